@@ -1,0 +1,78 @@
+/*
+ * Choosing what to reveal: the noise schedule, candidates and confidences, and the selection of positions. Pure functions of their
+ * arguments; the session owns canvas and model. Behaviour: the authors' generation code, edge cases included.
+ */
+#ifndef DIMPLE_SAMPLER_H
+#define DIMPLE_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "dimple.h"
+
+/* Checks every field of a decoding; the message names the field, its value and its range. */
+dimple_status decoding_validate(const dimple_decoding *decoding);
+
+/* Fills levels[steps + 1]: from 1 down to epsilon, equal steps, rounded as torch.linspace does in float32. */
+void schedule_levels(int32_t steps, float epsilon, float *levels);
+
+/* How many of `masked` positions pipeline dim reveals at `iteration` when nothing passes the threshold, `total` masks at the start.
+ * *from and *to receive the levels t and s of the transition. */
+int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
+                     float *to);
+
+/* int(masked * (1 - to / from)) in float32, truncating. */
+int32_t schedule_count(int32_t masked, float from, float to);
+
+/* Recorded draws, see dimple_session_replay_draws. */
+typedef struct replay replay;
+dimple_status replay_create(const int32_t *kinds, const int32_t *lengths, int32_t record_count, const double *values,
+                            int64_t value_count, replay **out);
+void replay_rewind(replay *r);
+void replay_free(replay *r); /* null is allowed */
+
+/* Where random numbers come from: the generator, or a replay if `recorded` is not null. */
+typedef struct draws {
+  uint64_t seed;
+  int32_t iteration;
+  replay *recorded;
+} draws;
+
+typedef struct candidate {
+  int32_t token;
+  float confidence;
+} candidate;
+
+/* One decoding step. positions[masked] are the response positions still masked, ascending. */
+typedef struct sampler_step {
+  const dimple_decoding *decoding;
+  const float *levels; /* [steps + 1] */
+  int32_t iteration;
+  int32_t total;  /* masks at the start */
+  int32_t masked;
+  const int32_t *positions;
+  draws draws;
+} sampler_step;
+
+/* Whether positions are chosen before tokens (pipeline dream with origin or autoregressive): then sampler_choose is called with
+ * candidates null, and only the chosen rows go through the head. */
+bool sampler_chooses_positions_first(const dimple_decoding *decoding);
+
+/* Whether candidates need whole rows of logits (top-p, top-k or recorded draws at temperature > 0) instead of head_row. */
+bool sampler_needs_logits(const sampler_step *step);
+
+/* Candidates of `count` rows from the head's summary. */
+void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out);
+
+/* Candidates of `count` rows from logits [count x vocab]; positions[count] are those rows' response positions. Overwrites the logits. For recorded draws, calls
+ * must come in sequence order; `first` says that this is the first block of rows of the step and `total_rows` how many rows the
+ * step scores in all. Errors: STATE (replay), MEMORY. */
+dimple_status sampler_candidates_from_logits(const sampler_step *step, float *logits, int32_t count, int32_t vocab,
+                                             const int32_t *positions, int32_t first, int32_t total_rows, candidate *out);
+
+/* The positions to reveal: chosen[*chosen_count] indices into positions, ascending. `candidates` [masked], or null when positions
+ * come first. Errors: STATE (replay), MEMORY. */
+dimple_status sampler_choose(const sampler_step *step, const candidate *candidates, int32_t *chosen, int32_t *chosen_count);
+
+#endif

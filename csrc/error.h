@@ -1,0 +1,21 @@
+/* The thread's error message: what dimple_last_error() returns. */
+#ifndef DIMPLE_ERROR_H
+#define DIMPLE_ERROR_H
+
+#include "dimple.h"
+
+/* Formats the calling thread's message and returns `status`, so that a failing function ends in
+ * `return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: ...", path)`. Messages longer than the buffer are cut. */
+__attribute__((format(printf, 2, 3))) dimple_status dimple_fail(dimple_status status, const char *format, ...);
+
+/* The message for an allocation of `bytes` bytes that failed; always DIMPLE_ERROR_MEMORY. */
+dimple_status dimple_fail_memory(uint64_t bytes, const char *purpose);
+
+/* Returns the failure of a nested call to the caller. */
+#define DIMPLE_TRY(call)                                     \
+  do {                                                       \
+    dimple_status try_status = (call);                       \
+    if (try_status != DIMPLE_OK) return try_status;          \
+  } while (0)
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * dimple.h - the public interface of libdimple, an inference engine for masked-diffusion multimodal language models.
+ *
+ * The engine loads a GGUF file (a *model*) and fills masked responses (a *session*):
+ *
+ *     dimple_model_load -> dimple_session_create -> dimple_session_set_prompt -> dimple_session_set_response
+ *         -> dimple_session_prefill (optional) -> dimple_session_begin -> dimple_session_step ... until step.done
+ *
+ * Vocabulary. The *prompt* is a list of P token ids; image placeholders in it are already expanded to one id per merged
+ * image token. The *response* is a block of L positions behind it; a position holds the mask token until it is revealed,
+ * or a fixed token from the start (a structure prior). The *canvas* is the response as it stands. One *iteration* runs the
+ * model once and reveals zero or more masked positions. Reference for all of it: "Dimple: Discrete Diffusion Multimodal
+ * Large Language Model with Parallel Decoding", arXiv 2505.16990.
+ *
+ * Errors. Every function that can fail returns a dimple_status. When it is not DIMPLE_OK, nothing was changed unless the
+ * function says otherwise, output parameters are untouched, and dimple_last_error() says what was wrong, where, and what
+ * was expected. The library never prints, aborts or exits.
+ *
+ * Threads. A model is immutable and may be used from any number of threads. A session serves one thread at a time: a call
+ * made while another thread is inside the same session fails with DIMPLE_ERROR_STATE and harms nothing; only
+ * dimple_session_cancel may be called at any time. Two sessions of one model run independently.
+ *
+ * Ownership. What a *_load or *_create function hands out is released by the *_free function of the same noun. Every
+ * pointer passed in is read before the call returns and never kept. Pointers handed out stay valid as their comment says.
+ */
+#ifndef DIMPLE_H
+#define DIMPLE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define DIMPLE_API __declspec(dllexport)
+#else
+#define DIMPLE_API __attribute__((visibility("default")))
+#endif
+
+/* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
+#define DIMPLE_API_VERSION 1
+
+/* ------------------------------------------------------------------------------------------------ status and errors */
+
+typedef enum dimple_status {
+  DIMPLE_OK = 0,
+  DIMPLE_ERROR_ARGUMENT = 1,    /* an argument is null, out of range or contradicts another */
+  DIMPLE_ERROR_IO = 2,          /* the operating system refused: no such file, a directory, a read error */
+  DIMPLE_ERROR_FORMAT = 3,      /* the file is not a well-formed GGUF file, or lacks a key or tensor its architecture needs */
+  DIMPLE_ERROR_UNSUPPORTED = 4, /* well-formed, but an architecture, tensor type or feature this library does not run */
+  DIMPLE_ERROR_MEMORY = 5,      /* an allocation failed */
+  DIMPLE_ERROR_STATE = 6,       /* the call does not fit the session's state, or another thread is inside the session */
+  DIMPLE_ERROR_LIMIT = 7,       /* prompt and response do not fit the context */
+  DIMPLE_ERROR_NOT_FOUND = 8,   /* no such metadata key */
+  DIMPLE_ERROR_CANCELLED = 9    /* dimple_session_cancel interrupted the call */
+} dimple_status;
+
+/* The calling thread's message of its last failed call: UTF-8, one line, never null ("" if no call has failed yet). Valid
+ * until the thread's next failing call. */
+DIMPLE_API const char *dimple_last_error(void);
+
+/* DIMPLE_API_VERSION as the library was compiled with. */
+DIMPLE_API int32_t dimple_api_version(void);
+
+/* What the processor offers and which kernels that selects, one line for logs, e.g. "x86-64: avx512-vnni (selected), avx2,
+ * plain". Static. */
+DIMPLE_API const char *dimple_cpu_description(void);
+
+/* -------------------------------------------------------------------------------------------------------------- model */
+
+typedef struct dimple_model dimple_model;
+
+typedef struct dimple_model_options {
+  /* Which backend runs the model: null or "auto" (the fastest one here), "cpu", "ref" (plain loops: slow, the oracle of the
+   * tests), or "cpu-" and an instruction set: "cpu-plain", "cpu-avx2", "cpu-avx512-vnni". The environment variable DIMPLE_CPU
+   * (plain, avx2, avx512-vnni) does the same for "auto" and "cpu". */
+  const char *backend;
+  /* A second GGUF file with the vision tower, llama.cpp's "mmproj"; null when the model file holds it or there is none. */
+  const char *mmproj_path;
+  /* Threads that pack the weights while loading; 0: one per processor. */
+  int32_t threads;
+  int32_t reserved;
+} dimple_model_options;
+
+/* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend; the file stays
+ * mapped until the model is freed and must not be changed meanwhile. Errors: IO, FORMAT, UNSUPPORTED, MEMORY, ARGUMENT. */
+DIMPLE_API dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model);
+
+/* Releases the caller's hold. Null is allowed. Memory goes once the last session of the model is freed too. */
+DIMPLE_API void dimple_model_free(dimple_model *model);
+
+/* Facts about a loaded model. Token ids are -1 where the file names none. */
+typedef struct dimple_model_info {
+  char architecture[32]; /* general.architecture, NUL-terminated */
+  char backend[32];      /* the backend that runs it, e.g. "cpu-avx512-vnni" */
+  int32_t vocab_size;
+  int32_t context_length;   /* largest P + L, from the file */
+  int32_t layer_count;      /* decoder blocks */
+  int32_t embedding_length; /* width of the residual stream */
+  int32_t head_count;
+  int32_t head_count_kv;
+  int32_t head_size;
+  int32_t bidirectional; /* 1: full attention, 0: causal (autoregressively trained) */
+  int32_t shift_logits;  /* 1: row j scores position j + 1; 0: row j scores position j */
+  int32_t mask_token_id;
+  int32_t bos_token_id;
+  int32_t eos_token_id;
+  int32_t pad_token_id;
+  int32_t image_token_id; /* placeholder that image features replace */
+  int32_t has_vision;
+  int32_t patch_size;         /* pixels per patch side; 0 without vision */
+  int32_t merge_size;         /* patches per side of one merged image token; 0 without vision */
+  int64_t min_pixels;         /* area limits of the image resize */
+  int64_t max_pixels;
+  int64_t parameter_count;    /* elements of all tensors */
+  int64_t file_size;          /* bytes of the file, and of the mmproj beside it */
+  int64_t weight_size;        /* bytes the packed weights take in memory */
+  int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session */
+} dimple_model_info;
+
+DIMPLE_API dimple_status dimple_model_get_info(const dimple_model *model, dimple_model_info *info);
+
+/* GGUF's metadata value types, numbered as in the format's specification. */
+typedef enum dimple_metadata_type {
+  DIMPLE_METADATA_UINT8 = 0,
+  DIMPLE_METADATA_INT8 = 1,
+  DIMPLE_METADATA_UINT16 = 2,
+  DIMPLE_METADATA_INT16 = 3,
+  DIMPLE_METADATA_UINT32 = 4,
+  DIMPLE_METADATA_INT32 = 5,
+  DIMPLE_METADATA_FLOAT32 = 6,
+  DIMPLE_METADATA_BOOL = 7,
+  DIMPLE_METADATA_STRING = 8,
+  DIMPLE_METADATA_ARRAY = 9,
+  DIMPLE_METADATA_UINT64 = 10,
+  DIMPLE_METADATA_INT64 = 11,
+  DIMPLE_METADATA_FLOAT64 = 12
+} dimple_metadata_type;
+
+/* One key and its value, pointing into the mapped file: valid until the model is freed, not aligned, not NUL-terminated. */
+typedef struct dimple_metadata {
+  const char *key; /* UTF-8 */
+  uint64_t key_size;
+  int32_t type;         /* dimple_metadata_type */
+  int32_t element_type; /* of an ARRAY its elements' type, otherwise equal to type */
+  uint64_t count;       /* elements of an ARRAY, otherwise 1 */
+  const uint8_t *data;  /* scalars: little-endian. STRING: the bytes. ARRAY: its elements one after the other, a string in an
+                         * array as a little-endian uint64 length and its bytes */
+  uint64_t size;        /* bytes at data */
+} dimple_metadata;
+
+/* The value of `key` (NUL-terminated). Errors: NOT_FOUND. */
+DIMPLE_API dimple_status dimple_model_find_metadata(const dimple_model *model, const char *key, dimple_metadata *value);
+
+/* The `index`-th key of the file, from 0, in file order. Errors: NOT_FOUND past the last one. */
+DIMPLE_API dimple_status dimple_model_get_metadata(const dimple_model *model, int64_t index, dimple_metadata *value);
+
+/* ------------------------------------------------------------------------------------------------------------- images */
+
+/* 8-bit RGB, row by row from the top left, three bytes a pixel. */
+typedef struct dimple_image {
+  const uint8_t *rgb;
+  int32_t width;
+  int32_t height;
+  int64_t row_stride; /* bytes from one row to the next; at least 3 * width */
+} dimple_image;
+
+/* What the vision tower makes of a picture of a certain size. */
+typedef struct dimple_image_grid {
+  int32_t resized_width; /* pixels, a multiple of patch_size * merge_size */
+  int32_t resized_height;
+  int32_t rows; /* patches */
+  int32_t columns;
+  int32_t tokens; /* merged image tokens: rows * columns / merge_size^2 */
+} dimple_image_grid;
+
+/* The grid of a width x height picture. Errors: ARGUMENT for a side below patch_size * merge_size or an aspect ratio above
+ * 200; UNSUPPORTED without a vision tower. */
+DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, int32_t width, int32_t height,
+                                                     dimple_image_grid *grid);
+
+/* Preprocesses one picture: antialiased bicubic resize, normalisation, patches in model order. Writes
+ * [rows*columns x 3*temporal*patch*patch] floats to `patches`, whose length `count` must be exactly that; `resized`, if not
+ * null, receives the picture between the two steps, 3 * resized_width * resized_height bytes. Errors: as
+ * dimple_model_get_image_grid, and ARGUMENT for a wrong count. */
+DIMPLE_API dimple_status dimple_model_preprocess(const dimple_model *model, const dimple_image *image, float *patches,
+                                                 int64_t count, uint8_t *resized);
+
+/* ------------------------------------------------------------------------------------------------------------ session */
+
+typedef struct dimple_session dimple_session;
+
+typedef struct dimple_session_options {
+  int32_t threads;        /* 0: one per processor; results do not depend on it */
+  int32_t context_length; /* largest P + L of this session; 0: the model's */
+  int32_t prefill;        /* 1: later iterations reuse the prompt's keys and values (paper section 4.2); 0: recompute the prompt */
+  int32_t reserved;
+} dimple_session_options;
+
+/* `options` may be null: all threads, the model's context, prefill 1. Errors: ARGUMENT, MEMORY. */
+DIMPLE_API dimple_status dimple_session_create(dimple_model *model, const dimple_session_options *options,
+                                               dimple_session **session);
+
+/* Null is allowed. No other thread may be inside the session. */
+DIMPLE_API void dimple_session_free(dimple_session *session);
+
+/* Sets the prompt: `token_count` >= 1 ids with every image already expanded to grid.tokens times image_token_id, and the
+ * images in the order of their placeholders. Copies everything; runs nothing. Discards response, prefill and canvas.
+ * Errors: ARGUMENT (id out of range, placeholders and images disagree, a bad picture), UNSUPPORTED (image without vision
+ * tower), LIMIT. */
+DIMPLE_API dimple_status dimple_session_set_prompt(dimple_session *session, const int32_t *tokens, int32_t token_count,
+                                                   const dimple_image *images, int32_t image_count);
+
+/* Sets the response block: `token_count` >= 1 ids, mask_token_id where the model decides, any other id where it is fixed (a
+ * structure prior). Needs a prompt. Discards prefill and canvas. Errors: STATE, ARGUMENT, LIMIT, UNSUPPORTED (the model names
+ * no mask token). */
+DIMPLE_API dimple_status dimple_session_set_response(dimple_session *session, const int32_t *tokens, int32_t token_count);
+
+/* Runs the vision tower over the prompt's images and the first pass over prompt + response. Idempotent; the first step does
+ * it when it was not called. Needs prompt and response. Errors: STATE, MEMORY, CANCELLED. */
+DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
+
+typedef enum dimple_pipeline {
+  DIMPLE_PIPELINE_DIM = 0,  /* Dimple's: threshold first, schedule from what is still masked, ends when nothing is */
+  DIMPLE_PIPELINE_DREAM = 1 /* Dream's: fixed schedule, always `steps` iterations */
+} dimple_pipeline;
+
+typedef enum dimple_algorithm {
+  DIMPLE_ALGORITHM_ORIGIN = 0,         /* a random subset of the scheduled size */
+  DIMPLE_ALGORITHM_ORIGIN_RATIO = 1,   /* each position with the scheduled probability; pipeline dim only */
+  DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2, /* the leftmost masked position */
+  DIMPLE_ALGORITHM_MASKGIT_PLUS = 3,   /* the highest probabilities */
+  DIMPLE_ALGORITHM_TOPK_MARGIN = 4,    /* the largest gaps between best and second best probability */
+  DIMPLE_ALGORITHM_ENTROPY = 5         /* the lowest entropies */
+} dimple_algorithm;
+
+/* How to decode. dimple_decoding_defaults() fills in the paper's confident decoding. */
+typedef struct dimple_decoding {
+  int32_t pipeline;            /* dimple_pipeline */
+  int32_t algorithm;           /* dimple_algorithm */
+  int32_t steps;               /* iterations of the schedule, 1 .. 1048576 */
+  int32_t top_k;               /* keep the k best tokens; 0: all */
+  int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream: always 0 */
+  float threshold;             /* pipeline dim: reveal every position whose confidence is above it; 0: off. Finite, >= 0 */
+  float temperature;           /* 0: the most likely token; > 0: a draw from softmax(logits / temperature). Finite */
+  float top_p;                 /* keep tokens until this probability mass; 1: all. 0 <= top_p <= 1 */
+  float algorithm_temperature; /* 0: take the most confident positions; > 0: draw them, softmax(confidence / this). Finite */
+  float epsilon;               /* last noise level, 0 < epsilon < 1; the authors' is 1e-3 */
+  uint64_t seed;               /* of the counter-based generator; a draw depends on (seed, iteration, position) only */
+} dimple_decoding;
+
+/* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64. */
+DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
+
+/* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and
+ * response is kept, so one prefill serves several decodings. Errors: STATE (no prompt or response), ARGUMENT (names the
+ * field). */
+DIMPLE_API dimple_status dimple_session_begin(dimple_session *session, const dimple_decoding *decoding);
+
+/* What one iteration did. The pointers are the session's and stay valid until its next call. */
+typedef struct dimple_step {
+  int32_t iteration;              /* from 0 */
+  int32_t done;                   /* 1: no iteration follows */
+  int32_t remaining;              /* positions still masked */
+  int32_t revealed_count;         /* positions revealed now */
+  const int32_t *revealed;        /* [revealed_count] response positions, ascending */
+  const float *confidence;        /* [revealed_count] in the same order; nats (<= 0) for entropy, otherwise 0 .. 1 */
+  const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked */
+  int32_t canvas_length;          /* L */
+  int32_t forward_passes;         /* model passes since dimple_session_begin, the prefill's first pass included */
+  int64_t nanoseconds;            /* wall time of this call */
+} dimple_step;
+
+/* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not
+ * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED. */
+DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
+
+/* Makes the call that is running in the session, or else its next one, fail with CANCELLED at the next layer boundary. May be called from
+ * any thread at any time while the session lives. A no-op on null. */
+DIMPLE_API void dimple_session_cancel(dimple_session *session);
+
+/* Wall times in nanoseconds, and sizes. */
+typedef struct dimple_timings {
+  int64_t vision;  /* preprocessing and vision tower of the prompt's images */
+  int64_t prefill; /* first pass over prompt and response, without its head */
+  int64_t steps;   /* sum of dimple_step.nanoseconds since dimple_session_begin, less vision and prefill done inside */
+  int64_t forward_passes;
+  int64_t kv_bytes;      /* keys and values held by the session */
+  int64_t scratch_bytes; /* everything else it holds */
+} dimple_timings;
+
+DIMPLE_API dimple_status dimple_session_get_timings(dimple_session *session, dimple_timings *timings);
+
+/* Raw logits of one full pass over prompt + response (the response may be unset), as the model gives them, before the shift by one:
+ * [token_count x vocab_size] floats, where token_count = P + L. `count` must be exactly that product. Errors: STATE (no
+ * prompt), ARGUMENT, MEMORY, CANCELLED. */
+DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, float *logits, int64_t count);
+
+/* The projected features of the prompt's images, [sum of grid.tokens x embedding_length] floats, images in order, tokens row by
+ * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED. */
+DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *session, float *features, int64_t count);
+
+/* ---------------------------------------------------------------------------------------------------- recorded draws */
+
+typedef enum dimple_draw {
+  DIMPLE_DRAW_PERMUTATION = 0, /* an ordering of the masked positions, as indices into them */
+  DIMPLE_DRAW_UNIFORM = 1,     /* one float in [0, 1) per masked position */
+  DIMPLE_DRAW_CATEGORICAL = 2, /* one token id per scored position */
+  DIMPLE_DRAW_SUBSET = 3       /* indices into the masked positions */
+} dimple_draw;
+
+/* Conformance hook: replaces the generator by draws recorded elsewhere. Record r has kind kinds[r] and the next lengths[r]
+ * entries of `values`. They are consumed in order from the next dimple_session_begin on; running out, or a record of another
+ * kind or length than needed, makes the step fail with STATE. record_count 0 returns to the generator. */
+DIMPLE_API dimple_status dimple_session_replay_draws(dimple_session *session, const int32_t *kinds, const int32_t *lengths,
+                                                     int32_t record_count, const double *values, int64_t value_count);
+
+/* ------------------------------------------------------------------------------------------------------ block formats */
+
+/* GGML's tensor types by their numbers in GGUF files; gaps are types this library does not know. */
+typedef enum dimple_tensor_type {
+  DIMPLE_TENSOR_F32 = 0,
+  DIMPLE_TENSOR_F16 = 1,
+  DIMPLE_TENSOR_Q4_0 = 2,
+  DIMPLE_TENSOR_Q4_1 = 3,
+  DIMPLE_TENSOR_Q5_0 = 6,
+  DIMPLE_TENSOR_Q5_1 = 7,
+  DIMPLE_TENSOR_Q8_0 = 8,
+  DIMPLE_TENSOR_Q2_K = 10,
+  DIMPLE_TENSOR_Q3_K = 11,
+  DIMPLE_TENSOR_Q4_K = 12,
+  DIMPLE_TENSOR_Q5_K = 13,
+  DIMPLE_TENSOR_Q6_K = 14,
+  DIMPLE_TENSOR_IQ4_NL = 20,
+  DIMPLE_TENSOR_IQ4_XS = 23,
+  DIMPLE_TENSOR_BF16 = 30
+} dimple_tensor_type;
+
+typedef struct dimple_tensor_type_info {
+  char name[16];      /* as in file names and on the command line, e.g. "q4_0" */
+  int32_t block_length; /* elements per block */
+  int32_t block_size;   /* bytes per block */
+  int32_t can_quantize; /* 1: dimple_quantize_rows writes it */
+  int32_t reserved;
+} dimple_tensor_type_info;
+
+/* Facts about a tensor type. Errors: UNSUPPORTED for a number this library does not know. */
+DIMPLE_API dimple_status dimple_tensor_type_get_info(int32_t type, dimple_tensor_type_info *info);
+
+/* Encodes `rows` rows of `columns` floats. `columns` is a multiple of the type's block length; `target_size` must be exactly
+ * rows * columns / block_length * block_size. `importance`, null or [columns], weighs the squared errors of the columns.
+ * Errors: ARGUMENT (also for a NaN or infinity, with its place), UNSUPPORTED. Any thread. */
+DIMPLE_API dimple_status dimple_quantize_rows(int32_t type, const float *source, int64_t rows, int64_t columns,
+                                              const float *importance, uint8_t *target, int64_t target_size);
+
+/* Decodes rows; sizes as above. Equal to GGML's bit for bit. */
+DIMPLE_API dimple_status dimple_dequantize_rows(int32_t type, const uint8_t *source, int64_t source_size, int64_t rows,
+                                                int64_t columns, float *target);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,28 @@
+/* Image preprocessing of the Qwen2.5-VL vision tower: target size, bicubic resize as PIL does it on 8 bits, normalised patches. */
+#ifndef DIMPLE_IMAGE_H
+#define DIMPLE_IMAGE_H
+
+#include <stdint.h>
+
+#include "dimple.h"
+
+typedef struct image_parameters {
+  int32_t patch_size;      /* pixels per side */
+  int32_t merge_size;      /* patches per side of a merged token */
+  int32_t temporal_patch;  /* frames per patch; a still image is repeated */
+  int64_t min_pixels, max_pixels;
+  float mean[3], std[3];   /* of RGB in 0 .. 1 */
+} image_parameters;
+
+/* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
+dimple_status image_grid(const image_parameters *parameters, int32_t width, int32_t height, dimple_image_grid *grid);
+
+/* Antialiased bicubic resize of `image` to width x height, tight rows: `target` [height x width x 3]. Horizontal pass first,
+ * weights of 22 fractional bits, rounded to 8 bits between the passes (PIL up to version 12). Errors: MEMORY. */
+dimple_status image_resize(const dimple_image *image, int32_t width, int32_t height, uint8_t *target);
+
+/* Normalised patches of a resized picture `rgb` (tight rows, of grid->resized size): [rows*columns x 3*temporal*patch*patch] in model
+ * order: merge blocks row by row, inside a block its patches row by row; inside a patch channel, frame, row, column. */
+void image_patches(const image_parameters *parameters, const dimple_image_grid *grid, const uint8_t *rgb, float *patches);
+
+#endif
