@@ -11,10 +11,10 @@
 typedef enum draw_purpose {
   DRAW_CHUNK = 0,      /* which chunk of the vocabulary, index = chunk */
   DRAW_TOKEN = 1,      /* which token inside the chunk, index = chunk */
-  DRAW_CATEGORICAL = 2,/* which token of a filtered row, index = 0 */
-  DRAW_PERMUTATION = 3,
-  DRAW_UNIFORM = 4,
-  DRAW_SUBSET = 5
+  DRAW_CATEGORICAL = 2, /* which token of a filtered row, index = 0 */
+  DRAW_PERMUTATION = 3, /* a position's rank in the random order, index = 0 */
+  DRAW_UNIFORM = 4,     /* whether a position is revealed, index = 0 */
+  DRAW_SUBSET = 5       /* a position's noise in the weighted subset, index = 0 */
 } draw_purpose;
 
 /* The first output word of Philox4x32-10 for key `seed` and counter (iteration, position, purpose, index). */
@@ -34,9 +34,10 @@ static inline uint32_t draw_word(uint64_t seed, uint32_t iteration, uint32_t pos
   return c0;
 }
 
-/* Uniform in (0, 1), never either end: 24 bits centred in their cells. */
+/* Uniform in (0, 1), never either end: 23 bits centred in their cells. (The centre of a 24-bit cell is not always a float, and
+ * the last one would round to 1, whose Gumbel noise is infinite.) */
 static inline float draw_uniform(uint64_t seed, uint32_t iteration, uint32_t position, uint32_t purpose, uint32_t index) {
-  return ((float)(draw_word(seed, iteration, position, purpose, index) >> 8) + 0.5f) * 0x1p-24f;
+  return ((float)(draw_word(seed, iteration, position, purpose, index) >> 9) + 0.5f) * 0x1p-23f;
 }
 
 #endif
