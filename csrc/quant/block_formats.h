@@ -14,6 +14,7 @@ typedef struct block_format {
   const char *name;
   int32_t block_length; /* elements */
   int32_t block_size;   /* bytes */
+  float largest;        /* magnitude up to which values are encoded; above it the encoding could become infinite */
   /* Decodes `blocks` consecutive blocks into blocks * block_length floats, bit for bit as GGML does. */
   void (*dequantize)(const uint8_t *source, float *target, int64_t blocks);
   /* Encodes them; `importance` is null or as long as the source. Null when the format is read only. */

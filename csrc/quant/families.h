@@ -1,0 +1,24 @@
+/* The formats that the files of this folder define, for the table in block_formats.c. */
+#ifndef DIMPLE_FAMILIES_H
+#define DIMPLE_FAMILIES_H
+
+#include "block_formats.h"
+
+extern const block_format format_f32, format_f16, format_bf16;                              /* floats.c */
+extern const block_format format_q8_0, format_q4_0, format_q4_1, format_q5_0, format_q5_1;  /* legacy.c */
+
+/* Half floats inside blocks: little-endian and not aligned. */
+static inline float load_half(const uint8_t *at) { return half_to_float((uint16_t)(at[0] | at[1] << 8)); }
+
+/* Stores the half float nearest to `value` and returns it: a quantizer rounds against what a reader will see. */
+static inline float store_half(uint8_t *at, float value) {
+  uint16_t half = float_to_half(value);
+  at[0] = (uint8_t)half;
+  at[1] = (uint8_t)(half >> 8);
+  return half_to_float(half);
+}
+
+/* The largest finite half float. A format whose scales are half floats takes no value above it. */
+#define LARGEST_HALF 65504.0f
+
+#endif
