@@ -146,7 +146,7 @@ typedef struct backend_operations {
   /* Packs a tensor. `c` lends its threads. The source may be discarded afterwards unless use is WEIGHT_ROWS.
    * Errors: UNSUPPORTED (type), MEMORY. */
   dimple_status (*weight_upload)(context *c, const tensor_source *source, weight_use use, weight **out);
-  void (*weight_free)(weight *w);
+  void (*weight_free)(weight *w); /* null is allowed */
   int64_t (*weight_bytes)(const weight *w); /* memory it takes beside the file mapping */
 
   dimple_status (*context_open)(int32_t threads, context **out); /* threads >= 1 */

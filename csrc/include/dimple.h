@@ -276,8 +276,9 @@ typedef struct dimple_step {
  * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
 
-/* Makes the call that is running in the session, or else its next one, fail with CANCELLED at the next layer boundary. May be called from
- * any thread at any time while the session lives. A no-op on null. */
+/* Makes the prefill, step, logits or features call that runs in the session, or else the next such call, fail with CANCELLED, at the
+ * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A
+ * no-op on null. */
 DIMPLE_API void dimple_session_cancel(dimple_session *session);
 
 /* Wall times in nanoseconds, and sizes. */

@@ -14,6 +14,9 @@ typedef struct image_parameters {
   float mean[3], std[3];   /* of RGB in 0 .. 1 */
 } image_parameters;
 
+/* Checks pointer, sizes and stride of a caller's picture. Errors: ARGUMENT. */
+dimple_status image_check(const dimple_image *image);
+
 /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
 dimple_status image_grid(const image_parameters *parameters, int32_t width, int32_t height, dimple_image_grid *grid);
 

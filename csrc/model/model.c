@@ -1,0 +1,142 @@
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+
+enum { MAX_THREADS = 1024 };
+
+int32_t processor_count(void) {
+#ifdef CPU_COUNT
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online < 1 ? 1 : (int32_t)online;
+}
+
+dimple_status resolve_threads(int32_t wanted, int32_t *threads) {
+  if (wanted < 0 || wanted > MAX_THREADS)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "threads is %d, expected 0 (one per processor) to %d", wanted, MAX_THREADS);
+  int32_t processors = processor_count();
+  *threads = wanted != 0 ? wanted : processors < MAX_THREADS ? processors : MAX_THREADS;
+  return DIMPLE_OK;
+}
+
+/* The vision tower may lie in the model's own file or in a second one. */
+static dimple_status open_files(dimple_model *m, const char *path, const char *mmproj_path) {
+  DIMPLE_TRY(gguf_open(path, &m->file));
+  DIMPLE_TRY(text_parameters_read(m->file, &m->text));
+  DIMPLE_TRY(vision_parameters_read(m->file, &m->vision));
+  if (!mmproj_path) return DIMPLE_OK;
+  if (m->vision.present)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s has a vision tower of its own, so the mmproj %s cannot be used with it", path, mmproj_path);
+  DIMPLE_TRY(gguf_open(mmproj_path, &m->mmproj));
+  DIMPLE_TRY(vision_parameters_read(m->mmproj, &m->vision));
+  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", mmproj_path);
+  return DIMPLE_OK;
+}
+
+static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
+  int32_t threads = 0;
+  DIMPLE_TRY(resolve_threads(options ? options->threads : 0, &threads));
+  DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
+  DIMPLE_TRY(open_files(m, path, options ? options->mmproj_path : NULL));
+  if (m->vision.present && m->text.image_token < 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>", path, m->text.architecture);
+  return model_weights_load(m, threads);
+}
+
+dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model) {
+  if (!path || !model) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_load: %s is null", path ? "model" : "path");
+  dimple_model *m = calloc(1, sizeof *m);
+  if (!m) return dimple_fail_memory(sizeof *m, "a model");
+  atomic_init(&m->references, 1);
+  dimple_status status = load(m, path, options);
+  if (status == DIMPLE_OK)
+    *model = m;
+  else
+    dimple_model_free(m);
+  return status;
+}
+
+void model_retain(dimple_model *m) { atomic_fetch_add(&m->references, 1); }
+
+void dimple_model_free(dimple_model *m) {
+  if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
+  if (m->ops) model_weights_free(m);
+  gguf_close(m->mmproj);
+  gguf_close(m->file);
+  free(m);
+}
+
+dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *info) {
+  if (!m || !info) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_info: %s is null", m ? "info" : "model");
+  const text_parameters *p = &m->text;
+  const image_parameters *image = &m->vision.image;
+  *info = (dimple_model_info){
+      .vocab_size = p->vocab, .context_length = p->context, .layer_count = p->layers, .embedding_length = p->width,
+      .head_count = p->heads, .head_count_kv = p->kv_heads, .head_size = p->head_size,
+      .bidirectional = !p->causal, .shift_logits = p->shift_logits,
+      .mask_token_id = p->mask_token, .bos_token_id = p->bos_token, .eos_token_id = p->eos_token,
+      .pad_token_id = p->pad_token, .image_token_id = p->image_token,
+      .has_vision = m->vision.present, .patch_size = image->patch_size, .merge_size = image->merge_size,
+      .min_pixels = image->min_pixels, .max_pixels = image->max_pixels,
+      .parameter_count = m->parameter_count,
+      .file_size = gguf_file_size(m->file) + (m->mmproj ? gguf_file_size(m->mmproj) : 0),
+      .weight_size = m->weight_size,
+      .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * p->layers * p->kv_heads * p->head_size};
+  snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture);
+  snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_model_find_metadata(const dimple_model *m, const char *key, dimple_metadata *value) {
+  if (!m || !key || !value) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_find_metadata: an argument is null");
+  const dimple_metadata *found = gguf_find(m->file, key);
+  if (!found) return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %s", gguf_path(m->file), key);
+  *value = *found;
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_model_get_metadata(const dimple_model *m, int64_t index, dimple_metadata *value) {
+  if (!m || !value) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_metadata: an argument is null");
+  if (index < 0 || index >= gguf_metadata_count(m->file))
+    return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %" PRId64 ", the file has %" PRId64, gguf_path(m->file), index, gguf_metadata_count(m->file));
+  *value = *gguf_metadata_at(m->file, index);
+  return DIMPLE_OK;
+}
+
+static dimple_status require_vision(const dimple_model *m) {
+  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s has no vision tower, so it takes no images", gguf_path(m->file));
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_model_get_image_grid(const dimple_model *m, int32_t width, int32_t height, dimple_image_grid *grid) {
+  if (!m || !grid) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_image_grid: %s is null", m ? "grid" : "model");
+  DIMPLE_TRY(require_vision(m));
+  return image_grid(&m->vision.image, width, height, grid);
+}
+
+dimple_status dimple_model_preprocess(const dimple_model *m, const dimple_image *image, float *patches, int64_t count, uint8_t *resized) {
+  if (!m || !image || !patches) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_preprocess: an argument is null");
+  DIMPLE_TRY(require_vision(m));
+  const image_parameters *p = &m->vision.image;
+  dimple_image_grid grid;
+  DIMPLE_TRY(image_check(image));
+  DIMPLE_TRY(image_grid(p, image->width, image->height, &grid));
+  int64_t expected = (int64_t)grid.rows * grid.columns * 3 * p->temporal_patch * p->patch_size * p->patch_size;
+  if (count != expected) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_preprocess: count is %" PRId64 ", expected %" PRId64, count, expected);
+  size_t bytes = 3 * (size_t)grid.resized_width * (size_t)grid.resized_height;
+  uint8_t *rgb = resized ? resized : malloc(bytes);
+  if (!rgb) return dimple_fail_memory(bytes, "a resized image");
+  dimple_status status = image_resize(image, grid.resized_width, grid.resized_height, rgb);
+  if (status == DIMPLE_OK) image_patches(p, &grid, rgb, patches);
+  if (!resized) free(rgb);
+  return status;
+}
