@@ -55,19 +55,13 @@ const double *replay_last(const replay *r);
 
 /* ------------------------------------------------------------------------------------------------------------ sampler */
 
-/* Where random numbers come from: the generator, or a replay if `recorded` is not null. */
-typedef struct draws {
-  uint64_t seed;
-  int32_t iteration;
-  replay *recorded;
-} draws;
-
 typedef struct candidate {
   int32_t token;
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */
 } candidate;
 
-/* One decoding step. positions[masked] are the response positions still masked, ascending. */
+/* One decoding step. positions[masked] are the response positions still masked, ascending. Random numbers are keyed by
+ * (decoding->seed, iteration, response position) unless `recorded` replaces them. */
 typedef struct sampler_step {
   const dimple_decoding *decoding;
   const float *levels; /* [steps + 1] */
@@ -75,7 +69,7 @@ typedef struct sampler_step {
   int32_t total;  /* masks at the start */
   int32_t masked;
   const int32_t *positions;
-  draws draws;
+  replay *recorded; /* null: the generator */
 } sampler_step;
 
 /* Whether positions are chosen before tokens (pipeline dream with origin or autoregressive): then sampler_choose is called with

@@ -1,0 +1,36 @@
+/* The noise schedule. Every operation is rounded to float32 as in the authors' code, because a count is a truncated product
+ * that may lie exactly on an integer. */
+#include "diffusion/sampler.h"
+
+void schedule_levels(int32_t steps, float epsilon, float *levels) {
+  /* torch.linspace: a float32 step; each level rounded once; the second half counted back from the end. */
+  float step = (epsilon - 1.0f) / (float)steps;
+  int32_t half = (steps + 1) / 2;
+  for (int32_t i = 0; i < half; i++) levels[i] = (float)(1.0 + (double)step * i);
+  for (int32_t i = half; i <= steps; i++) levels[i] = (float)((double)epsilon - (double)step * (steps - i));
+}
+
+int32_t schedule_count(int32_t masked, float from, float to) {
+  float share = 1.0f - to / from;
+  return (int32_t)((float)masked * share);
+}
+
+int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
+                     float *to) {
+  float t = (float)masked / (float)total;
+  float last = levels[steps];
+  int32_t level = iteration + 1;
+  while (level < steps && levels[level] >= t) level++;
+  *from = t;
+  /* The last level releases everything. So does a share that is not above it (1 of 1000 with epsilon 1e-3), where the authors
+   * raise an error. */
+  for (; levels[level] > last; level++) {
+    int32_t count = schedule_count(masked, t, levels[level]);
+    if (count >= 1) {
+      *to = levels[level];
+      return count;
+    }
+  }
+  *to = last;
+  return masked;
+}
