@@ -1,0 +1,625 @@
+/*
+ * A session: prompt and response, the cache of keys and values, and the loop body of masked-diffusion decoding.
+ *
+ * Prefilling (paper section 4.2). The first pass runs over prompt + fully masked response. With prefill on, the keys and values it
+ * computed for the prompt stay for good, and later passes run only the rows that score the response: row j scores position
+ * j + 1 when the model's logits are shifted, so the last prompt token belongs to them. With prefill off, every pass recomputes
+ * everything, and the prompt sees the partly decoded response.
+ *
+ * The first pass depends on prompt and initial response alone, so its final states are kept: dimple_session_begin can start any
+ * number of decodings from them.
+ */
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "diffusion/sampler.h"
+#include "error.h"
+#include "model/model.h"
+#include "model/rope.h"
+#include "model/text.h"
+#include "model/vision.h"
+
+/* Rows of full logits held at a time when a sampler needs them: 64 rows of Dimple's vocabulary take 39 MB. */
+enum { LOGIT_ROWS = 64 };
+
+typedef struct prompt_image {
+  dimple_image_grid grid;
+  uint8_t *rgb; /* resized, tight rows */
+} prompt_image;
+
+struct dimple_session {
+  dimple_model *model;
+  context *context;
+  atomic_bool busy;
+  atomic_bool cancelled;
+  int32_t context_length;
+  bool keep_prompt; /* prefill on */
+
+  int32_t prompt_length;    /* P; 0: no prompt */
+  int32_t response_length;  /* L; 0: no response */
+  int32_t *tokens;          /* [P + L] prompt and canvas */
+  int32_t *initial;         /* [L] response as it was set */
+  int32_t *prompt_positions;/* [3 x P] */
+  int32_t next_position;    /* first position behind the prompt */
+  prompt_image *images;
+  int32_t image_count;
+  int32_t *image_rows;      /* [feature_count] prompt positions of the image tokens */
+  int64_t feature_count;
+  float *features;          /* [feature_count x width] in device memory; null until the tower ran */
+
+  text_state text;          /* capacity 0: not open */
+  bool prefilled;           /* the first pass ran: its states are in first_states */
+  float *first_states;      /* [initially masked x width] device memory */
+  float *states;            /* the same for the latest later pass */
+  float *head_rows;         /* chosen rows gathered for the head */
+  int32_t *masked;          /* [L] response positions masked now */
+  int32_t *wanted;          /* [P + L] rows asked of a pass, or chosen */
+  int32_t *revealed;        /* [L] */
+  float *confidence;        /* [L] */
+  candidate *candidates;    /* [L] */
+  head_row *summaries;      /* [L] */
+
+  bool begun, done;
+  dimple_decoding decoding;
+  float *levels;            /* [steps + 1] */
+  int32_t iteration;
+  int32_t total;            /* masks of the initial response */
+  const float *fresh_states;/* states of the canvas as it is: first_states, states, or null after a token was revealed */
+  replay *recorded;
+  int64_t forward_passes;
+  int64_t vision_time, prefill_time, step_time;
+};
+
+static int64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* malloc for `count` elements, never for zero bytes. */
+#define ALLOCATE(target, count, purpose)                                                    \
+  do {                                                                                      \
+    size_t allocate_count = (size_t)(count);                                                \
+    size_t allocate_bytes = (allocate_count ? allocate_count : 1) * sizeof *(target);       \
+    (target) = malloc(allocate_bytes);                                                      \
+    if (!(target)) return dimple_fail_memory(allocate_bytes, purpose);                      \
+  } while (0)
+
+/* ------------------------------------------------------------------------------------------------- entering and leaving */
+
+static dimple_status enter(dimple_session *s, const char *function) {
+  if (!s) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s: session is null", function);
+  if (atomic_exchange(&s->busy, true))
+    return dimple_fail(DIMPLE_ERROR_STATE, "%s: another thread is inside this session", function);
+  return DIMPLE_OK;
+}
+
+static dimple_status leave(dimple_session *s, dimple_status status) {
+  atomic_store(&s->busy, false);
+  return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ life cycle */
+
+dimple_status dimple_session_create(dimple_model *model, const dimple_session_options *options, dimple_session **session) {
+  if (!model || !session) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_create: %s is null", model ? "session" : "model");
+  dimple_session_options o = options ? *options : (dimple_session_options){.prefill = 1};
+  int32_t threads = 0;
+  DIMPLE_TRY(resolve_threads(o.threads, &threads));
+  if (o.context_length < 0 || o.context_length > model->text.context)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "context_length is %d, expected 0 (the model's) to the model's %d", o.context_length, model->text.context);
+  if (o.prefill != 0 && o.prefill != 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "prefill is %d, expected 0 or 1", o.prefill);
+
+  dimple_session *s = calloc(1, sizeof *s);
+  if (!s) return dimple_fail_memory(sizeof *s, "a session");
+  dimple_status status = model->ops->context_open(threads, &s->context);
+  if (status != DIMPLE_OK) {
+    free(s);
+    return status;
+  }
+  atomic_init(&s->busy, false);
+  atomic_init(&s->cancelled, false);
+  s->context_length = o.context_length ? o.context_length : model->text.context;
+  s->keep_prompt = o.prefill != 0;
+  s->model = model;
+  model_retain(model);
+  *session = s;
+  return DIMPLE_OK;
+}
+
+/* Forgets cache, states and canvas, so that the next prefill starts anew. */
+static void discard_pass(dimple_session *s) {
+  const backend_operations *ops = s->model->ops;
+  if (s->text.capacity) text_state_close(s->model, s->context, &s->text);
+  float **device[] = {&s->first_states, &s->states, &s->head_rows};
+  for (size_t i = 0; i < sizeof device / sizeof *device; i++) {
+    ops->buffer_free(s->context, *device[i]);
+    *device[i] = NULL;
+  }
+  s->prefilled = s->begun = s->done = false;
+  s->fresh_states = NULL;
+  s->prefill_time = s->step_time = s->forward_passes = 0;
+}
+
+static void discard_response(dimple_session *s) {
+  discard_pass(s);
+  void **host[] = {(void **)&s->initial, (void **)&s->masked, (void **)&s->wanted, (void **)&s->revealed,
+                   (void **)&s->confidence, (void **)&s->candidates, (void **)&s->summaries};
+  for (size_t i = 0; i < sizeof host / sizeof *host; i++) {
+    free(*host[i]);
+    *host[i] = NULL;
+  }
+  s->response_length = 0;
+}
+
+static void discard_prompt(dimple_session *s) {
+  discard_response(s);
+  s->model->ops->buffer_free(s->context, s->features);
+  s->features = NULL;
+  for (int32_t i = 0; i < s->image_count; i++) free(s->images[i].rgb);
+  free(s->images);
+  free(s->image_rows);
+  free(s->prompt_positions);
+  free(s->tokens);
+  s->images = NULL;
+  s->image_rows = s->prompt_positions = s->tokens = NULL;
+  s->image_count = s->prompt_length = 0;
+  s->feature_count = s->vision_time = 0;
+}
+
+void dimple_session_free(dimple_session *s) {
+  if (!s) return;
+  discard_prompt(s);
+  free(s->levels);
+  replay_free(s->recorded);
+  s->model->ops->context_close(s->context);
+  dimple_model_free(s->model);
+  free(s);
+}
+
+void dimple_session_cancel(dimple_session *s) {
+  if (s) atomic_store(&s->cancelled, true);
+}
+
+/* --------------------------------------------------------------------------------------------------- prompt and response */
+
+static dimple_status check_tokens(const dimple_session *s, const int32_t *tokens, int32_t count, const char *what) {
+  if (!tokens || count < 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the %s has %d tokens, expected at least 1", what, tokens ? count : 0);
+  for (int32_t i = 0; i < count; i++)
+    if (tokens[i] < 0 || tokens[i] >= s->model->text.vocab)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "token %d of the %s is %d, expected 0 to %d", i, what, tokens[i], s->model->text.vocab - 1);
+  return DIMPLE_OK;
+}
+
+static dimple_status check_length(const dimple_session *s, int32_t prompt, int32_t response) {
+  if ((int64_t)prompt + response > s->context_length)
+    return dimple_fail(DIMPLE_ERROR_LIMIT, "prompt (%d tokens) and response (%d) do not fit the context of %d", prompt, response, s->context_length);
+  return DIMPLE_OK;
+}
+
+static dimple_status take_images(dimple_session *s, const dimple_image *images, int32_t count) {
+  if (count < 0 || (count > 0 && !images)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "image_count is %d with %s images", count, images ? "given" : "null");
+  if (count == 0) return DIMPLE_OK;
+  s->images = calloc((size_t)count, sizeof *s->images);
+  if (!s->images) return dimple_fail_memory((uint64_t)count * sizeof *s->images, "the prompt's images");
+  for (; s->image_count < count; s->image_count++) {
+    const dimple_image *image = &images[s->image_count];
+    prompt_image *own = &s->images[s->image_count];
+    DIMPLE_TRY(image_check(image));
+    DIMPLE_TRY(dimple_model_get_image_grid(s->model, image->width, image->height, &own->grid));
+    ALLOCATE(own->rgb, 3 * (size_t)own->grid.resized_width * (size_t)own->grid.resized_height, "a resized image");
+    dimple_status status = image_resize(image, own->grid.resized_width, own->grid.resized_height, own->rgb);
+    if (status != DIMPLE_OK) {
+      free(own->rgb);
+      return status;
+    }
+  }
+  return DIMPLE_OK;
+}
+
+/* Positions of all prompt tokens, and which of them are image placeholders. */
+static dimple_status place_prompt(dimple_session *s, const int32_t *tokens, int32_t count) {
+  ALLOCATE(s->tokens, count, "the prompt");
+  memcpy(s->tokens, tokens, (size_t)count * sizeof *tokens);
+  ALLOCATE(s->prompt_positions, 3 * (int64_t)count, "the prompt's positions");
+  ALLOCATE(s->image_rows, count, "the prompt's placeholders");
+  dimple_image_grid *grids;
+  ALLOCATE(grids, s->image_count, "the images' grids");
+  for (int32_t i = 0; i < s->image_count; i++) grids[i] = s->images[i].grid;
+  /* Without a vision tower a placeholder is a token like any other. */
+  int32_t image_token = s->model->vision.present ? s->model->text.image_token : -1;
+  dimple_status status = rope_prompt_positions(tokens, count, image_token, grids, s->image_count, s->model->vision.image.merge_size,
+                                               s->prompt_positions, &s->next_position);
+  free(grids);
+  for (int32_t i = 0; i < count; i++)
+    if (image_token >= 0 && tokens[i] == image_token) s->image_rows[s->feature_count++] = i;
+  return status;
+}
+
+static dimple_status set_prompt(dimple_session *s, const int32_t *tokens, int32_t count, const dimple_image *images, int32_t image_count) {
+  DIMPLE_TRY(check_tokens(s, tokens, count, "prompt"));
+  DIMPLE_TRY(check_length(s, count, 0));
+  discard_prompt(s);
+  int64_t start = now();
+  dimple_status status = take_images(s, images, image_count);
+  s->vision_time = image_count > 0 ? now() - start : 0;
+  if (status == DIMPLE_OK) status = place_prompt(s, tokens, count);
+  if (status == DIMPLE_OK)
+    s->prompt_length = count;
+  else
+    discard_prompt(s);
+  return status;
+}
+
+dimple_status dimple_session_set_prompt(dimple_session *s, const int32_t *tokens, int32_t token_count, const dimple_image *images, int32_t image_count) {
+  DIMPLE_TRY(enter(s, "dimple_session_set_prompt"));
+  return leave(s, set_prompt(s, tokens, token_count, images, image_count));
+}
+
+static dimple_status require_prompt(const dimple_session *s) {
+  if (s->prompt_length == 0) return dimple_fail(DIMPLE_ERROR_STATE, "the session has no prompt yet: call dimple_session_set_prompt first");
+  return DIMPLE_OK;
+}
+
+static dimple_status require_response(const dimple_session *s) {
+  DIMPLE_TRY(require_prompt(s));
+  if (s->response_length == 0) return dimple_fail(DIMPLE_ERROR_STATE, "the session has no response yet: call dimple_session_set_response first");
+  return DIMPLE_OK;
+}
+
+static dimple_status take_response(dimple_session *s, const int32_t *tokens, int32_t count) {
+  int32_t *all = realloc(s->tokens, (size_t)(s->prompt_length + count) * sizeof *all);
+  if (!all) return dimple_fail_memory((uint64_t)(s->prompt_length + count) * sizeof *all, "prompt and response");
+  s->tokens = all;
+  ALLOCATE(s->initial, count, "the response");
+  ALLOCATE(s->masked, count, "the masked positions");
+  ALLOCATE(s->wanted, s->prompt_length + count, "row numbers");
+  ALLOCATE(s->revealed, count, "the revealed positions");
+  ALLOCATE(s->confidence, count, "confidences");
+  ALLOCATE(s->candidates, count, "candidates");
+  ALLOCATE(s->summaries, count, "summaries of logits");
+  memcpy(s->initial, tokens, (size_t)count * sizeof *tokens);
+  memcpy(s->tokens + s->prompt_length, tokens, (size_t)count * sizeof *tokens);
+  return DIMPLE_OK;
+}
+
+static dimple_status set_response(dimple_session *s, const int32_t *tokens, int32_t count) {
+  DIMPLE_TRY(require_prompt(s));
+  if (s->model->text.mask_token < 0)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(s->model->file));
+  DIMPLE_TRY(check_tokens(s, tokens, count, "response"));
+  DIMPLE_TRY(check_length(s, s->prompt_length, count));
+  discard_response(s);
+  dimple_status status = take_response(s, tokens, count);
+  if (status == DIMPLE_OK)
+    s->response_length = count;
+  else
+    discard_response(s);
+  return status;
+}
+
+dimple_status dimple_session_set_response(dimple_session *s, const int32_t *tokens, int32_t token_count) {
+  DIMPLE_TRY(enter(s, "dimple_session_set_response"));
+  return leave(s, set_response(s, tokens, token_count));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- model passes */
+
+/* Runs the vision tower over the prompt's images, once. */
+static dimple_status ensure_features(dimple_session *s) {
+  if (s->features || s->image_count == 0) return DIMPLE_OK;
+  const dimple_model *m = s->model;
+  int64_t start = now(), row = 0;
+  float *features = NULL;
+  DIMPLE_TRY(m->ops->buffer_alloc(s->context, s->feature_count * m->text.width, &features));
+  for (int32_t i = 0; i < s->image_count; i++) {
+    const prompt_image *image = &s->images[i];
+    dimple_status status = vision_forward(m, s->context, &image->grid, image->rgb, &s->cancelled, features + row * m->text.width);
+    if (status != DIMPLE_OK) {
+      m->ops->buffer_free(s->context, features);
+      return status;
+    }
+    row += image->grid.tokens;
+  }
+  s->features = features;
+  s->vision_time += now() - start;
+  return DIMPLE_OK;
+}
+
+static text_images prompt_images(const dimple_session *s) {
+  return (text_images){.features = s->features, .at = s->image_rows, .count = s->feature_count};
+}
+
+/* Opens a cache for prompt + response. The response goes on behind the prompt, all three coordinates equal. */
+static dimple_status open_text_state(dimple_session *s, text_state *state) {
+  int64_t prompt = s->prompt_length, total = prompt + s->response_length;
+  int32_t *positions;
+  ALLOCATE(positions, 3 * total, "positions");
+  for (int axis = 0; axis < 3; axis++) {
+    memcpy(positions + axis * total, s->prompt_positions + axis * prompt, (size_t)prompt * sizeof *positions);
+    for (int64_t i = prompt; i < total; i++) positions[axis * total + i] = s->next_position + (int32_t)(i - prompt);
+  }
+  dimple_status status = text_state_open(s->model, s->context, positions, total, state);
+  free(positions);
+  return status;
+}
+
+/* Lists the masked response positions in s->masked. */
+static int32_t list_masked(dimple_session *s) {
+  const int32_t *canvas = s->tokens + s->prompt_length;
+  int32_t count = 0;
+  for (int32_t i = 0; i < s->response_length; i++)
+    if (canvas[i] == s->model->text.mask_token) s->masked[count++] = i;
+  return count;
+}
+
+/* The row of prompt + response whose logits score response position `i`. */
+static int32_t scoring_row(const dimple_session *s, int32_t i) { return s->prompt_length + i - s->model->text.shift_logits; }
+
+/* Runs rows first .. P + L - 1 and puts the final states of the rows that score the `masked` masked positions into `states`. */
+static dimple_status run_pass(dimple_session *s, int32_t first, int32_t masked, float *states) {
+  text_images images = prompt_images(s);
+  for (int32_t i = 0; i < masked; i++) s->wanted[i] = scoring_row(s, s->masked[i]) - first;
+  DIMPLE_TRY(text_forward(s->model, s->context, &s->text, s->tokens + first, first, s->prompt_length + s->response_length - first,
+                          &images, s->wanted, masked, &s->cancelled, states));
+  s->forward_passes++;
+  return DIMPLE_OK;
+}
+
+static void reset_canvas(dimple_session *s) {
+  memcpy(s->tokens + s->prompt_length, s->initial, (size_t)s->response_length * sizeof *s->initial);
+}
+
+static dimple_status prefill(dimple_session *s) {
+  DIMPLE_TRY(require_response(s));
+  if (s->prefilled) return DIMPLE_OK;
+  const dimple_model *m = s->model;
+  reset_canvas(s);
+  int32_t masked = list_masked(s);
+  DIMPLE_TRY(ensure_features(s));
+  int64_t start = now();
+  if (masked > 0) {
+    int64_t size = (int64_t)masked * m->text.width;
+    if (!s->text.capacity) DIMPLE_TRY(open_text_state(s, &s->text));
+    if (!s->first_states) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->first_states));
+    if (!s->states) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->states));
+    if (!s->head_rows) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->head_rows));
+    DIMPLE_TRY(run_pass(s, 0, masked, s->first_states));
+  }
+  s->prefill_time = now() - start;
+  s->total = masked;
+  s->prefilled = true;
+  s->fresh_states = s->first_states;
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_prefill(dimple_session *s) {
+  DIMPLE_TRY(enter(s, "dimple_session_prefill"));
+  return leave(s, prefill(s));
+}
+
+/* States of the canvas as it is, for the `masked` positions in s->masked. */
+static dimple_status ensure_states(dimple_session *s, int32_t masked) {
+  if (s->fresh_states) return DIMPLE_OK;
+  int32_t first = s->keep_prompt ? scoring_row(s, 0) : 0;
+  DIMPLE_TRY(run_pass(s, first, masked, s->states));
+  s->fresh_states = s->states;
+  return DIMPLE_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- decoding */
+
+static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
+  DIMPLE_TRY(require_response(s));
+  if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_begin: decoding is null");
+  DIMPLE_TRY(decoding_validate(decoding));
+  float *levels = realloc(s->levels, ((size_t)decoding->steps + 1) * sizeof *levels);
+  if (!levels) return dimple_fail_memory(((uint64_t)decoding->steps + 1) * sizeof *levels, "noise levels");
+  s->levels = levels;
+  schedule_levels(decoding->steps, decoding->epsilon, levels);
+  s->decoding = *decoding;
+  s->iteration = 0;
+  s->step_time = 0;
+  s->done = false;
+  s->begun = true;
+  reset_canvas(s);
+  s->fresh_states = s->prefilled ? s->first_states : NULL;
+  s->forward_passes = s->prefilled && s->total > 0;
+  if (s->recorded) replay_seek(s->recorded, 0);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_begin(dimple_session *s, const dimple_decoding *decoding) {
+  DIMPLE_TRY(enter(s, "dimple_session_begin"));
+  return leave(s, begin(s, decoding));
+}
+
+static sampler_step current_step(const dimple_session *s, int32_t masked) {
+  return (sampler_step){.decoding = &s->decoding, .levels = s->levels, .iteration = s->iteration, .total = s->total, .masked = masked,
+                        .positions = s->masked, .recorded = s->recorded};
+}
+
+/* Scores `count` rows, whose final states lie one after the other, for response positions[count]. */
+static dimple_status score(dimple_session *s, const sampler_step *step, const float *states, const int32_t *positions, int32_t count) {
+  const dimple_model *m = s->model;
+  int64_t width = m->text.width;
+  head_call call = {.x_stride = width, .columns = width, .w = m->output, .seed = s->decoding.seed, .iteration = s->iteration};
+  if (!sampler_needs_logits(step)) {
+    call.x = states;
+    call.rows = count;
+    call.temperature = s->decoding.temperature;
+    call.positions = positions;
+    call.results = s->summaries;
+    DIMPLE_TRY(m->ops->head(s->context, &call));
+    sampler_candidates(step, s->summaries, count, s->candidates);
+    return DIMPLE_OK;
+  }
+  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
+  ALLOCATE(call.logits, (int64_t)block * m->text.vocab, "logits");
+  dimple_status status = DIMPLE_OK;
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
+    int32_t rows = count - at < block ? count - at : block;
+    call.x = states + at * width;
+    call.rows = rows;
+    status = m->ops->head(s->context, &call);
+    if (status == DIMPLE_OK)
+      status = sampler_candidates_from_logits(step, call.logits, rows, m->text.vocab, positions + at, at, count, s->candidates + at);
+  }
+  free(call.logits);
+  return status;
+}
+
+/* Pipeline dream with origin or autoregressive: positions first, then tokens for these only. Without a chosen position no pass is
+ * needed at all. */
+static dimple_status choose_then_score(dimple_session *s, const sampler_step *step, int32_t *chosen, int32_t *count) {
+  const dimple_model *m = s->model;
+  DIMPLE_TRY(sampler_choose(step, NULL, chosen, count));
+  if (*count == 0) return DIMPLE_OK;
+  DIMPLE_TRY(ensure_states(s, step->masked));
+  DIMPLE_TRY(m->ops->gather_rows(s->context, s->head_rows, s->fresh_states, chosen, *count, m->text.width));
+  int32_t *positions;
+  ALLOCATE(positions, *count, "chosen positions");
+  for (int32_t i = 0; i < *count; i++) positions[i] = s->masked[chosen[i]];
+  dimple_status status = score(s, step, s->head_rows, positions, *count);
+  free(positions);
+  return status;
+}
+
+static dimple_status score_then_choose(dimple_session *s, const sampler_step *step, int32_t *chosen, int32_t *count) {
+  DIMPLE_TRY(ensure_states(s, step->masked));
+  DIMPLE_TRY(score(s, step, s->fresh_states, s->masked, step->masked));
+  return sampler_choose(step, s->candidates, chosen, count);
+}
+
+/* Decides and reveals; nothing of the session changes before everything that can fail has succeeded. */
+static dimple_status iterate(dimple_session *s, int32_t masked, int32_t *revealed) {
+  *revealed = 0;
+  if (masked == 0) return DIMPLE_OK;
+  sampler_step step = current_step(s, masked);
+  bool positions_first = sampler_chooses_positions_first(&s->decoding);
+  int32_t *chosen = s->revealed, count = 0;
+  DIMPLE_TRY(positions_first ? choose_then_score(s, &step, chosen, &count) : score_then_choose(s, &step, chosen, &count));
+  int32_t *canvas = s->tokens + s->prompt_length;
+  for (int32_t i = 0; i < count; i++) {
+    const candidate *found = &s->candidates[positions_first ? i : chosen[i]];
+    s->confidence[i] = found->confidence;
+    s->revealed[i] = s->masked[chosen[i]];
+    canvas[s->revealed[i]] = found->token;
+  }
+  if (count > 0) s->fresh_states = NULL;
+  *revealed = count;
+  return DIMPLE_OK;
+}
+
+static dimple_status step(dimple_session *s, dimple_step *result) {
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
+  if (!s->begun) return dimple_fail(DIMPLE_ERROR_STATE, "decoding has not begun: call dimple_session_begin first");
+  if (s->done) return dimple_fail(DIMPLE_ERROR_STATE, "decoding is done after %d iterations: call dimple_session_begin to start again", s->iteration);
+  int64_t start = now(), earlier = s->vision_time + s->prefill_time;
+  if (!s->prefilled) {
+    earlier = s->vision_time;
+    DIMPLE_TRY(prefill(s));
+  }
+  int32_t masked = list_masked(s), revealed = 0, draws_before = s->recorded ? replay_position(s->recorded) : 0;
+  DIMPLE_TRY(check_cancelled(&s->cancelled));
+  dimple_status status = iterate(s, masked, &revealed);
+  if (status != DIMPLE_OK) {
+    if (s->recorded) replay_seek(s->recorded, draws_before);
+    return status;
+  }
+  int32_t remaining = list_masked(s);
+  s->done = s->iteration + 1 == s->decoding.steps || (s->decoding.pipeline == DIMPLE_PIPELINE_DIM && remaining == 0);
+  int64_t elapsed = now() - start;
+  s->step_time += elapsed - (s->vision_time + s->prefill_time - earlier);
+  *result = (dimple_step){.iteration = s->iteration++, .done = s->done, .remaining = remaining, .revealed_count = revealed,
+                          .revealed = s->revealed, .confidence = s->confidence, .canvas = s->tokens + s->prompt_length,
+                          .canvas_length = s->response_length, .forward_passes = (int32_t)s->forward_passes, .nanoseconds = elapsed};
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
+  DIMPLE_TRY(enter(s, "dimple_session_step"));
+  return leave(s, step(s, result));
+}
+
+/* ------------------------------------------------------------------------------------------------------ looking inside */
+
+dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timings) {
+  DIMPLE_TRY(enter(s, "dimple_session_get_timings"));
+  if (!timings) return leave(s, dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_timings: timings is null"));
+  int64_t states = 3 * (int64_t)s->total * s->model->text.width * (int64_t)sizeof(float);
+  *timings = (dimple_timings){.vision = s->vision_time, .prefill = s->prefill_time, .steps = s->step_time, .forward_passes = s->forward_passes,
+                              .kv_bytes = s->text.kv_bytes, .scratch_bytes = s->text.scratch_bytes + (s->prefilled ? states : 0)};
+  return leave(s, DIMPLE_OK);
+}
+
+/* All rows of prompt + response through a cache of their own, so that a decoding under way is not disturbed. */
+static dimple_status all_states(dimple_session *s, text_state *state, int32_t rows, float **states) {
+  const dimple_model *m = s->model;
+  DIMPLE_TRY(ensure_features(s));
+  DIMPLE_TRY(open_text_state(s, state));
+  DIMPLE_TRY(m->ops->buffer_alloc(s->context, (int64_t)rows * m->text.width, states));
+  int32_t *tokens, *wanted;
+  ALLOCATE(tokens, 2 * (int64_t)rows, "prompt and response");
+  wanted = tokens + rows;
+  memcpy(tokens, s->tokens, (size_t)s->prompt_length * sizeof *tokens);
+  if (s->response_length) memcpy(tokens + s->prompt_length, s->initial, (size_t)s->response_length * sizeof *tokens);
+  for (int32_t i = 0; i < rows; i++) wanted[i] = i;
+  text_images images = prompt_images(s);
+  dimple_status status = text_forward(m, s->context, state, tokens, 0, rows, &images, wanted, rows, &s->cancelled, *states);
+  free(tokens);
+  return status;
+}
+
+static dimple_status get_logits(dimple_session *s, float *logits, int64_t count) {
+  const dimple_model *m = s->model;
+  DIMPLE_TRY(require_prompt(s));
+  int32_t rows = s->prompt_length + s->response_length;
+  int64_t expected = (int64_t)rows * m->text.vocab;
+  if (!logits || count != expected)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: count is %" PRId64 ", expected %" PRId64 " (%d positions x %d tokens)", logits ? count : 0, expected, rows, m->text.vocab);
+  text_state state = {0};
+  float *states = NULL;
+  dimple_status status = all_states(s, &state, rows, &states);
+  if (status == DIMPLE_OK)
+    status = m->ops->head(s->context, &(head_call){.x = states, .x_stride = m->text.width, .rows = rows, .columns = m->text.width, .w = m->output, .logits = logits});
+  m->ops->buffer_free(s->context, states);
+  if (state.capacity) text_state_close(m, s->context, &state);
+  return status;
+}
+
+dimple_status dimple_session_get_logits(dimple_session *s, float *logits, int64_t count) {
+  DIMPLE_TRY(enter(s, "dimple_session_get_logits"));
+  return leave(s, get_logits(s, logits, count));
+}
+
+static dimple_status get_image_features(dimple_session *s, float *features, int64_t count) {
+  const dimple_model *m = s->model;
+  DIMPLE_TRY(require_prompt(s));
+  int64_t expected = s->feature_count * m->text.width;
+  if ((!features && expected > 0) || count != expected)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_image_features: count is %" PRId64 ", expected %" PRId64 " (%" PRId64 " image tokens x %d)", count, expected, s->feature_count, m->text.width);
+  DIMPLE_TRY(ensure_features(s));
+  if (expected == 0) return DIMPLE_OK;
+  return m->ops->copy_out(s->context, features, s->features, expected);
+}
+
+dimple_status dimple_session_get_image_features(dimple_session *s, float *features, int64_t count) {
+  DIMPLE_TRY(enter(s, "dimple_session_get_image_features"));
+  return leave(s, get_image_features(s, features, count));
+}
+
+dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kinds, const int32_t *lengths, int32_t record_count,
+                                          const double *values, int64_t value_count) {
+  DIMPLE_TRY(enter(s, "dimple_session_replay_draws"));
+  replay *recorded = NULL;
+  dimple_status status = record_count == 0 ? DIMPLE_OK : replay_create(kinds, lengths, record_count, values, value_count, &recorded);
+  if (status == DIMPLE_OK) {
+    replay_free(s->recorded);
+    s->recorded = recorded;
+  }
+  return leave(s, status);
+}
