@@ -1,0 +1,229 @@
+package io.github.dimple4j.bindings;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** One walk through the places of {@link NativeLibrary}, which keeps why each of them failed. */
+final class LibrarySearch {
+  static final String FILE_NAME = System.mapLibraryName("dimple");
+
+  private final Map<String, String> properties;
+  private final Map<String, String> environment;
+  private final ClassLoader resources;
+  private final List<String> failures = new ArrayList<>();
+
+  LibrarySearch(Map<String, String> properties, Map<String, String> environment, ClassLoader resources) {
+    this.properties = properties;
+    this.environment = environment;
+    this.resources = resources;
+  }
+
+  /** Loads the first usable library into the class loader of this class and returns its file. */
+  Path load() {
+    Path library = explicit("system property dimple.library", properties.get("dimple.library"));
+    if (library == null) {
+      library = explicit("environment variable DIMPLE_LIBRARY", environment.get("DIMPLE_LIBRARY"));
+    }
+    if (library == null) {
+      library = fromLibraryPath();
+    }
+    if (library == null) {
+      library = fromClassPath();
+    }
+    if (library == null) {
+      throw failure();
+    }
+    return library;
+  }
+
+  /** The operating system and processor as in the resource's folder, e.g. {@code linux-x86_64}. */
+  String platform() {
+    String os = properties.get("os.name").toLowerCase(Locale.ROOT);
+    String arch = properties.get("os.arch").toLowerCase(Locale.ROOT);
+    String system = os.startsWith("windows") ? "windows" : os.startsWith("mac") ? "macos" : os.replace(' ', '_');
+    return system + "-" + switch (arch) {
+      case "amd64", "x86-64" -> "x86_64";
+      case "arm64" -> "aarch64";
+      default -> arch;
+    };
+  }
+
+  /** The folder that libraries are unpacked to. It need not exist. */
+  Path cache() {
+    String set = given(properties.get("dimple.cache")) ? properties.get("dimple.cache") : environment.get("DIMPLE_CACHE");
+    if (given(set)) {
+      return Path.of(set);
+    }
+    Path home = Path.of(properties.getOrDefault("user.home", ""));
+    String platform = platform();
+    String parent = platform.startsWith("windows") ? environment.get("LOCALAPPDATA") : environment.get("XDG_CACHE_HOME");
+    if (given(parent) && Path.of(parent).isAbsolute()) {
+      return Path.of(parent, "dimple4j");
+    }
+    return home.resolve(platform.startsWith("macos") ? "Library/Caches" : ".cache").resolve("dimple4j");
+  }
+
+  private Path explicit(String place, String value) {
+    if (!given(value)) {
+      failures.add(place + ": not set");
+      return null;
+    }
+    try {
+      Path file = Path.of(value).toAbsolutePath();
+      if (opens(place, file)) {
+        return file;
+      }
+    } catch (InvalidPathException e) {
+      failures.add(place + ": " + e.getMessage());
+    }
+    failures.add("nothing else was tried, for this one was asked for");
+    throw failure();
+  }
+
+  private Path fromLibraryPath() {
+    String path = properties.getOrDefault("java.library.path", "");
+    List<String> without = new ArrayList<>();
+    for (String folder : path.split(File.pathSeparator)) {
+      try {
+        Path file = Path.of(folder, FILE_NAME).toAbsolutePath();
+        if (!Files.exists(file)) {
+          without.add(folder.isEmpty() ? "." : folder);
+        } else if (opens("java.library.path", file)) {
+          return file;
+        }
+      } catch (InvalidPathException e) {
+        failures.add("java.library.path: " + e.getMessage());
+      }
+    }
+    if (!without.isEmpty()) {
+      failures.add("java.library.path: no " + FILE_NAME + " in " + String.join(", ", without));
+    }
+    return null;
+  }
+
+  private Path fromClassPath() {
+    String name = "native/" + platform() + "/" + FILE_NAME;
+    String place = "class path resource " + name;
+    try (InputStream in = resources == null ? ClassLoader.getSystemResourceAsStream(name) : resources.getResourceAsStream(name)) {
+      if (in == null) {
+        failures.add(place + ": not there");
+        return null;
+      }
+      Path file = unpack(in.readAllBytes());
+      return opens(place, file) ? file : null;
+    } catch (IOException | InvalidPathException e) {
+      failures.add(place + ": cannot be unpacked to " + cache() + " (" + reason(e)
+          + "); the property dimple.cache names another folder");
+      return null;
+    }
+  }
+
+  /**
+   * Puts a library into the cache and returns its file. The content is written under a name of its own and renamed, so that
+   * a JVM that looks at the same moment sees the whole file or none; two that write move equal files onto each other.
+   */
+  Path unpack(byte[] content) throws IOException {
+    Path folder = cache().toAbsolutePath().resolve(hash(content));
+    Path file = folder.resolve(FILE_NAME);
+    if (Files.isRegularFile(file) && Arrays.equals(Files.readAllBytes(file), content)) {
+      return file;
+    }
+    Files.createDirectories(folder);
+    Path fresh = Files.createTempFile(folder, FILE_NAME, ".part");
+    try {
+      Files.write(fresh, content);
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(fresh);
+    }
+    return file;
+  }
+
+  private boolean opens(String place, Path file) {
+    String problem = Files.isDirectory(file) ? "is a folder" : Files.exists(file) ? open(file) : "no such file";
+    if (problem != null) {
+      failures.add(place + ": " + file + ": " + problem);
+    }
+    return problem == null;
+  }
+
+  /**
+   * Loads a file into this class loader, after a look at its API version in a scope that can be left again: what
+   * System.load has loaded stays, and its symbols would hide those of the next candidate.
+   *
+   * @return null, or why it does not do
+   */
+  private static String open(Path file) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment function = SymbolLookup.libraryLookup(file, arena).find("dimple_api_version").orElse(null);
+      if (function == null) {
+        return "is not libdimple: it has no function dimple_api_version";
+      }
+      int version = (int) Linker.nativeLinker()
+          .downcallHandle(function, FunctionDescriptor.of(ValueLayout.JAVA_INT)).invokeExact();
+      if (version != Dimple.DIMPLE_API_VERSION()) {
+        return "has API version " + version + ", expected " + Dimple.DIMPLE_API_VERSION();
+      }
+    } catch (IllegalArgumentException e) {
+      // The linker does not say why; the attempt below does.
+    } catch (Error | RuntimeException e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new AssertionError("a downcall threw", e);
+    }
+    try {
+      System.load(file.toString());
+      return null;
+    } catch (UnsatisfiedLinkError e) {
+      String message = String.valueOf(e.getMessage());
+      return message.startsWith(file + ": ") ? message.substring(file.toString().length() + 2) : message;
+    }
+  }
+
+  private NativeLibraryException failure() {
+    return new NativeLibraryException("no native library " + FILE_NAME + ": " + String.join("; ", failures));
+  }
+
+  private static boolean given(String value) {
+    return value != null && !value.isBlank();
+  }
+
+  private static String reason(Exception e) {
+    return switch (e) {
+      case AccessDeniedException denied -> denied.getFile() + ": access denied";
+      case NoSuchFileException missing -> missing.getFile() + ": no such file";
+      case FileAlreadyExistsException exists -> exists.getFile() + ": is not a folder";
+      default -> String.valueOf(e.getMessage());
+    };
+  }
+
+  private static String hash(byte[] content) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content), 0, 16);
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+}

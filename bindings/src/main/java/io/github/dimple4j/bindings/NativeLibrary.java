@@ -1,0 +1,61 @@
+package io.github.dimple4j.bindings;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/**
+ * Finds and loads the native library {@code libdimple}, once per class loader. The places, in order:
+ *
+ * <ol>
+ *   <li>the file that the system property {@code dimple.library} names;
+ *   <li>the file that the environment variable {@code DIMPLE_LIBRARY} names;
+ *   <li>the folders of {@code java.library.path};
+ *   <li>the class path resource {@code native/<os>-<arch>/}{@link System#mapLibraryName libdimple.so}, as the jar with the
+ *       platform's classifier brings it, unpacked to a cache folder: {@code dimple.cache} (property), {@code DIMPLE_CACHE}
+ *       (environment), or {@code dimple4j} in the user's cache folder. A file there is named by the hash of its content, so
+ *       versions live side by side and several JVMs may unpack at once.
+ * </ol>
+ *
+ * <p>The first two are explicit: when the file they name does not load, nothing else is tried. A library of another
+ * {@linkplain Dimple#DIMPLE_API_VERSION() API version} counts as one that does not load.
+ *
+ * <p>Thread-safe.
+ */
+public final class NativeLibrary {
+  private static Path loaded;
+
+  private NativeLibrary() {}
+
+  /**
+   * Loads the library unless this was done before.
+   *
+   * @return the file it was loaded from
+   * @throws NativeLibraryException if no place had a usable library; a later call tries again
+   */
+  public static synchronized Path load() {
+    if (loaded == null) {
+      loaded = new LibrarySearch(properties(), System.getenv(), NativeLibrary.class.getClassLoader()).load();
+      System.getLogger("io.github.dimple4j").log(System.Logger.Level.DEBUG, "loaded {0}", loaded);
+    }
+    return loaded;
+  }
+
+  /**
+   * The address of a function of the library, which is loaded if need be.
+   *
+   * @throws UnsatisfiedLinkError if the library has no such function
+   */
+  static MemorySegment symbol(String name) {
+    Path library = load();
+    return SymbolLookup.loaderLookup().find(name)
+        .orElseThrow(() -> new UnsatisfiedLinkError(library + " has no function " + name));
+  }
+
+  private static Map<String, String> properties() {
+    var properties = System.getProperties();
+    return properties.stringPropertyNames().stream().collect(Collectors.toMap(name -> name, properties::getProperty));
+  }
+}

@@ -1,0 +1,198 @@
+package io.github.dimple4j.bindings;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class LibrarySearchTest {
+  private static final String GOOD = "int dimple_api_version(void) { return " + Dimple.DIMPLE_API_VERSION() + "; }";
+
+  @TempDir Path folder;
+  private final Map<String, String> properties = new HashMap<>();
+  private final Map<String, String> environment = new HashMap<>();
+
+  @BeforeEach
+  void describeThisMachine() {
+    properties.put("os.name", System.getProperty("os.name"));
+    properties.put("os.arch", System.getProperty("os.arch"));
+    properties.put("user.home", folder.resolve("home").toString());
+  }
+
+  @Test
+  void failureListsEveryPlaceAndWhy() throws Exception {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    Path other = Compiler.library(folder.resolve("other"), "int something_else(void) { return 1; }");
+    Path newer = Compiler.library(folder.resolve("newer"), "int dimple_api_version(void) { return 99; }");
+    Path text = Files.createDirectory(folder.resolve("text")).resolve(LibrarySearch.FILE_NAME);
+    Files.writeString(text, "not a library");
+    properties.put("java.library.path", String.join(java.io.File.pathSeparator,
+        empty.toString(), other.getParent().toString(), newer.getParent().toString(), text.getParent().toString()));
+
+    assertThatThrownBy(() -> search(folder).load()).isInstanceOf(NativeLibraryException.class)
+        .message().doesNotContain("\n").contains(
+            "system property dimple.library: not set",
+            "environment variable DIMPLE_LIBRARY: not set",
+            other + ": is not libdimple: it has no function dimple_api_version",
+            newer + ": has API version 99, expected " + Dimple.DIMPLE_API_VERSION(),
+            text + ": ",
+            "no " + LibrarySearch.FILE_NAME + " in " + empty,
+            "class path resource native/", LibrarySearch.FILE_NAME + ": not there");
+  }
+
+  @Test
+  void explicitFileIsTheOnlyPlace() throws Exception {
+    Path good = Compiler.library(folder.resolve("good"), GOOD);
+    properties.put("java.library.path", good.getParent().toString());
+    Path missing = folder.resolve("missing.so");
+
+    properties.put("dimple.library", missing.toString());
+    assertThatThrownBy(() -> search(folder).load()).message()
+        .contains("dimple.library: " + missing + ": no such file").contains("nothing else was tried");
+
+    properties.put("dimple.library", folder.toString());
+    assertThatThrownBy(() -> search(folder).load()).hasMessageContaining(folder + ": is a folder");
+
+    properties.put("dimple.library", "\0");
+    assertThatThrownBy(() -> search(folder).load()).isInstanceOf(NativeLibraryException.class);
+
+    properties.remove("dimple.library");
+    environment.put("DIMPLE_LIBRARY", missing.toString());
+    assertThatThrownBy(() -> search(folder).load()).message()
+        .contains("DIMPLE_LIBRARY: " + missing + ": no such file").contains("dimple.library: not set");
+  }
+
+  @Test
+  void unpackedFileIsNamedByItsContentAndRepairedWhenItDiffers() throws IOException {
+    byte[] content = "one".getBytes(StandardCharsets.UTF_8);
+    var search = search(folder);
+    Path file = search.unpack(content);
+    assertThat(file).hasBinaryContent(content).startsWith(folder.resolve("home"));
+    assertThat(search.unpack(content)).isEqualTo(file);
+    assertThat(search.unpack("two".getBytes(StandardCharsets.UTF_8))).isNotEqualTo(file);
+
+    Files.writeString(file, "cut");
+    assertThat(search.unpack(content)).isEqualTo(file).hasBinaryContent(content);
+    try (var files = Files.list(file.getParent())) {
+      assertThat(files).containsExactly(file);
+    }
+  }
+
+  @Test
+  void cacheFolderFollowsPropertyThenEnvironmentThenUser() {
+    var search = search(folder);
+    properties.put("os.name", "Linux");
+    assertThat(search.cache()).isEqualTo(folder.resolve("home/.cache/dimple4j"));
+    environment.put("XDG_CACHE_HOME", "relative");
+    assertThat(search.cache()).isEqualTo(folder.resolve("home/.cache/dimple4j"));
+    environment.put("XDG_CACHE_HOME", "/caches");
+    assertThat(search.cache()).isEqualTo(Path.of("/caches/dimple4j"));
+    environment.put("DIMPLE_CACHE", "/mine");
+    assertThat(search.cache()).isEqualTo(Path.of("/mine"));
+    properties.put("dimple.cache", "/yours");
+    assertThat(search.cache()).isEqualTo(Path.of("/yours"));
+  }
+
+  @Test
+  void unusableCacheFolderIsNamed() throws Exception {
+    Path resources = folder.resolve("resources");
+    Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
+    Path file = Files.writeString(folder.resolve("file"), "");
+    properties.put("dimple.cache", file.toString());
+    assertThatThrownBy(() -> search(resources).load()).message()
+        .contains("cannot be unpacked to " + file).contains("dimple.cache names another folder");
+  }
+
+  @Test
+  void platformNamesAreThoseOfTheJars() {
+    var search = search(folder);
+    properties.putAll(Map.of("os.name", "Linux", "os.arch", "amd64"));
+    assertThat(search.platform()).isEqualTo("linux-x86_64");
+    properties.putAll(Map.of("os.name", "Linux", "os.arch", "aarch64"));
+    assertThat(search.platform()).isEqualTo("linux-aarch64");
+    properties.putAll(Map.of("os.name", "Mac OS X", "os.arch", "aarch64"));
+    assertThat(search.platform()).isEqualTo("macos-aarch64");
+    properties.putAll(Map.of("os.name", "Windows 11", "os.arch", "amd64"));
+    assertThat(search.platform()).isEqualTo("windows-x86_64");
+  }
+
+  /** Several JVMs unpack the same resource into the same empty cache. */
+  @Test
+  void virtualMachinesUnpackAtTheSameTime() throws Exception {
+    Path resources = folder.resolve("resources");
+    Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
+    Path cache = folder.resolve("cache");
+    List<Process> machines = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      machines.add(java("-Ddimple.cache=" + cache, resources));
+    }
+    for (Process machine : machines) {
+      assertThat(output(machine)).matches(cache + "/[0-9a-f]{32}/" + LibrarySearch.FILE_NAME);
+    }
+    try (var files = Files.walk(cache)) {
+      assertThat(files.filter(Files::isRegularFile)).hasSize(1);
+    }
+  }
+
+  @Test
+  void libraryPathComesBeforeTheClassPath() throws Exception {
+    Path resources = folder.resolve("resources");
+    Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
+    Path library = Compiler.library(folder.resolve("installed"), GOOD);
+    assertThat(output(java("-Djava.library.path=" + library.getParent(), resources))).isEqualTo(library.toString());
+    assertThat(output(java("-Ddimple.library=" + library, resources))).isEqualTo(library.toString());
+  }
+
+  @Test
+  void libraryOfTheBuildLoads() {
+    assertThat(NativeLibrary.load()).exists();
+    assertThat(NativeLibrary.load()).isSameAs(NativeLibrary.load());
+    assertThat(Dimple.dimple_api_version()).isEqualTo(Dimple.DIMPLE_API_VERSION());
+    assertThat(Dimple.dimple_last_error().getString(0)).isEmpty();
+  }
+
+  /** Prints where the library was loaded from. */
+  public static final class PrintLibrary {
+    public static void main(String[] arguments) {
+      System.out.print(NativeLibrary.load());
+    }
+  }
+
+  private LibrarySearch search(Path resources) {
+    try {
+      return new LibrarySearch(properties, environment, new URLClassLoader(new URL[] {resources.toUri().toURL()}, null));
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static Process java(String option, Path resources) throws IOException {
+    String classes = String.join(java.io.File.pathSeparator, location(NativeLibrary.class), location(PrintLibrary.class),
+        resources.toString());
+    return new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "--enable-native-access=ALL-UNNAMED", "-XX:TieredStopAtLevel=1", option, "-cp", classes,
+        PrintLibrary.class.getName()).redirectErrorStream(true).start();
+  }
+
+  private static String location(Class<?> type) {
+    return Path.of(type.getProtectionDomain().getCodeSource().getLocation().getPath()).toString();
+  }
+
+  private static String output(Process process) throws IOException, InterruptedException {
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    process.waitFor();
+    return output;
+  }
+}
