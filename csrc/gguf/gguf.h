@@ -24,7 +24,8 @@ typedef struct gguf_tensor {
 
 typedef struct gguf_file gguf_file;
 
-/* Maps and checks the file. Errors: IO (no such file, a directory, cannot map), FORMAT (names offset, key or tensor), MEMORY. */
+/* Maps and checks the file. Errors: IO (no such file, a directory, cannot map), FORMAT (names offset, key or tensor), UNSUPPORTED
+ * (other versions, big-endian files, arrays of arrays), MEMORY. */
 dimple_status gguf_open(const char *path, gguf_file **out);
 void gguf_close(gguf_file *file); /* null is allowed */
 
@@ -43,7 +44,7 @@ const gguf_tensor *gguf_find_tensor(const gguf_file *file, const char *name);
 
 /* Typed access. A key that is absent: FORMAT for the require_ functions, `*out` untouched for the optional_ ones. A key of
  * another type or out of the target's range: FORMAT always, naming file, key, type found and type expected. Any integer
- * type is accepted for integers, float32 and float64 for floats. */
+ * type is accepted for integers, float32 and float64 for floats; a float that is not finite is out of range. */
 dimple_status gguf_require_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
 dimple_status gguf_optional_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
 dimple_status gguf_require_float(const gguf_file *file, const char *key, float *out);
