@@ -1,0 +1,15 @@
+/**
+ * Runs masked-diffusion multimodal language models on this machine: load a GGUF file, give it a prompt with text and pictures,
+ * fill the response in parallel. Start at {@link io.github.dimple4j.DimpleModel}.
+ *
+ * <p>The native library underneath needs {@code --enable-native-access=io.github.dimple4j.bindings} (on the class path
+ * {@code ALL-UNNAMED}); without it newer JDKs print a warning.
+ */
+module io.github.dimple4j {
+  requires io.github.dimple4j.bindings;
+  requires transitive java.desktop; // BufferedImage; ImageIO reads the picture formats
+
+  exports io.github.dimple4j;
+  exports io.github.dimple4j.chat;
+  exports io.github.dimple4j.tokenizer;
+}
