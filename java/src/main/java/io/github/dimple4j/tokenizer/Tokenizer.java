@@ -1,0 +1,393 @@
+package io.github.dimple4j.tokenizer;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.OptionalInt;
+import java.util.PriorityQueue;
+import java.util.regex.Matcher;
+import java.util.stream.IntStream;
+
+/**
+ * Byte-level byte-pair encoding (Sennrich et al., arXiv 1508.07909; over bytes as in GPT-2). Text is cut at added tokens, normalised,
+ * split into words ({@link PreTokenizer}), and in each word the neighbouring pair with the lowest rank is merged, the leftmost one of
+ * equals, until no pair can be.
+ *
+ * <p>Decoding what was encoded gives the same text in the rule's normal form. Unpaired surrogates, which no UTF-8 text can hold, are
+ * encoded as U+FFFD. Immutable and thread-safe.
+ */
+public final class Tokenizer {
+  private static final int UNKNOWN = 2;
+  private static final int CONTROL = 3;
+  private static final int USER_DEFINED = 4;
+
+  private final Vocabulary vocabulary;
+  private final MergeTable merges;
+  private final PreTokenizer rule;
+  private final AddedTokens added = new AddedTokens();
+  private final TokenizerData data;
+
+  private Tokenizer(TokenizerData data) {
+    this.data = data;
+    if (!"gpt2".equals(data.model())) {
+      throw new TokenizerException(data.model() == null
+          ? "tokenizer.ggml.model is missing; expected \"gpt2\""
+          : "tokenizer.ggml.model = \"" + data.model() + "\" is not supported; expected \"gpt2\" (byte-level byte-pair encoding)");
+    }
+    rule = PreTokenizer.named(data.pre());
+    if (data.tokenTypes() != null && data.tokenTypes().length != data.tokens().size()) {
+      throw new TokenizerException("tokenizer.ggml.token_type has " + data.tokenTypes().length + " entries, tokenizer.ggml.tokens "
+          + data.tokens().size());
+    }
+    vocabulary = new Vocabulary(data.tokens());
+    merges = readMerges(data.merges(), vocabulary);
+    for (int id = 0; id < size(); id++) {
+      if (isAdded(id)) {
+        added.add(vocabulary.spelling(id), id, isControl(id));
+      }
+    }
+    added.seal();
+    checkId("bos_token_id", data.bosId());
+    checkId("eos_token_id", data.eosId());
+    checkId("padding_token_id", data.padId());
+    checkId("mask_token_id", data.maskId());
+  }
+
+  /**
+   * Builds a tokenizer. Takes a tenth of a second or two for 150,000 merges.
+   *
+   * @param data the arrays of a model file
+   * @return the tokenizer
+   * @throws TokenizerException if the algorithm or the rule is not known, or the arrays contradict each other
+   */
+  public static Tokenizer of(TokenizerData data) {
+    return new Tokenizer(data);
+  }
+
+  private static MergeTable readMerges(Utf8Strings lines, Vocabulary vocabulary) {
+    MergeTable table = new MergeTable(lines.size());
+    byte[] bytes = lines.bytes;
+    byte[] joined = new byte[64];
+    for (int rank = 0; rank < lines.size(); rank++) {
+      int start = lines.start(rank);
+      int end = lines.end(rank);
+      int space = start + 1; // the space itself is spelled otherwise in the alphabet, so the first one separates
+      while (space < end && bytes[space] != ' ') {
+        space++;
+      }
+      if (space >= end - 1) {
+        throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank) + "\" is not a pair of tokens");
+      }
+      int length = end - start - 1;
+      if (joined.length < length) {
+        joined = new byte[2 * length];
+      }
+      System.arraycopy(bytes, start, joined, 0, space - start);
+      System.arraycopy(bytes, space + 1, joined, space - start, end - space - 1);
+      int left = vocabulary.find(bytes, start, space);
+      int right = vocabulary.find(bytes, space + 1, end);
+      int merged = vocabulary.find(joined, 0, length);
+      if (left < 0 || right < 0 || merged < 0) {
+        throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank)
+            + "\" names a token that tokenizer.ggml.tokens lacks");
+      }
+      table.add(left, right, rank, merged);
+    }
+    return table;
+  }
+
+  private void checkId(String key, int id) {
+    if (id < -1 || id >= size()) {
+      throw new TokenizerException("tokenizer.ggml." + key + " = " + id + " is outside the vocabulary of " + size() + " tokens");
+    }
+  }
+
+  /**
+   * Encodes text. Added tokens spelled out in it, such as {@code <|im_end|>}, become themselves.
+   *
+   * @param text any text
+   * @return token ids
+   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   */
+  public int[] encode(String text) {
+    return encode(text, true);
+  }
+
+  /**
+   * Encodes text in which the spelling of a control token is text like any other; user-defined tokens are still matched.
+   *
+   * @param text any text
+   * @return token ids
+   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   */
+  public int[] encodeOrdinary(String text) {
+    return encode(text, false);
+  }
+
+  /**
+   * Encodes a prompt: as {@link #encode}, with the begin-of-text token in front where the file asks for it
+   * ({@code tokenizer.ggml.add_bos_token}) and the text does not bring it.
+   *
+   * @param text any text
+   * @return token ids
+   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   */
+  public int[] encodePrompt(String text) {
+    int[] ids = encode(text, true);
+    if (!data.addBos() || data.bosId() < 0 || ids.length > 0 && ids[0] == data.bosId()) {
+      return ids;
+    }
+    return IntStream.concat(IntStream.of(data.bosId()), Arrays.stream(ids)).toArray();
+  }
+
+  private int[] encode(String source, boolean control) {
+    String text = withoutUnpairedSurrogates(source);
+    IntStream.Builder ids = IntStream.builder();
+    int position = 0;
+    while (position < text.length()) {
+      AddedTokens.Match match = added.find(text, position, control);
+      encodeWords(text.substring(position, match == null ? text.length() : match.start()), ids);
+      if (match == null) {
+        break;
+      }
+      ids.add(match.id());
+      position = match.end();
+    }
+    return ids.build().toArray();
+  }
+
+  private static String withoutUnpairedSurrogates(String text) {
+    StringBuilder fixed = null;
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isSurrogate(text.charAt(i))) {
+        if (Character.isSurrogatePair(text.charAt(i), i + 1 < text.length() ? text.charAt(i + 1) : 0)) {
+          i++;
+        } else {
+          fixed = fixed == null ? new StringBuilder(text) : fixed;
+          fixed.setCharAt(i, '\uFFFD');
+        }
+      }
+    }
+    return fixed == null ? text : fixed.toString();
+  }
+
+  private void encodeWords(String text, IntStream.Builder ids) {
+    String normal = rule.normalize(text);
+    Matcher words = rule.words(normal);
+    while (words.find()) {
+      encodeWord(normal.substring(words.start(), words.end()).getBytes(StandardCharsets.UTF_8), ids);
+    }
+  }
+
+  /** A pair of neighbours that can be merged: the entry of the table, and the position of the left one. */
+  private record Candidate(long entry, int left, int right) implements Comparable<Candidate> {
+    @Override
+    public int compareTo(Candidate other) {
+      int byRank = Integer.compare(MergeTable.rank(entry), MergeTable.rank(other.entry));
+      return byRank != 0 ? byRank : Integer.compare(left, other.left);
+    }
+  }
+
+  /** Merges the bytes of one word. Symbols form a linked list; merged ones leave it and keep the id -1. */
+  private void encodeWord(byte[] word, IntStream.Builder out) {
+    int n = word.length;
+    int[] id = new int[n];
+    int[] next = new int[n];
+    int[] previous = new int[n];
+    for (int i = 0; i < n; i++) {
+      id[i] = vocabulary.ofByte(word[i] & 0xFF);
+      next[i] = i + 1;
+      previous[i] = i - 1;
+      if (id[i] < 0) {
+        throw new TokenizerException(String.format("the vocabulary has no token for the byte 0x%02X", word[i]));
+      }
+    }
+    PriorityQueue<Candidate> queue = new PriorityQueue<>();
+    for (int i = 0; i + 1 < n; i++) {
+      offer(queue, id, i, i + 1);
+    }
+    for (Candidate c = queue.poll(); c != null; c = queue.poll()) {
+      int left = c.left;
+      int right = c.right;
+      boolean current = id[left] >= 0 && next[left] == right && merges.find(id[left], id[right]) == c.entry;
+      if (!current) {
+        continue; // one of the two was merged since
+      }
+      id[left] = MergeTable.merged(c.entry);
+      id[right] = -1;
+      next[left] = next[right];
+      if (next[left] < n) {
+        previous[next[left]] = left;
+        offer(queue, id, left, next[left]);
+      }
+      if (previous[left] >= 0) {
+        offer(queue, id, previous[left], left);
+      }
+    }
+    for (int i = 0; i < n; i = next[i]) {
+      out.add(id[i]);
+    }
+  }
+
+  private void offer(PriorityQueue<Candidate> queue, int[] id, int left, int right) {
+    long entry = merges.find(id[left], id[right]);
+    if (entry != MergeTable.NONE) {
+      queue.add(new Candidate(entry, left, right));
+    }
+  }
+
+  /**
+   * Decodes token ids, leaving control tokens out.
+   *
+   * @param ids token ids
+   * @return the text; bytes that are not UTF-8 become U+FFFD
+   * @throws IllegalArgumentException if an id is outside the vocabulary
+   */
+  public String decode(int[] ids) {
+    return decode(ids, false);
+  }
+
+  /**
+   * Decodes token ids.
+   *
+   * @param ids token ids
+   * @param showControl whether control tokens appear as they are spelled
+   * @return the text; bytes that are not UTF-8 become U+FFFD
+   * @throws IllegalArgumentException if an id is outside the vocabulary
+   */
+  public String decode(int[] ids, boolean showControl) {
+    return decode(ids, 0, ids.length, showControl);
+  }
+
+  /**
+   * Decodes a range of token ids.
+   *
+   * @param ids token ids
+   * @param from index of the first one
+   * @param to index behind the last one
+   * @param showControl whether control tokens appear as they are spelled
+   * @return the text; bytes that are not UTF-8 become U+FFFD
+   * @throws IllegalArgumentException if an id is outside the vocabulary
+   */
+  public String decode(int[] ids, int from, int to, boolean showControl) {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    for (int i = from; i < to; i++) {
+      if (showControl || !isControl(ids[i])) {
+        bytes.writeBytes(tokenBytes(ids[i]));
+      }
+    }
+    return bytes.toString(StandardCharsets.UTF_8);
+  }
+
+  /**
+   * Starts decoding of ids that come one after the other.
+   *
+   * @param showControl whether control tokens appear as they are spelled
+   * @return a decoder for one stream
+   */
+  public StreamingDecoder streamingDecoder(boolean showControl) {
+    return new StreamingDecoder(this, showControl);
+  }
+
+  /**
+   * Returns the bytes a token stands for; they need not be whole characters.
+   *
+   * @param id a token id
+   * @return its bytes
+   * @throws IllegalArgumentException if the id is outside the vocabulary
+   */
+  public byte[] tokenBytes(int id) {
+    requireId(id);
+    return isAdded(id) ? vocabulary.rawBytes(id) : vocabulary.bytes(id);
+  }
+
+  /**
+   * Returns a token as the vocabulary spells it, with bytes in GPT-2's printable alphabet ({@code "Ġthe"}).
+   *
+   * @param id a token id
+   * @return its spelling
+   * @throws IllegalArgumentException if the id is outside the vocabulary
+   */
+  public String token(int id) {
+    requireId(id);
+    return vocabulary.spelling(id);
+  }
+
+  /**
+   * Finds a token.
+   *
+   * @param token as the vocabulary spells it
+   * @return its id, or empty
+   */
+  public OptionalInt id(String token) {
+    int id = vocabulary.find(token);
+    return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  /**
+   * Tells whether a token steers the model and is no text.
+   *
+   * @param id a token id
+   * @return true for control tokens
+   * @throws IllegalArgumentException if the id is outside the vocabulary
+   */
+  public boolean isControl(int id) {
+    requireId(id);
+    return data.tokenTypes() != null && (data.tokenTypes()[id] == CONTROL || data.tokenTypes()[id] == UNKNOWN);
+  }
+
+  private boolean isAdded(int id) {
+    return isControl(id) || data.tokenTypes() != null && data.tokenTypes()[id] == USER_DEFINED;
+  }
+
+  private void requireId(int id) {
+    if (id < 0 || id >= size()) {
+      throw new IllegalArgumentException("token id " + id + " is outside the vocabulary of " + size() + " tokens");
+    }
+  }
+
+  /**
+   * Returns the number of tokens.
+   *
+   * @return the number of tokens
+   */
+  public int size() {
+    return vocabulary.size();
+  }
+
+  /**
+   * Returns the begin-of-text token.
+   *
+   * @return its id, or -1
+   */
+  public int bosId() {
+    return data.bosId();
+  }
+
+  /**
+   * Returns the end-of-text token.
+   *
+   * @return its id, or -1
+   */
+  public int eosId() {
+    return data.eosId();
+  }
+
+  /**
+   * Returns the padding token.
+   *
+   * @return its id, or -1
+   */
+  public int padId() {
+    return data.padId();
+  }
+
+  /**
+   * Returns the mask token.
+   *
+   * @return its id, or -1
+   */
+  public int maskId() {
+    return data.maskId();
+  }
+}

@@ -1,0 +1,19 @@
+package io.github.dimple4j.tokenizer;
+
+/**
+ * A tokenizer as a GGUF file describes it, under the keys {@code tokenizer.ggml.*}. Arrays are kept, not copied.
+ *
+ * @param model {@code model}: the algorithm; {@code "gpt2"} (byte-level byte-pair encoding) is the one that is run
+ * @param pre {@code pre}: the name of the rule that splits text into words, see {@link PreTokenizer}
+ * @param tokens {@code tokens}: the vocabulary, a token's id being its index
+ * @param tokenTypes {@code token_type}: one number per token as llama.cpp has them (1 normal, 2 unknown, 3 control, 4 user defined,
+ *     5 unused, 6 byte), or null when all are normal
+ * @param merges {@code merges}: pairs "left right", the most urgent one first
+ * @param addBos {@code add_bos_token}
+ * @param bosId {@code bos_token_id}, -1 when absent
+ * @param eosId {@code eos_token_id}, -1 when absent
+ * @param padId {@code padding_token_id}, -1 when absent
+ * @param maskId {@code mask_token_id}, -1 when absent
+ */
+public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos,
+    int bosId, int eosId, int padId, int maskId) {}

@@ -1,0 +1,2 @@
+/** Byte-level byte-pair encoding from the arrays of a model file: text to token ids and back. Plain Java, no native code. */
+package io.github.dimple4j.tokenizer;

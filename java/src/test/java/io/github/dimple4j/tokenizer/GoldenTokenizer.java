@@ -1,0 +1,63 @@
+package io.github.dimple4j.tokenizer;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** The small vocabulary that make_goldens.py trains, and the cases it encodes with it. */
+final class GoldenTokenizer {
+  record Case(int[] ids, String text) {}
+
+  private GoldenTokenizer() {}
+
+  /** The folder of another run of make_goldens.py instead of the resources, for a larger comparison. */
+  private static final String FOLDER = System.getProperty("dimple.tokenizer.goldens");
+
+  static Tokenizer load(String rule) {
+    List<String> lines = lines("vocabulary.txt");
+    int[] types = lines.stream().mapToInt(l -> l.charAt(0) - '0').toArray();
+    Utf8Strings tokens = Utf8Strings.of(lines.stream().map(l -> l.substring(2)).toList());
+    int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
+    return Tokenizer.of(new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false,
+        first + 1, first + 2, first, first + 6));
+  }
+
+  static List<Case> cases(String rule) {
+    List<Case> cases = new ArrayList<>();
+    for (String line : lines(rule + ".txt")) {
+      int tab = line.indexOf('\t');
+      String ids = line.substring(0, tab);
+      cases.add(new Case(ids.isEmpty() ? new int[0] : Arrays.stream(ids.split(" ")).mapToInt(Integer::parseInt).toArray(),
+          unescape(line.substring(tab + 1))));
+    }
+    return cases;
+  }
+
+  private static String unescape(String text) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) == '\\') {
+        out.append((char) Integer.parseInt(text.substring(i + 2, i + 6), 16));
+        i += 5;
+      } else {
+        out.append(text.charAt(i));
+      }
+    }
+    return out.toString();
+  }
+
+  private static List<String> lines(String name) {
+    try (InputStream in = FOLDER == null ? GoldenTokenizer.class.getResourceAsStream(name)
+        : Files.newInputStream(Path.of(FOLDER, name))) {
+      return Arrays.asList(new String(in.readAllBytes(), StandardCharsets.UTF_8).split("\n"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

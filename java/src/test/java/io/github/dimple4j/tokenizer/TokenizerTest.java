@@ -1,0 +1,145 @@
+package io.github.dimple4j.tokenizer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class TokenizerTest {
+  private final Tokenizer tokenizer = GoldenTokenizer.load("qwen2");
+
+  private static TokenizerData data(String model, String pre, List<String> tokens, int[] types, List<String> merges) {
+    return new TokenizerData(model, pre, Utf8Strings.of(tokens), types, Utf8Strings.of(merges), false, -1, -1, -1, -1);
+  }
+
+  @Test
+  void roundTripsEveryCharacter() {
+    for (int start = 0; start <= Character.MAX_CODE_POINT; start += 0x200) {
+      StringBuilder text = new StringBuilder();
+      for (int c = start; c < start + 0x200; c++) {
+        if (c < Character.MIN_SURROGATE || c > Character.MAX_SURROGATE) {
+          text.appendCodePoint(c);
+        }
+      }
+      String normal = PreTokenizer.QWEN2.normalize(text.toString());
+      assertThat(tokenizer.decode(tokenizer.encode(normal), true)).isEqualTo(normal);
+    }
+  }
+
+  @Test
+  void encodesUnpairedSurrogatesAsReplacementCharacters() {
+    assertThat(tokenizer.encode("a\uD800b\uDC00\uD83D")).isEqualTo(tokenizer.encode("a\uFFFDb\uFFFD\uFFFD"));
+    assertThat(tokenizer.decode(tokenizer.encode("\uDE00\uD83D\uDE00"))).isEqualTo("\uFFFD😀");
+  }
+
+  @Test
+  void cutsAtTheLongestAddedToken() {
+    int start = tokenizer.id("<|im_start|>").getAsInt();
+    int longer = tokenizer.id("<|im_start|>x").getAsInt();
+    assertThat(tokenizer.encode("<|im_start|>xy")).containsExactly(longer, tokenizer.id("y").getAsInt());
+    assertThat(tokenizer.encode("<|im_start|><|im_start|>")).containsExactly(start, start);
+  }
+
+  @Test
+  void takesControlTokensForTextWhereAsked() {
+    int[] ids = tokenizer.encodeOrdinary("<|im_end|><tool_call>");
+    assertThat(ids).doesNotContain(tokenizer.id("<|im_end|>").getAsInt()).endsWith(tokenizer.id("<tool_call>").getAsInt());
+    assertThat(tokenizer.decode(ids)).isEqualTo("<|im_end|><tool_call>");
+  }
+
+  @Test
+  void decodesAddedTokensAsTheyAreSpelled() {
+    int[] ids = tokenizer.encode("<|im_start|>a naïve token<|im_end|>");
+    assertThat(tokenizer.decode(ids)).isEqualTo("a naïve token");
+    assertThat(tokenizer.decode(ids, true)).isEqualTo("<|im_start|>a naïve token<|im_end|>");
+  }
+
+  @Test
+  void putsBosInFrontOnceWhereTheFileAsksForIt() {
+    TokenizerData bare = data("gpt2", "gpt-2", List.of("a", "<s>"), new int[] {1, 3}, List.of());
+    Tokenizer withBos = Tokenizer.of(new TokenizerData("gpt2", "gpt-2", bare.tokens(), bare.tokenTypes(), bare.merges(), true, 1, -1, -1, -1));
+    assertThat(withBos.encodePrompt("a")).containsExactly(1, 0);
+    assertThat(withBos.encodePrompt("<s>a")).containsExactly(1, 0);
+    assertThat(Tokenizer.of(bare).encodePrompt("a")).containsExactly(0);
+  }
+
+  @Test
+  void survivesAnyIds() {
+    Random random = new Random(7);
+    for (int round = 0; round < 200; round++) {
+      int[] ids = random.ints(20, 0, tokenizer.size()).toArray();
+      assertThat(tokenizer.decode(ids, true)).isNotNull();
+    }
+    assertThatThrownBy(() -> tokenizer.decode(new int[] {tokenizer.size()})).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("token id " + tokenizer.size());
+    assertThatThrownBy(() -> tokenizer.token(-1)).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void encodesLongWordsInReasonableTime() {
+    assertThat(tokenizer.decode(tokenizer.encode("ab".repeat(100_000)))).hasSize(200_000);
+    assertThat(tokenizer.decode(tokenizer.encode(" ".repeat(200_000)))).hasSize(200_000);
+  }
+
+  @Test
+  void streamsAFourByteCharacterInOnePiece() {
+    byte[] bytes = "😀".getBytes(StandardCharsets.UTF_8);
+    Vocabulary vocabulary = new Vocabulary(Utf8Strings.of(
+        IntStream.range(0, tokenizer.size()).mapToObj(tokenizer::token).toList()));
+    StreamingDecoder decoder = tokenizer.streamingDecoder(false);
+    for (int i = 0; i < 3; i++) {
+      assertThat(decoder.accept(vocabulary.ofByte(bytes[i] & 0xFF))).isEmpty();
+    }
+    assertThat(decoder.accept(vocabulary.ofByte(bytes[3] & 0xFF))).isEqualTo("😀");
+    assertThat(decoder.accept(vocabulary.ofByte(bytes[0] & 0xFF))).isEmpty();
+    assertThat(decoder.finish()).isEqualTo("\uFFFD");
+    assertThat(decoder.accept(vocabulary.ofByte('x'))).isEqualTo("x");
+  }
+
+  @Test
+  void namesWhatItCannotRun() {
+    assertThatThrownBy(() -> Tokenizer.of(data("llama", "qwen2", List.of("a"), null, List.of())))
+        .isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.ggml.model = \"llama\"");
+    assertThatThrownBy(() -> Tokenizer.of(data(null, "qwen2", List.of("a"), null, List.of()))).hasMessageContaining("missing");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "tekken", List.of("a"), null, List.of())))
+        .isInstanceOf(TokenizerException.class).hasMessageContaining("\"tekken\"").hasMessageContaining("qwen2");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", null, List.of("a"), null, List.of()))).hasMessageContaining("tokenizer.ggml.pre");
+  }
+
+  @Test
+  void namesContradictionsBetweenArrays() {
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a", "b"), new int[] {1}, List.of())))
+        .hasMessageContaining("token_type has 1 entries");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a", "b"), null, List.of("a b"))))
+        .hasMessageContaining("merges[0] = \"a b\"");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a", "b"), null, List.of("ab"))))
+        .hasMessageContaining("not a pair");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a", "b"), null, List.of(""))))
+        .hasMessageContaining("not a pair");
+    assertThatThrownBy(() -> Tokenizer.of(new TokenizerData("gpt2", "qwen2", Utf8Strings.of(List.of("a")), null,
+        Utf8Strings.of(List.of()), false, 1, -1, -1, -1))).hasMessageContaining("bos_token_id = 1");
+    assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a"), null, List.of())).encode("ab"))
+        .isInstanceOf(TokenizerException.class).hasMessageContaining("0x62");
+  }
+
+  @Test
+  void readsLengthPrefixedStringsWithinTheirArray() {
+    byte[] data = ByteBuffer.allocate(19).order(ByteOrder.LITTLE_ENDIAN).putLong(2).put((byte) 0xC3).put((byte) 0xA9).putLong(1)
+        .put((byte) 'x').array();
+    Utf8Strings strings = Utf8Strings.ofLengthPrefixed(data, 2);
+    assertThat(List.of(strings.get(0), strings.get(1))).containsExactly("é", "x");
+    for (int count : new int[] {3, -1, Integer.MAX_VALUE}) {
+      assertThatThrownBy(() -> Utf8Strings.ofLengthPrefixed(data, count)).isInstanceOf(TokenizerException.class);
+    }
+    for (long length : new long[] {12, -1, Long.MIN_VALUE, Long.MAX_VALUE}) {
+      ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
+      assertThatThrownBy(() -> Utf8Strings.ofLengthPrefixed(data, 2)).isInstanceOf(TokenizerException.class);
+    }
+  }
+}
