@@ -37,7 +37,7 @@ static int order_values(const void *a, const void *b) {
 /* Indices of a permutation or subset occur once each. */
 static dimple_status check_distinct(const record *r, int32_t number, const double *values) {
   size_t size = (size_t)r->length * sizeof(double);
-  double *sorted = malloc(size + 1);
+  double *sorted = malloc(size);
   if (!sorted) return dimple_fail_memory(size, "checking recorded draws");
   memcpy(sorted, values, size);
   qsort(sorted, (size_t)r->length, sizeof(double), order_values);
@@ -60,7 +60,7 @@ static dimple_status check_record(const record *r, int32_t number, const double 
                                                             : "a whole number >= 0");
   }
   bool indices = r->kind == DIMPLE_DRAW_PERMUTATION || r->kind == DIMPLE_DRAW_SUBSET;
-  return indices ? check_distinct(r, number, values) : DIMPLE_OK;
+  return indices && r->length > 1 ? check_distinct(r, number, values) : DIMPLE_OK;
 }
 
 static dimple_status read_records(replay *r, const int32_t *kinds, const int32_t *lengths, const double *values,
