@@ -1,0 +1,28 @@
+package io.github.dimple4j.gguf;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a conversion wrote.
+ *
+ * @param file the finished file
+ * @param architecture {@code general.architecture}
+ * @param tensors how many tensors it has
+ * @param parameters elements of all of them
+ * @param fileSize bytes
+ * @param bytesPerType bytes of tensor data of each type
+ * @param leftOut checkpoint tensors that the file deliberately does without
+ * @param fallbacks tensors that could not take the type asked for because their rows do not divide into its blocks
+ */
+public record ConversionReport(Path file, String architecture, int tensors, long parameters, long fileSize,
+    Map<TensorType, Long> bytesPerType, List<String> leftOut, List<String> fallbacks) {
+
+  /** Copies the collections. */
+  public ConversionReport {
+    bytesPerType = Map.copyOf(bytesPerType);
+    leftOut = List.copyOf(leftOut);
+    fallbacks = List.copyOf(fallbacks);
+  }
+}

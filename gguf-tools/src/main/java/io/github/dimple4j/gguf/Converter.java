@@ -1,0 +1,223 @@
+package io.github.dimple4j.gguf;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
+ * present the tokenizer, its chat template and {@code preprocessor_config.json}. Knows Dimple and Dream. The weights are
+ * streamed: memory does not grow with the model. The output takes its name only when it is complete.
+ *
+ * <pre>{@code
+ * ConversionReport report = Converter.of(Path.of("Dimple-7B")).type(TensorType.F16).write(Path.of("dimple-7b-f16.gguf"));
+ * }</pre>
+ *
+ * <p>Vectors are always F32. Matrices take the type asked for; where their rows do not divide into its blocks they are F16.
+ * Of a quantized file the vision tower stays at F16.
+ *
+ * <p>One thread at a time; the work itself uses all cores.
+ */
+public final class Converter {
+  private final Path directory;
+  private TensorType type = TensorType.F16;
+  private boolean overwrite;
+  private ProgressListener progress = ProgressListener.NONE;
+
+  private Converter(Path directory) {
+    this.directory = directory;
+  }
+
+  /**
+   * Starts the description of a conversion.
+   *
+   * @param directory a Hugging Face model directory
+   * @return a converter to F16 that refuses to replace a file
+   */
+  public static Converter of(Path directory) {
+    return new Converter(directory);
+  }
+
+  /**
+   * Sets the type of the matrices.
+   *
+   * @param type one that the C core can encode
+   * @return this
+   */
+  public Converter type(TensorType type) {
+    this.type = type;
+    return this;
+  }
+
+  /**
+   * Allows or forbids to replace an existing file.
+   *
+   * @param overwrite true to allow it
+   * @return this
+   */
+  public Converter overwrite(boolean overwrite) {
+    this.overwrite = overwrite;
+    return this;
+  }
+
+  /**
+   * Sets who hears of the progress.
+   *
+   * @param progress called from the thread that calls {@link #write}
+   * @return this
+   */
+  public Converter progress(ProgressListener progress) {
+    this.progress = progress;
+    return this;
+  }
+
+  /**
+   * Converts.
+   *
+   * @param target the file to write
+   * @return what was written
+   * @throws GgufException if the checkpoint is damaged, unsupported or does not fit its configuration, if the type cannot be
+   *     written, or if the target exists; nothing is left of the target then
+   * @throws IOException if reading or writing fails; nothing is left of the target then
+   */
+  public ConversionReport write(Path target) throws IOException {
+    GgufWriter.requireWritable(target, overwrite);
+    if (!BlockCodec.canEncode(type)) {
+      throw new GgufException("the C core does not write type " + type);
+    }
+    if (!Files.isDirectory(directory)) {
+      throw new GgufException(directory + " is not a directory");
+    }
+    ConfigFile config = ConfigFile.read(directory.resolve("config.json"));
+    ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"));
+    Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary());
+    try (Checkpoint checkpoint = new Checkpoint(directory)) {
+      List<String> leftOut = match(layout, checkpoint.tensors());
+      return write(target, layout, metadata(layout, tokenizer), checkpoint.tensors(), leftOut);
+    }
+  }
+
+  private ConfigFile optionalConfig(String name) throws IOException {
+    Path path = directory.resolve(name);
+    return Files.exists(path) ? ConfigFile.read(path) : ConfigFile.empty(path.toString());
+  }
+
+  /** Holds the checkpoint's tensors against the layout's; returns those that are left out. */
+  private List<String> match(ModelLayout layout, Map<String, SafetensorsFile.Tensor> checkpoint) {
+    Set<String> used = new LinkedHashSet<>();
+    for (TensorSource source : layout.tensors()) {
+      SafetensorsFile.Tensor tensor = checkpoint.get(source.checkpointName());
+      if (tensor == null) {
+        throw new GgufException(directory + ": tensor " + source.checkpointName() + " is missing; config.json asks for one of shape "
+            + source.checkpointShape());
+      }
+      if (!tensor.shape().equals(source.checkpointShape())) {
+        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has shape " + tensor.shape()
+            + "; config.json asks for " + source.checkpointShape());
+      }
+      used.add(source.checkpointName());
+    }
+    List<String> leftOut = new ArrayList<>();
+    for (SafetensorsFile.Tensor tensor : checkpoint.values()) {
+      if (layout.leftOut().test(tensor.name())) {
+        leftOut.add(tensor.name());
+      } else if (!used.contains(tensor.name())) {
+        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has no place in a " + layout.architecture()
+            + " model of this config.json");
+      }
+    }
+    return leftOut;
+  }
+
+  private Map<String, MetadataValue> metadata(ModelLayout layout, Optional<TokenizerFiles> tokenizer) throws IOException {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>();
+    metadata.put("general.architecture", MetadataValue.string(layout.architecture()));
+    metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
+    metadata.putAll(TypeRule.metadata(type));
+    metadata.putAll(layout.metadata());
+    SpecialTokens special = layout.special();
+    if (tokenizer.isPresent()) {
+      metadata.putAll(tokenizer.get().metadata());
+      special = tokenizer.get().complete(special);
+    }
+    metadata.putAll(special.metadata());
+    return metadata;
+  }
+
+  private ConversionReport write(Path target, ModelLayout layout, Map<String, MetadataValue> metadata,
+      Map<String, SafetensorsFile.Tensor> checkpoint, List<String> leftOut) throws IOException {
+    List<GgufWriter.Plan> plans = new ArrayList<>();
+    Map<TensorType, Long> bytesPerType = new EnumMap<>(TensorType.class);
+    List<String> fallbacks = new ArrayList<>();
+    for (TensorSource source : layout.tensors()) {
+      TensorType chosen = TypeRule.choose(type, source.name(), source.dimensions());
+      if (TypeRule.isFallback(type, source.name(), source.dimensions())) {
+        fallbacks.add(source.name());
+      }
+      plans.add(new GgufWriter.Plan(source.name(), chosen, source.dimensions()));
+    }
+    long parameters = 0;
+    try (GgufWriter writer = new GgufWriter(target, metadata, plans, overwrite);
+        TensorStream stream = new TensorStream(writer, progress)) {
+      for (int i = 0; i < plans.size(); i++) {
+        TensorInfo tensor = writer.tensors().get(i);
+        TensorSource source = layout.tensors().get(i);
+        SafetensorsFile.Tensor weights = checkpoint.get(source.checkpointName());
+        stream.write(tensor, (row, rows, encoded, area) -> convert(tensor, source, weights, row, rows, encoded, area));
+        bytesPerType.merge(plans.get(i).type(), tensor.size(), Long::sum);
+        parameters += tensor.elements();
+      }
+      stream.finish();
+      writer.commit();
+      return new ConversionReport(target, layout.architecture(), plans.size(), parameters, writer.fileSize(), bytesPerType, leftOut,
+          fallbacks);
+    }
+  }
+
+  private static void convert(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights, long row, long rows,
+      MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
+    long columns = tensor.columns();
+    MemorySegment floats = area.floats(rows * columns);
+    long element = row * columns;
+    long end = element + rows * columns;
+    long at = 0;
+    while (element < end) { // one run of checkpoint elements after the other
+      long inRun = element % source.run();
+      long count = Math.min(end - element, source.run() - inRun);
+      long from = source.first() + element / source.run() * source.stride() + inRun;
+      read(weights, from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
+      element += count;
+      at += count;
+    }
+    BlockCodec.encode(tensor.type().orElseThrow(), floats, rows, columns, encoded);
+  }
+
+  /** Reads elements of a checkpoint tensor as floats. */
+  private static void read(SafetensorsFile.Tensor weights, long first, long count, MemorySegment floats, TensorStream.WorkArea area)
+      throws IOException {
+    MemorySegment bytes = area.bytes(count * weights.type().size);
+    weights.file().read(weights.offset() + first * weights.type().size, bytes.asByteBuffer());
+    switch (weights.type()) {
+      case F32 -> BlockCodec.decode(TensorType.F32, bytes, 1, count, floats);
+      case F16 -> BlockCodec.decode(TensorType.F16, bytes, 1, count, floats);
+      case BF16 -> BlockCodec.decode(TensorType.BF16, bytes, 1, count, floats);
+      case F64 -> {
+        ValueLayout.OfDouble layout = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+        for (long i = 0; i < count; i++) {
+          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) bytes.get(layout, i * Double.BYTES));
+        }
+      }
+    }
+  }
+}

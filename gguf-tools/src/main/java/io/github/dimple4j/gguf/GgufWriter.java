@@ -1,0 +1,240 @@
+package io.github.dimple4j.gguf;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+
+/**
+ * Writes a GGUF v3 file: the header when it is created, then the tensors' data in their order. The data goes to a file
+ * beside the target, which takes the target's name in {@link #commit()}; until then, and after any failure, nothing is
+ * left under that name. Format: ggml's docs/gguf.md. One thread at a time.
+ */
+final class GgufWriter implements AutoCloseable {
+  private static final int MAGIC = 0x46554747; // "GGUF", little-endian
+  private static final int VERSION = 3;
+  private static final int ALIGNMENT = 32;
+  private static final int MAX_NAME = 64;
+
+  /** A tensor to be written: its name, type and dimensions, fastest first. */
+  record Plan(String name, TensorType type, List<Long> dimensions) {}
+
+  private final Path target;
+  private final Path partial;
+  private final FileChannel channel;
+  private final Thread removeAtExit;
+  private final List<TensorInfo> tensors;
+  private final long dataStart;
+  private int tensor;
+  private long position; // in the data section
+  private boolean open = true;
+
+  /**
+   * Creates the file beside {@code target} and writes its header.
+   *
+   * @param metadata in the order they are to have; {@code general.alignment} is added
+   * @param overwrite whether a file called {@code target} may be replaced
+   * @throws GgufException when the target exists and may not be replaced, or is a directory
+   */
+  GgufWriter(Path target, Map<String, MetadataValue> metadata, List<Plan> plans, boolean overwrite) throws IOException {
+    requireWritable(target, overwrite);
+    this.target = target;
+    this.tensors = place(plans);
+    byte[] header = header(metadata, tensors);
+    this.dataStart = align(header.length);
+    this.partial = target.resolveSibling("." + target.getFileName() + "." + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
+    this.channel = FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    this.removeAtExit = new Thread(() -> partial.toFile().delete(), "remove " + partial.getFileName());
+    Runtime.getRuntime().addShutdownHook(removeAtExit);
+    try {
+      writeFully(ByteBuffer.wrap(header), 0);
+    } catch (IOException | RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** Refuses a target that cannot be written, before any work is done for it. */
+  static void requireWritable(Path target, boolean overwrite) {
+    Path folder = target.toAbsolutePath().getParent();
+    if (Files.isDirectory(target)) {
+      throw new GgufException(target + " is a directory");
+    }
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw new GgufException(target + ": there is no directory " + folder);
+    }
+    if (!overwrite && Files.exists(target)) {
+      throw new GgufException(target + " exists already");
+    }
+  }
+
+  /** The tensors with their places in the file. */
+  List<TensorInfo> tensors() {
+    return tensors;
+  }
+
+  /** Bytes of the finished file. */
+  long fileSize() {
+    return tensors.isEmpty() ? dataStart : dataStart + align(tensors.getLast().offset() + tensors.getLast().size());
+  }
+
+  /** Appends the next bytes of the current tensor, all that remain in {@code data} and none of the following tensor. */
+  void write(ByteBuffer data) throws IOException {
+    TensorInfo current = tensors.get(tensor);
+    long end = current.offset() + current.size();
+    if (position + data.remaining() > end) {
+      throw new IllegalStateException(current.name() + ": more data than the tensor has");
+    }
+    int count = data.remaining();
+    writeFully(data, dataStart + position);
+    position += count;
+    if (position == end) {
+      tensor++;
+      position = align(end);
+    }
+  }
+
+  /** Completes the file and gives it its name. */
+  void commit() throws IOException {
+    if (tensor != tensors.size()) {
+      throw new IllegalStateException(tensors.get(tensor).name() + " was not written");
+    }
+    long size = fileSize();
+    if (channel.size() < size) {
+      writeFully(ByteBuffer.allocate((int) (size - channel.size())), channel.size());
+    }
+    channel.close();
+    try {
+      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      throw new IOException("cannot rename " + partial + " to " + target + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Releases the file and, unless it was committed, removes it. */
+  @Override
+  public void close() throws IOException {
+    if (!open) {
+      return;
+    }
+    open = false;
+    try {
+      channel.close();
+    } finally {
+      Files.deleteIfExists(partial);
+      try {
+        Runtime.getRuntime().removeShutdownHook(removeAtExit);
+      } catch (IllegalStateException e) {
+        // The machine is going down: the hook does what close() has just done.
+      }
+    }
+  }
+
+  private void writeFully(ByteBuffer data, long at) throws IOException {
+    try {
+      while (data.hasRemaining()) {
+        at += channel.write(data, at);
+      }
+    } catch (IOException e) {
+      throw new IOException("cannot write " + target + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static List<TensorInfo> place(List<Plan> plans) {
+    List<TensorInfo> placed = new ArrayList<>(plans.size());
+    Set<String> names = new HashSet<>();
+    long offset = 0;
+    for (Plan plan : plans) {
+      int length = plan.name().getBytes(StandardCharsets.UTF_8).length;
+      if (length == 0 || length > MAX_NAME || !names.add(plan.name())) {
+        throw new IllegalArgumentException("tensor name empty, too long or taken: " + plan.name());
+      }
+      if (plan.dimensions().getFirst() % plan.type().blockLength() != 0) {
+        throw new IllegalArgumentException(plan.name() + ": " + TensorInfo.shape(plan.dimensions()) + " cannot be " + plan.type());
+      }
+      TensorInfo info = new TensorInfo(plan.name(), plan.type().number(), plan.dimensions(), offset);
+      placed.add(info);
+      offset = align(Math.addExact(offset, info.size()));
+    }
+    return List.copyOf(placed);
+  }
+
+  private static byte[] header(Map<String, MetadataValue> metadata, List<TensorInfo> tensors) {
+    LittleEndianBytes out = new LittleEndianBytes();
+    out.int32(MAGIC);
+    out.int32(VERSION);
+    out.int64(tensors.size());
+    out.int64(metadata.size() + 1);
+    metadata.forEach((key, value) -> out.entry(key, value));
+    out.entry("general.alignment", MetadataValue.uint32(ALIGNMENT));
+    for (TensorInfo tensor : tensors) {
+      out.string(tensor.name());
+      out.int32(tensor.dimensions().size());
+      tensor.dimensions().forEach(out::int64);
+      out.int32(tensor.typeNumber());
+      out.int64(tensor.offset());
+    }
+    return out.toByteArray();
+  }
+
+  private static long align(long offset) {
+    return Math.addExact(offset, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  /** GGUF's primitive encodings. */
+  private static final class LittleEndianBytes extends ByteArrayOutputStream {
+    void integer(long value, int size) {
+      for (int i = 0; i < size; i++) {
+        write((int) (value >>> 8 * i));
+      }
+    }
+
+    void int32(long value) {
+      integer(value, Integer.BYTES);
+    }
+
+    void int64(long value) {
+      integer(value, Long.BYTES);
+    }
+
+    void string(String value) {
+      byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+      int64(bytes.length);
+      writeBytes(bytes);
+    }
+
+    void entry(String key, MetadataValue value) {
+      string(key);
+      int32(value.type().ordinal());
+      if (value.type() == MetadataType.ARRAY) {
+        int32(value.elementType().ordinal());
+        int64(value.elements().size());
+      }
+      for (Object element : value.elements()) {
+        scalar(value.elementType(), element);
+      }
+    }
+
+    private void scalar(MetadataType type, Object value) {
+      switch (type) {
+        case STRING -> string((String) value);
+        case BOOL -> write((Boolean) value ? 1 : 0);
+        case FLOAT32 -> int32(Float.floatToRawIntBits((Float) value));
+        case FLOAT64 -> int64(Double.doubleToRawLongBits((Double) value));
+        case ARRAY -> throw new IllegalArgumentException("arrays of arrays are not written");
+        default -> integer((Long) value, type.size());
+      }
+    }
+  }
+}

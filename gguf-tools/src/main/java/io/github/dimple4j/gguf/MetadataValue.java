@@ -1,0 +1,76 @@
+package io.github.dimple4j.gguf;
+
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * A value of a GGUF metadata key. Immutable.
+ *
+ * @param type the value's type
+ * @param elementType of an {@link MetadataType#ARRAY} its elements' type, otherwise {@code type}
+ * @param value {@link Long} for every integer type (a UINT64 above 2^63 as the same 64 bits), {@link Float},
+ *     {@link Double}, {@link Boolean}, {@link String}, or for an array the list of its elements
+ */
+public record MetadataValue(MetadataType type, MetadataType elementType, Object value) {
+
+  /** Copies the list of an array. */
+  public MetadataValue {
+    if (value instanceof List<?> list) {
+      value = List.copyOf(list);
+    }
+  }
+
+  static MetadataValue string(String value) {
+    return scalar(MetadataType.STRING, value);
+  }
+
+  static MetadataValue uint32(long value) {
+    return scalar(MetadataType.UINT32, value);
+  }
+
+  static MetadataValue float32(double value) {
+    return scalar(MetadataType.FLOAT32, (float) value);
+  }
+
+  static MetadataValue bool(boolean value) {
+    return scalar(MetadataType.BOOL, value);
+  }
+
+  static MetadataValue int32s(int... values) {
+    return array(MetadataType.INT32, IntStream.of(values).mapToObj(v -> (long) v).toList());
+  }
+
+  static MetadataValue float32s(List<Float> values) {
+    return array(MetadataType.FLOAT32, values);
+  }
+
+  static MetadataValue strings(List<String> values) {
+    return array(MetadataType.STRING, values);
+  }
+
+  static MetadataValue scalar(MetadataType type, Object value) {
+    return new MetadataValue(type, type, value);
+  }
+
+  static MetadataValue array(MetadataType elementType, List<?> values) {
+    return new MetadataValue(MetadataType.ARRAY, elementType, values);
+  }
+
+  /**
+   * The elements of an array.
+   *
+   * @return an immutable list; a list of the value itself when it is a scalar
+   */
+  public List<?> elements() {
+    return value instanceof List<?> list ? list : List.of(value);
+  }
+
+  /**
+   * The type in words.
+   *
+   * @return e.g. {@code uint32} or {@code array of string}
+   */
+  public String typeName() {
+    return type == MetadataType.ARRAY ? "array of " + elementType : type.toString();
+  }
+}

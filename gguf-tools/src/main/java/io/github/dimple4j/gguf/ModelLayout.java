@@ -1,0 +1,85 @@
+package io.github.dimple4j.gguf;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+
+/**
+ * What a model's GGUF file holds: keys that describe the model, without the tokenizer's, and tensors with their places in a
+ * checkpoint.
+ *
+ * @param vocabulary rows of the embedding matrix
+ * @param special ids from the configuration
+ * @param leftOut tells the checkpoint tensors that the file deliberately does without
+ */
+record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
+    SpecialTokens special, Predicate<String> leftOut) {
+  /** Tables of rotary frequencies, which follow from the configuration. */
+  private static final Predicate<String> ROTARY_TABLES = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq").asMatchPredicate();
+
+  /** Image placeholders of Dimple's vocabulary. */
+  record ImageTokens(int image, int video, int visionStart, int visionEnd) {
+    /** The authors' defaults, which are the Qwen2.5-VL vocabulary's. */
+    static final ImageTokens QWEN = new ImageTokens(151655, 151656, 151652, 151653);
+
+    static ImageTokens read(ConfigFile config) {
+      return new ImageTokens(config.token("image_token_id").orElse(QWEN.image), config.token("video_token_id").orElse(QWEN.video),
+          config.token("vision_start_token_id").orElse(QWEN.visionStart), config.token("vision_end_token_id").orElse(QWEN.visionEnd));
+    }
+  }
+
+  /** Mask token of the Dream and Dimple vocabulary. */
+  static final int DREAM_MASK = 151666;
+
+  /** The layout that a checkpoint's configuration asks for. */
+  static ModelLayout read(ConfigFile config, ConfigFile preprocessor) {
+    String type = config.text("model_type", "");
+    return switch (type) {
+      case "dimple" -> dimple(DecoderConfig.read(config), VisionConfig.read(config.section("vision_config"), preprocessor),
+          config.integers("mrope_section", List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
+      case "Dream", "dream" -> dream(DecoderConfig.read(config), SpecialTokens.read(config));
+      default -> throw config.wrong("model_type", "\"dimple\" or \"Dream\"");
+    };
+  }
+
+  /** Dimple: Dream's text model, a Qwen2.5-VL vision tower, and a two-layer projector between them. */
+  static ModelLayout dimple(DecoderConfig decoder, VisionConfig vision, List<Integer> sections, ImageTokens images,
+      SpecialTokens special) {
+    if (sections.size() != 3 || sections.stream().mapToInt(Integer::intValue).sum() != decoder.headSize() / 2) {
+      throw new GgufException("config.json: \"mrope_section\" " + sections + " is not three sizes that add up to half the head size, "
+          + decoder.headSize() / 2);
+    }
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("dimple"));
+    metadata.put("dimple.rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
+    metadata.put("dimple.image_token_id", MetadataValue.uint32(images.image()));
+    metadata.put("dimple.video_token_id", MetadataValue.uint32(images.video()));
+    metadata.put("dimple.vision_start_token_id", MetadataValue.uint32(images.visionStart()));
+    metadata.put("dimple.vision_end_token_id", MetadataValue.uint32(images.visionEnd()));
+    metadata.putAll(vision.metadata());
+    List<TensorSource> tensors = new ArrayList<>(decoder.tensors());
+    tensors.addAll(vision.tensors());
+    VisionConfig.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", decoder.width(), vision.outputWidth());
+    VisionConfig.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", decoder.width(), decoder.width());
+    return new ModelLayout("dimple", decoder.vocabulary(), metadata, tensors, withMask(special), leftOut(decoder));
+  }
+
+  /** Dream and its kin, text only. */
+  static ModelLayout dream(DecoderConfig decoder, SpecialTokens special) {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("dream"));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
+    return new ModelLayout("dream", decoder.vocabulary(), metadata, decoder.tensors(), withMask(special), leftOut(decoder));
+  }
+
+  private static SpecialTokens withMask(SpecialTokens special) {
+    return new SpecialTokens(special.bos(), special.eos(), special.padding(), OptionalInt.of(special.mask().orElse(DREAM_MASK)));
+  }
+
+  private static Predicate<String> leftOut(DecoderConfig decoder) {
+    return decoder.tied() ? ROTARY_TABLES.or("lm_head.weight"::equals) : ROTARY_TABLES;
+  }
+}

@@ -1,0 +1,148 @@
+package io.github.dimple4j.gguf;
+
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * GGML's tensor types that the C core reads. A row of a tensor is cut into blocks of {@link #blockLength()} elements; a
+ * row's length must be a multiple of it. Numbers and sizes are those of ggml's {@code ggml.h}.
+ */
+public enum TensorType {
+  /** IEEE single precision. */
+  F32(0, 1, 4, 0),
+  /** IEEE half precision. */
+  F16(1, 1, 2, 1),
+  /** 4 bits, one half-precision scale per 32 elements. */
+  Q4_0(2, 32, 18, 2),
+  /** 4 bits, scale and minimum per 32 elements. */
+  Q4_1(3, 32, 20, 3),
+  /** 5 bits, one scale per 32 elements. */
+  Q5_0(6, 32, 22, 8),
+  /** 5 bits, scale and minimum per 32 elements. */
+  Q5_1(7, 32, 24, 9),
+  /** 8 bits, one scale per 32 elements. */
+  Q8_0(8, 32, 34, 7),
+  /** 2 bits in super-blocks of 256. */
+  Q2_K(10, 256, 84, 10),
+  /** 3 bits in super-blocks of 256. */
+  Q3_K(11, 256, 110, 12),
+  /** 4 bits in super-blocks of 256. */
+  Q4_K(12, 256, 144, 15),
+  /** 5 bits in super-blocks of 256. */
+  Q5_K(13, 256, 176, 17),
+  /** 6 bits in super-blocks of 256. */
+  Q6_K(14, 256, 210, 18),
+  /** 4 bits, non-linear levels, one scale per 32 elements. */
+  IQ4_NL(20, 32, 18, 25),
+  /** 4 bits, non-linear levels, super-blocks of 256. */
+  IQ4_XS(23, 256, 136, 30),
+  /** bfloat16: the upper half of a float32. */
+  BF16(30, 1, 2, 32);
+
+  private final int number;
+  private final int blockLength;
+  private final int blockSize;
+  private final int fileType;
+
+  TensorType(int number, int blockLength, int blockSize, int fileType) {
+    this.number = number;
+    this.blockLength = blockLength;
+    this.blockSize = blockSize;
+    this.fileType = fileType;
+  }
+
+  /**
+   * The type's number in a GGUF file.
+   *
+   * @return {@code ggml_type}
+   */
+  public int number() {
+    return number;
+  }
+
+  /**
+   * Elements per block.
+   *
+   * @return 1, 32 or 256
+   */
+  public int blockLength() {
+    return blockLength;
+  }
+
+  /**
+   * Bytes per block.
+   *
+   * @return at least 2
+   */
+  public int blockSize() {
+    return blockSize;
+  }
+
+  /**
+   * What {@code general.file_type} says of a file whose matrices have this type.
+   *
+   * @return {@code llama_ftype}; for Q3_K, Q4_K and Q5_K the _M mixture
+   */
+  int fileType() {
+    return fileType;
+  }
+
+  /**
+   * Whether weights of this type are rounded to a few bits per block, rather than plain floating-point numbers.
+   *
+   * @return true for all but F32, F16 and BF16
+   */
+  public boolean isQuantized() {
+    return blockLength > 1;
+  }
+
+  /**
+   * Bytes of a row.
+   *
+   * @param columns elements, a multiple of {@link #blockLength()}
+   * @return bytes
+   */
+  public long rowSize(long columns) {
+    return Math.multiplyExact(columns / blockLength, (long) blockSize);
+  }
+
+  /**
+   * The type's name as in file names and on the command line.
+   *
+   * @return lower case, e.g. {@code q4_0}
+   */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * The type with a number.
+   *
+   * @param number {@code ggml_type}
+   * @return empty for a type that is not listed here
+   */
+  public static Optional<TensorType> of(int number) {
+    for (TensorType type : values()) {
+      if (type.number == number) {
+        return Optional.of(type);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /**
+   * The type with a name, in any case.
+   *
+   * @param name e.g. {@code q8_0}
+   * @return empty for a name that is not listed here
+   */
+  public static Optional<TensorType> of(String name) {
+    for (TensorType type : values()) {
+      if (type.name().equalsIgnoreCase(name)) {
+        return Optional.of(type);
+      }
+    }
+    return Optional.empty();
+  }
+}
