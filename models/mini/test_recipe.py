@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Tests of scenes, tokenizer, patches and decoding schedule; seconds, no training: python3 models/mini/test_recipe.py"""
+import json
+import random
+import tempfile
+import unittest
+
+import numpy as np
+import torch
+
+import evaluate
+import model
+import scenes
+import tokenizer
+
+
+class Scenes(unittest.TestCase):
+    def test_splits_share_no_content(self):
+        rng = random.Random(3)
+        seen = {scenes.describe(scenes.random_scene(rng, False)) for _ in range(2000)}
+        kept = {scenes.describe(scenes.random_scene(rng, True)) for _ in range(500)}
+        self.assertFalse(seen & kept)
+
+    def test_same_seed_gives_the_same_pictures_and_questions(self):
+        first, again = scenes.held_out_examples(30, 5), scenes.held_out_examples(30, 5)
+        for (a, asked), (b, asked_again) in zip(first, again):
+            self.assertEqual(asked, asked_again)
+            np.testing.assert_array_equal(scenes.draw(a), scenes.draw(b))
+
+    def test_centres_lie_in_the_named_cell(self):
+        rng = random.Random(4)
+        for _ in range(500):
+            scene = scenes.random_scene(rng, True)
+            for o in scene.items:
+                self.assertEqual((3 * o.y // scene.height, 3 * o.x // scene.width), (o.row, o.col))
+
+    def test_each_shape_shows_its_color_at_its_centre(self):
+        rng = random.Random(8)
+        for _ in range(200):
+            scene = scenes.random_scene(rng, True)._replace(noise=(0, 0, 0), number=None)
+            last = scene.items[-1]
+            found = scenes.draw(scene)[last.y, last.x].astype(int)
+            self.assertLessEqual(np.abs(found - np.array(last.rgb)).max(), 1)
+
+    def test_json_answers_are_json(self):
+        rng = random.Random(6)
+        for _ in range(300):
+            json.loads(scenes.random_example(rng, True, "json")[2])
+
+
+class Text(unittest.TestCase):
+    def setUp(self):
+        self.tok = tokenizer.Tokenizer(tokenizer.train_merges(["a large red circle at the top left"] * 3, 30))
+
+    def test_any_text_survives(self):
+        for text in ("a large red circle", "  two  spaces\n\nand\tTabs", "Größe 1234 ½ 日本語 🙂 don't", ""):
+            self.assertEqual(self.tok.decode(self.tok.encode(text)), text)
+
+    def test_digits_stand_alone(self):
+        self.assertEqual([self.tok.names[i] for i in self.tok.encode("42 7")], ["4", "2", "Ġ", "7"])
+
+    def test_special_tokens_are_single_ids(self):
+        ids = self.tok.encode(tokenizer.chat_prompt("Hello", 6))
+        self.assertEqual(ids.count(self.tok.special["<|image_pad|>"]), 6)
+        self.assertEqual(ids[0], self.tok.special["<|im_start|>"])
+
+    def test_saved_files_load_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.tok.save(folder)
+            self.assertEqual(tokenizer.Tokenizer.load(folder).names, self.tok.names)
+
+
+class Model(unittest.TestCase):
+    def test_patch_order(self):
+        image = np.zeros((56, 84, 3), np.uint8)
+        image[14:28, 42:56] = 255  # row 1, column 3 of the patch grid: block 1, lower right patch
+        bright = model.patches(image[None])[0].mean(1)
+        self.assertEqual(int(bright.argmax()), 1 * 4 + 3)
+
+    def test_windows_of_five_by_six(self):
+        order, lengths = model.window_order(5, 6)
+        self.assertEqual(lengths, [16, 8, 4, 2])
+        self.assertEqual(order[16:20], [4, 5, 10, 11])
+        self.assertEqual(sorted(order), list(range(30)))
+
+    def test_positions_around_a_picture(self):
+        p = model.text_positions(10, 2, 2, 3)
+        self.assertEqual(p[:, 7].tolist(), [2, 3, 4])  # last image token: row 1, column 2 from position 2
+        self.assertEqual(p[:, 8].tolist(), [5, 5, 5])  # text goes on after max(2, 3) positions
+
+    def test_hand_written_gradients(self):
+        torch.manual_seed(0)
+        x, w, up = torch.randn(3, 5, 8), torch.rand(8), torch.randn(3, 5, 8)
+        for ours, plain, inputs in (
+                (lambda a, b: model.NormFunction.apply(a, b, 1e-6),
+                 lambda a, b: a / torch.sqrt((a * a).mean(-1, keepdim=True) + 1e-6) * b, (x, w)),
+                (model.GateFunction.apply, lambda a, b: torch.nn.functional.silu(a) * b, (x, up))):
+            results = []
+            for f in (ours, plain):
+                leaves = [t.clone().requires_grad_() for t in inputs]
+                y = f(*leaves)
+                results.append([y] + list(torch.autograd.grad((y * torch.cos(torch.arange(8.0))).sum(), leaves)))
+            for a, b in zip(*results):
+                self.assertTrue(torch.allclose(a, b, atol=1e-5))
+
+    def test_schedule_of_eight_steps(self):
+        levels = np.linspace(1, 1e-3, 9).astype(np.float32)
+        left, counts = 8, []
+        while left:
+            counts.append(evaluate.unmask_count(left, 8, len(counts), levels))
+            left -= counts[-1]
+        self.assertEqual(counts, [1, 1, 1, 1, 1, 1, 2])
+
+
+if __name__ == "__main__":
+    unittest.main()
