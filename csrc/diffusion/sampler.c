@@ -147,46 +147,46 @@ static float bounded(confidence_kind kind, double confidence) {
   return (float)(confidence >= low ? fmin(confidence, high) : low);
 }
 
-/* Minus an entropy is sum p log p. The authors add 1e-10 inside the logarithm against log 0, which moves the sum by
- * at most 1e-10 per token of the vocabulary; here p log p is taken as 0 at p = 0 instead. */
-void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
-  const dimple_decoding *d = step->decoding;
+/* The confidence of a token with this logit. Minus an entropy is sum p log p; the authors add 1e-10 inside the logarithm against
+ * log 0, which moves the sum by at most 1e-10 per token of the vocabulary, and here p log p is 0 at p = 0 instead. */
+static float summary_confidence(const dimple_decoding *d, const head_row *row, float logit) {
   confidence_kind kind = kind_of(d);
   bool hot = d->temperature > 0 && !judges_original(d);
-  double temperature = hot ? d->temperature : 1;
+  double temperature = hot ? d->temperature : 1, log_sum = hot ? row->hot_log_sum : row->log_sum;
+  switch (kind) {
+    case KIND_MARGIN:
+      return bounded(kind, exp(row->best_logit / temperature - log_sum) - exp(row->second_logit / temperature - log_sum));
+    case KIND_ENTROPY: return bounded(kind, (hot ? row->hot_mean : row->mean_logit) - log_sum);
+    default: return bounded(kind, exp(logit / temperature - log_sum));
+  }
+}
+
+void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
   for (int32_t i = 0; i < count; i++) {
-    const head_row *row = &rows[i];
-    double log_sum = hot ? row->hot_log_sum : row->log_sum;
-    double confidence;
-    if (kind == KIND_ENTROPY) {
-      confidence = (hot ? row->hot_mean : row->mean_logit) - log_sum;
-    } else if (kind == KIND_MARGIN) {
-      confidence = exp(row->best_logit / temperature - log_sum) - exp(row->second_logit / temperature - log_sum);
-    } else {
-      confidence = exp(row->drawn_logit / temperature - log_sum);
-    }
-    out[i] = (candidate){row->drawn, bounded(kind, confidence)};
+    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], rows[i].drawn_logit)};
   }
 }
 
 /* ------------------------------------------------------------------------------------------------- candidates, logits */
 
-/* One row of logits and what is made of it. */
+/* One row of logits and what temperature and filters make of it. */
 typedef struct row {
   const float *logits; /* [vocab] */
   int32_t vocab;
-  int32_t best;   /* the highest logit; the lowest id among equals */
-  float *weights; /* [vocab] exp((logit - best logit) / temperature), 0 where filtered out */
-  double sum;     /* of the weights */
-  ranked *items;  /* [vocab] scratch */
+  int32_t best;       /* the highest logit; the lowest id among equals */
+  double temperature; /* 1 when tokens are not drawn */
+  float *weights;     /* [vocab] exp((logit - best logit) / temperature), 0 where filtered out */
+  double sum;         /* of the weights; the best one's is 1 */
+  ranked *items;      /* [vocab] scratch */
 } row;
 
-static void weigh(row *r, double temperature) {
-  float peak = r->logits[r->best], scale = (float)(1 / temperature);
+static void weigh(row *r) {
+  float peak = r->logits[r->best], scale = (float)(1 / r->temperature);
   r->sum = 0;
   for (int32_t i = 0; i < r->vocab; i++) {
-    float w = expf((r->logits[i] - peak) * scale);
-    r->weights[i] = w >= 0 ? w : 0; /* not NaN */
+    float x = (r->logits[i] - peak) * scale;
+    /* A million tokens below exp(-50) add less to the sum than it can show. NaN fails the comparison. */
+    r->weights[i] = x > -50 ? expf(x) : 0;
     r->sum += r->weights[i];
   }
 }
@@ -203,12 +203,12 @@ static void keep_until(row *r, ranked last, bool by_value) {
 
 /* A token stays if the probability of all tokens before it, in order of falling logits, is at most top_p. */
 static void keep_top_p(row *r, float top_p) {
-  /* Tokens lighter than this weigh less than (1 - top_p) / 2 of the sum together, so they lie behind the cut: in a usual
-   * row a handful is left to select from. */
+  /* Tokens no heavier than this weigh at most (1 - top_p) / 2 of the sum together, so they lie behind the cut: in a usual row
+   * a handful is left to select from. */
   double least = (1 - (double)top_p) / 2 * r->sum / r->vocab;
   int32_t count = 0;
   for (int32_t i = 0; i < r->vocab; i++) {
-    if (r->weights[i] >= least) r->items[count++] = (ranked){r->logits[i], r->weights[i], i};
+    if (r->weights[i] > least) r->items[count++] = (ranked){r->logits[i], r->weights[i], i};
   }
   if (count > 0) keep_until(r, select_last(r->items, count, top_p * r->sum), false);
 }
@@ -235,7 +235,8 @@ static int32_t draw_token(const row *r, double u) {
   return token;
 }
 
-static float row_confidence(const row *r, confidence_kind kind, int32_t token, double temperature) {
+/* The confidence of a token after temperature and filters. */
+static float filtered_confidence(const row *r, confidence_kind kind, int32_t token) {
   if (kind == KIND_PROBABILITY) return bounded(kind, r->weights[token] / r->sum);
   if (kind == KIND_MARGIN) {
     float second = 0;
@@ -246,21 +247,16 @@ static float row_confidence(const row *r, confidence_kind kind, int32_t token, d
   }
   double mean = 0; /* of log weight */
   for (int32_t i = 0; i < r->vocab; i++) {
-    if (r->weights[i] > 0) mean += r->weights[i] * ((double)r->logits[i] - r->logits[r->best]) / temperature;
+    if (r->weights[i] > 0) mean += r->weights[i] * ((double)r->logits[i] - r->logits[r->best]) / r->temperature;
   }
   return bounded(kind, mean / r->sum - log(r->sum));
 }
 
 /* `recorded` is the token of a recorded draw, -1 without one. */
-static candidate row_candidate(const sampler_step *step, row *r, int32_t position, int32_t recorded) {
+static candidate row_candidate(const sampler_step *step, const head_row *summary, row *r, int32_t position, int32_t recorded) {
   const dimple_decoding *d = step->decoding;
-  confidence_kind kind = kind_of(d);
-  double temperature = d->temperature > 0 ? d->temperature : 1;
-  r->best = 0;
-  for (int32_t i = 1; i < r->vocab; i++) {
-    if (r->logits[i] > r->logits[r->best]) r->best = i;
-  }
-  weigh(r, temperature);
+  r->best = summary->best;
+  weigh(r);
   if (d->top_p < 1) keep_top_p(r, d->top_p);
   if (d->top_k > 0) keep_top_k(r, d->top_k);
 
@@ -270,15 +266,13 @@ static candidate row_candidate(const sampler_step *step, row *r, int32_t positio
   } else if (d->temperature > 0) {
     token = draw_token(r, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
   }
-  if (judges_original(d)) {
-    temperature = 1;
-    weigh(r, temperature);
-  }
-  return (candidate){token, row_confidence(r, kind, token, temperature)};
+  return (candidate){token, judges_original(d) ? summary_confidence(d, summary, r->logits[token])
+                                               : filtered_confidence(r, kind_of(d), token)};
 }
 
-dimple_status sampler_candidates_from_logits(const sampler_step *step, const float *logits, int32_t count, int32_t vocab,
-                                             const int32_t *positions, int32_t first, int32_t total_rows, candidate *out) {
+dimple_status sampler_candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
+                                             int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows,
+                                             candidate *out) {
   const double *tokens = NULL;
   if (step->recorded && step->decoding->temperature > 0) {
     if (first == 0) {
@@ -291,13 +285,13 @@ dimple_status sampler_candidates_from_logits(const sampler_step *step, const flo
     }
     tokens = replay_last(step->recorded) + first;
   }
-  row r = {.vocab = vocab};
+  row r = {.vocab = vocab, .temperature = step->decoding->temperature > 0 ? step->decoding->temperature : 1};
   r.weights = malloc((size_t)vocab * sizeof *r.weights);
   r.items = malloc((size_t)vocab * sizeof *r.items);
   bool enough = r.weights && r.items;
   for (int32_t i = 0; enough && i < count; i++) {
     r.logits = logits + (size_t)i * (size_t)vocab;
-    out[i] = row_candidate(step, &r, positions[i], tokens ? (int32_t)tokens[i] : -1);
+    out[i] = row_candidate(step, &rows[i], &r, positions[i], tokens ? (int32_t)tokens[i] : -1);
   }
   free(r.weights);
   free(r.items);

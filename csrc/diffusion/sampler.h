@@ -83,11 +83,12 @@ bool sampler_needs_logits(const sampler_step *step);
 /* Candidates of `count` rows from the head's summary. */
 void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out);
 
-/* Candidates of `count` rows from logits [count x vocab]; positions[count] are those rows' response positions. A step may come in several
- * blocks of rows, in sequence order: `first` is the number of rows in the blocks before this one, `total_rows` how many rows
- * the step scores in all. Errors: STATE (replay), MEMORY. */
-dimple_status sampler_candidates_from_logits(const sampler_step *step, const float *logits, int32_t count, int32_t vocab,
-                                             const int32_t *positions, int32_t first, int32_t total_rows, candidate *out);
+/* Candidates of `count` rows from logits [count x vocab] and the same head call's summary (at temperature 0); positions[count]
+ * are those rows' response positions. A step may come in several blocks of rows, in sequence order: `first` is the number of
+ * rows in the blocks before this one, `total_rows` how many rows the step scores in all. Errors: STATE (replay), MEMORY. */
+dimple_status sampler_candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
+                                             int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows,
+                                             candidate *out);
 
 /* The positions to reveal: chosen[*chosen_count] indices into positions, ascending; `chosen` has room for `masked`. `candidates`
  * [masked], or null when positions come first. Errors: STATE (replay), MEMORY. */

@@ -459,6 +459,7 @@ static dimple_status score(dimple_session *s, const sampler_step *step, const fl
   }
   int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
   ALLOCATE(call.logits, (int64_t)block * m->text.vocab, "logits");
+  call.results = s->summaries;
   dimple_status status = DIMPLE_OK;
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
     int32_t rows = count - at < block ? count - at : block;
@@ -466,7 +467,7 @@ static dimple_status score(dimple_session *s, const sampler_step *step, const fl
     call.rows = rows;
     status = m->ops->head(s->context, &call);
     if (status == DIMPLE_OK)
-      status = sampler_candidates_from_logits(step, call.logits, rows, m->text.vocab, positions + at, at, count, s->candidates + at);
+      status = sampler_candidates_from_logits(step, s->summaries, call.logits, rows, m->text.vocab, positions + at, at, count, s->candidates + at);
   }
   free(call.logits);
   return status;

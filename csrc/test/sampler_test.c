@@ -182,8 +182,14 @@ static head_row summarise(const float *z, int32_t vocab, float temperature, int3
   return r;
 }
 
+/* Candidates of all rows in one block. */
+static dimple_status candidates_of(const sampler_step *step, const float *z, int32_t count, int32_t vocab, candidate *out) {
+  static head_row rows[512];
+  for (int32_t i = 0; i < count; i++) rows[i] = summarise(z + i * vocab, vocab, 0, 0);
+  return sampler_candidates_from_logits(step, rows, z, count, vocab, step->positions, 0, count, out);
+}
+
 static void candidates_equal_authors(void) {
-  static const int32_t positions[4] = {0, 1, 2, 3};
   for (int32_t i = 0; i < COUNT(golden_candidates); i++) {
     dimple_decoding d = plain_decoding(golden_candidates[i].algorithm);
     d.original_confidence = golden_candidates[i].original_confidence;
@@ -191,7 +197,7 @@ static void candidates_equal_authors(void) {
     d.top_k = golden_candidates[i].top_k;
     sampler_step step = plain_step(&d, 4);
     candidate found[4], summary[4];
-    EXPECT_OK(sampler_candidates_from_logits(&step, golden_candidates[i].logits[0], 4, 12, positions, 0, 4, found));
+    EXPECT_OK(candidates_of(&step, golden_candidates[i].logits[0], 4, 12, found));
     head_row rows[4];
     for (int r = 0; r < 4; r++) rows[r] = summarise(golden_candidates[i].logits[r], 12, 0, 0);
     sampler_candidates(&step, rows, 4, summary);
@@ -225,7 +231,7 @@ static void summary_equals_logits(void) {
           sampler_step step = plain_step(&d, 1);
           EXPECT(!sampler_needs_logits(&step), "no filter");
           candidate from_logits, from_summary;
-          EXPECT_OK(sampler_candidates_from_logits(&step, z, 1, 40, step.positions, 0, 1, &from_logits));
+          EXPECT_OK(candidates_of(&step, z, 1, 40, &from_logits));
           head_row row = summarise(z, 40, temperatures[t], from_logits.token);
           sampler_candidates(&step, &row, 1, &from_summary);
           EXPECT(from_summary.token == from_logits.token, "%d and %d", from_summary.token, from_logits.token);
@@ -292,9 +298,9 @@ static void filters_keep_what_sorting_keeps(void) {
   static const int32_t top_ks[] = {0, 1, 2, 7, 299, 300, 1000};
   static float z[VOCAB * VOCAB];
   static candidate found[VOCAB];
-  int32_t positions[VOCAB], kind = DIMPLE_DRAW_CATEGORICAL, length = VOCAB;
+  int32_t kind = DIMPLE_DRAW_CATEGORICAL, length = VOCAB;
   double tokens[VOCAB];
-  for (int32_t i = 0; i < VOCAB; i++) tokens[i] = positions[i] = i;
+  for (int32_t i = 0; i < VOCAB; i++) tokens[i] = i;
   replay *recorded;
   EXPECT_OK(replay_create(&kind, &length, 1, tokens, VOCAB, &recorded));
   for (uint32_t row = 0; row < 8; row++) {
@@ -314,7 +320,7 @@ static void filters_keep_what_sorting_keeps(void) {
         sampler_step step = plain_step(&d, VOCAB);
         step.recorded = recorded;
         replay_seek(recorded, 0);
-        EXPECT_OK(sampler_candidates_from_logits(&step, z, VOCAB, VOCAB, positions, 0, VOCAB, found));
+        EXPECT_OK(candidates_of(&step, z, VOCAB, VOCAB, found));
         bool keep[VOCAB];
         filter_by_sorting(z, VOCAB, d.temperature, d.top_p, d.top_k, keep);
         double mass = 0;
@@ -339,16 +345,30 @@ static void ties_go_to_the_lowest_token(void) {
   d.original_confidence = 0;
   sampler_step step = plain_step(&d, 1);
   candidate found;
-  EXPECT_OK(sampler_candidates_from_logits(&step, z, 1, 6, step.positions, 0, 1, &found));
+  EXPECT_OK(candidates_of(&step, z, 1, 6, &found));
   EXPECT(found.token == 1 && found.confidence == 0, "token %d, margin %g", found.token, (double)found.confidence);
   d.top_p = 0; /* of three equals the first stays */
-  EXPECT_OK(sampler_candidates_from_logits(&step, z, 1, 6, step.positions, 0, 1, &found));
+  EXPECT_OK(candidates_of(&step, z, 1, 6, &found));
   EXPECT(found.token == 1 && found.confidence == 1, "token %d, margin %g", found.token, (double)found.confidence);
   d.top_p = 1;
   d.top_k = 1; /* all three have the highest logit */
   d.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;
-  EXPECT_OK(sampler_candidates_from_logits(&step, z, 1, 6, step.positions, 0, 1, &found));
+  EXPECT_OK(candidates_of(&step, z, 1, 6, &found));
   EXPECT(found.token == 1 && fabsf(found.confidence - 1 / 3.0f) < 1e-6f, "probability %g", (double)found.confidence);
+}
+
+/* Rounding of the head's sums must not carry a probability past a threshold of 1, or an entropy past 0. */
+static void confidences_stay_in_range(void) {
+  head_row row = {.best_logit = 20.000002f, .second_logit = -INFINITY, .drawn_logit = 20.000002f, .log_sum = 20,
+                  .mean_logit = 20.000002f, .hot_log_sum = 20, .hot_mean = 20.000002f};
+  for (int32_t algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS; algorithm <= DIMPLE_ALGORITHM_ENTROPY; algorithm++) {
+    dimple_decoding d = plain_decoding(algorithm);
+    sampler_step step = plain_step(&d, 1);
+    candidate found;
+    sampler_candidates(&step, &row, 1, &found);
+    float limit = algorithm == DIMPLE_ALGORITHM_ENTROPY ? 0 : 1;
+    EXPECT(found.confidence == limit, "algorithm %d: %.9g", algorithm, (double)found.confidence);
+  }
 }
 
 /* A model whose weights overflow gives infinities and NaN: tokens stay in range and confidences stay numbers. */
@@ -368,7 +388,7 @@ static void broken_logits_are_survived(void) {
       sampler_step step = plain_step(&d, 5);
       candidate found[5];
       int32_t chosen[5], count;
-      EXPECT_OK(sampler_candidates_from_logits(&step, rows[0], 5, 6, step.positions, 0, 5, found));
+      EXPECT_OK(candidates_of(&step, rows[0], 5, 6, found));
       for (int r = 0; r < 5; r++) {
         EXPECT(found[r].token >= 0 && found[r].token < 6, "row %d: token %d", r, found[r].token);
         EXPECT(found[r].confidence >= -FLT_MAX && found[r].confidence <= 1, "row %d: %g", r, (double)found[r].confidence);
@@ -378,6 +398,8 @@ static void broken_logits_are_survived(void) {
         sampler_candidates(&step, &row, 1, &summary);
         EXPECT(summary.confidence >= -FLT_MAX && summary.confidence <= 1, "row %d: %g", r, (double)summary.confidence);
       }
+      EXPECT(d.temperature > 0 || (found[3].token == 2 && found[4].token == 0), "best of the rest: %d, %d", found[3].token,
+             found[4].token);
       EXPECT_OK(sampler_choose(&step, found, chosen, &count));
       EXPECT(count >= 0 && count <= 5, "%d chosen", count);
     }
@@ -420,7 +442,7 @@ static void score(const simulation *s, const sampler_step *step, const int32_t *
   }
   for (int32_t at = 0; at < count; at += s->block) {
     int32_t size = count - at < s->block ? count - at : s->block;
-    EXPECT_OK(sampler_candidates_from_logits(step, z + at * s->vocab, size, s->vocab, positions + at, at, count, out + at));
+    EXPECT_OK(sampler_candidates_from_logits(step, rows + at, z + at * s->vocab, size, s->vocab, positions + at, at, count, out + at));
   }
 }
 
@@ -721,7 +743,8 @@ static void tokens_follow_the_filtered_distribution(void) {
     for (int32_t i = 0; i < TOTAL; i++) {
       candidate found;
       step.iteration = i % 50;
-      EXPECT_OK(sampler_candidates_from_logits(&step, z, 1, VOCAB, &(int32_t){i / 50}, 0, 1, &found));
+      step.positions = &(int32_t){i / 50};
+      EXPECT_OK(candidates_of(&step, z, 1, VOCAB, &found));
       counts[found.token]++;
     }
     for (int i = 0; i < VOCAB; i++) {
@@ -796,7 +819,7 @@ static void replay_refuses_unfitting_records(void) {
   d.algorithm_temperature = 1;
   EXPECT_FAILS(sampler_choose(&step, candidates, chosen, &count), DIMPLE_ERROR_STATE, "index 9, but only 3");
   d.temperature = 1;
-  EXPECT_FAILS(sampler_candidates_from_logits(&step, z, 2, 12, step.positions, 0, 2, candidates), DIMPLE_ERROR_STATE,
+  EXPECT_FAILS(candidates_of(&step, z, 2, 12, candidates), DIMPLE_ERROR_STATE,
                "token 12 at 1, expected 0 .. 11");
   EXPECT_FAILS(replay_next(r, DIMPLE_DRAW_UNIFORM, 2, &found), DIMPLE_ERROR_STATE, "all 4 records are used");
   replay_seek(r, 1);
@@ -816,6 +839,7 @@ int main(void) {
   logits_only_where_they_show();
   filters_keep_what_sorting_keeps();
   ties_go_to_the_lowest_token();
+  confidences_stay_in_range();
   broken_logits_are_survived();
   decodings_equal_reference();
   generator_decodings();
