@@ -164,6 +164,9 @@ typedef struct backend_operations {
   dimple_status (*gather_rows)(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns);
   /* rows index[i] of y = row i of x [count x columns]. */
   dimple_status (*scatter_rows)(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns);
+  /* rows index[i] of y += scale[i] * row i of x [count x columns]; index (all different) and scale in host memory. */
+  dimple_status (*scatter_add_rows)(context *c, float *y, const float *x, const int32_t *index, const float *scale, int64_t count,
+                                    int64_t columns);
   /* y [rows x columns] = w * x / sqrt(mean(x^2) + epsilon). y may be x. */
   dimple_status (*rms_norm)(context *c, float *y, const float *x, const weight *w, int64_t rows, int64_t columns,
                             float epsilon);

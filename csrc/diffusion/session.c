@@ -289,7 +289,7 @@ static dimple_status take_response(dimple_session *s, const int32_t *tokens, int
 static dimple_status set_response(dimple_session *s, const int32_t *tokens, int32_t count) {
   DIMPLE_TRY(require_prompt(s));
   if (s->model->text.mask_token < 0)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(s->model->file));
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(model_file(s->model)));
   DIMPLE_TRY(check_tokens(s, tokens, count, "response"));
   DIMPLE_TRY(check_length(s, s->prompt_length, count));
   discard_response(s);

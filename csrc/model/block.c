@@ -5,11 +5,14 @@
 #include "error.h"
 
 block_shape text_block_shape(const text_parameters *p) {
-  return (block_shape){p->width, p->feed_forward, p->heads, p->kv_heads, p->head_size, p->norm_epsilon};
+  return (block_shape){.width = p->width, .feed_forward = p->experts ? p->expert_feed_forward : p->feed_forward,
+                       .heads = p->heads, .kv_heads = p->kv_heads, .head_size = p->head_size,
+                       .experts = p->experts, .experts_used = p->experts_used, .norm_epsilon = p->norm_epsilon};
 }
 
 block_shape vision_block_shape(const vision_parameters *v) {
-  return (block_shape){v->width, v->feed_forward, v->heads, v->heads, v->head_size, v->norm_epsilon};
+  return (block_shape){.width = v->width, .feed_forward = v->feed_forward, .heads = v->heads, .kv_heads = v->heads,
+                       .head_size = v->head_size, .norm_epsilon = v->norm_epsilon};
 }
 
 dimple_status block_scratch_open(const backend_operations *ops, context *c, const block_shape *s, int64_t rows, block_scratch *scratch) {
@@ -20,7 +23,12 @@ dimple_status block_scratch_open(const backend_operations *ops, context *c, cons
   DIMPLE_TRY(ops->buffer_alloc(c, rows * attention_width, &scratch->q));
   DIMPLE_TRY(ops->buffer_alloc(c, rows * attention_width, &scratch->attended));
   DIMPLE_TRY(ops->buffer_alloc(c, middle_rows * s->feed_forward, &scratch->middle));
-  scratch->bytes = (int64_t)sizeof(float) * (rows * s->width + 2 * rows * attention_width + middle_rows * s->feed_forward);
+  int64_t routed = 0;
+  if (s->experts) {
+    routed = 2 * middle_rows * (s->width > s->experts ? s->width : s->experts);
+    DIMPLE_TRY(ops->buffer_alloc(c, routed, &scratch->routed));
+  }
+  scratch->bytes = (int64_t)sizeof(float) * (rows * s->width + 2 * rows * attention_width + middle_rows * s->feed_forward + routed);
   return DIMPLE_OK;
 }
 
@@ -29,6 +37,7 @@ void block_scratch_close(const backend_operations *ops, context *c, block_scratc
   ops->buffer_free(c, scratch->q);
   ops->buffer_free(c, scratch->attended);
   ops->buffer_free(c, scratch->middle);
+  ops->buffer_free(c, scratch->routed);
   memset(scratch, 0, sizeof *scratch);
 }
 
@@ -46,6 +55,10 @@ dimple_status block_finish(const backend_operations *ops, context *c, const bloc
     int64_t count = rows - at < FEED_FORWARD_ROWS ? rows - at : FEED_FORWARD_ROWS;
     float *part = x + at * s->width;
     DIMPLE_TRY(ops->rms_norm(c, scratch->normed, part, block->norm2, count, s->width, s->norm_epsilon));
+    if (s->experts) {
+      DIMPLE_TRY(experts_run(ops, c, s, block, scratch, part, count));
+      continue;
+    }
     linear_output middle = {.w = block->gate.w, .bias = block->gate.bias, .up = block->up.w, .up_bias = block->up.bias,
                             .y = scratch->middle, .y_stride = s->feed_forward, .mode = LINEAR_SWIGLU};
     DIMPLE_TRY(ops->linear(c, &(linear_call){scratch->normed, s->width, count, s->width, &middle, 1}));

@@ -11,15 +11,23 @@ typedef struct linear_weights {
   weight *bias; /* null: none */
 } linear_weights;
 
+typedef struct expert_weights {
+  weight *gate, *up, *down;
+} expert_weights;
+
 typedef struct block_weights {
   weight *norm1, *norm2;
   linear_weights q, k, v, output;
+  weight *q_norm, *k_norm; /* null: queries and keys are not normalised */
   linear_weights gate, up, down;
+  weight *router;          /* with experts instead of gate, up and down: [experts x width] */
+  expert_weights *experts; /* [experts] */
 } block_weights;
 
 typedef struct block_shape {
-  int64_t width, feed_forward;
+  int64_t width, feed_forward; /* with experts: of one of them */
   int32_t heads, kv_heads, head_size;
+  int32_t experts, experts_used; /* 0: a plain feed-forward half */
   float norm_epsilon;
 } block_shape;
 
@@ -35,18 +43,25 @@ typedef struct block_scratch {
   float *q;        /* [rows x heads * head_size] */
   float *attended; /* [rows x heads * head_size] */
   float *middle;   /* [min(rows, FEED_FORWARD_ROWS) x feed_forward] */
+  float *routed;   /* with experts: [2 x min(rows, FEED_FORWARD_ROWS) x max(width, experts)] */
   int64_t bytes;
 } block_scratch;
 
 dimple_status block_scratch_open(const backend_operations *ops, context *c, const block_shape *shape, int64_t rows, block_scratch *scratch);
 void block_scratch_close(const backend_operations *ops, context *c, block_scratch *scratch);
 
-/* x [rows x width] += output(scratch->attended), then += down(silu(gate y) * up y) with y = norm2 x. */
+/* x [rows x width] += output(scratch->attended), then += the feed-forward half of norm2 x: down(silu(gate y) * up y), or the
+ * sum of that over the experts a row is routed to. */
 dimple_status block_finish(const backend_operations *ops, context *c, const block_shape *shape, const block_weights *block,
                            block_scratch *scratch, float *x, int64_t rows);
 
 /* y [rows x out] (tight rows) = one linear layer of x [rows x columns]. */
 dimple_status block_linear(const backend_operations *ops, context *c, const linear_weights *l, linear_mode mode, const float *x,
                            int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
+
+/* experts.c: x [rows x width] += the routed experts' outputs for scratch->normed [rows x width], rows <= FEED_FORWARD_ROWS. A row
+ * goes to its `experts_used` most probable experts (the lower number among equals), weighted by softmax over all experts. */
+dimple_status experts_run(const backend_operations *ops, context *c, const block_shape *shape, const block_weights *block,
+                          block_scratch *scratch, float *x, int64_t rows);
 
 #endif

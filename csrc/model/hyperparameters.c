@@ -8,10 +8,28 @@
 #include "error.h"
 
 /* Far above every known model; small enough that no product of two overflows 64 bits. */
-enum { MAX_LAYERS = 1024, MAX_WIDTH = 1 << 17, MAX_FEED_FORWARD = 1 << 20, MAX_HEADS = 1024, MAX_VOCAB = 1 << 23, MAX_CONTEXT = 1 << 24 };
+enum { MAX_LAYERS = 1024, MAX_WIDTH = 1 << 17, MAX_FEED_FORWARD = 1 << 20, MAX_HEADS = 1024, MAX_VOCAB = 1 << 23, MAX_CONTEXT = 1 << 24, MAX_EXPERTS = 1024 };
 
-/* Architectures whose body is this one: Qwen2.5's blocks with biases on Q, K and V and half-split rotary embeddings. */
-static const char *const architectures[] = {"dimple", "dream"};
+/* What the name of an architecture says that no key does. */
+typedef struct architecture {
+  const char *name;
+  bool attention_bias, interleaved_rope, head_norm, experts;
+  bool shift_logits; /* when diffusion.shift_logits is absent: llama.cpp's converter leaves it out for dream */
+  float rope_base;   /* when rope.freq_base is absent */
+} architecture;
+
+static const architecture architectures[] = {
+    {.name = "dimple", .attention_bias = true, .shift_logits = true, .rope_base = 1e6f},
+    {.name = "dream", .attention_bias = true, .shift_logits = true, .rope_base = 1e6f},
+    {.name = "llada", .interleaved_rope = true, .rope_base = 1e4f},
+    {.name = "llada-moe", .head_norm = true, .experts = true, .rope_base = 1e4f},
+};
+
+static const architecture *architecture_named(const char *name) {
+  for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++)
+    if (strcmp(architectures[i].name, name) == 0) return &architectures[i];
+  return NULL;
+}
 
 /* "<architecture>.<suffix>" */
 typedef struct key_name {
@@ -100,17 +118,34 @@ static dimple_status read_token_ids(const gguf_file *file, text_parameters *p) {
   return DIMPLE_OK;
 }
 
+/* The mixture of experts. Without an explicit width an expert's is an equal share of feed_forward_length. */
+static dimple_status read_experts(const gguf_file *file, text_parameters *p) {
+  DIMPLE_TRY(require_int32(file, key_of(p, "expert_count").text, 1, MAX_EXPERTS, &p->experts));
+  DIMPLE_TRY(require_int32(file, key_of(p, "expert_used_count").text, 1, p->experts, &p->experts_used));
+  key_name width = key_of(p, "expert_feed_forward_length");
+  if (gguf_find(file, width.text)) return require_int32(file, width.text, 1, MAX_FEED_FORWARD, &p->expert_feed_forward);
+  int32_t total = 0;
+  DIMPLE_TRY(require_int32(file, key_of(p, "feed_forward_length").text, p->experts_used, MAX_FEED_FORWARD, &total));
+  p->expert_feed_forward = total / p->experts_used;
+  return DIMPLE_OK;
+}
+
 dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
   memset(p, 0, sizeof *p);
   DIMPLE_TRY(gguf_require_string(file, "general.architecture", p->architecture, sizeof p->architecture));
-  bool known = false;
-  for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++) known |= strcmp(p->architecture, architectures[i]) == 0;
-  if (!known)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: general.architecture is \"%s\", expected dimple or dream", gguf_path(file), p->architecture);
+  const architecture *kind = architecture_named(p->architecture);
+  if (!kind)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: general.architecture is \"%s\", expected dimple, dream, llada or llada-moe", gguf_path(file), p->architecture);
+  p->attention_bias = kind->attention_bias;
+  p->interleaved_rope = kind->interleaved_rope;
+  p->head_norm = kind->head_norm;
 
   DIMPLE_TRY(require_int32(file, key_of(p, "block_count").text, 1, MAX_LAYERS, &p->layers));
   DIMPLE_TRY(require_int32(file, key_of(p, "embedding_length").text, 1, MAX_WIDTH, &p->width));
-  DIMPLE_TRY(require_int32(file, key_of(p, "feed_forward_length").text, 1, MAX_FEED_FORWARD, &p->feed_forward));
+  if (kind->experts)
+    DIMPLE_TRY(read_experts(file, p));
+  else
+    DIMPLE_TRY(require_int32(file, key_of(p, "feed_forward_length").text, 1, MAX_FEED_FORWARD, &p->feed_forward));
   DIMPLE_TRY(require_int32(file, key_of(p, "attention.head_count").text, 1, MAX_HEADS, &p->heads));
   p->kv_heads = p->heads;
   DIMPLE_TRY(optional_int32(file, key_of(p, "attention.head_count_kv").text, 1, MAX_HEADS, &p->kv_heads));
@@ -130,7 +165,7 @@ dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_require_float(file, epsilon.text, &p->norm_epsilon));
   DIMPLE_TRY(check_epsilon(file, epsilon.text, p->norm_epsilon));
   key_name base = key_of(p, "rope.freq_base");
-  p->rope_base = 1e6f;
+  p->rope_base = kind->rope_base;
   DIMPLE_TRY(gguf_optional_float(file, base.text, &p->rope_base));
   if (!(p->rope_base > 0) || !isfinite(p->rope_base))
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %g, expected a positive number", gguf_path(file), base.text, (double)p->rope_base);
@@ -138,7 +173,7 @@ dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
 
   p->causal = false;
   DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
-  p->shift_logits = true; /* llama.cpp's converter leaves the key out for dream */
+  p->shift_logits = kind->shift_logits;
   DIMPLE_TRY(gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits));
   return read_token_ids(file, p);
 }

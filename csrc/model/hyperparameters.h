@@ -11,9 +11,16 @@
 
 enum { MAX_VISION_LAYERS = 256 };
 
-/* The text body: a bidirectional (or causal) transformer of Qwen2.5's shape. */
+/* The text body: a bidirectional (or causal) pre-norm transformer with grouped-query attention, rotary embedding and SwiGLU.
+ * `dimple` and `dream` are Qwen2.5's shape, `llada` LLaMA's, `llada-moe` has a mixture of experts as its feed-forward half. */
 typedef struct text_parameters {
   char architecture[32];
+  bool attention_bias;    /* Q, K and V have biases */
+  bool interleaved_rope;  /* the file's Q and K rows pair element 2j with 2j + 1, not j with j + size/2 */
+  bool head_norm;         /* RMS norms on each query and key head */
+  int32_t experts;        /* 0: a plain feed-forward half */
+  int32_t experts_used;   /* per token */
+  int32_t expert_feed_forward;
   int32_t layers;
   int32_t width;       /* residual stream */
   int32_t feed_forward;

@@ -30,14 +30,14 @@ dimple_status resolve_threads(int32_t wanted, int32_t *threads) {
 
 /* The vision tower may lie in the model's own file or in a second one. */
 static dimple_status open_files(dimple_model *m, const char *path, const char *mmproj_path) {
-  DIMPLE_TRY(gguf_open(path, &m->file));
-  DIMPLE_TRY(text_parameters_read(m->file, &m->text));
-  DIMPLE_TRY(vision_parameters_read(m->file, &m->vision));
+  DIMPLE_TRY(gguf_parts_open(path, &m->files));
+  DIMPLE_TRY(text_parameters_read(model_file(m), &m->text));
+  DIMPLE_TRY(vision_parameters_read(model_file(m), &m->vision));
   if (!mmproj_path) return DIMPLE_OK;
   if (m->vision.present)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s has a vision tower of its own, so the mmproj %s cannot be used with it", path, mmproj_path);
-  DIMPLE_TRY(gguf_open(mmproj_path, &m->mmproj));
-  DIMPLE_TRY(vision_parameters_read(m->mmproj, &m->vision));
+  DIMPLE_TRY(gguf_parts_open(mmproj_path, &m->mmproj));
+  DIMPLE_TRY(vision_parameters_read(m->mmproj.files[0], &m->vision));
   if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", mmproj_path);
   return DIMPLE_OK;
 }
@@ -70,8 +70,8 @@ void model_retain(dimple_model *m) { atomic_fetch_add(&m->references, 1); }
 void dimple_model_free(dimple_model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
   if (m->ops) model_weights_free(m);
-  gguf_close(m->mmproj);
-  gguf_close(m->file);
+  gguf_parts_close(&m->mmproj);
+  gguf_parts_close(&m->files);
   free(m);
 }
 
@@ -88,7 +88,7 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .has_vision = m->vision.present, .patch_size = image->patch_size, .merge_size = image->merge_size,
       .min_pixels = image->min_pixels, .max_pixels = image->max_pixels,
       .parameter_count = m->parameter_count,
-      .file_size = gguf_file_size(m->file) + (m->mmproj ? gguf_file_size(m->mmproj) : 0),
+      .file_size = gguf_parts_size(&m->files) + gguf_parts_size(&m->mmproj),
       .weight_size = m->weight_size,
       .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * p->layers * p->kv_heads * p->head_size};
   snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture);
@@ -98,22 +98,22 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
 
 dimple_status dimple_model_find_metadata(const dimple_model *m, const char *key, dimple_metadata *value) {
   if (!m || !key || !value) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_find_metadata: an argument is null");
-  const dimple_metadata *found = gguf_find(m->file, key);
-  if (!found) return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %s", gguf_path(m->file), key);
+  const dimple_metadata *found = gguf_find(model_file(m), key);
+  if (!found) return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %s", gguf_path(model_file(m)), key);
   *value = *found;
   return DIMPLE_OK;
 }
 
 dimple_status dimple_model_get_metadata(const dimple_model *m, int64_t index, dimple_metadata *value) {
   if (!m || !value) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_metadata: an argument is null");
-  if (index < 0 || index >= gguf_metadata_count(m->file))
-    return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %" PRId64 ", the file has %" PRId64, gguf_path(m->file), index, gguf_metadata_count(m->file));
-  *value = *gguf_metadata_at(m->file, index);
+  if (index < 0 || index >= gguf_metadata_count(model_file(m)))
+    return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "%s: there is no key %" PRId64 ", the file has %" PRId64, gguf_path(model_file(m)), index, gguf_metadata_count(model_file(m)));
+  *value = *gguf_metadata_at(model_file(m), index);
   return DIMPLE_OK;
 }
 
 static dimple_status require_vision(const dimple_model *m) {
-  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s has no vision tower, so it takes no images", gguf_path(m->file));
+  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s has no vision tower, so it takes no images", gguf_path(model_file(m)));
   return DIMPLE_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "gguf/gguf.h"
+#include "gguf/parts.h"
 #include "model/block.h"
 #include "model/hyperparameters.h"
 
@@ -20,8 +20,8 @@ typedef struct vision_weights {
 
 struct dimple_model {
   atomic_int references;
-  gguf_file *file;
-  gguf_file *mmproj; /* null: the vision tower is in `file`, or there is none */
+  gguf_parts files;
+  gguf_parts mmproj; /* empty: the vision tower is in `files`, or there is none */
   const backend_operations *ops;
   text_parameters text;
   vision_parameters vision;
@@ -35,6 +35,9 @@ struct dimple_model {
 /* weights.c: fills in and releases the weights of a model whose files and hyperparameters are set. */
 dimple_status model_weights_load(dimple_model *model, int32_t threads);
 void model_weights_free(dimple_model *model);
+
+/* The file with the model's metadata. */
+static inline const gguf_file *model_file(const dimple_model *model) { return model->files.files[0]; }
 
 /* Another hold on the model, released by dimple_model_free. */
 void model_retain(dimple_model *model);

@@ -115,6 +115,14 @@ typedef struct pass {
   const float *cosine, *sine;
 } pass;
 
+/* Queries or keys [rows x heads * size] in place: the norm over each head, where the model has one, then the rotation. */
+static dimple_status rotate(const dimple_model *m, context *c, float *x, const weight *norm, int64_t rows, int32_t heads,
+                            const float *cosine, const float *sine) {
+  int32_t size = m->text.head_size;
+  if (norm) DIMPLE_TRY(m->ops->rms_norm(c, x, x, norm, rows * heads, size, m->text.norm_epsilon));
+  return m->ops->rotary(c, &(rotary_call){x, (int64_t)heads * size, rows, heads, size, cosine, sine});
+}
+
 /* Keys and values of all rows into the cache; with q, queries as well (they share the normalised rows). */
 static dimple_status project(const dimple_model *m, context *c, const text_state *s, const block_weights *b, const pass *at,
                              float *k, float *v, float *q) {
@@ -126,7 +134,7 @@ static dimple_status project(const dimple_model *m, context *c, const text_state
       {.w = b->v.w, .bias = b->v.bias, .y = v, .y_stride = kv_width(p), .mode = LINEAR_STORE},
       {.w = b->q.w, .bias = b->q.bias, .y = q, .y_stride = q_width, .mode = LINEAR_STORE}};
   DIMPLE_TRY(m->ops->linear(c, &(linear_call){s->scratch.normed, p->width, at->count, p->width, outputs, q ? 3 : 2}));
-  return m->ops->rotary(c, &(rotary_call){k, kv_width(p), at->count, p->kv_heads, p->head_size, at->cosine, at->sine});
+  return rotate(m, c, k, b->k_norm, at->count, p->kv_heads, at->cosine, at->sine);
 }
 
 /* One block over all rows. */
@@ -134,9 +142,9 @@ static dimple_status run_block(const dimple_model *m, context *c, text_state *s,
                                float *keys, float *values) {
   const text_parameters *p = &m->text;
   block_shape shape = text_block_shape(p);
-  int64_t begin = at->first * kv_width(p), q_width = (int64_t)p->heads * p->head_size;
+  int64_t begin = at->first * kv_width(p);
   DIMPLE_TRY(project(m, c, s, b, at, keys + begin, values + begin, s->scratch.q));
-  DIMPLE_TRY(m->ops->rotary(c, &(rotary_call){s->scratch.q, q_width, at->count, p->heads, p->head_size, at->cosine, at->sine}));
+  DIMPLE_TRY(rotate(m, c, s->scratch.q, b->q_norm, at->count, p->heads, at->cosine, at->sine));
   DIMPLE_TRY(attend(m, c, s, keys, values, at->count, at->first + at->count, s->row_numbers + at->first));
   return block_finish(m->ops, c, &shape, b, &s->scratch, s->x, at->count);
 }
@@ -156,7 +164,7 @@ static dimple_status run_last_block(const dimple_model *m, context *c, text_stat
   DIMPLE_TRY(m->ops->gather_rows(c, s->selected_cosine, at->cosine, wanted, wanted_count, half));
   DIMPLE_TRY(m->ops->gather_rows(c, s->selected_sine, at->sine, wanted, wanted_count, half));
   DIMPLE_TRY(block_linear(m->ops, c, &b->q, LINEAR_STORE, s->selected, p->width, wanted_count, p->width, s->scratch.q, q_width));
-  DIMPLE_TRY(m->ops->rotary(c, &(rotary_call){s->scratch.q, q_width, wanted_count, p->heads, p->head_size, s->selected_cosine, s->selected_sine}));
+  DIMPLE_TRY(rotate(m, c, s->scratch.q, b->q_norm, wanted_count, p->heads, s->selected_cosine, s->selected_sine));
   DIMPLE_TRY(attend(m, c, s, keys, values, wanted_count, at->first + at->count, position));
   return block_finish(m->ops, c, &shape, b, &s->scratch, states, wanted_count);
 }

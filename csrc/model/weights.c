@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 /* Where the tensors of one tower come from and who packs them. */
 typedef struct loader {
   dimple_model *model;
-  const gguf_file *file;
+  const gguf_parts *files;
   context *context;
 } loader;
 
@@ -28,27 +29,80 @@ __attribute__((format(printf, 1, 2))) static tensor_name named(const char *forma
   return name;
 }
 
-/* Packs tensor `name`, whose columns may be spread over several dimensions (the patch kernel's are). */
-static dimple_status load_tensor(loader *l, const char *name, int64_t rows, int64_t columns, weight_use use, weight **out) {
-  const gguf_tensor *t = gguf_find_tensor(l->file, name);
-  if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s is missing", gguf_path(l->file), name);
-  const int64_t *d = t->dimensions;
-  int64_t found_rows = use == WEIGHT_VECTOR ? 1 : d[t->dimension_count - 1], found_columns = 1;
-  for (int i = 0; i < t->dimension_count - (use == WEIGHT_VECTOR ? 0 : 1); i++) found_columns *= d[i];
-  if (found_rows != rows || found_columns != columns)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has shape [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "], expected %" PRId64 " rows of %" PRId64,
-                       gguf_path(l->file), name, d[0], d[1], d[2], d[3], rows, columns);
-  const block_format *format = block_format_of(t->type);
-  if (!format || !t->data)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", gguf_path(l->file), name, t->type);
-  if (columns % format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has rows of %" PRId64 " elements, not a multiple of %s's block of %d", gguf_path(l->file), name, columns, format->name, format->block_length);
+/* A tensor of the file, checked: `rows` rows (the slowest dimension) of `columns` elements in a readable type. */
+typedef struct found_tensor {
+  const gguf_file *file;
+  const gguf_tensor *tensor;
+  const block_format *format;
+} found_tensor;
 
-  tensor_source source = {.name = name, .type = t->type, .rows = rows, .columns = columns, .data = t->data};
-  DIMPLE_TRY(l->model->ops->weight_upload(l->context, &source, use, out));
-  l->model->parameter_count += rows * columns;
+static dimple_status find_tensor(const loader *l, const char *name, int64_t rows, int64_t columns, found_tensor *found) {
+  const gguf_tensor *t = gguf_parts_find_tensor(l->files, name, &found->file);
+  if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s is missing", gguf_path(l->files->files[0]), name);
+  const char *path = gguf_path(found->file);
+  const int64_t *d = t->dimensions;
+  /* Columns may be spread over several dimensions (a patch kernel's are), and so may rows (a bank of experts). */
+  int64_t inner = 1;
+  int used = 0;
+  while (used < t->dimension_count && inner < columns) inner *= d[used++];
+  int64_t outer = 1;
+  while (used < t->dimension_count) outer *= d[used++];
+  if (inner != columns || outer != rows)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has shape [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "], expected %" PRId64 " row%s of %" PRId64,
+                       path, name, d[0], d[1], d[2], d[3], rows, rows == 1 ? "" : "s", columns);
+  found->tensor = t;
+  found->format = block_format_of(t->type);
+  if (!found->format || !t->data)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", path, name, t->type);
+  if (columns % found->format->block_length != 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has rows of %" PRId64 " elements, not a multiple of %s's block of %d", path, name, columns, found->format->name, found->format->block_length);
+  return DIMPLE_OK;
+}
+
+static dimple_status upload(loader *l, const tensor_source *source, weight_use use, weight **out) {
+  DIMPLE_TRY(l->model->ops->weight_upload(l->context, source, use, out));
+  l->model->parameter_count += source->rows * source->columns;
   l->model->weight_size += l->model->ops->weight_bytes(*out);
-  if (use != WEIGHT_ROWS) gguf_release(l->file, t);
+  return DIMPLE_OK;
+}
+
+static dimple_status load_tensor(loader *l, const char *name, int64_t rows, int64_t columns, weight_use use, weight **out) {
+  found_tensor found;
+  DIMPLE_TRY(find_tensor(l, name, rows, columns, &found));
+  DIMPLE_TRY(upload(l, &(tensor_source){name, found.tensor->type, rows, columns, found.tensor->data}, use, out));
+  if (use != WEIGHT_ROWS) gguf_release(found.file, found.tensor);
+  return DIMPLE_OK;
+}
+
+/* Q or K of a file whose rotary embedding pairs neighbours: rows are reordered head by head, even ones first, so that pairs
+ * lie half a head apart as everywhere here. Attention scores do not change, Q and K being reordered alike. */
+static dimple_status load_interleaved(loader *l, const char *name, int64_t rows, int64_t columns, int32_t head_size, weight **out) {
+  found_tensor found;
+  DIMPLE_TRY(find_tensor(l, name, rows, columns, &found));
+  int64_t row_size = block_format_row_size(found.format, columns), half = head_size / 2;
+  uint8_t *reordered = malloc((size_t)(rows * row_size));
+  if (!reordered) return dimple_fail_memory((uint64_t)(rows * row_size), name);
+  for (int64_t row = 0; row < rows; row++) {
+    int64_t head = row / head_size, j = row % head_size;
+    int64_t from = head * head_size + (j < half ? 2 * j : 2 * (j - half) + 1);
+    memcpy(reordered + row * row_size, found.tensor->data + from * row_size, (size_t)row_size);
+  }
+  dimple_status status = upload(l, &(tensor_source){name, found.tensor->type, rows, columns, reordered}, WEIGHT_LINEAR, out);
+  free(reordered);
+  gguf_release(found.file, found.tensor);
+  return status;
+}
+
+/* One matrix per expert out of a bank [columns, rows, experts]; `member` picks where each goes. */
+static dimple_status load_bank(loader *l, const char *name, int64_t experts, int64_t rows, int64_t columns, expert_weights *bank, size_t member) {
+  found_tensor found;
+  DIMPLE_TRY(find_tensor(l, name, experts * rows, columns, &found));
+  int64_t size = rows * block_format_row_size(found.format, columns);
+  for (int64_t e = 0; e < experts; e++) {
+    weight **out = (weight **)((char *)&bank[e] + member);
+    DIMPLE_TRY(upload(l, &(tensor_source){name, found.tensor->type, rows, columns, found.tensor->data + e * size}, WEIGHT_LINEAR, out));
+  }
+  gguf_release(found.file, found.tensor);
   return DIMPLE_OK;
 }
 
@@ -65,26 +119,45 @@ static dimple_status load_linear(loader *l, tensor_name name, int64_t rows, int6
   return DIMPLE_OK;
 }
 
-/* What the two towers call the parts of a block that they name differently. */
+/* What the two towers call the parts of a block that they name differently, and what a block has. */
 typedef struct block_names {
   const char *prefix, *norm1, *norm2, *output;
-  bias_rule output_bias, ffn_bias;
+  bias_rule attention_bias, other_bias;
+  bool interleaved_rope, head_norm;
 } block_names;
 
-static const block_names text_block = {"blk", "attn_norm", "ffn_norm", "attn_output", BIAS_NONE, BIAS_NONE};
-static const block_names vision_block = {"v.blk", "ln1", "ln2", "attn_out", BIAS_REQUIRED, BIAS_REQUIRED};
+static dimple_status load_feed_forward(loader *l, const block_names *n, const block_shape *s, int32_t i, block_weights *block) {
+  if (!s->experts) {
+    DIMPLE_TRY(load_linear(l, named("%s.%d.ffn_gate", n->prefix, i), s->feed_forward, s->width, n->other_bias, &block->gate));
+    DIMPLE_TRY(load_linear(l, named("%s.%d.ffn_up", n->prefix, i), s->feed_forward, s->width, n->other_bias, &block->up));
+    return load_linear(l, named("%s.%d.ffn_down", n->prefix, i), s->width, s->feed_forward, n->other_bias, &block->down);
+  }
+  block->experts = calloc((size_t)s->experts, sizeof *block->experts);
+  if (!block->experts) return dimple_fail_memory((uint64_t)s->experts * sizeof *block->experts, "the experts' weights");
+  DIMPLE_TRY(load_tensor(l, named("%s.%d.ffn_gate_inp.weight", n->prefix, i).text, s->experts, s->width, WEIGHT_LINEAR, &block->router));
+  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_gate_exps.weight", n->prefix, i).text, s->experts, s->feed_forward, s->width, block->experts, offsetof(expert_weights, gate)));
+  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_up_exps.weight", n->prefix, i).text, s->experts, s->feed_forward, s->width, block->experts, offsetof(expert_weights, up)));
+  return load_bank(l, named("%s.%d.ffn_down_exps.weight", n->prefix, i).text, s->experts, s->width, s->feed_forward, block->experts, offsetof(expert_weights, down));
+}
+
+static dimple_status load_rotated(loader *l, const block_names *n, tensor_name name, int64_t rows, const block_shape *s, linear_weights *out) {
+  if (!n->interleaved_rope) return load_linear(l, name, rows, s->width, n->attention_bias, out);
+  return load_interleaved(l, named("%s.weight", name.text).text, rows, s->width, s->head_size, &out->w);
+}
 
 static dimple_status load_block(loader *l, const block_names *n, const block_shape *s, int32_t i, block_weights *block) {
   int64_t q_width = (int64_t)s->heads * s->head_size, kv_width = (int64_t)s->kv_heads * s->head_size;
   DIMPLE_TRY(load_vector(l, named("%s.%d.%s.weight", n->prefix, i, n->norm1).text, s->width, &block->norm1));
   DIMPLE_TRY(load_vector(l, named("%s.%d.%s.weight", n->prefix, i, n->norm2).text, s->width, &block->norm2));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.attn_q", n->prefix, i), q_width, s->width, BIAS_REQUIRED, &block->q));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.attn_k", n->prefix, i), kv_width, s->width, BIAS_REQUIRED, &block->k));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.attn_v", n->prefix, i), kv_width, s->width, BIAS_REQUIRED, &block->v));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.%s", n->prefix, i, n->output), s->width, q_width, n->output_bias, &block->output));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.ffn_gate", n->prefix, i), s->feed_forward, s->width, n->ffn_bias, &block->gate));
-  DIMPLE_TRY(load_linear(l, named("%s.%d.ffn_up", n->prefix, i), s->feed_forward, s->width, n->ffn_bias, &block->up));
-  return load_linear(l, named("%s.%d.ffn_down", n->prefix, i), s->width, s->feed_forward, n->ffn_bias, &block->down);
+  DIMPLE_TRY(load_rotated(l, n, named("%s.%d.attn_q", n->prefix, i), q_width, s, &block->q));
+  DIMPLE_TRY(load_rotated(l, n, named("%s.%d.attn_k", n->prefix, i), kv_width, s, &block->k));
+  DIMPLE_TRY(load_linear(l, named("%s.%d.attn_v", n->prefix, i), kv_width, s->width, n->attention_bias, &block->v));
+  DIMPLE_TRY(load_linear(l, named("%s.%d.%s", n->prefix, i, n->output), s->width, q_width, n->other_bias, &block->output));
+  if (n->head_norm) {
+    DIMPLE_TRY(load_vector(l, named("%s.%d.attn_q_norm.weight", n->prefix, i).text, s->head_size, &block->q_norm));
+    DIMPLE_TRY(load_vector(l, named("%s.%d.attn_k_norm.weight", n->prefix, i).text, s->head_size, &block->k_norm));
+  }
+  return load_feed_forward(l, n, s, i, block);
 }
 
 static dimple_status load_blocks(loader *l, const block_names *names, const block_shape *shape, int32_t count, block_weights **out) {
@@ -100,10 +173,13 @@ static dimple_status load_text(loader *l) {
   DIMPLE_TRY(load_tensor(l, "token_embd.weight", p->vocab, p->width, WEIGHT_ROWS, &m->embedding));
   DIMPLE_TRY(load_vector(l, "output_norm.weight", p->width, &m->output_norm));
   /* A file without output.weight ties the head to the embedding. */
-  const char *head = gguf_find_tensor(l->file, "output.weight") ? "output.weight" : "token_embd.weight";
+  const gguf_file *file;
+  const char *head = gguf_parts_find_tensor(l->files, "output.weight", &file) ? "output.weight" : "token_embd.weight";
   DIMPLE_TRY(load_tensor(l, head, p->vocab, p->width, WEIGHT_LINEAR, &m->output));
   block_shape shape = text_block_shape(p);
-  return load_blocks(l, &text_block, &shape, p->layers, &m->layers);
+  block_names names = {"blk", "attn_norm", "ffn_norm", "attn_output", p->attention_bias ? BIAS_REQUIRED : BIAS_NONE, BIAS_NONE,
+                       p->interleaved_rope, p->head_norm};
+  return load_blocks(l, &names, &shape, p->layers, &m->layers);
 }
 
 static dimple_status load_vision(loader *l) {
@@ -116,29 +192,32 @@ static dimple_status load_vision(loader *l) {
     DIMPLE_TRY(load_tensor(l, name.text, v->width, kernel, WEIGHT_LINEAR, &w->patch[frame]));
   }
   block_shape shape = vision_block_shape(v);
-  DIMPLE_TRY(load_blocks(l, &vision_block, &shape, v->layers, &w->layers));
+  block_names names = {"v.blk", "ln1", "ln2", "attn_out", BIAS_REQUIRED, BIAS_REQUIRED, false, false};
+  DIMPLE_TRY(load_blocks(l, &names, &shape, v->layers, &w->layers));
   int64_t merged = (int64_t)v->width * v->image.merge_size * v->image.merge_size;
   DIMPLE_TRY(load_vector(l, "v.post_ln.weight", v->width, &w->merger_norm));
   DIMPLE_TRY(load_linear(l, named("mm.0"), merged, merged, BIAS_REQUIRED, &w->merger[0]));
   DIMPLE_TRY(load_linear(l, named("mm.2"), v->out_width, merged, BIAS_REQUIRED, &w->merger[1]));
 
-  bool projector = gguf_find_tensor(l->file, "mm.img_projector.0.weight") != NULL;
+  const gguf_file *file;
+  bool projector = gguf_parts_find_tensor(l->files, "mm.img_projector.0.weight", &file) != NULL;
   if (!projector && strcmp(m->text.architecture, "dimple") == 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor mm.img_projector.0.weight is missing", gguf_path(l->file));
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor mm.img_projector.0.weight is missing", gguf_path(l->files->files[0]));
   if (projector) {
     DIMPLE_TRY(load_linear(l, named("mm.img_projector.0"), m->text.width, v->out_width, BIAS_REQUIRED, &w->projector[0]));
     return load_linear(l, named("mm.img_projector.2"), m->text.width, m->text.width, BIAS_REQUIRED, &w->projector[1]);
   }
   if (v->out_width != m->text.width)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the vision tower gives %d features, the text model takes %d", gguf_path(l->file), v->out_width, m->text.width);
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the vision tower gives %d features, the text model takes %d", gguf_path(l->files->files[0]), v->out_width, m->text.width);
   return DIMPLE_OK;
 }
 
 /* The vocabulary's size is the embedding's; a key that disagrees, or a special token beyond it, is an error. */
 static dimple_status check_vocabulary(dimple_model *m) {
   text_parameters *p = &m->text;
-  const char *path = gguf_path(m->file);
-  const gguf_tensor *t = gguf_find_tensor(m->file, "token_embd.weight");
+  const char *path = gguf_path(model_file(m));
+  const gguf_file *file;
+  const gguf_tensor *t = gguf_parts_find_tensor(&m->files, "token_embd.weight", &file);
   if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor token_embd.weight is missing", path);
   if (t->dimension_count != 2 || t->dimensions[1] < 1 || t->dimensions[1] > INT32_MAX)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor token_embd.weight has %d dimensions, expected a matrix with a row per token", path, t->dimension_count);
@@ -146,7 +225,7 @@ static dimple_status check_vocabulary(dimple_model *m) {
   char key[64];
   int64_t vocab = p->vocab;
   snprintf(key, sizeof key, "%s.vocab_size", p->architecture);
-  DIMPLE_TRY(gguf_optional_int(m->file, key, 1, INT32_MAX, &vocab));
+  DIMPLE_TRY(gguf_optional_int(model_file(m), key, 1, INT32_MAX, &vocab));
   if (vocab != p->vocab)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %" PRId64 ", but token_embd.weight has %d rows", path, key, vocab, p->vocab);
   const struct { const char *name; int32_t id; } special[] = {
@@ -159,9 +238,9 @@ static dimple_status check_vocabulary(dimple_model *m) {
 
 dimple_status model_weights_load(dimple_model *m, int32_t threads) {
   DIMPLE_TRY(check_vocabulary(m));
-  loader text = {.model = m, .file = m->file};
+  loader text = {.model = m, .files = &m->files};
   DIMPLE_TRY(m->ops->context_open(threads, &text.context));
-  loader vision = {.model = m, .file = m->mmproj ? m->mmproj : m->file, .context = text.context};
+  loader vision = {.model = m, .files = m->mmproj.count ? &m->mmproj : &m->files, .context = text.context};
   dimple_status status = load_text(&text);
   if (status == DIMPLE_OK && m->vision.present) status = load_vision(&vision);
   m->ops->context_close(text.context);
@@ -173,13 +252,22 @@ static void free_linear(const backend_operations *ops, linear_weights *l) {
   ops->weight_free(l->bias);
 }
 
-static void free_blocks(const backend_operations *ops, block_weights *blocks, int32_t count) {
+static void free_blocks(const backend_operations *ops, block_weights *blocks, int32_t count, int32_t experts) {
   for (int32_t i = 0; blocks && i < count; i++) {
     block_weights *b = &blocks[i];
     ops->weight_free(b->norm1);
     ops->weight_free(b->norm2);
     linear_weights *all[] = {&b->q, &b->k, &b->v, &b->output, &b->gate, &b->up, &b->down};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) free_linear(ops, all[j]);
+    ops->weight_free(b->q_norm);
+    ops->weight_free(b->k_norm);
+    ops->weight_free(b->router);
+    for (int32_t e = 0; b->experts && e < experts; e++) {
+      ops->weight_free(b->experts[e].gate);
+      ops->weight_free(b->experts[e].up);
+      ops->weight_free(b->experts[e].down);
+    }
+    free(b->experts);
   }
   free(blocks);
 }
@@ -190,8 +278,8 @@ void model_weights_free(dimple_model *m) {
   ops->weight_free(m->embedding);
   ops->weight_free(m->output_norm);
   ops->weight_free(m->output);
-  free_blocks(ops, m->layers, m->text.layers);
-  free_blocks(ops, w->layers, m->vision.layers);
+  free_blocks(ops, m->layers, m->text.layers, m->text.experts);
+  free_blocks(ops, w->layers, m->vision.layers, 0);
   for (size_t i = 0; i < sizeof w->patch / sizeof *w->patch; i++) ops->weight_free(w->patch[i]);
   ops->weight_free(w->merger_norm);
   for (int i = 0; i < 2; i++) {

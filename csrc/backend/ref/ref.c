@@ -119,6 +119,14 @@ static dimple_status ref_scatter_rows(context *c, float *y, const float *x, cons
   return DIMPLE_OK;
 }
 
+static dimple_status ref_scatter_add_rows(context *c, float *y, const float *x, const int32_t *index, const float *scale,
+                                          int64_t count, int64_t columns) {
+  (void)c;
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t j = 0; j < columns; j++) y[index[i] * columns + j] += scale[i] * x[i * columns + j];
+  return DIMPLE_OK;
+}
+
 /* Eight running sums, so that the compiler may use vectors. */
 static double dot(const float *a, const float *b, int64_t n) {
   double sums[8] = {0};
@@ -318,6 +326,7 @@ const backend_operations backend_ref = {
     .embed_rows = ref_embed_rows,
     .gather_rows = ref_gather_rows,
     .scatter_rows = ref_scatter_rows,
+    .scatter_add_rows = ref_scatter_add_rows,
     .rms_norm = ref_rms_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,
