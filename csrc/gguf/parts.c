@@ -18,7 +18,7 @@ void gguf_parts_close(gguf_parts *parts) {
 
 /* Opens part `number` (from 1) of `count`, whose path differs from the first one's in the number alone. */
 static dimple_status open_part(const char *first_path, int64_t number, int64_t count, gguf_file **out) {
-  char first_suffix[32], suffix[32];
+  char first_suffix[64], suffix[64];
   snprintf(first_suffix, sizeof first_suffix, "-00001-of-%05" PRId64 ".gguf", count);
   snprintf(suffix, sizeof suffix, "-%05" PRId64 "-of-%05" PRId64 ".gguf", number, count);
   size_t length = strlen(first_path), suffix_length = strlen(first_suffix);
