@@ -7,7 +7,6 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -21,7 +20,7 @@ import java.util.Set;
  * streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
- * ConversionReport report = Converter.of(Path.of("Dimple-7B")).type(TensorType.F16).write(Path.of("dimple-7b-f16.gguf"));
+ * WrittenFile report = Converter.of(Path.of("Dimple-7B")).type(TensorType.F16).write(Path.of("dimple-7b-f16.gguf"));
  * }</pre>
  *
  * <p>Vectors are always F32. Matrices take the type asked for; where their rows do not divide into its blocks they are F16.
@@ -91,20 +90,25 @@ public final class Converter {
    *     written, or if the target exists; nothing is left of the target then
    * @throws IOException if reading or writing fails; nothing is left of the target then
    */
-  public ConversionReport write(Path target) throws IOException {
+  public WrittenFile write(Path target) throws IOException {
     GgufWriter.requireWritable(target, overwrite);
-    if (!BlockCodec.canEncode(type)) {
-      throw new GgufException("the C core does not write type " + type);
-    }
+    ModelWriter.requireEncodable(type);
     if (!Files.isDirectory(directory)) {
       throw new GgufException(directory + " is not a directory");
+    }
+    if (!Files.exists(directory.resolve("config.json"))) {
+      throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
     }
     ConfigFile config = ConfigFile.read(directory.resolve("config.json"));
     ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"));
     Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary());
     try (Checkpoint checkpoint = new Checkpoint(directory)) {
       List<String> leftOut = match(layout, checkpoint.tensors());
-      return write(target, layout, metadata(layout, tokenizer), checkpoint.tensors(), leftOut);
+      return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata(layout, tokenizer),
+          layout.tensors(), leftOut, (tensor, source) -> {
+            SafetensorsFile.Tensor weights = checkpoint.tensors().get(source.checkpointName());
+            return (row, rows, encoded, area) -> convert(tensor, source, weights, row, rows, encoded, area);
+          });
     }
   }
 
@@ -142,9 +146,7 @@ public final class Converter {
 
   private Map<String, MetadataValue> metadata(ModelLayout layout, Optional<TokenizerFiles> tokenizer) throws IOException {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
-    metadata.put("general.architecture", MetadataValue.string(layout.architecture()));
     metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
-    metadata.putAll(TypeRule.metadata(type));
     metadata.putAll(layout.metadata());
     SpecialTokens special = layout.special();
     if (tokenizer.isPresent()) {
@@ -153,36 +155,6 @@ public final class Converter {
     }
     metadata.putAll(special.metadata());
     return metadata;
-  }
-
-  private ConversionReport write(Path target, ModelLayout layout, Map<String, MetadataValue> metadata,
-      Map<String, SafetensorsFile.Tensor> checkpoint, List<String> leftOut) throws IOException {
-    List<GgufWriter.Plan> plans = new ArrayList<>();
-    Map<TensorType, Long> bytesPerType = new EnumMap<>(TensorType.class);
-    List<String> fallbacks = new ArrayList<>();
-    for (TensorSource source : layout.tensors()) {
-      TensorType chosen = TypeRule.choose(type, source.name(), source.dimensions());
-      if (TypeRule.isFallback(type, source.name(), source.dimensions())) {
-        fallbacks.add(source.name());
-      }
-      plans.add(new GgufWriter.Plan(source.name(), chosen, source.dimensions()));
-    }
-    long parameters = 0;
-    try (GgufWriter writer = new GgufWriter(target, metadata, plans, overwrite);
-        TensorStream stream = new TensorStream(writer, progress)) {
-      for (int i = 0; i < plans.size(); i++) {
-        TensorInfo tensor = writer.tensors().get(i);
-        TensorSource source = layout.tensors().get(i);
-        SafetensorsFile.Tensor weights = checkpoint.get(source.checkpointName());
-        stream.write(tensor, (row, rows, encoded, area) -> convert(tensor, source, weights, row, rows, encoded, area));
-        bytesPerType.merge(plans.get(i).type(), tensor.size(), Long::sum);
-        parameters += tensor.elements();
-      }
-      stream.finish();
-      writer.commit();
-      return new ConversionReport(target, layout.architecture(), plans.size(), parameters, writer.fileSize(), bytesPerType, leftOut,
-          fallbacks);
-    }
   }
 
   private static void convert(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights, long row, long rows,

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a conversion wrote.
+ * What was written.
  *
  * @param file the finished file
  * @param architecture {@code general.architecture}
@@ -13,14 +13,14 @@ import java.util.Map;
  * @param parameters elements of all of them
  * @param fileSize bytes
  * @param bytesPerType bytes of tensor data of each type
- * @param leftOut checkpoint tensors that the file deliberately does without
+ * @param leftOut checkpoint tensors that the file deliberately does without; none when there was no checkpoint
  * @param fallbacks tensors that could not take the type asked for because their rows do not divide into its blocks
  */
-public record ConversionReport(Path file, String architecture, int tensors, long parameters, long fileSize,
+public record WrittenFile(Path file, String architecture, int tensors, long parameters, long fileSize,
     Map<TensorType, Long> bytesPerType, List<String> leftOut, List<String> fallbacks) {
 
   /** Copies the collections. */
-  public ConversionReport {
+  public WrittenFile {
     bytesPerType = Map.copyOf(bytesPerType);
     leftOut = List.copyOf(leftOut);
     fallbacks = List.copyOf(fallbacks);
