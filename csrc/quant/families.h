@@ -4,8 +4,10 @@
 
 #include "block_formats.h"
 
-extern const block_format format_f32, format_f16, format_bf16;                              /* floats.c */
-extern const block_format format_q8_0, format_q4_0, format_q4_1, format_q5_0, format_q5_1;  /* legacy.c */
+extern const block_format format_f32, format_f16, format_bf16;                             /* floats.c */
+extern const block_format format_q8_0, format_q4_0, format_q4_1, format_q5_0, format_q5_1; /* legacy.c */
+extern const block_format format_q2_k, format_q3_k, format_q4_k, format_q5_k, format_q6_k; /* k_quants.c */
+extern const block_format format_iq4_nl, format_iq4_xs;                                    /* iq4.c */
 
 /* Half floats inside blocks: little-endian and not aligned. */
 static inline float load_half(const uint8_t *at) { return half_to_float((uint16_t)(at[0] | at[1] << 8)); }

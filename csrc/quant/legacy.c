@@ -8,6 +8,7 @@
  *   Q5_1  d, m, fifth bits, nibbles     x = q d + m
  */
 #include <math.h>
+#include <stddef.h>
 
 #include "families.h"
 #include "scale_fit.h"
@@ -38,7 +39,7 @@ static void quantize_q8_0(const float *source, const float *importance, uint8_t 
   }
 }
 
-static inline void pack_nibbles(const int8_t levels[BLOCK], uint8_t *target) {
+static inline void pack_nibbles(const uint8_t levels[BLOCK], uint8_t *target) {
   for (int i = 0; i < HALF_BLOCK; i++) target[i] = (uint8_t)((levels[i] & 15) | (levels[i + HALF_BLOCK] & 15) << 4);
 }
 
@@ -49,7 +50,7 @@ static inline void unpack_nibbles(const uint8_t *source, uint8_t levels[BLOCK]) 
   }
 }
 
-static inline void pack_fifth_bits(const int8_t levels[BLOCK], uint8_t *target) {
+static inline void pack_fifth_bits(const uint8_t levels[BLOCK], uint8_t *target) {
   for (int byte = 0; byte < BLOCK / 8; byte++) {
     int bits = 0;
     for (int i = 0; i < 8; i++) bits |= (levels[8 * byte + i] >> 4 & 1) << i;
@@ -99,45 +100,49 @@ static void dequantize_q5_1(const uint8_t *source, float *target, int64_t blocks
   }
 }
 
-/* Searches the scale of a block, stores it as the half float at `scale` and gives the levels nearest under what was stored,
+/* Searches the scale of a block, stores it as the half float at `half` and gives the levels nearest under what was stored,
  * shifted to start at 0. */
-static void encode_symmetric(const float *x, const float *importance, int lowest, uint8_t *scale, int8_t levels[BLOCK]) {
+static void encode_symmetric(const float *x, const float *importance, int lowest, uint8_t *half, uint8_t levels[BLOCK]) {
   float weights[BLOCK];
+  int8_t nearest[BLOCK];
+  level_set set = {(float)lowest, (float)(-lowest - 1), NULL, 0};
   fit_weights(importance, BLOCK, weights);
-  float d = store_half(scale, fit_symmetric(x, weights, BLOCK, lowest, -lowest - 1));
-  nearest_levels(x, BLOCK, inverse_of(d), (float)-lowest, 0, (float)(-2 * lowest - 1), levels);
+  float d = store_half(half, fit_symmetric(&set, x, weights, BLOCK));
+  fit_levels(&set, x, BLOCK, inverse_of(d), nearest);
+  for (int i = 0; i < BLOCK; i++) levels[i] = (uint8_t)(nearest[i] - lowest);
 }
 
 /* The same with a minimum, stored behind the scale. */
-static void encode_affine(const float *x, const float *importance, int highest, uint8_t *scale, int8_t levels[BLOCK]) {
+static void encode_affine(const float *x, const float *importance, int highest, uint8_t *halves, uint8_t levels[BLOCK]) {
   float weights[BLOCK];
   fit_weights(importance, BLOCK, weights);
   fit_line line = fit_affine(x, weights, BLOCK, highest, 0);
-  float d = store_half(scale, line.scale), m = store_half(scale + 2, -line.offset);
-  float inverse = inverse_of(d);
-  nearest_levels(x, BLOCK, inverse, -m * inverse, 0, (float)highest, levels);
+  float d = store_half(halves, line.scale), m = store_half(halves + 2, -line.offset);
+  fit_affine_levels(x, BLOCK, inverse_of(d), -m, highest, levels);
 }
+
+static inline const float *block_of(const float *importance, int64_t b) { return importance ? importance + b * BLOCK : NULL; }
 
 static void quantize_q4_0(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, target += Q4_0_SIZE) {
-    int8_t levels[BLOCK];
-    encode_symmetric(source + b * BLOCK, importance ? importance + b * BLOCK : 0, -8, target, levels);
+    uint8_t levels[BLOCK];
+    encode_symmetric(source + b * BLOCK, block_of(importance, b), -8, target, levels);
     pack_nibbles(levels, target + 2);
   }
 }
 
 static void quantize_q4_1(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, target += Q4_1_SIZE) {
-    int8_t levels[BLOCK];
-    encode_affine(source + b * BLOCK, importance ? importance + b * BLOCK : 0, 15, target, levels);
+    uint8_t levels[BLOCK];
+    encode_affine(source + b * BLOCK, block_of(importance, b), 15, target, levels);
     pack_nibbles(levels, target + 4);
   }
 }
 
 static void quantize_q5_0(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, target += Q5_0_SIZE) {
-    int8_t levels[BLOCK];
-    encode_symmetric(source + b * BLOCK, importance ? importance + b * BLOCK : 0, -16, target, levels);
+    uint8_t levels[BLOCK];
+    encode_symmetric(source + b * BLOCK, block_of(importance, b), -16, target, levels);
     pack_fifth_bits(levels, target + 2);
     pack_nibbles(levels, target + 6);
   }
@@ -145,8 +150,8 @@ static void quantize_q5_0(const float *source, const float *importance, uint8_t 
 
 static void quantize_q5_1(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, target += Q5_1_SIZE) {
-    int8_t levels[BLOCK];
-    encode_affine(source + b * BLOCK, importance ? importance + b * BLOCK : 0, 31, target, levels);
+    uint8_t levels[BLOCK];
+    encode_affine(source + b * BLOCK, block_of(importance, b), 31, target, levels);
     pack_fifth_bits(levels, target + 4);
     pack_nibbles(levels, target + 8);
   }
