@@ -1,0 +1,56 @@
+package io.github.dimple4j;
+
+import java.util.Arrays;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** Which of the masked positions are revealed when the schedule says how many. */
+public enum Algorithm {
+  /** A random subset of the scheduled size. */
+  ORIGIN("origin"),
+  /** Each position with the scheduled probability; {@link Pipeline#DIM} only. */
+  ORIGIN_RATIO("origin-ratio"),
+  /** The leftmost masked position. */
+  AUTOREGRESSIVE("autoregressive"),
+  /** The highest probabilities. */
+  MASKGIT_PLUS("maskgit_plus"),
+  /** The largest gaps between best and second best probability. */
+  TOPK_MARGIN("topk_margin"),
+  /** The lowest entropies. */
+  ENTROPY("entropy");
+
+  private static final Map<String, Algorithm> BY_LABEL =
+      Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));
+
+  private final String label;
+
+  Algorithm(String label) {
+    this.label = label;
+  }
+
+  /**
+   * The authors' name, as in settings and on the command line.
+   *
+   * @return for example {@code maskgit_plus}
+   */
+  public String label() {
+    return label;
+  }
+
+  /**
+   * Finds an algorithm by its name.
+   *
+   * @param label for example {@code origin-ratio}
+   * @return the algorithm
+   * @throws InvalidArgumentException for an unknown name
+   */
+  public static Algorithm of(String label) {
+    Algorithm found = BY_LABEL.get(label);
+    if (found == null) {
+      throw new InvalidArgumentException("unknown algorithm \"" + label
+          + "\", expected origin, origin-ratio, autoregressive, maskgit_plus, topk_margin or entropy");
+    }
+    return found;
+  }
+}

@@ -1,0 +1,139 @@
+package io.github.dimple4j;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The response at some moment: a token per position, the mask token where none is decided yet. Immutable and thread-safe; stays
+ * readable after its session is closed, its text as long as the model or a session of it is open or the text was read before.
+ */
+public final class Canvas {
+  /** How {@link #text()} shows a masked position. */
+  public static final String MASK = "\u2591";
+
+  private final Response response;
+  private final int[] tokens;
+
+  /** Takes the array over. */
+  Canvas(Response response, int[] tokens) {
+    this.response = response;
+    this.tokens = tokens;
+  }
+
+  /**
+   * The number of positions.
+   *
+   * @return the number of positions
+   */
+  public int length() {
+    return tokens.length;
+  }
+
+  /**
+   * A copy of the tokens.
+   *
+   * @return one id per position, the mask token where it is masked
+   */
+  public int[] tokens() {
+    return tokens.clone();
+  }
+
+  /**
+   * The token of a position.
+   *
+   * @param position from 0
+   * @return its id, the mask token if it is masked
+   * @throws IndexOutOfBoundsException if there is no such position
+   */
+  public int token(int position) {
+    return tokens[position];
+  }
+
+  /**
+   * Tells whether a position is undecided.
+   *
+   * @param position from 0
+   * @return true if it holds the mask token
+   * @throws IndexOutOfBoundsException if there is no such position
+   */
+  public boolean isMasked(int position) {
+    return response.isMasked(tokens[position]);
+  }
+
+  /**
+   * The number of undecided positions.
+   *
+   * @return the number of masks
+   */
+  public int remaining() {
+    return (int) Arrays.stream(tokens).filter(response::isMasked).count();
+  }
+
+  /**
+   * The response as text, each masked position shown as {@link #MASK}.
+   *
+   * @return the text; see {@link #text(String)}
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public String text() {
+    return text(MASK);
+  }
+
+  /**
+   * The response as text. It ends before the first end-of-turn or padding token; with a {@link Template} this holds for each
+   * slot by itself, and what is fixed behind the slot goes on. Control tokens are left out.
+   *
+   * @param mask what a masked position shows as, for example {@code "_"} or nothing
+   * @return the text; bytes that are no whole character become U+FFFD
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public String text(String mask) {
+    return response.text(tokens, mask);
+  }
+
+  /**
+   * What each position adds to the text. A character made of several tokens is added by the last of them. Joined, the pieces
+   * are {@code text("")}.
+   *
+   * @return one string per position, empty for masked positions and those behind the end
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public List<String> pieces() {
+    return response.pieces(tokens);
+  }
+
+  /** The texts of the slots. */
+  List<String> slots() {
+    return response.slots(tokens, MASK);
+  }
+
+  Finish finish() {
+    return response.finish(tokens);
+  }
+
+  /**
+   * Compares the tokens.
+   *
+   * @param other anything
+   * @return true for a canvas with the same tokens
+   */
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Canvas canvas && Arrays.equals(tokens, canvas.tokens);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(tokens);
+  }
+
+  /**
+   * The tokens, for logs.
+   *
+   * @return for example {@code "[12, 7, 151666]"}
+   */
+  @Override
+  public String toString() {
+    return Arrays.toString(tokens);
+  }
+}

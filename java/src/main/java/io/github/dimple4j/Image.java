@@ -1,0 +1,120 @@
+package io.github.dimple4j;
+
+import java.awt.image.BufferedImage;
+import java.nio.file.Path;
+
+/**
+ * A picture: 8-bit RGB, row by row from the top left. Immutable and thread-safe.
+ *
+ * <p>What becomes of other kinds of pictures: transparency is dropped, not blended, so a transparent pixel has the colour that the
+ * file stores for it; grey is repeated into the three channels; of 16-bit channels the high byte is kept; colour profiles are
+ * not applied.
+ */
+public final class Image implements Part {
+  /** The largest picture that is decoded, in pixels; a file that announces more is refused before its pixels are read. */
+  public static final long MAX_PIXELS = 100_000_000;
+
+  private final byte[] rgb;
+  private final int width;
+  private final int height;
+
+  /** Takes the array over. */
+  Image(byte[] rgb, int width, int height) {
+    this.rgb = rgb;
+    this.width = width;
+    this.height = height;
+  }
+
+  /**
+   * Reads a PNG, JPEG, GIF (its first frame) or BMP file, or any other format that ImageIO finds a reader for. The EXIF
+   * orientation of a JPEG is applied. JPEG decoders may differ by single levels in their colour conversion.
+   *
+   * @param file the file
+   * @return the picture
+   * @throws ImageException if the file cannot be read, is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
+   */
+  public static Image read(Path file) {
+    return PictureDecoder.decode(PictureDecoder.bytes(file), file.toString());
+  }
+
+  /**
+   * Decodes the content of a picture file, as {@link #read} does.
+   *
+   * @param encoded the content of a PNG, JPEG, GIF or BMP file
+   * @param name what error messages call it
+   * @return the picture
+   * @throws ImageException if it is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
+   */
+  public static Image decode(byte[] encoded, String name) {
+    return PictureDecoder.decode(encoded, name);
+  }
+
+  /**
+   * Copies a picture of the Java platform.
+   *
+   * @param image any kind of picture
+   * @return the copy
+   */
+  public static Image of(BufferedImage image) {
+    return new Image(PictureDecoder.rgb(image), image.getWidth(), image.getHeight());
+  }
+
+  /**
+   * Copies raw pixels.
+   *
+   * @param rgb three bytes per pixel, row by row from the top left, without gaps
+   * @param width pixels per row, at least 1
+   * @param height rows, at least 1
+   * @return the picture
+   * @throws InvalidArgumentException if {@code rgb} does not have {@code 3 * width * height} bytes
+   */
+  public static Image rgb(byte[] rgb, int width, int height) {
+    if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
+      throw new InvalidArgumentException("a picture of " + width + " x " + height + " pixels with " + rgb.length
+          + " bytes, expected at least one pixel and three bytes for each");
+    }
+    return new Image(rgb.clone(), width, height);
+  }
+
+  /**
+   * The width.
+   *
+   * @return pixels per row
+   */
+  public int width() {
+    return width;
+  }
+
+  /**
+   * The height.
+   *
+   * @return rows
+   */
+  public int height() {
+    return height;
+  }
+
+  /**
+   * A copy of the pixels.
+   *
+   * @return three bytes per pixel, row by row from the top left
+   */
+  public byte[] rgb() {
+    return rgb.clone();
+  }
+
+  /** The pixels themselves. */
+  byte[] pixels() {
+    return rgb;
+  }
+
+  /**
+   * The size, for logs.
+   *
+   * @return for example {@code "image of 640 x 480"}
+   */
+  @Override
+  public String toString() {
+    return "image of " + width + " x " + height;
+  }
+}

@@ -1,0 +1,44 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.bindings.Dimple;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Function;
+
+/**
+ * A native model and how many hold it: its owner until it closes, each call while it runs, each session while it lives. The last
+ * one to let go frees it, so that no call meets freed memory, whichever thread closes what. Thread-safe.
+ */
+final class ModelHandle {
+  private final MemorySegment pointer;
+  private int holds = 1;
+
+  ModelHandle(MemorySegment pointer) {
+    this.pointer = pointer;
+  }
+
+  /** Runs a call, during which the model lives. */
+  <T> T call(Function<MemorySegment, T> body) {
+    hold();
+    try {
+      return body.apply(pointer);
+    } finally {
+      release();
+    }
+  }
+
+  synchronized void hold() {
+    if (holds == 0) {
+      throw new ClosedException("the model is closed");
+    }
+    holds++;
+  }
+
+  void release() {
+    synchronized (this) {
+      if (--holds > 0) {
+        return;
+      }
+    }
+    Dimple.dimple_model_free(pointer);
+  }
+}

@@ -1,0 +1,82 @@
+package io.github.dimple4j;
+
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * How to load a model. Immutable.
+ *
+ * @param backend what runs the model: {@code "auto"} (also when empty: the fastest one here), {@code "cpu"}, {@code "ref"} (plain
+ *     loops, slow, the oracle of the tests), or {@code "cpu-"} and an instruction set: {@code "cpu-plain"}, {@code "cpu-avx2"},
+ *     {@code "cpu-avx512-vnni"}
+ * @param mmproj a second GGUF file with the vision tower, for models whose own file has none
+ * @param threads how many threads pack the weights while loading; 0: one per processor
+ */
+public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads) {
+  /** Checks that nothing is null; the values are checked when a model is loaded with them. */
+  public ModelOptions {
+    Objects.requireNonNull(backend, "backend");
+    Objects.requireNonNull(mmproj, "mmproj");
+  }
+
+  /**
+   * Starts from the defaults: the fastest backend, no second file, one thread per processor.
+   *
+   * @return a builder
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Collects options. For one thread. */
+  public static final class Builder {
+    private Optional<String> backend = Optional.empty();
+    private Optional<Path> mmproj = Optional.empty();
+    private int threads;
+
+    private Builder() {}
+
+    /**
+     * Chooses the backend.
+     *
+     * @param backend see {@link ModelOptions#backend()}
+     * @return this
+     */
+    public Builder backend(String backend) {
+      this.backend = Optional.of(backend);
+      return this;
+    }
+
+    /**
+     * Names the file with the vision tower.
+     *
+     * @param mmproj a GGUF file, llama.cpp's "mmproj"
+     * @return this
+     */
+    public Builder mmproj(Path mmproj) {
+      this.mmproj = Optional.of(mmproj);
+      return this;
+    }
+
+    /**
+     * Limits the threads that pack the weights.
+     *
+     * @param threads 0: one per processor
+     * @return this
+     */
+    public Builder threads(int threads) {
+      this.threads = threads;
+      return this;
+    }
+
+    /**
+     * Ends the collection.
+     *
+     * @return the options
+     */
+    public ModelOptions build() {
+      return new ModelOptions(backend, mmproj, threads);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.ChatTemplate;
+import io.github.dimple4j.chat.ChatTemplateException;
+import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.chat.ImagePlaceholders;
+import io.github.dimple4j.tokenizer.Tokenizer;
+import io.github.dimple4j.tokenizer.TokenizerData;
+import io.github.dimple4j.tokenizer.TokenizerException;
+import io.github.dimple4j.tokenizer.Utf8Strings;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * A model's way between text and tokens, read from the metadata of its file when it is first needed: a vocabulary of 150,000 tokens
+ * takes longer than loading a small model. Thread-safe.
+ */
+final class ModelText {
+  private static final String KEYS = "tokenizer.ggml.";
+  private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
+
+  private final ModelHandle model;
+  private Tokenizer tokenizer;
+  private ChatTemplate chatTemplate;
+
+  ModelText(ModelHandle model) {
+    this.model = model;
+  }
+
+  boolean hasTokenizer() {
+    return find("tokens").isPresent();
+  }
+
+  synchronized Tokenizer tokenizer() {
+    if (tokenizer == null) {
+      tokenizer = Tokenizer.of(data());
+    }
+    return tokenizer;
+  }
+
+  synchronized ChatTemplate chatTemplate() {
+    if (chatTemplate == null) {
+      chatTemplate = model.call(pointer -> Metadata.find(pointer, "tokenizer.chat_template"))
+          .filter(Metadata::isString).map(source -> ChatTemplate.parse(source.string())).orElseGet(ChatTemplate::chatMl);
+    }
+    return chatTemplate;
+  }
+
+  /** The token ids of a conversation, one placeholder per picture. */
+  int[] encode(List<ChatMessage> messages, int images, int imageToken) {
+    if (images > 0) {
+      try {
+        int[] ids = render(messages);
+        if (Arrays.stream(ids).filter(id -> id == imageToken).count() == images) {
+          return ids;
+        }
+      } catch (ChatTemplateException e) {
+        // Below.
+      }
+      // The template of a text model, whose vision tower came in a file of its own, knows no pictures: they go into the text.
+      return render(messages.stream().map(ModelText::asTextOnly).toList());
+    }
+    return render(messages);
+  }
+
+  private int[] render(List<ChatMessage> messages) {
+    Tokenizer tokens = tokenizer();
+    Map<String, String> variables = new HashMap<>();
+    if (tokens.bosId() >= 0) {
+      variables.put("bos_token", tokens.token(tokens.bosId()));
+    }
+    if (tokens.eosId() >= 0) {
+      variables.put("eos_token", tokens.token(tokens.eosId()));
+    }
+    return tokens.encodePrompt(chatTemplate().render(messages, true, variables));
+  }
+
+  private static ChatMessage asTextOnly(ChatMessage message) {
+    return ChatMessage.of(message.role(), message.parts().stream().map(part -> switch (part) {
+      case ContentPart.Text text -> text.text();
+      case ContentPart.Image image -> IMAGE;
+    }).collect(Collectors.joining()));
+  }
+
+  /** Repeats each placeholder as often as its picture has tokens. */
+  static int[] expand(int[] ids, int imageToken, int[] tokensPerImage) {
+    try {
+      return ImagePlaceholders.expand(ids, imageToken, tokensPerImage);
+    } catch (ChatTemplateException e) {
+      throw new InvalidArgumentException(e.getMessage());
+    }
+  }
+
+  private TokenizerData data() {
+    Metadata tokens = find("tokens").orElseThrow(() ->
+        new NoTokenizerException("the model file has no tokenizer (no key " + KEYS + "tokens); give the prompt as token ids"));
+    return new TokenizerData(string("model"), string("pre"), strings(tokens),
+        find("token_type").map(ModelText::integers).orElse(null), find("merges").map(ModelText::strings).orElse(Utf8Strings.of(List.of())),
+        find("add_bos_token").map(value -> value.value().equals(true)).orElse(false), id("bos"), id("eos"), id("padding"), id("mask"));
+  }
+
+  private Optional<Metadata> find(String name) {
+    return model.call(pointer -> Metadata.find(pointer, KEYS + name));
+  }
+
+  private String string(String name) {
+    return find(name).filter(Metadata::isString).map(Metadata::string).orElse(null);
+  }
+
+  private int id(String name) {
+    Object value = find(name + "_token_id").map(Metadata::value).orElse(-1L);
+    return value instanceof Long id ? Math.clamp(id, -1, Integer.MAX_VALUE) : -1;
+  }
+
+  private static Utf8Strings strings(Metadata array) {
+    if (!array.isArrayOf(Dimple.DIMPLE_METADATA_STRING())) {
+      throw new TokenizerException(array.key() + " is not an array of strings");
+    }
+    return Utf8Strings.ofLengthPrefixed(array.data(), array.count());
+  }
+
+  private static int[] integers(Metadata array) {
+    if (!array.isArrayOf(Dimple.DIMPLE_METADATA_INT32()) && !array.isArrayOf(Dimple.DIMPLE_METADATA_UINT32())) {
+      throw new TokenizerException(array.key() + " is not an array of 32-bit integers");
+    }
+    int[] integers = new int[array.count()];
+    ByteBuffer.wrap(array.data()).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(integers);
+    return integers;
+  }
+}

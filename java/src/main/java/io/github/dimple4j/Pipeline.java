@@ -1,0 +1,47 @@
+package io.github.dimple4j;
+
+import java.util.Arrays;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/** The loop around the iterations. */
+public enum Pipeline {
+  /** Dimple's: the threshold first, then the schedule counted from what is still masked; ends when nothing is. */
+  DIM("dim"),
+  /** Dream's: a fixed schedule, always as many iterations as were asked for; no threshold. */
+  DREAM("dream");
+
+  private static final Map<String, Pipeline> BY_LABEL =
+      Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
+
+  private final String label;
+
+  Pipeline(String label) {
+    this.label = label;
+  }
+
+  /**
+   * The authors' name, as in settings and on the command line.
+   *
+   * @return {@code dim} or {@code dream}
+   */
+  public String label() {
+    return label;
+  }
+
+  /**
+   * Finds a pipeline by its name.
+   *
+   * @param label {@code dim} or {@code dream}
+   * @return the pipeline
+   * @throws InvalidArgumentException for any other name
+   */
+  public static Pipeline of(String label) {
+    Pipeline found = BY_LABEL.get(label);
+    if (found == null) {
+      throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected dim or dream");
+    }
+    return found;
+  }
+}

@@ -1,0 +1,11 @@
+package io.github.dimple4j;
+
+/**
+ * One position that an iteration revealed.
+ *
+ * @param position in the response, from 0
+ * @param token the id it now holds
+ * @param confidence how sure the algorithm was: a probability or a difference of probabilities, 0 to 1; with
+ *     {@link Algorithm#ENTROPY} the negative entropy in nats, at most 0
+ */
+public record Reveal(int position, int token, float confidence) {}

@@ -1,0 +1,9 @@
+package io.github.dimple4j;
+
+/**
+ * What a session holds outside the Java heap.
+ *
+ * @param kvBytes keys and values
+ * @param scratchBytes everything else
+ */
+public record SessionMemory(long kvBytes, long scratchBytes) {}

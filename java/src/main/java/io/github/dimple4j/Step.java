@@ -1,0 +1,17 @@
+package io.github.dimple4j;
+
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What one iteration did.
+ *
+ * @param iteration from 0
+ * @param canvas the response after it
+ * @param revealed the positions revealed by it, ascending; may be empty
+ * @param remaining positions still masked
+ * @param done true if no iteration follows
+ * @param forwardPasses runs of the model since the decoding began, the prefill's first pass included
+ * @param time wall time of the iteration, with the prefill if it did that
+ */
+public record Step(int iteration, Canvas canvas, List<Reveal> revealed, int remaining, boolean done, int forwardPasses, Duration time) {}
