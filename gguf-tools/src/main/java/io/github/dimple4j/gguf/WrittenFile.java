@@ -1,8 +1,10 @@
 package io.github.dimple4j.gguf;
 
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * What was written.
@@ -12,7 +14,7 @@ import java.util.Map;
  * @param tensors how many tensors it has
  * @param parameters elements of all of them
  * @param fileSize bytes
- * @param bytesPerType bytes of tensor data of each type
+ * @param bytesPerType bytes of tensor data of each type, in the order of {@link TensorType}
  * @param leftOut checkpoint tensors that the file deliberately does without; none when there was no checkpoint
  * @param fallbacks tensors that could not take the type asked for because their rows do not divide into its blocks
  */
@@ -21,7 +23,7 @@ public record WrittenFile(Path file, String architecture, int tensors, long para
 
   /** Copies the collections. */
   public WrittenFile {
-    bytesPerType = Map.copyOf(bytesPerType);
+    bytesPerType = Collections.unmodifiableMap(new TreeMap<>(bytesPerType));
     leftOut = List.copyOf(leftOut);
     fallbacks = List.copyOf(fallbacks);
   }

@@ -1,0 +1,52 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.gguf.Synth;
+import io.github.dimple4j.gguf.TensorType;
+import java.util.Iterator;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code dimple gguf synth}: a file of a real model's shape with random weights. */
+@Command(name = "synth", mixinStandardHelpOptions = true,
+    description = "Make a file with random weights in a real model's exact shape, to measure speed, memory and limits.")
+final class GgufSynthCommand implements Callable<Integer> {
+
+  /** The presets, for the help text. */
+  static final class Presets implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Synth.presets().iterator();
+    }
+  }
+
+  @Spec private CommandSpec spec;
+
+  @Option(names = "--preset", required = true, completionCandidates = Presets.class,
+      description = "The model: ${COMPLETION-CANDIDATES}.")
+  private String preset;
+
+  @Option(names = "--type", paramLabel = "TYPE", defaultValue = "q4_0", converter = TensorTypeConverter.class,
+      description = "Type of the matrices; the vision tower of a quantized file is f16 (default: ${DEFAULT-VALUE}).")
+  private TensorType type;
+
+  @Option(names = "--seed", defaultValue = "0", description = "Seed of the weights (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Mixin private GgufOutput output;
+
+  @Override
+  public Integer call() throws Exception {
+    if (!Synth.presets().contains(preset)) {
+      throw new ParameterException(spec.commandLine(), "Invalid value for option '--preset': '" + preset + "' is not one of "
+          + String.join(", ", Synth.presets()));
+    }
+    Synth synth = Synth.of(preset).type(type).seed(seed).overwrite(output.force());
+    output.report(progress -> synth.progress(progress).write(output.file()));
+    return 0;
+  }
+}
