@@ -1,0 +1,104 @@
+package io.github.dimple4j.chat;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A chat template: a Jinja program from a model file that writes a conversation as prompt text.
+ *
+ * <p>The subset of Jinja is what the templates of Qwen2, Qwen2.5, Qwen2.5-VL, Dream and LLaDA need, run as Hugging Face runs them
+ * ({@code trim_blocks} and {@code lstrip_blocks} on, undefined names empty):
+ * <ul>
+ *   <li>statements {@code for} (with {@code if}, {@code else}, unpacking, {@code break}, {@code continue} and {@code loop}),
+ *       {@code if}, {@code set} (also of namespace attributes and of blocks), comments, whitespace control;
+ *   <li>expressions: literals, lists, tuples, dictionaries, attributes, subscripts, slices, arithmetic, comparisons, {@code in},
+ *       {@code and}, {@code or}, {@code not}, {@code ~}, conditional expressions;
+ *   <li>filters {@code capitalize, count, d, default, first, int, items, join, last, length, list, lower, replace, reverse, safe, string,
+ *       tojson, trim, upper};
+ *   <li>tests {@code boolean, defined, divisibleby, eq, equalto, even, false, float, in, integer, iterable, mapping, ne, none, number,
+ *       odd, sequence, string, true, undefined};
+ *   <li>functions {@code namespace, raise_exception, range}; the methods of strings {@code capitalize, endswith, join, lower, lstrip,
+ *       replace, rstrip, split, startswith, strip, upper} and of mappings {@code get, items, keys, values}.
+ * </ul>
+ * Anything else is a {@link ChatTemplateException} that names it and its line: an unknown statement when the template is parsed, an unknown
+ * filter, test or method when it is reached. Work is bounded: the number of steps, the length of every text, what is made in all, and the depth of
+ * nesting have limits, so that no template in a file can hang or exhaust the program.
+ *
+ * <p>Immutable and thread-safe.
+ */
+public final class ChatTemplate {
+  private static final int LONGEST_SOURCE = 1 << 20;
+
+  private final List<Statement> program;
+
+  private ChatTemplate(List<Statement> program) {
+    this.program = program;
+  }
+
+  /**
+   * Parses a template.
+   *
+   * @param source the program, {@code tokenizer.chat_template} of a model file
+   * @return the template
+   * @throws ChatTemplateException if it is malformed or uses a statement outside the subset
+   */
+  public static ChatTemplate parse(String source) {
+    if (source.length() > LONGEST_SOURCE) {
+      throw new ChatTemplateException("a chat template of " + source.length() + " characters; at most " + LONGEST_SOURCE + " are read");
+    }
+    return new ChatTemplate(new Parser(new Lexer(source).tokens()).parse());
+  }
+
+  /**
+   * The template for files without one: ChatML, as Dimple was trained with it. Messages stand between {@code <|im_start|>} with the role
+   * and {@code <|im_end|>}, a picture is {@code <|vision_start|><|image_pad|><|vision_end|>}, and the system message "You are a helpful
+   * assistant." goes first unless the conversation brings its own.
+   *
+   * @return the template
+   */
+  public static ChatTemplate chatMl() {
+    return parse("""
+        {%- if messages and messages[0].role != 'system' -%}
+        {{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}
+        {%- endif -%}
+        {%- for message in messages -%}
+          {{ '<|im_start|>' ~ message.role ~ '\\n' }}
+          {%- if message.content is string -%}
+            {{ message.content }}
+          {%- else -%}
+            {%- for part in message.content -%}
+              {{ part.text if part.type == 'text' else '<|vision_start|><|image_pad|><|vision_end|>' }}
+            {%- endfor -%}
+          {%- endif -%}
+          {{ '<|im_end|>\\n' }}
+        {%- endfor -%}
+        {%- if add_generation_prompt -%}
+          {{ '<|im_start|>assistant\\n' }}
+        {%- endif -%}
+        """);
+  }
+
+  /**
+   * Writes a conversation.
+   *
+   * @param messages the turns, oldest first
+   * @param addGenerationPrompt whether the text ends where the assistant's answer begins
+   * @param variables further names the template may read, such as {@code bos_token}; values are strings, booleans, numbers, null, and lists
+   *     and string-keyed maps of these
+   * @return the prompt text
+   * @throws ChatTemplateException if the template refuses the conversation, reaches something outside the subset, or exceeds a limit
+   */
+  public String render(List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    Map<String, Object> names = new HashMap<>(variables);
+    names.put("messages", messages.stream().map(ChatMessage::toTemplateValue).toList());
+    names.put("add_generation_prompt", addGenerationPrompt);
+    return render(names);
+  }
+
+  String render(Map<String, ?> names) {
+    Rendering rendering = new Rendering(names);
+    Statement.runAll(program, rendering);
+    return rendering.text();
+  }
+}

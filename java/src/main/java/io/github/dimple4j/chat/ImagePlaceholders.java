@@ -1,0 +1,36 @@
+package io.github.dimple4j.chat;
+
+import java.util.stream.IntStream;
+
+/** Image placeholders of a prompt: templates write one token per picture, the model takes one per merged image token. */
+public final class ImagePlaceholders {
+  private ImagePlaceholders() {}
+
+  /**
+   * Repeats each placeholder as often as its picture has image tokens.
+   *
+   * @param ids token ids with one placeholder per picture
+   * @param imageTokenId the placeholder
+   * @param tokensPerImage image tokens of the pictures, in order
+   * @return token ids with the placeholders expanded
+   * @throws ChatTemplateException if there are more or fewer placeholders than pictures
+   */
+  public static int[] expand(int[] ids, int imageTokenId, int... tokensPerImage) {
+    IntStream.Builder out = IntStream.builder();
+    int images = 0;
+    for (int id : ids) {
+      int copies = 1;
+      if (id == imageTokenId) {
+        copies = images < tokensPerImage.length ? tokensPerImage[images] : 0;
+        images++;
+      }
+      for (int i = 0; i < copies; i++) {
+        out.add(id);
+      }
+    }
+    if (images != tokensPerImage.length) {
+      throw new ChatTemplateException("the prompt has " + images + " image placeholder(s) for " + tokensPerImage.length + " image(s)");
+    }
+    return out.build().toArray();
+  }
+}

@@ -1,0 +1,185 @@
+package io.github.dimple4j.chat;
+
+import io.github.dimple4j.chat.Values.Namespace;
+import io.github.dimple4j.chat.Values.Tuple;
+import io.github.dimple4j.chat.Values.Undefined;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongUnaryOperator;
+
+/** The operators of template expressions, and access to parts of values. */
+final class Operations {
+  private Operations() {}
+
+  /** What a loop over a value visits. */
+  static List<Object> elements(Object value, Rendering rendering) {
+    rendering.make(length(value, rendering));
+    return switch (value) {
+      case List<?> list -> list.stream().map(Values::of).toList();
+      case Map<?, ?> map -> List.copyOf(map.keySet());
+      case String text -> text.codePoints().mapToObj(c -> (Object) Character.toString(c)).toList();
+      default -> List.of();
+    };
+  }
+
+  static long length(Object value, Rendering rendering) {
+    return switch (value) {
+      case List<?> list -> list.size();
+      case Map<?, ?> map -> map.size();
+      case String text -> text.codePointCount(0, text.length());
+      case Undefined u -> 0;
+      default -> throw rendering.error("a " + Values.typeName(value) + " has no length and no elements");
+    };
+  }
+
+  static Object attribute(Object value, String name, Rendering rendering) {
+    return switch (value) {
+      case Undefined u -> throw undefined(u, rendering);
+      case Namespace namespace -> namespace.attributes().getOrDefault(name, new Undefined(name));
+      case Map<?, ?> map when map.containsKey(name) -> Values.of(map.get(name));
+      default -> new Undefined(name);
+    };
+  }
+
+  static ChatTemplateException undefined(Undefined value, Rendering rendering) {
+    return rendering.error("'" + value.name() + "' is undefined");
+  }
+
+  static Object subscript(Object value, Object key, Rendering rendering) {
+    if (key instanceof String name) {
+      return attribute(value, name, rendering);
+    }
+    if (value instanceof Undefined u) {
+      throw undefined(u, rendering);
+    }
+    boolean indexed = value instanceof List || value instanceof String;
+    if (!indexed || !(key instanceof Long index)) {
+      return new Undefined(Values.text(key, rendering));
+    }
+    List<?> elements = value instanceof List<?> list ? list : elements(value, rendering);
+    long at = index < 0 ? index + elements.size() : index;
+    return at >= 0 && at < elements.size() ? Values.of(elements.get((int) at)) : new Undefined("element " + index);
+  }
+
+  /** Python's slice: negative bounds count from the end, bounds outside are pulled in. */
+  static Object slice(Object value, Long start, Long stop, Long step, Rendering rendering) {
+    if (value instanceof Undefined u) {
+      throw undefined(u, rendering);
+    }
+    if (!(value instanceof List) && !(value instanceof String)) {
+      throw rendering.error("cannot slice a " + Values.typeName(value));
+    }
+    long by = step == null ? 1 : step;
+    if (by == 0) {
+      throw rendering.error("a slice with step 0");
+    }
+    List<Object> all = elements(value, rendering);
+    long low = by > 0 ? 0 : -1;
+    long high = by > 0 ? all.size() : all.size() - 1;
+    LongUnaryOperator clamp = i -> Math.clamp(i < 0 ? i + all.size() : i, low, high);
+    long from = start == null ? (by > 0 ? low : high) : clamp.applyAsLong(start);
+    long to = stop == null ? (by > 0 ? high : low) : clamp.applyAsLong(stop);
+    List<Object> chosen = new ArrayList<>();
+    for (long i = from; by > 0 ? i < to : i > to; i += Math.clamp(by, -all.size() - 1L, all.size() + 1L)) {
+      chosen.add(all.get((int) i));
+    }
+    if (value instanceof String) {
+      return String.join("", chosen.stream().map(String.class::cast).toList());
+    }
+    return value instanceof Tuple ? new Tuple(chosen) : chosen;
+  }
+
+  static Object binary(String operator, Object left, Object right, Rendering rendering) {
+    if (operator.equals("~")) {
+      return concatenate(Values.text(left, rendering), Values.text(right, rendering), rendering);
+    }
+    for (Object operand : new Object[] {left, right}) {
+      if (operand instanceof Undefined u) {
+        throw undefined(u, rendering);
+      }
+    }
+    if (operator.equals("+") && left instanceof String l && right instanceof String r) {
+      return concatenate(l, r, rendering);
+    }
+    if (operator.equals("+") && left instanceof List<?> l && right instanceof List<?> r && l instanceof Tuple == r instanceof Tuple) {
+      rendering.make((long) l.size() + r.size());
+      List<Object> joined = new ArrayList<>(elements(l, rendering));
+      joined.addAll(elements(r, rendering));
+      return l instanceof Tuple ? new Tuple(joined) : joined;
+    }
+    try {
+      if (left instanceof Long l && right instanceof Long r) {
+        return integers(operator, l, r);
+      }
+      if (left instanceof Number l && right instanceof Number r) {
+        return reals(operator, l.doubleValue(), r.doubleValue());
+      }
+    } catch (ArithmeticException e) {
+      throw rendering.error(operator + ": " + e.getMessage());
+    }
+    throw rendering.error("unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
+  }
+
+  private static String concatenate(String left, String right, Rendering rendering) {
+    rendering.make((long) left.length() + right.length());
+    return left + right;
+  }
+
+  private static Object integers(String operator, long left, long right) {
+    return switch (operator) {
+      case "+" -> Math.addExact(left, right);
+      case "-" -> Math.subtractExact(left, right);
+      case "*" -> Math.multiplyExact(left, right);
+      case "//" -> Math.floorDiv(left, right);
+      case "%" -> Math.floorMod(left, right);
+      default -> reals(operator, left, right);
+    };
+  }
+
+  private static Object reals(String operator, double left, double right) {
+    if (right == 0 && "//%".contains(operator)) {
+      throw new ArithmeticException("division by zero");
+    }
+    return switch (operator) {
+      case "+" -> left + right;
+      case "-" -> left - right;
+      case "*" -> left * right;
+      case "/" -> left / right;
+      case "//" -> Math.floor(left / right);
+      default -> left - right * Math.floor(left / right);
+    };
+  }
+
+  static boolean compare(String operator, Object left, Object right, Rendering rendering) {
+    return switch (operator) {
+      case "==" -> Values.equal(left, right, rendering);
+      case "!=" -> !Values.equal(left, right, rendering);
+      case "in" -> contains(right, left, rendering);
+      case "not in" -> !contains(right, left, rendering);
+      default -> {
+        Integer order = Values.compare(left, right);
+        if (order == null) {
+          throw rendering.error(
+              "unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
+        }
+        yield switch (operator) {
+          case "<" -> order < 0;
+          case "<=" -> order <= 0;
+          case ">" -> order > 0;
+          default -> order >= 0;
+        };
+      }
+    };
+  }
+
+  static boolean contains(Object container, Object element, Rendering rendering) {
+    if (container instanceof String text) {
+      if (!(element instanceof String part)) {
+        throw rendering.error("a " + Values.typeName(element) + " cannot be in a string");
+      }
+      return text.contains(part);
+    }
+    return elements(container, rendering).stream().anyMatch(e -> Values.equal(e, element, rendering));
+  }
+}

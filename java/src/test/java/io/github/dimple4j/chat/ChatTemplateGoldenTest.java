@@ -1,0 +1,52 @@
+package io.github.dimple4j.chat;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import org.assertj.core.api.SoftAssertions;
+import org.junit.jupiter.api.Test;
+
+/** Output equal to that of the real Jinja, and errors where it has errors; see make_goldens.py beside the golden file. */
+class ChatTemplateGoldenTest {
+  @Test
+  void rendersAsJinja() throws IOException {
+    String[] lines;
+    try (InputStream in = getClass().getResourceAsStream("templates.txt")) {
+      lines = new String(in.readAllBytes(), StandardCharsets.US_ASCII).split("\n");
+    }
+    assertThat(lines).hasSizeGreaterThan(1000);
+    SoftAssertions all = new SoftAssertions();
+    for (String line : lines) {
+      int tab = line.indexOf('\t');
+      String source = unescape(line.substring(0, tab));
+      String expected = line.substring(tab + 1);
+      if (expected.equals("!")) {
+        all.assertThatThrownBy(() -> ChatTemplate.parse(source).render(Map.of())).as(source)
+            .isInstanceOf(ChatTemplateException.class).hasMessageStartingWith("chat template, line ");
+      } else {
+        try {
+          all.assertThat(ChatTemplate.parse(source).render(Map.of())).as(source).isEqualTo(unescape(expected));
+        } catch (RuntimeException e) {
+          all.fail(source + ": " + e, e);
+        }
+      }
+    }
+    all.assertAll();
+  }
+
+  private static String unescape(String text) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) == '\\') {
+        out.append((char) Integer.parseInt(text.substring(i + 2, i + 6), 16));
+        i += 5;
+      } else {
+        out.append(text.charAt(i));
+      }
+    }
+    return out.toString();
+  }
+}

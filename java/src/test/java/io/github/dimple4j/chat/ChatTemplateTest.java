@@ -1,0 +1,156 @@
+package io.github.dimple4j.chat;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ChatTemplateTest {
+  private static final ChatMessage PICTURE = new ChatMessage("user",
+      List.of(new ContentPart.Image(), new ContentPart.Text("Describe this image.")));
+
+  @Test
+  void chatMlIsThePromptFormatOfDimple() {
+    assertThat(ChatTemplate.chatMl().render(List.of(PICTURE), true, Map.of())).isEqualTo("""
+        <|im_start|>system
+        You are a helpful assistant.<|im_end|>
+        <|im_start|>user
+        <|vision_start|><|image_pad|><|vision_end|>Describe this image.<|im_end|>
+        <|im_start|>assistant
+        """);
+  }
+
+  @Test
+  void chatMlTakesSeveralTurnsAndTheirOwnSystemMessage() {
+    List<ChatMessage> turns = List.of(ChatMessage.of("system", "Be brief."), ChatMessage.of("user", "  a\n"),
+        ChatMessage.of("assistant", "b"), ChatMessage.of("user", "{{ c }}"));
+    assertThat(ChatTemplate.chatMl().render(turns, false, Map.of())).isEqualTo("""
+        <|im_start|>system
+        Be brief.<|im_end|>
+        <|im_start|>user
+          a
+        <|im_end|>
+        <|im_start|>assistant
+        b<|im_end|>
+        <|im_start|>user
+        {{ c }}<|im_end|>
+        """);
+  }
+
+  @Test
+  void templatesSeePicturesAsPartsAndTextAsAString() {
+    ChatTemplate template = ChatTemplate.parse(
+        "{% for m in messages %}{{ m.content | tojson }}{{ bos_token }}{{ add_generation_prompt }}{{ size + 1 }}{{ nothing is none }}{% endfor %}");
+    Map<String, Object> variables = new HashMap<>(Map.of("bos_token", "<s>", "size", 3));
+    variables.put("nothing", null);
+    assertThat(template.render(List.of(PICTURE, ChatMessage.of("user", "é\"")), true, variables)).isEqualTo(
+        "[{\"type\": \"image\"}, {\"type\": \"text\", \"text\": \"Describe this image.\"}]<s>True4True\"é\\\"\"<s>True4True");
+  }
+
+  @Test
+  void aTextTemplateRefusesPicturesInOneLine() {
+    ChatTemplate template = ChatTemplate.parse("{% for m in messages %}\n{{ '<s>' + m.content }}\n{% endfor %}");
+    assertThatThrownBy(() -> template.render(List.of(PICTURE), true, Map.of())).isInstanceOf(ChatTemplateException.class)
+        .hasMessage("chat template, line 2: unsupported operands of +: string and list");
+  }
+
+  @Test
+  void namesTheLineOfWhatItDoesNotRun() {
+    assertFails("{% macro f() %}{% endmacro %}", 1, "unsupported statement 'macro'");
+    assertFails("a{#\n#}\n{% include 'x' %}", 3, "unsupported statement 'include'");
+    assertFails("{% if 1 %}\n{{ 1 | sort }}{% endif %}", 2, "unsupported filter 'sort'");
+    assertFails("\n\n{{ 1 is prime }}", 3, "unsupported test 'prime'");
+    assertFails("{{ strftime_now('%Y') }}", 1, "unsupported function 'strftime_now'");
+    assertFails("{{ 'x'.zfill(3) }}", 1, "unsupported method 'zfill' of a string");
+    assertFails("\n{% if 1 %}\n\n", 2, "'if' without 'endif'");
+    assertFails("{% if 1 %}{% endfor %}", 1, "unexpected 'endfor' in 'if' of line 1");
+    assertFails("\n{{ x.y }}", 2, "'x' is undefined");
+    assertFails("{{ raise_exception('No.') }}", 1, "No.");
+    assertFails("{% for x in y recursive %}{% endfor %}", 1, "recursive loops are not supported");
+    assertFails("\n{{ 'open }}", 2, "text without a closing quote");
+  }
+
+  private static void assertFails(String source, int line, String message) {
+    assertThatThrownBy(() -> ChatTemplate.parse(source).render(Map.of())).isInstanceOf(ChatTemplateException.class)
+        .hasMessage("chat template, line " + line + ": " + message);
+  }
+
+  @Test
+  void aFilterThatIsNeverReachedDoesNotMatter() {
+    assertThat(ChatTemplate.parse("{% if tools %}{{ tools | sort }}{% endif %}ok").render(Map.of())).isEqualTo("ok");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {
+      "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+      "{% set n = namespace(x='ab') %}{% for a in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+      "{% set n = namespace(x='aa') %}{% for a in range(99) %}{% set n.x = n.x.replace('a', 'aa') %}{% endfor %}",
+      "{% set n = namespace(x=['a']) %}{% for a in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+      "{% set n = namespace(x=['a']) %}{% for a in range(99) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+      "{% set n = namespace(x=['a']) %}{% for a in range(99) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x | tojson }}",
+      "{% set n = namespace(x=[1], y=[1]) %}{% for a in range(99) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}{% endfor %}{{ n.x == n.y }}",
+      "{% set n = namespace(x=['a']) %}{% for a in range(9999) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
+      "{% set n = namespace(x='a') %}{% for a in range(9999) %}{% set n.x = {'a': n.x} %}{% endfor %}{{ n.x | tojson }}",
+      "{% set n = namespace(x='abcdefghij', l=[]) %}{% for a in range(18) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
+          + "{% for a in range(9999) %}{% set n.l = n.l + [n.x ~ a] %}{% endfor %}",
+      "{% set x %}{% for a in range(99999) %}{% for b in range(99999) %}aaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}{% endset %}",
+      "{{ range(100001) }}",
+      "{{ range(-9223372036854775807, 9223372036854775807) }}",
+      "{{ 9223372036854775807 + 1 }}",
+      "{{ 99999999999999999999 }}",
+  })
+  void boundsItsWork(String source) {
+    Assertions.assertTimeoutPreemptively(Duration.ofSeconds(20), () ->
+        assertThatThrownBy(() -> ChatTemplate.parse(source).render(Map.of())).isInstanceOf(ChatTemplateException.class));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"(", "[", "{", "not ", "-", "x[", "f(", "1 if ", "{'a':", "1 ~ (", "x.y(", "'a' | join("})
+  void boundsNesting(String piece) {
+    assertThatThrownBy(() -> ChatTemplate.parse("{{ " + piece.repeat(100_000) + " }}")).isInstanceOf(ChatTemplateException.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {" + 1", " ~ 1", " and 1", " or 0", "[0]", ".a", " | string", " == 1", " is string"})
+  void longChainsAreAnErrorOrAResult(String link) {
+    try {
+      ChatTemplate.parse("{{ 1" + link.repeat(50_000) + " }}").render(Map.of());
+    } catch (ChatTemplateException e) {
+      assertThat(e).hasMessageStartingWith("chat template, line 1: ");
+    }
+  }
+
+  @Test
+  void boundsNestedStatements() {
+    assertThatThrownBy(() -> ChatTemplate.parse("{% if 1 %}".repeat(40_000) + "{% endif %}".repeat(40_000)))
+        .isInstanceOf(ChatTemplateException.class).hasMessageContaining("deep");
+    assertThatThrownBy(() -> ChatTemplate.parse(" ".repeat(2_000_000))).isInstanceOf(ChatTemplateException.class);
+    assertThat(ChatTemplate.parse("{% if 0 %}a{% elif 0 %}" + "b{% elif 0 %}".repeat(20_000) + "{% endif %}").render(Map.of())).isEmpty();
+  }
+
+  @Test
+  void aLongLineOfTagsIsReadInLinearTime() {
+    Assertions.assertTimeoutPreemptively(Duration.ofSeconds(10),
+        () -> assertThat(ChatTemplate.parse(" {%set a=1%}".repeat(80_000)).render(Map.of())).hasSize(80_000 - 1));
+  }
+
+  @Test
+  void expandsPlaceholdersInOrder() {
+    assertThat(ImagePlaceholders.expand(new int[] {1, 9, 2, 9, 9}, 9, 3, 1, 2)).containsExactly(1, 9, 9, 9, 2, 9, 9, 9);
+    assertThat(ImagePlaceholders.expand(new int[] {1, 2}, 9)).containsExactly(1, 2);
+    for (int images : new int[] {0, 1, 3}) {
+      int[] tokens = new int[images];
+      Arrays.fill(tokens, 4);
+      assertThatThrownBy(() -> ImagePlaceholders.expand(new int[] {9, 9}, 9, tokens)).isInstanceOf(ChatTemplateException.class)
+          .hasMessage("the prompt has 2 image placeholder(s) for " + images + " image(s)");
+    }
+  }
+}

@@ -1,0 +1,445 @@
+"""Writes templates.txt beside this script: templates and what the real Jinja (3.1) makes of them.
+
+    python3 make_goldens.py
+
+One case per line: the template, a tab, its output, with backslash escapes; an output of "!" means that Jinja raises an error.  The
+environment is the one in which Hugging Face runs chat templates: trim_blocks, lstrip_blocks, loop controls, a plain JSON filter.
+"""
+import itertools
+import json
+import os
+
+import jinja2
+import jinja2.ext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+CONVERSATIONS = [
+    "[]",
+    "[{'role': 'user', 'content': 'Hi'}]",
+    "[{'role': 'system', 'content': '  Be brief.\\n'}, {'role': 'user', 'content': 'Größe? 😀'}]",
+    "[{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}, {'role': 'user', 'content': ' c '}]",
+    "[{'role': 'user', 'content': [{'type': 'image'}, {'type': 'text', 'text': 'What is it?'}, {'type': 'image', 'image': 'x.png'}]}]",
+    "[{'role': 'assistant', 'content': none, 'tool_calls': [{'function': {'name': 'f', 'arguments': {'x': [1, 2.5, true, none, 'é\\n\"']}}}]},"
+    " {'role': 'tool', 'content': '42'}, {'role': 'tool', 'content': '43'}]",
+]
+
+# Templates in the manner of the models this engine runs: each uses the constructs of one family.
+TEMPLATES = {
+    "vision": """\
+{% set pictures = namespace(count=0) %}{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<s>system
+Standing orders.</s>
+{% endif %}<s>{{ message['role'] }}
+{% if message['content'] is string %}{{ message['content'] }}</s>
+{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' or 'image' in part or 'image_url' in part %}\
+{% set pictures.count = pictures.count + 1 %}{% if number_pictures %}Picture {{ pictures.count }}: {% endif %}<image>\
+{% elif 'text' in part %}{{ part['text'] }}{% endif %}{% endfor %}</s>
+{% endif %}{% endfor %}{% if add_generation_prompt %}<s>assistant
+{% endif %}{{ pictures.count }}
+""",
+    "tools": """\
+{%- if tools %}
+    {{- '<s>system\\n' }}
+    {%- if messages[0].role == 'system' %}
+        {{- messages[0].content + '\\n\\n' }}
+    {%- endif %}
+    {{- "# Tools\\n<tools>" }}
+    {%- for tool in tools %}
+        {{- "\\n" }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- "\\n</tools></s>\\n" }}
+{%- else %}
+    {%- if messages and messages[0]['role'] == 'system' %}
+        {{- '<s>system\\n' + messages[0]['content'] + '</s>\\n' }}
+    {%- endif %}
+{%- endif %}
+{%- for message in messages %}
+    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or (message.role == "assistant" and not message.tool_calls) %}
+        {{- '<s>' + message.role + '\\n' + message.content + '</s>' + '\\n' }}
+    {%- elif message.role == "assistant" %}
+        {{- '<s>' + message.role }}
+        {%- if message.content %}
+            {{- '\\n' + message.content }}
+        {%- endif %}
+        {%- for tool_call in message.tool_calls %}
+            {%- if tool_call.function is defined %}
+                {%- set tool_call = tool_call.function %}
+            {%- endif %}
+            {{- '\\n<call>\\n{"name": "' }}
+            {{- tool_call.name }}
+            {{- '", "arguments": ' }}
+            {{- tool_call.arguments | tojson }}
+            {{- '}\\n</call>' }}
+        {%- endfor %}
+        {{- '</s>\\n' }}
+    {%- elif message.role == "tool" %}
+        {%- if (loop.index0 == 0) or (messages[loop.index0 - 1].role != "tool") %}
+            {{- '<s>user' }}
+        {%- endif %}
+        {{- '\\n<result>\\n' }}
+        {{- message.content }}
+        {{- '\\n</result>' }}
+        {%- if loop.last or (messages[loop.index0 + 1].role != "tool") %}
+            {{- '</s>\\n' }}
+        {%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<s>assistant\\n' }}
+{%- endif %}
+""",
+    "headers": """\
+{% set all = messages %}{% for message in all %}{% set content = '<h>' + message['role'] + '</h>\\n\\n' + message['content'] | trim + '<e>' %}\
+{% if loop.index0 == 0 %}{% set content = bos + content %}{% endif %}{{ content }}{% endfor %}{{ '<h>assistant</h>\\n\\n' }}""",
+    "blocks": """\
+{%- set ns = namespace(turn=0, last=messages|length - 1) %}
+{%- for message in messages[::-1] %}
+    {%- set place = (messages|length - 1) - loop.index0 %}
+    {%- if message.role == "user" and message.content is string and not message.content.startswith('<r>') %}
+        {%- set ns.last = place %}
+        {%- break %}
+    {%- endif %}
+{%- endfor %}
+{%- for m in messages if m.role != 'tool' %}
+  {% set shout %}
+    [{{ m.role | upper }}]
+  {% endset %}
+  {{ shout.strip() }}{{ loop.index }}/{{ loop.length }} {{ ns.last ~ ':' ~ loop.revindex }}
+{% else %}
+  nobody
+{% endfor %}
+""",
+}
+
+# One expression each.
+EXPRESSIONS = r"""
+1 + 2 * 3 - -4
+7 // 2 ~ 7 % 3 ~ -7 // 2 ~ -7 % 3
+7 / 2
+1 / 4 + 0.5
+1e0
+1.5e-3
+2E+2
+1e
+2.50
+0.1 + 0.2
+10000000000000000.0 * 10
+1234567.0 * 100000000
+0.00001 * 1
+3.0 // 2
+true and false or 'x'
+none or 0 or '' or [] or 'last'
+1 and 2
+not 1
+not none
+1 < 2 < 3
+1 < 3 < 2
+'a' < 'b'
+1 == 1.0
+1 == '1'
+true == 1
+[1, 'a'] == [1, 'a']
+{'a': 1} == {'a': 1.0}
+none == none
+nothing == nowhere
+nothing == none
+1 in [1, 2]
+'ell' in 'hello'
+'x' not in {'x': 1}
+'y' not in {'x': 1}
+3 not in (1, 2)
+1 in nothing
+'a' ~ 1 ~ 2.5 ~ true ~ none ~ [1, 'x'] ~ nothing
+'a' + 'b' 'c'
+[1] + [2, 3]
+'x' if true else 'y'
+'x' if false else 'y'
+'x' if false
+'a' if 0 else 'b' if 0 else 'c'
+[1, 2.0, 'it''s', "it's", 'say "x"', true, none]
+['tab\t', 'new\nline', 'back\\slash', 'é', '\x01', '\u00e9', '\'']
+{'a': [1, {'b': none}], 'c': (1,), 'd': ()}
+(1, 2, 'x')
+1, 2
+[1, 2, 3][0]
+[1, 2, 3][-1]
+[1, 2, 3][5]
+[1, 2, 3][1:]
+[1, 2, 3][:-1]
+[1, 2, 3][::-1]
+[1, 2, 3, 4, 5][1:4:2]
+[1, 2, 3, 4, 5][-2:]
+[1, 2, 3, 4, 5][10:]
+[1, 2, 3, 4, 5][::-2]
+'hello'[1:3]
+'hello'[::-1]
+'hello'[0]
+'hello'[-1]
+(1, 2, 3)[1:]
+{'a': 1}['a']
+{'a': 1}.a
+{'a': 1}.b
+{'a': 1}['b'] is defined
+{'a': {'b': 'deep'}}.a.b
+{'items': 3}['items']
+{'a': 1, 'b': 2}.items() | list
+{'a': 1, 'b': 2}.keys() | list
+{'a': 1, 'b': 2}.values() | list
+{'a': 1}.get('a')
+{'a': 1}.get('b')
+{'a': 1}.get('b', 'fallback')
+'  x y  ' | trim
+'  x  '.strip() ~ '|'
+'xxaxx'.strip('x')
+'\n\nabc\n'.lstrip('\n') ~ '|'
+'\n\nabc\n'.rstrip('\n') ~ '|'
+'a,b,,c'.split(',')
+' a  b c '.split()
+'</t>x</t>y'.split('</t>')[-1]
+'abc'.startswith('ab') ~ 'abc'.endswith('bc') ~ 'abc'.startswith('b')
+'abc'.startswith(('x', 'a'))
+'aXb'.upper() ~ 'aXb'.lower() ~ 'straße'.upper()
+'hELLO wORLD'.capitalize()
+'hELLO wORLD' | capitalize
+'banana'.replace('an', 'AN')
+'banana' | replace('a', 'o')
+', '.join(['a', 'b'])
+['a', 1, 2.5] | join
+['a', 1, 2.5] | join(', ')
+[1, 2, 3] | length
+'größe😀' | length
+{'a': 1} | length
+nothing | length
+[1, 2] | first
+[1, 2] | last
+[] | first
+'abc' | first
+'abc' | list
+{'b': 1, 'a': 2} | list
+[1, 2, 3] | reverse | list
+'abc' | reverse
+nothing | default('d')
+nothing | d
+'' | default('d')
+'' | default('d', true)
+none | default('d')
+'42' | int + 1
+'x' | int
+'x' | int(7)
+3.9 | int
+true | int
+42 | string + '!'
+'a' | upper | lower ~ 'B' | lower
+{'a': 1, 'b': 2} | items | list
+'<a&b>' | safe
+{'b': [1, 2.0, true, none, 'é"\\\n\u0001/<>&'], 'a': {}} | tojson
+[] | tojson
+{} | tojson(indent=2)
+{'a': [1, {'b': []}], 'c': {'d': 1}} | tojson(indent=4)
+'text' | tojson
+1.5 | tojson
+nothing is defined
+nothing is undefined
+nothing is not defined
+1 is defined and 2 is defined
+'x' is string
+1 is string
+1 is integer
+true is integer
+1.0 is float
+1 is number
+'1' is number
+none is none
+nothing is none
+{} is mapping
+[] is mapping
+[] is iterable
+1 is iterable
+'a' is sequence
+{} is sequence
+1 is sequence
+true is true
+1 is true
+false is false
+true is boolean
+3 is odd
+4 is even
+9 is divisibleby 3
+9 is divisibleby(2)
+1 is eq 1
+1 is equalto(2)
+1 is ne 2
+1 is in [1, 2]
+'x' is in 'xyz'
+not 'x' is string
+1 is not string
+range(4) | list
+range(2, 5) | list
+range(5, 0, -2) | list
+range(0) | list
+nothing
+nothing.attribute
+nothing['key']
+none.attribute
+'text'.attribute
+1.0.attribute
+nothing + 'x'
+'x' + 1
+1 + none
+[1] + 'x'
+1 < 'x'
+1 // 0
+1 % 0
+1 / 0
+1 in 2
+-'x'
+[1, 2] | join(1)
+5 | length
+5 | first
+nothing()
+nothing.method()
+'x'.nomethod()
+'x' | nofilter
+'x' is notest
+raise_exception('refused')
+1 +
+(1
+[1, 2
+{'a' 1}
+'open
+1 2
+a b
+'a' | 
+.x
+x[
+x[]
+@
+not
+a is
+f(1 2)
+messages
+""".strip().split("\n")
+
+# Whole templates: scoping, loops, comments, errors of structure.
+PROGRAMS = [
+    "{% set x = 1 %}{% for i in [1, 2] %}{{ x }}{% set x = i %}{{ x }} {% endfor %}{{ x }}",
+    "{% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}",
+    "{% set ns = namespace(x=0, l=[]) %}{% for i in range(5) %}{% set ns.x = ns.x + i %}{% set ns.l = ns.l + [i] %}{% endfor %}{{ ns.x }}{{ ns.l }}{{ ns.y }}",
+    "{% for i in range(10) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 5 %}{% break %}{% endif %}{{ i }}{% endfor %}",
+    "{% for i in [] %}x{% else %}empty{% endfor %}",
+    "{% for i in range(6) if i is odd %}{{ loop.index }}{{ i }}{{ loop.last }} {% endfor %}",
+    "{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }}{{ ',' if not loop.last }}{% endfor %}",
+    "{% for a, b in [[1, 2], [3, 4]] %}{{ a }}{{ b }}{% endfor %}",
+    "{% for a, b in [[1, 2, 3]] %}{{ a }}{% endfor %}",
+    "{% for c in 'aé😀' %}[{{ c }}]{% endfor %}",
+    "{% for k in {'x': 1, 'y': 2} %}{{ k }}{% endfor %}",
+    "{% for i in nothing %}x{% else %}none{% endfor %}",
+    "{% for i in none %}x{% endfor %}",
+    "{% for i in 5 %}x{% endfor %}",
+    "{% for i in [1, 2, 3] %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }}{{ loop.previtem }}{{ loop.nextitem }} {% endfor %}",
+    "{% for i in [1, 2] %}{% for j in [3, 4] %}{{ loop.index }}{{ i }}{{ j }} {% endfor %}{{ loop.index }};{% endfor %}",
+    "{% for i in [1] %}{{ i }}{% endfor %}{{ i is defined }}{{ loop is defined }}",
+    "{% set a, b = 1, 2 %}{{ a + b }}",
+    "{% set a, b = [1] %}{{ a }}",
+    "{% set t %}  block {{ 1 + 1 }}\n{% endset %}[{{ t }}]{{ t is string }}",
+    "{% set t %}{% set inner = 5 %}{% endset %}{{ inner is defined }}",
+    "{# comment #}a{#- b -#} c {# d\n e #}\nf",
+    "{# {{ x }} {% if %} #}ok",
+    "{% if 0 %}a{% elif 0 %}b{% elif 1 %}c{% else %}d{% endif %}",
+    "{% if 0 %}a{% elif 0 %}b{% else %}d{% endif %}",
+    "{%if 1%}tight{%endif%}{{1}}{{-2-}}",
+    "{{ {'a': {'b': 1}}['a']['b'] }}{{ {'a':{}} }}",
+    "{{ '}}' }}{{ '%}' }}{{ \"{{\" }}",
+    "{{ 'a\n b' }}\r\nx\ry\r\n",
+    "line\n",
+    "line\n\n",
+    "\n",
+    "",
+    "{% if true %}\nx\n{% endif %}\n",
+    "{% set x = 'y' %}\n{% set x = x ~ x %}\n{{ x }}",
+    "{{ 'a' -}}\n b {{- 'c' }}\n",
+    "{{ 1 }} {{ 2 }}\n{{ 3 }}\n",
+    "a { b } { { %} }} #} c",
+    "{% if x %}",
+    "{% endif %}",
+    "{% if 1 %}{% endfor %}",
+    "{% for i in [1] %}",
+    "{% else %}",
+    "{% for i [1] %}{% endfor %}",
+    "{% set %}",
+    "{% set 1 = 2 %}",
+    "{% set x.y = 2 %}",
+    "{% set x = {} %}{% set x.y = 2 %}",
+    "{% nonsense %}",
+    "{% break %}",
+    "{{ 1",
+    "{% if 1",
+    "{# open",
+    "{{ }}",
+    "{% if %}x{% endif %}",
+    "{% if 1 %}a{% else %}b{% else %}c{% endif %}",
+    "{% if 1 == 1 %}{{ raise_exception('no ' ~ 1) }}{% endif %}",
+    "{% if false %}{{ raise_exception('no') }}{% endif %}fine",
+]
+
+# Every sign on both sides of every kind of tag, between kinds of white space.
+SPACES = ["", " ", "\n", "  \n", "\n  ", " \n \n "]
+TAGS = ["{%%%s if true %s%%}{%%%s endif %s%%}", "{{%s 'v' %s}}{%%%s set q = 1 %s%%}", "{#%s c %s#}{%%%s set q = 1 %s%%}"]
+
+
+def environment():
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols])
+
+    def raise_exception(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    env.globals["raise_exception"] = raise_exception
+    env.filters["tojson"] = tojson
+    return env
+
+
+def cases():
+    for name, template in TEMPLATES.items():
+        for conversation in CONVERSATIONS:
+            for extra in ("{% set add_generation_prompt = true %}\n",
+                          "{% set tools = [{'name': 'f', 'parameters': {}}] %}\n{% set number_pictures = true %}\n{% set bos = '<b>' %}\n"):
+                yield "{% set messages = " + conversation + " %}\n" + extra + template
+    for expression in EXPRESSIONS:
+        yield "{{ " + expression + " }}"
+        if expression != "1, 2":  # a bare tuple as a condition is outside the subset
+            yield "{% if " + expression + " %}yes{% else %}no{% endif %}"
+    yield from PROGRAMS
+    for tag, before, inside, after in itertools.product(TAGS, SPACES, SPACES[1:4], SPACES):
+        for signs in (["", "", "", ""], ["-", "", "", ""], ["", "-", "", ""], ["", "", "-", "-"], ["+", "", "+", ""]):
+            yield "x" + before + (tag % tuple(signs)).replace("}{", "}" + inside + "{") + after + "y"
+    for sign in ("+", "-", ""):
+        for before, after in itertools.product(SPACES, SPACES):
+            yield before + "{% if true " + sign + "%}" + after + "y{% endif " + sign + "%}" + after
+
+
+def escape(text):
+    return "".join(c if " " <= c <= "~" and c != "\\" else "\\u%04x" % unit
+                   for c in text for unit in ([ord(c)] if ord(c) < 0x10000 else
+                                              [0xd800 + (ord(c) - 0x10000 >> 10), 0xdc00 + (ord(c) & 0x3ff)]))
+
+
+def main():
+    env = environment()
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates.txt")
+    seen = set()
+    with open(path, "w", encoding="ascii") as f:
+        for template in cases():
+            if template in seen:
+                continue
+            seen.add(template)
+            try:
+                result = escape(env.from_string(template).render())
+            except Exception:
+                result = "!"
+            f.write("%s\t%s\n" % (escape(template), result))
+
+
+main()
