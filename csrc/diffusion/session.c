@@ -30,6 +30,17 @@ typedef struct prompt_image {
   uint8_t *rgb; /* resized, tight rows */
 } prompt_image;
 
+typedef struct prompt {
+  int32_t length;        /* P; 0: no prompt */
+  int32_t *tokens;       /* [P + L] prompt and, behind it, the canvas */
+  int32_t *positions;    /* [3 x P] */
+  int32_t next_position; /* first position behind the prompt */
+  prompt_image *images;
+  int32_t image_count;
+  int32_t *image_rows;   /* [feature_count] prompt positions of the image tokens */
+  int64_t feature_count;
+} prompt;
+
 struct dimple_session {
   dimple_model *model;
   context *context;
@@ -38,17 +49,10 @@ struct dimple_session {
   int32_t context_length;
   bool keep_prompt; /* prefill on */
 
-  int32_t prompt_length;    /* P; 0: no prompt */
+  prompt prompt;
   int32_t response_length;  /* L; 0: no response */
-  int32_t *tokens;          /* [P + L] prompt and canvas */
   int32_t *initial;         /* [L] response as it was set */
-  int32_t *prompt_positions;/* [3 x P] */
-  int32_t next_position;    /* first position behind the prompt */
-  prompt_image *images;
-  int32_t image_count;
-  int32_t *image_rows;      /* [feature_count] prompt positions of the image tokens */
-  int64_t feature_count;
-  float *features;          /* [feature_count x width] in device memory; null until the tower ran */
+  float *features;          /* [prompt.feature_count x width] in device memory; null until the tower ran */
 
   text_state text;          /* capacity 0: not open */
   bool prefilled;           /* the first pass ran: its states are in first_states */
@@ -155,19 +159,21 @@ static void discard_response(dimple_session *s) {
   s->response_length = 0;
 }
 
+static void prompt_free(prompt *p) {
+  for (int32_t i = 0; i < p->image_count; i++) free(p->images[i].rgb);
+  free(p->images);
+  free(p->image_rows);
+  free(p->positions);
+  free(p->tokens);
+  *p = (prompt){0};
+}
+
 static void discard_prompt(dimple_session *s) {
   discard_response(s);
   s->model->ops->buffer_free(s->context, s->features);
   s->features = NULL;
-  for (int32_t i = 0; i < s->image_count; i++) free(s->images[i].rgb);
-  free(s->images);
-  free(s->image_rows);
-  free(s->prompt_positions);
-  free(s->tokens);
-  s->images = NULL;
-  s->image_rows = s->prompt_positions = s->tokens = NULL;
-  s->image_count = s->prompt_length = 0;
-  s->feature_count = s->vision_time = 0;
+  prompt_free(&s->prompt);
+  s->vision_time = 0;
 }
 
 void dimple_session_free(dimple_session *s) {
@@ -187,7 +193,8 @@ void dimple_session_cancel(dimple_session *s) {
 /* --------------------------------------------------------------------------------------------------- prompt and response */
 
 static dimple_status check_tokens(const dimple_session *s, const int32_t *tokens, int32_t count, const char *what) {
-  if (!tokens || count < 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the %s has %d tokens, expected at least 1", what, tokens ? count : 0);
+  if (!tokens) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the %s's tokens are null", what);
+  if (count < 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the %s has %d tokens, expected at least 1", what, count);
   for (int32_t i = 0; i < count; i++)
     if (tokens[i] < 0 || tokens[i] >= s->model->text.vocab)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "token %d of the %s is %d, expected 0 to %d", i, what, tokens[i], s->model->text.vocab - 1);
@@ -200,16 +207,16 @@ static dimple_status check_length(const dimple_session *s, int32_t prompt, int32
   return DIMPLE_OK;
 }
 
-static dimple_status take_images(dimple_session *s, const dimple_image *images, int32_t count) {
+static dimple_status take_images(const dimple_model *m, const dimple_image *images, int32_t count, prompt *p) {
   if (count < 0 || (count > 0 && !images)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "image_count is %d with %s images", count, images ? "given" : "null");
   if (count == 0) return DIMPLE_OK;
-  s->images = calloc((size_t)count, sizeof *s->images);
-  if (!s->images) return dimple_fail_memory((uint64_t)count * sizeof *s->images, "the prompt's images");
-  for (; s->image_count < count; s->image_count++) {
-    const dimple_image *image = &images[s->image_count];
-    prompt_image *own = &s->images[s->image_count];
+  p->images = calloc((size_t)count, sizeof *p->images);
+  if (!p->images) return dimple_fail_memory((uint64_t)count * sizeof *p->images, "the prompt's images");
+  for (; p->image_count < count; p->image_count++) {
+    const dimple_image *image = &images[p->image_count];
+    prompt_image *own = &p->images[p->image_count];
     DIMPLE_TRY(image_check(image));
-    DIMPLE_TRY(dimple_model_get_image_grid(s->model, image->width, image->height, &own->grid));
+    DIMPLE_TRY(dimple_model_get_image_grid(m, image->width, image->height, &own->grid));
     ALLOCATE(own->rgb, 3 * (size_t)own->grid.resized_width * (size_t)own->grid.resized_height, "a resized image");
     dimple_status status = image_resize(image, own->grid.resized_width, own->grid.resized_height, own->rgb);
     if (status != DIMPLE_OK) {
@@ -221,37 +228,42 @@ static dimple_status take_images(dimple_session *s, const dimple_image *images, 
 }
 
 /* Positions of all prompt tokens, and which of them are image placeholders. */
-static dimple_status place_prompt(dimple_session *s, const int32_t *tokens, int32_t count) {
-  ALLOCATE(s->tokens, count, "the prompt");
-  memcpy(s->tokens, tokens, (size_t)count * sizeof *tokens);
-  ALLOCATE(s->prompt_positions, 3 * (int64_t)count, "the prompt's positions");
-  ALLOCATE(s->image_rows, count, "the prompt's placeholders");
+static dimple_status place_prompt(const dimple_model *m, const int32_t *tokens, int32_t count, prompt *p) {
+  ALLOCATE(p->tokens, count, "the prompt");
+  memcpy(p->tokens, tokens, (size_t)count * sizeof *tokens);
+  ALLOCATE(p->positions, 3 * (int64_t)count, "the prompt's positions");
+  ALLOCATE(p->image_rows, count, "the prompt's placeholders");
   dimple_image_grid *grids;
-  ALLOCATE(grids, s->image_count, "the images' grids");
-  for (int32_t i = 0; i < s->image_count; i++) grids[i] = s->images[i].grid;
+  ALLOCATE(grids, p->image_count, "the images' grids");
+  for (int32_t i = 0; i < p->image_count; i++) grids[i] = p->images[i].grid;
   /* Without a vision tower a placeholder is a token like any other. */
-  int32_t image_token = s->model->vision.present ? s->model->text.image_token : -1;
-  dimple_status status = rope_prompt_positions(tokens, count, image_token, grids, s->image_count, s->model->vision.image.merge_size,
-                                               s->prompt_positions, &s->next_position);
+  int32_t image_token = m->vision.present ? m->text.image_token : -1;
+  dimple_status status = rope_prompt_positions(tokens, count, image_token, grids, p->image_count, m->vision.image.merge_size,
+                                               p->positions, &p->next_position);
   free(grids);
   for (int32_t i = 0; i < count; i++)
-    if (image_token >= 0 && tokens[i] == image_token) s->image_rows[s->feature_count++] = i;
+    if (image_token >= 0 && tokens[i] == image_token) p->image_rows[p->feature_count++] = i;
+  p->length = count;
   return status;
 }
 
+/* The new prompt is complete before the old one goes. */
 static dimple_status set_prompt(dimple_session *s, const int32_t *tokens, int32_t count, const dimple_image *images, int32_t image_count) {
   DIMPLE_TRY(check_tokens(s, tokens, count, "prompt"));
   DIMPLE_TRY(check_length(s, count, 0));
-  discard_prompt(s);
   int64_t start = now();
-  dimple_status status = take_images(s, images, image_count);
-  s->vision_time = image_count > 0 ? now() - start : 0;
-  if (status == DIMPLE_OK) status = place_prompt(s, tokens, count);
-  if (status == DIMPLE_OK)
-    s->prompt_length = count;
-  else
-    discard_prompt(s);
-  return status;
+  prompt fresh = {0};
+  dimple_status status = take_images(s->model, images, image_count, &fresh);
+  int64_t vision_time = image_count > 0 ? now() - start : 0;
+  if (status == DIMPLE_OK) status = place_prompt(s->model, tokens, count, &fresh);
+  if (status != DIMPLE_OK) {
+    prompt_free(&fresh);
+    return status;
+  }
+  discard_prompt(s);
+  s->prompt = fresh;
+  s->vision_time = vision_time;
+  return DIMPLE_OK;
 }
 
 dimple_status dimple_session_set_prompt(dimple_session *s, const int32_t *tokens, int32_t token_count, const dimple_image *images, int32_t image_count) {
@@ -260,7 +272,7 @@ dimple_status dimple_session_set_prompt(dimple_session *s, const int32_t *tokens
 }
 
 static dimple_status require_prompt(const dimple_session *s) {
-  if (s->prompt_length == 0) return dimple_fail(DIMPLE_ERROR_STATE, "the session has no prompt yet: call dimple_session_set_prompt first");
+  if (s->prompt.length == 0) return dimple_fail(DIMPLE_ERROR_STATE, "the session has no prompt yet: call dimple_session_set_prompt first");
   return DIMPLE_OK;
 }
 
@@ -271,18 +283,18 @@ static dimple_status require_response(const dimple_session *s) {
 }
 
 static dimple_status take_response(dimple_session *s, const int32_t *tokens, int32_t count) {
-  int32_t *all = realloc(s->tokens, (size_t)(s->prompt_length + count) * sizeof *all);
-  if (!all) return dimple_fail_memory((uint64_t)(s->prompt_length + count) * sizeof *all, "prompt and response");
-  s->tokens = all;
+  int32_t *all = realloc(s->prompt.tokens, (size_t)(s->prompt.length + count) * sizeof *all);
+  if (!all) return dimple_fail_memory((uint64_t)(s->prompt.length + count) * sizeof *all, "prompt and response");
+  s->prompt.tokens = all;
   ALLOCATE(s->initial, count, "the response");
   ALLOCATE(s->masked, count, "the masked positions");
-  ALLOCATE(s->wanted, s->prompt_length + count, "row numbers");
+  ALLOCATE(s->wanted, s->prompt.length + count, "row numbers");
   ALLOCATE(s->revealed, count, "the revealed positions");
   ALLOCATE(s->confidence, count, "confidences");
   ALLOCATE(s->candidates, count, "candidates");
   ALLOCATE(s->summaries, count, "summaries of logits");
   memcpy(s->initial, tokens, (size_t)count * sizeof *tokens);
-  memcpy(s->tokens + s->prompt_length, tokens, (size_t)count * sizeof *tokens);
+  memcpy(s->prompt.tokens + s->prompt.length, tokens, (size_t)count * sizeof *tokens);
   return DIMPLE_OK;
 }
 
@@ -291,7 +303,7 @@ static dimple_status set_response(dimple_session *s, const int32_t *tokens, int3
   if (s->model->text.mask_token < 0)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(model_file(s->model)));
   DIMPLE_TRY(check_tokens(s, tokens, count, "response"));
-  DIMPLE_TRY(check_length(s, s->prompt_length, count));
+  DIMPLE_TRY(check_length(s, s->prompt.length, count));
   discard_response(s);
   dimple_status status = take_response(s, tokens, count);
   if (status == DIMPLE_OK)
@@ -310,13 +322,13 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
 
 /* Runs the vision tower over the prompt's images, once. */
 static dimple_status ensure_features(dimple_session *s) {
-  if (s->features || s->image_count == 0) return DIMPLE_OK;
+  if (s->features || s->prompt.image_count == 0) return DIMPLE_OK;
   const dimple_model *m = s->model;
   int64_t start = now(), row = 0;
   float *features = NULL;
-  DIMPLE_TRY(m->ops->buffer_alloc(s->context, s->feature_count * m->text.width, &features));
-  for (int32_t i = 0; i < s->image_count; i++) {
-    const prompt_image *image = &s->images[i];
+  DIMPLE_TRY(m->ops->buffer_alloc(s->context, s->prompt.feature_count * m->text.width, &features));
+  for (int32_t i = 0; i < s->prompt.image_count; i++) {
+    const prompt_image *image = &s->prompt.images[i];
     dimple_status status = vision_forward(m, s->context, &image->grid, image->rgb, &s->cancelled, features + row * m->text.width);
     if (status != DIMPLE_OK) {
       m->ops->buffer_free(s->context, features);
@@ -330,17 +342,17 @@ static dimple_status ensure_features(dimple_session *s) {
 }
 
 static text_images prompt_images(const dimple_session *s) {
-  return (text_images){.features = s->features, .at = s->image_rows, .count = s->feature_count};
+  return (text_images){.features = s->features, .at = s->prompt.image_rows, .count = s->prompt.feature_count};
 }
 
 /* Opens a cache for prompt + response. The response goes on behind the prompt, all three coordinates equal. */
 static dimple_status open_text_state(dimple_session *s, text_state *state) {
-  int64_t prompt = s->prompt_length, total = prompt + s->response_length;
+  int64_t prompt = s->prompt.length, total = prompt + s->response_length;
   int32_t *positions;
   ALLOCATE(positions, 3 * total, "positions");
   for (int axis = 0; axis < 3; axis++) {
-    memcpy(positions + axis * total, s->prompt_positions + axis * prompt, (size_t)prompt * sizeof *positions);
-    for (int64_t i = prompt; i < total; i++) positions[axis * total + i] = s->next_position + (int32_t)(i - prompt);
+    memcpy(positions + axis * total, s->prompt.positions + axis * prompt, (size_t)prompt * sizeof *positions);
+    for (int64_t i = prompt; i < total; i++) positions[axis * total + i] = s->prompt.next_position + (int32_t)(i - prompt);
   }
   dimple_status status = text_state_open(s->model, s->context, positions, total, state);
   free(positions);
@@ -349,7 +361,7 @@ static dimple_status open_text_state(dimple_session *s, text_state *state) {
 
 /* Lists the masked response positions in s->masked. */
 static int32_t list_masked(dimple_session *s) {
-  const int32_t *canvas = s->tokens + s->prompt_length;
+  const int32_t *canvas = s->prompt.tokens + s->prompt.length;
   int32_t count = 0;
   for (int32_t i = 0; i < s->response_length; i++)
     if (canvas[i] == s->model->text.mask_token) s->masked[count++] = i;
@@ -357,20 +369,20 @@ static int32_t list_masked(dimple_session *s) {
 }
 
 /* The row of prompt + response whose logits score response position `i`. */
-static int32_t scoring_row(const dimple_session *s, int32_t i) { return s->prompt_length + i - s->model->text.shift_logits; }
+static int32_t scoring_row(const dimple_session *s, int32_t i) { return s->prompt.length + i - s->model->text.shift_logits; }
 
 /* Runs rows first .. P + L - 1 and puts the final states of the rows that score the `masked` masked positions into `states`. */
 static dimple_status run_pass(dimple_session *s, int32_t first, int32_t masked, float *states) {
   text_images images = prompt_images(s);
   for (int32_t i = 0; i < masked; i++) s->wanted[i] = scoring_row(s, s->masked[i]) - first;
-  DIMPLE_TRY(text_forward(s->model, s->context, &s->text, s->tokens + first, first, s->prompt_length + s->response_length - first,
+  DIMPLE_TRY(text_forward(s->model, s->context, &s->text, s->prompt.tokens + first, first, s->prompt.length + s->response_length - first,
                           &images, s->wanted, masked, &s->cancelled, states));
   s->forward_passes++;
   return DIMPLE_OK;
 }
 
 static void reset_canvas(dimple_session *s) {
-  memcpy(s->tokens + s->prompt_length, s->initial, (size_t)s->response_length * sizeof *s->initial);
+  memcpy(s->prompt.tokens + s->prompt.length, s->initial, (size_t)s->response_length * sizeof *s->initial);
 }
 
 static dimple_status prefill(dimple_session *s) {
@@ -503,7 +515,7 @@ static dimple_status iterate(dimple_session *s, int32_t masked, int32_t *reveale
   bool positions_first = sampler_chooses_positions_first(&s->decoding);
   int32_t *chosen = s->revealed, count = 0;
   DIMPLE_TRY(positions_first ? choose_then_score(s, &step, chosen, &count) : score_then_choose(s, &step, chosen, &count));
-  int32_t *canvas = s->tokens + s->prompt_length;
+  int32_t *canvas = s->prompt.tokens + s->prompt.length;
   for (int32_t i = 0; i < count; i++) {
     const candidate *found = &s->candidates[positions_first ? i : chosen[i]];
     s->confidence[i] = found->confidence;
@@ -536,7 +548,7 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
   int64_t elapsed = now() - start;
   s->step_time += elapsed - (s->vision_time + s->prefill_time - earlier);
   *result = (dimple_step){.iteration = s->iteration++, .done = s->done, .remaining = remaining, .revealed_count = revealed,
-                          .revealed = s->revealed, .confidence = s->confidence, .canvas = s->tokens + s->prompt_length,
+                          .revealed = s->revealed, .confidence = s->confidence, .canvas = s->prompt.tokens + s->prompt.length,
                           .canvas_length = s->response_length, .forward_passes = (int32_t)s->forward_passes, .nanoseconds = elapsed};
   return DIMPLE_OK;
 }
@@ -566,8 +578,8 @@ static dimple_status all_states(dimple_session *s, text_state *state, int32_t ro
   int32_t *tokens, *wanted;
   ALLOCATE(tokens, 2 * (int64_t)rows, "prompt and response");
   wanted = tokens + rows;
-  memcpy(tokens, s->tokens, (size_t)s->prompt_length * sizeof *tokens);
-  if (s->response_length) memcpy(tokens + s->prompt_length, s->initial, (size_t)s->response_length * sizeof *tokens);
+  memcpy(tokens, s->prompt.tokens, (size_t)s->prompt.length * sizeof *tokens);
+  if (s->response_length) memcpy(tokens + s->prompt.length, s->initial, (size_t)s->response_length * sizeof *tokens);
   for (int32_t i = 0; i < rows; i++) wanted[i] = i;
   text_images images = prompt_images(s);
   dimple_status status = text_forward(m, s->context, state, tokens, 0, rows, &images, wanted, rows, &s->cancelled, *states);
@@ -578,10 +590,11 @@ static dimple_status all_states(dimple_session *s, text_state *state, int32_t ro
 static dimple_status get_logits(dimple_session *s, float *logits, int64_t count) {
   const dimple_model *m = s->model;
   DIMPLE_TRY(require_prompt(s));
-  int32_t rows = s->prompt_length + s->response_length;
+  int32_t rows = s->prompt.length + s->response_length;
   int64_t expected = (int64_t)rows * m->text.vocab;
-  if (!logits || count != expected)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: count is %" PRId64 ", expected %" PRId64 " (%d positions x %d tokens)", logits ? count : 0, expected, rows, m->text.vocab);
+  if (!logits) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: logits is null");
+  if (count != expected)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: count is %" PRId64 ", expected %" PRId64 " (%d positions x %d tokens)", count, expected, rows, m->text.vocab);
   text_state state = {0};
   float *states = NULL;
   dimple_status status = all_states(s, &state, rows, &states);
@@ -600,9 +613,9 @@ dimple_status dimple_session_get_logits(dimple_session *s, float *logits, int64_
 static dimple_status get_image_features(dimple_session *s, float *features, int64_t count) {
   const dimple_model *m = s->model;
   DIMPLE_TRY(require_prompt(s));
-  int64_t expected = s->feature_count * m->text.width;
+  int64_t expected = s->prompt.feature_count * m->text.width;
   if ((!features && expected > 0) || count != expected)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_image_features: count is %" PRId64 ", expected %" PRId64 " (%" PRId64 " image tokens x %d)", count, expected, s->feature_count, m->text.width);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_image_features: count is %" PRId64 ", expected %" PRId64 " (%" PRId64 " image tokens x %d)", count, expected, s->prompt.feature_count, m->text.width);
   DIMPLE_TRY(ensure_features(s));
   if (expected == 0) return DIMPLE_OK;
   return m->ops->copy_out(s->context, features, s->features, expected);
@@ -621,6 +634,7 @@ dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kind
   if (status == DIMPLE_OK) {
     replay_free(s->recorded);
     s->recorded = recorded;
+    s->begun = false;
   }
   return leave(s, status);
 }

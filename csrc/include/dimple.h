@@ -243,7 +243,7 @@ typedef struct dimple_decoding {
   int32_t top_k;               /* keep the k best tokens; 0: all */
   int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream: always 0 */
   float threshold;             /* pipeline dim: reveal every position whose confidence is above it; 0: off. Finite, >= 0 */
-  float temperature;           /* 0: the most likely token; > 0: a draw from softmax(logits / temperature). Finite */
+  float temperature;           /* 0: the most likely token; >= 1e-6: a draw from softmax(logits / temperature). Finite */
   float top_p;                 /* keep tokens until this probability mass; 1: all. 0 <= top_p <= 1 */
   float algorithm_temperature; /* 0: take the most confident positions; > 0: draw them, softmax(confidence / this). Finite */
   float epsilon;               /* last noise level, 0 < epsilon < 1; the authors' is 1e-3 */
@@ -312,8 +312,9 @@ typedef enum dimple_draw {
 } dimple_draw;
 
 /* Conformance hook: replaces the generator by draws recorded elsewhere. Record r has kind kinds[r] and the next lengths[r]
- * entries of `values`. They are consumed in order from the next dimple_session_begin on; running out, or a record of another
- * kind or length than needed, makes the step fail with STATE. record_count 0 returns to the generator. */
+ * entries of `values`. Ends a decoding under way: every dimple_session_begin starts with the first record. Running out, or a
+ * record of another kind or length than needed, makes the step fail with STATE. record_count 0 returns to the generator.
+ * Errors: ARGUMENT (also for a value that no such draw can have), MEMORY. */
 DIMPLE_API dimple_status dimple_session_replay_draws(dimple_session *session, const int32_t *kinds, const int32_t *lengths,
                                                      int32_t record_count, const double *values, int64_t value_count);
 
