@@ -12,15 +12,21 @@ extern const block_format format_iq4_nl, format_iq4_xs;                         
 /* Half floats inside blocks: little-endian and not aligned. */
 static inline float load_half(const uint8_t *at) { return half_to_float((uint16_t)(at[0] | at[1] << 8)); }
 
-/* Stores the half float nearest to `value` and returns it: a quantizer rounds against what a reader will see. */
+/* The largest finite half float. A format whose scales are half floats takes no value above it. */
+#define LARGEST_HALF 65504.0f
+
+/* The half float nearest to `value`, saturated: a regression may end beyond the largest value of a block. */
+static inline uint16_t finite_half(float value) {
+  value = value > LARGEST_HALF ? LARGEST_HALF : value;
+  return float_to_half(value < -LARGEST_HALF ? -LARGEST_HALF : value);
+}
+
+/* Stores it and returns what a reader will see, for the quantizer to round against. */
 static inline float store_half(uint8_t *at, float value) {
-  uint16_t half = float_to_half(value);
+  uint16_t half = finite_half(value);
   at[0] = (uint8_t)half;
   at[1] = (uint8_t)(half >> 8);
   return half_to_float(half);
 }
-
-/* The largest finite half float. A format whose scales are half floats takes no value above it. */
-#define LARGEST_HALF 65504.0f
 
 #endif

@@ -15,7 +15,7 @@ enum { NL_SIZE = 2 + HALF_GROUP, XS_HIGH = 2, XS_LOW = 4, XS_LEVELS = 8, XS_SIZE
 /* Part of the format. */
 static const int8_t level_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-static const level_set levels_iq4 = {-127, 113, level_values, 16};
+static const level_set levels_iq4 = {-127, 113, 16, level_values};
 
 static void dequantize_group(const uint8_t *source, float scale, float target[GROUP]) {
   for (int i = 0; i < HALF_GROUP; i++) {

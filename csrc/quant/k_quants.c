@@ -169,7 +169,7 @@ static void encode_affine(const float *x, const float *importance, int groups, i
 static void encode_symmetric(const float *x, const float *importance, int lowest, int lowest_factor, uint8_t *half, int8_t factors[16],
                              uint8_t levels[SUPER]) {
   float weights[SUPER];
-  level_set set = {(float)lowest, (float)(-lowest - 1), NULL, 0};
+  level_set set = {(float)lowest, (float)(-lowest - 1), -2 * lowest, NULL};
   fit_weights(importance, SUPER, weights);
   float scale = fit_symmetric_groups(&set, x, weights, 16, 16, lowest_factor, half, factors);
   for (int j = 0; j < 16; j++) {

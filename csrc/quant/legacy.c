@@ -34,7 +34,9 @@ static void quantize_q8_0(const float *source, const float *importance, uint8_t 
     store_half(target, d);
     for (int i = 0; i < BLOCK; i++) {
       float level = source[i] * inverse;
-      target[2 + i] = (uint8_t)(int8_t)(level + copysignf(0.5f, level));
+      int whole = (int)level;
+      float rest = level - (float)whole;
+      target[2 + i] = (uint8_t)(whole + (rest >= 0.5f) - (rest <= -0.5f));
     }
   }
 }
@@ -59,7 +61,7 @@ static inline void pack_fifth_bits(const uint8_t levels[BLOCK], uint8_t *target)
 }
 
 static inline void add_fifth_bits(const uint8_t *source, uint8_t levels[BLOCK]) {
-  for (int i = 0; i < BLOCK; i++) levels[i] |= (uint8_t)((source[i / 8] >> i % 8 & 1) << 4);
+  for (int i = 0; i < BLOCK; i++) levels[i] |= source[i / 8] & 1 << i % 8 ? 16 : 0;
 }
 
 static void dequantize_q4_0(const uint8_t *source, float *target, int64_t blocks) {
@@ -105,7 +107,7 @@ static void dequantize_q5_1(const uint8_t *source, float *target, int64_t blocks
 static void encode_symmetric(const float *x, const float *importance, int lowest, uint8_t *half, uint8_t levels[BLOCK]) {
   float weights[BLOCK];
   int8_t nearest[BLOCK];
-  level_set set = {(float)lowest, (float)(-lowest - 1), NULL, 0};
+  level_set set = {(float)lowest, (float)(-lowest - 1), -2 * lowest, NULL};
   fit_weights(importance, BLOCK, weights);
   float d = store_half(half, fit_symmetric(&set, x, weights, BLOCK));
   fit_levels(&set, x, BLOCK, inverse_of(d), nearest);

@@ -26,11 +26,11 @@ static inline float inverse_of(float scale) {
   return magnitude > 0x1p-126f ? 1 / scale : 0;
 }
 
-/* The levels of a symmetric model: the `count` ascending `values`, or every integer from lowest to highest where that is null. */
+/* The `count` levels of a symmetric model: the ascending `values`, or every integer from lowest to highest where that is null. */
 typedef struct level_set {
   float lowest, highest;
-  const int8_t *values;
   int count;
+  const int8_t *values;
 } level_set;
 
 /* The levels nearest to x * inverse. */

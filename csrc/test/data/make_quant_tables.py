@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Writes the tables of quant_test.c with upstream's own decoder and encoders: see README.md. Needs the `gguf` package and
+ggml's shared library. Usage: make_quant_tables.py [LIBRARY]"""
+import ctypes
+import os
+import struct
+import sys
+
+import numpy as np
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType as Type
+from gguf.quants import dequantize
+
+TYPES = [Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0, Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K,
+         Type.IQ4_NL, Type.IQ4_XS]
+# Byte offsets of the half floats in a block.
+HALVES = {Type.Q4_1: [0, 2], Type.Q5_1: [0, 2], Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2],
+          Type.Q6_K: [208]}
+ELEMENTS = 1024  # decoded per type
+ROWS, COLUMNS = 16, 1024  # encoded per type, kind of data and importance
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def write_rows():
+    """Blocks of random bits, so that every position matters, with finite scales of either sign."""
+    rng = np.random.default_rng(20250516)
+    with open(os.path.join(HERE, "quant_rows.bin"), "wb") as f:
+        for kind in TYPES:
+            length, size = GGML_QUANT_SIZES[kind]
+            blocks = rng.integers(0, 256, (ELEMENTS // length, size), dtype=np.uint8)
+            for at in HALVES.get(kind, [0]):
+                scale = (rng.standard_normal(len(blocks)) * 10.0 ** rng.integers(-7, 4, len(blocks))).astype("<f2")
+                blocks[:, at:at + 2] = scale.view(np.uint8).reshape(-1, 2)
+            f.write(struct.pack("<2i", int(kind), blocks.size) + blocks.tobytes())
+            f.write(dequantize(blocks.reshape(1, -1), kind).astype("<f4").tobytes())
+
+
+def uniforms(seed, count):
+    """splitmix64, the upper 53 bits as a double in [0, 1)."""
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        return (z ^ z >> np.uint64(31)).__rshift__(np.uint64(11)).astype(np.float64) * 2.0 ** -53
+
+
+def sample(kind):
+    """[ROWS x COLUMNS]: 0 close to normal, a sum of 12 uniforms; 1 heavy-tailed, the same over a square root."""
+    u = uniforms(1 + kind, 13 * ROWS * COLUMNS).reshape(-1, 13)
+    total = np.zeros(len(u))
+    for i in range(12):
+        total += u[:, i]
+    x = (total - 6) * 0.02
+    return (x / np.sqrt(u[:, 12] + 0.002) if kind else x).astype(np.float32).reshape(ROWS, COLUMNS)
+
+
+def write_errors(library):
+    ggml = ctypes.CDLL(library)
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    ggml.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, count, count, count, pointer]
+    importance = (1 / (uniforms(9, COLUMNS) + 0.01)).astype(np.float32)
+    with open(os.path.join(HERE, "quant_errors.txt"), "w") as f:
+        for kind in TYPES:
+            length, size = GGML_QUANT_SIZES[kind]
+            for data in (0, 1):
+                for weighted in (0, 1):
+                    x, out = sample(data), np.zeros((ROWS, COLUMNS // length * size), np.uint8)
+                    ggml.ggml_quantize_chunk(int(kind), x.ctypes.data, out.ctypes.data, 0, ROWS, COLUMNS,
+                                             importance.ctypes.data if weighted else None)
+                    weights = importance.astype(np.float64) if weighted else np.ones(COLUMNS)
+                    wrong = x.astype(np.float64) - dequantize(out, kind)
+                    error = np.sqrt((weights * wrong ** 2).sum() / (weights * x.astype(np.float64) ** 2).sum())
+                    f.write(f"{int(kind)} {data} {weighted} {error:.6f}\n")
+
+
+if __name__ == "__main__":
+    write_rows()
+    write_errors(sys.argv[1] if len(sys.argv) > 1 else "libggml-base.so.0")
