@@ -1,5 +1,6 @@
 package io.github.dimple4j.tokenizer;
 
+import io.github.dimple4j.InvalidArgumentException;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
@@ -28,7 +29,7 @@ public final class StreamingDecoder {
    *
    * @param id a token id
    * @return the characters that are complete now, often all of the token, sometimes none
-   * @throws IllegalArgumentException if the id is outside the vocabulary
+   * @throws InvalidArgumentException if the id is outside the vocabulary
    */
   public String accept(int id) {
     return tokenizer.isControl(id) && !showControl ? "" : decode(tokenizer.tokenBytes(id), false);

@@ -1,5 +1,6 @@
 package io.github.dimple4j.tokenizer;
 
+import io.github.dimple4j.InvalidArgumentException;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -241,7 +242,7 @@ public final class Tokenizer {
    *
    * @param ids token ids
    * @return the text; bytes that are not UTF-8 become U+FFFD
-   * @throws IllegalArgumentException if an id is outside the vocabulary
+   * @throws InvalidArgumentException if an id is outside the vocabulary
    */
   public String decode(int[] ids) {
     return decode(ids, false);
@@ -253,7 +254,7 @@ public final class Tokenizer {
    * @param ids token ids
    * @param showControl whether control tokens appear as they are spelled
    * @return the text; bytes that are not UTF-8 become U+FFFD
-   * @throws IllegalArgumentException if an id is outside the vocabulary
+   * @throws InvalidArgumentException if an id is outside the vocabulary
    */
   public String decode(int[] ids, boolean showControl) {
     return decode(ids, 0, ids.length, showControl);
@@ -267,7 +268,7 @@ public final class Tokenizer {
    * @param to index behind the last one
    * @param showControl whether control tokens appear as they are spelled
    * @return the text; bytes that are not UTF-8 become U+FFFD
-   * @throws IllegalArgumentException if an id is outside the vocabulary
+   * @throws InvalidArgumentException if an id is outside the vocabulary
    */
   public String decode(int[] ids, int from, int to, boolean showControl) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -294,7 +295,7 @@ public final class Tokenizer {
    *
    * @param id a token id
    * @return its bytes
-   * @throws IllegalArgumentException if the id is outside the vocabulary
+   * @throws InvalidArgumentException if the id is outside the vocabulary
    */
   public byte[] tokenBytes(int id) {
     requireId(id);
@@ -306,7 +307,7 @@ public final class Tokenizer {
    *
    * @param id a token id
    * @return its spelling
-   * @throws IllegalArgumentException if the id is outside the vocabulary
+   * @throws InvalidArgumentException if the id is outside the vocabulary
    */
   public String token(int id) {
     requireId(id);
@@ -329,7 +330,7 @@ public final class Tokenizer {
    *
    * @param id a token id
    * @return true for control tokens
-   * @throws IllegalArgumentException if the id is outside the vocabulary
+   * @throws InvalidArgumentException if the id is outside the vocabulary
    */
   public boolean isControl(int id) {
     requireId(id);
@@ -342,7 +343,7 @@ public final class Tokenizer {
 
   private void requireId(int id) {
     if (id < 0 || id >= size()) {
-      throw new IllegalArgumentException("token id " + id + " is outside the vocabulary of " + size() + " tokens");
+      throw new InvalidArgumentException("token id " + id + " is outside the vocabulary of " + size() + " tokens");
     }
   }
 

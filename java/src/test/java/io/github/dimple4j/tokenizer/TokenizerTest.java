@@ -3,6 +3,7 @@ package io.github.dimple4j.tokenizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.dimple4j.InvalidArgumentException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -76,9 +77,9 @@ class TokenizerTest {
       int[] ids = random.ints(20, 0, tokenizer.size()).toArray();
       assertThat(tokenizer.decode(ids, true)).isNotNull();
     }
-    assertThatThrownBy(() -> tokenizer.decode(new int[] {tokenizer.size()})).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> tokenizer.decode(new int[] {tokenizer.size()})).isInstanceOf(InvalidArgumentException.class)
         .hasMessageContaining("token id " + tokenizer.size());
-    assertThatThrownBy(() -> tokenizer.token(-1)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> tokenizer.token(-1)).isInstanceOf(InvalidArgumentException.class);
   }
 
   @Test
