@@ -7,9 +7,18 @@
 
 #include "error.h"
 
-extern const backend_operations backend_ref;
+extern const backend_operations backend_ref, backend_cpu_plain;
+#if defined(__x86_64__)
+extern const backend_operations backend_cpu_avx2, backend_cpu_avx_vnni, backend_cpu_avx512_vnni;
+#endif
 
 const backend_operations *const backend_list[] = {
+#if defined(__x86_64__)
+    &backend_cpu_avx512_vnni,
+    &backend_cpu_avx_vnni,
+    &backend_cpu_avx2,
+#endif
+    &backend_cpu_plain,
     &backend_ref,
     NULL,
 };

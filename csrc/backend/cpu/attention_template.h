@@ -1,0 +1,134 @@
+/*
+ * Attention for a block of query rows and the heads that share a key head: the softmax is taken online (Milakov and
+ * Gimelshein, "Online normalizer calculation for softmax", 2018) over blocks of keys, in a fixed order. Wants product_template.h.
+ *
+ * "Query" below is a pair (row, head), numbered row by row; up to ATTENTION_ROWS of them. Scores are kept transposed,
+ * [keys x queries], so that the softmax runs along vectors and both products read their left operand in order.
+ */
+
+enum {
+  ATTENTION_KEYS = 96,
+  HEAD_STRIDE = ATTENTION_SIZE + 16 /* not a power of two, which would send every row to the same few cache sets */
+};
+
+typedef struct attention_scratch {
+  float query[ATTENTION_SIZE * ATTENTION_ROWS]; /* [size][queries], scaled */
+  float key[ATTENTION_KEYS * HEAD_STRIDE];
+  float value[ATTENTION_KEYS * HEAD_STRIDE];
+  float score[ATTENTION_KEYS * ATTENTION_ROWS]; /* [keys][queries] */
+  float sum[ATTENTION_ROWS * HEAD_STRIDE];      /* of weighted values, [queries][size] */
+  float highest[ATTENTION_ROWS];                /* score so far */
+  float total[ATTENTION_ROWS];                  /* of exp(score - highest) */
+  float shrink[ATTENTION_ROWS];                 /* what a new highest score does to sums so far */
+} attention_scratch;
+
+/* [rows x size] with rows `stride` apart to rows HEAD_STRIDE apart, filled up with zeros to whole vectors. */
+static void copy_heads(const float *source, int64_t stride, int64_t rows, int64_t size, float *target) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < size; i += LANES)
+      vf_store(target + r * HEAD_STRIDE + i, vf_load_some(source + r * stride + i, size - i < LANES ? size - i : LANES));
+}
+
+/* score [keys x queries] = key query. */
+static void score_keys(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
+  memset(s->score, 0, (size_t)keys * ATTENTION_ROWS * sizeof(float));
+  for (int64_t j = 0; j < keys; j += FLOAT_ROWS) {
+    const float *key = s->key + j * HEAD_STRIDE;
+    float *score = s->score + j * ATTENTION_ROWS;
+    switch (keys - j < FLOAT_ROWS ? keys - j : FLOAT_ROWS) {
+#define CASE(n) \
+  case n: product_rows(n, queries, key, HEAD_STRIDE, 1, s->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
+      FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+    }
+  }
+}
+
+/* sum [queries x size] += score' value. */
+static void add_values(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
+  for (int64_t q = 0; q < queries; q += FLOAT_ROWS) {
+    float *sum = s->sum + q * HEAD_STRIDE;
+    switch (queries - q < FLOAT_ROWS ? queries - q : FLOAT_ROWS) {
+#define CASE(n) \
+  case n: product_rows(n, size, s->score + q, 1, ATTENTION_ROWS, s->value, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
+      FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+    }
+  }
+}
+
+/* Turns scores into exp(score - highest) and scales what was summed before to the new highest. */
+static void soften(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
+  for (int64_t q = 0; q < queries; q += LANES) {
+    vf before = vf_load(s->highest + q), highest = before, total = vf_set(0);
+    for (int64_t j = 0; j < keys; j++) highest = vf_max(highest, vf_load(s->score + j * ATTENTION_ROWS + q));
+    for (int64_t j = 0; j < keys; j++) {
+      float *score = s->score + j * ATTENTION_ROWS + q;
+      vf e = vf_exp(vf_sub(vf_load(score), highest));
+      vf_store(score, e);
+      total = vf_add(total, e);
+    }
+    vf shrink = vf_exp(vf_sub(before, highest));
+    vf_store(s->highest + q, highest);
+    vf_store(s->shrink + q, shrink);
+    vf_store(s->total + q, vf_fma(vf_load(s->total + q), shrink, total));
+  }
+  for (int64_t q = 0; q < queries; q++) {
+    if (s->shrink[q] == 1) continue;
+    vf shrink = vf_set(s->shrink[q]);
+    for (int64_t i = 0; i < size; i += LANES)
+      vf_store(s->sum + q * HEAD_STRIDE + i, vf_mul(vf_load(s->sum + q * HEAD_STRIDE + i), shrink));
+  }
+}
+
+/* Causal attention: keys behind a row's position count nothing. */
+static void mask_keys(attention_scratch *s, const attention_call *call, int64_t row, int64_t rows, int32_t heads, int64_t key,
+                      int64_t keys) {
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t visible = call->query_position[row + r] + 1 - key;
+    for (int64_t j = visible > 0 ? visible : 0; j < keys; j++)
+      for (int32_t h = 0; h < heads; h++) s->score[j * ATTENTION_ROWS + r * heads + h] = -INFINITY;
+  }
+}
+
+static void attention(const attention_call *call, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
+  attention_scratch *s = scratch;
+  int64_t size = call->size, rows = block->row_end - block->row, queries = rows * heads;
+  int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
+  int64_t key_offset = (int64_t)(head / (call->heads / call->kv_heads)) * size;
+  float scale = 1 / sqrtf((float)size);
+  for (int64_t i = 0; i < size; i++) {
+    float *query = s->query + i * ATTENTION_ROWS;
+    for (int64_t r = 0; r < rows; r++)
+      for (int32_t h = 0; h < heads; h++)
+        query[r * heads + h] = call->q[(block->row + r) * call->q_stride + (head + h) * size + i] * scale;
+    for (int64_t q = queries; q < padded_queries; q++) query[q] = 0;
+  }
+  for (int64_t q = 0; q < padded_queries; q++) {
+    s->highest[q] = -FLT_MAX;
+    s->total[q] = 0;
+  }
+  memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
+  int64_t end = block->key_end;
+  if (call->query_position) {
+    int64_t furthest = 0;
+    for (int64_t r = block->row; r < block->row_end; r++)
+      if (call->query_position[r] + 1 > furthest) furthest = call->query_position[r] + 1;
+    if (furthest < end) end = furthest;
+  }
+  for (int64_t key = block->key; key < end; key += ATTENTION_KEYS) {
+    int64_t keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
+    copy_heads(call->k + key * call->kv_stride + key_offset, call->kv_stride, keys, size, s->key);
+    copy_heads(call->v + key * call->kv_stride + key_offset, call->kv_stride, keys, size, s->value);
+    score_keys(s, keys, padded_queries, size);
+    if (call->query_position) mask_keys(s, call, block->row, rows, heads, key, keys);
+    soften(s, keys, padded_queries, padded_size);
+    add_values(s, keys, queries, padded_size);
+  }
+  for (int64_t q = 0; q < queries; q++) {
+    float *y = call->y + (block->row + q / heads) * call->y_stride + (head + q % heads) * size;
+    vf inverse = vf_set(1 / s->total[q]);
+    for (int64_t i = 0; i < size; i += LANES)
+      vf_store_some(y + i, vf_mul(vf_load(s->sum + q * HEAD_STRIDE + i), inverse), size - i < LANES ? size - i : LANES);
+  }
+}

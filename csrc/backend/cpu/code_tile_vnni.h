@@ -1,0 +1,97 @@
+/*
+ * Integer tiles with VNNI's dot product of four unsigned and four signed bytes, 512 or 256 bits wide. Weights are unsigned,
+ * offset by 128; the sums start from -128 times the sum of the activations, which takes the offset off again.
+ */
+#include "backend/cpu/code_chunk.h"
+
+#ifdef __AVX512VNNI__
+enum { CODE_ROWS = 6 }; /* 12 integer and 12 float accumulators of 32 registers */
+#define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+typedef __m512i vi;
+static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline vi vi_set(int32_t v) { return _mm512_set1_epi32(v); }
+static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm512_dpbusd_epi32(sum, weights, activations); }
+static inline vf vi_to_float(vi v) { return _mm512_cvtepi32_ps(v); }
+#else
+enum { CODE_ROWS = 3 }; /* 6 and 6 of 16 registers */
+#define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3)
+typedef __m256i vi;
+static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline vi vi_set(int32_t v) { return _mm256_set1_epi32(v); }
+static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm256_dpbusd_avx_epi32(sum, weights, activations); }
+static inline vf vi_to_float(vi v) { return _mm256_cvtepi32_ps(v); }
+#endif
+
+enum { CODE_FLIP = 0x80, SUM_FACTOR = -128, NARROW_CODES = 0 };
+
+static inline int32_t four_bytes(const int8_t *p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+
+/* Columns [column, column + 2 * LANES) of the panel. */
+INLINE void vnni_tile(const int rows, const int halves, const bool has_minimum, const code_chunk *chunk,
+                      const uint8_t *records, int column, float *y) {
+  vf sums[CODE_ROWS][2];
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
+  for (int64_t b = 0; b < chunk->blocks; b++) {
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    /* Where the two vectors of columns lie in [2][8][16][4]. */
+    const uint8_t *codes[2];
+    for (int v = 0; v < 2; v++) {
+      int first = column + v * LANES;
+      codes[v] = chunk->codes[b] + first / 16 * 512 + first % 16 * 4;
+    }
+    for (int h = 0; h < halves; h++) {
+      vi dots[CODE_ROWS][2];
+      int32_t offset[CODE_ROWS];
+      for (int r = 0; r < rows; r++) {
+        offset[r] = halves == 1 ? record.total[r] : h == 0 ? record.first[r] : record.total[r] - record.first[r];
+        for (int v = 0; v < 2; v++) dots[r][v] = vi_set(offset[r]);
+      }
+      for (int g = h * 8 / halves; g < (h + 1) * 8 / halves; g++) {
+        vi w[2] = {vi_load(codes[0] + g * 64), vi_load(codes[1] + g * 64)};
+        for (int r = 0; r < rows; r++) {
+          vi x = vi_set(four_bytes(record.q + r * BLOCK + g * 4));
+          for (int v = 0; v < 2; v++) dots[r][v] = vi_dot(dots[r][v], w[v], x);
+        }
+      }
+      for (int v = 0; v < 2; v++) {
+        int64_t at = (b * halves + h) * PANEL + column + v * LANES;
+        vf scale = vf_load(chunk->scale + at);
+        for (int r = 0; r < rows; r++)
+          sums[r][v] = vf_fma(vi_to_float(dots[r][v]), vf_mul(scale, vf_set(record.scale[r])), sums[r][v]);
+        if (!has_minimum) continue;
+        vf minimum = vf_load(chunk->minimum + at);
+        for (int r = 0; r < rows; r++)
+          sums[r][v] = vf_fma(minimum, vf_set((float)offset[r] * (record.scale[r] * (1.0f / SUM_FACTOR))), sums[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
+}
+
+INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
+  for (int column = 0; column < PANEL; column += 2 * LANES) {
+    if (chunk->halves == 1 && !chunk->has_minimum)
+      vnni_tile(rows, 1, false, chunk, records, column, y);
+    else if (chunk->halves == 1)
+      vnni_tile(rows, 1, true, chunk, records, column, y);
+    else if (!chunk->has_minimum)
+      vnni_tile(rows, 2, false, chunk, records, column, y);
+    else
+      vnni_tile(rows, 2, true, chunk, records, column, y);
+  }
+}
+
+static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: vnni_panel(n, chunk, records, y); break;
+    FOR_EACH_CODE_ROWS(CASE)
+#undef CASE
+  }
+}

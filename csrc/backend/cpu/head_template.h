@@ -1,0 +1,95 @@
+/* What the head keeps of a chunk of logits. Wants math_template.h. */
+
+/* The two highest logits and the place of the first. */
+static void find_best(const float *z, int64_t count, chunk_summary *out) {
+  vf first = vf_set(-INFINITY), second = first;
+  int64_t j = 0;
+  for (; j + LANES <= count; j += LANES) {
+    vf v = vf_load(z + j);
+    second = vf_max(second, vf_min(first, v));
+    first = vf_max(first, v);
+  }
+  float firsts[LANES], seconds[LANES], best = -INFINITY, next = -INFINITY;
+  vf_store(firsts, first);
+  vf_store(seconds, second);
+  for (int i = 0; i < LANES; i++) {
+    if (firsts[i] > best) {
+      next = best > seconds[i] ? best : seconds[i];
+      best = firsts[i];
+    } else if (firsts[i] > next) {
+      next = firsts[i];
+    }
+  }
+  for (; j < count; j++) {
+    if (z[j] > best) {
+      next = best;
+      best = z[j];
+    } else if (z[j] > next) {
+      next = z[j];
+    }
+  }
+  out->best = best;
+  out->second = next;
+  out->best_token = 0;
+  for (int64_t t = 0; t < count; t++) {
+    if (z[t] != best) continue;
+    out->best_token = (int32_t)t;
+    break;
+  }
+}
+
+/* *sum = sum of e = exp v and *mean = sum of e v for v = (z - best) / temperature. */
+static void sum_exponentials(const float *z, int64_t count, float best, float temperature, float *sum, float *mean) {
+  vf highest = vf_set(best), divisor = vf_set(temperature), sums = vf_set(0), means = sums;
+  for (int64_t j = 0; j < count; j += LANES) {
+    int64_t n = count - j < LANES ? count - j : LANES;
+    vf v = vf_div(vf_sub(vf_load_some(z + j, n), highest), divisor);
+    v = vf_min(vf_max(v, vf_set(-200)), vf_set(0)); /* keeps e * v finite, also beyond the end */
+    vf e = vf_exp(v);
+    if (n < LANES) {
+      float lanes[LANES];
+      vf_store(lanes, e);
+      e = vf_load_some(lanes, n);
+    }
+    sums = vf_add(sums, e);
+    means = vf_fma(e, v, means);
+  }
+  *sum = vf_sum(sums);
+  *mean = vf_sum(means);
+}
+
+/* The first token whose cumulative sum of exp((z - best) / temperature) exceeds u times the whole. Two levels: vectors, then
+ * the tokens of one. */
+static int32_t draw_token(const float *z, int64_t count, float best, float temperature, float u, float sum) {
+  float left = u * sum;
+  vf highest = vf_set(best), divisor = vf_set(temperature);
+  for (int64_t j = 0; j < count; j += LANES) {
+    int64_t n = count - j < LANES ? count - j : LANES;
+    float lanes[LANES];
+    vf_store(lanes, vf_exp(vf_div(vf_sub(vf_load_some(z + j, n), highest), divisor)));
+    float part = vf_sum(vf_load_some(lanes, n));
+    if (left >= part && j + n < count) {
+      left -= part;
+      continue;
+    }
+    for (int64_t i = 0; i < n - 1; i++) {
+      left -= lanes[i];
+      if (left < 0) return (int32_t)(j + i);
+    }
+    return (int32_t)(j + n - 1);
+  }
+  return 0;
+}
+
+static void summarize(const float *z, int64_t count, float temperature, float u, chunk_summary *out) {
+  find_best(z, count, out);
+  sum_exponentials(z, count, out->best, 1, &out->sum, &out->mean);
+  out->drawn_token = out->best_token;
+  out->hot_sum = out->sum;
+  out->hot_mean = out->mean;
+  if (temperature > 0) {
+    sum_exponentials(z, count, out->best, temperature, &out->hot_sum, &out->hot_mean);
+    out->drawn_token = draw_token(z, count, out->best, temperature, u, out->hot_sum);
+  }
+  out->drawn_logit = z[out->drawn_token];
+}

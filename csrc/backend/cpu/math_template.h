@@ -1,0 +1,46 @@
+/* Elementary functions on the vectors of the simd_*.h included before. */
+
+/* exp v within 2 ulp; 0 below -104, infinity above 89. v = n log 2 + r, |r| <= log 2 / 2, and exp r by a polynomial of degree 6
+ * fitted for the smallest relative error (3e-9). log 2 is split so that n * high is exact. */
+static inline vf vf_exp(vf v) {
+  v = vf_min(vf_max(v, vf_set(-104)), vf_set(89));
+  vf n = vf_round(vf_mul(v, vf_set(1.44269504f)));
+  vf r = vf_fma(n, vf_set(-0x1.62e4p-1f), v);
+  r = vf_fma(n, vf_set(-0x1.7f7d1cp-20f), r);
+  vf p = vf_set(0x1.6a23d0p-10f);
+  p = vf_fma(p, r, vf_set(0x1.123a20p-7f));
+  p = vf_fma(p, r, vf_set(0x1.5558f2p-5f));
+  p = vf_fma(p, r, vf_set(0x1.555492p-3f));
+  p = vf_fma(p, r, vf_set(0x1.fffffcp-2f));
+  p = vf_fma(vf_mul(r, r), p, r);
+  return vf_scale(vf_add(p, vf_set(1)), n);
+}
+
+/* erf v within 3 ulp. Below 1 an odd polynomial, above it 1 - exp of a polynomial fitted to log erfc. */
+static inline vf vf_erf(vf v) {
+  vf a = vf_abs(v), t = vf_mul(v, v);
+  vf small = vf_set(7.787697541e-05f);
+  small = vf_fma(small, t, vf_set(-7.991617313e-04f));
+  small = vf_fma(small, t, vf_set(5.186383612e-03f));
+  small = vf_fma(small, t, vf_set(-2.685288154e-02f));
+  small = vf_fma(small, t, vf_set(1.128356531e-01f));
+  small = vf_fma(small, t, vf_set(-3.761262298e-01f));
+  small = vf_fma(small, t, vf_set(1.128379107e+00f));
+  a = vf_min(a, vf_set(4)); /* erfc 4 is below half an ulp of 1 */
+  vf q = vf_set(1.879717602e-04f);
+  q = vf_fma(q, a, vf_set(-2.964006970e-03f));
+  q = vf_fma(q, a, vf_set(2.190648019e-02f));
+  q = vf_fma(q, a, vf_set(-1.032562107e-01f));
+  q = vf_fma(q, a, vf_set(-6.379649639e-01f));
+  q = vf_fma(q, a, vf_set(-1.127202272e+00f));
+  q = vf_fma(q, a, vf_set(-3.124685318e-04f));
+  vf large = vf_copysign(vf_sub(vf_set(1), vf_exp(q)), v);
+  return vf_if_less(a, vf_set(1), vf_mul(v, small), large);
+}
+
+static inline vf vf_silu(vf v) { return vf_div(v, vf_add(vf_set(1), vf_exp(vf_sub(vf_set(0), v)))); }
+
+static inline vf vf_gelu(vf v) {
+  vf half = vf_mul(v, vf_set(0.5f));
+  return vf_fma(half, vf_erf(vf_mul(v, vf_set(0.707106781f))), half);
+}

@@ -1,0 +1,505 @@
+/*
+ * The backend operations on the CPU: cuts each into items for the thread pool and leaves the arithmetic to the kernels of
+ * an instruction set. What an item computes does not depend on which thread takes it, nor on how many there are.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/features.h"
+#include "diffusion/draws.h"
+#include "error.h"
+
+/* Rows of x prepared at a time: bounds the memory for wide inputs, and is enough to make reading the weights cheap. */
+enum { SLAB_ROWS = 4 * GROUP_ROWS };
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
+
+/* ------------------------------------------------------------------------------------------------ context and buffers */
+
+/* A thread's scratch: products of a panel, or logits of a chunk, and what the kernels want. */
+typedef struct linear_lane {
+  float a[GROUP_ROWS * PANEL];
+  float b[GROUP_ROWS * PANEL];
+  uint8_t scratch[];
+} linear_lane;
+
+typedef struct head_lane {
+  float panel[GROUP_ROWS * PANEL];
+  float logits[GROUP_ROWS * HEAD_CHUNK];
+  uint8_t scratch[];
+} head_lane;
+
+static void *lane_memory(const context *c, int32_t lane) { return c->lanes + lane * c->lane_size; }
+
+static void context_close(context *c) {
+  if (!c) return;
+  cpu_pool_close(c->pool);
+  free(c->lanes);
+  free(c->activations);
+  free(c);
+}
+
+static dimple_status context_open(const cpu_kernels *kernels, int32_t threads, context **out) {
+  context *c = calloc(1, sizeof *c);
+  if (!c) return dimple_fail_memory(sizeof *c, "a context");
+  c->kernels = kernels;
+  int64_t needed = larger((int64_t)sizeof(head_lane) + kernels->multiply_scratch, kernels->attention_scratch);
+  c->lane_size = parts(needed, 64) * 64;
+  c->lanes = aligned_alloc(64, (size_t)(threads * c->lane_size));
+  dimple_status status = c->lanes ? cpu_pool_open(threads, &c->pool)
+                                  : dimple_fail_memory((uint64_t)(threads * c->lane_size), "the threads' scratch memory");
+  if (status != DIMPLE_OK) {
+    context_close(c);
+    return status;
+  }
+  *out = c;
+  return DIMPLE_OK;
+}
+
+static dimple_status buffer_alloc(context *c, int64_t count, float **out) {
+  (void)c;
+  if (count < 0 || (uint64_t)count > (SIZE_MAX - 63) / sizeof(float)) return dimple_fail_memory(UINT64_MAX, "activations");
+  size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
+  float *buffer = aligned_alloc(64, bytes ? bytes : 64);
+  if (!buffer) return dimple_fail_memory(bytes, "activations");
+  *out = buffer;
+  return DIMPLE_OK;
+}
+
+static void buffer_free(context *c, float *buffer) {
+  (void)c;
+  free(buffer);
+}
+
+static dimple_status copy(context *c, float *target, const float *source, int64_t count) {
+  (void)c;
+  memcpy(target, source, (size_t)count * sizeof(float));
+  return DIMPLE_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- operations on rows */
+
+/* Rows of most operations are cheap: one item takes several, some 16 Ki elements. */
+static int64_t rows_per_item(int64_t columns) { return larger(1, (1 << 14) / larger(columns, 1)); }
+
+typedef struct rows_task {
+  const cpu_kernels *kernels;
+  const weight *w;
+  const float *x;
+  float *y;
+  const int32_t *index;
+  const float *scale;
+  int64_t rows, columns, per_item;
+  float epsilon;
+  const rotary_call *rotary;
+} rows_task;
+
+static void run_rows(context *c, rows_task *t, cpu_task *task) {
+  t->kernels = c->kernels;
+  t->per_item = rows_per_item(t->columns);
+  cpu_pool_run(c->pool, parts(t->rows, t->per_item), task, t);
+}
+
+static void embed_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  int64_t row_size = block_format_row_size(t->w->format, t->columns);
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->w->format->dequantize(t->w->file_rows + t->index[r] * row_size, t->y + r * t->columns,
+                             t->columns / t->w->format->block_length);
+}
+
+static dimple_status embed_rows(context *c, float *y, const weight *w, const int32_t *ids, int64_t count) {
+  rows_task task = {.w = w, .y = y, .index = ids, .rows = count, .columns = w->columns};
+  run_rows(c, &task, embed_item);
+  return DIMPLE_OK;
+}
+
+static void gather_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    memcpy(t->y + r * t->columns, t->x + t->index[r] * t->columns, (size_t)t->columns * sizeof(float));
+}
+
+static dimple_status gather_rows(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns) {
+  rows_task task = {.x = x, .y = y, .index = index, .rows = count, .columns = columns};
+  run_rows(c, &task, gather_item);
+  return DIMPLE_OK;
+}
+
+/* One item, so that of equal indices the last one wins. */
+static dimple_status scatter_rows(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns) {
+  (void)c;
+  for (int64_t r = 0; r < count; r++)
+    memcpy(y + index[r] * columns, x + r * columns, (size_t)columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+static void scatter_add_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->add_scaled(t->y + t->index[r] * t->columns, t->x + r * t->columns, t->scale[r], t->columns);
+}
+
+static dimple_status scatter_add_rows(context *c, float *y, const float *x, const int32_t *index, const float *scale,
+                                      int64_t count, int64_t columns) {
+  rows_task task = {.x = x, .y = y, .index = index, .scale = scale, .rows = count, .columns = columns};
+  run_rows(c, &task, scatter_add_item);
+  return DIMPLE_OK;
+}
+
+static void rms_norm_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->rms_norm(t->y + r * t->columns, t->x + r * t->columns, t->w->vector, t->columns, t->epsilon);
+}
+
+static dimple_status rms_norm(context *c, float *y, const float *x, const weight *w, int64_t rows, int64_t columns,
+                              float epsilon) {
+  rows_task task = {.w = w, .x = x, .y = y, .rows = rows, .columns = columns, .epsilon = epsilon};
+  run_rows(c, &task, rms_norm_item);
+  return DIMPLE_OK;
+}
+
+static void rotary_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  const rotary_call *call = t->rotary;
+  int64_t half = call->size / 2;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->rotary(call->x + r * call->x_stride, call->cosine + r * half, call->sine + r * half, call->heads, call->size);
+}
+
+static dimple_status rotary(context *c, const rotary_call *call) {
+  rows_task task = {.rotary = call, .rows = call->rows, .columns = (int64_t)call->heads * call->size};
+  run_rows(c, &task, rotary_item);
+  return DIMPLE_OK;
+}
+
+/* -------------------------------------------------------------------------------------------- preparing activations */
+
+typedef struct prepare_task {
+  void (*kernel)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
+  const float *x;
+  int64_t x_stride, rows, columns, tile_rows;
+  prepared target;
+} prepare_task;
+
+static void prepare_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const prepare_task *t = work;
+  int64_t first = item * t->tile_rows;
+  t->kernel(t->x + first * t->x_stride, t->x_stride, smaller(t->tile_rows, t->rows - first), t->columns,
+            t->target.tiles + item * t->target.tile_size);
+}
+
+static int64_t float_tile_size(const cpu_kernels *k, int64_t columns) {
+  return parts(columns * k->float_rows * (int64_t)sizeof(float), 64) * 64;
+}
+
+static int64_t quantized_tile_size(const cpu_kernels *k, int64_t columns) {
+  return parts(columns / BLOCK * quantized_record_size(k->quantized_rows), 64) * 64;
+}
+
+/* Makes room for `rows` prepared rows in the formats that are wanted. */
+static dimple_status reserve_activations(context *c, int64_t rows, int64_t columns, bool floats, bool quantized, prepared *as_floats,
+                                         prepared *as_codes) {
+  const cpu_kernels *k = c->kernels;
+  *as_floats = (prepared){.tile_size = floats ? float_tile_size(k, columns) : 0};
+  *as_codes = (prepared){.tile_size = quantized ? quantized_tile_size(k, columns) : 0};
+  int64_t float_bytes = as_floats->tile_size * parts(rows, k->float_rows);
+  int64_t bytes = float_bytes + as_codes->tile_size * parts(rows, k->quantized_rows);
+  if (bytes > c->activations_size) {
+    free(c->activations);
+    c->activations_size = 0;
+    c->activations = aligned_alloc(64, (size_t)bytes);
+    if (!c->activations) return dimple_fail_memory((uint64_t)bytes, "prepared activations");
+    c->activations_size = bytes;
+  }
+  as_floats->tiles = c->activations;
+  as_codes->tiles = c->activations + float_bytes;
+  return DIMPLE_OK;
+}
+
+static void prepare(context *c, const float *x, int64_t x_stride, int64_t rows, int64_t columns, const prepared *as_floats,
+                    const prepared *as_codes) {
+  const cpu_kernels *k = c->kernels;
+  prepare_task task = {.x = x, .x_stride = x_stride, .rows = rows, .columns = columns};
+  if (as_floats->tile_size > 0) {
+    task.kernel = k->pack_floats;
+    task.tile_rows = k->float_rows;
+    task.target = *as_floats;
+    cpu_pool_run(c->pool, parts(rows, task.tile_rows), prepare_item, &task);
+  }
+  if (as_codes->tile_size > 0) {
+    task.kernel = k->quantize;
+    task.tile_rows = k->quantized_rows;
+    task.target = *as_codes;
+    cpu_pool_run(c->pool, parts(rows, task.tile_rows), prepare_item, &task);
+  }
+}
+
+/* Where rows from `row` on, a multiple of GROUP_ROWS, begin in the format that `w` wants. */
+static const uint8_t *tiles_from(const cpu_kernels *k, const weight *w, const prepared *as_floats, const prepared *as_codes,
+                                 int64_t row, int64_t *tile_size) {
+  const prepared *p = weight_is_float(w) ? as_floats : as_codes;
+  *tile_size = p->tile_size;
+  return p->tiles + row / (weight_is_float(w) ? k->float_rows : k->quantized_rows) * p->tile_size;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- linear */
+
+typedef struct linear_task {
+  context *c;
+  const linear_call *call;
+  prepared as_floats, as_codes;
+  int64_t first_row, rows; /* of the slab */
+  int64_t groups;
+} linear_task;
+
+static void linear_item(void *work, int64_t item, int32_t lane) {
+  const linear_task *t = work;
+  const cpu_kernels *k = t->c->kernels;
+  const linear_output *out = t->call->outputs;
+  int64_t panel = item / t->groups, row = item % t->groups * GROUP_ROWS;
+  for (; panel >= weight_panels(out->w); out++) panel -= weight_panels(out->w);
+  linear_lane *memory = lane_memory(t->c, lane);
+  int64_t rows = smaller(GROUP_ROWS, t->rows - row), tile_size;
+  const uint8_t *tiles = tiles_from(k, out->w, &t->as_floats, &t->as_codes, row, &tile_size);
+  k->multiply(out->w, panel, tiles, tile_size, rows, memory->a, memory->scratch);
+  if (out->mode == LINEAR_SWIGLU) {
+    tiles = tiles_from(k, out->up, &t->as_floats, &t->as_codes, row, &tile_size);
+    k->multiply(out->up, panel, tiles, tile_size, rows, memory->b, memory->scratch);
+  }
+  int64_t first = panel * PANEL;
+  k->finish(out, first, smaller(PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
+}
+
+static dimple_status linear(context *c, const linear_call *call) {
+  bool floats = false, quantized = false;
+  int64_t panels = 0;
+  for (int32_t i = 0; i < call->output_count; i++) {
+    const linear_output *out = &call->outputs[i];
+    const weight *up = out->mode == LINEAR_SWIGLU ? out->up : out->w;
+    floats |= weight_is_float(out->w) || weight_is_float(up);
+    quantized |= !weight_is_float(out->w) || !weight_is_float(up);
+    panels += weight_panels(out->w);
+  }
+  linear_task task = {.c = c, .call = call};
+  DIMPLE_TRY(reserve_activations(c, smaller(call->rows, SLAB_ROWS), call->columns, floats, quantized, &task.as_floats,
+                                 &task.as_codes));
+  for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
+    task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
+    task.groups = parts(task.rows, GROUP_ROWS);
+    prepare(c, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns, &task.as_floats,
+            &task.as_codes);
+    cpu_pool_run(c->pool, panels * task.groups, linear_item, &task);
+  }
+  return DIMPLE_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- attention */
+
+typedef struct attention_task {
+  context *c;
+  const attention_call *call;
+  const attention_block *blocks;
+  int64_t block_count;
+  int32_t heads_per_item;
+} attention_task;
+
+static void attention_item(void *work, int64_t item, int32_t lane) {
+  const attention_task *t = work;
+  int32_t group = t->call->heads / t->call->kv_heads;
+  int32_t per_group = (int32_t)parts(group, t->heads_per_item); /* items of one key head */
+  int32_t part = (int32_t)(item / t->block_count);
+  int32_t within = part % per_group * t->heads_per_item;
+  int32_t count = group - within < t->heads_per_item ? group - within : t->heads_per_item;
+  t->c->kernels->attention(t->call, &t->blocks[item % t->block_count], part / per_group * group + within, count,
+                           lane_memory(t->c, lane));
+}
+
+/* Cuts the rows of a window into equal blocks of at most `most` rows; returns how many, and writes them if `blocks` is not null. */
+static int64_t cut_window(int64_t row, int64_t row_end, int64_t key, int64_t key_end, int64_t most, attention_block *blocks) {
+  int64_t rows = row_end - row, count = parts(rows, most);
+  for (int64_t i = 0; blocks && i < count; i++)
+    blocks[i] = (attention_block){row + rows * i / count, row + rows * (i + 1) / count, key, key_end};
+  return count;
+}
+
+static int64_t cut_rows(const attention_call *call, int64_t most, attention_block *blocks) {
+  if (!call->spans) return cut_window(0, call->query_rows, 0, call->key_rows, most, blocks);
+  int64_t count = 0;
+  for (int32_t i = 0; i < call->span_count; i++) {
+    int64_t first = call->spans[i], end = call->spans[i + 1];
+    count += cut_window(first, end, first, end, most, blocks ? blocks + count : NULL);
+  }
+  return count;
+}
+
+static dimple_status attention(context *c, const attention_call *call) {
+  if (call->size > ATTENTION_SIZE)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "attention heads of %d elements; the CPU kernels take at most %d", call->size,
+                       ATTENTION_SIZE);
+  int32_t group = call->heads / call->kv_heads;
+  attention_task task = {.c = c, .call = call, .heads_per_item = (int32_t)smaller(group, ATTENTION_ROWS)};
+  int64_t most = ATTENTION_ROWS / task.heads_per_item;
+  task.block_count = cut_rows(call, most, NULL);
+  attention_block *blocks = malloc((size_t)larger(1, task.block_count) * sizeof *blocks);
+  if (!blocks) return dimple_fail_memory((uint64_t)task.block_count * sizeof *blocks, "attention blocks");
+  cut_rows(call, most, blocks);
+  task.blocks = blocks;
+  cpu_pool_run(c->pool, task.block_count * call->kv_heads * parts(group, task.heads_per_item), attention_item, &task);
+  free(blocks);
+  return DIMPLE_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- head */
+
+typedef struct head_task {
+  context *c;
+  const head_call *call;
+  prepared as_floats, as_codes;
+  int64_t first_row, rows; /* of the slab */
+  int64_t chunks;
+  chunk_summary *summaries; /* [rows x chunks] */
+} head_task;
+
+static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
+  return draw_uniform(call->seed, (uint32_t)call->iteration, (uint32_t)call->positions[row], purpose, (uint32_t)chunk);
+}
+
+static void head_item(void *work, int64_t item, int32_t lane) {
+  const head_task *t = work;
+  const head_call *call = t->call;
+  const cpu_kernels *k = t->c->kernels;
+  int64_t chunk = item % t->chunks, row = item / t->chunks * GROUP_ROWS, vocab = call->w->rows;
+  int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(GROUP_ROWS, t->rows - row);
+  head_lane *memory = lane_memory(t->c, lane);
+  int64_t tile_size;
+  const uint8_t *tiles = tiles_from(k, call->w, &t->as_floats, &t->as_codes, row, &tile_size);
+  for (int64_t j = 0; j < count; j += PANEL) {
+    k->multiply(call->w, (first + j) / PANEL, tiles, tile_size, rows, memory->panel, memory->scratch);
+    for (int64_t r = 0; r < rows; r++)
+      memcpy(memory->logits + r * HEAD_CHUNK + j, memory->panel + r * PANEL, PANEL * sizeof(float));
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    const float *z = memory->logits + r * HEAD_CHUNK;
+    int64_t at = t->first_row + row + r;
+    if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
+    if (!call->results) continue;
+    float u = call->temperature > 0 ? draw(call, at, DRAW_TOKEN, chunk) : 0.5f;
+    k->summarize(z, count, call->temperature, u, &t->summaries[(row + r) * t->chunks + chunk]);
+  }
+}
+
+/* Merges the chunks of one row, in their order. */
+static void merge_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const head_task *t = work;
+  const head_call *call = t->call;
+  const chunk_summary *chunks = t->summaries + item * t->chunks;
+  int64_t row = t->first_row + item;
+  double temperature = call->temperature > 0 ? call->temperature : 1;
+  head_row out = {.best_logit = -INFINITY, .second_logit = -INFINITY};
+  double best_score = -INFINITY;
+  for (int64_t i = 0; i < t->chunks; i++) {
+    const chunk_summary *s = &chunks[i];
+    if (s->best > out.best_logit) {
+      out.second_logit = out.best_logit > s->second ? out.best_logit : s->second;
+      out.best_logit = s->best;
+      out.best = (int32_t)(i * HEAD_CHUNK) + s->best_token;
+    } else if (s->best > out.second_logit) {
+      out.second_logit = s->best;
+    }
+    if (call->temperature > 0) {
+      double score = s->best / temperature + log(s->hot_sum) - log(-log(draw(call, row, DRAW_CHUNK, i)));
+      if (score > best_score) {
+        best_score = score;
+        out.drawn = (int32_t)(i * HEAD_CHUNK) + s->drawn_token;
+        out.drawn_logit = s->drawn_logit;
+      }
+    }
+  }
+  double sum = 0, mean = 0, hot_sum = 0, hot_mean = 0;
+  for (int64_t i = 0; i < t->chunks; i++) {
+    double below = (double)chunks[i].best - out.best_logit, weight = exp(below), hot = exp(below / temperature);
+    sum += weight * chunks[i].sum;
+    mean += weight * (chunks[i].mean + below * chunks[i].sum);
+    hot_sum += hot * chunks[i].hot_sum;
+    hot_mean += hot * (chunks[i].hot_mean + below / temperature * chunks[i].hot_sum);
+  }
+  out.log_sum = (float)(out.best_logit + log(sum));
+  out.mean_logit = (float)(out.best_logit + mean / sum);
+  out.hot_log_sum = (float)(out.best_logit / temperature + log(hot_sum));
+  out.hot_mean = (float)(out.best_logit / temperature + hot_mean / hot_sum);
+  if (!(call->temperature > 0)) {
+    out.drawn = out.best;
+    out.drawn_logit = out.best_logit;
+  }
+  call->results[row] = out;
+}
+
+static dimple_status head(context *c, const head_call *call) {
+  head_task task = {.c = c, .call = call, .chunks = parts(call->w->rows, HEAD_CHUNK)};
+  bool floats = weight_is_float(call->w);
+  int64_t slab = smaller(call->rows, SLAB_ROWS);
+  DIMPLE_TRY(reserve_activations(c, slab, call->columns, floats, !floats, &task.as_floats, &task.as_codes));
+  size_t bytes = (size_t)(slab * task.chunks) * sizeof *task.summaries;
+  task.summaries = malloc(bytes ? bytes : 1);
+  if (!task.summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
+  for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
+    task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
+    prepare(c, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns, &task.as_floats,
+            &task.as_codes);
+    cpu_pool_run(c->pool, task.chunks * parts(task.rows, GROUP_ROWS), head_item, &task);
+    if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task);
+  }
+  free(task.summaries);
+  return DIMPLE_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- tables */
+
+#define BACKEND(table, shown_name, kernel_table, usable)                        \
+  extern const cpu_kernels kernel_table;                                        \
+  static bool table##_available(void) { return usable; }                        \
+  static dimple_status table##_open(int32_t threads, context **out) {           \
+    return context_open(&kernel_table, threads, out);                           \
+  }                                                                             \
+  const backend_operations table = {                                            \
+      .name = shown_name,                                                       \
+      .available = table##_available,                                           \
+      .weight_upload = cpu_weight_upload,                                       \
+      .weight_free = cpu_weight_free,                                           \
+      .weight_bytes = cpu_weight_bytes,                                         \
+      .context_open = table##_open,                                             \
+      .context_close = context_close,                                           \
+      .buffer_alloc = buffer_alloc,                                             \
+      .buffer_free = buffer_free,                                               \
+      .copy_in = copy,                                                          \
+      .copy_out = copy,                                                         \
+      .embed_rows = embed_rows,                                                 \
+      .gather_rows = gather_rows,                                               \
+      .scatter_rows = scatter_rows,                                             \
+      .scatter_add_rows = scatter_add_rows,                                     \
+      .rms_norm = rms_norm,                                                     \
+      .linear = linear,                                                         \
+      .rotary = rotary,                                                         \
+      .attention = attention,                                                   \
+      .head = head,                                                             \
+  };
+
+BACKEND(backend_cpu_plain, "cpu-plain", cpu_kernels_plain, true)
+#if defined(__x86_64__)
+BACKEND(backend_cpu_avx2, "cpu-avx2", cpu_kernels_avx2, cpu_features_get()->avx2)
+BACKEND(backend_cpu_avx_vnni, "cpu-avx-vnni", cpu_kernels_avx_vnni, cpu_features_get()->avx_vnni)
+BACKEND(backend_cpu_avx512_vnni, "cpu-avx512-vnni", cpu_kernels_avx512_vnni, cpu_features_get()->avx512_vnni)
+#endif

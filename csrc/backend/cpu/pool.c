@@ -1,0 +1,179 @@
+#include "backend/cpu/pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+/* How often a waiting thread looks before it sleeps: some tens of microseconds, about the pause between two operations
+ * of a forward pass. */
+enum { SPINS = 1500 };
+
+struct cpu_pool {
+  /* (number of the task << 32) | next item. An item is claimed by a compare-and-exchange of the whole word, so a thread
+   * that comes late, with what it read of an older task, claims nothing. */
+  _Atomic uint64_t state;
+  /* The task. Written only while no item of the previous one is left to claim; read before a claim and valid if it succeeds. */
+  _Atomic(cpu_task *) task;
+  _Atomic(void *) work;
+  _Atomic uint32_t items;
+
+  _Alignas(64) _Atomic uint32_t finished;
+  _Alignas(64) _Atomic int32_t sleepers;
+  _Atomic bool caller_sleeps;
+  _Atomic bool closing;
+  pthread_mutex_t mutex;
+  pthread_cond_t started;
+  pthread_cond_t done;
+
+  int32_t threads;
+  int32_t running; /* worker threads to join */
+  struct worker {
+    cpu_pool *pool;
+    pthread_t thread;
+    int32_t lane;
+  } workers[];
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static inline uint32_t number_of(uint64_t state) { return (uint32_t)(state >> 32); }
+
+/* Works on the current task while items are left; returns the number of the task that had none left. */
+static uint32_t take_items(cpu_pool *pool, int32_t lane) {
+  uint64_t state = atomic_load(&pool->state);
+  for (;;) {
+    cpu_task *task = atomic_load_explicit(&pool->task, memory_order_relaxed);
+    void *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
+    uint32_t items = atomic_load_explicit(&pool->items, memory_order_relaxed);
+    if ((uint32_t)state >= items) return number_of(state);
+    if (!atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
+    task(work, (uint32_t)state, lane);
+    if (atomic_fetch_add(&pool->finished, 1) + 1 == items && atomic_load(&pool->caller_sleeps)) {
+      pthread_mutex_lock(&pool->mutex);
+      pthread_cond_signal(&pool->done);
+      pthread_mutex_unlock(&pool->mutex);
+    }
+    state = atomic_load(&pool->state);
+  }
+}
+
+/* Whether there is something newer than task `seen`. */
+static bool called(cpu_pool *pool, uint32_t seen) {
+  return number_of(atomic_load(&pool->state)) != seen || atomic_load(&pool->closing);
+}
+
+static void wait_for_call(cpu_pool *pool, uint32_t seen) {
+  for (int i = 0; i < SPINS; i++) {
+    if (called(pool, seen)) return;
+    relax();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_fetch_add(&pool->sleepers, 1);
+  while (!called(pool, seen)) pthread_cond_wait(&pool->started, &pool->mutex);
+  atomic_fetch_sub(&pool->sleepers, 1);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *work_until_closed(void *argument) {
+  struct worker *w = argument;
+  cpu_pool *pool = w->pool;
+  uint32_t seen = 0;
+  while (!atomic_load(&pool->closing)) {
+    wait_for_call(pool, seen);
+    seen = take_items(pool, w->lane);
+  }
+  return NULL;
+}
+
+static void wait_until_finished(cpu_pool *pool, uint32_t items) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load(&pool->finished) == items) return;
+    relax();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->caller_sleeps, true);
+  while (atomic_load(&pool->finished) != items) pthread_cond_wait(&pool->done, &pool->mutex);
+  atomic_store(&pool->caller_sleeps, false);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+void cpu_pool_run(cpu_pool *pool, int64_t items, cpu_task *task, void *work) {
+  if (items <= 1 || pool->running == 0) {
+    for (int64_t i = 0; i < items; i++) task(work, i, 0);
+    return;
+  }
+  atomic_store(&pool->finished, 0);
+  atomic_store_explicit(&pool->task, task, memory_order_relaxed);
+  atomic_store_explicit(&pool->work, work, memory_order_relaxed);
+  atomic_store_explicit(&pool->items, (uint32_t)items, memory_order_relaxed);
+  uint32_t number = number_of(atomic_load(&pool->state)) + 1;
+  atomic_store(&pool->state, (uint64_t)number << 32);
+  if (atomic_load(&pool->sleepers) > 0) {
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->started);
+    pthread_mutex_unlock(&pool->mutex);
+  }
+  take_items(pool, 0);
+  wait_until_finished(pool, (uint32_t)items);
+}
+
+int32_t cpu_pool_threads(const cpu_pool *pool) { return pool->threads; }
+
+/* Starts the workers with every signal blocked, so that the process's handlers (a Java machine's among them) run on its
+ * own threads. */
+static int start_workers(cpu_pool *pool) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = 0;
+  for (int32_t i = 0; i < pool->threads - 1 && error == 0; i++) {
+    pool->workers[i] = (struct worker){.pool = pool, .lane = i + 1};
+    error = pthread_create(&pool->workers[i].thread, NULL, work_until_closed, &pool->workers[i]);
+    if (error == 0) pool->running++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return error;
+}
+
+dimple_status cpu_pool_open(int32_t threads, cpu_pool **out) {
+  size_t bytes = (sizeof(cpu_pool) + (size_t)(threads - 1) * sizeof(struct worker) + 63) / 64 * 64;
+  cpu_pool *pool = aligned_alloc(64, bytes);
+  if (!pool) return dimple_fail_memory(bytes, "a thread pool");
+  memset(pool, 0, bytes);
+  pool->threads = threads;
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->started, NULL);
+  pthread_cond_init(&pool->done, NULL);
+  int error = start_workers(pool);
+  if (error != 0) {
+    int32_t started = pool->running;
+    cpu_pool_close(pool);
+    return dimple_fail(DIMPLE_ERROR_MEMORY, "the system refused thread %d of %d: %s", started + 2, threads, strerror(error));
+  }
+  *out = pool;
+  return DIMPLE_OK;
+}
+
+void cpu_pool_close(cpu_pool *pool) {
+  if (!pool) return;
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->closing, true);
+  pthread_cond_broadcast(&pool->started);
+  pthread_mutex_unlock(&pool->mutex);
+  for (int32_t i = 0; i < pool->running; i++) pthread_join(pool->workers[i].thread, NULL);
+  pthread_cond_destroy(&pool->started);
+  pthread_cond_destroy(&pool->done);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool);
+}

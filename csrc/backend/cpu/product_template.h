@@ -1,0 +1,125 @@
+/* Float products, and what follows a product. Wants a simd_*.h and math_template.h before it. */
+
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* c [rows x vectors * LANES] += a b, where a is [rows x depth] (a[r * a_row + k * a_depth]), b [depth x vectors * LANES] with
+ * rows b_row apart, c with rows c_row apart. Inlined with constants for rows, vectors, a_row and a_depth, so that sums stay in
+ * registers. */
+INLINE void product_tile(const int rows, const int vectors, const float *a, const int64_t a_row, const int64_t a_depth,
+                         const float *b, int64_t b_row, int64_t depth, float *c, int64_t c_row) {
+  vf sums[FLOAT_ROWS][2];
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++) sums[r][v] = vf_load(c + r * c_row + v * LANES);
+  for (int64_t k = 0; k < depth; k++) {
+    vf columns[2];
+    for (int v = 0; v < vectors; v++) columns[v] = vf_load(b + v * LANES);
+    for (int r = 0; r < rows; r++) {
+      vf x = vf_set(a[r * a_row]);
+      for (int v = 0; v < vectors; v++) sums[r][v] = vf_fma(x, columns[v], sums[r][v]);
+    }
+    a += a_depth;
+    b += b_row;
+  }
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++) vf_store(c + r * c_row + v * LANES, sums[r][v]);
+}
+
+/* The same for `columns`, a multiple of LANES. */
+INLINE void product_rows(const int rows, int64_t columns, const float *a, const int64_t a_row, const int64_t a_depth,
+                         const float *b, int64_t b_row, int64_t depth, float *c, int64_t c_row) {
+  int64_t j = 0;
+  for (; j + 2 * LANES <= columns; j += 2 * LANES)
+    product_tile(rows, 2, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
+  if (j < columns) product_tile(rows, 1, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
+}
+
+/* A tile of packed activations [columns][FLOAT_ROWS]. */
+static void pack_floats(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
+  float *target = (float *)tile;
+  for (int64_t k = 0; k < columns; k++) {
+    for (int64_t r = 0; r < rows; r++) target[k * FLOAT_ROWS + r] = x[r * stride + k];
+    for (int64_t r = rows; r < FLOAT_ROWS; r++) target[k * FLOAT_ROWS + r] = 0;
+  }
+}
+
+static void widen_half(const uint8_t *source, int64_t count, float *target) {
+  for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_half((const uint16_t *)source + i));
+}
+
+static void widen_bfloat16(const uint8_t *source, int64_t count, float *target) {
+  for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_bfloat16((const uint16_t *)source + i));
+}
+
+/* y [rows x PANEL] += x [rows x depth] times a widened piece of a panel [depth][PANEL]; `x` is a tile's. */
+static void multiply_float_tile(const float *x, const float *panel, int64_t depth, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: product_rows(n, PANEL, x, 1, FLOAT_ROWS, panel, PANEL, depth, y, PANEL); break;
+    FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+  }
+}
+
+static void multiply_floats(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                            float *widened) {
+  const uint8_t *source = w->panels + panel * w->panel_size;
+  int64_t element = w->packing == PACKED_F32 ? 4 : 2;
+  for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS) {
+    int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
+    const uint8_t *chunk = source + first * PANEL * element;
+    const float *values = widened;
+    if (w->packing == PACKED_F32)
+      values = (const float *)chunk;
+    else if (w->packing == PACKED_F16)
+      widen_half(chunk, depth * PANEL, widened);
+    else
+      widen_bfloat16(chunk, depth * PANEL, widened);
+    for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
+      const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
+      multiply_float_tile(x, values, depth, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
+    }
+  }
+}
+
+/* One vector of outputs: product a (and b), bias, what was in y before. */
+INLINE vf finish_vector(const linear_mode mode, vf a, vf b, vf before) {
+  switch (mode) {
+    case LINEAR_STORE: return a;
+    case LINEAR_ADD: return vf_add(before, a);
+    case LINEAR_SILU: return vf_silu(a);
+    case LINEAR_GELU: return vf_gelu(a);
+    case LINEAR_SWIGLU: return vf_mul(vf_silu(a), b);
+  }
+  return a;
+}
+
+INLINE void finish_rows(const linear_mode mode, const linear_output *out, int64_t first, int64_t count, int64_t row,
+                        int64_t rows, const float *a, const float *b) {
+  vf zero = vf_set(0);
+  for (int64_t j = 0; j < count; j += LANES) {
+    int64_t n = count - j < LANES ? count - j : LANES;
+    vf bias = out->bias ? vf_load_some(out->bias->vector + first + j, n) : zero;
+    vf up_bias = mode == LINEAR_SWIGLU && out->up_bias ? vf_load_some(out->up_bias->vector + first + j, n) : zero;
+    for (int64_t r = 0; r < rows; r++) {
+      float *y = out->y + (row + r) * out->y_stride + first + j;
+      vf up = mode == LINEAR_SWIGLU ? vf_add(vf_load(b + r * PANEL + j), up_bias) : zero;
+      vf before = mode == LINEAR_ADD ? vf_load_some(y, n) : zero;
+      vf_store_some(y, finish_vector(mode, vf_add(vf_load(a + r * PANEL + j), bias), up, before), n);
+    }
+  }
+}
+
+static void finish(const linear_output *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
+                   const float *b) {
+  switch (out->mode) {
+    case LINEAR_STORE: finish_rows(LINEAR_STORE, out, first, count, row, rows, a, b); break;
+    case LINEAR_ADD: finish_rows(LINEAR_ADD, out, first, count, row, rows, a, b); break;
+    case LINEAR_SILU: finish_rows(LINEAR_SILU, out, first, count, row, rows, a, b); break;
+    case LINEAR_GELU: finish_rows(LINEAR_GELU, out, first, count, row, rows, a, b); break;
+    case LINEAR_SWIGLU: finish_rows(LINEAR_SWIGLU, out, first, count, row, rows, a, b); break;
+  }
+}

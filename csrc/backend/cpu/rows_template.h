@@ -1,0 +1,39 @@
+/* Operations on one row. Wants product_template.h before it. */
+
+static void rms_norm(float *y, const float *x, const float *w, int64_t columns, float epsilon) {
+  vf sums[2] = {vf_set(0), vf_set(0)};
+  for (int64_t j = 0; j < columns; j += 2 * LANES)
+    for (int v = 0; v < 2; v++) {
+      int64_t left = columns - j - v * LANES;
+      if (left <= 0) break;
+      vf a = left < LANES ? vf_load_some(x + j + v * LANES, left) : vf_load(x + j + v * LANES);
+      sums[v] = vf_fma(a, a, sums[v]);
+    }
+  float mean = vf_sum(vf_add(sums[0], sums[1])) / (float)columns;
+  vf scale = vf_set(1 / sqrtf(mean + epsilon));
+  for (int64_t j = 0; j < columns; j += LANES) {
+    int64_t n = columns - j < LANES ? columns - j : LANES;
+    vf_store_some(y + j, vf_mul(vf_load_some(w + j, n), vf_mul(vf_load_some(x + j, n), scale)), n);
+  }
+}
+
+static void add_scaled(float *y, const float *x, float scale, int64_t columns) {
+  vf factor = vf_set(scale);
+  for (int64_t j = 0; j < columns; j += LANES) {
+    int64_t n = columns - j < LANES ? columns - j : LANES;
+    vf_store_some(y + j, vf_fma(factor, vf_load_some(x + j, n), vf_load_some(y + j, n)), n);
+  }
+}
+
+static void rotary(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size) {
+  int32_t half = size / 2;
+  for (int32_t h = 0; h < heads; h++, row += size) {
+    for (int32_t j = 0; j < half; j += LANES) {
+      int32_t n = half - j < LANES ? half - j : LANES;
+      vf c = vf_load_some(cosine + j, n), s = vf_load_some(sine + j, n);
+      vf a = vf_load_some(row + j, n), b = vf_load_some(row + half + j, n);
+      vf_store_some(row + j, vf_sub(vf_mul(a, c), vf_mul(b, s)), n);
+      vf_store_some(row + half + j, vf_fma(a, s, vf_mul(b, c)), n);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+/* Packing tensors into panels, see cpu.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "error.h"
+
+typedef struct packing_task {
+  const tensor_source *source;
+  weight *w;
+  uint8_t code_flip;
+} packing_task;
+
+/* Panel `item` of a float tensor: a transpose of up to PANEL rows of elements of 2 or 4 bytes. */
+static void pack_float_panel(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const packing_task *t = work;
+  const weight *w = t->w;
+  int64_t columns = w->columns, first = item * PANEL;
+  int64_t count = w->rows - first < PANEL ? w->rows - first : PANEL;
+  uint8_t *panel = w->panels + item * w->panel_size;
+  if (count < PANEL) memset(panel, 0, (size_t)w->panel_size);
+  const uint8_t *rows = t->source->data + first * block_format_row_size(w->format, columns);
+  if (w->packing == PACKED_F32) {
+    for (int64_t o = 0; o < count; o++)
+      for (int64_t k = 0; k < columns; k++) memcpy(panel + (k * PANEL + o) * 4, rows + (o * columns + k) * 4, 4);
+  } else {
+    for (int64_t o = 0; o < count; o++)
+      for (int64_t k = 0; k < columns; k++) memcpy(panel + (k * PANEL + o) * 2, rows + (o * columns + k) * 2, 2);
+  }
+}
+
+/* Column `o` of a unit. */
+static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint8_t flip, int64_t o,
+                              uint8_t *unit) {
+  memcpy(unit + o * 2, &source->d, 2);
+  if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
+  if (l->unit_blocks > 1) {
+    for (int j = 0; j < l->unit_blocks * l->halves; j++) {
+      unit[u->factor + j * PANEL + o] = (uint8_t)source->factor[j];
+      if (l->has_minimum) unit[u->minimum_factor + j * PANEL + o] = source->minimum_factor[j];
+    }
+  }
+  for (int b = 0; b < l->unit_blocks; b++) {
+    const uint8_t *codes = source->codes + b * BLOCK;
+    uint8_t *half_panel = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
+    for (int k = 0; k < BLOCK; k++) {
+      int group = k / 4;
+      if (l->bits == 8)
+        half_panel[group * 64 + o % 16 * 4 + k % 4] = codes[k] ^ flip;
+      else
+        half_panel[group / 2 * 64 + o % 16 * 4 + k % 4] |= (uint8_t)(codes[k] << (group % 2 * 4));
+    }
+  }
+}
+
+static void pack_code_panel(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const packing_task *t = work;
+  const weight *w = t->w;
+  const code_layout *l = &w->layout;
+  unit_layout u = unit_layout_of(l);
+  int64_t first = item * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
+  int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / (l->unit_blocks * BLOCK);
+  uint8_t *panel = w->panels + item * w->panel_size;
+  memset(panel, 0, (size_t)w->panel_size);
+  unpacked_unit unpacked;
+  memset(&unpacked, 0, sizeof unpacked);
+  for (int64_t o = 0; o < count; o++) {
+    const uint8_t *row = t->source->data + (first + o) * row_size;
+    for (int64_t i = 0; i < units; i++) {
+      unpack_unit(t->source->type, row + i * w->format->block_size, &unpacked);
+      store_unit_column(l, &u, &unpacked, t->code_flip, o, panel + i * u.size);
+    }
+  }
+}
+
+/* `count` * `size` bytes, 64-byte aligned. */
+static dimple_status allocate(int64_t count, int64_t size, const char *purpose, void **out) {
+  if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - 63) / size)) return dimple_fail_memory(UINT64_MAX, purpose);
+  size_t bytes = ((size_t)(count * size) + 63) / 64 * 64;
+  *out = aligned_alloc(64, bytes ? bytes : 64);
+  return *out ? DIMPLE_OK : dimple_fail_memory(bytes, purpose);
+}
+
+static dimple_status pack_linear(context *c, const tensor_source *source, weight *w) {
+  packing_task task = {.source = source, .w = w, .code_flip = c->kernels->code_flip};
+  switch (source->type) {
+    case DIMPLE_TENSOR_F32: w->packing = PACKED_F32; break;
+    case DIMPLE_TENSOR_F16: w->packing = PACKED_F16; break;
+    case DIMPLE_TENSOR_BF16: w->packing = PACKED_BF16; break;
+    default:
+      w->packing = PACKED_CODES;
+      if (!code_layout_of(source->type, &w->layout))
+        return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
+      for (int i = 0; i < 16; i++) w->layout.table[i] = (int8_t)(w->layout.table[i] ^ c->kernels->code_flip);
+  }
+  if (weight_is_float(w))
+    w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
+  else
+    w->panel_size = w->columns / (w->layout.unit_blocks * BLOCK) * unit_layout_of(&w->layout).size;
+  void *panels;
+  DIMPLE_TRY(allocate(weight_panels(w), w->panel_size, source->name, &panels));
+  w->panels = panels;
+  cpu_pool_run(c->pool, weight_panels(w), weight_is_float(w) ? pack_float_panel : pack_code_panel, &task);
+  return DIMPLE_OK;
+}
+
+static dimple_status pack(context *c, const tensor_source *source, weight_use use, weight *w) {
+  if (use == WEIGHT_ROWS) {
+    w->file_rows = source->data;
+    return DIMPLE_OK;
+  }
+  if (use == WEIGHT_LINEAR) return pack_linear(c, source, w);
+  void *values;
+  DIMPLE_TRY(allocate(w->rows * w->columns, sizeof(float), source->name, &values));
+  w->vector = values;
+  w->format->dequantize(source->data, w->vector, w->rows * w->columns / w->format->block_length);
+  return DIMPLE_OK;
+}
+
+dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out) {
+  const block_format *format = block_format_of(source->type);
+  if (!format)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %d is not supported", source->name, source->type);
+  if (source->columns % format->block_length != 0)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns are not a multiple of %s's block length %d",
+                       source->name, (long long)source->columns, format->name, format->block_length);
+  weight *w = calloc(1, sizeof *w);
+  if (!w) return dimple_fail_memory(sizeof *w, source->name);
+  w->format = format;
+  w->rows = source->rows;
+  w->columns = source->columns;
+  dimple_status status = pack(c, source, use, w);
+  if (status != DIMPLE_OK) {
+    cpu_weight_free(w);
+    return status;
+  }
+  *out = w;
+  return DIMPLE_OK;
+}
+
+void cpu_weight_free(weight *w) {
+  if (!w) return;
+  free(w->vector);
+  free(w->panels);
+  free(w);
+}
+
+int64_t cpu_weight_bytes(const weight *w) {
+  int64_t bytes = (int64_t)sizeof *w;
+  if (w->vector) bytes += w->rows * w->columns * (int64_t)sizeof(float);
+  if (w->panels) bytes += weight_panels(w) * w->panel_size;
+  return bytes;
+}
