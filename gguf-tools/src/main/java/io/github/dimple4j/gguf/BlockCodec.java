@@ -46,10 +46,9 @@ final class BlockCodec {
     }
   }
 
-  @SuppressWarnings("restricted") // the message is NUL-terminated, so its length is not known here
   private static void check(int status) {
     if (status != Dimple.DIMPLE_OK()) {
-      throw new GgufException(Dimple.dimple_last_error().reinterpret(Long.MAX_VALUE).getString(0));
+      throw new GgufException(Dimple.dimple_last_error().getString(0));
     }
   }
 }
