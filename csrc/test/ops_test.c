@@ -409,7 +409,7 @@ static void check_buffers(void) {
   expect_same_bits(back, host, 5, "copy_in and copy_out");
   b->buffer_free(contexts[0], buffer);
   b->buffer_free(contexts[0], NULL);
-  EXPECT_FAILS(b->buffer_alloc(contexts[0], INT64_MAX / 8, &buffer), DIMPLE_ERROR_MEMORY, "activations");
+  EXPECT_FAILS(b->buffer_alloc(contexts[0], INT64_MAX, &buffer), DIMPLE_ERROR_MEMORY, "activations");
 }
 
 /* ----------------------------------------------------------------------------------------------------------- attention */

@@ -1,0 +1,217 @@
+/*
+ * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two).
+ *
+ *   dimple-bench [--op linear|swiglu|attention|head] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
+ *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
+ *
+ * linear, swiglu and head multiply [rows x in] by [in x out]; every repetition runs `layers` different weights, so that they
+ * come from memory as in a model. attention lets `rows` queries see `keys` keys, in windows of `window` rows if that is not 0.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/backend.h"
+#include "quant/block_formats.h"
+
+typedef struct settings {
+  const char *op, *backend, *type;
+  int64_t rows, in, out, layers, threads, repeat, keys, heads, kv_heads, size, window;
+} settings;
+
+typedef struct bench {
+  settings s;
+  const backend_operations *b;
+  context *c;
+  weight **weights; /* [layers] */
+  weight **ups;     /* [layers], swiglu */
+  float *x, *y, *k, *v;
+  head_row *results;
+  int32_t *spans;
+  int32_t span_count;
+} bench;
+
+static void check(dimple_status status) {
+  if (status == DIMPLE_OK) return;
+  fprintf(stderr, "dimple-bench: %s\n", dimple_last_error());
+  exit(1);
+}
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static float noise(void) { return (float)rand() / (float)RAND_MAX - 0.5f; }
+
+static float *new_buffer(const bench *t, int64_t count) {
+  float *values = malloc((size_t)count * sizeof(float)), *buffer;
+  for (int64_t i = 0; i < count; i++) values[i] = noise();
+  check(t->b->buffer_alloc(t->c, count, &buffer));
+  check(t->b->copy_in(t->c, buffer, values, count));
+  free(values);
+  return buffer;
+}
+
+static const block_format *format_called(const char *name) {
+  for (int32_t type = 0; type < 64; type++) {
+    const block_format *f = block_format_of(type);
+    if (f && strcmp(f->name, name) == 0) return f;
+  }
+  fprintf(stderr, "dimple-bench: no type is called %s\n", name);
+  exit(2);
+}
+
+/* [out x in]; a few random rows, over and over. */
+static weight *new_weight(const bench *t) {
+  enum { DIFFERENT = 32 };
+  const block_format *f = format_called(t->s.type);
+  int64_t row_size = block_format_row_size(f, t->s.in);
+  float *values = malloc((size_t)(DIFFERENT * t->s.in) * sizeof(float));
+  uint8_t *data = malloc((size_t)(t->s.out * row_size));
+  for (int64_t i = 0; i < DIFFERENT * t->s.in; i++) values[i] = noise();
+  int64_t first = t->s.out < DIFFERENT ? t->s.out : DIFFERENT;
+  f->quantize(values, NULL, data, first * t->s.in / f->block_length);
+  for (int64_t r = first; r < t->s.out; r++) memcpy(data + r * row_size, data + r % DIFFERENT * row_size, (size_t)row_size);
+  tensor_source source = {.name = "bench", .type = (int32_t)f->type, .rows = t->s.out, .columns = t->s.in, .data = data};
+  weight *w;
+  check(t->b->weight_upload(t->c, &source, WEIGHT_LINEAR, &w));
+  free(values);
+  free(data);
+  return w;
+}
+
+static bool is(const bench *t, const char *op) { return strcmp(t->s.op, op) == 0; }
+
+/* Runs the operation once; returns multiplications and additions. */
+static double run(const bench *t) {
+  const settings *s = &t->s;
+  if (is(t, "attention")) {
+    attention_call call = {.q = t->x, .k = t->k, .v = t->v, .y = t->y, .q_stride = s->heads * s->size, .kv_stride = s->kv_heads * s->size,
+                           .y_stride = s->heads * s->size, .query_rows = s->rows, .key_rows = s->keys, .heads = (int32_t)s->heads,
+                           .kv_heads = (int32_t)s->kv_heads, .size = (int32_t)s->size, .spans = t->spans, .span_count = t->span_count};
+    check(t->b->attention(t->c, &call));
+    return 4.0 * (double)s->rows * (double)(s->window ? s->window : s->keys) * (double)(s->heads * s->size);
+  }
+  double each = 2.0 * (double)s->rows * (double)s->in * (double)s->out;
+  for (int64_t i = 0; i < s->layers; i++) {
+    if (is(t, "head")) {
+      head_call call = {.x = t->x, .x_stride = s->in, .rows = s->rows, .columns = s->in, .w = t->weights[i], .results = t->results};
+      check(t->b->head(t->c, &call));
+    } else {
+      linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .y_stride = s->out,
+                           .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
+      linear_call call = {.x = t->x, .x_stride = s->in, .rows = s->rows, .columns = s->in, .outputs = &out, .output_count = 1};
+      check(t->b->linear(t->c, &call));
+    }
+  }
+  return each * (double)s->layers * (is(t, "swiglu") ? 2 : 1);
+}
+
+static void prepare(bench *t) {
+  settings *s = &t->s;
+  t->weights = calloc((size_t)s->layers, sizeof *t->weights);
+  t->ups = calloc((size_t)s->layers, sizeof *t->ups);
+  if (is(t, "attention")) {
+    if (s->window) s->keys = s->rows;
+    t->x = new_buffer(t, s->rows * s->heads * s->size);
+    t->y = new_buffer(t, s->rows * s->heads * s->size);
+    t->k = new_buffer(t, s->keys * s->kv_heads * s->size);
+    t->v = new_buffer(t, s->keys * s->kv_heads * s->size);
+    if (s->window) {
+      t->spans = calloc((size_t)(s->rows / s->window + 2), sizeof *t->spans);
+      while (t->spans[t->span_count] < s->rows) {
+        int64_t next = t->spans[t->span_count] + s->window;
+        t->spans[++t->span_count] = (int32_t)(next < s->rows ? next : s->rows);
+      }
+    }
+    return;
+  }
+  t->x = new_buffer(t, s->rows * s->in);
+  if (is(t, "head"))
+    t->results = calloc((size_t)s->rows, sizeof *t->results);
+  else
+    t->y = new_buffer(t, s->rows * s->out);
+  for (int64_t i = 0; i < s->layers; i++) {
+    t->weights[i] = new_weight(t);
+    if (is(t, "swiglu")) t->ups[i] = new_weight(t);
+  }
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void measure(const bench *t) {
+  double operations = run(t);
+  double *times = malloc((size_t)t->s.repeat * sizeof *times);
+  for (int64_t i = 0; i < t->s.repeat; i++) {
+    double start = seconds();
+    run(t);
+    times[i] = seconds() - start;
+  }
+  qsort(times, (size_t)t->s.repeat, sizeof *times, by_size);
+  double median = times[t->s.repeat / 2], best = times[0];
+  printf("%-16s %-9s", t->b->name, t->s.op);
+  if (is(t, "attention"))
+    printf(" %lld x %lld, heads %lld/%lld of %lld", (long long)t->s.rows, (long long)t->s.keys, (long long)t->s.heads, (long long)t->s.kv_heads,
+           (long long)t->s.size);
+  else
+    printf(" %-6s %lld x %lld -> %lld, %lld layers", t->s.type, (long long)t->s.rows, (long long)t->s.in, (long long)t->s.out, (long long)t->s.layers);
+  printf(", %lld threads: %8.3f ms, %7.1f GOP/s (best %.1f)\n", (long long)t->s.threads, median * 1e3, operations / median * 1e-9,
+         operations / best * 1e-9);
+  free(times);
+}
+
+static void release(bench *t) {
+  for (int64_t i = 0; i < t->s.layers; i++) {
+    t->b->weight_free(t->weights[i]);
+    t->b->weight_free(t->ups[i]);
+  }
+  float *buffers[] = {t->x, t->y, t->k, t->v};
+  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) t->b->buffer_free(t->c, buffers[i]);
+  free(t->weights);
+  free(t->ups);
+  free(t->results);
+  free(t->spans);
+  t->b->context_close(t->c);
+}
+
+static int usage(const char *argument) {
+  fprintf(stderr, "dimple-bench: %s: see the comment at the top of bench.c for the options\n", argument);
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  bench t = {.s = {.op = "linear", .backend = "auto", .type = "q4_0", .rows = 64, .in = 3584, .out = 18944, .layers = 4, .threads = 1,
+                   .repeat = 9, .keys = 1300, .heads = 28, .kv_heads = 4, .size = 128}};
+  settings *s = &t.s;
+  const struct {
+    const char *name;
+    const char **text;
+    int64_t *number;
+    int64_t least;
+  } options[] = {{"--op", &s->op, NULL, 0},          {"--backend", &s->backend, NULL, 0}, {"--type", &s->type, NULL, 0},
+                 {"--rows", NULL, &s->rows, 1},       {"--in", NULL, &s->in, 1},           {"--out", NULL, &s->out, 1},
+                 {"--layers", NULL, &s->layers, 1},   {"--threads", NULL, &s->threads, 1}, {"--repeat", NULL, &s->repeat, 1},
+                 {"--keys", NULL, &s->keys, 1},       {"--heads", NULL, &s->heads, 1},     {"--kv-heads", NULL, &s->kv_heads, 1},
+                 {"--size", NULL, &s->size, 1},       {"--window", NULL, &s->window, 0}};
+  enum { OPTIONS = sizeof options / sizeof *options };
+  for (int i = 1; i < argc; i += 2) {
+    int o = 0;
+    while (o < OPTIONS && strcmp(argv[i], options[o].name) != 0) o++;
+    if (o == OPTIONS || i + 1 == argc) return usage(argv[i]);
+    if (options[o].text) *options[o].text = argv[i + 1];
+    if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
+  }
+  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head")) return usage(s->op);
+  check(backend_select(s->backend, &t.b));
+  check(t.b->context_open((int32_t)s->threads, &t.c));
+  prepare(&t);
+  measure(&t);
+  release(&t);
+  return 0;
+}
