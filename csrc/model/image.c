@@ -11,9 +11,12 @@
 dimple_status image_check(const dimple_image *image) {
   if (!image->rgb) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture has no pixels: rgb is null");
   if (image->width < 1 || image->height < 1)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture has %" PRId32 " x %" PRId32 " pixels, expected at least one", image->width, image->height);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture has %" PRId32 " x %" PRId32 " pixels, expected at least one", image->width,
+                       image->height);
   if (image->row_stride < 3 * (int64_t)image->width)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture's row_stride is %" PRId64 " bytes, expected at least 3 x its width of %" PRId32, image->row_stride, image->width);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT,
+                       "a picture's row_stride is %" PRId64 " bytes, expected at least 3 x its width of %" PRId32, image->row_stride,
+                       image->width);
   return DIMPLE_OK;
 }
 
@@ -111,7 +114,8 @@ static dimple_status resampling_create(int64_t inputs, int64_t outputs, resampli
   if (complete) fill_resampling(r, inputs, outputs, scratch);
   else resampling_free(r);
   free(scratch);
-  return complete ? DIMPLE_OK : dimple_fail_memory((uint64_t)(outputs * r->capacity) * sizeof *r->weights, "the weights of an image resize");
+  uint64_t size = (uint64_t)(outputs * r->capacity) * sizeof *r->weights;
+  return complete ? DIMPLE_OK : dimple_fail_memory(size, "the weights of an image resize");
 }
 
 /* Rounds a sum of weights and bytes to 8 bits. The sums fit 32 bits: no kernel position, cut off at an edge or not, has weights

@@ -15,7 +15,13 @@
 
 enum { BLOCK = 32, HALF_BLOCK = BLOCK / 2 };
 
-enum { Q8_0_SIZE = 2 + BLOCK, Q4_0_SIZE = 2 + HALF_BLOCK, Q4_1_SIZE = 4 + HALF_BLOCK, Q5_0_SIZE = 6 + HALF_BLOCK, Q5_1_SIZE = 8 + HALF_BLOCK };
+enum {
+  Q8_0_SIZE = 2 + BLOCK,
+  Q4_0_SIZE = 2 + HALF_BLOCK,
+  Q4_1_SIZE = 4 + HALF_BLOCK,
+  Q5_0_SIZE = 6 + HALF_BLOCK,
+  Q5_1_SIZE = 8 + HALF_BLOCK
+}; /* bytes of a block */
 
 static void dequantize_q8_0(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q8_0_SIZE, target += BLOCK) {
