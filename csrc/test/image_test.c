@@ -24,6 +24,17 @@ static FILE *open_data(const char *name) {
   return file;
 }
 
+static void test_check(void) {
+  const uint8_t rgb[6] = {0};
+  EXPECT_OK(image_check(&(dimple_image){rgb, 2, 1, 6}));
+  EXPECT_OK(image_check(&(dimple_image){rgb, 1, 2, 3}));
+  EXPECT_FAILS(image_check(&(dimple_image){NULL, 2, 1, 6}), DIMPLE_ERROR_ARGUMENT, "null");
+  EXPECT_FAILS(image_check(&(dimple_image){rgb, 0, 1, 6}), DIMPLE_ERROR_ARGUMENT, "0 x 1");
+  EXPECT_FAILS(image_check(&(dimple_image){rgb, 2, -1, 6}), DIMPLE_ERROR_ARGUMENT, "2 x -1");
+  EXPECT_FAILS(image_check(&(dimple_image){rgb, 2, 1, 5}), DIMPLE_ERROR_ARGUMENT, "row_stride is 5");
+  EXPECT_FAILS(image_check(&(dimple_image){rgb, INT32_MAX, 1, INT32_MAX}), DIMPLE_ERROR_ARGUMENT, "row_stride");
+}
+
 /* ---------------------------------------------------------------------------------------------------------- target sizes */
 
 static void test_grid_goldens(void) {
@@ -163,6 +174,7 @@ static void test_clipping(void) {
 }
 
 int main(void) {
+  test_check();
   test_grid_goldens();
   test_grid_errors();
   test_picture("image_beta_0.bin", 3136, 11760);
