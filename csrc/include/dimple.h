@@ -352,7 +352,8 @@ DIMPLE_API dimple_status dimple_tensor_type_get_info(int32_t type, dimple_tensor
 
 /* Encodes `rows` rows of `columns` floats. `columns` is a multiple of the type's block length; `target_size` must be exactly
  * rows * columns / block_length * block_size. `importance`, null or [columns], weighs the squared errors of the columns.
- * Errors: ARGUMENT (also for a NaN or infinity, with its place), UNSUPPORTED. Any thread. */
+ * Errors: ARGUMENT (also, with its place, for a value that is not finite, or above 65504 in magnitude for every type but F32 and
+ * BF16, whose scales are halves), UNSUPPORTED. Any thread. */
 DIMPLE_API dimple_status dimple_quantize_rows(int32_t type, const float *source, int64_t rows, int64_t columns,
                                               const float *importance, uint8_t *target, int64_t target_size);
 
