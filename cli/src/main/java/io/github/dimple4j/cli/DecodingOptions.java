@@ -1,0 +1,140 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.Algorithm;
+import io.github.dimple4j.Decoding;
+import io.github.dimple4j.Pipeline;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.OptionalInt;
+import java.util.function.Function;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+
+/** How a response is decoded. The defaults are the paper's confident decoding. */
+final class DecodingOptions {
+  private static final int MOST_STEPS = 1 << 20;
+
+  @Spec(Spec.Target.MIXEE) private CommandSpec spec;
+
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule (default: as many as the response has tokens).")
+  private Integer steps;
+
+  @Option(names = "--pipeline", paramLabel = "NAME", defaultValue = "dim", converter = PipelineName.class,
+      completionCandidates = PipelineName.class,
+      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule (default: ${DEFAULT-VALUE}).")
+  private Pipeline pipeline;
+
+  @Option(names = "--alg", paramLabel = "NAME", defaultValue = "maskgit_plus", converter = AlgorithmName.class,
+      completionCandidates = AlgorithmName.class,
+      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Algorithm algorithm;
+
+  @Option(names = "--threshold", paramLabel = "P", defaultValue = "0.95",
+      description = "Pipeline dim: reveal every position whose confidence is above; 0: off (default: ${DEFAULT-VALUE}).")
+  private float threshold;
+
+  @Option(names = "--temperature", paramLabel = "T", defaultValue = "0",
+      description = "0: the most likely token; above: a draw (default: ${DEFAULT-VALUE}).")
+  private float temperature;
+
+  @Option(names = "--top-p", paramLabel = "P", defaultValue = "1",
+      description = "Keep tokens until this probability mass (default: ${DEFAULT-VALUE}).")
+  private float topP;
+
+  @Option(names = "--top-k", paramLabel = "K", defaultValue = "0", description = "Keep the K best tokens; 0: all (default: ${DEFAULT-VALUE}).")
+  private int topK;
+
+  @Option(names = "--alg-temp", paramLabel = "T", defaultValue = "0",
+      description = "0: the most confident positions; above: a draw (default: ${DEFAULT-VALUE}).")
+  private float algorithmTemperature;
+
+  @Option(names = "--seed", paramLabel = "S", defaultValue = "0", converter = Seed.class,
+      description = "Seed of the draws, 0 to 2^64 - 1 (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(names = "--original-confidence", negatable = true, defaultValue = "true", fallbackValue = "true",
+      description = "Take confidences from the untouched logits (the default) or after temperature and filters.")
+  private boolean originalConfidence;
+
+  @Option(names = "--prefill", negatable = true, defaultValue = "true", fallbackValue = "true",
+      description = "Keep the prompt's keys and values from the first pass (the default) or recompute it in every iteration.")
+  private boolean prefill;
+
+  /** Checks what does not depend on the model, so that it is wrong usage and not failed work. */
+  void check() {
+    require(steps == null || steps >= 1 && steps <= MOST_STEPS, "--steps", steps, "1 to " + MOST_STEPS);
+    require(Float.isFinite(threshold) && threshold >= 0, "--threshold", threshold, "a finite number of 0 or more");
+    require(Float.isFinite(temperature) && temperature >= 0, "--temperature", temperature, "a finite number of 0 or more");
+    require(topP >= 0 && topP <= 1, "--top-p", topP, "0 to 1");
+    require(topK >= 0, "--top-k", topK, "0 or more");
+    require(Float.isFinite(algorithmTemperature) && algorithmTemperature >= 0, "--alg-temp", algorithmTemperature,
+        "a finite number of 0 or more");
+  }
+
+  private void require(boolean condition, String option, Object value, String expected) {
+    if (!condition) {
+      throw new ParameterException(spec.commandLine(), "Invalid value for option '" + option + "': " + value + ", expected " + expected);
+    }
+  }
+
+  Decoding decoding() {
+    return new Decoding(pipeline, algorithm, steps == null ? OptionalInt.empty() : OptionalInt.of(steps), topK,
+        originalConfidence, threshold, temperature, topP, algorithmTemperature, Decoding.defaults().epsilon(), seed);
+  }
+
+  boolean prefill() {
+    return prefill;
+  }
+
+  /** Names of a choice, as converter and for the help text. */
+  private abstract static class Names<T> implements ITypeConverter<T>, Iterable<String> {
+    private final T[] values;
+    private final Function<T, String> label;
+
+    Names(T[] values, Function<T, String> label) {
+      this.values = values;
+      this.label = label;
+    }
+
+    @Override
+    public T convert(String name) {
+      return Arrays.stream(values).filter(v -> label.apply(v).equals(name)).findFirst()
+          .orElseThrow(() -> new TypeConversionException("'" + name + "' is not one of " + String.join(", ", this)));
+    }
+
+    @Override
+    public Iterator<String> iterator() {
+      return Arrays.stream(values).map(label).iterator();
+    }
+  }
+
+  /** The names of the pipelines. */
+  static final class PipelineName extends Names<Pipeline> {
+    PipelineName() {
+      super(Pipeline.values(), Pipeline::label);
+    }
+  }
+
+  /** The names of the algorithms. */
+  static final class AlgorithmName extends Names<Algorithm> {
+    AlgorithmName() {
+      super(Algorithm.values(), Algorithm::label);
+    }
+  }
+
+  /** A 64-bit number, signed or unsigned. */
+  static final class Seed implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      try {
+        return text.startsWith("-") ? Long.parseLong(text) : Long.parseUnsignedLong(text);
+      } catch (NumberFormatException e) {
+        throw new TypeConversionException("'" + text + "' is not a whole number of 64 bits");
+      }
+    }
+  }
+}

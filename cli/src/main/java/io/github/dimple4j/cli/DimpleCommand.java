@@ -1,0 +1,75 @@
+package io.github.dimple4j.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits} and {@code gguf}. */
+@Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
+    description = "Run masked-diffusion language models on pictures and text.",
+    subcommands = {RunCommand.class, TraceCommand.class, LogitsCommand.class, GgufCommand.class},
+    exitCodeListHeading = "%nExit status:%n",
+    exitCodeList = {"0:done", "1:the work failed; one line on standard error says why", "2:wrong usage"})
+public final class DimpleCommand implements Runnable {
+  @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Show the stack trace of a failure.")
+  private boolean debug;
+
+  @Spec private CommandSpec spec;
+
+  private DimpleCommand() {}
+
+  /** The version of the jar. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      String version = DimpleCommand.class.getPackage().getImplementationVersion();
+      return new String[] {"dimple " + (version == null ? "(not packaged)" : version)};
+    }
+  }
+
+  /**
+   * Runs the command line and ends the program with its exit status.
+   *
+   * @param arguments the command line
+   */
+  public static void main(String[] arguments) {
+    // Whatever the locale, text goes out as UTF-8: answers are rarely ASCII, and other programs read them.
+    PrintWriter out = new PrintWriter(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
+    PrintWriter err = new PrintWriter(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8);
+    int status = execute(out, err, arguments);
+    out.flush();
+    System.exit(status);
+  }
+
+  /** Runs the command line on given streams and returns the exit status. */
+  static int execute(PrintWriter out, PrintWriter err, String... arguments) {
+    DimpleCommand root = new DimpleCommand();
+    CommandLine line = new CommandLine(root).setOut(out).setErr(err)
+        .setCaseInsensitiveEnumValuesAllowed(false)
+        .setParameterExceptionHandler(Failures::wrongUsage)
+        .setExecutionExceptionHandler((exception, command, parsed) -> Failures.report(exception, err, root.debug));
+    try {
+      return line.execute(arguments);
+    } catch (OutOfMemoryError | StackOverflowError | LinkageError e) { // picocli handles exceptions only
+      return Failures.report(e, err, root.debug);
+    }
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "Missing command: one of " + String.join(", ", spec.subcommands().keySet()));
+  }
+
+  /** The exit status of a command whose work failed. */
+  static final int FAILED = ExitCode.SOFTWARE;
+}

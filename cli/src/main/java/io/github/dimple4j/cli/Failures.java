@@ -1,0 +1,52 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.DimpleException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import picocli.CommandLine;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.ParameterException;
+
+/** One line on standard error for whatever goes wrong. */
+final class Failures {
+  private Failures() {}
+
+  /** Wrong usage: what is wrong, and where help is. */
+  static int wrongUsage(ParameterException exception, String[] arguments) {
+    CommandLine command = exception.getCommandLine();
+    command.getErr().println("dimple: " + oneLine(exception.getMessage()) + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
+    return ExitCode.USAGE;
+  }
+
+  /** Work that failed. */
+  static int report(Throwable failure, PrintWriter err, boolean debug) {
+    if (debug) {
+      failure.printStackTrace(err);
+    }
+    err.println("dimple: " + describe(failure));
+    return DimpleCommand.FAILED;
+  }
+
+  private static String describe(Throwable failure) {
+    return oneLine(switch (failure) {
+      case DimpleException e -> e.getMessage();
+      case UncheckedIOException e -> describe(e.getCause());
+      case NoSuchFileException e -> e.getFile() + ": no such file or directory";
+      case AccessDeniedException e -> e.getFile() + ": access denied";
+      case FileAlreadyExistsException e when e.getReason() == null -> e.getFile() + ": exists already";
+      case FileSystemException e -> e.getMessage();
+      case IOException e when e.getMessage() != null -> e.getMessage();
+      case OutOfMemoryError e -> "not enough memory for the Java heap (" + e.getMessage() + "); -Xmx in JAVA_TOOL_OPTIONS makes it larger";
+      default -> "unexpected " + failure + " (--debug shows where)";
+    });
+  }
+
+  private static String oneLine(String message) {
+    return message == null ? "failed without a message" : message.strip().replaceAll("\\s*\\R\\s*", " ");
+  }
+}

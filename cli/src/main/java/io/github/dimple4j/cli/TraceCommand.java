@@ -1,0 +1,193 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.Decoding;
+import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.Generation;
+import io.github.dimple4j.Image;
+import io.github.dimple4j.Pipeline;
+import io.github.dimple4j.Reveal;
+import io.github.dimple4j.Session;
+import io.github.dimple4j.Step;
+import io.github.dimple4j.Timings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import tools.jackson.core.JsonGenerator;
+
+/** {@code dimple trace}: every iteration, for programs. */
+@Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration as JSON.", footer = {"",
+    "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
+    + "where it is masked; revealed: positions; confidence: theirs; millis), tokens, text (up to the end of text; null if the model has no "
+    + "tokenizer) and timings (milliseconds)."})
+final class TraceCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "MODEL.gguf", description = "The model.")
+  private Path model;
+
+  @ArgGroup(multiplicity = "1")
+  private Prompt prompt;
+
+  /** Text for the chat template, or token ids. */
+  private static final class Prompt {
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
+    private String text;
+
+    @Option(names = "--ids-file", paramLabel = "IDS.json", description = "The prompt as a JSON list of token ids, image placeholders expanded.")
+    private Path ids;
+  }
+
+  @Option(names = "--system", paramLabel = "TEXT", description = "With --prompt: the system message.")
+  private String system;
+
+  @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
+  private int maxNewTokens;
+
+  @Option(names = "--prior", paramLabel = "POS=ID,...", converter = PriorTokens.class,
+      description = "Fix response positions (from 0) to token ids.")
+  private PriorTokens.Fixed prior = new PriorTokens.Fixed(Map.of());
+
+  @Mixin private DecodingOptions decodingOptions;
+
+  @Mixin private EngineOptions engine;
+
+  @Mixin private JsonOutput output;
+
+  @Override
+  public Integer call() throws IOException {
+    decodingOptions.check();
+    engine.check();
+    if (maxNewTokens < 1) {
+      throw new ParameterException(spec.commandLine(), "Invalid value for option '--max-new-tokens': " + maxNewTokens + ", expected 1 or more");
+    }
+    if (system != null && prompt.ids != null) {
+      throw new ParameterException(spec.commandLine(), "--system goes with --prompt, not with --ids-file");
+    }
+    output.check();
+    int[] ids = prompt.ids == null ? null : TokenIdFile.read(prompt.ids);
+    Image[] images = engine.readImages();
+    Decoding decoding = decodingOptions.decoding();
+    decoding = decoding.steps(decoding.steps().orElse(maxNewTokens));
+    long start = System.nanoTime();
+    try (DimpleModel loaded = engine.load(model)) {
+      Duration load = Duration.ofNanos(System.nanoTime() - start);
+      try (Session session = session(loaded, ids, images)) {
+        session.prefill();
+        List<Step> steps = new ArrayList<>();
+        session.steps(decoding).forEach(steps::add);
+        Decoding used = decoding;
+        output.write(spec.commandLine().getOut(), json -> write(json, loaded, session, used, steps, load));
+      }
+    }
+    return 0;
+  }
+
+  private Session session(DimpleModel loaded, int[] ids, Image[] images) {
+    Session.Builder builder = loaded.session().responseLength(maxNewTokens).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+    if (ids != null) {
+      builder.tokens(ids, images);
+    } else {
+      builder.user(prompt.text, images);
+      if (system != null) {
+        builder.system(system);
+      }
+    }
+    prior.tokens().forEach(builder::prior);
+    return builder.open();
+  }
+
+  private void write(JsonGenerator json, DimpleModel loaded, Session session, Decoding decoding, List<Step> steps, Duration load) {
+    Generation answer = session.generation();
+    json.writeStartObject();
+    json.writeName("prompt_tokens");
+    JsonOutput.array(json, session.promptTokens());
+    writeSettings(json, loaded, decoding);
+    json.writeName("iterations");
+    json.writeStartArray();
+    for (Step step : steps) {
+      writeStep(json, step);
+    }
+    json.writeEndArray();
+    json.writeName("tokens");
+    JsonOutput.array(json, answer.tokens());
+    json.writeStringProperty("text", loaded.hasTokenizer() ? answer.text() : null);
+    writeTimings(json, answer, load);
+    json.writeEndObject();
+  }
+
+  private void writeSettings(JsonGenerator json, DimpleModel loaded, Decoding decoding) {
+    json.writeName("settings");
+    json.writeStartObject();
+    json.writeNumberProperty("max_new_tokens", maxNewTokens);
+    json.writeNumberProperty("steps", decoding.steps().getAsInt());
+    json.writeStringProperty("pipeline", decoding.pipeline().label());
+    json.writeStringProperty("alg", decoding.algorithm().label());
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);
+    json.writeNumberProperty("temperature", decoding.temperature());
+    json.writeNumberProperty("top_p", decoding.topP());
+    json.writeNumberProperty("top_k", decoding.topK());
+    json.writeNumberProperty("alg_temp", decoding.algorithmTemperature());
+    json.writeName("seed");
+    json.writeNumber(Long.toUnsignedString(decoding.seed()));
+    json.writeNumberProperty("threads", engine.effectiveThreads());
+    json.writeBooleanProperty("prefill", decodingOptions.prefill());
+    json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() == Pipeline.DIM);
+    json.writeName("prior");
+    json.writeStartObject();
+    prior.tokens().forEach((position, token) -> json.writeNumberProperty(position.toString(), token.intValue()));
+    json.writeEndObject();
+    json.writeStringProperty("backend", loaded.info().backend());
+    json.writeNumberProperty("eps", decoding.epsilon());
+    json.writeEndObject();
+  }
+
+  private static void writeStep(JsonGenerator json, Step step) {
+    json.writeStartObject();
+    json.writeNumberProperty("step", step.iteration());
+    json.writeName("tokens");
+    JsonOutput.array(json, step.canvas().tokens());
+    json.writeName("revealed");
+    JsonOutput.array(json, step.revealed().stream().mapToInt(Reveal::position).toArray());
+    json.writeName("confidence");
+    json.writeStartArray();
+    for (Reveal reveal : step.revealed()) {
+      json.writeNumber(reveal.confidence());
+    }
+    json.writeEndArray();
+    json.writeNumberProperty("millis", millis(step.time()));
+    json.writeEndObject();
+  }
+
+  private static void writeTimings(JsonGenerator json, Generation answer, Duration load) {
+    Timings timings = answer.timings();
+    json.writeName("timings");
+    json.writeStartObject();
+    json.writeNumberProperty("load_ms", millis(load));
+    json.writeNumberProperty("vision_ms", millis(timings.vision()));
+    json.writeNumberProperty("prefill_ms", millis(timings.prefill()));
+    json.writeNumberProperty("steps_ms", millis(timings.steps()));
+    json.writeNumberProperty("total_ms", millis(timings.total()));
+    json.writeNumberProperty("ms_per_iteration", millis(timings.steps()) / Math.max(1, answer.iterations()));
+    json.writeNumberProperty("iterations", answer.iterations());
+    json.writeNumberProperty("forward_passes", answer.forwardPasses());
+    json.writeNumberProperty("tokens_per_iteration", answer.tokensPerIteration());
+    json.writeNumberProperty("tokens_per_second", answer.tokensPerSecond());
+    json.writeEndObject();
+  }
+
+  private static double millis(Duration time) {
+    return time.toNanos() / 1e6;
+  }
+}

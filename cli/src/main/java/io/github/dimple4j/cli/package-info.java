@@ -1,0 +1,2 @@
+/** The {@code dimple} command. */
+package io.github.dimple4j.cli;

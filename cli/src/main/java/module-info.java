@@ -1,0 +1,9 @@
+/** The {@code dimple} command line. */
+module io.github.dimple4j.cli {
+  requires info.picocli;
+  requires io.github.dimple4j;
+  requires io.github.dimple4j.gguf;
+  requires tools.jackson.core;
+
+  opens io.github.dimple4j.cli to info.picocli;
+}
