@@ -17,7 +17,7 @@ struct cpu_pool {
   /* (number of the task << 32) | next item. An item is claimed by a compare-and-exchange of the whole word, so a thread
    * that comes late, with what it read of an older task, claims nothing. */
   _Atomic uint64_t state;
-  /* The task. Written only while no item of the previous one is left to claim; read before a claim and valid if it succeeds. */
+  /* The task. Written only while `state` is closed, so that no claim succeeds; read before a claim and valid if it succeeds. */
   _Atomic(cpu_task *) task;
   _Atomic(void *) work;
   _Atomic uint32_t items;
@@ -47,15 +47,18 @@ static inline void relax(void) {
 #endif
 }
 
+/* The state of task `number` when it has no items to claim, however many the next one turns out to have. */
+static inline uint64_t closed(uint32_t number) { return (uint64_t)number << 32 | UINT32_MAX; }
+
 static inline uint32_t number_of(uint64_t state) { return (uint32_t)(state >> 32); }
 
 /* Works on the current task while items are left; returns the number of the task that had none left. */
 static uint32_t take_items(cpu_pool *pool, int32_t lane) {
   uint64_t state = atomic_load(&pool->state);
   for (;;) {
-    cpu_task *task = atomic_load_explicit(&pool->task, memory_order_relaxed);
-    void *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
-    uint32_t items = atomic_load_explicit(&pool->items, memory_order_relaxed);
+    cpu_task *task = atomic_load_explicit(&pool->task, memory_order_acquire);
+    void *work = atomic_load_explicit(&pool->work, memory_order_acquire);
+    uint32_t items = atomic_load_explicit(&pool->items, memory_order_acquire);
     if ((uint32_t)state >= items) return number_of(state);
     if (!atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
     task(work, (uint32_t)state, lane);
@@ -113,12 +116,15 @@ void cpu_pool_run(cpu_pool *pool, int64_t items, cpu_task *task, void *work) {
     for (int64_t i = 0; i < items; i++) task(work, i, 0);
     return;
   }
+  /* A thread that still holds the last state of the previous task must not take the new, larger count for that task's and
+   * claim an item: whoever sees the new values finds the state closed. */
+  uint32_t number = number_of(atomic_load(&pool->state));
+  atomic_store(&pool->state, closed(number));
   atomic_store(&pool->finished, 0);
-  atomic_store_explicit(&pool->task, task, memory_order_relaxed);
-  atomic_store_explicit(&pool->work, work, memory_order_relaxed);
-  atomic_store_explicit(&pool->items, (uint32_t)items, memory_order_relaxed);
-  uint32_t number = number_of(atomic_load(&pool->state)) + 1;
-  atomic_store(&pool->state, (uint64_t)number << 32);
+  atomic_store_explicit(&pool->task, task, memory_order_release);
+  atomic_store_explicit(&pool->work, work, memory_order_release);
+  atomic_store_explicit(&pool->items, (uint32_t)items, memory_order_release);
+  atomic_store(&pool->state, (uint64_t)(number + 1) << 32);
   if (atomic_load(&pool->sleepers) > 0) {
     pthread_mutex_lock(&pool->mutex);
     pthread_cond_broadcast(&pool->started);
