@@ -1,0 +1,222 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.github.dimple4j.tokenizer.TokenizerException;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DimpleModelTest {
+  @TempDir Path folder;
+
+  private DimpleModel load(TinyModel model) throws IOException {
+    return DimpleModel.load(model.write(folder.resolve("model.gguf")));
+  }
+
+  @Test
+  void infoIsTheFiles() throws IOException {
+    try (var model = load(TinyModel.ofText().withVision())) {
+      ModelInfo info = model.info();
+      assertThat(info.architecture()).isEqualTo("dimple");
+      assertThat(info.backend()).isNotEmpty();
+      assertThat(info.vocabSize()).isEqualTo(272);
+      assertThat(info.contextLength()).isEqualTo(2048);
+      assertThat(info.layerCount()).isEqualTo(2);
+      assertThat(info.embeddingLength()).isEqualTo(32);
+      assertThat(info.headCount()).isEqualTo(2);
+      assertThat(info.headCountKv()).isEqualTo(1);
+      assertThat(info.headSize()).isEqualTo(16);
+      assertThat(info.bidirectional()).isTrue();
+      assertThat(info.shiftLogits()).isTrue();
+      assertThat(info.maskTokenId()).hasValue(TinyModel.MASK);
+      assertThat(info.bosTokenId()).hasValue(TinyModel.IM_START);
+      assertThat(info.eosTokenId()).hasValue(TinyModel.IM_END);
+      assertThat(info.padTokenId()).hasValue(TinyModel.PAD);
+      assertThat(info.imageTokenId()).hasValue(TinyModel.IMAGE);
+      assertThat(info.hasVision()).isTrue();
+      assertThat(info.patchSize()).isEqualTo(14);
+      assertThat(info.mergeSize()).isEqualTo(2);
+      assertThat(info.minPixels()).isLessThan(info.maxPixels());
+      assertThat(info.fileSize()).isEqualTo(Files.size(folder.resolve("model.gguf")));
+      assertThat(info.parameterCount()).isPositive();
+      assertThat(info.weightSize()).isPositive();
+      assertThat(info.kvBytesPerToken()).isPositive();
+    }
+    try (var model = load(TinyModel.ofTokens().remove("tokenizer.ggml.bos_token_id"))) {
+      assertThat(model.info().bosTokenId()).isEqualTo(OptionalInt.empty());
+      assertThat(model.info().hasVision()).isFalse();
+      assertThat(model.info().patchSize()).isZero();
+    }
+  }
+
+  @Test
+  void metadataHasEveryType() throws IOException {
+    TinyModel tiny = TinyModel.ofTokens().put("t.i8", (byte) -3).put("t.i16", (short) -300).put("t.u32", -1).put("t.f32", 0.5f)
+        .put("t.bool", true).put("t.string", "grün").put("t.i64", -5L).put("t.f64", 0.1).put("t.integers", new int[] {-1, 2})
+        .put("t.floats", new float[] {0.25f}).put("t.strings", new String[] {"a", "", "ü"});
+    try (var model = load(tiny)) {
+      Map<String, Object> expected = Map.ofEntries(Map.entry("t.i8", -3L), Map.entry("t.i16", -300L), Map.entry("t.u32", 0xFFFFFFFFL),
+          Map.entry("t.f32", 0.5), Map.entry("t.bool", true), Map.entry("t.string", "grün"), Map.entry("t.i64", -5L), Map.entry("t.f64", 0.1),
+          Map.entry("t.integers", List.of(-1L, 2L)), Map.entry("t.floats", List.of(0.25)), Map.entry("t.strings", List.of("a", "", "ü")));
+      expected.forEach((key, value) -> assertThat(model.metadata(key)).as(key).contains(value));
+      assertThat(model.metadata("t.none")).isEmpty();
+      assertThat(model.metadataKeys()).startsWith("general.architecture").containsAll(expected.keySet());
+    }
+  }
+
+  @Test
+  void tokenizerAndTemplateAreTheFiles() throws IOException {
+    try (var model = load(TinyModel.ofText().put("tokenizer.chat_template", "{{ messages[0].content }}!"))) {
+      assertThat(model.hasTokenizer()).isTrue();
+      assertThat(model.tokenizer()).isSameAs(model.tokenizer());
+      assertThat(model.tokenizer().encode("cat<|im_end|>")).containsExactly(257, TinyModel.IM_END);
+      assertThat(model.chatTemplate()).isSameAs(model.chatTemplate());
+      try (var session = model.session().user("cat").open()) {
+        assertThat(session.promptTokens()).containsExactly(257, '!');
+      }
+    }
+  }
+
+  @Test
+  void fileWithoutTokenizerLoads() throws IOException {
+    try (var model = load(TinyModel.ofTokens())) {
+      assertThat(model.hasTokenizer()).isFalse();
+      assertThatExceptionOfType(NoTokenizerException.class).isThrownBy(model::tokenizer).withMessageContaining("tokenizer.ggml.tokens");
+      assertThatExceptionOfType(NoTokenizerException.class).isThrownBy(() -> model.session().user("cat").open());
+    }
+  }
+
+  @Test
+  void tokenizerOfAnotherKindFailsOnlyWhereTextIsNeeded() throws IOException {
+    try (var model = load(TinyModel.ofText().put("tokenizer.ggml.model", "llama").put("tokenizer.ggml.tokens", new int[] {1}))) {
+      assertThatExceptionOfType(TokenizerException.class).isThrownBy(model::tokenizer);
+      try (var session = model.session().tokens(new int[] {1}).responseLength(2).open()) {
+        assertThat(session.decode(Decoding.defaults()).tokens()).hasSize(2);
+      }
+    }
+  }
+
+  @Test
+  void damagedFilesAreRefusedInOneLine() throws IOException {
+    byte[] good = TinyModel.ofText().withVision().bytes();
+    Path file = folder.resolve("damaged.gguf");
+    for (int cut = 0; cut < 60; cut++) {
+      Files.write(file, Arrays.copyOf(good, (int) ((long) good.length * cut / 60)));
+      assertOneLine(ModelFileException.class, file);
+    }
+    Files.writeString(file, "This is not a model, although it is long enough to be a header of one.");
+    assertOneLine(ModelFileException.class, file);
+    TinyModel.ofText().remove("dimple.block_count").write(file);
+    assertOneLine(ModelFileException.class, file);
+    TinyModel.ofText().remove("blk.1.ffn_up.weight").write(file);
+    assertOneLine(ModelFileException.class, file);
+    TinyModel.ofText().tensor("blk.1.ffn_up.weight", 32, 47).write(file);
+    assertOneLine(ModelFileException.class, file);
+    TinyModel.ofText().put("general.architecture", "gpt5").write(file);
+    assertOneLine(UnsupportedException.class, file);
+    assertOneLine(ModelFileException.class, folder);
+    assertOneLine(ModelFileException.class, folder.resolve("missing.gguf"));
+  }
+
+  private static void assertOneLine(Class<? extends DimpleException> type, Path file) {
+    assertThatExceptionOfType(type).isThrownBy(() -> DimpleModel.load(file).close())
+        .satisfies(e -> assertThat(e.getMessage()).contains(file.toString()).doesNotContain("\n"));
+  }
+
+  @Test
+  void optionsReachTheLibrary() throws IOException {
+    Path file = TinyModel.ofTokens().write(folder.resolve("model.gguf"));
+    try (var model = DimpleModel.load(file, ModelOptions.builder().backend("ref").threads(1).build())) {
+      assertThat(model.info().backend()).isEqualTo("ref");
+    }
+    assertThatExceptionOfType(DimpleException.class).isThrownBy(() -> DimpleModel.load(file, ModelOptions.builder().backend("abacus").build()))
+        .withMessageContaining("abacus");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> DimpleModel.load(file, ModelOptions.builder().threads(-1).build()));
+    Path none = folder.resolve("none.gguf");
+    assertThatExceptionOfType(ModelFileException.class).isThrownBy(() -> DimpleModel.load(file, ModelOptions.builder().mmproj(none).build()))
+        .withMessageContaining("none.gguf");
+  }
+
+  @Test
+  void modelInsideAnArchiveIsRefused() throws IOException {
+    Path zip = folder.resolve("models.zip");
+    try (var archive = FileSystems.newFileSystem(URI.create("jar:" + zip.toUri()), Map.of("create", "true"))) {
+      Path inside = TinyModel.ofTokens().write(archive.getPath("/model.gguf"));
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> DimpleModel.load(inside)).withMessageContaining("models.zip");
+    }
+  }
+
+  @Test
+  void imageGridNeedsVision() throws IOException {
+    try (var model = load(TinyModel.ofTokens().withVision())) {
+      assertThat(model.imageGrid(140, 84)).isEqualTo(new ImageGrid(140, 84, 6, 10, 15));
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> model.imageGrid(1, 1));
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> model.imageGrid(20000, 10));
+    }
+    try (var model = load(TinyModel.ofTokens())) {
+      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> model.imageGrid(140, 84));
+    }
+  }
+
+  @Test
+  void closedModelThrowsEverywhere() throws IOException {
+    var model = load(TinyModel.ofText());
+    var builder = model.session().tokens(new int[] {1});
+    model.close();
+    model.close();
+    assertThat(List.<Runnable>of(model::info, model::hasTokenizer, model::tokenizer, model::chatTemplate, model::metadataKeys, model::session,
+        () -> model.metadata("general.architecture"), () -> model.imageGrid(28, 28), builder::open, builder::prefill))
+        .allSatisfy(call -> assertThatExceptionOfType(ClosedException.class).isThrownBy(call::run));
+  }
+
+  @Test
+  void sessionsOutliveTheirModel() throws IOException {
+    Session session;
+    try (var model = load(TinyModel.ofText())) {
+      session = model.session().tokens(new int[] {1, 2}).responseLength(4).open();
+    }
+    try (session) {
+      assertThat(session.decode(Decoding.defaults()).text()).isNotNull();
+    }
+  }
+
+  @Test
+  void processorIsDescribed() {
+    assertThat(DimpleModel.cpuDescription()).isNotBlank().doesNotContain("\n");
+  }
+
+  /** What a hundred models and sessions leave behind stays far below what one of them takes times hundred. */
+  @Test
+  void hundredModelsLeaveMemoryFlat() throws IOException {
+    Path file = TinyModel.ofText().withVision().write(folder.resolve("model.gguf"));
+    Image image = Image.rgb(new byte[3 * 140 * 140], 140, 140);
+    long before = 0;
+    for (int i = 0; i < 130; i++) {
+      if (i == 30) {
+        System.gc();
+        before = residentKilobytes();
+      }
+      try (var model = DimpleModel.load(file);
+          var session = model.session().user("cat", image).responseLength(32).prefill()) {
+        session.decode(Decoding.defaults());
+      }
+    }
+    System.gc();
+    assertThat(residentKilobytes() - before).isLessThan(12 << 10);
+  }
+
+  private static long residentKilobytes() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("VmRSS:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElseThrow();
+  }
+}

@@ -1,0 +1,429 @@
+package io.github.dimple4j;
+
+import static io.github.dimple4j.Template.slot;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.dimple4j.bindings.Dimple;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class SessionTest {
+  private static final int[] PROMPT = {5, 6, 7, 8, 9};
+  private static final Image PICTURE = Image.rgb(new byte[3 * 84 * 56], 84, 56); // 3 x 2 image tokens
+  /** Never reveals all before its million iterations are over. */
+  private static final Decoding ENDLESS = Decoding.defaults().pipeline(Pipeline.DREAM).steps(1 << 20);
+
+  @TempDir static Path folder;
+  private static DimpleModel model;
+
+  @BeforeAll
+  static void load() throws IOException {
+    model = DimpleModel.load(TinyModel.ofText().withVision().write(folder.resolve("model.gguf")));
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  private static Session.Builder tokens() {
+    return model.session().tokens(PROMPT);
+  }
+
+  @Test
+  void decodingFillsTheResponseAndCounts() {
+    try (var session = tokens().responseLength(24).prefill()) {
+      assertThat(session.promptTokens()).isEqualTo(PROMPT);
+      assertThat(session.responseLength()).isEqualTo(24);
+      Generation g = session.decode(ConfidentDecoding.threshold(0.3f));
+      assertThat(g.canvas().remaining()).isZero();
+      assertThat(g.tokens()).hasSize(24).doesNotContain(TinyModel.MASK);
+      assertThat(g.revealed()).isEqualTo(24);
+      assertThat(g.iterations()).isBetween(1, 24);
+      assertThat(g.forwardPasses()).isBetween(1, g.iterations());
+      assertThat(g.tokensPerIteration()).isEqualTo(24.0 / g.iterations());
+      assertThat(g.tokensPerSecond()).isCloseTo(24e9 / g.timings().total().toNanos(), within(1e-6));
+      assertThat(g.timings().prefill()).isPositive();
+      assertThat(g.timings().steps()).isPositive();
+      assertThat(g.timings().vision()).isZero();
+      assertThat(g.finish()).isNotEqualTo(Finish.MASKED);
+      assertThat(session.generation()).isEqualTo(g);
+      assertThat(session.timings()).isEqualTo(g.timings());
+      assertThat(session.memory().kvBytes()).isPositive();
+    }
+  }
+
+  @Test
+  void stepsAreTheDecodingOneByOne() {
+    Decoding decoding = ConfidentDecoding.threshold(0.3f);
+    try (var session = tokens().responseLength(24).prefill()) {
+      Generation whole = session.decode(decoding);
+      List<Step> steps = new ArrayList<>();
+      int[] canvas = IntStream.generate(() -> TinyModel.MASK).limit(24).toArray();
+      for (Step step : session.steps(decoding)) {
+        step.revealed().forEach(reveal -> {
+          assertThat(canvas[reveal.position()]).isEqualTo(TinyModel.MASK);
+          assertThat(reveal.confidence()).isBetween(0f, 1f);
+          canvas[reveal.position()] = reveal.token();
+        });
+        assertThat(step.iteration()).isEqualTo(steps.size());
+        assertThat(step.canvas().tokens()).isEqualTo(canvas);
+        assertThat(step.remaining()).isEqualTo(step.canvas().remaining());
+        assertThat(step.done()).isEqualTo(step.remaining() == 0);
+        assertThat(session.generation().canvas()).isEqualTo(step.canvas());
+        steps.add(step);
+      }
+      assertThat(canvas).isEqualTo(whole.tokens());
+      assertThat(steps).hasSize(whole.iterations());
+      assertThat(session.generation().canvas()).isEqualTo(whole.canvas());
+      assertThat(session.steps(decoding).stream().map(Step::canvas)).isEqualTo(steps.stream().map(Step::canvas).toList());
+      var iterator = session.steps(decoding).iterator();
+      iterator.forEachRemaining(step -> {});
+      assertThatExceptionOfType(NoSuchElementException.class).isThrownBy(iterator::next);
+    }
+  }
+
+  @Test
+  void newDecodingEndsTheOneUnderWay() {
+    try (var session = tokens().responseLength(24).open()) {
+      var first = session.steps(Decoding.defaults().threshold(0)).iterator();
+      first.next();
+      Generation whole = session.decode(Decoding.defaults());
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(first::next).withMessageContaining("another decoding");
+      assertThat(session.generation().canvas()).isEqualTo(whole.canvas());
+    }
+  }
+
+  @Test
+  void settingsReachTheSampler() {
+    try (var session = tokens().responseLength(16).prefill()) {
+      Decoding random = Decoding.defaults().threshold(0).temperature(1.5f).seed(-7);
+      int[] tokens = session.decode(random).tokens();
+      assertThat(session.decode(random).tokens()).isEqualTo(tokens);
+      assertThat(session.decode(random.seed(8)).tokens()).isNotEqualTo(tokens);
+      assertThat(session.decode(random.topK(1)).tokens()).isEqualTo(session.decode(random.topK(1).seed(8)).tokens());
+      assertThat(session.decode(random.topP(0)).tokens()).isEqualTo(session.decode(random.topP(0).seed(8)).tokens());
+
+      assertThat(session.decode(Decoding.defaults().pipeline(Pipeline.DREAM).steps(5)).iterations()).isEqualTo(5);
+      List<Integer> order = session.steps(Decoding.defaults().threshold(0).algorithm(Algorithm.AUTOREGRESSIVE)).stream()
+          .flatMap(step -> step.revealed().stream()).map(Reveal::position).toList();
+      assertThat(order).isEqualTo(IntStream.range(0, 16).boxed().toList());
+      Step entropy = session.steps(Decoding.defaults().threshold(0).algorithm(Algorithm.ENTROPY).steps(1)).iterator().next();
+      assertThat(entropy.revealed()).hasSize(16).allSatisfy(reveal -> assertThat(reveal.confidence()).isNegative());
+      Step margin = session.steps(Decoding.defaults().threshold(0).algorithm(Algorithm.TOPK_MARGIN).steps(1)).iterator().next();
+      Step plus = session.steps(Decoding.defaults().threshold(0).algorithm(Algorithm.MASKGIT_PLUS).steps(1)).iterator().next();
+      assertThat(margin.revealed().getFirst().confidence()).isLessThan(plus.revealed().getFirst().confidence());
+      Decoding filtered = Decoding.defaults().threshold(0).topK(1).steps(1);
+      assertThat(session.steps(filtered.originalConfidence(false)).iterator().next().revealed())
+          .allSatisfy(reveal -> assertThat(reveal.confidence()).isEqualTo(1));
+      assertThat(session.steps(filtered).iterator().next().revealed()).anySatisfy(reveal -> assertThat(reveal.confidence()).isLessThan(1));
+      // The schedule of two steps leaves a share of epsilon for the second one, rounded down to none.
+      assertThat(session.steps(Decoding.defaults().threshold(0).steps(2).epsilon(0.5f)).iterator().next().remaining())
+          .isGreaterThan(session.steps(Decoding.defaults().threshold(0).steps(2).epsilon(1e-3f)).iterator().next().remaining());
+    }
+  }
+
+  @Test
+  void stepsDefaultToTheResponseLength() {
+    try (var session = tokens().responseLength(10).open()) {
+      assertThat(session.decode(Decoding.defaults().pipeline(Pipeline.DREAM)).iterations()).isEqualTo(10);
+    }
+  }
+
+  @Test
+  void valuesOutOfRangeAreNamed() {
+    Decoding good = Decoding.defaults();
+    try (var session = tokens().responseLength(4).open()) {
+      assertThat(List.of(good.steps(0), good.steps(-1), good.topK(-1), good.threshold(Float.NaN), good.threshold(-1),
+          good.temperature(-0.1f), good.temperature(Float.POSITIVE_INFINITY), good.topP(1.5f), good.topP(Float.NaN),
+          good.algorithmTemperature(-1), good.epsilon(0), good.epsilon(1), good.epsilon(Float.NaN),
+          good.pipeline(Pipeline.DREAM).algorithm(Algorithm.ORIGIN_RATIO)))
+          .allSatisfy(bad -> assertThatExceptionOfType(InvalidArgumentException.class).as(bad.toString()).isThrownBy(() -> session.decode(bad)));
+      assertThat(session.decode(good).tokens()).hasSize(4);
+    }
+  }
+
+  @Test
+  void promptsOutOfRangeAreRefused() {
+    assertThat(List.<Session.Builder>of(model.session(), tokens().user("cat"), tokens().prompt("cat"), model.session().prompt("cat").system("a"),
+        model.session().tokens(new int[0]), model.session().tokens(new int[] {272}), model.session().tokens(new int[] {-1}),
+        tokens().responseLength(0), tokens().responseLength(-5), tokens().prior(64, 1), tokens().prior(-1, 1), tokens().prior(0, 272),
+        tokens().responseLength(3).response(Template.of(slot(4))), tokens().withoutResponse().responseLength(3),
+        tokens().threads(-1), tokens().contextLength(-1), tokens().contextLength(4096),
+        model.session().tokens(PROMPT, PICTURE), model.session().tokens(new int[] {TinyModel.IMAGE, 1}),
+        model.session().prompt("cat", PICTURE), model.session().prompt("<|image_pad|>"), model.session().user("<|image_pad|>", PICTURE),
+        model.session().user("cat", Image.rgb(new byte[3], 1, 1))))
+        .allSatisfy(bad -> assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(bad::open)
+            .satisfies(e -> assertThat(e.getMessage()).isNotBlank().doesNotContain("\n")));
+    assertThat(List.of(model.session().tokens(new int[3000]), tokens().responseLength(2044), tokens().responseLength(Integer.MAX_VALUE),
+        tokens().response(Template.of(slot(Integer.MAX_VALUE), slot(Integer.MAX_VALUE))), tokens().contextLength(10).responseLength(6)))
+        .allSatisfy(bad -> assertThatExceptionOfType(ContextLimitException.class).isThrownBy(bad::open));
+    try (var session = tokens().contextLength(10).responseLength(5).prefill()) {
+      assertThat(session.responseLength()).isEqualTo(5);
+    }
+  }
+
+  @Test
+  void conversationGoesThroughTheTemplate() {
+    try (var session = model.session().system("cat").user("dog").assistant("cat").user("cat").open()) {
+      assertThat(session.promptTokens()).isEqualTo(TinyModel.tokenizer().encode(
+          "<|im_start|>system\ncat<|im_end|>\n<|im_start|>user\ndog<|im_end|>\n<|im_start|>assistant\ncat<|im_end|>\n"
+              + "<|im_start|>user\ncat<|im_end|>\n<|im_start|>assistant\n"));
+      assertThat(session.responseLength()).isEqualTo(64);
+    }
+    try (var session = model.session().prompt("cat dog").open()) {
+      assertThat(session.promptTokens()).containsExactly(257, 260);
+    }
+  }
+
+  @Test
+  void picturesTakeTheirPlacesInOrder() {
+    Image small = Image.rgb(new byte[3 * 56 * 56], 56, 56); // 2 x 2 image tokens
+    String image = "<|vision_start|>%s<|vision_end|>";
+    String six = image.formatted("<|image_pad|>".repeat(6));
+    String four = image.formatted("<|image_pad|>".repeat(4));
+    String head = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n";
+    String tail = "<|im_end|>\n<|im_start|>assistant\n";
+    try (var session = model.session().user("cat", PICTURE, small).open()) {
+      assertThat(session.promptTokens()).isEqualTo(TinyModel.tokenizer().encode(head + six + four + "cat" + tail));
+    }
+    try (var session = model.session().user(Part.text("cat"), small, Part.text("dog"), PICTURE).responseLength(8).prefill()) {
+      assertThat(session.promptTokens()).isEqualTo(TinyModel.tokenizer().encode(head + "cat" + four + "dog" + six + tail));
+      assertThat(session.imageFeatures()).hasDimensions(10, 32);
+      assertThat(session.decode(Decoding.defaults()).timings().vision()).isPositive();
+    }
+    try (var session = model.session().prompt("<|image_pad|>cat", small).open()) {
+      assertThat(session.promptTokens()).isEqualTo(TinyModel.tokenizer().encode("<|image_pad|>".repeat(4) + "cat"));
+    }
+  }
+
+  @Test
+  void templateOfATextModelGetsPicturesAsText() throws IOException {
+    TinyModel tiny = TinyModel.ofText().withVision()
+        .put("tokenizer.chat_template", "{% for m in messages %}{{ m.role + ':' + m.content }}{% endfor %}");
+    try (var other = DimpleModel.load(tiny.write(folder.resolve("other.gguf")));
+        var session = other.session().user("cat", PICTURE).open()) {
+      assertThat(session.promptTokens()).isEqualTo(TinyModel.tokenizer().encode(
+          "user:<|vision_start|>" + "<|image_pad|>".repeat(6) + "<|vision_end|>cat"));
+    }
+  }
+
+  @Test
+  void pictureNeedsAVisionTower() throws IOException {
+    try (var blind = DimpleModel.load(TinyModel.ofText().write(folder.resolve("blind.gguf")))) {
+      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> blind.session().user("cat", PICTURE).open())
+          .withMessageContaining("vision");
+    }
+  }
+
+  @Test
+  void modelWithoutMaskTokenScoresAndDoesNotDecode() throws IOException {
+    TinyModel tiny = TinyModel.ofTokens().remove("tokenizer.ggml.mask_token_id");
+    try (var other = DimpleModel.load(tiny.write(folder.resolve("maskless.gguf")))) {
+      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> other.session().tokens(PROMPT).open());
+      try (var session = other.session().tokens(PROMPT).withoutResponse().open()) {
+        assertThat(session.logits()).hasDimensions(PROMPT.length, 272);
+      }
+    }
+  }
+
+  @Test
+  void fixedTokensStay() {
+    Template template = Template.of("cat", slot(3), Template.tokens(1, 2), slot(2), "}");
+    try (var session = tokens().response(template).responseLength(12).prior(2, 42).open()) {
+      assertThat(session.responseLength()).isEqualTo(12);
+      Generation g = session.decode(Decoding.defaults());
+      assertThat(g.canvas().token(0)).isEqualTo(257);
+      assertThat(g.canvas().token(2)).isEqualTo(42);
+      assertThat(Arrays.copyOfRange(g.tokens(), 4, 6)).containsExactly(1, 2);
+      assertThat(g.canvas().token(8)).isEqualTo('}');
+      assertThat(g.revealed()).isEqualTo(3 - 1 + 2 + 3);
+      assertThat(g.slots()).hasSize(3);
+    }
+  }
+
+  @Test
+  void fullyFixedResponseIsDoneAtOnce() {
+    try (var session = tokens().response(Template.of("cat")).open()) {
+      Generation g = session.decode(Decoding.defaults());
+      assertThat(g.text()).isEqualTo("cat");
+      assertThat(g.revealed()).isZero();
+    }
+  }
+
+  @Test
+  void prefillCacheAndThreadsDoNotChangeTheFirstPass() {
+    try (var cached = tokens().responseLength(8).threads(1).prefill();
+        var recomputed = tokens().responseLength(8).threads(2).prefillCache(false).prefill()) {
+      Decoding once = Decoding.defaults().threshold(0).steps(1);
+      assertThat(cached.decode(once).canvas()).isEqualTo(recomputed.decode(once).canvas());
+    }
+  }
+
+  @Test
+  void logitsScoreTheNextPosition() {
+    try (var session = tokens().responseLength(3).open()) {
+      float[][] logits = session.logits();
+      assertThat(logits).hasDimensions(PROMPT.length + 3, 272);
+      float[] row = logits[PROMPT.length - 1];
+      int best = IntStream.range(0, row.length).boxed().max((a, b) -> Float.compare(row[a], row[b])).orElseThrow();
+      assertThat(session.decode(Decoding.defaults().threshold(0).steps(1)).canvas().token(0)).isEqualTo(best);
+      assertThat(session.imageFeatures()).isEmpty();
+    }
+  }
+
+  @Test
+  void sessionWithoutResponseDoesNotDecode() {
+    try (var session = tokens().withoutResponse().open()) {
+      assertThat(session.responseLength()).isZero();
+      assertThat(session.logits()).hasDimensions(PROMPT.length, 272);
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(() -> session.decode(Decoding.defaults()));
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::prefill);
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::generation);
+    }
+  }
+
+  @Test
+  void recordedDrawsReplaceTheGenerator() {
+    try (var session = tokens().responseLength(3).open()) {
+      int[] kinds = {Dimple.DIMPLE_DRAW_PERMUTATION()};
+      session.replayDraws(kinds, new int[] {3}, new double[] {2, 0, 1});
+      Decoding origin = Decoding.defaults().threshold(0).algorithm(Algorithm.ORIGIN).steps(3);
+      var steps = session.steps(origin).iterator();
+      assertThat(steps.next().revealed()).extracting(Reveal::position).containsExactly(2);
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(steps::next);
+      session.replayDraws(new int[0], new int[0], new double[0]);
+      assertThat(session.decode(origin).revealed()).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void closedSessionThrowsEverywhere() {
+    var session = tokens().responseLength(4).prefill();
+    var steps = session.steps(Decoding.defaults().threshold(0)).iterator();
+    Step step = steps.next();
+    session.close();
+    session.close();
+    session.cancel();
+    assertThat(List.<Runnable>of(session::prefill, () -> session.decode(Decoding.defaults()), steps::next, session::logits,
+        session::imageFeatures, session::generation, session::timings, session::memory, () -> session.steps(Decoding.defaults()).iterator()))
+        .allSatisfy(call -> assertThatExceptionOfType(ClosedException.class).isThrownBy(call::run));
+    assertThat(step.canvas().text()).isNotNull();
+    assertThat(session.promptTokens()).isEqualTo(PROMPT);
+  }
+
+  /** Runs an endless decoding in another thread and hands back its fate, once it is under way. */
+  private static CompletableFuture<Generation> decodeInBackground(Session session) throws InterruptedException {
+    var fate = new CompletableFuture<Generation>();
+    Thread.ofPlatform().daemon().start(() -> {
+      while (!fate.isDone()) {
+        try {
+          fate.complete(session.decode(ENDLESS));
+        } catch (SessionStateException e) {
+          Thread.onSpinWait(); // the other thread is looking whether this one has started
+        } catch (DimpleException e) {
+          fate.completeExceptionally(e);
+        }
+      }
+    });
+    while (!busy(session)) {
+      Thread.sleep(1);
+    }
+    return fate;
+  }
+
+  private static boolean busy(Session session) {
+    try {
+      session.memory();
+      return false;
+    } catch (SessionStateException e) {
+      return true;
+    }
+  }
+
+  @Test
+  void secondThreadIsTurnedAway() throws Exception {
+    try (var session = tokens().responseLength(8).prefill()) {
+      var fate = decodeInBackground(session);
+      assertThat(List.<Runnable>of(() -> session.decode(Decoding.defaults()), session::prefill, session::logits, session::timings))
+          .allSatisfy(call -> assertThatExceptionOfType(SessionStateException.class).isThrownBy(call::run).withMessageContaining("thread"));
+      assertThat(fate).isNotDone();
+      session.cancel();
+      assertThat(fate).failsWithin(10, TimeUnit.SECONDS).withThrowableThat().havingCause().isInstanceOf(CancelledException.class);
+    }
+  }
+
+  @Test
+  void cancelledSessionGoesOn() throws Exception {
+    try (var session = tokens().responseLength(8).prefill()) {
+      int[] expected = session.decode(Decoding.defaults()).tokens();
+      var fate = decodeInBackground(session);
+      session.cancel();
+      assertThat(fate).failsWithin(10, TimeUnit.SECONDS).withThrowableThat().havingCause().isInstanceOf(CancelledException.class);
+      assertThat(session.generation().canvas().length()).isEqualTo(8);
+      assertThat(session.decode(Decoding.defaults()).tokens()).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void cancelBetweenIterationsStopsTheNextOneOnce() {
+    try (var session = tokens().responseLength(8).prefill()) {
+      int[] expected = session.decode(Decoding.defaults().threshold(0)).tokens();
+      var steps = session.steps(Decoding.defaults().threshold(0)).iterator();
+      steps.next();
+      session.cancel();
+      assertThatExceptionOfType(CancelledException.class).isThrownBy(steps::next);
+      assertThat(steps.hasNext()).isTrue();
+      steps.forEachRemaining(step -> {});
+      assertThat(session.generation().tokens()).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void closingStopsARunningDecoding() throws Exception {
+    for (int i = 0; i < 20; i++) {
+      var session = tokens().responseLength(8).prefill();
+      var fate = decodeInBackground(session);
+      session.close();
+      assertThat(fate).failsWithin(10, TimeUnit.SECONDS).withThrowableThat().havingCause().isInstanceOf(ClosedException.class);
+    }
+  }
+
+  @Test
+  void sessionsOfAModelRunSideBySide() {
+    int[] expected;
+    try (var session = tokens().responseLength(32).open()) {
+      expected = session.decode(Decoding.defaults()).tokens();
+    }
+    var runs = IntStream.range(0, 4).mapToObj(i -> CompletableFuture.supplyAsync(() -> {
+      try (var session = tokens().responseLength(32).threads(1).open()) {
+        return session.decode(Decoding.defaults()).tokens();
+      }
+    })).toList();
+    runs.forEach(run -> assertThat(run.join()).isEqualTo(expected));
+  }
+
+  @Test
+  void namesOfPipelinesAndAlgorithms() {
+    assertThat(Pipeline.values()).allSatisfy(pipeline -> assertThat(Pipeline.of(pipeline.label())).isSameAs(pipeline));
+    assertThat(Algorithm.values()).allSatisfy(algorithm -> assertThat(Algorithm.of(algorithm.label())).isSameAs(algorithm));
+    assertThat(Algorithm.of("origin-ratio")).isSameAs(Algorithm.ORIGIN_RATIO);
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> Algorithm.of("best")).withMessageContaining("best");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> Pipeline.of("dim ")).withMessageContaining("dream");
+  }
+}
