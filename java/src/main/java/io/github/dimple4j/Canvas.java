@@ -88,18 +88,28 @@ public final class Canvas {
    * @throws NoTokenizerException if the model has no tokenizer
    */
   public String text(String mask) {
-    return response.text(tokens, mask);
+    return String.join("", pieces(mask));
   }
 
   /**
-   * What each position adds to the text. A character made of several tokens is added by the last of them. Joined, the pieces
-   * are {@code text("")}.
+   * What each position adds to the text, each masked position being {@link #MASK}.
    *
-   * @return one string per position, empty for masked positions and those behind the end
+   * @return one string per position; joined they are {@link #text()}
    * @throws NoTokenizerException if the model has no tokenizer
    */
   public List<String> pieces() {
-    return response.pieces(tokens);
+    return pieces(MASK);
+  }
+
+  /**
+   * What each position adds to the text: nothing behind the end. A character made of several tokens is added by the last of them.
+   *
+   * @param mask what a masked position before the end adds
+   * @return one string per position; joined they are {@link #text(String)}
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public List<String> pieces(String mask) {
+    return response.pieces(tokens, mask);
   }
 
   /** The texts of the slots. */

@@ -2,7 +2,6 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.tokenizer.StreamingDecoder;
 import io.github.dimple4j.tokenizer.Tokenizer;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -36,8 +35,8 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
     return token == vocabulary.mask();
   }
 
-  /** What each position adds to the text; masked ones and those behind an end nothing. */
-  List<String> pieces(int[] canvas) {
+  /** What each position adds to the text: {@code mask} if it is masked, nothing behind an end. */
+  List<String> pieces(int[] canvas, String mask) {
     Tokenizer tokenizer = vocabulary.tokenizer();
     StreamingDecoder decoder = tokenizer.streamingDecoder(false);
     String[] pieces = new String[canvas.length];
@@ -55,7 +54,7 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
             pieces[last] += decoder.finish();
           }
           // A model may have more ids than its tokenizer has tokens.
-          pieces[i] = isMasked(canvas[i]) ? "" : "\uFFFD";
+          pieces[i] = isMasked(canvas[i]) ? mask : "\uFFFD";
           last = -1;
         }
       }
@@ -66,27 +65,9 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
     return List.of(pieces);
   }
 
-  private String text(List<String> pieces, int[] canvas, String mask, Segment segment) {
-    StringBuilder text = new StringBuilder();
-    int end = visibleEnd(segment, canvas);
-    for (int i = segment.start; i < end; i++) {
-      text.append(isMasked(canvas[i]) ? mask : pieces.get(i));
-    }
-    return text.toString();
-  }
-
-  String text(int[] canvas, String mask) {
-    List<String> pieces = pieces(canvas);
-    StringBuilder text = new StringBuilder();
-    segments.forEach(segment -> text.append(text(pieces, canvas, mask, segment)));
-    return text.toString();
-  }
-
   List<String> slots(int[] canvas, String mask) {
-    List<String> pieces = pieces(canvas);
-    List<String> slots = new ArrayList<>();
-    segments.stream().filter(Segment::slot).forEach(segment -> slots.add(text(pieces, canvas, mask, segment)));
-    return List.copyOf(slots);
+    List<String> pieces = pieces(canvas, mask);
+    return segments.stream().filter(Segment::slot).map(slot -> String.join("", pieces.subList(slot.start, slot.end))).toList();
   }
 
   Finish finish(int[] canvas) {

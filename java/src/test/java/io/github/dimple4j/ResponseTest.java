@@ -58,7 +58,8 @@ class ResponseTest {
     assertThat(canvas.remaining()).isEqualTo(3);
     assertThat(canvas.isMasked(1)).isTrue();
     assertThat(canvas.isMasked(0)).isFalse();
-    assertThat(canvas.pieces()).containsExactly("a", "", " dog", "", "", "");
+    assertThat(canvas.pieces()).containsExactly("a", "░", " dog", "░", "", "");
+    assertThat(canvas.pieces("")).containsExactly("a", "", " dog", "", "", "");
   }
 
   @Test
@@ -70,7 +71,7 @@ class ResponseTest {
     tokens[3] = TinyModel.MASK;
     Canvas torn = new Canvas(Response.ofOneSlot(VOCABULARY, tokens), tokens);
     assertThat(torn.text()).isEqualTo("é\uFFFD░\uFFFDcat");
-    assertThat(String.join("", torn.pieces())).isEqualTo(torn.text(""));
+    assertThat(torn.pieces("")).containsExactly("", "é", "\uFFFD", "", "\uFFFD", "cat");
   }
 
   @Test
