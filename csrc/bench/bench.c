@@ -1,5 +1,6 @@
 /*
- * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two).
+ * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two): the median of
+ * the repetitions, the best one, and, since other programs may take the processors away, operations per second of processor time.
  *
  *   dimple-bench [--op linear|swiglu|attention|head] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
@@ -38,9 +39,9 @@ static void check(dimple_status status) {
   exit(1);
 }
 
-static double seconds(void) {
+static double seconds(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -148,11 +149,13 @@ static int by_size(const void *a, const void *b) {
 static void measure(const bench *t) {
   double operations = run(t);
   double *times = malloc((size_t)t->s.repeat * sizeof *times);
+  double processor = seconds(CLOCK_PROCESS_CPUTIME_ID);
   for (int64_t i = 0; i < t->s.repeat; i++) {
-    double start = seconds();
+    double start = seconds(CLOCK_MONOTONIC);
     run(t);
-    times[i] = seconds() - start;
+    times[i] = seconds(CLOCK_MONOTONIC) - start;
   }
+  processor = seconds(CLOCK_PROCESS_CPUTIME_ID) - processor;
   qsort(times, (size_t)t->s.repeat, sizeof *times, by_size);
   double median = times[t->s.repeat / 2], best = times[0];
   printf("%-16s %-9s", t->b->name, t->s.op);
@@ -161,8 +164,8 @@ static void measure(const bench *t) {
            (long long)t->s.size);
   else
     printf(" %-6s %lld x %lld -> %lld, %lld layers", t->s.type, (long long)t->s.rows, (long long)t->s.in, (long long)t->s.out, (long long)t->s.layers);
-  printf(", %lld threads: %8.3f ms, %7.1f GOP/s (best %.1f)\n", (long long)t->s.threads, median * 1e3, operations / median * 1e-9,
-         operations / best * 1e-9);
+  printf(", %lld threads: %8.3f ms, %7.1f GOP/s (best %.1f; per processor second %.1f)\n", (long long)t->s.threads, median * 1e3,
+         operations / median * 1e-9, operations / best * 1e-9, operations * (double)t->s.repeat / processor * 1e-9);
   free(times);
 }
 

@@ -70,13 +70,23 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
   }
 }
 
+/* Asks for part `part` of `parts` of the `size` bytes at `p`, which the next chunk will read. */
+static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t part, int64_t parts) {
+  for (const uint8_t *line = p + size * part / parts; line < p + size * (part + 1) / parts; line += 64)
+    __builtin_prefetch(line, 0, 2);
+}
+
 static void multiply_codes(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            code_chunk *chunk) {
-  int64_t blocks = w->columns / BLOCK;
+  const int64_t blocks = w->columns / BLOCK, record_size = quantized_record_size(CODE_ROWS);
+  const int64_t block_size = w->panel_size / blocks;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
-    unpack_chunk(w, panel, first, blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS, chunk);
+    int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
+    unpack_chunk(w, panel, first, count, chunk);
+    const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
-      const uint8_t *records = tiles + r / CODE_ROWS * tile_size + first * quantized_record_size(CODE_ROWS);
+      prefetch_part(next, CHUNK_BLOCKS * block_size, r, rows);
+      const uint8_t *records = tiles + r / CODE_ROWS * tile_size + first * record_size;
       multiply_code_tile(chunk, records, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
     }
   }
