@@ -16,7 +16,7 @@ import java.util.Set;
 
 /**
  * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
- * present the tokenizer, its chat template and {@code preprocessor_config.json}. Knows Dimple and Dream. The weights are
+ * present the tokenizer, its chat template and {@code preprocessor_config.json}. Knows Dimple, Dream and LLaDA. The weights are
  * streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
@@ -101,7 +101,7 @@ public final class Converter {
     }
     ConfigFile config = ConfigFile.read(directory.resolve("config.json"));
     ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"));
-    Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary());
+    Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
     try (Checkpoint checkpoint = new Checkpoint(directory)) {
       List<String> leftOut = match(layout, checkpoint.tensors());
       return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata(layout, tokenizer),
@@ -167,7 +167,7 @@ public final class Converter {
     while (element < end) { // one run of checkpoint elements after the other
       long inRun = element % source.run();
       long count = Math.min(end - element, source.run() - inRun);
-      long from = source.first() + element / source.run() * source.stride() + inRun;
+      long from = source.start().applyAsLong(element / source.run()) + inRun;
       read(weights, from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
       element += count;
       at += count;

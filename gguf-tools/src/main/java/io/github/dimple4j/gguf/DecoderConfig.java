@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The shape of a text model of the Qwen2.5 family, which Dream and Dimple share: grouped-query attention with biases on
- * query, key and value, SwiGLU, RMS norms.
+ * The shape of a text model. Read from Hugging Face's Qwen2 keys it is that of Dream and Dimple: grouped-query attention with
+ * biases on query, key and value, SwiGLU, RMS norms.
  *
  * @param tied whether the output matrix is the embedding matrix
  */
@@ -31,7 +31,7 @@ record DecoderConfig(int vocabulary, int context, int width, int layers, int fee
     }
     return new DecoderConfig(config.size("vocab_size"), config.size("max_position_embeddings"), width,
         config.size("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
-        config.positive("rms_norm_eps", 1e-6), config.positive("rope_theta", 1e6), !config.flag("full_attn_mask", true),
+        config.positive("rms_norm_eps", 1e-6), ropeBase(config), !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false));
   }
 
@@ -86,13 +86,21 @@ record DecoderConfig(int vocabulary, int context, int width, int layers, int fee
     return list;
   }
 
+  /** The base frequency, which newer checkpoints keep with the kind of rotary embedding. */
+  private static double ropeBase(ConfigFile config) {
+    ConfigFile holder = config.has("rope_parameters") ? config.section("rope_parameters") : config;
+    return holder.positive("rope_theta", 1e6);
+  }
+
   /** Refuses stretched rotary embeddings; "default" and "mrope" name the plain ones. */
   private static void requirePlainRope(ConfigFile config) {
-    if (config.has("rope_scaling")) {
-      ConfigFile scaling = config.section("rope_scaling");
-      String kind = scaling.text("rope_type", scaling.text("type", "default"));
-      if (!kind.equals("default") && !kind.equals("mrope")) {
-        throw config.wrong("rope_scaling", "null: stretched rotary embeddings are not supported");
+    for (String key : List.of("rope_scaling", "rope_parameters")) {
+      if (config.has(key)) {
+        ConfigFile scaling = config.section(key);
+        String kind = scaling.text("rope_type", scaling.text("type", "default"));
+        if (!kind.equals("default") && !kind.equals("mrope")) {
+          throw config.wrong(key, "plain rotary embeddings: stretched ones are not supported");
+        }
       }
     }
   }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -13,11 +13,12 @@ import java.util.regex.Pattern;
  * checkpoint.
  *
  * @param vocabulary rows of the embedding matrix
+ * @param preTokenizer {@code tokenizer.ggml.pre} where the tokenizer's files do not tell
  * @param special ids from the configuration
  * @param leftOut tells the checkpoint tensors that the file deliberately does without
  */
 record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
-    SpecialTokens special, Predicate<String> leftOut) {
+    String preTokenizer, SpecialTokens special, Predicate<String> leftOut) {
   /** Tables of rotary frequencies, which follow from the configuration. */
   private static final Predicate<String> ROTARY_TABLES = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq").asMatchPredicate();
 
@@ -32,8 +33,9 @@ record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValu
     }
   }
 
-  /** Mask token of the Dream and Dimple vocabulary. */
+  /** Mask tokens that the authors' configuration classes name. */
   static final int DREAM_MASK = 151666;
+  private static final int LLADA_MASK = 126336;
 
   /** The layout that a checkpoint's configuration asks for. */
   static ModelLayout read(ConfigFile config, ConfigFile preprocessor) {
@@ -42,7 +44,8 @@ record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValu
       case "dimple" -> dimple(DecoderConfig.read(config), VisionConfig.read(config.section("vision_config"), preprocessor),
           config.integers("mrope_section", List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
       case "Dream", "dream" -> dream(DecoderConfig.read(config), SpecialTokens.read(config));
-      default -> throw config.wrong("model_type", "\"dimple\" or \"Dream\"");
+      case "llada" -> llada(Llada.read(config), SpecialTokens.read(config));
+      default -> throw config.wrong("model_type", "\"dimple\", \"Dream\" or \"llada\"");
     };
   }
 
@@ -65,21 +68,27 @@ record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValu
     tensors.addAll(vision.tensors());
     VisionConfig.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", decoder.width(), vision.outputWidth());
     VisionConfig.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", decoder.width(), decoder.width());
-    return new ModelLayout("dimple", decoder.vocabulary(), metadata, tensors, withMask(special), leftOut(decoder));
+    return new ModelLayout("dimple", decoder.vocabulary(), metadata, tensors, "qwen2", special.withMask(DREAM_MASK), leftOut(decoder));
   }
 
   /** Dream and its kin, text only. */
   static ModelLayout dream(DecoderConfig decoder, SpecialTokens special) {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("dream"));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
-    return new ModelLayout("dream", decoder.vocabulary(), metadata, decoder.tensors(), withMask(special), leftOut(decoder));
+    return new ModelLayout("dream", decoder.vocabulary(), metadata, decoder.tensors(), "qwen2", special.withMask(DREAM_MASK),
+        leftOut(decoder));
   }
 
-  private static SpecialTokens withMask(SpecialTokens special) {
-    return new SpecialTokens(special.bos(), special.eos(), special.padding(), OptionalInt.of(special.mask().orElse(DREAM_MASK)));
+  /** LLaDA, text only; each row of its logits scores its own position. */
+  static ModelLayout llada(DecoderConfig decoder, SpecialTokens special) {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("llada"));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
+    return new ModelLayout("llada", decoder.vocabulary(), metadata, Llada.tensors(decoder), "llada-moe", special.withMask(LLADA_MASK),
+        leftOut(decoder));
   }
 
   private static Predicate<String> leftOut(DecoderConfig decoder) {
-    return decoder.tied() ? ROTARY_TABLES.or("lm_head.weight"::equals) : ROTARY_TABLES;
+    Set<String> output = Set.of("lm_head.weight", "model.transformer.ff_out.weight");
+    return decoder.tied() ? ROTARY_TABLES.or(output::contains) : ROTARY_TABLES;
   }
 }

@@ -12,6 +12,11 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt padding, Opti
         config.token("mask_token_id"));
   }
 
+  /** The same with a mask token where there was none. */
+  SpecialTokens withMask(int otherwise) {
+    return new SpecialTokens(bos, eos, padding, OptionalInt.of(mask.orElse(otherwise)));
+  }
+
   /** llama.cpp's keys. */
   Map<String, MetadataValue> metadata() {
     Map<String, MetadataValue> keys = new LinkedHashMap<>();

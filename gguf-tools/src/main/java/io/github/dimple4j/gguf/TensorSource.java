@@ -1,57 +1,56 @@
 package io.github.dimple4j.gguf;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
+import java.util.function.LongUnaryOperator;
+import java.util.stream.LongStream;
 
 /**
- * A tensor of a GGUF file and where a checkpoint has its elements: element {@code i} is the checkpoint tensor's element
- * {@code first + i / run * stride + i % run}.
+ * A tensor of a GGUF file and where a checkpoint has its elements: in runs of {@code run} elements that follow one another,
+ * the n-th of which starts at the checkpoint tensor's element {@code start(n)}.
  *
  * @param name in the GGUF file
  * @param dimensions in the GGUF file, fastest first
  * @param checkpointName in the checkpoint
  * @param checkpointShape in the checkpoint, slowest first
- * @param first the first element's index
- * @param run elements that follow one another in the checkpoint
- * @param stride from one run's start to the next one's
+ * @param run elements per run
+ * @param start from the number of a run to its first element
  */
-record TensorSource(String name, List<Long> dimensions, String checkpointName, List<Long> checkpointShape, long first, long run,
-    long stride) {
+record TensorSource(String name, List<Long> dimensions, String checkpointName, List<Long> checkpointShape, long run,
+    LongUnaryOperator start) {
 
   /** All of a checkpoint tensor; {@code shape} is the checkpoint's, e.g. {@code [rows, columns]}. */
   static TensorSource whole(String name, String checkpointName, long... shape) {
-    List<Long> checkpointShape = list(shape);
-    List<Long> dimensions = new ArrayList<>(checkpointShape);
-    Collections.reverse(dimensions);
-    long elements = product(checkpointShape);
-    return new TensorSource(name, List.copyOf(dimensions), checkpointName, checkpointShape, 0, elements, elements);
+    return rows(name, checkpointName, 0, 1, shape);
   }
 
   /** The {@code part}-th of {@code parts} equal groups of rows of a checkpoint tensor {@code [rows, columns]} or {@code [rows]}. */
   static TensorSource rows(String name, String checkpointName, int part, int parts, long... shape) {
-    List<Long> dimensions = new ArrayList<>();
-    for (int i = shape.length - 1; i > 0; i--) {
-      dimensions.add(shape[i]);
-    }
-    dimensions.add(shape[0] / parts);
+    long[] group = shape.clone();
+    group[0] /= parts;
+    List<Long> dimensions = list(group).reversed();
     long elements = product(dimensions);
-    return new TensorSource(name, List.copyOf(dimensions), checkpointName, list(shape), part * elements, elements, elements);
+    return new TensorSource(name, dimensions, checkpointName, list(shape), elements, n -> part * elements);
   }
 
   /** Index {@code at} of the dimension {@code axis} (slowest first) of a checkpoint tensor, which loses that dimension. */
   static TensorSource slice(String name, String checkpointName, int axis, int at, long... shape) {
-    List<Long> dimensions = new ArrayList<>();
-    long run = 1;
-    for (int i = shape.length - 1; i >= 0; i--) {
-      if (i != axis) {
-        dimensions.add(shape[i]);
-      }
-      if (i > axis) {
-        run *= shape[i];
-      }
-    }
-    return new TensorSource(name, List.copyOf(dimensions), checkpointName, list(shape), at * run, run, run * shape[axis]);
+    List<Long> dimensions = new ArrayList<>(list(shape));
+    dimensions.remove(axis);
+    long run = product(list(shape).subList(axis + 1, shape.length));
+    return new TensorSource(name, List.copyOf(dimensions.reversed()), checkpointName, list(shape), run,
+        n -> (n * shape[axis] + at) * run);
+  }
+
+  /**
+   * A query or key matrix {@code [rows, columns]} for rotary embeddings of neighbouring elements. The checkpoint rotates element
+   * i of a head with element i + size / 2; GGUF's {@code llada}, as LLaMA, has such pairs next to each other.
+   */
+  static TensorSource interleaved(String name, String checkpointName, int headSize, long rows, long columns) {
+    return new TensorSource(name, List.of(columns, rows), checkpointName, List.of(rows, columns), columns, row -> {
+      long inHead = row % headSize;
+      return (row - inHead + inHead % 2 * (headSize / 2) + inHead / 2) * columns;
+    });
   }
 
   long elements() {
@@ -59,11 +58,7 @@ record TensorSource(String name, List<Long> dimensions, String checkpointName, L
   }
 
   private static List<Long> list(long... values) {
-    List<Long> result = new ArrayList<>(values.length);
-    for (long value : values) {
-      result.add(value);
-    }
-    return List.copyOf(result);
+    return LongStream.of(values).boxed().toList();
   }
 
   private static long product(List<Long> values) {

@@ -25,10 +25,15 @@ final class TokenizerFiles {
   private static final int USER_DEFINED = 4;
   private static final int UNUSED = 5;
 
-  /** Qwen2's way to cut text into words before merging, and the name GGUF files have for it. */
-  private static final String QWEN2 = "qwen2";
-  private static final String QWEN2_PATTERN = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-      + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+  /**
+   * The expressions that cut text into words before merging, as {@code tokenizer.json} spells them, and GGUF's names for them:
+   * Qwen2's, and Ling's, which LLaDA and LLaDA-MoE share.
+   */
+  private static final Map<String, String> PRE_TOKENIZERS = Map.of(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+      "qwen2",
+      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
+      "llada-moe");
 
   private final Path directory;
   private final String[] tokens;
@@ -36,16 +41,24 @@ final class TokenizerFiles {
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
   private ConfigFile config;
+  private String preTokenizer;
 
-  private TokenizerFiles(Path directory, int vocabulary) {
+  private TokenizerFiles(Path directory, int vocabulary, String preTokenizer) {
     this.directory = directory;
+    this.preTokenizer = preTokenizer;
     this.tokens = new String[vocabulary];
     this.types = new int[vocabulary];
   }
 
-  /** Reads the tokenizer; empty if the directory has none. */
-  static Optional<TokenizerFiles> read(Path directory, int vocabulary) throws IOException {
-    TokenizerFiles tokenizer = new TokenizerFiles(directory, vocabulary);
+  /**
+   * Reads the tokenizer.
+   *
+   * @param vocabulary ids there are
+   * @param preTokenizer {@code tokenizer.ggml.pre} for files that do not tell it
+   * @return empty if the directory has none
+   */
+  static Optional<TokenizerFiles> read(Path directory, int vocabulary, String preTokenizer) throws IOException {
+    TokenizerFiles tokenizer = new TokenizerFiles(directory, vocabulary, preTokenizer);
     Path single = directory.resolve("tokenizer.json");
     Path vocab = directory.resolve("vocab.json");
     Path settings = directory.resolve("tokenizer_config.json");
@@ -72,7 +85,7 @@ final class TokenizerFiles {
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();
     keys.put("tokenizer.ggml.model", MetadataValue.string("gpt2"));
-    keys.put("tokenizer.ggml.pre", MetadataValue.string(QWEN2));
+    keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer));
     keys.put("tokenizer.ggml.tokens", MetadataValue.strings(tokenList));
     keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
     keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
@@ -104,7 +117,7 @@ final class TokenizerFiles {
     if (!kind.equals("BPE")) {
       throw new GgufException(path + ": the tokenizer is of type \"" + kind + "\"; expected \"BPE\"");
     }
-    requireQwen2(path, root.path("pre_tokenizer"));
+    readPreTokenizer(path, root.path("pre_tokenizer"));
     addVocabulary(path, model.path("vocab"));
     for (JsonNode merge : model.path("merges")) { // "left right", or since 2024 ["left", "right"]
       if (merge.isArray() && merge.size() == 2) {
@@ -118,11 +131,15 @@ final class TokenizerFiles {
     }
   }
 
-  /** Refuses a tokenizer that cuts words otherwise than Qwen2, which is what the file will say. */
-  private static void requireQwen2(Path path, JsonNode preTokenizer) {
-    List<String> patterns = preTokenizer.findValuesAsString("Regex");
-    if (!patterns.isEmpty() && !patterns.equals(List.of(QWEN2_PATTERN))) {
-      throw new GgufException(path + ": the pre-tokenizer's pattern is not Qwen2's: " + patterns);
+  /** Names the way words are cut; without an expression of its own, the byte-level splitter cuts as GPT-2 does. */
+  private void readPreTokenizer(Path path, JsonNode json) {
+    List<String> patterns = json.findValuesAsString("Regex");
+    if (patterns.size() == 1 && PRE_TOKENIZERS.containsKey(patterns.getFirst())) {
+      preTokenizer = PRE_TOKENIZERS.get(patterns.getFirst());
+    } else if (!patterns.isEmpty()) {
+      throw new GgufException(path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns);
+    } else if (json.path("type").asString("").equals("ByteLevel") && json.path("use_regex").asBoolean(true)) {
+      preTokenizer = "gpt-2";
     }
   }
 

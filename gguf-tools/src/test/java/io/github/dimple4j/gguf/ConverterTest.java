@@ -195,6 +195,57 @@ class ConverterTest {
     checkpoint.tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
   }
 
+  /** LLaDA's names, no biases, and rotary pairs next to each other: row 2i + j of a head is the checkpoint's row j * size / 2 + i. */
+  @Test
+  void textModelsOfLladaConvert() throws IOException {
+    makeLlada();
+    Converter.of(checkpoint.write(folder.resolve("hf"))).type(TensorType.F32).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("general.architecture", MetadataValue.string("llada"))
+          .containsEntry("llada.rope.freq_base", MetadataValue.float32(5e5))
+          .containsEntry("llada.attention.causal", MetadataValue.bool(false))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(false))
+          .containsEntry("tokenizer.ggml.mask_token_id", MetadataValue.uint32(299));
+      int headSize = 16;
+      float[] query = floats(checkpoint.tensors.get("model.transformer.blocks.1.q_proj.weight"));
+      float[] converted = file.rows(file.tensor("blk.1.attn_q.weight").orElseThrow(), 0, 64);
+      for (int row = 0; row < 64; row++) {
+        int from = row / headSize * headSize + row % 2 * (headSize / 2) + row % headSize / 2;
+        assertThat(Arrays.copyOfRange(converted, 64 * row, 64 * row + 64))
+            .containsExactly(Arrays.copyOfRange(query, 64 * from, 64 * from + 64));
+      }
+      assertThat(file.rows(file.tensor("blk.1.attn_v.weight").orElseThrow(), 0, 64))
+          .containsExactly(floats(checkpoint.tensors.get("model.transformer.blocks.1.v_proj.weight")));
+      assertThat(file.tensors()).hasSize(3 + 2 * 9);
+    }
+    Files.delete(target);
+    checkpoint.config.put("include_bias", true);
+    refuses("\"include_bias\" is true; expected false");
+  }
+
+  private void makeLlada() {
+    ObjectNode dream = checkpoint.config;
+    ObjectNode config = TestCheckpoint.JSON.createObjectNode().put("model_type", "llada").put("rope_theta", 5e5)
+        .put("max_sequence_length", 128).put("mask_token_id", 299);
+    config.put("d_model", dream.path("hidden_size").intValue()).put("n_heads", dream.path("num_attention_heads").intValue());
+    config.put("n_layers", dream.path("num_hidden_layers").intValue()).put("mlp_hidden_size", dream.path("intermediate_size").intValue());
+    config.put("vocab_size", dream.path("vocab_size").intValue()).put("n_kv_heads", dream.path("num_key_value_heads").intValue());
+    makeDream();
+    Map<String, TestCheckpoint.Tensor> renamed = new LinkedHashMap<>();
+    checkpoint.tensors.forEach((name, tensor) -> {
+      if (!name.endsWith(".bias")) {
+        renamed.put(name.replace("model.embed_tokens", "model.transformer.wte").replace("model.norm", "model.transformer.ln_f")
+            .replace("lm_head", "model.transformer.ff_out").replace("model.layers", "model.transformer.blocks").replace("self_attn.", "")
+            .replace("mlp.", "").replace("input_layernorm", "attn_norm").replace("post_attention_layernorm", "ff_norm")
+            .replace("o_proj", "attn_out").replace("gate_proj", "ff_proj").replace("down_proj", "ff_out"), tensor);
+      }
+    });
+    checkpoint.tensors.clear();
+    checkpoint.tensors.putAll(renamed);
+    dream.removeAll();
+    dream.setAll(config);
+  }
+
   @Test
   void tensorsThatFollowFromTheConfigurationAreLeftOutByName() throws IOException {
     checkpoint.config.put("tie_word_embeddings", true);

@@ -24,7 +24,7 @@ class TokenizerFilesTest {
   @Test
   void directoriesWithoutATokenizerHaveNone() throws IOException {
     write("tokenizer_config.json", "{}");
-    assertThat(TokenizerFiles.read(folder, VOCABULARY)).isEmpty();
+    assertThat(TokenizerFiles.read(folder, VOCABULARY, "qwen2")).isEmpty();
   }
 
   @Test
@@ -69,6 +69,20 @@ class TokenizerFilesTest {
   }
 
   @Test
+  void preTokenizersAreRecognised() throws IOException {
+    String tail = "|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
+    assertThat(preTokenizer("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
+        + "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + tail + "\"}}, {\"type\": \"ByteLevel\", \"use_regex\": false}]}")).isEqualTo("qwen2");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\"}")).isEqualTo("gpt-2");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo("default");
+  }
+
+  private Object preTokenizer(String json) throws IOException {
+    write("tokenizer.json", "{\"pre_tokenizer\": " + json + ", \"model\": {\"vocab\": {\"a\": 0}}}");
+    return TokenizerFiles.read(folder, VOCABULARY, "default").orElseThrow().metadata().get("tokenizer.ggml.pre").value();
+  }
+
+  @Test
   void namedTokensCompleteTheConfiguration() throws IOException {
     write("tokenizer.json", single("BPE", MERGES, ADDED));
     write("tokenizer_config.json", "{\"eos_token\": \"<|im_end|>\", \"pad_token\": {\"content\": \"<tool_call>\"}, \"bos_token\": null}");
@@ -101,7 +115,7 @@ class TokenizerFilesTest {
     refuses("{\"model\": {\"type\": \"BPE\"}}", "the vocabulary is missing");
     refuses("{\"model\": {\"vocab\": {\"a\": 0, \"b\": 0}}}", "share the id 0");
     refuses("{\"pre_tokenizer\": {\"pretokenizers\": [{\"pattern\": {\"Regex\": \"\\\\w+\"}}]}, \"model\": {\"vocab\": {\"a\": 0}}}",
-        "is not Qwen2's");
+        "is none of Qwen2's, Ling's and GPT-2's");
     Files.delete(folder.resolve("tokenizer.json"));
     write("vocab.json", VOCAB);
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt is missing");
@@ -113,7 +127,7 @@ class TokenizerFilesTest {
   }
 
   private TokenizerFiles read() throws IOException {
-    return TokenizerFiles.read(folder, VOCABULARY).orElseThrow();
+    return TokenizerFiles.read(folder, VOCABULARY, "qwen2").orElseThrow();
   }
 
   private void write(String name, String text) throws IOException {
