@@ -1041,14 +1041,15 @@ static void cancelled_calls_can_be_repeated(void) {
 typedef struct visitor {
   dimple_session *session;
   atomic_bool stop;
+  float pause; /* microseconds, about one iteration */
   int32_t refused, served, failed;
 } visitor;
 
 static void *keep_cancelling(void *argument) {
   visitor *v = argument;
-  while (!atomic_load(&v->stop)) {
+  for (uint32_t i = 0; !atomic_load(&v->stop); i++) {
     dimple_session_cancel(v->session);
-    usleep(200);
+    usleep((useconds_t)(v->pause * (0.5f + 3 * draw_uniform(3, i, 0, 0, 0))));
   }
   return NULL;
 }
@@ -1060,10 +1061,13 @@ static void cancelled_at_any_moment(void) {
   d.temperature = 0.7f;
   d.top_k = 20;
   outcome expected = decode(v.session, &d);
+  dimple_timings timings;
+  EXPECT_OK(dimple_session_get_timings(v.session, &timings));
+  v.pause = (float)timings.steps / 1000 / (float)expected.iterations;
   int32_t cancelled = 0;
   pthread_t thread;
   pthread_create(&thread, NULL, keep_cancelling, &v);
-  for (int round = 0; round < 20; round++) {
+  for (int round = 0; round < 8; round++) {
     outcome o = fresh_outcome();
     EXPECT_OK(dimple_session_begin(v.session, &d));
     for (dimple_step step = {0}; !step.done && o.iterations < d.steps;) {
@@ -1103,7 +1107,7 @@ static void two_threads_in_one_session(void) {
   outcome expected = decode(v.session, &d);
   pthread_t thread;
   pthread_create(&thread, NULL, keep_visiting, &v);
-  for (int round = 0; round < 20; round++) {
+  for (int round = 0; round < 8; round++) {
     outcome o = fresh_outcome();
     dimple_step step = {0};
     dimple_status status;
@@ -1150,7 +1154,7 @@ static void two_sessions_of_one_model(void) {
   worker workers[2];
   pthread_t threads[2];
   for (int i = 0; i < 2; i++) {
-    workers[i] = (worker){.session = picture_session(vision_model, 2, 1), .decoding = decoding_of(i, DIMPLE_ALGORITHM_ENTROPY), .rounds = 10};
+    workers[i] = (worker){.session = picture_session(vision_model, 2, 1), .decoding = decoding_of(i, DIMPLE_ALGORITHM_ENTROPY), .rounds = 5};
     outcome o = decode(workers[i].session, &workers[i].decoding);
     memcpy(workers[i].expected, o.tokens, sizeof workers[i].expected);
   }
