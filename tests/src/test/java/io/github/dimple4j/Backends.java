@@ -1,0 +1,17 @@
+package io.github.dimple4j;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** The backends that this machine runs: the reference and the kernels of every instruction set it has. */
+final class Backends {
+  private Backends() {}
+
+  static List<String> all() {
+    String description = DimpleModel.cpuDescription(); // e.g. "x86-64: avx512-vnni (selected), avx2, plain"
+    String kernels = description.substring(description.indexOf(':') + 1);
+    return Stream.concat(Stream.of("ref"),
+        Arrays.stream(kernels.split(",")).map(name -> "cpu-" + name.replace("(selected)", "").strip())).toList();
+  }
+}

@@ -1,0 +1,196 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.bindings.dimple_image;
+import io.github.dimple4j.gguf.TensorType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * The engine beside the reference: every golden checkpoint, converted by this project's own converter, on every backend of the
+ * machine. Pictures to the bit, vision features and logits within {@link #LIMIT}, decodings token for token at every iteration.
+ */
+class ConformanceTest {
+  /** Largest absolute error over largest absolute value. */
+  private static final double LIMIT = 2e-4;
+
+  private static double largestError;
+  private static int checkedRuns;
+
+  /** Golden, tensor type of the file, backend. */
+  static Stream<Arguments> models() {
+    return Golden.all().stream().flatMap(golden -> golden.exactTypes().stream().flatMap(type ->
+        Backends.all().stream().map(backend -> Arguments.of(golden, type, backend))));
+  }
+
+  /** The same, less what takes the reference backend longest and shows nothing new: it widens every type before it computes. */
+  static Stream<Arguments> decodingModels() {
+    return models().filter(arguments -> arguments.get()[1] == TensorType.F32 || !arguments.get()[2].equals("ref"));
+  }
+
+  @Test
+  void everyInstructionSetOfTheMachineIsTested() {
+    assertThat(Golden.all()).hasSizeGreaterThanOrEqualTo(3);
+    assertThat(Backends.all()).contains("ref", "cpu-plain").doesNotHaveDuplicates();
+    for (String backend : Backends.all()) {
+      try (DimpleModel model = Golden.all().getFirst().load(TensorType.F32, backend)) {
+        assertThat(model.info().backend()).isEqualTo(backend);
+      }
+    }
+  }
+
+  @AfterAll
+  static void report() {
+    System.out.printf("Conformance: %d recorded decodings of %d checkpoints checked on %s; largest error of logits and features %.1e%n",
+        checkedRuns, Golden.all().size(), Backends.all(), largestError);
+  }
+
+  static Stream<Golden> goldensWithPatches() {
+    return Golden.all().stream().filter(golden -> Files.exists(golden.folder().resolve("pixel_values.npy")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("goldensWithPatches")
+  void picturesArePreprocessedToTheBit(Golden golden) {
+    List<float[]> patches = new ArrayList<>();
+    try (DimpleModel model = golden.load(TensorType.F32, "ref")) {
+      List<Image> images = golden.images();
+      for (int i = 0; i < images.size(); i++) {
+        patches.addAll(preprocess(model, images.get(i), golden.resized(i)));
+      }
+    }
+    assertThat(patches.toArray(float[][]::new)).isEqualTo(golden.matrix("pixel_values"));
+  }
+
+  /** The rows of patches of a picture, which must be resized to a given one on the way. */
+  private static List<float[]> preprocess(DimpleModel model, Image image, Image expected) {
+    ImageGrid grid = model.imageGrid(image.width(), image.height());
+    assertThat(List.of(grid.resizedWidth(), grid.resizedHeight())).isEqualTo(List.of(expected.width(), expected.height()));
+    int rows = grid.rows() * grid.columns();
+    int columns = 3 * 2 * model.info().patchSize() * model.info().patchSize(); // channels, frames, pixels
+    return model.call(pointer -> {
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment picture = dimple_image.allocate(arena);
+        dimple_image.rgb(picture, arena.allocateFrom(ValueLayout.JAVA_BYTE, image.rgb()));
+        dimple_image.width(picture, image.width());
+        dimple_image.height(picture, image.height());
+        dimple_image.row_stride(picture, 3L * image.width());
+        MemorySegment patches = arena.allocate(ValueLayout.JAVA_FLOAT, (long) rows * columns);
+        MemorySegment resized = arena.allocate(3L * expected.width() * expected.height());
+        Native.check(Dimple.dimple_model_preprocess(pointer, picture, patches, (long) rows * columns, resized));
+        assertThat(resized.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(expected.rgb());
+        float[] values = patches.toArray(ValueLayout.JAVA_FLOAT);
+        return Stream.iterate(0, row -> row < rows, row -> row + 1)
+            .map(row -> Arrays.copyOfRange(values, row * columns, (row + 1) * columns)).toList();
+      }
+    });
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void logitsAndImageFeaturesAreTheReferences(Golden golden, TensorType type, String backend) {
+    try (DimpleModel model = golden.load(type, backend)) {
+      assertThat(golden.cases()).isNotEmpty();
+      for (Golden.Case prompt : golden.cases()) {
+        try (Session session = prompt.session(model).responseLength(prompt.appendedMasks()).open()) {
+          assertThat(error(session.logits(), prompt.logits())).as("logits of %s", prompt.name()).isLessThan(LIMIT);
+          if (!prompt.images().isEmpty()) {
+            assertThat(error(session.imageFeatures(), golden.matrix("image_embeds"))).as("image features").isLessThan(LIMIT);
+          }
+        }
+      }
+    }
+  }
+
+  private static double error(float[][] actual, float[][] expected) {
+    assertThat(actual).hasDimensions(expected.length, expected[0].length);
+    double error = 0;
+    double largestValue = 0;
+    for (int row = 0; row < expected.length; row++) {
+      for (int column = 0; column < expected[row].length; column++) {
+        double difference = Math.abs((double) actual[row][column] - expected[row][column]);
+        error = Math.max(error, difference); // NaN stays NaN
+        largestValue = Math.max(largestValue, Math.abs(expected[row][column]));
+      }
+    }
+    largestError = Math.max(largestError, error / largestValue);
+    return error / largestValue;
+  }
+
+  @ParameterizedTest
+  @MethodSource("decodingModels")
+  void decodingsAreTheReferencesTokenForToken(Golden golden, TensorType type, String backend) {
+    List<String> differences = new ArrayList<>();
+    try (DimpleModel model = golden.load(type, backend)) {
+      for (Golden.Case prompt : golden.cases()) {
+        assertThat(prompt.runs()).isNotEmpty();
+        for (Golden.Run run : prompt.runs()) {
+          difference(model, prompt, run).ifPresent(text -> differences.add(prompt.name() + "/" + run.name() + ": " + text));
+        }
+      }
+    }
+    assertThat(differences).isEmpty();
+  }
+
+  /** What the first differing iteration differs in. */
+  private static Optional<String> difference(DimpleModel model, Golden.Case prompt, Golden.Run run) {
+    Session.Builder builder = prompt.session(model).responseLength(run.responseLength()).prefillCache(run.prefillCache()).threads(1);
+    run.priors().forEach(builder::prior);
+    try (Session session = builder.open()) {
+      if (run.draws() != null) {
+        session.replayDraws(run.draws().kinds(), run.draws().lengths(), run.draws().values());
+      }
+      int iteration = 0;
+      for (Step step : session.steps(run.decoding())) {
+        if (iteration == run.history().size()) {
+          return Optional.of("goes on after iteration " + (iteration - 1));
+        }
+        int[] expected = run.history().get(iteration);
+        if (step.iteration() != iteration || !Arrays.equals(step.canvas().tokens(), expected)) {
+          return Optional.of("iteration %d: expected %s, got %s".formatted(iteration, Arrays.toString(expected), step));
+        }
+        iteration++;
+      }
+      if (iteration != run.history().size()) {
+        return Optional.of("ends after %d iterations, expected %d".formatted(iteration, run.history().size()));
+      }
+      int passes = session.generation().forwardPasses();
+      int needed = canvasesToScore(run, model.info().maskTokenId().orElseThrow());
+      checkedRuns++;
+      return passes >= needed && passes <= run.modelCalls() ? Optional.empty()
+          : Optional.of("ran the model %d times, expected %d to %d".formatted(passes, needed, run.modelCalls()));
+    }
+  }
+
+  /** How often the model has to run at least: not after an iteration that changed nothing, and not for a canvas without masks. */
+  private static int canvasesToScore(Golden.Run run, int mask) {
+    int[] initial = new int[run.responseLength()];
+    Arrays.fill(initial, mask);
+    run.priors().forEach((position, token) -> initial[position] = token);
+    int[] canvas = initial;
+    int[] scored = null;
+    int count = 0;
+    for (int[] next : run.history()) {
+      if (!Arrays.equals(canvas, scored) && Arrays.stream(canvas).anyMatch(token -> token == mask)) {
+        scored = canvas;
+        count++;
+      }
+      canvas = next;
+    }
+    return count;
+  }
+}
