@@ -1,19 +1,20 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.Step;
 import io.github.dimple4j.Canvas;
 import io.github.dimple4j.Reveal;
+import io.github.dimple4j.Step;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.IntPredicate;
 
 /** One picture of a response that fills in: lines for a terminal, masked positions dim, the newest tokens bold. */
 final class CanvasFrame {
-  private static final String MASK = "\u2591";
-  private static final String DIM = "\u001b[2m";
-  private static final String BOLD = "\u001b[1m";
-  private static final String PLAIN = "\u001b[0m";
+  static final String MASK = Canvas.MASK;
+  static final String DIM = "\u001b[2m";
+  static final String BOLD = "\u001b[1m";
+  static final String PLAIN = "\u001b[0m";
   private static final int TAB = 4;
 
   /** A stretch of text in one style. */
@@ -23,7 +24,12 @@ final class CanvasFrame {
 
   /** The lines of a step: at most {@code rows} of at most {@code columns} characters, the last one a line of figures. */
   static List<String> of(Step step, int columns, int rows) {
-    List<String> lines = wrap(cells(step), columns);
+    Canvas canvas = step.canvas();
+    Set<Integer> fresh = new HashSet<>();
+    for (Reveal reveal : step.revealed()) {
+      fresh.add(reveal.position());
+    }
+    List<String> lines = wrap(cells(canvas.pieces(), canvas::isMasked, fresh, canvas.text(MASK)), columns);
     int room = Math.max(1, rows - 2); // the line of figures, and the cursor's line stays on the screen
     List<String> shown = new ArrayList<>(lines.size() > room ? lines.subList(lines.size() - room, lines.size()) : lines);
     String figures = "iteration " + (step.iteration() + 1) + ", " + step.revealed().size() + " revealed, " + step.remaining() + " of "
@@ -32,18 +38,19 @@ final class CanvasFrame {
     return shown;
   }
 
-  private static List<Cell> cells(Step step) {
-    Canvas canvas = step.canvas();
-    Set<Integer> fresh = new HashSet<>();
-    for (Reveal reveal : step.revealed()) {
-      fresh.add(reveal.position());
-    }
-    List<String> pieces = canvas.pieces();
-    String layout = canvas.text(MASK); // which masks are shown: those behind an end of text are not
+  /**
+   * One cell per position that shows.
+   *
+   * @param pieces what each position adds to the text
+   * @param masked whether a position is masked
+   * @param fresh the positions just revealed
+   * @param layout the text with its masks, which says what masks show: those behind an end of text do not
+   */
+  static List<Cell> cells(List<String> pieces, IntPredicate masked, Set<Integer> fresh, String layout) {
     List<Cell> cells = new ArrayList<>();
     int at = 0;
-    for (int i = 0; i < canvas.length(); i++) {
-      if (!canvas.isMasked(i)) {
+    for (int i = 0; i < pieces.size(); i++) {
+      if (!masked.test(i)) {
         cells.add(new Cell(pieces.get(i), fresh.contains(i) ? BOLD : ""));
         at += pieces.get(i).length();
       } else if (layout.startsWith(MASK, at)) {

@@ -73,6 +73,9 @@ final class DecodingOptions {
     require(topK >= 0, "--top-k", topK, "0 or more");
     require(Float.isFinite(algorithmTemperature) && algorithmTemperature >= 0, "--alg-temp", algorithmTemperature,
         "a finite number of 0 or more");
+    if (algorithm == Algorithm.ORIGIN_RATIO && pipeline != Pipeline.DIM) {
+      throw new ParameterException(spec.commandLine(), "--alg origin-ratio goes with --pipeline dim only");
+    }
   }
 
   private void require(boolean condition, String option, Object value, String expected) {

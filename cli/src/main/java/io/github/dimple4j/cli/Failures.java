@@ -1,12 +1,14 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleException;
+import io.github.dimple4j.gguf.GgufException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExitCode;
@@ -14,12 +16,17 @@ import picocli.CommandLine.ParameterException;
 
 /** One line on standard error for whatever goes wrong. */
 final class Failures {
+  /** What picocli puts in front of the messages about option groups only. */
+  private static final String GROUP_ERROR = "Error: ";
+
   private Failures() {}
 
   /** Wrong usage: what is wrong, and where help is. */
   static int wrongUsage(ParameterException exception, String[] arguments) {
     CommandLine command = exception.getCommandLine();
-    command.getErr().println("dimple: " + oneLine(exception.getMessage()) + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
+    String message = oneLine(exception.getMessage());
+    message = message.startsWith(GROUP_ERROR) ? message.substring(GROUP_ERROR.length()) : message;
+    command.getErr().println("dimple: " + message + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
     return ExitCode.USAGE;
   }
 
@@ -35,11 +42,13 @@ final class Failures {
   private static String describe(Throwable failure) {
     return oneLine(switch (failure) {
       case DimpleException e -> e.getMessage();
+      case GgufException e -> e.getMessage();
       case UncheckedIOException e -> describe(e.getCause());
-      case NoSuchFileException e -> e.getFile() + ": no such file or directory";
+      case NoSuchFileException e -> e.getFile() + ": " + (e.getReason() == null ? "no such file or directory" : e.getReason());
       case AccessDeniedException e -> e.getFile() + ": access denied";
       case FileAlreadyExistsException e when e.getReason() == null -> e.getFile() + ": exists already";
       case FileSystemException e -> e.getMessage();
+      case InvalidPathException e -> e.getInput() + ": no valid file name in this locale";
       case IOException e when e.getMessage() != null -> e.getMessage();
       case OutOfMemoryError e -> "not enough memory for the Java heap (" + e.getMessage() + "); -Xmx in JAVA_TOOL_OPTIONS makes it larger";
       default -> "unexpected " + failure + " (--debug shows where)";

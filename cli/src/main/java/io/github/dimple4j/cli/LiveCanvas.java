@@ -3,6 +3,7 @@ package io.github.dimple4j.cli;
 import io.github.dimple4j.Step;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 
 /** Shows a response filling in: each frame is drawn over the one before. */
 final class LiveCanvas implements AutoCloseable {
@@ -10,11 +11,14 @@ final class LiveCanvas implements AutoCloseable {
   private static final String SHOW_CURSOR = "\u001b[?25h";
   private static final String CLEAR_LINE = "\u001b[K";
   private static final String CLEAR_BELOW = "\u001b[J";
+  private static final long FRAME_NANOS = 40_000_000;
+  private static final long LONGEST_PAUSE_NANOS = 1_000_000_000;
 
   private final PrintWriter out;
   private final Terminal terminal;
   private final Thread restore;
   private int drawn;
+  private long paused;
 
   LiveCanvas(PrintWriter out, Terminal terminal) {
     this.out = out;
@@ -28,15 +32,22 @@ final class LiveCanvas implements AutoCloseable {
     out.flush();
   }
 
+  /** Draws a step and leaves it there for a moment: a small model is done before an eye has seen anything. */
   void show(Step step) {
     draw(CanvasFrame.of(step, terminal.columns(), terminal.rows()));
+    long rest = Math.min(FRAME_NANOS - step.time().toNanos(), LONGEST_PAUSE_NANOS - paused);
+    if (rest > 0) {
+      LockSupport.parkNanos(rest);
+      paused += rest;
+    }
   }
 
   /** Draws lines over those drawn before; the cursor stays at the end of the last one. */
   void draw(List<String> lines) {
     out.print(home());
     for (int i = 0; i < lines.size(); i++) {
-      out.print(lines.get(i) + CLEAR_LINE + (i < lines.size() - 1 ? "\n" : ""));
+      // Cleared first: behind a full line the cursor stands on its last character.
+      out.print(CLEAR_LINE + lines.get(i) + (i < lines.size() - 1 ? "\n" : ""));
     }
     out.print(CLEAR_BELOW);
     out.flush();

@@ -1,0 +1,95 @@
+package io.github.dimple4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Failed work ends with status 1 and one line that names the thing. */
+class FailureTest {
+  @TempDir private Path folder;
+  private String ids;
+
+  @BeforeEach
+  void writeIds() throws IOException {
+    ids = Files.writeString(folder.resolve("ids.json"), "[1, 2, 3]").toString();
+  }
+
+  private static void assertFails(String message, String... arguments) {
+    Output output = Output.of(arguments);
+    assertThat(output.err()).hasLineCount(1).startsWith("dimple: ").contains(message).doesNotContain("Exception");
+    assertThat(output.out()).isEmpty();
+    assertThat(output.status()).isEqualTo(1);
+  }
+
+  @Test
+  void modelFiles() throws IOException {
+    String missing = folder.resolve("missing.gguf").toString();
+    assertFails("missing.gguf", "run", missing, "--prompt", "x");
+    assertFails(folder.toString(), "run", folder.toString(), "--prompt", "x");
+    String empty = Files.createFile(folder.resolve("empty.gguf")).toString();
+    assertFails("empty.gguf", "trace", empty, "--ids-file", ids, "--json", "-");
+    assertFails("ids.json", "logits", ids, "--ids-file", ids, "--json", "-");
+  }
+
+  @Test
+  void pictures() throws IOException {
+    String missing = folder.resolve("missing.png").toString();
+    assertFails("missing.png", "run", "x.gguf", "--prompt", "x", "--image", missing);
+    assertFails("ids.json", "trace", "x.gguf", "--ids-file", ids, "--json", "-", "--image", ids);
+    assertFails(folder.toString(), "logits", "x.gguf", "--ids-file", ids, "--json", "-", "--image", folder.toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
+      "{\"a\": 1}       | line 1: is no list",
+      "``               | line 1: is no list",
+      "[1, 2            | is not JSON",
+      "[1,\\n\"a\"]     | line 2: has an entry that is no whole number",
+      "[1.5]            | line 1: has an entry that is no whole number",
+      "[[1]]            | line 1: has an entry that is no whole number",
+      "[1] [2]          | line 1: goes on behind the list",
+      "[99999999999]    | line 1: has a number that is no token id",
+      "[]               | the list of token ids is empty",
+  })
+  void tokenIdFiles(String content, String message) throws IOException {
+    Files.writeString(Path.of(ids), content.replace("\\n", "\n"));
+    assertFails("ids.json", "trace", "x.gguf", "--ids-file", ids, "--json", "-");
+    assertFails(message, "logits", "x.gguf", "--ids-file", ids, "--json", "-");
+  }
+
+  @Test
+  void unreadableIdFiles() {
+    assertFails("missing.json: no such file or directory", "trace", "x.gguf", "--json", "-", "--ids-file", folder.resolve("missing.json").toString());
+    assertFails("is a directory", "trace", "x.gguf", "--json", "-", "--ids-file", folder.toString());
+  }
+
+  @Test
+  void outputThatCannotBeWrittenFailsBeforeTheModelIsLoaded() {
+    assertFails("no such directory", "trace", "x.gguf", "--ids-file", ids, "--json", folder.resolve("none/out.json").toString());
+    assertFails("is a directory", "logits", "x.gguf", "--ids-file", ids, "--json", folder.toString());
+  }
+
+  @Test
+  void theBundledModel() {
+    System.setProperty("dimple.model", folder.resolve("bundled.gguf").toString());
+    try {
+      assertFails("bundled.gguf", "run", "--prompt", "x");
+    } finally {
+      System.clearProperty("dimple.model");
+    }
+  }
+
+  @Test
+  void debugAddsTheStackTrace() {
+    Output output = Output.of("run", folder.toString(), "--prompt", "x", "--debug");
+    assertThat(output.status()).isEqualTo(1);
+    assertThat(output.err()).contains("\tat io.github.dimple4j.").contains(System.lineSeparator() + "dimple: ");
+  }
+}

@@ -1,0 +1,164 @@
+package io.github.dimple4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the commands write about a model with random weights. */
+class ModelCommandsTest {
+  private static final int LENGTH = 12;
+
+  @TempDir private static Path folder;
+  private static String model;
+  private static String ids;
+
+  @BeforeAll
+  static void makeModel() throws IOException {
+    model = folder.resolve("model.gguf").toString();
+    assertThat(Output.of("gguf", "synth", "--preset", "dimple-mini", "--type", "f32", "-o", model).status()).isZero();
+    ids = Files.writeString(folder.resolve("ids.json"), "[5, 6, 7, 8]").toString();
+  }
+
+  private static Map<?, ?> trace(String... options) throws IOException {
+    Path json = folder.resolve("trace.json");
+    String[] fixed = {"trace", model, "--ids-file", ids, "--max-new-tokens", String.valueOf(LENGTH), "--json", json.toString()};
+    Output output = Output.of(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new));
+    assertThat(output.err()).isEmpty();
+    assertThat(output.status()).isZero();
+    return Json.read(json);
+  }
+
+  @Test
+  void traceHasTheFieldsThatOtherProgramsRead() throws IOException {
+    Map<?, ?> trace = trace("--threshold", "0.5", "--seed", "18446744073709551615", "--threads", "1", "--prior", "2=9,7=11");
+    assertThat(trace.keySet().stream().map(Object::toString))
+        .containsExactly("prompt_tokens", "settings", "iterations", "tokens", "text", "timings");
+    assertThat(Json.integers(trace.get("prompt_tokens"))).containsExactly(5, 6, 7, 8);
+    assertThat(trace.get("text")).isInstanceOf(String.class);
+    Map<?, ?> settings = (Map<?, ?>) trace.get("settings");
+    assertThat(settings.get("backend").toString()).startsWith("cpu-");
+    assertThat(settings.toString()).startsWith("{max_new_tokens=Number[text=12], steps=Number[text=12], pipeline=dim, alg=maskgit_plus, "
+        + "threshold=Number[text=0.5], temperature=Number[text=0.0], top_p=Number[text=1.0], top_k=Number[text=0], alg_temp=Number[text=0.0], "
+        + "seed=Number[text=18446744073709551615], threads=Number[text=1], prefill=true, original_confidence=true, "
+        + "prior={2=Number[text=9], 7=Number[text=11]}, backend=");
+  }
+
+  @Test
+  void traceIterationsRevealTheResponse() throws IOException {
+    Map<?, ?> trace = trace("--prior", "2=9");
+    List<Integer> revealed = new ArrayList<>();
+    List<Integer> tokens = List.of();
+    int step = 0;
+    for (Object entry : (List<?>) trace.get("iterations")) {
+      Map<?, ?> iteration = (Map<?, ?>) entry;
+      assertThat(iteration.keySet().stream().map(Object::toString)).containsExactly("step", "tokens", "revealed", "confidence", "millis");
+      assertThat(((Json.Number) iteration.get("step")).integer()).isEqualTo(step++);
+      tokens = Json.integers(iteration.get("tokens"));
+      assertThat(tokens).hasSize(LENGTH).element(2).isEqualTo(9);
+      assertThat((List<?>) iteration.get("confidence")).hasSameSizeAs((List<?>) iteration.get("revealed"))
+          .allSatisfy(c -> assertThat(((Json.Number) c).real()).isBetween(0f, 1f));
+      revealed.addAll(Json.integers(iteration.get("revealed")));
+      assertThat(((Json.Number) iteration.get("millis")).real()).isPositive();
+    }
+    assertThat(revealed).doesNotHaveDuplicates().hasSize(LENGTH - 1).doesNotContain(2);
+    assertThat(Json.integers(trace.get("tokens"))).isEqualTo(tokens);
+    Map<?, ?> timings = (Map<?, ?>) trace.get("timings");
+    assertThat(((Json.Number) timings.get("iterations")).integer()).isEqualTo(step);
+  }
+
+  @Test
+  void traceIsReproducible() throws IOException {
+    String[] drawn = {"--temperature", "0.7", "--alg", "origin", "--threshold", "0", "--seed"};
+    Object first = trace(Stream.concat(Stream.of(drawn), Stream.of("1")).toArray(String[]::new)).get("tokens");
+    assertThat(trace(Stream.concat(Stream.of(drawn), Stream.of("1", "--threads", "3")).toArray(String[]::new)).get("tokens")).isEqualTo(first);
+    assertThat(trace(Stream.concat(Stream.of(drawn), Stream.of("2")).toArray(String[]::new)).get("tokens")).isNotEqualTo(first);
+  }
+
+  @Test
+  void settingsAreThoseInEffect() throws IOException {
+    Map<?, ?> settings = (Map<?, ?>) trace("--pipeline", "dream", "--steps", "3", "--no-prefill", "--alg", "entropy").get("settings");
+    assertThat(settings.get("original_confidence")).isEqualTo(false);
+    assertThat(settings.get("prefill")).isEqualTo(false);
+    assertThat(settings.get("threshold")).isEqualTo(new Json.Number("0.0"));
+    assertThat(settings.get("steps")).isEqualTo(new Json.Number("3"));
+    Map<?, ?> dim = (Map<?, ?>) trace("--no-original-confidence").get("settings");
+    assertThat(dim.get("original_confidence")).isEqualTo(false);
+  }
+
+  @Test
+  void logitsHaveOneRowPerPosition() throws IOException {
+    Path json = folder.resolve("logits.json");
+    assertThat(Output.of("logits", model, "--ids-file", ids, "--vision", "--json", json.toString()).status()).isZero();
+    Map<?, ?> document = Json.read(json);
+    assertThat(document.keySet().stream().map(Object::toString)).containsExactly("logits", "vision");
+    List<?> rows = (List<?>) document.get("logits");
+    assertThat(rows).hasSize(4).allSatisfy(row -> assertThat((List<?>) row).hasSameSizeAs((List<?>) rows.get(0)));
+    assertThat((List<?>) document.get("vision")).isEmpty();
+    for (Object number : (List<?>) rows.get(0)) {
+      String text = ((Json.Number) number).text();
+      assertThat(Float.toString(Float.parseFloat(text))).isEqualTo(text);
+    }
+  }
+
+  @Test
+  void aHyphenIsStandardOutput() {
+    Output output = Output.of("logits", model, "--ids-file", ids, "--json", "-");
+    assertThat(output.out()).startsWith("{\"logits\":[[").endsWith("]]}" + System.lineSeparator());
+  }
+
+  @Test
+  void runPrintsTheAnswerAndOneLineOfFigures() {
+    Output output = Output.of("run", model, "--prompt", "What is it?", "--max-new-tokens", "5", "--system", "Be brief.");
+    assertThat(output.status()).isZero();
+    assertThat(output.err()).isEmpty();
+    assertThat(output.out()).doesNotContain("\u001b");
+    assertThat(output.out().lines().toList().getLast()).matches("5 tokens, \\d+ iterations, [\\d.]+ tokens per iteration, [\\d.]+ tokens/s; "
+        + "load [\\d.]+ m?s, vision 0.00 ms, prefill [\\d.]+ m?s, [\\d.]+ m?s per iteration; cpu-\\S+, \\d+ threads?");
+  }
+
+  @Test
+  void runFillsTheSlotsOfATemplate() {
+    Output output = Output.of("run", model, "--prompt", "x", "--response-template", "<a>{{slot:2}}</a>{{slot:3}}!");
+    assertThat(output.out()).startsWith("<a>").contains("</a>", "5 tokens, ");
+    Output tooShort = Output.of("run", model, "--prompt", "x", "--response-template", "<a>{{slot:2}}</a>", "--max-new-tokens", "3");
+    assertThat(tooShort.status()).isEqualTo(1);
+    assertThat(tooShort.err()).contains("more than the response length of 3").hasLineCount(1);
+  }
+
+  @Test
+  void textNeedsATokenizer() throws IOException {
+    String bytes = Files.readString(Path.of(model), StandardCharsets.ISO_8859_1);
+    String key = "tokenizer.ggml.tokens";
+    Path without = folder.resolve("without.gguf");
+    Files.writeString(without, bytes.replace(key, key.replace("tokens", "absent")), StandardCharsets.ISO_8859_1);
+    for (String command : new String[] {"run", "trace"}) {
+      Output output = command.equals("run") ? Output.of("run", without.toString(), "--prompt", "x")
+          : Output.of("trace", without.toString(), "--prompt", "x", "--json", "-");
+      assertThat(output.status()).isEqualTo(1);
+      assertThat(output.err()).contains("no tokenizer").hasLineCount(1);
+    }
+    Output byIds = Output.of("trace", without.toString(), "--ids-file", ids, "--max-new-tokens", "3", "--json", "-");
+    assertThat(((Map<?, ?>) Json.parse(byIds.out())).get("text")).isNull();
+  }
+
+  @Test
+  void aFailureLeavesNoFileBehind() throws IOException {
+    Path target = Files.createDirectory(folder.resolve("target"));
+    Path bad = Files.writeString(folder.resolve("bad.json"), "[123456789]");
+    assertThat(Output.of("logits", model, "--ids-file", bad.toString(), "--json", target.resolve("out.json").toString()).status()).isEqualTo(1);
+    assertThat(Output.of("trace", model, "--ids-file", ids, "--prior", "64=1", "--json", target.resolve("out.json").toString()).status()).isEqualTo(1);
+    try (Stream<Path> files = Files.list(target)) {
+      assertThat(files).isEmpty();
+    }
+  }
+}

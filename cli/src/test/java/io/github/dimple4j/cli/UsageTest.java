@@ -1,0 +1,96 @@
+package io.github.dimple4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Wrong usage ends with status 2 and one line that names what is wrong and where help is; nothing is loaded before. */
+class UsageTest {
+  private static void assertWrong(String message, String command, String... arguments) {
+    Output output = Output.of(arguments);
+    assertThat(output.err()).isEqualTo("dimple: " + message + " (see " + command + " --help)" + System.lineSeparator());
+    assertThat(output.out()).isEmpty();
+    assertThat(output.status()).isEqualTo(2);
+  }
+
+  @Test
+  void missingAndUnknownParts() {
+    assertWrong("Missing command: one of run, trace, logits, gguf", "dimple");
+    assertWrong("Unmatched argument at index 0: 'walk'", "dimple", "walk");
+    assertWrong("Missing required option: '--prompt=TEXT'", "dimple run", "run", "x.gguf");
+    assertWrong("Missing required parameter for option '--prompt' (TEXT)", "dimple run", "run", "--prompt");
+    assertWrong("Unknown option: '--fast'", "dimple run", "run", "--prompt", "x", "--fast");
+    assertWrong("Missing required option: '--json=OUT'", "dimple trace", "trace", "x.gguf", "--prompt", "x");
+    assertWrong("Missing required parameter: 'MODEL.gguf'", "dimple trace", "trace", "--prompt", "x", "--json", "-");
+    assertWrong("Missing required option: '--ids-file=IDS.json'", "dimple logits", "logits", "x.gguf", "--json", "-");
+    assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --ids-file=IDS.json)", "dimple trace",
+        "trace", "x.gguf", "--json", "-");
+    assertWrong("--prompt=TEXT, --ids-file=IDS.json are mutually exclusive (specify only one)", "dimple trace",
+        "trace", "x.gguf", "--json", "-", "--prompt", "x", "--ids-file", "y");
+    assertWrong("--system goes with --prompt, not with --ids-file", "dimple trace",
+        "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--system", "z");
+    assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
+        "run", "--prompt", "x", "--alg", "origin-ratio", "--pipeline", "dream");
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
+      "--steps          | 0            | 0, expected 1 to 1048576",
+      "--steps          | 1048577      | 1048577, expected 1 to 1048576",
+      "--steps          | many         | 'many' is not an int",
+      "--threshold      | NaN          | NaN, expected a finite number of 0 or more",
+      "--threshold      | Infinity     | Infinity, expected a finite number of 0 or more",
+      "--threshold      | -0.1         | -0.1, expected a finite number of 0 or more",
+      "--temperature    | -1           | -1.0, expected a finite number of 0 or more",
+      "--top-p          | 1.1          | 1.1, expected 0 to 1",
+      "--top-p          | NaN          | NaN, expected 0 to 1",
+      "--top-k          | -1           | -1, expected 0 or more",
+      "--alg-temp       | -1           | -1.0, expected a finite number of 0 or more",
+      "--max-new-tokens | 0            | 0, expected 1 or more",
+      "--max-new-tokens | 3000000000   | '3000000000' is not an int",
+      "--threads        | -1           | -1 is negative",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream",
+      "--alg            | best         | 'best' is not one of origin, origin-ratio, autoregressive, maskgit_plus, topk_margin, entropy",
+      "--seed           | 1.5          | '1.5' is not a whole number of 64 bits",
+  })
+  void valuesOutOfRange(String option, String value, String message) {
+    for (String command : new String[] {"run", "trace"}) {
+      String[] arguments = Stream.of(command, "x.gguf", "--prompt", "x", option, value).toArray(String[]::new);
+      String[] withJson = Stream.concat(Stream.of(arguments), Stream.of("--json", "-")).toArray(String[]::new);
+      assertWrong("Invalid value for option '" + option + "': " + message, "dimple " + command, command.equals("run") ? arguments : withJson);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"5", "5=", "=5", "5=x", "", "-1=3", "5=-1", "5=3=1", "5=1,5=2", "5=1,"})
+  void malformedPriors(String prior) {
+    Output output = Output.of("trace", "x.gguf", "--prompt", "x", "--json", "-", "--prior", prior);
+    assertThat(output.status()).isEqualTo(2);
+    assertThat(output.err()).startsWith("dimple: Invalid value for option '--prior': ").hasLineCount(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "run", "trace", "logits", "gguf"})
+  void helpGoesToStandardOutput(String command) {
+    Output output = command.isEmpty() ? Output.of("--help") : Output.of(command, "--help");
+    assertThat(output.status()).isZero();
+    assertThat(output.out()).startsWith(("Usage: dimple " + command).strip());
+    assertThat(output.err()).isEmpty();
+  }
+
+  @Test
+  void versionIsOneLine() {
+    assertThat(Output.of("--version").out()).startsWith("dimple ").hasLineCount(1);
+  }
+
+  @Test
+  void helpNamesTheDefaults() {
+    assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
+        .contains("origin, origin-ratio, autoregressive, maskgit_plus, topk_margin, entropy (default: maskgit_plus)")
+        .contains("(default: 0.95)").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
+  }
+}
