@@ -15,20 +15,4 @@ typedef struct code_chunk {
   bool narrow; /* codes are unsigned, 0 .. 15, and `minimum` has taken up the offset */
 } code_chunk;
 
-/* The parts of a record of quantized activations, see cpu.h. */
-typedef struct code_record {
-  const int8_t *q;
-  const float *scale;
-  const int32_t *total;
-  const int32_t *first;
-} code_record;
-
-static inline code_record code_record_at(const uint8_t *records, int64_t block, const int64_t tile_rows) {
-  const uint8_t *at = records + block * quantized_record_size(tile_rows);
-  code_record record = {.q = (const int8_t *)at, .scale = (const float *)(at + tile_rows * BLOCK)};
-  record.total = (const int32_t *)(record.scale + tile_rows);
-  record.first = record.total + tile_rows;
-  return record;
-}
-
 #endif

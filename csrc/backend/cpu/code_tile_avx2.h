@@ -5,6 +5,7 @@
  *   signed bytes: |w| times sign(w) x, at most 2 * 128 * 127 = 32512 a pair, widened at once.
  */
 #include "backend/cpu/code_chunk.h"
+#include "backend/cpu/code_record.h"
 
 enum { CODE_ROWS = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)

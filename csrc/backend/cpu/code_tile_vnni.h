@@ -3,6 +3,7 @@
  * offset by 128; the sums start from -128 times the sum of the activations, which takes the offset off again.
  */
 #include "backend/cpu/code_chunk.h"
+#include "backend/cpu/code_record.h"
 
 #ifdef __AVX512VNNI__
 enum { CODE_ROWS = 6 }; /* 12 integer and 12 float accumulators of 32 registers */

@@ -35,7 +35,7 @@ enum {
  * inputs, [2][8][16][4] bytes, so that 64 consecutive bytes feed one 512-bit dot product; with 4 bits two groups share their bytes,
  * the first in the low nibbles: [2][4][16][4].
  */
-typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES } packing;
+typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES, PACKINGS } packing;
 
 typedef struct code_layout {
   int32_t bits; /* 4 or 8 */
@@ -57,7 +57,6 @@ struct weight {
   uint8_t *panels;
 };
 
-static inline bool weight_is_float(const weight *w) { return w->packing != PACKED_CODES; }
 static inline int64_t weight_panels(const weight *w) { return (w->rows + PANEL - 1) / PANEL; }
 
 /* Parts of a unit, in bytes from its start. */
@@ -92,18 +91,21 @@ typedef struct unpacked_unit {
 } unpacked_unit;
 void unpack_unit(int32_t type, const uint8_t *source, unpacked_unit *out);
 
-/*
- * Activations prepared for the kernels: rows are cut into tiles of `tile_rows`, the last one filled up with zeros.
- *   float:     [columns][tile_rows]
- *   quantized: per block of 32 inputs q [tile_rows][32] signed bytes, scale [tile_rows] float, sum [tile_rows] and first
- *              [tile_rows] int32: the sum of the 32 bytes and of the first 16, times the instruction set's `sum_factor`
- */
-typedef struct prepared {
-  uint8_t *tiles;
-  int64_t tile_size; /* bytes */
-} prepared;
+/* How kernels want activations: cut into tiles of `tile_rows` rows, the last one filled up with zeros, each laid out as suits
+ * the instruction set. */
+typedef struct activation_form {
+  int64_t tile_rows; /* divides GROUP_ROWS */
+  int64_t (*tile_size)(int64_t columns); /* bytes */
+  /* Lays out up to tile_rows rows of x, `stride` floats apart. */
+  void (*prepare)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
+} activation_form;
 
-static inline int64_t quantized_record_size(int64_t tile_rows) { return tile_rows * (BLOCK + 3 * 4); }
+/* Activations in one form. */
+typedef struct prepared {
+  const activation_form *form;
+  uint8_t *tiles;
+  int64_t tile_size;
+} prepared;
 
 /* What the head keeps of one row and one chunk of the vocabulary. Sums are relative to `best`, the chunk's highest logit. */
 typedef struct chunk_summary {
@@ -124,15 +126,10 @@ typedef struct attention_block {
 enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 256 }; /* query rows x heads of an item; largest head */
 
 typedef struct cpu_kernels {
-  int32_t float_rows;     /* row tile of float products */
-  int32_t quantized_rows; /* row tile of integer products */
-  uint8_t code_flip;      /* exclusive-or of 8-bit codes and table entries: 0x80 makes them unsigned, offset by 128 */
+  const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */
+  uint8_t code_flip;        /* exclusive-or of 8-bit codes and table entries: 0x80 makes them unsigned, offset by 128 */
   int64_t multiply_scratch; /* bytes */
   int64_t attention_scratch;
-
-  /* Prepares up to a tile of rows. */
-  void (*pack_floats)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
-  void (*quantize)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
 
   /* y [rows x PANEL] = x times panel `panel` of w, from the tiles of x on; rows <= GROUP_ROWS. */
   void (*multiply)(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,

@@ -9,4 +9,6 @@
 
 #include "backend/cpu/code_tile_avx2.h"
 
+#include "backend/cpu/codes_dot_template.h"
+
 #include "backend/cpu/kernels_template.h"

@@ -7,6 +7,6 @@
 
 #include "backend/cpu/product_template.h"
 
-#include "backend/cpu/code_tile_plain.h"
+#include "backend/cpu/codes_float_template.h"
 
 #include "backend/cpu/kernels_template.h"

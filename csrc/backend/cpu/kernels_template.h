@@ -1,23 +1,34 @@
-/* The kernel table of one instruction set, put together from the templates. Wants before it: the macro KERNELS (the
- * table's name), a simd_*.h, math_template.h, product_template.h and a code_tile_*.h. */
+/* The kernel table of one instruction set, put together from the templates. Wants before it: the macro KERNELS (the table's
+ * name), a simd_*.h, math_template.h, product_template.h and a codes_*.h; HALF_FORM and MULTIPLY_HALVES if 16-bit floats are not
+ * multiplied like 32-bit ones. */
 #include <float.h>
 #include <math.h>
 
 #include "backend/cpu/attention_template.h"
-#include "backend/cpu/codes_template.h"
 #include "backend/cpu/head_template.h"
 #include "backend/cpu/rows_template.h"
 
-_Static_assert(GROUP_ROWS % FLOAT_ROWS == 0 && GROUP_ROWS % CODE_ROWS == 0, "a group of rows is cut into whole tiles");
+#ifndef HALF_FORM
+#define HALF_FORM float_form
+#define MULTIPLY_HALVES multiply_floats
+#endif
+
+static void multiply(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                     void *scratch) {
+  memset(y, 0, (size_t)rows * PANEL * sizeof(float));
+  if (w->packing == PACKED_CODES)
+    multiply_codes(w, panel, tiles, tile_size, rows, y, scratch);
+  else if (w->packing == PACKED_F32)
+    multiply_floats(w, panel, tiles, tile_size, rows, y, scratch);
+  else
+    MULTIPLY_HALVES(w, panel, tiles, tile_size, rows, y, scratch);
+}
 
 const cpu_kernels KERNELS = {
-    .float_rows = FLOAT_ROWS,
-    .quantized_rows = CODE_ROWS,
+    .forms = {[PACKED_F32] = &float_form, [PACKED_F16] = &HALF_FORM, [PACKED_BF16] = &HALF_FORM, [PACKED_CODES] = &code_form},
     .code_flip = CODE_FLIP,
     .multiply_scratch = sizeof(union multiply_scratch),
     .attention_scratch = sizeof(attention_scratch),
-    .pack_floats = pack_floats,
-    .quantize = quantize,
     .multiply = multiply,
     .finish = finish,
     .rms_norm = rms_norm,

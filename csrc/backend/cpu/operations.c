@@ -185,37 +185,30 @@ static dimple_status rotary(context *c, const rotary_call *call) {
 
 /* -------------------------------------------------------------------------------------------- preparing activations */
 
-typedef struct prepare_task {
-  void (*kernel)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
-  const float *x;
-  int64_t x_stride, rows, columns, tile_rows;
-  prepared target;
-} prepare_task;
+/* x in every form that the weights of an operation want; packings may share one. */
+typedef struct prepared_forms {
+  prepared of[PACKINGS]; /* form null: not wanted */
+} prepared_forms;
 
-static void prepare_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
-  const prepare_task *t = work;
-  int64_t first = item * t->tile_rows;
-  t->kernel(t->x + first * t->x_stride, t->x_stride, smaller(t->tile_rows, t->rows - first), t->columns,
-            t->target.tiles + item * t->target.tile_size);
+static void want(prepared_forms *p, const cpu_kernels *k, const weight *w) { p->of[w->packing].form = k->forms[w->packing]; }
+
+/* The earlier packing with the same form, or `i` itself. */
+static int first_with_form(const prepared_forms *p, int i) {
+  for (int j = 0; j < i; j++)
+    if (p->of[j].form == p->of[i].form) return j;
+  return i;
 }
 
-static int64_t float_tile_size(const cpu_kernels *k, int64_t columns) {
-  return parts(columns * k->float_rows * (int64_t)sizeof(float), 64) * 64;
-}
-
-static int64_t quantized_tile_size(const cpu_kernels *k, int64_t columns) {
-  return parts(columns / BLOCK * quantized_record_size(k->quantized_rows), 64) * 64;
-}
-
-/* Makes room for `rows` prepared rows in the formats that are wanted. */
-static dimple_status reserve_activations(context *c, int64_t rows, int64_t columns, bool floats, bool quantized, prepared *as_floats,
-                                         prepared *as_codes) {
-  const cpu_kernels *k = c->kernels;
-  *as_floats = (prepared){.tile_size = floats ? float_tile_size(k, columns) : 0};
-  *as_codes = (prepared){.tile_size = quantized ? quantized_tile_size(k, columns) : 0};
-  int64_t float_bytes = as_floats->tile_size * parts(rows, k->float_rows);
-  int64_t bytes = float_bytes + as_codes->tile_size * parts(rows, k->quantized_rows);
+/* Makes room for `rows` rows in the forms that are wanted. */
+static dimple_status reserve_activations(context *c, prepared_forms *p, int64_t rows, int64_t columns) {
+  int64_t offset[PACKINGS] = {0}, bytes = 0;
+  for (int i = 0; i < PACKINGS; i++) {
+    if (!p->of[i].form) continue;
+    p->of[i].tile_size = p->of[i].form->tile_size(columns);
+    int shared = first_with_form(p, i);
+    offset[i] = shared < i ? offset[shared] : bytes;
+    if (shared == i) bytes += p->of[i].tile_size * parts(rows, p->of[i].form->tile_rows);
+  }
   if (bytes > c->activations_size) {
     free(c->activations);
     c->activations_size = 0;
@@ -223,35 +216,38 @@ static dimple_status reserve_activations(context *c, int64_t rows, int64_t colum
     if (!c->activations) return dimple_fail_memory((uint64_t)bytes, "prepared activations");
     c->activations_size = bytes;
   }
-  as_floats->tiles = c->activations;
-  as_codes->tiles = c->activations + float_bytes;
+  for (int i = 0; i < PACKINGS; i++) p->of[i].tiles = c->activations + offset[i];
   return DIMPLE_OK;
 }
 
-static void prepare(context *c, const float *x, int64_t x_stride, int64_t rows, int64_t columns, const prepared *as_floats,
-                    const prepared *as_codes) {
-  const cpu_kernels *k = c->kernels;
-  prepare_task task = {.x = x, .x_stride = x_stride, .rows = rows, .columns = columns};
-  if (as_floats->tile_size > 0) {
-    task.kernel = k->pack_floats;
-    task.tile_rows = k->float_rows;
-    task.target = *as_floats;
-    cpu_pool_run(c->pool, parts(rows, task.tile_rows), prepare_item, &task);
-  }
-  if (as_codes->tile_size > 0) {
-    task.kernel = k->quantize;
-    task.tile_rows = k->quantized_rows;
-    task.target = *as_codes;
-    cpu_pool_run(c->pool, parts(rows, task.tile_rows), prepare_item, &task);
+typedef struct prepare_task {
+  const prepared *target;
+  const float *x;
+  int64_t x_stride, rows, columns;
+} prepare_task;
+
+static void prepare_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const prepare_task *t = work;
+  const activation_form *form = t->target->form;
+  int64_t first = item * form->tile_rows;
+  form->prepare(t->x + first * t->x_stride, t->x_stride, smaller(form->tile_rows, t->rows - first), t->columns,
+                t->target->tiles + item * t->target->tile_size);
+}
+
+static void prepare(context *c, const prepared_forms *p, const float *x, int64_t x_stride, int64_t rows, int64_t columns) {
+  for (int i = 0; i < PACKINGS; i++) {
+    if (!p->of[i].form || first_with_form(p, i) < i) continue;
+    prepare_task task = {.target = &p->of[i], .x = x, .x_stride = x_stride, .rows = rows, .columns = columns};
+    cpu_pool_run(c->pool, parts(rows, p->of[i].form->tile_rows), prepare_item, &task);
   }
 }
 
-/* Where rows from `row` on, a multiple of GROUP_ROWS, begin in the format that `w` wants. */
-static const uint8_t *tiles_from(const cpu_kernels *k, const weight *w, const prepared *as_floats, const prepared *as_codes,
-                                 int64_t row, int64_t *tile_size) {
-  const prepared *p = weight_is_float(w) ? as_floats : as_codes;
-  *tile_size = p->tile_size;
-  return p->tiles + row / (weight_is_float(w) ? k->float_rows : k->quantized_rows) * p->tile_size;
+/* Multiplies rows from `row` on, a multiple of GROUP_ROWS, with a panel. */
+static void multiply_panel(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t row, int64_t rows,
+                           float *y, void *scratch) {
+  const prepared *x = &p->of[w->packing];
+  c->kernels->multiply(w, panel, x->tiles + row / x->form->tile_rows * x->tile_size, x->tile_size, rows, y, scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- linear */
@@ -259,7 +255,7 @@ static const uint8_t *tiles_from(const cpu_kernels *k, const weight *w, const pr
 typedef struct linear_task {
   context *c;
   const linear_call *call;
-  prepared as_floats, as_codes;
+  prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t groups;
 } linear_task;
@@ -271,35 +267,27 @@ static void linear_item(void *work, int64_t item, int32_t lane) {
   int64_t panel = item / t->groups, row = item % t->groups * GROUP_ROWS;
   for (; panel >= weight_panels(out->w); out++) panel -= weight_panels(out->w);
   linear_lane *memory = lane_memory(t->c, lane);
-  int64_t rows = smaller(GROUP_ROWS, t->rows - row), tile_size;
-  const uint8_t *tiles = tiles_from(k, out->w, &t->as_floats, &t->as_codes, row, &tile_size);
-  k->multiply(out->w, panel, tiles, tile_size, rows, memory->a, memory->scratch);
-  if (out->mode == LINEAR_SWIGLU) {
-    tiles = tiles_from(k, out->up, &t->as_floats, &t->as_codes, row, &tile_size);
-    k->multiply(out->up, panel, tiles, tile_size, rows, memory->b, memory->scratch);
-  }
+  int64_t rows = smaller(GROUP_ROWS, t->rows - row);
+  multiply_panel(t->c, &t->x, out->w, panel, row, rows, memory->a, memory->scratch);
+  if (out->mode == LINEAR_SWIGLU) multiply_panel(t->c, &t->x, out->up, panel, row, rows, memory->b, memory->scratch);
   int64_t first = panel * PANEL;
   k->finish(out, first, smaller(PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
 }
 
 static dimple_status linear(context *c, const linear_call *call) {
-  bool floats = false, quantized = false;
+  linear_task task = {.c = c, .call = call};
   int64_t panels = 0;
   for (int32_t i = 0; i < call->output_count; i++) {
     const linear_output *out = &call->outputs[i];
-    const weight *up = out->mode == LINEAR_SWIGLU ? out->up : out->w;
-    floats |= weight_is_float(out->w) || weight_is_float(up);
-    quantized |= !weight_is_float(out->w) || !weight_is_float(up);
+    want(&task.x, c->kernels, out->w);
+    if (out->mode == LINEAR_SWIGLU) want(&task.x, c->kernels, out->up);
     panels += weight_panels(out->w);
   }
-  linear_task task = {.c = c, .call = call};
-  DIMPLE_TRY(reserve_activations(c, smaller(call->rows, SLAB_ROWS), call->columns, floats, quantized, &task.as_floats,
-                                 &task.as_codes));
+  DIMPLE_TRY(reserve_activations(c, &task.x, smaller(call->rows, SLAB_ROWS), call->columns));
   for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
     task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
     task.groups = parts(task.rows, GROUP_ROWS);
-    prepare(c, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns, &task.as_floats,
-            &task.as_codes);
+    prepare(c, &task.x, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns);
     cpu_pool_run(c->pool, panels * task.groups, linear_item, &task);
   }
   return DIMPLE_OK;
@@ -366,7 +354,7 @@ static dimple_status attention(context *c, const attention_call *call) {
 typedef struct head_task {
   context *c;
   const head_call *call;
-  prepared as_floats, as_codes;
+  prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t chunks;
   chunk_summary *summaries; /* [rows x chunks] */
@@ -383,10 +371,8 @@ static void head_item(void *work, int64_t item, int32_t lane) {
   int64_t chunk = item % t->chunks, row = item / t->chunks * GROUP_ROWS, vocab = call->w->rows;
   int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(GROUP_ROWS, t->rows - row);
   head_lane *memory = lane_memory(t->c, lane);
-  int64_t tile_size;
-  const uint8_t *tiles = tiles_from(k, call->w, &t->as_floats, &t->as_codes, row, &tile_size);
   for (int64_t j = 0; j < count; j += PANEL) {
-    k->multiply(call->w, (first + j) / PANEL, tiles, tile_size, rows, memory->panel, memory->scratch);
+    multiply_panel(t->c, &t->x, call->w, (first + j) / PANEL, row, rows, memory->panel, memory->scratch);
     for (int64_t r = 0; r < rows; r++)
       memcpy(memory->logits + r * HEAD_CHUNK + j, memory->panel + r * PANEL, PANEL * sizeof(float));
   }
@@ -449,16 +435,15 @@ static void merge_item(void *work, int64_t item, int32_t lane) {
 
 static dimple_status head(context *c, const head_call *call) {
   head_task task = {.c = c, .call = call, .chunks = parts(call->w->rows, HEAD_CHUNK)};
-  bool floats = weight_is_float(call->w);
   int64_t slab = smaller(call->rows, SLAB_ROWS);
-  DIMPLE_TRY(reserve_activations(c, slab, call->columns, floats, !floats, &task.as_floats, &task.as_codes));
+  want(&task.x, c->kernels, call->w);
+  DIMPLE_TRY(reserve_activations(c, &task.x, slab, call->columns));
   size_t bytes = (size_t)(slab * task.chunks) * sizeof *task.summaries;
   task.summaries = malloc(bytes ? bytes : 1);
   if (!task.summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
   for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
     task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
-    prepare(c, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns, &task.as_floats,
-            &task.as_codes);
+    prepare(c, &task.x, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns);
     cpu_pool_run(c->pool, task.chunks * parts(task.rows, GROUP_ROWS), head_item, &task);
     if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task);
   }

@@ -46,6 +46,10 @@ static void pack_floats(const float *x, int64_t stride, int64_t rows, int64_t co
   }
 }
 
+static int64_t float_tile_size(int64_t columns) { return (columns * FLOAT_ROWS * (int64_t)sizeof(float) + 63) / 64 * 64; }
+
+static const activation_form float_form = {FLOAT_ROWS, float_tile_size, pack_floats};
+
 static void widen_half(const uint8_t *source, int64_t count, float *target) {
   for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_half((const uint16_t *)source + i));
 }
@@ -64,8 +68,16 @@ static void multiply_float_tile(const float *x, const float *panel, int64_t dept
   }
 }
 
+/* Asks for part `part` of `parts` of the `size` bytes at `p`, which the next chunk will read; asking for memory beyond the last
+ * panel does no harm. */
+static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t part, int64_t parts) {
+  for (const uint8_t *line = p + size * part / parts; line < p + size * (part + 1) / parts; line += 64)
+    __builtin_prefetch(line, 0, 2);
+}
+
 static void multiply_floats(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
-                            float *widened) {
+                            void *scratch) {
+  float *widened = scratch;
   const uint8_t *source = w->panels + panel * w->panel_size;
   int64_t element = w->packing == PACKED_F32 ? 4 : 2;
   for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS) {
@@ -79,6 +91,7 @@ static void multiply_floats(const weight *w, int64_t panel, const uint8_t *tiles
     else
       widen_bfloat16(chunk, depth * PANEL, widened);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
+      prefetch_part(chunk + depth * PANEL * element, CHUNK_FLOATS * PANEL * element, r, rows);
       const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
       multiply_float_tile(x, values, depth, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
     }

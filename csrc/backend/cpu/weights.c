@@ -107,14 +107,15 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
         return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
       for (int i = 0; i < 16; i++) w->layout.table[i] = (int8_t)(w->layout.table[i] ^ c->kernels->code_flip);
   }
-  if (weight_is_float(w))
+  bool codes = w->packing == PACKED_CODES;
+  if (!codes)
     w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
   else
     w->panel_size = w->columns / (w->layout.unit_blocks * BLOCK) * unit_layout_of(&w->layout).size;
   void *panels;
   DIMPLE_TRY(allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
-  cpu_pool_run(c->pool, weight_panels(w), weight_is_float(w) ? pack_float_panel : pack_code_panel, &task);
+  cpu_pool_run(c->pool, weight_panels(w), codes ? pack_code_panel : pack_float_panel, &task);
   return DIMPLE_OK;
 }
 
