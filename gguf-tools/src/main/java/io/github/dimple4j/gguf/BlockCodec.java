@@ -16,8 +16,22 @@ final class BlockCodec {
    * @param target exactly the encoded rows' bytes
    */
   static void encode(TensorType type, MemorySegment floats, long rows, long columns, MemorySegment target) {
+    encode(type, floats, rows, columns, MemorySegment.NULL, target);
+  }
+
+  /**
+   * Encodes rows, weighing the squared errors of the columns.
+   *
+   * @param floats {@code [rows x columns]}, all finite
+   * @param importance {@code [columns]}, none negative, or NULL
+   * @param target exactly the encoded rows' bytes
+   */
+  static void encode(TensorType type, MemorySegment floats, long rows, long columns, MemorySegment importance, MemorySegment target) {
     require(floats, rows * columns * Float.BYTES);
-    check(Dimple.dimple_quantize_rows(type.number(), floats, rows, columns, MemorySegment.NULL, target, target.byteSize()));
+    if (!importance.equals(MemorySegment.NULL)) {
+      require(importance, columns * Float.BYTES);
+    }
+    check(Dimple.dimple_quantize_rows(type.number(), floats, rows, columns, importance, target, target.byteSize()));
   }
 
   /**

@@ -170,11 +170,17 @@ public final class GgufFile implements AutoCloseable {
     long rowSize = type.rowSize(tensor.columns());
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment encoded = arena.allocate(rows * rowSize);
-      read(dataStart + tensor.offset() + firstRow * rowSize, encoded.asByteBuffer());
+      read(tensor, firstRow, encoded);
       MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * tensor.columns());
       BlockCodec.decode(type, encoded, rows, tensor.columns(), floats);
       return floats.toArray(ValueLayout.JAVA_FLOAT);
     }
+  }
+
+  /** Reads rows of a tensor as they stand in the file; {@code target} has exactly their size. */
+  void read(TensorInfo tensor, long firstRow, MemorySegment target) throws IOException {
+    long rowSize = tensor.size() / tensor.rows();
+    read(dataStart + tensor.offset() + firstRow * rowSize, target.asByteBuffer());
   }
 
   /** Closes the file. May be called again. */

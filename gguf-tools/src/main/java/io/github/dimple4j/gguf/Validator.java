@@ -1,0 +1,208 @@
+package io.github.dimple4j.gguf;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.LongStream;
+
+/**
+ * Checks a GGUF file beyond its structure, which {@link GgufFile#open} has checked: that the keys of its architecture are there
+ * and in range, that its tensors are those and have the shapes that these keys ask for, that the tokenizer is consistent, and
+ * that every weight is a number. Knows {@code dimple}, {@code dream}, {@code llada} and vision towers beside them.
+ *
+ * <p>One thread at a time; the work itself uses all cores.
+ */
+public final class Validator {
+  private static final long CHUNK_ELEMENTS = 1 << 20;
+  private static final String SHAPES_UNKNOWN = "llada-moe";
+
+  private final GgufFile file;
+  private final FileConfig config;
+  private final List<String> problems = new ArrayList<>();
+  private ProgressListener progress = ProgressListener.NONE;
+
+  private Validator(GgufFile file) {
+    this.file = file;
+    this.config = new FileConfig(file.metadata());
+  }
+
+  /**
+   * A validator of a file.
+   *
+   * @param file stays open as long as the validator is used
+   * @return the validator
+   */
+  public static Validator of(GgufFile file) {
+    return new Validator(file);
+  }
+
+  /**
+   * Sets who hears how much of the data has been read.
+   *
+   * @param progress called from the thread that calls {@link #problems}
+   * @return this
+   */
+  public Validator progress(ProgressListener progress) {
+    this.progress = progress;
+    return this;
+  }
+
+  /**
+   * Checks the file, all of its data included.
+   *
+   * @return what is wrong, each in one line that names the key or tensor; empty for a sound file
+   * @throws IOException if reading fails
+   */
+  public List<String> problems() throws IOException {
+    problems.clear();
+    check(this::checkTensors);
+    check(this::checkTokenizer);
+    checkData();
+    return List.copyOf(problems);
+  }
+
+  /** Runs a check; one that cannot go on says so by an exception. */
+  private void check(Runnable check) {
+    try {
+      check.run();
+    } catch (GgufException e) {
+      problems.add(e.getMessage());
+    }
+  }
+
+  private void checkTensors() {
+    String architecture = config.text("general.architecture");
+    boolean tied = file.tensor("output.weight").isEmpty();
+    List<TensorSource> expected = new ArrayList<>();
+    switch (architecture) {
+      case "dimple", "dream" -> expected.addAll(config.decoder(architecture, tied).tensors());
+      case "llada" -> expected.addAll(Llada.tensors(config.decoder(architecture, tied)));
+      case "clip" -> { } // a vision tower alone
+      case SHAPES_UNKNOWN -> {
+        return;
+      }
+      default -> throw new GgufException("key general.architecture is \"" + architecture
+          + "\"; expected dimple, dream, llada, llada-moe or clip");
+    }
+    if (config.has("clip.has_vision_encoder") && config.flag("clip.has_vision_encoder")) {
+      expected.addAll(config.vision().tensors());
+    }
+    if (architecture.equals("dimple")) {
+      VisionConfig.addLinear(expected, "mm.img_projector.0", "", config.integer("dimple.embedding_length", 1),
+          config.integer("clip.vision.projection_dim", 1));
+      VisionConfig.addLinear(expected, "mm.img_projector.2", "", config.integer("dimple.embedding_length", 1),
+          config.integer("dimple.embedding_length", 1));
+    }
+    compare(expected);
+  }
+
+  private void compare(List<TensorSource> expected) {
+    Set<String> known = new HashSet<>();
+    for (TensorSource source : expected) {
+      known.add(source.name());
+      Optional<TensorInfo> tensor = file.tensor(source.name());
+      if (tensor.isEmpty()) {
+        problems.add("tensor " + source.name() + " is missing; expected shape " + TensorInfo.shape(source.dimensions()));
+      } else if (!tensor.get().dimensions().equals(source.dimensions())) {
+        problems.add("tensor " + source.name() + " has shape " + tensor.get().shape() + "; expected "
+            + TensorInfo.shape(source.dimensions()));
+      }
+    }
+    for (TensorInfo tensor : file.tensors()) {
+      if (!known.contains(tensor.name())) {
+        problems.add("tensor " + tensor.name() + " has no place in this architecture");
+      }
+    }
+  }
+
+  private void checkTokenizer() {
+    List<?> tokens = config.array("tokenizer.ggml.tokens", MetadataType.STRING);
+    int vocabulary = tokens.isEmpty() ? vocabularyOfEmbedding() : tokens.size();
+    for (String key : file.metadata().keySet()) {
+      if (key.endsWith("_token_id")) {
+        int id = config.integer(key, 0);
+        if (vocabulary > 0 && id >= vocabulary) {
+          problems.add("key " + key + " is " + id + "; the vocabulary ends at " + (vocabulary - 1));
+        }
+      }
+    }
+    if (tokens.isEmpty()) {
+      return;
+    }
+    List<?> types = config.array("tokenizer.ggml.token_type", MetadataType.INT32);
+    if (!types.isEmpty() && types.size() != tokens.size()) {
+      problems.add("key tokenizer.ggml.token_type has " + types.size() + " elements for " + tokens.size() + " tokens");
+    }
+    checkMerges(tokens);
+  }
+
+  private int vocabularyOfEmbedding() {
+    return file.tensor("token_embd.weight").map(tensor -> (int) Math.min(Integer.MAX_VALUE, tensor.rows())).orElse(0);
+  }
+
+  private void checkMerges(List<?> tokens) {
+    Map<Object, Integer> ids = new HashMap<>();
+    for (int id = 0; id < tokens.size(); id++) {
+      Integer other = ids.put(tokens.get(id), id);
+      if (other != null) {
+        problems.add("key tokenizer.ggml.tokens: tokens " + other + " and " + id + " are the same");
+      }
+    }
+    for (Object merge : config.array("tokenizer.ggml.merges", MetadataType.STRING)) {
+      String text = (String) merge;
+      int space = text.indexOf(' ', 1);
+      if (space < 0 || !ids.containsKey(text.substring(0, space)) || !ids.containsKey(text.substring(space + 1))
+          || !ids.containsKey(text.substring(0, space) + text.substring(space + 1))) {
+        problems.add("key tokenizer.ggml.merges: \"" + text + "\" does not make a token of two tokens");
+      }
+    }
+  }
+
+  private void checkData() throws IOException {
+    long total = file.tensors().stream().mapToLong(TensorInfo::size).sum();
+    long done = 0;
+    for (TensorInfo tensor : file.tensors()) {
+      if (tensor.type().isEmpty()) {
+        problems.add("tensor " + tensor.name() + " is of unknown " + tensor.typeName());
+        continue;
+      }
+      try {
+        firstBad(tensor).ifPresent(problems::add);
+      } catch (UncheckedIOException e) {
+        throw e.getCause();
+      }
+      done += tensor.size();
+      progress.progress(tensor.name(), done, total);
+    }
+  }
+
+  /** Where the first weight that is not a finite number stands. */
+  private Optional<String> firstBad(TensorInfo tensor) {
+    long step = Math.max(1, CHUNK_ELEMENTS / tensor.columns());
+    long chunks = (tensor.rows() + step - 1) / step;
+    return LongStream.range(0, chunks).parallel().mapToObj(chunk -> firstBad(tensor, chunk * step, step)).flatMap(Optional::stream)
+        .findFirst();
+  }
+
+  private Optional<String> firstBad(TensorInfo tensor, long first, long step) {
+    float[] weights;
+    try {
+      weights = file.rows(tensor, first, (int) Math.min(step, tensor.rows() - first));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    for (int i = 0; i < weights.length; i++) {
+      if (!Float.isFinite(weights[i])) {
+        return Optional.of("tensor " + tensor.name() + " has a weight of " + weights[i] + " in row " + (first + i / tensor.columns())
+            + ", column " + i % tensor.columns());
+      }
+    }
+    return Optional.empty();
+  }
+}
