@@ -52,8 +52,9 @@ INLINE void vnni_tile(const int rows, const int halves, const bool has_minimum, 
         offset[r] = halves == 1 ? record.total[r] : h == 0 ? record.first[r] : record.total[r] - record.first[r];
         for (int v = 0; v < 2; v++) dots[r][v] = vi_set(offset[r]);
       }
+      int groups = 8 / halves; /* outside the loop's condition: the sanitizers' check of the division keeps it from unrolling */
 #pragma GCC unroll 8
-      for (int g = h * 8 / halves; g < (h + 1) * 8 / halves; g++) {
+      for (int g = h * groups; g < (h + 1) * groups; g++) {
         vi w[2] = {vi_load(codes[0] + g * 64), vi_load(codes[1] + g * 64)};
         for (int r = 0; r < rows; r++) {
           vi x = vi_set(four_bytes(record.q + r * BLOCK + g * 4));
