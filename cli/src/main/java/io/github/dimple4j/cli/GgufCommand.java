@@ -7,7 +7,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code dimple gguf}: the tools for model files. */
 @Command(name = "gguf", description = "Make and look at model files.", mixinStandardHelpOptions = true,
-    subcommands = {GgufConvertCommand.class, GgufQuantizeCommand.class, GgufInspectCommand.class, GgufValidateCommand.class,
+    subcommands = {GgufConvertCommand.class, GgufQuantizeCommand.class, GgufInspectCommand.class, GgufValidateCommand.class, GgufDiffCommand.class,
         GgufSynthCommand.class})
 final class GgufCommand implements Runnable {
   @Spec private CommandSpec spec;
