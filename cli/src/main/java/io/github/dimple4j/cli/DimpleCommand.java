@@ -4,6 +4,9 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -17,7 +20,6 @@ import picocli.CommandLine.Spec;
 /** The {@code dimple} command: {@code run}, {@code trace}, {@code logits} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
-    subcommands = {RunCommand.class, TraceCommand.class, LogitsCommand.class, GgufCommand.class},
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {"0:done", "1:the work failed; one line on standard error says why", "2:wrong usage"})
 public final class DimpleCommand implements Runnable {
@@ -25,6 +27,16 @@ public final class DimpleCommand implements Runnable {
   private boolean debug;
 
   @Spec private CommandSpec spec;
+
+  /** The commands by name. Reading the annotations of all of them would take as long as answering with a small model. */
+  private static final Map<String, Supplier<Object>> COMMANDS = new LinkedHashMap<>();
+
+  static {
+    COMMANDS.put("run", RunCommand::new);
+    COMMANDS.put("trace", TraceCommand::new);
+    COMMANDS.put("logits", LogitsCommand::new);
+    COMMANDS.put("gguf", GgufCommand::new);
+  }
 
   private DimpleCommand() {}
 
@@ -54,8 +66,14 @@ public final class DimpleCommand implements Runnable {
   /** Runs the command line on given streams and returns the exit status. */
   static int execute(PrintWriter out, PrintWriter err, String... arguments) {
     DimpleCommand root = new DimpleCommand();
-    CommandLine line = new CommandLine(root).setOut(out).setErr(err)
-        .setCaseInsensitiveEnumValuesAllowed(false)
+    CommandLine line = new CommandLine(root);
+    boolean named = arguments.length > 0 && COMMANDS.containsKey(arguments[0]);
+    COMMANDS.forEach((name, command) -> {
+      if (!named || name.equals(arguments[0])) {
+        line.addSubcommand(name, command.get());
+      }
+    });
+    line.setOut(out).setErr(err)
         .setParameterExceptionHandler(Failures::wrongUsage)
         .setExecutionExceptionHandler((exception, command, parsed) -> Failures.report(exception, err, root.debug));
     try {
@@ -67,7 +85,7 @@ public final class DimpleCommand implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "Missing command: one of " + String.join(", ", spec.subcommands().keySet()));
+    throw new ParameterException(spec.commandLine(), "Missing command: one of " + String.join(", ", COMMANDS.keySet()));
   }
 
   /** The exit status of a command whose work failed. */

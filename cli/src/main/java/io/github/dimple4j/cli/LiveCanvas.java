@@ -24,7 +24,7 @@ final class LiveCanvas implements AutoCloseable {
     this.out = out;
     this.terminal = terminal;
     restore = new Thread(() -> {
-      out.print(SHOW_CURSOR);
+      out.println(SHOW_CURSOR);
       out.flush();
     });
     Runtime.getRuntime().addShutdownHook(restore); // an interrupt must not leave the terminal without a cursor

@@ -18,9 +18,9 @@ public enum PreTokenizer {
   /** Qwen2, Qwen2.5, Dream, Dimple: digits one by one, text normalised to NFC first. */
   QWEN2(true, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
       + "|\\s+(?!\\S)|\\s+", "qwen2", "deepseek-r1-qwen"),
-  /** Ling's, which LLaDA and LLaDA-MoE use too: as Qwen2's, but newlines one by one and no normalisation. */
+  /** Ling's, whose vocabulary LLaDA (as {@code bailingmoe}) and LLaDA-MoE share: as Qwen2's, but newlines one by one, not normalised. */
   BAILING(false, "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]"
-      + "|\\s+(?!\\S)|\\s+", "bailingmoe", "bailingmoe2", "llada-moe", "llada-8b"),
+      + "|\\s+(?!\\S)|\\s+", "bailingmoe", "bailingmoe2", "llada-moe"),
   /** GPT-2's: numbers stay whole, contractions are lower case. */
   GPT2(false, "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", "gpt-2", "gpt2");
 
