@@ -7,8 +7,9 @@ Phases, in order (sizes and rates in PHASES):
   vision       the tower alone predicts, per merged token, what covers it; the predicting layer is thrown away
   language     autoregressive, text without pictures: the body learns the sentences
   alignment    autoregressive, causal: only img_projector learns          (paper, stage 1)
-  instruction  autoregressive, causal: everything learns                   (paper, stage 2)
+  instruction  autoregressive, causal: body, head and projector            (paper, stage 2)
   diffusion    masked diffusion, full attention: body, head and projector  (paper, stage 3)
+  refinement   masked diffusion with everything learning, the tower also from the dense labels of `vision`
 
 DIR/hf is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume.  Every step draws
 its data from (seed, phase, step), so that a resumed run sees what an uninterrupted one would have seen.
@@ -32,22 +33,30 @@ from tokenizer import Tokenizer, chat_prompt, train_merges
 
 MERGES = 375
 LONGEST = 64  # longest response seen in training, in tokens
-Phase = namedtuple("Phase", "name steps pictures rate clip trained")
+EVERYTHING = ["visual", "img_projector", "model", "lm_head"]
+# pictures per step; how many of them are crowded, which only the dense labels use; peak rate; parts that learn
+Phase = namedtuple("Phase", "name steps pictures crowded rate trained")
 PHASES = [
-    Phase("vision", 4000, 32, 2e-3, 1.0, ["visual"]),
-    Phase("language", 200, 24, 2e-3, 1.0, ["model", "lm_head"]),
-    Phase("alignment", 100, 24, 1e-3, 1.0, ["img_projector"]),
-    Phase("instruction", 1800, 24, 1.5e-3, 1.0, ["visual", "img_projector", "model", "lm_head"]),
-    Phase("diffusion", 2900, 24, 1.5e-3, 1.0, ["img_projector", "model", "lm_head"]),
+    Phase("vision", 5000, 32, 21, 2e-3, ["visual"]),
+    Phase("language", 200, 24, 0, 2e-3, ["model", "lm_head"]),
+    Phase("alignment", 100, 24, 0, 1e-3, ["img_projector"]),
+    Phase("instruction", 800, 16, 0, 1.5e-3, ["img_projector", "model", "lm_head"]),
+    Phase("diffusion", 4250, 16, 0, 1.5e-3, ["img_projector", "model", "lm_head"]),
+    Phase("refinement", 2500, 28, 12, 1e-3, EVERYTHING),
 ]
-TASK_WEIGHTS = {"count": 2, "yesno": 2, "locate": 2, "attribute": 3, "compare": 3, "number": 2, "json": 3}
+CLIP = 1.0  # largest norm of the gradient
+TASK_WEIGHTS = {"count": 3, "yesno": 2, "locate": 4, "attribute": 3, "compare": 3, "number": 4, "json": 3}
 
 
 # ------------------------------------------------------------------------------------------------------------ data
-def picture_batch(rng, count, crowded=0):
-    """Training scenes of one picture size, `crowded` of them with many shapes, and their patches."""
+def picture_batch(rng, count, crowded):
+    """Training scenes of one picture size, the first `crowded` of them with many shapes, and their patches."""
     height, width = rng.choice(scenes.SIDES), rng.choice(scenes.SIDES)
-    batch = [scenes.random_scene(rng, False, height, width, i < crowded) for i in range(count)]
+    batch = []
+    while len(batch) < count:
+        scene = scenes.random_scene(rng, False, height, width, len(batch) < crowded)
+        if scene.number or len(batch) % 3 == 0:  # numbers take longest to learn: most scenes have one
+            batch.append(scene)
     return batch, patches(np.stack([scenes.draw(s) for s in batch])), (height // 28, width // 28)
 
 
@@ -80,7 +89,7 @@ def text_batch(rng, tokenizer, questions, tokens, long):
 
 def question_batches(rng, tokenizer, batch, tokens):
     """Two text batches about the same pictures: descriptions, and short questions."""
-    long_describe, long_short = 0.5, 0.8 * (rng.random() < 0.25)
+    long_describe, long_short = 0.35, 0.8 * (rng.random() < 0.25)
     describe = [scenes.ask(rng, s, "describe") for s in batch]
     short = [short_question(rng, s) for s in batch]
     return [text_batch(rng, tokenizer, describe, tokens, long_describe),
@@ -106,6 +115,7 @@ def diffusion_loss(model, ids, image, grid, valid, answer, noise):
     return answer_loss(model, ids, image, grid, valid, masked, False, given)
 
 
+DENSE_PHASES = {"vision": 1.0, "refinement": 0.1}  # phases with dense labels: weight of that loss
 DENSE_HEADS = [8, 8, 2, 3, 3, 4, 11, 10, 4]  # shape or none or number, color, size, row, col, rank, tens, ones, background
 
 
@@ -133,9 +143,9 @@ def dense_labels(batch):
     return torch.from_numpy(np.stack(out))
 
 
-def dense_loss(model, predictor, pixels, grid, labels):
-    """Loss of the dense prediction, and the share of right labels per head."""
-    z = predictor(model.visual(pixels, *grid)).float()
+def dense_loss(predictor, features, labels):
+    """Loss of the dense prediction from the tower's features, and the share of right labels per head."""
+    z = predictor(features).float()
     loss, right = 0, []
     for part, label in zip(z.split(DENSE_HEADS, -1), labels.unbind(-1)):
         known = label != -100
@@ -230,7 +240,7 @@ def main():
         for name, p in model.named_parameters():
             p.requires_grad_(name.split(".")[0] in phase.trained)
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        named += list(predictor.named_parameters("predictor")) if phase.name == "vision" else []
+        named += list(predictor.named_parameters("predictor")) if phase.name in DENSE_PHASES else []
         trained = [p for _, p in named]
         matrices = [p for n, p in named if p.dim() == 2 and n.split(".")[0] != "predictor"
                     and n not in ("model.embed_tokens.weight", "lm_head.weight")]
@@ -239,39 +249,35 @@ def main():
         first = 0
         if saved and phase_index == saved["phase"]:
             first = saved["step"]
-            if saved["optimizer"]:
-                optimizer.load_state_dict(saved["optimizer"])
+            optimizer.load_state_dict(saved["optimizer"])
         recent, last_save = [], time.time()
         for step in range(first, phase.steps):
             rng = random.Random("%d %s %d" % (args.seed, phase.name, step))
             noise = np.random.default_rng([args.seed, phase_index, step])
             optimizer.rate = rate_at(phase, step)
-            crowded = phase.pictures * 2 // 3 if phase.name == "vision" else 0
-            batch, pixels, grid = picture_batch(rng, phase.pictures, crowded)
+            batch, pixels, grid = picture_batch(rng, phase.pictures, phase.crowded)
+            spoken = batch[phase.crowded:] if phase.name != "vision" else []
+            losses = []
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
-                if phase.name == "vision":
-                    loss, right = dense_loss(model, predictor, pixels, grid, dense_labels(batch))
-                    recent.append([loss.item()] + right)
-                elif phase.name == "language":
-                    losses = [answer_loss(model, ids, None, (0, 0), valid, answer, True)
-                              for ids, valid, answer in question_batches(rng, tokenizer, batch, 0)]
+                if phase.name == "language":
+                    image, grid = None, (0, 0)
                 else:
-                    frozen = "visual" not in phase.trained
-                    with torch.set_grad_enabled(not frozen):
+                    with torch.set_grad_enabled("visual" in phase.trained):
                         features = model.visual(pixels, *grid)
-                    image = model.img_projector(features)
-                    texts = question_batches(rng, tokenizer, batch, grid[0] * grid[1])
-                    if phase.name == "diffusion":
-                        losses = [diffusion_loss(model, ids, image, grid, valid, answer, noise)
-                                  for ids, valid, answer in texts]
-                    else:
-                        losses = [answer_loss(model, ids, image, grid, valid, answer, True)
-                                  for ids, valid, answer in texts]
-            if phase.name != "vision":
-                loss = sum(losses)
-                recent.append([x.item() for x in losses])
+                    image = model.img_projector(features[phase.crowded:])
+                if spoken:
+                    for ids, valid, answer in question_batches(rng, tokenizer, spoken, grid[0] * grid[1]):
+                        if phase.name in ("diffusion", "refinement"):
+                            losses.append(diffusion_loss(model, ids, image, grid, valid, answer, noise))
+                        else:
+                            losses.append(answer_loss(model, ids, image, grid, valid, answer, True))
+                if phase.name in DENSE_PHASES:
+                    loss, right = dense_loss(predictor, features, dense_labels(batch))
+                    losses.append(loss * DENSE_PHASES[phase.name])
+            recent.append([x.item() for x in losses] + (right if phase.name in DENSE_PHASES else []))
+            loss = sum(losses)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, phase.clip)
+            torch.nn.utils.clip_grad_norm_(trained, CLIP)
             optimizer.step()
             optimizer.zero_grad()
             done = step + 1
@@ -279,14 +285,14 @@ def main():
                 log("%s %d/%d  %s" % (phase.name, done, phase.steps,
                                       " ".join("%.4f" % x for x in np.nanmean(recent, 0))))
                 recent = []
-            if done % 300 == 0 or done == phase.steps:
+            if done % 500 == 0 or done == phase.steps:
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
                     if phase.name == "instruction":
                         log("  held out, left to right: describe %.3f, short %.3f" %
                             tuple(causal_accuracy(model, tokenizer, args.seed)))
-                    elif phase.name == "diffusion":
+                    elif phase.name in ("diffusion", "refinement"):
                         log("  held out, confident decoding: " +
-                            diffusion_accuracy(model, tokenizer, args.seed, 200 if done == phase.steps else 70))
+                            diffusion_accuracy(model, tokenizer, args.seed, 40))
             if time.time() - last_save > 120 or done == phase.steps:
                 save(phase_index, done, optimizer)
                 last_save = time.time()
