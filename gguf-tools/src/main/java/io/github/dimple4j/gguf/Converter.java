@@ -100,9 +100,9 @@ public final class Converter {
       throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
     }
     ConfigFile config = ConfigFile.read(directory.resolve("config.json"));
-    ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"));
-    Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
     try (Checkpoint checkpoint = new Checkpoint(directory)) {
+      ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
+      Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       List<String> leftOut = match(layout, checkpoint.tensors());
       return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata(layout, tokenizer),
           layout.tensors(), leftOut, (tensor, source) -> {
@@ -134,7 +134,7 @@ public final class Converter {
     }
     List<String> leftOut = new ArrayList<>();
     for (SafetensorsFile.Tensor tensor : checkpoint.values()) {
-      if (layout.leftOut().test(tensor.name())) {
+      if (ModelLayout.isLeftOut(tensor.name())) {
         leftOut.add(tensor.name());
       } else if (!used.contains(tensor.name())) {
         throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has no place in a " + layout.architecture()

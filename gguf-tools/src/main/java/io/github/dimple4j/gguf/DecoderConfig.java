@@ -13,8 +13,15 @@ import java.util.Map;
  */
 record DecoderConfig(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
     double normEpsilon, double ropeBase, boolean causal, boolean tied) {
+  /** The output matrix. */
+  static final String OUTPUT = "lm_head.weight";
 
-  static DecoderConfig read(ConfigFile config) {
+  /**
+   * Reads the shape.
+   *
+   * @param hasOutput whether the checkpoint has an output matrix, which it may although the configuration ties it
+   */
+  static DecoderConfig read(ConfigFile config, boolean hasOutput) {
     config.requireText("hidden_act", "silu");
     if (config.flag("use_sliding_window", false)) {
       throw config.wrong("use_sliding_window", "false: sliding windows are not supported");
@@ -32,7 +39,7 @@ record DecoderConfig(int vocabulary, int context, int width, int layers, int fee
     return new DecoderConfig(config.size("vocab_size"), config.size("max_position_embeddings"), width,
         config.size("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
         config.positive("rms_norm_eps", 1e-6), ropeBase(config), !config.flag("full_attn_mask", true),
-        config.flag("tie_word_embeddings", false));
+        config.flag("tie_word_embeddings", false) && !hasOutput);
   }
 
   int headSize() {
@@ -81,7 +88,7 @@ record DecoderConfig(int vocabulary, int context, int width, int layers, int fee
     }
     list.add(TensorSource.whole("output_norm.weight", "model.norm.weight", width));
     if (!tied) {
-      list.add(TensorSource.whole("output.weight", "lm_head.weight", vocabulary, width));
+      list.add(TensorSource.whole("output.weight", OUTPUT, vocabulary, width));
     }
     return list;
   }

@@ -4,14 +4,10 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -35,8 +31,8 @@ public final class GgufFile implements AutoCloseable {
   private static final long DEFAULT_ALIGNMENT = 32;
   private static final long MIN_ALIGNMENT = 8;
 
+  private final InputFile input;
   private final Path path;
-  private final FileChannel channel;
   private final long size;
   private final Map<String, MetadataValue> metadata = new LinkedHashMap<>();
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
@@ -44,17 +40,10 @@ public final class GgufFile implements AutoCloseable {
   private long alignment = DEFAULT_ALIGNMENT;
   private long dataStart;
 
-  private GgufFile(Path path) throws IOException {
-    this.path = path;
-    if (Files.isDirectory(path)) {
-      throw new GgufException(path + " is a directory");
-    }
-    try {
-      this.channel = FileChannel.open(path, StandardOpenOption.READ);
-    } catch (NoSuchFileException e) {
-      throw new NoSuchFileException(path.toString(), null, "no such file");
-    }
-    this.size = channel.size();
+  private GgufFile(InputFile input) {
+    this.input = input;
+    this.path = input.path();
+    this.size = input.size();
   }
 
   /**
@@ -66,9 +55,9 @@ public final class GgufFile implements AutoCloseable {
    * @throws IOException if it cannot be read
    */
   public static GgufFile open(Path path) throws IOException {
-    GgufFile file = new GgufFile(path);
+    GgufFile file = new GgufFile(new InputFile(path));
     try (Arena arena = Arena.ofConfined()) {
-      Cursor cursor = file.new Cursor(file.channel.map(FileChannel.MapMode.READ_ONLY, 0, file.size, arena));
+      Cursor cursor = file.new Cursor(file.input.channel().map(FileChannel.MapMode.READ_ONLY, 0, file.size, arena));
       file.readHeader(cursor);
       return file;
     } catch (IOException | RuntimeException e) {
@@ -180,23 +169,13 @@ public final class GgufFile implements AutoCloseable {
   /** Reads rows of a tensor as they stand in the file; {@code target} has exactly their size. */
   void read(TensorInfo tensor, long firstRow, MemorySegment target) throws IOException {
     long rowSize = tensor.size() / tensor.rows();
-    read(dataStart + tensor.offset() + firstRow * rowSize, target.asByteBuffer());
+    input.read(dataStart + tensor.offset() + firstRow * rowSize, target.asByteBuffer());
   }
 
   /** Closes the file. May be called again. */
   @Override
   public void close() throws IOException {
-    channel.close();
-  }
-
-  private void read(long offset, ByteBuffer target) throws IOException {
-    while (target.hasRemaining()) {
-      int count = channel.read(target, offset);
-      if (count < 0) {
-        throw new GgufException(path + " ends at byte " + offset + ": it was cut while it was read");
-      }
-      offset += count;
-    }
+    input.close();
   }
 
   private void readHeader(Cursor cursor) {
@@ -303,17 +282,25 @@ public final class GgufFile implements AutoCloseable {
     }
   }
 
-  /** Every tensor lies within the file, and none reaches into the next. */
+  /**
+   * Every tensor lies within the file, and they lie one behind the other, each at the next multiple of the alignment, as GGML's
+   * own reader asks: a wrong type or shape shows here. Behind a tensor of unknown type any place is right.
+   */
   private void checkPlaces() {
+    long room = size - dataStart;
     TensorInfo previous = null;
     for (TensorInfo tensor : tensors.values().stream().sorted(Comparator.comparingLong(TensorInfo::offset)).toList()) {
-      long room = size - dataStart;
       if (tensor.offset() > room || tensor.size() > room - tensor.offset()) {
         throw new GgufException(path + ": tensor " + tensor.name() + " takes " + tensor.size() + " bytes at offset " + tensor.offset()
             + ", but there are " + Math.max(0, room) + " bytes of data; is the file cut?");
       }
-      if (previous != null && tensor.offset() - previous.offset() < Math.max(1, previous.size())) {
+      long free = previous == null ? 0 : previous.offset() + Math.max(1, previous.size());
+      if (tensor.offset() < free) {
         throw new GgufException(path + ": tensors " + previous.name() + " and " + tensor.name() + " overlap");
+      }
+      if ((previous == null || previous.size() > 0) && tensor.offset() - free >= alignment) {
+        throw new GgufException(path + ": " + (previous == null ? "no tensor" : "tensor " + previous.name()) + " ends at offset " + free
+            + ", but the next one, " + tensor.name() + ", starts at " + tensor.offset() + ": type or shape is wrong");
       }
       previous = tensor;
     }

@@ -8,9 +8,14 @@ import java.util.List;
  * neighbouring elements in the GGUF file.
  */
 final class Llada {
+  private static final String ROOT = "model.transformer.";
+
+  /** The output matrix. */
+  static final String OUTPUT = ROOT + "ff_out.weight";
+
   private Llada() {}
 
-  static DecoderConfig read(ConfigFile config) {
+  static DecoderConfig read(ConfigFile config, boolean hasOutput) {
     config.requireText("activation_type", "silu");
     config.requireText("layer_norm_type", "rms");
     config.requireText("block_type", "llama");
@@ -29,19 +34,18 @@ final class Llada {
     }
     return new DecoderConfig(config.size("embedding_size", config.size("vocab_size")), config.size("max_sequence_length"), width,
         config.size("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
-        config.positive("rope_theta", 1e4), false, config.flag("weight_tying", false));
+        config.positive("rope_theta", 1e4), false, config.flag("weight_tying", false) && !hasOutput);
   }
 
   /** llama.cpp's tensors of {@code llada}. */
   static List<TensorSource> tensors(DecoderConfig decoder) {
     long width = decoder.width();
     long keyValueWidth = (long) decoder.keyValueHeads() * decoder.headSize();
-    String root = "model.transformer.";
-    List<TensorSource> list = new ArrayList<>();
-    list.add(TensorSource.whole("token_embd.weight", root + "wte.weight", decoder.vocabulary(), width));
+        List<TensorSource> list = new ArrayList<>();
+    list.add(TensorSource.whole("token_embd.weight", ROOT + "wte.weight", decoder.vocabulary(), width));
     for (int i = 0; i < decoder.layers(); i++) {
       String to = "blk." + i + ".";
-      String from = root + "blocks." + i + ".";
+      String from = ROOT + "blocks." + i + ".";
       list.add(TensorSource.whole(to + "attn_norm.weight", from + "attn_norm.weight", width));
       list.add(TensorSource.interleaved(to + "attn_q.weight", from + "q_proj.weight", decoder.headSize(), width, width));
       list.add(TensorSource.interleaved(to + "attn_k.weight", from + "k_proj.weight", decoder.headSize(), keyValueWidth, width));
@@ -52,9 +56,9 @@ final class Llada {
       list.add(TensorSource.whole(to + "ffn_up.weight", from + "up_proj.weight", decoder.feedForward(), width));
       list.add(TensorSource.whole(to + "ffn_down.weight", from + "ff_out.weight", width, decoder.feedForward()));
     }
-    list.add(TensorSource.whole("output_norm.weight", root + "ln_f.weight", width));
+    list.add(TensorSource.whole("output_norm.weight", ROOT + "ln_f.weight", width));
     if (!decoder.tied()) {
-      list.add(TensorSource.whole("output.weight", root + "ff_out.weight", decoder.vocabulary(), width));
+      list.add(TensorSource.whole("output.weight", OUTPUT, decoder.vocabulary(), width));
     }
     return list;
   }

@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
 /**
@@ -15,12 +14,10 @@ import java.util.regex.Pattern;
  * @param vocabulary rows of the embedding matrix
  * @param preTokenizer {@code tokenizer.ggml.pre} where the tokenizer's files do not tell
  * @param special ids from the configuration
- * @param leftOut tells the checkpoint tensors that the file deliberately does without
  */
 record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
-    String preTokenizer, SpecialTokens special, Predicate<String> leftOut) {
-  /** Tables of rotary frequencies, which follow from the configuration. */
-  private static final Predicate<String> ROTARY_TABLES = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq").asMatchPredicate();
+    String preTokenizer, SpecialTokens special) {
+  private static final Pattern ROTARY_TABLE = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq");
 
   /** Image placeholders of Dimple's vocabulary. */
   record ImageTokens(int image, int video, int visionStart, int visionEnd) {
@@ -34,19 +31,25 @@ record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValu
   }
 
   /** Mask tokens that the authors' configuration classes name. */
-  static final int DREAM_MASK = 151666;
+  private static final int DREAM_MASK = 151666;
   private static final int LLADA_MASK = 126336;
 
-  /** The layout that a checkpoint's configuration asks for. */
-  static ModelLayout read(ConfigFile config, ConfigFile preprocessor) {
+  /** The layout that a checkpoint's configuration asks for; {@code names} are those of the checkpoint's tensors. */
+  static ModelLayout read(ConfigFile config, ConfigFile preprocessor, Set<String> names) {
+    boolean hasOutput = names.contains(DecoderConfig.OUTPUT);
     String type = config.text("model_type", "");
     return switch (type) {
-      case "dimple" -> dimple(DecoderConfig.read(config), VisionConfig.read(config.section("vision_config"), preprocessor),
+      case "dimple" -> dimple(DecoderConfig.read(config, hasOutput), VisionConfig.read(config.section("vision_config"), preprocessor),
           config.integers("mrope_section", List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
-      case "Dream", "dream" -> dream(DecoderConfig.read(config), SpecialTokens.read(config));
-      case "llada" -> llada(Llada.read(config), SpecialTokens.read(config));
+      case "Dream", "dream" -> dream(DecoderConfig.read(config, hasOutput), SpecialTokens.read(config));
+      case "llada" -> llada(Llada.read(config, names.contains(Llada.OUTPUT)), SpecialTokens.read(config));
       default -> throw config.wrong("model_type", "\"dimple\", \"Dream\" or \"llada\"");
     };
+  }
+
+  /** Whether a file deliberately does without a checkpoint's tensor: rotary frequencies follow from the configuration. */
+  static boolean isLeftOut(String checkpointName) {
+    return ROTARY_TABLE.matcher(checkpointName).matches();
   }
 
   /** Dimple: Dream's text model, a Qwen2.5-VL vision tower, and a two-layer projector between them. */
@@ -68,27 +71,20 @@ record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValu
     tensors.addAll(vision.tensors());
     VisionConfig.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", decoder.width(), vision.outputWidth());
     VisionConfig.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", decoder.width(), decoder.width());
-    return new ModelLayout("dimple", decoder.vocabulary(), metadata, tensors, "qwen2", special.withMask(DREAM_MASK), leftOut(decoder));
+    return new ModelLayout("dimple", decoder.vocabulary(), metadata, tensors, "qwen2", special.withMask(DREAM_MASK));
   }
 
   /** Dream and its kin, text only. */
   static ModelLayout dream(DecoderConfig decoder, SpecialTokens special) {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("dream"));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
-    return new ModelLayout("dream", decoder.vocabulary(), metadata, decoder.tensors(), "qwen2", special.withMask(DREAM_MASK),
-        leftOut(decoder));
+    return new ModelLayout("dream", decoder.vocabulary(), metadata, decoder.tensors(), "qwen2", special.withMask(DREAM_MASK));
   }
 
   /** LLaDA, text only; each row of its logits scores its own position. */
   static ModelLayout llada(DecoderConfig decoder, SpecialTokens special) {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(decoder.metadata("llada"));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
-    return new ModelLayout("llada", decoder.vocabulary(), metadata, Llada.tensors(decoder), "llada-moe", special.withMask(LLADA_MASK),
-        leftOut(decoder));
-  }
-
-  private static Predicate<String> leftOut(DecoderConfig decoder) {
-    Set<String> output = Set.of("lm_head.weight", "model.transformer.ff_out.weight");
-    return decoder.tied() ? ROTARY_TABLES.or(output::contains) : ROTARY_TABLES;
+    return new ModelLayout("llada", decoder.vocabulary(), metadata, Llada.tensors(decoder), "llada-moe", special.withMask(LLADA_MASK));
   }
 }

@@ -3,9 +3,7 @@ package io.github.dimple4j.gguf;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -39,17 +37,17 @@ final class SafetensorsFile implements AutoCloseable {
   /** Shape as in the file, slowest dimension first; offset from the start of the file, in bytes. */
   record Tensor(SafetensorsFile file, String name, DataType type, List<Long> shape, long elements, long offset) {}
 
+  private final InputFile input;
   private final Path path;
-  private final FileChannel channel;
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
 
   SafetensorsFile(Path path) throws IOException {
+    this.input = new InputFile(path);
     this.path = path;
-    this.channel = FileChannel.open(path, StandardOpenOption.READ);
     try {
       readHeader();
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      input.close();
       throw e;
     }
   }
@@ -64,22 +62,16 @@ final class SafetensorsFile implements AutoCloseable {
 
   /** Fills {@code target} with the file's bytes from {@code offset} on. */
   void read(long offset, ByteBuffer target) throws IOException {
-    while (target.hasRemaining()) {
-      int count = channel.read(target, offset);
-      if (count < 0) {
-        throw new GgufException(path + " ends at byte " + offset + ": it was cut while it was read");
-      }
-      offset += count;
-    }
+    input.read(offset, target);
   }
 
   @Override
   public void close() throws IOException {
-    channel.close();
+    input.close();
   }
 
   private void readHeader() throws IOException {
-    long size = channel.size();
+    long size = input.size();
     if (size < Long.BYTES) {
       throw new GgufException(path + ": " + size + " bytes are too few for a safetensors file");
     }

@@ -14,10 +14,6 @@ import java.util.Map;
  * @param special their names, in order of id
  */
 record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
-  private static final int NORMAL = 1;
-  private static final int CONTROL = 3;
-  private static final int USER_DEFINED = 4;
-  private static final int UNUSED = 5;
 
   /** The tokens that Qwen2.5-VL and Dream add to their vocabulary, at their real ids. */
   static final SyntheticVocabulary QWEN = new SyntheticVocabulary(152064, 151643, List.of("<|endoftext|>", "<|im_start|>", "<|im_end|>",
@@ -48,11 +44,11 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
     for (int id = 0; id < size; id++) {
       if (id >= tokens.size()) {
         tokens.add("[PAD" + id + "]");
-        types.add((long) UNUSED);
+        types.add(TokenType.UNUSED.number);
       } else if (id < firstSpecial) {
-        types.add((long) NORMAL);
+        types.add(TokenType.NORMAL.number);
       } else {
-        types.add((long) (tokens.get(id).startsWith("<|") ? CONTROL : USER_DEFINED));
+        types.add((tokens.get(id).startsWith("<|") ? TokenType.CONTROL : TokenType.USER_DEFINED).number);
       }
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();

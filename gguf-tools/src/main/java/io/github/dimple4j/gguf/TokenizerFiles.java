@@ -19,12 +19,6 @@ import tools.jackson.databind.JsonNode;
  * there or from {@code chat_template.jinja} or {@code chat_template.json}.
  */
 final class TokenizerFiles {
-  /** llama.cpp's token types. */
-  private static final int NORMAL = 1;
-  private static final int CONTROL = 3;
-  private static final int USER_DEFINED = 4;
-  private static final int UNUSED = 5;
-
   /**
    * The expressions that cut text into words before merging, as {@code tokenizer.json} spells them, and GGUF's names for them:
    * Qwen2's, and Ling's, which LLaDA and LLaDA-MoE share.
@@ -37,7 +31,7 @@ final class TokenizerFiles {
 
   private final Path directory;
   private final String[] tokens;
-  private final int[] types;
+  private final TokenType[] types;
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
   private ConfigFile config;
@@ -47,7 +41,7 @@ final class TokenizerFiles {
     this.directory = directory;
     this.preTokenizer = preTokenizer;
     this.tokens = new String[vocabulary];
-    this.types = new int[vocabulary];
+    this.types = new TokenType[vocabulary];
   }
 
   /**
@@ -81,7 +75,7 @@ final class TokenizerFiles {
     List<String> tokenList = new ArrayList<>(tokens.length);
     for (int id = 0; id < tokens.length; id++) { // rows of the embedding matrix that no token has
       tokenList.add(tokens[id] != null ? tokens[id] : "[PAD" + id + "]");
-      typeList.add((long) (tokens[id] != null ? types[id] : UNUSED));
+      typeList.add((tokens[id] != null ? types[id] : TokenType.UNUSED).number);
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();
     keys.put("tokenizer.ggml.model", MetadataValue.string("gpt2"));
@@ -168,7 +162,7 @@ final class TokenizerFiles {
         int id = token.getValue().asInt(-1);
         requireId(plain, token.getKey(), id);
         if (tokens[id] == null) {
-          add(plain, id, token.getKey(), USER_DEFINED);
+          add(plain, id, token.getKey(), TokenType.USER_DEFINED);
         }
       }
     }
@@ -184,7 +178,7 @@ final class TokenizerFiles {
       if (tokens[id] != null) {
         throw new GgufException(path + ": tokens \"" + tokens[id] + "\" and \"" + entry.getKey() + "\" share the id " + id);
       }
-      add(path, id, entry.getKey(), NORMAL);
+      add(path, id, entry.getKey(), TokenType.NORMAL);
     }
   }
 
@@ -203,10 +197,10 @@ final class TokenizerFiles {
     if (content.isEmpty()) {
       throw new GgufException(path + ": the added token " + id + " has no content");
     }
-    add(path, id, content, token.path("special").asBoolean(false) ? CONTROL : USER_DEFINED);
+    add(path, id, content, token.path("special").asBoolean(false) ? TokenType.CONTROL : TokenType.USER_DEFINED);
   }
 
-  private void add(Path path, int id, String content, int type) {
+  private void add(Path path, int id, String content, TokenType type) {
     if (tokens[id] != null && !tokens[id].equals(content)) {
       throw new GgufException(path + ": token " + id + " is \"" + content + "\" here and \"" + tokens[id] + "\" elsewhere");
     }

@@ -248,13 +248,26 @@ class ConverterTest {
 
   @Test
   void tensorsThatFollowFromTheConfigurationAreLeftOutByName() throws IOException {
-    checkpoint.config.put("tie_word_embeddings", true);
     checkpoint.tensors.put("model.layers.0.self_attn.rotary_emb.inv_freq", f32(8));
-    WrittenFile written = convert();
-    assertThat(written.leftOut()).containsExactlyInAnyOrder("lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq");
+    assertThat(convert().leftOut()).containsExactly("model.layers.0.self_attn.rotary_emb.inv_freq");
+  }
+
+  @Test
+  void aTiedOutputMatrixIsAbsentUnlessTheCheckpointHasOne() throws IOException {
+    checkpoint.config.put("tie_word_embeddings", true);
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.tensor("output.weight")).isPresent();
+    }
+    Files.delete(target);
+    checkpoint.tensors.remove("lm_head.weight");
+    convert();
     try (GgufFile file = GgufFile.open(target)) {
       assertThat(file.tensor("output.weight")).isEmpty();
     }
+    Files.delete(target);
+    checkpoint.config.put("tie_word_embeddings", false);
+    refuses("tensor lm_head.weight is missing");
   }
 
   @Test

@@ -146,6 +146,7 @@ class GgufFileTest {
         new Patch(tensor + 5, 5, 4, "tensor three has 5 dimensions"), new Patch(tensor + 5, 0, 4, "tensor three has 0 dimensions"),
         new Patch(tensor + 9, 0, 8, "has a dimension below 1"), new Patch(tensor + 9, Long.MAX_VALUE, 8, "is too large"),
         new Patch(tensor + 9, 1 << 20, 8, "is the file cut?"), new Patch(tensor + 9, 9, 8, "tensors three and blocks overlap"),
+        new Patch(tensor + 21, 32, 8, "no tensor ends at offset 0"),
         new Patch(tensor + 17, 2, 4, "rows of 3 do not divide into q4_0 blocks of 32"),
         new Patch(tensor + 21, 8, 8, "offset 8 is not a multiple of 32"), new Patch(tensor + 21, -32, 8, "is not a multiple"));
     byte[] good = Files.readAllBytes(path);
@@ -156,6 +157,25 @@ class GgufFileTest {
       }
       Files.write(path, bad);
       refuses(path, patch.problem());
+    }
+  }
+
+  @Test
+  void aSmallerTypeShowsAsAGap() throws IOException {
+    Path path = folder.resolve("x.gguf");
+    List<GgufWriter.Plan> plans = List.of(new GgufWriter.Plan("wide", TensorType.F32, List.of(32L)),
+        new GgufWriter.Plan("next", TensorType.F32, List.of(1L)));
+    try (GgufWriter writer = new GgufWriter(path, Map.of(), plans, true)) {
+      writer.write(floats(new float[32]));
+      writer.write(floats(1));
+      writer.commit();
+    }
+    int type = indexOf(path, "wide") + 4 + 4 + 8;
+    patch(path, type, TensorType.F16.number());
+    refuses(path, "tensor wide ends at offset 64, but the next one, next, starts at 128: type or shape is wrong");
+    patch(path, type, 99);
+    try (GgufFile file = GgufFile.open(path)) {
+      assertThat(file.tensor("next").map(TensorInfo::offset)).contains(128L);
     }
   }
 
