@@ -24,10 +24,10 @@ final class LiveCanvas implements AutoCloseable {
     this.out = out;
     this.terminal = terminal;
     restore = new Thread(() -> {
-      out.println(SHOW_CURSOR);
+      out.println(CanvasFrame.PLAIN + SHOW_CURSOR);
       out.flush();
     });
-    Runtime.getRuntime().addShutdownHook(restore); // an interrupt must not leave the terminal without a cursor
+    Runtime.getRuntime().addShutdownHook(restore); // an interrupt must not leave the terminal dim and without a cursor
     out.print(HIDE_CURSOR);
     out.flush();
   }
