@@ -298,7 +298,8 @@ static dimple_status index_metadata(gguf_file *file) {
   return DIMPLE_OK;
 }
 
-/* Checks in order of offset that no tensor reaches into the next one, and in order of name that none is there twice. */
+/* Checks in order of offset that the tensors lie one behind the other, each at the next multiple of the alignment, as GGML's own reader
+ * asks: a description with a wrong type or shape shows here. In order of name, that none is there twice. */
 static dimple_status index_tensors(gguf_file *file) {
   size_t count = (size_t)file->tensor_count;
   if (count == 0) return DIMPLE_OK;
@@ -307,11 +308,17 @@ static dimple_status index_tensors(gguf_file *file) {
   file->tensors_by_name = entries;
   for (size_t i = 0; i < count; i++) entries[i] = &file->tensors[i];
   qsort(entries, count, sizeof *entries, compare_offsets);
+  if (entries[0]->tensor.offset != 0) return fail_tensor(file, entries[0], "is the first, but does not start at offset 0");
   for (size_t i = 1; i < count; i++) {
     const gguf_tensor *a = &entries[i - 1]->tensor, *b = &entries[i]->tensor;
     if (b->offset - a->offset < (a->size > 0 ? a->size : 1)) /* of an unknown type at least a byte */
       return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensors \"%s\" and \"%s\" overlap at offset %" PRId64, file->path, a->name,
                          b->name, b->offset);
+    if (a->size > 0 && b->offset - a->offset - a->size >= file->alignment)
+      return dimple_fail(DIMPLE_ERROR_FORMAT,
+                         "%s: tensor \"%s\" takes %" PRId64 " bytes at offset %" PRId64 ", but the next one, \"%s\", starts at %" PRId64
+                         ": type or shape is wrong",
+                         file->path, a->name, a->size, a->offset, b->name, b->offset);
   }
   qsort(entries, count, sizeof *entries, compare_names);
   for (size_t i = 1; i < count; i++)
