@@ -17,12 +17,22 @@ public final class Image implements Part {
   private final byte[] rgb;
   private final int width;
   private final int height;
+  private final String name; // what error messages call it; null if it has none
 
   /** Takes the array over. */
   Image(byte[] rgb, int width, int height) {
+    this(rgb, width, height, null);
+  }
+
+  private Image(byte[] rgb, int width, int height, String name) {
     this.rgb = rgb;
     this.width = width;
     this.height = height;
+    this.name = name;
+  }
+
+  private Image named(String name) {
+    return new Image(rgb, width, height, name);
   }
 
   /**
@@ -34,7 +44,7 @@ public final class Image implements Part {
    * @throws ImageException if the file cannot be read, is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
    */
   public static Image read(Path file) {
-    return PictureDecoder.decode(PictureDecoder.bytes(file), file.toString());
+    return decode(PictureDecoder.bytes(file), file.toString());
   }
 
   /**
@@ -46,7 +56,7 @@ public final class Image implements Part {
    * @throws ImageException if it is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
    */
   public static Image decode(byte[] encoded, String name) {
-    return PictureDecoder.decode(encoded, name);
+    return PictureDecoder.decode(encoded, name).named(name);
   }
 
   /**
@@ -101,6 +111,11 @@ public final class Image implements Part {
    */
   public byte[] rgb() {
     return rgb.clone();
+  }
+
+  /** What an error about this picture begins with: its name and a colon, or nothing. */
+  String errorPrefix() {
+    return name == null ? "" : name + ": ";
   }
 
   /** The pixels themselves. */

@@ -579,7 +579,7 @@ public final class Session implements AutoCloseable {
      * @throws DimpleException if memory is short
      */
     public Session open() {
-      int[] imageTokens = images.stream().mapToInt(image -> model.imageGrid(image.width(), image.height()).tokens()).toArray();
+      int[] imageTokens = images.stream().mapToInt(this::tokenCount).toArray();
       int[] prompt = promptIds(imageTokens);
       ModelInfo info = model.info();
       Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer));
@@ -617,6 +617,14 @@ public final class Session implements AutoCloseable {
       } catch (RuntimeException | Error e) {
         session.close();
         throw e;
+      }
+    }
+
+    private int tokenCount(Image image) {
+      try {
+        return model.imageGrid(image.width(), image.height()).tokens();
+      } catch (InvalidArgumentException e) {
+        throw new InvalidArgumentException(image.errorPrefix() + e.getMessage());
       }
     }
 
