@@ -1,11 +1,9 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.gguf.GgufException;
-import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.Validator;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,25 +16,23 @@ import picocli.CommandLine.Spec;
 final class GgufValidateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(paramLabel = "FILE", description = "A GGUF file.")
+  @Parameters(paramLabel = "FILE", description = "A GGUF file, or the first of its parts.")
   private Path file;
 
   @Override
   public Integer call() throws Exception {
-    List<String> problems;
-    int tensors;
-    try (GgufFile opened = GgufFile.open(file); ProgressBar bar = new ProgressBar(spec.commandLine().getErr())) {
-      problems = Validator.of(opened).progress(bar).problems();
-      tensors = opened.tensors().size();
+    Validator.Result result;
+    try (ProgressBar bar = new ProgressBar(spec.commandLine().getErr())) {
+      result = Validator.check(file, bar);
     }
     PrintWriter out = spec.commandLine().getOut();
-    problems.forEach(out::println);
-    if (problems.isEmpty()) {
-      out.println(file + ": sound, " + tensors + " tensors");
+    result.problems().forEach(out::println);
+    if (result.problems().isEmpty()) {
+      out.println(file + ": sound, " + result.tensors() + " tensors");
     }
     out.flush();
-    if (!problems.isEmpty()) {
-      throw new GgufException(file + ": problems found: " + problems.size());
+    if (!result.problems().isEmpty()) {
+      throw new GgufException(file + ": problems found: " + result.problems().size());
     }
     return 0;
   }

@@ -73,6 +73,11 @@ final class GgufParts implements AutoCloseable {
     holders.get(tensor.name()).read(tensor, firstRow, target);
   }
 
+  /** Decodes rows of a tensor. */
+  float[] rows(TensorInfo tensor, long firstRow, int rows) throws IOException {
+    return holders.get(tensor.name()).rows(tensor, firstRow, rows);
+  }
+
   @Override
   public void close() throws IOException {
     for (GgufFile part : parts) {

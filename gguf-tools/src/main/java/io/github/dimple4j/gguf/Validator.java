@@ -2,6 +2,7 @@ package io.github.dimple4j.gguf;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -12,59 +13,56 @@ import java.util.Set;
 import java.util.stream.LongStream;
 
 /**
- * Checks a GGUF file beyond its structure, which {@link GgufFile#open} has checked: that the keys of its architecture are there
- * and in range, that its tensors are those and have the shapes that these keys ask for, that the tokenizer is consistent, and
- * that every weight is a number. Knows {@code dimple}, {@code dream}, {@code llada} and vision towers beside them.
+ * Checks a GGUF file: its structure, that the keys of its architecture are there and in range, that its tensors are those and
+ * have the shapes that these keys ask for, that the tokenizer is consistent, and that every weight is a number. Knows
+ * {@code dimple}, {@code dream}, {@code llada}, {@code llada-moe} and vision towers beside them. A model in parts is checked as a
+ * whole.
  *
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Validator {
   private static final long CHUNK_ELEMENTS = 1 << 20;
-  private static final String SHAPES_UNKNOWN = "llada-moe";
 
-  private final GgufFile file;
+  private final GgufParts file;
   private final FileConfig config;
   private final List<String> problems = new ArrayList<>();
-  private ProgressListener progress = ProgressListener.NONE;
 
-  private Validator(GgufFile file) {
+  private Validator(GgufParts file) {
     this.file = file;
     this.config = new FileConfig(file.metadata());
   }
 
   /**
-   * A validator of a file.
+   * Checks a file, all of its data included.
    *
-   * @param file stays open as long as the validator is used
-   * @return the validator
-   */
-  public static Validator of(GgufFile file) {
-    return new Validator(file);
-  }
-
-  /**
-   * Sets who hears how much of the data has been read.
-   *
-   * @param progress called from the thread that calls {@link #problems}
-   * @return this
-   */
-  public Validator progress(ProgressListener progress) {
-    this.progress = progress;
-    return this;
-  }
-
-  /**
-   * Checks the file, all of its data included.
-   *
-   * @return what is wrong, each in one line that names the key or tensor; empty for a sound file
+   * @param path a GGUF file, or the first of its parts
+   * @param progress called from this thread
+   * @return what was found
+   * @throws GgufException if it is not a well-formed GGUF file
    * @throws IOException if reading fails
    */
-  public List<String> problems() throws IOException {
-    problems.clear();
-    check(this::checkTensors);
-    check(this::checkTokenizer);
-    checkData();
-    return List.copyOf(problems);
+  public static Result check(Path path, ProgressListener progress) throws IOException {
+    try (GgufParts file = GgufParts.open(path)) {
+      Validator validator = new Validator(file);
+      validator.check(validator::checkTensors);
+      validator.check(validator::checkTokenizer);
+      validator.checkData(progress);
+      return new Result(file.tensors().size(), validator.problems);
+    }
+  }
+
+  /**
+   * What was found.
+   *
+   * @param tensors how many tensors there are
+   * @param problems what is wrong, each in one line that names the key or tensor; empty for a sound file
+   */
+  public record Result(int tensors, List<String> problems) {
+
+    /** Copies the list. */
+    public Result {
+      problems = List.copyOf(problems);
+    }
   }
 
   /** Runs a check; one that cannot go on says so by an exception. */
@@ -84,9 +82,8 @@ public final class Validator {
       case "dimple", "dream" -> expected.addAll(config.decoder(architecture, tied).tensors());
       case "llada" -> expected.addAll(Llada.tensors(config.decoder(architecture, tied)));
       case "clip" -> { } // a vision tower alone
-      case SHAPES_UNKNOWN -> {
-        return;
-      }
+      case "llada-moe" -> expected.addAll(LladaMoe.tensors(config.decoder(architecture, tied),
+          config.integer("llada-moe.expert_count", 1), expertWidth()));
       default -> throw new GgufException("key general.architecture is \"" + architecture
           + "\"; expected dimple, dream, llada, llada-moe or clip");
     }
@@ -100,6 +97,12 @@ public final class Validator {
           config.integer("dimple.embedding_length", 1));
     }
     compare(expected);
+  }
+
+  /** Without a key of its own an expert's width is an equal share of the whole. */
+  private int expertWidth() {
+    return config.has("llada-moe.expert_feed_forward_length") ? config.integer("llada-moe.expert_feed_forward_length", 1)
+        : config.integer("llada-moe.feed_forward_length", 1) / config.integer("llada-moe.expert_used_count", 1);
   }
 
   private void compare(List<TensorSource> expected) {
@@ -164,7 +167,7 @@ public final class Validator {
     }
   }
 
-  private void checkData() throws IOException {
+  private void checkData(ProgressListener progress) throws IOException {
     long total = file.tensors().stream().mapToLong(TensorInfo::size).sum();
     long done = 0;
     for (TensorInfo tensor : file.tensors()) {

@@ -88,22 +88,63 @@ class ValidatorTest {
         .containsExactly("key tokenizer.ggml.merges: \"<| x\" does not make a token of two tokens");
   }
 
+  /** A text model of one layer with three experts. */
+  private static SmallModel experts() {
+    SmallModel model = new SmallModel();
+    model.metadata.put("general.architecture", MetadataValue.string("llada-moe"));
+    Map.of("context_length", 64, "embedding_length", 32, "block_count", 1, "feed_forward_length", 96, "vocab_size", 20,
+        "attention.head_count", 4, "attention.head_count_kv", 2, "expert_count", 3, "expert_used_count", 2)
+        .forEach((key, value) -> model.metadata.put("llada-moe." + key, MetadataValue.uint32(value)));
+    model.add("token_embd.weight", 32, 20);
+    model.add("output.weight", 32, 20);
+    model.add("output_norm.weight", 32);
+    Map.of("attn_norm", List.of(32), "attn_q", List.of(32, 32), "attn_k", List.of(32, 16), "attn_v", List.of(32, 16), "attn_output",
+        List.of(32, 32), "attn_q_norm", List.of(8), "attn_k_norm", List.of(8), "ffn_norm", List.of(32), "ffn_gate_inp", List.of(32, 3))
+        .forEach((name, shape) -> model.add("blk.0." + name + ".weight", shape.stream().mapToLong(Integer::longValue).toArray()));
+    model.add("blk.0.ffn_gate_exps.weight", 32, 48, 3); // without a key of its own: 96 shared by the two that are used
+    model.add("blk.0.ffn_up_exps.weight", 32, 48, 3);
+    model.add("blk.0.ffn_down_exps.weight", 48, 32, 3);
+    return model;
+  }
+
+  @Test
+  void modelsWithExpertsAreHeldAgainstTheirKeys() throws IOException {
+    SmallModel model = experts();
+    assertThat(problems(model.write(path, TensorType.F16))).isEmpty();
+    model.tensors.remove("blk.0.attn_q_norm.weight");
+    model.metadata.put("llada-moe.expert_feed_forward_length", MetadataValue.uint32(96));
+    assertThat(problems(model.write(path, TensorType.F16))).containsExactlyInAnyOrder(
+        "tensor blk.0.attn_q_norm.weight is missing; expected shape [8]",
+        "tensor blk.0.ffn_gate_exps.weight has shape [32 x 48 x 3]; expected [32 x 96 x 3]",
+        "tensor blk.0.ffn_up_exps.weight has shape [32 x 48 x 3]; expected [32 x 96 x 3]",
+        "tensor blk.0.ffn_down_exps.weight has shape [48 x 32 x 3]; expected [96 x 32 x 3]");
+  }
+
+  @Test
+  void partsAreCheckedAsOneModel() throws IOException {
+    SmallModel model = experts();
+    List<String> names = List.copyOf(model.tensors.keySet());
+    model.metadata.put("split.count", MetadataValue.uint32(2));
+    for (int part = 0; part < 2; part++) {
+      model.metadata.put("split.no", MetadataValue.uint32(part));
+      model.write(folder.resolve("m-0000" + (part + 1) + "-of-00002.gguf"), TensorType.F32,
+          part == 0 ? names.subList(0, 6) : names.subList(6, names.size()));
+    }
+    assertThat(problems(folder.resolve("m-00001-of-00002.gguf"))).isEmpty();
+  }
+
   @Test
   void progressReachesTheEnd() throws IOException {
     long[] last = new long[2];
-    try (GgufFile file = GgufFile.open(path)) {
-      Validator.of(file).progress((tensor, done, total) -> {
-        last[0] = done;
-        last[1] = total;
-      }).problems();
-    }
+    Validator.check(path, (tensor, done, total) -> {
+      last[0] = done;
+      last[1] = total;
+    });
     assertThat(last[0]).isPositive().isEqualTo(last[1]);
   }
 
   private static List<String> problems(Path path) throws IOException {
-    try (GgufFile file = GgufFile.open(path)) {
-      return Validator.of(file).problems();
-    }
+    return Validator.check(path, ProgressListener.NONE).problems();
   }
 
   /** What is wrong with the file once a key has another value, or with null none. */
