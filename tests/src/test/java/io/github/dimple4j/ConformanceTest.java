@@ -107,28 +107,27 @@ class ConformanceTest {
       assertThat(golden.cases()).isNotEmpty();
       for (Golden.Case prompt : golden.cases()) {
         try (Session session = prompt.session(model).responseLength(prompt.appendedMasks()).open()) {
-          assertThat(error(session.logits(), prompt.logits())).as("logits of %s", prompt.name()).isLessThan(LIMIT);
+          assertClose("logits of " + prompt.name(), session.logits(), prompt.logits());
           if (!prompt.images().isEmpty()) {
-            assertThat(error(session.imageFeatures(), golden.matrix("image_embeds"))).as("image features").isLessThan(LIMIT);
+            assertClose("image features", session.imageFeatures(), golden.matrix("image_embeds"));
           }
         }
       }
     }
   }
 
-  private static double error(float[][] actual, float[][] expected) {
-    assertThat(actual).hasDimensions(expected.length, expected[0].length);
+  static void assertClose(String what, float[][] actual, float[][] expected) {
+    assertThat(actual).as(what).hasDimensions(expected.length, expected[0].length);
     double error = 0;
     double largestValue = 0;
     for (int row = 0; row < expected.length; row++) {
       for (int column = 0; column < expected[row].length; column++) {
-        double difference = Math.abs((double) actual[row][column] - expected[row][column]);
-        error = Math.max(error, difference); // NaN stays NaN
+        error = Math.max(error, Math.abs((double) actual[row][column] - expected[row][column])); // NaN stays NaN
         largestValue = Math.max(largestValue, Math.abs(expected[row][column]));
       }
     }
     largestError = Math.max(largestError, error / largestValue);
-    return error / largestValue;
+    assertThat(error / largestValue).as(what).isLessThan(LIMIT);
   }
 
   @ParameterizedTest

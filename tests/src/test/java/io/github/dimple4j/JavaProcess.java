@@ -1,0 +1,63 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.cli.DimpleCommand;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** Programs in a process of their own, on the same Java. */
+final class JavaProcess {
+  private static final int MINUTES = 3;
+
+  private JavaProcess() {}
+
+  /** The command line as it is shipped: the jar with its libraries beside it, or the classes where Maven has not packaged it. */
+  static Outcome dimple(Map<String, String> environment, String... arguments) {
+    try {
+      Path code = Path.of(DimpleCommand.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      List<String> program = Files.isRegularFile(code) ? List.of("-jar", code.toString())
+          : List.of("--enable-native-access=ALL-UNNAMED", "-cp", System.getProperty("java.class.path"), DimpleCommand.class.getName());
+      return run(environment, program, List.of(arguments));
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The main method of a class of the tests. */
+  static Outcome run(Class<?> program, String... arguments) {
+    return run(Map.of(), List.of("--enable-native-access=ALL-UNNAMED", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
+        program.getName()), List.of(arguments));
+  }
+
+  private static Outcome run(Map<String, String> environment, List<String> program, List<String> arguments) {
+    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Ddimple.library=" + System.getProperty("dimple.library")));
+    command.addAll(program);
+    command.addAll(arguments);
+    try {
+      Path out = Files.createTempFile(Temporary.folder(), "out", ".txt");
+      Path err = Files.createTempFile(Temporary.folder(), "err", ".txt");
+      ProcessBuilder builder = new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+      builder.environment().remove("JAVA_TOOL_OPTIONS"); // Java would announce it on standard error
+      builder.environment().putAll(environment);
+      Process process = builder.start();
+      if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
+        process.destroyForcibly();
+        throw new IllegalStateException(command + " did not end within " + MINUTES + " minutes");
+      }
+      return new Outcome(process.exitValue(), Files.readString(out, StandardCharsets.UTF_8), Files.readString(err, StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+}
