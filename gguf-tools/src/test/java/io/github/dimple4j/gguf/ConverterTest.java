@@ -190,6 +190,20 @@ class ConverterTest {
     }
   }
 
+  /** Models of Dream's architecture, such as DiffuCoder, with more of Qwen2's keys and without Dream's own. */
+  @Test
+  void furtherKeysOfQwen2DoNotMatter() throws IOException {
+    makeDream();
+    checkpoint.config.remove(List.of("full_attn_mask", "mrope_section", "image_token_id", "video_token_id"));
+    checkpoint.config.put("max_window_layers", 28).put("use_cache", true).put("use_mrope", false).put("attention_dropout", 0.0)
+        .putNull("sliding_window").putNull("rope_scaling").putArray("architectures").add("DreamModel");
+    assertThat(convert().architecture()).isEqualTo("dream");
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("dream.attention.causal", MetadataValue.bool(false))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(true)).doesNotContainKey("dream.rope.dimension_sections");
+    }
+  }
+
   private void makeDream() {
     checkpoint.config.put("model_type", "Dream").remove("vision_config");
     checkpoint.tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
