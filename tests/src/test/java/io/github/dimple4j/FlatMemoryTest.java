@@ -1,0 +1,65 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.dimple4j.gguf.TensorType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+
+/**
+ * A hundred loads and sessions in one process leave its memory flat. In a process of its own, whose heap cannot grow and whose
+ * code is soon compiled: what grows there is native memory.
+ */
+class FlatMemoryTest {
+  private static final int WARM_UP = 25;
+  private static final int LOADS = 100;
+
+  /** Far below what a hundred lost models (4 MiB each) or sessions (0.5 MiB each) would be. */
+  private static final long LIMIT_KIB = 12 * 1024;
+
+  /** Prints by how many KiB the resident memory has grown from the end of the warm-up to the end. */
+  static final class Loads {
+    private Loads() {}
+
+    public static void main(String[] arguments) throws IOException {
+      Path file = Path.of(arguments[0]);
+      Image image = Image.read(Path.of(arguments[1]));
+      long before = 0;
+      for (int i = 0; i < WARM_UP + LOADS; i++) {
+        if (i == WARM_UP) {
+          before = residentKib();
+        }
+        try (DimpleModel model = DimpleModel.load(file);
+            Session session = model.session().user("What is this?", image).responseLength(16).threads(1 + i % 3).prefill()) {
+          session.decode(Decoding.defaults().temperature(0.7f).topP(0.9f).steps(2));
+          session.imageFeatures();
+        }
+        try (DimpleModel model = DimpleModel.load(file)) {
+          model.session().user("A session that fails", image, image).contextLength(8).open();
+          throw new IllegalStateException("the prompt fits");
+        } catch (ContextLimitException e) {
+          // What it allocated until then must go too.
+        }
+      }
+      System.out.println(residentKib() - before);
+    }
+
+    private static long residentKib() throws IOException {
+      System.gc();
+      String line = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
+      return Long.parseLong(line.replaceAll("\\D", ""));
+    }
+  }
+
+  @Test
+  @EnabledOnOs(value = OS.LINUX, disabledReason = "reads /proc/self/status")
+  void hundredLoadsAndSessions() {
+    Outcome outcome = JavaProcess.run(Loads.class, Synthetic.file(TensorType.Q8_0).toString(), "../docs/images/scene.png").assertDone();
+    System.out.printf("A hundred models and sessions: resident memory grows by %s KiB%n", outcome.out().strip());
+    assertThat(Long.parseLong(outcome.out().strip())).isLessThan(LIMIT_KIB);
+  }
+}

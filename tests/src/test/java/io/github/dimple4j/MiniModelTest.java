@@ -1,0 +1,122 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** The bundled model on the pictures of docs/images, which it never saw in training: pictures and questions in, text out. */
+class MiniModelTest {
+  private static final Path IMAGES = Path.of("../docs/images");
+  private static final Path FILE = Path.of("../models/mini/dimple-mini-f16.gguf");
+  private static final Map<String, Integer> RESPONSE_LENGTHS = Map.of("describe", 64, "json", 32);
+
+  private static DimpleModel model;
+
+  private record Answer(String picture, String task, String expected, Generation given) {
+    boolean exact() {
+      return given.text().strip().equals(expected);
+    }
+  }
+
+  @BeforeAll
+  static void load() {
+    model = DimpleModel.load(FILE);
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  private static Answer ask(JsonNode scene, JsonNode question, Decoding decoding) {
+    String picture = scene.path("image").asString();
+    String task = question.path("task").asString();
+    try (Session session = model.session().user(question.path("question").asString(), Image.read(IMAGES.resolve(picture)))
+        .responseLength(RESPONSE_LENGTHS.getOrDefault(task, 16)).prefill()) {
+      return new Answer(picture, task, question.path("answer").asString(), session.decode(decoding));
+    }
+  }
+
+  private static List<Answer> askAll(Decoding decoding) {
+    List<Answer> answers = new ArrayList<>();
+    for (JsonNode scene : new JsonMapper().readTree(IMAGES.resolve("scenes.json"))) {
+      scene.path("questions").forEach(question -> answers.add(ask(scene, question, decoding)));
+    }
+    return answers;
+  }
+
+  private static long exact(List<Answer> answers) {
+    return answers.stream().filter(Answer::exact).count();
+  }
+
+  @Test
+  void answersQuestionsAboutPicturesItNeverSaw() {
+    List<Answer> answers = askAll(ConfidentDecoding.threshold(0.95f));
+    List<Answer> descriptions = answers.stream().filter(answer -> answer.task().equals("describe")).toList();
+    System.out.printf("dimple-mini: %d of %d descriptions and %d of all %d answers are exact%n", exact(descriptions), descriptions.size(),
+        exact(answers), answers.size());
+    assertThat(exact(answers)).as("exact answers of %d", answers.size()).isGreaterThan(answers.size() * 2L / 3);
+    assertThat(exact(descriptions)).as("exact descriptions of %d", descriptions.size()).isGreaterThan(descriptions.size() * 2L / 3);
+    assertThat(descriptions).as("the background is right even where a shape is not").allSatisfy(answer ->
+        assertThat(answer.given().text().strip()).startsWith(answer.expected().substring(0, answer.expected().indexOf(" background"))));
+    assertThat(answers).as("a sentence ends with end-of-text tokens").allSatisfy(answer ->
+        assertThat(answer.given().finish()).isEqualTo(Finish.END_OF_TEXT));
+  }
+
+  /** Confident decoding is what makes a diffusion model fast: a third of the response length at most, as in the paper. */
+  @Test
+  void confidentDecodingTakesFewIterations() {
+    for (Answer answer : askAll(ConfidentDecoding.threshold(0.95f))) {
+      if (answer.task().equals("describe")) {
+        assertThat(answer.given().iterations()).as(answer.picture()).isLessThanOrEqualTo(64 / 3);
+        assertThat(answer.given().tokensPerIteration()).isGreaterThan(3);
+      }
+    }
+  }
+
+  private static String readmesAnswer() {
+    JsonNode first = new JsonMapper().readTree(IMAGES.resolve("scenes.json")).path(0); // scene.png is the first of them again
+    return first.path("questions").path(0).path("answer").asString();
+  }
+
+  @ParameterizedTest
+  @MethodSource("io.github.dimple4j.Backends#all")
+  void readmesPictureIsDescribedCorrectly(String backend) {
+    try (DimpleModel other = DimpleModel.load(FILE, ModelOptions.builder().backend(backend).build());
+        Session session = other.session().user("Describe this image.", Synthetic.scene()).prefill()) {
+      assertThat(session.decode(Decoding.defaults()).text().strip()).isEqualTo(readmesAnswer());
+    }
+  }
+
+  /** The command that the README opens with: without a model it runs the bundled one. */
+  @Test
+  void readmesCommandPrintsTheAnswerAndOneLineOfFigures() {
+    Outcome outcome = JavaProcess.dimple(Map.of(), "run", "--image", IMAGES.resolve("scene.png").toString(), "--prompt", "Describe this image.")
+        .assertDone();
+    List<String> lines = outcome.out().strip().lines().toList();
+    assertThat(lines).hasSize(2);
+    assertThat(lines.getFirst().strip()).isEqualTo(readmesAnswer());
+    assertThat(lines.getLast()).contains(" iterations", "tokens per iteration", "tokens/s", "vision", "prefill", "per iteration");
+  }
+
+  /** A template is kept, and what the model puts into its slots is about the picture. */
+  @Test
+  void templateIsFilledIn() {
+    try (Session session = model.session().user("Describe this image.", Image.read(IMAGES.resolve("scene-02.png")))
+        .response(Template.of("A", Template.slot(1), " background with a")).responseLength(64).prefill()) {
+      Generation answer = session.decode(Decoding.defaults());
+      assertThat(answer.text()).startsWith("A gray background with a");
+      assertThat(answer.slots().getFirst().strip()).isEqualTo("gray");
+    }
+  }
+}
