@@ -7,15 +7,20 @@
 
 #include "error.h"
 
-extern const backend_operations backend_ref, backend_cpu_plain;
-#if defined(__x86_64__)
-extern const backend_operations backend_cpu_avx2, backend_cpu_avx_vnni, backend_cpu_avx512_vnni;
-#endif
+extern const backend_operations backend_ref, backend_cpu_plain, backend_cpu_avx2, backend_cpu_avx_vnni, backend_cpu_avx512_vnni,
+    backend_cpu_amx;
 
 const backend_operations *const backend_list[] = {
-#if defined(__x86_64__)
+#ifdef DIMPLE_KERNELS_AMX
+    &backend_cpu_amx,
+#endif
+#ifdef DIMPLE_KERNELS_AVX512_VNNI
     &backend_cpu_avx512_vnni,
+#endif
+#ifdef DIMPLE_KERNELS_AVX_VNNI
     &backend_cpu_avx_vnni,
+#endif
+#ifdef DIMPLE_KERNELS_AVX2
     &backend_cpu_avx2,
 #endif
     &backend_cpu_plain,

@@ -4,9 +4,10 @@
  *   narrow codes, 4 bits on an even scale: kept unsigned, 0 .. 15, with the scale's start in the minimum; the 8 pair sums of a block stay below 8 * 2 * 15 * 127 = 30480 and are added up in 16 bits;
  *   signed bytes: |w| times sign(w) x, at most 2 * 128 * 127 = 32512 a pair, widened at once.
  */
-#include "backend/cpu/code_chunk.h"
+#include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
 
+#define CODE_PACKER signed_code_packer
 enum { CODE_ROWS = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 

@@ -2,7 +2,7 @@
  * Integer tiles with VNNI's dot product of four unsigned and four signed bytes, 512 or 256 bits wide. Weights are unsigned,
  * offset by 128; the sums start from -128 times the sum of the activations, which takes the offset off again.
  */
-#include "backend/cpu/code_chunk.h"
+#include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
 
 #ifdef __AVX512VNNI__
@@ -23,6 +23,7 @@ static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm256_dpbu
 static inline vf vi_to_float(vi v) { return _mm256_cvtepi32_ps(v); }
 #endif
 
+#define CODE_PACKER unsigned_code_packer
 enum { CODE_FLIP = 0x80, SUM_FACTOR = -128, NARROW_CODES = 0 };
 
 static inline int32_t four_bytes(const int8_t *p) {

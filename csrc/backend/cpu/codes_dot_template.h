@@ -2,9 +2,10 @@
  * Products of quantized weights and quantized activations by integer dot products. Wants product_template.h and a code_tile_*.h
  * before it, which defines
  *   CODE_ROWS     its row tile
- *   CODE_FLIP     see cpu_kernels.code_flip
+ *   CODE_PACKER   signed_code_packer or unsigned_code_packer
+ *   CODE_FLIP     0x80 for unsigned codes, otherwise 0
  *   SUM_FACTOR    see code_record
- *   NARROW_CODES  see unpack_chunk
+ *   NARROW_CODES  whether it wants the 4-bit codes of formats with an even scale as they are, 0 .. 15
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
@@ -37,14 +38,19 @@ union multiply_scratch {
   float widened[CHUNK_FLOATS * PANEL];
 };
 
-static void multiply_codes(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   code_chunk *chunk = &scratch->chunk;
+  const int8_t *values = w->layout.table;
+  chunk->narrow = NARROW_CODES && w->layout.bits == 4 && values[15] - values[0] == 15;
+  float start = chunk->narrow ? values[0] : 0;
+  int8_t table[16];
+  for (int i = 0; i < 16; i++) table[i] = (int8_t)((chunk->narrow ? i : values[i]) ^ CODE_FLIP);
   const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
   const int64_t block_size = w->panel_size / blocks;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
-    unpack_chunk(w, panel, first, count, NARROW_CODES, chunk);
+    unpack_chunk(w, panel, first, count, table, start, chunk);
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       prefetch_part(next, CHUNK_BLOCKS * block_size, r, rows);
@@ -54,3 +60,7 @@ static void multiply_codes(const weight *w, int64_t panel, const uint8_t *tiles,
   }
 }
 
+static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                           union multiply_scratch *scratch) {
+  for (int64_t p = 0; p < panels; p++) multiply_code_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
+}

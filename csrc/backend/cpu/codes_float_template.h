@@ -2,7 +2,7 @@
  * as floats. Wants product_template.h before it. */
 #include "backend/cpu/unpack_template.h"
 
-enum { CODE_FLIP = 0 };
+#define CODE_PACKER signed_code_packer
 
 static const activation_form code_form = {FLOAT_ROWS, float_tile_size, pack_floats};
 
@@ -27,16 +27,21 @@ static void decode_chunk(const code_chunk *chunk, float *target) {
   }
 }
 
-static void multiply_codes(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   int64_t blocks = w->columns / BLOCK;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
-    unpack_chunk(w, panel, first, count, false, &scratch->chunk);
+    unpack_chunk(w, panel, first, count, w->layout.table, 0, &scratch->chunk);
     decode_chunk(&scratch->chunk, scratch->decoded);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
       const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * BLOCK * FLOAT_ROWS;
       multiply_float_tile(x, scratch->decoded, count * BLOCK, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
     }
   }
+}
+
+static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                           union multiply_scratch *scratch) {
+  for (int64_t p = 0; p < panels; p++) multiply_code_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
 }

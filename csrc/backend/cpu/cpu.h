@@ -15,32 +15,22 @@
 enum {
   PANEL = 32,        /* output columns that are packed and computed together */
   BLOCK = 32,        /* inputs that share a scale: the unit of integer products */
+  RUN_PANELS = 4,    /* panels that one work item multiplies at most */
   GROUP_ROWS = 96,   /* rows of x that one work item multiplies; a multiple of every kernel's row tile */
   CHUNK_BLOCKS = 16, /* blocks of a panel that are unpacked at a time and used for all rows of the group: 16 KiB of bytes */
   CHUNK_FLOATS = 256 /* inputs of a float panel that are widened at a time: 32 KiB */
 };
 
-/*
- * Packed weights. Output columns are cut into panels of PANEL, the last one filled up with zeros.
- *
- * Float types: a panel is [columns][PANEL] elements of the file's type (PACKED_F32, _F16, _BF16).
- *
- * Quantized types: a weight is scale * code + minimum, where code is a 4-bit index into a table of 16 bytes or a signed byte.
- * A panel is a sequence of units, each of `unit_blocks` blocks of 32 inputs:
- *   plain (unit_blocks 1): half scale[PANEL], half minimum[PANEL] if has_minimum, codes
- *   super (unit_blocks 8): half d[PANEL], half dmin[PANEL] if has_minimum, int8 factor[8 * halves][PANEL],
- *                          uint8 minimum factor[8 * halves][PANEL] if has_minimum, codes; scale = d * factor,
- *                          minimum = -dmin * minimum factor
- * `halves` is 2 where 16 inputs share a scale. The codes of a block: for each half of the panel (16 columns) 8 groups of 4
- * inputs, [2][8][16][4] bytes, so that 64 consecutive bytes feed one 512-bit dot product; with 4 bits two groups share their bytes,
- * the first in the low nibbles: [2][4][16][4].
- */
+/* How a weight is packed. Output columns are cut into panels of PANEL, the last one filled up with zeros. F32, F16, BF16: a panel is
+ * [columns][PANEL] elements of the file's type. CODES, for quantized types: as the instruction set's code_packer lays it out. */
 typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES, PACKINGS } packing;
 
+/* What packed codes look like: a weight is scale * code + minimum. */
 typedef struct code_layout {
-  int32_t bits; /* 4 or 8 */
-  int32_t halves;
-  int32_t unit_blocks;
+  int32_t bits;        /* 4 (an index into `table`) or 8 (a signed byte) */
+  int32_t halves;      /* 2: 16 inputs share a scale, 1: 32 */
+  int32_t unit_blocks; /* blocks of 32 inputs in a block of the file: 1 or 8 */
+  int32_t largest;     /* absolute value of a code; a power of two only if it is negative */
   bool has_minimum;
   int8_t table[16]; /* 4 bits: the value of each code */
 } code_layout;
@@ -59,37 +49,25 @@ struct weight {
 
 static inline int64_t weight_panels(const weight *w) { return (w->rows + PANEL - 1) / PANEL; }
 
-/* Parts of a unit, in bytes from its start. */
-typedef struct unit_layout {
-  int64_t minimum;        /* half minimum or dmin */
-  int64_t factor;         /* super only */
-  int64_t minimum_factor; /* super only */
-  int64_t codes;
-  int64_t block_codes; /* bytes of one block's codes */
-  int64_t size;
-} unit_layout;
-
-static inline unit_layout unit_layout_of(const code_layout *l) {
-  int64_t halfs = PANEL * 2, factors = l->unit_blocks > 1 ? (int64_t)l->unit_blocks * l->halves * PANEL : 0;
-  unit_layout u = {.minimum = halfs, .block_codes = PANEL * BLOCK * l->bits / 8};
-  u.factor = u.minimum + (l->has_minimum ? halfs : 0);
-  u.minimum_factor = u.factor + factors;
-  u.codes = u.minimum_factor + (l->has_minimum ? factors : 0);
-  u.size = u.codes + u.block_codes * l->unit_blocks;
-  return u;
-}
-
-/* How a block format is packed as codes; false for float types and formats that are not quantized. */
+/* False for float types and formats no kernel takes. */
 bool code_layout_of(int32_t type, code_layout *out);
 
-/* One unit's worth of one row of a quantized tensor, taken apart. */
+/* One block of the file, taken apart; j numbers the stretches of 32 / halves inputs that share a scale.
+ *   unit_blocks 1: scale = d, minimum = dmin;  8: scale = d * factor[j], minimum = -dmin * minimum_factor[j] */
 typedef struct unpacked_unit {
-  uint8_t codes[256]; /* table indices (4 bits) or signed bytes (8) */
-  uint16_t d, dmin;   /* halves */
+  uint8_t codes[256];
+  uint16_t d, dmin; /* half floats */
   int8_t factor[16];
   uint8_t minimum_factor[16];
 } unpacked_unit;
 void unpack_unit(int32_t type, const uint8_t *source, unpacked_unit *out);
+
+/* How an instruction set wants quantized weights. */
+typedef struct code_packer {
+  int64_t (*panel_size)(const weight *w); /* bytes */
+  /* Fills a panel, which holds zeros, from the rows of the tensor. */
+  void (*pack_panel)(const weight *w, const uint8_t *rows, int64_t panel);
+} code_packer;
 
 /* How kernels want activations: cut into tiles of `tile_rows` rows, the last one filled up with zeros, each laid out as suits
  * the instruction set. */
@@ -127,12 +105,13 @@ enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 256 }; /* query rows x heads of an 
 
 typedef struct cpu_kernels {
   const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */
-  uint8_t code_flip;        /* exclusive-or of 8-bit codes and table entries: 0x80 makes them unsigned, offset by 128 */
+  const code_packer *packer;
   int64_t multiply_scratch; /* bytes */
   int64_t attention_scratch;
 
-  /* y [rows x PANEL] = x times panel `panel` of w, from the tiles of x on; rows <= GROUP_ROWS. */
-  void (*multiply)(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+  /* y [panels][GROUP_ROWS][PANEL] = x times `panels` panels of w from `panel` on; x is `rows` <= GROUP_ROWS rows from the
+   * beginning of `tiles`. */
+  void (*multiply)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                    void *scratch);
 
   /* The end of a linear operation for one panel: `count` columns from `first` on, from products a (and b for SWIGLU), both

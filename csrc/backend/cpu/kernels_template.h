@@ -13,20 +13,20 @@
 #define MULTIPLY_HALVES multiply_floats
 #endif
 
-static void multiply(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+static void multiply(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                      void *scratch) {
-  memset(y, 0, (size_t)rows * PANEL * sizeof(float));
+  for (int64_t p = 0; p < panels; p++) memset(y + p * GROUP_ROWS * PANEL, 0, (size_t)rows * PANEL * sizeof(float));
   if (w->packing == PACKED_CODES)
-    multiply_codes(w, panel, tiles, tile_size, rows, y, scratch);
+    multiply_codes(w, panel, panels, tiles, tile_size, rows, y, scratch);
   else if (w->packing == PACKED_F32)
-    multiply_floats(w, panel, tiles, tile_size, rows, y, scratch);
+    multiply_floats(w, panel, panels, tiles, tile_size, rows, y, scratch);
   else
-    MULTIPLY_HALVES(w, panel, tiles, tile_size, rows, y, scratch);
+    MULTIPLY_HALVES(w, panel, panels, tiles, tile_size, rows, y, scratch);
 }
 
 const cpu_kernels KERNELS = {
     .forms = {[PACKED_F32] = &float_form, [PACKED_F16] = &HALF_FORM, [PACKED_BF16] = &HALF_FORM, [PACKED_CODES] = &code_form},
-    .code_flip = CODE_FLIP,
+    .packer = &CODE_PACKER,
     .multiply_scratch = sizeof(union multiply_scratch),
     .attention_scratch = sizeof(attention_scratch),
     .multiply = multiply,

@@ -22,13 +22,13 @@ static int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / 
 
 /* A thread's scratch: products of a panel, or logits of a chunk, and what the kernels want. */
 typedef struct linear_lane {
-  float a[GROUP_ROWS * PANEL];
-  float b[GROUP_ROWS * PANEL];
+  float a[RUN_PANELS * GROUP_ROWS * PANEL];
+  float b[RUN_PANELS * GROUP_ROWS * PANEL];
   uint8_t scratch[];
 } linear_lane;
 
 typedef struct head_lane {
-  float panel[GROUP_ROWS * PANEL];
+  float panels[RUN_PANELS * GROUP_ROWS * PANEL];
   float logits[GROUP_ROWS * HEAD_CHUNK];
   uint8_t scratch[];
 } head_lane;
@@ -243,11 +243,11 @@ static void prepare(context *c, const prepared_forms *p, const float *x, int64_t
   }
 }
 
-/* Multiplies rows from `row` on, a multiple of GROUP_ROWS, with a panel. */
-static void multiply_panel(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t row, int64_t rows,
-                           float *y, void *scratch) {
+/* Multiplies rows from `row` on, a multiple of GROUP_ROWS, with some panels. */
+static void multiply_panels(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t panels, int64_t row,
+                            int64_t rows, float *y, void *scratch) {
   const prepared *x = &p->of[w->packing];
-  c->kernels->multiply(w, panel, x->tiles + row / x->form->tile_rows * x->tile_size, x->tile_size, rows, y, scratch);
+  c->kernels->multiply(w, panel, panels, x->tiles + row / x->form->tile_rows * x->tile_size, x->tile_size, rows, y, scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- linear */
@@ -258,20 +258,26 @@ typedef struct linear_task {
   prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t groups;
+  int64_t run; /* panels per item */
 } linear_task;
+
+static int64_t runs_of(const linear_task *t, const linear_output *out) { return parts(weight_panels(out->w), t->run); }
 
 static void linear_item(void *work, int64_t item, int32_t lane) {
   const linear_task *t = work;
   const cpu_kernels *k = t->c->kernels;
   const linear_output *out = t->call->outputs;
-  int64_t panel = item / t->groups, row = item % t->groups * GROUP_ROWS;
-  for (; panel >= weight_panels(out->w); out++) panel -= weight_panels(out->w);
+  int64_t run = item / t->groups, row = item % t->groups * GROUP_ROWS;
+  for (; run >= runs_of(t, out); out++) run -= runs_of(t, out);
   linear_lane *memory = lane_memory(t->c, lane);
-  int64_t rows = smaller(GROUP_ROWS, t->rows - row);
-  multiply_panel(t->c, &t->x, out->w, panel, row, rows, memory->a, memory->scratch);
-  if (out->mode == LINEAR_SWIGLU) multiply_panel(t->c, &t->x, out->up, panel, row, rows, memory->b, memory->scratch);
-  int64_t first = panel * PANEL;
-  k->finish(out, first, smaller(PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
+  int64_t rows = smaller(GROUP_ROWS, t->rows - row), panel = run * t->run;
+  int64_t panels = smaller(t->run, weight_panels(out->w) - panel);
+  multiply_panels(t->c, &t->x, out->w, panel, panels, row, rows, memory->a, memory->scratch);
+  if (out->mode == LINEAR_SWIGLU) multiply_panels(t->c, &t->x, out->up, panel, panels, row, rows, memory->b, memory->scratch);
+  for (int64_t p = 0; p < panels; p++) {
+    int64_t first = (panel + p) * PANEL, offset = p * GROUP_ROWS * PANEL;
+    k->finish(out, first, smaller(PANEL, out->w->rows - first), t->first_row + row, rows, memory->a + offset, memory->b + offset);
+  }
 }
 
 static dimple_status linear(context *c, const linear_call *call) {
@@ -287,8 +293,12 @@ static dimple_status linear(context *c, const linear_call *call) {
   for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
     task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
     task.groups = parts(task.rows, GROUP_ROWS);
+    /* Long runs, but several items for every thread. */
+    task.run = larger(1, smaller(RUN_PANELS, panels * task.groups / (4 * cpu_pool_threads(c->pool))));
+    int64_t runs = 0;
+    for (int32_t i = 0; i < call->output_count; i++) runs += runs_of(&task, &call->outputs[i]);
     prepare(c, &task.x, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns);
-    cpu_pool_run(c->pool, panels * task.groups, linear_item, &task);
+    cpu_pool_run(c->pool, runs * task.groups, linear_item, &task);
   }
   return DIMPLE_OK;
 }
@@ -371,10 +381,12 @@ static void head_item(void *work, int64_t item, int32_t lane) {
   int64_t chunk = item % t->chunks, row = item / t->chunks * GROUP_ROWS, vocab = call->w->rows;
   int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(GROUP_ROWS, t->rows - row);
   head_lane *memory = lane_memory(t->c, lane);
-  for (int64_t j = 0; j < count; j += PANEL) {
-    multiply_panel(t->c, &t->x, call->w, (first + j) / PANEL, row, rows, memory->panel, memory->scratch);
-    for (int64_t r = 0; r < rows; r++)
-      memcpy(memory->logits + r * HEAD_CHUNK + j, memory->panel + r * PANEL, PANEL * sizeof(float));
+  for (int64_t j = 0; j < count; j += RUN_PANELS * PANEL) {
+    int64_t panels = smaller(RUN_PANELS, parts(count - j, PANEL));
+    multiply_panels(t->c, &t->x, call->w, (first + j) / PANEL, panels, row, rows, memory->panels, memory->scratch);
+    for (int64_t p = 0; p < panels; p++)
+      for (int64_t r = 0; r < rows; r++)
+        memcpy(memory->logits + r * HEAD_CHUNK + j + p * PANEL, memory->panels + (p * GROUP_ROWS + r) * PANEL, PANEL * sizeof(float));
   }
   for (int64_t r = 0; r < rows; r++) {
     const float *z = memory->logits + r * HEAD_CHUNK;
@@ -483,8 +495,15 @@ static dimple_status head(context *c, const head_call *call) {
   };
 
 BACKEND(backend_cpu_plain, "cpu-plain", cpu_kernels_plain, true)
-#if defined(__x86_64__)
+#ifdef DIMPLE_KERNELS_AVX2
 BACKEND(backend_cpu_avx2, "cpu-avx2", cpu_kernels_avx2, cpu_features_get()->avx2)
+#endif
+#ifdef DIMPLE_KERNELS_AVX_VNNI
 BACKEND(backend_cpu_avx_vnni, "cpu-avx-vnni", cpu_kernels_avx_vnni, cpu_features_get()->avx_vnni)
+#endif
+#ifdef DIMPLE_KERNELS_AVX512_VNNI
 BACKEND(backend_cpu_avx512_vnni, "cpu-avx512-vnni", cpu_kernels_avx512_vnni, cpu_features_get()->avx512_vnni)
+#endif
+#ifdef DIMPLE_KERNELS_AMX
+BACKEND(backend_cpu_amx, "cpu-amx", cpu_kernels_amx, cpu_features_get()->amx)
 #endif

@@ -75,7 +75,7 @@ static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t part, i
     __builtin_prefetch(line, 0, 2);
 }
 
-static void multiply_floats(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                             void *scratch) {
   float *widened = scratch;
   const uint8_t *source = w->panels + panel * w->panel_size;
@@ -96,6 +96,11 @@ static void multiply_floats(const weight *w, int64_t panel, const uint8_t *tiles
       multiply_float_tile(x, values, depth, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
     }
   }
+}
+
+static void multiply_floats(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                            void *scratch) {
+  for (int64_t p = 0; p < panels; p++) multiply_float_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
 }
 
 /* One vector of outputs: product a (and b), bias, what was in y before. */

@@ -88,7 +88,7 @@ static inline void quantize_block(const float *x, int8_t *q, float *scale, int32
   *total = sum_of_integers(_mm256_add_epi32(_mm256_add_epi32(qa, qb), _mm256_add_epi32(qc, qd)));
 }
 
-/* 512 bytes of nibbles to 1024 bytes of table entries, see cpu.h. */
+/* 512 bytes of nibbles to 1024 bytes of table entries, see code_panels.h. */
 static inline void expand_codes(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
   const __m256i low = _mm256_set1_epi8(15), entries = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
   for (int i = 0; i < 16; i++) {

@@ -63,7 +63,7 @@ static inline void quantize_block(const float *x, int8_t *q, float *scale, int32
   *total = _mm512_reduce_add_epi32(_mm512_add_epi32(qa, qb));
 }
 
-/* 512 bytes of nibbles to 1024 bytes of table entries, see cpu.h. */
+/* 512 bytes of nibbles to 1024 bytes of table entries, see code_panels.h. */
 static inline void expand_codes(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
   const __m512i low = _mm512_set1_epi8(15), entries = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table));
   for (int i = 0; i < 8; i++) {

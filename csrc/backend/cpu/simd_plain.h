@@ -86,7 +86,7 @@ static inline void quantize_block(const float *x, int8_t *q, float *scale, int32
   *total = sums[0] + sums[1];
 }
 
-/* 512 bytes of nibbles to 1024 bytes of table entries, see cpu.h. */
+/* 512 bytes of nibbles to 1024 bytes of table entries, see code_panels.h. */
 static inline void expand_codes(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
   for (int i = 0; i < 512; i++) {
     codes[i / 64 * 128 + i % 64] = (uint8_t)table[nibbles[i] & 15];

@@ -17,18 +17,18 @@
 
 bool code_layout_of(int32_t type, code_layout *out) {
   switch (type) {
-    case DIMPLE_TENSOR_Q4_0: *out = (code_layout){4, 1, 1, false, LINEAR_CODES(8)}; return true;
-    case DIMPLE_TENSOR_Q4_1: *out = (code_layout){4, 1, 1, true, LINEAR_CODES(0)}; return true;
-    case DIMPLE_TENSOR_IQ4_NL: *out = (code_layout){4, 1, 1, false, NONLINEAR_CODES}; return true;
-    case DIMPLE_TENSOR_Q5_0:
-    case DIMPLE_TENSOR_Q8_0: *out = (code_layout){8, 1, 1, false, {0}}; return true;
-    case DIMPLE_TENSOR_Q5_1: *out = (code_layout){8, 1, 1, true, {0}}; return true;
-    case DIMPLE_TENSOR_Q2_K: *out = (code_layout){4, 2, 8, true, LINEAR_CODES(0)}; return true;
-    case DIMPLE_TENSOR_Q3_K: *out = (code_layout){4, 2, 8, false, LINEAR_CODES(4)}; return true;
-    case DIMPLE_TENSOR_Q4_K: *out = (code_layout){4, 1, 8, true, LINEAR_CODES(0)}; return true;
-    case DIMPLE_TENSOR_Q5_K: *out = (code_layout){8, 1, 8, true, {0}}; return true;
-    case DIMPLE_TENSOR_Q6_K: *out = (code_layout){8, 2, 8, false, {0}}; return true;
-    case DIMPLE_TENSOR_IQ4_XS: *out = (code_layout){4, 1, 8, false, NONLINEAR_CODES}; return true;
+    case DIMPLE_TENSOR_Q4_0: *out = (code_layout){4, 1, 1, 8, false, LINEAR_CODES(8)}; return true;
+    case DIMPLE_TENSOR_Q4_1: *out = (code_layout){4, 1, 1, 15, true, LINEAR_CODES(0)}; return true;
+    case DIMPLE_TENSOR_IQ4_NL: *out = (code_layout){4, 1, 1, 127, false, NONLINEAR_CODES}; return true;
+    case DIMPLE_TENSOR_Q5_0: *out = (code_layout){8, 1, 1, 16, false, {0}}; return true;
+    case DIMPLE_TENSOR_Q8_0: *out = (code_layout){8, 1, 1, 128, false, {0}}; return true;
+    case DIMPLE_TENSOR_Q5_1: *out = (code_layout){8, 1, 1, 31, true, {0}}; return true;
+    case DIMPLE_TENSOR_Q2_K: *out = (code_layout){4, 2, 8, 3, true, LINEAR_CODES(0)}; return true;
+    case DIMPLE_TENSOR_Q3_K: *out = (code_layout){4, 2, 8, 4, false, LINEAR_CODES(4)}; return true;
+    case DIMPLE_TENSOR_Q4_K: *out = (code_layout){4, 1, 8, 15, true, LINEAR_CODES(0)}; return true;
+    case DIMPLE_TENSOR_Q5_K: *out = (code_layout){8, 1, 8, 31, true, {0}}; return true;
+    case DIMPLE_TENSOR_Q6_K: *out = (code_layout){8, 2, 8, 32, false, {0}}; return true;
+    case DIMPLE_TENSOR_IQ4_XS: *out = (code_layout){4, 1, 8, 127, false, NONLINEAR_CODES}; return true;
     default: return false;
   }
 }

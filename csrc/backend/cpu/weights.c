@@ -12,7 +12,7 @@
 typedef struct packing_task {
   const tensor_source *source;
   weight *w;
-  uint8_t code_flip;
+  const code_packer *packer;
 } packing_task;
 
 /* Panel `item` of a float tensor: a transpose of up to PANEL rows of elements of 2 or 4 bytes. */
@@ -34,49 +34,11 @@ static void pack_float_panel(void *work, int64_t item, int32_t lane) {
   }
 }
 
-/* Column `o` of a unit. */
-static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint8_t flip, int64_t o,
-                              uint8_t *unit) {
-  memcpy(unit + o * 2, &source->d, 2);
-  if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
-  if (l->unit_blocks > 1) {
-    for (int j = 0; j < l->unit_blocks * l->halves; j++) {
-      unit[u->factor + j * PANEL + o] = (uint8_t)source->factor[j];
-      if (l->has_minimum) unit[u->minimum_factor + j * PANEL + o] = source->minimum_factor[j];
-    }
-  }
-  for (int b = 0; b < l->unit_blocks; b++) {
-    const uint8_t *codes = source->codes + b * BLOCK;
-    uint8_t *half_panel = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
-    for (int k = 0; k < BLOCK; k++) {
-      int group = k / 4;
-      if (l->bits == 8)
-        half_panel[group * 64 + o % 16 * 4 + k % 4] = codes[k] ^ flip;
-      else
-        half_panel[group / 2 * 64 + o % 16 * 4 + k % 4] |= (uint8_t)(codes[k] << (group % 2 * 4));
-    }
-  }
-}
-
 static void pack_code_panel(void *work, int64_t item, int32_t lane) {
   (void)lane;
   const packing_task *t = work;
-  const weight *w = t->w;
-  const code_layout *l = &w->layout;
-  unit_layout u = unit_layout_of(l);
-  int64_t first = item * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
-  int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / (l->unit_blocks * BLOCK);
-  uint8_t *panel = w->panels + item * w->panel_size;
-  memset(panel, 0, (size_t)w->panel_size);
-  unpacked_unit unpacked;
-  memset(&unpacked, 0, sizeof unpacked);
-  for (int64_t o = 0; o < count; o++) {
-    const uint8_t *row = t->source->data + (first + o) * row_size;
-    for (int64_t i = 0; i < units; i++) {
-      unpack_unit(t->source->type, row + i * w->format->block_size, &unpacked);
-      store_unit_column(l, &u, &unpacked, t->code_flip, o, panel + i * u.size);
-    }
-  }
+  memset(t->w->panels + item * t->w->panel_size, 0, (size_t)t->w->panel_size);
+  t->packer->pack_panel(t->w, t->source->data, item);
 }
 
 /* `count` * `size` bytes, 64-byte aligned. Large tensors ask for huge pages: walking a panel then costs no page walks, and the
@@ -96,7 +58,7 @@ static dimple_status allocate(int64_t count, int64_t size, const char *purpose, 
 }
 
 static dimple_status pack_linear(context *c, const tensor_source *source, weight *w) {
-  packing_task task = {.source = source, .w = w, .code_flip = c->kernels->code_flip};
+  packing_task task = {.source = source, .w = w, .packer = c->kernels->packer};
   switch (source->type) {
     case DIMPLE_TENSOR_F32: w->packing = PACKED_F32; break;
     case DIMPLE_TENSOR_F16: w->packing = PACKED_F16; break;
@@ -105,13 +67,12 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
       w->packing = PACKED_CODES;
       if (!code_layout_of(source->type, &w->layout))
         return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
-      for (int i = 0; i < 16; i++) w->layout.table[i] = (int8_t)(w->layout.table[i] ^ c->kernels->code_flip);
   }
   bool codes = w->packing == PACKED_CODES;
   if (!codes)
     w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
   else
-    w->panel_size = w->columns / (w->layout.unit_blocks * BLOCK) * unit_layout_of(&w->layout).size;
+    w->panel_size = c->kernels->packer->panel_size(w);
   void *panels;
   DIMPLE_TRY(allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;

@@ -1,0 +1,53 @@
+#include "backend/cpu/code_panels.h"
+
+#include <string.h>
+
+/* Column `o` of a unit. */
+static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint8_t flip, int64_t o,
+                              uint8_t *unit) {
+  memcpy(unit + o * 2, &source->d, 2);
+  if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
+  if (l->unit_blocks > 1) {
+    for (int j = 0; j < l->unit_blocks * l->halves; j++) {
+      unit[u->factor + j * PANEL + o] = (uint8_t)source->factor[j];
+      if (l->has_minimum) unit[u->minimum_factor + j * PANEL + o] = source->minimum_factor[j];
+    }
+  }
+  for (int b = 0; b < l->unit_blocks; b++) {
+    const uint8_t *codes = source->codes + b * BLOCK;
+    uint8_t *half_panel = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
+    for (int k = 0; k < BLOCK; k++) {
+      int group = k / 4;
+      if (l->bits == 8)
+        half_panel[group * 64 + o % 16 * 4 + k % 4] = codes[k] ^ flip;
+      else
+        half_panel[group / 2 * 64 + o % 16 * 4 + k % 4] |= (uint8_t)(codes[k] << (group % 2 * 4));
+    }
+  }
+}
+
+static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint8_t flip) {
+  const code_layout *l = &w->layout;
+  unit_layout u = unit_layout_of(l);
+  int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
+  int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / w->format->block_length;
+  uint8_t *target = w->panels + panel * w->panel_size;
+  unpacked_unit unpacked;
+  memset(&unpacked, 0, sizeof unpacked);
+  for (int64_t o = 0; o < count; o++) {
+    const uint8_t *row = rows + (first + o) * row_size;
+    for (int64_t i = 0; i < units; i++) {
+      unpack_unit(w->format->type, row + i * w->format->block_size, &unpacked);
+      store_unit_column(l, &u, &unpacked, flip, o, target + i * u.size);
+    }
+  }
+}
+
+static void pack_signed(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, 0); }
+
+static void pack_unsigned(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, 0x80); }
+
+static int64_t panel_size(const weight *w) { return w->columns / w->format->block_length * unit_layout_of(&w->layout).size; }
+
+const code_packer signed_code_packer = {panel_size, pack_signed};
+const code_packer unsigned_code_packer = {panel_size, pack_unsigned};

@@ -1,0 +1,52 @@
+/*
+ * Quantized weights for kernels that multiply 32 inputs at a time: nothing is rounded, what the file's blocks hold is only put
+ * into another order.
+ *
+ * A panel is a sequence of units, one per block of the file:
+ *   unit_blocks 1: half scale[PANEL], half minimum[PANEL] if has_minimum, codes
+ *   unit_blocks 8: half d[PANEL], half dmin[PANEL] if has_minimum, int8 factor[8 * halves][PANEL], uint8 minimum factor[8 * halves][PANEL]
+ *                  if has_minimum, codes (see unpacked_unit)
+ * The codes of 32 inputs: for each half of the panel (16 columns) 8 groups of 4 inputs, [2][8][16][4] bytes, so that 64 consecutive
+ * bytes feed one 512-bit dot product; with 4 bits two groups share their bytes, the first in the low nibbles: [2][4][16][4].
+ */
+#ifndef DIMPLE_CPU_CODE_PANELS_H
+#define DIMPLE_CPU_CODE_PANELS_H
+
+#include "backend/cpu/cpu.h"
+
+/* Signed 8-bit codes as they are, or made unsigned by adding 128. */
+extern const code_packer signed_code_packer, unsigned_code_packer;
+
+/* Parts of a unit, in bytes from its start. */
+typedef struct unit_layout {
+  int64_t minimum;        /* half minimum or dmin */
+  int64_t factor;         /* super only */
+  int64_t minimum_factor; /* super only */
+  int64_t codes;
+  int64_t block_codes; /* bytes of one block's codes */
+  int64_t size;
+} unit_layout;
+
+static inline unit_layout unit_layout_of(const code_layout *l) {
+  int64_t halfs = PANEL * 2, factors = l->unit_blocks > 1 ? (int64_t)l->unit_blocks * l->halves * PANEL : 0;
+  unit_layout u = {.minimum = halfs, .block_codes = PANEL * BLOCK * l->bits / 8};
+  u.factor = u.minimum + (l->has_minimum ? halfs : 0);
+  u.minimum_factor = u.factor + factors;
+  u.codes = u.minimum_factor + (l->has_minimum ? factors : 0);
+  u.size = u.codes + u.block_codes * l->unit_blocks;
+  return u;
+}
+
+/* A piece of a panel, unpacked for the kernels (unpack_template.h). */
+typedef struct code_chunk {
+  _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
+  float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
+  float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] bytes each */
+  int64_t blocks;
+  int64_t halves;
+  bool has_minimum;
+  bool narrow; /* codes are unsigned, 0 .. 15, and `minimum` has taken up the offset */
+} code_chunk;
+
+#endif

@@ -1,0 +1,12 @@
+/* AMX tiles for products of quantized weights, AVX-512 for the rest. The order of the includes is that of the templates' needs. */
+#define KERNELS cpu_kernels_amx
+
+#include "backend/cpu/simd_avx512.h"
+
+#include "backend/cpu/math_template.h"
+
+#include "backend/cpu/product_template.h"
+
+#include "backend/cpu/codes_amx.h"
+
+#include "backend/cpu/kernels_template.h"
