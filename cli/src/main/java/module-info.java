@@ -4,6 +4,7 @@ module io.github.dimple4j.cli {
   requires io.github.dimple4j;
   requires io.github.dimple4j.gguf;
   requires tools.jackson.core;
+  requires tools.jackson.databind;
 
   opens io.github.dimple4j.cli to info.picocli;
 }

@@ -17,7 +17,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
-/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits} and {@code gguf}. */
+/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits}, {@code eval} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
@@ -35,6 +35,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("run", RunCommand::new);
     COMMANDS.put("trace", TraceCommand::new);
     COMMANDS.put("logits", LogitsCommand::new);
+    COMMANDS.put("eval", EvalCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);
   }
 

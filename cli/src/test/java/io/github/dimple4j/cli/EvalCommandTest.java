@@ -1,0 +1,59 @@
+package io.github.dimple4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code dimple eval} with the bundled model and the sample pictures. */
+class EvalCommandTest {
+  private static final Path MODEL = Path.of("../models/mini/dimple-mini-f16.gguf").toAbsolutePath().normalize();
+  private static final Path PICTURE = Path.of("../docs/images/scene.png").toAbsolutePath().normalize();
+
+  @TempDir private Path folder;
+
+  private Output eval(String questions, String... options) throws IOException {
+    Path file = Files.writeString(folder.resolve("questions.jsonl"), questions);
+    String[] arguments = new String[options.length + 3];
+    arguments[0] = "eval";
+    arguments[1] = file.toString();
+    arguments[2] = MODEL.toString();
+    System.arraycopy(options, 0, arguments, 3, options.length);
+    return Output.of(arguments);
+  }
+
+  private static String question(String task, String question, String answer) {
+    return "{\"image\": \"" + PICTURE + "\", \"task\": \"" + task + "\", \"question\": \"" + question + "\", \"answer\": \"" + answer + "\"}\n";
+  }
+
+  @Test
+  void countsExactAnswersPerTask() throws IOException {
+    Output output = eval(question("count", "How many squares are there?", "1") + "\n"
+        + question("count", "How many squares are there?", "not this") + question("number", "Which number do you see?", "7"), "--show-wrong");
+    assertThat(output.err()).isEmpty();
+    assertThat(output.status()).isZero();
+    assertThat(output.out()).contains("expected: not this").containsPattern("count +2 +50\\.0 % +0\\.\\d{3} +\\d+\\.\\d")
+        .containsPattern("number +1 +100\\.0 %").containsPattern("all +3 +66\\.7 %");
+  }
+
+  @Test
+  void limitAndLengthAreKept() throws IOException {
+    Output output = eval(question("count", "How many squares are there?", "1").repeat(3), "--limit", "1", "--length", "count=4",
+        "--threshold", "0", "--steps", "4");
+    assertThat(output.status()).isZero();
+    assertThat(output.out()).containsPattern("count +1 +100\\.0 % +(0\\.750|1\\.000)");
+  }
+
+  @Test
+  void badQuestionsAreNamed() throws IOException {
+    assertThat(eval("").err().strip()).endsWith("questions.jsonl: has no questions");
+    assertThat(eval("\n{oops").err()).contains("questions.jsonl, line 2: is not JSON");
+    assertThat(eval("{\"image\": \"x.png\", \"task\": \"count\", \"question\": \"?\"}").err())
+        .contains("questions.jsonl, line 1: has no text named \"answer\"");
+    assertThat(eval(question("count", "?", "1"), "--length", "count=0").status()).isEqualTo(2);
+    assertThat(eval(question("count", "?", "1"), "--limit", "0").status()).isEqualTo(2);
+  }
+}
