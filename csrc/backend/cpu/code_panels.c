@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Column `o` of a unit. */
-static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint8_t flip, int64_t o,
+static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint32_t flip, int64_t o,
                               uint8_t *unit) {
   memcpy(unit + o * 2, &source->d, 2);
   if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
@@ -15,18 +15,15 @@ static void store_unit_column(const code_layout *l, const unit_layout *u, const 
   }
   for (int b = 0; b < l->unit_blocks; b++) {
     const uint8_t *codes = source->codes + b * BLOCK;
-    uint8_t *half_panel = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
-    for (int k = 0; k < BLOCK; k++) {
-      int group = k / 4;
-      if (l->bits == 8)
-        half_panel[group * 64 + o % 16 * 4 + k % 4] = codes[k] ^ flip;
-      else
-        half_panel[group / 2 * 64 + o % 16 * 4 + k % 4] |= (uint8_t)(codes[k] << (group % 2 * 4));
-    }
+    uint8_t *target = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2) + o % 16 * 4;
+    if (l->bits == 8)
+      for (int k = 0; k < BLOCK; k += 4) store_four(target + k / 4 * 64, load_four(codes + k) ^ flip * 0x01010101u);
+    else
+      for (int k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64, load_four(codes + k) | load_four(codes + k + 4) << 4);
   }
 }
 
-static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint8_t flip) {
+static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint32_t flip) {
   const code_layout *l = &w->layout;
   unit_layout u = unit_layout_of(l);
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
@@ -34,10 +31,9 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint
   uint8_t *target = w->panels + panel * w->panel_size;
   unpacked_unit unpacked;
   memset(&unpacked, 0, sizeof unpacked);
-  for (int64_t o = 0; o < count; o++) {
-    const uint8_t *row = rows + (first + o) * row_size;
-    for (int64_t i = 0; i < units; i++) {
-      unpack_unit(w->format->type, row + i * w->format->block_size, &unpacked);
+  for (int64_t i = 0; i < units; i++) {
+    for (int64_t o = 0; o < count; o++) {
+      unpack_unit(w->format->type, rows + (first + o) * row_size + i * w->format->block_size, &unpacked);
       store_unit_column(l, &u, &unpacked, flip, o, target + i * u.size);
     }
   }

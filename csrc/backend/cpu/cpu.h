@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "backend/backend.h"
 #include "backend/cpu/pool.h"
@@ -61,6 +62,14 @@ typedef struct unpacked_unit {
   uint8_t minimum_factor[16];
 } unpacked_unit;
 void unpack_unit(int32_t type, const uint8_t *source, unpacked_unit *out);
+
+/* The codes of four inputs at once. */
+static inline uint32_t load_four(const uint8_t *p) {
+  uint32_t word;
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+static inline void store_four(uint8_t *p, uint32_t word) { memcpy(p, &word, sizeof word); }
 
 /* How an instruction set wants quantized weights. */
 typedef struct code_packer {

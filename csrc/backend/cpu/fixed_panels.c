@@ -25,8 +25,13 @@ static void read_column(const weight *w, const fixed_layout *f, const uint8_t *r
   for (int64_t b = 0; b < blocks; b += l->unit_blocks, row += w->format->block_size) {
     unpack_unit(w->format->type, row, &unit);
     int64_t inputs = l->unit_blocks * BLOCK, stretches = l->unit_blocks * l->halves;
-    for (int64_t k = 0; k < inputs; k++)
-      out->codes[b * BLOCK + k] = (int8_t)((l->bits == 4 ? l->table[unit.codes[k]] : (int8_t)unit.codes[k]) - centre);
+    int8_t *codes = out->codes + b * BLOCK;
+    if (f->bits == 4)
+      for (int64_t k = 0; k < inputs; k++) codes[k] = (int8_t)(unit.codes[k] + (l->table[0] - centre));
+    else if (l->bits == 4)
+      for (int64_t k = 0; k < inputs; k++) codes[k] = l->table[unit.codes[k]];
+    else
+      memcpy(codes, unit.codes, (size_t)inputs);
     for (int64_t j = 0; j < stretches; j++) {
       bool super = l->unit_blocks > 1;
       float scale = half_to_float(unit.d) * (super ? unit.factor[j] : 1);
@@ -61,15 +66,13 @@ static void store_column(const code_layout *l, const fixed_layout *f, const colu
       int16_t offset = round_to_int16(in->minimum[b * f->halves + h] * inverse);
       memcpy(block + ((f->halves + h) * PANEL + o) * 2, &offset, 2);
     }
-    uint8_t *codes = block + f->codes + o / 16 * (PANEL * BLOCK / 2 * f->bits / 8);
-    for (int64_t k = 0; k < BLOCK; k++) {
-      int64_t group = k / 4, at = o % 16 * 4 + k % 4;
-      unsigned code = (unsigned)in->codes[b * BLOCK + k] << spare;
-      if (f->bits == 8)
-        codes[group * 64 + at] = (uint8_t)code;
-      else
-        codes[group / 2 * 64 + at] |= (uint8_t)((code & 15) << (group % 2 * 4));
-    }
+    uint8_t *target = block + f->codes + o / 16 * (PANEL * BLOCK / 2 * f->bits / 8) + o % 16 * 4;
+    uint8_t codes[BLOCK];
+    for (int64_t k = 0; k < BLOCK; k++) codes[k] = (uint8_t)((uint8_t)in->codes[b * BLOCK + k] << spare) & (f->bits == 8 ? 255 : 15);
+    if (f->bits == 8)
+      for (int64_t k = 0; k < BLOCK; k += 4) store_four(target + k / 4 * 64, load_four(codes + k));
+    else
+      for (int64_t k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64, load_four(codes + k) | load_four(codes + k + 4) << 4);
   }
 }
 

@@ -66,22 +66,27 @@ static void unpack_q4_k(const uint8_t *s, const uint8_t *fifth_bits, const uint8
   out->d = load16(s);
   out->dmin = load16(s + 2);
   split_scales_and_minima(s + 4, out);
-  for (int e = 0; e < 256; e++) {
-    int code = nibbles[e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15;
-    if (fifth_bits) code |= (fifth_bits[e % 32] >> (e / 32) & 1) << 4;
-    out->codes[e] = (uint8_t)code;
+  for (int j = 0; j < 8; j++) { /* 32 inputs each: the inner loops become vector code */
+    const uint8_t *bytes = nibbles + j / 2 * 32;
+    uint8_t *codes = out->codes + j * 32;
+    for (int l = 0; l < 32; l++) codes[l] = bytes[l] >> (j % 2 * 4) & 15;
+    if (!fifth_bits) continue;
+    for (int l = 0; l < 32; l++) codes[l] |= (uint8_t)((fifth_bits[l] >> j & 1) << 4);
   }
 }
 
-/* Element e of Q2_K's and Q3_K's 64 bytes of 2-bit codes. */
-static int two_bits(const uint8_t *bytes, int e) { return bytes[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3; }
+/* The 64 bytes of 2-bit codes of Q2_K and Q3_K. */
+static void split_two_bits(const uint8_t *bytes, uint8_t *codes) {
+  for (int j = 0; j < 8; j++)
+    for (int l = 0; l < 32; l++) codes[j * 32 + l] = bytes[j / 4 * 32 + l] >> (j % 4 * 2) & 3;
+}
 
 static void unpack_q2_k(const uint8_t *s, unpacked_unit *out) {
   for (int j = 0; j < 16; j++) {
     out->factor[j] = s[j] & 15;
     out->minimum_factor[j] = s[j] >> 4;
   }
-  for (int e = 0; e < 256; e++) out->codes[e] = (uint8_t)two_bits(s + 16, e);
+  split_two_bits(s + 16, out->codes);
   out->d = load16(s + 80);
   out->dmin = load16(s + 82);
 }
@@ -92,16 +97,17 @@ static void unpack_q3_k(const uint8_t *s, unpacked_unit *out) {
     int low = scales[j % 8] >> (j / 8 * 4) & 15, high = scales[8 + j % 4] >> (j / 4 * 2) & 3;
     out->factor[j] = (int8_t)((low | high << 4) - 32);
   }
-  for (int e = 0; e < 256; e++) out->codes[e] = (uint8_t)(two_bits(s + 32, e) | (s[e % 32] >> (e / 32) & 1) << 2);
+  split_two_bits(s + 32, out->codes);
+  for (int j = 0; j < 8; j++)
+    for (int l = 0; l < 32; l++) out->codes[j * 32 + l] |= (uint8_t)((s[l] >> j & 1) << 2);
   out->d = load16(s + 108);
 }
 
 static void unpack_q6_k(const uint8_t *s, unpacked_unit *out) {
-  for (int e = 0; e < 256; e++) {
-    int part = e / 128, quarter = e / 32 % 4, l = e % 32;
-    int low = s[part * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4) & 15;
-    int high = s[128 + part * 32 + l] >> (quarter * 2) & 3;
-    out->codes[e] = (uint8_t)((low | high << 4) - 32);
+  for (int j = 0; j < 8; j++) {
+    const uint8_t *low = s + j / 4 * 64 + j % 2 * 32, *high = s + 128 + j / 4 * 32;
+    for (int l = 0; l < 32; l++)
+      out->codes[j * 32 + l] = (uint8_t)(((low[l] >> (j / 2 % 2 * 4) & 15) | (high[l] >> (j % 4 * 2) & 3) << 4) - 32);
   }
   memcpy(out->factor, s + 192, 16);
   out->d = load16(s + 208);
