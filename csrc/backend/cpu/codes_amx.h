@@ -9,8 +9,9 @@
  * 256 * (127 * 255 + 128 * 128 + 64) is below 2^31.
  *
  * A tile of activations is, per chunk: 256 s [16] float, sum Xl / 2 [16] int32, then per 64 inputs Xh [16][64] and Xl [16][64].
+ *
+ * Wants amx_tiles.h, floats_amx.h and product_template.h before it.
  */
-#include "backend/cpu/amx_tiles.h"
 #include "backend/cpu/fixed_panels.h"
 
 #define CODE_PACKER fixed_packer
@@ -71,6 +72,7 @@ union multiply_scratch {
     _Alignas(64) fixed_tiles tiles[2]; /* one being multiplied, the next one being unpacked */
     int32_t sums[2][2][TILE_ROWS * 16]; /* [half of the panel][high, low] */
   };
+  split_tiles split[2];
   float widened[CHUNK_FLOATS * PANEL];
 };
 

@@ -17,7 +17,7 @@ enum {
   PANEL = 32,        /* output columns that are packed and computed together */
   BLOCK = 32,        /* inputs that share a scale: the unit of integer products */
   RUN_PANELS = 4,    /* panels that one work item multiplies at most */
-  GROUP_ROWS = 96,   /* rows of x that one work item multiplies; a multiple of every kernel's row tile */
+  GROUP_ROWS = 192,  /* rows of x that one work item multiplies; a multiple of every kernel's row tile */
   CHUNK_BLOCKS = 16, /* blocks of a panel that are unpacked at a time and used for all rows of the group: 16 KiB of bytes */
   CHUNK_FLOATS = 256 /* inputs of a float panel that are widened at a time: 32 KiB */
 };
@@ -81,7 +81,7 @@ typedef struct code_packer {
 /* How kernels want activations: cut into tiles of `tile_rows` rows, the last one filled up with zeros, each laid out as suits
  * the instruction set. */
 typedef struct activation_form {
-  int64_t tile_rows; /* divides GROUP_ROWS */
+  int64_t tile_rows; /* divides 96, half of GROUP_ROWS */
   int64_t (*tile_size)(int64_t columns); /* bytes */
   /* Lays out up to tile_rows rows of x, `stride` floats apart. */
   void (*prepare)(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile);
@@ -123,8 +123,8 @@ typedef struct cpu_kernels {
   void (*multiply)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                    void *scratch);
 
-  /* The end of a linear operation for one panel: `count` columns from `first` on, from products a (and b for SWIGLU), both
-   * [rows x PANEL]. */
+  /* The end of a linear operation for a run of panels: `count` columns from `first` on, from the products a (and b for SWIGLU) that
+   * multiply left. */
   void (*finish)(const linear_output *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
                  const float *b);
 
@@ -135,6 +135,9 @@ typedef struct cpu_kernels {
   /* `u` in (0, 1) picks the token; temperature 0: no draw. */
   void (*summarize)(const float *z, int64_t count, float temperature, float u, chunk_summary *out);
 } cpu_kernels;
+
+/* `count` * `size` bytes, 64-byte aligned, for free(). Errors: MEMORY. */
+dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out);
 
 struct context {
   const cpu_kernels *kernels;

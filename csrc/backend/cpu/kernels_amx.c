@@ -1,4 +1,4 @@
-/* AMX tiles for products of quantized weights, AVX-512 for the rest. The order of the includes is that of the templates' needs. */
+/* AMX tiles for products with quantized and 16-bit weights, AVX-512 for the rest. The order of the includes is that of the templates' needs. */
 #define KERNELS cpu_kernels_amx
 
 #include "backend/cpu/simd_avx512.h"
@@ -6,6 +6,9 @@
 #include "backend/cpu/math_template.h"
 
 #include "backend/cpu/product_template.h"
+
+#include "backend/cpu/amx_tiles.h"
+#include "backend/cpu/floats_amx.h"
 
 #include "backend/cpu/codes_amx.h"
 

@@ -12,7 +12,7 @@
 #include "error.h"
 
 /* Rows of x prepared at a time: bounds the memory for wide inputs, and is enough to make reading the weights cheap. */
-enum { SLAB_ROWS = 4 * GROUP_ROWS };
+enum { SLAB_ROWS = 2 * GROUP_ROWS };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -27,9 +27,12 @@ typedef struct linear_lane {
   uint8_t scratch[];
 } linear_lane;
 
+/* The head takes fewer rows at a time, to keep their logits near. HEAD_ROWS divides GROUP_ROWS. */
+enum { HEAD_ROWS = GROUP_ROWS / 2 };
+
 typedef struct head_lane {
   float panels[RUN_PANELS * GROUP_ROWS * PANEL];
-  float logits[GROUP_ROWS * HEAD_CHUNK];
+  float logits[HEAD_ROWS * HEAD_CHUNK];
   uint8_t scratch[];
 } head_lane;
 
@@ -49,9 +52,10 @@ static dimple_status context_open(const cpu_kernels *kernels, int32_t threads, c
   c->kernels = kernels;
   int64_t needed = larger((int64_t)sizeof(head_lane) + kernels->multiply_scratch, kernels->attention_scratch);
   c->lane_size = parts(needed, 64) * 64;
-  c->lanes = aligned_alloc(64, (size_t)(threads * c->lane_size));
-  dimple_status status = c->lanes ? cpu_pool_open(threads, &c->pool)
-                                  : dimple_fail_memory((uint64_t)(threads * c->lane_size), "the threads' scratch memory");
+  void *lanes = NULL;
+  dimple_status status = cpu_allocate(threads, c->lane_size, "the threads' scratch memory", &lanes);
+  c->lanes = lanes;
+  if (status == DIMPLE_OK) status = cpu_pool_open(threads, &c->pool);
   if (status != DIMPLE_OK) {
     context_close(c);
     return status;
@@ -62,10 +66,8 @@ static dimple_status context_open(const cpu_kernels *kernels, int32_t threads, c
 
 static dimple_status buffer_alloc(context *c, int64_t count, float **out) {
   (void)c;
-  if (count < 0 || (uint64_t)count > (SIZE_MAX - 63) / sizeof(float)) return dimple_fail_memory(UINT64_MAX, "activations");
-  size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
-  float *buffer = aligned_alloc(64, bytes ? bytes : 64);
-  if (!buffer) return dimple_fail_memory(bytes, "activations");
+  void *buffer;
+  DIMPLE_TRY(cpu_allocate(count, sizeof(float), "activations", &buffer));
   *out = buffer;
   return DIMPLE_OK;
 }
@@ -212,8 +214,10 @@ static dimple_status reserve_activations(context *c, prepared_forms *p, int64_t 
   if (bytes > c->activations_size) {
     free(c->activations);
     c->activations_size = 0;
-    c->activations = aligned_alloc(64, (size_t)bytes);
-    if (!c->activations) return dimple_fail_memory((uint64_t)bytes, "prepared activations");
+    c->activations = NULL;
+    void *memory;
+    DIMPLE_TRY(cpu_allocate(bytes, 1, "prepared activations", &memory));
+    c->activations = memory;
     c->activations_size = bytes;
   }
   for (int i = 0; i < PACKINGS; i++) p->of[i].tiles = c->activations + offset[i];
@@ -243,7 +247,7 @@ static void prepare(context *c, const prepared_forms *p, const float *x, int64_t
   }
 }
 
-/* Multiplies rows from `row` on, a multiple of GROUP_ROWS, with some panels. */
+/* Multiplies rows from `row` on, a multiple of HEAD_ROWS, with some panels. */
 static void multiply_panels(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t panels, int64_t row,
                             int64_t rows, float *y, void *scratch) {
   const prepared *x = &p->of[w->packing];
@@ -265,7 +269,6 @@ static int64_t runs_of(const linear_task *t, const linear_output *out) { return 
 
 static void linear_item(void *work, int64_t item, int32_t lane) {
   const linear_task *t = work;
-  const cpu_kernels *k = t->c->kernels;
   const linear_output *out = t->call->outputs;
   int64_t run = item / t->groups, row = item % t->groups * GROUP_ROWS;
   for (; run >= runs_of(t, out); out++) run -= runs_of(t, out);
@@ -274,10 +277,8 @@ static void linear_item(void *work, int64_t item, int32_t lane) {
   int64_t panels = smaller(t->run, weight_panels(out->w) - panel);
   multiply_panels(t->c, &t->x, out->w, panel, panels, row, rows, memory->a, memory->scratch);
   if (out->mode == LINEAR_SWIGLU) multiply_panels(t->c, &t->x, out->up, panel, panels, row, rows, memory->b, memory->scratch);
-  for (int64_t p = 0; p < panels; p++) {
-    int64_t first = (panel + p) * PANEL, offset = p * GROUP_ROWS * PANEL;
-    k->finish(out, first, smaller(PANEL, out->w->rows - first), t->first_row + row, rows, memory->a + offset, memory->b + offset);
-  }
+  int64_t first = panel * PANEL;
+  t->c->kernels->finish(out, first, smaller(panels * PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
 }
 
 static dimple_status linear(context *c, const linear_call *call) {
@@ -378,8 +379,8 @@ static void head_item(void *work, int64_t item, int32_t lane) {
   const head_task *t = work;
   const head_call *call = t->call;
   const cpu_kernels *k = t->c->kernels;
-  int64_t chunk = item % t->chunks, row = item / t->chunks * GROUP_ROWS, vocab = call->w->rows;
-  int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(GROUP_ROWS, t->rows - row);
+  int64_t chunk = item % t->chunks, row = item / t->chunks * HEAD_ROWS, vocab = call->w->rows;
+  int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(HEAD_ROWS, t->rows - row);
   head_lane *memory = lane_memory(t->c, lane);
   for (int64_t j = 0; j < count; j += RUN_PANELS * PANEL) {
     int64_t panels = smaller(RUN_PANELS, parts(count - j, PANEL));
@@ -456,7 +457,7 @@ static dimple_status head(context *c, const head_call *call) {
   for (task.first_row = 0; task.first_row < call->rows; task.first_row += SLAB_ROWS) {
     task.rows = smaller(SLAB_ROWS, call->rows - task.first_row);
     prepare(c, &task.x, call->x + task.first_row * call->x_stride, call->x_stride, task.rows, call->columns);
-    cpu_pool_run(c->pool, task.chunks * parts(task.rows, GROUP_ROWS), head_item, &task);
+    cpu_pool_run(c->pool, task.chunks * parts(task.rows, HEAD_ROWS), head_item, &task);
     if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task);
   }
   free(task.summaries);

@@ -115,18 +115,20 @@ INLINE vf finish_vector(const linear_mode mode, vf a, vf b, vf before) {
   return a;
 }
 
+/* Row by row, since y's rows may lie a page apart. */
 INLINE void finish_rows(const linear_mode mode, const linear_output *out, int64_t first, int64_t count, int64_t row,
                         int64_t rows, const float *a, const float *b) {
-  vf zero = vf_set(0);
-  for (int64_t j = 0; j < count; j += LANES) {
-    int64_t n = count - j < LANES ? count - j : LANES;
-    vf bias = out->bias ? vf_load_some(out->bias->vector + first + j, n) : zero;
-    vf up_bias = mode == LINEAR_SWIGLU && out->up_bias ? vf_load_some(out->up_bias->vector + first + j, n) : zero;
-    for (int64_t r = 0; r < rows; r++) {
-      float *y = out->y + (row + r) * out->y_stride + first + j;
-      vf up = mode == LINEAR_SWIGLU ? vf_add(vf_load(b + r * PANEL + j), up_bias) : zero;
-      vf before = mode == LINEAR_ADD ? vf_load_some(y, n) : zero;
-      vf_store_some(y, finish_vector(mode, vf_add(vf_load(a + r * PANEL + j), bias), up, before), n);
+  const vf zero = vf_set(0);
+  for (int64_t r = 0; r < rows; r++) {
+    float *y = out->y + (row + r) * out->y_stride + first;
+    for (int64_t j = 0; j < count; j += LANES) {
+      int64_t n = count - j < LANES ? count - j : LANES, at = (j / PANEL * GROUP_ROWS + r) * PANEL + j % PANEL;
+      vf product = vf_load(a + at), up = zero, before = zero;
+      if (out->bias) product = vf_add(product, vf_load_some(out->bias->vector + first + j, n));
+      if (mode == LINEAR_SWIGLU) up = vf_load(b + at);
+      if (mode == LINEAR_SWIGLU && out->up_bias) up = vf_add(up, vf_load_some(out->up_bias->vector + first + j, n));
+      if (mode == LINEAR_ADD) before = vf_load_some(y + j, n);
+      vf_store_some(y + j, finish_vector(mode, product, up, before), n);
     }
   }
 }

@@ -45,9 +45,9 @@ static void pack_code_panel(void *work, int64_t item, int32_t lane) {
   t->packer->pack_panel(t->w, t->source->data, item);
 }
 
-/* `count` * `size` bytes, 64-byte aligned. Large tensors ask for huge pages: walking a panel then costs no page walks, and the
- * processor's prefetcher, which stops at page ends, runs on. */
-static dimple_status allocate(int64_t count, int64_t size, const char *purpose, void **out) {
+/* Large blocks ask for huge pages: walking a panel, or rows that lie a page apart, then costs no page walks, and the processor's
+ * prefetcher, which stops at page ends, runs on. */
+dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out) {
   enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
   if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - HUGE_PAGE) / size))
     return dimple_fail_memory(UINT64_MAX, purpose);
@@ -78,7 +78,7 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
   else
     w->panel_size = c->kernels->packer->panel_size(w);
   void *panels;
-  DIMPLE_TRY(allocate(weight_panels(w), w->panel_size, source->name, &panels));
+  DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
   cpu_pool_run(c->pool, weight_panels(w), codes ? pack_code_panel : pack_float_panel, &task);
   return DIMPLE_OK;
@@ -91,7 +91,7 @@ static dimple_status pack(context *c, const tensor_source *source, weight_use us
   }
   if (use == WEIGHT_LINEAR) return pack_linear(c, source, w);
   void *values;
-  DIMPLE_TRY(allocate(w->rows * w->columns, sizeof(float), source->name, &values));
+  DIMPLE_TRY(cpu_allocate(w->rows * w->columns, sizeof(float), source->name, &values));
   w->vector = values;
   w->format->dequantize(source->data, w->vector, w->rows * w->columns / w->format->block_length);
   return DIMPLE_OK;
