@@ -17,15 +17,13 @@ enum {
 
 static int64_t split_tile_size(int64_t columns) { return (columns + SPLIT_STEP - 1) / SPLIT_STEP * 2 * TILE_BYTES; }
 
-/* The nearest bfloat16 of every lane, as float32. */
-static inline vf round_to_bfloat16(vf v) {
-  __m512i bits = _mm512_castps_si512(v), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  bits = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int32_t)0xffff0000)));
+/* The upper half of float32 lanes, rounded to nearest, ties away from zero. */
+static inline __m512i upper_half(vf v) {
+  return _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000)), _mm512_set1_epi32((int32_t)0xffff0000));
 }
 
-static inline void store_bfloat16(uint8_t *target, vf v) {
-  _mm256_storeu_si256((__m256i *)target, _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v), 16)));
+static inline void store_upper_half(uint8_t *target, __m512i v) {
+  _mm256_storeu_si256((__m256i *)target, _mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16)));
 }
 
 static void split_rows(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
@@ -34,10 +32,10 @@ static void split_rows(const float *x, int64_t stride, int64_t rows, int64_t col
     for (int64_t k = 0; k < padded; k += LANES) {
       int64_t left = r < rows ? columns - k : 0;
       vf v = left >= LANES ? vf_load(x + r * stride + k) : left > 0 ? vf_load_some(x + r * stride + k, left) : vf_set(0);
-      vf first = round_to_bfloat16(v);
+      __m512i first = upper_half(v), rest = upper_half(vf_sub(v, _mm512_castsi512_ps(first)));
       uint8_t *target = tile + k / SPLIT_STEP * 2 * TILE_BYTES + r * 64 + k % SPLIT_STEP * 2;
-      store_bfloat16(target, first);
-      store_bfloat16(target + TILE_BYTES, round_to_bfloat16(vf_sub(v, first)));
+      store_upper_half(target, first);
+      store_upper_half(target + TILE_BYTES, rest);
     }
   }
 }
@@ -62,12 +60,12 @@ static split_place split_place_at(const weight *w, int64_t panel, int64_t first)
 
 static inline int64_t split_steps(const split_place *p) { return (p->inputs + SPLIT_STEP - 1) / SPLIT_STEP; }
 
-/* The float16 numbers of two inputs, 16 columns: w1 and w2 of both inputs side by side. w1 is w cut off after 8 bits, so that w2 is exact. */
+/* The float16 numbers of two inputs, 16 columns: w1 and w2 of both inputs side by side. w1 is w rounded to 8 bits, w2 the exact rest. */
 INLINE void split_halves(const uint16_t *first, const uint16_t *second, uint8_t *target) {
   enum { FIRST_WHERE_THIRD_ELSE_SECOND = 0xe4 };
   const __m512i upper = _mm512_set1_epi32((int32_t)0xffff0000);
   vf a = vf_load_half(first), b = vf_load_half(second);
-  __m512i a1 = _mm512_and_si512(_mm512_castps_si512(a), upper), b1 = _mm512_and_si512(_mm512_castps_si512(b), upper);
+  __m512i a1 = upper_half(a), b1 = upper_half(b);
   __m512i a2 = _mm512_castps_si512(vf_sub(a, _mm512_castsi512_ps(a1))), b2 = _mm512_castps_si512(vf_sub(b, _mm512_castsi512_ps(b1)));
   _mm512_store_si512(target, _mm512_ternarylogic_epi32(b1, _mm512_srli_epi32(a1, 16), upper, FIRST_WHERE_THIRD_ELSE_SECOND));
   _mm512_store_si512(target + TILE_BYTES,
