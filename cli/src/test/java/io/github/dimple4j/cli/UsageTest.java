@@ -19,7 +19,7 @@ class UsageTest {
 
   @Test
   void missingAndUnknownParts() {
-    assertWrong("Missing command: one of run, trace, logits, gguf", "dimple");
+    assertWrong("Missing command: one of run, trace, logits, eval, gguf", "dimple");
     assertWrong("Unmatched argument at index 0: 'walk'", "dimple", "walk");
     assertWrong("Missing required option: '--prompt=TEXT'", "dimple run", "run", "x.gguf");
     assertWrong("Missing required parameter for option '--prompt' (TEXT)", "dimple run", "run", "--prompt");
