@@ -29,15 +29,20 @@ static void copy_heads(const float *source, int64_t stride, int64_t rows, int64_
       vf_store(target + r * HEAD_STRIDE + i, vf_load_some(source + r * stride + i, size - i < LANES ? size - i : LANES));
 }
 
+/* Asks for [rows x size] with rows `stride` apart: short pieces far from each other, which the processor does not foresee. */
+static void fetch_heads(const float *source, int64_t stride, int64_t rows, int64_t size) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < size; i += 16) __builtin_prefetch(source + r * stride + i, 0, 2);
+}
+
 /* score [keys x queries] = key query. */
 static void score_keys(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
-  memset(s->score, 0, (size_t)keys * ATTENTION_ROWS * sizeof(float));
   for (int64_t j = 0; j < keys; j += FLOAT_ROWS) {
     const float *key = s->key + j * HEAD_STRIDE;
     float *score = s->score + j * ATTENTION_ROWS;
     switch (keys - j < FLOAT_ROWS ? keys - j : FLOAT_ROWS) {
 #define CASE(n) \
-  case n: product_rows(n, queries, key, HEAD_STRIDE, 1, s->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
+  case n: product_rows(n, queries, true, key, HEAD_STRIDE, 1, s->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
       FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
     }
@@ -50,7 +55,7 @@ static void add_values(attention_scratch *s, int64_t keys, int64_t queries, int6
     float *sum = s->sum + q * HEAD_STRIDE;
     switch (queries - q < FLOAT_ROWS ? queries - q : FLOAT_ROWS) {
 #define CASE(n) \
-  case n: product_rows(n, size, s->score + q, 1, ATTENTION_ROWS, s->value, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
+  case n: product_rows(n, size, false, s->score + q, 1, ATTENTION_ROWS, s->value, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
       FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
     }
@@ -91,35 +96,42 @@ static void mask_keys(attention_scratch *s, const attention_call *call, int64_t 
   }
 }
 
+/* The end of the keys that any row of the block sees. */
+static int64_t last_key(const attention_call *call, const attention_block *block) {
+  if (!call->query_position) return block->key_end;
+  int64_t furthest = 0;
+  for (int64_t r = block->row; r < block->row_end; r++)
+    if (call->query_position[r] + 1 > furthest) furthest = call->query_position[r] + 1;
+  return furthest < block->key_end ? furthest : block->key_end;
+}
+
 static void attention(const attention_call *call, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
   attention_scratch *s = scratch;
   int64_t size = call->size, rows = block->row_end - block->row, queries = rows * heads;
   int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
   int64_t key_offset = (int64_t)(head / (call->heads / call->kv_heads)) * size;
+  const float *k = call->k + key_offset, *v = call->v + key_offset;
+  int64_t end = last_key(call, block), keys = end - block->key < ATTENTION_KEYS ? end - block->key : ATTENTION_KEYS;
+  fetch_heads(call->q + block->row * call->q_stride + head * size, call->q_stride, rows, heads * size);
+  fetch_heads(k + block->key * call->kv_stride, call->kv_stride, keys, size);
+  fetch_heads(v + block->key * call->kv_stride, call->kv_stride, keys, size);
   float scale = 1 / sqrtf((float)size);
-  for (int64_t i = 0; i < size; i++) {
-    float *query = s->query + i * ATTENTION_ROWS;
-    for (int64_t r = 0; r < rows; r++)
-      for (int32_t h = 0; h < heads; h++)
-        query[r * heads + h] = call->q[(block->row + r) * call->q_stride + (head + h) * size + i] * scale;
-    for (int64_t q = queries; q < padded_queries; q++) query[q] = 0;
+  for (int64_t q = 0; q < padded_queries; q++) {
+    const float *query = q < queries ? call->q + (block->row + q / heads) * call->q_stride + (head + q % heads) * size : NULL;
+    for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * scale : 0;
   }
   for (int64_t q = 0; q < padded_queries; q++) {
     s->highest[q] = -FLT_MAX;
     s->total[q] = 0;
   }
   memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
-  int64_t end = block->key_end;
-  if (call->query_position) {
-    int64_t furthest = 0;
-    for (int64_t r = block->row; r < block->row_end; r++)
-      if (call->query_position[r] + 1 > furthest) furthest = call->query_position[r] + 1;
-    if (furthest < end) end = furthest;
-  }
-  for (int64_t key = block->key; key < end; key += ATTENTION_KEYS) {
-    int64_t keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
-    copy_heads(call->k + key * call->kv_stride + key_offset, call->kv_stride, keys, size, s->key);
-    copy_heads(call->v + key * call->kv_stride + key_offset, call->kv_stride, keys, size, s->value);
+  for (int64_t key = block->key; key < end; key += keys) {
+    keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
+    copy_heads(k + key * call->kv_stride, call->kv_stride, keys, size, s->key);
+    copy_heads(v + key * call->kv_stride, call->kv_stride, keys, size, s->value);
+    int64_t coming = end - key - keys < ATTENTION_KEYS ? end - key - keys : ATTENTION_KEYS;
+    fetch_heads(k + (key + keys) * call->kv_stride, call->kv_stride, coming, size);
+    fetch_heads(v + (key + keys) * call->kv_stride, call->kv_stride, coming, size);
     score_keys(s, keys, padded_queries, size);
     if (call->query_position) mask_keys(s, call, block->row, rows, heads, key, keys);
     soften(s, keys, padded_queries, padded_size);

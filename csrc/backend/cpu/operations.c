@@ -312,16 +312,19 @@ typedef struct attention_task {
   const attention_block *blocks;
   int64_t block_count;
   int32_t heads_per_item;
+  int32_t parts_per_group; /* items of one key head */
 } attention_task;
 
+/* In windows, all heads of a block of rows follow each other: they lie side by side in memory. Otherwise all blocks of a head, which
+ * read the same keys and values. */
 static void attention_item(void *work, int64_t item, int32_t lane) {
   const attention_task *t = work;
-  int32_t group = t->call->heads / t->call->kv_heads;
-  int32_t per_group = (int32_t)parts(group, t->heads_per_item); /* items of one key head */
-  int32_t part = (int32_t)(item / t->block_count);
-  int32_t within = part % per_group * t->heads_per_item;
+  int32_t group = t->call->heads / t->call->kv_heads, parts_per_row = t->call->kv_heads * t->parts_per_group;
+  int32_t part = (int32_t)(t->call->spans ? item % parts_per_row : item / t->block_count);
+  int64_t block = t->call->spans ? item / parts_per_row : item % t->block_count;
+  int32_t within = part % t->parts_per_group * t->heads_per_item;
   int32_t count = group - within < t->heads_per_item ? group - within : t->heads_per_item;
-  t->c->kernels->attention(t->call, &t->blocks[item % t->block_count], part / per_group * group + within, count,
+  t->c->kernels->attention(t->call, &t->blocks[block], part / t->parts_per_group * group + within, count,
                            lane_memory(t->c, lane));
 }
 
@@ -349,13 +352,14 @@ static dimple_status attention(context *c, const attention_call *call) {
                        ATTENTION_SIZE);
   int32_t group = call->heads / call->kv_heads;
   attention_task task = {.c = c, .call = call, .heads_per_item = (int32_t)smaller(group, ATTENTION_ROWS)};
+  task.parts_per_group = (int32_t)parts(group, task.heads_per_item);
   int64_t most = ATTENTION_ROWS / task.heads_per_item;
   task.block_count = cut_rows(call, most, NULL);
   attention_block *blocks = malloc((size_t)larger(1, task.block_count) * sizeof *blocks);
   if (!blocks) return dimple_fail_memory((uint64_t)task.block_count * sizeof *blocks, "attention blocks");
   cut_rows(call, most, blocks);
   task.blocks = blocks;
-  cpu_pool_run(c->pool, task.block_count * call->kv_heads * parts(group, task.heads_per_item), attention_item, &task);
+  cpu_pool_run(c->pool, task.block_count * call->kv_heads * task.parts_per_group, attention_item, &task);
   free(blocks);
   return DIMPLE_OK;
 }

@@ -6,14 +6,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* c [rows x vectors * LANES] += a b, where a is [rows x depth] (a[r * a_row + k * a_depth]), b [depth x vectors * LANES] with
- * rows b_row apart, c with rows c_row apart. Inlined with constants for rows, vectors, a_row and a_depth, so that sums stay in
+/* c [rows x vectors * LANES] += a b (or = a b if `fresh`), where a is [rows x depth] (a[r * a_row + k * a_depth]), b [depth x vectors * LANES] with
+ * rows b_row apart, c with rows c_row apart. Inlined with constants for rows, vectors, fresh, a_row and a_depth, so that sums stay in
  * registers. */
-INLINE void product_tile(const int rows, const int vectors, const float *a, const int64_t a_row, const int64_t a_depth,
+INLINE void product_tile(const int rows, const int vectors, const bool fresh, const float *a, const int64_t a_row, const int64_t a_depth,
                          const float *b, int64_t b_row, int64_t depth, float *c, int64_t c_row) {
   vf sums[FLOAT_ROWS][2];
   for (int r = 0; r < rows; r++)
-    for (int v = 0; v < vectors; v++) sums[r][v] = vf_load(c + r * c_row + v * LANES);
+    for (int v = 0; v < vectors; v++) sums[r][v] = fresh ? vf_set(0) : vf_load(c + r * c_row + v * LANES);
   for (int64_t k = 0; k < depth; k++) {
     vf columns[2];
     for (int v = 0; v < vectors; v++) columns[v] = vf_load(b + v * LANES);
@@ -29,12 +29,12 @@ INLINE void product_tile(const int rows, const int vectors, const float *a, cons
 }
 
 /* The same for `columns`, a multiple of LANES. */
-INLINE void product_rows(const int rows, int64_t columns, const float *a, const int64_t a_row, const int64_t a_depth,
+INLINE void product_rows(const int rows, int64_t columns, const bool fresh, const float *a, const int64_t a_row, const int64_t a_depth,
                          const float *b, int64_t b_row, int64_t depth, float *c, int64_t c_row) {
   int64_t j = 0;
   for (; j + 2 * LANES <= columns; j += 2 * LANES)
-    product_tile(rows, 2, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
-  if (j < columns) product_tile(rows, 1, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
+    product_tile(rows, 2, fresh, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
+  if (j < columns) product_tile(rows, 1, fresh, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
 }
 
 /* A tile of packed activations [columns][FLOAT_ROWS]. */
@@ -62,7 +62,7 @@ static void widen_bfloat16(const uint8_t *source, int64_t count, float *target) 
 static void multiply_float_tile(const float *x, const float *panel, int64_t depth, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: product_rows(n, PANEL, x, 1, FLOAT_ROWS, panel, PANEL, depth, y, PANEL); break;
+  case n: product_rows(n, PANEL, false, x, 1, FLOAT_ROWS, panel, PANEL, depth, y, PANEL); break;
     FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
   }
