@@ -9,6 +9,7 @@ import io.github.dimple4j.Reveal;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.Timings;
+import io.github.dimple4j.tokenizer.TokenizerException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -122,9 +123,18 @@ final class TraceCommand implements Callable<Integer> {
     json.writeEndArray();
     json.writeName("tokens");
     JsonOutput.array(json, answer.tokens());
-    json.writeStringProperty("text", loaded.hasTokenizer() ? answer.text() : null);
+    json.writeStringProperty("text", text(loaded, answer));
     writeTimings(json, answer, load);
     json.writeEndObject();
+  }
+
+  /** Null for a file without a tokenizer, or with one of a kind that is not known here: ids in, ids out needs none. */
+  private static String text(DimpleModel loaded, Generation answer) {
+    try {
+      return loaded.hasTokenizer() ? answer.text() : null;
+    } catch (TokenizerException e) {
+      return null;
+    }
   }
 
   private void writeSettings(JsonGenerator json, DimpleModel loaded, Decoding decoding) {

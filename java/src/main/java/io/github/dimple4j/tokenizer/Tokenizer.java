@@ -88,11 +88,10 @@ public final class Tokenizer {
       int left = vocabulary.find(bytes, start, space);
       int right = vocabulary.find(bytes, space + 1, end);
       int merged = vocabulary.find(joined, 0, length);
-      if (left < 0 || right < 0 || merged < 0) {
-        throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank)
-            + "\" names a token that tokenizer.ggml.tokens lacks");
+      // A merge of tokens that the vocabulary lacks can never apply; trimmed vocabularies have such merges, and llama.cpp loads them.
+      if (left >= 0 && right >= 0 && merged >= 0) {
+        table.add(left, right, rank, merged);
       }
-      table.add(left, right, rank, merged);
     }
     return table;
   }
