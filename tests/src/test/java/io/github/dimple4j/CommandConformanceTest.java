@@ -30,7 +30,6 @@ class CommandConformanceTest {
   @AfterAll
   static void report() {
     System.out.printf("Conformance: %d recorded decodings checked through dimple trace%n", checkedRuns);
-    assertThat(checkedRuns).isPositive();
   }
 
   private Path ids(int[] tokens) throws IOException {
@@ -62,10 +61,9 @@ class CommandConformanceTest {
   void traceIsTheReferencesTokenForToken(Golden golden) throws IOException {
     Path model = convert(golden);
     for (Golden.Case prompt : golden.cases()) {
-      for (Golden.Run run : prompt.runs()) {
-        if (run.draws() != null) {
-          continue; // the command line has a generator of its own
-        }
+      List<Golden.Run> greedy = prompt.runs().stream().filter(run -> run.draws() == null).toList(); // the program draws for itself
+      assertThat(greedy).isNotEmpty();
+      for (Golden.Run run : greedy) {
         List<String> arguments = new ArrayList<>(List.of("trace", model.toString(), "--ids-file", ids(prompt.prompt()).toString()));
         arguments.addAll(pictures(golden, prompt));
         arguments.addAll(options(run));

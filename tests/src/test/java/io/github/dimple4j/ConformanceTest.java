@@ -1,14 +1,17 @@
 package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.bindings.dimple_image;
 import io.github.dimple4j.gguf.TensorType;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,6 +19,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -114,6 +118,29 @@ class ConformanceTest {
         }
       }
     }
+  }
+
+  /** llama.cpp keeps vision towers in a second file, the mmproj. */
+  @Test
+  void visionTowerMayStandInAFileOfItsOwn(@TempDir Path folder) throws IOException {
+    Golden golden = Golden.named("gamma");
+    Path whole = golden.file(TensorType.F32);
+    Path text = EditedFile.of(whole).renameKey("clip.has_vision_encoder").write(folder);
+    Golden.Case prompt = golden.imageCase();
+    try (DimpleModel model = DimpleModel.load(text, ModelOptions.builder().mmproj(whole).build());
+        Session session = prompt.session(model).responseLength(prompt.appendedMasks()).open()) {
+      assertThat(model.info().hasVision()).isTrue();
+      assertClose("logits", session.logits(), prompt.logits());
+      assertClose("image features", session.imageFeatures(), golden.matrix("image_embeds"));
+    }
+    assertThatThrownBy(() -> DimpleModel.load(whole, ModelOptions.builder().mmproj(whole).build()))
+        .isInstanceOf(InvalidArgumentException.class).hasMessageContaining("vision tower of its own");
+    assertThatThrownBy(() -> DimpleModel.load(text, ModelOptions.builder().mmproj(text).build()))
+        .isInstanceOf(ModelFileException.class).hasMessageContaining("clip.has_vision_encoder");
+    assertThatThrownBy(() -> DimpleModel.load(text, ModelOptions.builder().mmproj(folder.resolve("missing.gguf")).build()))
+        .isInstanceOf(ModelFileException.class).hasMessageContaining("missing.gguf");
+    assertThatThrownBy(() -> DimpleModel.load(text, ModelOptions.builder().mmproj(Golden.named("delta").file(TensorType.F32)).build()))
+        .as("a tower of another width").isInstanceOf(ModelFileException.class);
   }
 
   static void assertClose(String what, float[][] actual, float[][] expected) {
