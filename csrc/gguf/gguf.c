@@ -329,7 +329,7 @@ static dimple_status index_tensors(gguf_file *file) {
 /* ------------------------------------------------------------------------------------------------------------- open, close */
 
 static dimple_status map_file(gguf_file *file) {
-  int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
+  int descriptor = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused below, not waited for */
   if (descriptor < 0) return dimple_fail(DIMPLE_ERROR_IO, "%s: cannot open: %s", file->path, strerror(errno));
   struct stat status;
   dimple_status result = DIMPLE_OK;

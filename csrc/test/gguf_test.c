@@ -308,6 +308,11 @@ static void test_bad_paths(void) {
   EXPECT_FAILS(gguf_open("", &file), DIMPLE_ERROR_IO, "cannot open");
   EXPECT_FAILS(gguf_open(directory, &file), DIMPLE_ERROR_IO, "directory");
   EXPECT_FAILS(gguf_open("/dev/null", &file), DIMPLE_ERROR_IO, "regular");
+  char pipe_path[sizeof path + 8];
+  snprintf(pipe_path, sizeof pipe_path, "%s/pipe", directory);
+  EXPECT(mkfifo(pipe_path, 0600) == 0, "%s cannot be made", pipe_path);
+  EXPECT_FAILS(gguf_open(pipe_path, &file), DIMPLE_ERROR_IO, "regular");
+  unlink(pipe_path);
   EXPECT(file == NULL, "output was set");
 }
 

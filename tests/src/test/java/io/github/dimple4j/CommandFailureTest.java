@@ -16,6 +16,8 @@ import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -162,6 +164,29 @@ class CommandFailureTest {
         .assertFailed(FAILED, "missing.gguf");
     JavaProcess.dimple(Map.of(), "trace", model, "--ids-file", ids, "--json", json, "--threshold", "NaN").assertFailed(WRONG_USAGE, "--threshold");
     JavaProcess.dimple(Map.of("DIMPLE_CPU", "mmx"), "trace", model, "--ids-file", ids, "--json", json).assertFailed(FAILED, "DIMPLE_CPU", "mmx");
+  }
+
+  /** What is no regular file is written into, not replaced. */
+  @Test
+  @EnabledOnOs(value = OS.LINUX, disabledReason = "looks at /dev")
+  void outputIntoDevicesAndLinks() throws IOException {
+    String[] command = {"trace", model, "--ids-file", ids, "--max-new-tokens", "2", "--json"};
+    assertThat(JavaProcess.dimple(Map.of(), with(command, "/dev/stdout")).assertDone().out()).startsWith("{\"prompt_tokens\":[1,2,3]");
+    InProcess.dimple(with(command, "/dev/null")).assertDone();
+    assertThat(Files.isRegularFile(Path.of("/dev/null"))).isFalse();
+    InProcess.dimple(with(command, "/dev/full")).assertFailed(FAILED, "/dev/full", "No space left");
+    Path file = Files.createFile(folder.resolve("behind.json"));
+    Path link = Files.createSymbolicLink(folder.resolve("link.json"), file);
+    InProcess.dimple(with(command, link.toString())).assertDone();
+    assertThat(link).isSymbolicLink();
+    assertThat(file).content().startsWith("{\"prompt_tokens\":[1,2,3]");
+    assertThat(folder.toFile().list()).allSatisfy(name -> assertThat(name).doesNotContain(".tmp"));
+  }
+
+  private static String[] with(String[] command, String last) {
+    String[] all = Arrays.copyOf(command, command.length + 1);
+    all[command.length] = last;
+    return all;
   }
 
   @Test

@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import picocli.CommandLine.Option;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.StreamWriteFeature;
+import tools.jackson.core.exc.JacksonIOException;
 import tools.jackson.core.json.JsonFactory;
 
 /** The option for a JSON file, and its writing: into a file beside it that takes its place when it is whole. */
@@ -57,20 +59,35 @@ final class JsonOutput {
       return;
     }
     Path file = Path.of(target);
-    Path unfinished = Files.createTempFile(folder(), "." + file.getFileName() + "-", ".tmp");
+    if (Files.exists(file) && !Files.isRegularFile(file)) { // a device or a pipe, /dev/stdout for example, which must stay what it is
+      write(file, document);
+      return;
+    }
+    Path place = Files.exists(file) ? file.toRealPath() : file; // behind a symbolic link
+    Path unfinished = place.resolveSibling("." + place.getFileName() + "-" + ProcessHandle.current().pid() + ".tmp");
     try {
-      try (OutputStream bytes = Files.newOutputStream(unfinished);
-          Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
-        generate(text, document);
-        text.write('\n');
-      }
+      write(unfinished, document);
       try {
-        Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        Files.move(unfinished, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } catch (AtomicMoveNotSupportedException e) {
-        Files.move(unfinished, file, StandardCopyOption.REPLACE_EXISTING);
+        Files.move(unfinished, place, StandardCopyOption.REPLACE_EXISTING);
       }
     } finally {
       Files.deleteIfExists(unfinished);
+    }
+  }
+
+  private static void write(Path file, Document document) throws IOException {
+    try (OutputStream bytes = Files.newOutputStream(file);
+        Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
+      generate(text, document);
+      text.write('\n');
+    } catch (FileSystemException e) { // names its file
+      throw e;
+    } catch (JacksonIOException e) {
+      throw new IOException(file + ": " + e.getCause().getMessage(), e);
+    } catch (IOException e) {
+      throw new IOException(file + ": " + e.getMessage(), e);
     }
   }
 
