@@ -73,8 +73,9 @@ typedef struct dimple_model dimple_model;
 
 typedef struct dimple_model_options {
   /* Which backend runs the model: null or "auto" (the fastest one here), "cpu", "ref" (plain loops: slow, the oracle of the
-   * tests), or "cpu-" and an instruction set: "cpu-plain", "cpu-avx2", "cpu-avx512-vnni". The environment variable DIMPLE_CPU
-   * (plain, avx2, avx512-vnni) does the same for "auto" and "cpu". */
+   * tests), or "cpu-" and an instruction set: "cpu-plain", "cpu-avx2", "cpu-avx-vnni", "cpu-avx512-vnni", "cpu-amx";
+   * dimple_cpu_description() lists those of this machine. The environment variable DIMPLE_CPU (plain, avx2, ...) does the same
+   * for "auto" and "cpu". */
   const char *backend;
   /* A second GGUF file with the vision tower, llama.cpp's "mmproj"; null when the model file holds it or there is none. */
   const char *mmproj_path;

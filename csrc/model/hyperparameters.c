@@ -14,12 +14,13 @@ enum { MAX_LAYERS = 1024, MAX_WIDTH = 1 << 17, MAX_FEED_FORWARD = 1 << 20, MAX_H
 typedef struct architecture {
   const char *name;
   bool attention_bias, interleaved_rope, head_norm, experts;
+  bool every_key;    /* our own format: its writers leave no key to a default, so a missing one is damage */
   bool shift_logits; /* when diffusion.shift_logits is absent: llama.cpp's converter leaves it out for dream */
   float rope_base;   /* when rope.freq_base is absent */
 } architecture;
 
 static const architecture architectures[] = {
-    {.name = "dimple", .attention_bias = true, .shift_logits = true, .rope_base = 1e6f},
+    {.name = "dimple", .attention_bias = true, .every_key = true},
     {.name = "dream", .attention_bias = true, .shift_logits = true, .rope_base = 1e6f},
     {.name = "llada", .interleaved_rope = true, .rope_base = 1e4f},
     {.name = "llada-moe", .head_norm = true, .experts = true, .rope_base = 1e4f},
@@ -78,17 +79,21 @@ static int32_t token_named(const gguf_file *file, const char *text) {
   return -1;
 }
 
-/* dimension_sections is llama.cpp's array of up to four counts of angles (time, row, column, unused); a file without it turns
- * every angle by the same position, which sections of one coordinate express. */
+/* The keys that other formats leave to defaults. */
+static dimple_status require_every_key(const gguf_file *file, const text_parameters *p) {
+  const key_name keys[] = {key_of(p, "rope.freq_base"), key_of(p, "rope.dimension_sections"), {"diffusion.shift_logits"}};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    if (!gguf_find(file, keys[i].text)) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key \"%s\" is missing", gguf_path(file), keys[i].text);
+  return DIMPLE_OK;
+}
+
+/* dimension_sections is llama.cpp's array of up to four counts of angles (time, row, column, unused). A file without it gets the
+ * released model's [16, 24, 24] in proportion: text, whose three coordinates are equal, is the same under any sections, and a
+ * `dream` file that takes pictures through an mmproj is Dimple's body. */
 static dimple_status read_rope_sections(const gguf_file *file, text_parameters *p) {
   key_name key = key_of(p, "rope.dimension_sections");
-  int64_t sections[4] = {p->head_size / 2, 0, 0, 0}, count = 4;
-  if (strcmp(p->architecture, "dimple") == 0 || gguf_find(file, "clip.has_vision_encoder")) {
-    /* The released model's [16, 24, 24] in proportion: a quarter follows time, the rest is shared. */
-    sections[0] = p->head_size / 8;
-    sections[1] = (p->head_size / 2 - sections[0]) / 2;
-    sections[2] = p->head_size / 2 - sections[0] - sections[1];
-  }
+  int64_t half = p->head_size / 2, time = half / 4, row = (half - time) / 2, count = 4;
+  int64_t sections[4] = {time, row, half - time - row, 0};
   if (gguf_find(file, key.text)) {
     memset(sections, 0, sizeof sections);
     DIMPLE_TRY(gguf_optional_int_array(file, key.text, sections, 4, &count));
@@ -164,6 +169,7 @@ dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
   key_name epsilon = key_of(p, "attention.layer_norm_rms_epsilon");
   DIMPLE_TRY(gguf_require_float(file, epsilon.text, &p->norm_epsilon));
   DIMPLE_TRY(check_epsilon(file, epsilon.text, p->norm_epsilon));
+  if (kind->every_key) DIMPLE_TRY(require_every_key(file, p));
   key_name base = key_of(p, "rope.freq_base");
   p->rope_base = kind->rope_base;
   DIMPLE_TRY(gguf_optional_float(file, base.text, &p->rope_base));

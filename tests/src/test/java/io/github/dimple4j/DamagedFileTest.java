@@ -85,7 +85,8 @@ class DamagedFileTest {
 
   static Stream<String> neededKeys() {
     return Stream.of("general.architecture", "dimple.context_length", "dimple.embedding_length", "dimple.block_count",
-        "dimple.feed_forward_length", "dimple.attention.head_count", "dimple.attention.layer_norm_rms_epsilon", "clip.vision.patch_size",
+        "dimple.feed_forward_length", "dimple.attention.head_count", "dimple.attention.layer_norm_rms_epsilon", "dimple.rope.freq_base",
+        "dimple.rope.dimension_sections", "diffusion.shift_logits", "clip.vision.patch_size",
         "clip.vision.embedding_length", "clip.vision.block_count", "clip.vision.attention.head_count");
   }
 
