@@ -20,11 +20,11 @@ def mini_config(vocabulary):
     """config.json of dimple-mini; `vocabulary` is the number of tokens, the nine special ones last."""
     ids = {name + "_token_id": vocabulary - 9 + i for i, name in enumerate(
         ["pad", "bos", "eos", "vision_start", "vision_end", "vision", "image", "video", "mask"])}
-    vision = dict(model_type="dimple", depth=4, hidden_size=128, hidden_act="silu", intermediate_size=160, num_heads=4,
+    vision = dict(model_type="dimple", depth=4, hidden_size=128, hidden_act="silu", intermediate_size=320, num_heads=4,
                   in_channels=3, patch_size=PATCH, spatial_merge_size=MERGE, temporal_patch_size=FRAMES,
                   window_size=112, tokens_per_second=2, out_hidden_size=256, fullatt_block_indexes=[1, 3])
     return dict(architectures=["DimpleModel"], model_type="dimple", vocab_size=vocabulary, hidden_size=256,
-                intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+                intermediate_size=448, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
                 hidden_act="silu", max_position_embeddings=1024, rms_norm_eps=1e-6, rope_theta=100.0,
                 rope_scaling=None, mrope_section=[8, 12, 12], tie_word_embeddings=False, attention_dropout=0.0,
                 initializer_range=0.02, use_cache=False, use_sliding_window=False, full_attn_mask=True,

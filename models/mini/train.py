@@ -3,7 +3,7 @@
 
     python3 models/mini/train.py --out DIR
 
-Phases, in order (sizes and rates in PHASES):
+Phases, in order (sizes and rates in RECIPES):
   vision       the tower alone predicts, per merged token, what covers it; the predicting layer is thrown away
   language     autoregressive, text without pictures: the body learns the sentences
   alignment    autoregressive, causal: only img_projector learns          (paper, stage 1)
@@ -11,10 +11,16 @@ Phases, in order (sizes and rates in PHASES):
   diffusion    masked diffusion, full attention: body, head and projector  (paper, stage 3)
   refinement   masked diffusion with everything learning, the tower also from the dense labels of `vision`
 
-DIR/hf is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume.  Every step draws
-its data from (seed, phase, step), so that a resumed run sees what an uninterrupted one would have seen.
+DIR/hf is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume; DIR/PHASE.pt are the
+weights at the end of a phase; DIR/losses.jsonl has the losses of every 50 steps.  Every step draws its data from (seed,
+phase, step), so that a resumed run sees what an uninterrupted one would have seen.
+
+    python3 models/mini/train.py --recipe ar --start DIR/language.pt --out OTHER
+
+trains one of the three recipes that the paper compares, for the same number of updates and with the paper's padding only.
 """
 import argparse
+import json
 import os
 import random
 import time
@@ -36,16 +42,31 @@ LONGEST = 64  # longest response seen in training, in tokens
 EVERYTHING = ["visual", "img_projector", "model", "lm_head"]
 # pictures per step; how many of them are crowded, which only the dense labels use; peak rate; parts that learn
 Phase = namedtuple("Phase", "name steps pictures crowded rate trained")
-PHASES = [
-    Phase("vision", 5000, 32, 21, 2e-3, ["visual"]),
-    Phase("language", 200, 24, 0, 2e-3, ["model", "lm_head"]),
-    Phase("alignment", 100, 24, 0, 1e-3, ["img_projector"]),
-    Phase("instruction", 800, 16, 0, 1.5e-3, ["img_projector", "model", "lm_head"]),
-    Phase("diffusion", 4250, 16, 0, 1.5e-3, ["img_projector", "model", "lm_head"]),
-    Phase("refinement", 2500, 28, 12, 1e-3, EVERYTHING),
-]
+SPEAKING = ["img_projector", "model", "lm_head"]
+TUNING = 2000  # updates of a recipe that is compared
+RECIPES = {
+    "mini": [
+        Phase("vision", 5000, 32, 32, 4e-3, ["visual"]),
+        Phase("language", 200, 24, 0, 2e-3, ["model", "lm_head"]),
+        Phase("alignment", 100, 24, 0, 1e-3, ["img_projector"]),
+        Phase("instruction", 1000, 16, 0, 1.5e-3, SPEAKING),
+        Phase("diffusion", 2000, 16, 0, 1.5e-3, SPEAKING),
+        Phase("refinement", 5500, 28, 12, 1e-3, EVERYTHING),
+    ],
+    "ar": [
+        Phase("alignment", 100, 16, 0, 1e-3, ["img_projector"]),
+        Phase("instruction", TUNING - 100, 16, 0, 1.5e-3, SPEAKING),
+    ],
+    "diffusion": [Phase("diffusion", TUNING, 16, 0, 1.5e-3, SPEAKING)],
+    "ar-then-diffusion": [
+        Phase("alignment", 100, 16, 0, 1e-3, ["img_projector"]),
+        Phase("instruction", TUNING // 2 - 100, 16, 0, 1.5e-3, SPEAKING),
+        Phase("diffusion", TUNING // 2, 16, 0, 1.5e-3, SPEAKING),
+    ],
+}
 CLIP = 1.0  # largest norm of the gradient
-TASK_WEIGHTS = {"count": 3, "yesno": 2, "locate": 4, "attribute": 3, "compare": 3, "number": 4, "json": 3}
+SHORT_QUESTIONS = 3  # per picture, beside its description or JSON
+TASK_WEIGHTS = {"count": 5, "yesno": 5, "locate": 2, "attribute": 3, "compare": 6, "number": 2}
 
 
 # ------------------------------------------------------------------------------------------------------------ data
@@ -55,7 +76,7 @@ def picture_batch(rng, count, crowded):
     batch = []
     while len(batch) < count:
         scene = scenes.random_scene(rng, False, height, width, len(batch) < crowded)
-        if scene.number or len(batch) % 3 == 0:  # numbers take longest to learn: most scenes have one
+        if scene.number or len(batch) % 2 == 0:  # numbers take longest to learn: most scenes have one
             batch.append(scene)
     return batch, patches(np.stack([scenes.draw(s) for s in batch])), (height // 28, width // 28)
 
@@ -87,13 +108,15 @@ def text_batch(rng, tokenizer, questions, tokens, long):
     return ids, valid, answer
 
 
-def question_batches(rng, tokenizer, batch, tokens):
-    """Two text batches about the same pictures: descriptions, and short questions."""
-    long_describe, long_short = 0.35, 0.8 * (rng.random() < 0.25)
-    describe = [scenes.ask(rng, s, "describe") for s in batch]
-    short = [short_question(rng, s) for s in batch]
-    return [text_batch(rng, tokenizer, describe, tokens, long_describe),
-            text_batch(rng, tokenizer, short, tokens, long_short)]
+def question_batches(rng, tokenizer, batch, tokens, paper_pads=False):
+    """Two text batches about the same pictures, each with the number of its questions per picture: descriptions and
+    JSON, and short questions.  Some are padded far, to teach any response length; paper_pads: none."""
+    long_answers = 0.0 if paper_pads else 0.35
+    long_short = 0.8 if not paper_pads and rng.random() < 0.25 else 0.0
+    full = [(rng.random() < 0.2 and scenes.ask(rng, s, "json")) or scenes.ask(rng, s, "describe") for s in batch]
+    short = [short_question(rng, s) for s in batch for _ in range(SHORT_QUESTIONS)]
+    return [(1, text_batch(rng, tokenizer, full, tokens, long_answers)),
+            (SHORT_QUESTIONS, text_batch(rng, tokenizer, short, tokens, long_short))]
 
 
 # -------------------------------------------------------------------------------------------------------- objectives
@@ -116,7 +139,9 @@ def diffusion_loss(model, ids, image, grid, valid, answer, noise):
 
 
 DENSE_PHASES = {"vision": 1.0, "refinement": 0.1}  # phases with dense labels: weight of that loss
-DENSE_HEADS = [8, 8, 2, 3, 3, 4, 11, 10, 4]  # shape or none or number, color, size, row, col, rank, tens, ones, background
+# shape or none or number, color, size, row, col, rank, tens, ones, background; where the shape's centre lies from the
+# token's, in steps of 7 pixels down and across, and its diameter: without these, shapes are learned several times later
+DENSE_HEADS = [8, 8, 2, 3, 3, 4, 11, 10, 4, 8, 8, 5]
 
 
 def dense_labels(batch):
@@ -137,8 +162,12 @@ def dense_labels(batch):
                 labels[token, [0, 3, 4, 6, 7]] = 7, n.row, n.col, tens, int(n.text) % 10
             elif pixels >= 12:
                 o = scene.items[k]
-                labels[token, :6] = (scenes.SHAPES.index(o.shape) + 1, list(scenes.COLORS).index(o.color),
-                                     list(scenes.SIZES).index(o.size), o.row, o.col, k if k < 4 else -100)
+                size = list(scenes.SIZES).index(o.size)
+                labels[token, :6] = (scenes.SHAPES.index(o.shape) + 1, list(scenes.COLORS).index(o.color), size, o.row,
+                                     o.col, k if k < 4 else -100)
+                down, across = o.y - 28 * (token // cols) - 14, o.x - 28 * (token % cols) - 14
+                labels[token, 9:] = (min(7, max(0, down // 7 + 4)), min(7, max(0, across // 7 + 4)),
+                                     (o.diameter - 28) // 4 + 3 if size else (o.diameter - 14) // 2)
         out.append(labels)
     return torch.from_numpy(np.stack(out))
 
@@ -175,7 +204,7 @@ def build_tokenizer(seed):
 
 @torch.no_grad()
 def causal_accuracy(model, tokenizer, seed, count=3):
-    """Share of held-out answers that greedy left-to-right decoding gets right: (descriptions, short answers).
+    """Share of held-out answers that greedy left-to-right decoding gets right: (descriptions and JSON, short answers).
     All tokens are right given the right prefix exactly when greedy decoding writes the right answer."""
     rng, right = random.Random(seed), [[], []]
     for _ in range(count):
@@ -183,8 +212,9 @@ def causal_accuracy(model, tokenizer, seed, count=3):
         batch = [scenes.random_scene(rng, True, height, width) for _ in range(32)]
         grid = (height // 28, width // 28)
         image = model.look(patches(np.stack([scenes.draw(s) for s in batch])), grid)
-        for kind, (ids, valid, answer) in enumerate(question_batches(rng, tokenizer, batch, grid[0] * grid[1])):
-            token = model.lm_head(model.hidden(ids, image, grid, True, valid)[:, :-1]).argmax(-1)
+        for kind, (each, (ids, valid, answer)) in enumerate(question_batches(rng, tokenizer, batch, grid[0] * grid[1])):
+            seen = image.repeat_interleave(each, 0)
+            token = model.lm_head(model.hidden(ids, seen, grid, True, valid)[:, :-1]).argmax(-1)
             right[kind] += ((token == ids[:, 1:]) | ~answer[:, 1:]).all(1).tolist()
     return [float(np.mean(r)) for r in right]
 
@@ -201,16 +231,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the checkpoint, the state and the log")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--recipe", choices=list(RECIPES), default="mini", help="phases to train (default: mini)")
+    parser.add_argument("--start", metavar="PHASE.pt", help="weights to begin with, instead of random ones")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every phase")
     parser.add_argument("--steps", action="append", default=[], metavar="PHASE=N", help="steps of one phase")
     parser.add_argument("--float32", action="store_true", help="no bfloat16, for processors without it (much slower)")
     args = parser.parse_args()
     steps = dict(item.split("=") for item in args.steps)
-    phases = [p._replace(steps=int(steps.get(p.name, round(p.steps * args.scale)))) for p in PHASES]
+    phases = [p._replace(steps=int(steps.get(p.name, round(p.steps * args.scale)))) for p in RECIPES[args.recipe]]
+    paper_pads = args.recipe != "mini"
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     os.makedirs(args.out, exist_ok=True)
     log_file = open(os.path.join(args.out, "train.log"), "a", buffering=1)
+    loss_file = open(os.path.join(args.out, "losses.jsonl"), "a", buffering=1)
 
     def log(text):
         line = time.strftime("%H:%M:%S ") + text
@@ -221,6 +255,8 @@ def main():
     model = Dimple(mini_config(len(tokenizer)))
     predictor = torch.nn.Linear(model.cfg["vision_config"]["out_hidden_size"], sum(DENSE_HEADS))
     log("%d tokens, %d parameters" % (len(tokenizer), sum(p.numel() for p in model.parameters())))
+    if args.start:
+        model.load_state_dict(torch.load(args.start))
     state_path, saved = os.path.join(args.out, "state.pt"), None
     if os.path.exists(state_path):
         saved = torch.load(state_path)
@@ -232,7 +268,10 @@ def main():
         torch.save(dict(model=model.state_dict(), predictor=predictor.state_dict(), phase=phase_index, step=step,
                         optimizer=optimizer.state_dict()), state_path + ".new")
         os.replace(state_path + ".new", state_path)
-        export(model, tokenizer, os.path.join(args.out, "hf"))
+        if step == phases[phase_index].steps:
+            torch.save(model.state_dict(), os.path.join(args.out, phases[phase_index].name + ".pt"))
+        causal = phases[-1].name == "instruction"  # a model that only ever learned to write from left to right
+        export(model, tokenizer, os.path.join(args.out, "hf"), causal)
 
     for phase_index, phase in enumerate(phases):
         if saved and phase_index < saved["phase"]:
@@ -266,11 +305,12 @@ def main():
                         features = model.visual(pixels, *grid)
                     image = model.img_projector(features[phase.crowded:])
                 if spoken:
-                    for ids, valid, answer in question_batches(rng, tokenizer, spoken, grid[0] * grid[1]):
+                    for each, (ids, valid, answer) in question_batches(rng, tokenizer, spoken, grid[0] * grid[1], paper_pads):
+                        seen = image if image is None else image.repeat_interleave(each, 0)
                         if phase.name in ("diffusion", "refinement"):
-                            losses.append(diffusion_loss(model, ids, image, grid, valid, answer, noise))
+                            losses.append(diffusion_loss(model, ids, seen, grid, valid, answer, noise))
                         else:
-                            losses.append(answer_loss(model, ids, image, grid, valid, answer, True))
+                            losses.append(answer_loss(model, ids, seen, grid, valid, answer, True))
                 if phase.name in DENSE_PHASES:
                     loss, right = dense_loss(predictor, features, dense_labels(batch))
                     losses.append(loss * DENSE_PHASES[phase.name])
@@ -282,8 +322,9 @@ def main():
             optimizer.zero_grad()
             done = step + 1
             if done % 50 == 0 or done == phase.steps:
-                log("%s %d/%d  %s" % (phase.name, done, phase.steps,
-                                      " ".join("%.4f" % x for x in np.nanmean(recent, 0))))
+                means = np.nanmean(recent, 0).tolist()
+                log("%s %d/%d  %s" % (phase.name, done, phase.steps, " ".join("%.4f" % x for x in means)))
+                loss_file.write(json.dumps(dict(phase=phase.name, step=done, losses=means[:len(losses)])) + "\n")
                 recent = []
             if done % 500 == 0 or done == phase.steps:
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
