@@ -54,13 +54,19 @@ def place(item):
     return "%s %s" % (ROWS[item.row], COLS[item.col])
 
 
+def phrases(scene):
+    """What a description lists, in order."""
+    out = ["a %s %s %s at the %s" % (o.size, o.color, o.shape, place(o)) for o in scene.items]
+    return out + (["the number %s at the %s" % (scene.number.text, place(scene.number))] if scene.number else [])
+
+
+def listed(phrases):
+    return ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
+
+
 def describe(scene):
     """The one right description of a scene."""
-    phrases = ["a %s %s %s at the %s" % (o.size, o.color, o.shape, place(o)) for o in scene.items]
-    if scene.number:
-        phrases.append("the number %s at the %s" % (scene.number.text, place(scene.number)))
-    listed = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
-    return "A %s background with %s." % (scene.background, listed)
+    return "A %s background with %s." % (scene.background, listed(phrases(scene)))
 
 
 def is_held_out(scene):
@@ -317,8 +323,20 @@ def ask_json(rng, scene):
     return question, '{"background": "%s", "shapes": %d, "number": %s}' % (scene.background, len(scene.items), number)
 
 
+def ask_fields(rng, scene):
+    """JSON with some of the keys in any order, named in the question or left to a template.  Not among TASKS: it is for
+    training only."""
+    o, keys = rng.choice(scene.items), rng.sample(["size", "color", "shape"], rng.randint(1, 3))
+    question = "What is at the %s?" % place(o)
+    if rng.random() < 0.7:
+        names = ['"%s"' % k for k in keys]
+        question += " Answer as JSON with the key%s %s." % ("s" if len(keys) > 1 else "", listed(names))
+    return question, "{%s}" % ", ".join('"%s": "%s"' % (k, getattr(o, k)) for k in keys)
+
+
 ASK = {"count": ask_count, "yesno": ask_yesno, "locate": ask_locate, "attribute": ask_attribute,
-       "compare": ask_compare, "number": ask_number, "json": ask_json}
+       "compare": ask_compare, "number": ask_number, "json": ask_json,
+       "fields": ask_fields}
 
 
 def ask(rng, scene, task):

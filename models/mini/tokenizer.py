@@ -171,9 +171,9 @@ class Tokenizer:
             return Tokenizer([tuple(line.rstrip("\n").split(" ")) for line in f.readlines()[1:]])
 
 
-def chat_prompt(question, image_tokens=0):
+def chat_prompt(question, image_tokens=0, system="You are a helpful assistant."):
     """The prompt of one question (after an optional picture), as the chat template writes it, with the image
     token repeated once per merged patch."""
     picture = "<|vision_start|>" + "<|image_pad|>" * image_tokens + "<|vision_end|>" if image_tokens else ""
-    return ("<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
-            "<|im_start|>user\n%s%s<|im_end|>\n<|im_start|>assistant\n" % (picture, question))
+    return ("<|im_start|>system\n%s<|im_end|>\n<|im_start|>user\n%s%s<|im_end|>\n<|im_start|>assistant\n"
+            % (system, picture, question))

@@ -43,7 +43,7 @@ EVERYTHING = ["visual", "img_projector", "model", "lm_head"]
 # pictures per step; how many of them are crowded, which only the dense labels use; peak rate; parts that learn
 Phase = namedtuple("Phase", "name steps pictures crowded rate trained")
 SPEAKING = ["img_projector", "model", "lm_head"]
-TUNING = 2000  # updates of a recipe that is compared
+TUNING = 1500  # updates of a recipe that is compared
 RECIPES = {
     "mini": [
         Phase("vision", 5000, 32, 32, 4e-3, ["visual"]),
@@ -65,6 +65,8 @@ RECIPES = {
     ],
 }
 CLIP = 1.0  # largest norm of the gradient
+SYSTEM_SENTENCES = ["You are a helpful assistant.", "Answer in one sentence.", "Look at the image.", "Describe what you see.",
+                    "The image has shapes.", "Count the shapes.", "Read the number.", "Answer as it is asked."]
 SHORT_QUESTIONS = 3  # per picture, beside its description or JSON
 TASK_WEIGHTS = {"count": 5, "yesno": 5, "locate": 2, "attribute": 3, "compare": 6, "number": 2}
 
@@ -97,9 +99,9 @@ def padded_length(rng, n, long):
     return rng.randint(n + 1, 1 << n.bit_length() if n < 16 else (n // 16 + 1) * 16)
 
 
-def text_batch(rng, tokenizer, questions, tokens, long):
+def text_batch(rng, tokenizer, questions, tokens, long, system):
     """Rows of (question, answer) about pictures of `tokens` merged tokens: ids, valid, and which positions are answers."""
-    prompts = [tokenizer.encode(chat_prompt(q, tokens)) for q, _ in questions]
+    prompts = [tokenizer.encode(chat_prompt(q, tokens, system)) for q, _ in questions]
     responses = [tokenizer.encode(a) for _, a in questions]
     pad = tokenizer.special["<|endoftext|>"]
     responses = [r + [pad] * (padded_length(rng, len(r), rng.random() < long) - len(r)) for r in responses]
@@ -108,15 +110,20 @@ def text_batch(rng, tokenizer, questions, tokens, long):
     return ids, valid, answer
 
 
-def question_batches(rng, tokenizer, batch, tokens, paper_pads=False):
+def question_batches(rng, tokenizer, batch, tokens, paper_pads=False, varied=False):
     """Two text batches about the same pictures, each with the number of its questions per picture: descriptions and
-    JSON, and short questions.  Some are padded far, to teach any response length; paper_pads: none."""
+    JSON, and short questions.  Some are padded far, to teach any response length (paper_pads: none); varied: some have a
+    longer system message, and JSON has any keys."""
     long_answers = 0.0 if paper_pads else 0.35
     long_short = 0.8 if not paper_pads and rng.random() < 0.25 else 0.0
-    full = [(rng.random() < 0.2 and scenes.ask(rng, s, "json")) or scenes.ask(rng, s, "describe") for s in batch]
+    full = [(rng.random() < 0.2 and scenes.ask(rng, s, rng.choice(["json", "fields"]) if varied else "json"))
+            or scenes.ask(rng, s, "describe") for s in batch]
     short = [short_question(rng, s) for s in batch for _ in range(SHORT_QUESTIONS)]
-    return [(1, text_batch(rng, tokenizer, full, tokens, long_answers)),
-            (SHORT_QUESTIONS, text_batch(rng, tokenizer, short, tokens, long_short))]
+    system = "You are a helpful assistant."
+    if varied and rng.random() < 0.1:
+        system = " ".join(rng.choices(SYSTEM_SENTENCES, k=rng.randint(1, 16)))
+    return [(1, text_batch(rng, tokenizer, full, tokens, long_answers, system)),
+            (SHORT_QUESTIONS, text_batch(rng, tokenizer, short, tokens, long_short, system))]
 
 
 # -------------------------------------------------------------------------------------------------------- objectives
@@ -138,6 +145,7 @@ def diffusion_loss(model, ids, image, grid, valid, answer, noise):
     return answer_loss(model, ids, image, grid, valid, masked, False, given)
 
 
+MASKED = ["diffusion", "refinement"]  # phases with the loss of masked diffusion
 DENSE_PHASES = {"vision": 1.0, "refinement": 0.1}  # phases with dense labels: weight of that loss
 # shape or none or number, color, size, row, col, rank, tens, ones, background; where the shape's centre lies from the
 # token's, in steps of 7 pixels down and across, and its diameter: without these, shapes are learned several times later
@@ -305,9 +313,10 @@ def main():
                         features = model.visual(pixels, *grid)
                     image = model.img_projector(features[phase.crowded:])
                 if spoken:
-                    for each, (ids, valid, answer) in question_batches(rng, tokenizer, spoken, grid[0] * grid[1], paper_pads):
+                    for each, (ids, valid, answer) in question_batches(rng, tokenizer, spoken, grid[0] * grid[1], paper_pads,
+                                                                      not paper_pads and phase.name in MASKED):
                         seen = image if image is None else image.repeat_interleave(each, 0)
-                        if phase.name in ("diffusion", "refinement"):
+                        if phase.name in MASKED:
                             losses.append(diffusion_loss(model, ids, seen, grid, valid, answer, noise))
                         else:
                             losses.append(answer_loss(model, ids, seen, grid, valid, answer, True))
@@ -331,7 +340,7 @@ def main():
                     if phase.name == "instruction":
                         log("  held out, left to right: describe %.3f, short %.3f" %
                             tuple(causal_accuracy(model, tokenizer, args.seed)))
-                    elif phase.name in ("diffusion", "refinement"):
+                    elif phase.name in MASKED:
                         log("  held out, confident decoding: " +
                             diffusion_accuracy(model, tokenizer, args.seed, 40))
             if time.time() - last_save > 120 or done == phase.steps:

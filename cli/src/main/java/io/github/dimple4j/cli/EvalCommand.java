@@ -1,15 +1,12 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.Decoding;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
-import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,14 +20,13 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.core.JsonGenerator;
 
 /** {@code dimple eval}: how many questions a model answers exactly, per task. */
 @Command(name = "eval", mixinStandardHelpOptions = true, description = "Ask many questions and count the exact answers.", footer = {"",
-    "QUESTIONS.jsonl has a line per question: {\"image\": FILE beside it, \"task\": NAME, \"question\": TEXT, \"answer\": TEXT}; "
-    + "models/mini/scenes.py writes such files."})
+    "QUESTIONS.jsonl has a line per question: {\"image\": FILE beside it, or a list of files, \"task\": NAME, \"question\": TEXT, "
+    + "\"answer\": TEXT}, and may have \"system\": TEXT, \"length\": response length, and \"template\": a list of fixed texts and of numbers "
+    + "of tokens to fill between them. models/mini/scenes.py writes such files."})
 final class EvalCommand implements Callable<Integer> {
   private static final int SHORT_LENGTH = 16;
 
@@ -51,12 +47,40 @@ final class EvalCommand implements Callable<Integer> {
   @Option(names = "--show-wrong", description = "Print the questions that were answered wrong.")
   private boolean showWrong;
 
+  @Option(names = "--json", paramLabel = "OUT", converter = JsonOutput.Converter.class,
+      description = "Also write every answer, its iterations and its times to a JSON file.")
+  private JsonOutput output;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private EngineOptions engine;
 
-  /** One line of the file. */
-  private record Question(Path image, String task, String question, String answer) {}
+  /** What became of a question. */
+  private record Answered(EvalQuestion question, String text, Generation generation) {
+    boolean exact() {
+      return text.equals(question.answer());
+    }
+
+    void write(JsonGenerator json) {
+      json.writeStartObject();
+      json.writeStringProperty("task", question.task());
+      json.writeStringProperty("question", question.question());
+      json.writeStringProperty("expected", question.answer());
+      json.writeStringProperty("answered", text);
+      json.writeBooleanProperty("exact", exact());
+      json.writeNumberProperty("length", generation.canvas().length());
+      json.writeNumberProperty("iterations", generation.iterations());
+      json.writeNumberProperty("revealed", generation.revealed());
+      json.writeNumberProperty("vision_ms", millis(generation.timings().vision()));
+      json.writeNumberProperty("prefill_ms", millis(generation.timings().prefill()));
+      json.writeNumberProperty("steps_ms", millis(generation.timings().steps()));
+      json.writeEndObject();
+    }
+
+    private static double millis(Duration time) {
+      return time.toNanos() / 1e6;
+    }
+  }
 
   /** What became of a task's questions. */
   private static final class Tally {
@@ -66,12 +90,12 @@ final class EvalCommand implements Callable<Integer> {
     private long tokens;
     private long nanos;
 
-    private void add(Generation generation, boolean right) {
+    private void add(Answered answer) {
       asked++;
-      exact += right ? 1 : 0;
-      iterations += generation.iterations();
-      tokens += generation.canvas().length();
-      nanos += generation.timings().total().toNanos();
+      exact += answer.exact() ? 1 : 0;
+      iterations += answer.generation().iterations();
+      tokens += answer.generation().canvas().length();
+      nanos += answer.generation().timings().total().toNanos();
     }
 
     private String row(String task) {
@@ -85,31 +109,28 @@ final class EvalCommand implements Callable<Integer> {
     decodingOptions.check();
     engine.check();
     check();
-    List<Question> questions = read();
+    List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
+    List<Answered> answers = new ArrayList<>();
     PrintWriter out = spec.commandLine().getOut();
-    Map<String, Tally> tallies = new LinkedHashMap<>();
-    Tally all = new Tally();
     try (DimpleModel loaded = engine.load(model != null ? model : BundledModel.find())) {
-      for (Question question : questions) {
-        Generation generation = ask(loaded, question);
-        boolean right = generation.text().strip().equals(question.answer());
-        tallies.computeIfAbsent(question.task(), task -> new Tally()).add(generation, right);
-        all.add(generation, right);
-        if (showWrong && !right) {
-          out.println(question.image() + ": " + question.question());
+      for (EvalQuestion question : questions) {
+        Answered answer = ask(loaded, question);
+        answers.add(answer);
+        if (showWrong && !answer.exact()) {
+          out.println(question.images() + ": " + question.question());
           out.println("  expected: " + question.answer());
-          out.println("  answered: " + generation.text().strip());
+          out.println("  answered: " + answer.text());
         }
       }
     }
-    out.println("task       questions    exact iterations/length ms per answer");
-    tallies.forEach((task, tally) -> out.println(tally.row(task)));
-    out.println(all.row("all"));
-    out.flush();
+    if (output != null) {
+      output.write(out, json -> write(json, answers));
+    }
+    print(out, answers);
     return 0;
   }
 
-  private void check() {
+  private void check() throws IOException {
     if (limit != null && limit < 1) {
       throw new ParameterException(spec.commandLine(), "Invalid value for option '--limit': " + limit + ", expected 1 or more");
     }
@@ -122,13 +143,16 @@ final class EvalCommand implements Callable<Integer> {
     if (engine.readImages().length > 0) {
       throw new ParameterException(spec.commandLine(), "--image does not go with eval: the questions name their pictures");
     }
+    if (output != null) {
+      output.check();
+    }
   }
 
-  private Generation ask(DimpleModel loaded, Question question) {
-    Decoding decoding = decodingOptions.decoding();
-    try (Session session = loaded.session().user(question.question(), Image.read(question.image())).responseLength(length(question.task()))
-        .prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
-      return session.decode(decoding);
+  private Answered ask(DimpleModel loaded, EvalQuestion question) {
+    try (Session session = question.session(loaded, length(question.task())).prefillCache(decodingOptions.prefill())
+        .threads(engine.threads()).open()) {
+      Generation generation = session.decode(decodingOptions.decoding());
+      return new Answered(question, generation.text().strip(), generation);
     }
   }
 
@@ -141,34 +165,22 @@ final class EvalCommand implements Callable<Integer> {
     return lengths.getOrDefault(task, standard);
   }
 
-  private List<Question> read() throws IOException {
-    List<String> lines = Files.readAllLines(questionFile, StandardCharsets.UTF_8);
-    JsonMapper json = JsonMapper.shared();
-    List<Question> questions = new ArrayList<>();
-    for (int number = 1; number <= lines.size() && (limit == null || questions.size() < limit); number++) {
-      String line = lines.get(number - 1);
-      if (line.isBlank()) {
-        continue;
-      }
-      try {
-        JsonNode node = json.readTree(line);
-        questions.add(new Question(questionFile.resolveSibling(text(node, "image", number)), text(node, "task", number),
-            text(node, "question", number), text(node, "answer", number)));
-      } catch (JacksonException e) {
-        throw new IOException(questionFile + ", line " + number + ": is not JSON: " + e.getOriginalMessage(), e);
-      }
+  private static void print(PrintWriter out, List<Answered> answers) {
+    Map<String, Tally> tallies = new LinkedHashMap<>();
+    Tally all = new Tally();
+    for (Answered answer : answers) {
+      tallies.computeIfAbsent(answer.question().task(), task -> new Tally()).add(answer);
+      all.add(answer);
     }
-    if (questions.isEmpty()) {
-      throw new IOException(questionFile + ": has no questions");
-    }
-    return questions;
+    out.println("task       questions    exact iterations/length ms per answer");
+    tallies.forEach((task, tally) -> out.println(tally.row(task)));
+    out.println(all.row("all"));
+    out.flush();
   }
 
-  private String text(JsonNode node, String name, int line) throws IOException {
-    JsonNode value = node.get(name);
-    if (value == null || !value.isString()) {
-      throw new IOException(questionFile + ", line " + line + ": has no text named \"" + name + "\"");
-    }
-    return value.stringValue();
+  private static void write(JsonGenerator json, List<Answered> answers) {
+    json.writeStartArray();
+    answers.forEach(answer -> answer.write(json));
+    json.writeEndArray();
   }
 }

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
@@ -20,12 +21,22 @@ import tools.jackson.core.StreamWriteFeature;
 import tools.jackson.core.exc.JacksonIOException;
 import tools.jackson.core.json.JsonFactory;
 
-/** The option for a JSON file, and its writing: into a file beside it that takes its place when it is whole. */
+/** A JSON file that a command writes: into a file beside it that takes its place when it is whole. As a mixin, a required option. */
 final class JsonOutput {
   private static final int BUFFER = 1 << 16;
 
   @Option(names = "--json", required = true, paramLabel = "OUT", description = "The JSON file to write; - is standard output.")
   private String target;
+
+  /** For commands that can do without. */
+  static final class Converter implements ITypeConverter<JsonOutput> {
+    @Override
+    public JsonOutput convert(String target) {
+      JsonOutput output = new JsonOutput();
+      output.target = target;
+      return output;
+    }
+  }
 
   /** Writes the document. */
   @FunctionalInterface

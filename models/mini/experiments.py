@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+"""Measure the paper's claims on dimple-mini with the project's own engine.
+
+    python3 models/mini/experiments.py                        everything that the bundled model can show
+    python3 models/mini/experiments.py --only thresholds,prefill
+    python3 models/mini/experiments.py --runs DIR             also what needs trainings: DIR/mini, DIR/ar, DIR/diffusion and
+                                                              DIR/ar-then-diffusion, each an --out of train.py
+    python3 models/mini/paper.py                              writes docs/paper.md and its plots from the results
+
+Results go to models/mini/results.json, experiment by experiment; those that are not run keep their last ones.  Scenes,
+questions and decoding are seeded: a second run differs in the times only.  Everything but `pytorch` calls `dimple eval`.
+"""
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import scenes
+from tokenizer import Tokenizer
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+RESULTS = os.path.join(HERE, "results.json")
+LENGTH = {"describe": 64, "json": 32}  # response lengths that `dimple eval` gives by default
+SHORT_LENGTH = 16
+ONE_TOKEN = ["--threshold", "0"]  # as many steps as the response has tokens
+THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+RECIPES = ["ar", "diffusion", "ar-then-diffusion"]
+
+
+class Bench:
+    """The held-out scenes of a seed, their questions, and the engine that answers them."""
+
+    def __init__(self, folder, model, runs, count, seed):
+        self.folder, self.model, self.runs, self.count, self.seed = folder, model, runs, count, seed
+        self.examples = scenes.held_out_examples(count, seed)
+        for i, (scene, _) in enumerate(self.examples):
+            scenes.write_png(os.path.join(folder, self.picture(i)), scenes.draw(scene))
+
+    @staticmethod
+    def picture(i):
+        return "%04d.png" % i
+
+    def questions(self, wanted=lambda task: True, **more):
+        """The examples' questions of the wanted tasks as lines for `dimple eval`, each with `more` in it."""
+        return [dict(image=self.picture(i), task=task, question=question, answer=answer, **more)
+                for i, (_, asked) in enumerate(self.examples) for task, question, answer in asked if wanted(task)]
+
+    def dimple(self, *arguments):
+        done = subprocess.run([os.path.join(ROOT, "dimple"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit("dimple %s: %s" % (" ".join(arguments), done.stderr.strip()))
+        return done.stdout
+
+    def ask(self, questions, *options, model=None):
+        """The engine's answers to questions, in their order."""
+        asked, given = os.path.join(self.folder, "asked.jsonl"), os.path.join(self.folder, "given.json")
+        with open(asked, "w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(q, ensure_ascii=False) + "\n" for q in questions)
+        self.dimple("eval", asked, model or self.model, "--json", given, *map(str, options))
+        with open(given, encoding="utf-8") as f:
+            return json.load(f)
+
+    def tokenizer(self):
+        """The model's tokenizer, to count tokens."""
+        metadata = json.loads(self.dimple("gguf", "inspect", self.model, "--json", "--full"))["metadata"]
+        return Tokenizer([merge.split(" ") for merge in metadata["tokenizer.ggml.merges"]["value"]])
+
+    def gguf(self, checkpoint, name):
+        """A checkpoint folder as an F32 file."""
+        path = os.path.join(self.folder, name + ".gguf")
+        self.dimple("gguf", "convert", checkpoint, "-o", path, "--type", "f32", "--force")
+        return path
+
+
+def describe(task):
+    return task == "describe"
+
+
+def short(task):
+    return task != "describe"
+
+
+def summary(answers):
+    """Figures of a list of answers; ms: medians."""
+    iterations = sum(a["iterations"] for a in answers)
+    return dict(questions=len(answers), exact=sum(a["exact"] for a in answers) / len(answers),
+                share=iterations / sum(a["length"] for a in answers),
+                ms=statistics.median(a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in answers),
+                ms_decoding=statistics.median(a["prefill_ms"] + a["steps_ms"] for a in answers),
+                ms_iteration=sum(a["prefill_ms"] + a["steps_ms"] for a in answers) / iterations)
+
+
+def per_task(answers):
+    """Summaries by task; "short" is every task but describe."""
+    groups = {}
+    for a in answers:
+        for name in {a["task"], "describe" if describe(a["task"]) else "short"}:
+            groups.setdefault(name, []).append(a)
+    return {name: summary(group) for name, group in groups.items()}
+
+
+# ----------------------------------------------------------------------------------------------------- experiments
+def accuracy(bench):
+    """Every task with confident decoding, with one token per step, and without prefill."""
+    asked = bench.questions()
+    return dict(confident=per_task(bench.ask(asked)), one_token=per_task(bench.ask(asked, *ONE_TOKEN)),
+                no_prefill=per_task(bench.ask(asked, "--no-prefill")))
+
+
+def thresholds(bench):
+    """Confident decoding at several thresholds, and schedules of fixed numbers of steps."""
+    rows = []
+    for kind, wanted, fixed in (("describe", describe, [64, 32, 16, 8, 4, 2]), ("short", lambda t: t not in LENGTH, [16, 8, 4, 2])):
+        asked = bench.questions(wanted)
+        for threshold in THRESHOLDS:
+            rows.append(dict(summary(bench.ask(asked, "--threshold", threshold)), kind=kind, threshold=threshold))
+        for steps in fixed:
+            rows.append(dict(summary(bench.ask(asked, *ONE_TOKEN, "--steps", steps)), kind=kind, steps=steps))
+    return rows
+
+
+def prefill(bench):
+    """The same questions with and without the prompt's cache: short and long prompts, one and two pictures."""
+    asked, long = bench.questions(describe), "You are a helpful assistant. " * 40
+    twice = [dict(q, image=[q["image"]] * 2) for q in asked]
+    rows = []
+    for prompt, questions in (("one picture", asked), ("two pictures", twice), ("one picture, long prompt", [dict(q, system=long) for q in asked]),
+                              ("one picture, short answer", bench.questions(lambda t: t not in LENGTH))):
+        for decoding, options in (("confident", []), ("one token per step", ONE_TOKEN)):
+            parts = {"kept": [], "anew": []}
+            for start in range(0, len(questions), 100):  # in turn, so that a change of the machine's speed meets both
+                chunk = questions[start:start + 100]
+                parts["kept"] += bench.ask(chunk, *options)
+                parts["anew"] += bench.ask(chunk, *options, "--no-prefill")
+            rows.append(dict(prompt=prompt, decoding=decoding, kept=summary(parts["kept"]), anew=summary(parts["anew"])))
+    return rows
+
+
+def parsed(text):
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def json_summary(answers):
+    """How often answers are JSON objects with the expected keys, and how many of their fields are right."""
+    valid = right = fields = whole = 0
+    for a in answers:
+        wanted, given = json.loads(a["expected"]), parsed(a["answered"])
+        valid += given is not None and list(given) == list(wanted)
+        hits = sum(given is not None and given.get(k, None) == v and k in given for k, v in wanted.items())
+        right, fields, whole = right + hits, fields + len(wanted), whole + (hits == len(wanted))
+    return dict(questions=len(answers), valid=valid / len(answers), fields=right / fields, whole=whole / len(answers),
+                share=sum(a["iterations"] for a in answers) / sum(a["length"] for a in answers),
+                ms=statistics.median(a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in answers))
+
+
+def structure(bench):
+    """Answers as JSON by asking for it, and by a skeleton of fixed tokens; a question of the training and one that was
+    never asked for JSON."""
+    shape, summary_, unseen = [], [], []
+    for i, (scene, _) in enumerate(bench.examples):
+        item = scene.items[i % len(scene.items)]
+        where, image = scenes.place(item), bench.picture(i)
+        shape.append(dict(image=image, task="json", question="Describe the shape at the %s as JSON." % where,
+                          answer='{"size": "%s", "color": "%s", "shape": "%s"}' % (item.size, item.color, item.shape)))
+        number = '"%s"' % scene.number.text if scene.number else "null"
+        summary_.append(dict(image=image, task="json", question="Summarize the image as JSON.",
+                             answer='{"background": "%s", "shapes": %d, "number": %s}' % (scene.background, len(scene.items), number)))
+        unseen.append(dict(image=image, task="json", question="What is at the %s?" % where,
+                           answer='{"color": "%s", "shape": "%s"}' % (item.color, item.shape)))
+    rows = []
+    for name, plain, skeleton, suffix in (
+            ("one shape", shape, ['{"size": "', 1, '", "color": "', 1, '", "shape": "', 1, '"}'], ""),
+            ("whole picture", summary_, ['{"background": "', 1, '", "shapes": ', 1, ', "number":', 5], ""),
+            ("keys that were never trained", unseen, ['{"color": "', 1, '", "shape": "', 1, '"}'],
+             ' Answer as JSON with the keys "color" and "shape".')):
+        rows.append(dict(json_summary(bench.ask([dict(q, question=q["question"] + suffix) for q in plain])), asked=name, way="plain"))
+        rows.append(dict(json_summary(bench.ask([dict(q, template=skeleton) for q in plain])), asked=name, way="skeleton"))
+    return rows
+
+
+PHRASE = r"a (\w+) (\w+) (\w+) at the (\w+ \w+)|the number (\d+) at the (\w+ \w+)"
+
+
+def claims(text):
+    """What a well-formed description says: (background, [(size, color, shape, place) or (number, place)]); else None."""
+    whole = re.fullmatch(r"A (\w+) background with (.+)\.", text)
+    if not whole:
+        return None
+    phrases = re.split(r", | and ", whole.group(2))
+    matches = [re.fullmatch(PHRASE, p) for p in phrases]
+    if not all(matches) or scenes.listed(phrases) != whole.group(2):
+        return None
+    return whole.group(1), [tuple(g for g in m.groups() if g) for m in matches]
+
+
+def facts(scene):
+    """The same of a scene."""
+    items = [(o.size, o.color, o.shape, scenes.place(o)) for o in scene.items]
+    return scene.background, items + ([(scene.number.text, scenes.place(scene.number))] if scene.number else [])
+
+
+def length(bench):
+    """Descriptions that must end at a given token: the template fixes the full stop and the end-of-text behind it.  The
+    length is that of the right description without its last thing, or with all of them."""
+    tokenizer, rows = bench.tokenizer(), []
+    for name, dropped in (("all things", 0), ("one thing less", 1), ("two things less", 2)):
+        asked, seen = [], []
+        for i, (scene, _) in enumerate(bench.examples):
+            phrases = scenes.phrases(scene)
+            if len(phrases) > dropped:
+                text = "A %s background with %s." % (scene.background, scenes.listed(phrases[:len(phrases) - dropped]))
+                tokens = len(tokenizer.encode(text))
+                asked.append(dict(image=bench.picture(i), task="describe", question=scenes.DESCRIBE[0], answer=text,
+                                  template=[tokens - 1, ".<|endoftext|>"]))
+                seen.append((scene, tokens, len(phrases) - dropped))
+        formed = true = kept = 0
+        for answer, (scene, tokens, things) in zip(bench.ask(asked), seen):
+            said, wanted = claims(answer["answered"]), facts(scene)
+            kept += len(tokenizer.encode(answer["answered"])) == tokens
+            formed += said is not None and len(said[1]) == things
+            true += said is not None and len(said[1]) == things and said[0] == wanted[0] and len(set(said[1])) == things \
+                and set(said[1]) <= set(wanted[1])
+        rows.append(dict(name=name, questions=len(asked), kept=kept / len(asked), formed=formed / len(asked), true=true / len(asked)))
+    return rows
+
+
+def quantization(bench):
+    """The same weights in smaller block formats."""
+    rows = []
+    for kind in ("f16", "q8_0", "q4_k_m", "q4_0"):
+        path = bench.model
+        if kind != "f16":
+            path = os.path.join(bench.folder, kind + ".gguf")
+            bench.dimple("gguf", "quantize", bench.model, path, kind, "--force")
+        tasks = per_task(bench.ask(bench.questions(), model=path))
+        rows.append(dict(kind=kind, bytes=os.path.getsize(path), describe=tasks["describe"], short=tasks["short"]))
+    return rows
+
+
+def losses(folder):
+    with open(os.path.join(folder, "losses.jsonl")) as f:
+        return [json.loads(line) for line in f]
+
+
+def recipes(bench):
+    """Autoregressive only, diffusion only, and one after the other, for the same number of updates: accuracy per task,
+    losses, and accuracy as the response length given to the decoder grows."""
+    out = {}
+    for name in RECIPES:
+        folder = os.path.join(bench.runs, name)
+        model = bench.gguf(os.path.join(folder, "hf"), name)
+        options = ONE_TOKEN + ["--alg", "autoregressive"] if name == "ar" else []
+        lengths = []
+        for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", lambda t: t not in LENGTH, [4, 8, 16, 32, 64])):
+            asked = bench.questions(wanted)
+            for size in sizes:
+                lengths.append(dict(summary(bench.ask([dict(q, length=size) for q in asked], *options, model=model)),
+                                    kind=kind, length=size))
+        out[name] = dict(tasks=per_task(bench.ask(bench.questions(), *options, model=model)), lengths=lengths, losses=losses(folder))
+    return out
+
+
+def training(bench):
+    """The losses of the bundled model's training."""
+    return losses(os.path.join(bench.runs, "mini"))
+
+
+def pytorch(bench, count=50):
+    """Answers of the engine against PyTorch's, both from the F32 checkpoint and without prompt cache."""
+    import torch
+    from evaluate import answers, load
+    torch.set_num_threads(1)
+    checkpoint = os.path.join(bench.runs, "mini", "hf")
+    model, tokenizer = load(checkpoint)
+    path, asked, rows = bench.gguf(checkpoint, "mini"), bench.questions()[:2 * count], []
+    examples = [(scene,) + q for scene, qs in bench.examples[:count] for q in qs]
+    for decoding, threshold, options in (("confident", 0.95, []), ("one token per step", None, ONE_TOKEN)):
+        theirs = [text for text, _ in answers(model, tokenizer, examples, threshold)]
+        ours = [a["answered"] for a in bench.ask(asked, "--no-prefill", *options, model=path)]
+        rows.append(dict(decoding=decoding, questions=len(asked), equal=sum(a == b for a, b in zip(ours, theirs))))
+    return rows
+
+
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, training, recipes, pytorch]
+NEED_RUNS = {"training", "recipes", "pytorch"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=os.path.join(HERE, "dimple-mini-f16.gguf"), help="the model (default: the bundled one)")
+    parser.add_argument("--runs", help="folder with the trainings mini, ar, diffusion and ar-then-diffusion")
+    parser.add_argument("--scenes", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    names = [e.__name__ for e in EXPERIMENTS]
+    parser.add_argument("--only", help="experiments, of " + ", ".join(names))
+    args = parser.parse_args()
+    wanted = args.only.split(",") if args.only else [n for n in names if args.runs or n not in NEED_RUNS]
+    for name in wanted:
+        if name not in names:
+            parser.error("no experiment %s, there are %s" % (name, ", ".join(names)))
+        if name in NEED_RUNS and not args.runs:
+            parser.error("%s needs --runs" % name)
+    results = {}
+    if os.path.exists(RESULTS):
+        with open(RESULTS, encoding="utf-8") as f:
+            results = json.load(f)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(folder, os.path.abspath(args.model), args.runs and os.path.abspath(args.runs), args.scenes, args.seed)
+        for experiment in EXPERIMENTS:
+            if experiment.__name__ in wanted:
+                print(experiment.__name__, flush=True)
+                results[experiment.__name__] = experiment(bench)
+                results["scenes"], results["seed"] = args.scenes, args.seed
+                with open(RESULTS, "w", encoding="utf-8") as f:
+                    f.write(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
