@@ -5,6 +5,11 @@
 
 DIR is a checkpoint folder.  Two ways of decoding are compared: one token per step (pipeline dim, maskgit_plus) and
 confident decoding at a threshold.  "iterations" is the number of steps over the length of the response.
+
+    python3 models/mini/evaluate.py --model DIR --half --scenes 50 --seed 1 --write tests/goldens/mini
+
+writes held-out pictures without noise, which are small files, and answers.jsonl: what PyTorch answers with the weights of an
+F16 file, one token per step and with confident decoding, for a test of the engine.
 """
 import argparse
 import json
@@ -24,8 +29,8 @@ LENGTH = {"describe": 64, "json": 32}  # response length given to the decoder
 SHORT_LENGTH = 16
 
 
-def load(folder):
-    """(model, tokenizer) from a checkpoint folder written by export.py."""
+def load(folder, half=False):
+    """(model, tokenizer) from a checkpoint folder written by export.py.  half: weights rounded to float16."""
     with open(os.path.join(folder, "config.json")) as f:
         model = Dimple(json.load(f))
     with open(os.path.join(folder, "model.safetensors"), "rb") as f:
@@ -33,7 +38,7 @@ def load(folder):
         header, data = json.loads(f.read(size)), f.read()
     tensors = {name: torch.from_numpy(np.frombuffer(data[slice(*info["data_offsets"])], "<f4").reshape(info["shape"]).copy())
                for name, info in header.items() if name != "__metadata__"}
-    model.load_state_dict(tensors)
+    model.load_state_dict({name: t.half().float() if half and t.dim() > 1 else t for name, t in tensors.items()})
     return model.eval(), Tokenizer.load(folder)
 
 
@@ -124,6 +129,23 @@ def score(examples, results):
     return {k: (float(np.mean([r for r, _ in v])), float(np.mean([s for _, s in v])), len(v)) for k, v in table.items()}
 
 
+def write_answers(model, tokenizer, folder, count, seed):
+    """Pictures and PyTorch's answers, without prompt cache, for the engine to reach."""
+    os.makedirs(folder, exist_ok=True)
+    rng, examples = random.Random(seed), []
+    for i in range(count):
+        task = scenes.TASKS[i % len(scenes.TASKS)]
+        scene, question, answer = scenes.random_example(rng, True, task)
+        scene = scene._replace(noise=(0, 0, 0))
+        scenes.write_png(os.path.join(folder, "%02d.png" % i), scenes.draw(scene))
+        examples += [(scene, "describe", scenes.DESCRIBE[0], scenes.describe(scene)), (scene, task, question, answer)]
+    one, confident = answers(model, tokenizer, examples), answers(model, tokenizer, examples, 0.95)
+    with open(os.path.join(folder, "answers.jsonl"), "w", encoding="utf-8") as lines:
+        for i, (_, task, question, _) in enumerate(examples):
+            line = dict(image="%02d.png" % (i // 2), task=task, question=question, one_token_per_step=one[i][0], confident=confident[i][0])
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="checkpoint folder")
@@ -134,9 +156,13 @@ def main():
     parser.add_argument("--bf16", action="store_true", help="bfloat16 activations: faster on processors that have them")
     parser.add_argument("--skip-one-per-step", action="store_true")
     parser.add_argument("--show", type=int, default=0, help="print this many wrong answers")
+    parser.add_argument("--half", action="store_true", help="round the weights to float16, as in an F16 file")
+    parser.add_argument("--write", metavar="DIR", help="write pictures and answers for a test of another engine, and do nothing else")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model, tokenizer = load(args.model)
+    model, tokenizer = load(args.model, args.half)
+    if args.write:
+        return write_answers(model, tokenizer, args.write, args.scenes, args.seed)
     examples = [(scene,) + q for scene, qs in scenes.held_out_examples(args.scenes, args.seed) for q in qs]
     for threshold in [args.threshold] + ([] if args.skip_one_per_step else [None]):
         started = time.time()

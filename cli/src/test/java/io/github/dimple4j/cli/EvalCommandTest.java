@@ -7,6 +7,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code dimple eval} with the bundled model and the sample pictures. */
 class EvalCommandTest {
@@ -29,6 +31,10 @@ class EvalCommandTest {
     return "{\"image\": \"" + PICTURE + "\", \"task\": \"" + task + "\", \"question\": \"" + question + "\", \"answer\": \"" + answer + "\"}\n";
   }
 
+  private static String withMore(String field) {
+    return question("count", "?", "1").replace("}", ", " + field + "}");
+  }
+
   @Test
   void countsExactAnswersPerTask() throws IOException {
     Output output = eval(question("count", "How many squares are there?", "1") + "\n"
@@ -47,12 +53,48 @@ class EvalCommandTest {
     assertThat(output.out()).containsPattern("count +1 +100\\.0 % +(0\\.750|1\\.000)");
   }
 
+  /** A template holds its fixed texts, and a question may say its own response length. */
+  @Test
+  void templateSystemAndLengthOfAQuestionAreKept() throws IOException {
+    String line = question("json", "Describe the shape at the top right as JSON.", "{\"shape\": \"star\"}").replace("{\"shape\": \"star\"}",
+        "{\\\"shape\\\": \\\"star\\\"}").strip();
+    String more = ", \"system\": \"You are a helpful assistant.\", \"template\": [\"{\\\"shape\\\": \\\"\", 1, \"\\\"}\"], \"length\": 12}\n";
+    Path json = folder.resolve("answers.json");
+    Output output = eval(line.substring(0, line.length() - 1) + more, "--json", json.toString());
+    assertThat(output.err()).isEmpty();
+    assertThat(output.status()).isZero();
+    JsonNode answer = JsonMapper.shared().readTree(json).path(0);
+    assertThat(answer.path("length").asInt()).isEqualTo(12);
+    assertThat(answer.path("answered").asString()).startsWith("{\"shape\": \"").contains("\"}");
+    assertThat(answer.path("expected").asString()).isEqualTo("{\"shape\": \"star\"}");
+    assertThat(answer.path("exact").asBoolean()).isEqualTo(answer.path("answered").equals(answer.path("expected")));
+    assertThat(answer.path("iterations").asInt()).isPositive();
+    assertThat(answer.path("steps_ms").asDouble()).isPositive();
+  }
+
+  @Test
+  void severalPicturesMakeALongerPrompt() throws IOException {
+    String line = "{\"image\": [\"" + PICTURE + "\", \"" + PICTURE + "\"], \"task\": \"count\", \"question\": \"How many squares are there?\", "
+        + "\"answer\": \"1\"}";
+    Output output = eval(line);
+    assertThat(output.err()).isEmpty();
+    assertThat(output.status()).isZero();
+    assertThat(output.out()).containsPattern("count +1 +");
+  }
+
   @Test
   void badQuestionsAreNamed() throws IOException {
     assertThat(eval("").err().strip()).endsWith("questions.jsonl: has no questions");
     assertThat(eval("\n{oops").err()).contains("questions.jsonl, line 2: is not JSON");
     assertThat(eval("{\"image\": \"x.png\", \"task\": \"count\", \"question\": \"?\"}").err())
         .contains("questions.jsonl, line 1: has no text named \"answer\"");
+    assertThat(eval(withMore("\"template\": []")).err()).contains("line 1: \"template\" is no list of texts");
+    assertThat(eval(withMore("\"template\": [\"a\", 0]")).err()).contains("line 1: \"template\" holds 0, expected");
+    assertThat(eval(withMore("\"length\": -1")).err()).contains("line 1: \"length\" is -1");
+    assertThat(eval(withMore("\"system\": 7")).err()).contains("line 1: has no text named \"system\"");
+    assertThat(eval("{\"image\": [1], \"task\": \"count\", \"question\": \"?\", \"answer\": \"\"}").err())
+        .contains("line 1: \"image\" holds something else than file names");
+    assertThat(eval(question("count", "?", "1"), "--json", folder.resolve("nowhere/x.json").toString()).err()).contains("no such directory");
     assertThat(eval(question("count", "?", "1"), "--length", "count=0").status()).isEqualTo(2);
     assertThat(eval(question("count", "?", "1"), "--limit", "0").status()).isEqualTo(2);
   }
