@@ -35,8 +35,8 @@ RECIPES = ["ar", "diffusion", "ar-then-diffusion"]
 class Bench:
     """The held-out scenes of a seed, their questions, and the engine that answers them."""
 
-    def __init__(self, folder, model, runs, count, seed):
-        self.folder, self.model, self.runs, self.count, self.seed = folder, model, runs, count, seed
+    def __init__(self, folder, model, runs, count, seed, threads):
+        self.folder, self.model, self.runs, self.threads = folder, model, runs, threads
         self.examples = scenes.held_out_examples(count, seed)
         for i, (scene, _) in enumerate(self.examples):
             scenes.write_png(os.path.join(folder, self.picture(i)), scenes.draw(scene))
@@ -61,7 +61,7 @@ class Bench:
         asked, given = os.path.join(self.folder, "asked.jsonl"), os.path.join(self.folder, "given.json")
         with open(asked, "w", encoding="utf-8") as lines:
             lines.writelines(json.dumps(q, ensure_ascii=False) + "\n" for q in questions)
-        self.dimple("eval", asked, model or self.model, "--json", given, *map(str, options))
+        self.dimple("eval", asked, model or self.model, "--json", given, "--threads", str(self.threads), *map(str, options))
         with open(given, encoding="utf-8") as f:
             return json.load(f)
 
@@ -257,7 +257,7 @@ def recipes(bench):
     out = {}
     for name in RECIPES:
         folder = os.path.join(bench.runs, name)
-        model = bench.gguf(os.path.join(folder, "hf"), name)
+        model = bench.gguf(os.path.join(folder, "dimple-mini"), name)
         options = ONE_TOKEN + ["--alg", "autoregressive"] if name == "ar" else []
         lengths = []
         for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", lambda t: t not in LENGTH, [4, 8, 16, 32, 64])):
@@ -279,7 +279,7 @@ def pytorch(bench, count=50):
     import torch
     from evaluate import answers, load
     torch.set_num_threads(1)
-    checkpoint = os.path.join(bench.runs, "mini", "hf")
+    checkpoint = os.path.join(bench.runs, "mini", "dimple-mini")
     model, tokenizer = load(checkpoint)
     path, asked, rows = bench.gguf(checkpoint, "mini"), bench.questions()[:2 * count], []
     examples = [(scene,) + q for scene, qs in bench.examples[:count] for q in qs]
@@ -300,6 +300,7 @@ def main():
     parser.add_argument("--runs", help="folder with the trainings mini, ar, diffusion and ar-then-diffusion")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="threads of the engine; only times depend on it (default: 1)")
     names = [e.__name__ for e in EXPERIMENTS]
     parser.add_argument("--only", help="experiments, of " + ", ".join(names))
     args = parser.parse_args()
@@ -314,12 +315,12 @@ def main():
         with open(RESULTS, encoding="utf-8") as f:
             results = json.load(f)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(folder, os.path.abspath(args.model), args.runs and os.path.abspath(args.runs), args.scenes, args.seed)
+        bench = Bench(folder, os.path.abspath(args.model), args.runs and os.path.abspath(args.runs), args.scenes, args.seed, args.threads)
         for experiment in EXPERIMENTS:
             if experiment.__name__ in wanted:
                 print(experiment.__name__, flush=True)
                 results[experiment.__name__] = experiment(bench)
-                results["scenes"], results["seed"] = args.scenes, args.seed
+                results["settings"] = dict(scenes=args.scenes, seed=args.seed, threads=args.threads)
                 with open(RESULTS, "w", encoding="utf-8") as f:
                     f.write(json.dumps(results, indent=1, sort_keys=True) + "\n")
 

@@ -11,7 +11,7 @@ Phases, in order (sizes and rates in RECIPES):
   diffusion    masked diffusion, full attention: body, head and projector  (paper, stage 3)
   refinement   masked diffusion with everything learning, the tower also from the dense labels of `vision`
 
-DIR/hf is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume; DIR/PHASE.pt are the
+DIR/dimple-mini is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume; DIR/PHASE.pt are the
 weights at the end of a phase; DIR/losses.jsonl has the losses of every 50 steps.  Every step draws its data from (seed,
 phase, step), so that a resumed run sees what an uninterrupted one would have seen.
 
@@ -51,7 +51,7 @@ RECIPES = {
         Phase("alignment", 100, 24, 0, 1e-3, ["img_projector"]),
         Phase("instruction", 1000, 16, 0, 1.5e-3, SPEAKING),
         Phase("diffusion", 2000, 16, 0, 1.5e-3, SPEAKING),
-        Phase("refinement", 5500, 28, 12, 1e-3, EVERYTHING),
+        Phase("refinement", 6400, 28, 12, 1e-3, EVERYTHING),
     ],
     "ar": [
         Phase("alignment", 100, 16, 0, 1e-3, ["img_projector"]),
@@ -279,7 +279,7 @@ def main():
         if step == phases[phase_index].steps:
             torch.save(model.state_dict(), os.path.join(args.out, phases[phase_index].name + ".pt"))
         causal = phases[-1].name == "instruction"  # a model that only ever learned to write from left to right
-        export(model, tokenizer, os.path.join(args.out, "hf"), causal)
+        export(model, tokenizer, os.path.join(args.out, "dimple-mini"), causal)
 
     for phase_index, phase in enumerate(phases):
         if saved and phase_index < saved["phase"]:
