@@ -29,6 +29,7 @@ LENGTH = {"describe": 64, "json": 32}  # response lengths that `dimple eval` giv
 SHORT_LENGTH = 16
 ONE_TOKEN = ["--threshold", "0"]  # as many steps as the response has tokens
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+SLOW = 200  # questions of an experiment that decodes many of them token by token
 RECIPES = ["ar", "diffusion", "ar-then-diffusion"]
 
 
@@ -126,15 +127,15 @@ def thresholds(bench):
 
 def prefill(bench):
     """The same questions with and without the prompt's cache: short and long prompts, one and two pictures."""
-    asked, long = bench.questions(describe), "You are a helpful assistant. " * 40
+    asked, long = bench.questions(describe)[:SLOW], " ".join(["Look at the image.", "Answer in one sentence."] * 8)
     twice = [dict(q, image=[q["image"]] * 2) for q in asked]
     rows = []
     for prompt, questions in (("one picture", asked), ("two pictures", twice), ("one picture, long prompt", [dict(q, system=long) for q in asked]),
-                              ("one picture, short answer", bench.questions(lambda t: t not in LENGTH))):
+                              ("one picture, short answer", bench.questions(lambda t: t not in LENGTH)[:SLOW])):
         for decoding, options in (("confident", []), ("one token per step", ONE_TOKEN)):
             parts = {"kept": [], "anew": []}
-            for start in range(0, len(questions), 100):  # in turn, so that a change of the machine's speed meets both
-                chunk = questions[start:start + 100]
+            for start in range(0, len(questions), 50):  # in turn, so that a change of the machine's speed meets both
+                chunk = questions[start:start + 50]
                 parts["kept"] += bench.ask(chunk, *options)
                 parts["anew"] += bench.ask(chunk, *options, "--no-prefill")
             rows.append(dict(prompt=prompt, decoding=decoding, kept=summary(parts["kept"]), anew=summary(parts["anew"])))
@@ -251,22 +252,36 @@ def losses(folder):
         return [json.loads(line) for line in f]
 
 
+def padded(n):
+    """The longest response that the paper's padding gives an answer of n tokens."""
+    return 1 << n.bit_length() if n < 16 else (n // 16 + 1) * 16
+
+
+def at_lengths(bench, model, *options):
+    """Accuracy per task at the response lengths of the paper's padding, and at other lengths."""
+    tokenizer, lengths = bench.tokenizer(), []
+    fitting = [dict(q, length=padded(len(tokenizer.encode(q["answer"])))) for q in bench.questions()]
+    for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", lambda t: t not in LENGTH, [4, 8, 16, 32, 64])):
+        asked = bench.questions(wanted)[:SLOW]
+        for size in sizes:
+            lengths.append(dict(summary(bench.ask([dict(q, length=size) for q in asked], *options, model=model)), kind=kind, length=size))
+    return dict(tasks=per_task(bench.ask(fitting, *options, model=model)), lengths=lengths)
+
+
 def recipes(bench):
-    """Autoregressive only, diffusion only, and one after the other, for the same number of updates: accuracy per task,
-    losses, and accuracy as the response length given to the decoder grows."""
+    """Autoregressive only, diffusion only, and one after the other, for the same number of updates."""
     out = {}
     for name in RECIPES:
         folder = os.path.join(bench.runs, name)
         model = bench.gguf(os.path.join(folder, "dimple-mini"), name)
         options = ONE_TOKEN + ["--alg", "autoregressive"] if name == "ar" else []
-        lengths = []
-        for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", lambda t: t not in LENGTH, [4, 8, 16, 32, 64])):
-            asked = bench.questions(wanted)
-            for size in sizes:
-                lengths.append(dict(summary(bench.ask([dict(q, length=size) for q in asked], *options, model=model)),
-                                    kind=kind, length=size))
-        out[name] = dict(tasks=per_task(bench.ask(bench.questions(), *options, model=model)), lengths=lengths, losses=losses(folder))
+        out[name] = dict(at_lengths(bench, model, *options), losses=losses(folder))
     return out
+
+
+def lengths(bench):
+    """The bundled model in the same way."""
+    return at_lengths(bench, bench.model)
 
 
 def training(bench):
@@ -290,8 +305,19 @@ def pytorch(bench, count=50):
     return rows
 
 
-EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, training, recipes, pytorch]
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch]
 NEED_RUNS = {"training", "recipes", "pytorch"}
+
+
+def record(name, result):
+    """Put a result beside those of earlier calls."""
+    results = {}
+    if os.path.exists(RESULTS):
+        with open(RESULTS, encoding="utf-8") as f:
+            results = json.load(f)
+    results[name] = result
+    with open(RESULTS, "w", encoding="utf-8") as f:
+        f.write(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 def main():
@@ -310,19 +336,13 @@ def main():
             parser.error("no experiment %s, there are %s" % (name, ", ".join(names)))
         if name in NEED_RUNS and not args.runs:
             parser.error("%s needs --runs" % name)
-    results = {}
-    if os.path.exists(RESULTS):
-        with open(RESULTS, encoding="utf-8") as f:
-            results = json.load(f)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(folder, os.path.abspath(args.model), args.runs and os.path.abspath(args.runs), args.scenes, args.seed, args.threads)
         for experiment in EXPERIMENTS:
             if experiment.__name__ in wanted:
                 print(experiment.__name__, flush=True)
-                results[experiment.__name__] = experiment(bench)
-                results["settings"] = dict(scenes=args.scenes, seed=args.seed, threads=args.threads)
-                with open(RESULTS, "w", encoding="utf-8") as f:
-                    f.write(json.dumps(results, indent=1, sort_keys=True) + "\n")
+                record(experiment.__name__, experiment(bench))
+                record("settings", dict(scenes=args.scenes, seed=args.seed, threads=args.threads))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from matplotlib import pyplot  # noqa: E402 (the backend is chosen first)
 from experiments import RECIPES, RESULTS, ROOT
 
 TASKS = ["describe", "count", "yesno", "locate", "attribute", "compare", "number", "json", "short"]
-NAMES = {"ar": "autoregressive only", "diffusion": "diffusion only", "ar-then-diffusion": "autoregressive, then diffusion"}
+NAMES = {"ar": "autoregressive only", "diffusion": "diffusion only", "ar-then-diffusion": "autoregressive, then diffusion",
+         "bundled": "the bundled model"}
 WIDTH, HEIGHT = 6.4, 3.4  # inches of a plot
 
 
@@ -67,8 +68,8 @@ def accuracy(results):
 
 
 def recipes(results):
-    r = results["recipes"]
-    rows = [[NAMES[name]] + [percent(r[name]["tasks"][t]["exact"]) for t in TASKS] for name in RECIPES]
+    r = dict(results["recipes"], bundled=results["lengths"])
+    rows = [[NAMES[name]] + [percent(r[name]["tasks"][t]["exact"]) for t in TASKS] for name in NAMES]
 
     def curves(axes, second):
         for ax, k, title in ((axes, 0, "descriptions and JSON"), (second, 1, "short answers")):
@@ -88,7 +89,7 @@ def recipes(results):
 
     def bias(axes, second):
         for ax, kind, title in ((axes, "describe", "descriptions"), (second, "short", "short answers")):
-            for name in RECIPES:
+            for name in NAMES:
                 line = [x for x in r[name]["lengths"] if x["kind"] == kind]
                 ax.plot([x["length"] for x in line], [100 * x["exact"] for x in line], marker="o", label=NAMES[name])
             ax.set_title(title)
@@ -103,7 +104,7 @@ def recipes(results):
     for kind in ("describe", "short"):
         sizes = [x["length"] for x in r["ar"]["lengths"] if x["kind"] == kind]
         lengths.append(table(["%s, response length" % kind] + sizes,
-                             [[NAMES[name]] + [percent(x["exact"]) for x in r[name]["lengths"] if x["kind"] == kind] for name in RECIPES]))
+                             [[NAMES[name]] + [percent(x["exact"]) for x in r[name]["lengths"] if x["kind"] == kind] for name in NAMES]))
     return ["    python3 models/mini/train.py --recipe RECIPE --start RUNS/mini/language.pt --out RUNS/RECIPE     # for each recipe\n"
             "    python3 models/mini/experiments.py --only recipes --runs RUNS\n",
             table(["recipe"] + TASKS, rows), plot("losses", curves, 2), *lengths, plot("length-bias", bias, 2)]

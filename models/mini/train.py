@@ -4,12 +4,13 @@
     python3 models/mini/train.py --out DIR
 
 Phases, in order (sizes and rates in RECIPES):
-  vision       the tower alone predicts, per merged token, what covers it; the predicting layer is thrown away
+  vision       the tower alone predicts, per merged token of crowded scenes, what covers it; the predicting layer is thrown away
   language     autoregressive, text without pictures: the body learns the sentences
   alignment    autoregressive, causal: only img_projector learns          (paper, stage 1)
   instruction  autoregressive, causal: body, head and projector            (paper, stage 2)
   diffusion    masked diffusion, full attention: body, head and projector  (paper, stage 3)
-  refinement   masked diffusion with everything learning, the tower also from the dense labels of `vision`
+  sight        the tower alone again, from the dense labels of ordinary scenes: places and ranks among few shapes
+  refinement   masked diffusion with everything learning, the tower also from dense labels
 
 DIR/dimple-mini is the checkpoint folder, replaced every few minutes; DIR/state.pt lets the same command resume; DIR/PHASE.pt are the
 weights at the end of a phase; DIR/losses.jsonl has the losses of every 50 steps.  Every step draws its data from (seed,
@@ -51,7 +52,8 @@ RECIPES = {
         Phase("alignment", 100, 24, 0, 1e-3, ["img_projector"]),
         Phase("instruction", 1000, 16, 0, 1.5e-3, SPEAKING),
         Phase("diffusion", 2000, 16, 0, 1.5e-3, SPEAKING),
-        Phase("refinement", 6400, 28, 12, 1e-3, EVERYTHING),
+        Phase("sight", 1500, 32, 8, 2e-3, ["visual"]),
+        Phase("refinement", 6200, 20, 4, 1e-3, EVERYTHING),
     ],
     "ar": [
         Phase("alignment", 100, 16, 0, 1e-3, ["img_projector"]),
@@ -146,7 +148,7 @@ def diffusion_loss(model, ids, image, grid, valid, answer, noise):
 
 
 MASKED = ["diffusion", "refinement"]  # phases with the loss of masked diffusion
-DENSE_PHASES = {"vision": 1.0, "refinement": 0.1}  # phases with dense labels: weight of that loss
+DENSE_PHASES = {"vision": 1.0, "sight": 1.0, "refinement": 0.2}  # phases with dense labels: weight of that loss
 # shape or none or number, color, size, row, col, rank, tens, ones, background; where the shape's centre lies from the
 # token's, in steps of 7 pixels down and across, and its diameter: without these, shapes are learned several times later
 DENSE_HEADS = [8, 8, 2, 3, 3, 4, 11, 10, 4, 8, 8, 5]
@@ -243,12 +245,13 @@ def main():
     parser.add_argument("--start", metavar="PHASE.pt", help="weights to begin with, instead of random ones")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the steps of every phase")
     parser.add_argument("--steps", action="append", default=[], metavar="PHASE=N", help="steps of one phase")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--float32", action="store_true", help="no bfloat16, for processors without it (much slower)")
     args = parser.parse_args()
     steps = dict(item.split("=") for item in args.steps)
     phases = [p._replace(steps=int(steps.get(p.name, round(p.steps * args.scale)))) for p in RECIPES[args.recipe]]
     paper_pads = args.recipe != "mini"
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     os.makedirs(args.out, exist_ok=True)
     log_file = open(os.path.join(args.out, "train.log"), "a", buffering=1)
@@ -303,7 +306,7 @@ def main():
             noise = np.random.default_rng([args.seed, phase_index, step])
             optimizer.rate = rate_at(phase, step)
             batch, pixels, grid = picture_batch(rng, phase.pictures, phase.crowded)
-            spoken = batch[phase.crowded:] if phase.name != "vision" else []
+            spoken = batch[phase.crowded:] if phase.trained != ["visual"] else []
             losses = []
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
                 if phase.name == "language":
