@@ -19,7 +19,8 @@ import java.util.concurrent.ThreadLocalRandom;
 /**
  * Writes a GGUF v3 file: the header when it is created, then the tensors' data in their order. The data goes to a file
  * beside the target, which takes the target's name in {@link #commit()}; until then, and after any failure, nothing is
- * left under that name. Format: ggml's docs/gguf.md. One thread at a time.
+ * left under that name. A link stays a link: the file behind it is replaced. A device or a pipe stays one: the data goes into
+ * it from front to back. Format: ggml's docs/gguf.md. One thread at a time.
  */
 final class GgufWriter implements AutoCloseable {
   private static final int MAGIC = 0x46554747; // "GGUF", little-endian
@@ -31,13 +32,16 @@ final class GgufWriter implements AutoCloseable {
   record Plan(String name, TensorType type, List<Long> dimensions) {}
 
   private final Path target;
-  private final Path partial;
+  private final boolean direct; // into a device or a pipe
+  private final Path place; // of the finished file
+  private final Path partial; // that of the unfinished one
   private final FileChannel channel;
   private final Thread removeAtExit;
   private final List<TensorInfo> tensors;
   private final long dataStart;
   private int tensor;
   private long position; // in the data section
+  private long written; // bytes of the file
   private boolean open = true;
 
   /**
@@ -53,12 +57,17 @@ final class GgufWriter implements AutoCloseable {
     this.tensors = place(plans);
     byte[] header = header(metadata, tensors);
     this.dataStart = align(header.length);
-    this.partial = target.resolveSibling("." + target.getFileName() + "." + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
-    this.channel = FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-    this.removeAtExit = new Thread(() -> partial.toFile().delete(), "remove " + partial.getFileName());
+    boolean exists = Files.exists(target);
+    this.direct = exists && !Files.isRegularFile(target);
+    this.place = exists && !direct ? target.toRealPath() : target;
+    this.partial = direct ? target
+        : place.resolveSibling("." + place.getFileName() + "." + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
+    this.channel = direct ? FileChannel.open(target, StandardOpenOption.WRITE)
+        : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    this.removeAtExit = new Thread(this::removePartial, "remove " + partial.getFileName());
     Runtime.getRuntime().addShutdownHook(removeAtExit);
     try {
-      writeFully(ByteBuffer.wrap(header), 0);
+      writeFully(ByteBuffer.wrap(header));
     } catch (IOException | RuntimeException e) {
       close();
       throw e;
@@ -73,6 +82,9 @@ final class GgufWriter implements AutoCloseable {
     }
     if (folder == null || !Files.isDirectory(folder)) {
       throw new GgufException(target + ": there is no directory " + folder);
+    }
+    if (Files.isSymbolicLink(target) && !Files.exists(target)) {
+      throw new GgufException(target + " is a link to a file that does not exist");
     }
     if (!overwrite && Files.exists(target)) {
       throw new GgufException(target + " exists already");
@@ -96,9 +108,9 @@ final class GgufWriter implements AutoCloseable {
     if (position + data.remaining() > end) {
       throw new IllegalStateException(current.name() + ": more data than the tensor has");
     }
-    int count = data.remaining();
-    writeFully(data, dataStart + position);
-    position += count;
+    pad(dataStart + position);
+    position += data.remaining();
+    writeFully(data);
     if (position == end) {
       tensor++;
       position = align(end);
@@ -110,13 +122,13 @@ final class GgufWriter implements AutoCloseable {
     if (tensor != tensors.size()) {
       throw new IllegalStateException(tensors.get(tensor).name() + " was not written");
     }
-    long size = fileSize();
-    if (channel.size() < size) {
-      writeFully(ByteBuffer.allocate((int) (size - channel.size())), channel.size());
-    }
+    pad(fileSize());
     channel.close();
+    if (direct) {
+      return;
+    }
     try {
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+      Files.move(partial, place, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       throw new IOException("cannot rename " + partial + " to " + target + ": " + e.getMessage(), e);
     }
@@ -132,7 +144,7 @@ final class GgufWriter implements AutoCloseable {
     try {
       channel.close();
     } finally {
-      Files.deleteIfExists(partial);
+      removePartial();
       try {
         Runtime.getRuntime().removeShutdownHook(removeAtExit);
       } catch (IllegalStateException e) {
@@ -141,10 +153,21 @@ final class GgufWriter implements AutoCloseable {
     }
   }
 
-  private void writeFully(ByteBuffer data, long at) throws IOException {
+  private void removePartial() {
+    if (!direct) {
+      partial.toFile().delete();
+    }
+  }
+
+  /** Zeros up to an offset in the file, less than an alignment away. */
+  private void pad(long end) throws IOException {
+    writeFully(ByteBuffer.allocate((int) (end - written)));
+  }
+
+  private void writeFully(ByteBuffer data) throws IOException {
     try {
       while (data.hasRemaining()) {
-        at += channel.write(data, at);
+        written += channel.write(data);
       }
     } catch (IOException e) {
       throw new IOException("cannot write " + target + ": " + e.getMessage(), e);

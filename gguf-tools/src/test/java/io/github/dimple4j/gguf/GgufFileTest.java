@@ -11,12 +11,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class GgufFileTest {
@@ -43,7 +47,10 @@ class GgufFileTest {
   }
 
   private Path write(Map<String, MetadataValue> metadata) throws IOException {
-    Path path = folder.resolve("x.gguf");
+    return write(folder.resolve("x.gguf"), metadata);
+  }
+
+  private static Path write(Path path, Map<String, MetadataValue> metadata) throws IOException {
     List<GgufWriter.Plan> plans = List.of(new GgufWriter.Plan("three", TensorType.F32, List.of(3L)),
         new GgufWriter.Plan("blocks", TensorType.Q8_0, List.of(32L, 2L)));
     try (GgufWriter writer = new GgufWriter(path, metadata, plans, true)) {
@@ -95,6 +102,38 @@ class GgufFileTest {
       assertThatThrownBy(() -> writer.write(floats(3, 4))).isInstanceOf(IllegalStateException.class);
     }
     assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void aLinkStaysALink() throws IOException {
+    Path file = Files.writeString(folder.resolve("behind.gguf"), "old");
+    Path link = Files.createSymbolicLink(folder.resolve("link.gguf"), file);
+    write(link, everyType());
+    assertThat(link).isSymbolicLink();
+    assertThat(file).hasSameBinaryContentAs(write(everyType()));
+    Files.delete(file);
+    assertThatThrownBy(() -> write(link, everyType())).isInstanceOf(GgufException.class)
+        .hasMessage(link + " is a link to a file that does not exist");
+    assertThat(link).isSymbolicLink();
+    assertThat(folder).isDirectoryNotContaining("glob:**.partial");
+  }
+
+  /** As a device does, which a test cannot make. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aPipeStaysAPipe() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    Path copy = folder.resolve("copy.gguf");
+    Process reader = new ProcessBuilder("cat", pipe.toString()).redirectOutput(copy.toFile()).start();
+    try {
+      write(pipe, everyType());
+      assertThat(Files.readAttributes(pipe, BasicFileAttributes.class).isOther()).isTrue();
+      assertThat(reader.waitFor(10, TimeUnit.SECONDS)).isTrue();
+      assertThat(copy).hasSameBinaryContentAs(write(everyType()));
+    } finally {
+      reader.destroyForcibly();
+    }
   }
 
   @Test
