@@ -4,6 +4,7 @@ import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.bindings.dimple_tensor_type_info;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /** The C core's encoding and decoding of tensor rows; there is no other implementation of the block formats. Any thread. */
 final class BlockCodec {
@@ -12,26 +13,53 @@ final class BlockCodec {
   /**
    * Encodes rows.
    *
-   * @param floats {@code [rows x columns]}, all finite
+   * @param floats {@code [rows x columns]}
+   * @param firstRow the number of the first one in its tensor, for messages
    * @param target exactly the encoded rows' bytes
+   * @throws GgufException if a float is not finite or too large for the type
    */
-  static void encode(TensorType type, MemorySegment floats, long rows, long columns, MemorySegment target) {
-    encode(type, floats, rows, columns, MemorySegment.NULL, target);
+  static void encode(TensorType type, MemorySegment floats, long firstRow, long rows, long columns, MemorySegment target) {
+    encode(type, floats, firstRow, rows, columns, MemorySegment.NULL, target);
   }
 
   /**
    * Encodes rows, weighing the squared errors of the columns.
    *
-   * @param floats {@code [rows x columns]}, all finite
+   * @param floats {@code [rows x columns]}
+   * @param firstRow the number of the first one in its tensor, for messages
    * @param importance {@code [columns]}, none negative, or NULL
    * @param target exactly the encoded rows' bytes
+   * @throws GgufException if a float is not finite or too large for the type
    */
-  static void encode(TensorType type, MemorySegment floats, long rows, long columns, MemorySegment importance, MemorySegment target) {
+  static void encode(TensorType type, MemorySegment floats, long firstRow, long rows, long columns, MemorySegment importance,
+      MemorySegment target) {
     require(floats, rows * columns * Float.BYTES);
     if (!importance.equals(MemorySegment.NULL)) {
       require(importance, columns * Float.BYTES);
     }
-    check(Dimple.dimple_quantize_rows(type.number(), floats, rows, columns, importance, target, target.byteSize()));
+    if (Dimple.dimple_quantize_rows(type.number(), floats, rows, columns, importance, target, target.byteSize()) != Dimple.DIMPLE_OK()) {
+      String message = lastError(); // counts the rows of this call
+      requireFinite(floats.asSlice(0, rows * columns * Float.BYTES), firstRow, columns);
+      throw new GgufException(firstRow == 0 ? message : "from row " + firstRow + " on: " + message);
+    }
+  }
+
+  /**
+   * Refuses floats that are not finite.
+   *
+   * @param floats {@code [rows x columns]}
+   * @param firstRow the number of the first one in its tensor
+   */
+  static void requireFinite(MemorySegment floats, long firstRow, long columns) {
+    if (Double.isFinite(FloatDifference.of(floats, floats).squares())) {
+      return;
+    }
+    for (long i = 0; ; i++) {
+      float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      if (!Float.isFinite(value)) {
+        throw new GgufException("the weight at row " + (firstRow + i / columns) + ", column " + i % columns + " is " + value);
+      }
+    }
   }
 
   /**
@@ -42,7 +70,9 @@ final class BlockCodec {
    */
   static void decode(TensorType type, MemorySegment source, long rows, long columns, MemorySegment floats) {
     require(floats, rows * columns * Float.BYTES);
-    check(Dimple.dimple_dequantize_rows(type.number(), source, source.byteSize(), rows, columns, floats));
+    if (Dimple.dimple_dequantize_rows(type.number(), source, source.byteSize(), rows, columns, floats) != Dimple.DIMPLE_OK()) {
+      throw new GgufException(lastError());
+    }
   }
 
   /** Whether {@link #encode} writes a type. */
@@ -60,9 +90,7 @@ final class BlockCodec {
     }
   }
 
-  private static void check(int status) {
-    if (status != Dimple.DIMPLE_OK()) {
-      throw new GgufException(Dimple.dimple_last_error().getString(0));
-    }
+  private static String lastError() {
+    return Dimple.dimple_last_error().getString(0);
   }
 }

@@ -172,7 +172,7 @@ public final class Converter {
       element += count;
       at += count;
     }
-    BlockCodec.encode(tensor.type().orElseThrow(), floats, rows, columns, encoded);
+    BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
   }
 
   /** Reads elements of a checkpoint tensor as floats. */

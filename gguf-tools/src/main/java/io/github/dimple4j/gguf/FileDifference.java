@@ -112,19 +112,21 @@ public record FileDifference(List<Key> keys, List<Tensor> tensors, int equalTens
     TensorInfo one = first.get();
     TensorInfo other = second.get();
     long step = Math.max(1, CHUNK_ELEMENTS / one.columns());
-    Distance distance = LongStream.range(0, (one.rows() + step - 1) / step).parallel()
+    Optional<FloatDifference> distance = LongStream.range(0, (one.rows() + step - 1) / step).parallel()
         .mapToObj(chunk -> distance(a, one, b, other, chunk * step, Math.min(step, one.rows() - chunk * step)))
-        .reduce(Distance.NONE, Distance::plus);
-    return distance.same && one.typeNumber() == other.typeNumber() ? Optional.empty()
-        : Optional.of(new Tensor(name, first, second, Optional.of(distance.weights(one.elements()))));
+        .flatMap(Optional::stream).reduce(FloatDifference::plus);
+    return distance.map(sums -> new Tensor(name, first, second,
+        Optional.of(new Weights(sums.rmse(one.elements()), sums.relative(), sums.largest()))));
   }
 
-  private static Distance distance(GgufParts a, TensorInfo one, GgufParts b, TensorInfo other, long row, long rows) {
+  /** Nothing if rows are of the same type and equal to the bit. */
+  private static Optional<FloatDifference> distance(GgufParts a, TensorInfo one, GgufParts b, TensorInfo other, long row, long rows) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment oneEncoded = read(a, one, row, rows, arena);
       MemorySegment otherEncoded = read(b, other, row, rows, arena);
       boolean same = one.typeNumber() == other.typeNumber() && oneEncoded.mismatch(otherEncoded) < 0;
-      return same ? Distance.NONE : Distance.of(decode(one, oneEncoded, rows, arena), decode(other, otherEncoded, rows, arena));
+      return same ? Optional.empty()
+          : Optional.of(FloatDifference.of(decode(one, oneEncoded, rows, arena), decode(other, otherEncoded, rows, arena)));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -140,33 +142,5 @@ public record FileDifference(List<Key> keys, List<Tensor> tensors, int equalTens
     MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * tensor.columns());
     BlockCodec.decode(tensor.type().orElseThrow(), encoded, rows, tensor.columns(), floats);
     return floats;
-  }
-
-  /** Sums over a part of a tensor; {@code same}: to the bit. */
-  private record Distance(boolean same, double squaredDifferences, double squares, double largest) {
-    static final Distance NONE = new Distance(true, 0, 0, 0);
-
-    static Distance of(MemorySegment first, MemorySegment second) {
-      double squaredDifferences = 0;
-      double squares = 0;
-      double largest = 0;
-      for (long i = 0; i < first.byteSize() / Float.BYTES; i++) {
-        double value = first.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        double difference = value - second.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        squaredDifferences += difference * difference;
-        squares += value * value;
-        largest = Math.max(largest, Math.abs(difference));
-      }
-      return new Distance(false, squaredDifferences, squares, largest);
-    }
-
-    Distance plus(Distance other) {
-      return new Distance(same && other.same, squaredDifferences + other.squaredDifferences, squares + other.squares,
-          Math.max(largest, other.largest));
-    }
-
-    Weights weights(long count) {
-      return new Weights(Math.sqrt(squaredDifferences / count), squares == 0 ? 0 : Math.sqrt(squaredDifferences / squares), largest);
-    }
   }
 }

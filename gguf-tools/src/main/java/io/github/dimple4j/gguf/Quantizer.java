@@ -263,8 +263,8 @@ public final class Quantizer {
       MemorySegment original = floats.asSlice(0, count * Float.BYTES);
       MemorySegment decoded = floats.asSlice(count * Float.BYTES);
       BlockCodec.decode(from.type().orElseThrow(), bytes, rows, columns, original);
-      requireFinite(original, row, columns);
       if (copy) {
+        BlockCodec.requireFinite(original, row, columns);
         errors.get(type).add(original, original);
         return;
       }
@@ -274,7 +274,7 @@ public final class Quantizer {
         long part = Math.min(rows - done, (index + 1) * matrixRows - row - done);
         MemorySegment weights = importance.equals(MemorySegment.NULL) ? importance
             : importance.asSlice(index * columns * Float.BYTES, columns * Float.BYTES);
-        BlockCodec.encode(type, original.asSlice(done * columns * Float.BYTES), part, columns, weights,
+        BlockCodec.encode(type, original.asSlice(done * columns * Float.BYTES), row + done, part, columns, weights,
             encoded.asSlice(done * type.rowSize(columns), part * type.rowSize(columns)));
         done += part;
       }
@@ -316,45 +316,25 @@ public final class Quantizer {
     }
   }
 
-  private static void requireFinite(MemorySegment floats, long firstRow, long columns) {
-    long count = floats.byteSize() / Float.BYTES;
-    for (long i = 0; i < count; i++) {
-      float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-      if (!Float.isFinite(value)) {
-        throw new GgufException("the weight at row " + (firstRow + i / columns) + ", column " + i % columns + " is " + value);
-      }
-    }
-  }
-
-  /** Squared differences and squares of the weights of a type. */
+  /** Rounding errors of the weights of a type. */
   private static final class Errors {
-    private double differences;
-    private double squares;
+    private FloatDifference sums = FloatDifference.NONE;
     private long count;
 
     void add(MemorySegment original, MemorySegment decoded) {
-      double chunkDifferences = 0;
-      double chunkSquares = 0;
-      long chunk = original.byteSize() / Float.BYTES;
-      for (long i = 0; i < chunk; i++) {
-        double value = original.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        double difference = value - decoded.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        chunkDifferences += difference * difference;
-        chunkSquares += value * value;
-      }
+      FloatDifference chunk = FloatDifference.of(original, decoded);
       synchronized (this) {
-        differences += chunkDifferences;
-        squares += chunkSquares;
-        count += chunk;
+        sums = sums.plus(chunk);
+        count += original.byteSize() / Float.BYTES;
       }
     }
 
     synchronized double rmse() {
-      return Math.sqrt(differences / Math.max(1, count));
+      return sums.rmse(count);
     }
 
     synchronized double relative() {
-      return squares == 0 ? 0 : Math.sqrt(differences / squares);
+      return sums.relative();
     }
   }
 }

@@ -133,7 +133,7 @@ public final class Synth {
       } else {
         MemorySegment floats = area.floats(rows * columns);
         random.uniform(row * columns, rows * columns, center, deviation, floats);
-        BlockCodec.encode(stored, floats, rows, columns, encoded);
+        BlockCodec.encode(stored, floats, row, rows, columns, encoded);
       }
     };
   }

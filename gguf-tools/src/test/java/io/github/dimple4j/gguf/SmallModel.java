@@ -77,7 +77,7 @@ final class SmallModel {
         if (tensor.type().orElseThrow() == TensorType.F32) {
           encoded.copyFrom(floats); // not through the codec, which refuses what is not finite
         } else {
-          BlockCodec.encode(tensor.type().orElseThrow(), floats, tensor.rows(), tensor.columns(), encoded);
+          BlockCodec.encode(tensor.type().orElseThrow(), floats, 0, tensor.rows(), tensor.columns(), encoded);
         }
         writer.write(encoded.asByteBuffer());
       }
