@@ -43,14 +43,28 @@ def uniforms(seed, count):
         return (z ^ z >> np.uint64(31)).__rshift__(np.uint64(11)).astype(np.float64) * 2.0 ** -53
 
 
-def sample(kind):
-    """[ROWS x COLUMNS]: 0 close to normal, a sum of 12 uniforms; 1 heavy-tailed, the same over a square root."""
-    u = uniforms(1 + kind, 13 * ROWS * COLUMNS).reshape(-1, 13)
-    total = np.zeros(len(u))
+def near_normal(seed, draws, first, count):
+    """Of each sample, which has so many draws: the sum of the 12 from `first` on, less 6."""
+    u = uniforms(seed, draws * count).reshape(-1, draws)
+    total = np.zeros(count)
     for i in range(12):
-        total += u[:, i]
-    x = (total - 6) * 0.02
-    return (x / np.sqrt(u[:, 12] + 0.002) if kind else x).astype(np.float32).reshape(ROWS, COLUMNS)
+        total += u[:, first + i]
+    return total - 6
+
+
+def sample(kind):
+    """[ROWS x COLUMNS]: 0 normal; 1 the same over the square root of a uniform; 2 Laplace; 3 Student's t with 3 degrees of freedom."""
+    seed, count = 1 + kind, ROWS * COLUMNS
+    if kind == 2:
+        u = uniforms(seed, 2 * count).reshape(-1, 2) + 2.0 ** -54
+        x = np.log(u[:, 0] / u[:, 1]) * 0.02
+    elif kind == 3:
+        z = [near_normal(seed, 48, 12 * i, count) for i in range(4)]
+        x = z[0] * 0.02 / np.sqrt((z[1] * z[1] + z[2] * z[2] + z[3] * z[3]) / 3)
+    else:
+        x = near_normal(seed, 13, 0, count) * 0.02
+        x = x / np.sqrt(uniforms(seed, 13 * count)[12::13] + 0.002) if kind else x
+    return x.astype(np.float32).reshape(ROWS, COLUMNS)
 
 
 def write_errors(library):
@@ -61,7 +75,7 @@ def write_errors(library):
     with open(os.path.join(HERE, "quant_errors.txt"), "w") as f:
         for kind in TYPES:
             length, size = GGML_QUANT_SIZES[kind]
-            for data in (0, 1):
+            for data in range(4):
                 for weighted in (0, 1):
                     x, out = sample(data), np.zeros((ROWS, COLUMNS // length * size), np.uint8)
                     ggml.ggml_quantize_chunk(int(kind), x.ctypes.data, out.ctypes.data, 0, ROWS, COLUMNS,
