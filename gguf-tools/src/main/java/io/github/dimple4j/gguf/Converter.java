@@ -172,7 +172,11 @@ public final class Converter {
       element += count;
       at += count;
     }
-    BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
+    try {
+      BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
+    } catch (GgufException e) {
+      throw new GgufException("from " + weights.name() + " of " + weights.file().path() + ": " + e.getMessage(), e);
+    }
   }
 
   /** Reads elements of a checkpoint tensor as floats. */

@@ -319,13 +319,14 @@ class ConverterTest {
   @Test
   void weightsThatAreNotNumbersAreNamedAndNothingIsLeft() {
     ByteBuffer.wrap(checkpoint.tensors.get("lm_head.weight").data()).order(ByteOrder.LITTLE_ENDIAN).putFloat(400, Float.NaN);
-    refuses("tensor output.weight: the weight at row 1, column 36 is NaN");
+    refuses("tensor output.weight: from lm_head.weight of " + folder.resolve("hf/model.safetensors")
+        + ": the weight at row 1, column 36 is NaN");
   }
 
   @Test
   void weightsTooLargeForTheTypeAreNamed() {
     ByteBuffer.wrap(checkpoint.tensors.get("lm_head.weight").data()).order(ByteOrder.LITTLE_ENDIAN).putFloat(400, 1e6f);
-    refuses("tensor output.weight: row 1, column 36 is 1e+06");
+    refuses("model.safetensors: row 1, column 36 is 1e+06");
   }
 
   @ParameterizedTest
