@@ -164,27 +164,26 @@ def json_summary(answers):
 
 
 def structure(bench):
-    """Answers as JSON by asking for it, and by a skeleton of fixed tokens; a question of the training and one that was
-    never asked for JSON."""
-    shape, summary_, unseen = [], [], []
+    """Answers as JSON by asking for it, and by a skeleton of fixed tokens, in responses of the same length."""
+    shape, whole, keys = [], [], []
     for i, (scene, _) in enumerate(bench.examples):
         item = scene.items[i % len(scene.items)]
         where, image = scenes.place(item), bench.picture(i)
         shape.append(dict(image=image, task="json", question="Describe the shape at the %s as JSON." % where,
                           answer='{"size": "%s", "color": "%s", "shape": "%s"}' % (item.size, item.color, item.shape)))
         number = '"%s"' % scene.number.text if scene.number else "null"
-        summary_.append(dict(image=image, task="json", question="Summarize the image as JSON.",
-                             answer='{"background": "%s", "shapes": %d, "number": %s}' % (scene.background, len(scene.items), number)))
-        unseen.append(dict(image=image, task="json", question="What is at the %s?" % where,
-                           answer='{"color": "%s", "shape": "%s"}' % (item.color, item.shape)))
+        whole.append(dict(image=image, task="json", question="Summarize the image as JSON.",
+                          answer='{"background": "%s", "shapes": %d, "number": %s}' % (scene.background, len(scene.items), number)))
+        keys.append(dict(image=image, task="json", question="What is at the %s?" % where,
+                         answer='{"color": "%s", "shape": "%s"}' % (item.color, item.shape)))
     rows = []
     for name, plain, skeleton, suffix in (
             ("one shape", shape, ['{"size": "', 1, '", "color": "', 1, '", "shape": "', 1, '"}'], ""),
-            ("whole picture", summary_, ['{"background": "', 1, '", "shapes": ', 1, ', "number":', 5], ""),
-            ("keys that were never trained", unseen, ['{"color": "', 1, '", "shape": "', 1, '"}'],
+            ("whole picture", whole, ['{"background": "', 1, '", "shapes": ', 1, ', "number":'], ""),
+            ("keys by name", keys, ['{"color": "', 1, '", "shape": "', 1, '"}'],
              ' Answer as JSON with the keys "color" and "shape".')):
         rows.append(dict(json_summary(bench.ask([dict(q, question=q["question"] + suffix) for q in plain])), asked=name, way="plain"))
-        rows.append(dict(json_summary(bench.ask([dict(q, template=skeleton) for q in plain])), asked=name, way="skeleton"))
+        rows.append(dict(json_summary(bench.ask([dict(q, template=skeleton, length=LENGTH["json"]) for q in plain])), asked=name, way="skeleton"))
     return rows
 
 

@@ -14,7 +14,7 @@ matplotlib.rcParams.update({"svg.hashsalt": "dimple", "svg.fonttype": "none", "f
                             "axes.spines.top": False, "axes.spines.right": False})
 from matplotlib import pyplot  # noqa: E402 (the backend is chosen first)
 
-from experiments import RECIPES, RESULTS, ROOT
+from experiments import LENGTH, RECIPES, RESULTS, ROOT, SLOW
 
 TASKS = ["describe", "count", "yesno", "locate", "attribute", "compare", "number", "json", "short"]
 NAMES = {"ar": "autoregressive only", "diffusion": "diffusion only", "ar-then-diffusion": "autoregressive, then diffusion",
@@ -24,10 +24,6 @@ WIDTH, HEIGHT = 6.4, 3.4  # inches of a plot
 
 def percent(x):
     return "%.1f %%" % (100 * x)
-
-
-def points(x):
-    return "%+.1f points" % (100 * x)
 
 
 def table(header, rows):
@@ -221,7 +217,25 @@ def training(results):
 
 def figures(results):
     """The figures that paper-text.md names in its sentences."""
-    return dict(results["settings"])
+    confident, one = results["accuracy"]["confident"], results["accuracy"]["one_token"]
+    recipe = {name: r["tasks"]["describe"]["exact"] for name, r in results["recipes"].items()}
+    bias = {}
+    for name, r in results["recipes"].items():
+        line = [x["exact"] for x in r["lengths"] if x["kind"] == "short"]
+        bias[name] = "%.0f" % (100 * (line[0] - line[-1]))
+    describing = [x for x in results["thresholds"] if x["kind"] == "describe"]
+    at = {x.get("threshold"): x for x in describing}
+    matching = [x["steps"] for x in describing if "steps" in x and x["exact"] >= at[0.95]["exact"] - 0.01]
+    faster = {x["prompt"]: "%.1f times" % (x["anew"]["ms"] / x["kept"]["ms"]) for x in results["prefill"] if x["decoding"] != "confident"}
+    return dict(
+        results["settings"], slow=SLOW, updates=results["recipes"]["diffusion"]["losses"][-1]["step"], describe=percent(confident["describe"]["exact"]), short=percent(confident["short"]["exact"]),
+        describe_iterations="%.1f" % (confident["describe"]["share"] * LENGTH["describe"]), describe_share="%.3f" % confident["describe"]["share"],
+        one_iterations="%.0f" % (one["describe"]["share"] * LENGTH["describe"]), describe_one=percent(one["describe"]["exact"]),
+        short_one=percent(one["short"]["exact"]), hybrid=percent(recipe["ar-then-diffusion"]), diffusion=percent(recipe["diffusion"]),
+        ar=percent(recipe["ar"]), hybrid_bias=bias["ar-then-diffusion"], diffusion_bias=bias["diffusion"],
+        fixed_matching=min(matching) if matching else "more than 64", low_loss="%.1f" % (100 * (at[0.95]["exact"] - at[0.5]["exact"])),
+        fast_picture=faster["one picture"], fast_short=faster["one picture, short answer"], fast_long=faster["one picture, long prompt"],
+        prefill_change="%+.1f points" % (100 * (confident["describe"]["exact"] - results["accuracy"]["no_prefill"]["describe"]["exact"])))
 
 
 SECTIONS = [("How good the bundled model is", accuracy), ("Its training", training), ("The recipe: autoregressive, then diffusion", recipes),

@@ -41,8 +41,9 @@ from tokenizer import Tokenizer, chat_prompt, train_merges
 MERGES = 375
 LONGEST = 64  # longest response seen in training, in tokens
 EVERYTHING = ["visual", "img_projector", "model", "lm_head"]
-# pictures per step; how many of them are crowded, which only the dense labels use; peak rate; parts that learn
-Phase = namedtuple("Phase", "name steps pictures crowded rate trained")
+# pictures per step; how many of them are crowded, which only the dense labels use; peak rate; parts that learn; share of the
+# steps in which the rate falls to zero
+Phase = namedtuple("Phase", "name steps pictures crowded rate trained decay", defaults=[0.4])
 SPEAKING = ["img_projector", "model", "lm_head"]
 TUNING = 1500  # updates of a recipe that is compared
 RECIPES = {
@@ -53,7 +54,7 @@ RECIPES = {
         Phase("instruction", 1000, 16, 0, 1.5e-3, SPEAKING),
         Phase("diffusion", 2000, 16, 0, 1.5e-3, SPEAKING),
         Phase("sight", 1500, 32, 8, 2e-3, ["visual"]),
-        Phase("refinement", 6200, 20, 4, 1e-3, EVERYTHING),
+        Phase("refinement", 7300, 20, 4, 1e-3, EVERYTHING, 0.57),
     ],
     "ar": [
         Phase("alignment", 100, 16, 0, 1e-3, ["img_projector"]),
@@ -199,8 +200,9 @@ def dense_loss(predictor, features, labels):
 
 # -------------------------------------------------------------------------------------------------------------- loop
 def rate_at(phase, step):
-    """Warm-up over 3 % of the steps, constant, then linear to zero over the last 40 %."""
-    return phase.rate * min(1, (step + 1) / (0.03 * phase.steps + 1), (phase.steps - step) / (0.4 * phase.steps))
+    """Warm-up over 3 % of the steps, constant, then linear to zero over the last steps."""
+    fall = (phase.steps - step) / (phase.decay * phase.steps) if phase.decay else 1
+    return phase.rate * min(1, (step + 1) / (0.03 * phase.steps + 1), fall)
 
 
 def build_tokenizer(seed):

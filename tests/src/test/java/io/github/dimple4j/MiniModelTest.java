@@ -2,6 +2,9 @@ package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,7 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The bundled model on the pictures of docs/images, which it never saw in training: pictures and questions in, text out. */
+/** The bundled model on pictures that it never saw in training: pictures and questions in, text out. */
 class MiniModelTest {
   private static final Path IMAGES = Path.of("../docs/images");
   private static final Path FILE = Path.of("../models/mini/dimple-mini-f16.gguf");
@@ -80,6 +83,23 @@ class MiniModelTest {
       if (answer.task().equals("describe")) {
         assertThat(answer.given().iterations()).as(answer.picture()).isLessThanOrEqualTo(64 / 3);
         assertThat(answer.given().tokensPerIteration()).isGreaterThan(3);
+      }
+    }
+  }
+
+  /** What PyTorch answers with the same weights (tests/goldens/mini, written by models/mini/evaluate.py), without prompt cache. */
+  @Test
+  void answersEqualPyTorchs() throws IOException {
+    Path folder = Path.of("goldens/mini");
+    List<String> lines = Files.readAllLines(folder.resolve("answers.jsonl"), StandardCharsets.UTF_8);
+    assertThat(lines).hasSize(100);
+    for (String line : lines) {
+      JsonNode expected = JsonMapper.shared().readTree(line);
+      try (Session session = model.session()
+          .user(expected.path("question").asString(), Image.read(folder.resolve(expected.path("image").asString())))
+          .responseLength(RESPONSE_LENGTHS.getOrDefault(expected.path("task").asString(), 16)).prefillCache(false).open()) {
+        assertThat(session.decode(ConfidentDecoding.threshold(0.95f)).text()).as(line).isEqualTo(expected.path("confident").asString());
+        assertThat(session.decode(Decoding.defaults().threshold(0)).text()).as(line).isEqualTo(expected.path("one_token_per_step").asString());
       }
     }
   }
