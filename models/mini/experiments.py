@@ -158,7 +158,8 @@ def json_summary(answers):
         valid += given is not None and list(given) == list(wanted)
         hits = sum(given is not None and given.get(k, None) == v and k in given for k, v in wanted.items())
         right, fields, whole = right + hits, fields + len(wanted), whole + (hits == len(wanted))
-    return dict(questions=len(answers), valid=valid / len(answers), fields=right / fields, whole=whole / len(answers),
+    return dict(questions=len(answers), valid=valid / len(answers), fields=right / fields, right=right, of=fields,
+                whole=whole / len(answers),
                 share=sum(a["iterations"] for a in answers) / sum(a["length"] for a in answers),
                 ms=statistics.median(a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in answers))
 

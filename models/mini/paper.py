@@ -193,19 +193,18 @@ def pytorch(results):
 
 
 def training(results):
-    phases = dict.fromkeys(e["phase"] for e in results["training"])
+    spoken = [e for e in results["training"] if len(e["losses"]) > 1]  # the tower alone has another loss
 
     def draw(axes):
         done = 0
-        for phase in phases:
-            entries = [e for e in results["training"] if e["phase"] == phase]
-            if phase != "vision":  # its loss is another one
-                for k, color in ((0, "C0"), (1, "C1")):
-                    axes.plot([done + e["step"] for e in entries], [e["losses"][k] for e in entries], color=color,
-                              label=("descriptions and JSON", "short answers")[k] if done == 0 else None)
-                axes.annotate(phase, (done, 2.2), fontsize=7, rotation=30)
-                done += max(e["step"] for e in entries)
-                axes.axvline(done, color="gray", linewidth=0.5)
+        for phase in dict.fromkeys(e["phase"] for e in spoken):
+            entries = {e["step"]: e["losses"] for e in spoken if e["phase"] == phase}  # a resumed step counts once
+            for k, color in ((0, "C0"), (1, "C1")):
+                axes.plot([done + step for step in sorted(entries)], [entries[step][k] for step in sorted(entries)], color=color,
+                          label=("descriptions and JSON", "short answers")[k] if done == 0 else None)
+            axes.annotate(phase, (done, 0.012), fontsize=7, rotation=60)
+            done += max(entries)
+            axes.axvline(done, color="gray", linewidth=0.5)
         axes.set_yscale("log")
         axes.set_xlabel("update")
         axes.set_ylabel("loss")
@@ -225,7 +224,11 @@ def figures(results):
         bias[name] = "%.0f" % (100 * (line[0] - line[-1]))
     describing = [x for x in results["thresholds"] if x["kind"] == "describe"]
     at = {x.get("threshold"): x for x in describing}
-    matching = [x["steps"] for x in describing if "steps" in x and x["exact"] >= at[0.95]["exact"] - 0.01]
+    fixed_best = max(x["exact"] for x in describing if "steps" in x)
+    right, fields = {"plain": 0, "skeleton": 0}, 0
+    for x in results["structure"]:
+        right[x["way"]] += x["right"]
+        fields += x["of"] if x["way"] == "plain" else 0
     faster = {x["prompt"]: "%.1f times" % (x["anew"]["ms"] / x["kept"]["ms"]) for x in results["prefill"] if x["decoding"] != "confident"}
     return dict(
         results["settings"], slow=SLOW, updates=results["recipes"]["diffusion"]["losses"][-1]["step"], describe=percent(confident["describe"]["exact"]), short=percent(confident["short"]["exact"]),
@@ -233,8 +236,10 @@ def figures(results):
         one_iterations="%.0f" % (one["describe"]["share"] * LENGTH["describe"]), describe_one=percent(one["describe"]["exact"]),
         short_one=percent(one["short"]["exact"]), hybrid=percent(recipe["ar-then-diffusion"]), diffusion=percent(recipe["diffusion"]),
         ar=percent(recipe["ar"]), hybrid_bias=bias["ar-then-diffusion"], diffusion_bias=bias["diffusion"],
-        fixed_matching=min(matching) if matching else "more than 64", low_loss="%.1f" % (100 * (at[0.95]["exact"] - at[0.5]["exact"])),
+        fixed_best=percent(fixed_best), low_loss="%.1f" % (100 * (at[0.95]["exact"] - at[0.5]["exact"])),
         fast_picture=faster["one picture"], fast_short=faster["one picture, short answer"], fast_long=faster["one picture, long prompt"],
+        prefill_change_short="%+.1f points" % (100 * (confident["short"]["exact"] - results["accuracy"]["no_prefill"]["short"]["exact"])),
+        structure_plain=right["plain"], structure_skeleton=right["skeleton"], structure_fields=fields,
         prefill_change="%+.1f points" % (100 * (confident["describe"]["exact"] - results["accuracy"]["no_prefill"]["describe"]["exact"])))
 
 
