@@ -121,6 +121,7 @@ def thresholds(results):
                     ax.annotate("%g" % x[key], (x["share"], 100 * x["exact"]), fontsize=7, xytext=(3, -9), textcoords="offset points")
             ax.set_xscale("log")
             ax.set_title(kind)
+            ax.set_ylim(70, 100)
             ax.set_xlabel("iterations / response length")
         axes.set_ylabel("exact answers, %")
         axes.legend(loc="lower right")
@@ -180,6 +181,7 @@ def quantization(results):
             axes.plot([x["bytes"] / 1e6 for x in results["quantization"]], [100 * x[key]["exact"] for x in results["quantization"]], marker="o", label=label)
         for x in results["quantization"]:
             axes.annotate(x["kind"], (x["bytes"] / 1e6, 100 * x["describe"]["exact"]), fontsize=8, xytext=(3, 4), textcoords="offset points")
+        axes.set_ylim(80, 100)
         axes.set_xlabel("file, MB")
         axes.set_ylabel("exact answers, %")
         axes.legend()

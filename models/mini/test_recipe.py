@@ -2,6 +2,7 @@
 """Tests of scenes, tokenizer, patches and decoding schedule; seconds, no training: python3 models/mini/test_recipe.py"""
 import json
 import random
+import re
 import tempfile
 import unittest
 
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 
 import evaluate
+import experiments
 import model
 import scenes
 import tokenizer
+import train
 
 
 class Scenes(unittest.TestCase):
@@ -46,6 +49,39 @@ class Scenes(unittest.TestCase):
         rng = random.Random(6)
         for _ in range(300):
             json.loads(scenes.random_example(rng, True, "json")[2])
+
+
+    def test_answers_with_any_keys_are_json(self):
+        rng = random.Random(7)
+        for _ in range(300):
+            question, answer = scenes.ask_fields(rng, scenes.random_scene(rng, False))
+            keys = re.findall('"(\\w+)"', question)
+            self.assertIn(keys, ([], list(json.loads(answer))))
+
+    def test_descriptions_say_what_the_scene_shows(self):
+        for scene, _ in scenes.held_out_examples(200, 9):
+            self.assertEqual(experiments.claims(scenes.describe(scene)), experiments.facts(scene))
+        self.assertIsNone(experiments.claims("A white background with a small red star."))
+
+    def test_dense_labels_find_the_centres(self):
+        rng = random.Random(10)
+        for _ in range(50):
+            scene = scenes.random_scene(rng, False)
+            cols = scene.width // 28
+            for token, label in enumerate(train.dense_labels([scene])[0].tolist()):
+                if 0 < label[0] < 7 and label[9] not in (0, 7) and label[10] not in (0, 7):
+                    y, x = 28 * (token // cols) + 14 + 7 * (label[9] - 4), 28 * (token % cols) + 14 + 7 * (label[10] - 4)
+                    self.assertTrue(any(0 <= o.y - y < 7 and 0 <= o.x - x < 7 and scenes.SHAPES.index(o.shape) == label[0] - 1
+                                        for o in scene.items))
+
+
+class Lengths(unittest.TestCase):
+    def test_padding_reaches_the_next_power_of_two_or_multiple_of_sixteen(self):
+        rng = random.Random(11)
+        for n, most in ((1, 2), (3, 4), (7, 8), (8, 16), (15, 16), (16, 32), (40, 48)):
+            seen = {train.padded_length(rng, n, False) for _ in range(2000)}
+            self.assertEqual((min(seen), max(seen)), (n + 1, most))
+            self.assertEqual(experiments.padded(n), most)
 
 
 class Text(unittest.TestCase):

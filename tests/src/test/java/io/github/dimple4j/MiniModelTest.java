@@ -68,8 +68,8 @@ class MiniModelTest {
     List<Answer> descriptions = answers.stream().filter(answer -> answer.task().equals("describe")).toList();
     System.out.printf("dimple-mini: %d of %d descriptions and %d of all %d answers are exact%n", exact(descriptions), descriptions.size(),
         exact(answers), answers.size());
-    assertThat(exact(answers)).as("exact answers of %d", answers.size()).isGreaterThan(answers.size() * 2L / 3);
-    assertThat(exact(descriptions)).as("exact descriptions of %d", descriptions.size()).isGreaterThan(descriptions.size() * 2L / 3);
+    assertThat(exact(answers)).as("exact answers of %d", answers.size()).isGreaterThan(answers.size() * 9L / 10);
+    assertThat(exact(descriptions)).as("exact descriptions of %d", descriptions.size()).isGreaterThanOrEqualTo(descriptions.size() * 9L / 10);
     assertThat(descriptions).as("the background is right even where a shape is not").allSatisfy(answer ->
         assertThat(answer.given().text().strip()).startsWith(answer.expected().substring(0, answer.expected().indexOf(" background"))));
     assertThat(answers).as("a sentence ends with end-of-text tokens").allSatisfy(answer ->
