@@ -126,7 +126,7 @@ class MiniModelTest {
     List<String> lines = outcome.out().strip().lines().toList();
     assertThat(lines).hasSize(2);
     assertThat(lines.getFirst().strip()).isEqualTo(readmesAnswer());
-    assertThat(lines.getLast()).contains(" iterations", "tokens per iteration", "tokens/s", "vision", "prefill", "per iteration");
+    assertThat(lines.getLast()).contains(" iteration", "tokens per iteration", "tokens/s", "vision", "prefill", "per iteration");
   }
 
   /** A template is kept, and what the model puts into its slots is about the picture. */

@@ -10,10 +10,15 @@ final class Figures {
 
   static String line(Generation answer, long loadNanos, String backend, int threads) {
     int iterations = Math.max(1, answer.iterations());
-    return String.format(Locale.ROOT, "%d tokens, %d iterations, %.2f tokens per iteration, %.1f tokens/s; load %s, vision %s, prefill %s, "
-        + "%s per iteration; %s, %d thread%s", answer.revealed(), answer.iterations(), answer.tokensPerIteration(), answer.tokensPerSecond(),
+    return String.format(Locale.ROOT, "%d tokens, %d iteration%s, %.2f tokens per iteration, %.1f tokens/s; load %s, vision %s, prefill %s, "
+        + "%s per iteration; %s, %d thread%s", answer.revealed(), answer.iterations(), plural(answer.iterations()),
+        answer.tokensPerIteration(), answer.tokensPerSecond(),
         time(loadNanos), time(answer.timings().vision()), time(answer.timings().prefill()),
-        time(answer.timings().steps().toNanos() / iterations), backend, threads, threads == 1 ? "" : "s");
+        time(answer.timings().steps().toNanos() / iterations), backend, threads, plural(threads));
+  }
+
+  private static String plural(int count) {
+    return count == 1 ? "" : "s";
   }
 
   private static String time(Duration duration) {
