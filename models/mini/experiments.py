@@ -25,8 +25,7 @@ from tokenizer import Tokenizer
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 RESULTS = os.path.join(HERE, "results.json")
-LENGTH = {"describe": 64, "json": 32}  # response lengths that `dimple eval` gives by default
-SHORT_LENGTH = 16
+LENGTH = {"describe": 64, "json": 32}  # response lengths that `dimple eval` gives by default; other tasks have 16
 ONE_TOKEN = ["--threshold", "0"]  # as many steps as the response has tokens
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 SLOW = 200  # questions of an experiment that decodes many of them token by token
@@ -46,9 +45,9 @@ class Bench:
     def picture(i):
         return "%04d.png" % i
 
-    def questions(self, wanted=lambda task: True, **more):
-        """The examples' questions of the wanted tasks as lines for `dimple eval`, each with `more` in it."""
-        return [dict(image=self.picture(i), task=task, question=question, answer=answer, **more)
+    def questions(self, wanted=lambda task: True):
+        """The examples' questions of the wanted tasks as lines for `dimple eval`."""
+        return [dict(image=self.picture(i), task=task, question=question, answer=answer)
                 for i, (_, asked) in enumerate(self.examples) for task, question, answer in asked if wanted(task)]
 
     def dimple(self, *arguments):
@@ -82,8 +81,9 @@ def describe(task):
     return task == "describe"
 
 
-def short(task):
-    return task != "describe"
+def brief(task):
+    """Whether answers have one or two words."""
+    return task not in LENGTH
 
 
 def summary(answers):
@@ -92,7 +92,6 @@ def summary(answers):
     return dict(questions=len(answers), exact=sum(a["exact"] for a in answers) / len(answers),
                 share=iterations / sum(a["length"] for a in answers),
                 ms=statistics.median(a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in answers),
-                ms_decoding=statistics.median(a["prefill_ms"] + a["steps_ms"] for a in answers),
                 ms_iteration=sum(a["prefill_ms"] + a["steps_ms"] for a in answers) / iterations)
 
 
@@ -116,7 +115,7 @@ def accuracy(bench):
 def thresholds(bench):
     """Confident decoding at several thresholds, and schedules of fixed numbers of steps."""
     rows = []
-    for kind, wanted, fixed in (("describe", describe, [64, 32, 16, 8, 4, 2]), ("short", lambda t: t not in LENGTH, [16, 8, 4, 2])):
+    for kind, wanted, fixed in (("describe", describe, [64, 32, 16, 8, 4, 2]), ("short", brief, [16, 8, 4, 2])):
         asked = bench.questions(wanted)
         for threshold in THRESHOLDS:
             rows.append(dict(summary(bench.ask(asked, "--threshold", threshold)), kind=kind, threshold=threshold))
@@ -131,7 +130,7 @@ def prefill(bench):
     twice = [dict(q, image=[q["image"]] * 2) for q in asked]
     rows = []
     for prompt, questions in (("one picture", asked), ("two pictures", twice), ("one picture, long prompt", [dict(q, system=long) for q in asked]),
-                              ("one picture, short answer", bench.questions(lambda t: t not in LENGTH)[:SLOW])):
+                              ("one picture, short answer", bench.questions(brief)[:SLOW])):
         for decoding, options in (("confident", []), ("one token per step", ONE_TOKEN)):
             parts = {"kept": [], "anew": []}
             for start in range(0, len(questions), 50):  # in turn, so that a change of the machine's speed meets both
@@ -261,7 +260,7 @@ def at_lengths(bench, model, *options):
     """Accuracy per task at the response lengths of the paper's padding, and at other lengths."""
     tokenizer, lengths = bench.tokenizer(), []
     fitting = [dict(q, length=padded(len(tokenizer.encode(q["answer"])))) for q in bench.questions()]
-    for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", lambda t: t not in LENGTH, [4, 8, 16, 32, 64])):
+    for kind, wanted, sizes in (("describe", describe, [64, 80, 96, 128]), ("short", brief, [4, 8, 16, 32, 64])):
         asked = bench.questions(wanted)[:SLOW]
         for size in sizes:
             lengths.append(dict(summary(bench.ask([dict(q, length=size) for q in asked], *options, model=model)), kind=kind, length=size))

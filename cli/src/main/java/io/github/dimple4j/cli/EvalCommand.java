@@ -48,7 +48,7 @@ final class EvalCommand implements Callable<Integer> {
   private boolean showWrong;
 
   @Option(names = "--json", paramLabel = "OUT", converter = JsonOutput.Converter.class,
-      description = "Also write every answer, its iterations and its times to a JSON file.")
+      description = "Also write every answer, its iterations and its times to a JSON file; - is standard output, and the table then goes to standard error.")
   private JsonOutput output;
 
   @Mixin private DecodingOptions decodingOptions;
@@ -111,7 +111,7 @@ final class EvalCommand implements Callable<Integer> {
     check();
     List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
     List<Answered> answers = new ArrayList<>();
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = output != null && output.isStandardOutput() ? spec.commandLine().getErr() : spec.commandLine().getOut();
     try (DimpleModel loaded = engine.load(model != null ? model : BundledModel.find())) {
       for (EvalQuestion question : questions) {
         Answered answer = ask(loaded, question);
@@ -124,7 +124,7 @@ final class EvalCommand implements Callable<Integer> {
       }
     }
     if (output != null) {
-      output.write(out, json -> write(json, answers));
+      output.write(spec.commandLine().getOut(), json -> write(json, answers));
     }
     print(out, answers);
     return 0;

@@ -46,7 +46,7 @@ final class JsonOutput {
 
   /** Fails early where the file cannot be written anyway. */
   void check() throws IOException {
-    if (!target.equals("-")) {
+    if (!isStandardOutput()) {
       Path folder = folder();
       if (!Files.isDirectory(folder)) {
         throw new NotDirectoryException(folder + ": no such directory, cannot write " + target);
@@ -57,13 +57,18 @@ final class JsonOutput {
     }
   }
 
+  /** Whether standard output is to hold the document, and then nothing else. */
+  boolean isStandardOutput() {
+    return target.equals("-");
+  }
+
   private Path folder() {
     Path parent = Path.of(target).toAbsolutePath().getParent();
     return parent == null ? Path.of("/") : parent;
   }
 
   void write(PrintWriter standardOutput, Document document) throws IOException {
-    if (target.equals("-")) {
+    if (isStandardOutput()) {
       generate(standardOutput, document);
       standardOutput.println();
       standardOutput.flush();

@@ -73,6 +73,14 @@ class EvalCommandTest {
   }
 
   @Test
+  void standardOutputHoldsJsonAlone() throws IOException {
+    Output output = eval(question("count", "How many squares are there?", "1"), "--json", "-");
+    assertThat(output.status()).isZero();
+    assertThat(JsonMapper.shared().readTree(output.out())).hasSize(1);
+    assertThat(output.err()).containsPattern("count +1 +100\\.0 %");
+  }
+
+  @Test
   void severalPicturesMakeALongerPrompt() throws IOException {
     String line = "{\"image\": [\"" + PICTURE + "\", \"" + PICTURE + "\"], \"task\": \"count\", \"question\": \"How many squares are there?\", "
         + "\"answer\": \"1\"}";
