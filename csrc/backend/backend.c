@@ -1,11 +1,11 @@
 #include "backend/backend.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
+#include "platform/platform.h"
 
 extern const backend_operations backend_ref, backend_cpu_plain, backend_cpu_avx2, backend_cpu_avx_vnni, backend_cpu_avx512_vnni,
     backend_cpu_amx;
@@ -97,7 +97,7 @@ static void describe(void) {
 }
 
 const char *dimple_cpu_description(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, describe);
+  static platform_once once;
+  platform_run_once(&once, describe);
   return description;
 }

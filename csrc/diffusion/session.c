@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "diffusion/sampler.h"
 #include "error.h"
@@ -21,6 +20,7 @@
 #include "model/rope.h"
 #include "model/text.h"
 #include "model/vision.h"
+#include "platform/platform.h"
 
 /* Rows of full logits held at a time when a sampler needs them: 64 rows of Dimple's vocabulary take 39 MB. */
 enum { LOGIT_ROWS = 64 };
@@ -76,12 +76,6 @@ struct dimple_session {
   int64_t forward_passes;
   int64_t vision_time, prefill_time, step_time;
 };
-
-static int64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* malloc for `count` elements, never for zero bytes. */
 #define ALLOCATE(target, count, purpose)                                                    \
@@ -251,10 +245,10 @@ static dimple_status place_prompt(const dimple_model *m, const int32_t *tokens, 
 static dimple_status set_prompt(dimple_session *s, const int32_t *tokens, int32_t count, const dimple_image *images, int32_t image_count) {
   DIMPLE_TRY(check_tokens(s, tokens, count, "prompt"));
   DIMPLE_TRY(check_length(s, count, 0));
-  int64_t start = now();
+  int64_t start = platform_now();
   prompt fresh = {0};
   dimple_status status = take_images(s->model, images, image_count, &fresh);
-  int64_t vision_time = image_count > 0 ? now() - start : 0;
+  int64_t vision_time = image_count > 0 ? platform_now() - start : 0;
   if (status == DIMPLE_OK) status = place_prompt(s->model, tokens, count, &fresh);
   if (status != DIMPLE_OK) {
     prompt_free(&fresh);
@@ -324,7 +318,7 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
 static dimple_status ensure_features(dimple_session *s) {
   if (s->features || s->prompt.image_count == 0) return DIMPLE_OK;
   const dimple_model *m = s->model;
-  int64_t start = now(), row = 0;
+  int64_t start = platform_now(), row = 0;
   float *features = NULL;
   DIMPLE_TRY(m->ops->buffer_alloc(s->context, s->prompt.feature_count * m->text.width, &features));
   for (int32_t i = 0; i < s->prompt.image_count; i++) {
@@ -337,7 +331,7 @@ static dimple_status ensure_features(dimple_session *s) {
     row += image->grid.tokens;
   }
   s->features = features;
-  s->vision_time += now() - start;
+  s->vision_time += platform_now() - start;
   return DIMPLE_OK;
 }
 
@@ -392,7 +386,7 @@ static dimple_status prefill(dimple_session *s) {
   reset_canvas(s);
   int32_t masked = list_masked(s);
   DIMPLE_TRY(ensure_features(s));
-  int64_t start = now();
+  int64_t start = platform_now();
   if (masked > 0) {
     int64_t size = (int64_t)masked * m->text.width;
     if (!s->text.capacity) DIMPLE_TRY(open_text_state(s, &s->text));
@@ -401,7 +395,7 @@ static dimple_status prefill(dimple_session *s) {
     if (!s->head_rows) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->head_rows));
     DIMPLE_TRY(run_pass(s, 0, masked, s->first_states));
   }
-  s->prefill_time = now() - start;
+  s->prefill_time = platform_now() - start;
   s->total = masked;
   s->prefilled = true;
   s->fresh_states = s->first_states;
@@ -531,7 +525,7 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
   if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
   if (!s->begun) return dimple_fail(DIMPLE_ERROR_STATE, "decoding has not begun: call dimple_session_begin first");
   if (s->done) return dimple_fail(DIMPLE_ERROR_STATE, "decoding is done after %d iterations: call dimple_session_begin to start again", s->iteration);
-  int64_t start = now(), earlier = s->vision_time + s->prefill_time;
+  int64_t start = platform_now(), earlier = s->vision_time + s->prefill_time;
   if (!s->prefilled) {
     earlier = s->vision_time;
     DIMPLE_TRY(prefill(s));
@@ -545,7 +539,7 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
   }
   int32_t remaining = list_masked(s);
   s->done = s->iteration + 1 == s->decoding.steps || (s->decoding.pipeline == DIMPLE_PIPELINE_DIM && remaining == 0);
-  int64_t elapsed = now() - start;
+  int64_t elapsed = platform_now() - start;
   s->step_time += elapsed - (s->vision_time + s->prefill_time - earlier);
   *result = (dimple_step){.iteration = s->iteration++, .done = s->done, .remaining = remaining, .revealed_count = revealed,
                           .revealed = s->revealed, .confidence = s->confidence, .canvas = s->prompt.tokens + s->prompt.length,

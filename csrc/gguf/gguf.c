@@ -1,17 +1,13 @@
 #include "gguf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "error.h"
+#include "platform/platform.h"
 #include "quant/block_formats.h"
 
 /* Limits of the format: keys are at most 2^16 - 1 bytes, the data section is aligned to 32 unless general.alignment says otherwise. */
@@ -29,8 +25,7 @@ typedef struct tensor_entry {
 
 struct gguf_file {
   char *path;
-  const uint8_t *bytes; /* the mapping */
-  int64_t size;
+  platform_mapping mapping;
   int64_t alignment;
   dimple_metadata *metadata;
   int64_t metadata_count;
@@ -63,13 +58,13 @@ static dimple_status fail_at(const cursor *c, const char *problem) {
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: at byte %" PRId64 ": %s", c->file->path, c->offset, problem);
 }
 
-static uint64_t remaining(const cursor *c) { return (uint64_t)(c->file->size - c->offset); }
+static uint64_t remaining(const cursor *c) { return (uint64_t)(c->file->mapping.size - c->offset); }
 
 static dimple_status take(cursor *c, uint64_t size, const char *what, const uint8_t **out) {
   if (size > remaining(c))
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: at byte %" PRId64 ": %s takes %" PRIu64 " bytes, but the file ends after %" PRIu64,
                        c->file->path, c->offset, what, size, remaining(c));
-  *out = c->file->bytes + c->offset;
+  *out = c->file->mapping.bytes + c->offset;
   c->offset += (int64_t)size;
   return DIMPLE_OK;
 }
@@ -134,13 +129,13 @@ static dimple_status read_array(cursor *c, dimple_metadata *value) {
     value->size = value->count * least;
     return take(c, value->size, "an array", &value->data);
   }
-  value->data = c->file->bytes + c->offset;
+  value->data = c->file->mapping.bytes + c->offset;
   for (uint64_t i = 0; i < value->count; i++) {
     const uint8_t *bytes = NULL;
     uint64_t size = 0;
     DIMPLE_TRY(take_string(c, "a string of an array", &bytes, &size));
   }
-  value->size = (uint64_t)(c->file->bytes + c->offset - value->data);
+  value->size = (uint64_t)(c->file->mapping.bytes + c->offset - value->data);
   return DIMPLE_OK;
 }
 
@@ -254,11 +249,11 @@ static dimple_status locate_tensors(const cursor *c, gguf_file *file) {
     tensor_entry *entry = &file->tensors[i];
     gguf_tensor *tensor = &entry->tensor;
     tensor->name = entry->name;
-    if (start > file->size || tensor->offset > file->size - start || tensor->size > file->size - start - tensor->offset)
+    if (start > file->mapping.size || tensor->offset > file->mapping.size - start || tensor->size > file->mapping.size - start - tensor->offset)
       return dimple_fail(DIMPLE_ERROR_FORMAT,
                          "%s: tensor \"%s\" takes %" PRId64 " bytes from %" PRId64 " + %" PRId64 ", but the file has %" PRId64,
-                         file->path, entry->name, tensor->size, start, tensor->offset, file->size);
-    if (block_format_of(tensor->type)) tensor->data = file->bytes + start + tensor->offset;
+                         file->path, entry->name, tensor->size, start, tensor->offset, file->mapping.size);
+    if (block_format_of(tensor->type)) tensor->data = file->mapping.bytes + start + tensor->offset;
   }
   return DIMPLE_OK;
 }
@@ -328,32 +323,6 @@ static dimple_status index_tensors(gguf_file *file) {
 
 /* ------------------------------------------------------------------------------------------------------------- open, close */
 
-static dimple_status map_file(gguf_file *file) {
-  int descriptor = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused below, not waited for */
-  if (descriptor < 0) return dimple_fail(DIMPLE_ERROR_IO, "%s: cannot open: %s", file->path, strerror(errno));
-  struct stat status;
-  dimple_status result = DIMPLE_OK;
-  if (fstat(descriptor, &status) != 0)
-    result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot be examined: %s", file->path, strerror(errno));
-  else if (S_ISDIR(status.st_mode))
-    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is a directory, expected a GGUF file", file->path);
-  else if (!S_ISREG(status.st_mode))
-    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is not a regular file", file->path);
-  else if (status.st_size == 0)
-    result = dimple_fail(DIMPLE_ERROR_FORMAT, "%s: is empty, expected a GGUF file", file->path);
-  else {
-    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (bytes == MAP_FAILED)
-      result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot map %" PRId64 " bytes: %s", file->path, (int64_t)status.st_size, strerror(errno));
-    else {
-      file->bytes = bytes;
-      file->size = status.st_size;
-    }
-  }
-  close(descriptor); /* the mapping holds the file */
-  return result;
-}
-
 static dimple_status read_header(cursor *c, uint64_t *tensor_count, uint64_t *metadata_count) {
   const char *path = c->file->path;
   const uint8_t *magic = NULL;
@@ -371,7 +340,7 @@ static dimple_status read_header(cursor *c, uint64_t *tensor_count, uint64_t *me
   DIMPLE_TRY(take_u64(c, "the metadata count", metadata_count));
   if (*metadata_count > remaining(c) / MIN_METADATA_SIZE || *tensor_count > remaining(c) / MIN_TENSOR_SIZE)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: claims %" PRIu64 " keys and %" PRIu64 " tensors, more than fit into its %" PRId64 " bytes",
-                       path, *metadata_count, *tensor_count, c->file->size);
+                       path, *metadata_count, *tensor_count, c->file->mapping.size);
   return DIMPLE_OK;
 }
 
@@ -386,7 +355,7 @@ static dimple_status read_alignment(gguf_file *file) {
 
 static dimple_status read_file(gguf_file *file) {
   uint64_t tensor_count = 0, metadata_count = 0;
-  DIMPLE_TRY(map_file(file));
+  DIMPLE_TRY(platform_map(file->path, "a GGUF file", &file->mapping));
   cursor c = {file, 0};
   DIMPLE_TRY(read_header(&c, &tensor_count, &metadata_count));
   DIMPLE_TRY(read_metadata(&c, file, metadata_count));
@@ -400,8 +369,10 @@ static dimple_status read_file(gguf_file *file) {
 dimple_status gguf_open(const char *path, gguf_file **out) {
   gguf_file *file = calloc(1, sizeof *file);
   if (!file) return dimple_fail_memory(sizeof *file, "a GGUF file");
-  file->path = strdup(path);
-  dimple_status status = file->path ? read_file(file) : dimple_fail_memory(strlen(path) + 1, "a path");
+  size_t path_size = strlen(path) + 1;
+  file->path = malloc(path_size);
+  if (file->path) memcpy(file->path, path, path_size);
+  dimple_status status = file->path ? read_file(file) : dimple_fail_memory(path_size, "a path");
   if (status != DIMPLE_OK) {
     gguf_close(file);
     return status;
@@ -412,7 +383,7 @@ dimple_status gguf_open(const char *path, gguf_file **out) {
 
 void gguf_close(gguf_file *file) {
   if (!file) return;
-  if (file->bytes) munmap((void *)file->bytes, (size_t)file->size);
+  platform_unmap(&file->mapping);
   free(file->tensors_by_name);
   free(file->metadata_by_key);
   free(file->tensors);
@@ -422,7 +393,7 @@ void gguf_close(gguf_file *file) {
 }
 
 const char *gguf_path(const gguf_file *file) { return file->path; }
-int64_t gguf_file_size(const gguf_file *file) { return file->size; }
+int64_t gguf_file_size(const gguf_file *file) { return file->mapping.size; }
 
 /* -------------------------------------------------------------------------------------------------------------- look-ups */
 
@@ -612,10 +583,5 @@ dimple_status gguf_optional_float_array(const gguf_file *file, const char *key, 
 }
 
 void gguf_release(const gguf_file *file, const gguf_tensor *tensor) {
-  if (!tensor->data) return;
-  int64_t page = sysconf(_SC_PAGESIZE);
-  int64_t start = tensor->data - file->bytes, end = start + tensor->size;
-  start += (page - start % page) % page;
-  end -= end % page;
-  if (start < end) madvise((void *)(file->bytes + start), (size_t)(end - start), MADV_DONTNEED);
+  if (tensor->data) platform_release(&file->mapping, tensor->data - file->mapping.bytes, tensor->size);
 }

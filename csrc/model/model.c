@@ -1,29 +1,19 @@
 #include "model/model.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "error.h"
+#include "platform/platform.h"
 
 enum { MAX_THREADS = 1024 };
-
-int32_t processor_count(void) {
-#ifdef CPU_COUNT
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-#endif
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online < 1 ? 1 : (int32_t)online;
-}
 
 dimple_status resolve_threads(int32_t wanted, int32_t *threads) {
   if (wanted < 0 || wanted > MAX_THREADS)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "threads is %d, expected 0 (one per processor) to %d", wanted, MAX_THREADS);
-  int32_t processors = processor_count();
+  int32_t processors = platform_processor_count();
   *threads = wanted != 0 ? wanted : processors < MAX_THREADS ? processors : MAX_THREADS;
   return DIMPLE_OK;
 }

@@ -136,7 +136,7 @@ typedef struct cpu_kernels {
   void (*summarize)(const float *z, int64_t count, float temperature, float u, chunk_summary *out);
 } cpu_kernels;
 
-/* `count` * `size` bytes, 64-byte aligned, for free(). Errors: MEMORY. */
+/* `count` * `size` bytes, 64-byte aligned, for platform_free. Errors: MEMORY. */
 dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out);
 
 struct context {

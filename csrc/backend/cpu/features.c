@@ -1,41 +1,25 @@
 #include "backend/cpu/features.h"
 
-#include <pthread.h>
 #include <stdint.h>
+
+#include "platform/platform.h"
 
 static cpu_features features;
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 /* Register states that the operating system saves, XCR0 (Intel SDM volume 1, section 13.3). */
 enum {
-  STATE_AVX = 0x6,        /* xmm, ymm */
-  STATE_AVX512 = 0xe6,    /* and opmask, zmm */
-  STATE_AMX = 0x60000,    /* tile configuration and data */
-  TILE_DATA_COMPONENT = 18
+  STATE_AVX = 0x6,     /* xmm, ymm */
+  STATE_AVX512 = 0xe6, /* and opmask, zmm */
+  STATE_AMX = 0x60000  /* tile configuration and data */
 };
 
 static uint64_t saved_states(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t)high << 32 | low;
-}
-
-/* Linux hands out the 8 KiB of tile registers only to processes that ask (arch_prctl(2), ARCH_REQ_XCOMP_PERM); the
- * permission covers all threads started later and those running. */
-static bool request_tiles(void) {
-#if defined(__linux__)
-  enum { ARCH_REQUEST_PERMISSION = 0x1023 };
-  return syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, TILE_DATA_COMPONENT) == 0;
-#else
-  return false;
-#endif
 }
 
 static bool has(uint32_t word, int bit) { return word >> bit & 1; }
@@ -54,14 +38,14 @@ static void probe(void) {
   features.avx512_vnni = features.avx2 && (states & STATE_AVX512) == STATE_AVX512 && has(ebx, 16) && has(ebx, 17) &&
                          has(ebx, 30) && has(ebx, 31) && has(ecx, 11);
   features.amx = features.avx512_vnni && (states & STATE_AMX) == STATE_AMX && has(edx, 22) && has(edx, 24) &&
-                 has(edx, 25) && request_tiles();
+                 has(edx, 25) && platform_permit_amx();
 }
 #else
 static void probe(void) {}
 #endif
 
 const cpu_features *cpu_features_get(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, probe);
+  static platform_once once;
+  platform_run_once(&once, probe);
   return &features;
 }

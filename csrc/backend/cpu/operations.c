@@ -10,6 +10,7 @@
 #include "backend/cpu/features.h"
 #include "diffusion/draws.h"
 #include "error.h"
+#include "platform/platform.h"
 
 /* Rows of x prepared at a time: bounds the memory for wide inputs, and is enough to make reading the weights cheap. */
 enum { SLAB_ROWS = 2 * GROUP_ROWS };
@@ -41,8 +42,8 @@ static void *lane_memory(const context *c, int32_t lane) { return c->lanes + lan
 static void context_close(context *c) {
   if (!c) return;
   cpu_pool_close(c->pool);
-  free(c->lanes);
-  free(c->activations);
+  platform_free(c->lanes);
+  platform_free(c->activations);
   free(c);
 }
 
@@ -74,7 +75,7 @@ static dimple_status buffer_alloc(context *c, int64_t count, float **out) {
 
 static void buffer_free(context *c, float *buffer) {
   (void)c;
-  free(buffer);
+  platform_free(buffer);
 }
 
 static dimple_status copy(context *c, float *target, const float *source, int64_t count) {
@@ -212,7 +213,7 @@ static dimple_status reserve_activations(context *c, prepared_forms *p, int64_t 
     if (shared == i) bytes += p->of[i].tile_size * parts(rows, p->of[i].form->tile_rows);
   }
   if (bytes > c->activations_size) {
-    free(c->activations);
+    platform_free(c->activations);
     c->activations_size = 0;
     c->activations = NULL;
     void *memory;

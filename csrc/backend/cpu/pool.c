@@ -1,13 +1,11 @@
 #include "backend/cpu/pool.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
+#include "platform/platform.h"
 
 /* How often a waiting thread looks before it sleeps: some tens of microseconds, about the pause between two operations
  * of a forward pass. */
@@ -26,15 +24,15 @@ struct cpu_pool {
   _Alignas(64) _Atomic int32_t sleepers;
   _Atomic bool caller_sleeps;
   _Atomic bool closing;
-  pthread_mutex_t mutex;
-  pthread_cond_t started;
-  pthread_cond_t done;
+  platform_mutex *mutex;
+  platform_condition *started;
+  platform_condition *done;
 
   int32_t threads;
   int32_t running; /* worker threads to join */
   struct worker {
     cpu_pool *pool;
-    pthread_t thread;
+    platform_thread *thread;
     int32_t lane;
   } workers[];
 };
@@ -63,9 +61,9 @@ static uint32_t take_items(cpu_pool *pool, int32_t lane) {
     if (!atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
     task(work, (uint32_t)state, lane);
     if (atomic_fetch_add(&pool->finished, 1) + 1 == items && atomic_load(&pool->caller_sleeps)) {
-      pthread_mutex_lock(&pool->mutex);
-      pthread_cond_signal(&pool->done);
-      pthread_mutex_unlock(&pool->mutex);
+      platform_mutex_lock(pool->mutex);
+      platform_condition_signal(pool->done);
+      platform_mutex_unlock(pool->mutex);
     }
     state = atomic_load(&pool->state);
   }
@@ -81,14 +79,14 @@ static void wait_for_call(cpu_pool *pool, uint32_t seen) {
     if (called(pool, seen)) return;
     relax();
   }
-  pthread_mutex_lock(&pool->mutex);
+  platform_mutex_lock(pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
-  while (!called(pool, seen)) pthread_cond_wait(&pool->started, &pool->mutex);
+  while (!called(pool, seen)) platform_condition_wait(pool->started, pool->mutex);
   atomic_fetch_sub(&pool->sleepers, 1);
-  pthread_mutex_unlock(&pool->mutex);
+  platform_mutex_unlock(pool->mutex);
 }
 
-static void *work_until_closed(void *argument) {
+static void work_until_closed(void *argument) {
   struct worker *w = argument;
   cpu_pool *pool = w->pool;
   uint32_t seen = 0;
@@ -96,7 +94,6 @@ static void *work_until_closed(void *argument) {
     wait_for_call(pool, seen);
     seen = take_items(pool, w->lane);
   }
-  return NULL;
 }
 
 static void wait_until_finished(cpu_pool *pool, uint32_t items) {
@@ -104,11 +101,11 @@ static void wait_until_finished(cpu_pool *pool, uint32_t items) {
     if (atomic_load(&pool->finished) == items) return;
     relax();
   }
-  pthread_mutex_lock(&pool->mutex);
+  platform_mutex_lock(pool->mutex);
   atomic_store(&pool->caller_sleeps, true);
-  while (atomic_load(&pool->finished) != items) pthread_cond_wait(&pool->done, &pool->mutex);
+  while (atomic_load(&pool->finished) != items) platform_condition_wait(pool->done, pool->mutex);
   atomic_store(&pool->caller_sleeps, false);
-  pthread_mutex_unlock(&pool->mutex);
+  platform_mutex_unlock(pool->mutex);
 }
 
 void cpu_pool_run(cpu_pool *pool, int64_t items, cpu_task *task, void *work) {
@@ -126,9 +123,9 @@ void cpu_pool_run(cpu_pool *pool, int64_t items, cpu_task *task, void *work) {
   atomic_store_explicit(&pool->items, (uint32_t)items, memory_order_release);
   atomic_store(&pool->state, (uint64_t)(number + 1) << 32);
   if (atomic_load(&pool->sleepers) > 0) {
-    pthread_mutex_lock(&pool->mutex);
-    pthread_cond_broadcast(&pool->started);
-    pthread_mutex_unlock(&pool->mutex);
+    platform_mutex_lock(pool->mutex);
+    platform_condition_broadcast(pool->started);
+    platform_mutex_unlock(pool->mutex);
   }
   take_items(pool, 0);
   wait_until_finished(pool, (uint32_t)items);
@@ -136,50 +133,54 @@ void cpu_pool_run(cpu_pool *pool, int64_t items, cpu_task *task, void *work) {
 
 int32_t cpu_pool_threads(const cpu_pool *pool) { return pool->threads; }
 
-/* Starts the workers with every signal blocked, so that the process's handlers (a Java machine's among them) run on its
- * own threads. */
-static int start_workers(cpu_pool *pool) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = 0;
-  for (int32_t i = 0; i < pool->threads - 1 && error == 0; i++) {
+/* Null, or why the system refused a thread. */
+static const char *start_workers(cpu_pool *pool) {
+  for (int32_t i = 0; i < pool->threads - 1; i++) {
     pool->workers[i] = (struct worker){.pool = pool, .lane = i + 1};
-    error = pthread_create(&pool->workers[i].thread, NULL, work_until_closed, &pool->workers[i]);
-    if (error == 0) pool->running++;
+    const char *refusal = platform_thread_start(work_until_closed, &pool->workers[i], &pool->workers[i].thread);
+    if (refusal) return refusal;
+    pool->running++;
   }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return error;
+  return NULL;
 }
 
 dimple_status cpu_pool_open(int32_t threads, cpu_pool **out) {
   size_t bytes = (sizeof(cpu_pool) + (size_t)(threads - 1) * sizeof(struct worker) + 63) / 64 * 64;
-  cpu_pool *pool = aligned_alloc(64, bytes);
+  cpu_pool *pool = platform_allocate(bytes, PLATFORM_CACHE_LINE);
   if (!pool) return dimple_fail_memory(bytes, "a thread pool");
   memset(pool, 0, bytes);
   pool->threads = threads;
-  pthread_mutex_init(&pool->mutex, NULL);
-  pthread_cond_init(&pool->started, NULL);
-  pthread_cond_init(&pool->done, NULL);
-  int error = start_workers(pool);
-  if (error != 0) {
+  pool->mutex = platform_mutex_new();
+  pool->started = platform_condition_new();
+  pool->done = platform_condition_new();
+  if (!pool->mutex || !pool->started || !pool->done) {
+    cpu_pool_close(pool);
+    return dimple_fail_memory(bytes, "a thread pool");
+  }
+  const char *refusal = start_workers(pool);
+  if (refusal) {
     int32_t started = pool->running;
     cpu_pool_close(pool);
-    return dimple_fail(DIMPLE_ERROR_MEMORY, "the system refused thread %d of %d: %s", started + 2, threads, strerror(error));
+    return dimple_fail(DIMPLE_ERROR_MEMORY, "the system refused thread %d of %d: %s", started + 2, threads, refusal);
   }
   *out = pool;
   return DIMPLE_OK;
 }
 
+static void stop_workers(cpu_pool *pool) {
+  if (pool->running == 0) return;
+  platform_mutex_lock(pool->mutex);
+  atomic_store(&pool->closing, true);
+  platform_condition_broadcast(pool->started);
+  platform_mutex_unlock(pool->mutex);
+  for (int32_t i = 0; i < pool->running; i++) platform_thread_join(pool->workers[i].thread);
+}
+
 void cpu_pool_close(cpu_pool *pool) {
   if (!pool) return;
-  pthread_mutex_lock(&pool->mutex);
-  atomic_store(&pool->closing, true);
-  pthread_cond_broadcast(&pool->started);
-  pthread_mutex_unlock(&pool->mutex);
-  for (int32_t i = 0; i < pool->running; i++) pthread_join(pool->workers[i].thread, NULL);
-  pthread_cond_destroy(&pool->started);
-  pthread_cond_destroy(&pool->done);
-  pthread_mutex_destroy(&pool->mutex);
-  free(pool);
+  stop_workers(pool);
+  platform_condition_free(pool->started);
+  platform_condition_free(pool->done);
+  platform_mutex_free(pool->mutex);
+  platform_free(pool);
 }

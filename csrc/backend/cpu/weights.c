@@ -2,12 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "backend/cpu/cpu.h"
 #include "error.h"
+#include "platform/platform.h"
 
 typedef struct packing_task {
   const tensor_source *source;
@@ -45,19 +42,14 @@ static void pack_code_panel(void *work, int64_t item, int32_t lane) {
   t->packer->pack_panel(t->w, t->source->data, item);
 }
 
-/* Large blocks ask for huge pages: walking a panel, or rows that lie a page apart, then costs no page walks, and the processor's
- * prefetcher, which stops at page ends, runs on. */
 dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out) {
-  enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
-  if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - HUGE_PAGE) / size))
+  enum { LARGE = 4 << 20 };
+  if (count < 0 || size < 0 || (size > 0 && count > (INT64_MAX - PLATFORM_LARGE_PAGE) / size))
     return dimple_fail_memory(UINT64_MAX, purpose);
-  size_t alignment = count * size >= LARGE ? HUGE_PAGE : 64;
+  size_t alignment = count * size >= LARGE ? PLATFORM_LARGE_PAGE : PLATFORM_CACHE_LINE;
   size_t bytes = ((size_t)(count * size) + alignment - 1) / alignment * alignment;
-  *out = aligned_alloc(alignment, bytes ? bytes : alignment);
+  *out = platform_allocate(bytes, alignment);
   if (!*out) return dimple_fail_memory(bytes, purpose);
-#if defined(__linux__)
-  if (alignment == HUGE_PAGE) madvise(*out, bytes, MADV_HUGEPAGE); /* a wish: refusal does no harm */
-#endif
   return DIMPLE_OK;
 }
 
@@ -120,8 +112,8 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
 
 void cpu_weight_free(weight *w) {
   if (!w) return;
-  free(w->vector);
-  free(w->panels);
+  platform_free(w->vector);
+  platform_free(w->panels);
   free(w);
 }
 

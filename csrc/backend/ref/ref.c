@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "diffusion/draws.h"
 #include "error.h"
+#include "platform/platform.h"
 #include "quant/block_formats.h"
 
 struct context {
@@ -28,7 +29,7 @@ static bool ref_available(void) { return true; }
 static dimple_status allocate_floats(int64_t count, const char *purpose, float **out) {
   if (count < 0 || (uint64_t)count > (SIZE_MAX - 63) / sizeof(float)) return dimple_fail_memory(SIZE_MAX, purpose);
   size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
-  float *memory = aligned_alloc(64, bytes ? bytes : 64);
+  float *memory = platform_allocate(bytes, PLATFORM_CACHE_LINE);
   if (!memory) return dimple_fail_memory(bytes, purpose);
   *out = memory;
   return DIMPLE_OK;
@@ -36,7 +37,7 @@ static dimple_status allocate_floats(int64_t count, const char *purpose, float *
 
 static void ref_weight_free(weight *w) {
   if (!w) return;
-  free(w->values);
+  platform_free(w->values);
   free(w);
 }
 
@@ -86,7 +87,7 @@ static dimple_status ref_buffer_alloc(context *c, int64_t count, float **out) {
 
 static void ref_buffer_free(context *c, float *buffer) {
   (void)c;
-  free(buffer);
+  platform_free(buffer);
 }
 
 static dimple_status ref_copy(context *c, float *target, const float *source, int64_t count) {

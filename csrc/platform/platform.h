@@ -1,0 +1,88 @@
+/*
+ * What the core asks of the operating system: files mapped into memory, aligned memory, processors, a clock, threads. Nothing
+ * outside this folder includes a header of the system; another system is another file beside posix.c.
+ */
+#ifndef DIMPLE_PLATFORM_H
+#define DIMPLE_PLATFORM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dimple.h"
+
+/* ---------------------------------------------------------------------------------------------------------- mapped files */
+
+/* A whole file in memory, read only and shared with every process that maps it. */
+typedef struct platform_mapping {
+  const uint8_t *bytes; /* null: nothing is mapped */
+  int64_t size;
+} platform_mapping;
+
+/* Maps the regular file at `path`; `expected` ("a GGUF file") ends the message for a path that is none. Never waits for a pipe.
+ * Errors: IO (cannot be opened or mapped, a directory, not a regular file), FORMAT (empty). */
+dimple_status platform_map(const char *path, const char *expected, platform_mapping *out);
+void platform_unmap(platform_mapping *mapping); /* one with nothing mapped is allowed */
+
+/* Lets the system drop the pages that lie wholly within `size` bytes from `offset` on: they stay readable, from the file, but no
+ * longer count as this process's memory. */
+void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size);
+
+/* -------------------------------------------------------------------------------------------------------- aligned memory */
+
+/* Memory aligned to so much is asked to come in pages of that size: walking it, or rows that lie a small page apart, then costs no
+ * page walks, and the processor's prefetcher, which stops at page ends, runs on. */
+enum { PLATFORM_CACHE_LINE = 64, PLATFORM_LARGE_PAGE = 2 << 20 };
+
+/* Uninitialised memory for platform_free, not for free(). `alignment`: one of the two above; `bytes`: a multiple of it. Null:
+ * there is none. */
+void *platform_allocate(size_t bytes, size_t alignment);
+void platform_free(void *memory); /* null is allowed */
+
+/* ------------------------------------------------------------------------------------------------- processors and clocks */
+
+/* Processors this process may use, at least 1: what it is allowed to run on, less what a quota on its processor time (a
+ * container's) leaves unused. */
+int32_t platform_processor_count(void);
+
+/* Asks the system for the registers of AMX's tiles, for all threads. False: refused, or there are none. */
+bool platform_permit_amx(void);
+
+/* Nanoseconds since some moment; never goes back. */
+int64_t platform_now(void);
+
+/* ---------------------------------------------------------------------------------------------------------------- threads */
+
+typedef struct platform_thread platform_thread;
+typedef struct platform_mutex platform_mutex;
+typedef struct platform_condition platform_condition;
+
+/* Starts run(argument) on a new thread that takes no signals, so that the process's handlers (a Java machine's among them) run on
+ * its own threads. Returns null, or why the system refused: text that holds until the calling thread's next call of this
+ * function. */
+const char *platform_thread_start(void (*run)(void *), void *argument, platform_thread **out);
+/* Waits for its end and frees it. */
+void platform_thread_join(platform_thread *thread);
+
+platform_mutex *platform_mutex_new(void); /* null: no memory */
+void platform_mutex_free(platform_mutex *mutex); /* null is allowed */
+void platform_mutex_lock(platform_mutex *mutex);
+void platform_mutex_unlock(platform_mutex *mutex);
+
+platform_condition *platform_condition_new(void); /* null: no memory */
+void platform_condition_free(platform_condition *condition); /* null is allowed */
+/* Unlocks the mutex, sleeps, locks it again; may wake without cause. */
+void platform_condition_wait(platform_condition *condition, platform_mutex *mutex);
+void platform_condition_signal(platform_condition *condition); /* one waiting thread */
+void platform_condition_broadcast(platform_condition *condition); /* all */
+
+/* Static; zero is its beginning. */
+typedef struct platform_once {
+  atomic_int state;
+} platform_once;
+
+/* The first caller runs `task`, the others wait for its end. */
+void platform_run_once(platform_once *once, void (*task)(void));
+
+#endif

@@ -1,0 +1,196 @@
+/* POSIX, with what Linux and macOS add. */
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+#include "error.h"
+#include "platform/cgroup.h"
+
+/* ---------------------------------------------------------------------------------------------------------- mapped files */
+
+dimple_status platform_map(const char *path, const char *expected, platform_mapping *out) {
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused below, not waited for */
+  if (descriptor < 0) return dimple_fail(DIMPLE_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+  struct stat status;
+  dimple_status result = DIMPLE_OK;
+  if (fstat(descriptor, &status) != 0)
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot be examined: %s", path, strerror(errno));
+  else if (S_ISDIR(status.st_mode))
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is a directory, expected %s", path, expected);
+  else if (!S_ISREG(status.st_mode))
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is not a regular file", path);
+  else if (status.st_size == 0)
+    result = dimple_fail(DIMPLE_ERROR_FORMAT, "%s: is empty, expected %s", path, expected);
+  else {
+    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (bytes == MAP_FAILED)
+      result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot map %" PRId64 " bytes: %s", path, (int64_t)status.st_size, strerror(errno));
+    else
+      *out = (platform_mapping){.bytes = bytes, .size = status.st_size};
+  }
+  close(descriptor); /* the mapping holds the file */
+  return result;
+}
+
+void platform_unmap(platform_mapping *mapping) {
+  if (mapping->bytes) munmap((void *)mapping->bytes, (size_t)mapping->size);
+  *mapping = (platform_mapping){0};
+}
+
+void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size) {
+  int64_t page = sysconf(_SC_PAGESIZE);
+  int64_t start = offset + (page - offset % page) % page, end = offset + size;
+  end -= end % page;
+  if (start < end) madvise((void *)(mapping->bytes + start), (size_t)(end - start), MADV_DONTNEED);
+}
+
+/* -------------------------------------------------------------------------------------------------------- aligned memory */
+
+void *platform_allocate(size_t bytes, size_t alignment) {
+  void *memory = aligned_alloc(alignment, bytes ? bytes : alignment);
+#if defined(MADV_HUGEPAGE)
+  if (memory && alignment == PLATFORM_LARGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: refusal does no harm */
+#endif
+  return memory;
+}
+
+void platform_free(void *memory) { free(memory); }
+
+/* ------------------------------------------------------------------------------------------------- processors and clocks */
+
+static int32_t allowed_processors(void) {
+#ifdef CPU_COUNT
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online < 1 ? 1 : (int32_t)online;
+}
+
+int32_t platform_processor_count(void) {
+  int32_t allowed = allowed_processors(), quota = cgroup_processors("/proc/self/cgroup", "/sys/fs/cgroup");
+  return quota < allowed ? quota : allowed;
+}
+
+/* Linux hands out the 8 KiB of tile registers only to processes that ask (arch_prctl(2), ARCH_REQ_XCOMP_PERM); the
+ * permission covers all threads started later and those running. */
+bool platform_permit_amx(void) {
+#if defined(__linux__) && defined(__x86_64__)
+  enum { ARCH_REQUEST_PERMISSION = 0x1023, TILE_DATA_COMPONENT = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, TILE_DATA_COMPONENT) == 0;
+#else
+  return false;
+#endif
+}
+
+int64_t platform_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- threads */
+
+struct platform_thread {
+  pthread_t id;
+  void (*run)(void *);
+  void *argument;
+};
+
+struct platform_mutex {
+  pthread_mutex_t system;
+};
+
+struct platform_condition {
+  pthread_cond_t system;
+};
+
+static void *run_thread(void *thread) {
+  platform_thread *t = thread;
+  t->run(t->argument);
+  return NULL;
+}
+
+const char *platform_thread_start(void (*run)(void *), void *argument, platform_thread **out) {
+  platform_thread *thread = malloc(sizeof *thread);
+  if (!thread) return strerror(ENOMEM);
+  *thread = (platform_thread){.run = run, .argument = argument};
+  sigset_t all, before; /* a thread begins with its maker's mask */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread->id, NULL, run_thread, thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error != 0) {
+    free(thread);
+    return strerror(error);
+  }
+  *out = thread;
+  return NULL;
+}
+
+void platform_thread_join(platform_thread *thread) {
+  pthread_join(thread->id, NULL);
+  free(thread);
+}
+
+platform_mutex *platform_mutex_new(void) {
+  platform_mutex *mutex = malloc(sizeof *mutex);
+  if (mutex) pthread_mutex_init(&mutex->system, NULL);
+  return mutex;
+}
+
+void platform_mutex_free(platform_mutex *mutex) {
+  if (!mutex) return;
+  pthread_mutex_destroy(&mutex->system);
+  free(mutex);
+}
+
+void platform_mutex_lock(platform_mutex *mutex) { pthread_mutex_lock(&mutex->system); }
+
+void platform_mutex_unlock(platform_mutex *mutex) { pthread_mutex_unlock(&mutex->system); }
+
+platform_condition *platform_condition_new(void) {
+  platform_condition *condition = malloc(sizeof *condition);
+  if (condition) pthread_cond_init(&condition->system, NULL);
+  return condition;
+}
+
+void platform_condition_free(platform_condition *condition) {
+  if (!condition) return;
+  pthread_cond_destroy(&condition->system);
+  free(condition);
+}
+
+void platform_condition_wait(platform_condition *condition, platform_mutex *mutex) {
+  pthread_cond_wait(&condition->system, &mutex->system);
+}
+
+void platform_condition_signal(platform_condition *condition) { pthread_cond_signal(&condition->system); }
+
+void platform_condition_broadcast(platform_condition *condition) { pthread_cond_broadcast(&condition->system); }
+
+/* Tasks are short, and nothing but their end is waited for. */
+void platform_run_once(platform_once *once, void (*task)(void)) {
+  enum { NOT_BEGUN, RUNNING, DONE };
+  if (atomic_load(&once->state) == DONE) return;
+  int expected = NOT_BEGUN;
+  if (atomic_compare_exchange_strong(&once->state, &expected, RUNNING)) {
+    task();
+    atomic_store(&once->state, DONE);
+  }
+  while (atomic_load(&once->state) != DONE) sched_yield();
+}
