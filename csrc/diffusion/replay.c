@@ -1,8 +1,10 @@
 /* Recorded draws: the conformance hook behind dimple_session_replay_draws. */
+#include "diffusion/replay.h"
+
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "diffusion/sampler.h"
 #include "error.h"
 
 typedef struct record {

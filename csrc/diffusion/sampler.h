@@ -1,11 +1,11 @@
 /*
- * Choosing what to reveal: the noise schedule, candidates and confidences, and the selection of positions. Pure functions of their
- * arguments (recorded draws excepted, which move on); the session owns canvas and model. Behaviour: the authors' generation
- * code, edge cases included.
+ * One iteration's decisions: which masked positions are revealed, and as what. Pure functions of their arguments (recorded draws
+ * excepted, which move on); canvas and model are the session's. Behaviour: the authors' generation code, edge cases included.
  *
- * One iteration of the session:
  *     positions first:  sampler_choose(candidates null), head over the chosen rows, candidates of these rows
  *     otherwise:        head over all masked rows, candidates, sampler_choose
+ *
+ * How is the business of a pipeline (pipeline.h: how many, and when the decoding is done) and an algorithm (algorithm.h: which).
  */
 #ifndef DIMPLE_SAMPLER_H
 #define DIMPLE_SAMPLER_H
@@ -14,46 +14,12 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "diffusion/replay.h"
+#include "diffusion/schedule.h"
 #include "dimple.h"
 
 /* Checks every field of a decoding. Errors: ARGUMENT; the message names the field, its value and its range. */
 dimple_status decoding_validate(const dimple_decoding *decoding);
-
-/* ----------------------------------------------------------------------------------------------------------- schedule */
-
-/* Fills levels[steps + 1]: from 1 down to epsilon, equal steps, rounded as torch.linspace does in float32. */
-void schedule_levels(int32_t steps, float epsilon, float *levels);
-
-/* How many of `masked` >= 1 positions pipeline dim reveals at `iteration` when nothing passes the threshold, `total` masks at the
- * start; at least 1. *from and *to receive the levels t and s of the transition; *to is levels[steps] when everything goes. */
-int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
-                     float *to);
-
-/* int(masked * (1 - to / from)) in float32, truncating. */
-int32_t schedule_count(int32_t masked, float from, float to);
-
-/* ------------------------------------------------------------------------------------------------------------- replay */
-
-/* Recorded draws, see dimple_session_replay_draws. */
-typedef struct replay replay;
-
-/* Copies the records. Errors: ARGUMENT (an unknown kind, lengths that disagree with value_count, a value that no such draw can
- * have), MEMORY. */
-dimple_status replay_create(const int32_t *kinds, const int32_t *lengths, int32_t record_count, const double *values,
-                            int64_t value_count, replay **out);
-void replay_free(replay *r); /* null is allowed */
-
-/* The next record's number, and a way back to it: 0 for a new decoding, the number before an iteration that failed. */
-int32_t replay_position(const replay *r);
-void replay_seek(replay *r, int32_t position);
-
-/* The values of the next record, which must have this kind (dimple_draw) and length. Errors: STATE. */
-dimple_status replay_next(replay *r, int32_t kind, int32_t length, const double **values);
-
-/* The values of the record that replay_next gave last. */
-const double *replay_last(const replay *r);
-
-/* ------------------------------------------------------------------------------------------------------------ sampler */
 
 typedef struct candidate {
   int32_t token;

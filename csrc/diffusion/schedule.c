@@ -1,6 +1,6 @@
 /* The noise schedule. Every operation is rounded to float32 as in the authors' code, because a count is a truncated product
  * that may lie exactly on an integer. */
-#include "diffusion/sampler.h"
+#include "diffusion/schedule.h"
 
 void schedule_levels(int32_t steps, float epsilon, float *levels) {
   /* torch.linspace: a float32 step; each level rounded once; the second half counted back from the end. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diffusion/pipeline.h"
 #include "diffusion/sampler.h"
 #include "error.h"
 #include "model/model.h"
@@ -538,7 +539,7 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
     return status;
   }
   int32_t remaining = list_masked(s);
-  s->done = s->iteration + 1 == s->decoding.steps || (s->decoding.pipeline == DIMPLE_PIPELINE_DIM && remaining == 0);
+  s->done = s->iteration + 1 == s->decoding.steps || pipeline_of(&s->decoding)->done(remaining);
   int64_t elapsed = platform_now() - start;
   s->step_time += elapsed - (s->vision_time + s->prefill_time - earlier);
   *result = (dimple_step){.iteration = s->iteration++, .done = s->done, .remaining = remaining, .revealed_count = revealed,

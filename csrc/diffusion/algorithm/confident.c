@@ -1,0 +1,30 @@
+/* The positions the model is surest of, or, at an algorithm temperature above 0, a draw of positions in which surer ones are likelier.
+ * The three algorithms differ in what they call sure. */
+#include <math.h>
+
+#include "diffusion/algorithm.h"
+
+static double confidence_key(const choice *c, int32_t index) { return c->candidates[index].confidence; }
+
+/* Gumbel noise on the log weights, and then the highest keys: the same distribution as drawing one position after the other
+ * without replacement, with weights softmax(confidence / algorithm temperature) (Gumbel-top-k). */
+static double subset_key(const choice *c, int32_t index) {
+  double u = ((double)choice_word(c, index, DRAW_SUBSET) + 0.5) * 0x1p-32;
+  return (double)c->candidates[index].confidence / (double)c->step->decoding->algorithm_temperature - log(-log(u));
+}
+
+static dimple_status choose_confident(choice *c, quota due) {
+  if (due.count == 0) return DIMPLE_OK;
+  if (c->step->decoding->algorithm_temperature == 0) return choice_highest(c, due.count, confidence_key);
+  if (c->step->recorded) return choice_recorded(c, DIMPLE_DRAW_SUBSET, due.count, due.count);
+  return choice_highest(c, due.count, subset_key);
+}
+
+#define CHOOSE_CONFIDENT {[DIMPLE_PIPELINE_DIM] = choose_confident, [DIMPLE_PIPELINE_DREAM] = choose_confident}
+
+extern const algorithm algorithm_maskgit_plus, algorithm_topk_margin, algorithm_entropy;
+
+const algorithm algorithm_maskgit_plus = {
+    .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};
+const algorithm algorithm_topk_margin = {.name = "topk_margin", .confidence = &confidence_margin, .choose = CHOOSE_CONFIDENT};
+const algorithm algorithm_entropy = {.name = "entropy", .confidence = &confidence_entropy, .choose = CHOOSE_CONFIDENT};

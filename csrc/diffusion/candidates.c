@@ -1,0 +1,82 @@
+/* A token for every scored position, and how sure the model is of it. */
+#include "diffusion/draws.h"
+#include "diffusion/pipeline.h"
+#include "diffusion/sampler.h"
+#include "error.h"
+
+/* The confidence is that of softmax(logits), whatever temperature and filters do. */
+static bool judges_original(const dimple_decoding *d) {
+  return pipeline_of(d)->judges_original && d->original_confidence;
+}
+
+bool sampler_needs_logits(const sampler_step *step) {
+  const dimple_decoding *d = step->decoding;
+  if (d->temperature > 0 && step->recorded) return true;
+  bool filtered = d->top_p < 1 || d->top_k > 0;
+  /* No filter removes the most likely token, so it shows only in a draw or in a confidence taken after it. */
+  return filtered && (d->temperature > 0 || !judges_original(d));
+}
+
+static float summary_confidence(const dimple_decoding *d, const head_row *row, float logit) {
+  const confidence *measure = algorithm_of(d)->confidence;
+  bool hot = d->temperature > 0 && !judges_original(d);
+  return confidence_bounded(measure, measure->of_summary(row, logit, hot, d->temperature));
+}
+
+void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
+  for (int32_t i = 0; i < count; i++) {
+    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], rows[i].drawn_logit)};
+  }
+}
+
+/* The tokens that the recorded draw of this step holds for rows first, first + 1, ..; null: the generator draws, or nothing does. */
+static dimple_status recorded_tokens(const sampler_step *step, int32_t first, int32_t total_rows, int32_t vocab,
+                                     const double **tokens) {
+  *tokens = NULL;
+  if (!step->recorded || step->decoding->temperature == 0) return DIMPLE_OK;
+  if (first == 0) {
+    DIMPLE_TRY(replay_next(step->recorded, DIMPLE_DRAW_CATEGORICAL, total_rows, tokens));
+    for (int32_t i = 0; i < total_rows; i++) {
+      if ((*tokens)[i] < vocab) continue;
+      return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws: record %d holds token %.0f at %d, expected 0 .. %d",
+                         replay_position(step->recorded) - 1, (*tokens)[i], i, vocab - 1);
+    }
+  }
+  *tokens = replay_last(step->recorded) + first;
+  return DIMPLE_OK;
+}
+
+/* `recorded` is the token of a recorded draw, -1 without one. */
+static candidate row_candidate(const sampler_step *step, const head_row *summary, const float *logits, distribution *row,
+                               int32_t position, int32_t recorded) {
+  const dimple_decoding *d = step->decoding;
+  distribution_weigh(row, logits, summary->best);
+  if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);
+  if (d->top_k > 0) distribution_keep_top_k(row, d->top_k);
+
+  int32_t token = row->best;
+  if (recorded >= 0) {
+    token = recorded;
+  } else if (d->temperature > 0) {
+    token = distribution_token_at(
+        row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
+  }
+  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token])};
+  const confidence *measure = algorithm_of(d)->confidence;
+  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token))};
+}
+
+dimple_status sampler_candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
+                                             int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows,
+                                             candidate *out) {
+  const double *tokens;
+  DIMPLE_TRY(recorded_tokens(step, first, total_rows, vocab, &tokens));
+  distribution row;
+  DIMPLE_TRY(distribution_open(vocab, step->decoding->temperature > 0 ? step->decoding->temperature : 1, &row));
+  for (int32_t i = 0; i < count; i++) {
+    out[i] = row_candidate(step, &rows[i], logits + (size_t)i * (size_t)vocab, &row, positions[i],
+                           tokens ? (int32_t)tokens[i] : -1);
+  }
+  distribution_close(&row);
+  return DIMPLE_OK;
+}

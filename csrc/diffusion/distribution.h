@@ -1,0 +1,34 @@
+/* The tokens that may stand at one position and what they weigh, after temperature and filters. */
+#ifndef DIMPLE_DISTRIBUTION_H
+#define DIMPLE_DISTRIBUTION_H
+
+#include "diffusion/selection.h"
+#include "dimple.h"
+
+typedef struct distribution {
+  int32_t vocab;
+  double temperature;  /* > 0; 1 when tokens are not drawn */
+  const float *logits; /* [vocab] */
+  int32_t best;        /* the highest logit; the lowest id among equals */
+  float *weights;      /* [vocab] exp((logit - best logit) / temperature), 0 where filtered out */
+  double sum;          /* of the weights; the best one's is 1 */
+  ranked *items;       /* [vocab] scratch of the filters */
+} distribution;
+
+/* Room for rows of `vocab` logits. Errors: MEMORY; nothing is left to be closed then. */
+dimple_status distribution_open(int32_t vocab, double temperature, distribution *d);
+void distribution_close(distribution *d);
+
+/* Takes a row of logits [vocab], which must live as long as it is looked at, and the id of its highest. */
+void distribution_weigh(distribution *d, const float *logits, int32_t best);
+
+/* A token stays if the probability of all tokens before it, in order of falling logits, is at most top_p < 1. */
+void distribution_keep_top_p(distribution *d, float top_p);
+
+/* A token stays if its logit is at least the k-th highest of those left, k = top_k >= 1. */
+void distribution_keep_top_k(distribution *d, int32_t top_k);
+
+/* The token where the cumulative sum of the weights, by id, passes the share `u` of the whole. */
+int32_t distribution_token_at(const distribution *d, double u);
+
+#endif

@@ -1,0 +1,21 @@
+/* Dream's pipeline: a schedule fixed beforehand, always to its last step. */
+#include "diffusion/pipeline.h"
+
+static quota scheduled(const sampler_step *step) {
+  if (step->iteration == step->decoding->steps - 1) return (quota){step->masked, 1.0f};
+  float from = step->levels[step->iteration], to = step->levels[step->iteration + 1];
+  return (quota){schedule_count(step->masked, from, to), 1.0f - to / from};
+}
+
+static dimple_status choose(choice *c, const algorithm *a) {
+  return a->choose[DIMPLE_PIPELINE_DREAM](c, scheduled(c->step));
+}
+
+static bool done(int32_t remaining) {
+  (void)remaining;
+  return false;
+}
+
+extern const pipeline pipeline_dream;
+
+const pipeline pipeline_dream = {.name = "dream", .judges_original = false, .choose = choose, .done = done};

@@ -1,0 +1,19 @@
+/* The noise schedule: how many masked positions an iteration has to reveal. Pure functions, every operation rounded as in the
+ * authors' code. */
+#ifndef DIMPLE_SCHEDULE_H
+#define DIMPLE_SCHEDULE_H
+
+#include <stdint.h>
+
+/* Fills levels[steps + 1]: from 1 down to epsilon, equal steps, rounded as torch.linspace does in float32. */
+void schedule_levels(int32_t steps, float epsilon, float *levels);
+
+/* How many of `masked` >= 1 positions pipeline dim reveals at `iteration` when nothing passes the threshold, `total` masks at the
+ * start; at least 1. *from and *to receive the levels t and s of the transition; *to is levels[steps] when everything goes. */
+int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
+                     float *to);
+
+/* int(masked * (1 - to / from)) in float32, truncating. */
+int32_t schedule_count(int32_t masked, float from, float to);
+
+#endif
