@@ -1,8 +1,8 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.gguf.Converter;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Converter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -1,7 +1,7 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.gguf.Synth;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Synth;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -1,7 +1,7 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.gguf.Converter;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Converter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

@@ -1,8 +1,8 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.gguf.FileDifference;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.tools.FileDifference;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;

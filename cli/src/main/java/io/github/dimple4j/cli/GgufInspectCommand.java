@@ -1,7 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.gguf.GgufFile;
-import io.github.dimple4j.gguf.Inspector;
+import io.github.dimple4j.gguf.tools.Inspector;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;

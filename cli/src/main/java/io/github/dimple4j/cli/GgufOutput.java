@@ -2,7 +2,7 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.WrittenFile;
+import io.github.dimple4j.gguf.tools.WrittenFile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;

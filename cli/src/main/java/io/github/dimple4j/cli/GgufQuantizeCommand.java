@@ -1,9 +1,9 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.gguf.Quantization;
-import io.github.dimple4j.gguf.QuantizedFile;
-import io.github.dimple4j.gguf.Quantizer;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Quantization;
+import io.github.dimple4j.gguf.tools.QuantizedFile;
+import io.github.dimple4j.gguf.tools.Quantizer;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;

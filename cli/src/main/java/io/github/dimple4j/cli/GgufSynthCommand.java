@@ -1,7 +1,7 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.gguf.Synth;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Synth;
 import java.util.Iterator;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

@@ -1,7 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.gguf.GgufException;
-import io.github.dimple4j.gguf.Validator;
+import io.github.dimple4j.gguf.tools.Validator;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;

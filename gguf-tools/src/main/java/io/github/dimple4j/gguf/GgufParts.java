@@ -1,7 +1,6 @@
 package io.github.dimple4j.gguf;
 
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -16,7 +15,7 @@ import java.util.regex.Pattern;
  * A model in one file or, as llama.cpp's gguf-split cuts it, in several that lie side by side. Metadata is that of the first
  * part without {@code split.*}. Any number of threads may read.
  */
-final class GgufParts implements AutoCloseable {
+public final class GgufParts implements AutoCloseable {
   private static final Pattern PART_NAME = Pattern.compile("(.*)-00001-of-(\\d{5})\\.gguf", Pattern.DOTALL);
   private static final String SPLIT_KEYS = "split.";
 
@@ -27,8 +26,15 @@ final class GgufParts implements AutoCloseable {
 
   private GgufParts() {}
 
-  /** Opens a file and, if it is the first of several parts, the others. */
-  static GgufParts open(Path path) throws IOException {
+  /**
+   * Opens a file and, if it is the first of several parts, the others.
+   *
+   * @param path the file
+   * @return the open model
+   * @throws GgufException if a part is not a well-formed GGUF file, is missing, or does not belong to the others
+   * @throws IOException if reading fails
+   */
+  public static GgufParts open(Path path) throws IOException {
     GgufParts model = new GgufParts();
     try {
       GgufFile first = GgufFile.open(path);
@@ -49,35 +55,55 @@ final class GgufParts implements AutoCloseable {
     }
   }
 
-  Map<String, MetadataValue> metadata() {
+  /**
+   * The first part's metadata.
+   *
+   * @return in its order, without what says how the model is cut; immutable
+   */
+  public Map<String, MetadataValue> metadata() {
     return Collections.unmodifiableMap(metadata);
   }
 
-  /** {@code general.architecture}, or nothing where the key is missing. */
-  String architecture() {
+  /**
+   * The model's architecture.
+   *
+   * @return {@code general.architecture}; empty where the key is missing
+   */
+  public String architecture() {
     MetadataValue value = metadata.get("general.architecture");
     return value != null && value.value() instanceof String name ? name : "";
   }
 
-  /** All parts' tensors in the files' order. */
-  List<TensorInfo> tensors() {
+  /**
+   * All parts' tensors.
+   *
+   * @return in the files' order; immutable
+   */
+  public List<TensorInfo> tensors() {
     return Collections.unmodifiableList(tensors);
   }
 
-  Optional<TensorInfo> tensor(String name) {
+  /**
+   * The tensor with a name.
+   *
+   * @param name e.g. {@code token_embd.weight}
+   * @return empty if no part has one
+   */
+  public Optional<TensorInfo> tensor(String name) {
     return Optional.ofNullable(holders.get(name)).flatMap(part -> part.tensor(name));
   }
 
-  /** Reads rows of a tensor as they stand in the file; {@code target} has exactly their size. */
-  void read(TensorInfo tensor, long firstRow, MemorySegment target) throws IOException {
-    holders.get(tensor.name()).read(tensor, firstRow, target);
+  /**
+   * The part that a tensor is in.
+   *
+   * @param tensor one of {@link #tensors()}
+   * @return its file, open as long as this is
+   */
+  public GgufFile part(TensorInfo tensor) {
+    return holders.get(tensor.name());
   }
 
-  /** Decodes rows of a tensor. */
-  float[] rows(TensorInfo tensor, long firstRow, int rows) throws IOException {
-    return holders.get(tensor.name()).rows(tensor, firstRow, rows);
-  }
-
+  /** Closes all parts. May be called again. */
   @Override
   public void close() throws IOException {
     for (GgufFile part : parts) {

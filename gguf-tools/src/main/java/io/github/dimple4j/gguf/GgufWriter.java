@@ -22,14 +22,20 @@ import java.util.concurrent.ThreadLocalRandom;
  * left under that name. A link stays a link: the file behind it is replaced. A device or a pipe stays one: the data goes into
  * it from front to back. Format: ggml's docs/gguf.md. One thread at a time.
  */
-final class GgufWriter implements AutoCloseable {
+public final class GgufWriter implements AutoCloseable {
   private static final int MAGIC = 0x46554747; // "GGUF", little-endian
   private static final int VERSION = 3;
   private static final int ALIGNMENT = 32;
   private static final int MAX_NAME = 64;
 
-  /** A tensor to be written: its name, type and dimensions, fastest first. */
-  record Plan(String name, TensorType type, List<Long> dimensions) {}
+  /**
+   * A tensor to be written.
+   *
+   * @param name at most 64 bytes of UTF-8
+   * @param type of which a row has whole blocks
+   * @param dimensions fastest first
+   */
+  public record Plan(String name, TensorType type, List<Long> dimensions) {}
 
   private final Path target;
   private final boolean direct; // into a device or a pipe
@@ -47,11 +53,14 @@ final class GgufWriter implements AutoCloseable {
   /**
    * Creates the file beside {@code target} and writes its header.
    *
+   * @param target the finished file's name
    * @param metadata in the order they are to have; {@code general.alignment} is added
+   * @param plans the tensors in their order
    * @param overwrite whether a file called {@code target} may be replaced
    * @throws GgufException when the target exists and may not be replaced, or is a directory
+   * @throws IOException if writing fails; nothing is left then
    */
-  GgufWriter(Path target, Map<String, MetadataValue> metadata, List<Plan> plans, boolean overwrite) throws IOException {
+  public GgufWriter(Path target, Map<String, MetadataValue> metadata, List<Plan> plans, boolean overwrite) throws IOException {
     requireWritable(target, overwrite);
     this.target = target;
     this.tensors = place(plans);
@@ -74,8 +83,14 @@ final class GgufWriter implements AutoCloseable {
     }
   }
 
-  /** Refuses a target that cannot be written, before any work is done for it. */
-  static void requireWritable(Path target, boolean overwrite) {
+  /**
+   * Refuses a target that cannot be written, before any work is done for it.
+   *
+   * @param target the finished file's name
+   * @param overwrite whether a file of this name may be replaced
+   * @throws GgufException if it is a directory, is in none, or exists and may not be replaced
+   */
+  public static void requireWritable(Path target, boolean overwrite) {
     Path folder = target.toAbsolutePath().getParent();
     if (Files.isDirectory(target)) {
       throw new GgufException(target + " is a directory");
@@ -91,18 +106,31 @@ final class GgufWriter implements AutoCloseable {
     }
   }
 
-  /** The tensors with their places in the file. */
-  List<TensorInfo> tensors() {
+  /**
+   * The tensors with their places in the file.
+   *
+   * @return in the order in which they are written; immutable
+   */
+  public List<TensorInfo> tensors() {
     return tensors;
   }
 
-  /** Bytes of the finished file. */
-  long fileSize() {
+  /**
+   * The finished file's size.
+   *
+   * @return bytes
+   */
+  public long fileSize() {
     return tensors.isEmpty() ? dataStart : dataStart + align(tensors.getLast().offset() + tensors.getLast().size());
   }
 
-  /** Appends the next bytes of the current tensor, all that remain in {@code data} and none of the following tensor. */
-  void write(ByteBuffer data) throws IOException {
+  /**
+   * Appends the next bytes of the current tensor.
+   *
+   * @param data all that remain in it are written; none of them are of the following tensor
+   * @throws IOException if writing fails
+   */
+  public void write(ByteBuffer data) throws IOException {
     TensorInfo current = tensors.get(tensor);
     long end = current.offset() + current.size();
     if (position + data.remaining() > end) {
@@ -117,8 +145,12 @@ final class GgufWriter implements AutoCloseable {
     }
   }
 
-  /** Completes the file and gives it its name. */
-  void commit() throws IOException {
+  /**
+   * Completes the file and gives it its name. Every tensor has been written.
+   *
+   * @throws IOException if writing fails
+   */
+  public void commit() throws IOException {
     if (tensor != tensors.size()) {
       throw new IllegalStateException(tensors.get(tensor).name() + " was not written");
     }

@@ -9,12 +9,19 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /** A file that is read at given positions. Any number of threads may read. */
-final class InputFile implements AutoCloseable {
+public final class InputFile implements AutoCloseable {
   private final Path path;
   private final FileChannel channel;
   private final long size;
 
-  InputFile(Path path) throws IOException {
+  /**
+   * Opens a file.
+   *
+   * @param path the file
+   * @throws GgufException if it is a directory
+   * @throws IOException if it cannot be opened
+   */
+  public InputFile(Path path) throws IOException {
     if (Files.isDirectory(path)) {
       throw new GgufException(path + " is a directory");
     }
@@ -27,12 +34,21 @@ final class InputFile implements AutoCloseable {
     this.size = channel.size();
   }
 
-  Path path() {
+  /**
+   * The file's path.
+   *
+   * @return as it was given
+   */
+  public Path path() {
     return path;
   }
 
-  /** Bytes when it was opened. */
-  long size() {
+  /**
+   * The file's size when it was opened.
+   *
+   * @return bytes
+   */
+  public long size() {
     return size;
   }
 
@@ -40,8 +56,15 @@ final class InputFile implements AutoCloseable {
     return channel;
   }
 
-  /** Fills {@code target} with the bytes from {@code offset} on. */
-  void read(long offset, ByteBuffer target) throws IOException {
+  /**
+   * Fills a buffer.
+   *
+   * @param offset of the first byte, from the start of the file
+   * @param target filled from its position to its limit
+   * @throws GgufException if the file ends before
+   * @throws IOException if reading fails
+   */
+  public void read(long offset, ByteBuffer target) throws IOException {
     while (target.hasRemaining()) {
       int count = channel.read(target, offset);
       if (count < 0) {
@@ -51,6 +74,7 @@ final class InputFile implements AutoCloseable {
     }
   }
 
+  /** Closes the file. May be called again. */
   @Override
   public void close() throws IOException {
     channel.close();

@@ -45,13 +45,6 @@ public enum MetadataType {
     return size;
   }
 
-  boolean isInteger() {
-    return switch (this) {
-      case UINT8, INT8, UINT16, INT16, UINT32, INT32, UINT64, INT64 -> true;
-      case FLOAT32, FLOAT64, BOOL, STRING, ARRAY -> false;
-    };
-  }
-
   static Optional<MetadataType> of(long number) {
     return number >= 0 && number < ALL.length ? Optional.of(ALL[(int) number]) : Optional.empty();
   }

@@ -20,39 +20,95 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
     }
   }
 
-  static MetadataValue string(String value) {
+  /**
+   * A string.
+   *
+   * @param value the text
+   * @return the metadata value
+   */
+  public static MetadataValue string(String value) {
     return scalar(MetadataType.STRING, value);
   }
 
-  static MetadataValue uint32(long value) {
+  /**
+   * An unsigned 32-bit integer.
+   *
+   * @param value from 0 to 2^32 - 1
+   * @return the metadata value
+   */
+  public static MetadataValue uint32(long value) {
     return scalar(MetadataType.UINT32, value);
   }
 
-  static MetadataValue float32(double value) {
+  /**
+   * A single-precision number.
+   *
+   * @param value rounded to it
+   * @return the metadata value
+   */
+  public static MetadataValue float32(double value) {
     return scalar(MetadataType.FLOAT32, (float) value);
   }
 
-  static MetadataValue bool(boolean value) {
+  /**
+   * A bool.
+   *
+   * @param value the value
+   * @return the metadata value
+   */
+  public static MetadataValue bool(boolean value) {
     return scalar(MetadataType.BOOL, value);
   }
 
-  static MetadataValue int32s(int... values) {
+  /**
+   * An array of 32-bit integers.
+   *
+   * @param values the elements
+   * @return the metadata value
+   */
+  public static MetadataValue int32s(int... values) {
     return array(MetadataType.INT32, IntStream.of(values).mapToObj(v -> (long) v).toList());
   }
 
-  static MetadataValue float32s(List<Float> values) {
+  /**
+   * An array of single-precision numbers.
+   *
+   * @param values the elements
+   * @return the metadata value
+   */
+  public static MetadataValue float32s(List<Float> values) {
     return array(MetadataType.FLOAT32, values);
   }
 
-  static MetadataValue strings(List<String> values) {
+  /**
+   * An array of strings.
+   *
+   * @param values the elements
+   * @return the metadata value
+   */
+  public static MetadataValue strings(List<String> values) {
     return array(MetadataType.STRING, values);
   }
 
-  static MetadataValue scalar(MetadataType type, Object value) {
+  /**
+   * A scalar.
+   *
+   * @param type not {@link MetadataType#ARRAY}
+   * @param value as {@link #value()} says
+   * @return the metadata value
+   */
+  public static MetadataValue scalar(MetadataType type, Object value) {
     return new MetadataValue(type, type, value);
   }
 
-  static MetadataValue array(MetadataType elementType, List<?> values) {
+  /**
+   * An array.
+   *
+   * @param elementType a scalar's type
+   * @param values the elements, as {@link #value()} says
+   * @return the metadata value
+   */
+  public static MetadataValue array(MetadataType elementType, List<?> values) {
     return new MetadataValue(MetadataType.ARRAY, elementType, values);
   }
 

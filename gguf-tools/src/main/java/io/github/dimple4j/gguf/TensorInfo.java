@@ -86,7 +86,13 @@ public record TensorInfo(String name, int typeNumber, List<Long> dimensions, lon
     return shape(dimensions);
   }
 
-  static String shape(List<Long> dimensions) {
+  /**
+   * Dimensions in words.
+   *
+   * @param dimensions fastest first
+   * @return e.g. {@code [64 x 512]}
+   */
+  public static String shape(List<Long> dimensions) {
     return dimensions.stream().map(String::valueOf).collect(Collectors.joining(" x ", "[", "]"));
   }
 }

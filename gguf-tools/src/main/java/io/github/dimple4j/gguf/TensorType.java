@@ -83,7 +83,7 @@ public enum TensorType {
    *
    * @return {@code llama_ftype}; for Q3_K, Q4_K and Q5_K the _M mixture
    */
-  int fileType() {
+  public int fileType() {
     return fileType;
   }
 

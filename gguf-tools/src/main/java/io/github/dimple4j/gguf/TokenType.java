@@ -1,7 +1,7 @@
 package io.github.dimple4j.gguf;
 
 /** llama.cpp's token types, as far as byte-level vocabularies have them. */
-enum TokenType {
+public enum TokenType {
   /** Text. */
   NORMAL(1),
   /** A special token, which is no text. */
@@ -11,10 +11,18 @@ enum TokenType {
   /** An id that no token has. */
   UNUSED(5);
 
-  /** The number in {@code tokenizer.ggml.token_type}. */
-  final long number;
+  private final long number;
 
   TokenType(long number) {
     this.number = number;
+  }
+
+  /**
+   * The type's number.
+   *
+   * @return as in {@code tokenizer.ggml.token_type}
+   */
+  public long number() {
+    return number;
   }
 }

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
 
+import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.tools.Inspector;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -82,13 +84,13 @@ class GgufFileTest {
       assertThat(file.fileSize()).isEqualTo(file.dataStart() + 32 + 96);
       assertThat(file.tensors()).containsExactly(new TensorInfo("three", 0, List.of(3L), 0),
           new TensorInfo("blocks", 8, List.of(32L, 2L), 32));
-      assertThat(file.rows(file.tensor("three").orElseThrow(), 0, 1)).containsExactly(1, 2, 3);
+      assertThat(TensorRows.read(file, file.tensor("three").orElseThrow(), 0, 1)).containsExactly(1, 2, 3);
       TensorInfo blocks = file.tensor("blocks").orElseThrow();
       float[] second = new float[32];
       second[31] = 6;
-      assertThat(file.rows(blocks, 1, 1)).containsExactly(second);
-      assertThat(file.rows(blocks, 0, 2)).hasSize(64).startsWith(-4);
-      assertThatThrownBy(() -> file.rows(blocks, 1, 2)).isInstanceOf(IndexOutOfBoundsException.class);
+      assertThat(TensorRows.read(file, blocks, 1, 1)).containsExactly(second);
+      assertThat(TensorRows.read(file, blocks, 0, 2)).hasSize(64).startsWith(-4);
+      assertThatThrownBy(() -> TensorRows.read(file, blocks, 1, 2)).isInstanceOf(IndexOutOfBoundsException.class);
     }
   }
 
@@ -153,7 +155,7 @@ class GgufFileTest {
     try (GgufFile file = GgufFile.open(path)) {
       TensorInfo blocks = file.tensor("blocks").orElseThrow();
       assertThat(blocks.typeName()).isEqualTo("type 99");
-      assertThatThrownBy(() -> file.rows(blocks, 0, 1)).isInstanceOf(GgufException.class).hasMessageContaining("unknown type 99");
+      assertThatThrownBy(() -> TensorRows.read(file, blocks, 0, 1)).isInstanceOf(GgufException.class).hasMessageContaining("unknown type 99");
     }
   }
 

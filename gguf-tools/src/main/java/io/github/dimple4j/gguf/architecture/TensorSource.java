@@ -1,0 +1,67 @@
+package io.github.dimple4j.gguf.architecture;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongUnaryOperator;
+import java.util.stream.LongStream;
+
+/**
+ * A tensor of a GGUF file and where a checkpoint has its elements: in runs of {@code run} elements that follow one another,
+ * the n-th of which starts at the checkpoint tensor's element {@code start(n)}.
+ *
+ * @param name in the GGUF file
+ * @param dimensions in the GGUF file, fastest first
+ * @param checkpointName in the checkpoint
+ * @param checkpointShape in the checkpoint, slowest first
+ * @param run elements per run
+ * @param start from the number of a run to its first element
+ */
+public record TensorSource(String name, List<Long> dimensions, String checkpointName, List<Long> checkpointShape, long run,
+    LongUnaryOperator start) {
+
+  /** All of a checkpoint tensor; {@code shape} is the checkpoint's, e.g. {@code [rows, columns]}. */
+  public static TensorSource whole(String name, String checkpointName, long... shape) {
+    return rows(name, checkpointName, 0, 1, shape);
+  }
+
+  /** The {@code part}-th of {@code parts} equal groups of rows of a checkpoint tensor {@code [rows, columns]} or {@code [rows]}. */
+  public static TensorSource rows(String name, String checkpointName, int part, int parts, long... shape) {
+    long[] group = shape.clone();
+    group[0] /= parts;
+    List<Long> dimensions = list(group).reversed();
+    long elements = product(dimensions);
+    return new TensorSource(name, dimensions, checkpointName, list(shape), elements, n -> part * elements);
+  }
+
+  /** Index {@code at} of the dimension {@code axis} (slowest first) of a checkpoint tensor, which loses that dimension. */
+  public static TensorSource slice(String name, String checkpointName, int axis, int at, long... shape) {
+    List<Long> dimensions = new ArrayList<>(list(shape));
+    dimensions.remove(axis);
+    long run = product(list(shape).subList(axis + 1, shape.length));
+    return new TensorSource(name, List.copyOf(dimensions.reversed()), checkpointName, list(shape), run,
+        n -> (n * shape[axis] + at) * run);
+  }
+
+  /**
+   * A query or key matrix {@code [rows, columns]} for rotary embeddings of neighbouring elements. The checkpoint rotates element
+   * i of a head with element i + size / 2; GGUF's {@code llada}, as LLaMA, has such pairs next to each other.
+   */
+  public static TensorSource interleaved(String name, String checkpointName, int headSize, long rows, long columns) {
+    return new TensorSource(name, List.of(columns, rows), checkpointName, List.of(rows, columns), columns, row -> {
+      long inHead = row % headSize;
+      return (row - inHead + inHead % 2 * (headSize / 2) + inHead / 2) * columns;
+    });
+  }
+
+  public long elements() {
+    return product(dimensions);
+  }
+
+  private static List<Long> list(long... values) {
+    return LongStream.of(values).boxed().toList();
+  }
+
+  private static long product(List<Long> values) {
+    return values.stream().reduce(1L, Math::multiplyExact);
+  }
+}

@@ -1,0 +1,33 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import io.github.dimple4j.gguf.GgufException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Reads JSON files whose root is an object; what is wrong is said with the file's name in one line. */
+public final class Json {
+  private static final JsonMapper MAPPER = new JsonMapper();
+
+  private Json() {}
+
+  public static JsonNode read(Path path) throws IOException {
+    return parse(path.toString(), Files.readAllBytes(path));
+  }
+
+  public static JsonNode parse(String source, byte[] text) {
+    JsonNode root;
+    try {
+      root = MAPPER.readTree(text);
+    } catch (JacksonException e) {
+      throw new GgufException(source + " is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+    }
+    if (!root.isObject()) {
+      throw new GgufException(source + " is not a JSON object");
+    }
+    return root;
+  }
+}

@@ -1,0 +1,167 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import io.github.dimple4j.gguf.GgufException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * A JSON object of settings, or an object in it. Asking for a setting checks its type and range; what is wrong is said with
+ * the file and the key. A null counts as absent.
+ */
+public final class JsonSettings {
+  private final String source;
+  private final String prefix;
+  private final JsonNode root;
+
+  private JsonSettings(String source, String prefix, JsonNode root) {
+    this.source = source;
+    this.prefix = prefix;
+    this.root = root;
+  }
+
+  public static JsonSettings read(Path path) throws IOException {
+    return new JsonSettings(path.toString(), "", Json.read(path));
+  }
+
+  public static JsonSettings empty(String source) {
+    return new JsonSettings(source, "", Json.parse(source, "{}".getBytes(java.nio.charset.StandardCharsets.US_ASCII)));
+  }
+
+  /** The object under a key. */
+  public JsonSettings section(String key) {
+    JsonNode value = root.path(key);
+    if (!value.isObject()) {
+      throw wrong(key, "an object");
+    }
+    return new JsonSettings(source, prefix + key + ".", value);
+  }
+
+  public boolean has(String key) {
+    return root.hasNonNull(key);
+  }
+
+  public JsonNode node(String key) {
+    return root.path(key);
+  }
+
+  /** A positive integer that must be there. */
+  public int size(String key) {
+    return integer(key, 1).orElseThrow(() -> wrong(key, "a positive integer"));
+  }
+
+  /** A positive integer. */
+  public int size(String key, int otherwise) {
+    return integer(key, 1).orElse(otherwise);
+  }
+
+  /** A token id; of several, as {@code eos_token_id} may have, the first. */
+  public OptionalInt token(String key) {
+    JsonNode value = root.path(key);
+    return value.isArray() && !value.isEmpty() ? integer(key, value.get(0), 0) : integer(key, 0);
+  }
+
+  public double positive(String key, double otherwise) {
+    JsonNode value = root.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return otherwise;
+    }
+    if (!value.isNumber() || !(value.doubleValue() > 0) || Double.isInfinite(value.doubleValue())) {
+      throw wrong(key, "a positive number");
+    }
+    return value.doubleValue();
+  }
+
+  public boolean flag(String key, boolean otherwise) {
+    JsonNode value = root.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return otherwise;
+    }
+    if (!value.isBoolean()) {
+      throw wrong(key, "true or false");
+    }
+    return value.booleanValue();
+  }
+
+  public String text(String key, String otherwise) {
+    JsonNode value = root.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return otherwise;
+    }
+    if (!value.isString()) {
+      throw wrong(key, "a string");
+    }
+    return value.stringValue();
+  }
+
+  /** A list of integers, none of them negative. */
+  public List<Integer> integers(String key, List<Integer> otherwise) {
+    JsonNode value = root.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return otherwise;
+    }
+    if (!value.isArray()) {
+      throw wrong(key, "a list of integers");
+    }
+    List<Integer> result = new ArrayList<>();
+    for (JsonNode element : value) {
+      result.add(integer(key, element, 0).orElseThrow(() -> wrong(key, "a list of integers")));
+    }
+    return List.copyOf(result);
+  }
+
+  /** A list of {@code count} numbers. */
+  public List<Float> floats(String key, int count, List<Float> otherwise) {
+    JsonNode value = root.path(key);
+    if (value.isMissingNode() || value.isNull()) {
+      return otherwise;
+    }
+    List<Float> result = new ArrayList<>();
+    for (JsonNode element : value) {
+      if (!element.isNumber()) {
+        throw wrong(key, count + " numbers");
+      }
+      result.add(element.floatValue());
+    }
+    if (result.size() != count) {
+      throw wrong(key, count + " numbers");
+    }
+    return List.copyOf(result);
+  }
+
+  /** Refuses any other value than the one given; absent is fine. */
+  public void requireText(String key, String only) {
+    String value = text(key, only);
+    if (!value.equals(only)) {
+      throw wrong(key, "\"" + only + "\"");
+    }
+  }
+
+  /** A complaint about a key's value. */
+  public GgufException wrong(String key, String expected) {
+    JsonNode value = root.path(key);
+    String found = value.isMissingNode() ? "is missing" : "is " + abbreviated(value.toString());
+    return new GgufException(source + ": \"" + prefix + key + "\" " + found + "; expected " + expected);
+  }
+
+  private OptionalInt integer(String key, int minimum) {
+    return integer(key, root.path(key), minimum);
+  }
+
+  private OptionalInt integer(String key, JsonNode value, int minimum) {
+    if (value.isMissingNode() || value.isNull()) {
+      return OptionalInt.empty();
+    }
+    if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < minimum) {
+      throw wrong(key, "an integer from " + minimum + " on");
+    }
+    return OptionalInt.of(value.intValue());
+  }
+
+  private static String abbreviated(String text) {
+    return text.length() <= 60 ? text : text.substring(0, 57) + "...";
+  }
+}

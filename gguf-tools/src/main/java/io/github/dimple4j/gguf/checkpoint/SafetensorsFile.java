@@ -1,0 +1,157 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.InputFile;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * A safetensors file: a 64-bit header length, a JSON header, and the tensors' raw little-endian data. Every length and offset
+ * is checked when the file is opened. Data comes by positioned reads, not by mapping: the pages of a mapping would count as
+ * this process's memory. Any number of threads may read. Format: the "Format" section of safetensors' README.
+ */
+public final class SafetensorsFile implements AutoCloseable {
+  /** The limit of the reference implementation. */
+  private static final long MAX_HEADER = 100_000_000;
+
+  /** Element types that a checkpoint's weights come in. */
+  public enum DataType {
+    F64(8),
+    F32(4),
+    F16(2),
+    BF16(2);
+
+    private final int size;
+
+    DataType(int size) {
+      this.size = size;
+    }
+
+    /** Bytes of an element. */
+    public int size() {
+      return size;
+    }
+  }
+
+  /** Shape as in the file, slowest dimension first; offset from the start of the file, in bytes. */
+  public record Tensor(SafetensorsFile file, String name, DataType type, List<Long> shape, long elements, long offset) {}
+
+  private final InputFile input;
+  private final Path path;
+  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+
+  public SafetensorsFile(Path path) throws IOException {
+    this.input = new InputFile(path);
+    this.path = path;
+    try {
+      readHeader();
+    } catch (IOException | RuntimeException e) {
+      input.close();
+      throw e;
+    }
+  }
+
+  public Path path() {
+    return path;
+  }
+
+  public Map<String, Tensor> tensors() {
+    return tensors;
+  }
+
+  /** Fills {@code target} with the file's bytes from {@code offset} on. */
+  public void read(long offset, ByteBuffer target) throws IOException {
+    input.read(offset, target);
+  }
+
+  @Override
+  public void close() throws IOException {
+    input.close();
+  }
+
+  private void readHeader() throws IOException {
+    long size = input.size();
+    if (size < Long.BYTES) {
+      throw new GgufException(path + ": " + size + " bytes are too few for a safetensors file");
+    }
+    ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    read(0, length);
+    long headerSize = length.getLong(0);
+    if (headerSize < 2 || headerSize > Math.min(MAX_HEADER, size - Long.BYTES)) {
+      throw new GgufException(path + ": a header of " + Long.toUnsignedString(headerSize) + " bytes in a file of " + size
+          + " bytes is not a safetensors file's");
+    }
+    byte[] header = new byte[(int) headerSize];
+    read(Long.BYTES, ByteBuffer.wrap(header));
+    long dataStart = Long.BYTES + headerSize;
+    JsonNode json = Json.parse(path + " (header)", header);
+    for (Map.Entry<String, JsonNode> entry : json.properties()) {
+      if (!entry.getKey().equals("__metadata__")) {
+        tensors.put(entry.getKey(), tensor(entry.getKey(), entry.getValue(), dataStart, size));
+      }
+    }
+    refuseOverlaps();
+  }
+
+  private Tensor tensor(String name, JsonNode entry, long dataStart, long fileSize) {
+    DataType type = dataType(name, entry.path("dtype").asString(""));
+    List<Long> shape = new ArrayList<>();
+    long elements = 1;
+    for (JsonNode dimension : entry.path("shape")) {
+      if (!dimension.isIntegralNumber() || !dimension.canConvertToLong() || dimension.longValue() < 0) {
+        throw new GgufException(where(name) + "shape " + entry.path("shape") + " is not a list of sizes");
+      }
+      shape.add(dimension.longValue());
+      try {
+        elements = Math.multiplyExact(elements, dimension.longValue());
+      } catch (ArithmeticException e) {
+        throw new GgufException(where(name) + "shape " + entry.path("shape") + " is too large", e);
+      }
+    }
+    JsonNode offsets = entry.path("data_offsets");
+    if (offsets.size() != 2 || !offsets.get(0).canConvertToLong() || !offsets.get(1).canConvertToLong()) {
+      throw new GgufException(where(name) + "\"data_offsets\" are not two numbers");
+    }
+    long begin = offsets.get(0).longValue();
+    long end = offsets.get(1).longValue();
+    if (begin < 0 || end < begin || end > fileSize - dataStart) {
+      throw new GgufException(where(name) + "bytes " + begin + " to " + end + " lie outside the " + (fileSize - dataStart)
+          + " bytes of data; is the file cut?");
+    }
+    if (elements > Long.MAX_VALUE / type.size || end - begin != elements * type.size) {
+      throw new GgufException(where(name) + (end - begin) + " bytes do not hold shape " + shape + " of " + type);
+    }
+    return new Tensor(this, name, type, List.copyOf(shape), elements, dataStart + begin);
+  }
+
+  private DataType dataType(String name, String text) {
+    for (DataType type : DataType.values()) {
+      if (type.name().equals(text)) {
+        return type;
+      }
+    }
+    throw new GgufException(where(name) + "element type \"" + text + "\" is not one of F64, F32, F16, BF16");
+  }
+
+  private void refuseOverlaps() {
+    Tensor previous = null;
+    for (Tensor next : tensors.values().stream().sorted(Comparator.comparingLong(Tensor::offset)).toList()) {
+      if (previous != null && next.elements > 0 && next.offset < previous.offset + previous.elements * previous.type.size) {
+        throw new GgufException(where(next.name) + "its data overlaps that of tensor " + previous.name);
+      }
+      previous = next.elements > 0 ? next : previous;
+    }
+  }
+
+  private String where(String name) {
+    return path + ": tensor " + name + ": ";
+  }
+}

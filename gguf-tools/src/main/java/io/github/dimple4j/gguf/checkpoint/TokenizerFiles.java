@@ -1,0 +1,239 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.MetadataType;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.TokenType;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The byte-level BPE tokenizer of a Hugging Face directory: {@code tokenizer.json}, or {@code vocab.json} with
+ * {@code merges.txt}; added tokens and the names of special ones from {@code tokenizer_config.json}; the chat template from
+ * there or from {@code chat_template.jinja} or {@code chat_template.json}.
+ */
+public final class TokenizerFiles {
+  /**
+   * The expressions that cut text into words before merging, as {@code tokenizer.json} spells them, and GGUF's names for them:
+   * Qwen2's, and Ling's, which LLaDA and LLaDA-MoE share.
+   */
+  private static final Map<String, String> PRE_TOKENIZERS = Map.of(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+      "qwen2",
+      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
+      "llada-moe");
+
+  private final Path directory;
+  private final String[] tokens;
+  private final TokenType[] types;
+  private final Map<String, Integer> ids = new HashMap<>();
+  private final List<String> merges = new ArrayList<>();
+  private JsonSettings config;
+  private String preTokenizer;
+
+  private TokenizerFiles(Path directory, int vocabulary, String preTokenizer) {
+    this.directory = directory;
+    this.preTokenizer = preTokenizer;
+    this.tokens = new String[vocabulary];
+    this.types = new TokenType[vocabulary];
+  }
+
+  /**
+   * Reads the tokenizer.
+   *
+   * @param vocabulary ids there are
+   * @param preTokenizer {@code tokenizer.ggml.pre} for files that do not tell it
+   * @return empty if the directory has none
+   */
+  public static Optional<TokenizerFiles> read(Path directory, int vocabulary, String preTokenizer) throws IOException {
+    TokenizerFiles tokenizer = new TokenizerFiles(directory, vocabulary, preTokenizer);
+    Path single = directory.resolve("tokenizer.json");
+    Path vocab = directory.resolve("vocab.json");
+    Path settings = directory.resolve("tokenizer_config.json");
+    tokenizer.config = Files.exists(settings) ? JsonSettings.read(settings) : JsonSettings.empty(settings.toString());
+    if (Files.exists(single)) {
+      tokenizer.readSingle(single);
+    } else if (Files.exists(vocab)) {
+      tokenizer.addVocabulary(vocab, Json.read(vocab));
+      tokenizer.readMerges(directory.resolve("merges.txt"));
+    } else {
+      return Optional.empty();
+    }
+    tokenizer.readAddedTokens();
+    return Optional.of(tokenizer);
+  }
+
+  /** llama.cpp's keys of a tokenizer, without the special tokens' ids. */
+  public Map<String, MetadataValue> metadata() throws IOException {
+    List<Long> typeList = new ArrayList<>(types.length);
+    List<String> tokenList = new ArrayList<>(tokens.length);
+    for (int id = 0; id < tokens.length; id++) { // rows of the embedding matrix that no token has
+      tokenList.add(tokens[id] != null ? tokens[id] : "[PAD" + id + "]");
+      typeList.add((tokens[id] != null ? types[id] : TokenType.UNUSED).number());
+    }
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    keys.put("tokenizer.ggml.model", MetadataValue.string("gpt2"));
+    keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer));
+    keys.put("tokenizer.ggml.tokens", MetadataValue.strings(tokenList));
+    keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
+    keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
+    keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(config.flag("add_bos_token", false)));
+    chatTemplate().ifPresent(template -> keys.put("tokenizer.chat_template", MetadataValue.string(template)));
+    return keys;
+  }
+
+  /** Fills in the ids that the model's configuration left open from the tokenizer's named special tokens. */
+  public SpecialTokens complete(SpecialTokens special) {
+    return new SpecialTokens(special.bos().isPresent() ? special.bos() : named("bos_token"),
+        special.eos().isPresent() ? special.eos() : named("eos_token"),
+        special.padding().isPresent() ? special.padding() : named("pad_token"),
+        special.mask().isPresent() ? special.mask() : named("mask_token"));
+  }
+
+  /** The id of a token that {@code tokenizer_config.json} names, as text or as an object with its content. */
+  private OptionalInt named(String key) {
+    JsonNode value = config.node(key);
+    String content = value.isObject() ? value.path("content").asString("") : value.asString("");
+    Integer id = ids.get(content);
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private void readSingle(Path path) throws IOException {
+    JsonNode root = Json.read(path);
+    JsonNode model = root.path("model");
+    String kind = model.path("type").asString("BPE");
+    if (!kind.equals("BPE")) {
+      throw new GgufException(path + ": the tokenizer is of type \"" + kind + "\"; expected \"BPE\"");
+    }
+    readPreTokenizer(path, root.path("pre_tokenizer"));
+    addVocabulary(path, model.path("vocab"));
+    for (JsonNode merge : model.path("merges")) { // "left right", or since 2024 ["left", "right"]
+      if (merge.isArray() && merge.size() == 2) {
+        addMerge(path, merge.get(0).asString("") + " " + merge.get(1).asString(""));
+      } else {
+        addMerge(path, merge.asString(""));
+      }
+    }
+    for (JsonNode token : root.path("added_tokens")) {
+      addSpecial(path, token.path("id").asInt(-1), token);
+    }
+  }
+
+  /** Names the way words are cut; without an expression of its own, the byte-level splitter cuts as GPT-2 does. */
+  private void readPreTokenizer(Path path, JsonNode json) {
+    List<String> patterns = json.findValuesAsString("Regex");
+    if (patterns.size() == 1 && PRE_TOKENIZERS.containsKey(patterns.getFirst())) {
+      preTokenizer = PRE_TOKENIZERS.get(patterns.getFirst());
+    } else if (!patterns.isEmpty()) {
+      throw new GgufException(path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns);
+    } else if (json.path("type").asString("").equals("ByteLevel") && json.path("use_regex").asBoolean(true)) {
+      preTokenizer = "gpt-2";
+    }
+  }
+
+  private void readMerges(Path path) throws IOException {
+    if (!Files.exists(path)) {
+      throw new GgufException(path + " is missing");
+    }
+    try (BufferedReader lines = Files.newBufferedReader(path)) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        if (!line.isEmpty() && !line.startsWith("#version")) {
+          addMerge(path, line);
+        }
+      }
+    }
+  }
+
+  private void readAddedTokens() throws IOException {
+    Path path = directory.resolve("tokenizer_config.json");
+    for (Map.Entry<String, JsonNode> token : config.node("added_tokens_decoder").properties()) {
+      int id = token.getKey().matches("\\d{1,9}") ? Integer.parseInt(token.getKey()) : -1;
+      addSpecial(path, id, token.getValue());
+    }
+    Path plain = directory.resolve("added_tokens.json");
+    if (Files.exists(plain)) {
+      for (Map.Entry<String, JsonNode> token : Json.read(plain).properties()) {
+        int id = token.getValue().asInt(-1);
+        requireId(plain, token.getKey(), id);
+        if (tokens[id] == null) {
+          add(plain, id, token.getKey(), TokenType.USER_DEFINED);
+        }
+      }
+    }
+  }
+
+  private void addVocabulary(Path path, JsonNode vocabulary) {
+    if (!vocabulary.isObject() || vocabulary.isEmpty()) {
+      throw new GgufException(path + ": the vocabulary is missing");
+    }
+    for (Map.Entry<String, JsonNode> entry : vocabulary.properties()) {
+      int id = entry.getValue().asInt(-1);
+      requireId(path, entry.getKey(), id);
+      if (tokens[id] != null) {
+        throw new GgufException(path + ": tokens \"" + tokens[id] + "\" and \"" + entry.getKey() + "\" share the id " + id);
+      }
+      add(path, id, entry.getKey(), TokenType.NORMAL);
+    }
+  }
+
+  private void addMerge(Path path, String merge) {
+    int space = merge.indexOf(' ');
+    if (space <= 0 || space == merge.length() - 1 || merge.indexOf(' ', space + 1) >= 0) {
+      throw new GgufException(path + ": merge \"" + merge + "\" is not two tokens");
+    }
+    merges.add(merge);
+  }
+
+  /** An added token: its text counts as a whole, and a special one is no text at all. */
+  private void addSpecial(Path path, int id, JsonNode token) {
+    String content = token.path("content").asString("");
+    requireId(path, content, id);
+    if (content.isEmpty()) {
+      throw new GgufException(path + ": the added token " + id + " has no content");
+    }
+    add(path, id, content, token.path("special").asBoolean(false) ? TokenType.CONTROL : TokenType.USER_DEFINED);
+  }
+
+  private void add(Path path, int id, String content, TokenType type) {
+    if (tokens[id] != null && !tokens[id].equals(content)) {
+      throw new GgufException(path + ": token " + id + " is \"" + content + "\" here and \"" + tokens[id] + "\" elsewhere");
+    }
+    tokens[id] = content;
+    types[id] = type;
+    ids.put(content, id);
+  }
+
+  private void requireId(Path path, String content, int id) {
+    if (id < 0 || id >= tokens.length) {
+      throw new GgufException(path + ": token \"" + content + "\" has id " + id + "; config.json has room for 0 to "
+          + (tokens.length - 1));
+    }
+  }
+
+  private Optional<String> chatTemplate() throws IOException {
+    Path file = directory.resolve("chat_template.jinja");
+    if (Files.exists(file)) {
+      return Optional.of(Files.readString(file));
+    }
+    Path json = directory.resolve("chat_template.json");
+    JsonNode value = Files.exists(json) ? Json.read(json).path("chat_template") : config.node("chat_template");
+    if (value.isArray()) { // several named ones
+      for (JsonNode named : value) {
+        if (named.path("name").asString("").equals("default")) {
+          return Optional.of(named.path("template").asString(""));
+        }
+      }
+    }
+    return value.isString() ? Optional.of(value.stringValue()) : Optional.empty();
+  }
+}

@@ -1,0 +1,213 @@
+package io.github.dimple4j.gguf.tools;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.GgufWriter;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.ProgressListener;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.ModelLayout;
+import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.checkpoint.Checkpoint;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
+import io.github.dimple4j.gguf.codec.BlockCodec;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
+ * present the tokenizer, its chat template and {@code preprocessor_config.json}. Knows Dimple, Dream and LLaDA. The weights are
+ * streamed: memory does not grow with the model. The output takes its name only when it is complete.
+ *
+ * <pre>{@code
+ * WrittenFile report = Converter.of(Path.of("Dimple-7B")).type(TensorType.F16).write(Path.of("dimple-7b-f16.gguf"));
+ * }</pre>
+ *
+ * <p>Vectors are always F32. Matrices take the type asked for; where their rows do not divide into its blocks they are F16.
+ * Of a quantized file the vision tower stays at F16.
+ *
+ * <p>One thread at a time; the work itself uses all cores.
+ */
+public final class Converter {
+  private final Path directory;
+  private TensorType type = TensorType.F16;
+  private boolean overwrite;
+  private ProgressListener progress = ProgressListener.NONE;
+
+  private Converter(Path directory) {
+    this.directory = directory;
+  }
+
+  /**
+   * Starts the description of a conversion.
+   *
+   * @param directory a Hugging Face model directory
+   * @return a converter to F16 that refuses to replace a file
+   */
+  public static Converter of(Path directory) {
+    return new Converter(directory);
+  }
+
+  /**
+   * Sets the type of the matrices.
+   *
+   * @param type one that the C core can encode
+   * @return this
+   */
+  public Converter type(TensorType type) {
+    this.type = type;
+    return this;
+  }
+
+  /**
+   * Allows or forbids to replace an existing file.
+   *
+   * @param overwrite true to allow it
+   * @return this
+   */
+  public Converter overwrite(boolean overwrite) {
+    this.overwrite = overwrite;
+    return this;
+  }
+
+  /**
+   * Sets who hears of the progress.
+   *
+   * @param progress called from the thread that calls {@link #write}
+   * @return this
+   */
+  public Converter progress(ProgressListener progress) {
+    this.progress = progress;
+    return this;
+  }
+
+  /**
+   * Converts.
+   *
+   * @param target the file to write
+   * @return what was written
+   * @throws GgufException if the checkpoint is damaged, unsupported or does not fit its configuration, if the type cannot be
+   *     written, or if the target exists; nothing is left of the target then
+   * @throws IOException if reading or writing fails; nothing is left of the target then
+   */
+  public WrittenFile write(Path target) throws IOException {
+    GgufWriter.requireWritable(target, overwrite);
+    ModelWriter.requireEncodable(type);
+    if (!Files.isDirectory(directory)) {
+      throw new GgufException(directory + " is not a directory");
+    }
+    if (!Files.exists(directory.resolve("config.json"))) {
+      throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
+    }
+    JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
+    try (Checkpoint checkpoint = new Checkpoint(directory)) {
+      ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
+      Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
+      List<String> leftOut = match(layout, checkpoint.tensors());
+      return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata(layout, tokenizer),
+          layout.tensors(), leftOut, (tensor, source) -> {
+            SafetensorsFile.Tensor weights = checkpoint.tensors().get(source.checkpointName());
+            return (row, rows, encoded, area) -> convert(tensor, source, weights, row, rows, encoded, area);
+          });
+    }
+  }
+
+  private JsonSettings optionalConfig(String name) throws IOException {
+    Path path = directory.resolve(name);
+    return Files.exists(path) ? JsonSettings.read(path) : JsonSettings.empty(path.toString());
+  }
+
+  /** Holds the checkpoint's tensors against the layout's; returns those that are left out. */
+  private List<String> match(ModelLayout layout, Map<String, SafetensorsFile.Tensor> checkpoint) {
+    Set<String> used = new LinkedHashSet<>();
+    for (TensorSource source : layout.tensors()) {
+      SafetensorsFile.Tensor tensor = checkpoint.get(source.checkpointName());
+      if (tensor == null) {
+        throw new GgufException(directory + ": tensor " + source.checkpointName() + " is missing; config.json asks for one of shape "
+            + source.checkpointShape());
+      }
+      if (!tensor.shape().equals(source.checkpointShape())) {
+        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has shape " + tensor.shape()
+            + "; config.json asks for " + source.checkpointShape());
+      }
+      used.add(source.checkpointName());
+    }
+    List<String> leftOut = new ArrayList<>();
+    for (SafetensorsFile.Tensor tensor : checkpoint.values()) {
+      if (ModelLayout.isLeftOut(tensor.name())) {
+        leftOut.add(tensor.name());
+      } else if (!used.contains(tensor.name())) {
+        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has no place in a " + layout.architecture()
+            + " model of this config.json");
+      }
+    }
+    return leftOut;
+  }
+
+  private Map<String, MetadataValue> metadata(ModelLayout layout, Optional<TokenizerFiles> tokenizer) throws IOException {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>();
+    metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
+    metadata.putAll(layout.metadata());
+    SpecialTokens special = layout.special();
+    if (tokenizer.isPresent()) {
+      metadata.putAll(tokenizer.get().metadata());
+      special = tokenizer.get().complete(special);
+    }
+    metadata.putAll(special.metadata());
+    return metadata;
+  }
+
+  private static void convert(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights, long row, long rows,
+      MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
+    long columns = tensor.columns();
+    MemorySegment floats = area.floats(rows * columns);
+    long element = row * columns;
+    long end = element + rows * columns;
+    long at = 0;
+    while (element < end) { // one run of checkpoint elements after the other
+      long inRun = element % source.run();
+      long count = Math.min(end - element, source.run() - inRun);
+      long from = source.start().applyAsLong(element / source.run()) + inRun;
+      read(weights, from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
+      element += count;
+      at += count;
+    }
+    try {
+      BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
+    } catch (GgufException e) {
+      throw new GgufException("from " + weights.name() + " of " + weights.file().path() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads elements of a checkpoint tensor as floats. */
+  private static void read(SafetensorsFile.Tensor weights, long first, long count, MemorySegment floats, TensorStream.WorkArea area)
+      throws IOException {
+    MemorySegment bytes = area.bytes(count * weights.type().size());
+    weights.file().read(weights.offset() + first * weights.type().size(), bytes.asByteBuffer());
+    switch (weights.type()) {
+      case F32 -> BlockCodec.decode(TensorType.F32, bytes, 1, count, floats);
+      case F16 -> BlockCodec.decode(TensorType.F16, bytes, 1, count, floats);
+      case BF16 -> BlockCodec.decode(TensorType.BF16, bytes, 1, count, floats);
+      case F64 -> {
+        ValueLayout.OfDouble layout = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+        for (long i = 0; i < count; i++) {
+          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) bytes.get(layout, i * Double.BYTES));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+package io.github.dimple4j.gguf.tools;
+
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.MetadataType;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.TensorInfo;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Shows what a GGUF file holds, for people and for programs. Immutable; any thread. */
+public final class Inspector {
+  private static final int SHOWN_TEXT = 100;
+
+  private final GgufFile file;
+  private final int shown;
+
+  private Inspector(GgufFile file, int shown) {
+    this.file = file;
+    this.shown = shown;
+  }
+
+  /**
+   * An inspector of a file.
+   *
+   * @param file stays open as long as the inspector is used
+   * @param shownElements how many elements of a long array are shown, at least 0
+   * @return the inspector
+   */
+  public static Inspector of(GgufFile file, int shownElements) {
+    if (shownElements < 0) {
+      throw new IllegalArgumentException("shownElements is " + shownElements + "; expected at least 0");
+    }
+    return new Inspector(file, shownElements);
+  }
+
+  /**
+   * The file as text: a summary, the metadata, the tensors.
+   *
+   * @return lines, each ended by a newline
+   */
+  public String text() {
+    StringBuilder out = new StringBuilder();
+    long parameters = file.tensors().stream().mapToLong(TensorInfo::elements).sum();
+    out.append(format("%s: GGUF v%d, %,d bytes, %d keys, %d tensors, %,d parameters, %.2f bits per parameter%n", file.path(),
+        file.version(), file.fileSize(), file.metadata().size(), file.tensors().size(), parameters,
+        parameters == 0 ? 0 : 8.0 * file.tensors().stream().mapToLong(TensorInfo::size).sum() / parameters));
+    out.append(format("%nTypes%n"));
+    typeTotals().forEach((type, total) -> out.append(format("  %-8s %5d tensors %,16d bytes%n", type, total[0], total[1])));
+    out.append(format("%nMetadata%n"));
+    file.metadata().forEach((key, value) -> out.append(format("  %-46s %-16s %s%n", key, value.typeName(), shortened(value))));
+    out.append(format("%nTensors (fastest dimension first)%n"));
+    for (TensorInfo tensor : file.tensors()) {
+      out.append(format("  %-34s %-7s %-24s at %,d%n", tensor.name(), tensor.typeName(), tensor.shape(),
+          file.dataStart() + tensor.offset()));
+    }
+    return out.toString();
+  }
+
+  /**
+   * The file as a JSON object with {@code path}, {@code version}, {@code size}, {@code alignment}, {@code metadata} (each key with
+   * {@code type}, {@code value} and for an array {@code count}) and {@code tensors} ({@code name}, {@code type}, {@code shape}
+   * fastest first, {@code offset} from the start of the file, {@code size}).
+   *
+   * @return indented JSON without a newline at its end
+   */
+  public String json() {
+    JsonMapper mapper = new JsonMapper();
+    ObjectNode root = mapper.createObjectNode();
+    root.put("path", file.path().toString()).put("version", file.version()).put("size", file.fileSize());
+    root.put("alignment", file.alignment());
+    ObjectNode metadata = root.putObject("metadata");
+    file.metadata().forEach((key, value) -> describe(metadata.putObject(key), value));
+    ArrayNode tensors = root.putArray("tensors");
+    for (TensorInfo tensor : file.tensors()) {
+      ObjectNode node = tensors.addObject().put("name", tensor.name()).put("type", tensor.typeName());
+      tensor.dimensions().forEach(node.withArray("shape")::add);
+      node.put("offset", file.dataStart() + tensor.offset()).put("size", tensor.size());
+    }
+    return root.toPrettyString();
+  }
+
+  private void describe(ObjectNode node, MetadataValue value) {
+    node.put("type", value.typeName());
+    if (value.type() == MetadataType.ARRAY) {
+      node.put("count", value.elements().size());
+      ArrayNode elements = node.putArray("value");
+      value.elements().stream().limit(shown).forEach(elements::addPOJO);
+    } else {
+      node.putPOJO("value", value.type() == MetadataType.UINT64 ? Long.toUnsignedString((Long) value.value()) : value.value());
+    }
+  }
+
+  /** Count and bytes of the tensors of each type. */
+  private Map<String, long[]> typeTotals() {
+    Map<String, long[]> totals = new TreeMap<>();
+    for (TensorInfo tensor : file.tensors()) {
+      long[] total = totals.computeIfAbsent(tensor.typeName(), name -> new long[2]);
+      total[0]++;
+      total[1] += tensor.size();
+    }
+    return totals;
+  }
+
+  private String shortened(MetadataValue value) {
+    if (value.type() != MetadataType.ARRAY) {
+      return shortened(value.value());
+    }
+    List<?> elements = value.elements();
+    StringBuilder out = new StringBuilder("[");
+    for (int i = 0; i < Math.min(shown, elements.size()); i++) {
+      out.append(i == 0 ? "" : ", ").append(shortened(elements.get(i)));
+    }
+    int more = elements.size() - shown;
+    return out.append(more > 0 ? (shown == 0 ? "" : ", ") + format("%,d more", more) : "").append("]").toString();
+  }
+
+  /** One line of a value that a terminal can take: a text quoted, its control characters escaped. */
+  private static String shortened(Object value) {
+    if (!(value instanceof String text)) {
+      return String.valueOf(value);
+    }
+    StringBuilder out = new StringBuilder("\"");
+    text.codePoints().limit(SHOWN_TEXT).forEach(c -> {
+      if (c == '\n') {
+        out.append("\\n");
+      } else if (Character.isISOControl(c)) {
+        out.append(format("\\u%04x", c));
+      } else {
+        out.appendCodePoint(c);
+      }
+    });
+    return out.append(text.codePointCount(0, text.length()) > SHOWN_TEXT ? "...\"" : "\"").toString();
+  }
+
+  private static String format(String format, Object... arguments) {
+    return String.format(Locale.ROOT, format, arguments);
+  }
+}

@@ -1,0 +1,199 @@
+package io.github.dimple4j.gguf.tools;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.ProgressListener;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.DecoderConfig;
+import io.github.dimple4j.gguf.architecture.ModelLayout;
+import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.architecture.VisionConfig;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import io.github.dimple4j.gguf.codec.BlockCodec;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/**
+ * Makes a file with random weights in a real model's exact shape, to measure speed, memory and limits without the real
+ * weights. The weights are scaled so that activations stay of order one: logits are finite and differ. The tokenizer is
+ * synthetic, with the real special tokens, so that text prompts work; what the model answers means nothing. The same preset,
+ * type and seed give the same file, byte for byte.
+ *
+ * <p>One thread at a time; the work itself uses all cores.
+ */
+public final class Synth {
+  private record Preset(String name, ModelLayout layout, SyntheticVocabulary vocabulary) {}
+
+  private static final List<Preset> PRESETS = List.of(dimple7b(), dimpleMini());
+
+  private final Preset preset;
+  private TensorType type = TensorType.Q4_0;
+  private long seed;
+  private boolean overwrite;
+  private ProgressListener progress = ProgressListener.NONE;
+
+  private Synth(Preset preset) {
+    this.preset = preset;
+  }
+
+  /**
+   * The shapes there are.
+   *
+   * @return names
+   */
+  public static List<String> presets() {
+    return PRESETS.stream().map(Preset::name).toList();
+  }
+
+  /**
+   * Starts the description of a file.
+   *
+   * @param preset one of {@link #presets()}
+   * @return a maker of a Q4_0 file with seed 0 that refuses to replace a file
+   * @throws GgufException if there is no such preset
+   */
+  public static Synth of(String preset) {
+    for (Preset candidate : PRESETS) {
+      if (candidate.name().equals(preset)) {
+        return new Synth(candidate);
+      }
+    }
+    throw new GgufException("there is no preset \"" + preset + "\"; expected one of " + String.join(", ", presets()));
+  }
+
+  /**
+   * Sets the type of the matrices; the vision tower of a quantized file is F16.
+   *
+   * @param type one that the C core can encode
+   * @return this
+   */
+  public Synth type(TensorType type) {
+    this.type = type;
+    return this;
+  }
+
+  /**
+   * Sets the seed of the weights.
+   *
+   * @param seed any number
+   * @return this
+   */
+  public Synth seed(long seed) {
+    this.seed = seed;
+    return this;
+  }
+
+  /**
+   * Allows or forbids to replace an existing file.
+   *
+   * @param overwrite true to allow it
+   * @return this
+   */
+  public Synth overwrite(boolean overwrite) {
+    this.overwrite = overwrite;
+    return this;
+  }
+
+  /**
+   * Sets who hears of the progress.
+   *
+   * @param progress called from the thread that calls {@link #write}
+   * @return this
+   */
+  public Synth progress(ProgressListener progress) {
+    this.progress = progress;
+    return this;
+  }
+
+  /**
+   * Makes the file.
+   *
+   * @param target the file to write
+   * @return what was written
+   * @throws GgufException if the type cannot be written or the target exists
+   * @throws IOException if writing fails; nothing is left of the target then
+   */
+  public WrittenFile write(Path target) throws IOException {
+    ModelWriter.requireEncodable(type);
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>();
+    ModelLayout layout = preset.layout();
+    metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));
+    metadata.putAll(layout.metadata());
+    metadata.putAll(preset.vocabulary().metadata());
+    metadata.putAll(layout.special().metadata());
+    return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata, layout.tensors(), List.of(),
+        this::weights);
+  }
+
+  private TensorStream.Producer weights(TensorInfo tensor, TensorSource source) {
+    CounterRandom random = new CounterRandom(seed, source.name());
+    TensorType stored = tensor.type().orElseThrow();
+    float center = isNorm(source) ? 1 : 0;
+    float deviation = deviation(source);
+    RandomBlocks blocks = RandomBlocks.of(stored, deviation);
+    long columns = tensor.columns();
+    return (row, rows, encoded, area) -> {
+      if (blocks != null) {
+        blocks.fill(random, row * columns / stored.blockLength(), encoded);
+      } else {
+        MemorySegment floats = area.floats(rows * columns);
+        random.uniform(row * columns, rows * columns, center, deviation, floats);
+        BlockCodec.encode(stored, floats, row, rows, columns, encoded);
+      }
+    };
+  }
+
+  /**
+   * The standard deviation of a tensor's weights: one over the square root of what a row sums over, so that a sum over inputs
+   * of order one is of order one. The logits spread four times as wide, to have favourites.
+   */
+  private static float deviation(TensorSource source) {
+    if (source.dimensions().size() == 1) {
+      return 0.05f;
+    }
+    if (source.name().equals("token_embd.weight")) {
+      return 1;
+    }
+    long sum = source.elements() / source.dimensions().getLast();
+    return (float) ((source.name().equals("output.weight") ? 4 : 1) / Math.sqrt(sum));
+  }
+
+  private static boolean isNorm(TensorSource source) {
+    return source.name().endsWith("norm.weight") || source.name().matches("v\\.blk\\.\\d+\\.ln[12]\\.weight")
+        || source.name().equals("output_norm.weight") || source.name().equals("v.post_ln.weight");
+  }
+
+  /** Dimple-7B: Qwen2.5-7B's decoder and Qwen2.5-VL's vision tower. */
+  private static Preset dimple7b() {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN;
+    DecoderConfig decoder = new DecoderConfig(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, false, false);
+    VisionConfig vision = new VisionConfig(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
+        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
+    return preset("dimple-7b", decoder, vision, List.of(16, 24, 24), vocabulary);
+  }
+
+  /** The shape of dimple-mini, the bundled model. */
+  private static Preset dimpleMini() {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.mini(1024);
+    DecoderConfig decoder = new DecoderConfig(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, false, false);
+    VisionConfig vision = new VisionConfig(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
+        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
+    return preset("dimple-mini", decoder, vision, List.of(8, 12, 12), vocabulary);
+  }
+
+  private static Preset preset(String name, DecoderConfig decoder, VisionConfig vision, List<Integer> sections,
+      SyntheticVocabulary vocabulary) {
+    ModelLayout.ImageTokens images = new ModelLayout.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
+        vocabulary.id("<|vision_start|>"), vocabulary.id("<|vision_end|>"));
+    SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<|im_start|>")),
+        OptionalInt.of(vocabulary.id("<|im_end|>")), OptionalInt.of(vocabulary.id("<|endoftext|>")),
+        OptionalInt.of(vocabulary.id("<|mask|>")));
+    return new Preset(name, ModelLayout.dimple(decoder, vision, sections, images, special), vocabulary);
+  }
+}

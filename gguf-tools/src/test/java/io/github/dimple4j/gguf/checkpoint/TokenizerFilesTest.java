@@ -1,0 +1,143 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.MetadataValue;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TokenizerFilesTest {
+  private static final int VOCABULARY = 8;
+  private static final String VOCAB = "{\"a\": 0, \"b\": 1, \"\u0120\": 2, \"ab\": 3, \"\u0120ab\": 4}";
+  private static final String ADDED = "{\"id\": 5, \"content\": \"<|im_end|>\", \"special\": true},"
+      + "{\"id\": 6, \"content\": \"<tool_call>\", \"special\": false}";
+  private static final String MERGES = "[\"a b\", \"\u0120 ab\"]";
+
+  @TempDir private Path folder;
+
+  @Test
+  void directoriesWithoutATokenizerHaveNone() throws IOException {
+    write("tokenizer_config.json", "{}");
+    assertThat(TokenizerFiles.read(folder, VOCABULARY, "qwen2")).isEmpty();
+  }
+
+  @Test
+  void singleFile() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    Map<String, MetadataValue> metadata = read().metadata();
+    assertThat(metadata)
+        .containsEntry("tokenizer.ggml.model", MetadataValue.string("gpt2"))
+        .containsEntry("tokenizer.ggml.pre", MetadataValue.string("qwen2"))
+        .containsEntry("tokenizer.ggml.tokens",
+            MetadataValue.strings(List.of("a", "b", "\u0120", "ab", "\u0120ab", "<|im_end|>", "<tool_call>", "[PAD7]")))
+        .containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 3, 4, 5))
+        .containsEntry("tokenizer.ggml.merges", MetadataValue.strings(List.of("a b", "\u0120 ab")))
+        .containsEntry("tokenizer.ggml.add_bos_token", MetadataValue.bool(false))
+        .doesNotContainKey("tokenizer.chat_template");
+  }
+
+  @Test
+  void mergesAsPairs() throws IOException {
+    write("tokenizer.json", single("BPE", "[[\"a\", \"b\"], [\"\u0120\", \"ab\"]]", ADDED));
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.merges", MetadataValue.strings(List.of("a b", "\u0120 ab")));
+  }
+
+  @Test
+  void vocabularyAndMergesInFilesOfTheirOwn() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    Map<String, MetadataValue> expected = read().metadata();
+    Files.delete(folder.resolve("tokenizer.json"));
+    write("vocab.json", VOCAB);
+    write("merges.txt", "#version: 0.2\na b\n\u0120 ab\n");
+    write("tokenizer_config.json", "{\"added_tokens_decoder\": {\"5\": {\"content\": \"<|im_end|>\", \"special\": true},"
+        + "\"6\": {\"content\": \"<tool_call>\", \"special\": false}}}");
+    assertThat(read().metadata()).isEqualTo(expected);
+  }
+
+  @Test
+  void plainAddedTokensAreUserDefined() throws IOException {
+    write("vocab.json", VOCAB);
+    write("merges.txt", "a b\n");
+    write("added_tokens.json", "{\"<tool_call>\": 6}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 5, 4, 5));
+  }
+
+  @Test
+  void preTokenizersAreRecognised() throws IOException {
+    String tail = "|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
+    assertThat(preTokenizer("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
+        + "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + tail + "\"}}, {\"type\": \"ByteLevel\", \"use_regex\": false}]}")).isEqualTo("qwen2");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\"}")).isEqualTo("gpt-2");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo("default");
+  }
+
+  private Object preTokenizer(String json) throws IOException {
+    write("tokenizer.json", "{\"pre_tokenizer\": " + json + ", \"model\": {\"vocab\": {\"a\": 0}}}");
+    return TokenizerFiles.read(folder, VOCABULARY, "default").orElseThrow().metadata().get("tokenizer.ggml.pre").value();
+  }
+
+  @Test
+  void namedTokensCompleteTheConfiguration() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    write("tokenizer_config.json", "{\"eos_token\": \"<|im_end|>\", \"pad_token\": {\"content\": \"<tool_call>\"}, \"bos_token\": null}");
+    SpecialTokens special = new SpecialTokens(OptionalInt.empty(), OptionalInt.of(3), OptionalInt.empty(), OptionalInt.empty());
+    assertThat(read().complete(special))
+        .isEqualTo(new SpecialTokens(OptionalInt.empty(), OptionalInt.of(3), OptionalInt.of(6), OptionalInt.empty()));
+  }
+
+  @Test
+  void chatTemplateFromEveryPlace() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    write("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"T\"},"
+        + "{\"name\": \"default\", \"template\": \"D\"}]}");
+    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("D"));
+    write("tokenizer_config.json", "{\"chat_template\": \"C\"}");
+    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("C"));
+    write("chat_template.json", "{\"chat_template\": \"J\"}");
+    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("J"));
+    write("chat_template.jinja", "F\n");
+    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("F\n"));
+  }
+
+  @Test
+  void damagedTokenizersAreNamed() throws IOException {
+    refuses(single("Unigram", MERGES, ADDED), "is of type \"Unigram\"");
+    refuses(single("BPE", "[\"ab\"]", ADDED), "merge \"ab\" is not two tokens");
+    refuses(single("BPE", "[[\"a\", \"b c\"]]", ADDED), "merge \"a b c\" is not two tokens");
+    refuses(single("BPE", MERGES, "{\"id\": 9, \"content\": \"x\"}"), "token \"x\" has id 9; config.json has room for 0 to 7");
+    refuses(single("BPE", MERGES, "{\"id\": 0, \"content\": \"x\"}"), "token 0 is \"x\" here and \"a\" elsewhere");
+    refuses("{\"model\": {\"type\": \"BPE\"}}", "the vocabulary is missing");
+    refuses("{\"model\": {\"vocab\": {\"a\": 0, \"b\": 0}}}", "share the id 0");
+    refuses("{\"pre_tokenizer\": {\"pretokenizers\": [{\"pattern\": {\"Regex\": \"\\\\w+\"}}]}, \"model\": {\"vocab\": {\"a\": 0}}}",
+        "is none of Qwen2's, Ling's and GPT-2's");
+    Files.delete(folder.resolve("tokenizer.json"));
+    write("vocab.json", VOCAB);
+    assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt is missing");
+  }
+
+  private void refuses(String json, String message) throws IOException {
+    write("tokenizer.json", json);
+    assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining(message);
+  }
+
+  private TokenizerFiles read() throws IOException {
+    return TokenizerFiles.read(folder, VOCABULARY, "qwen2").orElseThrow();
+  }
+
+  private void write(String name, String text) throws IOException {
+    Files.writeString(folder.resolve(name), text);
+  }
+
+  private static String single(String type, String merges, String added) {
+    return "{\"added_tokens\": [" + added + "], \"model\": {\"type\": \"" + type + "\", \"vocab\": " + VOCAB + ", \"merges\": " + merges
+        + "}}";
+  }
+}

@@ -1,0 +1,475 @@
+package io.github.dimple4j.gguf.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.codec.TensorRows;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.node.ObjectNode;
+
+class ConverterTest {
+  /** Names that only need a new prefix; the others are split and have their own comparison. */
+  private static final Map<String, String> RENAMED = Map.ofEntries(Map.entry("token_embd", "model.embed_tokens"),
+      Map.entry("output_norm", "model.norm"), Map.entry("output", "lm_head"), Map.entry("v.post_ln", "visual.merger.ln_q"),
+      Map.entry("mm.0", "visual.merger.mlp.0"), Map.entry("mm.2", "visual.merger.mlp.2"),
+      Map.entry("mm.img_projector.0", "img_projector.linear_1"), Map.entry("mm.img_projector.2", "img_projector.linear_2"),
+      Map.entry("blk.N.attn_norm", "model.layers.N.input_layernorm"), Map.entry("blk.N.attn_q", "model.layers.N.self_attn.q_proj"),
+      Map.entry("blk.N.attn_k", "model.layers.N.self_attn.k_proj"), Map.entry("blk.N.attn_v", "model.layers.N.self_attn.v_proj"),
+      Map.entry("blk.N.attn_output", "model.layers.N.self_attn.o_proj"),
+      Map.entry("blk.N.ffn_norm", "model.layers.N.post_attention_layernorm"),
+      Map.entry("blk.N.ffn_gate", "model.layers.N.mlp.gate_proj"), Map.entry("blk.N.ffn_up", "model.layers.N.mlp.up_proj"),
+      Map.entry("blk.N.ffn_down", "model.layers.N.mlp.down_proj"), Map.entry("v.blk.N.ln1", "visual.blocks.N.norm1"),
+      Map.entry("v.blk.N.ln2", "visual.blocks.N.norm2"), Map.entry("v.blk.N.attn_out", "visual.blocks.N.attn.proj"),
+      Map.entry("v.blk.N.ffn_gate", "visual.blocks.N.mlp.gate_proj"), Map.entry("v.blk.N.ffn_up", "visual.blocks.N.mlp.up_proj"),
+      Map.entry("v.blk.N.ffn_down", "visual.blocks.N.mlp.down_proj"));
+  private static final Pattern NUMBER = Pattern.compile("(?<=blk\\.)\\d+");
+
+  @TempDir private Path folder;
+  private Path target;
+  private TestCheckpoint checkpoint;
+
+  @BeforeEach
+  void loadCheckpoint() throws IOException {
+    target = folder.resolve("out.gguf");
+    checkpoint = TestCheckpoint.golden("gamma");
+  }
+
+  /** Relative to the largest weight of the tensor: a float16 has 11 significant bits, a bfloat16 8, a Q8_0 block 127 levels. */
+  @ParameterizedTest
+  @CsvSource({"alpha, f32, 0", "beta, f32, 0", "gamma, f32, 0", "gamma, f16, 5e-4", "beta, bf16, 0", "gamma, bf16, 4e-3",
+      "gamma, q8_0, 4.5e-3", "beta, q4_0, 0.14"})
+  void everyWeightArrivesAtItsPlace(String golden, String type, double tolerance) throws IOException {
+    TestCheckpoint original = TestCheckpoint.golden(golden);
+    TensorType asked = TensorType.of(type).orElseThrow();
+    Converter.of(TestCheckpoint.GOLDENS.resolve(golden)).type(asked).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.tensors()).hasSize(original.tensors.size() + 1 + 4 * layers(original));
+      for (TensorInfo tensor : file.tensors()) {
+        float[] expected = expected(original, tensor.name());
+        float[] actual = TensorRows.read(file, tensor, 0, (int) tensor.rows());
+        assertThat(actual).as(tensor.name()).hasSameSizeAs(expected);
+        float largest = 0;
+        float difference = 0;
+        for (int i = 0; i < actual.length; i++) {
+          largest = Math.max(largest, Math.abs(expected[i]));
+          difference = Math.max(difference, Math.abs(expected[i] - actual[i]));
+        }
+        double allowed = tensor.type().orElseThrow() == TensorType.F32 ? 0 : tolerance * largest;
+        assertThat((double) difference).as(tensor.name() + " of type " + tensor.typeName()).isLessThanOrEqualTo(allowed);
+      }
+    }
+  }
+
+  private static int layers(TestCheckpoint original) {
+    return original.config.path("vision_config").path("depth").intValue();
+  }
+
+  /** The weights that a tensor of the file must have, from the checkpoint. */
+  private static float[] expected(TestCheckpoint original, String name) {
+    if (name.startsWith("v.patch_embd.weight")) { // [out, 3, 2, 14, 14]: one of the two time steps
+      TestCheckpoint.Tensor stacked = original.tensors.get("visual.patch_embed.proj.weight");
+      int time = name.endsWith(".1") ? 1 : 0;
+      float[] slice = new float[stacked.count() / 2];
+      for (int i = 0; i < slice.length; i++) {
+        slice[i] = stacked.get((2 * (i / 196) + time) * 196 + i % 196);
+      }
+      return slice;
+    }
+    Matcher number = NUMBER.matcher(name);
+    String layer = number.find() ? number.group() : "";
+    String suffix = name.substring(name.lastIndexOf('.'));
+    String stem = number.replaceFirst("N").substring(0, number.replaceFirst("N").lastIndexOf('.'));
+    int part = List.of("v.blk.N.attn_q", "v.blk.N.attn_k", "v.blk.N.attn_v").indexOf(stem);
+    if (part >= 0) { // one third of the rows of the stacked projection
+      float[] stacked = floats(original.tensors.get("visual.blocks." + layer + ".attn.qkv" + suffix));
+      return Arrays.copyOfRange(stacked, part * stacked.length / 3, (part + 1) * stacked.length / 3);
+    }
+    return floats(original.tensors.get(RENAMED.get(stem).replace("N", layer) + suffix));
+  }
+
+  private static float[] floats(TestCheckpoint.Tensor tensor) {
+    float[] floats = new float[tensor.count()];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = tensor.get(i);
+    }
+    return floats;
+  }
+
+  @Test
+  void metadataFollowsTheConfiguration() throws IOException {
+    WrittenFile written = Converter.of(TestCheckpoint.GOLDENS.resolve("beta")).type(TensorType.Q8_0).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      Map<String, MetadataValue> metadata = file.metadata();
+      assertThat(metadata)
+          .containsEntry("general.architecture", MetadataValue.string("dimple"))
+          .containsEntry("general.file_type", MetadataValue.uint32(7))
+          .containsEntry("general.quantization_version", MetadataValue.uint32(2))
+          .containsEntry("dimple.vocab_size", MetadataValue.uint32(320))
+          .containsEntry("dimple.attention.head_count_kv", MetadataValue.uint32(1))
+          .containsEntry("dimple.attention.causal", MetadataValue.bool(false))
+          .containsEntry("dimple.rope.dimension_count", MetadataValue.uint32(32))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(true))
+          .containsEntry("clip.projector_type", MetadataValue.string("qwen2.5vl_merger"))
+          .containsEntry("clip.vision.image_max_pixels", MetadataValue.uint32(11760))
+          .containsEntry("tokenizer.ggml.mask_token_id",
+              MetadataValue.uint32(TestCheckpoint.golden("beta").config.path("mask_token_id").intValue()))
+          .doesNotContainKey("tokenizer.ggml.tokens");
+      int[] sections = TestCheckpoint.golden("beta").config.path("mrope_section").valueStream().mapToInt(n -> n.intValue()).toArray();
+      assertThat(metadata).containsEntry("dimple.rope.dimension_sections",
+          MetadataValue.int32s(sections[0], sections[1], sections[2], 0));
+      assertThat(file.fileSize()).isEqualTo(written.fileSize());
+      assertThat(written.parameters()).isEqualTo(file.tensors().stream().mapToLong(TensorInfo::elements).sum());
+    }
+  }
+
+  @Test
+  void periodIsWrittenOnlyWhenItSaysTheFullAttentionLayers() throws IOException {
+    ObjectNode vision = (ObjectNode) checkpoint.config.path("vision_config");
+    int depth = vision.path("depth").intValue();
+    vision.putArray("fullatt_block_indexes").add(0).add(depth - 1);
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).doesNotContainKey("clip.vision.n_wa_pattern")
+          .containsEntry("clip.vision.fullatt_block_indexes", MetadataValue.int32s(0, depth - 1));
+    }
+  }
+
+  @Test
+  void quantizedFilesKeepTheVisionTowerAtHalfPrecisionAndVectorsAtSingle() throws IOException {
+    Converter.of(TestCheckpoint.GOLDENS.resolve("alpha")).type(TensorType.Q4_0).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      for (TensorInfo tensor : file.tensors()) {
+        TensorType expected = tensor.dimensions().size() == 1 ? TensorType.F32
+            : tensor.name().startsWith("v.") || tensor.name().startsWith("mm.") ? TensorType.F16 : TensorType.Q4_0;
+        assertThat(tensor.type()).as(tensor.name()).contains(expected);
+      }
+    }
+  }
+
+  @Test
+  void matricesWhoseRowsDoNotDivideFallBackToHalfPrecisionAndAreNamed() throws IOException {
+    WrittenFile written = Converter.of(checkpoint.write(folder.resolve("hf"))).type(TensorType.Q6_K).write(target);
+    assertThat(written.fallbacks()).contains("token_embd.weight");
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.tensor("token_embd.weight").orElseThrow().type()).contains(TensorType.F16);
+    }
+  }
+
+  @Test
+  void shardsGiveTheSameFileAsOne() throws IOException {
+    Converter.of(checkpoint.write(folder.resolve("a/gamma"))).write(target);
+    Path sharded = folder.resolve("sharded.gguf");
+    Converter.of(checkpoint.writeShards(folder.resolve("b/gamma"), 3)).write(sharded);
+    assertThat(sharded).hasSameBinaryContentAs(target);
+  }
+
+  @Test
+  void textModelsOfDreamConvert() throws IOException {
+    makeDream();
+    WrittenFile written = convert();
+    assertThat(written.architecture()).isEqualTo("dream");
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsKey("dream.block_count").doesNotContainKey("clip.has_vision_encoder");
+      assertThat(file.tensors()).extracting(TensorInfo::name).noneMatch(name -> name.startsWith("v.") || name.startsWith("mm."));
+    }
+  }
+
+  /** Models of Dream's architecture, such as DiffuCoder, with more of Qwen2's keys and without Dream's own. */
+  @Test
+  void furtherKeysOfQwen2DoNotMatter() throws IOException {
+    makeDream();
+    checkpoint.config.remove(List.of("full_attn_mask", "mrope_section", "image_token_id", "video_token_id"));
+    checkpoint.config.put("max_window_layers", 28).put("use_cache", true).put("use_mrope", false).put("attention_dropout", 0.0)
+        .putNull("sliding_window").putNull("rope_scaling").putArray("architectures").add("DreamModel");
+    assertThat(convert().architecture()).isEqualTo("dream");
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("dream.attention.causal", MetadataValue.bool(false))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(true)).doesNotContainKey("dream.rope.dimension_sections");
+    }
+  }
+
+  private void makeDream() {
+    checkpoint.config.put("model_type", "Dream").remove("vision_config");
+    checkpoint.tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
+  }
+
+  /** LLaDA's names, no biases, and rotary pairs next to each other: row 2i + j of a head is the checkpoint's row j * size / 2 + i. */
+  @Test
+  void textModelsOfLladaConvert() throws IOException {
+    makeLlada();
+    Converter.of(checkpoint.write(folder.resolve("hf"))).type(TensorType.F32).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("general.architecture", MetadataValue.string("llada"))
+          .containsEntry("llada.rope.freq_base", MetadataValue.float32(5e5))
+          .containsEntry("llada.attention.causal", MetadataValue.bool(false))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(false))
+          .containsEntry("tokenizer.ggml.mask_token_id", MetadataValue.uint32(299));
+      int headSize = 16;
+      float[] query = floats(checkpoint.tensors.get("model.transformer.blocks.1.q_proj.weight"));
+      float[] converted = TensorRows.read(file, file.tensor("blk.1.attn_q.weight").orElseThrow(), 0, 64);
+      for (int row = 0; row < 64; row++) {
+        int from = row / headSize * headSize + row % 2 * (headSize / 2) + row % headSize / 2;
+        assertThat(Arrays.copyOfRange(converted, 64 * row, 64 * row + 64))
+            .containsExactly(Arrays.copyOfRange(query, 64 * from, 64 * from + 64));
+      }
+      assertThat(TensorRows.read(file, file.tensor("blk.1.attn_v.weight").orElseThrow(), 0, 64))
+          .containsExactly(floats(checkpoint.tensors.get("model.transformer.blocks.1.v_proj.weight")));
+      assertThat(file.tensors()).hasSize(3 + 2 * 9);
+    }
+    Files.delete(target);
+    checkpoint.config.put("include_bias", true);
+    refuses("\"include_bias\" is true; expected false");
+  }
+
+  private void makeLlada() {
+    ObjectNode dream = checkpoint.config;
+    ObjectNode config = TestCheckpoint.JSON.createObjectNode().put("model_type", "llada").put("rope_theta", 5e5)
+        .put("max_sequence_length", 128).put("mask_token_id", 299);
+    config.put("d_model", dream.path("hidden_size").intValue()).put("n_heads", dream.path("num_attention_heads").intValue());
+    config.put("n_layers", dream.path("num_hidden_layers").intValue()).put("mlp_hidden_size", dream.path("intermediate_size").intValue());
+    config.put("vocab_size", dream.path("vocab_size").intValue()).put("n_kv_heads", dream.path("num_key_value_heads").intValue());
+    makeDream();
+    Map<String, TestCheckpoint.Tensor> renamed = new LinkedHashMap<>();
+    checkpoint.tensors.forEach((name, tensor) -> {
+      if (!name.endsWith(".bias")) {
+        renamed.put(name.replace("model.embed_tokens", "model.transformer.wte").replace("model.norm", "model.transformer.ln_f")
+            .replace("lm_head", "model.transformer.ff_out").replace("model.layers", "model.transformer.blocks").replace("self_attn.", "")
+            .replace("mlp.", "").replace("input_layernorm", "attn_norm").replace("post_attention_layernorm", "ff_norm")
+            .replace("o_proj", "attn_out").replace("gate_proj", "ff_proj").replace("down_proj", "ff_out"), tensor);
+      }
+    });
+    checkpoint.tensors.clear();
+    checkpoint.tensors.putAll(renamed);
+    dream.removeAll();
+    dream.setAll(config);
+  }
+
+  @Test
+  void tensorsThatFollowFromTheConfigurationAreLeftOutByName() throws IOException {
+    checkpoint.tensors.put("model.layers.0.self_attn.rotary_emb.inv_freq", f32(8));
+    assertThat(convert().leftOut()).containsExactly("model.layers.0.self_attn.rotary_emb.inv_freq");
+  }
+
+  @Test
+  void aTiedOutputMatrixIsAbsentUnlessTheCheckpointHasOne() throws IOException {
+    checkpoint.config.put("tie_word_embeddings", true);
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.tensor("output.weight")).isPresent();
+    }
+    Files.delete(target);
+    checkpoint.tensors.remove("lm_head.weight");
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.tensor("output.weight")).isEmpty();
+    }
+    Files.delete(target);
+    checkpoint.config.put("tie_word_embeddings", false);
+    refuses("tensor lm_head.weight is missing");
+  }
+
+  @Test
+  void doublePrecisionWeightsAreRounded() throws IOException {
+    float[] norm = floats(checkpoint.tensors.get("model.norm.weight"));
+    ByteBuffer doubles = ByteBuffer.allocate(8 * norm.length).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : norm) {
+      doubles.putDouble(value);
+    }
+    checkpoint.tensors.put("model.norm.weight", new TestCheckpoint.Tensor("F64", List.of((long) norm.length), doubles.array()));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(TensorRows.read(file, file.tensor("output_norm.weight").orElseThrow(), 0, 1)).containsExactly(norm);
+    }
+  }
+
+  @Test
+  void missingTensorsAreNamed() {
+    checkpoint.tensors.remove("model.layers.1.mlp.up_proj.weight");
+    refuses("tensor model.layers.1.mlp.up_proj.weight is missing");
+  }
+
+  @Test
+  void surplusTensorsAreNamed() {
+    checkpoint.tensors.put("model.layers.7.mlp.up_proj.weight", f32(4));
+    refuses("model.safetensors: tensor model.layers.7.mlp.up_proj.weight has no place");
+  }
+
+  @Test
+  void wrongShapesAreNamed() {
+    checkpoint.tensors.put("model.norm.weight", f32(63));
+    refuses("tensor model.norm.weight has shape [63]; config.json asks for [64]");
+  }
+
+  @Test
+  void weightsThatAreNotNumbersAreNamedAndNothingIsLeft() {
+    ByteBuffer.wrap(checkpoint.tensors.get("lm_head.weight").data()).order(ByteOrder.LITTLE_ENDIAN).putFloat(400, Float.NaN);
+    refuses("tensor output.weight: from lm_head.weight of " + folder.resolve("hf/model.safetensors")
+        + ": the weight at row 1, column 36 is NaN");
+  }
+
+  @Test
+  void weightsTooLargeForTheTypeAreNamed() {
+    ByteBuffer.wrap(checkpoint.tensors.get("lm_head.weight").data()).order(ByteOrder.LITTLE_ENDIAN).putFloat(400, 1e6f);
+    refuses("model.safetensors: row 1, column 36 is 1e+06");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"hidden_size, 100, num_attention_heads", "hidden_act, gelu, hidden_act", "model_type, llama, model_type",
+      "num_hidden_layers, 0, num_hidden_layers", "vocab_size, -5, vocab_size", "use_sliding_window, true, use_sliding_window",
+      "rms_norm_eps, 0, rms_norm_eps"})
+  void wrongConfigurationsAreNamed(String key, String value, String named) throws IOException {
+    checkpoint.config.set(key, TestCheckpoint.JSON.readTree(value.matches("[a-z]+") && !value.equals("true") ? "\"" + value + "\""
+        : value));
+    refuses("config.json: \"" + named + "\" is");
+  }
+
+  @Test
+  void configurationsWithoutASizeAreNamed() {
+    checkpoint.config.remove("intermediate_size");
+    refuses("config.json: \"intermediate_size\" is missing; expected a positive integer");
+  }
+
+  @Test
+  void existingOutputIsKept() throws IOException {
+    Files.writeString(target, "mine");
+    Path source = checkpoint.write(folder.resolve("hf"));
+    assertThatThrownBy(() -> Converter.of(source).write(target)).isInstanceOf(GgufException.class).hasMessageContaining("exists already");
+    assertThat(target).hasContent("mine");
+    Converter.of(source).overwrite(true).write(target);
+    assertThat(GgufFile.open(target).tensors()).isNotEmpty();
+  }
+
+  @Test
+  void unwritableTargetsAreRefusedBeforeTheWork() throws IOException {
+    Path source = checkpoint.write(folder.resolve("hf"));
+    assertThatThrownBy(() -> Converter.of(source).write(folder)).hasMessageContaining("is a directory");
+    assertThatThrownBy(() -> Converter.of(source).write(folder.resolve("no/out.gguf"))).hasMessageContaining("there is no directory");
+  }
+
+  @Test
+  void directoriesWithoutAModelAreRefused() throws IOException {
+    assertThatThrownBy(() -> Converter.of(folder.resolve("none")).write(target)).hasMessageContaining("is not a directory");
+    assertThatThrownBy(() -> Converter.of(folder).write(target)).hasMessageContaining("has no config.json");
+    Path source = checkpoint.write(folder.resolve("hf"));
+    Files.delete(source.resolve("model.safetensors"));
+    assertThatThrownBy(() -> Converter.of(source).write(target)).hasMessageContaining("has neither model.safetensors nor");
+    Files.writeString(source.resolve("config.json"), "{\"a\": ");
+    assertThatThrownBy(() -> Converter.of(source).write(target)).isInstanceOf(GgufException.class).hasMessageContaining("is not JSON");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 100, 50_000})
+  void cutShardsAreNamed(int missing) throws IOException {
+    Path source = checkpoint.writeShards(folder.resolve("hf"), 2);
+    Path shard = source.resolve(TestCheckpoint.shardName(1, 2));
+    byte[] bytes = Files.readAllBytes(shard);
+    Files.write(shard, Arrays.copyOf(bytes, bytes.length - missing));
+    refuses(source, shard.getFileName().toString());
+  }
+
+  @Test
+  void missingShardsAreNamed() throws IOException {
+    Path source = checkpoint.writeShards(folder.resolve("hf"), 2);
+    Files.delete(source.resolve(TestCheckpoint.shardName(1, 2)));
+    refuses(source, "model-00002-of-00002.safetensors is missing");
+  }
+
+  @Test
+  void anIndexThatDisagreesWithTheShardsIsNamed() throws IOException {
+    Path source = checkpoint.writeShards(folder.resolve("hf"), 2);
+    ObjectNode map = (ObjectNode) TestCheckpoint.JSON.readTree(Files.readAllBytes(source.resolve("model.safetensors.index.json")))
+        .path("weight_map");
+    String name = map.propertyNames().iterator().next();
+    map.put(name, TestCheckpoint.shardName(1, 2));
+    TestCheckpoint.writeIndex(source, map);
+    refuses(source, "tensor " + name + " is not in " + TestCheckpoint.shardName(1, 2));
+    map.remove(name);
+    TestCheckpoint.writeIndex(source, map);
+    refuses(source, "tensor " + name + " is not listed for this file");
+    map.put(name, "../elsewhere.safetensors");
+    TestCheckpoint.writeIndex(source, map);
+    refuses(source, "\"../elsewhere.safetensors\" is not the name of a file beside it");
+  }
+
+  @Test
+  void damagedSafetensorsHeadersAreNamed() throws IOException {
+    Path source = checkpoint.write(folder.resolve("hf"));
+    Path weights = source.resolve("model.safetensors");
+    Map<String, byte[]> cases = new LinkedHashMap<>();
+    cases.put("3 bytes are too few", new byte[3]);
+    cases.put("a header of 9223372036854775807 bytes", length(Long.MAX_VALUE));
+    cases.put("a header of 18446744073709551615 bytes", length(-1));
+    cases.put("is not a JSON object", header("[1, 2]"));
+    cases.put("element type \"I64\"", header("{'a': {'dtype': 'I64', 'shape': [1], 'data_offsets': [0, 8]}}"));
+    cases.put("8 bytes do not hold shape [3]", header("{'a': {'dtype': 'F32', 'shape': [3], 'data_offsets': [0, 8]}}"));
+    cases.put("bytes 4 to 12 lie outside the 8", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]}}"));
+    cases.put("bytes 8 to 0 lie outside", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [8, 0]}}"));
+    cases.put("\"data_offsets\" are not two numbers", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': 5}}"));
+    cases.put("is not a list of sizes", header("{'a': {'dtype': 'F32', 'shape': [-2], 'data_offsets': [0, 8]}}"));
+    cases.put("is too large", header("{'a': {'dtype': 'F32', 'shape': [4294967296, 4294967296], 'data_offsets': [0, 8]}}"));
+    cases.put("overlaps", header("{'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}, "
+        + "'b': {'dtype': 'F32', 'shape': [1], 'data_offsets': [2, 6]}}"));
+    for (Map.Entry<String, byte[]> bad : cases.entrySet()) {
+      Files.write(weights, bad.getValue());
+      refuses(source, bad.getKey());
+    }
+  }
+
+  private static byte[] length(long length) {
+    return ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN).putLong(length).array();
+  }
+
+  /** A file of a header, with single quotes for double ones, and eight bytes of data. */
+  private static byte[] header(String json) {
+    return TestCheckpoint.safetensors(json.replace('\'', '"'), new byte[8]);
+  }
+
+  private WrittenFile convert() throws IOException {
+    return Converter.of(checkpoint.write(folder.resolve("hf"))).type(TensorType.F16).write(target);
+  }
+
+  private void refuses(String message) {
+    assertThatThrownBy(this::convert).isInstanceOf(GgufException.class).message().contains(message).doesNotContain("\n");
+    nothingIsLeft();
+  }
+
+  private void refuses(Path source, String message) {
+    assertThatThrownBy(() -> Converter.of(source).write(target)).isInstanceOf(GgufException.class).message().contains(message)
+        .doesNotContain("\n");
+    nothingIsLeft();
+  }
+
+  private void nothingIsLeft() {
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files).allMatch(Files::isDirectory);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static TestCheckpoint.Tensor f32(int length) {
+    return new TestCheckpoint.Tensor("F32", List.of((long) length), new byte[4 * length]);
+  }
+}

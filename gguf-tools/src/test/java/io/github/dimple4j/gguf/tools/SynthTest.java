@@ -1,0 +1,139 @@
+package io.github.dimple4j.gguf.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.architecture.VisionConfig;
+import io.github.dimple4j.gguf.codec.TensorRows;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import tools.jackson.databind.JsonNode;
+
+class SynthTest {
+  @TempDir private Path folder;
+
+  @Test
+  void theSameSeedGivesTheSameFile() throws IOException {
+    Path first = folder.resolve("1.gguf");
+    Path second = folder.resolve("2.gguf");
+    Path other = folder.resolve("3.gguf");
+    Synth.of("dimple-mini").seed(5).write(first);
+    Synth.of("dimple-mini").seed(5).write(second);
+    Synth.of("dimple-mini").seed(6).write(other);
+    assertThat(second).hasSameBinaryContentAs(first);
+    try (GgufFile a = GgufFile.open(first); GgufFile b = GgufFile.open(other)) {
+      TensorInfo tensor = a.tensor("blk.0.attn_q.weight").orElseThrow();
+      assertThat(TensorRows.read(a, tensor, 0, 1)).isNotEqualTo(TensorRows.read(b, tensor, 0, 1));
+    }
+  }
+
+  /** Directly made blocks and encoded floats have the same mean and deviation. */
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q6_K"})
+  void weightsHaveTheWantedSpread(TensorType type) throws IOException {
+    Path path = folder.resolve("x.gguf");
+    Synth.of("dimple-mini").type(type).write(path);
+    try (GgufFile file = GgufFile.open(path)) {
+      TensorInfo tensor = file.tensor("blk.1.ffn_down.weight").orElseThrow();
+      assertThat(tensor.type()).contains(type);
+      float[] weights = TensorRows.read(file, tensor, 0, (int) tensor.rows());
+      double sum = 0;
+      double squares = 0;
+      for (float weight : weights) {
+        sum += weight;
+        squares += weight * weight;
+      }
+      double wanted = 1 / Math.sqrt(512);
+      assertThat(Math.sqrt(squares / weights.length)).isCloseTo(wanted, within(0.06 * wanted));
+      assertThat(sum / weights.length).isCloseTo(0, within(0.02 * wanted));
+      float[] norm = TensorRows.read(file, file.tensor("output_norm.weight").orElseThrow(), 0, 1);
+      assertThat(norm[0]).isBetween(0.9f, 1.1f).isNotEqualTo(norm[1]);
+    }
+  }
+
+  @Test
+  void theLargePresetHasTheRealModelsShape() {
+    VisionConfig vision = new VisionConfig(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
+        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
+    assertThat(Synth.presets()).contains("dimple-7b");
+    assertThat(vision.tensors()).hasSize(2 + 32 * 16 + 1 + 4);
+    // SPEC section 2: patch embedding, 32 blocks, merger
+    long block = 2 * 1280 + 3840 * 1280 + 3840 + 1280 * 1280 + 1280 + 3 * 3420 * 1280 + 2 * 3420 + 1280;
+    assertThat(vision.tensors().stream().mapToLong(TensorSource::elements).sum())
+        .isEqualTo(1280L * 1176 + 32 * block + 1280 + 5120L * 5120 + 5120 + 3584L * 5120 + 3584);
+  }
+
+  @Test
+  void theVocabularyIsConsistent() {
+    Map<String, MetadataValue> metadata = SyntheticVocabulary.QWEN.metadata();
+    List<?> tokens = metadata.get("tokenizer.ggml.tokens").elements();
+    List<?> types = metadata.get("tokenizer.ggml.token_type").elements();
+    assertThat(tokens).hasSize(152064);
+    assertThat(new HashSet<>(tokens)).hasSize(152064);
+    assertThat(types).hasSize(152064);
+    assertThat(tokens.get(151643)).isEqualTo("<|endoftext|>");
+    assertThat(tokens.get(151655)).isEqualTo("<|image_pad|>");
+    assertThat(tokens.get(151666)).isEqualTo("<|mask|>");
+    assertThat(List.of(types.get(151642), types.get(151643), types.get(151657), types.get(151667))).isEqualTo(List.of(1L, 3L, 4L, 5L));
+    HashSet<Object> known = new HashSet<>(tokens.subList(0, 256));
+    List<?> merges = metadata.get("tokenizer.ggml.merges").elements();
+    for (int i = 0; i < merges.size(); i++) { // both parts are tokens of lower ids, and the whole is the next token
+      String[] parts = ((String) merges.get(i)).split(" ");
+      if (!known.contains(parts[0]) || !known.contains(parts[1]) || !known.add(tokens.get(256 + i))
+          || !tokens.get(256 + i).equals(parts[0] + parts[1])) {
+        fail("merge %d, %s, does not make token %d, %s", i, merges.get(i), 256 + i, tokens.get(256 + i));
+      }
+    }
+  }
+
+  @Test
+  void unknownPresetsAreRefused() {
+    assertThatThrownBy(() -> Synth.of("gpt-5")).isInstanceOf(GgufException.class).hasMessageContaining("dimple-7b, dimple-mini");
+  }
+
+  @Test
+  void inspectionShowsKeysAndTensors() throws IOException {
+    Path path = folder.resolve("x.gguf");
+    WrittenFile written = Synth.of("dimple-mini").write(path);
+    try (GgufFile file = GgufFile.open(path)) {
+      assertThat(Inspector.of(file, 3).text()).contains("126 tensors", "general.architecture", "\"dimple\"", "1,021 more",
+          "blk.3.ffn_down.weight", "[512 x 256]");
+      JsonNode root = TestCheckpoint.JSON.readTree(Inspector.of(file, 3).json());
+      assertThat(root.path("size").longValue()).isEqualTo(written.fileSize());
+      assertThat(root.at("/metadata/dimple.block_count/value").intValue()).isEqualTo(4);
+      assertThat(root.at("/metadata/tokenizer.ggml.tokens/count").intValue()).isEqualTo(1024);
+      assertThat(root.at("/metadata/tokenizer.ggml.tokens/value")).hasSize(3);
+      JsonNode tensor = root.at("/tensors/1");
+      assertThat(tensor.path("name").stringValue()).isEqualTo("blk.0.attn_norm.weight");
+      assertThat(tensor.path("type").stringValue()).isEqualTo("f32");
+      assertThat(tensor.at("/shape/0").intValue()).isEqualTo(256);
+      assertThat(tensor.path("size").intValue()).isEqualTo(1024);
+    }
+  }
+
+  @Test
+  void progressReachesTheEnd() throws IOException {
+    long[] last = new long[2];
+    Synth.of("dimple-mini").progress((tensor, done, total) -> {
+      assertThat(done).isBetween(last[0], total);
+      last[0] = done;
+      last[1] = total;
+    }).write(folder.resolve("x.gguf"));
+    assertThat(last[0]).isPositive().isEqualTo(last[1]);
+  }
+}
