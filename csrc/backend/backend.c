@@ -4,29 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_levels.h"
 #include "error.h"
 #include "platform/platform.h"
 
-extern const backend_operations backend_ref, backend_cpu_plain, backend_cpu_avx2, backend_cpu_avx_vnni, backend_cpu_avx512_vnni,
-    backend_cpu_amx;
+extern const backend_operations backend_ref;
 
-const backend_operations *const backend_list[] = {
-#ifdef DIMPLE_KERNELS_AMX
-    &backend_cpu_amx,
-#endif
-#ifdef DIMPLE_KERNELS_AVX512_VNNI
-    &backend_cpu_avx512_vnni,
-#endif
-#ifdef DIMPLE_KERNELS_AVX_VNNI
-    &backend_cpu_avx_vnni,
-#endif
-#ifdef DIMPLE_KERNELS_AVX2
-    &backend_cpu_avx2,
-#endif
-    &backend_cpu_plain,
-    &backend_ref,
-    NULL,
-};
+#define DECLARED(level, name, usable) extern const backend_operations backend_cpu_##level;
+CPU_LEVELS(DECLARED)
+
+#define LISTED(level, name, usable) &backend_cpu_##level,
+const backend_operations *const backend_list[] = {CPU_LEVELS(LISTED) &backend_ref, NULL};
 
 static const char cpu_prefix[] = "cpu-";
 

@@ -1,36 +1,55 @@
-# The CPU backends: portable code, and one translation unit per instruction set with its own compile flags. Nothing else may
-# be compiled with such flags, and what is compiled so is called only after a run-time check (features.c). A set that the
-# compiler does not know is left out.
+# The CPU backends: portable code, and one translation unit per level of levels.cmake with its own compile flags. Nothing else may
+# be compiled with such flags, and what is compiled so is called only after a run-time check (features.c of the family).
 target_sources(dimple_core PRIVATE
-  backend/cpu/features.c
   backend/cpu/pool.c
   backend/cpu/unpack.c
   backend/cpu/weights.c
   backend/cpu/code_panels.c
-  backend/cpu/fixed_panels.c
   backend/cpu/operations.c
-  backend/cpu/kernels_plain.c
 )
+
+# The family of the processor to build for, and what its levels share.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(cpu_family x86)
+  target_sources(dimple_core PRIVATE
+    backend/cpu/x86/features.c
+    backend/cpu/x86/fixed_panels.c
+  )
+endif()
 
 include(CheckCCompilerFlag)
 
-# dimple_kernels(NAME FLAG...): backend/cpu/kernels_NAME.c, compiled with the flags; DIMPLE_KERNELS_NAME tells the C code of it.
-function(dimple_kernels name)
+# A line of levels.cmake: builds the kernels and adds LEVEL(name, shown name, whether the machine has it) to cpu_levels.
+macro(cpu_level name family)
+  cmake_parse_arguments(level "" "" "NEEDS;FLAGS" ${ARGN})
+  string(REPLACE ";" " " flags "${level_FLAGS}")
+  string(REPLACE ";" " | " needs "${level_NEEDS}")
+  string(REPLACE "_" "-" shown_name ${name})
   string(TOUPPER ${name} macro)
-  string(REPLACE ";" " " flags "${ARGN}")
-  check_c_compiler_flag("${flags}" DIMPLE_COMPILER_KNOWS_${macro})
-  if(DIMPLE_COMPILER_KNOWS_${macro})
-    target_sources(dimple_core PRIVATE backend/cpu/kernels_${name}.c)
-    set_source_files_properties(backend/cpu/kernels_${name}.c PROPERTIES COMPILE_OPTIONS "${ARGN}")
-    target_compile_definitions(dimple_core PRIVATE DIMPLE_KERNELS_${macro})
+  if(${family} STREQUAL ".")
+    set(level_usable true)
+    set(DIMPLE_COMPILER_KNOWS_${macro} TRUE)
+  elseif(${family} STREQUAL "${cpu_family}")
+    set(level_usable "${family}_has(${needs})")
+    check_c_compiler_flag("${flags}" DIMPLE_COMPILER_KNOWS_${macro})
+  else()
+    set(DIMPLE_COMPILER_KNOWS_${macro} FALSE)
   endif()
-endfunction()
+  if(DIMPLE_COMPILER_KNOWS_${macro})
+    target_sources(dimple_core PRIVATE backend/cpu/${family}/kernels_${name}.c)
+    set_source_files_properties(backend/cpu/${family}/kernels_${name}.c PROPERTIES COMPILE_OPTIONS "${level_FLAGS}")
+    string(APPEND cpu_levels " \\\n  LEVEL(${name}, \"cpu-${shown_name}\", ${level_usable})")
+  endif()
+endmacro()
 
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set(avx2 -mavx2 -mfma -mf16c)
-  set(avx512_vnni ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
-  dimple_kernels(avx2 ${avx2})
-  dimple_kernels(avx_vnni ${avx2} -mavxvnni)
-  dimple_kernels(avx512_vnni ${avx512_vnni})
-  dimple_kernels(amx ${avx512_vnni} -mamx-tile -mamx-int8 -mamx-bf16)
+include(backend/cpu/levels.cmake)
+
+# What is built, for the C code.
+if(cpu_family)
+  set(cpu_features "#include \"backend/cpu/${cpu_family}/features.h\"\n\n")
 endif()
+file(CONFIGURE OUTPUT generated/cpu_levels.h CONTENT [[
+/* Made from backend/cpu/levels.cmake: LEVEL(name, name of the backend, whether this machine has it), best first. */
+@cpu_features@#define CPU_LEVELS(LEVEL)@cpu_levels@
+]] @ONLY)
+target_include_directories(dimple_core PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
-#include "backend/cpu/features.h"
+#include "cpu_levels.h"
 #include "diffusion/draws.h"
 #include "error.h"
 #include "platform/platform.h"
@@ -471,45 +471,30 @@ static dimple_status head(context *c, const head_call *call) {
 
 /* -------------------------------------------------------------------------------------------------------------- tables */
 
-#define BACKEND(table, shown_name, kernel_table, usable)                        \
-  extern const cpu_kernels kernel_table;                                        \
-  static bool table##_available(void) { return usable; }                        \
-  static dimple_status table##_open(int32_t threads, context **out) {           \
-    return context_open(&kernel_table, threads, out);                           \
-  }                                                                             \
-  const backend_operations table = {                                            \
-      .name = shown_name,                                                       \
-      .available = table##_available,                                           \
-      .weight_upload = cpu_weight_upload,                                       \
-      .weight_free = cpu_weight_free,                                           \
-      .weight_bytes = cpu_weight_bytes,                                         \
-      .context_open = table##_open,                                             \
-      .context_close = context_close,                                           \
-      .buffer_alloc = buffer_alloc,                                             \
-      .buffer_free = buffer_free,                                               \
-      .copy_in = copy,                                                          \
-      .copy_out = copy,                                                         \
-      .embed_rows = embed_rows,                                                 \
-      .gather_rows = gather_rows,                                               \
-      .scatter_rows = scatter_rows,                                             \
-      .scatter_add_rows = scatter_add_rows,                                     \
-      .rms_norm = rms_norm,                                                     \
-      .linear = linear,                                                         \
-      .rotary = rotary,                                                         \
-      .attention = attention,                                                   \
-      .head = head,                                                             \
-  };
+/* What the levels share. */
+#define CPU_OPERATIONS                  \
+  .weight_upload = cpu_weight_upload,   \
+  .weight_free = cpu_weight_free,       \
+  .weight_bytes = cpu_weight_bytes,     \
+  .context_close = context_close,       \
+  .buffer_alloc = buffer_alloc,         \
+  .buffer_free = buffer_free,           \
+  .copy_in = copy,                      \
+  .copy_out = copy,                     \
+  .embed_rows = embed_rows,             \
+  .gather_rows = gather_rows,           \
+  .scatter_rows = scatter_rows,         \
+  .scatter_add_rows = scatter_add_rows, \
+  .rms_norm = rms_norm,                 \
+  .linear = linear,                     \
+  .rotary = rotary,                     \
+  .attention = attention,               \
+  .head = head
 
-BACKEND(backend_cpu_plain, "cpu-plain", cpu_kernels_plain, true)
-#ifdef DIMPLE_KERNELS_AVX2
-BACKEND(backend_cpu_avx2, "cpu-avx2", cpu_kernels_avx2, cpu_features_get()->avx2)
-#endif
-#ifdef DIMPLE_KERNELS_AVX_VNNI
-BACKEND(backend_cpu_avx_vnni, "cpu-avx-vnni", cpu_kernels_avx_vnni, cpu_features_get()->avx_vnni)
-#endif
-#ifdef DIMPLE_KERNELS_AVX512_VNNI
-BACKEND(backend_cpu_avx512_vnni, "cpu-avx512-vnni", cpu_kernels_avx512_vnni, cpu_features_get()->avx512_vnni)
-#endif
-#ifdef DIMPLE_KERNELS_AMX
-BACKEND(backend_cpu_amx, "cpu-amx", cpu_kernels_amx, cpu_features_get()->amx)
-#endif
+#define BACKEND(level, shown_name, usable)                                                                       \
+  extern const cpu_kernels cpu_kernels_##level;                                                                  \
+  static bool level##_available(void) { return usable; }                                                         \
+  static dimple_status level##_open(int32_t threads, context **out) { return context_open(&cpu_kernels_##level, threads, out); } \
+  const backend_operations backend_cpu_##level = {                                                               \
+      .name = shown_name, .available = level##_available, .context_open = level##_open, CPU_OPERATIONS};
+CPU_LEVELS(BACKEND)

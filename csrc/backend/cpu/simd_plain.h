@@ -1,6 +1,6 @@
 /* Four floats, in the compiler's portable vectors: SSE2, NEON or scalar code, as the target has it. */
-#ifndef DIMPLE_SIMD_PLAIN_H
-#define DIMPLE_SIMD_PLAIN_H
+#ifndef DIMPLE_CPU_SIMD_PLAIN_H
+#define DIMPLE_CPU_SIMD_PLAIN_H
 
 #include <math.h>
 #include <stdint.h>

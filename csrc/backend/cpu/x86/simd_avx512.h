@@ -1,6 +1,6 @@
 /* Sixteen floats: AVX-512 F, BW, DQ, VL. */
-#ifndef DIMPLE_SIMD_AVX512_H
-#define DIMPLE_SIMD_AVX512_H
+#ifndef DIMPLE_CPU_X86_SIMD_AVX512_H
+#define DIMPLE_CPU_X86_SIMD_AVX512_H
 
 #include <immintrin.h>
 #include <stdint.h>

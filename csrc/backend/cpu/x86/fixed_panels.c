@@ -1,4 +1,4 @@
-#include "backend/cpu/fixed_panels.h"
+#include "backend/cpu/x86/fixed_panels.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* AMX tile registers: eight of 16 rows of 64 bytes (Intel SDM volume 1, chapter 18). */
-#ifndef DIMPLE_CPU_AMX_TILES_H
-#define DIMPLE_CPU_AMX_TILES_H
+#ifndef DIMPLE_CPU_X86_AMX_TILES_H
+#define DIMPLE_CPU_X86_AMX_TILES_H
 
 #include <immintrin.h>
 #include <stdint.h>

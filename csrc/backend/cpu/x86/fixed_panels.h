@@ -11,8 +11,8 @@
  * Codes are two's complement and shifted to the left as far as they go. They lie as in code_panels.h, [2][8][16][4] bytes, or with 4 bits
  * [2][4][16][4] bytes of two groups each; formats with a nonlinear table take 8 bits.
  */
-#ifndef DIMPLE_CPU_FIXED_PANELS_H
-#define DIMPLE_CPU_FIXED_PANELS_H
+#ifndef DIMPLE_CPU_X86_FIXED_PANELS_H
+#define DIMPLE_CPU_X86_FIXED_PANELS_H
 
 #include "backend/cpu/cpu.h"
 

@@ -1,6 +1,6 @@
 /* Eight floats: AVX2 with FMA and F16C. */
-#ifndef DIMPLE_SIMD_AVX2_H
-#define DIMPLE_SIMD_AVX2_H
+#ifndef DIMPLE_CPU_X86_SIMD_AVX2_H
+#define DIMPLE_CPU_X86_SIMD_AVX2_H
 
 #include <immintrin.h>
 #include <stdint.h>

@@ -12,7 +12,7 @@
  *
  * Wants amx_tiles.h, floats_amx.h and product_template.h before it.
  */
-#include "backend/cpu/fixed_panels.h"
+#include "backend/cpu/x86/fixed_panels.h"
 
 #define CODE_PACKER fixed_packer
 
