@@ -1,44 +1,94 @@
 /*
  * The seam between the model and the machine: a table of operations that every backend implements.
  *
- * Activations are row-major float32 matrices in memory that the backend hands out (buffer_alloc); on the CPU that is
- * ordinary memory, on a GPU the device's. Model code never dereferences them, it calls copy_in and copy_out. Weights are
- * opaque: weight_upload reads a tensor of the file and packs it as the backend likes.
+ * Memory. Activations are float32 matrices in buffers, which are handles: nothing outside a backend may take one for an address. An
+ * operation names its matrices by views, a buffer with a range of rows and columns. Weights are opaque: weight_upload reads a
+ * tensor of the file and packs it as the backend likes.
  *
- * A `backend` holds what is immutable and shared (the device, the kernel table); a `context` holds what one session needs
- * (threads, scratch). Operations on different contexts may run at the same time.
+ * Passes. Operations are recorded: pass_begin, operations, pass_end. Whatever an operation takes from the host (token ids, row
+ * numbers, what attention may see, floats to copy in) is read when it is recorded and may be gone afterwards; whatever it gives to
+ * the host (rows of the head, floats copied out) is there once pass_end has succeeded, and its memory must live until then, as
+ * must every buffer and weight that the pass names. A CPU runs each operation when it is recorded; a device may build a graph and
+ * run it at the end, and keep it for the next pass of the same shape. Errors show in the operation or at the end.
  *
- * Every operation gives the same result for any number of threads: sums are cut at fixed places, never at thread borders.
- * All backends pass csrc/test/ops_test.c against `ref`.
+ * The table and weights are immutable and shared; a `context` holds what one session needs (threads, scratch, the pass being
+ * recorded: one at a time). Passes of different contexts may run at the same time.
+ *
+ * Every operation gives the same result for any number of threads: sums are cut at fixed places, never at thread borders. A row's
+ * result does not depend on the other rows of the call. All backends pass csrc/test/ops_test.c against `ref`.
  */
 #ifndef DIMPLE_BACKEND_H
 #define DIMPLE_BACKEND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "dimple.h"
 
-typedef struct backend backend;
 typedef struct context context;
 typedef struct weight weight;
+typedef struct buffer buffer;
+
+/* --------------------------------------------------------------------------------------------------------------- views */
+
+/* A matrix inside a buffer. Its elements are float32, or int32 where an operation says so; both take four bytes. */
+typedef struct view {
+  buffer *memory; /* null: no view */
+  int64_t first;  /* element of the buffer at which row 0 begins */
+  int64_t rows;
+  int64_t columns;
+  int64_t stride; /* elements from one row to the next, at least `columns` */
+} view;
+
+/* The beginning of a buffer as [rows x columns]. */
+static inline view view_of(buffer *memory, int64_t rows, int64_t columns) {
+  return (view){.memory = memory, .rows = rows, .columns = columns, .stride = columns};
+}
+
+/* `count` rows of v from `row` on. */
+static inline view view_rows(view v, int64_t row, int64_t count) {
+  v.first += row * v.stride;
+  v.rows = count;
+  return v;
+}
+
+/* `count` columns of v from `column` on. */
+static inline view view_columns(view v, int64_t column, int64_t count) {
+  v.first += column;
+  v.columns = count;
+  return v;
+}
+
+/* The elements of v, whose rows lie one right after the other, as rows of `columns`: heads of a row as rows of their own, or
+ * neighbouring rows as one. */
+static inline view view_reshape(view v, int64_t columns) {
+  v.rows = v.rows * v.columns / columns;
+  v.columns = v.stride = columns;
+  return v;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- weights */
 
 /* A matrix as it lies in the file: [rows x columns] in GGML's block format `type`; rows are outputs, columns inputs. A vector
- * has one row. */
+ * has one row. A bank, such as the experts' matrices, is `matrices` of them one after the other under one handle. */
 typedef struct tensor_source {
   const char *name; /* for messages */
   int32_t type;     /* dimple_tensor_type */
   int64_t rows;
   int64_t columns;
   const uint8_t *data;
+  int64_t matrices; /* 0: no bank */
 } tensor_source;
 
 typedef enum weight_use {
-  WEIGHT_LINEAR, /* right-hand side of linear and head: packed */
+  WEIGHT_LINEAR, /* right-hand side of linear, experts and head: packed */
   WEIGHT_ROWS,   /* looked up by row (embed_rows): stays as it lies, `data` must outlive it */
   WEIGHT_VECTOR  /* norm weight or bias: widened to float32 */
 } weight_use;
+
+/* ---------------------------------------------------------------------------------------------------------- operations */
 
 typedef enum linear_mode {
   LINEAR_STORE,  /* y  = x W' + b */
@@ -48,58 +98,67 @@ typedef enum linear_mode {
   LINEAR_SWIGLU  /* y  = silu(x W' + b) * (x U' + c), with U and c in `up` and `up_bias` */
 } linear_mode;
 
-/* One output of linear: y [rows x weight rows], rows `y_stride` floats apart. */
+/* One output of linear: y [rows of x x rows of w]. */
 typedef struct linear_output {
   const weight *w;
   const weight *bias; /* null: none */
   const weight *up;   /* LINEAR_SWIGLU only; same shape as w */
   const weight *up_bias;
-  float *y;
-  int64_t y_stride;
+  view y;
   linear_mode mode;
 } linear_output;
 
-/* y (several at once, e.g. Q, K and V, which share the quantized x) from x [rows x columns], rows `x_stride` floats apart.
- * y must not overlap x. */
+/* y (several at once, e.g. Q, K and V, which share the quantized x) from x [rows x columns of every w]. y must not overlap x. */
 typedef struct linear_call {
-  const float *x;
-  int64_t x_stride;
-  int64_t rows;
-  int64_t columns;
+  view x;
   const linear_output *outputs;
   int32_t output_count;
 } linear_call;
 
-/* Rotary embedding in place, "half split": element j of a head pairs with j + size/2. x holds `rows` rows `x_stride` floats
- * apart, `heads` heads of `size` floats each; cosine and sine are [rows x size/2] in device memory. */
+/* Rotary embedding in place, "half split": element j of a head pairs with j + size/2. x is [rows x heads * size]; row r turns by the
+ * angles in row angle_rows[r] of cosine and sine [any x size/2]. */
 typedef struct rotary_call {
-  float *x;
-  int64_t x_stride;
-  int64_t rows;
+  view x;
   int32_t heads;
   int32_t size;
-  const float *cosine;
-  const float *sine;
+  view cosine;
+  view sine;
+  const int32_t *angle_rows; /* [rows] host memory; null: row r's are in row r */
 } rotary_call;
 
 /* Softmax attention, scale 1/sqrt(size). Query head h reads key head h / (heads / kv_heads).
- *   q   [query_rows x heads x size], rows q_stride floats apart; y the same shape, rows y_stride apart
- *   k,v [key_rows x kv_heads x size], rows kv_stride floats apart (the cached prefix and behind it the current rows)
- * spans: null, or [span_count + 1] ascending row numbers (host memory) that cut queries and keys alike into windows which
- * do not see each other; then query_rows = key_rows = spans[span_count].
- * causal: query row r sees keys 0 .. query_position[r] (host memory, [query_rows]). */
+ *   q, y  [query rows x heads * size]
+ *   k, v  [key rows x kv_heads * size] (the cached prefix and behind it the current rows)
+ * What a query row sees: the keys of its span, without those behind last_key[r] and without skip_key[r]; at least one must be left.
+ * Full, causal and block-causal attention differ in last_key alone; skipping its own key, a row is judged unseen.
+ * spans: null, or [span_count + 1] ascending row numbers that cut queries and keys alike into windows which do not see each
+ * other; then there are as many query as key rows, spans[span_count]. All three lie in host memory. */
 typedef struct attention_call {
-  const float *q;
-  const float *k;
-  const float *v;
-  float *y;
-  int64_t q_stride, kv_stride, y_stride;
-  int64_t query_rows, key_rows;
+  view q, k, v, y;
   int32_t heads, kv_heads, size;
   const int32_t *spans;
   int32_t span_count;
-  const int32_t *query_position; /* null: not causal */
+  const int32_t *last_key; /* [query rows]; null: all keys are seen */
+  const int32_t *skip_key; /* [query rows], -1: none; null: none at all */
 } attention_call;
+
+/* Which experts every row goes to: those with the highest scores, the lower number among equals, and their softmax probabilities over
+ * all experts. */
+typedef struct route_call {
+  view scores; /* [rows x experts]; what it holds afterwards is undefined */
+  view chosen; /* [rows x used] int32, by falling score */
+  view share;  /* [rows x used] */
+} route_call;
+
+/* The routed half of a block: y += sum over a row's experts e of share * down_e(silu(gate_e x) * up_e x), added in the order of the
+ * experts' numbers. */
+typedef struct experts_call {
+  view x;             /* [rows x width] */
+  view chosen, share; /* [rows x used], as route leaves them */
+  const weight *gate, *up; /* banks of [feed_forward x width] */
+  const weight *down;      /* a bank of [width x feed_forward] */
+  view y;             /* [rows x width]; must not overlap x */
+} experts_call;
 
 /* The vocabulary is walked in chunks of this many tokens. Sums over it and random draws are defined by the chunks, so that
  * neither threads nor backends change them. */
@@ -124,10 +183,7 @@ typedef struct head_row {
  * draw_uniform(seed, iteration, position, DRAW_CHUNK, c); the chunk with the highest score wins (Gumbel-max), and the
  * token inside it is found by inverting its cumulative sum at draw_uniform(seed, iteration, position, DRAW_TOKEN, c). */
 typedef struct head_call {
-  const float *x;
-  int64_t x_stride;
-  int64_t rows;
-  int64_t columns;
+  view x;
   const weight *w;          /* [vocab x columns] */
   float temperature;        /* 0: no draw */
   uint64_t seed;
@@ -143,7 +199,7 @@ typedef struct backend_operations {
   /* Whether this machine can run it. */
   bool (*available)(void);
 
-  /* Packs a tensor. `c` lends its threads. The source may be discarded afterwards unless use is WEIGHT_ROWS.
+  /* Packs a tensor. `c` lends its threads; outside a pass. The source may be discarded afterwards unless use is WEIGHT_ROWS.
    * Errors: UNSUPPORTED (type), MEMORY. */
   dimple_status (*weight_upload)(context *c, const tensor_source *source, weight_use use, weight **out);
   void (*weight_free)(weight *w); /* null is allowed */
@@ -151,28 +207,38 @@ typedef struct backend_operations {
 
   dimple_status (*context_open)(int32_t threads, context **out); /* threads >= 1 */
   void (*context_close)(context *c);
+  int64_t (*context_bytes)(const context *c); /* memory it holds beside its buffers */
 
-  /* Uninitialised memory for `count` floats, aligned to 64 bytes. */
-  dimple_status (*buffer_alloc)(context *c, int64_t count, float **out);
-  void (*buffer_free)(context *c, float *buffer); /* null is allowed */
-  dimple_status (*copy_in)(context *c, float *target, const float *host, int64_t count);
-  dimple_status (*copy_out)(context *c, float *host, const float *source, int64_t count);
+  /* Uninitialised memory for `count` elements. Errors: MEMORY. */
+  dimple_status (*buffer_alloc)(context *c, int64_t count, buffer **out);
+  void (*buffer_free)(context *c, buffer *memory); /* null is allowed; not while a pass that names it is recorded */
 
-  /* y [count x columns] = rows ids[i] of w (WEIGHT_ROWS), decoded; ids in host memory, already checked. */
-  dimple_status (*embed_rows)(context *c, float *y, const weight *w, const int32_t *ids, int64_t count);
-  /* y [count x columns] = rows index[i] of x; index in host memory. y must not overlap x. */
-  dimple_status (*gather_rows)(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns);
-  /* rows index[i] of y = row i of x [count x columns]. */
-  dimple_status (*scatter_rows)(context *c, float *y, const float *x, const int32_t *index, int64_t count, int64_t columns);
-  /* rows index[i] of y += scale[i] * row i of x [count x columns]; index (all different) and scale in host memory. */
-  dimple_status (*scatter_add_rows)(context *c, float *y, const float *x, const int32_t *index, const float *scale, int64_t count,
-                                    int64_t columns);
-  /* y [rows x columns] = w * x / sqrt(mean(x^2) + epsilon). y may be x. */
-  dimple_status (*rms_norm)(context *c, float *y, const float *x, const weight *w, int64_t rows, int64_t columns,
-                            float epsilon);
+  /* Starts recording a pass. `cancelled`, null or a flag that outlives the pass, is looked at by its checkpoints. */
+  dimple_status (*pass_begin)(context *c, atomic_bool *cancelled);
+  /* Ends the pass, the recording of which came to `recorded`. OK: runs what has not run yet, and returns how that went. Otherwise
+   * nothing more is run, and `recorded` is returned, so that a pass ends in `return ops->pass_end(c, record_all(...))`. */
+  dimple_status (*pass_end)(context *c, dimple_status recorded);
+
+  /* What follows are operations: between pass_begin and pass_end only. */
+
+  /* A place where the pass may stop: CANCELLED, and the request taken back, if the flag is set when it is reached. */
+  dimple_status (*checkpoint)(context *c);
+  /* The elements of a view from and to tight rows in host memory. */
+  dimple_status (*copy_in)(context *c, view target, const float *host);
+  dimple_status (*copy_out)(context *c, float *host, view source);
+  /* Row i of y = row ids[i] of w (WEIGHT_ROWS), decoded; ids in host memory, already checked. */
+  dimple_status (*embed_rows)(context *c, view y, const weight *w, const int32_t *ids);
+  /* Row i of y = row index[i] of x; index in host memory. y must not overlap x. */
+  dimple_status (*gather_rows)(context *c, view y, view x, const int32_t *index);
+  /* Row index[i] of y = row i of x; of equal indices the last one wins. */
+  dimple_status (*scatter_rows)(context *c, view y, view x, const int32_t *index);
+  /* y = w * x / sqrt(mean(x^2) + epsilon), row by row. y may be x. */
+  dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);
   dimple_status (*linear)(context *c, const linear_call *call);
   dimple_status (*rotary)(context *c, const rotary_call *call);
   dimple_status (*attention)(context *c, const attention_call *call);
+  dimple_status (*route)(context *c, const route_call *call);
+  dimple_status (*experts)(context *c, const experts_call *call);
   dimple_status (*head)(context *c, const head_call *call);
 } backend_operations;
 

@@ -27,7 +27,7 @@ typedef struct bench {
   context *c;
   weight **weights; /* [layers] */
   weight **ups;     /* [layers], swiglu */
-  float *x, *y, *k, *v;
+  view x, y, k, v;
   head_row *results;
   int32_t *spans;
   int32_t span_count;
@@ -47,13 +47,16 @@ static double seconds(clockid_t clock) {
 
 static float noise(void) { return (float)rand() / (float)RAND_MAX - 0.5f; }
 
-static float *new_buffer(const bench *t, int64_t count) {
-  float *values = malloc((size_t)count * sizeof(float)), *buffer;
-  for (int64_t i = 0; i < count; i++) values[i] = noise();
-  check(t->b->buffer_alloc(t->c, count, &buffer));
-  check(t->b->copy_in(t->c, buffer, values, count));
+static view new_matrix(const bench *t, int64_t rows, int64_t columns) {
+  float *values = malloc((size_t)(rows * columns) * sizeof(float));
+  for (int64_t i = 0; i < rows * columns; i++) values[i] = noise();
+  buffer *memory;
+  check(t->b->buffer_alloc(t->c, rows * columns, &memory));
+  view m = view_of(memory, rows, columns);
+  check(t->b->pass_begin(t->c, NULL));
+  check(t->b->pass_end(t->c, t->b->copy_in(t->c, m, values)));
   free(values);
-  return buffer;
+  return m;
 }
 
 static const block_format *format_called(const char *name) {
@@ -86,29 +89,32 @@ static weight *new_weight(const bench *t) {
 
 static bool is(const bench *t, const char *op) { return strcmp(t->s.op, op) == 0; }
 
-/* Runs the operation once; returns multiplications and additions. */
-static double run(const bench *t) {
+/* Records the operation once. */
+static dimple_status record(const bench *t) {
   const settings *s = &t->s;
-  if (is(t, "attention")) {
-    attention_call call = {.q = t->x, .k = t->k, .v = t->v, .y = t->y, .q_stride = s->heads * s->size, .kv_stride = s->kv_heads * s->size,
-                           .y_stride = s->heads * s->size, .query_rows = s->rows, .key_rows = s->keys, .heads = (int32_t)s->heads,
-                           .kv_heads = (int32_t)s->kv_heads, .size = (int32_t)s->size, .spans = t->spans, .span_count = t->span_count};
-    check(t->b->attention(t->c, &call));
-    return 4.0 * (double)s->rows * (double)(s->window ? s->window : s->keys) * (double)(s->heads * s->size);
-  }
-  double each = 2.0 * (double)s->rows * (double)s->in * (double)s->out;
-  for (int64_t i = 0; i < s->layers; i++) {
+  if (is(t, "attention"))
+    return t->b->attention(t->c, &(attention_call){.q = t->x, .k = t->k, .v = t->v, .y = t->y, .heads = (int32_t)s->heads,
+                                                   .kv_heads = (int32_t)s->kv_heads, .size = (int32_t)s->size, .spans = t->spans,
+                                                   .span_count = t->span_count});
+  dimple_status status = DIMPLE_OK;
+  for (int64_t i = 0; i < s->layers && status == DIMPLE_OK; i++) {
     if (is(t, "head")) {
-      head_call call = {.x = t->x, .x_stride = s->in, .rows = s->rows, .columns = s->in, .w = t->weights[i], .results = t->results};
-      check(t->b->head(t->c, &call));
+      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results});
     } else {
-      linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .y_stride = s->out,
-                           .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
-      linear_call call = {.x = t->x, .x_stride = s->in, .rows = s->rows, .columns = s->in, .outputs = &out, .output_count = 1};
-      check(t->b->linear(t->c, &call));
+      linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
+      status = t->b->linear(t->c, &(linear_call){t->x, &out, 1});
     }
   }
-  return each * (double)s->layers * (is(t, "swiglu") ? 2 : 1);
+  return status;
+}
+
+/* One pass; returns multiplications and additions. */
+static double run(const bench *t) {
+  const settings *s = &t->s;
+  check(t->b->pass_begin(t->c, NULL));
+  check(t->b->pass_end(t->c, record(t)));
+  if (is(t, "attention")) return 4.0 * (double)s->rows * (double)(s->window ? s->window : s->keys) * (double)(s->heads * s->size);
+  return 2.0 * (double)s->rows * (double)s->in * (double)s->out * (double)s->layers * (is(t, "swiglu") ? 2 : 1);
 }
 
 static void prepare(bench *t) {
@@ -117,10 +123,10 @@ static void prepare(bench *t) {
   t->ups = calloc((size_t)s->layers, sizeof *t->ups);
   if (is(t, "attention")) {
     if (s->window) s->keys = s->rows;
-    t->x = new_buffer(t, s->rows * s->heads * s->size);
-    t->y = new_buffer(t, s->rows * s->heads * s->size);
-    t->k = new_buffer(t, s->keys * s->kv_heads * s->size);
-    t->v = new_buffer(t, s->keys * s->kv_heads * s->size);
+    t->x = new_matrix(t, s->rows, s->heads * s->size);
+    t->y = new_matrix(t, s->rows, s->heads * s->size);
+    t->k = new_matrix(t, s->keys, s->kv_heads * s->size);
+    t->v = new_matrix(t, s->keys, s->kv_heads * s->size);
     if (s->window) {
       t->spans = calloc((size_t)(s->rows / s->window + 2), sizeof *t->spans);
       while (t->spans[t->span_count] < s->rows) {
@@ -130,11 +136,11 @@ static void prepare(bench *t) {
     }
     return;
   }
-  t->x = new_buffer(t, s->rows * s->in);
+  t->x = new_matrix(t, s->rows, s->in);
   if (is(t, "head"))
     t->results = calloc((size_t)s->rows, sizeof *t->results);
   else
-    t->y = new_buffer(t, s->rows * s->out);
+    t->y = new_matrix(t, s->rows, s->out);
   for (int64_t i = 0; i < s->layers; i++) {
     t->weights[i] = new_weight(t);
     if (is(t, "swiglu")) t->ups[i] = new_weight(t);
@@ -174,8 +180,8 @@ static void release(bench *t) {
     t->b->weight_free(t->weights[i]);
     t->b->weight_free(t->ups[i]);
   }
-  float *buffers[] = {t->x, t->y, t->k, t->v};
-  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) t->b->buffer_free(t->c, buffers[i]);
+  view matrices[] = {t->x, t->y, t->k, t->v};
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) t->b->buffer_free(t->c, matrices[i].memory);
   free(t->weights);
   free(t->ups);
   free(t->results);

@@ -1,5 +1,5 @@
 /* A token for every scored position, and how sure the model is of it. */
-#include "diffusion/draws.h"
+#include "draws.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/sampler.h"
 #include "error.h"

@@ -2,7 +2,7 @@
 #ifndef DIMPLE_CHOICE_H
 #define DIMPLE_CHOICE_H
 
-#include "diffusion/draws.h"
+#include "draws.h"
 #include "diffusion/sampler.h"
 
 typedef struct choice {

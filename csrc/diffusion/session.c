@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/sampler.h"
 #include "error.h"
@@ -53,13 +54,13 @@ struct dimple_session {
   prompt prompt;
   int32_t response_length;  /* L; 0: no response */
   int32_t *initial;         /* [L] response as it was set */
-  float *features;          /* [prompt.feature_count x width] in device memory; null until the tower ran */
+  view features;            /* [prompt.feature_count x width]; no memory until the tower ran */
 
   text_state text;          /* capacity 0: not open */
   bool prefilled;           /* the first pass ran: its states are in first_states */
-  float *first_states;      /* [initially masked x width] device memory */
-  float *states;            /* the same for the latest later pass */
-  float *head_rows;         /* chosen rows gathered for the head */
+  view first_states;        /* [initially masked x width] */
+  view states;              /* the same for the latest later pass */
+  view head_rows;           /* chosen rows gathered for the head */
   int32_t *masked;          /* [L] response positions masked now */
   int32_t *wanted;          /* [P + L] rows asked of a pass, or chosen */
   int32_t *revealed;        /* [L] */
@@ -72,7 +73,7 @@ struct dimple_session {
   float *levels;            /* [steps + 1] */
   int32_t iteration;
   int32_t total;            /* masks of the initial response */
-  const float *fresh_states;/* states of the canvas as it is: first_states, states, or null after a token was revealed */
+  const view *fresh_states; /* states of the canvas as it is: first_states, states, or null after a token was revealed */
   replay *recorded;
   int64_t forward_passes;
   int64_t vision_time, prefill_time, step_time;
@@ -133,10 +134,10 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
 static void discard_pass(dimple_session *s) {
   const backend_operations *ops = s->model->ops;
   if (s->text.capacity) text_state_close(s->model, s->context, &s->text);
-  float **device[] = {&s->first_states, &s->states, &s->head_rows};
-  for (size_t i = 0; i < sizeof device / sizeof *device; i++) {
-    ops->buffer_free(s->context, *device[i]);
-    *device[i] = NULL;
+  view *matrices[] = {&s->first_states, &s->states, &s->head_rows};
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
+    ops->buffer_free(s->context, matrices[i]->memory);
+    *matrices[i] = (view){0};
   }
   s->prefilled = s->begun = s->done = false;
   s->fresh_states = NULL;
@@ -165,8 +166,8 @@ static void prompt_free(prompt *p) {
 
 static void discard_prompt(dimple_session *s) {
   discard_response(s);
-  s->model->ops->buffer_free(s->context, s->features);
-  s->features = NULL;
+  s->model->ops->buffer_free(s->context, s->features.memory);
+  s->features = (view){0};
   prompt_free(&s->prompt);
   s->vision_time = 0;
 }
@@ -315,18 +316,25 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
 
 /* ---------------------------------------------------------------------------------------------------------- model passes */
 
+static dimple_status new_matrix(dimple_session *s, int64_t rows, int64_t columns, view *out) {
+  buffer *memory;
+  DIMPLE_TRY(s->model->ops->buffer_alloc(s->context, rows * columns, &memory));
+  *out = view_of(memory, rows, columns);
+  return DIMPLE_OK;
+}
+
 /* Runs the vision tower over the prompt's images, once. */
 static dimple_status ensure_features(dimple_session *s) {
-  if (s->features || s->prompt.image_count == 0) return DIMPLE_OK;
+  if (s->features.memory || s->prompt.image_count == 0) return DIMPLE_OK;
   const dimple_model *m = s->model;
   int64_t start = platform_now(), row = 0;
-  float *features = NULL;
-  DIMPLE_TRY(m->ops->buffer_alloc(s->context, s->prompt.feature_count * m->text.width, &features));
+  view features;
+  DIMPLE_TRY(new_matrix(s, s->prompt.feature_count, m->text.width, &features));
   for (int32_t i = 0; i < s->prompt.image_count; i++) {
     const prompt_image *image = &s->prompt.images[i];
-    dimple_status status = vision_forward(m, s->context, &image->grid, image->rgb, &s->cancelled, features + row * m->text.width);
+    dimple_status status = vision_forward(m, s->context, &image->grid, image->rgb, &s->cancelled, view_rows(features, row, image->grid.tokens));
     if (status != DIMPLE_OK) {
-      m->ops->buffer_free(s->context, features);
+      m->ops->buffer_free(s->context, features.memory);
       return status;
     }
     row += image->grid.tokens;
@@ -366,14 +374,15 @@ static int32_t list_masked(dimple_session *s) {
 /* The row of prompt + response whose logits score response position `i`. */
 static int32_t scoring_row(const dimple_session *s, int32_t i) { return s->prompt.length + i - s->model->text.shift_logits; }
 
-/* Runs rows first .. P + L - 1 and puts the final states of the rows that score the `masked` masked positions into `states`. */
-static dimple_status run_pass(dimple_session *s, int32_t first, int32_t masked, float *states) {
+/* The first row that a later pass runs: what lies before it stays in the cache. */
+static int32_t first_row(const dimple_session *s) { return s->keep_prompt ? scoring_row(s, 0) : 0; }
+
+/* Records rows first .. P + L - 1; the final states of the rows that score the `masked` masked positions go into `states`. */
+static dimple_status record_rows(dimple_session *s, int32_t first, int32_t masked, view states) {
   text_images images = prompt_images(s);
   for (int32_t i = 0; i < masked; i++) s->wanted[i] = scoring_row(s, s->masked[i]) - first;
-  DIMPLE_TRY(text_forward(s->model, s->context, &s->text, s->prompt.tokens + first, first, s->prompt.length + s->response_length - first,
-                          &images, s->wanted, masked, &s->cancelled, states));
-  s->forward_passes++;
-  return DIMPLE_OK;
+  return text_forward(s->model, s->context, &s->text, s->prompt.tokens + first, first, s->prompt.length + s->response_length - first,
+                      &images, s->wanted, view_rows(states, 0, masked));
 }
 
 static void reset_canvas(dimple_session *s) {
@@ -389,32 +398,25 @@ static dimple_status prefill(dimple_session *s) {
   DIMPLE_TRY(ensure_features(s));
   int64_t start = platform_now();
   if (masked > 0) {
-    int64_t size = (int64_t)masked * m->text.width;
+    view *matrices[] = {&s->first_states, &s->states, &s->head_rows};
     if (!s->text.capacity) DIMPLE_TRY(open_text_state(s, &s->text));
-    if (!s->first_states) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->first_states));
-    if (!s->states) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->states));
-    if (!s->head_rows) DIMPLE_TRY(m->ops->buffer_alloc(s->context, size, &s->head_rows));
-    DIMPLE_TRY(run_pass(s, 0, masked, s->first_states));
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+      if (!matrices[i]->memory) DIMPLE_TRY(new_matrix(s, masked, m->text.width, matrices[i]));
+    DIMPLE_TRY(text_state_reserve(m, s->context, &s->text, s->text.capacity));
+    DIMPLE_TRY(m->ops->pass_begin(s->context, &s->cancelled));
+    DIMPLE_TRY(m->ops->pass_end(s->context, record_rows(s, 0, masked, s->first_states)));
+    s->forward_passes++;
   }
   s->prefill_time = platform_now() - start;
   s->total = masked;
   s->prefilled = true;
-  s->fresh_states = s->first_states;
+  s->fresh_states = &s->first_states;
   return DIMPLE_OK;
 }
 
 dimple_status dimple_session_prefill(dimple_session *s) {
   DIMPLE_TRY(enter(s, "dimple_session_prefill"));
   return leave(s, prefill(s));
-}
-
-/* States of the canvas as it is, for the `masked` positions in s->masked. */
-static dimple_status ensure_states(dimple_session *s, int32_t masked) {
-  if (s->fresh_states) return DIMPLE_OK;
-  int32_t first = s->keep_prompt ? scoring_row(s, 0) : 0;
-  DIMPLE_TRY(run_pass(s, first, masked, s->states));
-  s->fresh_states = s->states;
-  return DIMPLE_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- decoding */
@@ -433,7 +435,7 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   s->done = false;
   s->begun = true;
   reset_canvas(s);
-  s->fresh_states = s->prefilled ? s->first_states : NULL;
+  s->fresh_states = s->prefilled ? &s->first_states : NULL;
   s->forward_passes = s->prefilled && s->total > 0;
   if (s->recorded) replay_seek(s->recorded, 0);
   return DIMPLE_OK;
@@ -449,56 +451,90 @@ static sampler_step current_step(const dimple_session *s, int32_t masked) {
                         .positions = s->masked, .recorded = s->recorded};
 }
 
-/* Scores `count` rows, whose final states lie one after the other, for response positions[count]. */
-static dimple_status score(dimple_session *s, const sampler_step *step, const float *states, const int32_t *positions, int32_t count) {
+/* What one iteration scores: final states of the masked rows, or of the chosen ones among them. */
+typedef struct scored {
+  const sampler_step *step;
+  const int32_t *chosen;    /* null: all masked rows */
+  const int32_t *positions; /* [count] response positions */
+  int32_t count;
+} scored;
+
+static head_call head_of(const dimple_session *s, view states) {
+  return (head_call){.x = states, .w = s->model->output, .seed = s->decoding.seed, .iteration = s->iteration, .results = s->summaries};
+}
+
+/* Records the states of the canvas as it is, if they are not there yet, and the choice among them; *states names them. */
+static dimple_status record_states(dimple_session *s, const scored *what, view *states) {
+  int32_t masked = what->step->masked;
+  *states = s->fresh_states ? *s->fresh_states : view_rows(s->states, 0, masked);
+  if (!s->fresh_states) DIMPLE_TRY(record_rows(s, first_row(s), masked, *states));
+  *states = view_rows(*states, 0, masked);
+  if (!what->chosen) return DIMPLE_OK;
+  view rows = view_rows(s->head_rows, 0, what->count);
+  DIMPLE_TRY(s->model->ops->gather_rows(s->context, rows, *states, what->chosen));
+  *states = rows;
+  return DIMPLE_OK;
+}
+
+/* Records states and, unless the sampler wants whole rows of logits, the head. */
+static dimple_status record_scores(dimple_session *s, const scored *what, view *states) {
+  DIMPLE_TRY(record_states(s, what, states));
+  if (sampler_needs_logits(what->step)) return DIMPLE_OK;
+  head_call call = head_of(s, *states);
+  call.temperature = s->decoding.temperature;
+  call.positions = what->positions;
+  return s->model->ops->head(s->context, &call);
+}
+
+/* Candidates from whole rows of logits, a block of rows at a time. */
+static dimple_status score_logits(dimple_session *s, const scored *what, view states) {
   const dimple_model *m = s->model;
-  int64_t width = m->text.width;
-  head_call call = {.x_stride = width, .columns = width, .w = m->output, .seed = s->decoding.seed, .iteration = s->iteration};
-  if (!sampler_needs_logits(step)) {
-    call.x = states;
-    call.rows = count;
-    call.temperature = s->decoding.temperature;
-    call.positions = positions;
-    call.results = s->summaries;
-    DIMPLE_TRY(m->ops->head(s->context, &call));
-    sampler_candidates(step, s->summaries, count, s->candidates);
-    return DIMPLE_OK;
-  }
-  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
-  ALLOCATE(call.logits, (int64_t)block * m->text.vocab, "logits");
-  call.results = s->summaries;
+  int32_t block = what->count < LOGIT_ROWS ? what->count : LOGIT_ROWS;
+  float *logits;
+  ALLOCATE(logits, (int64_t)block * m->text.vocab, "logits");
   dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
-    int32_t rows = count - at < block ? count - at : block;
-    call.x = states + at * width;
-    call.rows = rows;
-    status = m->ops->head(s->context, &call);
+  for (int32_t at = 0; at < what->count && status == DIMPLE_OK; at += block) {
+    int32_t rows = what->count - at < block ? what->count - at : block;
+    head_call call = head_of(s, view_rows(states, at, rows));
+    call.logits = logits;
+    status = m->ops->pass_begin(s->context, &s->cancelled);
+    if (status == DIMPLE_OK) status = m->ops->pass_end(s->context, m->ops->head(s->context, &call));
     if (status == DIMPLE_OK)
-      status = sampler_candidates_from_logits(step, s->summaries, call.logits, rows, m->text.vocab, positions + at, at, count, s->candidates + at);
+      status = sampler_candidates_from_logits(what->step, s->summaries, logits, rows, m->text.vocab, what->positions + at, at, what->count, s->candidates + at);
   }
-  free(call.logits);
+  free(logits);
   return status;
+}
+
+/* Candidates of the rows that are asked for: one pass over what changed and the head. */
+static dimple_status score(dimple_session *s, const scored *what) {
+  view states;
+  DIMPLE_TRY(s->model->ops->pass_begin(s->context, &s->cancelled));
+  DIMPLE_TRY(s->model->ops->pass_end(s->context, record_scores(s, what, &states)));
+  if (!s->fresh_states) {
+    s->fresh_states = &s->states;
+    s->forward_passes++;
+  }
+  if (sampler_needs_logits(what->step)) return score_logits(s, what, states);
+  sampler_candidates(what->step, s->summaries, what->count, s->candidates);
+  return DIMPLE_OK;
 }
 
 /* Pipeline dream with origin or autoregressive: positions first, then tokens for these only. Without a chosen position no pass is
  * needed at all. */
 static dimple_status choose_then_score(dimple_session *s, const sampler_step *step, int32_t *chosen, int32_t *count) {
-  const dimple_model *m = s->model;
   DIMPLE_TRY(sampler_choose(step, NULL, chosen, count));
   if (*count == 0) return DIMPLE_OK;
-  DIMPLE_TRY(ensure_states(s, step->masked));
-  DIMPLE_TRY(m->ops->gather_rows(s->context, s->head_rows, s->fresh_states, chosen, *count, m->text.width));
   int32_t *positions;
   ALLOCATE(positions, *count, "chosen positions");
   for (int32_t i = 0; i < *count; i++) positions[i] = s->masked[chosen[i]];
-  dimple_status status = score(s, step, s->head_rows, positions, *count);
+  dimple_status status = score(s, &(scored){step, chosen, positions, *count});
   free(positions);
   return status;
 }
 
 static dimple_status score_then_choose(dimple_session *s, const sampler_step *step, int32_t *chosen, int32_t *count) {
-  DIMPLE_TRY(ensure_states(s, step->masked));
-  DIMPLE_TRY(score(s, step, s->fresh_states, s->masked, step->masked));
+  DIMPLE_TRY(score(s, &(scored){step, NULL, s->masked, step->masked}));
   return sampler_choose(step, s->candidates, chosen, count);
 }
 
@@ -560,24 +596,31 @@ dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timi
   if (!timings) return leave(s, dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_timings: timings is null"));
   int64_t states = 3 * (int64_t)s->total * s->model->text.width * (int64_t)sizeof(float);
   *timings = (dimple_timings){.vision = s->vision_time, .prefill = s->prefill_time, .steps = s->step_time, .forward_passes = s->forward_passes,
-                              .kv_bytes = s->text.kv_bytes, .scratch_bytes = s->text.scratch_bytes + (s->prefilled ? states : 0)};
+                              .kv_bytes = s->text.kv_bytes, .scratch_bytes = s->text.scratch_bytes + (s->prefilled ? states : 0) + s->model->ops->context_bytes(s->context)};
   return leave(s, DIMPLE_OK);
 }
 
-/* All rows of prompt + response through a cache of their own, so that a decoding under way is not disturbed. */
-static dimple_status all_states(dimple_session *s, text_state *state, int32_t rows, float **states) {
+/* Records all rows of tokens [rows] and the head over them. */
+static dimple_status record_logits(dimple_session *s, text_state *state, const int32_t *tokens, view states, float *logits) {
+  const dimple_model *m = s->model;
+  text_images images = prompt_images(s);
+  DIMPLE_TRY(text_forward(m, s->context, state, tokens, 0, states.rows, &images, state->row_numbers, states));
+  return m->ops->head(s->context, &(head_call){.x = states, .w = m->output, .logits = logits});
+}
+
+/* Through a cache of its own, so that a decoding under way is not disturbed. */
+static dimple_status run_logits(dimple_session *s, text_state *state, int32_t rows, view *states, float *logits) {
   const dimple_model *m = s->model;
   DIMPLE_TRY(ensure_features(s));
   DIMPLE_TRY(open_text_state(s, state));
-  DIMPLE_TRY(m->ops->buffer_alloc(s->context, (int64_t)rows * m->text.width, states));
-  int32_t *tokens, *wanted;
-  ALLOCATE(tokens, 2 * (int64_t)rows, "prompt and response");
-  wanted = tokens + rows;
+  DIMPLE_TRY(text_state_reserve(m, s->context, state, rows));
+  DIMPLE_TRY(new_matrix(s, rows, m->text.width, states));
+  int32_t *tokens;
+  ALLOCATE(tokens, rows, "prompt and response");
   memcpy(tokens, s->prompt.tokens, (size_t)s->prompt.length * sizeof *tokens);
   if (s->response_length) memcpy(tokens + s->prompt.length, s->initial, (size_t)s->response_length * sizeof *tokens);
-  for (int32_t i = 0; i < rows; i++) wanted[i] = i;
-  text_images images = prompt_images(s);
-  dimple_status status = text_forward(m, s->context, state, tokens, 0, rows, &images, wanted, rows, &s->cancelled, *states);
+  dimple_status status = m->ops->pass_begin(s->context, &s->cancelled);
+  if (status == DIMPLE_OK) status = m->ops->pass_end(s->context, record_logits(s, state, tokens, *states, logits));
   free(tokens);
   return status;
 }
@@ -591,11 +634,9 @@ static dimple_status get_logits(dimple_session *s, float *logits, int64_t count)
   if (count != expected)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: count is %" PRId64 ", expected %" PRId64 " (%d positions x %d tokens)", count, expected, rows, m->text.vocab);
   text_state state = {0};
-  float *states = NULL;
-  dimple_status status = all_states(s, &state, rows, &states);
-  if (status == DIMPLE_OK)
-    status = m->ops->head(s->context, &(head_call){.x = states, .x_stride = m->text.width, .rows = rows, .columns = m->text.width, .w = m->output, .logits = logits});
-  m->ops->buffer_free(s->context, states);
+  view states = {0};
+  dimple_status status = run_logits(s, &state, rows, &states, logits);
+  m->ops->buffer_free(s->context, states.memory);
   if (state.capacity) text_state_close(m, s->context, &state);
   return status;
 }
@@ -613,7 +654,8 @@ static dimple_status get_image_features(dimple_session *s, float *features, int6
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_image_features: count is %" PRId64 ", expected %" PRId64 " (%" PRId64 " image tokens x %d)", count, expected, s->prompt.feature_count, m->text.width);
   DIMPLE_TRY(ensure_features(s));
   if (expected == 0) return DIMPLE_OK;
-  return m->ops->copy_out(s->context, features, s->features, expected);
+  DIMPLE_TRY(m->ops->pass_begin(s->context, &s->cancelled));
+  return m->ops->pass_end(s->context, m->ops->copy_out(s->context, features, s->features));
 }
 
 dimple_status dimple_session_get_image_features(dimple_session *s, float *features, int64_t count) {

@@ -15,54 +15,65 @@ block_shape vision_block_shape(const vision_parameters *v) {
                        .head_size = v->head_size, .norm_epsilon = v->norm_epsilon};
 }
 
+/* A new buffer as a matrix; counts its bytes. */
+static dimple_status new_matrix(const backend_operations *ops, context *c, int64_t rows, int64_t columns, block_scratch *scratch, view *out) {
+  buffer *memory;
+  DIMPLE_TRY(ops->buffer_alloc(c, rows * columns, &memory));
+  *out = view_of(memory, rows, columns);
+  scratch->bytes += (int64_t)sizeof(float) * rows * columns;
+  return DIMPLE_OK;
+}
+
 dimple_status block_scratch_open(const backend_operations *ops, context *c, const block_shape *s, int64_t rows, block_scratch *scratch) {
   int64_t attention_width = (int64_t)s->heads * s->head_size;
   int64_t middle_rows = rows < FEED_FORWARD_ROWS ? rows : FEED_FORWARD_ROWS;
   memset(scratch, 0, sizeof *scratch);
-  DIMPLE_TRY(ops->buffer_alloc(c, rows * s->width, &scratch->normed));
-  DIMPLE_TRY(ops->buffer_alloc(c, rows * attention_width, &scratch->q));
-  DIMPLE_TRY(ops->buffer_alloc(c, rows * attention_width, &scratch->attended));
-  DIMPLE_TRY(ops->buffer_alloc(c, middle_rows * s->feed_forward, &scratch->middle));
-  int64_t routed = 0;
-  if (s->experts) {
-    routed = 2 * middle_rows * (s->width > s->experts ? s->width : s->experts);
-    DIMPLE_TRY(ops->buffer_alloc(c, routed, &scratch->routed));
-  }
-  scratch->bytes = (int64_t)sizeof(float) * (rows * s->width + 2 * rows * attention_width + middle_rows * s->feed_forward + routed);
-  return DIMPLE_OK;
+  DIMPLE_TRY(new_matrix(ops, c, rows, s->width, scratch, &scratch->normed));
+  DIMPLE_TRY(new_matrix(ops, c, rows, attention_width, scratch, &scratch->q));
+  DIMPLE_TRY(new_matrix(ops, c, rows, attention_width, scratch, &scratch->attended));
+  if (!s->experts) return new_matrix(ops, c, middle_rows, s->feed_forward, scratch, &scratch->middle);
+  DIMPLE_TRY(new_matrix(ops, c, middle_rows, s->experts, scratch, &scratch->scores));
+  DIMPLE_TRY(new_matrix(ops, c, middle_rows, s->experts_used, scratch, &scratch->chosen));
+  return new_matrix(ops, c, middle_rows, s->experts_used, scratch, &scratch->share);
 }
 
-void block_scratch_close(const backend_operations *ops, context *c, block_scratch *scratch) {
-  ops->buffer_free(c, scratch->normed);
-  ops->buffer_free(c, scratch->q);
-  ops->buffer_free(c, scratch->attended);
-  ops->buffer_free(c, scratch->middle);
-  ops->buffer_free(c, scratch->routed);
-  memset(scratch, 0, sizeof *scratch);
+void block_scratch_close(const backend_operations *ops, context *c, block_scratch *s) {
+  view matrices[] = {s->normed, s->q, s->attended, s->middle, s->scores, s->chosen, s->share};
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) ops->buffer_free(c, matrices[i].memory);
+  memset(s, 0, sizeof *s);
 }
 
-dimple_status block_linear(const backend_operations *ops, context *c, const linear_weights *l, linear_mode mode, const float *x,
-                           int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
-  linear_output output = {.w = l->w, .bias = l->bias, .y = y, .y_stride = y_stride, .mode = mode};
-  return ops->linear(c, &(linear_call){x, x_stride, rows, columns, &output, 1});
+dimple_status block_linear(const backend_operations *ops, context *c, const linear_weights *l, linear_mode mode, view x, view y) {
+  linear_output output = {.w = l->w, .bias = l->bias, .y = y, .mode = mode};
+  return ops->linear(c, &(linear_call){x, &output, 1});
+}
+
+/* x += down(silu(gate normed) * up normed) */
+static dimple_status feed_forward(const backend_operations *ops, context *c, const block_weights *b, const block_scratch *s, view normed, view x) {
+  view middle = view_rows(s->middle, 0, x.rows);
+  linear_output gated = {.w = b->gate.w, .bias = b->gate.bias, .up = b->up.w, .up_bias = b->up.bias, .y = middle, .mode = LINEAR_SWIGLU};
+  DIMPLE_TRY(ops->linear(c, &(linear_call){normed, &gated, 1}));
+  return block_linear(ops, c, &b->down, LINEAR_ADD, middle, x);
+}
+
+/* x += the same of the experts that each row is routed to, by their shares. */
+static dimple_status mixture(const backend_operations *ops, context *c, const block_weights *b, const block_scratch *s, view normed, view x) {
+  view scores = view_rows(s->scores, 0, x.rows), chosen = view_rows(s->chosen, 0, x.rows), share = view_rows(s->share, 0, x.rows);
+  linear_weights router = {.w = b->router};
+  DIMPLE_TRY(block_linear(ops, c, &router, LINEAR_STORE, normed, scores));
+  DIMPLE_TRY(ops->route(c, &(route_call){scores, chosen, share}));
+  return ops->experts(c, &(experts_call){.x = normed, .chosen = chosen, .share = share, .gate = b->expert_gate, .up = b->expert_up,
+                                         .down = b->expert_down, .y = x});
 }
 
 dimple_status block_finish(const backend_operations *ops, context *c, const block_shape *s, const block_weights *block,
-                           block_scratch *scratch, float *x, int64_t rows) {
-  int64_t attention_width = (int64_t)s->heads * s->head_size;
-  DIMPLE_TRY(block_linear(ops, c, &block->output, LINEAR_ADD, scratch->attended, attention_width, rows, attention_width, x, s->width));
-  for (int64_t at = 0; at < rows; at += FEED_FORWARD_ROWS) {
-    int64_t count = rows - at < FEED_FORWARD_ROWS ? rows - at : FEED_FORWARD_ROWS;
-    float *part = x + at * s->width;
-    DIMPLE_TRY(ops->rms_norm(c, scratch->normed, part, block->norm2, count, s->width, s->norm_epsilon));
-    if (s->experts) {
-      DIMPLE_TRY(experts_run(ops, c, s, block, scratch, part, count));
-      continue;
-    }
-    linear_output middle = {.w = block->gate.w, .bias = block->gate.bias, .up = block->up.w, .up_bias = block->up.bias,
-                            .y = scratch->middle, .y_stride = s->feed_forward, .mode = LINEAR_SWIGLU};
-    DIMPLE_TRY(ops->linear(c, &(linear_call){scratch->normed, s->width, count, s->width, &middle, 1}));
-    DIMPLE_TRY(block_linear(ops, c, &block->down, LINEAR_ADD, scratch->middle, s->feed_forward, count, s->feed_forward, part, s->width));
+                           block_scratch *scratch, view x) {
+  DIMPLE_TRY(block_linear(ops, c, &block->output, LINEAR_ADD, view_rows(scratch->attended, 0, x.rows), x));
+  for (int64_t at = 0; at < x.rows; at += FEED_FORWARD_ROWS) {
+    view part = view_rows(x, at, x.rows - at < FEED_FORWARD_ROWS ? x.rows - at : FEED_FORWARD_ROWS);
+    view normed = view_rows(scratch->normed, 0, part.rows);
+    DIMPLE_TRY(ops->rms_norm(c, normed, part, block->norm2, s->norm_epsilon));
+    DIMPLE_TRY((s->experts ? mixture : feed_forward)(ops, c, block, scratch, normed, part));
   }
   return DIMPLE_OK;
 }

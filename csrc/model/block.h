@@ -11,17 +11,13 @@ typedef struct linear_weights {
   weight *bias; /* null: none */
 } linear_weights;
 
-typedef struct expert_weights {
-  weight *gate, *up, *down;
-} expert_weights;
-
 typedef struct block_weights {
   weight *norm1, *norm2;
   linear_weights q, k, v, output;
   weight *q_norm, *k_norm; /* null: queries and keys are not normalised */
   linear_weights gate, up, down;
-  weight *router;          /* with experts instead of gate, up and down: [experts x width] */
-  expert_weights *experts; /* [experts] */
+  weight *router; /* with experts instead of gate, up and down: [experts x width] */
+  weight *expert_gate, *expert_up, *expert_down; /* banks of `experts` matrices */
 } block_weights;
 
 typedef struct block_shape {
@@ -37,13 +33,14 @@ block_shape vision_block_shape(const vision_parameters *v);
 /* The feed-forward half runs over this many rows at a time, which bounds its widest intermediate. */
 enum { FEED_FORWARD_ROWS = 512 };
 
-/* Intermediates for up to `rows` rows. */
+/* Intermediates for up to `rows` rows; F = min(rows, FEED_FORWARD_ROWS). */
 typedef struct block_scratch {
-  float *normed;   /* [rows x width] */
-  float *q;        /* [rows x heads * head_size] */
-  float *attended; /* [rows x heads * head_size] */
-  float *middle;   /* [min(rows, FEED_FORWARD_ROWS) x feed_forward] */
-  float *routed;   /* with experts: [2 x min(rows, FEED_FORWARD_ROWS) x max(width, experts)] */
+  view normed;   /* [rows x width] */
+  view q;        /* [rows x heads * head_size] */
+  view attended; /* [rows x heads * head_size] */
+  view middle;   /* [F x feed_forward], without experts */
+  view scores;   /* [F x experts] */
+  view chosen, share; /* [F x experts_used] */
   int64_t bytes;
 } block_scratch;
 
@@ -51,17 +48,11 @@ dimple_status block_scratch_open(const backend_operations *ops, context *c, cons
 void block_scratch_close(const backend_operations *ops, context *c, block_scratch *scratch);
 
 /* x [rows x width] += output(scratch->attended), then += the feed-forward half of norm2 x: down(silu(gate y) * up y), or the
- * sum of that over the experts a row is routed to. */
+ * share-weighted sum of that over the experts a row is routed to: its `experts_used` most probable ones. */
 dimple_status block_finish(const backend_operations *ops, context *c, const block_shape *shape, const block_weights *block,
-                           block_scratch *scratch, float *x, int64_t rows);
+                           block_scratch *scratch, view x);
 
-/* y [rows x out] (tight rows) = one linear layer of x [rows x columns]. */
-dimple_status block_linear(const backend_operations *ops, context *c, const linear_weights *l, linear_mode mode, const float *x,
-                           int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
-
-/* experts.c: x [rows x width] += the routed experts' outputs for scratch->normed [rows x width], rows <= FEED_FORWARD_ROWS. A row
- * goes to its `experts_used` most probable experts (the lower number among equals), weighted by softmax over all experts. */
-dimple_status experts_run(const backend_operations *ops, context *c, const block_shape *shape, const block_weights *block,
-                          block_scratch *scratch, float *x, int64_t rows);
+/* y = one linear layer of x. */
+dimple_status block_linear(const backend_operations *ops, context *c, const linear_weights *l, linear_mode mode, view x, view y);
 
 #endif

@@ -6,38 +6,45 @@
 #include "error.h"
 #include "model/rope.h"
 
-dimple_status check_cancelled(atomic_bool *cancelled) {
-  if (atomic_exchange(cancelled, false)) return dimple_fail(DIMPLE_ERROR_CANCELLED, "the call was cancelled");
+static int64_t kv_width(const text_parameters *p) { return (int64_t)p->kv_heads * p->head_size; }
+
+static dimple_status new_matrix(const dimple_model *m, context *c, int64_t rows, int64_t columns, view *out) {
+  buffer *memory;
+  DIMPLE_TRY(m->ops->buffer_alloc(c, rows * columns, &memory));
+  *out = view_of(memory, rows, columns);
   return DIMPLE_OK;
 }
 
-static int64_t kv_width(const text_parameters *p) { return (int64_t)p->kv_heads * p->head_size; }
+static dimple_status record_angles(const dimple_model *m, context *c, const text_state *s, const float *cosine, const float *sine) {
+  DIMPLE_TRY(m->ops->copy_in(c, s->cosine, cosine));
+  return m->ops->copy_in(c, s->sine, sine);
+}
 
 /* Computes the rotation tables on the host and hands them to the backend. */
-static dimple_status upload_angles(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
-  int64_t count = capacity * (m->text.head_size / 2);
+static dimple_status upload_angles(const dimple_model *m, context *c, const int32_t *positions, const text_state *s) {
+  int64_t count = s->capacity * (m->text.head_size / 2);
   float *table = malloc((size_t)(2 * count) * sizeof *table);
   if (!table) return dimple_fail_memory((uint64_t)(2 * count) * sizeof *table, "rotation angles");
-  rope_text_angles(&m->text, positions, capacity, table, table + count);
-  dimple_status status = m->ops->copy_in(c, s->cosine, table, count);
-  if (status == DIMPLE_OK) status = m->ops->copy_in(c, s->sine, table + count, count);
+  rope_text_angles(&m->text, positions, s->capacity, table, table + count);
+  dimple_status status = m->ops->pass_begin(c, NULL);
+  if (status == DIMPLE_OK) status = m->ops->pass_end(c, record_angles(m, c, s, table, table + count));
   free(table);
   return status;
 }
 
 static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
   const text_parameters *p = &m->text;
-  int64_t kv = p->layers * capacity * kv_width(p), angles = capacity * (p->head_size / 2);
+  int64_t rows = p->layers * capacity;
   s->capacity = capacity;
-  DIMPLE_TRY(m->ops->buffer_alloc(c, kv, &s->keys));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, kv, &s->values));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, angles, &s->cosine));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, angles, &s->sine));
-  DIMPLE_TRY(upload_angles(m, c, positions, capacity, s));
+  DIMPLE_TRY(new_matrix(m, c, rows, kv_width(p), &s->keys));
+  DIMPLE_TRY(new_matrix(m, c, rows, kv_width(p), &s->values));
+  DIMPLE_TRY(new_matrix(m, c, capacity, p->head_size / 2, &s->cosine));
+  DIMPLE_TRY(new_matrix(m, c, capacity, p->head_size / 2, &s->sine));
+  DIMPLE_TRY(upload_angles(m, c, positions, s));
   s->row_numbers = malloc((size_t)(2 * capacity) * sizeof *s->row_numbers);
   if (!s->row_numbers) return dimple_fail_memory((uint64_t)(2 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
-  s->kv_bytes = (int64_t)sizeof(float) * 2 * kv;
+  s->kv_bytes = (int64_t)sizeof(float) * 2 * rows * kv_width(p);
   return DIMPLE_OK;
 }
 
@@ -50,139 +57,135 @@ dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *
 
 static void close_scratch(const dimple_model *m, context *c, text_state *s) {
   block_scratch_close(m->ops, c, &s->scratch);
-  float **buffers[] = {&s->x, &s->selected, &s->selected_cosine, &s->selected_sine};
-  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-    m->ops->buffer_free(c, *buffers[i]);
-    *buffers[i] = NULL;
-  }
+  m->ops->buffer_free(c, s->x.memory);
+  m->ops->buffer_free(c, s->selected.memory);
+  s->x = s->selected = (view){0};
   s->scratch_rows = s->scratch_bytes = 0;
 }
 
 void text_state_close(const dimple_model *m, context *c, text_state *s) {
   close_scratch(m, c, s);
-  m->ops->buffer_free(c, s->keys);
-  m->ops->buffer_free(c, s->values);
-  m->ops->buffer_free(c, s->cosine);
-  m->ops->buffer_free(c, s->sine);
+  view matrices[] = {s->keys, s->values, s->cosine, s->sine};
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) m->ops->buffer_free(c, matrices[i].memory);
   free(s->row_numbers);
   memset(s, 0, sizeof *s);
 }
 
 /* The scratch of the largest pass so far is kept: the first pass runs prompt and response, later ones less. */
-static dimple_status ensure_scratch(const dimple_model *m, context *c, text_state *s, int64_t rows) {
+dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *s, int64_t rows) {
   if (rows <= s->scratch_rows) return DIMPLE_OK;
   const text_parameters *p = &m->text;
   block_shape shape = text_block_shape(p);
-  int64_t half = p->head_size / 2;
   close_scratch(m, c, s);
   DIMPLE_TRY(block_scratch_open(m->ops, c, &shape, rows, &s->scratch));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, rows * p->width, &s->x));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, rows * p->width, &s->selected));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, rows * half, &s->selected_cosine));
-  DIMPLE_TRY(m->ops->buffer_alloc(c, rows * half, &s->selected_sine));
+  DIMPLE_TRY(new_matrix(m, c, rows, p->width, &s->x));
+  DIMPLE_TRY(new_matrix(m, c, rows, p->width, &s->selected));
   s->scratch_rows = rows;
-  s->scratch_bytes = s->scratch.bytes + (int64_t)sizeof(float) * 2 * rows * (p->width + half);
+  s->scratch_bytes = s->scratch.bytes + (int64_t)sizeof(float) * 2 * rows * p->width;
   return DIMPLE_OK;
 }
 
 /* x [count x width] = embeddings, with image features where the prompt has placeholders. */
-static dimple_status embed(const dimple_model *m, context *c, text_state *s, const int32_t *tokens, int64_t first, int64_t count,
-                           const text_images *images) {
-  DIMPLE_TRY(m->ops->embed_rows(c, s->x, m->embedding, tokens, count));
+static dimple_status embed(const dimple_model *m, context *c, text_state *s, const int32_t *tokens, int64_t first, const text_images *images, view x) {
+  DIMPLE_TRY(m->ops->embed_rows(c, x, m->embedding, tokens));
   int64_t skip = 0;
   while (skip < images->count && images->at[skip] < first) skip++;
   int64_t inside = images->count - skip;
   if (inside == 0) return DIMPLE_OK;
   int32_t *row = s->row_numbers + s->capacity;
   for (int64_t i = 0; i < inside; i++) row[i] = images->at[skip + i] - (int32_t)first;
-  return m->ops->scatter_rows(c, s->x, images->features + skip * m->text.width, row, inside, m->text.width);
+  return m->ops->scatter_rows(c, x, view_rows(images->features, skip, inside), row);
 }
 
-static dimple_status attend(const dimple_model *m, context *c, const text_state *s, const float *keys, const float *values,
-                            int64_t query_rows, int64_t key_rows, const int32_t *query_position) {
+/* What the rows of this pass share: where they stand in the cache, their residual stream and their angles. */
+typedef struct text_rows {
+  int64_t first;
+  view x;            /* [count x width] */
+  view cosine, sine; /* [count x head_size/2] */
+} text_rows;
+
+/* A layer's keys or values: what the pass sees of them, [first + count x kv width], and its own rows there. */
+typedef struct layer_cache {
+  view keys, values, own_keys, own_values;
+} layer_cache;
+
+static layer_cache cache_of(const text_state *s, const text_rows *at, int32_t layer) {
+  int64_t begin = layer * s->capacity, count = at->x.rows;
+  return (layer_cache){view_rows(s->keys, begin, at->first + count), view_rows(s->values, begin, at->first + count),
+                       view_rows(s->keys, begin + at->first, count), view_rows(s->values, begin + at->first, count)};
+}
+
+/* attended [query rows x heads * head_size] of the queries; last_key[query rows] counts in a causal model only. */
+static dimple_status attend(const dimple_model *m, context *c, const text_state *s, const layer_cache *cache, view q, const int32_t *last_key) {
   const text_parameters *p = &m->text;
-  int64_t width = (int64_t)p->heads * p->head_size;
   return m->ops->attention(c, &(attention_call){
-      .q = s->scratch.q, .k = keys, .v = values, .y = s->scratch.attended,
-      .q_stride = width, .kv_stride = kv_width(p), .y_stride = width,
-      .query_rows = query_rows, .key_rows = key_rows, .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
-      .query_position = p->causal ? query_position : NULL});
+      .q = q, .k = cache->keys, .v = cache->values, .y = view_rows(s->scratch.attended, 0, q.rows),
+      .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size, .last_key = p->causal ? last_key : NULL});
 }
 
-/* What the rows of this pass share: where they stand in the cache and their angles. */
-typedef struct pass {
-  int64_t first, count;
-  const float *cosine, *sine;
-} pass;
-
-/* Queries or keys [rows x heads * size] in place: the norm over each head, where the model has one, then the rotation. */
-static dimple_status rotate(const dimple_model *m, context *c, float *x, const weight *norm, int64_t rows, int32_t heads,
-                            const float *cosine, const float *sine) {
+/* Queries or keys [rows x heads * size] in place: the norm over each head, where the model has one, then the rotation by the pass's
+ * angles, those of angle_rows[rows] if it is not null. */
+static dimple_status rotate(const dimple_model *m, context *c, view x, const weight *norm, int32_t heads, const text_rows *at,
+                            const int32_t *angle_rows) {
   int32_t size = m->text.head_size;
-  if (norm) DIMPLE_TRY(m->ops->rms_norm(c, x, x, norm, rows * heads, size, m->text.norm_epsilon));
-  return m->ops->rotary(c, &(rotary_call){x, (int64_t)heads * size, rows, heads, size, cosine, sine});
+  view by_head = view_reshape(x, size);
+  if (norm) DIMPLE_TRY(m->ops->rms_norm(c, by_head, by_head, norm, m->text.norm_epsilon));
+  return m->ops->rotary(c, &(rotary_call){x, heads, size, at->cosine, at->sine, angle_rows});
 }
 
 /* Keys and values of all rows into the cache; with q, queries as well (they share the normalised rows). */
-static dimple_status project(const dimple_model *m, context *c, const text_state *s, const block_weights *b, const pass *at,
-                             float *k, float *v, float *q) {
+static dimple_status project(const dimple_model *m, context *c, const text_state *s, const block_weights *b, const text_rows *at,
+                             const layer_cache *cache, const view *q) {
   const text_parameters *p = &m->text;
-  int64_t q_width = (int64_t)p->heads * p->head_size;
-  DIMPLE_TRY(m->ops->rms_norm(c, s->scratch.normed, s->x, b->norm1, at->count, p->width, p->norm_epsilon));
-  linear_output outputs[3] = {
-      {.w = b->k.w, .bias = b->k.bias, .y = k, .y_stride = kv_width(p), .mode = LINEAR_STORE},
-      {.w = b->v.w, .bias = b->v.bias, .y = v, .y_stride = kv_width(p), .mode = LINEAR_STORE},
-      {.w = b->q.w, .bias = b->q.bias, .y = q, .y_stride = q_width, .mode = LINEAR_STORE}};
-  DIMPLE_TRY(m->ops->linear(c, &(linear_call){s->scratch.normed, p->width, at->count, p->width, outputs, q ? 3 : 2}));
-  return rotate(m, c, k, b->k_norm, at->count, p->kv_heads, at->cosine, at->sine);
+  view normed = view_rows(s->scratch.normed, 0, at->x.rows);
+  DIMPLE_TRY(m->ops->rms_norm(c, normed, at->x, b->norm1, p->norm_epsilon));
+  linear_output outputs[3] = {{.w = b->k.w, .bias = b->k.bias, .y = cache->own_keys, .mode = LINEAR_STORE},
+                              {.w = b->v.w, .bias = b->v.bias, .y = cache->own_values, .mode = LINEAR_STORE},
+                              {.w = b->q.w, .bias = b->q.bias, .mode = LINEAR_STORE}};
+  if (q) outputs[2].y = *q;
+  DIMPLE_TRY(m->ops->linear(c, &(linear_call){normed, outputs, q ? 3 : 2}));
+  return rotate(m, c, cache->own_keys, b->k_norm, p->kv_heads, at, NULL);
 }
 
 /* One block over all rows. */
-static dimple_status run_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const pass *at,
-                               float *keys, float *values) {
-  const text_parameters *p = &m->text;
-  block_shape shape = text_block_shape(p);
-  int64_t begin = at->first * kv_width(p);
-  DIMPLE_TRY(project(m, c, s, b, at, keys + begin, values + begin, s->scratch.q));
-  DIMPLE_TRY(rotate(m, c, s->scratch.q, b->q_norm, at->count, p->heads, at->cosine, at->sine));
-  DIMPLE_TRY(attend(m, c, s, keys, values, at->count, at->first + at->count, s->row_numbers + at->first));
-  return block_finish(m->ops, c, &shape, b, &s->scratch, s->x, at->count);
+static dimple_status run_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const text_rows *at, const layer_cache *cache) {
+  block_shape shape = text_block_shape(&m->text);
+  view q = view_rows(s->scratch.q, 0, at->x.rows);
+  DIMPLE_TRY(project(m, c, s, b, at, cache, &q));
+  DIMPLE_TRY(rotate(m, c, q, b->q_norm, m->text.heads, at, NULL));
+  DIMPLE_TRY(attend(m, c, s, cache, q, s->row_numbers + at->first));
+  return block_finish(m->ops, c, &shape, b, &s->scratch, at->x);
 }
 
 /* The last block: keys and values of all rows, but queries, attention and feed-forward only for the wanted ones. */
-static dimple_status run_last_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const pass *at,
-                                    float *keys, float *values, const int32_t *wanted, int64_t wanted_count, float *states) {
-  const text_parameters *p = &m->text;
-  block_shape shape = text_block_shape(p);
-  int64_t begin = at->first * kv_width(p), q_width = (int64_t)p->heads * p->head_size, half = p->head_size / 2;
-  int32_t *position = s->row_numbers + s->capacity;
-  for (int64_t i = 0; i < wanted_count; i++) position[i] = (int32_t)at->first + wanted[i];
+static dimple_status run_last_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const text_rows *at,
+                                    const layer_cache *cache, const int32_t *wanted, view states) {
+  block_shape shape = text_block_shape(&m->text);
+  view q = view_rows(s->scratch.q, 0, states.rows), selected = view_rows(s->selected, 0, states.rows);
+  int32_t *last_key = s->row_numbers + s->capacity;
+  for (int64_t i = 0; i < states.rows; i++) last_key[i] = (int32_t)at->first + wanted[i];
 
-  DIMPLE_TRY(project(m, c, s, b, at, keys + begin, values + begin, NULL));
-  DIMPLE_TRY(m->ops->gather_rows(c, states, s->x, wanted, wanted_count, p->width));
-  DIMPLE_TRY(m->ops->gather_rows(c, s->selected, s->scratch.normed, wanted, wanted_count, p->width));
-  DIMPLE_TRY(m->ops->gather_rows(c, s->selected_cosine, at->cosine, wanted, wanted_count, half));
-  DIMPLE_TRY(m->ops->gather_rows(c, s->selected_sine, at->sine, wanted, wanted_count, half));
-  DIMPLE_TRY(block_linear(m->ops, c, &b->q, LINEAR_STORE, s->selected, p->width, wanted_count, p->width, s->scratch.q, q_width));
-  DIMPLE_TRY(rotate(m, c, s->scratch.q, b->q_norm, wanted_count, p->heads, s->selected_cosine, s->selected_sine));
-  DIMPLE_TRY(attend(m, c, s, keys, values, wanted_count, at->first + at->count, position));
-  return block_finish(m->ops, c, &shape, b, &s->scratch, states, wanted_count);
+  DIMPLE_TRY(project(m, c, s, b, at, cache, NULL));
+  DIMPLE_TRY(m->ops->gather_rows(c, states, at->x, wanted));
+  DIMPLE_TRY(m->ops->gather_rows(c, selected, view_rows(s->scratch.normed, 0, at->x.rows), wanted));
+  DIMPLE_TRY(block_linear(m->ops, c, &b->q, LINEAR_STORE, selected, q));
+  DIMPLE_TRY(rotate(m, c, q, b->q_norm, m->text.heads, at, wanted));
+  DIMPLE_TRY(attend(m, c, s, cache, q, last_key));
+  return block_finish(m->ops, c, &shape, b, &s->scratch, states);
 }
 
 dimple_status text_forward(const dimple_model *m, context *c, text_state *s, const int32_t *tokens, int64_t first, int64_t count,
-                           const text_images *images, const int32_t *wanted, int64_t wanted_count, atomic_bool *cancelled, float *states) {
+                           const text_images *images, const int32_t *wanted, view states) {
   const text_parameters *p = &m->text;
-  int64_t half = p->head_size / 2, layer_size = s->capacity * kv_width(p);
-  pass at = {first, count, s->cosine + first * half, s->sine + first * half};
-  DIMPLE_TRY(ensure_scratch(m, c, s, count));
-  DIMPLE_TRY(embed(m, c, s, tokens, first, count, images));
+  text_rows at = {first, view_rows(s->x, 0, count), view_rows(s->cosine, first, count), view_rows(s->sine, first, count)};
+  DIMPLE_TRY(embed(m, c, s, tokens, first, images, at.x));
   for (int32_t i = 0; i < p->layers; i++) {
-    float *keys = s->keys + i * layer_size, *values = s->values + i * layer_size;
-    DIMPLE_TRY(check_cancelled(cancelled));
+    layer_cache cache = cache_of(s, &at, i);
+    DIMPLE_TRY(m->ops->checkpoint(c));
     if (i + 1 < p->layers)
-      DIMPLE_TRY(run_block(m, c, s, &m->layers[i], &at, keys, values));
+      DIMPLE_TRY(run_block(m, c, s, &m->layers[i], &at, &cache));
     else
-      DIMPLE_TRY(run_last_block(m, c, s, &m->layers[i], &at, keys, values, wanted, wanted_count, states));
+      DIMPLE_TRY(run_last_block(m, c, s, &m->layers[i], &at, &cache, wanted, states));
   }
-  return m->ops->rms_norm(c, states, states, m->output_norm, wanted_count, p->width, p->norm_epsilon);
+  return m->ops->rms_norm(c, states, states, m->output_norm, p->norm_epsilon);
 }

@@ -7,9 +7,9 @@
 
 #include "model/model.h"
 
-/* features [grid->tokens x text width] in device memory, tokens row by row, from a resized picture (tight RGB rows). Pictures
- * never see each other, so each is a call of its own. Errors: MEMORY, CANCELLED. */
+/* features [grid->tokens x text width], tokens row by row, from a resized picture (tight RGB rows). Pictures never see each other, so
+ * each is a call, and a pass, of its own. Errors: MEMORY, CANCELLED. */
 dimple_status vision_forward(const dimple_model *m, context *c, const dimple_image_grid *grid, const uint8_t *rgb,
-                             atomic_bool *cancelled, float *features);
+                             atomic_bool *cancelled, view features);
 
 #endif

@@ -61,7 +61,7 @@ static dimple_status find_tensor(const loader *l, const char *name, int64_t rows
 
 static dimple_status upload(loader *l, const tensor_source *source, weight_use use, weight **out) {
   DIMPLE_TRY(l->model->ops->weight_upload(l->context, source, use, out));
-  l->model->parameter_count += source->rows * source->columns;
+  l->model->parameter_count += (source->matrices ? source->matrices : 1) * source->rows * source->columns;
   l->model->weight_size += l->model->ops->weight_bytes(*out);
   return DIMPLE_OK;
 }
@@ -69,7 +69,7 @@ static dimple_status upload(loader *l, const tensor_source *source, weight_use u
 static dimple_status load_tensor(loader *l, const char *name, int64_t rows, int64_t columns, weight_use use, weight **out) {
   found_tensor found;
   DIMPLE_TRY(find_tensor(l, name, rows, columns, &found));
-  DIMPLE_TRY(upload(l, &(tensor_source){name, found.tensor->type, rows, columns, found.tensor->data}, use, out));
+  DIMPLE_TRY(upload(l, &(tensor_source){name, found.tensor->type, rows, columns, found.tensor->data, 0}, use, out));
   if (use != WEIGHT_ROWS) gguf_release(found.file, found.tensor);
   return DIMPLE_OK;
 }
@@ -87,21 +87,17 @@ static dimple_status load_interleaved(loader *l, const char *name, int64_t rows,
     int64_t from = head * head_size + (j < half ? 2 * j : 2 * (j - half) + 1);
     memcpy(reordered + row * row_size, found.tensor->data + from * row_size, (size_t)row_size);
   }
-  dimple_status status = upload(l, &(tensor_source){name, found.tensor->type, rows, columns, reordered}, WEIGHT_LINEAR, out);
+  dimple_status status = upload(l, &(tensor_source){name, found.tensor->type, rows, columns, reordered, 0}, WEIGHT_LINEAR, out);
   free(reordered);
   gguf_release(found.file, found.tensor);
   return status;
 }
 
-/* One matrix per expert out of a bank [columns, rows, experts]; `member` picks where each goes. */
-static dimple_status load_bank(loader *l, const char *name, int64_t experts, int64_t rows, int64_t columns, expert_weights *bank, size_t member) {
+/* A bank [columns, rows, experts] of one matrix per expert. */
+static dimple_status load_bank(loader *l, tensor_name name, int64_t experts, int64_t rows, int64_t columns, weight **out) {
   found_tensor found;
-  DIMPLE_TRY(find_tensor(l, name, experts * rows, columns, &found));
-  int64_t size = rows * block_format_row_size(found.format, columns);
-  for (int64_t e = 0; e < experts; e++) {
-    weight **out = (weight **)((char *)&bank[e] + member);
-    DIMPLE_TRY(upload(l, &(tensor_source){name, found.tensor->type, rows, columns, found.tensor->data + e * size}, WEIGHT_LINEAR, out));
-  }
+  DIMPLE_TRY(find_tensor(l, name.text, experts * rows, columns, &found));
+  DIMPLE_TRY(upload(l, &(tensor_source){name.text, found.tensor->type, rows, columns, found.tensor->data, experts}, WEIGHT_LINEAR, out));
   gguf_release(found.file, found.tensor);
   return DIMPLE_OK;
 }
@@ -132,12 +128,10 @@ static dimple_status load_feed_forward(loader *l, const block_names *n, const bl
     DIMPLE_TRY(load_linear(l, named("%s.%d.ffn_up", n->prefix, i), s->feed_forward, s->width, n->other_bias, &block->up));
     return load_linear(l, named("%s.%d.ffn_down", n->prefix, i), s->width, s->feed_forward, n->other_bias, &block->down);
   }
-  block->experts = calloc((size_t)s->experts, sizeof *block->experts);
-  if (!block->experts) return dimple_fail_memory((uint64_t)s->experts * sizeof *block->experts, "the experts' weights");
   DIMPLE_TRY(load_tensor(l, named("%s.%d.ffn_gate_inp.weight", n->prefix, i).text, s->experts, s->width, WEIGHT_LINEAR, &block->router));
-  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_gate_exps.weight", n->prefix, i).text, s->experts, s->feed_forward, s->width, block->experts, offsetof(expert_weights, gate)));
-  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_up_exps.weight", n->prefix, i).text, s->experts, s->feed_forward, s->width, block->experts, offsetof(expert_weights, up)));
-  return load_bank(l, named("%s.%d.ffn_down_exps.weight", n->prefix, i).text, s->experts, s->width, s->feed_forward, block->experts, offsetof(expert_weights, down));
+  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_gate_exps.weight", n->prefix, i), s->experts, s->feed_forward, s->width, &block->expert_gate));
+  DIMPLE_TRY(load_bank(l, named("%s.%d.ffn_up_exps.weight", n->prefix, i), s->experts, s->feed_forward, s->width, &block->expert_up));
+  return load_bank(l, named("%s.%d.ffn_down_exps.weight", n->prefix, i), s->experts, s->width, s->feed_forward, &block->expert_down);
 }
 
 static dimple_status load_rotated(loader *l, const block_names *n, tensor_name name, int64_t rows, const block_shape *s, linear_weights *out) {
@@ -252,22 +246,15 @@ static void free_linear(const backend_operations *ops, linear_weights *l) {
   ops->weight_free(l->bias);
 }
 
-static void free_blocks(const backend_operations *ops, block_weights *blocks, int32_t count, int32_t experts) {
+static void free_blocks(const backend_operations *ops, block_weights *blocks, int32_t count) {
   for (int32_t i = 0; blocks && i < count; i++) {
     block_weights *b = &blocks[i];
     ops->weight_free(b->norm1);
     ops->weight_free(b->norm2);
     linear_weights *all[] = {&b->q, &b->k, &b->v, &b->output, &b->gate, &b->up, &b->down};
     for (size_t j = 0; j < sizeof all / sizeof *all; j++) free_linear(ops, all[j]);
-    ops->weight_free(b->q_norm);
-    ops->weight_free(b->k_norm);
-    ops->weight_free(b->router);
-    for (int32_t e = 0; b->experts && e < experts; e++) {
-      ops->weight_free(b->experts[e].gate);
-      ops->weight_free(b->experts[e].up);
-      ops->weight_free(b->experts[e].down);
-    }
-    free(b->experts);
+    weight *single[] = {b->q_norm, b->k_norm, b->router, b->expert_gate, b->expert_up, b->expert_down};
+    for (size_t j = 0; j < sizeof single / sizeof *single; j++) ops->weight_free(single[j]);
   }
   free(blocks);
 }
@@ -278,8 +265,8 @@ void model_weights_free(dimple_model *m) {
   ops->weight_free(m->embedding);
   ops->weight_free(m->output_norm);
   ops->weight_free(m->output);
-  free_blocks(ops, m->layers, m->text.layers, m->text.experts);
-  free_blocks(ops, w->layers, m->vision.layers, 0);
+  free_blocks(ops, m->layers, m->text.layers);
+  free_blocks(ops, w->layers, m->vision.layers);
   for (size_t i = 0; i < sizeof w->patch / sizeof *w->patch; i++) ops->weight_free(w->patch[i]);
   ops->weight_free(w->merger_norm);
   for (int i = 0; i < 2; i++) {

@@ -2,7 +2,7 @@
 #include <float.h>
 #include <stdlib.h>
 
-#include "diffusion/draws.h"
+#include "draws.h"
 #include "diffusion/sampler.h"
 #include "test/data/sampler_tables.h"
 #include "test/expect.h"

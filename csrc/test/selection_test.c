@@ -1,7 +1,7 @@
 /* Selection against a full sort. */
 #include <stdlib.h>
 
-#include "diffusion/draws.h"
+#include "draws.h"
 #include "diffusion/selection.h"
 #include "test/expect.h"
 

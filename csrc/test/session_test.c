@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "diffusion/draws.h"
+#include "draws.h"
 #include "dimple.h"
 #include "test/expect.h"
 

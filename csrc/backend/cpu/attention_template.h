@@ -86,38 +86,47 @@ static void soften(attention_scratch *s, int64_t keys, int64_t queries, int64_t 
   }
 }
 
-/* Causal attention: keys behind a row's position count nothing. */
-static void mask_keys(attention_scratch *s, const attention_call *call, int64_t row, int64_t rows, int32_t heads, int64_t key,
+/* Keys first .. end - 1 of those whose scores are held count nothing for row r of the block. */
+static void hide_keys(attention_scratch *s, int64_t r, int32_t heads, int64_t first, int64_t end) {
+  for (int64_t j = first; j < end; j++)
+    for (int32_t h = 0; h < heads; h++) s->score[j * ATTENTION_ROWS + r * heads + h] = -INFINITY;
+}
+
+/* Hides the keys behind a row's last one, and the one it skips. */
+static void mask_keys(attention_scratch *s, const attention_operands *of, int64_t row, int64_t rows, int32_t heads, int64_t key,
                       int64_t keys) {
-  for (int64_t r = 0; r < rows; r++) {
-    int64_t visible = call->query_position[row + r] + 1 - key;
-    for (int64_t j = visible > 0 ? visible : 0; j < keys; j++)
-      for (int32_t h = 0; h < heads; h++) s->score[j * ATTENTION_ROWS + r * heads + h] = -INFINITY;
+  for (int64_t r = 0; r < rows && of->last_key; r++) {
+    int64_t visible = of->last_key[row + r] + 1 - key;
+    hide_keys(s, r, heads, visible > 0 ? visible : 0, keys);
+  }
+  for (int64_t r = 0; r < rows && of->skip_key; r++) {
+    int64_t skipped = of->skip_key[row + r] - key;
+    if (skipped >= 0 && skipped < keys) hide_keys(s, r, heads, skipped, skipped + 1);
   }
 }
 
 /* The end of the keys that any row of the block sees. */
-static int64_t last_key(const attention_call *call, const attention_block *block) {
-  if (!call->query_position) return block->key_end;
+static int64_t end_of_keys(const attention_operands *of, const attention_block *block) {
+  if (!of->last_key) return block->key_end;
   int64_t furthest = 0;
   for (int64_t r = block->row; r < block->row_end; r++)
-    if (call->query_position[r] + 1 > furthest) furthest = call->query_position[r] + 1;
+    if (of->last_key[r] + 1 > furthest) furthest = of->last_key[r] + 1;
   return furthest < block->key_end ? furthest : block->key_end;
 }
 
-static void attention(const attention_call *call, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
+static void attention(const attention_operands *of, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
   attention_scratch *s = scratch;
-  int64_t size = call->size, rows = block->row_end - block->row, queries = rows * heads;
+  int64_t size = of->size, rows = block->row_end - block->row, queries = rows * heads;
   int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
-  int64_t key_offset = (int64_t)(head / (call->heads / call->kv_heads)) * size;
-  const float *k = call->k + key_offset, *v = call->v + key_offset;
-  int64_t end = last_key(call, block), keys = end - block->key < ATTENTION_KEYS ? end - block->key : ATTENTION_KEYS;
-  fetch_heads(call->q + block->row * call->q_stride + head * size, call->q_stride, rows, heads * size);
-  fetch_heads(k + block->key * call->kv_stride, call->kv_stride, keys, size);
-  fetch_heads(v + block->key * call->kv_stride, call->kv_stride, keys, size);
+  int64_t key_offset = (int64_t)(head / (of->heads / of->kv_heads)) * size;
+  const float *k = of->k + key_offset, *v = of->v + key_offset;
+  int64_t end = end_of_keys(of, block), keys = end - block->key < ATTENTION_KEYS ? end - block->key : ATTENTION_KEYS;
+  fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride, rows, heads * size);
+  fetch_heads(k + block->key * of->k_stride, of->k_stride, keys, size);
+  fetch_heads(v + block->key * of->v_stride, of->v_stride, keys, size);
   float scale = 1 / sqrtf((float)size);
   for (int64_t q = 0; q < padded_queries; q++) {
-    const float *query = q < queries ? call->q + (block->row + q / heads) * call->q_stride + (head + q % heads) * size : NULL;
+    const float *query = q < queries ? of->q + (block->row + q / heads) * of->q_stride + (head + q % heads) * size : NULL;
     for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * scale : 0;
   }
   for (int64_t q = 0; q < padded_queries; q++) {
@@ -127,18 +136,18 @@ static void attention(const attention_call *call, const attention_block *block, 
   memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
   for (int64_t key = block->key; key < end; key += keys) {
     keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
-    copy_heads(k + key * call->kv_stride, call->kv_stride, keys, size, s->key);
-    copy_heads(v + key * call->kv_stride, call->kv_stride, keys, size, s->value);
+    copy_heads(k + key * of->k_stride, of->k_stride, keys, size, s->key);
+    copy_heads(v + key * of->v_stride, of->v_stride, keys, size, s->value);
     int64_t coming = end - key - keys < ATTENTION_KEYS ? end - key - keys : ATTENTION_KEYS;
-    fetch_heads(k + (key + keys) * call->kv_stride, call->kv_stride, coming, size);
-    fetch_heads(v + (key + keys) * call->kv_stride, call->kv_stride, coming, size);
+    fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, size);
+    fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, size);
     score_keys(s, keys, padded_queries, size);
-    if (call->query_position) mask_keys(s, call, block->row, rows, heads, key, keys);
+    if (of->last_key || of->skip_key) mask_keys(s, of, block->row, rows, heads, key, keys);
     soften(s, keys, padded_queries, padded_size);
     add_values(s, keys, queries, padded_size);
   }
   for (int64_t q = 0; q < queries; q++) {
-    float *y = call->y + (block->row + q / heads) * call->y_stride + (head + q % heads) * size;
+    float *y = of->y + (block->row + q / heads) * of->y_stride + (head + q % heads) * size;
     vf inverse = vf_set(1 / s->total[q]);
     for (int64_t i = 0; i < size; i += LANES)
       vf_store_some(y + i, vf_mul(vf_load(s->sum + q * HEAD_STRIDE + i), inverse), size - i < LANES ? size - i : LANES);

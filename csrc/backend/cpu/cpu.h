@@ -1,5 +1,5 @@
 /*
- * What the portable part of the CPU backends (operations.c, weights.c) and the kernels of one instruction set share: the
+ * What the portable part of the CPU backends (operations.h, weights.c) and the kernels of one instruction set share: the
  * layouts of packed weights and activations, and the table of kernels.
  */
 #ifndef DIMPLE_CPU_H
@@ -38,6 +38,8 @@ typedef struct code_layout {
 
 struct weight {
   const block_format *format;
+  int64_t matrices; /* of a bank, whose matrices are weights of their own; 0: no bank */
+  weight *members;  /* [matrices] */
   int64_t rows;
   int64_t columns;
   const uint8_t *file_rows; /* WEIGHT_ROWS: the caller's bytes */
@@ -104,6 +106,22 @@ typedef struct chunk_summary {
   float hot_sum, hot_mean; /* the same of z / temperature */
 } chunk_summary;
 
+/* An output of linear and a call of attention, their views resolved to memory. */
+typedef struct product_target {
+  const weight *bias, *up_bias; /* null: none */
+  float *y;
+  int64_t y_stride;
+  linear_mode mode;
+} product_target;
+
+typedef struct attention_operands {
+  const float *q, *k, *v;
+  float *y;
+  int64_t q_stride, k_stride, v_stride, y_stride;
+  int32_t heads, kv_heads, size;
+  const int32_t *last_key, *skip_key; /* as in attention_call */
+} attention_operands;
+
 /* A block of attention that one item computes: query heads [head, head + head_count) of one key head and query rows
  * [row, row_end), against keys [key, key_end). */
 typedef struct attention_block {
@@ -125,13 +143,13 @@ typedef struct cpu_kernels {
 
   /* The end of a linear operation for a run of panels: `count` columns from `first` on, from the products a (and b for SWIGLU) that
    * multiply left. */
-  void (*finish)(const linear_output *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
+  void (*finish)(const product_target *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
                  const float *b);
 
   void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
   void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size);
-  void (*attention)(const attention_call *call, const attention_block *block, int32_t head, int32_t head_count, void *scratch);
+  void (*attention)(const attention_operands *of, const attention_block *block, int32_t head, int32_t head_count, void *scratch);
   /* `u` in (0, 1) picks the token; temperature 0: no draw. */
   void (*summarize)(const float *z, int64_t count, float temperature, float u, chunk_summary *out);
 } cpu_kernels;
@@ -141,11 +159,14 @@ dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, voi
 
 struct context {
   const cpu_kernels *kernels;
+  atomic_bool *cancelled; /* of the pass that is recorded */
   cpu_pool *pool;
   uint8_t *lanes; /* [threads x lane_size]: every thread's scratch memory */
   int64_t lane_size;
   uint8_t *activations; /* the prepared x of the current operation; kept for the next one */
   int64_t activations_size;
+  float *routed; /* what experts need between their products; kept likewise */
+  int64_t routed_size; /* bytes */
 };
 
 dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out);

@@ -5,6 +5,12 @@ target_sources(dimple_core PRIVATE
   backend/cpu/unpack.c
   backend/cpu/weights.c
   backend/cpu/code_panels.c
+  backend/cpu/context.c
+  backend/cpu/rows.c
+  backend/cpu/linear.c
+  backend/cpu/attention.c
+  backend/cpu/experts.c
+  backend/cpu/head.c
   backend/cpu/operations.c
 )
 

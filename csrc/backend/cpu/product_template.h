@@ -116,7 +116,7 @@ INLINE vf finish_vector(const linear_mode mode, vf a, vf b, vf before) {
 }
 
 /* Row by row, since y's rows may lie a page apart. */
-INLINE void finish_rows(const linear_mode mode, const linear_output *out, int64_t first, int64_t count, int64_t row,
+INLINE void finish_rows(const linear_mode mode, const product_target *out, int64_t first, int64_t count, int64_t row,
                         int64_t rows, const float *a, const float *b) {
   const vf zero = vf_set(0);
   for (int64_t r = 0; r < rows; r++) {
@@ -133,7 +133,7 @@ INLINE void finish_rows(const linear_mode mode, const linear_output *out, int64_
   }
 }
 
-static void finish(const linear_output *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
+static void finish(const product_target *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
                    const float *b) {
   switch (out->mode) {
     case LINEAR_STORE: finish_rows(LINEAR_STORE, out, first, count, row, rows, a, b); break;

@@ -89,6 +89,21 @@ static dimple_status pack(context *c, const tensor_source *source, weight_use us
   return DIMPLE_OK;
 }
 
+/* Every matrix of a bank is packed as a weight of its own. */
+static dimple_status pack_bank(context *c, const tensor_source *source, weight_use use, weight *bank) {
+  bank->members = calloc((size_t)source->matrices, sizeof *bank->members);
+  if (!bank->members) return dimple_fail_memory((uint64_t)source->matrices * sizeof *bank->members, source->name);
+  int64_t size = source->rows * block_format_row_size(bank->format, source->columns);
+  for (; bank->matrices < source->matrices; bank->matrices++) {
+    tensor_source one = *source;
+    one.data += bank->matrices * size;
+    weight *member = &bank->members[bank->matrices];
+    *member = (weight){.format = bank->format, .rows = source->rows, .columns = source->columns};
+    DIMPLE_TRY(pack(c, &one, use, member));
+  }
+  return DIMPLE_OK;
+}
+
 dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out) {
   const block_format *format = block_format_of(source->type);
   if (!format)
@@ -101,7 +116,7 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
   w->format = format;
   w->rows = source->rows;
   w->columns = source->columns;
-  dimple_status status = pack(c, source, use, w);
+  dimple_status status = source->matrices ? pack_bank(c, source, use, w) : pack(c, source, use, w);
   if (status != DIMPLE_OK) {
     cpu_weight_free(w);
     return status;
@@ -110,10 +125,16 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
   return DIMPLE_OK;
 }
 
-void cpu_weight_free(weight *w) {
-  if (!w) return;
+static void free_packed(weight *w) {
   platform_free(w->vector);
   platform_free(w->panels);
+}
+
+void cpu_weight_free(weight *w) {
+  if (!w) return;
+  for (int64_t i = 0; i < w->matrices; i++) free_packed(&w->members[i]);
+  free(w->members);
+  free_packed(w);
   free(w);
 }
 
@@ -121,5 +142,6 @@ int64_t cpu_weight_bytes(const weight *w) {
   int64_t bytes = (int64_t)sizeof *w;
   if (w->vector) bytes += w->rows * w->columns * (int64_t)sizeof(float);
   if (w->panels) bytes += weight_panels(w) * w->panel_size;
+  for (int64_t i = 0; i < w->matrices; i++) bytes += cpu_weight_bytes(&w->members[i]);
   return bytes;
 }

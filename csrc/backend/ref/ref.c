@@ -7,22 +7,29 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "diffusion/draws.h"
+#include "cancel.h"
+#include "draws.h"
 #include "error.h"
 #include "platform/platform.h"
 #include "quant/block_formats.h"
 
 struct context {
-  int32_t threads;
+  atomic_bool *cancelled; /* of the pass that is recorded */
 };
 
 struct weight {
   const block_format *format;
+  int64_t matrices; /* of a bank, otherwise 1 */
   int64_t rows;
   int64_t columns;
   const uint8_t *data; /* WEIGHT_ROWS: the caller's bytes */
-  float *values;       /* otherwise [rows x columns] */
+  float *values;       /* otherwise [matrices x rows x columns] */
 };
+
+/* A buffer is plain memory here. */
+static float *row_of(view v, int64_t row) { return (float *)(void *)v.memory + v.first + row * v.stride; }
+
+static int32_t *numbers_of(view v, int64_t row) { return (int32_t *)(void *)v.memory + v.first + row * v.stride; }
 
 static bool ref_available(void) { return true; }
 
@@ -50,11 +57,11 @@ static dimple_status ref_weight_upload(context *c, const tensor_source *source, 
                        (long long)source->columns, format->name, format->block_length);
   weight *w = calloc(1, sizeof *w);
   if (!w) return dimple_fail_memory(sizeof *w, source->name);
-  *w = (weight){.format = format, .rows = source->rows, .columns = source->columns};
+  *w = (weight){.format = format, .matrices = source->matrices ? source->matrices : 1, .rows = source->rows, .columns = source->columns};
   if (use == WEIGHT_ROWS) {
     w->data = source->data;
   } else {
-    int64_t count = source->rows * source->columns;
+    int64_t count = w->matrices * source->rows * source->columns;
     dimple_status status = allocate_floats(count, source->name, &w->values);
     if (status != DIMPLE_OK) {
       free(w);
@@ -67,64 +74,77 @@ static dimple_status ref_weight_upload(context *c, const tensor_source *source, 
 }
 
 static int64_t ref_weight_bytes(const weight *w) {
-  return (int64_t)sizeof *w + (w->values ? w->rows * w->columns * (int64_t)sizeof(float) : 0);
+  return (int64_t)sizeof *w + (w->values ? w->matrices * w->rows * w->columns * (int64_t)sizeof(float) : 0);
 }
 
 static dimple_status ref_context_open(int32_t threads, context **out) {
-  context *c = malloc(sizeof *c);
+  (void)threads;
+  context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
-  c->threads = threads;
   *out = c;
   return DIMPLE_OK;
 }
 
 static void ref_context_close(context *c) { free(c); }
 
-static dimple_status ref_buffer_alloc(context *c, int64_t count, float **out) {
-  (void)c;
-  return allocate_floats(count, "activations", out);
-}
+static int64_t ref_context_bytes(const context *c) { return (int64_t)sizeof *c; }
 
-static void ref_buffer_free(context *c, float *buffer) {
+static dimple_status ref_buffer_alloc(context *c, int64_t count, buffer **out) {
   (void)c;
-  platform_free(buffer);
-}
-
-static dimple_status ref_copy(context *c, float *target, const float *source, int64_t count) {
-  (void)c;
-  memcpy(target, source, (size_t)count * sizeof(float));
+  float *memory = NULL;
+  DIMPLE_TRY(allocate_floats(count, "activations", &memory));
+  *out = (buffer *)(void *)memory;
   return DIMPLE_OK;
 }
 
-static dimple_status ref_embed_rows(context *c, float *y, const weight *w, const int32_t *ids, int64_t count) {
+static void ref_buffer_free(context *c, buffer *memory) {
+  (void)c;
+  platform_free(memory);
+}
+
+static dimple_status ref_pass_begin(context *c, atomic_bool *cancelled) {
+  c->cancelled = cancelled;
+  return DIMPLE_OK;
+}
+
+static dimple_status ref_pass_end(context *c, dimple_status recorded) {
+  c->cancelled = NULL;
+  return recorded;
+}
+
+static dimple_status ref_checkpoint(context *c) { return check_cancelled(c->cancelled); }
+
+static dimple_status ref_copy_in(context *c, view target, const float *host) {
+  (void)c;
+  for (int64_t r = 0; r < target.rows; r++)
+    memcpy(row_of(target, r), host + r * target.columns, (size_t)target.columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+static dimple_status ref_copy_out(context *c, float *host, view source) {
+  (void)c;
+  for (int64_t r = 0; r < source.rows; r++)
+    memcpy(host + r * source.columns, row_of(source, r), (size_t)source.columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+static dimple_status ref_embed_rows(context *c, view y, const weight *w, const int32_t *ids) {
   (void)c;
   int64_t row_size = block_format_row_size(w->format, w->columns);
-  for (int64_t i = 0; i < count; i++)
-    w->format->dequantize(w->data + ids[i] * row_size, y + i * w->columns, w->columns / w->format->block_length);
+  for (int64_t i = 0; i < y.rows; i++)
+    w->format->dequantize(w->data + ids[i] * row_size, row_of(y, i), w->columns / w->format->block_length);
   return DIMPLE_OK;
 }
 
-static dimple_status ref_gather_rows(context *c, float *y, const float *x, const int32_t *index, int64_t count,
-                                     int64_t columns) {
+static dimple_status ref_gather_rows(context *c, view y, view x, const int32_t *index) {
   (void)c;
-  for (int64_t i = 0; i < count; i++)
-    memcpy(y + i * columns, x + index[i] * columns, (size_t)columns * sizeof(float));
+  for (int64_t i = 0; i < y.rows; i++) memcpy(row_of(y, i), row_of(x, index[i]), (size_t)y.columns * sizeof(float));
   return DIMPLE_OK;
 }
 
-static dimple_status ref_scatter_rows(context *c, float *y, const float *x, const int32_t *index, int64_t count,
-                                      int64_t columns) {
+static dimple_status ref_scatter_rows(context *c, view y, view x, const int32_t *index) {
   (void)c;
-  for (int64_t i = 0; i < count; i++)
-    memcpy(y + index[i] * columns, x + i * columns, (size_t)columns * sizeof(float));
-  return DIMPLE_OK;
-}
-
-static dimple_status ref_scatter_add_rows(context *c, float *y, const float *x, const int32_t *index, const float *scale,
-                                          int64_t count, int64_t columns) {
-  (void)c;
-  for (int64_t i = 0; i < count; i++)
-    for (int64_t j = 0; j < columns; j++) y[index[i] * columns + j] += scale[i] * x[i * columns + j];
+  for (int64_t i = 0; i < x.rows; i++) memcpy(row_of(y, index[i]), row_of(x, i), (size_t)x.columns * sizeof(float));
   return DIMPLE_OK;
 }
 
@@ -140,13 +160,13 @@ static double dot(const float *a, const float *b, int64_t n) {
   return sum;
 }
 
-static dimple_status ref_rms_norm(context *c, float *y, const float *x, const weight *w, int64_t rows, int64_t columns,
-                                  float epsilon) {
+static dimple_status ref_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   (void)c;
-  for (int64_t r = 0; r < rows; r++) {
-    const float *row = x + r * columns;
-    double scale = 1 / sqrt(dot(row, row, columns) / (double)columns + epsilon);
-    for (int64_t j = 0; j < columns; j++) y[r * columns + j] = (float)(w->values[j] * (row[j] * scale));
+  for (int64_t r = 0; r < x.rows; r++) {
+    const float *from = row_of(x, r);
+    float *to = row_of(y, r);
+    double scale = 1 / sqrt(dot(from, from, x.columns) / (double)x.columns + epsilon);
+    for (int64_t j = 0; j < x.columns; j++) to[j] = (float)(w->values[j] * (from[j] * scale));
   }
   return DIMPLE_OK;
 }
@@ -164,9 +184,9 @@ static dimple_status ref_linear(context *c, const linear_call *call) {
   (void)c;
   for (int32_t k = 0; k < call->output_count; k++) {
     const linear_output *out = &call->outputs[k];
-    for (int64_t r = 0; r < call->rows; r++) {
-      const float *x = call->x + r * call->x_stride;
-      float *y = out->y + r * out->y_stride;
+    for (int64_t r = 0; r < call->x.rows; r++) {
+      const float *x = row_of(call->x, r);
+      float *y = row_of(out->y, r);
       for (int64_t o = 0; o < out->w->rows; o++) {
         double v = affine(x, out->w, out->bias, o);
         switch (out->mode) {
@@ -185,63 +205,124 @@ static dimple_status ref_linear(context *c, const linear_call *call) {
 static dimple_status ref_rotary(context *c, const rotary_call *call) {
   (void)c;
   int32_t half = call->size / 2;
-  for (int64_t r = 0; r < call->rows; r++) {
+  for (int64_t r = 0; r < call->x.rows; r++) {
+    int64_t angles = call->angle_rows ? call->angle_rows[r] : r;
+    const float *cosine = row_of(call->cosine, angles), *sine = row_of(call->sine, angles);
     for (int32_t h = 0; h < call->heads; h++) {
-      float *head = call->x + r * call->x_stride + (int64_t)h * call->size;
+      float *head = row_of(call->x, r) + (int64_t)h * call->size;
       for (int32_t j = 0; j < half; j++) {
-        float cosine = call->cosine[r * half + j], sine = call->sine[r * half + j];
         float a = head[j], b = head[j + half];
-        head[j] = a * cosine - b * sine;
-        head[j + half] = b * cosine + a * sine;
+        head[j] = a * cosine[j] - b * sine[j];
+        head[j + half] = b * cosine[j] + a * sine[j];
       }
     }
   }
   return DIMPLE_OK;
 }
 
+/* The keys [first, end) that query row r of span `span` sees, but for the one it skips. */
+typedef struct seen_keys {
+  int64_t first, end, skipped;
+} seen_keys;
+
+static seen_keys keys_of(const attention_call *call, int64_t r, int32_t span) {
+  seen_keys seen = {0, call->k.rows, -1};
+  if (call->spans) seen = (seen_keys){call->spans[span], call->spans[span + 1], -1};
+  if (call->last_key && call->last_key[r] + 1 < seen.end) seen.end = call->last_key[r] + 1;
+  if (call->skip_key) seen.skipped = call->skip_key[r];
+  return seen;
+}
+
+/* One head of one row: p [key rows] and sum [size] are scratch. */
+static void attend(const attention_call *call, seen_keys seen, int64_t r, int32_t h, double *p, double *sum) {
+  int32_t size = call->size;
+  const float *q = row_of(call->q, r) + (int64_t)h * size;
+  int64_t kv_offset = (int64_t)(h / (call->heads / call->kv_heads)) * size;
+  double scale = 1 / sqrt(size), highest = -INFINITY, total = 0;
+  for (int64_t j = seen.first; j < seen.end; j++) {
+    p[j] = j == seen.skipped ? -INFINITY : scale * dot(q, row_of(call->k, j) + kv_offset, size);
+    if (p[j] > highest) highest = p[j];
+  }
+  for (int32_t i = 0; i < size; i++) sum[i] = 0;
+  for (int64_t j = seen.first; j < seen.end; j++) {
+    double e = exp(p[j] - highest);
+    total += e;
+    const float *v = row_of(call->v, j) + kv_offset;
+    for (int32_t i = 0; i < size; i++) sum[i] += e * v[i];
+  }
+  float *y = row_of(call->y, r) + (int64_t)h * size;
+  for (int32_t i = 0; i < size; i++) y[i] = (float)(sum[i] / total);
+}
+
 static dimple_status ref_attention(context *c, const attention_call *call) {
   (void)c;
-  double *p = malloc((size_t)call->key_rows * sizeof(double));
+  double *p = malloc((size_t)call->k.rows * sizeof(double));
   double *sum = malloc((size_t)call->size * sizeof(double));
   if (!p || !sum) {
     free(p);
     free(sum);
-    return dimple_fail_memory((uint64_t)(call->key_rows + call->size) * sizeof(double), "attention scores");
+    return dimple_fail_memory((uint64_t)(call->k.rows + call->size) * sizeof(double), "attention scores");
   }
-  double scale = 1 / sqrt(call->size);
-  int32_t group = call->heads / call->kv_heads;
   int32_t span = 0;
-  for (int64_t r = 0; r < call->query_rows; r++) {
-    int64_t first = 0, end = call->key_rows;
-    if (call->spans) {
-      while (r >= call->spans[span + 1]) span++;
-      first = call->spans[span];
-      end = call->spans[span + 1];
-    }
-    if (call->query_position && call->query_position[r] + 1 < end) end = call->query_position[r] + 1;
-    for (int32_t h = 0; h < call->heads; h++) {
-      const float *q = call->q + r * call->q_stride + (int64_t)h * call->size;
-      int64_t kv_offset = (int64_t)(h / group) * call->size;
-      double highest = -INFINITY, total = 0;
-      for (int64_t j = first; j < end; j++) {
-        p[j] = scale * dot(q, call->k + j * call->kv_stride + kv_offset, call->size);
-        if (p[j] > highest) highest = p[j];
-      }
-      for (int32_t i = 0; i < call->size; i++) sum[i] = 0;
-      for (int64_t j = first; j < end; j++) {
-        double e = exp(p[j] - highest);
-        total += e;
-        const float *v = call->v + j * call->kv_stride + kv_offset;
-        for (int32_t i = 0; i < call->size; i++) sum[i] += e * v[i];
-      }
-      float *y = call->y + r * call->y_stride + (int64_t)h * call->size;
-      for (int32_t i = 0; i < call->size; i++) y[i] = (float)(sum[i] / total);
-    }
+  for (int64_t r = 0; r < call->q.rows; r++) {
+    while (call->spans && r >= call->spans[span + 1]) span++;
+    for (int32_t h = 0; h < call->heads; h++) attend(call, keys_of(call, r, span), r, h, p, sum);
   }
   free(p);
   free(sum);
   return DIMPLE_OK;
 }
+
+/* ------------------------------------------------------------------------------------------------------------- experts */
+
+static dimple_status ref_route(context *c, const route_call *call) {
+  (void)c;
+  int64_t experts = call->scores.columns;
+  for (int64_t r = 0; r < call->scores.rows; r++) {
+    float *scores = row_of(call->scores, r);
+    float highest = scores[0], sum = 0;
+    for (int64_t e = 1; e < experts; e++) highest = scores[e] > highest ? scores[e] : highest;
+    for (int64_t e = 0; e < experts; e++) sum += expf(scores[e] - highest);
+    for (int64_t i = 0; i < call->chosen.columns; i++) {
+      int64_t best = 0;
+      for (int64_t e = 1; e < experts; e++)
+        if (scores[e] > scores[best]) best = e;
+      numbers_of(call->chosen, r)[i] = (int32_t)best;
+      row_of(call->share, r)[i] = expf(scores[best] - highest) / sum;
+      scores[best] = -INFINITY;
+    }
+  }
+  return DIMPLE_OK;
+}
+
+/* A matrix of a bank as a weight of its own. */
+static weight member_of(const weight *bank, int64_t number) {
+  weight member = *bank;
+  member.values += number * bank->rows * bank->columns;
+  return member;
+}
+
+/* y += share * what expert `e` makes of x; middle [feed_forward] is scratch. */
+static void add_expert(const experts_call *call, int32_t e, float share, const float *x, float *y, float *middle) {
+  weight gate = member_of(call->gate, e), up = member_of(call->up, e), down = member_of(call->down, e);
+  for (int64_t o = 0; o < gate.rows; o++) middle[o] = (float)(silu(affine(x, &gate, NULL, o)) * affine(x, &up, NULL, o));
+  for (int64_t o = 0; o < down.rows; o++) y[o] += share * (float)affine(middle, &down, NULL, o);
+}
+
+static dimple_status ref_experts(context *c, const experts_call *call) {
+  (void)c;
+  float *middle = malloc((size_t)call->gate->rows * sizeof(float));
+  if (!middle) return dimple_fail_memory((uint64_t)call->gate->rows * sizeof(float), "an expert's intermediate");
+  for (int64_t r = 0; r < call->x.rows; r++)
+    for (int32_t e = 0; e < call->gate->matrices; e++)
+      for (int64_t i = 0; i < call->chosen.columns; i++)
+        if (numbers_of(call->chosen, r)[i] == e)
+          add_expert(call, e, row_of(call->share, r)[i], row_of(call->x, r), row_of(call->y, r), middle);
+  free(middle);
+  return DIMPLE_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- head */
 
 /* A draw from softmax(z / temperature) as head_call defines it. */
 static int32_t draw_token(const head_call *call, const float *z, int64_t vocab, int32_t position) {
@@ -303,8 +384,8 @@ static dimple_status ref_head(context *c, const head_call *call) {
   int64_t vocab = call->w->rows;
   float *z = malloc((size_t)vocab * sizeof(float));
   if (!z) return dimple_fail_memory((uint64_t)vocab * sizeof(float), "logits");
-  for (int64_t r = 0; r < call->rows; r++) {
-    for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(call->x + r * call->x_stride, call->w, NULL, t);
+  for (int64_t r = 0; r < call->x.rows; r++) {
+    for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
     if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
     if (call->results) call->results[r] = summarize(call, z, vocab, r);
   }
@@ -320,17 +401,22 @@ const backend_operations backend_ref = {
     .weight_bytes = ref_weight_bytes,
     .context_open = ref_context_open,
     .context_close = ref_context_close,
+    .context_bytes = ref_context_bytes,
     .buffer_alloc = ref_buffer_alloc,
     .buffer_free = ref_buffer_free,
-    .copy_in = ref_copy,
-    .copy_out = ref_copy,
+    .pass_begin = ref_pass_begin,
+    .pass_end = ref_pass_end,
+    .checkpoint = ref_checkpoint,
+    .copy_in = ref_copy_in,
+    .copy_out = ref_copy_out,
     .embed_rows = ref_embed_rows,
     .gather_rows = ref_gather_rows,
     .scatter_rows = ref_scatter_rows,
-    .scatter_add_rows = ref_scatter_add_rows,
     .rms_norm = ref_rms_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,
     .attention = ref_attention,
+    .route = ref_route,
+    .experts = ref_experts,
     .head = ref_head,
 };

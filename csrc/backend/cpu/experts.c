@@ -1,0 +1,114 @@
+/* A mixture of experts: routing, and the experts one after the other, each over the rows that chose it. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "backend/cpu/operations.h"
+#include "error.h"
+#include "platform/platform.h"
+
+/* The experts with the highest of z[experts] into chosen, their softmax probabilities over all experts into share. Overwrites z. */
+static void choose_experts(float *z, int64_t experts, int64_t used, int32_t *chosen, float *share) {
+  float highest = z[0], sum = 0;
+  for (int64_t e = 1; e < experts; e++) highest = z[e] > highest ? z[e] : highest;
+  for (int64_t e = 0; e < experts; e++) sum += expf(z[e] - highest);
+  for (int64_t i = 0; i < used; i++) {
+    int32_t best = 0;
+    for (int32_t e = 1; e < experts; e++)
+      if (z[e] > z[best]) best = e;
+    chosen[i] = best;
+    share[i] = expf(z[best] - highest) / sum;
+    z[best] = -INFINITY;
+  }
+}
+
+dimple_status cpu_route(context *c, const route_call *call) {
+  (void)c;
+  for (int64_t r = 0; r < call->scores.rows; r++)
+    choose_experts(row_of(call->scores, r), call->scores.columns, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
+  return DIMPLE_OK;
+}
+
+/* Rows by the expert they chose: rows[begin[e]] .. rows[begin[e + 1] - 1] go to expert e, in ascending order. */
+typedef struct expert_groups {
+  int32_t *begin; /* [experts + 1] */
+  int32_t *rows;  /* [rows x used] */
+  float *scale;   /* [rows x used] their shares */
+} expert_groups;
+
+static dimple_status open_groups(int64_t pairs, int64_t experts, expert_groups *g) {
+  *g = (expert_groups){.begin = calloc((size_t)experts + 1, sizeof *g->begin), .rows = malloc((size_t)(pairs + 1) * sizeof *g->rows),
+                       .scale = malloc((size_t)(pairs + 1) * sizeof *g->scale)};
+  if (g->begin && g->rows && g->scale) return DIMPLE_OK;
+  return dimple_fail_memory((uint64_t)(2 * pairs + experts) * sizeof(float), "the routing of experts");
+}
+
+static void close_groups(expert_groups *g) {
+  free(g->begin);
+  free(g->rows);
+  free(g->scale);
+}
+
+static void group_rows(const experts_call *call, int64_t experts, expert_groups *g) {
+  int64_t rows = call->x.rows, used = call->chosen.columns;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < used; i++) g->begin[numbers_of(call->chosen, r)[i] + 1]++;
+  for (int64_t e = 0; e < experts; e++) g->begin[e + 1] += g->begin[e];
+  /* Filling moves begin[e] to the end of group e; shifting by one restores it. */
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < used; i++) {
+      int32_t at = g->begin[numbers_of(call->chosen, r)[i]]++;
+      g->rows[at] = (int32_t)r;
+      g->scale[at] = row_of(call->share, r)[i];
+    }
+  for (int64_t e = experts; e > 0; e--) g->begin[e] = g->begin[e - 1];
+  g->begin[0] = 0;
+}
+
+/* Room for the inputs, intermediates and outputs of up to `rows` rows. */
+static dimple_status reserve_routed(context *c, int64_t floats) {
+  int64_t bytes = floats * (int64_t)sizeof(float);
+  if (bytes <= c->routed_size) return DIMPLE_OK;
+  platform_free(c->routed);
+  c->routed = NULL;
+  c->routed_size = 0;
+  void *memory;
+  DIMPLE_TRY(cpu_allocate(floats, sizeof(float), "the experts' intermediates", &memory));
+  c->routed = memory;
+  c->routed_size = bytes;
+  return DIMPLE_OK;
+}
+
+static dimple_status run_expert(context *c, const experts_call *call, int64_t e, const int32_t *rows, const float *scale, int64_t count) {
+  int64_t width = call->x.columns, feed_forward = call->gate->rows;
+  view inputs = view_of((buffer *)(void *)c->routed, count, width);
+  view outputs = view_of((buffer *)(void *)(c->routed + count * width), count, width);
+  view middle = view_of((buffer *)(void *)(c->routed + 2 * count * width), count, feed_forward);
+  linear_output gated = {.w = &call->gate->members[e], .up = &call->up->members[e], .y = middle, .mode = LINEAR_SWIGLU};
+  linear_output down = {.w = &call->down->members[e], .y = outputs, .mode = LINEAR_STORE};
+  DIMPLE_TRY(cpu_gather_rows(c, inputs, call->x, rows));
+  DIMPLE_TRY(cpu_linear(c, &(linear_call){inputs, &gated, 1}));
+  DIMPLE_TRY(cpu_linear(c, &(linear_call){middle, &down, 1}));
+  cpu_scatter_add_rows(c, call->y, outputs, rows, scale);
+  return DIMPLE_OK;
+}
+
+static dimple_status run_groups(context *c, const experts_call *call, const expert_groups *g, int64_t experts) {
+  DIMPLE_TRY(reserve_routed(c, call->x.rows * (2 * call->x.columns + call->gate->rows)));
+  for (int64_t e = 0; e < experts; e++) {
+    int32_t begin = g->begin[e], count = g->begin[e + 1] - begin;
+    if (count > 0) DIMPLE_TRY(run_expert(c, call, e, g->rows + begin, g->scale + begin, count));
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status cpu_experts(context *c, const experts_call *call) {
+  int64_t experts = call->gate->matrices;
+  expert_groups g;
+  dimple_status status = open_groups(call->x.rows * call->chosen.columns, experts, &g);
+  if (status == DIMPLE_OK) {
+    group_rows(call, experts, &g);
+    status = run_groups(c, call, &g, experts);
+  }
+  close_groups(&g);
+  return status;
+}

@@ -1,0 +1,110 @@
+/* The language-model head: the vocabulary in chunks, each summarised by a kernel, merged row by row. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/operations.h"
+#include "draws.h"
+#include "error.h"
+
+typedef struct head_task {
+  context *c;
+  const head_call *call;
+  prepared_forms x;
+  int64_t first_row, rows; /* of the slab */
+  int64_t chunks;
+  chunk_summary *summaries; /* [rows x chunks] */
+} head_task;
+
+static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
+  return draw_uniform(call->seed, (uint32_t)call->iteration, (uint32_t)call->positions[row], purpose, (uint32_t)chunk);
+}
+
+static void head_item(void *work, int64_t item, int32_t lane) {
+  const head_task *t = work;
+  const head_call *call = t->call;
+  const cpu_kernels *k = t->c->kernels;
+  int64_t chunk = item % t->chunks, row = item / t->chunks * HEAD_ROWS, vocab = call->w->rows;
+  int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(HEAD_ROWS, t->rows - row);
+  head_lane *memory = lane_memory(t->c, lane);
+  for (int64_t j = 0; j < count; j += RUN_PANELS * PANEL) {
+    int64_t panels = smaller(RUN_PANELS, parts(count - j, PANEL));
+    cpu_multiply(t->c, &t->x, call->w, (first + j) / PANEL, panels, row, rows, memory->panels, memory->scratch);
+    for (int64_t p = 0; p < panels; p++)
+      for (int64_t r = 0; r < rows; r++)
+        memcpy(memory->logits + r * HEAD_CHUNK + j + p * PANEL, memory->panels + (p * GROUP_ROWS + r) * PANEL, PANEL * sizeof(float));
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    const float *z = memory->logits + r * HEAD_CHUNK;
+    int64_t at = t->first_row + row + r;
+    if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
+    if (!call->results) continue;
+    float u = call->temperature > 0 ? draw(call, at, DRAW_TOKEN, chunk) : 0.5f;
+    k->summarize(z, count, call->temperature, u, &t->summaries[(row + r) * t->chunks + chunk]);
+  }
+}
+
+/* Merges the chunks of one row, in their order. */
+static void merge_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const head_task *t = work;
+  const head_call *call = t->call;
+  const chunk_summary *chunks = t->summaries + item * t->chunks;
+  int64_t row = t->first_row + item;
+  double temperature = call->temperature > 0 ? call->temperature : 1;
+  head_row out = {.best_logit = -INFINITY, .second_logit = -INFINITY};
+  double best_score = -INFINITY;
+  for (int64_t i = 0; i < t->chunks; i++) {
+    const chunk_summary *s = &chunks[i];
+    if (s->best > out.best_logit) {
+      out.second_logit = out.best_logit > s->second ? out.best_logit : s->second;
+      out.best_logit = s->best;
+      out.best = (int32_t)(i * HEAD_CHUNK) + s->best_token;
+    } else if (s->best > out.second_logit) {
+      out.second_logit = s->best;
+    }
+    if (call->temperature > 0) {
+      double score = s->best / temperature + log(s->hot_sum) - log(-log(draw(call, row, DRAW_CHUNK, i)));
+      if (score > best_score) {
+        best_score = score;
+        out.drawn = (int32_t)(i * HEAD_CHUNK) + s->drawn_token;
+        out.drawn_logit = s->drawn_logit;
+      }
+    }
+  }
+  double sum = 0, mean = 0, hot_sum = 0, hot_mean = 0;
+  for (int64_t i = 0; i < t->chunks; i++) {
+    double below = (double)chunks[i].best - out.best_logit, weight = exp(below), hot = exp(below / temperature);
+    sum += weight * chunks[i].sum;
+    mean += weight * (chunks[i].mean + below * chunks[i].sum);
+    hot_sum += hot * chunks[i].hot_sum;
+    hot_mean += hot * (chunks[i].hot_mean + below / temperature * chunks[i].hot_sum);
+  }
+  out.log_sum = (float)(out.best_logit + log(sum));
+  out.mean_logit = (float)(out.best_logit + mean / sum);
+  out.hot_log_sum = (float)(out.best_logit / temperature + log(hot_sum));
+  out.hot_mean = (float)(out.best_logit / temperature + hot_mean / hot_sum);
+  if (!(call->temperature > 0)) {
+    out.drawn = out.best;
+    out.drawn_logit = out.best_logit;
+  }
+  call->results[row] = out;
+}
+
+dimple_status cpu_head(context *c, const head_call *call) {
+  head_task task = {.c = c, .call = call, .chunks = parts(call->w->rows, HEAD_CHUNK)};
+  int64_t slab = smaller(call->x.rows, SLAB_ROWS);
+  cpu_want(&task.x, c->kernels, call->w);
+  DIMPLE_TRY(cpu_reserve(c, &task.x, slab, call->x.columns));
+  size_t bytes = (size_t)(slab * task.chunks) * sizeof *task.summaries;
+  task.summaries = malloc(bytes ? bytes : 1);
+  if (!task.summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
+  for (task.first_row = 0; task.first_row < call->x.rows; task.first_row += SLAB_ROWS) {
+    task.rows = smaller(SLAB_ROWS, call->x.rows - task.first_row);
+    cpu_prepare(c, &task.x, view_rows(call->x, task.first_row, task.rows));
+    cpu_pool_run(c->pool, task.chunks * parts(task.rows, HEAD_ROWS), head_item, &task);
+    if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task);
+  }
+  free(task.summaries);
+  return DIMPLE_OK;
+}

@@ -1,0 +1,116 @@
+/* Products with packed weights: laying out activations, and the linear operation. */
+#include <stdlib.h>
+
+#include "backend/cpu/operations.h"
+#include "error.h"
+#include "platform/platform.h"
+
+void cpu_want(prepared_forms *p, const cpu_kernels *k, const weight *w) { p->of[w->packing].form = k->forms[w->packing]; }
+
+/* The earlier packing with the same form, or `i` itself. */
+static int first_with_form(const prepared_forms *p, int i) {
+  for (int j = 0; j < i; j++)
+    if (p->of[j].form == p->of[i].form) return j;
+  return i;
+}
+
+dimple_status cpu_reserve(context *c, prepared_forms *p, int64_t rows, int64_t columns) {
+  int64_t offset[PACKINGS] = {0}, bytes = 0;
+  for (int i = 0; i < PACKINGS; i++) {
+    if (!p->of[i].form) continue;
+    p->of[i].tile_size = p->of[i].form->tile_size(columns);
+    int shared = first_with_form(p, i);
+    offset[i] = shared < i ? offset[shared] : bytes;
+    if (shared == i) bytes += p->of[i].tile_size * parts(rows, p->of[i].form->tile_rows);
+  }
+  if (bytes > c->activations_size) {
+    platform_free(c->activations);
+    c->activations_size = 0;
+    c->activations = NULL;
+    void *memory;
+    DIMPLE_TRY(cpu_allocate(bytes, 1, "prepared activations", &memory));
+    c->activations = memory;
+    c->activations_size = bytes;
+  }
+  for (int i = 0; i < PACKINGS; i++) p->of[i].tiles = c->activations + offset[i];
+  return DIMPLE_OK;
+}
+
+typedef struct prepare_task {
+  const prepared *target;
+  view x;
+} prepare_task;
+
+static void prepare_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const prepare_task *t = work;
+  const activation_form *form = t->target->form;
+  int64_t first = item * form->tile_rows;
+  form->prepare(row_of(t->x, first), t->x.stride, smaller(form->tile_rows, t->x.rows - first), t->x.columns,
+                t->target->tiles + item * t->target->tile_size);
+}
+
+void cpu_prepare(context *c, const prepared_forms *p, view x) {
+  for (int i = 0; i < PACKINGS; i++) {
+    if (!p->of[i].form || first_with_form(p, i) < i) continue;
+    prepare_task task = {.target = &p->of[i], .x = x};
+    cpu_pool_run(c->pool, parts(x.rows, p->of[i].form->tile_rows), prepare_item, &task);
+  }
+}
+
+void cpu_multiply(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t panels, int64_t row,
+                  int64_t rows, float *y, void *scratch) {
+  const prepared *x = &p->of[w->packing];
+  c->kernels->multiply(w, panel, panels, x->tiles + row / x->form->tile_rows * x->tile_size, x->tile_size, rows, y, scratch);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- linear */
+
+typedef struct linear_task {
+  context *c;
+  const linear_call *call;
+  prepared_forms x;
+  int64_t first_row, rows; /* of the slab */
+  int64_t groups;
+  int64_t run; /* panels per item */
+} linear_task;
+
+static int64_t runs_of(const linear_task *t, const linear_output *out) { return parts(weight_panels(out->w), t->run); }
+
+static void linear_item(void *work, int64_t item, int32_t lane) {
+  const linear_task *t = work;
+  const linear_output *out = t->call->outputs;
+  int64_t run = item / t->groups, row = item % t->groups * GROUP_ROWS;
+  for (; run >= runs_of(t, out); out++) run -= runs_of(t, out);
+  linear_lane *memory = lane_memory(t->c, lane);
+  int64_t rows = smaller(GROUP_ROWS, t->rows - row), panel = run * t->run;
+  int64_t panels = smaller(t->run, weight_panels(out->w) - panel);
+  cpu_multiply(t->c, &t->x, out->w, panel, panels, row, rows, memory->a, memory->scratch);
+  if (out->mode == LINEAR_SWIGLU) cpu_multiply(t->c, &t->x, out->up, panel, panels, row, rows, memory->b, memory->scratch);
+  int64_t first = panel * PANEL;
+  product_target target = {.bias = out->bias, .up_bias = out->up_bias, .y = row_of(out->y, 0), .y_stride = out->y.stride, .mode = out->mode};
+  t->c->kernels->finish(&target, first, smaller(panels * PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
+}
+
+dimple_status cpu_linear(context *c, const linear_call *call) {
+  linear_task task = {.c = c, .call = call};
+  int64_t panels = 0;
+  for (int32_t i = 0; i < call->output_count; i++) {
+    const linear_output *out = &call->outputs[i];
+    cpu_want(&task.x, c->kernels, out->w);
+    if (out->mode == LINEAR_SWIGLU) cpu_want(&task.x, c->kernels, out->up);
+    panels += weight_panels(out->w);
+  }
+  DIMPLE_TRY(cpu_reserve(c, &task.x, smaller(call->x.rows, SLAB_ROWS), call->x.columns));
+  for (task.first_row = 0; task.first_row < call->x.rows; task.first_row += SLAB_ROWS) {
+    task.rows = smaller(SLAB_ROWS, call->x.rows - task.first_row);
+    task.groups = parts(task.rows, GROUP_ROWS);
+    /* Long runs, but several items for every thread. */
+    task.run = larger(1, smaller(RUN_PANELS, panels * task.groups / (4 * cpu_pool_threads(c->pool))));
+    int64_t runs = 0;
+    for (int32_t i = 0; i < call->output_count; i++) runs += runs_of(&task, &call->outputs[i]);
+    cpu_prepare(c, &task.x, view_rows(call->x, task.first_row, task.rows));
+    cpu_pool_run(c->pool, runs * task.groups, linear_item, &task);
+  }
+  return DIMPLE_OK;
+}

@@ -1,0 +1,114 @@
+/* Operations on rows: moving them, the norm, the rotation. */
+#include <string.h>
+
+#include "backend/cpu/operations.h"
+
+/* Rows of most operations are cheap: one item takes several, some 16 Ki elements. */
+static int64_t rows_per_item(int64_t columns) { return larger(1, (1 << 14) / larger(columns, 1)); }
+
+typedef struct rows_task {
+  const cpu_kernels *kernels;
+  view y, x;
+  const weight *w;
+  const int32_t *index;
+  const float *scale;
+  int64_t rows, columns, per_item;
+  float epsilon;
+  const rotary_call *rotary;
+} rows_task;
+
+static void run_rows(context *c, rows_task *t, cpu_task *task) {
+  t->kernels = c->kernels;
+  t->per_item = rows_per_item(t->columns);
+  cpu_pool_run(c->pool, parts(t->rows, t->per_item), task, t);
+}
+
+dimple_status cpu_copy_in(context *c, view target, const float *host) {
+  (void)c;
+  for (int64_t r = 0; r < target.rows; r++)
+    memcpy(row_of(target, r), host + r * target.columns, (size_t)target.columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+dimple_status cpu_copy_out(context *c, float *host, view source) {
+  (void)c;
+  for (int64_t r = 0; r < source.rows; r++)
+    memcpy(host + r * source.columns, row_of(source, r), (size_t)source.columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+static void embed_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  const block_format *format = t->w->format;
+  int64_t row_size = block_format_row_size(format, t->columns);
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    format->dequantize(t->w->file_rows + t->index[r] * row_size, row_of(t->y, r), t->columns / format->block_length);
+}
+
+dimple_status cpu_embed_rows(context *c, view y, const weight *w, const int32_t *ids) {
+  rows_task task = {.w = w, .y = y, .index = ids, .rows = y.rows, .columns = w->columns};
+  run_rows(c, &task, embed_item);
+  return DIMPLE_OK;
+}
+
+static void gather_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    memcpy(row_of(t->y, r), row_of(t->x, t->index[r]), (size_t)t->columns * sizeof(float));
+}
+
+dimple_status cpu_gather_rows(context *c, view y, view x, const int32_t *index) {
+  rows_task task = {.x = x, .y = y, .index = index, .rows = y.rows, .columns = y.columns};
+  run_rows(c, &task, gather_item);
+  return DIMPLE_OK;
+}
+
+/* One item, so that of equal indices the last one wins. */
+dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index) {
+  (void)c;
+  for (int64_t r = 0; r < x.rows; r++) memcpy(row_of(y, index[r]), row_of(x, r), (size_t)x.columns * sizeof(float));
+  return DIMPLE_OK;
+}
+
+static void scatter_add_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->add_scaled(row_of(t->y, t->index[r]), row_of(t->x, r), t->scale[r], t->columns);
+}
+
+void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, const float *scale) {
+  rows_task task = {.x = x, .y = y, .index = index, .scale = scale, .rows = x.rows, .columns = x.columns};
+  run_rows(c, &task, scatter_add_item);
+}
+
+static void rms_norm_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->rms_norm(row_of(t->y, r), row_of(t->x, r), t->w->vector, t->columns, t->epsilon);
+}
+
+dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
+  rows_task task = {.w = w, .x = x, .y = y, .rows = x.rows, .columns = x.columns, .epsilon = epsilon};
+  run_rows(c, &task, rms_norm_item);
+  return DIMPLE_OK;
+}
+
+static void rotary_item(void *work, int64_t item, int32_t lane) {
+  (void)lane;
+  const rows_task *t = work;
+  const rotary_call *call = t->rotary;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
+    int64_t angles = call->angle_rows ? call->angle_rows[r] : r;
+    t->kernels->rotary(row_of(call->x, r), row_of(call->cosine, angles), row_of(call->sine, angles), call->heads, call->size);
+  }
+}
+
+dimple_status cpu_rotary(context *c, const rotary_call *call) {
+  rows_task task = {.rotary = call, .rows = call->x.rows, .columns = (int64_t)call->heads * call->size};
+  run_rows(c, &task, rotary_item);
+  return DIMPLE_OK;
+}

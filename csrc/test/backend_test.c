@@ -1,0 +1,35 @@
+/* Choosing a backend by name and by DIMPLE_CPU. */
+#include <stdlib.h>
+
+#include "backend/backend.h"
+#include "expect.h"
+
+static void check_selection(void) {
+  unsetenv("DIMPLE_CPU");
+  const backend_operations *found = NULL;
+  EXPECT_OK(backend_select(NULL, &found));
+  const backend_operations *best = found;
+  EXPECT_OK(backend_select("auto", &found));
+  EXPECT(found == best, "auto is %s", found->name);
+  const backend_operations *reference = NULL;
+  EXPECT_OK(backend_select("ref", &reference));
+  EXPECT(strcmp(reference->name, "ref") == 0, "ref is %s", reference->name);
+  EXPECT_OK(backend_select("cpu-plain", &found));
+  EXPECT(strcmp(found->name, "cpu-plain") == 0, "%s", found->name);
+  EXPECT_FAILS(backend_select("cpu-quantum", &found), DIMPLE_ERROR_UNSUPPORTED, "cpu-plain");
+  setenv("DIMPLE_CPU", "plain", 1);
+  EXPECT_OK(backend_select("cpu", &found));
+  EXPECT(strcmp(found->name, "cpu-plain") == 0, "%s", found->name);
+  EXPECT_OK(backend_select("ref", &found));
+  EXPECT(found == reference, "a named backend is not overridden: %s", found->name);
+  setenv("DIMPLE_CPU", "abacus", 1);
+  EXPECT_FAILS(backend_select(NULL, &found), DIMPLE_ERROR_UNSUPPORTED, "DIMPLE_CPU=\"abacus\"");
+  EXPECT_FAILS(backend_select(NULL, &found), DIMPLE_ERROR_UNSUPPORTED, "plain");
+  unsetenv("DIMPLE_CPU");
+  EXPECT(strstr(dimple_cpu_description(), "plain") && strstr(dimple_cpu_description(), "(selected)"), "%s", dimple_cpu_description());
+}
+
+int main(void) {
+  check_selection();
+  return expect_summary("backend_test");
+}

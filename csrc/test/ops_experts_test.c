@@ -1,0 +1,113 @@
+/* Routing to experts, and their sum. */
+#include "ops_suite.h"
+
+typedef struct experts_shape {
+  int64_t rows, width, feed_forward;
+  int32_t experts, used;
+  int32_t type;
+} experts_shape;
+
+typedef struct experts_case {
+  experts_shape shape;
+  test_weight gate, up, down;
+  const float *x, *scores, *before; /* [rows x width], [rows x experts], [rows x width] */
+} experts_case;
+
+typedef struct routed {
+  int32_t *chosen;
+  float *share, *y;
+} routed;
+
+static int32_t *fetch_numbers(const side *s, matrix m) { return (int32_t *)(void *)fetch(s, m, "chosen experts"); }
+
+static routed run_experts(const side *s, const experts_case *t) {
+  experts_shape n = t->shape;
+  float *zeros = calloc((size_t)(n.rows * n.used), sizeof *zeros);
+  matrix x = place(s, t->x, n.rows, n.width, 2), scores = place(s, t->scores, n.rows, n.experts, 1), y = place(s, t->before, n.rows, n.width, GUARD);
+  matrix chosen = place(s, zeros, n.rows, n.used, 0), share = place(s, zeros, n.rows, n.used, GUARD);
+  experts_call call = {.x = x.v, .chosen = chosen.v, .share = share.v, .gate = weight_of(&t->gate, s), .up = weight_of(&t->up, s),
+                       .down = weight_of(&t->down, s), .y = y.v};
+  EXPECT_OK(s->ops->pass_begin(s->context, NULL));
+  EXPECT_OK(s->ops->route(s->context, &(route_call){scores.v, chosen.v, share.v}));
+  EXPECT_OK(s->ops->experts(s->context, &call));
+  EXPECT_OK(s->ops->pass_end(s->context, DIMPLE_OK));
+  routed found = {fetch_numbers(s, chosen), fetch(s, share, "shares"), fetch(s, y, "experts")};
+  matrix all[] = {x, scores, y, chosen, share};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
+  free(zeros);
+  return found;
+}
+
+static void free_routed(routed *r) {
+  free(r->chosen);
+  free(r->share);
+  free(r->y);
+}
+
+static void check_mixture(experts_shape n) {
+  bool quantized = block_format_of(n.type)->block_length > 1;
+  int64_t count = n.rows * n.width;
+  float *x = quantized ? representable(count) : floats(count), *scores = floats(n.rows * n.experts), *before = floats(count);
+  for (int64_t r = 0; r < n.rows; r += 3) /* some equal scores: the lower number goes first */
+    for (int32_t e = 1; e < n.experts; e += 2) scores[r * n.experts + e] = scores[r * n.experts + e - 1];
+  experts_case t = {n, make_bank(n.type, n.experts, n.feed_forward, n.width), make_bank(n.type, n.experts, n.feed_forward, n.width),
+                    make_bank(n.type, n.experts, n.width, n.feed_forward), x, scores, before};
+  routed expected = run_experts(&reference, &t), first = {0};
+  for (int c = 0; c < CONTEXTS; c++) {
+    routed found = run_experts(&tested[c], &t);
+    EXPECT(memcmp(found.chosen, expected.chosen, (size_t)(n.rows * n.used) * sizeof *found.chosen) == 0, "%s: other experts are chosen", tested_name());
+    expect_close(found.share, expected.share, n.rows * n.used, 1e-6, "shares");
+    /* The intermediate is rounded to 8 bits before the second product when weights are quantized. */
+    expect_close(found.y, expected.y, count, quantized ? 0.01 : 1e-5, "experts");
+    if (c == 0) {
+      first = found;
+    } else {
+      expect_same_bits(found.y, first.y, count, "experts");
+      free_routed(&found);
+    }
+  }
+  free_routed(&expected);
+  free_routed(&first);
+  free_weight(&t.gate);
+  free_weight(&t.up);
+  free_weight(&t.down);
+  free(x);
+  free(scores);
+  free(before);
+}
+
+/* Known scores: who is chosen, in which order, with which share. */
+static void check_routing(void) {
+  enum { EXPERTS = 4, USED = 2 };
+  static const float scores[2 * EXPERTS] = {0, 2, 2, -1, 1, 0, 0, 3};
+  static const int32_t expected[2 * USED] = {1, 2, 3, 0};
+  const side *s = &tested[2];
+  float zeros[2 * USED] = {0};
+  matrix m = place(s, scores, 2, EXPERTS, 0), chosen = place(s, zeros, 2, USED, 0), share = place(s, zeros, 2, USED, 0);
+  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){m.v, chosen.v, share.v})));
+  int32_t *numbers = fetch_numbers(s, chosen);
+  float *shares = fetch(s, share, "shares");
+  for (int r = 0; r < 2; r++) {
+    double sum = 0;
+    for (int e = 0; e < EXPERTS; e++) sum += exp(scores[r * EXPERTS + e]);
+    for (int i = 0; i < USED; i++) {
+      EXPECT(numbers[r * USED + i] == expected[r * USED + i], "%s: row %d chose %d", tested_name(), r, numbers[r * USED + i]);
+      double wanted = exp(scores[r * EXPERTS + expected[r * USED + i]]) / sum;
+      EXPECT(fabs(shares[r * USED + i] - wanted) < 1e-6, "%s: share %g, not %g", tested_name(), (double)shares[r * USED + i], wanted);
+    }
+  }
+  free(numbers);
+  free(shares);
+  matrix all[] = {m, chosen, share};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
+}
+
+static void check_experts(void) {
+  static const experts_shape shapes[] = {{1, 8, 12, 2, 1, DIMPLE_TENSOR_F32},    {70, 40, 33, 8, 2, DIMPLE_TENSOR_F32},
+                                         {200, 17, 20, 5, 5, DIMPLE_TENSOR_F16}, {90, 64, 96, 16, 4, DIMPLE_TENSOR_Q8_0},
+                                         {33, 256, 256, 4, 2, DIMPLE_TENSOR_Q4_K}, {400, 32, 32, 1, 1, DIMPLE_TENSOR_BF16}};
+  check_routing();
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check_mixture(shapes[i]);
+}
+
+int main(int argc, char **argv) { return run_suite("ops_experts_test", check_experts, argc, argv); }

@@ -1,0 +1,190 @@
+/* The language-model head: summaries, logits and draws. */
+#include "ops_suite.h"
+
+static void expect_near(float found, float expected, double tolerance, const char *field, int64_t row) {
+  EXPECT(fabs(found - expected) <= tolerance * (1 + fabs(expected)), "%s: head row %lld: %s is %.9g, not %.9g", tested_name(),
+         (long long)row, field, (double)found, (double)expected);
+}
+
+static int drawn_otherwise;
+
+/* A token may differ from the reference's only where rounding can decide: between logits, or draws, that are almost equal. */
+static void expect_row(const head_row *found, const head_row *expected, const float *logits, float temperature, double tolerance,
+                       int64_t row) {
+  EXPECT(found->best == expected->best || fabs(logits[found->best] - expected->best_logit) < tolerance * 10, "%s: head row %lld: best %d, not %d",
+         tested_name(), (long long)row, found->best, expected->best);
+  expect_near(found->best_logit, expected->best_logit, tolerance, "best_logit", row);
+  if (isinf(expected->second_logit))
+    EXPECT(found->second_logit == expected->second_logit, "%s: second_logit %g", tested_name(), (double)found->second_logit);
+  else
+    expect_near(found->second_logit, expected->second_logit, tolerance, "second_logit", row);
+  expect_near(found->log_sum, expected->log_sum, tolerance, "log_sum", row);
+  expect_near(found->mean_logit, expected->mean_logit, tolerance, "mean_logit", row);
+  expect_near(found->hot_log_sum, expected->hot_log_sum, tolerance * 3, "hot_log_sum", row);
+  expect_near(found->hot_mean, expected->hot_mean, tolerance * 3, "hot_mean", row);
+  expect_near(found->drawn_logit, logits[found->drawn], tolerance, "drawn_logit", row);
+  if (temperature > 0)
+    drawn_otherwise += found->drawn != expected->drawn;
+  else
+    EXPECT(found->drawn == found->best, "%s: head row %lld drew %d at temperature 0", tested_name(), (long long)row, found->drawn);
+}
+
+static void run_head(const side *s, const float *x, const head_call *settings, const test_weight *w, int64_t rows) {
+  matrix input = place(s, x, rows, w->source.columns, 2);
+  head_call call = *settings;
+  call.x = input.v;
+  call.w = weight_of(w, s);
+  EXPECT_OK(IN_PASS(*s, s->ops->head(s->context, &call)));
+  drop(s, input);
+}
+
+static void check_head(int32_t type, int64_t rows, int64_t columns, int64_t vocab, float temperature) {
+  float *x = representable(rows * columns);
+  if (block_format_of(type)->block_length == 1)
+    for (int64_t i = 0; i < rows * columns; i++) x[i] *= 4 / sqrtf((float)columns);
+  test_weight w = make_weight(type, vocab, columns, WEIGHT_LINEAR);
+  int32_t *positions = malloc((size_t)rows * sizeof *positions);
+  for (int64_t r = 0; r < rows; r++) positions[r] = (int32_t)(r * 3 + 1);
+  head_row *expected = malloc((size_t)rows * sizeof *expected), *first = malloc((size_t)rows * sizeof *first), *found = malloc((size_t)rows * sizeof *found);
+  float *expected_logits = floats(rows * vocab), *logits = floats(rows * vocab);
+  head_call call = {.temperature = temperature, .seed = 42, .iteration = 5, .positions = positions, .results = expected, .logits = expected_logits};
+  run_head(&reference, x, &call, &w, rows);
+  double tolerance = tolerance_of(type);
+  for (int c = 0; c < CONTEXTS; c++) {
+    call.results = c == 0 ? first : found;
+    call.logits = c == 1 ? NULL : logits;
+    memset(call.results, 0xff, (size_t)rows * sizeof *found);
+    run_head(&tested[c], x, &call, &w, rows);
+    if (c == 0) {
+      expect_close(logits, expected_logits, rows * vocab, tolerance, "head logits");
+      for (int64_t r = 0; r < rows; r++) expect_row(&first[r], &expected[r], logits + r * vocab, temperature, tolerance * 4, r);
+    } else {
+      EXPECT(memcmp(first, found, (size_t)rows * sizeof *found) == 0, "%s: the number of threads changes the head", tested_name());
+    }
+  }
+  call.results = NULL;
+  memset(logits, 0, (size_t)(rows * vocab) * sizeof(float));
+  call.logits = logits;
+  run_head(&tested[1], x, &call, &w, rows);
+  expect_close(logits, expected_logits, rows * vocab, tolerance, "head, logits only");
+  free(x);
+  free(positions);
+  free(expected);
+  free(first);
+  free(found);
+  free(expected_logits);
+  free(logits);
+  free_weight(&w);
+}
+
+static void check_heads(void) {
+  static const int64_t vocabularies[] = {1, 2, 31, 33, 1000, 1024, 1025, 1055, 3000};
+  drawn_otherwise = 0;
+  int drawn = 0;
+  for (size_t i = 0; i < sizeof vocabularies / sizeof *vocabularies; i++) {
+    check_head(DIMPLE_TENSOR_F32, 7, 40, vocabularies[i], 0);
+    check_head(DIMPLE_TENSOR_F32, 50, 40, vocabularies[i], 0.7f);
+    check_head(DIMPLE_TENSOR_F16, 2, 17, vocabularies[i], 3);
+    check_head(DIMPLE_TENSOR_Q4_0, 9, 64, vocabularies[i], i % 2 ? 1 : 0);
+    drawn += 50 + 2 + (i % 2 ? 9 : 0);
+  }
+  check_head(DIMPLE_TENSOR_F32, 400, 8, 70, 1);
+  drawn += 400;
+  EXPECT(drawn_otherwise <= drawn / 100, "%s: %d of %d draws differ from the reference's", tested_name(), drawn_otherwise, drawn);
+}
+
+/* Equal logits: the lowest token wins, the second logit equals the best. */
+static void check_head_ties(void) {
+  enum { VOCAB = 2100, COLUMNS = 4 };
+  static const int32_t tied[][2] = {{3, 4}, {0, 2099}, {1023, 1024}, {17, 1500}};
+  float *values = floats(VOCAB * COLUMNS), x[COLUMNS] = {1, 1, 1, 1};
+  for (size_t i = 0; i < sizeof tied / sizeof *tied; i++) {
+    for (int64_t j = 0; j < VOCAB * COLUMNS; j++) values[j] = (float)(random_below(9) - 8);
+    for (int k = 0; k < 2; k++)
+      for (int j = 0; j < COLUMNS; j++) values[tied[i][k] * COLUMNS + j] = 5;
+    test_weight w = make_weight_from(values, DIMPLE_TENSOR_F32, 0, VOCAB, COLUMNS, WEIGHT_LINEAR);
+    head_row row;
+    run_head(&tested[1], x, &(head_call){.results = &row}, &w, 1);
+    EXPECT(row.best == tied[i][0] && row.best_logit == 20 && row.second_logit == 20, "%s: best %d, logits %g and %g", tested_name(), row.best,
+           (double)row.best_logit, (double)row.second_logit);
+    free_weight(&w);
+  }
+  free(values);
+}
+
+/* Draws follow softmax(z / temperature): chi-squared over the chunks and over the tokens that are drawn most. */
+static void check_draw_distribution(void) {
+  enum { VOCAB = 2060, DRAWS = 20000, ROWS = 100, WATCHED = 12 };
+  const float temperature = 0.8f;
+  float *values = floats(VOCAB), *x = malloc(ROWS * sizeof(float));
+  for (int t = 0; t < VOCAB; t++) values[t] = t < 6 || (t >= 1500 && t < 1505) || t == 2059 ? 4 + 0.2f * (float)(t % 5) : -3 + 0.5f * values[t];
+  for (int r = 0; r < ROWS; r++) x[r] = 1;
+  test_weight w = make_weight_from(values, DIMPLE_TENSOR_F32, 0, VOCAB, 1, WEIGHT_LINEAR);
+  static const int32_t watched[WATCHED] = {0, 1, 2, 3, 4, 5, 1500, 1501, 1502, 1503, 1504, 2059};
+  int32_t positions[ROWS], counts[WATCHED + 1] = {0};
+  for (int r = 0; r < ROWS; r++) positions[r] = r;
+  head_row rows[ROWS];
+  head_call call = {.temperature = temperature, .seed = 7, .positions = positions, .results = rows};
+  for (call.iteration = 0; call.iteration < DRAWS / ROWS; call.iteration++) {
+    run_head(&tested[1], x, &call, &w, ROWS);
+    for (int r = 0; r < ROWS; r++) {
+      int place = 0;
+      while (place < WATCHED && watched[place] != rows[r].drawn) place++;
+      counts[place]++;
+    }
+  }
+  double total = 0, rest = 1, chi_squared = 0;
+  for (int t = 0; t < VOCAB; t++) total += exp(values[t] / temperature);
+  for (int i = 0; i <= WATCHED; i++) {
+    double p = i < WATCHED ? exp(values[watched[i]] / temperature) / total : rest;
+    rest -= p;
+    chi_squared += (counts[i] - DRAWS * p) * (counts[i] - DRAWS * p) / (DRAWS * p);
+  }
+  EXPECT(chi_squared < 32.9, "%s: chi-squared %g with 12 degrees of freedom (0.1 %%: 32.9)", tested_name(), chi_squared);
+  free_weight(&w);
+  free(values);
+  free(x);
+}
+
+/* A temperature near zero draws the best token, and nothing overflows. */
+static void check_cold_draws(void) {
+  enum { VOCAB = 1500, COLUMNS = 32 };
+  float *x = floats(COLUMNS);
+  test_weight w = make_weight(DIMPLE_TENSOR_F32, VOCAB, COLUMNS, WEIGHT_LINEAR);
+  int32_t position = 0;
+  head_row row;
+  head_call call = {.positions = &position, .results = &row};
+  static const float temperatures[] = {1e-4f, 1e-20f, 1e-37f};
+  for (size_t i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
+    call.temperature = temperatures[i];
+    run_head(&tested[1], x, &call, &w, 1);
+    EXPECT(row.drawn == row.best && row.drawn_logit == row.best_logit, "%s: drew %d, best %d at %g", tested_name(), row.drawn, row.best,
+           (double)call.temperature);
+  }
+  free(x);
+  free_weight(&w);
+}
+
+/* NaN and infinity in the logits give some token, never a place outside the vocabulary. */
+static void check_head_without_numbers(void) {
+  enum { VOCAB = 1100, COLUMNS = 2 };
+  static const float troubles[][COLUMNS] = {{NAN, NAN}, {INFINITY, 1}, {-INFINITY, 1}, {INFINITY, -INFINITY}};
+  test_weight w = make_weight(DIMPLE_TENSOR_F32, VOCAB, COLUMNS, WEIGHT_LINEAR);
+  int32_t position = 0;
+  head_row row;
+  for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++) {
+    run_head(&tested[1], troubles[i], &(head_call){.temperature = 1, .positions = &position, .results = &row}, &w, 1);
+    EXPECT(row.best >= 0 && row.best < VOCAB && row.drawn >= 0 && row.drawn < VOCAB, "%s: %d, %d", tested_name(), row.best, row.drawn);
+  }
+  free_weight(&w);
+}
+
+static void check_the_head(void) {
+  check_heads();
+  check_head_ties();
+  check_draw_distribution();
+  check_cold_draws();
+  check_head_without_numbers();
+}
+
+int main(int argc, char **argv) { return run_suite("ops_head_test", check_the_head, argc, argv); }

@@ -1,0 +1,194 @@
+/* Buffers, passes, and operations on rows: moving them, the norm, the rotation. */
+#include "ops_suite.h"
+
+static void check_buffers(void) {
+  const side *s = &tested[0];
+  float host[6] = {1, 2, 3, 4, 5, 6}, back[6] = {0};
+  matrix m = place(s, host, 2, 3, 2);
+  EXPECT_OK(IN_PASS(*s, s->ops->copy_out(s->context, back, m.v)));
+  expect_same_bits(back, host, 6, "copy_in and copy_out of rows that lie apart");
+  EXPECT_OK(IN_PASS(*s, s->ops->copy_out(s->context, back, view_columns(view_rows(m.v, 1, 1), 1, 2))));
+  EXPECT(back[0] == 5 && back[1] == 6, "%s: part of a matrix is %g, %g", s->ops->name, (double)back[0], (double)back[1]);
+  drop(s, m);
+  s->ops->buffer_free(s->context, NULL);
+  buffer *memory = NULL;
+  EXPECT_FAILS(s->ops->buffer_alloc(s->context, INT64_MAX, &memory), DIMPLE_ERROR_MEMORY, "activations");
+}
+
+/* What the host gives goes in when it is recorded, operations run in order, and what it asked for is there after the end. */
+static void check_passes(void) {
+  const side *s = &tested[1];
+  float host[4] = {1, 2, 3, 4}, back[4] = {0}, again[4] = {0};
+  int32_t index[2] = {1, 0};
+  matrix x = place(s, host, 2, 2, 0), y = place(s, host, 2, 2, 0);
+  EXPECT_OK(s->ops->pass_begin(s->context, NULL));
+  EXPECT_OK(s->ops->gather_rows(s->context, y.v, x.v, index));
+  index[0] = index[1] = 7;
+  EXPECT_OK(s->ops->copy_out(s->context, back, y.v));
+  host[0] = 10;
+  EXPECT_OK(s->ops->copy_in(s->context, x.v, host));
+  host[0] = 20;
+  EXPECT_OK(s->ops->copy_out(s->context, again, x.v));
+  EXPECT_OK(s->ops->pass_end(s->context, DIMPLE_OK));
+  EXPECT(back[0] == 3 && back[1] == 4 && back[2] == 1 && back[3] == 2, "%s: gathered %g, %g, %g, %g", s->ops->name, (double)back[0],
+         (double)back[1], (double)back[2], (double)back[3]);
+  EXPECT(again[0] == 10, "%s: copied in after it was recorded: %g", s->ops->name, (double)again[0]);
+  drop(s, x);
+  drop(s, y);
+}
+
+/* A checkpoint stops the pass it is in and takes the request back; a failed recording is what the end returns. */
+static void check_cancelling(void) {
+  const side *s = &tested[1];
+  atomic_bool cancelled = true;
+  EXPECT_OK(s->ops->pass_begin(s->context, &cancelled));
+  EXPECT_FAILS(s->ops->pass_end(s->context, s->ops->checkpoint(s->context)), DIMPLE_ERROR_CANCELLED, "cancelled");
+  EXPECT(!atomic_load(&cancelled), "%s: the request is still there", s->ops->name);
+  EXPECT_OK(s->ops->pass_begin(s->context, &cancelled));
+  EXPECT_OK(s->ops->pass_end(s->context, s->ops->checkpoint(s->context)));
+  EXPECT_OK(IN_PASS(*s, s->ops->checkpoint(s->context)));
+  EXPECT_OK(s->ops->pass_begin(s->context, NULL));
+  EXPECT(s->ops->pass_end(s->context, DIMPLE_ERROR_LIMIT) == DIMPLE_ERROR_LIMIT, "%s: a failed recording ends well", s->ops->name);
+  EXPECT_OK(IN_PASS(*s, s->ops->checkpoint(s->context)));
+}
+
+static void check_embed_rows(void) {
+  static const int32_t types[] = {DIMPLE_TENSOR_F32, DIMPLE_TENSOR_F16, DIMPLE_TENSOR_BF16, DIMPLE_TENSOR_Q4_0, DIMPLE_TENSOR_Q6_K};
+  static const int32_t ids[] = {6, 0, 6, 2, 1};
+  enum { COUNT = sizeof ids / sizeof *ids, COLUMNS = 256 };
+  float zeros[COUNT * COLUMNS] = {0};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    test_weight w = make_weight(types[i], 7, COLUMNS, WEIGHT_ROWS);
+    matrix y = place(&reference, zeros, COUNT, COLUMNS, GUARD);
+    EXPECT_OK(IN_PASS(reference, reference.ops->embed_rows(reference.context, y.v, w.of_reference, ids)));
+    float *expected = fetch(&reference, y, "embed_rows");
+    drop(&reference, y);
+    for (int c = 0; c < CONTEXTS; c++) {
+      const side *s = &tested[c];
+      y = place(s, zeros, COUNT, COLUMNS, GUARD);
+      EXPECT_OK(IN_PASS(*s, s->ops->embed_rows(s->context, y.v, w.of_tested, ids)));
+      float *found = fetch(s, y, "embed_rows");
+      expect_same_bits(found, expected, COUNT * COLUMNS, "embed_rows");
+      free(found);
+      drop(s, y);
+    }
+    free(expected);
+    free_weight(&w);
+  }
+}
+
+enum { MOVED_ROWS = 300, MOVED_COLUMNS = 77, MOVED = 290 };
+
+static float *move_rows(const side *s, const float *x, const float *before, const int32_t *index, bool scatter) {
+  matrix from = place(s, x, MOVED_ROWS, MOVED_COLUMNS, 1), y = place(s, before, MOVED_ROWS, MOVED_COLUMNS, GUARD);
+  if (scatter)
+    EXPECT_OK(IN_PASS(*s, s->ops->scatter_rows(s->context, y.v, view_rows(from.v, 0, MOVED), index)));
+  else
+    EXPECT_OK(IN_PASS(*s, s->ops->gather_rows(s->context, view_rows(y.v, 0, MOVED), from.v, index)));
+  float *found = fetch(s, y, "moved rows");
+  drop(s, from);
+  drop(s, y);
+  return found;
+}
+
+static void check_moving_rows(void) {
+  int32_t index[MOVED];
+  for (int i = 0; i < MOVED; i++) index[i] = (i * 7 + 3) % MOVED_ROWS;
+  index[5] = index[4]; /* of equal rows the last one wins */
+  int64_t count = MOVED_ROWS * MOVED_COLUMNS;
+  float *x = floats(count), *before = floats(count);
+  for (int scatter = 0; scatter < 2; scatter++) {
+    float *expected = move_rows(&reference, x, before, index, scatter);
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = move_rows(&tested[c], x, before, index, scatter);
+      expect_same_bits(found, expected, count, scatter ? "scatter_rows" : "gather_rows");
+      free(found);
+    }
+    EXPECT(scatter ? expected[index[4] * MOVED_COLUMNS] == x[5 * MOVED_COLUMNS] : expected[0] == x[index[0] * MOVED_COLUMNS], "the reference moves rows wrongly");
+    free(expected);
+  }
+  free(x);
+  free(before);
+}
+
+static float *norm_rows(const side *s, const test_weight *w, const float *x, int64_t rows, int64_t columns, bool in_place) {
+  matrix from = place(s, x, rows, columns, GUARD), y = place(s, x, rows, columns, GUARD);
+  view target = in_place ? from.v : y.v;
+  EXPECT_OK(IN_PASS(*s, s->ops->rms_norm(s->context, target, from.v, weight_of(w, s), 1e-6f)));
+  float *found = fetch(s, in_place ? from : y, "rms_norm");
+  drop(s, from);
+  drop(s, y);
+  return found;
+}
+
+static void check_rms_norm(void) {
+  static const int64_t widths[] = {1, 3, 16, 31, 32, 33, 60, 300, 3584};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    int64_t rows = 19, columns = widths[i];
+    test_weight w = make_weight(DIMPLE_TENSOR_F32, 1, columns, WEIGHT_VECTOR);
+    float *x = floats(rows * columns), *expected = norm_rows(&reference, &w, x, rows, columns, false);
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = norm_rows(&tested[c], &w, x, rows, columns, false), *same = norm_rows(&tested[c], &w, x, rows, columns, true);
+      expect_close(found, expected, rows * columns, 2e-6, "rms_norm");
+      expect_same_bits(same, found, rows * columns, "rms_norm in place");
+      free(found);
+      free(same);
+    }
+    free(x);
+    free(expected);
+    free_weight(&w);
+  }
+}
+
+typedef struct rotary_case {
+  int32_t size, heads;
+  int64_t rows;
+  const float *x, *cosine, *sine; /* [rows x heads * size], [rows x size/2] */
+  const int32_t *angle_rows;
+} rotary_case;
+
+static float *rotate_rows(const side *s, const rotary_case *t) {
+  matrix x = place(s, t->x, t->rows, (int64_t)t->heads * t->size, 4);
+  matrix cosine = place(s, t->cosine, t->rows, t->size / 2, 1), sine = place(s, t->sine, t->rows, t->size / 2, 2);
+  rotary_call call = {x.v, t->heads, t->size, cosine.v, sine.v, t->angle_rows};
+  EXPECT_OK(IN_PASS(*s, s->ops->rotary(s->context, &call)));
+  float *found = fetch(s, x, "rotary");
+  drop(s, x);
+  drop(s, cosine);
+  drop(s, sine);
+  return found;
+}
+
+static void check_rotary(void) {
+  enum { ROWS = 50, HEADS = 3 };
+  static const int32_t sizes[] = {2, 6, 16, 60, 80, 128};
+  int32_t angle_rows[ROWS];
+  for (int i = 0; i < ROWS; i++) angle_rows[i] = (i * 3 + 1) % ROWS;
+  for (size_t i = 0; i < 2 * (sizeof sizes / sizeof *sizes); i++) {
+    int32_t size = sizes[i / 2];
+    float *x = floats(ROWS * HEADS * size), *cosine = floats(ROWS * size / 2), *sine = floats(ROWS * size / 2);
+    rotary_case t = {size, HEADS, ROWS, x, cosine, sine, i % 2 ? angle_rows : NULL};
+    float *expected = rotate_rows(&reference, &t);
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = rotate_rows(&tested[c], &t);
+      expect_close(found, expected, ROWS * HEADS * size, 1e-6, "rotary");
+      free(found);
+    }
+    free(x);
+    free(cosine);
+    free(sine);
+    free(expected);
+  }
+}
+
+static void check_rows(void) {
+  check_buffers();
+  check_passes();
+  check_cancelling();
+  check_embed_rows();
+  check_moving_rows();
+  check_rms_norm();
+  check_rotary();
+}
+
+int main(int argc, char **argv) { return run_suite("ops_rows_test", check_rows, argc, argv); }

@@ -1,0 +1,224 @@
+/*
+ * The operation suite: every operation of every backend this machine can run, against the reference backend, for odd shapes, all
+ * weight types, and 1, 2 and 3 threads, which must agree bit for bit. One program per kind of operation, ops_*_test.c; this
+ * header is what they share: random inputs, the sides that are compared, matrices in their buffers.
+ */
+#ifndef DIMPLE_OPS_SUITE_H
+#define DIMPLE_OPS_SUITE_H
+
+#include <stdlib.h>
+
+#include "backend/backend.h"
+#include "expect.h"
+#include "quant/block_formats.h"
+
+/* ------------------------------------------------------------------------------------------------------- two sides */
+
+/* A backend and one of its contexts. */
+typedef struct side {
+  const backend_operations *ops;
+  context *context;
+} side;
+
+static side reference;
+enum { CONTEXTS = 3 };
+static side tested[CONTEXTS]; /* the backend under test with 1, 2 and 3 threads */
+
+static inline const char *tested_name(void) { return tested[0].ops->name; }
+
+/* A pass with one operation, whose status it gives. */
+#define IN_PASS(s, operation) \
+  ((s).ops->pass_begin((s).context, NULL) == DIMPLE_OK ? (s).ops->pass_end((s).context, (operation)) : DIMPLE_ERROR_STATE)
+
+/* ------------------------------------------------------------------------------------------------------ random inputs */
+
+static uint64_t random_state = 88172645463325252u;
+
+static inline uint32_t random_word(void) {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 7;
+  random_state ^= random_state << 17;
+  return (uint32_t)(random_state >> 32);
+}
+
+static inline float random_float(void) { return (float)random_word() * 0x1p-31f - 1; }
+
+/* Roughly normal. */
+static inline float random_normal(void) { return 1.7f * (random_float() + random_float() + random_float()) / 1.7320508f; }
+
+static inline int32_t random_below(int32_t n) { return (int32_t)(random_word() % (uint32_t)n); }
+
+static inline float *floats(int64_t count) {
+  float *values = calloc((size_t)count + 1, sizeof *values);
+  for (int64_t i = 0; i < count; i++) values[i] = random_normal();
+  return values;
+}
+
+/* Activations that quantizing to 8 bits per 32 leaves as they are: a power of two times whole numbers up to 127, which occurs. */
+static inline float *representable(int64_t count) {
+  float *values = floats(count);
+  for (int64_t first = 0; first < count; first += 32) {
+    float unit = ldexpf(1, random_below(6) - 9);
+    int64_t end = first + 32 < count ? first + 32 : count;
+    for (int64_t i = first; i < end; i++) values[i] = unit * (float)(random_below(255) - 127);
+    values[first + random_below((int32_t)(end - first))] = unit * 127;
+  }
+  return values;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ matrices */
+
+/* A matrix of a side, with `guard` floats behind every row that no operation may touch. */
+typedef struct matrix {
+  view v;
+  int64_t guard;
+} matrix;
+
+enum { GUARD = 3 };
+static const float guard_value = 12345;
+
+static inline view whole(matrix m) {
+  m.v.columns += m.guard;
+  return m.v;
+}
+
+/* host: rows of `columns` floats, tight. */
+static inline matrix place(const side *s, const float *host, int64_t rows, int64_t columns, int64_t guard) {
+  int64_t stride = columns + guard, count = rows * stride;
+  float *padded = calloc((size_t)count + 1, sizeof *padded);
+  for (int64_t i = 0; i < count; i++) padded[i] = i % stride < columns ? host[i / stride * columns + i % stride] : guard_value;
+  buffer *memory = NULL;
+  EXPECT_OK(s->ops->buffer_alloc(s->context, count, &memory));
+  matrix m = {{.memory = memory, .rows = rows, .columns = columns, .stride = stride}, guard};
+  EXPECT_OK(IN_PASS(*s, s->ops->copy_in(s->context, whole(m), padded)));
+  free(padded);
+  return m;
+}
+
+/* The matrix as tight rows, for free(); checks that its guards are whole. */
+static inline float *fetch(const side *s, matrix m, const char *what) {
+  int64_t stride = m.v.columns + m.guard;
+  float *padded = calloc((size_t)(m.v.rows * stride) + 1, sizeof *padded), *host = calloc((size_t)(m.v.rows * m.v.columns) + 1, sizeof *host);
+  EXPECT_OK(IN_PASS(*s, s->ops->copy_out(s->context, padded, whole(m))));
+  int64_t broken = -1;
+  for (int64_t i = 0; i < m.v.rows * stride; i++) {
+    if (i % stride < m.v.columns)
+      host[i / stride * m.v.columns + i % stride] = padded[i];
+    else if (padded[i] != guard_value)
+      broken = i / stride;
+  }
+  EXPECT(broken < 0, "%s: %s: wrote beyond row %lld", s->ops->name, what, (long long)broken);
+  free(padded);
+  return host;
+}
+
+static inline void drop(const side *s, matrix m) { s->ops->buffer_free(s->context, m.v.memory); }
+
+/* ----------------------------------------------------------------------------------------------------------- comparing */
+
+static inline double largest(const float *values, int64_t count) {
+  double most = 0;
+  for (int64_t i = 0; i < count; i++) most = fabs(values[i]) > most ? fabs(values[i]) : most;
+  return most;
+}
+
+/* |found - expected| <= limit, everywhere. */
+static inline void expect_within(const float *found, const float *expected, int64_t count, double limit, const char *what) {
+  for (int64_t i = 0; i < count; i++) {
+    if (fabs(found[i] - expected[i]) <= limit) continue;
+    EXPECT(false, "%s: %s: element %lld is %.9g, not %.9g within %.3g", tested_name(), what, (long long)i, (double)found[i],
+           (double)expected[i], limit);
+    return;
+  }
+  EXPECT(true, "close");
+}
+
+/* |found - expected| <= tolerance * the largest expected value. */
+static inline void expect_close(const float *found, const float *expected, int64_t count, double tolerance, const char *what) {
+  expect_within(found, expected, count, tolerance * largest(expected, count), what);
+}
+
+static inline void expect_same_bits(const float *found, const float *expected, int64_t count, const char *what) {
+  EXPECT(memcmp(found, expected, (size_t)count * sizeof(float)) == 0, "%s: %s: bits differ", tested_name(), what);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- weights */
+
+typedef struct test_weight {
+  tensor_source source;
+  uint8_t *data;
+  weight *of_reference;
+  weight *of_tested;
+} test_weight;
+
+static inline weight *weight_of(const test_weight *w, const side *s) { return s == &reference ? w->of_reference : w->of_tested; }
+
+/* values [matrices * rows x columns]; matrices 0: no bank. */
+static inline test_weight make_weight_from(const float *values, int32_t type, int64_t matrices, int64_t rows, int64_t columns, weight_use use) {
+  const block_format *format = block_format_of(type);
+  int64_t all = (matrices ? matrices : 1) * rows;
+  test_weight w = {.source = {.name = "w", .type = type, .rows = rows, .columns = columns, .matrices = matrices},
+                   .data = malloc((size_t)(all * block_format_row_size(format, columns)))};
+  format->quantize(values, NULL, w.data, all * columns / format->block_length);
+  w.source.data = w.data;
+  EXPECT_OK(reference.ops->weight_upload(reference.context, &w.source, use, &w.of_reference));
+  EXPECT_OK(tested[1].ops->weight_upload(tested[1].context, &w.source, use, &w.of_tested));
+  EXPECT(tested[1].ops->weight_bytes(w.of_tested) > 0, "%s", w.source.name);
+  return w;
+}
+
+static inline test_weight make_bank(int32_t type, int64_t matrices, int64_t rows, int64_t columns) {
+  float *values = floats(matrices * rows * columns);
+  test_weight w = make_weight_from(values, type, matrices, rows, columns, WEIGHT_LINEAR);
+  free(values);
+  return w;
+}
+
+static inline test_weight make_weight(int32_t type, int64_t rows, int64_t columns, weight_use use) {
+  float *values = floats(rows * columns);
+  test_weight w = make_weight_from(values, type, 0, rows, columns, use);
+  free(values);
+  return w;
+}
+
+static inline void free_weight(test_weight *w) {
+  reference.ops->weight_free(w->of_reference);
+  tested[1].ops->weight_free(w->of_tested);
+  free(w->data);
+}
+
+/* How far products may be off, relative to the largest. Float sums differ in their order only, and integer products are exact for
+ * activations that survive rounding to 8 bits; but the AMX kernels round both sides of quantized products to 16 bits, and multiply
+ * 16-bit floats with activations of 17 bits. */
+static inline double tolerance_of(int32_t type) {
+  bool amx = strcmp(tested_name(), "cpu-amx") == 0;
+  if (!amx || type == DIMPLE_TENSOR_F32) return 3e-6;
+  return block_format_of(type)->block_length > 1 ? 4e-4 : 2e-5;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- main */
+
+static inline void check_backend(const backend_operations *ops, void (*check)(void)) {
+  printf("%s\n", ops->name);
+  for (int i = 0; i < CONTEXTS; i++) {
+    tested[i].ops = ops;
+    EXPECT_OK(ops->context_open(i + 1, &tested[i].context));
+    EXPECT(ops->context_bytes(tested[i].context) > 0, "%s", ops->name);
+  }
+  check();
+  for (int i = 0; i < CONTEXTS; i++) ops->context_close(tested[i].context);
+}
+
+/* main of a program of the suite: `check` runs for every backend but the reference, or for the one that argv names. */
+static inline int run_suite(const char *name, void (*check)(void), int argc, char **argv) {
+  if (backend_select("ref", &reference.ops) != DIMPLE_OK) return 1;
+  EXPECT_OK(reference.ops->context_open(1, &reference.context));
+  for (const backend_operations *const *each = backend_list; *each; each++) {
+    bool wanted = argc > 1 ? strcmp(argv[1], (*each)->name) == 0 : *each != reference.ops;
+    if (wanted && (*each)->available()) check_backend(*each, check);
+  }
+  reference.ops->context_close(reference.context);
+  return expect_summary(name);
+}
+
+#endif
