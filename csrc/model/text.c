@@ -1,9 +1,8 @@
 #include "model/text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "allocate.h"
 #include "model/rope.h"
 
 static int64_t kv_width(const text_parameters *p) { return (int64_t)p->kv_heads * p->head_size; }
@@ -32,19 +31,25 @@ static dimple_status upload_angles(const dimple_model *m, context *c, const int3
   return status;
 }
 
+static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, kv_cache *cache) {
+  int64_t *widths;
+  ALLOCATE(widths, m->text.layers, "the widths of the cache's layers");
+  for (int32_t i = 0; i < m->text.layers; i++) widths[i] = kv_width(&m->text);
+  dimple_status status = kv_cache_open(m->ops, c, widths, m->text.layers, capacity, cache);
+  free(widths);
+  return status;
+}
+
 static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
   const text_parameters *p = &m->text;
-  int64_t rows = p->layers * capacity;
   s->capacity = capacity;
-  DIMPLE_TRY(new_matrix(m, c, rows, kv_width(p), &s->keys));
-  DIMPLE_TRY(new_matrix(m, c, rows, kv_width(p), &s->values));
+  DIMPLE_TRY(open_cache(m, c, capacity, &s->cache));
   DIMPLE_TRY(new_matrix(m, c, capacity, p->head_size / 2, &s->cosine));
   DIMPLE_TRY(new_matrix(m, c, capacity, p->head_size / 2, &s->sine));
   DIMPLE_TRY(upload_angles(m, c, positions, s));
   s->row_numbers = malloc((size_t)(2 * capacity) * sizeof *s->row_numbers);
   if (!s->row_numbers) return dimple_fail_memory((uint64_t)(2 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
-  s->kv_bytes = (int64_t)sizeof(float) * 2 * rows * kv_width(p);
   return DIMPLE_OK;
 }
 
@@ -65,8 +70,9 @@ static void close_scratch(const dimple_model *m, context *c, text_state *s) {
 
 void text_state_close(const dimple_model *m, context *c, text_state *s) {
   close_scratch(m, c, s);
-  view matrices[] = {s->keys, s->values, s->cosine, s->sine};
-  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) m->ops->buffer_free(c, matrices[i].memory);
+  kv_cache_close(m->ops, c, &s->cache);
+  m->ops->buffer_free(c, s->cosine.memory);
+  m->ops->buffer_free(c, s->sine.memory);
   free(s->row_numbers);
   memset(s, 0, sizeof *s);
 }
@@ -85,9 +91,12 @@ dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *
   return DIMPLE_OK;
 }
 
-/* x [count x width] = embeddings, with image features where the prompt has placeholders. */
-static dimple_status embed(const dimple_model *m, context *c, text_state *s, const int32_t *tokens, int64_t first, const text_images *images, view x) {
-  DIMPLE_TRY(m->ops->embed_rows(c, x, m->embedding, tokens));
+/* x = embeddings of the pieces, with image features where the prompt has placeholders. */
+static dimple_status embed(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
+                           int32_t piece_count, const text_images *images, view x) {
+  for (int64_t i = 0, row = 0; i < piece_count; row += pieces[i++].count) {
+    if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->embedding, pieces[i].tokens));
+  }
   int64_t skip = 0;
   while (skip < images->count && images->at[skip] < first) skip++;
   int64_t inside = images->count - skip;
@@ -104,19 +113,8 @@ typedef struct text_rows {
   view cosine, sine; /* [count x head_size/2] */
 } text_rows;
 
-/* A layer's keys or values: what the pass sees of them, [first + count x kv width], and its own rows there. */
-typedef struct layer_cache {
-  view keys, values, own_keys, own_values;
-} layer_cache;
-
-static layer_cache cache_of(const text_state *s, const text_rows *at, int32_t layer) {
-  int64_t begin = layer * s->capacity, count = at->x.rows;
-  return (layer_cache){view_rows(s->keys, begin, at->first + count), view_rows(s->values, begin, at->first + count),
-                       view_rows(s->keys, begin + at->first, count), view_rows(s->values, begin + at->first, count)};
-}
-
 /* attended [query rows x heads * head_size] of the queries; last_key[query rows] counts in a causal model only. */
-static dimple_status attend(const dimple_model *m, context *c, const text_state *s, const layer_cache *cache, view q, const int32_t *last_key) {
+static dimple_status attend(const dimple_model *m, context *c, const text_state *s, const kv_window *cache, view q, const int32_t *last_key) {
   const text_parameters *p = &m->text;
   return m->ops->attention(c, &(attention_call){
       .q = q, .k = cache->keys, .v = cache->values, .y = view_rows(s->scratch.attended, 0, q.rows),
@@ -135,7 +133,7 @@ static dimple_status rotate(const dimple_model *m, context *c, view x, const wei
 
 /* Keys and values of all rows into the cache; with q, queries as well (they share the normalised rows). */
 static dimple_status project(const dimple_model *m, context *c, const text_state *s, const block_weights *b, const text_rows *at,
-                             const layer_cache *cache, const view *q) {
+                             const kv_window *cache, const view *q) {
   const text_parameters *p = &m->text;
   view normed = view_rows(s->scratch.normed, 0, at->x.rows);
   DIMPLE_TRY(m->ops->rms_norm(c, normed, at->x, b->norm1, p->norm_epsilon));
@@ -148,7 +146,7 @@ static dimple_status project(const dimple_model *m, context *c, const text_state
 }
 
 /* One block over all rows. */
-static dimple_status run_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const text_rows *at, const layer_cache *cache) {
+static dimple_status run_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const text_rows *at, const kv_window *cache) {
   block_shape shape = text_block_shape(&m->text);
   view q = view_rows(s->scratch.q, 0, at->x.rows);
   DIMPLE_TRY(project(m, c, s, b, at, cache, &q));
@@ -159,7 +157,7 @@ static dimple_status run_block(const dimple_model *m, context *c, text_state *s,
 
 /* The last block: keys and values of all rows, but queries, attention and feed-forward only for the wanted ones. */
 static dimple_status run_last_block(const dimple_model *m, context *c, text_state *s, const block_weights *b, const text_rows *at,
-                                    const layer_cache *cache, const int32_t *wanted, view states) {
+                                    const kv_window *cache, const int32_t *wanted, view states) {
   block_shape shape = text_block_shape(&m->text);
   view q = view_rows(s->scratch.q, 0, states.rows), selected = view_rows(s->selected, 0, states.rows);
   int32_t *last_key = s->row_numbers + s->capacity;
@@ -174,13 +172,15 @@ static dimple_status run_last_block(const dimple_model *m, context *c, text_stat
   return block_finish(m->ops, c, &shape, b, &s->scratch, states);
 }
 
-dimple_status text_forward(const dimple_model *m, context *c, text_state *s, const int32_t *tokens, int64_t first, int64_t count,
-                           const text_images *images, const int32_t *wanted, view states) {
+dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
+                           int32_t piece_count, const text_images *images, const int32_t *wanted, view states) {
   const text_parameters *p = &m->text;
+  int64_t count = 0;
+  for (int32_t i = 0; i < piece_count; i++) count += pieces[i].count;
   text_rows at = {first, view_rows(s->x, 0, count), view_rows(s->cosine, first, count), view_rows(s->sine, first, count)};
-  DIMPLE_TRY(embed(m, c, s, tokens, first, images, at.x));
+  DIMPLE_TRY(embed(m, c, s, first, pieces, piece_count, images, at.x));
   for (int32_t i = 0; i < p->layers; i++) {
-    layer_cache cache = cache_of(s, &at, i);
+    kv_window cache = kv_cache_window(&s->cache, i, first, count);
     DIMPLE_TRY(m->ops->checkpoint(c));
     if (i + 1 < p->layers)
       DIMPLE_TRY(run_block(m, c, s, &m->layers[i], &at, &cache));

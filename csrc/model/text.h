@@ -4,19 +4,20 @@
 
 #include <stdint.h>
 
+#include "model/kv_cache.h"
 #include "model/model.h"
 
 /* Everything mutable a pass needs. Row r of the cache belongs to the r-th position of prompt + response. */
 typedef struct text_state {
-  int64_t capacity;   /* rows of the cache: P + L */
-  view keys, values;  /* [layers * capacity x kv_heads * head_size], layer by layer, keys already rotated */
-  view cosine, sine;  /* [capacity x head_size/2] */
+  int64_t capacity;  /* rows of the cache: P + L; 0: not open */
+  kv_cache cache;
+  view cosine, sine; /* [capacity x head_size/2] */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then as many for selections (host) */
   int64_t scratch_rows;
   block_scratch scratch;
   view x;        /* [scratch_rows x width] residual stream */
   view selected; /* [scratch_rows x width] */
-  int64_t kv_bytes, scratch_bytes;
+  int64_t scratch_bytes;
 } text_state;
 
 /* A cache for `capacity` positions with coordinates positions [3 x capacity]. Outside a pass. On failure the state is closed again. */
@@ -33,11 +34,17 @@ typedef struct text_images {
   int64_t count;
 } text_images;
 
-/* Records into the open pass: positions first .. first + count - 1, holding tokens[count], run against cache rows 0 .. first - 1 and
- * themselves, and their keys and values go into the cache. states [wanted_count x width] receives the normalised final states of
- * the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block only those rows go on
- * past keys and values. The state has room for `count` rows. The pass may be cancelled before every block. */
-dimple_status text_forward(const dimple_model *m, context *c, text_state *state, const int32_t *tokens, int64_t first, int64_t count,
-                           const text_images *images, const int32_t *wanted, view states);
+/* Tokens of consecutive positions. */
+typedef struct text_piece {
+  const int32_t *tokens; /* [count] */
+  int64_t count;         /* 0 is allowed */
+} text_piece;
+
+/* Records into the open pass: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
+ * cache rows 0 .. first - 1 and themselves, and their keys and values go into the cache. states [wanted_count x width] receives the
+ * normalised final states of the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block only
+ * those rows go on past keys and values. The state has room for all rows. The pass may be cancelled before every block. */
+dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces,
+                           int32_t piece_count, const text_images *images, const int32_t *wanted, view states);
 
 #endif

@@ -1,0 +1,49 @@
+#include "diffusion/canvas.h"
+
+#include <string.h>
+
+#include "allocate.h"
+
+static void list_masked(canvas *c) {
+  c->masked_count = 0;
+  for (int32_t i = 0; i < c->length; i++)
+    if (c->tokens[i] == c->mask_token) c->masked[c->masked_count++] = i;
+}
+
+static dimple_status allocate(int32_t count, canvas *c) {
+  ALLOCATE(c->initial, count, "the response");
+  ALLOCATE(c->tokens, count, "the canvas");
+  ALLOCATE(c->masked, count, "the masked positions");
+  return DIMPLE_OK;
+}
+
+dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_token, canvas *out) {
+  canvas fresh = {.length = count, .mask_token = mask_token};
+  dimple_status status = allocate(count, &fresh);
+  if (status != DIMPLE_OK) {
+    canvas_free(&fresh);
+    return status;
+  }
+  memcpy(fresh.initial, tokens, (size_t)count * sizeof *tokens);
+  canvas_reset(&fresh);
+  fresh.initial_masked = fresh.masked_count;
+  *out = fresh;
+  return DIMPLE_OK;
+}
+
+void canvas_free(canvas *c) {
+  free(c->initial);
+  free(c->tokens);
+  free(c->masked);
+  *c = (canvas){0};
+}
+
+void canvas_reset(canvas *c) {
+  memcpy(c->tokens, c->initial, (size_t)c->length * sizeof *c->tokens);
+  list_masked(c);
+}
+
+void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count) {
+  for (int32_t i = 0; i < count; i++) c->tokens[positions[i]] = tokens[i];
+  list_masked(c);
+}

@@ -1,0 +1,29 @@
+/* The canvas: the response as it stands, and which of its positions are masked. */
+#ifndef DIMPLE_CANVAS_H
+#define DIMPLE_CANVAS_H
+
+#include <stdint.h>
+
+#include "dimple.h"
+
+typedef struct canvas {
+  int32_t length; /* L; 0: no response */
+  int32_t mask_token;
+  int32_t *initial; /* [L] the response as it was set */
+  int32_t initial_masked; /* masks in it */
+  int32_t *tokens; /* [L] as it is now */
+  int32_t *masked; /* [masked_count] positions that hold the mask token now, ascending; room for L */
+  int32_t masked_count;
+} canvas;
+
+/* Copies `count` >= 1 tokens. On failure *out is not touched. Errors: MEMORY. */
+dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_token, canvas *out);
+void canvas_free(canvas *c); /* leaves no response; none is allowed */
+
+/* Back to the response as it was set. */
+void canvas_reset(canvas *c);
+
+/* Puts tokens[count] at positions[count], all different. A position may be revealed as the mask token: it stays masked. */
+void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
+
+#endif

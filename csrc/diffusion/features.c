@@ -1,0 +1,40 @@
+#include "diffusion/features.h"
+
+#include "error.h"
+#include "model/vision.h"
+#include "platform/platform.h"
+
+static dimple_status run_tower(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, view rows) {
+  int64_t row = 0;
+  for (int32_t i = 0; i < p->image_count; i++) {
+    const prompt_image *image = &p->images[i];
+    DIMPLE_TRY(vision_forward(m, c, &image->grid, image->rgb, cancelled, view_rows(rows, row, image->grid.tokens)));
+    row += image->grid.tokens;
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status features_ensure(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, features *f) {
+  if (f->rows.memory || p->image_count == 0) return DIMPLE_OK;
+  int64_t start = platform_now();
+  buffer *memory;
+  DIMPLE_TRY(m->ops->buffer_alloc(c, p->feature_count * m->text.width, &memory));
+  view rows = view_of(memory, p->feature_count, m->text.width);
+  dimple_status status = run_tower(m, c, p, cancelled, rows);
+  if (status == DIMPLE_OK)
+    *f = (features){rows, platform_now() - start};
+  else
+    m->ops->buffer_free(c, memory);
+  return status;
+}
+
+dimple_status features_read(const dimple_model *m, context *c, const features *f, float *out) {
+  if (!f->rows.memory) return DIMPLE_OK;
+  DIMPLE_TRY(m->ops->pass_begin(c, NULL));
+  return m->ops->pass_end(c, m->ops->copy_out(c, out, f->rows));
+}
+
+void features_free(const dimple_model *m, context *c, features *f) {
+  m->ops->buffer_free(c, f->rows.memory);
+  *f = (features){0};
+}

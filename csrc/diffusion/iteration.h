@@ -1,0 +1,48 @@
+/* Iterations of a decoding: candidates for masked positions, the choice of positions, and what was revealed. */
+#ifndef DIMPLE_ITERATION_H
+#define DIMPLE_ITERATION_H
+
+#include "diffusion/canvas.h"
+#include "diffusion/pass.h"
+#include "diffusion/sampler.h"
+
+/* Arrays for one iteration; each has room for every position of the response. */
+typedef struct iteration_room {
+  int32_t *revealed;     /* response positions, ascending */
+  int32_t *tokens;       /* what they are revealed as */
+  float *confidence;
+  int32_t *chosen;       /* their indices among the masked positions */
+  candidate *candidates; /* of the scored positions */
+  head_row *summaries;   /* of their logits */
+} iteration_room;
+
+typedef struct iteration {
+  bool begun, done;
+  dimple_decoding decoding;
+  float *levels;    /* [steps + 1] */
+  int32_t number;   /* of the next iteration, from 0 */
+  int32_t total;    /* masks at the start */
+  replay *recorded; /* null: the generator draws */
+  int32_t revealed_count; /* by the latest iteration, whose results are in the room */
+  iteration_room room;
+} iteration;
+
+/* Room for responses of `length` tokens in the place of what there was, and no decoding under way. On failure nothing changes.
+ * Errors: MEMORY. */
+dimple_status iteration_resize(iteration *it, int32_t length);
+void iteration_free(iteration *it); /* a zeroed one is allowed */
+
+/* Takes the place of the recorded draws, null included, and ends a decoding under way. */
+void iteration_replay(iteration *it, replay *recorded);
+
+/* Starts a decoding, whose settings are valid, of a response with `total` masks. Errors: MEMORY. */
+dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, int32_t total);
+
+/* No decoding is under way. */
+void iteration_end(iteration *it);
+
+/* One iteration: decides and reveals. Nothing changes, the recorded draws included, before everything that can fail has succeeded.
+ * After iteration_begin, pass_prefill, and not when it is done. Errors: STATE (replay), MEMORY, CANCELLED. */
+dimple_status iteration_run(iteration *it, pass *p, canvas *c);
+
+#endif
