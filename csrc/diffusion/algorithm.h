@@ -1,4 +1,4 @@
-/* Which masked positions an iteration reveals: the table of algorithms. A new one is a file in algorithm/, a line in algorithm.c, and
+/* Which masked positions an iteration reveals: the table of algorithms. A new one is a file in algorithm/, a line in the table, and
  * its number in dimple.h. */
 #ifndef DIMPLE_ALGORITHM_H
 #define DIMPLE_ALGORITHM_H
@@ -6,7 +6,18 @@
 #include "diffusion/choice.h"
 #include "diffusion/confidence.h"
 
-enum { PIPELINE_COUNT = DIMPLE_PIPELINE_DREAM + 1, ALGORITHM_COUNT = DIMPLE_ALGORITHM_ENTROPY + 1 };
+/* The table. One line an algorithm: its number in dimple.h, and what it does, a constant `algorithm_...` in a file of algorithm/. */
+#define ALGORITHMS(LINE)                                          \
+  LINE(DIMPLE_ALGORITHM_ORIGIN, algorithm_origin)                 \
+  LINE(DIMPLE_ALGORITHM_ORIGIN_RATIO, algorithm_origin_ratio)     \
+  LINE(DIMPLE_ALGORITHM_AUTOREGRESSIVE, algorithm_autoregressive) \
+  LINE(DIMPLE_ALGORITHM_MASKGIT_PLUS, algorithm_maskgit_plus)     \
+  LINE(DIMPLE_ALGORITHM_TOPK_MARGIN, algorithm_topk_margin)       \
+  LINE(DIMPLE_ALGORITHM_ENTROPY, algorithm_entropy)
+
+#define ALGORITHM_ONE_MORE(number, name) +1
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_DREAM + 1 };
+#undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */
 typedef struct quota {

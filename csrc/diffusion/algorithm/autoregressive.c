@@ -7,8 +7,6 @@ static dimple_status choose_leftmost(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-extern const algorithm algorithm_autoregressive;
-
 const algorithm algorithm_autoregressive = {
     .name = "autoregressive",
     .confidence = &confidence_probability,

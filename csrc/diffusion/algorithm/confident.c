@@ -22,8 +22,6 @@ static dimple_status choose_confident(choice *c, quota due) {
 
 #define CHOOSE_CONFIDENT {[DIMPLE_PIPELINE_DIM] = choose_confident, [DIMPLE_PIPELINE_DREAM] = choose_confident}
 
-extern const algorithm algorithm_maskgit_plus, algorithm_topk_margin, algorithm_entropy;
-
 const algorithm algorithm_maskgit_plus = {
     .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};
 const algorithm algorithm_topk_margin = {.name = "topk_margin", .confidence = &confidence_margin, .choose = CHOOSE_CONFIDENT};

@@ -24,8 +24,6 @@ static dimple_status choose_each(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-extern const algorithm algorithm_origin, algorithm_origin_ratio;
-
 const algorithm algorithm_origin = {
     .name = "origin",
     .confidence = &confidence_probability,

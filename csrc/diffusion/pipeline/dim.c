@@ -25,6 +25,4 @@ static dimple_status choose(choice *c, const algorithm *a) {
 
 static bool done(int32_t remaining) { return remaining == 0; }
 
-extern const pipeline pipeline_dim;
-
 const pipeline pipeline_dim = {.name = "dim", .judges_original = true, .choose = choose, .done = done};

@@ -16,6 +16,4 @@ static bool done(int32_t remaining) {
   return false;
 }
 
-extern const pipeline pipeline_dream;
-
 const pipeline pipeline_dream = {.name = "dream", .judges_original = false, .choose = choose, .done = done};
