@@ -6,66 +6,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "expect.h"
+#include "test/expect.h"
+#include "test/gguf_writer.h"
 
-/* ---------------------------------------------------------------------------------------------------- a small GGUF writer */
+/* ------------------------------------------------------------------------------------------------------ the file under test */
 
-static uint8_t image[1 << 20]; /* the file being built */
-static size_t image_size;
+static gguf_bytes image; /* the file being built */
 
-static void put(const void *bytes, size_t size) {
-  memcpy(image + image_size, bytes, size);
-  image_size += size;
-}
-static void put_u8(uint8_t value) { put(&value, 1); }
-static void put_u32(uint32_t value) { put(&value, 4); }
-static void put_u64(uint64_t value) { put(&value, 8); }
-static void put_f32(float value) { put(&value, 4); }
-static void put_f64(double value) { put(&value, 8); }
-static void put_string(const char *text) {
-  put_u64(strlen(text));
-  put(text, strlen(text));
-}
-static void put_key(const char *key, uint32_t type) {
-  put_string(key);
-  put_u32(type);
-}
-static void put_array_key(const char *key, uint32_t element_type, uint64_t count) {
-  put_key(key, DIMPLE_METADATA_ARRAY);
-  put_u32(element_type);
-  put_u64(count);
-}
-static void put_padding(size_t alignment) {
-  while (image_size % alignment) put_u8(0);
-}
 static void start_file(uint32_t version, uint64_t tensors, uint64_t keys) {
-  image_size = 0;
-  put("GGUF", 4);
-  put_u32(version);
-  put_u64(tensors);
-  put_u64(keys);
+  image.size = 0;
+  gguf_put_header(&image, version, tensors, keys);
 }
-static void put_tensor(const char *name, uint32_t dimension_count, const uint64_t *dimensions, uint32_t type, uint64_t offset) {
-  put_string(name);
-  put_u32(dimension_count);
-  for (uint32_t i = 0; i < dimension_count; i++) put_u64(dimensions[i]);
-  put_u32(type);
-  put_u64(offset);
+static void put_vector(const char *name, uint64_t length, uint32_t type, uint64_t offset) {
+  gguf_put_tensor(&image, name, 1, &length, type, offset);
 }
-static void put_vector(const char *name, uint64_t length, uint32_t type, uint64_t offset) { put_tensor(name, 1, &length, type, offset); }
 
 static char directory[256], path[300];
 static int descriptor = -1;
 
 static void write_file(size_t size) {
-  if (pwrite(descriptor, image, size, 0) != (ssize_t)size || ftruncate(descriptor, (off_t)size) != 0) {
+  if (pwrite(descriptor, image.data, size, 0) != (ssize_t)size || ftruncate(descriptor, (off_t)size) != 0) {
     perror(path);
     exit(1);
   }
 }
 
 static dimple_status open_image(gguf_file **file) {
-  write_file(image_size);
+  write_file(image.size);
   return gguf_open(path, file);
 }
 
@@ -85,31 +52,33 @@ enum { DATA_SIZE = 256 };
 /* One key of every type; three tensors, at 0, 32 and 192 of the data section, the last of a type nobody knows. */
 static void build_sample(uint32_t version) {
   start_file(version, 3, 19);
-  put_key("general.architecture", DIMPLE_METADATA_STRING), put_string("dimple");
-  put_key("u8", DIMPLE_METADATA_UINT8), put_u8(200);
-  put_key("i8", DIMPLE_METADATA_INT8), put_u8(0x80);
-  put_key("u16", DIMPLE_METADATA_UINT16), put("\xff\xff", 2);
-  put_key("i16", DIMPLE_METADATA_INT16), put("\xff\xff", 2);
-  put_key("u32", DIMPLE_METADATA_UINT32), put_u32(UINT32_MAX);
-  put_key("i32", DIMPLE_METADATA_INT32), put_u32((uint32_t)-5);
-  put_key("u64", DIMPLE_METADATA_UINT64), put_u64(UINT64_MAX);
-  put_key("i64", DIMPLE_METADATA_INT64), put_u64((uint64_t)INT64_MIN);
-  put_key("f32", DIMPLE_METADATA_FLOAT32), put_f32(1e-6f);
-  put_key("f64", DIMPLE_METADATA_FLOAT64), put_f64(1e6);
-  put_key("huge", DIMPLE_METADATA_FLOAT64), put_f64(1e300);
-  put_key("nan", DIMPLE_METADATA_FLOAT32), put_u32(0x7fc00000);
-  put_key("bool", DIMPLE_METADATA_BOOL), put_u8(1);
-  put_key("empty", DIMPLE_METADATA_STRING), put_string("");
-  put_array_key("strings", DIMPLE_METADATA_STRING, 3), put_string("a"), put_string(""), put_string("bcd");
-  put_array_key("ints", DIMPLE_METADATA_INT32, 4), put_u32(16), put_u32(24), put_u32((uint32_t)-24), put_u32(0);
-  put_array_key("floats", DIMPLE_METADATA_FLOAT32, 3), put_f32(0.5f), put_f32(0.25f), put_f32(-1);
-  put_array_key("bools", DIMPLE_METADATA_BOOL, 2), put_u8(0), put_u8(1);
-  put_tensor("blk.0.attn_q.weight", 2, (uint64_t[]){64, 2}, DIMPLE_TENSOR_Q8_0, 32);
+  gguf_put_key(&image, "general.architecture", DIMPLE_METADATA_STRING), gguf_put_string(&image, "dimple");
+  gguf_put_key(&image, "u8", DIMPLE_METADATA_UINT8), gguf_put_u8(&image, 200);
+  gguf_put_key(&image, "i8", DIMPLE_METADATA_INT8), gguf_put_u8(&image, 0x80);
+  gguf_put_key(&image, "u16", DIMPLE_METADATA_UINT16), gguf_put(&image, "\xff\xff", 2);
+  gguf_put_key(&image, "i16", DIMPLE_METADATA_INT16), gguf_put(&image, "\xff\xff", 2);
+  gguf_put_key(&image, "u32", DIMPLE_METADATA_UINT32), gguf_put_u32(&image, UINT32_MAX);
+  gguf_put_key(&image, "i32", DIMPLE_METADATA_INT32), gguf_put_u32(&image, (uint32_t)-5);
+  gguf_put_key(&image, "u64", DIMPLE_METADATA_UINT64), gguf_put_u64(&image, UINT64_MAX);
+  gguf_put_key(&image, "i64", DIMPLE_METADATA_INT64), gguf_put_u64(&image, (uint64_t)INT64_MIN);
+  gguf_put_key(&image, "f32", DIMPLE_METADATA_FLOAT32), gguf_put_f32(&image, 1e-6f);
+  gguf_put_key(&image, "f64", DIMPLE_METADATA_FLOAT64), gguf_put_f64(&image, 1e6);
+  gguf_put_key(&image, "huge", DIMPLE_METADATA_FLOAT64), gguf_put_f64(&image, 1e300);
+  gguf_put_key(&image, "nan", DIMPLE_METADATA_FLOAT32), gguf_put_u32(&image, 0x7fc00000);
+  gguf_put_key(&image, "bool", DIMPLE_METADATA_BOOL), gguf_put_u8(&image, 1);
+  gguf_put_key(&image, "empty", DIMPLE_METADATA_STRING), gguf_put_string(&image, "");
+  gguf_put_array_key(&image, "strings", DIMPLE_METADATA_STRING, 3), gguf_put_string(&image, "a"), gguf_put_string(&image, "");
+  gguf_put_string(&image, "bcd");
+  gguf_put_array_key(&image, "ints", DIMPLE_METADATA_INT32, 4), gguf_put_u32(&image, 16), gguf_put_u32(&image, 24);
+  gguf_put_u32(&image, (uint32_t)-24), gguf_put_u32(&image, 0);
+  gguf_put_array_key(&image, "floats", DIMPLE_METADATA_FLOAT32, 3), gguf_put_f32(&image, 0.5f), gguf_put_f32(&image, 0.25f), gguf_put_f32(&image, -1);
+  gguf_put_array_key(&image, "bools", DIMPLE_METADATA_BOOL, 2), gguf_put_u8(&image, 0), gguf_put_u8(&image, 1);
+  gguf_put_tensor(&image, "blk.0.attn_q.weight", 2, (uint64_t[]){64, 2}, DIMPLE_TENSOR_Q8_0, 32);
   put_vector("norm", 3, DIMPLE_TENSOR_F32, 0);
-  put_tensor("unknown", 4, (uint64_t[]){2, 3, 4, 5}, 99, 192);
-  put_padding(32);
-  put_f32(1), put_f32(2), put_f32(3);
-  for (int i = 0; i < DATA_SIZE - 12; i++) put_u8((uint8_t)i);
+  gguf_put_tensor(&image, "unknown", 4, (uint64_t[]){2, 3, 4, 5}, 99, 192);
+  gguf_put_padding(&image, 32);
+  gguf_put_f32(&image, 1), gguf_put_f32(&image, 2), gguf_put_f32(&image, 3);
+  for (int i = 0; i < DATA_SIZE - 12; i++) gguf_put_u8(&image, (uint8_t)i);
 }
 
 static void test_sample(uint32_t version) {
@@ -118,7 +87,7 @@ static void test_sample(uint32_t version) {
   EXPECT_OK(open_image(&file));
   if (!file) return;
   EXPECT(strcmp(gguf_path(file), path) == 0, "path %s", gguf_path(file));
-  EXPECT(gguf_file_size(file) == (int64_t)image_size, "size %lld", (long long)gguf_file_size(file));
+  EXPECT(gguf_file_size(file) == (int64_t)image.size, "size %lld", (long long)gguf_file_size(file));
 
   EXPECT(gguf_metadata_count(file) == 19, "%lld keys", (long long)gguf_metadata_count(file));
   const dimple_metadata *value = gguf_metadata_at(file, 0);
@@ -223,14 +192,17 @@ static void test_typed_access(void) {
 static void test_large(void) {
   static const uint64_t strings = 60000;
   start_file(3, 2000, 42);
-  put_array_key("tokenizer.ggml.tokens", DIMPLE_METADATA_STRING, strings);
-  for (uint64_t i = 0; i < strings; i++) put_u64(1), put_u8((uint8_t)('a' + i % 26));
+  gguf_put_array_key(&image, "tokenizer.ggml.tokens", DIMPLE_METADATA_STRING, strings);
+  for (uint64_t i = 0; i < strings; i++) gguf_put_u64(&image, 1), gguf_put_u8(&image, (uint8_t)('a' + i % 26));
   char name[80];
-  for (int i = 0; i < 41; i++) snprintf(name, sizeof name, "key.%d", i), put_key(name, DIMPLE_METADATA_UINT32), put_u32((uint32_t)i);
+  for (int i = 0; i < 41; i++) {
+    snprintf(name, sizeof name, "key.%d", i);
+    gguf_put_key(&image, name, DIMPLE_METADATA_UINT32), gguf_put_u32(&image, (uint32_t)i);
+  }
   for (int i = 0; i < 2000; i++) snprintf(name, sizeof name, "blk.%d.weight", i), put_vector(name, 8, DIMPLE_TENSOR_F32, (uint64_t)i * 32);
-  put_padding(32);
+  gguf_put_padding(&image, 32);
   for (int i = 0; i < 2000; i++)
-    for (int j = 0; j < 8; j++) put_f32((float)i);
+    for (int j = 0; j < 8; j++) gguf_put_f32(&image, (float)i);
   gguf_file *file = NULL;
   EXPECT_OK(open_image(&file));
   if (!file) return;
@@ -253,8 +225,8 @@ static void test_large(void) {
 
   start_file(3, 1, 0);
   put_vector("t", 20000, DIMPLE_TENSOR_F32, 0);
-  put_padding(32);
-  for (int i = 0; i < 20000; i++) put_f32((float)i);
+  gguf_put_padding(&image, 32);
+  for (int i = 0; i < 20000; i++) gguf_put_f32(&image, (float)i);
   EXPECT_OK(open_image(&file));
   const gguf_tensor *tensor = gguf_tensor_at(file, 0);
   for (int round = 0; round < 2; round++) {
@@ -273,11 +245,11 @@ static void test_large(void) {
 
 static void test_alignment(void) {
   start_file(3, 2, 1);
-  put_key("general.alignment", DIMPLE_METADATA_UINT32), put_u32(8);
+  gguf_put_key(&image, "general.alignment", DIMPLE_METADATA_UINT32), gguf_put_u32(&image, 8);
   put_vector("a", 1, DIMPLE_TENSOR_F32, 0);
   put_vector("b", 1, DIMPLE_TENSOR_F32, 8);
-  put_padding(8);
-  put_f32(5), put_f32(0), put_f32(6);
+  gguf_put_padding(&image, 8);
+  gguf_put_f32(&image, 5), gguf_put_f32(&image, 0), gguf_put_f32(&image, 6);
   gguf_file *file = NULL;
   EXPECT_OK(open_image(&file));
   float value = 0;
@@ -288,11 +260,11 @@ static void test_alignment(void) {
   for (uint32_t alignment = 0; alignment < 40; alignment++) {
     if (alignment == 8 || alignment == 16 || alignment == 32) continue;
     start_file(3, 0, 1);
-    put_key("general.alignment", DIMPLE_METADATA_UINT32), put_u32(alignment);
+    gguf_put_key(&image, "general.alignment", DIMPLE_METADATA_UINT32), gguf_put_u32(&image, alignment);
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "general.alignment");
   }
   start_file(3, 0, 1);
-  put_key("general.alignment", DIMPLE_METADATA_STRING), put_string("32");
+  gguf_put_key(&image, "general.alignment", DIMPLE_METADATA_STRING), gguf_put_string(&image, "32");
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "general.alignment");
   start_file(3, 0, 0);
   EXPECT_OK(open_image(&file)); /* an empty model is well-formed */
@@ -317,10 +289,10 @@ static void test_bad_paths(void) {
 }
 
 static void test_bad_headers(void) {
-  image_size = 0;
+  image.size = 0;
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "empty");
   start_file(3, 0, 0);
-  memcpy(image, "PK\3\4", 4);
+  memcpy(image.data, "PK\3\4", 4);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "50 4b 03 04");
   start_file(1, 0, 0);
   EXPECT_REFUSED(DIMPLE_ERROR_UNSUPPORTED, "version 1;");
@@ -339,30 +311,30 @@ static void test_bad_headers(void) {
   }
 }
 
-static void put_room(void) { put("0123456789012345678901234567890123456789", 40); }
+static void put_room(void) { gguf_put(&image, "0123456789012345678901234567890123456789", 40); }
 
 static void test_bad_metadata(void) {
   start_file(3, 0, 1);
-  put_key("", DIMPLE_METADATA_UINT8), put_room();
+  gguf_put_key(&image, "", DIMPLE_METADATA_UINT8), put_room();
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "empty");
   start_file(3, 0, 1);
-  put_u64(65536);
-  for (int i = 0; i < 65536 + 16; i++) put_u8('k');
+  gguf_put_u64(&image, 65536);
+  for (int i = 0; i < 65536 + 16; i++) gguf_put_u8(&image, 'k');
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "65535");
   const uint64_t lengths[] = {41, 1000, INT64_MAX, UINT64_MAX - 7, UINT64_MAX};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     start_file(3, 0, 1);
-    put_u64(lengths[i]), put_room();
+    gguf_put_u64(&image, lengths[i]), put_room();
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "the file ends");
     start_file(3, 0, 1);
-    put_key("text", DIMPLE_METADATA_STRING), put_u64(lengths[i]), put_room();
+    gguf_put_key(&image, "text", DIMPLE_METADATA_STRING), gguf_put_u64(&image, lengths[i]), put_room();
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "the file ends");
     start_file(3, 0, 1);
-    put_array_key("text", DIMPLE_METADATA_STRING, 2), put_string("good"), put_u64(lengths[i]), put_room();
+    gguf_put_array_key(&image, "text", DIMPLE_METADATA_STRING, 2), gguf_put_string(&image, "good"), gguf_put_u64(&image, lengths[i]), put_room();
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "the file ends");
     for (uint32_t type = 0; type <= DIMPLE_METADATA_FLOAT64; type++) {
       start_file(3, 0, 1);
-      put_array_key("list", type, lengths[i]), put_room();
+      gguf_put_array_key(&image, "list", type, lengths[i]), put_room();
       if (type == DIMPLE_METADATA_ARRAY) EXPECT_REFUSED(DIMPLE_ERROR_UNSUPPORTED, "array of arrays");
       else EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"list\"");
     }
@@ -370,25 +342,25 @@ static void test_bad_metadata(void) {
   const uint32_t types[] = {13, 255, 0x80000000, UINT32_MAX};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
     start_file(3, 0, 1);
-    put_key("odd", types[i]), put_room();
+    gguf_put_key(&image, "odd", types[i]), put_room();
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"odd\" has type");
     start_file(3, 0, 1);
-    put_array_key("odd", types[i], 1), put_room();
+    gguf_put_array_key(&image, "odd", types[i], 1), put_room();
     EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "element type");
   }
   start_file(3, 0, 1);
-  put_key("flag", DIMPLE_METADATA_BOOL), put_u8(2);
+  gguf_put_key(&image, "flag", DIMPLE_METADATA_BOOL), gguf_put_u8(&image, 2);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"flag\": a bool is 2");
   start_file(3, 0, 1);
-  put_array_key("flags", DIMPLE_METADATA_BOOL, 3), put_u8(0), put_u8(1), put_u8(0xff);
+  gguf_put_array_key(&image, "flags", DIMPLE_METADATA_BOOL, 3), gguf_put_u8(&image, 0), gguf_put_u8(&image, 1), gguf_put_u8(&image, 0xff);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"flags\": a bool is 255");
   start_file(3, 0, 3);
-  put_key("twice", DIMPLE_METADATA_UINT8), put_u8(0);
-  put_key("once", DIMPLE_METADATA_UINT8), put_u8(0);
-  put_key("twice", DIMPLE_METADATA_BOOL), put_u8(0);
+  gguf_put_key(&image, "twice", DIMPLE_METADATA_UINT8), gguf_put_u8(&image, 0);
+  gguf_put_key(&image, "once", DIMPLE_METADATA_UINT8), gguf_put_u8(&image, 0);
+  gguf_put_key(&image, "twice", DIMPLE_METADATA_BOOL), gguf_put_u8(&image, 0);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"twice\" is there twice");
   start_file(3, 0, 1);
-  put_key("zero", DIMPLE_METADATA_STRING), put_u64(3), put("a\0b", 3);
+  gguf_put_key(&image, "zero", DIMPLE_METADATA_STRING), gguf_put_u64(&image, 3), gguf_put(&image, "a\0b", 3);
   gguf_file *file = NULL;
   EXPECT_OK(open_image(&file)); /* readable as bytes, not as a C string */
   char text[8];
@@ -396,19 +368,18 @@ static void test_bad_metadata(void) {
   gguf_close(file);
   /* A key longer than any message is cut in it. */
   start_file(3, 0, 1);
-  put_u64(60000);
-  for (int i = 0; i < 60000; i++) put_u8('k');
-  put_u32(77);
+  gguf_put_u64(&image, 60000);
+  for (int i = 0; i < 60000; i++) gguf_put_u8(&image, 'k');
+  gguf_put_u32(&image, 77);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "has type 77");
 }
 
 /* A file with one tensor and 4096 bytes of data. */
 static void build_one_tensor(const char *name, uint32_t dimension_count, const uint64_t *dimensions, uint32_t type, uint64_t offset) {
   start_file(3, 1, 0);
-  put_tensor(name, dimension_count, dimensions, type, offset);
-  put_padding(32);
-  memset(image + image_size, 0, 4096);
-  image_size += 4096;
+  gguf_put_tensor(&image, name, dimension_count, dimensions, type, offset);
+  gguf_put_padding(&image, 32);
+  gguf_put_zeros(&image, 4096);
 }
 
 static void test_bad_tensors(void) {
@@ -426,7 +397,7 @@ static void test_bad_tensors(void) {
   build_one_tensor("", 1, (uint64_t[]){4}, DIMPLE_TENSOR_F32, 0);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "empty");
   build_one_tensor("abc", 1, (uint64_t[]){4}, DIMPLE_TENSOR_F32, 0);
-  image[24 + 8 + 1] = 0;
+  image.data[24 + 8 + 1] = 0;
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "zero byte");
 
   for (uint32_t dimensions = 5; dimensions < 8; dimensions++) {
@@ -436,7 +407,7 @@ static void test_bad_tensors(void) {
   build_one_tensor("t", 0, NULL, DIMPLE_TENSOR_F32, 0);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "has 0 dimensions");
   build_one_tensor("t", 1, (uint64_t[]){4}, DIMPLE_TENSOR_F32, 0);
-  memset(image + 24 + 8 + 1, 0xff, 4);
+  memset(image.data + 24 + 8 + 1, 0xff, 4);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "4294967295 dimensions");
   const uint64_t bad_shapes[][4] = {{0, 1, 1, 1},
                                     {4, 0, 1, 1},
@@ -486,9 +457,8 @@ static void test_bad_tensors(void) {
       if (order) put_vector("b", 8, DIMPLE_TENSOR_F32, 64);
       put_vector("a", pairs[i].length, DIMPLE_TENSOR_F32, pairs[i].offset);
       if (!order) put_vector("b", 8, DIMPLE_TENSOR_F32, 64);
-      put_padding(32);
-      memset(image + image_size, 0, 256);
-      image_size += 256;
+      gguf_put_padding(&image, 32);
+      gguf_put_zeros(&image, 256);
       if (!pairs[i].refusal) {
         EXPECT_OK(open_image(&file));
         gguf_close(file);
@@ -499,9 +469,8 @@ static void test_bad_tensors(void) {
   start_file(3, 2, 0);
   put_vector("same", 8, DIMPLE_TENSOR_F32, 0);
   put_vector("same", 8, DIMPLE_TENSOR_F32, 32);
-  put_padding(32);
-  memset(image + image_size, 0, 64);
-  image_size += 64;
+  gguf_put_padding(&image, 32);
+  gguf_put_zeros(&image, 64);
   EXPECT_REFUSED(DIMPLE_ERROR_FORMAT, "\"same\": is there twice");
 }
 
@@ -509,7 +478,7 @@ static void test_bad_tensors(void) {
 
 static void test_truncation(void) {
   build_sample(3);
-  size_t whole = image_size;
+  size_t whole = image.size;
   size_t needed = whole - DATA_SIZE + 192; /* behind it nobody knows how much the last tensor takes */
   for (size_t size = 0; size < needed; size++) {
     write_file(size);
@@ -563,25 +532,25 @@ static void test_mutations(void) {
   enum { FILES = 20000 };
   static uint8_t original[4096];
   build_sample(3);
-  size_t size = image_size;
-  memcpy(original, image, size);
+  size_t size = image.size;
+  memcpy(original, image.data, size);
   int opened = 0, refused = 0;
   for (int i = 0; i < FILES; i++) {
     random_state = (uint64_t)i; /* every file can be built alone */
-    memcpy(image, original, size);
-    image_size = size;
+    memcpy(image.data, original, size);
+    image.size = size;
     int changes = 1 + (int)(next_random() % 4);
     for (int change = 0; change < changes; change++) {
       size_t at = next_random() % (size - DATA_SIZE);
       uint64_t value = next_random();
       switch (next_random() % 4) {
-        case 0: image[at] ^= (uint8_t)(1 << value % 8); break;
-        case 1: image[at] = (uint8_t)value; break;
-        case 2: memset(image + at, value % 2 ? 0xff : 0, 8); break;
-        default: value = value >> value % 64; memcpy(image + at, &value, 8);
+        case 0: image.data[at] ^= (uint8_t)(1 << value % 8); break;
+        case 1: image.data[at] = (uint8_t)value; break;
+        case 2: memset(image.data + at, value % 2 ? 0xff : 0, 8); break;
+        default: value = value >> value % 64; memcpy(image.data + at, &value, 8);
       }
     }
-    if (next_random() % 8 == 0) image_size = next_random() % size;
+    if (next_random() % 8 == 0) image.size = next_random() % size;
     gguf_file *file = NULL;
     dimple_status status = open_image(&file);
     if (status == DIMPLE_OK) {
@@ -619,5 +588,6 @@ int main(void) {
   close(descriptor);
   unlink(path);
   rmdir(directory);
+  gguf_bytes_free(&image);
   return expect_summary("gguf");
 }

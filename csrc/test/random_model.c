@@ -1,0 +1,257 @@
+#include "test/random_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "draws.h"
+#include "test/expect.h"
+
+/* What a family's files say and hold. */
+static const struct {
+  const char *name;
+  bool attention_bias, head_norm, experts, every_key;
+} families[] = {
+    [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
+    [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
+    [FAMILY_LLADA] = {.name = "llada"},
+    [FAMILY_LLADA_MOE] = {.name = "llada-moe", .head_norm = true, .experts = true},
+};
+
+/* "<before>.<after>" */
+typedef struct dotted_name {
+  char text[80];
+} dotted_name;
+
+static dotted_name dotted(const char *before, const char *after) {
+  dotted_name name;
+  if (snprintf(name.text, sizeof name.text, "%s.%s", before, after) >= (int)sizeof name.text) {
+    fprintf(stderr, "the name %s.%s is too long\n", before, after);
+    exit(1);
+  }
+  return name;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- tensors */
+
+/* Evenly in centre +- spread, from the name; row `silent` of the last two dimensions is 0 (-1: none). */
+static void put_random(gguf_writer *w, const char *name, uint32_t dimension_count, const uint64_t *dimensions, int32_t type, float centre,
+                       float spread, int64_t silent) {
+  uint64_t seed = 0, count = 1;
+  for (const char *c = name; *c; c++) seed = seed * 31 + (uint8_t)*c;
+  for (uint32_t i = 0; i < dimension_count; i++) count *= dimensions[i];
+  float *values = malloc(count * sizeof *values);
+  if (!values) {
+    perror(name);
+    exit(1);
+  }
+  for (uint64_t i = 0; i < count; i++) values[i] = centre + spread * (2 * draw_uniform(seed, (uint32_t)i, 0, 0, 0) - 1);
+  if (silent >= 0) memset(values + (uint64_t)silent * dimensions[0], 0, dimensions[0] * sizeof *values);
+  gguf_writer_tensor(w, name, dimension_count, dimensions, type, values);
+  free(values);
+}
+
+/* The shape's type where rows of `columns` are whole blocks of it. */
+static int32_t type_of_matrix(const model_shape *s, int64_t columns) {
+  dimple_tensor_type_info info;
+  return dimple_tensor_type_get_info(s->type, &info) == DIMPLE_OK && columns % info.block_length == 0 ? s->type : DIMPLE_TENSOR_F32;
+}
+
+static void put_matrix(gguf_writer *w, const model_shape *s, const char *name, int64_t rows, int64_t columns, float spread, int64_t silent) {
+  put_random(w, name, 2, (uint64_t[]){(uint64_t)columns, (uint64_t)rows}, type_of_matrix(s, columns), 0, spread, silent);
+}
+
+static void put_vector(gguf_writer *w, const char *name, int64_t length, float centre, float spread) {
+  put_random(w, name, 1, (uint64_t[]){(uint64_t)length}, DIMPLE_TENSOR_F32, centre, spread, -1);
+}
+
+static void put_norm(gguf_writer *w, const char *prefix, const char *part, int64_t width) {
+  put_vector(w, dotted(dotted(prefix, part).text, "weight").text, width, 1, 0.3f);
+}
+
+/* "<prefix>.<part>.weight" and, if wanted, its bias. The spread keeps the size of what passes through. */
+static void put_linear(gguf_writer *w, const model_shape *s, const char *prefix, const char *part, int64_t rows, int64_t columns, bool bias) {
+  dotted_name name = dotted(prefix, part);
+  put_matrix(w, s, dotted(name.text, "weight").text, rows, columns, 2.0f / sqrtf((float)columns), -1);
+  if (bias) put_vector(w, dotted(name.text, "bias").text, rows, 0, 0.5f);
+}
+
+/* One matrix [rows x columns] per expert. */
+static void put_bank(gguf_writer *w, const model_shape *s, const char *prefix, const char *part, int64_t rows, int64_t columns) {
+  const uint64_t dimensions[] = {(uint64_t)columns, (uint64_t)rows, EXPERTS};
+  dotted_name name = dotted(dotted(prefix, part).text, "weight");
+  put_random(w, name.text, 3, dimensions, type_of_matrix(s, columns), 0, 2.0f / sqrtf((float)columns), -1);
+}
+
+static void put_attention(gguf_writer *w, const model_shape *s, const char *prefix, const char *output, int64_t width, int64_t kv_width,
+                          bool biases, bool output_bias) {
+  put_linear(w, s, prefix, "attn_q", width, width, biases);
+  put_linear(w, s, prefix, "attn_k", kv_width, width, biases);
+  put_linear(w, s, prefix, "attn_v", kv_width, width, biases);
+  put_linear(w, s, prefix, output, width, width, output_bias);
+}
+
+static void put_feed_forward(gguf_writer *w, const model_shape *s, const char *prefix, int64_t width, int64_t inner, bool biases) {
+  put_linear(w, s, prefix, "ffn_gate", inner, width, biases);
+  put_linear(w, s, prefix, "ffn_up", inner, width, biases);
+  put_linear(w, s, prefix, "ffn_down", width, inner, biases);
+}
+
+static void put_experts(gguf_writer *w, const model_shape *s, const char *prefix) {
+  put_linear(w, s, prefix, "ffn_gate_inp", EXPERTS, s->width, false);
+  put_bank(w, s, prefix, "ffn_gate_exps", s->feed_forward, s->width);
+  put_bank(w, s, prefix, "ffn_up_exps", s->feed_forward, s->width);
+  put_bank(w, s, prefix, "ffn_down_exps", s->width, s->feed_forward);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- text */
+
+static void put_text_keys(gguf_writer *w, const model_shape *s) {
+  const char *name = families[s->family].name;
+  int32_t half = s->width / s->heads / 2, time = half / 4, row = (half - time) / 2;
+  const int32_t sections[4] = {time, row, half - time - row, 0};
+  gguf_writer_u32(w, dotted(name, "context_length").text, (uint32_t)s->context);
+  gguf_writer_u32(w, dotted(name, "embedding_length").text, (uint32_t)s->width);
+  gguf_writer_u32(w, dotted(name, "block_count").text, (uint32_t)s->layers);
+  gguf_writer_u32(w, dotted(name, "feed_forward_length").text, (uint32_t)s->feed_forward);
+  gguf_writer_u32(w, dotted(name, "attention.head_count").text, (uint32_t)s->heads);
+  gguf_writer_u32(w, dotted(name, "attention.head_count_kv").text, (uint32_t)s->kv_heads);
+  gguf_writer_f32(w, dotted(name, "attention.layer_norm_rms_epsilon").text, 1e-6f);
+  gguf_writer_bool(w, dotted(name, "attention.causal").text, s->causal);
+  if (families[s->family].every_key) {
+    gguf_writer_f32(w, dotted(name, "rope.freq_base").text, 1e4f);
+    gguf_writer_ints(w, dotted(name, "rope.dimension_sections").text, sections, 4);
+  }
+  if (families[s->family].every_key || s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", !s->unshifted);
+  if (families[s->family].experts) {
+    gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
+    gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
+    gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
+  }
+  gguf_writer_u32(w, dotted(name, "image_token_id").text, (uint32_t)(s->vocab - VOCAB + IMAGE));
+  gguf_writer_u32(w, "tokenizer.ggml.mask_token_id", (uint32_t)(s->vocab - VOCAB + MASK));
+  gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)(s->vocab - VOCAB + EOS));
+  gguf_writer_u32(w, "tokenizer.ggml.padding_token_id", (uint32_t)(s->vocab - VOCAB + PAD));
+}
+
+static void put_text(gguf_writer *w, const model_shape *s) {
+  int64_t size = s->width / s->heads, silent = s->vocab - VOCAB + MASK;
+  bool bias = families[s->family].attention_bias;
+  put_matrix(w, s, "token_embd.weight", s->vocab, s->width, 1, s->tied ? silent : -1);
+  put_vector(w, "output_norm.weight", s->width, 1, 0.3f);
+  if (!s->tied) put_matrix(w, s, "output.weight", s->vocab, s->width, 1, silent);
+  for (int32_t i = 0; i < s->layers; i++) {
+    char prefix[16];
+    snprintf(prefix, sizeof prefix, "blk.%d", i);
+    put_norm(w, prefix, "attn_norm", s->width);
+    put_norm(w, prefix, "ffn_norm", s->width);
+    put_attention(w, s, prefix, "attn_output", s->width, size * s->kv_heads, bias, false);
+    if (families[s->family].head_norm) {
+      put_norm(w, prefix, "attn_q_norm", size);
+      put_norm(w, prefix, "attn_k_norm", size);
+    }
+    if (families[s->family].experts)
+      put_experts(w, s, prefix);
+    else
+      put_feed_forward(w, s, prefix, s->width, s->feed_forward, false);
+  }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- vision */
+
+static void put_vision_keys(gguf_writer *w, const model_shape *s) {
+  static const int32_t full[1] = {1};
+  gguf_writer_bool(w, "clip.has_vision_encoder", true);
+  gguf_writer_string(w, "clip.projector_type", "qwen2.5vl_merger");
+  gguf_writer_u32(w, "clip.vision.patch_size", PATCH);
+  gguf_writer_u32(w, "clip.vision.embedding_length", VISION_WIDTH);
+  gguf_writer_u32(w, "clip.vision.feed_forward_length", VISION_FEED_FORWARD);
+  gguf_writer_u32(w, "clip.vision.block_count", VISION_LAYERS);
+  gguf_writer_u32(w, "clip.vision.attention.head_count", VISION_HEADS);
+  gguf_writer_u32(w, "clip.vision.projection_dim", (uint32_t)s->width);
+  gguf_writer_ints(w, "clip.vision.fullatt_block_indexes", full, 1);
+  gguf_writer_u32(w, "clip.vision.window_size", 2 * PATCH * MERGE);
+  gguf_writer_u32(w, "clip.vision.spatial_merge_size", MERGE);
+  gguf_writer_u32(w, "clip.vision.temporal_patch_size", 2);
+  gguf_writer_u32(w, "clip.vision.image_min_pixels", 32);
+  gguf_writer_u32(w, "clip.vision.image_max_pixels", 256);
+}
+
+static void put_vision(gguf_writer *w, const model_shape *s) {
+  int64_t merged = VISION_WIDTH * MERGE * MERGE;
+  put_matrix(w, s, "v.patch_embd.weight", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
+  put_matrix(w, s, "v.patch_embd.weight.1", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
+  for (int i = 0; i < VISION_LAYERS; i++) {
+    char prefix[16];
+    snprintf(prefix, sizeof prefix, "v.blk.%d", i);
+    put_norm(w, prefix, "ln1", VISION_WIDTH);
+    put_norm(w, prefix, "ln2", VISION_WIDTH);
+    put_attention(w, s, prefix, "attn_out", VISION_WIDTH, VISION_WIDTH, true, true);
+    put_feed_forward(w, s, prefix, VISION_WIDTH, VISION_FEED_FORWARD, true);
+  }
+  put_norm(w, "v", "post_ln", VISION_WIDTH);
+  put_linear(w, s, "mm", "0", merged, merged, true);
+  put_linear(w, s, "mm", "2", s->width, merged, true);
+  if (s->without_projector) return;
+  put_linear(w, s, "mm", "img_projector.0", s->width, s->width, true);
+  put_linear(w, s, "mm", "img_projector.2", s->width, s->width, true);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- models */
+
+static void set_default(int32_t *number, int32_t value) {
+  if (*number == 0) *number = value;
+}
+
+void random_model_write(gguf_writer *w, const model_shape *shape) {
+  model_shape s = *shape;
+  set_default(&s.layers, LAYERS);
+  set_default(&s.width, WIDTH);
+  set_default(&s.heads, HEADS);
+  set_default(&s.kv_heads, KV_HEADS);
+  set_default(&s.feed_forward, FEED_FORWARD);
+  set_default(&s.vocab, VOCAB);
+  set_default(&s.context, CONTEXT);
+  if (s.missing) gguf_writer_leave_out(w, s.missing);
+  gguf_writer_string(w, "general.architecture", s.mmproj ? "clip" : families[s.family].name);
+  gguf_writer_u32(w, "general.alignment", GGUF_ALIGNMENT);
+  if (!s.mmproj) put_text_keys(w, &s);
+  if (!s.mmproj) put_text(w, &s);
+  if (s.vision || s.mmproj) put_vision_keys(w, &s);
+  if (s.vision || s.mmproj) put_vision(w, &s);
+}
+
+void temporary_file(gguf_writer *w, char path[64]) {
+  strcpy(path, "/tmp/dimple-test-XXXXXX");
+  int descriptor = mkstemp(path);
+  if (descriptor < 0) {
+    perror(path);
+    exit(1);
+  }
+  close(descriptor);
+  gguf_writer_save(w, path);
+  gguf_writer_free(w);
+}
+
+void random_model_save(const model_shape *shape, char path[64]) {
+  gguf_writer w = {0};
+  random_model_write(&w, shape);
+  temporary_file(&w, path);
+}
+
+const char *backend_under_test(void) { return getenv("DIMPLE_TEST_BACKEND"); }
+
+dimple_status load_model(const char *path, const char *mmproj, dimple_model **model) {
+  dimple_model_options options = {.backend = backend_under_test(), .mmproj_path = mmproj, .threads = 2};
+  return dimple_model_load(path, &options, model);
+}
+
+dimple_model *random_model(model_shape shape) {
+  char path[64];
+  dimple_model *m = NULL;
+  random_model_save(&shape, path);
+  EXPECT_OK(load_model(path, NULL, &m));
+  unlink(path);
+  return m;
+}

@@ -1,0 +1,60 @@
+/*
+ * Small random models for tests, of every architecture, with and without a vision tower. The same shape gives the same file:
+ * a tensor's numbers depend on its name alone. The mask token is never the best one, because its row of the head is 0 (models do
+ * reveal masks as masks when it is).
+ */
+#ifndef DIMPLE_TEST_RANDOM_MODEL_H
+#define DIMPLE_TEST_RANDOM_MODEL_H
+
+#include "dimple.h"
+#include "test/gguf_writer.h"
+
+typedef enum model_family {
+  FAMILY_DIMPLE,   /* biases of Q, K and V; every key is there */
+  FAMILY_DREAM,    /* the same body; keys left to their defaults */
+  FAMILY_LLADA,    /* no biases, rotary pairs are neighbours */
+  FAMILY_LLADA_MOE /* no biases, norms of heads, experts */
+} model_family;
+
+/* What a shape has where it says nothing. */
+enum {
+  LAYERS = 2, WIDTH = 32, HEADS = 4, KV_HEADS = 2, FEED_FORWARD = 48, VOCAB = 96, CONTEXT = 64,
+  MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, /* the last tokens of the vocabulary, whatever its size */
+  EXPERTS = 4, EXPERTS_USED = 2,
+  VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2
+};
+
+/* Zeroed: a text model of the family Dimple, every number as above. */
+typedef struct model_shape {
+  model_family family;
+  bool vision;            /* with a vision tower in the same file */
+  bool mmproj;            /* the tower alone, a file to lie beside a text model */
+  bool without_projector; /* the tower lacks Dimple's extra projector, as Qwen's does */
+  bool causal;            /* a row does not see what follows it */
+  bool unshifted;         /* row j scores position j, whatever the family's default is */
+  bool tied;              /* the embedding serves as the head */
+  int32_t type;           /* dimple_tensor_type of the matrices whose rows are whole blocks of it; the others are F32 */
+  int32_t layers, width, heads, kv_heads, feed_forward, vocab, context;
+  const char *missing;    /* a key or tensor left out */
+} model_shape;
+
+/* Adds the keys and tensors of a model. What the writer has already stays: a test puts its own variants first. */
+void random_model_write(gguf_writer *w, const model_shape *shape);
+
+/* Writes the model to a new temporary file; `path` receives its name. */
+void random_model_save(const model_shape *shape, char path[64]);
+
+/* Saves what the writer has to a new temporary file, and frees the writer. */
+void temporary_file(gguf_writer *w, char path[64]);
+
+/* The backend under test: the environment's DIMPLE_TEST_BACKEND, a name as in dimple_model_options; null, the default one, if that
+ * is not set. */
+const char *backend_under_test(void);
+
+/* Loads a file on the backend under test; `mmproj` may be null. */
+dimple_status load_model(const char *path, const char *mmproj, dimple_model **model);
+
+/* Writes, loads and deletes a model: the mapping outlives the name. A failure counts as a failed check and gives null. */
+dimple_model *random_model(model_shape shape);
+
+#endif
