@@ -37,6 +37,9 @@ extern int expect_checks;
     EXPECT(strstr(dimple_last_error(), text) != NULL, "message \"%s\" lacks \"%s\"", dimple_last_error(), text); \
   } while (0)
 
+/* The call refuses a null argument. */
+#define EXPECT_NULL_REFUSED(call) EXPECT_FAILS(call, DIMPLE_ERROR_ARGUMENT, "null")
+
 /* Prints the summary; main returns it. A test that checked nothing has failed. */
 int expect_summary(const char *name);
 

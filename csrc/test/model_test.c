@@ -4,6 +4,31 @@
 
 #include "test/session_fixture.h"
 
+static void null_arguments(void) {
+  dimple_model *m = NULL;
+  dimple_model_info info;
+  dimple_metadata value;
+  dimple_image_grid grid;
+  dimple_image image = picture();
+  float f = 0;
+  EXPECT_NULL_REFUSED(dimple_model_load(NULL, NULL, &m));
+  EXPECT_NULL_REFUSED(dimple_model_load("x", NULL, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_get_info(NULL, &info));
+  EXPECT_NULL_REFUSED(dimple_model_get_info(text_model, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_find_metadata(NULL, "x", &value));
+  EXPECT_NULL_REFUSED(dimple_model_find_metadata(text_model, NULL, &value));
+  EXPECT_NULL_REFUSED(dimple_model_find_metadata(text_model, "x", NULL));
+  EXPECT_NULL_REFUSED(dimple_model_get_metadata(NULL, 0, &value));
+  EXPECT_NULL_REFUSED(dimple_model_get_metadata(text_model, 0, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_get_image_grid(NULL, 8, 8, &grid));
+  EXPECT_NULL_REFUSED(dimple_model_get_image_grid(vision_model, 8, 8, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_preprocess(NULL, &image, &f, 1, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_preprocess(vision_model, NULL, &f, 1, NULL));
+  EXPECT_NULL_REFUSED(dimple_model_preprocess(vision_model, &image, NULL, 1, NULL));
+  EXPECT(m == NULL, "output touched");
+  dimple_model_free(NULL);
+}
+
 static void unloadable_files(void) {
   dimple_model *m = NULL;
   char path[64], vision_path[64];
@@ -35,7 +60,10 @@ static void unloadable_files(void) {
 static void facts_of_the_model(void) {
   dimple_model_info info;
   EXPECT_OK(dimple_model_get_info(vision_model, &info));
-  EXPECT(strcmp(info.architecture, "dimple") == 0 && info.backend[0], "\"%s\" on \"%s\"", info.architecture, info.backend);
+  dimple_metadata value;
+  EXPECT_OK(dimple_model_find_metadata(vision_model, "general.architecture", &value));
+  EXPECT(strlen(info.architecture) == value.size && memcmp(info.architecture, value.data, value.size) == 0 && info.backend[0],
+         "\"%s\" on \"%s\"", info.architecture, info.backend);
   EXPECT(info.vocab_size == VOCAB && info.context_length == CONTEXT && info.layer_count == LAYERS, "%d", info.vocab_size);
   EXPECT(info.embedding_length == WIDTH && info.head_count == HEADS && info.head_count_kv == KV_HEADS, "%d", info.head_count);
   EXPECT(info.head_size == WIDTH / HEADS && info.bidirectional && info.shift_logits, "head size %d", info.head_size);
@@ -47,7 +75,6 @@ static void facts_of_the_model(void) {
   EXPECT(info.kv_bytes_per_token == 2 * LAYERS * KV_HEADS * WIDTH / HEADS * 4, "%d", (int)info.kv_bytes_per_token);
   EXPECT_OK(dimple_model_get_info(text_model, &info));
   EXPECT(!info.has_vision && info.patch_size == 0 && info.merge_size == 0, "patch %d", info.patch_size);
-  dimple_metadata value;
   EXPECT_OK(dimple_model_find_metadata(text_model, "dimple.block_count", &value));
   EXPECT(value.type == DIMPLE_METADATA_UINT32 && value.size == 4 && value.data[0] == LAYERS, "type %d", value.type);
   EXPECT_FAILS(dimple_model_find_metadata(text_model, "dimple.blocks", &value), DIMPLE_ERROR_NOT_FOUND, "dimple.blocks");
@@ -59,6 +86,7 @@ static void facts_of_the_model(void) {
 
 int main(void) {
   if (fixture_open()) {
+    null_arguments();
     unloadable_files();
     facts_of_the_model();
   }

@@ -111,7 +111,7 @@ class Recorder(ref.Draws):
 
 
 def synthetic_logits(iteration, positions, vocab):
-    """Reproduced by synthetic_logit in sampler_test.c: multiples of 1/64 below 8, the same in every language."""
+    """Reproduced by synthetic_logit in simulation_test.c: multiples of 1/64 below 8, the same in every language."""
     i, p, v = np.uint64(iteration), np.asarray(positions, np.uint64)[:, None], np.arange(vocab, dtype=np.uint64)[None]
     low = np.uint64(0xFFFFFFFF)
     h = ((i * np.uint64(73856093)) ^ (p * np.uint64(19349663)) ^ (v * np.uint64(83492791))) & low

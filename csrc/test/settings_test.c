@@ -1,0 +1,78 @@
+/* The settings of a decoding: defaults and ranges. */
+#include <float.h>
+
+#include "test/sampler_fixture.h"
+
+static void defaults_are_confident_decoding(void) {
+  dimple_decoding d;
+  memset(&d, 0xff, sizeof d);
+  dimple_decoding_defaults(&d);
+  EXPECT_OK(decoding_validate(&d));
+  EXPECT(d.pipeline == DIMPLE_PIPELINE_DIM && d.algorithm == DIMPLE_ALGORITHM_MASKGIT_PLUS, "%d %d", d.pipeline, d.algorithm);
+  EXPECT(d.steps == 64 && d.top_k == 0 && d.original_confidence == 1, "%d %d", d.steps, d.top_k);
+  EXPECT(d.threshold == 0.95f && d.temperature == 0 && d.top_p == 1, "%g", (double)d.threshold);
+  EXPECT(d.algorithm_temperature == 0 && d.epsilon == 1e-3f && d.seed == 0, "%g", (double)d.epsilon);
+  dimple_decoding_defaults(NULL);
+}
+
+static void every_field_is_checked(void) {
+  const float nan = NAN, inf = INFINITY;
+#define REFUSED(field, value, text)                                                   \
+  do {                                                                                \
+    dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS);                \
+    d.field = (value);                                                                \
+    EXPECT_FAILS(decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, #field " is " text); \
+  } while (0)
+#define TAKEN(field, value)                                            \
+  do {                                                                 \
+    dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS); \
+    d.field = (value);                                                 \
+    EXPECT_OK(decoding_validate(&d));                                  \
+  } while (0)
+  EXPECT_FAILS(decoding_validate(NULL), DIMPLE_ERROR_ARGUMENT, "null");
+  REFUSED(pipeline, -1, "-1, expected 0 .. 1");
+  REFUSED(pipeline, 2, "2, expected 0 .. 1");
+  REFUSED(algorithm, -1, "-1, expected 0 .. 5");
+  REFUSED(algorithm, 6, "6, expected 0 .. 5");
+  REFUSED(steps, 0, "0, expected 1 .. 1048576");
+  REFUSED(steps, 1048577, "1048577, expected 1 .. 1048576");
+  REFUSED(top_k, -1, "-1, expected 0 .. 2147483647");
+  REFUSED(original_confidence, 2, "2, expected 0 .. 1");
+  REFUSED(threshold, -0.5f, "-0.5, expected");
+  REFUSED(threshold, nan, "nan, expected");
+  REFUSED(threshold, inf, "inf, expected");
+  REFUSED(temperature, -1, "-1, expected");
+  REFUSED(temperature, nan, "nan, expected");
+  REFUSED(temperature, inf, "inf, expected");
+  REFUSED(temperature, 1e-7f, "1e-07, expected 0");
+  REFUSED(top_p, -0.25f, "-0.25, expected 0 .. 1");
+  REFUSED(top_p, 1.5f, "1.5, expected 0 .. 1");
+  REFUSED(top_p, nan, "nan, expected 0 .. 1");
+  REFUSED(algorithm_temperature, -2, "-2, expected");
+  REFUSED(algorithm_temperature, nan, "nan, expected");
+  REFUSED(algorithm_temperature, inf, "inf, expected");
+  REFUSED(epsilon, 0, "0, expected more than 0");
+  REFUSED(epsilon, 1, "1, expected more than 0");
+  REFUSED(epsilon, nan, "nan, expected more than 0");
+  TAKEN(steps, 1);
+  TAKEN(steps, 1048576);
+  TAKEN(top_k, INT32_MAX);
+  TAKEN(threshold, 2);
+  TAKEN(temperature, 1e-6f);
+  TAKEN(temperature, FLT_MAX);
+  TAKEN(top_p, 0);
+  TAKEN(top_p, 1);
+  TAKEN(algorithm_temperature, FLT_MIN);
+  TAKEN(epsilon, FLT_MIN);
+  TAKEN(epsilon, 0.99999f);
+  dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_ORIGIN_RATIO);
+  EXPECT_OK(decoding_validate(&d));
+  d.pipeline = DIMPLE_PIPELINE_DREAM;
+  EXPECT_FAILS(decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, "origin-ratio");
+}
+
+int main(void) {
+  defaults_are_confident_decoding();
+  every_field_is_checked();
+  return expect_summary("settings");
+}
