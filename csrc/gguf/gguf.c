@@ -219,10 +219,8 @@ static dimple_status read_tensor(cursor *c, tensor_entry *entry) {
 
   const block_format *format = block_format_of(tensor->type);
   if (!format) return DIMPLE_OK;
-  if (tensor->dimensions[0] % format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT,
-                       "%s: tensor \"%s\": rows of %" PRId64 " are not a multiple of the %" PRId32 " elements of a %s block", c->file->path,
-                       entry->name, tensor->dimensions[0], format->block_length, format->name);
+  DIMPLE_TRY(block_format_check_columns(format, tensor->dimensions[0], DIMPLE_ERROR_FORMAT, "%s: tensor \"%s\": rows of %" PRId64,
+                                        c->file->path, entry->name, tensor->dimensions[0]));
   if (__builtin_mul_overflow(elements / format->block_length, (int64_t)format->block_size, &tensor->size))
     return fail_tensor(c->file, entry, "its size overflows");
   return DIMPLE_OK;

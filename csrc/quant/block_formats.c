@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
@@ -16,6 +18,16 @@ const block_format *block_format_of(int32_t type) {
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
     if ((int32_t)formats[i]->type == type) return formats[i];
   return NULL;
+}
+
+dimple_status block_format_check_columns(const block_format *f, int64_t columns, dimple_status failure, const char *rows, ...) {
+  if (columns % f->block_length == 0) return DIMPLE_OK;
+  char named[1024];
+  va_list arguments;
+  va_start(arguments, rows);
+  vsnprintf(named, sizeof named, rows, arguments);
+  va_end(arguments);
+  return dimple_fail(failure, "%s are not a multiple of the %" PRId32 " elements of a %s block", named, f->block_length, f->name);
 }
 
 dimple_status dimple_tensor_type_get_info(int32_t type, dimple_tensor_type_info *info) {
@@ -34,9 +46,7 @@ static dimple_status check_rows(int32_t type, const block_format *format, int64_
   if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor type %" PRId32 " is not one this library knows", type);
   if (rows < 1 || columns < 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%" PRId64 " rows of %" PRId64 " columns: both must be at least 1", rows, columns);
-  if (columns % format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%" PRId64 " columns are not a multiple of the %" PRId32 " elements of a %s block",
-                       columns, format->block_length, format->name);
+  DIMPLE_TRY(block_format_check_columns(format, columns, DIMPLE_ERROR_ARGUMENT, "%" PRId64 " columns", columns));
   int64_t float_size, row_size, size;
   if (__builtin_mul_overflow(columns, (int64_t)sizeof(float), &float_size) || __builtin_mul_overflow(rows, float_size, &float_size) ||
       __builtin_mul_overflow(columns / format->block_length, (int64_t)format->block_size, &row_size) ||

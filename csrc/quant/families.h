@@ -10,7 +10,22 @@ extern const block_format format_q2_k, format_q3_k, format_q4_k, format_q5_k, fo
 extern const block_format format_iq4_nl, format_iq4_xs;                                    /* iq4.c */
 
 /* Half floats inside blocks: little-endian and not aligned. */
-static inline float load_half(const uint8_t *at) { return half_to_float((uint16_t)(at[0] | at[1] << 8)); }
+static inline uint16_t load_half_bits(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
+
+/* The table of 4-bit codes that stand for equally spaced values, the lowest one -offset. */
+#define LINEAR_CODES(offset)                                                                                        \
+  {                                                                                                                 \
+    0 - offset, 1 - offset, 2 - offset, 3 - offset, 4 - offset, 5 - offset, 6 - offset, 7 - offset, 8 - offset,     \
+        9 - offset, 10 - offset, 11 - offset, 12 - offset, 13 - offset, 14 - offset, 15 - offset                    \
+  }
+
+/* 16 bytes of nibbles: elements 0 .. 15 low, 16 .. 31 high. */
+static inline void split_nibbles(const uint8_t *bytes, uint8_t *codes) {
+  for (int j = 0; j < 16; j++) {
+    codes[j] = bytes[j] & 15;
+    codes[j + 16] = bytes[j] >> 4;
+  }
+}
 
 /* The largest finite half float. A format whose scales are half floats takes no value above it. */
 #define LARGEST_HALF 65504.0f

@@ -95,7 +95,13 @@ static void quantize_bf16(const float *source, const float *importance, uint8_t 
   }
 }
 
-const block_format format_f32 = {DIMPLE_TENSOR_F32, "f32", 1, 4, FLT_MAX, dequantize_f32, quantize_f32};
-const block_format format_f16 = {DIMPLE_TENSOR_F16, "f16", 1, 2, LARGEST_HALF, dequantize_f16, quantize_f16};
+const block_format format_f32 = {
+    .type = DIMPLE_TENSOR_F32, .name = "f32", .block_length = 1, .block_size = 4, .largest = FLT_MAX,
+    .dequantize = dequantize_f32, .quantize = quantize_f32};
+const block_format format_f16 = {
+    .type = DIMPLE_TENSOR_F16, .name = "f16", .block_length = 1, .block_size = 2, .largest = LARGEST_HALF,
+    .dequantize = dequantize_f16, .quantize = quantize_f16};
 /* The largest bfloat16: eight significant bits, all ones. */
-const block_format format_bf16 = {DIMPLE_TENSOR_BF16, "bf16", 1, 2, 0x1.fep127f, dequantize_bf16, quantize_bf16};
+const block_format format_bf16 = {
+    .type = DIMPLE_TENSOR_BF16, .name = "bf16", .block_length = 1, .block_size = 2, .largest = 0x1.fep127f,
+    .dequantize = dequantize_bf16, .quantize = quantize_bf16};

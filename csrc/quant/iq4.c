@@ -13,14 +13,46 @@ enum { GROUP = 32, HALF_GROUP = GROUP / 2, SUPER = 256, GROUPS = SUPER / GROUP }
 enum { NL_SIZE = 2 + HALF_GROUP, XS_HIGH = 2, XS_LOW = 4, XS_LEVELS = 8, XS_SIZE = XS_LEVELS + SUPER / 2 };
 
 /* Part of the format. */
-static const int8_t level_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+#define LEVELS {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+static const int8_t level_values[16] = LEVELS;
+static const float float_levels[16] = LEVELS; /* widened beforehand, for decoding */
 
 static const level_set levels_iq4 = {-127, 113, 16, level_values};
 
-static void dequantize_group(const uint8_t *source, float scale, float target[GROUP]) {
-  for (int i = 0; i < HALF_GROUP; i++) {
-    target[i] = scale * (float)level_values[source[i] & 15];
-    target[i + HALF_GROUP] = scale * (float)level_values[source[i] >> 4];
+static inline void unpack_iq4_nl(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  split_nibbles(source + 2, out->codes);
+}
+
+/* Scales: byte j of the four at XS_LOW holds the lower four bits of groups 2 j and 2 j + 1, the little-endian 16 bits at
+ * XS_HIGH the upper two of all groups, group 0 lowest. */
+static inline void unpack_iq4_xs(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  uint16_t high = load_half_bits(source + XS_HIGH);
+  for (int j = 0; j < GROUPS; j++) {
+    out->factor[j] = (int8_t)(((source[XS_LOW + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4) - 32);
+    split_nibbles(source + XS_LEVELS + j * HALF_GROUP, out->codes + j * GROUP);
+  }
+}
+
+static void dequantize_iq4_nl(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += NL_SIZE, target += GROUP) {
+    unpack_iq4_nl(source, &u);
+    float d = half_to_float(u.d);
+    for (int i = 0; i < GROUP; i++) target[i] = d * float_levels[u.codes[i]];
+  }
+}
+
+static void dequantize_iq4_xs(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += XS_SIZE, target += SUPER) {
+    unpack_iq4_xs(source, &u);
+    float d = half_to_float(u.d);
+    for (int j = 0; j < GROUPS; j++) {
+      float scale = d * (float)u.factor[j];
+      for (int i = GROUP * j; i < GROUP * (j + 1); i++) target[i] = scale * float_levels[u.codes[i]];
+    }
   }
 }
 
@@ -36,27 +68,11 @@ static void quantize_group(const float x[GROUP], float scale, uint8_t *target) {
   for (int i = 0; i < HALF_GROUP; i++) target[i] = (uint8_t)(index_of(levels[i]) | index_of(levels[i + HALF_GROUP]) << 4);
 }
 
-static void dequantize_iq4_nl(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += NL_SIZE, target += GROUP) dequantize_group(source + 2, load_half(source), target);
-}
-
 static void quantize_iq4_nl(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += GROUP, target += NL_SIZE) {
     float weights[GROUP];
     fit_weights(importance ? importance + b * GROUP : NULL, GROUP, weights);
     quantize_group(source, store_half(target, fit_symmetric(&levels_iq4, source, weights, GROUP)), target + 2);
-  }
-}
-
-/* Scales: byte j of the four at XS_LOW holds the lower four bits of groups 2 j and 2 j + 1, the little-endian 16 bits at
- * XS_HIGH the upper two of all groups, group 0 lowest. */
-static void dequantize_iq4_xs(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += XS_SIZE) {
-    float d = load_half(source);
-    for (int j = 0; j < GROUPS; j++, target += GROUP) {
-      int low = source[XS_LOW + j / 2] >> j % 2 * 4 & 15, high = source[XS_HIGH + j / 4] >> j % 4 * 2 & 3;
-      dequantize_group(source + XS_LEVELS + j * HALF_GROUP, d * (float)((low | high << 4) - 32), target);
-    }
   }
 }
 
@@ -76,5 +92,11 @@ static void quantize_iq4_xs(const float *source, const float *importance, uint8_
   }
 }
 
-const block_format format_iq4_nl = {DIMPLE_TENSOR_IQ4_NL, "iq4_nl", GROUP, NL_SIZE, LARGEST_HALF, dequantize_iq4_nl, quantize_iq4_nl};
-const block_format format_iq4_xs = {DIMPLE_TENSOR_IQ4_XS, "iq4_xs", SUPER, XS_SIZE, LARGEST_HALF, dequantize_iq4_xs, quantize_iq4_xs};
+const block_format format_iq4_nl = {
+    .type = DIMPLE_TENSOR_IQ4_NL, .name = "iq4_nl", .block_length = GROUP, .block_size = NL_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_iq4_nl, .quantize = quantize_iq4_nl, .unpack = unpack_iq4_nl,
+    .codes = {.bits = 4, .halves = 1, .unit_blocks = 1, .largest = 127, .table = LEVELS}};
+const block_format format_iq4_xs = {
+    .type = DIMPLE_TENSOR_IQ4_XS, .name = "iq4_xs", .block_length = SUPER, .block_size = XS_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_iq4_xs, .quantize = quantize_iq4_xs, .unpack = unpack_iq4_xs,
+    .codes = {.bits = 4, .halves = 1, .unit_blocks = 8, .largest = 127, .table = LEVELS}};

@@ -35,15 +35,6 @@ static void pack_planes(const uint8_t levels[SUPER], int shift, int bits, int st
         target[i] |= (uint8_t)((levels[start + plane * stride + i] >> shift & mask) << plane * bits);
 }
 
-/* The reverse: adds the bits to the levels, which must be zero there. */
-static inline void unpack_planes(const uint8_t *source, int shift, int bits, int stride, uint8_t levels[SUPER]) {
-  int planes = 8 / bits, mask = (1 << bits) - 1;
-  for (int start = 0; start < SUPER; start += planes * stride, source += stride)
-    for (int plane = 0; plane < planes; plane++)
-      for (int i = 0; i < stride; i++)
-        levels[start + plane * stride + i] |= (uint8_t)((source[i] >> plane * bits & mask) << shift);
-}
-
 /* ------------------------------------------------------------------------------------------------------------ packed scales */
 
 /* Q4_K and Q5_K: eight 6-bit scales and offsets in 12 bytes. Bytes 0-3 and 4-7 hold scale and offset of groups 0-3 in their
@@ -53,15 +44,6 @@ static void pack_scales_and_offsets(const uint8_t scales[8], const uint8_t offse
     target[j] = (uint8_t)(scales[j] | scales[j + 4] >> 4 << 6);
     target[j + 4] = (uint8_t)(offsets[j] | offsets[j + 4] >> 4 << 6);
     target[j + 8] = (uint8_t)((scales[j + 4] & 15) | (offsets[j + 4] & 15) << 4);
-  }
-}
-
-static void unpack_scales_and_offsets(const uint8_t source[12], uint8_t scales[8], uint8_t offsets[8]) {
-  for (int j = 0; j < 4; j++) {
-    scales[j] = source[j] & 63;
-    offsets[j] = source[j + 4] & 63;
-    scales[j + 4] = (uint8_t)((source[j + 8] & 15) | source[j] >> 6 << 4);
-    offsets[j + 4] = (uint8_t)(source[j + 8] >> 4 | source[j + 4] >> 6 << 4);
   }
 }
 
@@ -76,78 +58,136 @@ static void pack_q3_scales(const int8_t scales[16], uint8_t target[12]) {
   }
 }
 
-static void unpack_q3_scales(const uint8_t source[12], int8_t scales[16]) {
-  for (int j = 0; j < 16; j++)
-    scales[j] = (int8_t)(((source[j % 8] >> j / 8 * 4 & 15) | (source[8 + j % 4] >> j / 4 * 2 & 3) << 4) - 32);
+/* ------------------------------------------------------------------------------------------------------------ taking apart */
+
+static inline void unpack_scales_and_offsets(const uint8_t *source, unpacked_block *out) {
+  for (int j = 0; j < 4; j++) {
+    out->factor[j] = source[j] & 63;
+    out->minimum_factor[j] = source[j + 4] & 63;
+    out->factor[j + 4] = (int8_t)((source[j + 8] & 15) | source[j] >> 6 << 4);
+    out->minimum_factor[j + 4] = (uint8_t)(source[j + 8] >> 4 | source[j + 4] >> 6 << 4);
+  }
 }
 
-/* ------------------------------------------------------------------------------------------------------------------ decoding */
+/* Inner loops run over 32 elements, or a group's, so that they become vector code. */
+
+static inline void split_two_bits(const uint8_t *source, uint8_t *codes) {
+  for (int j = 0; j < 8; j++)
+    for (int l = 0; l < 32; l++) codes[j * 32 + l] = source[j / 4 * 32 + l] >> (j % 4 * 2) & 3;
+}
+
+/* `fifth_bits` is null where there are none. */
+static inline void split_groups_of_32(const uint8_t *fifth_bits, const uint8_t *nibbles, uint8_t *codes) {
+  for (int j = 0; j < 8; j++, codes += 32) {
+    const uint8_t *bytes = nibbles + j / 2 * 32;
+    for (int l = 0; l < 32; l++) codes[l] = bytes[l] >> (j % 2 * 4) & 15;
+    if (!fifth_bits) continue;
+    for (int l = 0; l < 32; l++) codes[l] |= (uint8_t)((fifth_bits[l] >> j & 1) << 4);
+  }
+}
+
+static inline void unpack_q2_k(const uint8_t *source, unpacked_block *out) {
+  for (int j = 0; j < 16; j++) {
+    out->factor[j] = source[Q2_SCALES + j] & 15;
+    out->minimum_factor[j] = source[Q2_SCALES + j] >> 4;
+  }
+  split_two_bits(source + Q2_LOW, out->codes);
+  out->d = load_half_bits(source + Q2_HALVES);
+  out->dmin = load_half_bits(source + Q2_HALVES + 2);
+}
+
+static inline void unpack_q3_k(const uint8_t *source, unpacked_block *out) {
+  const uint8_t *scales = source + Q3_SCALES, *high = source + Q3_HIGH;
+  for (int j = 0; j < 16; j++)
+    out->factor[j] = (int8_t)(((scales[j % 8] >> (j / 8 * 4) & 15) | (scales[8 + j % 4] >> (j / 4 * 2) & 3) << 4) - 32);
+  split_two_bits(source + Q3_LOW, out->codes);
+  for (int j = 0; j < 8; j++)
+    for (int l = 0; l < 32; l++) out->codes[j * 32 + l] |= (uint8_t)((high[l] >> j & 1) << 2);
+  out->d = load_half_bits(source + Q3_HALF);
+}
+
+static inline void unpack_q4_k(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source + Q4_HALVES);
+  out->dmin = load_half_bits(source + Q4_HALVES + 2);
+  unpack_scales_and_offsets(source + Q4_SCALES, out);
+  split_groups_of_32(NULL, source + Q4_LOW, out->codes);
+}
+
+static inline void unpack_q5_k(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source + Q5_HALVES);
+  out->dmin = load_half_bits(source + Q5_HALVES + 2);
+  unpack_scales_and_offsets(source + Q5_SCALES, out);
+  split_groups_of_32(source + Q5_HIGH, source + Q5_LOW, out->codes);
+}
+
+static inline void unpack_q6_k(const uint8_t *source, unpacked_block *out) {
+  for (int j = 0; j < 8; j++) {
+    const uint8_t *low = source + Q6_LOW + j / 4 * 64 + j % 2 * 32, *high = source + Q6_HIGH + j / 4 * 32;
+    for (int l = 0; l < 32; l++)
+      out->codes[j * 32 + l] = (uint8_t)(((low[l] >> (j / 2 % 2 * 4) & 15) | (high[l] >> (j % 4 * 2) & 3) << 4) - 32);
+  }
+  memcpy(out->factor, source + Q6_SCALES, 16);
+  out->d = load_half_bits(source + Q6_HALF);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- decoding */
+
+/* x = scale q - offset, group by group. */
+static inline void decode_affine(const unpacked_block *u, const int groups, float *target) {
+  float d = half_to_float(u->d), dmin = half_to_float(u->dmin);
+  const int length = SUPER / groups;
+  for (int j = 0; j < groups; j++) {
+    float scale = d * (float)u->factor[j], offset = dmin * (float)u->minimum_factor[j];
+    for (int i = length * j; i < length * (j + 1); i++) target[i] = scale * (float)u->codes[i] - offset;
+  }
+}
+
+/* x = scale (q - offset), 16 groups; the difference fits a signed byte. */
+static inline void decode_symmetric(const unpacked_block *u, const int offset, float *target) {
+  float d = half_to_float(u->d);
+  for (int j = 0; j < 16; j++) {
+    float scale = d * (float)u->factor[j];
+    for (int i = 16 * j; i < 16 * (j + 1); i++) target[i] = scale * (float)(int8_t)(u->codes[i] - offset);
+  }
+}
 
 static void dequantize_q2_k(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q2_SIZE, target += SUPER) {
-    uint8_t levels[SUPER] = {0};
-    unpack_planes(source + Q2_LOW, 0, 2, 32, levels);
-    float d = load_half(source + Q2_HALVES), dmin = load_half(source + Q2_HALVES + 2);
-    for (int j = 0; j < 16; j++) {
-      float scale = d * (float)(source[Q2_SCALES + j] & 15), offset = dmin * (float)(source[Q2_SCALES + j] >> 4);
-      for (int i = 16 * j; i < 16 * (j + 1); i++) target[i] = scale * (float)levels[i] - offset;
-    }
+    unpack_q2_k(source, &u);
+    decode_affine(&u, 16, target);
   }
 }
 
-/* The high bit of q is stored inverted relative to a signed reading: q - 4 is low bits - 4 where it is clear. */
 static void dequantize_q3_k(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q3_SIZE, target += SUPER) {
-    uint8_t levels[SUPER] = {0};
-    int8_t scales[16];
-    unpack_planes(source + Q3_LOW, 0, 2, 32, levels);
-    unpack_planes(source + Q3_HIGH, 2, 1, 32, levels);
-    unpack_q3_scales(source + Q3_SCALES, scales);
-    float d = load_half(source + Q3_HALF);
-    for (int j = 0; j < 16; j++) {
-      float scale = d * (float)scales[j];
-      for (int i = 16 * j; i < 16 * (j + 1); i++) target[i] = scale * (float)((int)levels[i] - 4);
-    }
-  }
-}
-
-static void decode_groups_of_32(const uint8_t *halves, const uint8_t *packed, const uint8_t levels[SUPER], float *target) {
-  uint8_t scales[8], offsets[8];
-  unpack_scales_and_offsets(packed, scales, offsets);
-  float d = load_half(halves), dmin = load_half(halves + 2);
-  for (int j = 0; j < 8; j++) {
-    float scale = d * (float)scales[j], offset = dmin * (float)offsets[j];
-    for (int i = 32 * j; i < 32 * (j + 1); i++) target[i] = scale * (float)levels[i] - offset;
+    unpack_q3_k(source, &u);
+    decode_symmetric(&u, 4, target);
   }
 }
 
 static void dequantize_q4_k(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q4_SIZE, target += SUPER) {
-    uint8_t levels[SUPER] = {0};
-    unpack_planes(source + Q4_LOW, 0, 4, 32, levels);
-    decode_groups_of_32(source + Q4_HALVES, source + Q4_SCALES, levels, target);
+    unpack_q4_k(source, &u);
+    decode_affine(&u, 8, target);
   }
 }
 
 static void dequantize_q5_k(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q5_SIZE, target += SUPER) {
-    uint8_t levels[SUPER] = {0};
-    unpack_planes(source + Q5_LOW, 0, 4, 32, levels);
-    unpack_planes(source + Q5_HIGH, 4, 1, 32, levels);
-    decode_groups_of_32(source + Q5_HALVES, source + Q5_SCALES, levels, target);
+    unpack_q5_k(source, &u);
+    decode_affine(&u, 8, target);
   }
 }
 
 static void dequantize_q6_k(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q6_SIZE, target += SUPER) {
-    uint8_t levels[SUPER] = {0};
-    unpack_planes(source + Q6_LOW, 0, 4, 64, levels);
-    unpack_planes(source + Q6_HIGH, 4, 2, 32, levels);
-    float d = load_half(source + Q6_HALF);
-    for (int j = 0; j < 16; j++) {
-      float scale = d * (float)(int8_t)source[Q6_SCALES + j];
-      for (int i = 16 * j; i < 16 * (j + 1); i++) target[i] = scale * (float)((int)levels[i] - 32);
-    }
+    unpack_q6_k(source, &u);
+    decode_symmetric(&u, 0, target); /* already signed */
   }
 }
 
@@ -231,8 +271,23 @@ static void quantize_q6_k(const float *source, const float *importance, uint8_t 
   }
 }
 
-const block_format format_q2_k = {DIMPLE_TENSOR_Q2_K, "q2_k", SUPER, Q2_SIZE, LARGEST_HALF, dequantize_q2_k, quantize_q2_k};
-const block_format format_q3_k = {DIMPLE_TENSOR_Q3_K, "q3_k", SUPER, Q3_SIZE, LARGEST_HALF, dequantize_q3_k, quantize_q3_k};
-const block_format format_q4_k = {DIMPLE_TENSOR_Q4_K, "q4_k", SUPER, Q4_SIZE, LARGEST_HALF, dequantize_q4_k, quantize_q4_k};
-const block_format format_q5_k = {DIMPLE_TENSOR_Q5_K, "q5_k", SUPER, Q5_SIZE, LARGEST_HALF, dequantize_q5_k, quantize_q5_k};
-const block_format format_q6_k = {DIMPLE_TENSOR_Q6_K, "q6_k", SUPER, Q6_SIZE, LARGEST_HALF, dequantize_q6_k, quantize_q6_k};
+const block_format format_q2_k = {
+    .type = DIMPLE_TENSOR_Q2_K, .name = "q2_k", .block_length = SUPER, .block_size = Q2_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q2_k, .quantize = quantize_q2_k, .unpack = unpack_q2_k,
+    .codes = {.bits = 4, .halves = 2, .unit_blocks = 8, .largest = 3, .has_minimum = true, .table = LINEAR_CODES(0)}};
+const block_format format_q3_k = {
+    .type = DIMPLE_TENSOR_Q3_K, .name = "q3_k", .block_length = SUPER, .block_size = Q3_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q3_k, .quantize = quantize_q3_k, .unpack = unpack_q3_k,
+    .codes = {.bits = 4, .halves = 2, .unit_blocks = 8, .largest = 4, .table = LINEAR_CODES(4)}};
+const block_format format_q4_k = {
+    .type = DIMPLE_TENSOR_Q4_K, .name = "q4_k", .block_length = SUPER, .block_size = Q4_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q4_k, .quantize = quantize_q4_k, .unpack = unpack_q4_k,
+    .codes = {.bits = 4, .halves = 1, .unit_blocks = 8, .largest = 15, .has_minimum = true, .table = LINEAR_CODES(0)}};
+const block_format format_q5_k = {
+    .type = DIMPLE_TENSOR_Q5_K, .name = "q5_k", .block_length = SUPER, .block_size = Q5_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q5_k, .quantize = quantize_q5_k, .unpack = unpack_q5_k,
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 8, .largest = 31, .has_minimum = true}};
+const block_format format_q6_k = {
+    .type = DIMPLE_TENSOR_Q6_K, .name = "q6_k", .block_length = SUPER, .block_size = Q6_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q6_k, .quantize = quantize_q6_k, .unpack = unpack_q6_k,
+    .codes = {.bits = 8, .halves = 2, .unit_blocks = 8, .largest = 32}};

@@ -9,6 +9,7 @@
  */
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "families.h"
 #include "scale_fit.h"
@@ -23,12 +24,90 @@ enum {
   Q5_1_SIZE = 8 + HALF_BLOCK
 }; /* bytes of a block */
 
+/* ------------------------------------------------------------------------------------------------------------ taking apart */
+
+static inline void unpack_q8_0(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  memcpy(out->codes, source + 2, BLOCK);
+}
+
+static inline void unpack_q4_0(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  split_nibbles(source + 2, out->codes);
+}
+
+static inline void unpack_q4_1(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  out->dmin = load_half_bits(source + 2);
+  split_nibbles(source + 4, out->codes);
+}
+
+/* 16 bytes of nibbles and a fifth bit each, less `offset`. */
+static inline void join_fives(const uint8_t *bits, const uint8_t *nibbles, int offset, uint8_t *codes) {
+  uint32_t high = load_half_bits(bits) | (uint32_t)load_half_bits(bits + 2) << 16;
+  split_nibbles(nibbles, codes);
+  for (int j = 0; j < BLOCK; j++) codes[j] = (uint8_t)((codes[j] | (high >> j & 1) << 4) - offset);
+}
+
+static inline void unpack_q5_0(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  join_fives(source + 2, source + 6, 16, out->codes);
+}
+
+static inline void unpack_q5_1(const uint8_t *source, unpacked_block *out) {
+  out->d = load_half_bits(source);
+  out->dmin = load_half_bits(source + 2);
+  join_fives(source + 4, source + 8, 0, out->codes);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- decoding */
+
 static void dequantize_q8_0(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
   for (int64_t b = 0; b < blocks; b++, source += Q8_0_SIZE, target += BLOCK) {
-    float d = load_half(source);
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)(int8_t)source[2 + i] * d;
+    unpack_q8_0(source, &u);
+    float d = half_to_float(u.d);
+    for (int i = 0; i < BLOCK; i++) target[i] = (float)(int8_t)u.codes[i] * d;
   }
 }
+
+static void dequantize_q4_0(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += Q4_0_SIZE, target += BLOCK) {
+    unpack_q4_0(source, &u);
+    float d = half_to_float(u.d);
+    for (int i = 0; i < BLOCK; i++) target[i] = (float)((int)u.codes[i] - 8) * d;
+  }
+}
+
+static void dequantize_q4_1(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += Q4_1_SIZE, target += BLOCK) {
+    unpack_q4_1(source, &u);
+    float d = half_to_float(u.d), m = half_to_float(u.dmin);
+    for (int i = 0; i < BLOCK; i++) target[i] = (float)u.codes[i] * d + m;
+  }
+}
+
+static void dequantize_q5_0(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += Q5_0_SIZE, target += BLOCK) {
+    unpack_q5_0(source, &u);
+    float d = half_to_float(u.d);
+    for (int i = 0; i < BLOCK; i++) target[i] = (float)(int8_t)u.codes[i] * d;
+  }
+}
+
+static void dequantize_q5_1(const uint8_t *source, float *target, int64_t blocks) {
+  unpacked_block u;
+  for (int64_t b = 0; b < blocks; b++, source += Q5_1_SIZE, target += BLOCK) {
+    unpack_q5_1(source, &u);
+    float d = half_to_float(u.d), m = half_to_float(u.dmin);
+    for (int i = 0; i < BLOCK; i++) target[i] = (float)u.codes[i] * d + m;
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- encoding */
 
 /* 255 levels leave nothing worth searching for: the largest magnitude becomes 127, ties round away from zero, as GGML does. */
 static void quantize_q8_0(const float *source, const float *importance, uint8_t *target, int64_t blocks) {
@@ -51,60 +130,11 @@ static inline void pack_nibbles(const uint8_t levels[BLOCK], uint8_t *target) {
   for (int i = 0; i < HALF_BLOCK; i++) target[i] = (uint8_t)((levels[i] & 15) | (levels[i + HALF_BLOCK] & 15) << 4);
 }
 
-static inline void unpack_nibbles(const uint8_t *source, uint8_t levels[BLOCK]) {
-  for (int i = 0; i < HALF_BLOCK; i++) {
-    levels[i] = source[i] & 15;
-    levels[i + HALF_BLOCK] = source[i] >> 4;
-  }
-}
-
 static inline void pack_fifth_bits(const uint8_t levels[BLOCK], uint8_t *target) {
   for (int byte = 0; byte < BLOCK / 8; byte++) {
     int bits = 0;
     for (int i = 0; i < 8; i++) bits |= (levels[8 * byte + i] >> 4 & 1) << i;
     target[byte] = (uint8_t)bits;
-  }
-}
-
-static inline void add_fifth_bits(const uint8_t *source, uint8_t levels[BLOCK]) {
-  for (int i = 0; i < BLOCK; i++) levels[i] |= source[i / 8] & 1 << i % 8 ? 16 : 0;
-}
-
-static void dequantize_q4_0(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q4_0_SIZE, target += BLOCK) {
-    uint8_t levels[BLOCK];
-    unpack_nibbles(source + 2, levels);
-    float d = load_half(source);
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)((int)levels[i] - 8) * d;
-  }
-}
-
-static void dequantize_q4_1(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q4_1_SIZE, target += BLOCK) {
-    uint8_t levels[BLOCK];
-    unpack_nibbles(source + 4, levels);
-    float d = load_half(source), m = load_half(source + 2);
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)levels[i] * d + m;
-  }
-}
-
-static void dequantize_q5_0(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q5_0_SIZE, target += BLOCK) {
-    uint8_t levels[BLOCK];
-    unpack_nibbles(source + 6, levels);
-    add_fifth_bits(source + 2, levels);
-    float d = load_half(source);
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)((int)levels[i] - 16) * d;
-  }
-}
-
-static void dequantize_q5_1(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q5_1_SIZE, target += BLOCK) {
-    uint8_t levels[BLOCK];
-    unpack_nibbles(source + 8, levels);
-    add_fifth_bits(source + 4, levels);
-    float d = load_half(source), m = load_half(source + 2);
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)levels[i] * d + m;
   }
 }
 
@@ -165,8 +195,23 @@ static void quantize_q5_1(const float *source, const float *importance, uint8_t 
   }
 }
 
-const block_format format_q8_0 = {DIMPLE_TENSOR_Q8_0, "q8_0", BLOCK, Q8_0_SIZE, LARGEST_HALF, dequantize_q8_0, quantize_q8_0};
-const block_format format_q4_0 = {DIMPLE_TENSOR_Q4_0, "q4_0", BLOCK, Q4_0_SIZE, LARGEST_HALF, dequantize_q4_0, quantize_q4_0};
-const block_format format_q4_1 = {DIMPLE_TENSOR_Q4_1, "q4_1", BLOCK, Q4_1_SIZE, LARGEST_HALF, dequantize_q4_1, quantize_q4_1};
-const block_format format_q5_0 = {DIMPLE_TENSOR_Q5_0, "q5_0", BLOCK, Q5_0_SIZE, LARGEST_HALF, dequantize_q5_0, quantize_q5_0};
-const block_format format_q5_1 = {DIMPLE_TENSOR_Q5_1, "q5_1", BLOCK, Q5_1_SIZE, LARGEST_HALF, dequantize_q5_1, quantize_q5_1};
+const block_format format_q8_0 = {
+    .type = DIMPLE_TENSOR_Q8_0, .name = "q8_0", .block_length = BLOCK, .block_size = Q8_0_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q8_0, .quantize = quantize_q8_0, .unpack = unpack_q8_0,
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 1, .largest = 128}};
+const block_format format_q4_0 = {
+    .type = DIMPLE_TENSOR_Q4_0, .name = "q4_0", .block_length = BLOCK, .block_size = Q4_0_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q4_0, .quantize = quantize_q4_0, .unpack = unpack_q4_0,
+    .codes = {.bits = 4, .halves = 1, .unit_blocks = 1, .largest = 8, .table = LINEAR_CODES(8)}};
+const block_format format_q4_1 = {
+    .type = DIMPLE_TENSOR_Q4_1, .name = "q4_1", .block_length = BLOCK, .block_size = Q4_1_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q4_1, .quantize = quantize_q4_1, .unpack = unpack_q4_1,
+    .codes = {.bits = 4, .halves = 1, .unit_blocks = 1, .largest = 15, .has_minimum = true, .table = LINEAR_CODES(0)}};
+const block_format format_q5_0 = {
+    .type = DIMPLE_TENSOR_Q5_0, .name = "q5_0", .block_length = BLOCK, .block_size = Q5_0_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q5_0, .quantize = quantize_q5_0, .unpack = unpack_q5_0,
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 1, .largest = 16}};
+const block_format format_q5_1 = {
+    .type = DIMPLE_TENSOR_Q5_1, .name = "q5_1", .block_length = BLOCK, .block_size = Q5_1_SIZE, .largest = LARGEST_HALF,
+    .dequantize = dequantize_q5_1, .quantize = quantize_q5_1, .unpack = unpack_q5_1,
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 1, .largest = 31, .has_minimum = true}};

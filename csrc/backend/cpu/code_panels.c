@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Column `o` of a unit. */
-static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_unit *source, uint32_t flip, int64_t o,
+static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_block *source, uint32_t flip, int64_t o,
                               uint8_t *unit) {
   memcpy(unit + o * 2, &source->d, 2);
   if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
@@ -29,11 +29,11 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
   int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / w->format->block_length;
   uint8_t *target = w->panels + panel * w->panel_size;
-  unpacked_unit unpacked;
+  unpacked_block unpacked;
   memset(&unpacked, 0, sizeof unpacked);
   for (int64_t i = 0; i < units; i++) {
     for (int64_t o = 0; o < count; o++) {
-      unpack_unit(w->format->type, rows + (first + o) * row_size + i * w->format->block_size, &unpacked);
+      w->format->unpack(rows + (first + o) * row_size + i * w->format->block_size, &unpacked);
       store_unit_column(l, &u, &unpacked, flip, o, target + i * u.size);
     }
   }

@@ -5,7 +5,7 @@
  * A panel is a sequence of units, one per block of the file:
  *   unit_blocks 1: half scale[PANEL], half minimum[PANEL] if has_minimum, codes
  *   unit_blocks 8: half d[PANEL], half dmin[PANEL] if has_minimum, int8 factor[8 * halves][PANEL], uint8 minimum factor[8 * halves][PANEL]
- *                  if has_minimum, codes (see unpacked_unit)
+ *                  if has_minimum, codes (see unpacked_block)
  * The codes of 32 inputs: for each half of the panel (16 columns) 8 groups of 4 inputs, [2][8][16][4] bytes, so that 64 consecutive
  * bytes feed one 512-bit dot product; with 4 bits two groups share their bytes, the first in the low nibbles: [2][4][16][4].
  */

@@ -26,16 +26,6 @@ enum {
  * [columns][PANEL] elements of the file's type. CODES, for quantized types: as the instruction set's code_packer lays it out. */
 typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES, PACKINGS } packing;
 
-/* What packed codes look like: a weight is scale * code + minimum. */
-typedef struct code_layout {
-  int32_t bits;        /* 4 (an index into `table`) or 8 (a signed byte) */
-  int32_t halves;      /* 2: 16 inputs share a scale, 1: 32 */
-  int32_t unit_blocks; /* blocks of 32 inputs in a block of the file: 1 or 8 */
-  int32_t largest;     /* absolute value of a code; a power of two only if it is negative */
-  bool has_minimum;
-  int8_t table[16]; /* 4 bits: the value of each code */
-} code_layout;
-
 struct weight {
   const block_format *format;
   int64_t matrices; /* of a bank, whose matrices are weights of their own; 0: no bank */
@@ -51,19 +41,6 @@ struct weight {
 };
 
 static inline int64_t weight_panels(const weight *w) { return (w->rows + PANEL - 1) / PANEL; }
-
-/* False for float types and formats no kernel takes. */
-bool code_layout_of(int32_t type, code_layout *out);
-
-/* One block of the file, taken apart; j numbers the stretches of 32 / halves inputs that share a scale.
- *   unit_blocks 1: scale = d, minimum = dmin;  8: scale = d * factor[j], minimum = -dmin * minimum_factor[j] */
-typedef struct unpacked_unit {
-  uint8_t codes[256];
-  uint16_t d, dmin; /* half floats */
-  int8_t factor[16];
-  uint8_t minimum_factor[16];
-} unpacked_unit;
-void unpack_unit(int32_t type, const uint8_t *source, unpacked_unit *out);
 
 /* The codes of four inputs at once. */
 static inline uint32_t load_four(const uint8_t *p) {

@@ -2,7 +2,6 @@
 # be compiled with such flags, and what is compiled so is called only after a run-time check (features.c of the family).
 target_sources(dimple_core PRIVATE
   backend/cpu/pool.c
-  backend/cpu/unpack.c
   backend/cpu/weights.c
   backend/cpu/code_panels.c
   backend/cpu/context.c

@@ -61,8 +61,9 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
     case DIMPLE_TENSOR_BF16: w->packing = PACKED_BF16; break;
     default:
       w->packing = PACKED_CODES;
-      if (!code_layout_of(source->type, &w->layout))
+      if (!w->format->unpack)
         return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
+      w->layout = w->format->codes;
   }
   bool codes = w->packing == PACKED_CODES;
   if (!codes)
@@ -108,9 +109,8 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
   const block_format *format = block_format_of(source->type);
   if (!format)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %d is not supported", source->name, source->type);
-  if (source->columns % format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns are not a multiple of %s's block length %d",
-                       source->name, (long long)source->columns, format->name, format->block_length);
+  DIMPLE_TRY(block_format_check_columns(format, source->columns, DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns", source->name,
+                                        (long long)source->columns));
   weight *w = calloc(1, sizeof *w);
   if (!w) return dimple_fail_memory(sizeof *w, source->name);
   w->format = format;

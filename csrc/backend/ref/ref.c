@@ -52,9 +52,8 @@ static dimple_status ref_weight_upload(context *c, const tensor_source *source, 
   (void)c;
   const block_format *format = block_format_of(source->type);
   if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %d is not supported", source->name, source->type);
-  if (source->columns % format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns are not a multiple of %s's block length %d", source->name,
-                       (long long)source->columns, format->name, format->block_length);
+  DIMPLE_TRY(block_format_check_columns(format, source->columns, DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns", source->name,
+                                        (long long)source->columns));
   weight *w = calloc(1, sizeof *w);
   if (!w) return dimple_fail_memory(sizeof *w, source->name);
   *w = (weight){.format = format, .matrices = source->matrices ? source->matrices : 1, .rows = source->rows, .columns = source->columns};

@@ -20,10 +20,10 @@ static int64_t panel_size(const weight *w) {
 static void read_column(const weight *w, const fixed_layout *f, const uint8_t *row, int64_t blocks, column *out) {
   const code_layout *l = &w->layout;
   int centre = f->has_offset && f->bits == 4 && l->largest > 8 ? 8 : 0; /* 0 .. 15 becomes -8 .. 7 */
-  unpacked_unit unit;
+  unpacked_block unit;
   memset(&unit, 0, sizeof unit);
   for (int64_t b = 0; b < blocks; b += l->unit_blocks, row += w->format->block_size) {
-    unpack_unit(w->format->type, row, &unit);
+    w->format->unpack(row, &unit);
     int64_t inputs = l->unit_blocks * BLOCK, stretches = l->unit_blocks * l->halves;
     int8_t *codes = out->codes + b * BLOCK;
     if (f->bits == 4)
