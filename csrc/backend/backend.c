@@ -4,17 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu_levels.h"
 #include "error.h"
 #include "platform/platform.h"
-
-extern const backend_operations backend_ref;
-
-#define DECLARED(level, name, usable) extern const backend_operations backend_cpu_##level;
-CPU_LEVELS(DECLARED)
-
-#define LISTED(level, name, usable) &backend_cpu_##level,
-const backend_operations *const backend_list[] = {CPU_LEVELS(LISTED) &backend_ref, NULL};
 
 static const char cpu_prefix[] = "cpu-";
 
