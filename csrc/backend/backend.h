@@ -15,7 +15,7 @@
  * recorded: one at a time). Passes of different contexts may run at the same time.
  *
  * Every operation gives the same result for any number of threads: sums are cut at fixed places, never at thread borders. A row's
- * result does not depend on the other rows of the call. All backends pass csrc/test/ops_test.c against `ref`.
+ * result does not depend on the other rows of the call. All backends pass csrc/test/ops_*_test.c against `ref`.
  */
 #ifndef DIMPLE_BACKEND_H
 #define DIMPLE_BACKEND_H
