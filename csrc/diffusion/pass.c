@@ -106,7 +106,7 @@ static dimple_status record_score(pass *p, pass_rows rows, const head_call *head
   if (!head) return DIMPLE_OK;
   head_call call = *head;
   call.x = *scored;
-  call.w = p->model->output;
+  call.w = p->model->weights.output;
   return ops->head(p->context, &call);
 }
 
@@ -124,7 +124,7 @@ dimple_status pass_head(pass *p, int32_t first, int32_t count, const head_call *
   const backend_operations *ops = p->model->ops;
   head_call call = *head;
   call.x = view_rows(p->scored, first, count);
-  call.w = p->model->output;
+  call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   return ops->pass_end(p->context, ops->head(p->context, &call));
 }
@@ -133,7 +133,7 @@ dimple_status pass_head(pass *p, int32_t first, int32_t count, const head_call *
 
 static dimple_status record_logits(const pass *p, text_state *text, view states, float *logits) {
   DIMPLE_TRY(record_rows(p, text, 0, p->canvas->initial, text->row_numbers, states));
-  return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->output, .logits = logits});
+  return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .logits = logits});
 }
 
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "allocate.h"
-#include "model/image.h"
+#include "vision/image.h"
 #include "model/rope.h"
 #include "platform/platform.h"
 

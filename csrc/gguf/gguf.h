@@ -42,14 +42,23 @@ const gguf_tensor *gguf_tensor_at(const gguf_file *file, int64_t index);
 /* The tensor called `name`, or null. */
 const gguf_tensor *gguf_find_tensor(const gguf_file *file, const char *name);
 
-/* Typed access. A key that is absent: FORMAT for the require_ functions, `*out` untouched for the optional_ ones. A key of
+/* Whether typed access has looked at the `index`-th key. */
+bool gguf_was_read(const gguf_file *file, int64_t index);
+
+/* Typed access, which notes what is read: not from two threads at once. A key that is absent: FORMAT for the require_ functions, `*out` untouched for the optional_ ones. A key of
  * another type or out of the target's range: FORMAT always, naming file, key, type found and type expected. Any integer
  * type is accepted for integers, float32 and float64 for floats; a float that is not finite is out of range. */
 dimple_status gguf_require_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
 dimple_status gguf_optional_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
+dimple_status gguf_require_int32(const gguf_file *file, const char *key, int32_t minimum, int32_t maximum, int32_t *out);
+dimple_status gguf_optional_int32(const gguf_file *file, const char *key, int32_t minimum, int32_t maximum, int32_t *out);
 dimple_status gguf_require_float(const gguf_file *file, const char *key, float *out);
 dimple_status gguf_optional_float(const gguf_file *file, const char *key, float *out);
+/* Fails with FORMAT unless low < value < high, the value of `key` or its default. */
+dimple_status gguf_check_between(const gguf_file *file, const char *key, float value, float low, float high);
 dimple_status gguf_optional_bool(const gguf_file *file, const char *key, bool *out);
+/* Only that a key is there, whatever its type. */
+dimple_status gguf_require_key(const gguf_file *file, const char *key);
 /* Copies a string into `out` (capacity bytes, NUL-terminated); one that does not fit or holds a NUL is FORMAT. */
 dimple_status gguf_require_string(const gguf_file *file, const char *key, char *out, int64_t capacity);
 dimple_status gguf_optional_string(const gguf_file *file, const char *key, char *out, int64_t capacity);

@@ -5,11 +5,8 @@
 
 #include "backend/backend.h"
 #include "model/hyperparameters.h"
-
-typedef struct linear_weights {
-  weight *w;
-  weight *bias; /* null: none */
-} linear_weights;
+#include "model/tensor_list.h"
+#include "vision/tower.h"
 
 typedef struct block_weights {
   weight *norm1, *norm2;

@@ -18,28 +18,23 @@ dimple_status resolve_threads(int32_t wanted, int32_t *threads) {
   return DIMPLE_OK;
 }
 
-/* The vision tower may lie in the model's own file or in a second one. */
-static dimple_status open_files(dimple_model *m, const char *path, const char *mmproj_path) {
-  DIMPLE_TRY(gguf_parts_open(path, &m->files));
-  DIMPLE_TRY(text_parameters_read(model_file(m), &m->text));
-  DIMPLE_TRY(vision_parameters_read(model_file(m), &m->vision));
-  if (!mmproj_path) return DIMPLE_OK;
-  if (m->vision.present)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s has a vision tower of its own, so the mmproj %s cannot be used with it", path, mmproj_path);
-  DIMPLE_TRY(gguf_parts_open(mmproj_path, &m->mmproj));
-  DIMPLE_TRY(vision_parameters_read(m->mmproj.files[0], &m->vision));
-  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", mmproj_path);
-  return DIMPLE_OK;
+static dimple_status upload(dimple_model *m, int32_t threads) {
+  context *c = NULL;
+  DIMPLE_TRY(m->ops->context_open(threads, &c));
+  dimple_status status = tensor_list_load(&m->text_tensors, m->ops, c, &m->totals);
+  if (status == DIMPLE_OK) status = tensor_list_load(&m->vision_tensors, m->ops, c, &m->totals);
+  m->ops->context_close(c);
+  return status;
 }
 
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
   int32_t threads = 0;
   DIMPLE_TRY(resolve_threads(options ? options->threads : 0, &threads));
   DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
-  DIMPLE_TRY(open_files(m, path, options ? options->mmproj_path : NULL));
-  if (m->vision.present && m->text.image_token < 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>", path, m->text.architecture);
-  return model_weights_load(m, threads);
+  DIMPLE_TRY(model_open(m, path, options ? options->mmproj_path : NULL));
+  DIMPLE_TRY(model_check_tensors(m));
+  DIMPLE_TRY(model_check_fit(m));
+  return upload(m, threads);
 }
 
 dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model) {
@@ -59,9 +54,9 @@ void model_retain(dimple_model *m) { atomic_fetch_add(&m->references, 1); }
 
 void dimple_model_free(dimple_model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
-  if (m->ops) model_weights_free(m);
-  gguf_parts_close(&m->mmproj);
-  gguf_parts_close(&m->files);
+  tensor_list_unload(&m->text_tensors, m->ops);
+  tensor_list_unload(&m->vision_tensors, m->ops);
+  model_close(m);
   free(m);
 }
 
@@ -77,11 +72,11 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .pad_token_id = p->pad_token, .image_token_id = p->image_token,
       .has_vision = m->vision.present, .patch_size = image->patch_size, .merge_size = image->merge_size,
       .min_pixels = image->min_pixels, .max_pixels = image->max_pixels,
-      .parameter_count = m->parameter_count,
+      .parameter_count = m->totals.elements,
       .file_size = gguf_parts_size(&m->files) + gguf_parts_size(&m->mmproj),
-      .weight_size = m->weight_size,
+      .weight_size = m->totals.bytes,
       .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * p->layers * p->kv_heads * p->head_size};
-  snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture);
+  snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture->name);
   snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);
   return DIMPLE_OK;
 }

@@ -7,34 +7,43 @@
 
 #include "backend/backend.h"
 #include "gguf/parts.h"
+#include "model/architecture.h"
 #include "model/block.h"
 #include "model/hyperparameters.h"
+#include "model/tensor_list.h"
+#include "vision/tower.h"
 
-typedef struct vision_weights {
-  weight *patch[8];     /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
+struct vision_weights {
+  weight *patch[MAX_TEMPORAL_PATCH]; /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
   block_weights *layers;
   weight *merger_norm;
   linear_weights merger[2];
   linear_weights projector[2]; /* Dimple's extra projector; null in files without it */
-} vision_weights;
+};
 
 struct dimple_model {
   atomic_int references;
   gguf_parts files;
   gguf_parts mmproj; /* empty: the vision tower is in `files`, or there is none */
-  const backend_operations *ops;
   text_parameters text;
   vision_parameters vision;
-  weight *embedding, *output_norm, *output;
-  block_weights *layers;
+  bool has_projector; /* between vision tower and text body */
+  tensor_list text_tensors, vision_tensors; /* what of the files is used, and where it goes: */
+  text_weights weights;
   vision_weights vision_weights;
-  int64_t parameter_count;
-  int64_t weight_size;
+  const backend_operations *ops;
+  tensor_totals totals;
 };
 
-/* weights.c: fills in and releases the weights of a model whose files and hyperparameters are set. */
-dimple_status model_weights_load(dimple_model *model, int32_t threads);
-void model_weights_free(dimple_model *model);
+/* Opens the files, reads their keys and lists their tensors; `mmproj_path` may be null. On failure what was opened stays with the model,
+ * for model_close. Errors: as dimple_model_load. */
+dimple_status model_open(dimple_model *model, const char *path, const char *mmproj_path);
+/* Whether the listed tensors are there, up to the first that is not right. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+dimple_status model_check_tensors(const dimple_model *model);
+/* Whether the parts fit each other, once all tensors are right. Errors: FORMAT. */
+dimple_status model_check_fit(const dimple_model *model);
+/* Closes the files and frees everything but the packed weights. */
+void model_close(dimple_model *model);
 
 /* The file with the model's metadata. */
 static inline const gguf_file *model_file(const dimple_model *model) { return model->files.files[0]; }

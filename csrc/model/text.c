@@ -95,7 +95,7 @@ dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *
 static dimple_status embed(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
                            int32_t piece_count, const text_images *images, view x) {
   for (int64_t i = 0, row = 0; i < piece_count; row += pieces[i++].count) {
-    if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->embedding, pieces[i].tokens));
+    if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->weights.embedding, pieces[i].tokens));
   }
   int64_t skip = 0;
   while (skip < images->count && images->at[skip] < first) skip++;
@@ -183,9 +183,9 @@ dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int
     kv_window cache = kv_cache_window(&s->cache, i, first, count);
     DIMPLE_TRY(m->ops->checkpoint(c));
     if (i + 1 < p->layers)
-      DIMPLE_TRY(run_block(m, c, s, &m->layers[i], &at, &cache));
+      DIMPLE_TRY(run_block(m, c, s, &m->weights.layers[i], &at, &cache));
     else
-      DIMPLE_TRY(run_last_block(m, c, s, &m->layers[i], &at, &cache, wanted, states));
+      DIMPLE_TRY(run_last_block(m, c, s, &m->weights.layers[i], &at, &cache, wanted, states));
   }
-  return m->ops->rms_norm(c, states, states, m->output_norm, p->norm_epsilon);
+  return m->ops->rms_norm(c, states, states, m->weights.output_norm, p->norm_epsilon);
 }

@@ -1,5 +1,5 @@
 /* Target sizes, resize and patches against the authors' results, and pictures of extreme shapes. */
-#include "model/image.h"
+#include "vision/image.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

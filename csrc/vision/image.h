@@ -6,10 +6,12 @@
 
 #include "dimple.h"
 
+enum { MAX_TEMPORAL_PATCH = 8 };
+
 typedef struct image_parameters {
   int32_t patch_size;      /* pixels per side */
   int32_t merge_size;      /* patches per side of a merged token */
-  int32_t temporal_patch;  /* frames per patch; a still image is repeated */
+  int32_t temporal_patch;  /* frames per patch, at most MAX_TEMPORAL_PATCH; a still image is repeated */
   int64_t min_pixels, max_pixels;
   float mean[3], std[3];   /* of RGB in 0 .. 1 */
 } image_parameters;

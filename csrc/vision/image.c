@@ -1,4 +1,4 @@
-#include "image.h"
+#include "vision/image.h"
 
 #include <inttypes.h>
 #include <math.h>

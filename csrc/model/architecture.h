@@ -1,0 +1,37 @@
+/* What an architecture gives: its keys and their defaults, its tensors. One file of model/architecture/ describes one; the table is in
+ * architecture.c. Nothing else knows an architecture by its name. */
+#ifndef DIMPLE_ARCHITECTURE_H
+#define DIMPLE_ARCHITECTURE_H
+
+#include <stddef.h>
+
+#include "gguf/harmless.h"
+#include "model/block.h"
+#include "model/hyperparameters.h"
+#include "model/tensor_list.h"
+
+/* The weights of a text body. */
+typedef struct text_weights {
+  weight *embedding;     /* [vocab x width] */
+  weight *output_norm;   /* [width] */
+  weight *output;        /* [vocab x width] */
+  block_weights *layers; /* [layers] */
+} text_weights;
+
+typedef struct architecture {
+  const char *name; /* general.architecture, and what its keys start with */
+  /* Reads the keys. *p is zero but for its architecture; the vocabulary's size follows later. Errors: FORMAT, UNSUPPORTED. */
+  dimple_status (*read_keys)(const gguf_file *file, text_parameters *p);
+  /* Names the tensors and their places in *w, whose layers are allocated and zero. */
+  void (*want_tensors)(tensor_list *list, const text_parameters *p, text_weights *w);
+  const harmless_key *harmless; /* behind the name and a dot; null: none but those that every architecture may have */
+  bool vision_projector;        /* behind a vision tower stands a projector of its own, so a file without it is incomplete */
+} architecture;
+
+/* The architecture called `name`, or null. */
+const architecture *architecture_find(const char *name);
+
+/* Writes "a, b or c": the names in the table. */
+void architecture_names(char *target, size_t capacity);
+
+#endif

@@ -1,0 +1,24 @@
+#include "model/architecture/decoder.h"
+
+void want_ends(tensor_list *list, const text_parameters *p, text_weights *w) {
+  const char *head = tensor_list_has(list, "output.weight") ? "output.weight" : "token_embd.weight";
+  want_matrix(list, WEIGHT_ROWS, p->vocab, p->width, &w->embedding, "token_embd.weight");
+  want_vector(list, p->width, &w->output_norm, "output_norm.weight");
+  want_matrix(list, WEIGHT_LINEAR, p->vocab, p->width, &w->output, "%s", head);
+}
+
+void want_norms(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  want_vector(list, p->width, &block->norm1, "blk.%d.attn_norm.weight", i);
+  want_vector(list, p->width, &block->norm2, "blk.%d.ffn_norm.weight", i);
+}
+
+void want_attention_output(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  want_linear(list, p->width, query_width(&p->layer[i]), BIAS_NONE, &block->output, "blk.%d.attn_output", i);
+}
+
+void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  int32_t inner = p->layer[i].feed_forward;
+  want_linear(list, inner, p->width, BIAS_NONE, &block->gate, "blk.%d.ffn_gate", i);
+  want_linear(list, inner, p->width, BIAS_NONE, &block->up, "blk.%d.ffn_up", i);
+  want_linear(list, p->width, inner, BIAS_NONE, &block->down, "blk.%d.ffn_down", i);
+}

@@ -1,0 +1,24 @@
+/* The tensors that text architectures share: what stands before and behind the layers, and the parts of a pre-norm layer. `i` is the
+ * layer's number, from 0. Names are llama.cpp's, docs/file-layout.md. */
+#ifndef DIMPLE_ARCHITECTURE_DECODER_H
+#define DIMPLE_ARCHITECTURE_DECODER_H
+
+#include "model/architecture.h"
+
+/* token_embd, output_norm and output; a file without output.weight ties the head to the embedding. */
+void want_ends(tensor_list *list, const text_parameters *p, text_weights *w);
+
+/* attn_norm and ffn_norm. */
+void want_norms(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
+
+/* attn_output, without a bias. */
+void want_attention_output(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
+
+/* ffn_gate, ffn_up and ffn_down, without biases. */
+void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
+
+/* Floats in a row of queries, and of keys or values. */
+static inline int64_t query_width(const layer_parameters *l) { return (int64_t)l->heads * l->head_size; }
+static inline int64_t kv_width(const layer_parameters *l) { return (int64_t)l->kv_heads * l->head_size; }
+
+#endif

@@ -1,0 +1,150 @@
+#include "model/architecture/keys.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+
+key_name key_of(const text_parameters *p, const char *suffix) {
+  key_name key;
+  snprintf(key.text, sizeof key.text, "%s.%s", p->architecture->name, suffix);
+  return key;
+}
+
+dimple_status read_depth_and_width(const gguf_file *file, text_parameters *p) {
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "block_count").text, 1, MAX_LAYERS, &p->layers));
+  return gguf_require_int32(file, key_of(p, "embedding_length").text, 1, MAX_WIDTH, &p->width);
+}
+
+dimple_status read_feed_forward(const gguf_file *file, text_parameters *p) {
+  int32_t width = 0;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "feed_forward_length").text, 1, MAX_FEED_FORWARD, &width));
+  for (int32_t i = 0; i < p->layers; i++) p->layer[i].feed_forward = width;
+  return DIMPLE_OK;
+}
+
+static dimple_status read_expert_width(const gguf_file *file, const text_parameters *p, int32_t used, int32_t *width) {
+  key_name key = key_of(p, "expert_feed_forward_length");
+  if (gguf_find(file, key.text)) return gguf_require_int32(file, key.text, 1, MAX_FEED_FORWARD, width);
+  int32_t total = 0;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "feed_forward_length").text, used, MAX_FEED_FORWARD, &total));
+  *width = total / used;
+  return DIMPLE_OK;
+}
+
+dimple_status read_experts(const gguf_file *file, text_parameters *p) {
+  int32_t experts = 0, used = 0, width = 0;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_count").text, 1, MAX_EXPERTS, &experts));
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_used_count").text, 1, experts, &used));
+  DIMPLE_TRY(read_expert_width(file, p, used, &width));
+  for (int32_t i = 0; i < p->layers; i++) {
+    p->layer[i].experts = experts;
+    p->layer[i].experts_used = used;
+    p->layer[i].feed_forward = width;
+  }
+  return DIMPLE_OK;
+}
+
+static dimple_status read_head_size(const gguf_file *file, const text_parameters *p, int32_t heads, int32_t *size) {
+  *size = p->width / heads;
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "attention.key_length").text, 2, MAX_WIDTH / heads, size));
+  if (*size % 2 != 0 || *size * heads > MAX_WIDTH || *size == 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: head size %d (width %d, %d heads), expected an even number of at least 2", gguf_path(file), *size, p->width, heads);
+  int32_t rotated = *size;
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "rope.dimension_count").text, 1, MAX_WIDTH, &rotated));
+  if (rotated != *size)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: rope.dimension_count is %d, expected the head size, %d", gguf_path(file), rotated, *size);
+  return DIMPLE_OK;
+}
+
+dimple_status read_attention(const gguf_file *file, text_parameters *p) {
+  int32_t heads = 0, kv_heads = 0, size = 0;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "attention.head_count").text, 1, MAX_HEADS, &heads));
+  kv_heads = heads;
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "attention.head_count_kv").text, 1, MAX_HEADS, &kv_heads));
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "context_length").text, 2, MAX_CONTEXT, &p->context));
+  if (heads % kv_heads != 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: %d attention heads cannot share %d key heads evenly", gguf_path(file), heads, kv_heads);
+  DIMPLE_TRY(read_head_size(file, p, heads, &size));
+  for (int32_t i = 0; i < p->layers; i++) {
+    p->layer[i].heads = heads;
+    p->layer[i].kv_heads = kv_heads;
+    p->layer[i].head_size = size;
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status read_norm(const gguf_file *file, text_parameters *p) {
+  key_name epsilon = key_of(p, "attention.layer_norm_rms_epsilon");
+  DIMPLE_TRY(gguf_require_float(file, epsilon.text, &p->norm_epsilon));
+  return gguf_check_between(file, epsilon.text, p->norm_epsilon, 0, 1);
+}
+
+static dimple_status read_sections(const gguf_file *file, const text_parameters *p, rotary_parameters *rotary) {
+  key_name key = key_of(p, "rope.dimension_sections");
+  int64_t half = rotary->size / 2, time = half / 4, row = (half - time) / 2, count = 4;
+  int64_t sections[4] = {time, row, half - time - row, 0};
+  if (gguf_find(file, key.text)) {
+    memset(sections, 0, sizeof sections);
+    DIMPLE_TRY(gguf_optional_int_array(file, key.text, sections, 4, &count));
+  }
+  int64_t sum = 0;
+  for (int i = 0; i < 4; i++) {
+    if (sections[i] < 0 || sections[i] > rotary->size) sum = -1;
+    if (sum >= 0) sum += sections[i];
+  }
+  if (sum != half || sections[3] != 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT,
+                       "%s: key %s is [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64
+                       "], expected three counts that add up to half the head size, %" PRId64,
+                       gguf_path(file), key.text, sections[0], sections[1], sections[2], sections[3], half);
+  for (int i = 0; i < 3; i++) rotary->sections[i] = (int32_t)sections[i];
+  return DIMPLE_OK;
+}
+
+dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base) {
+  rotary_parameters *rotary = &p->rotary[0]; /* every layer's */
+  rotary->size = p->layer[0].head_size;
+  rotary->base = default_base;
+  p->rotaries = 1;
+  key_name base = key_of(p, "rope.freq_base");
+  DIMPLE_TRY(gguf_optional_float(file, base.text, &rotary->base));
+  if (!(rotary->base > 0) || !isfinite(rotary->base))
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %g, expected a positive number", gguf_path(file), base.text, (double)rotary->base);
+  return read_sections(file, p, rotary);
+}
+
+dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift) {
+  DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
+  p->shift_logits = default_shift;
+  return gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits);
+}
+
+/* The id of a token by its text, or -1. */
+static int32_t token_named(const gguf_file *file, const char *text) {
+  const dimple_metadata *tokens = gguf_find(file, "tokenizer.ggml.tokens");
+  if (!tokens || tokens->type != DIMPLE_METADATA_ARRAY || tokens->element_type != DIMPLE_METADATA_STRING) return -1;
+  size_t wanted = strlen(text);
+  const uint8_t *at = tokens->data;
+  for (uint64_t i = 0; i < tokens->count && i < MAX_VOCAB; i++) {
+    uint64_t length;
+    memcpy(&length, at, sizeof length);
+    at += sizeof length;
+    if (length == wanted && memcmp(at, text, wanted) == 0) return (int32_t)i;
+    at += length;
+  }
+  return -1;
+}
+
+dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
+  p->mask_token = p->bos_token = p->eos_token = p->pad_token = p->image_token = -1;
+  DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.mask_token_id", 0, MAX_VOCAB, &p->mask_token));
+  DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.bos_token_id", 0, MAX_VOCAB, &p->bos_token));
+  DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.eos_token_id", 0, MAX_VOCAB, &p->eos_token));
+  DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.padding_token_id", 0, MAX_VOCAB, &p->pad_token));
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "image_token_id").text, 0, MAX_VOCAB, &p->image_token));
+  if (p->image_token < 0) p->image_token = token_named(file, "<|image_pad|>");
+  return DIMPLE_OK;
+}

@@ -1,0 +1,43 @@
+/* The keys that text architectures share, in groups. A reading function checks what it reads and fills in its part of the parameters;
+ * an architecture calls those it needs, in the order in which its files are judged. Names are llama.cpp's, docs/file-layout.md. */
+#ifndef DIMPLE_ARCHITECTURE_KEYS_H
+#define DIMPLE_ARCHITECTURE_KEYS_H
+
+#include "model/architecture.h"
+
+/* "<architecture>.<suffix>" */
+typedef struct key_name {
+  char text[96];
+} key_name;
+
+key_name key_of(const text_parameters *p, const char *suffix);
+
+/* block_count, embedding_length. */
+dimple_status read_depth_and_width(const gguf_file *file, text_parameters *p);
+
+/* feed_forward_length, the same in every layer. */
+dimple_status read_feed_forward(const gguf_file *file, text_parameters *p);
+
+/* expert_count, expert_used_count, expert_feed_forward_length, the same in every layer. Without an explicit width an expert's is an
+ * equal share of feed_forward_length. */
+dimple_status read_experts(const gguf_file *file, text_parameters *p);
+
+/* attention.head_count, attention.head_count_kv (as many), context_length, attention.key_length (an equal share of the width),
+ * rope.dimension_count (the head size, and nothing else). The same in every layer. */
+dimple_status read_attention(const gguf_file *file, text_parameters *p);
+
+/* attention.layer_norm_rms_epsilon. */
+dimple_status read_norm(const gguf_file *file, text_parameters *p);
+
+/* rope.freq_base, with its default, and rope.dimension_sections: llama.cpp's array of up to four counts of angles (time, row, column,
+ * unused). A file without it gets the released Dimple-7B's [16, 24, 24] in proportion: text, whose three coordinates are equal, is
+ * the same under any sections, and a `dream` file that takes pictures through an mmproj is Dimple's body. */
+dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base);
+
+/* attention.causal (false) and diffusion.shift_logits, with its default. */
+dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift);
+
+/* tokenizer.ggml.*_token_id and image_token_id, or else the token <|image_pad|>. */
+dimple_status read_tokens(const gguf_file *file, text_parameters *p);
+
+#endif

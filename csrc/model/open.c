@@ -1,0 +1,102 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "error.h"
+#include "model/model.h"
+
+/* The vision tower may lie in the model's own file or in a second one. */
+static dimple_status open_files(dimple_model *m, const char *path, const char *mmproj_path) {
+  DIMPLE_TRY(gguf_parts_open(path, &m->files));
+  DIMPLE_TRY(text_parameters_read(model_file(m), &m->text));
+  DIMPLE_TRY(vision_parameters_read(model_file(m), &m->vision));
+  if (!mmproj_path) return DIMPLE_OK;
+  if (m->vision.present)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s has a vision tower of its own, so the mmproj %s cannot be used with it", path, mmproj_path);
+  DIMPLE_TRY(gguf_parts_open(mmproj_path, &m->mmproj));
+  DIMPLE_TRY(vision_parameters_read(m->mmproj.files[0], &m->vision));
+  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", mmproj_path);
+  return DIMPLE_OK;
+}
+
+/* The vocabulary's size is the embedding's; a key that disagrees, or a special token beyond it, is an error. */
+static dimple_status read_vocabulary(dimple_model *m) {
+  text_parameters *p = &m->text;
+  const char *path = gguf_path(model_file(m));
+  const gguf_file *file;
+  const gguf_tensor *t = gguf_parts_find_tensor(&m->files, "token_embd.weight", &file);
+  if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor token_embd.weight is missing", path);
+  if (t->dimension_count != 2 || t->dimensions[1] < 1 || t->dimensions[1] > INT32_MAX)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor token_embd.weight has %d dimensions, expected a matrix with a row per token", path, t->dimension_count);
+  p->vocab = (int32_t)t->dimensions[1];
+  char key[64];
+  int64_t vocab = p->vocab;
+  snprintf(key, sizeof key, "%s.vocab_size", p->architecture->name);
+  DIMPLE_TRY(gguf_optional_int(model_file(m), key, 1, INT32_MAX, &vocab));
+  if (vocab != p->vocab)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %" PRId64 ", but token_embd.weight has %d rows", path, key, vocab, p->vocab);
+  const struct { const char *name; int32_t id; } special[] = {
+      {"mask", p->mask_token}, {"bos", p->bos_token}, {"eos", p->eos_token}, {"padding", p->pad_token}, {"image", p->image_token}};
+  for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+    if (special[i].id >= p->vocab)
+      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the %s token's id is %d, expected less than the vocabulary's %d", path, special[i].name, special[i].id, p->vocab);
+  return DIMPLE_OK;
+}
+
+static dimple_status allocate_layers(int32_t count, block_weights **out) {
+  *out = calloc((size_t)count, sizeof **out);
+  return *out ? DIMPLE_OK : dimple_fail_memory((uint64_t)count * sizeof **out, "the layers' weights");
+}
+
+static dimple_status list_text(dimple_model *m) {
+  const text_parameters *p = &m->text;
+  m->text_tensors = tensor_list_of(&m->files);
+  DIMPLE_TRY(allocate_layers(p->layers, &m->weights.layers));
+  p->architecture->want_tensors(&m->text_tensors, p, &m->weights);
+  return DIMPLE_OK;
+}
+
+/* The tower, and behind it the projector into the text model's embedding space where the architecture has one or the file brings one. */
+static dimple_status list_vision(dimple_model *m) {
+  const vision_parameters *v = &m->vision;
+  linear_weights *projector = m->vision_weights.projector;
+  tensor_list *list = &m->vision_tensors;
+  *list = tensor_list_of(m->mmproj.count ? &m->mmproj : &m->files);
+  DIMPLE_TRY(allocate_layers(v->layers, &m->vision_weights.layers));
+  v->tower->want_tensors(list, v, &m->vision_weights);
+  if (!m->text.architecture->vision_projector && !tensor_list_has(list, "mm.img_projector.0.weight")) return DIMPLE_OK;
+  want_linear(list, m->text.width, v->out_width, BIAS_REQUIRED, &projector[0], "mm.img_projector.0");
+  want_linear(list, m->text.width, m->text.width, BIAS_REQUIRED, &projector[1], "mm.img_projector.2");
+  m->has_projector = true;
+  return DIMPLE_OK;
+}
+
+dimple_status model_open(dimple_model *m, const char *path, const char *mmproj_path) {
+  DIMPLE_TRY(open_files(m, path, mmproj_path));
+  if (m->vision.present && m->text.image_token < 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>", path, m->text.architecture->name);
+  DIMPLE_TRY(read_vocabulary(m));
+  DIMPLE_TRY(list_text(m));
+  return m->vision.present ? list_vision(m) : DIMPLE_OK;
+}
+
+dimple_status model_check_tensors(const dimple_model *m) {
+  DIMPLE_TRY(tensor_list_check_all(&m->text_tensors));
+  return m->vision.present ? tensor_list_check_all(&m->vision_tensors) : DIMPLE_OK;
+}
+
+dimple_status model_check_fit(const dimple_model *m) {
+  if (m->vision.present && !m->has_projector && m->vision.out_width != m->text.width)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the vision tower gives %d features, the text model takes %d",
+                       gguf_path(m->vision_tensors.files->files[0]), m->vision.out_width, m->text.width);
+  return DIMPLE_OK;
+}
+
+void model_close(dimple_model *m) {
+  free(m->weights.layers);
+  free(m->vision_weights.layers);
+  tensor_list_close(&m->text_tensors);
+  tensor_list_close(&m->vision_tensors);
+  gguf_parts_close(&m->mmproj);
+  gguf_parts_close(&m->files);
+}

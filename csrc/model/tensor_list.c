@@ -1,0 +1,180 @@
+#include "model/tensor_list.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "quant/block_formats.h"
+
+tensor_list tensor_list_of(const gguf_parts *files) { return (tensor_list){.files = files}; }
+
+void tensor_list_close(tensor_list *list) {
+  free(list->tensors);
+  *list = (tensor_list){0};
+}
+
+bool tensor_list_has(const tensor_list *list, const char *name) {
+  const gguf_file *file;
+  return gguf_parts_find_tensor(list->files, name, &file) != NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- what is wanted */
+
+/* Adds an entry whose name is the formatted one and `suffix`. */
+static void want(tensor_list *list, wanted_tensor tensor, const char *suffix, const char *format, va_list arguments) {
+  bool full = list->count == 0 || (list->count >= 64 && (list->count & (list->count - 1)) == 0); /* doubles at powers of two from 64 */
+  if (full) {
+    size_t room = list->count == 0 ? 64 : 2 * (size_t)list->count;
+    wanted_tensor *tensors = realloc(list->tensors, room * sizeof *tensors);
+    list->out_of_memory |= !tensors;
+    if (tensors) list->tensors = tensors;
+  }
+  if (list->out_of_memory) return;
+  int written = vsnprintf(tensor.name, sizeof tensor.name, format, arguments);
+  if (written >= 0 && (size_t)written < sizeof tensor.name) snprintf(tensor.name + written, sizeof tensor.name - (size_t)written, "%s", suffix);
+  list->tensors[list->count++] = tensor;
+}
+
+void want_matrix(tensor_list *list, weight_use use, int64_t rows, int64_t columns, weight **target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.rows = rows, .columns = columns, .use = use, .target = target}, "", format, arguments);
+  va_end(arguments);
+}
+
+void want_vector(tensor_list *list, int64_t length, weight **target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.rows = 1, .columns = length, .use = WEIGHT_VECTOR, .target = target}, "", format, arguments);
+  va_end(arguments);
+}
+
+void want_linear(tensor_list *list, int64_t rows, int64_t columns, bias_rule bias, linear_weights *target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = &target->w}, ".weight", format, arguments);
+  va_end(arguments);
+  if (bias == BIAS_NONE) return;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.rows = 1, .columns = rows, .use = WEIGHT_VECTOR, .target = &target->bias}, ".bias", format, arguments);
+  va_end(arguments);
+}
+
+void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_size, linear_weights *target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.rows = rows, .columns = columns, .paired_heads = head_size, .use = WEIGHT_LINEAR, .target = &target->w},
+       ".weight", format, arguments);
+  va_end(arguments);
+}
+
+void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t columns, weight **target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (wanted_tensor){.matrices = matrices, .rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = target}, "", format, arguments);
+  va_end(arguments);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- what is there */
+
+/* A tensor of the file, checked. */
+typedef struct found_tensor {
+  const gguf_file *file;
+  const gguf_tensor *tensor;
+  const block_format *format;
+} found_tensor;
+
+static dimple_status find_tensor(const tensor_list *l, const wanted_tensor *wanted, found_tensor *found) {
+  const char *name = wanted->name;
+  int64_t rows = (wanted->matrices ? wanted->matrices : 1) * wanted->rows, columns = wanted->columns;
+  const gguf_tensor *t = gguf_parts_find_tensor(l->files, name, &found->file);
+  if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s is missing", gguf_path(l->files->files[0]), name);
+  const char *path = gguf_path(found->file);
+  const int64_t *d = t->dimensions;
+  /* Columns may be spread over several dimensions (a patch kernel's are), and so may rows (a bank of experts). */
+  int64_t inner = 1;
+  int used = 0;
+  while (used < t->dimension_count && inner < columns) inner *= d[used++];
+  int64_t outer = 1;
+  while (used < t->dimension_count) outer *= d[used++];
+  if (inner != columns || outer != rows)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has shape [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "], expected %" PRId64 " row%s of %" PRId64,
+                       path, name, d[0], d[1], d[2], d[3], rows, rows == 1 ? "" : "s", columns);
+  found->tensor = t;
+  found->format = block_format_of(t->type);
+  if (!found->format || !t->data)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", path, name, t->type);
+  if (columns % found->format->block_length != 0)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has rows of %" PRId64 " elements, not a multiple of %s's block of %d", path, name, columns, found->format->name, found->format->block_length);
+  return DIMPLE_OK;
+}
+
+dimple_status tensor_list_check(const tensor_list *list, int64_t index) {
+  found_tensor found;
+  return find_tensor(list, &list->tensors[index], &found);
+}
+
+dimple_status tensor_list_check_all(const tensor_list *list) {
+  if (list->out_of_memory) return dimple_fail_memory((uint64_t)(2 * list->count) * sizeof *list->tensors, "the list of tensors");
+  for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(tensor_list_check(list, i));
+  return DIMPLE_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------------------- packing */
+
+/* Where packed weights go and what they came to. */
+typedef struct loader {
+  const backend_operations *ops;
+  context *context;
+  tensor_totals *totals;
+} loader;
+
+static dimple_status upload(const loader *l, const wanted_tensor *wanted, int32_t type, const uint8_t *data) {
+  tensor_source source = {wanted->name, type, wanted->rows, wanted->columns, data, wanted->matrices};
+  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, wanted->use, wanted->target));
+  l->totals->elements += (wanted->matrices ? wanted->matrices : 1) * wanted->rows * wanted->columns;
+  l->totals->bytes += l->ops->weight_bytes(*wanted->target);
+  return DIMPLE_OK;
+}
+
+/* The rows of every head, even ones first. */
+static dimple_status upload_reordered(const loader *l, const wanted_tensor *wanted, const found_tensor *found) {
+  int64_t row_size = block_format_row_size(found->format, wanted->columns), size = wanted->paired_heads, half = size / 2;
+  uint8_t *reordered = malloc((size_t)(wanted->rows * row_size));
+  if (!reordered) return dimple_fail_memory((uint64_t)(wanted->rows * row_size), wanted->name);
+  for (int64_t row = 0; row < wanted->rows; row++) {
+    int64_t head = row / size, j = row % size;
+    int64_t from = head * size + (j < half ? 2 * j : 2 * (j - half) + 1);
+    memcpy(reordered + row * row_size, found->tensor->data + from * row_size, (size_t)row_size);
+  }
+  dimple_status status = upload(l, wanted, found->tensor->type, reordered);
+  free(reordered);
+  return status;
+}
+
+static dimple_status load_tensor(const loader *l, const tensor_list *list, const wanted_tensor *wanted) {
+  found_tensor found;
+  DIMPLE_TRY(find_tensor(list, wanted, &found));
+  if (wanted->paired_heads > 0)
+    DIMPLE_TRY(upload_reordered(l, wanted, &found));
+  else
+    DIMPLE_TRY(upload(l, wanted, found.tensor->type, found.tensor->data));
+  if (wanted->use != WEIGHT_ROWS) gguf_release(found.file, found.tensor);
+  return DIMPLE_OK;
+}
+
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals) {
+  loader l = {ops, c, totals};
+  for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(load_tensor(&l, list, &list->tensors[i]));
+  return DIMPLE_OK;
+}
+
+void tensor_list_unload(const tensor_list *list, const backend_operations *ops) {
+  for (int64_t i = 0; i < list->count; i++) {
+    ops->weight_free(*list->tensors[i].target);
+    *list->tensors[i].target = NULL;
+  }
+}

@@ -1,0 +1,79 @@
+/* The tensors that a model wants of its files, by name and shape, and where their packed weights go. A text body and a vision tower
+ * write such a list; checking a file and loading it both walk it, so they cannot disagree. */
+#ifndef DIMPLE_TENSOR_LIST_H
+#define DIMPLE_TENSOR_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "gguf/parts.h"
+
+typedef struct linear_weights {
+  weight *w;
+  weight *bias; /* null: none */
+} linear_weights;
+
+typedef enum bias_rule { BIAS_NONE, BIAS_REQUIRED } bias_rule;
+
+typedef struct wanted_tensor {
+  char name[GGUF_MAX_NAME + 1];
+  int64_t matrices;     /* of a bank, one after the other under one handle; 0: no bank */
+  int64_t rows;         /* of one matrix: outputs */
+  int64_t columns;      /* inputs */
+  int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
+  weight_use use;
+  weight **target;
+} wanted_tensor;
+
+typedef struct tensor_list {
+  const gguf_parts *files;
+  wanted_tensor *tensors;
+  int64_t count;
+  bool out_of_memory; /* an entry found no room; checking the list says so */
+} tensor_list;
+
+/* An empty list of tensors in `files`, which must outlive it. */
+tensor_list tensor_list_of(const gguf_parts *files);
+void tensor_list_close(tensor_list *list); /* a zeroed one is allowed; leaves the weights alone */
+
+/* Whether the files hold a tensor of that name, whatever its shape. */
+bool tensor_list_has(const tensor_list *list, const char *name);
+
+/* What follows adds to the list; a name is given as for printf. Targets must outlive the list. */
+
+/* A matrix [rows x columns] for `use`. */
+__attribute__((format(printf, 6, 7))) void want_matrix(tensor_list *list, weight_use use, int64_t rows, int64_t columns, weight **target,
+                                                       const char *format, ...);
+/* A norm's weight or the like: `length` numbers. */
+__attribute__((format(printf, 4, 5))) void want_vector(tensor_list *list, int64_t length, weight **target, const char *format, ...);
+/* NAME.weight [rows x columns] and, with BIAS_REQUIRED, NAME.bias [rows]. */
+__attribute__((format(printf, 6, 7))) void want_linear(tensor_list *list, int64_t rows, int64_t columns, bias_rule bias,
+                                                       linear_weights *target, const char *format, ...);
+/* NAME.weight of queries or keys in a file whose rotary embedding pairs neighbours: rows are reordered head by head, even ones first,
+ * so that pairs lie half a head apart as everywhere here. Attention scores do not change, Q and K being reordered alike. */
+__attribute__((format(printf, 6, 7))) void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_size,
+                                                       linear_weights *target, const char *format, ...);
+/* A bank of as many matrices [rows x columns]. */
+__attribute__((format(printf, 6, 7))) void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t columns, weight **target,
+                                                     const char *format, ...);
+
+/* Whether the files hold the `index`-th tensor of the list in its shape and in a type that this library reads. Errors: FORMAT,
+ * UNSUPPORTED, naming file and tensor. */
+dimple_status tensor_list_check(const tensor_list *list, int64_t index);
+/* The same for all of them, up to the first that is not right. Errors: also MEMORY, if the list is incomplete. */
+dimple_status tensor_list_check_all(const tensor_list *list);
+
+/* What packing a list came to. */
+typedef struct tensor_totals {
+  int64_t elements;
+  int64_t bytes; /* of packed weights */
+} tensor_totals;
+
+/* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals. What was packed before a failure
+ * stays with its target. Errors: as backend.h's weight_upload. */
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals);
+/* Frees what the targets hold. */
+void tensor_list_unload(const tensor_list *list, const backend_operations *ops);
+
+#endif
