@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -75,7 +76,7 @@ final class Golden {
       return CONVERTED.computeIfAbsent(Path.of(name() + "-" + type + ".gguf"), file -> {
         try {
           Path target = Temporary.folder().resolve(file);
-          Converter.of(folder).type(type).write(target);
+          Converter.of(folder).to(Quantization.of(type.toString()).orElseThrow()).write(target);
           return target;
         } catch (IOException e) {
           throw new UncheckedIOException(e);

@@ -1,7 +1,7 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -16,15 +16,15 @@ final class GgufConvertCommand implements Callable<Integer> {
   @Parameters(paramLabel = "HF_DIR", description = "Directory with config.json, the safetensors file or shards, and the tokenizer.")
   private Path directory;
 
-  @Option(names = "--type", paramLabel = "TYPE", defaultValue = "f16", converter = TensorTypeConverter.class,
-      description = "Type of the matrices: f32, f16, bf16, q8_0, q4_0, ... (default: ${DEFAULT-VALUE}).")
-  private TensorType type;
+  @Option(names = "--type", paramLabel = "TYPE", defaultValue = "f16", converter = QuantizationConverter.class,
+      description = "Type or mixture, as of gguf quantize: f32, f16, bf16, q8_0, q4_k_m, ... (default: ${DEFAULT-VALUE}).")
+  private Quantization type;
 
   @Mixin private GgufOutput output;
 
   @Override
   public Integer call() throws Exception {
-    output.report(progress -> Converter.of(directory).type(type).overwrite(output.force()).progress(progress).write(output.file()));
+    output.report(progress -> Converter.of(directory).to(type).overwrite(output.force()).progress(progress).write(output.file()));
     return 0;
   }
 }

@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.TypeFallback;
 import io.github.dimple4j.gguf.tools.WrittenFile;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -50,8 +51,8 @@ final class GgufOutput {
     for (Map.Entry<TensorType, Long> entry : written.bytesPerType().entrySet()) {
       out.printf(Locale.ROOT, "  %-7s %,16d bytes%n", entry.getKey(), entry.getValue());
     }
-    for (String name : written.fallbacks()) {
-      out.printf("  %s is f16: its rows do not divide into blocks of the type%n", name);
+    for (TypeFallback fallback : written.fallbacks()) {
+      out.printf("  %s is %s: its rows do not divide into blocks of %s%n", fallback.tensor(), fallback.used(), fallback.wanted());
     }
     for (String name : written.leftOut()) {
       out.printf("  left out: %s (follows from the configuration)%n", name);

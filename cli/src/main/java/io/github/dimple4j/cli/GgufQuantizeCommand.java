@@ -4,10 +4,10 @@ import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.tools.Quantization;
 import io.github.dimple4j.gguf.tools.QuantizedFile;
 import io.github.dimple4j.gguf.tools.Quantizer;
+import io.github.dimple4j.gguf.tools.TypeFallback;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -15,7 +15,6 @@ import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
@@ -28,15 +27,6 @@ import picocli.CommandLine.TypeConversionException;
 @Command(name = "quantize", mixinStandardHelpOptions = true,
     description = "Quantize a GGUF file whose matrices are f32, f16, bf16 or q8_0, with llama.cpp's choice of types.")
 final class GgufQuantizeCommand implements Callable<Integer> {
-
-  /** Quantizations by their names, in any case. */
-  static final class QuantizationConverter implements ITypeConverter<Quantization> {
-    @Override
-    public Quantization convert(String name) {
-      return Quantization.of(name).orElseThrow(() -> new TypeConversionException("'" + name + "' is not one of "
-          + Arrays.stream(Quantization.values()).map(Quantization::toString).collect(Collectors.joining(", "))));
-    }
-  }
 
   /** Regular expressions. */
   static final class PatternConverter implements ITypeConverter<Pattern> {
@@ -114,7 +104,7 @@ final class GgufQuantizeCommand implements Callable<Integer> {
       out.printf(Locale.ROOT, "  %-7s %8d %,18d %,18d %6.2f %10s %9s%n", total.type(), total.tensors(), total.weights(), total.bytes(),
           8.0 * total.bytes() / total.weights(), number("%.2e", total.rmse()), number("%.4f", total.relativeError()));
     }
-    for (QuantizedFile.Fallback fallback : report.fallbacks()) {
+    for (TypeFallback fallback : report.fallbacks()) {
       out.printf("  %s is %s: its rows do not divide into blocks of %s%n", fallback.tensor(), fallback.used(), fallback.wanted());
     }
     out.flush();

@@ -9,46 +9,44 @@ import java.util.Optional;
  */
 public enum TensorType {
   /** IEEE single precision. */
-  F32(0, 1, 4, 0),
+  F32(0, 1, 4),
   /** IEEE half precision. */
-  F16(1, 1, 2, 1),
+  F16(1, 1, 2),
   /** 4 bits, one half-precision scale per 32 elements. */
-  Q4_0(2, 32, 18, 2),
+  Q4_0(2, 32, 18),
   /** 4 bits, scale and minimum per 32 elements. */
-  Q4_1(3, 32, 20, 3),
+  Q4_1(3, 32, 20),
   /** 5 bits, one scale per 32 elements. */
-  Q5_0(6, 32, 22, 8),
+  Q5_0(6, 32, 22),
   /** 5 bits, scale and minimum per 32 elements. */
-  Q5_1(7, 32, 24, 9),
+  Q5_1(7, 32, 24),
   /** 8 bits, one scale per 32 elements. */
-  Q8_0(8, 32, 34, 7),
+  Q8_0(8, 32, 34),
   /** 2 bits in super-blocks of 256. */
-  Q2_K(10, 256, 84, 10),
+  Q2_K(10, 256, 84),
   /** 3 bits in super-blocks of 256. */
-  Q3_K(11, 256, 110, 12),
+  Q3_K(11, 256, 110),
   /** 4 bits in super-blocks of 256. */
-  Q4_K(12, 256, 144, 15),
+  Q4_K(12, 256, 144),
   /** 5 bits in super-blocks of 256. */
-  Q5_K(13, 256, 176, 17),
+  Q5_K(13, 256, 176),
   /** 6 bits in super-blocks of 256. */
-  Q6_K(14, 256, 210, 18),
+  Q6_K(14, 256, 210),
   /** 4 bits, non-linear levels, one scale per 32 elements. */
-  IQ4_NL(20, 32, 18, 25),
+  IQ4_NL(20, 32, 18),
   /** 4 bits, non-linear levels, super-blocks of 256. */
-  IQ4_XS(23, 256, 136, 30),
+  IQ4_XS(23, 256, 136),
   /** bfloat16: the upper half of a float32. */
-  BF16(30, 1, 2, 32);
+  BF16(30, 1, 2);
 
   private final int number;
   private final int blockLength;
   private final int blockSize;
-  private final int fileType;
 
-  TensorType(int number, int blockLength, int blockSize, int fileType) {
+  TensorType(int number, int blockLength, int blockSize) {
     this.number = number;
     this.blockLength = blockLength;
     this.blockSize = blockSize;
-    this.fileType = fileType;
   }
 
   /**
@@ -76,15 +74,6 @@ public enum TensorType {
    */
   public int blockSize() {
     return blockSize;
-  }
-
-  /**
-   * What {@code general.file_type} says of a file whose matrices have this type.
-   *
-   * @return {@code llama_ftype}; for Q3_K, Q4_K and Q5_K the _M mixture
-   */
-  public int fileType() {
-    return fileType;
   }
 
   /**

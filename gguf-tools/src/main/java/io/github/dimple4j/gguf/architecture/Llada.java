@@ -1,22 +1,48 @@
 package io.github.dimple4j.gguf.architecture;
 
+import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
- * LLaDA's configuration and tensor names, which are those of OLMo. Its shape is LLaMA's: no biases, and rotary embeddings of
+ * LLaDA, text only. Its configuration and tensor names are those of OLMo; its shape is LLaMA's: no biases, and rotary embeddings of
  * neighbouring elements in the GGUF file.
  */
-public final class Llada {
+public final class Llada implements Architecture {
+  private static final String NAME = "llada";
+  /** The mask token that the authors' configuration class names. */
+  private static final int MASK = 126336;
   private static final String ROOT = "model.transformer.";
 
   /** The output matrix. */
-  public static final String OUTPUT = ROOT + "ff_out.weight";
+  private static final String OUTPUT = ROOT + "ff_out.weight";
 
-  private Llada() {}
+  @Override
+  public String name() {
+    return NAME;
+  }
 
-  public static DecoderConfig read(JsonSettings config, boolean hasOutput) {
+  @Override
+  public List<String> modelTypes() {
+    return List.of("llada");
+  }
+
+  /** Each row of the logits scores its own position. */
+  @Override
+  public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    TextShape text = read(config, tensors);
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
+    return new ModelLayout(NAME, text.vocabulary(), metadata, tensors(text), PreTokenizer.LING, SpecialTokens.read(config).withMask(MASK));
+  }
+
+  private static TextShape read(JsonSettings config, Set<String> tensors) {
     config.requireText("activation_type", "silu");
     config.requireText("layer_norm_type", "rms");
     config.requireText("block_type", "llama");
@@ -33,33 +59,33 @@ public final class Llada {
     if (heads % keyValueHeads != 0) {
       throw config.wrong("n_kv_heads", "a divisor of n_heads " + heads);
     }
-    return new DecoderConfig(config.size("embedding_size", config.size("vocab_size")), config.size("max_sequence_length"), width,
+    return new TextShape(config.size("embedding_size", config.size("vocab_size")), config.size("max_sequence_length"), width,
         config.size("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
-        config.positive("rope_theta", 1e4), false, config.flag("weight_tying", false) && !hasOutput);
+        config.positive("rope_theta", 1e4), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code llada}. */
-  public static List<TensorSource> tensors(DecoderConfig decoder) {
-    long width = decoder.width();
-    long keyValueWidth = (long) decoder.keyValueHeads() * decoder.headSize();
-        List<TensorSource> list = new ArrayList<>();
-    list.add(TensorSource.whole("token_embd.weight", ROOT + "wte.weight", decoder.vocabulary(), width));
-    for (int i = 0; i < decoder.layers(); i++) {
+  static List<TensorSource> tensors(TextShape text) {
+    long width = text.width();
+    long keyValueWidth = text.keyValueWidth();
+    List<TensorSource> list = new ArrayList<>();
+    list.add(TensorSource.whole("token_embd.weight", ROOT + "wte.weight", text.vocabulary(), width));
+    for (int i = 0; i < text.layers(); i++) {
       String to = "blk." + i + ".";
       String from = ROOT + "blocks." + i + ".";
       list.add(TensorSource.whole(to + "attn_norm.weight", from + "attn_norm.weight", width));
-      list.add(TensorSource.interleaved(to + "attn_q.weight", from + "q_proj.weight", decoder.headSize(), width, width));
-      list.add(TensorSource.interleaved(to + "attn_k.weight", from + "k_proj.weight", decoder.headSize(), keyValueWidth, width));
+      list.add(TensorSource.interleaved(to + "attn_q.weight", from + "q_proj.weight", text.headSize(), width, width));
+      list.add(TensorSource.interleaved(to + "attn_k.weight", from + "k_proj.weight", text.headSize(), keyValueWidth, width));
       list.add(TensorSource.whole(to + "attn_v.weight", from + "v_proj.weight", keyValueWidth, width));
       list.add(TensorSource.whole(to + "attn_output.weight", from + "attn_out.weight", width, width));
       list.add(TensorSource.whole(to + "ffn_norm.weight", from + "ff_norm.weight", width));
-      list.add(TensorSource.whole(to + "ffn_gate.weight", from + "ff_proj.weight", decoder.feedForward(), width));
-      list.add(TensorSource.whole(to + "ffn_up.weight", from + "up_proj.weight", decoder.feedForward(), width));
-      list.add(TensorSource.whole(to + "ffn_down.weight", from + "ff_out.weight", width, decoder.feedForward()));
+      list.add(TensorSource.whole(to + "ffn_gate.weight", from + "ff_proj.weight", text.feedForward(), width));
+      list.add(TensorSource.whole(to + "ffn_up.weight", from + "up_proj.weight", text.feedForward(), width));
+      list.add(TensorSource.whole(to + "ffn_down.weight", from + "ff_out.weight", width, text.feedForward()));
     }
     list.add(TensorSource.whole("output_norm.weight", ROOT + "ln_f.weight", width));
-    if (!decoder.tied()) {
-      list.add(TensorSource.whole("output.weight", OUTPUT, decoder.vocabulary(), width));
+    if (!text.tied()) {
+      list.add(TensorSource.whole("output.weight", OUTPUT, text.vocabulary(), width));
     }
     return list;
   }

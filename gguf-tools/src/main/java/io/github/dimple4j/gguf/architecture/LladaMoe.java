@@ -4,22 +4,22 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** LLaDA-MoE's tensors: no biases, a norm on each query and key head, and in each layer a router and stacks of experts. */
-public final class LladaMoe {
+final class LladaMoe {
   private LladaMoe() {}
 
   /** llama.cpp's tensors of {@code llada-moe}, which have no places in a checkpoint here. */
-  public static List<TensorSource> tensors(DecoderConfig decoder, int experts, int expertWidth) {
-    long width = decoder.width();
-    long keyValueWidth = (long) decoder.keyValueHeads() * decoder.headSize();
+  static List<TensorSource> tensors(TextShape text, int experts, int expertWidth) {
+    long width = text.width();
+    long keyValueWidth = text.keyValueWidth();
     List<TensorSource> list = new ArrayList<>();
-    add(list, "token_embd.weight", decoder.vocabulary(), width);
-    for (int i = 0; i < decoder.layers(); i++) {
+    add(list, "token_embd.weight", text.vocabulary(), width);
+    for (int i = 0; i < text.layers(); i++) {
       String block = "blk." + i + ".";
       add(list, block + "attn_norm.weight", width);
       add(list, block + "attn_q.weight", width, width);
-      add(list, block + "attn_q_norm.weight", decoder.headSize());
+      add(list, block + "attn_q_norm.weight", text.headSize());
       add(list, block + "attn_k.weight", keyValueWidth, width);
-      add(list, block + "attn_k_norm.weight", decoder.headSize());
+      add(list, block + "attn_k_norm.weight", text.headSize());
       add(list, block + "attn_v.weight", keyValueWidth, width);
       add(list, block + "attn_output.weight", width, width);
       add(list, block + "ffn_norm.weight", width);
@@ -29,8 +29,8 @@ public final class LladaMoe {
       add(list, block + "ffn_down_exps.weight", experts, width, expertWidth);
     }
     add(list, "output_norm.weight", width);
-    if (!decoder.tied()) {
-      add(list, "output.weight", decoder.vocabulary(), width);
+    if (!text.tied()) {
+      add(list, "output.weight", text.vocabulary(), width);
     }
     return list;
   }

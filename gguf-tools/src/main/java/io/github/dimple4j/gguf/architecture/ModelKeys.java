@@ -15,7 +15,7 @@ public final class ModelKeys {
   }
 
   /** The text model; {@code tied} when the file has no output matrix of its own. */
-  public DecoderConfig decoder(String architecture, boolean tied) {
+  TextShape text(String architecture, boolean tied) {
     String prefix = architecture + ".";
     int width = size(prefix + "embedding_length");
     int heads = size(prefix + "attention.head_count");
@@ -24,13 +24,13 @@ public final class ModelKeys {
       throw new GgufException("key " + prefix + "attention.head_count: " + heads + " heads of " + keyValueHeads
           + " keys do not divide the width " + width);
     }
-    return new DecoderConfig(vocabulary(prefix), size(prefix + "context_length"), width, size(prefix + "block_count"),
+    return new TextShape(vocabulary(prefix), size(prefix + "context_length"), width, size(prefix + "block_count"),
         size(prefix + "feed_forward_length"), heads, keyValueHeads, positive(prefix + "attention.layer_norm_rms_epsilon", 1e-6),
         positive(prefix + "rope.freq_base", 1e4), !has(prefix + "attention.causal") || flag(prefix + "attention.causal"), tied);
   }
 
   /** The vision tower. */
-  public VisionConfig vision() {
+  QwenVision vision() {
     String prefix = "clip.vision.";
     int layers = size(prefix + "block_count");
     int width = size(prefix + "embedding_length");
@@ -38,10 +38,10 @@ public final class ModelKeys {
     if (width % heads != 0) {
       throw new GgufException("key clip.vision.attention.head_count: " + heads + " heads do not divide the width " + width);
     }
-    return new VisionConfig(layers, width, heads, size(prefix + "feed_forward_length"), size(prefix + "patch_size"),
+    return new QwenVision(layers, width, heads, size(prefix + "feed_forward_length"), size(prefix + "patch_size"),
         size(prefix + "temporal_patch_size", 2), size(prefix + "spatial_merge_size", 2), size(prefix + "window_size", 112), List.of(),
         size(prefix + "projection_dim"), size(prefix + "image_min_pixels", 3136), size(prefix + "image_max_pixels", 1003520),
-        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
+        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
   }
 
   public boolean has(String key) {

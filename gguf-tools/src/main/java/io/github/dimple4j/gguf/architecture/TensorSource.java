@@ -20,12 +20,12 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
     LongUnaryOperator start) {
 
   /** All of a checkpoint tensor; {@code shape} is the checkpoint's, e.g. {@code [rows, columns]}. */
-  public static TensorSource whole(String name, String checkpointName, long... shape) {
+  static TensorSource whole(String name, String checkpointName, long... shape) {
     return rows(name, checkpointName, 0, 1, shape);
   }
 
   /** The {@code part}-th of {@code parts} equal groups of rows of a checkpoint tensor {@code [rows, columns]} or {@code [rows]}. */
-  public static TensorSource rows(String name, String checkpointName, int part, int parts, long... shape) {
+  static TensorSource rows(String name, String checkpointName, int part, int parts, long... shape) {
     long[] group = shape.clone();
     group[0] /= parts;
     List<Long> dimensions = list(group).reversed();
@@ -34,7 +34,7 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
   }
 
   /** Index {@code at} of the dimension {@code axis} (slowest first) of a checkpoint tensor, which loses that dimension. */
-  public static TensorSource slice(String name, String checkpointName, int axis, int at, long... shape) {
+  static TensorSource slice(String name, String checkpointName, int axis, int at, long... shape) {
     List<Long> dimensions = new ArrayList<>(list(shape));
     dimensions.remove(axis);
     long run = product(list(shape).subList(axis + 1, shape.length));
@@ -46,11 +46,17 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
    * A query or key matrix {@code [rows, columns]} for rotary embeddings of neighbouring elements. The checkpoint rotates element
    * i of a head with element i + size / 2; GGUF's {@code llada}, as LLaMA, has such pairs next to each other.
    */
-  public static TensorSource interleaved(String name, String checkpointName, int headSize, long rows, long columns) {
+  static TensorSource interleaved(String name, String checkpointName, int headSize, long rows, long columns) {
     return new TensorSource(name, List.of(columns, rows), checkpointName, List.of(rows, columns), columns, row -> {
       long inHead = row % headSize;
       return (row - inHead + inHead % 2 * (headSize / 2) + inHead / 2) * columns;
     });
+  }
+
+  /** Adds a matrix {@code [rows, columns]} and its bias {@code [rows]}. */
+  static void addLinear(List<TensorSource> list, String to, String from, long rows, long columns) {
+    list.add(whole(to + ".weight", from + ".weight", rows, columns));
+    list.add(whole(to + ".bias", from + ".bias", rows));
   }
 
   public long elements() {

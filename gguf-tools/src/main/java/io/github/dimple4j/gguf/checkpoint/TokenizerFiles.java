@@ -23,25 +23,15 @@ import tools.jackson.databind.JsonNode;
  * there or from {@code chat_template.jinja} or {@code chat_template.json}.
  */
 public final class TokenizerFiles {
-  /**
-   * The expressions that cut text into words before merging, as {@code tokenizer.json} spells them, and GGUF's names for them:
-   * Qwen2's, and Ling's, which LLaDA and LLaDA-MoE share.
-   */
-  private static final Map<String, String> PRE_TOKENIZERS = Map.of(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-      "qwen2",
-      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
-      "llada-moe");
-
   private final Path directory;
   private final String[] tokens;
   private final TokenType[] types;
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
   private JsonSettings config;
-  private String preTokenizer;
+  private PreTokenizer preTokenizer;
 
-  private TokenizerFiles(Path directory, int vocabulary, String preTokenizer) {
+  private TokenizerFiles(Path directory, int vocabulary, PreTokenizer preTokenizer) {
     this.directory = directory;
     this.preTokenizer = preTokenizer;
     this.tokens = new String[vocabulary];
@@ -52,10 +42,10 @@ public final class TokenizerFiles {
    * Reads the tokenizer.
    *
    * @param vocabulary ids there are
-   * @param preTokenizer {@code tokenizer.ggml.pre} for files that do not tell it
+   * @param preTokenizer for files that do not tell it
    * @return empty if the directory has none
    */
-  public static Optional<TokenizerFiles> read(Path directory, int vocabulary, String preTokenizer) throws IOException {
+  public static Optional<TokenizerFiles> read(Path directory, int vocabulary, PreTokenizer preTokenizer) throws IOException {
     TokenizerFiles tokenizer = new TokenizerFiles(directory, vocabulary, preTokenizer);
     Path single = directory.resolve("tokenizer.json");
     Path vocab = directory.resolve("vocab.json");
@@ -83,7 +73,7 @@ public final class TokenizerFiles {
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();
     keys.put("tokenizer.ggml.model", MetadataValue.string("gpt2"));
-    keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer));
+    keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer.ggufName()));
     keys.put("tokenizer.ggml.tokens", MetadataValue.strings(tokenList));
     keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
     keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
@@ -132,12 +122,12 @@ public final class TokenizerFiles {
   /** Names the way words are cut; without an expression of its own, the byte-level splitter cuts as GPT-2 does. */
   private void readPreTokenizer(Path path, JsonNode json) {
     List<String> patterns = json.findValuesAsString("Regex");
-    if (patterns.size() == 1 && PRE_TOKENIZERS.containsKey(patterns.getFirst())) {
-      preTokenizer = PRE_TOKENIZERS.get(patterns.getFirst());
-    } else if (!patterns.isEmpty()) {
-      throw new GgufException(path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns);
+    if (!patterns.isEmpty()) {
+      Optional<PreTokenizer> known = patterns.size() == 1 ? PreTokenizer.of(patterns.getFirst()) : Optional.empty();
+      preTokenizer = known.orElseThrow(() -> new GgufException(
+          path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns));
     } else if (json.path("type").asString("").equals("ByteLevel") && json.path("use_regex").asBoolean(true)) {
-      preTokenizer = "gpt-2";
+      preTokenizer = PreTokenizer.GPT2;
     }
   }
 

@@ -4,8 +4,7 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufWriter;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.ProgressListener;
-import io.github.dimple4j.gguf.TensorInfo;
-import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.Architectures;
 import io.github.dimple4j.gguf.architecture.ModelLayout;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.checkpoint.Checkpoint;
@@ -13,11 +12,7 @@ import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
-import io.github.dimple4j.gguf.codec.BlockCodec;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -34,17 +29,16 @@ import java.util.Set;
  * streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
- * WrittenFile report = Converter.of(Path.of("Dimple-7B")).type(TensorType.F16).write(Path.of("dimple-7b-f16.gguf"));
+ * WrittenFile report = Converter.of(Path.of("Dimple-7B")).to(Quantization.F16).write(Path.of("dimple-7b-f16.gguf"));
  * }</pre>
  *
- * <p>Vectors are always F32. Matrices take the type asked for; where their rows do not divide into its blocks they are F16.
- * Of a quantized file the vision tower stays at F16.
+ * <p>Each tensor has the type that {@link Quantizer} gives it; vectors and the matrices that choose experts are F32.
  *
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Converter {
   private final Path directory;
-  private TensorType type = TensorType.F16;
+  private Quantization quantization = Quantization.F16;
   private boolean overwrite;
   private ProgressListener progress = ProgressListener.NONE;
 
@@ -63,13 +57,13 @@ public final class Converter {
   }
 
   /**
-   * Sets the type of the matrices.
+   * Sets what the matrices become: the same as when the file were quantized to it afterwards.
    *
-   * @param type one that the C core can encode
+   * @param quantization a type or mixture
    * @return this
    */
-  public Converter type(TensorType type) {
-    this.type = type;
+  public Converter to(Quantization quantization) {
+    this.quantization = quantization;
     return this;
   }
 
@@ -106,7 +100,6 @@ public final class Converter {
    */
   public WrittenFile write(Path target) throws IOException {
     GgufWriter.requireWritable(target, overwrite);
-    ModelWriter.requireEncodable(type);
     if (!Files.isDirectory(directory)) {
       throw new GgufException(directory + " is not a directory");
     }
@@ -115,14 +108,12 @@ public final class Converter {
     }
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
     try (Checkpoint checkpoint = new Checkpoint(directory)) {
-      ModelLayout layout = ModelLayout.read(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
+      ModelLayout layout = Architectures.layout(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
       Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       List<String> leftOut = match(layout, checkpoint.tensors());
-      return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata(layout, tokenizer),
-          layout.tensors(), leftOut, (tensor, source) -> {
-            SafetensorsFile.Tensor weights = checkpoint.tensors().get(source.checkpointName());
-            return (row, rows, encoded, area) -> convert(tensor, source, weights, row, rows, encoded, area);
-          });
+      return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, tokenizer),
+          layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut,
+          (tensor, source) -> new CheckpointRows(tensor, source, checkpoint.tensors().get(source.checkpointName())));
     }
   }
 
@@ -169,45 +160,5 @@ public final class Converter {
     }
     metadata.putAll(special.metadata());
     return metadata;
-  }
-
-  private static void convert(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights, long row, long rows,
-      MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
-    long columns = tensor.columns();
-    MemorySegment floats = area.floats(rows * columns);
-    long element = row * columns;
-    long end = element + rows * columns;
-    long at = 0;
-    while (element < end) { // one run of checkpoint elements after the other
-      long inRun = element % source.run();
-      long count = Math.min(end - element, source.run() - inRun);
-      long from = source.start().applyAsLong(element / source.run()) + inRun;
-      read(weights, from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
-      element += count;
-      at += count;
-    }
-    try {
-      BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
-    } catch (GgufException e) {
-      throw new GgufException("from " + weights.name() + " of " + weights.file().path() + ": " + e.getMessage(), e);
-    }
-  }
-
-  /** Reads elements of a checkpoint tensor as floats. */
-  private static void read(SafetensorsFile.Tensor weights, long first, long count, MemorySegment floats, TensorStream.WorkArea area)
-      throws IOException {
-    MemorySegment bytes = area.bytes(count * weights.type().size());
-    weights.file().read(weights.offset() + first * weights.type().size(), bytes.asByteBuffer());
-    switch (weights.type()) {
-      case F32 -> BlockCodec.decode(TensorType.F32, bytes, 1, count, floats);
-      case F16 -> BlockCodec.decode(TensorType.F16, bytes, 1, count, floats);
-      case BF16 -> BlockCodec.decode(TensorType.BF16, bytes, 1, count, floats);
-      case F64 -> {
-        ValueLayout.OfDouble layout = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-        for (long i = 0; i < count; i++) {
-          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) bytes.get(layout, i * Double.BYTES));
-        }
-      }
-    }
   }
 }

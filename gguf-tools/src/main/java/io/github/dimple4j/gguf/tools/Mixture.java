@@ -3,6 +3,8 @@ package io.github.dimple4j.gguf.tools;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.ModelLayout;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -42,11 +44,16 @@ final class Mixture {
     this.tied = tensors.stream().noneMatch(tensor -> tensor.name().equals("output.weight"));
   }
 
-  /** Whether a text model's tensor is a matrix that may be quantized: not a norm, nor what chooses the experts. */
-  static boolean covers(TensorInfo tensor) {
-    String name = tensor.name();
-    return tensor.dimensions().size() > 1 && name.endsWith("weight") && !name.endsWith("_norm.weight")
-        && !name.endsWith("ffn_gate_inp.weight");
+  /** For a model that is still to be written. */
+  static Mixture of(Quantization quantization, ModelLayout layout) {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(layout.metadata());
+    metadata.put("general.architecture", MetadataValue.string(layout.architecture()));
+    return new Mixture(quantization, false, metadata, layout.tensors().stream().map(TypeRule::unwritten).toList());
+  }
+
+  /** The type of most matrices. */
+  TensorType base() {
+    return quantization.base();
   }
 
   /** The type that a matrix is to have, whether or not its rows divide into blocks. */
@@ -64,22 +71,6 @@ final class Mixture {
       case DOWN -> down(layer);
       case OTHER -> base;
     };
-  }
-
-  /** The type, or where rows of {@code columns} do not divide into its blocks the next larger one that they divide into. */
-  static TensorType fitting(TensorType type, long columns) {
-    if (columns % type.blockLength() == 0) {
-      return type;
-    }
-    TensorType larger = switch (type) {
-      case IQ4_XS -> TensorType.IQ4_NL;
-      case Q2_K, Q3_K -> TensorType.Q4_0;
-      case Q4_K -> TensorType.Q5_0;
-      case Q5_K -> TensorType.Q5_1;
-      case Q6_K -> TensorType.Q8_0;
-      default -> TensorType.F16;
-    };
-    return columns % larger.blockLength() == 0 ? larger : TensorType.F16;
   }
 
   private TensorType value(int layer) {

@@ -16,13 +16,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Writes a model's file: chooses each tensor's type, then streams the tensors. */
+/** Writes a model's file: gives each tensor its type, then streams the tensors. */
 final class ModelWriter {
-  private static final int QUANTIZATION_VERSION = 2;
-
   private final Path target;
   private final boolean overwrite;
-  private final TensorType type;
   private final ProgressListener progress;
 
   /** Says how a tensor's data is made. */
@@ -31,10 +28,9 @@ final class ModelWriter {
     TensorStream.Producer of(TensorInfo tensor, TensorSource source);
   }
 
-  ModelWriter(Path target, boolean overwrite, TensorType type, ProgressListener progress) {
+  ModelWriter(Path target, boolean overwrite, ProgressListener progress) {
     this.target = target;
     this.overwrite = overwrite;
-    this.type = type;
     this.progress = progress;
   }
 
@@ -44,20 +40,33 @@ final class ModelWriter {
     }
   }
 
-  /** Writes the file; {@code metadata} is without the keys for architecture and type. */
-  WrittenFile write(String architecture, Map<String, MetadataValue> metadata, List<TensorSource> sources, List<String> leftOut,
-      Weights weights) throws IOException {
+  /**
+   * Writes the file.
+   *
+   * @param quantization what the file says that it was made with
+   * @param metadata without the keys for architecture and type
+   * @param rule what each tensor becomes
+   * @param leftOut for the report
+   */
+  WrittenFile write(String architecture, Quantization quantization, Map<String, MetadataValue> metadata, List<TensorSource> sources,
+      TypeRule rule, List<String> leftOut, Weights weights) throws IOException {
     List<GgufWriter.Plan> plans = new ArrayList<>();
-    List<String> fallbacks = new ArrayList<>();
+    List<TypeFallback> fallbacks = new ArrayList<>();
     for (TensorSource source : sources) {
-      plans.add(new GgufWriter.Plan(source.name(), choose(source), source.dimensions()));
-      if (isFallback(source)) {
-        fallbacks.add(source.name());
+      TypeRule.Choice choice = rule.choose(source);
+      plans.add(new GgufWriter.Plan(source.name(), choice.used(), source.dimensions()));
+      if (choice.used() != choice.wanted()) {
+        fallbacks.add(new TypeFallback(source.name(), choice.wanted(), choice.used()));
       }
     }
+    plans.stream().map(GgufWriter.Plan::type).distinct().forEach(ModelWriter::requireEncodable);
+    Map<String, MetadataValue> all = new LinkedHashMap<>();
+    all.put("general.architecture", MetadataValue.string(architecture));
+    all.putAll(quantization.metadata());
+    all.putAll(metadata);
     Map<TensorType, Long> bytesPerType = new EnumMap<>(TensorType.class);
     long parameters = 0;
-    try (GgufWriter writer = new GgufWriter(target, complete(architecture, metadata), plans, overwrite);
+    try (GgufWriter writer = new GgufWriter(target, all, plans, overwrite);
         TensorStream stream = new TensorStream(writer, progress)) {
       for (int i = 0; i < plans.size(); i++) {
         TensorInfo tensor = writer.tensors().get(i);
@@ -69,33 +78,5 @@ final class ModelWriter {
       writer.commit();
       return new WrittenFile(target, architecture, plans.size(), parameters, writer.fileSize(), bytesPerType, leftOut, fallbacks);
     }
-  }
-
-  /** Vectors (norms and biases) stay F32: small, and added as floats. The vision tower of a quantized file stays F16. */
-  private TensorType choose(TensorSource source) {
-    if (source.dimensions().size() == 1) {
-      return TensorType.F32;
-    }
-    return type.isQuantized() && isVision(source) || isFallback(source) ? TensorType.F16 : type;
-  }
-
-  /** Whether a matrix cannot take the type asked for because its rows do not divide into blocks. */
-  private boolean isFallback(TensorSource source) {
-    return source.dimensions().size() > 1 && source.dimensions().getFirst() % type.blockLength() != 0 && !isVision(source);
-  }
-
-  private static boolean isVision(TensorSource source) {
-    return source.name().startsWith("v.") || source.name().startsWith("mm.");
-  }
-
-  private Map<String, MetadataValue> complete(String architecture, Map<String, MetadataValue> metadata) {
-    Map<String, MetadataValue> all = new LinkedHashMap<>();
-    all.put("general.architecture", MetadataValue.string(architecture));
-    all.put("general.file_type", MetadataValue.uint32(type.fileType()));
-    if (type.isQuantized()) {
-      all.put("general.quantization_version", MetadataValue.uint32(QUANTIZATION_VERSION));
-    }
-    all.putAll(metadata);
-    return all;
   }
 }

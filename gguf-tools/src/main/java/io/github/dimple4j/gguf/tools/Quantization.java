@@ -1,6 +1,9 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorType;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -49,6 +52,11 @@ public enum Quantization {
   /** 4.25 bits per weight, non-linear levels. */
   IQ4_XS(TensorType.IQ4_XS, 30);
 
+  /** Says how GGML's block formats are laid out. */
+  static final String VERSION_KEY = "general.quantization_version";
+  /** As they are today. */
+  static final int VERSION = 2;
+
   private static final Map<String, Quantization> SHORT_NAMES = Map.of("Q3_K", Q3_K_M, "Q4_K", Q4_K_M, "Q5_K", Q5_K_M);
 
   private final TensorType base;
@@ -68,9 +76,31 @@ public enum Quantization {
     return base;
   }
 
-  /** What {@code general.file_type} says. */
-  int fileType() {
+  /**
+   * What {@code general.file_type} says of a file that was made with this.
+   *
+   * @return {@code llama_ftype}
+   */
+  public int fileType() {
     return fileType;
+  }
+
+  /** The keys that say what a file was made with. */
+  Map<String, MetadataValue> metadata() {
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    keys.put("general.file_type", MetadataValue.uint32(fileType));
+    if (base.isQuantized()) {
+      keys.put(VERSION_KEY, MetadataValue.uint32(VERSION));
+    }
+    return keys;
+  }
+
+  /**
+   * What a file is called whose matrices all have one type. llama.cpp has no name of its own for one that is all Q3_K, Q4_K or Q5_K:
+   * the _S mixtures come nearest.
+   */
+  static Quantization ofPure(TensorType type) {
+    return Arrays.stream(values()).filter(quantization -> quantization.base == type).findFirst().orElseThrow();
   }
 
   /**

@@ -16,7 +16,7 @@ import java.util.OptionalDouble;
  * @param fallbacks matrices whose rows do not divide into the blocks of the type wanted, and what they are instead
  */
 public record QuantizedFile(String architecture, int tensors, long parameters, long sizeBefore, long sizeAfter, List<TypeTotal> types,
-    List<Fallback> fallbacks) {
+    List<TypeFallback> fallbacks) {
 
   /** Copies the lists. */
   public QuantizedFile {
@@ -35,13 +35,4 @@ public record QuantizedFile(String architecture, int tensors, long parameters, l
    * @param relativeError {@code rmse} over the root mean square of the source's weights; empty after a dry run
    */
   public record TypeTotal(TensorType type, int tensors, long weights, long bytes, OptionalDouble rmse, OptionalDouble relativeError) {}
-
-  /**
-   * A matrix that could not have the type wanted.
-   *
-   * @param tensor its name
-   * @param wanted the type that its rows do not divide into
-   * @param used the type it has instead
-   */
-  public record Fallback(String tensor, TensorType wanted, TensorType used) {}
 }

@@ -7,8 +7,6 @@ import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.codec.BlockCodec;
-import io.github.dimple4j.gguf.codec.FloatDifference;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -40,9 +38,6 @@ import java.util.regex.Pattern;
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Quantizer {
-  private static final int QUANTIZATION_VERSION = 2;
-  private static final Set<TensorType> READABLE = Set.of(TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0);
-
   private final Path source;
   private final Map<Pattern, TensorType> overrides = new LinkedHashMap<>();
   private Quantization quantization = Quantization.Q4_K_M;
@@ -141,7 +136,7 @@ public final class Quantizer {
    */
   public QuantizedFile dryRun() throws IOException {
     try (GgufParts model = GgufParts.open(source)) {
-      return new Job(model, readImportance(model)).report(false);
+      return plan(model, readImportance(model)).report(Optional.empty());
     }
   }
 
@@ -157,9 +152,9 @@ public final class Quantizer {
   public QuantizedFile write(Path target) throws IOException {
     GgufWriter.requireWritable(target, overwrite);
     try (GgufParts model = GgufParts.open(source)) {
-      Job job = new Job(model, readImportance(model));
-      job.write(target);
-      return job.report(true);
+      Optional<ImportanceMatrix> matrix = readImportance(model);
+      QuantizationPlan plan = plan(model, matrix);
+      return plan.report(Optional.of(write(target, model, plan, matrix)));
     }
   }
 
@@ -174,176 +169,41 @@ public final class Quantizer {
     return Optional.of(matrix);
   }
 
-  private static boolean isVision(TensorInfo tensor) {
-    return tensor.name().startsWith("v.") || tensor.name().startsWith("mm.");
+  private QuantizationPlan plan(GgufParts model, Optional<ImportanceMatrix> matrix) {
+    Mixture mixture = new Mixture(quantization, matrix.isPresent(), model.metadata(), model.tensors());
+    return new QuantizationPlan(source, model, TypeRule.of(mixture).with(visionType, overrides), overrides.keySet());
   }
 
-  /** One file on its way. */
-  private final class Job {
-    private final GgufParts model;
-    private final Optional<ImportanceMatrix> matrix;
-    private final Mixture mixture;
-    private final List<GgufWriter.Plan> plans = new ArrayList<>();
-    private final List<QuantizedFile.Fallback> fallbacks = new ArrayList<>();
-    private final Map<TensorType, Errors> errors = new EnumMap<>(TensorType.class);
-
-    Job(GgufParts model, Optional<ImportanceMatrix> matrix) {
-      this.model = model;
-      this.matrix = matrix;
-      this.mixture = new Mixture(quantization, matrix.isPresent(), model.metadata(), model.tensors());
-      for (TensorInfo tensor : model.tensors()) {
-        TensorType type = choose(tensor);
-        plans.add(new GgufWriter.Plan(tensor.name(), type, tensor.dimensions()));
-        errors.computeIfAbsent(type, each -> new Errors());
-      }
-      for (Pattern name : overrides.keySet()) {
-        if (model.tensors().stream().noneMatch(tensor -> isMatrix(tensor) && name.matcher(tensor.name()).find())) {
-          throw new GgufException(source + " has no matrix whose name contains " + name);
-        }
-      }
-      plans.stream().map(GgufWriter.Plan::type).distinct().forEach(ModelWriter::requireEncodable);
-    }
-
-    private TensorType choose(TensorInfo tensor) {
-      TensorType current = tensor.type()
-          .orElseThrow(() -> new GgufException(source + ": tensor " + tensor.name() + " is of unknown " + tensor.typeName()));
-      if (!isMatrix(tensor)) {
-        return current;
-      }
-      TensorType wanted = wanted(tensor);
-      TensorType used = Mixture.fitting(wanted, tensor.columns());
-      if (used != wanted) {
-        fallbacks.add(new QuantizedFile.Fallback(tensor.name(), wanted, used));
-      }
-      if (used != current && !READABLE.contains(current)) {
-        throw new GgufException(source + ": tensor " + tensor.name() + " is " + current
-            + " already; expected f32, f16, bf16 or q8_0, since quantizing twice adds up the errors");
-      }
-      return used;
-    }
-
-    private TensorType wanted(TensorInfo tensor) {
-      for (Map.Entry<Pattern, TensorType> override : overrides.entrySet()) {
-        if (override.getKey().matcher(tensor.name()).find()) {
-          return override.getValue();
-        }
-      }
-      if (isVision(tensor)) {
-        return visionType.orElse(quantization.base().isQuantized() ? TensorType.F16 : quantization.base());
-      }
-      return mixture.wanted(tensor);
-    }
-
-    private boolean isMatrix(TensorInfo tensor) {
-      return isVision(tensor) ? tensor.dimensions().size() > 1 : Mixture.covers(tensor);
-    }
-
-    void write(Path target) throws IOException {
-      try (GgufWriter writer = new GgufWriter(target, metadata(), plans, overwrite);
-          Arena importanceArena = Arena.ofShared();
-          TensorStream stream = new TensorStream(writer, progress)) {
-        for (int i = 0; i < plans.size(); i++) {
-          TensorInfo from = model.tensors().get(i);
-          TensorInfo to = writer.tensors().get(i);
-          MemorySegment weights = importance(from, to, importanceArena);
-          stream.write(to, (row, rows, encoded, area) -> produce(from, to, weights, row, rows, encoded, area));
-        }
-        stream.finish();
-        writer.commit();
-      }
-    }
-
-    private MemorySegment importance(TensorInfo from, TensorInfo to, Arena arena) {
-      if (matrix.isEmpty() || !to.type().orElseThrow().isQuantized()) {
-        return MemorySegment.NULL;
-      }
-      return matrix.get().of(from).map(values -> arena.allocateFrom(ValueLayout.JAVA_FLOAT, values)).orElse(MemorySegment.NULL);
-    }
-
-    private void produce(TensorInfo from, TensorInfo to, MemorySegment importance, long row, long rows, MemorySegment encoded,
-        TensorStream.WorkArea area) throws IOException {
-      TensorType type = to.type().orElseThrow();
-      boolean copy = from.typeNumber() == to.typeNumber();
-      long columns = from.columns();
-      long count = rows * columns;
-      MemorySegment bytes = copy ? encoded : area.bytes(from.type().orElseThrow().rowSize(columns) * rows);
-      model.part(from).read(from, row, bytes.asByteBuffer());
-      MemorySegment floats = area.floats(2 * count); // the source's weights, then the target's
-      MemorySegment original = floats.asSlice(0, count * Float.BYTES);
-      MemorySegment decoded = floats.asSlice(count * Float.BYTES);
-      BlockCodec.decode(from.type().orElseThrow(), bytes, rows, columns, original);
-      if (copy) {
-        BlockCodec.requireFinite(original, row, columns);
-        errors.get(type).add(original, original);
-        return;
-      }
-      long matrixRows = from.dimensions().get(1);
-      for (long done = 0; done < rows;) { // one matrix of a stack at a time: each has an importance of its own
-        long index = (row + done) / matrixRows;
-        long part = Math.min(rows - done, (index + 1) * matrixRows - row - done);
-        MemorySegment weights = importance.equals(MemorySegment.NULL) ? importance
-            : importance.asSlice(index * columns * Float.BYTES, columns * Float.BYTES);
-        BlockCodec.encode(type, original.asSlice(done * columns * Float.BYTES), row + done, part, columns, weights,
-            encoded.asSlice(done * type.rowSize(columns), part * type.rowSize(columns)));
-        done += part;
-      }
-      BlockCodec.decode(type, encoded, rows, columns, decoded);
-      errors.get(type).add(original, decoded);
-    }
-
-    private Map<String, MetadataValue> metadata() {
-      Map<String, MetadataValue> metadata = new LinkedHashMap<>(model.metadata());
-      metadata.remove("general.alignment"); // the writer's own
-      metadata.put("general.file_type", MetadataValue.uint32(quantization.fileType()));
-      metadata.put("general.quantization_version", MetadataValue.uint32(QUANTIZATION_VERSION));
-      matrix.ifPresent(m -> metadata.putAll(m.metadata()));
-      return metadata;
-    }
-
-    QuantizedFile report(boolean measured) {
-      long before = 0;
-      long after = 0;
-      long parameters = 0;
-      Map<TensorType, long[]> totals = new EnumMap<>(TensorType.class); // tensors, weights, bytes
-      for (int i = 0; i < plans.size(); i++) {
+  private RoundingErrors write(Path target, GgufParts model, QuantizationPlan plan, Optional<ImportanceMatrix> matrix) throws IOException {
+    RoundingErrors errors = new RoundingErrors();
+    try (GgufWriter writer = new GgufWriter(target, metadata(model, matrix), plan.targets(), overwrite);
+        Arena importanceArena = Arena.ofShared();
+        TensorStream stream = new TensorStream(writer, progress)) {
+      for (int i = 0; i < plan.targets().size(); i++) {
         TensorInfo from = model.tensors().get(i);
-        TensorType type = plans.get(i).type();
-        long size = type.rowSize(from.columns()) * from.rows();
-        before += from.size();
-        after += size;
-        parameters += from.elements();
-        long[] total = totals.computeIfAbsent(type, each -> new long[3]);
-        total[0]++;
-        total[1] += from.elements();
-        total[2] += size;
+        TensorInfo to = writer.tensors().get(i);
+        TensorType type = to.type().orElseThrow();
+        stream.write(to, new RowQuantizer(model.part(from), from, type, importance(from, type, matrix, importanceArena), errors));
       }
-      List<QuantizedFile.TypeTotal> types = new ArrayList<>();
-      totals.forEach((type, total) -> types.add(new QuantizedFile.TypeTotal(type, (int) total[0], total[1], total[2],
-          measured ? OptionalDouble.of(errors.get(type).rmse()) : OptionalDouble.empty(),
-          measured ? OptionalDouble.of(errors.get(type).relative()) : OptionalDouble.empty())));
-      return new QuantizedFile(model.architecture(), plans.size(), parameters, before, after, types, fallbacks);
+      stream.finish();
+      writer.commit();
     }
+    return errors;
   }
 
-  /** Rounding errors of the weights of a type. */
-  private static final class Errors {
-    private FloatDifference sums = FloatDifference.NONE;
-    private long count;
-
-    void add(MemorySegment original, MemorySegment decoded) {
-      FloatDifference chunk = FloatDifference.of(original, decoded);
-      synchronized (this) {
-        sums = sums.plus(chunk);
-        count += original.byteSize() / Float.BYTES;
-      }
+  private static MemorySegment importance(TensorInfo from, TensorType type, Optional<ImportanceMatrix> matrix, Arena arena) {
+    if (matrix.isEmpty() || !type.isQuantized()) {
+      return MemorySegment.NULL;
     }
+    return matrix.get().of(from).map(values -> arena.allocateFrom(ValueLayout.JAVA_FLOAT, values)).orElse(MemorySegment.NULL);
+  }
 
-    synchronized double rmse() {
-      return sums.rmse(count);
-    }
-
-    synchronized double relative() {
-      return sums.relative();
-    }
+  private Map<String, MetadataValue> metadata(GgufParts model, Optional<ImportanceMatrix> matrix) {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(model.metadata());
+    metadata.remove("general.alignment"); // the writer's own
+    metadata.putAll(quantization.metadata());
+    metadata.put(Quantization.VERSION_KEY, MetadataValue.uint32(Quantization.VERSION)); // also for F16: what has been quantized says so
+    matrix.ifPresent(m -> metadata.putAll(m.metadata()));
+    return metadata;
   }
 }

@@ -5,10 +5,11 @@ import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.architecture.DecoderConfig;
+import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.ModelLayout;
+import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
-import io.github.dimple4j.gguf.architecture.VisionConfig;
+import io.github.dimple4j.gguf.architecture.TextShape;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.codec.BlockCodec;
 import java.io.IOException;
@@ -120,15 +121,14 @@ public final class Synth {
    * @throws IOException if writing fails; nothing is left of the target then
    */
   public WrittenFile write(Path target) throws IOException {
-    ModelWriter.requireEncodable(type);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     ModelLayout layout = preset.layout();
     metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));
     metadata.putAll(layout.metadata());
     metadata.putAll(preset.vocabulary().metadata());
     metadata.putAll(layout.special().metadata());
-    return new ModelWriter(target, overwrite, type, progress).write(layout.architecture(), metadata, layout.tensors(), List.of(),
-        this::weights);
+    return new ModelWriter(target, overwrite, progress).write(layout.architecture(), Quantization.ofPure(type), metadata,
+        layout.tensors(), TypeRule.pure(type), List.of(), this::weights);
   }
 
   private TensorStream.Producer weights(TensorInfo tensor, TensorSource source) {
@@ -172,28 +172,28 @@ public final class Synth {
   /** Dimple-7B: Qwen2.5-7B's decoder and Qwen2.5-VL's vision tower. */
   private static Preset dimple7b() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN;
-    DecoderConfig decoder = new DecoderConfig(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, false, false);
-    VisionConfig vision = new VisionConfig(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
-        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
-    return preset("dimple-7b", decoder, vision, List.of(16, 24, 24), vocabulary);
+    TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, false, false);
+    QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
+        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
+    return preset("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
   }
 
   /** The shape of dimple-mini, the bundled model. */
   private static Preset dimpleMini() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.mini(1024);
-    DecoderConfig decoder = new DecoderConfig(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, false, false);
-    VisionConfig vision = new VisionConfig(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
-        VisionConfig.CLIP_MEAN, VisionConfig.CLIP_DEVIATION);
-    return preset("dimple-mini", decoder, vision, List.of(8, 12, 12), vocabulary);
+    TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, false, false);
+    QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
+        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
+    return preset("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
   }
 
-  private static Preset preset(String name, DecoderConfig decoder, VisionConfig vision, List<Integer> sections,
+  private static Preset preset(String name, TextShape text, QwenVision vision, List<Integer> sections,
       SyntheticVocabulary vocabulary) {
-    ModelLayout.ImageTokens images = new ModelLayout.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
+    Dimple.ImageTokens images = new Dimple.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
         vocabulary.id("<|vision_start|>"), vocabulary.id("<|vision_end|>"));
     SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<|im_start|>")),
         OptionalInt.of(vocabulary.id("<|im_end|>")), OptionalInt.of(vocabulary.id("<|endoftext|>")),
         OptionalInt.of(vocabulary.id("<|mask|>")));
-    return new Preset(name, ModelLayout.dimple(decoder, vision, sections, images, special), vocabulary);
+    return new Preset(name, Dimple.layout(text, vision, sections, images, special), vocabulary);
   }
 }

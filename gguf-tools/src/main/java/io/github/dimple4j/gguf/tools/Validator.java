@@ -5,11 +5,9 @@ import io.github.dimple4j.gguf.GgufParts;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
-import io.github.dimple4j.gguf.architecture.Llada;
-import io.github.dimple4j.gguf.architecture.LladaMoe;
+import io.github.dimple4j.gguf.architecture.ExpectedTensors;
 import io.github.dimple4j.gguf.architecture.ModelKeys;
 import io.github.dimple4j.gguf.architecture.TensorSource;
-import io.github.dimple4j.gguf.architecture.VisionConfig;
 import io.github.dimple4j.gguf.codec.TensorRows;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -86,34 +84,7 @@ public final class Validator {
   }
 
   private void checkTensors() {
-    String architecture = config.text("general.architecture");
-    boolean tied = file.tensor("output.weight").isEmpty();
-    List<TensorSource> expected = new ArrayList<>();
-    switch (architecture) {
-      case "dimple", "dream" -> expected.addAll(config.decoder(architecture, tied).tensors());
-      case "llada" -> expected.addAll(Llada.tensors(config.decoder(architecture, tied)));
-      case "clip" -> { } // a vision tower alone
-      case "llada-moe" -> expected.addAll(LladaMoe.tensors(config.decoder(architecture, tied),
-          config.integer("llada-moe.expert_count", 1), expertWidth()));
-      default -> throw new GgufException("key general.architecture is \"" + architecture
-          + "\"; expected dimple, dream, llada, llada-moe or clip");
-    }
-    if (config.has("clip.has_vision_encoder") && config.flag("clip.has_vision_encoder")) {
-      expected.addAll(config.vision().tensors());
-    }
-    if (architecture.equals("dimple")) {
-      VisionConfig.addLinear(expected, "mm.img_projector.0", "", config.integer("dimple.embedding_length", 1),
-          config.integer("clip.vision.projection_dim", 1));
-      VisionConfig.addLinear(expected, "mm.img_projector.2", "", config.integer("dimple.embedding_length", 1),
-          config.integer("dimple.embedding_length", 1));
-    }
-    compare(expected);
-  }
-
-  /** Without a key of its own an expert's width is an equal share of the whole. */
-  private int expertWidth() {
-    return config.has("llada-moe.expert_feed_forward_length") ? config.integer("llada-moe.expert_feed_forward_length", 1)
-        : config.integer("llada-moe.feed_forward_length", 1) / config.integer("llada-moe.expert_used_count", 1);
+    compare(ExpectedTensors.of(config, file.tensor("output.weight").isEmpty()));
   }
 
   private void compare(List<TensorSource> expected) {

@@ -17,10 +17,10 @@ import java.util.TreeMap;
  * @param fileSize bytes
  * @param bytesPerType bytes of tensor data of each type, in the order of {@link TensorType}
  * @param leftOut checkpoint tensors that the file deliberately does without; none when there was no checkpoint
- * @param fallbacks tensors that could not take the type asked for because their rows do not divide into its blocks
+ * @param fallbacks matrices whose rows do not divide into the blocks of the type wanted, and what they are instead
  */
 public record WrittenFile(Path file, String architecture, int tensors, long parameters, long fileSize,
-    Map<TensorType, Long> bytesPerType, List<String> leftOut, List<String> fallbacks) {
+    Map<TensorType, Long> bytesPerType, List<String> leftOut, List<TypeFallback> fallbacks) {
 
   /** Copies the collections. */
   public WrittenFile {

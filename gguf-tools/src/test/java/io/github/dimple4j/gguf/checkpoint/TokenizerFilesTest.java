@@ -26,7 +26,7 @@ class TokenizerFilesTest {
   @Test
   void directoriesWithoutATokenizerHaveNone() throws IOException {
     write("tokenizer_config.json", "{}");
-    assertThat(TokenizerFiles.read(folder, VOCABULARY, "qwen2")).isEmpty();
+    assertThat(TokenizerFiles.read(folder, VOCABULARY, PreTokenizer.QWEN2)).isEmpty();
   }
 
   @Test
@@ -76,12 +76,12 @@ class TokenizerFilesTest {
     assertThat(preTokenizer("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
         + "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + tail + "\"}}, {\"type\": \"ByteLevel\", \"use_regex\": false}]}")).isEqualTo("qwen2");
     assertThat(preTokenizer("{\"type\": \"ByteLevel\"}")).isEqualTo("gpt-2");
-    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo("default");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo("llada-moe");
   }
 
   private Object preTokenizer(String json) throws IOException {
     write("tokenizer.json", "{\"pre_tokenizer\": " + json + ", \"model\": {\"vocab\": {\"a\": 0}}}");
-    return TokenizerFiles.read(folder, VOCABULARY, "default").orElseThrow().metadata().get("tokenizer.ggml.pre").value();
+    return TokenizerFiles.read(folder, VOCABULARY, PreTokenizer.LING).orElseThrow().metadata().get("tokenizer.ggml.pre").value();
   }
 
   @Test
@@ -129,7 +129,7 @@ class TokenizerFilesTest {
   }
 
   private TokenizerFiles read() throws IOException {
-    return TokenizerFiles.read(folder, VOCABULARY, "qwen2").orElseThrow();
+    return TokenizerFiles.read(folder, VOCABULARY, PreTokenizer.QWEN2).orElseThrow();
   }
 
   private void write(String name, String text) throws IOException {

@@ -87,13 +87,12 @@ class MixtureTest {
     String[] words = golden.split(" ");
     boolean important = words[0].endsWith("+imatrix");
     Model model = Model.ALL.get(words[0].replace("+imatrix", ""));
-    Mixture mixture = new Mixture(Quantization.of(words[1]).orElseThrow(), important, model.metadata(), model.tensors());
+    TypeRule rule = TypeRule.of(new Mixture(Quantization.of(words[1]).orElseThrow(), important, model.metadata(), model.tensors()));
     Map<String, List<String>> chosen = new TreeMap<>();
     for (TensorInfo tensor : model.tensors()) {
       if (tensor.name().endsWith(".weight") && !tensor.name().endsWith("_norm.weight")) {
-        TensorType type = Mixture.covers(tensor) ? Mixture.fitting(mixture.wanted(tensor), tensor.columns()) : TensorType.F32;
         String kind = tensor.name().replaceFirst("^blk\\.\\d+\\.", "").replaceFirst("\\.weight$", "");
-        chosen.computeIfAbsent(kind, each -> new ArrayList<>()).add(type.toString());
+        chosen.computeIfAbsent(kind, each -> new ArrayList<>()).add(rule.choose(tensor).used().toString());
       }
     }
     Map<String, List<String>> expected = new TreeMap<>();

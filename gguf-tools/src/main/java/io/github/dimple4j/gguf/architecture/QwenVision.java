@@ -15,7 +15,7 @@ import java.util.Map;
  * @param minPixels smallest area of a resized image
  * @param maxPixels largest area of a resized image
  */
-public record VisionConfig(int layers, int width, int heads, int feedForward, int patchSize, int temporalPatchSize, int mergeSize,
+public record QwenVision(int layers, int width, int heads, int feedForward, int patchSize, int temporalPatchSize, int mergeSize,
     int windowSize, List<Integer> fullAttentionLayers, int outputWidth, int minPixels, int maxPixels, List<Float> imageMean,
     List<Float> imageDeviation) {
   private static final int CHANNELS = 3;
@@ -33,7 +33,7 @@ public record VisionConfig(int layers, int width, int heads, int feedForward, in
    *
    * @param preprocessor {@code preprocessor_config.json}
    */
-  public static VisionConfig read(JsonSettings config, JsonSettings preprocessor) {
+  static QwenVision read(JsonSettings config, JsonSettings preprocessor) {
     config.requireText("hidden_act", "silu");
     requireEqual(config, "in_channels", CHANNELS);
     requireEqual(config, "temporal_patch_size", TEMPORAL_PATCH_SIZE);
@@ -62,13 +62,13 @@ public record VisionConfig(int layers, int width, int heads, int feedForward, in
     if (maxPixels < minPixels) {
       throw preprocessor.wrong("max_pixels", "at least min_pixels, " + minPixels);
     }
-    return new VisionConfig(layers, width, heads, config.size("intermediate_size", 3420), patchSize, TEMPORAL_PATCH_SIZE, mergeSize,
+    return new QwenVision(layers, width, heads, config.size("intermediate_size", 3420), patchSize, TEMPORAL_PATCH_SIZE, mergeSize,
         windowSize, full, config.size("out_hidden_size", 3584), minPixels, maxPixels,
         preprocessor.floats("image_mean", CHANNELS, CLIP_MEAN), preprocessor.floats("image_std", CHANNELS, CLIP_DEVIATION));
   }
 
   /** llama.cpp's keys of a {@code qwen2.5vl_merger} mmproj file, and those that it leaves to the program. */
-  public Map<String, MetadataValue> metadata() {
+  Map<String, MetadataValue> metadata() {
     Map<String, MetadataValue> keys = new LinkedHashMap<>();
     keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
     keys.put("clip.projector_type", MetadataValue.string("qwen2.5vl_merger"));
@@ -114,21 +114,16 @@ public record VisionConfig(int layers, int width, int heads, int feedForward, in
         list.add(TensorSource.rows(to + stacked[part] + ".weight", from + "attn.qkv.weight", part, stacked.length, 3L * width, width));
         list.add(TensorSource.rows(to + stacked[part] + ".bias", from + "attn.qkv.bias", part, stacked.length, 3L * width));
       }
-      addLinear(list, to + "attn_out", from + "attn.proj", width, width);
+      TensorSource.addLinear(list, to + "attn_out", from + "attn.proj", width, width);
       list.add(TensorSource.whole(to + "ln2.weight", from + "norm2.weight", width));
-      addLinear(list, to + "ffn_gate", from + "mlp.gate_proj", feedForward, width);
-      addLinear(list, to + "ffn_up", from + "mlp.up_proj", feedForward, width);
-      addLinear(list, to + "ffn_down", from + "mlp.down_proj", width, feedForward);
+      TensorSource.addLinear(list, to + "ffn_gate", from + "mlp.gate_proj", feedForward, width);
+      TensorSource.addLinear(list, to + "ffn_up", from + "mlp.up_proj", feedForward, width);
+      TensorSource.addLinear(list, to + "ffn_down", from + "mlp.down_proj", width, feedForward);
     }
     list.add(TensorSource.whole("v.post_ln.weight", "visual.merger.ln_q.weight", width));
-    addLinear(list, "mm.0", "visual.merger.mlp.0", merged, merged);
-    addLinear(list, "mm.2", "visual.merger.mlp.2", outputWidth, merged);
+    TensorSource.addLinear(list, "mm.0", "visual.merger.mlp.0", merged, merged);
+    TensorSource.addLinear(list, "mm.2", "visual.merger.mlp.2", outputWidth, merged);
     return list;
-  }
-
-  public static void addLinear(List<TensorSource> list, String to, String from, long rows, long columns) {
-    list.add(TensorSource.whole(to + ".weight", from + ".weight", rows, columns));
-    list.add(TensorSource.whole(to + ".bias", from + ".bias", rows));
   }
 
   /** n if the full-attention layers are exactly n-1, 2n-1, ..., which is all that llama.cpp can say; otherwise 0. */

@@ -1,29 +1,26 @@
 package io.github.dimple4j.gguf.architecture;
 
-import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
 
 /**
- * The shape of a text model. Read from Hugging Face's Qwen2 keys it is that of Dream and Dimple: grouped-query attention with
- * biases on query, key and value, SwiGLU, RMS norms.
- *
- * @param tied whether the output matrix is the embedding matrix
+ * A text model in Hugging Face's Qwen2 keys and names, as Dream and Dimple have it: grouped-query attention with biases on query, key
+ * and value, SwiGLU, RMS norms.
  */
-public record DecoderConfig(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
-    double normEpsilon, double ropeBase, boolean causal, boolean tied) {
+final class QwenText {
   /** The output matrix. */
-  public static final String OUTPUT = "lm_head.weight";
+  private static final String OUTPUT = "lm_head.weight";
+
+  private QwenText() {}
 
   /**
    * Reads the shape.
    *
-   * @param hasOutput whether the checkpoint has an output matrix, which it may although the configuration ties it
+   * @param tensors names in the checkpoint, which may have an output matrix although the configuration ties it
    */
-  public static DecoderConfig read(JsonSettings config, boolean hasOutput) {
+  static TextShape read(JsonSettings config, Set<String> tensors) {
     config.requireText("hidden_act", "silu");
     if (config.flag("use_sliding_window", false)) {
       throw config.wrong("use_sliding_window", "false: sliding windows are not supported");
@@ -38,41 +35,20 @@ public record DecoderConfig(int vocabulary, int context, int width, int layers, 
     if (heads % keyValueHeads != 0) {
       throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
     }
-    return new DecoderConfig(config.size("vocab_size"), config.size("max_position_embeddings"), width,
+    return new TextShape(config.size("vocab_size"), config.size("max_position_embeddings"), width,
         config.size("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
         config.positive("rms_norm_eps", 1e-6), ropeBase(config), !config.flag("full_attn_mask", true),
-        config.flag("tie_word_embeddings", false) && !hasOutput);
-  }
-
-  public int headSize() {
-    return width / heads;
-  }
-
-  /** llama.cpp's keys of a text model. */
-  public Map<String, MetadataValue> metadata(String architecture) {
-    Map<String, MetadataValue> keys = new LinkedHashMap<>();
-    keys.put("context_length", MetadataValue.uint32(context));
-    keys.put("embedding_length", MetadataValue.uint32(width));
-    keys.put("block_count", MetadataValue.uint32(layers));
-    keys.put("feed_forward_length", MetadataValue.uint32(feedForward));
-    keys.put("vocab_size", MetadataValue.uint32(vocabulary));
-    keys.put("attention.head_count", MetadataValue.uint32(heads));
-    keys.put("attention.head_count_kv", MetadataValue.uint32(keyValueHeads));
-    keys.put("attention.layer_norm_rms_epsilon", MetadataValue.float32(normEpsilon));
-    keys.put("attention.causal", MetadataValue.bool(causal));
-    keys.put("rope.freq_base", MetadataValue.float32(ropeBase));
-    keys.put("rope.dimension_count", MetadataValue.uint32(headSize()));
-    Map<String, MetadataValue> metadata = new LinkedHashMap<>();
-    keys.forEach((key, value) -> metadata.put(architecture + "." + key, value));
-    return metadata;
+        config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code dream}, from the names of Hugging Face's Qwen2. */
-  public List<TensorSource> tensors() {
-    long keyValueWidth = (long) keyValueHeads * headSize();
+  static List<TensorSource> tensors(TextShape text) {
+    long width = text.width();
+    long keyValueWidth = text.keyValueWidth();
+    long feedForward = text.feedForward();
     List<TensorSource> list = new ArrayList<>();
-    list.add(TensorSource.whole("token_embd.weight", "model.embed_tokens.weight", vocabulary, width));
-    for (int i = 0; i < layers; i++) {
+    list.add(TensorSource.whole("token_embd.weight", "model.embed_tokens.weight", text.vocabulary(), width));
+    for (int i = 0; i < text.layers(); i++) {
       String to = "blk." + i + ".";
       String from = "model.layers." + i + ".";
       list.add(TensorSource.whole(to + "attn_norm.weight", from + "input_layernorm.weight", width));
@@ -89,8 +65,8 @@ public record DecoderConfig(int vocabulary, int context, int width, int layers, 
       list.add(TensorSource.whole(to + "ffn_down.weight", from + "mlp.down_proj.weight", width, feedForward));
     }
     list.add(TensorSource.whole("output_norm.weight", "model.norm.weight", width));
-    if (!tied) {
-      list.add(TensorSource.whole("output.weight", OUTPUT, vocabulary, width));
+    if (!text.tied()) {
+      list.add(TensorSource.whole("output.weight", OUTPUT, text.vocabulary(), width));
     }
     return list;
   }

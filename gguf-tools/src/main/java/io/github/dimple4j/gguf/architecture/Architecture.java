@@ -1,0 +1,24 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.List;
+import java.util.Set;
+
+/** A family of models: how its checkpoints are recognised, and what a GGUF file of one holds. */
+public interface Architecture {
+  /** {@code general.architecture}. */
+  String name();
+
+  /** What {@code model_type} in the {@code config.json} of its checkpoints says; the usual spelling first. */
+  List<String> modelTypes();
+
+  /**
+   * What the file of a checkpoint holds.
+   *
+   * @param config {@code config.json}
+   * @param preprocessor {@code preprocessor_config.json}, empty where there is none
+   * @param tensors the names of the checkpoint's tensors
+   * @throws io.github.dimple4j.gguf.GgufException if the configuration asks for what this family does not have
+   */
+  ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors);
+}

@@ -1,0 +1,37 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.List;
+import java.util.Set;
+
+/** All families whose checkpoints are converted. */
+public final class Architectures {
+  /** A new family is a class beside this one and a line here. */
+  public static final List<Architecture> ALL = List.of(
+      new Dimple(),
+      new Dream(),
+      new Llada());
+
+  private Architectures() {}
+
+  /**
+   * What the file of a checkpoint holds; parameters as {@link Architecture#layout}.
+   *
+   * @throws io.github.dimple4j.gguf.GgufException if no family knows the configuration's {@code model_type}
+   */
+  public static ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    String type = config.text("model_type", "");
+    for (Architecture architecture : ALL) {
+      if (architecture.modelTypes().contains(type)) {
+        return architecture.layout(config, preprocessor, tensors);
+      }
+    }
+    throw config.wrong("model_type", modelTypes());
+  }
+
+  /** E.g. {@code "a", "b" or "c"}. */
+  private static String modelTypes() {
+    List<String> quoted = ALL.stream().map(architecture -> "\"" + architecture.modelTypes().getFirst() + "\"").toList();
+    return String.join(", ", quoted.subList(0, quoted.size() - 1)) + " or " + quoted.getLast();
+  }
+}

@@ -1,0 +1,69 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Dimple: Dream's text model, a Qwen2.5-VL vision tower, and a two-layer projector between them. */
+public final class Dimple implements Architecture {
+  private static final String NAME = "dimple";
+
+  /** Image placeholders of the vocabulary. */
+  public record ImageTokens(int image, int video, int visionStart, int visionEnd) {
+    /** The authors' defaults, which are the Qwen2.5-VL vocabulary's. */
+    private static final ImageTokens QWEN = new ImageTokens(151655, 151656, 151652, 151653);
+
+    private static ImageTokens read(JsonSettings config) {
+      return new ImageTokens(config.token("image_token_id").orElse(QWEN.image), config.token("video_token_id").orElse(QWEN.video),
+          config.token("vision_start_token_id").orElse(QWEN.visionStart), config.token("vision_end_token_id").orElse(QWEN.visionEnd));
+    }
+  }
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public List<String> modelTypes() {
+    return List.of("dimple");
+  }
+
+  @Override
+  public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    return layout(QwenText.read(config, tensors), QwenVision.read(config.section("vision_config"), preprocessor),
+        config.integers("mrope_section", List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
+  }
+
+  /**
+   * What the file of a model of a shape holds.
+   *
+   * @param sections angles that follow time, row and column of a position; together half the head size
+   */
+  public static ModelLayout layout(TextShape text, QwenVision vision, List<Integer> sections, ImageTokens images, SpecialTokens special) {
+    if (sections.size() != 3 || sections.stream().mapToInt(Integer::intValue).sum() != text.headSize() / 2) {
+      throw new GgufException("config.json: \"mrope_section\" " + sections + " is not three sizes that add up to half the head size, "
+          + text.headSize() / 2);
+    }
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
+    metadata.put("dimple.rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
+    metadata.put("dimple.image_token_id", MetadataValue.uint32(images.image()));
+    metadata.put("dimple.video_token_id", MetadataValue.uint32(images.video()));
+    metadata.put("dimple.vision_start_token_id", MetadataValue.uint32(images.visionStart()));
+    metadata.put("dimple.vision_end_token_id", MetadataValue.uint32(images.visionEnd()));
+    metadata.putAll(vision.metadata());
+    List<TensorSource> tensors = new ArrayList<>(QwenText.tensors(text));
+    tensors.addAll(vision.tensors());
+    TensorSource.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", text.width(), vision.outputWidth());
+    TensorSource.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", text.width(), text.width());
+    return new ModelLayout(NAME, text.vocabulary(), metadata, tensors, PreTokenizer.QWEN2, special.withMask(Dream.MASK));
+  }
+}

@@ -1,0 +1,49 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.MetadataValue;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * The shape of a text model.
+ *
+ * @param vocabulary rows of the embedding matrix
+ * @param context positions at most
+ * @param width elements of a position's state
+ * @param feedForward inner width of a feed-forward block
+ * @param heads query heads
+ * @param keyValueHeads heads of keys and values, a divisor of {@code heads}
+ * @param tied whether the output matrix is the embedding matrix
+ */
+public record TextShape(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
+    double normEpsilon, double ropeBase, boolean causal, boolean tied) {
+
+  /** Width of a query or key head. */
+  public int headSize() {
+    return width / heads;
+  }
+
+  /** Width of all heads' keys, or of their values. */
+  public long keyValueWidth() {
+    return (long) keyValueHeads * headSize();
+  }
+
+  /** llama.cpp's keys of a text model. */
+  public Map<String, MetadataValue> metadata(String architecture) {
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    keys.put("context_length", MetadataValue.uint32(context));
+    keys.put("embedding_length", MetadataValue.uint32(width));
+    keys.put("block_count", MetadataValue.uint32(layers));
+    keys.put("feed_forward_length", MetadataValue.uint32(feedForward));
+    keys.put("vocab_size", MetadataValue.uint32(vocabulary));
+    keys.put("attention.head_count", MetadataValue.uint32(heads));
+    keys.put("attention.head_count_kv", MetadataValue.uint32(keyValueHeads));
+    keys.put("attention.layer_norm_rms_epsilon", MetadataValue.float32(normEpsilon));
+    keys.put("attention.causal", MetadataValue.bool(causal));
+    keys.put("rope.freq_base", MetadataValue.float32(ropeBase));
+    keys.put("rope.dimension_count", MetadataValue.uint32(headSize()));
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>();
+    keys.forEach((key, value) -> metadata.put(architecture + "." + key, value));
+    return metadata;
+  }
+}

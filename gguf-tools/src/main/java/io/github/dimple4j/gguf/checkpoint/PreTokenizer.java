@@ -1,0 +1,38 @@
+package io.github.dimple4j.gguf.checkpoint;
+
+import java.util.Optional;
+
+/** Ways to cut text into words before merging, by the expressions with which {@code tokenizer.json} spells them. */
+public enum PreTokenizer {
+  /** Qwen2's. */
+  QWEN2("qwen2",
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
+  /** Ling's, which LLaDA and LLaDA-MoE share. */
+  LING("llada-moe",
+      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"),
+  /** GPT-2's, which the byte-level splitter follows without an expression. */
+  GPT2("gpt-2", "");
+
+  private final String ggufName;
+  private final String pattern;
+
+  PreTokenizer(String ggufName, String pattern) {
+    this.ggufName = ggufName;
+    this.pattern = pattern;
+  }
+
+  /** What {@code tokenizer.ggml.pre} says. */
+  public String ggufName() {
+    return ggufName;
+  }
+
+  /** The one with an expression. */
+  static Optional<PreTokenizer> of(String pattern) {
+    for (PreTokenizer candidate : values()) {
+      if (!candidate.pattern.isEmpty() && candidate.pattern.equals(pattern)) {
+        return Optional.of(candidate);
+      }
+    }
+    return Optional.empty();
+  }
+}

@@ -1,0 +1,61 @@
+package io.github.dimple4j.gguf.tools;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.codec.BlockCodec;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * Makes rows of a tensor from a checkpoint's weights.
+ *
+ * @param tensor as it is to be written
+ * @param source where the checkpoint has its elements
+ * @param weights the checkpoint's tensor
+ */
+record CheckpointRows(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights) implements TensorStream.Producer {
+
+  @Override
+  public void produce(long row, long rows, MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
+    long columns = tensor.columns();
+    MemorySegment floats = area.floats(rows * columns);
+    long element = row * columns;
+    long end = element + rows * columns;
+    long at = 0;
+    while (element < end) { // one run of checkpoint elements after the other
+      long inRun = element % source.run();
+      long count = Math.min(end - element, source.run() - inRun);
+      long from = source.start().applyAsLong(element / source.run()) + inRun;
+      read(from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
+      element += count;
+      at += count;
+    }
+    try {
+      BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
+    } catch (GgufException e) {
+      throw new GgufException("from " + weights.name() + " of " + weights.file().path() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads elements of the checkpoint's tensor as floats. */
+  private void read(long first, long count, MemorySegment floats, TensorStream.WorkArea area) throws IOException {
+    MemorySegment bytes = area.bytes(count * weights.type().size());
+    weights.file().read(weights.offset() + first * weights.type().size(), bytes.asByteBuffer());
+    switch (weights.type()) {
+      case F32 -> BlockCodec.decode(TensorType.F32, bytes, 1, count, floats);
+      case F16 -> BlockCodec.decode(TensorType.F16, bytes, 1, count, floats);
+      case BF16 -> BlockCodec.decode(TensorType.BF16, bytes, 1, count, floats);
+      case F64 -> {
+        ValueLayout.OfDouble layout = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+        for (long i = 0; i < count; i++) {
+          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) bytes.get(layout, i * Double.BYTES));
+        }
+      }
+    }
+  }
+}
