@@ -1,7 +1,7 @@
-/* A token for every scored position, and how sure the model is of it. */
-#include "draws.h"
+#include "diffusion/candidates.h"
+
 #include "diffusion/pipeline.h"
-#include "diffusion/sampler.h"
+#include "draws.h"
 #include "error.h"
 
 /* The confidence is that of softmax(logits), whatever temperature and filters do. */
@@ -9,7 +9,7 @@ static bool judges_original(const dimple_decoding *d) {
   return pipeline_of(d)->judges_original && d->original_confidence;
 }
 
-bool sampler_needs_logits(const sampler_step *step) {
+bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
   if (d->temperature > 0 && step->recorded) return true;
   bool filtered = d->top_p < 1 || d->top_k > 0;
@@ -23,7 +23,7 @@ static float summary_confidence(const dimple_decoding *d, const head_row *row, f
   return confidence_bounded(measure, measure->of_summary(row, logit, hot, d->temperature));
 }
 
-void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
+void candidates_from_summary(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
   for (int32_t i = 0; i < count; i++) {
     out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], rows[i].drawn_logit)};
   }
@@ -66,9 +66,8 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   return (candidate){token, confidence_bounded(measure, measure->of_token(row, token))};
 }
 
-dimple_status sampler_candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
-                                             int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows,
-                                             candidate *out) {
+dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
+                                     int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows, candidate *out) {
   const double *tokens;
   DIMPLE_TRY(recorded_tokens(step, first, total_rows, vocab, &tokens));
   distribution row;

@@ -2,7 +2,9 @@
 
 #include "allocate.h"
 #include "cancel.h"
+#include "diffusion/candidates.h"
 #include "diffusion/pipeline.h"
+#include "diffusion/schedule.h"
 
 /* Rows of full logits held at a time when a sampler needs them: 64 rows of Dimple's vocabulary take 39 MB. */
 enum { LOGIT_ROWS = 64 };
@@ -83,8 +85,8 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
     int32_t rows = count - at < block ? count - at : block;
     status = pass_head(p, at, rows, &head);
     if (status == DIMPLE_OK)
-      status = sampler_candidates_from_logits(step, it->room.summaries, head.logits, rows, vocab, positions + at, at, count,
-                                              it->room.candidates + at);
+      status = candidates_from_logits(step, it->room.summaries, head.logits, rows, vocab, positions + at, at, count,
+                                      it->room.candidates + at);
   }
   free(head.logits);
   return status;
@@ -93,14 +95,14 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
 /* Candidates for response positions[rows.count]: of the head's summary, where that is enough. */
 static dimple_status score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
-  if (sampler_needs_logits(step)) {
+  if (candidates_need_logits(step)) {
     DIMPLE_TRY(pass_score(p, rows, NULL));
     return score_logits(it, step, p, positions, rows.count, head);
   }
   head.temperature = it->decoding.temperature;
   head.positions = positions;
   DIMPLE_TRY(pass_score(p, rows, &head));
-  sampler_candidates(step, it->room.summaries, rows.count, it->room.candidates);
+  candidates_from_summary(step, it->room.summaries, rows.count, it->room.candidates);
   return DIMPLE_OK;
 }
 

@@ -13,9 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/backend.h"
 #include "diffusion/replay.h"
-#include "diffusion/schedule.h"
 #include "dimple.h"
 
 /* Checks every field of a decoding. Errors: ARGUMENT; the message names the field, its value and its range. */
@@ -26,7 +24,7 @@ typedef struct candidate {
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */
 } candidate;
 
-/* One decoding step. positions[masked] are the response positions still masked, ascending. Random numbers are keyed by
+/* What one iteration decides on. positions[masked] are the response positions still masked, ascending. Random numbers are keyed by
  * (decoding->seed, iteration, response position) unless `recorded` replaces them. */
 typedef struct sampler_step {
   const dimple_decoding *decoding;
@@ -41,20 +39,6 @@ typedef struct sampler_step {
 /* Whether positions are chosen before tokens (pipeline dream with origin or autoregressive): then sampler_choose is called with
  * candidates null, and only the chosen rows go through the head. */
 bool sampler_chooses_positions_first(const dimple_decoding *decoding);
-
-/* Whether candidates need whole rows of logits instead of head_row: recorded draws at temperature > 0, or a filter (top-p, top-k) that
- * can change something. */
-bool sampler_needs_logits(const sampler_step *step);
-
-/* Candidates of `count` rows from the head's summary. */
-void sampler_candidates(const sampler_step *step, const head_row *rows, int32_t count, candidate *out);
-
-/* Candidates of `count` rows from logits [count x vocab] and the same head call's summary (at temperature 0); positions[count]
- * are those rows' response positions. A step may come in several blocks of rows, in sequence order: `first` is the number of
- * rows in the blocks before this one, `total_rows` how many rows the step scores in all. Errors: STATE (replay), MEMORY. */
-dimple_status sampler_candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
-                                             int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows,
-                                             candidate *out);
 
 /* The positions to reveal: chosen[*chosen_count] indices into positions, ascending; `chosen` has room for `masked`. `candidates`
  * [masked], or null when positions come first. Errors: STATE (replay), MEMORY. */

@@ -18,14 +18,14 @@ static void candidates_equal_authors(void) {
     EXPECT_OK(candidates_of(&step, golden_candidates[i].logits[0], 4, 12, found));
     head_row rows[4];
     for (int r = 0; r < 4; r++) rows[r] = summarise(golden_candidates[i].logits[r], 12, 0, 0);
-    sampler_candidates(&step, rows, 4, summary);
+    candidates_from_summary(&step, rows, 4, summary);
     for (int r = 0; r < 4; r++) {
       int32_t token = golden_candidates[i].token[r];
       float confidence = golden_candidates[i].confidence[r];
       EXPECT(found[r].token == token, "case %d row %d: %d, not %d", i, r, found[r].token, token);
       EXPECT(fabsf(found[r].confidence - confidence) < 2e-6f, "case %d row %d: %.7f, not %.7f", i, r,
              (double)found[r].confidence, (double)confidence);
-      if (sampler_needs_logits(&step)) continue;
+      if (candidates_need_logits(&step)) continue;
       EXPECT(summary[r].token == token && fabsf(summary[r].confidence - confidence) < 2e-6f,
              "case %d row %d from the summary: %d with %.7f, not %d with %.7f", i, r, summary[r].token,
              (double)summary[r].confidence, token, (double)confidence);
@@ -47,11 +47,11 @@ static void summary_equals_logits(void) {
           d.original_confidence = original;
           d.seed = r;
           sampler_step step = plain_step(&d, 1);
-          EXPECT(!sampler_needs_logits(&step), "no filter");
+          EXPECT(!candidates_need_logits(&step), "no filter");
           candidate from_logits, from_summary;
           EXPECT_OK(candidates_of(&step, z, 1, 40, &from_logits));
           head_row row = summarise(z, 40, temperatures[t], from_logits.token);
-          sampler_candidates(&step, &row, 1, &from_summary);
+          candidates_from_summary(&step, &row, 1, &from_summary);
           EXPECT(from_summary.token == from_logits.token, "%d and %d", from_summary.token, from_logits.token);
           EXPECT(fabsf(from_summary.confidence - from_logits.confidence) < 3e-5f * (1 + fabsf(from_logits.confidence)),
                  "algorithm %d at %g: %.7f and %.7f", algorithm, (double)temperatures[t], (double)from_summary.confidence,
@@ -66,19 +66,19 @@ static void logits_only_where_they_show(void) {
   dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS);
   sampler_step step = plain_step(&d, 1);
   d.top_p = 0.5f;
-  EXPECT(!sampler_needs_logits(&step), "a filter does not show in the best token and its original confidence");
+  EXPECT(!candidates_need_logits(&step), "a filter does not show in the best token and its original confidence");
   d.original_confidence = 0;
-  EXPECT(sampler_needs_logits(&step), "confidence after the filter");
+  EXPECT(candidates_need_logits(&step), "confidence after the filter");
   d.original_confidence = 1;
   d.temperature = 0.5f;
-  EXPECT(sampler_needs_logits(&step), "a draw after the filter");
+  EXPECT(candidates_need_logits(&step), "a draw after the filter");
   d.top_p = 1;
-  EXPECT(!sampler_needs_logits(&step), "the head draws");
+  EXPECT(!candidates_need_logits(&step), "the head draws");
   d.top_k = 4;
-  EXPECT(sampler_needs_logits(&step), "a draw after top-k");
+  EXPECT(candidates_need_logits(&step), "a draw after top-k");
   d.temperature = 0;
   d.pipeline = DIMPLE_PIPELINE_DREAM;
-  EXPECT(sampler_needs_logits(&step), "dream always judges after the filter");
+  EXPECT(candidates_need_logits(&step), "dream always judges after the filter");
 }
 
 typedef struct sorted_token {
@@ -183,7 +183,7 @@ static void confidences_stay_in_range(void) {
     dimple_decoding d = plain_decoding(algorithm);
     sampler_step step = plain_step(&d, 1);
     candidate found;
-    sampler_candidates(&step, &row, 1, &found);
+    candidates_from_summary(&step, &row, 1, &found);
     float limit = algorithm == DIMPLE_ALGORITHM_ENTROPY ? 0 : 1;
     EXPECT(found.confidence == limit, "algorithm %d: %.9g", algorithm, (double)found.confidence);
   }
@@ -213,7 +213,7 @@ static void broken_logits_are_survived(void) {
         head_row row = {.best_logit = rows[r][0], .second_logit = rows[r][1], .drawn_logit = rows[r][0], .log_sum = NAN,
                         .mean_logit = INFINITY, .hot_log_sum = NAN, .hot_mean = NAN};
         candidate summary;
-        sampler_candidates(&step, &row, 1, &summary);
+        candidates_from_summary(&step, &row, 1, &summary);
         EXPECT(summary.confidence >= -FLT_MAX && summary.confidence <= 1, "row %d: %g", r, (double)summary.confidence);
       }
       EXPECT(d.temperature > 0 || (found[3].token == 2 && found[4].token == 0), "best of the rest: %d, %d", found[3].token,

@@ -153,7 +153,7 @@ static void causal_models_do_not_look_ahead(void) {
     dimple_model *m = random_model((model_shape){.causal = causal});
     dimple_session *s = open_session(m, 1, 1);
     int32_t tokens[PROMPT];
-    memcpy(tokens, prompt, sizeof tokens);
+    memcpy(tokens, prompt_tokens, sizeof tokens);
     EXPECT_OK(dimple_session_set_prompt(s, tokens, PROMPT, NULL, 0));
     float *before = logits_of(s, PROMPT);
     tokens[PROMPT - 1]++;

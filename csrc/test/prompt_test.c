@@ -5,12 +5,12 @@ static void wrong_tokens_and_lengths(void) {
   int32_t many[CONTEXT + 1];
   for (int i = 0; i <= CONTEXT; i++) many[i] = 1;
   dimple_session *s = open_session(text_model, 1, 1);
-  EXPECT_FAILS(dimple_session_set_prompt(s, prompt, 0, NULL, 0), DIMPLE_ERROR_ARGUMENT, "at least 1");
-  EXPECT_FAILS(dimple_session_set_prompt(s, prompt, -1, NULL, 0), DIMPLE_ERROR_ARGUMENT, "at least 1");
+  EXPECT_FAILS(dimple_session_set_prompt(s, prompt_tokens, 0, NULL, 0), DIMPLE_ERROR_ARGUMENT, "at least 1");
+  EXPECT_FAILS(dimple_session_set_prompt(s, prompt_tokens, -1, NULL, 0), DIMPLE_ERROR_ARGUMENT, "at least 1");
   EXPECT_FAILS(dimple_session_set_prompt(s, (int32_t[]){1, VOCAB}, 2, NULL, 0), DIMPLE_ERROR_ARGUMENT, "token 1 of the prompt is 96");
   EXPECT_FAILS(dimple_session_set_prompt(s, (int32_t[]){-1}, 1, NULL, 0), DIMPLE_ERROR_ARGUMENT, "is -1");
   EXPECT_FAILS(dimple_session_set_prompt(s, many, CONTEXT + 1, NULL, 0), DIMPLE_ERROR_LIMIT, "64");
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   EXPECT_FAILS(dimple_session_set_response(s, many, 0), DIMPLE_ERROR_ARGUMENT, "at least 1");
   EXPECT_FAILS(dimple_session_set_response(s, many, -5), DIMPLE_ERROR_ARGUMENT, "at least 1");
   EXPECT_FAILS(dimple_session_set_response(s, (int32_t[]){MASK, VOCAB}, 2), DIMPLE_ERROR_ARGUMENT, "token 1 of the response is 96");
@@ -23,14 +23,14 @@ static void wrong_tokens_and_lengths(void) {
   dimple_session_free(s);
 
   EXPECT_OK(dimple_session_create(text_model, &(dimple_session_options){.context_length = 10}, &s));
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   EXPECT_FAILS(dimple_session_set_response(s, many, 4), DIMPLE_ERROR_LIMIT, "10");
   EXPECT_OK(dimple_session_set_response(s, many, 3));
   dimple_session_free(s);
 
   dimple_model *m = random_model((model_shape){.missing = "tokenizer.ggml.mask_token_id"});
   s = open_session(m, 1, 1);
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   EXPECT_FAILS(dimple_session_set_response(s, many, 3), DIMPLE_ERROR_UNSUPPORTED, "mask");
   dimple_session_free(s);
   dimple_model_free(m);
@@ -43,7 +43,7 @@ static void wrong_images(void) {
   EXPECT_FAILS(dimple_session_set_prompt(s, tokens, count, NULL, 0), DIMPLE_ERROR_ARGUMENT, "placeholder");
   EXPECT_FAILS(dimple_session_set_prompt(s, tokens, count, two, 2), DIMPLE_ERROR_ARGUMENT, "2 images");
   EXPECT_FAILS(dimple_session_set_prompt(s, tokens, count, &image, -1), DIMPLE_ERROR_ARGUMENT, "-1");
-  EXPECT_FAILS(dimple_session_set_prompt(s, prompt, PROMPT, &image, 1), DIMPLE_ERROR_ARGUMENT, "placeholder");
+  EXPECT_FAILS(dimple_session_set_prompt(s, prompt_tokens, PROMPT, &image, 1), DIMPLE_ERROR_ARGUMENT, "placeholder");
   EXPECT_FAILS(dimple_session_set_prompt(s, tokens, 2 + PICTURE_TOKENS - 1, &image, 1), DIMPLE_ERROR_ARGUMENT, "8 placeholders");
   tokens[2 + PICTURE_TOKENS] = IMAGE;
   EXPECT_FAILS(dimple_session_set_prompt(s, tokens, count, &image, 1), DIMPLE_ERROR_ARGUMENT, "placeholder");
@@ -106,7 +106,7 @@ static void refusals_change_nothing(void) {
 static void shortest_prompt_and_response(void) {
   for (int32_t prefill = 0; prefill < 2; prefill++) {
     dimple_session *s = open_session(text_model, 1, prefill);
-    EXPECT_OK(dimple_session_set_prompt(s, prompt, 1, NULL, 0));
+    EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, 1, NULL, 0));
     set_masks(s, 1);
     for (int32_t pipeline = 0; pipeline < 2; pipeline++) {
       dimple_decoding d = decoding_of(pipeline, DIMPLE_ALGORITHM_MASKGIT_PLUS);

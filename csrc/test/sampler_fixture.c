@@ -42,7 +42,7 @@ head_row summarise(const float *z, int32_t vocab, float temperature, int32_t dra
 dimple_status candidates_of(const sampler_step *step, const float *z, int32_t count, int32_t vocab, candidate *out) {
   static head_row rows[512];
   for (int32_t i = 0; i < count; i++) rows[i] = summarise(z + i * vocab, vocab, 0, 0);
-  return sampler_candidates_from_logits(step, rows, z, count, vocab, step->positions, 0, count, out);
+  return candidates_from_logits(step, rows, z, count, vocab, step->positions, 0, count, out);
 }
 
 int32_t choose(const sampler_step *step, const float *confidence, int32_t *chosen) {

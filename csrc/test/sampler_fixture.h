@@ -2,7 +2,8 @@
 #ifndef DIMPLE_TEST_SAMPLER_FIXTURE_H
 #define DIMPLE_TEST_SAMPLER_FIXTURE_H
 
-#include "diffusion/sampler.h"
+#include "diffusion/candidates.h"
+#include "diffusion/schedule.h"
 #include "test/expect.h"
 
 enum { MAX_LENGTH = 64, MAX_VOCAB = 64, MAX_STEPS = 64 };

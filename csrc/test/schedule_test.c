@@ -1,7 +1,8 @@
 /* The noise schedule against the authors' counts and numpy's levels, and its edge cases. */
+#include <stdbool.h>
 #include <stdlib.h>
 
-#include "diffusion/sampler.h"
+#include "diffusion/schedule.h"
 #include "test/data/schedule_tables.h"
 #include "test/expect.h"
 

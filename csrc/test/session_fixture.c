@@ -20,7 +20,7 @@ void fixture_close(void) {
 
 /* ------------------------------------------------------------------------------------------------------------ sessions */
 
-const int32_t prompt[PROMPT] = {5, 17, 42, 8, 60, 33, 2};
+const int32_t prompt_tokens[PROMPT] = {5, 17, 42, 8, 60, 33, 2};
 
 uint8_t picture_bytes[PICTURE_WIDTH * PICTURE_HEIGHT * 3];
 
@@ -52,7 +52,7 @@ void set_masks(dimple_session *s, int32_t count) {
 
 dimple_session *text_session(dimple_model *m, int32_t threads, int32_t prefill) {
   dimple_session *s = open_session(m, threads, prefill);
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   set_masks(s, RESPONSE);
   return s;
 }

@@ -17,7 +17,7 @@ extern dimple_model *text_model, *vision_model; /* the default shape, without an
 
 enum { PROMPT = 7, RESPONSE = 16 };
 
-extern const int32_t prompt[PROMPT];
+extern const int32_t prompt_tokens[PROMPT];
 
 /* A picture of 16 x 8 pixels: 8 x 4 patches, 4 x 2 merged tokens. */
 enum { PICTURE_WIDTH = 16, PICTURE_HEIGHT = 8, PICTURE_TOKENS = 8, PICTURE_PROMPT = 2 + PICTURE_TOKENS + 3 };

@@ -66,7 +66,7 @@ static void wrong_order(void) {
   EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_STATE, "begin");
   EXPECT_FAILS(dimple_session_get_logits(s, z, VOCAB), DIMPLE_ERROR_STATE, "no prompt");
   EXPECT_FAILS(dimple_session_get_image_features(s, z, 0), DIMPLE_ERROR_STATE, "no prompt");
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   EXPECT_FAILS(dimple_session_prefill(s), DIMPLE_ERROR_STATE, "no response");
   EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_STATE, "no response");
   EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_STATE, "begin");
@@ -82,7 +82,7 @@ static void wrong_order(void) {
   EXPECT(o.remaining == 0, "%d left", o.remaining);
   set_masks(s, 4); /* ends the decoding */
   EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_STATE, "begin");
-  EXPECT_OK(dimple_session_set_prompt(s, prompt, 2, NULL, 0)); /* discards the response */
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, 2, NULL, 0)); /* discards the response */
   EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_STATE, "no response");
   dimple_session_free(s);
 }

@@ -30,13 +30,13 @@ static void score(const simulation *s, const sampler_step *step, const int32_t *
       z[i * s->vocab + v] = synthetic_logit((uint32_t)step->iteration, (uint32_t)positions[i], (uint32_t)v);
     rows[i] = summarise(z + i * s->vocab, s->vocab, 0, 0);
   }
-  if (s->from_summary && !sampler_needs_logits(step)) {
-    sampler_candidates(step, rows, count, out);
+  if (s->from_summary && !candidates_need_logits(step)) {
+    candidates_from_summary(step, rows, count, out);
     return;
   }
   for (int32_t at = 0; at < count; at += s->block) {
     int32_t size = count - at < s->block ? count - at : s->block;
-    EXPECT_OK(sampler_candidates_from_logits(step, rows + at, z + at * s->vocab, size, s->vocab, positions + at, at, count, out + at));
+    EXPECT_OK(candidates_from_logits(step, rows + at, z + at * s->vocab, size, s->vocab, positions + at, at, count, out + at));
   }
 }
 

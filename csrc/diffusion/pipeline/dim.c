@@ -1,5 +1,6 @@
 /* Dimple's pipeline: confident decoding first (paper section 4.1), then a schedule that starts from what is still masked. */
 #include "diffusion/pipeline.h"
+#include "diffusion/schedule.h"
 
 /* Every position above the threshold; in the last iteration everything. */
 static void choose_above_threshold(choice *c) {

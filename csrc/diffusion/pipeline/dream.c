@@ -1,5 +1,6 @@
 /* Dream's pipeline: a schedule fixed beforehand, always to its last step. */
 #include "diffusion/pipeline.h"
+#include "diffusion/schedule.h"
 
 static quota scheduled(const sampler_step *step) {
   if (step->iteration == step->decoding->steps - 1) return (quota){step->masked, 1.0f};
