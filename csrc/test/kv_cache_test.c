@@ -1,25 +1,26 @@
-/* The cache of keys and values on the plain backend: where layers lie, what a pass sees, what stays. */
+/* The cache of keys and values: where layers lie, what a pass sees, what stays. */
 #include "error.h"
 #include "model/kv_cache.h"
 #include "test/expect.h"
+#include "test/random_model.h"
 
-enum { LAYERS = 3, CAPACITY = 5 };
+enum { CACHE_LAYERS = 3, CAPACITY = 5 };
 
-static const int64_t widths[LAYERS] = {8, 4, 16};
+static const int64_t widths[CACHE_LAYERS] = {8, 4, 16};
 
 static const backend_operations *ops;
 static context *machine;
 
 static kv_cache open_cache(void) {
   kv_cache cache;
-  EXPECT_OK(kv_cache_open(ops, machine, widths, LAYERS, CAPACITY, &cache));
+  EXPECT_OK(kv_cache_open(ops, machine, widths, CACHE_LAYERS, CAPACITY, &cache));
   return cache;
 }
 
 static void layers_have_their_own_width(void) {
   kv_cache cache = open_cache();
   int64_t end = 0;
-  for (int32_t i = 0; i < LAYERS; i++) {
+  for (int32_t i = 0; i < CACHE_LAYERS; i++) {
     view keys = cache.layers[i].keys, values = cache.layers[i].values;
     EXPECT(keys.rows == CAPACITY && keys.columns == widths[i] && keys.stride == widths[i], "layer %d", i);
     EXPECT(values.rows == CAPACITY && values.columns == widths[i] && values.first == keys.first, "layer %d", i);
@@ -57,13 +58,13 @@ static void earlier_rows_stay(void) {
     written[1][i] = (float)-i;
   }
   for (int64_t first = 0; first < 4; first += 3) {
-    for (int32_t layer = 0; layer < LAYERS; layer++) {
+    for (int32_t layer = 0; layer < CACHE_LAYERS; layer++) {
       kv_window w = kv_cache_window(&cache, layer, first, CAPACITY - first);
       EXPECT_OK(ops->pass_begin(machine, NULL));
       EXPECT_OK(ops->pass_end(machine, write_rows(&w, written[first > 0])));
     }
   }
-  for (int32_t layer = 0; layer < LAYERS; layer++) {
+  for (int32_t layer = 0; layer < CACHE_LAYERS; layer++) {
     int64_t kept = 3 * widths[layer], fresh = 2 * widths[layer];
     EXPECT_OK(ops->pass_begin(machine, NULL));
     EXPECT_OK(ops->pass_end(machine, ops->copy_out(machine, found, cache.layers[layer].values)));
@@ -82,7 +83,7 @@ static void nothing_is_committed_at_first(void) {
 }
 
 int main(void) {
-  EXPECT_OK(backend_select("ref", &ops));
+  EXPECT_OK(backend_select(backend_under_test(), &ops));
   EXPECT_OK(ops->context_open(1, &machine));
   layers_have_their_own_width();
   a_pass_sees_what_lies_before_it();
