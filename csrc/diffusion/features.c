@@ -1,14 +1,15 @@
 #include "diffusion/features.h"
 
 #include "error.h"
-#include "model/vision.h"
 #include "platform/platform.h"
+#include "vision/vision.h"
 
 static dimple_status run_tower(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, view rows) {
   int64_t row = 0;
   for (int32_t i = 0; i < p->image_count; i++) {
     const prompt_image *image = &p->images[i];
-    DIMPLE_TRY(vision_forward(m, c, &image->grid, image->rgb, cancelled, view_rows(rows, row, image->grid.tokens)));
+    tower_call call = {m->ops, c, &m->vision, &m->vision_weights, &image->grid, image->rgb, cancelled};
+    DIMPLE_TRY(vision_forward(&call, view_rows(rows, row, image->grid.tokens)));
     row += image->grid.tokens;
   }
   return DIMPLE_OK;

@@ -42,8 +42,8 @@ static dimple_status place(const dimple_model *m, prompt *p) {
   for (int32_t i = 0; i < p->image_count; i++) grids[i] = p->images[i].grid;
   /* Without a vision tower a placeholder is a token like any other. */
   int32_t image_token = m->vision.present ? m->text.image_token : -1;
-  dimple_status status = rope_prompt_positions(p->tokens, p->length, image_token, grids, p->image_count,
-                                               m->vision.image.merge_size, p->positions, &p->next_position);
+  dimple_status status = rope_prompt_positions(p->tokens, p->length, image_token, &m->vision, grids, p->image_count,
+                                               p->positions, &p->next_position);
   free(grids);
   for (int32_t i = 0; i < p->length; i++)
     if (image_token >= 0 && p->tokens[i] == image_token) p->feature_rows[p->feature_count++] = i;

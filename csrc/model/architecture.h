@@ -1,4 +1,4 @@
-/* What an architecture gives: its keys and their defaults, its tensors. One file of model/architecture/ describes one; the table is in
+/* What an architecture gives: its keys and their defaults, its tensors, its layer. One file of model/architecture/ describes one; the table is in
  * architecture.c. Nothing else knows an architecture by its name. */
 #ifndef DIMPLE_ARCHITECTURE_H
 #define DIMPLE_ARCHITECTURE_H
@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 #include "gguf/harmless.h"
-#include "model/block.h"
 #include "model/hyperparameters.h"
-#include "model/tensor_list.h"
+#include "model/layer.h"
+#include "transformer/tensor_list.h"
 
 /* The weights of a text body. */
 typedef struct text_weights {
@@ -24,6 +24,8 @@ typedef struct architecture {
   dimple_status (*read_keys)(const gguf_file *file, text_parameters *p);
   /* Names the tensors and their places in *w, whose layers are allocated and zero. */
   void (*want_tensors)(tensor_list *list, const text_parameters *p, text_weights *w);
+  /* Records one layer: its formula. */
+  dimple_status (*record_layer)(layer *l);
   const harmless_key *harmless; /* behind the name and a dot; null: none but those that every architecture may have */
   bool vision_projector;        /* behind a vision tower stands a projector of its own, so a file without it is incomplete */
 } architecture;

@@ -15,11 +15,5 @@ dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
     architecture_names(names, sizeof names);
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: general.architecture is \"%s\", expected %s", gguf_path(file), name, names);
   }
-  DIMPLE_TRY(p->architecture->read_keys(file, p));
-  const layer_parameters *l = &p->layer[0];
-  p->heads = l->heads, p->kv_heads = l->kv_heads, p->head_size = l->head_size;
-  p->experts = l->experts, p->experts_used = l->experts_used, p->feed_forward = p->expert_feed_forward = l->feed_forward;
-  p->rope_base = p->rotary[0].base;
-  memcpy(p->rope_sections, p->rotary[0].sections, sizeof p->rope_sections);
-  return DIMPLE_OK;
+  return p->architecture->read_keys(file, p);
 }

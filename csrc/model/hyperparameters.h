@@ -7,7 +7,7 @@
 
 #include "dimple.h"
 #include "gguf/gguf.h"
-#include "model/limits.h"
+#include "transformer/limits.h"
 
 struct architecture;
 
@@ -31,6 +31,10 @@ typedef struct layer_parameters {
   int32_t feed_forward; /* with experts: of one of them */
 } layer_parameters;
 
+/* Columns of its queries, and of its keys or values. */
+static inline int64_t layer_query_width(const layer_parameters *l) { return (int64_t)l->heads * l->head_size; }
+static inline int64_t layer_kv_width(const layer_parameters *l) { return (int64_t)l->kv_heads * l->head_size; }
+
 /* A text body: embedding, layers that add to a residual stream, norm, head. */
 typedef struct text_parameters {
   const struct architecture *architecture;
@@ -38,9 +42,6 @@ typedef struct text_parameters {
   layer_parameters layer[MAX_LAYERS];
   rotary_parameters rotary[MAX_ROTARIES];
   int32_t rotaries;
-  int32_t experts, experts_used, expert_feed_forward, feed_forward, heads, kv_heads, head_size;
-  float rope_base;
-  int32_t rope_sections[3];
   int32_t width;       /* residual stream */
   int32_t vocab;       /* rows of token_embd */
   int32_t context;

@@ -63,10 +63,13 @@ void dimple_model_free(dimple_model *m) {
 dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *info) {
   if (!m || !info) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_info: %s is null", m ? "info" : "model");
   const text_parameters *p = &m->text;
+  const layer_parameters *first = &p->layer[0];
   const image_parameters *image = &m->vision.image;
+  int64_t kv_width = 0;
+  for (int32_t i = 0; i < p->layers; i++) kv_width += layer_kv_width(&p->layer[i]);
   *info = (dimple_model_info){
       .vocab_size = p->vocab, .context_length = p->context, .layer_count = p->layers, .embedding_length = p->width,
-      .head_count = p->heads, .head_count_kv = p->kv_heads, .head_size = p->head_size,
+      .head_count = first->heads, .head_count_kv = first->kv_heads, .head_size = first->head_size,
       .bidirectional = !p->causal, .shift_logits = p->shift_logits,
       .mask_token_id = p->mask_token, .bos_token_id = p->bos_token, .eos_token_id = p->eos_token,
       .pad_token_id = p->pad_token, .image_token_id = p->image_token,
@@ -75,7 +78,7 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .parameter_count = m->totals.elements,
       .file_size = gguf_parts_size(&m->files) + gguf_parts_size(&m->mmproj),
       .weight_size = m->totals.bytes,
-      .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * p->layers * p->kv_heads * p->head_size};
+      .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * kv_width};
   snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture->name);
   snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);
   return DIMPLE_OK;
@@ -105,7 +108,7 @@ static dimple_status require_vision(const dimple_model *m) {
 dimple_status dimple_model_get_image_grid(const dimple_model *m, int32_t width, int32_t height, dimple_image_grid *grid) {
   if (!m || !grid) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_image_grid: %s is null", m ? "grid" : "model");
   DIMPLE_TRY(require_vision(m));
-  return image_grid(&m->vision.image, width, height, grid);
+  return m->vision.tower->grid(&m->vision, width, height, grid);
 }
 
 dimple_status dimple_model_preprocess(const dimple_model *m, const dimple_image *image, float *patches, int64_t count, uint8_t *resized) {
@@ -114,7 +117,7 @@ dimple_status dimple_model_preprocess(const dimple_model *m, const dimple_image 
   const image_parameters *p = &m->vision.image;
   dimple_image_grid grid;
   DIMPLE_TRY(image_check(image));
-  DIMPLE_TRY(image_grid(p, image->width, image->height, &grid));
+  DIMPLE_TRY(m->vision.tower->grid(&m->vision, image->width, image->height, &grid));
   int64_t expected = (int64_t)grid.rows * grid.columns * 3 * p->temporal_patch * p->patch_size * p->patch_size;
   if (count != expected) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_preprocess: count is %" PRId64 ", expected %" PRId64, count, expected);
   size_t bytes = 3 * (size_t)grid.resized_width * (size_t)grid.resized_height;

@@ -8,18 +8,9 @@
 #include "backend/backend.h"
 #include "gguf/parts.h"
 #include "model/architecture.h"
-#include "model/block.h"
 #include "model/hyperparameters.h"
-#include "model/tensor_list.h"
-#include "vision/tower.h"
-
-struct vision_weights {
-  weight *patch[MAX_TEMPORAL_PATCH]; /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
-  block_weights *layers;
-  weight *merger_norm;
-  linear_weights merger[2];
-  linear_weights projector[2]; /* Dimple's extra projector; null in files without it */
-};
+#include "transformer/tensor_list.h"
+#include "vision/vision.h"
 
 struct dimple_model {
   atomic_int references;
@@ -27,7 +18,6 @@ struct dimple_model {
   gguf_parts mmproj; /* empty: the vision tower is in `files`, or there is none */
   text_parameters text;
   vision_parameters vision;
-  bool has_projector; /* between vision tower and text body */
   tensor_list text_tensors, vision_tensors; /* what of the files is used, and where it goes: */
   text_weights weights;
   vision_weights vision_weights;

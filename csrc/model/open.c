@@ -58,16 +58,13 @@ static dimple_status list_text(dimple_model *m) {
 
 /* The tower, and behind it the projector into the text model's embedding space where the architecture has one or the file brings one. */
 static dimple_status list_vision(dimple_model *m) {
-  const vision_parameters *v = &m->vision;
-  linear_weights *projector = m->vision_weights.projector;
+  vision_parameters *v = &m->vision;
   tensor_list *list = &m->vision_tensors;
   *list = tensor_list_of(m->mmproj.count ? &m->mmproj : &m->files);
   DIMPLE_TRY(allocate_layers(v->layers, &m->vision_weights.layers));
   v->tower->want_tensors(list, v, &m->vision_weights);
-  if (!m->text.architecture->vision_projector && !tensor_list_has(list, "mm.img_projector.0.weight")) return DIMPLE_OK;
-  want_linear(list, m->text.width, v->out_width, BIAS_REQUIRED, &projector[0], "mm.img_projector.0");
-  want_linear(list, m->text.width, m->text.width, BIAS_REQUIRED, &projector[1], "mm.img_projector.2");
-  m->has_projector = true;
+  v->projector = m->text.architecture->vision_projector || vision_projector_there(list);
+  if (v->projector) vision_want_projector(list, v, m->text.width, &m->vision_weights);
   return DIMPLE_OK;
 }
 
@@ -86,7 +83,7 @@ dimple_status model_check_tensors(const dimple_model *m) {
 }
 
 dimple_status model_check_fit(const dimple_model *m) {
-  if (m->vision.present && !m->has_projector && m->vision.out_width != m->text.width)
+  if (m->vision.present && !m->vision.projector && m->vision.out_width != m->text.width)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the vision tower gives %d features, the text model takes %d",
                        gguf_path(m->vision_tensors.files->files[0]), m->vision.out_width, m->text.width);
   return DIMPLE_OK;

@@ -11,7 +11,7 @@
 typedef struct text_state {
   int64_t capacity;  /* rows of the cache: P + L; 0: not open */
   kv_cache cache;
-  view cosine, sine; /* [capacity x head_size/2] */
+  view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then as many for selections (host) */
   int64_t scratch_rows;
   block_scratch scratch;

@@ -1,14 +1,16 @@
-/* What a vision tower gives: its keys and their defaults, its tensors. One file describes one; the table is in tower.c. */
+/* What a vision tower gives: its keys and their defaults, its tensors, the grid and the positions of its tokens, its forward pass. One file describes one; the table is in tower.c. */
 #ifndef DIMPLE_TOWER_H
 #define DIMPLE_TOWER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "gguf/gguf.h"
 #include "gguf/harmless.h"
-#include "model/limits.h"
-#include "model/tensor_list.h"
+#include "transformer/limits.h"
+#include "transformer/block.h"
+#include "transformer/tensor_list.h"
 #include "vision/image.h"
 
 struct tower;
@@ -27,9 +29,27 @@ typedef struct vision_parameters {
   int32_t window;     /* merged tokens per window side */
   bool full[MAX_VISION_LAYERS]; /* layers that attend within the whole image */
   image_parameters image;
+  bool projector;     /* between tower and text model */
 } vision_parameters;
 
-typedef struct vision_weights vision_weights;
+typedef struct vision_weights {
+  weight *patch[MAX_TEMPORAL_PATCH]; /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
+  block_weights *layers;
+  weight *merger_norm;
+  linear_weights merger[2];
+  linear_weights projector[2];
+} vision_weights;
+
+/* A picture on its way through a tower. */
+typedef struct tower_call {
+  const backend_operations *ops;
+  context *context;
+  const vision_parameters *parameters;
+  const vision_weights *weights;
+  const dimple_image_grid *grid;
+  const uint8_t *rgb; /* the resized picture, tight rows */
+  atomic_bool *cancelled;
+} tower_call;
 
 typedef struct tower {
   const char *projector; /* clip.projector_type */
@@ -37,6 +57,14 @@ typedef struct tower {
   dimple_status (*read_keys)(const gguf_file *file, vision_parameters *v);
   /* Names the tensors and their places in *w, whose layers are allocated and zero. */
   void (*want_tensors)(tensor_list *list, const vision_parameters *v, vision_weights *w);
+  /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
+  dimple_status (*grid)(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid);
+  /* The coordinates [grid->tokens] of a picture's tokens in a prompt, where the next free position is `next`; returns the next free
+   * one behind them. */
+  int32_t (*place)(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column);
+  /* Runs the picture, a pass of its own, which may be cancelled before every block. features [grid->tokens x out_width], tokens row by
+   * row. Errors: MEMORY, CANCELLED. */
+  dimple_status (*forward)(const tower_call *call, view features);
   const harmless_key *harmless; /* behind "clip." */
 } tower;
 

@@ -13,7 +13,7 @@ void want_norms(tensor_list *list, const text_parameters *p, int32_t i, block_we
 }
 
 void want_attention_output(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
-  want_linear(list, p->width, query_width(&p->layer[i]), BIAS_NONE, &block->output, "blk.%d.attn_output", i);
+  want_linear(list, p->width, layer_query_width(&p->layer[i]), BIAS_NONE, &block->output, "blk.%d.attn_output", i);
 }
 
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {

@@ -17,8 +17,4 @@ void want_attention_output(tensor_list *list, const text_parameters *p, int32_t 
 /* ffn_gate, ffn_up and ffn_down, without biases. */
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
 
-/* Floats in a row of queries, and of keys or values. */
-static inline int64_t query_width(const layer_parameters *l) { return (int64_t)l->heads * l->head_size; }
-static inline int64_t kv_width(const layer_parameters *l) { return (int64_t)l->kv_heads * l->head_size; }
-
 #endif

@@ -11,4 +11,5 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   return read_tokens(file, p);
 }
 
-const architecture architecture_dream = {.name = "dream", .read_keys = read_keys, .want_tensors = qwen2_want_tensors};
+const architecture architecture_dream = {
+    .name = "dream", .read_keys = read_keys, .want_tensors = qwen2_want_tensors, .record_layer = qwen2_record_layer};

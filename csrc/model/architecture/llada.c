@@ -19,12 +19,19 @@ static void want_tensors(tensor_list *list, const text_parameters *p, text_weigh
     const layer_parameters *l = &p->layer[i];
     block_weights *block = &w->layers[i];
     want_norms(list, p, i, block);
-    want_paired(list, query_width(l), p->width, l->head_size, &block->q, "blk.%d.attn_q", i);
-    want_paired(list, kv_width(l), p->width, l->head_size, &block->k, "blk.%d.attn_k", i);
-    want_linear(list, kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
+    want_paired(list, layer_query_width(l), p->width, l->head_size, &block->q, "blk.%d.attn_q", i);
+    want_paired(list, layer_kv_width(l), p->width, l->head_size, &block->k, "blk.%d.attn_k", i);
+    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
     want_attention_output(list, p, i, block);
     want_feed_forward(list, p, i, block);
   }
 }
 
-const architecture architecture_llada = {.name = "llada", .read_keys = read_keys, .want_tensors = want_tensors};
+static dimple_status record_layer(layer *l) {
+  DIMPLE_TRY(layer_project(l));
+  DIMPLE_TRY(layer_rotate(l));
+  DIMPLE_TRY(layer_attend(l));
+  return layer_feed_forward(l);
+}
+
+const architecture architecture_llada = {.name = "llada", .read_keys = read_keys, .want_tensors = want_tensors, .record_layer = record_layer};

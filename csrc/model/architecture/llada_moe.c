@@ -27,9 +27,9 @@ static void want_tensors(tensor_list *list, const text_parameters *p, text_weigh
     const layer_parameters *l = &p->layer[i];
     block_weights *block = &w->layers[i];
     want_norms(list, p, i, block);
-    want_linear(list, query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
-    want_linear(list, kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
-    want_linear(list, kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
+    want_linear(list, layer_query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
+    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
+    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
     want_attention_output(list, p, i, block);
     want_vector(list, l->head_size, &block->q_norm, "blk.%d.attn_q_norm.weight", i);
     want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
@@ -37,7 +37,16 @@ static void want_tensors(tensor_list *list, const text_parameters *p, text_weigh
   }
 }
 
+static dimple_status record_layer(layer *l) {
+  DIMPLE_TRY(layer_project(l));
+  DIMPLE_TRY(layer_norm_heads(l));
+  DIMPLE_TRY(layer_rotate(l));
+  DIMPLE_TRY(layer_attend(l));
+  return layer_experts(l);
+}
+
 /* With experts its writers give the width of a dense half too, and that the router ends in a softmax. */
 static const harmless_key harmless[] = {{"feed_forward_length", 0}, {"expert_gating_func", "1"}, {0}};
 
-const architecture architecture_llada_moe = {.name = "llada-moe", .read_keys = read_keys, .want_tensors = want_tensors, .harmless = harmless};
+const architecture architecture_llada_moe = {
+    .name = "llada-moe", .read_keys = read_keys, .want_tensors = want_tensors, .record_layer = record_layer, .harmless = harmless};

@@ -9,4 +9,7 @@ dimple_status qwen2_read_shape(const gguf_file *file, text_parameters *p);
 
 void qwen2_want_tensors(tensor_list *list, const text_parameters *p, text_weights *w);
 
+/* The pre-norm layer: x += attention of norm x; x += SwiGLU of norm x. */
+dimple_status qwen2_record_layer(layer *l);
+
 #endif

@@ -1,4 +1,4 @@
-#include "model/tensor_list.h"
+#include "transformer/tensor_list.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
