@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Turns the image goldens into the tables that image_test.c reads: see README.md. Usage: make_image_tables.py GOLDENS"""
+"""Turns the image goldens into the tables that image_test.c reads: see README.md. Needs numpy."""
 import json
 import os
 import struct
-import sys
 import zlib
 
 import numpy as np
@@ -44,8 +43,9 @@ def read_png(path):
     return image[1:, 1:].astype(np.uint8)
 
 
-def main(goldens):
+def main():
     here = os.path.dirname(os.path.abspath(__file__))
+    goldens = os.path.join(here, "..", "..", "..", "tests", "goldens")
     with open(os.path.join(goldens, "units", "smart_resize.json")) as f:
         rows = json.load(f)["rows"]
     with open(os.path.join(here, "smart_resize.txt"), "w") as f:
@@ -66,4 +66,4 @@ def main(goldens):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
