@@ -5,12 +5,12 @@
 One case per line: the template, a tab, its output, with backslash escapes; an output of "!" means that Jinja raises an error.  The
 environment is the one in which Hugging Face runs chat templates: trim_blocks, lstrip_blocks, loop controls, a plain JSON filter.
 """
+import functools
 import itertools
 import json
 import os
 
 import jinja2
-import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 CONVERSATIONS = [
@@ -23,80 +23,88 @@ CONVERSATIONS = [
     " {'role': 'tool', 'content': '42'}, {'role': 'tool', 'content': '43'}]",
 ]
 
-# Templates in the manner of the models this engine runs: each uses the constructs of one family.
+# Whole conversations written in made-up formats: between them they use what the templates of the models that this engine runs use.
 TEMPLATES = {
-    "vision": """\
-{% set pictures = namespace(count=0) %}{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<s>system
-Standing orders.</s>
-{% endif %}<s>{{ message['role'] }}
-{% if message['content'] is string %}{{ message['content'] }}</s>
-{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' or 'image' in part or 'image_url' in part %}\
-{% set pictures.count = pictures.count + 1 %}{% if number_pictures %}Picture {{ pictures.count }}: {% endif %}<image>\
-{% elif 'text' in part %}{{ part['text'] }}{% endif %}{% endfor %}</s>
-{% endif %}{% endfor %}{% if add_generation_prompt %}<s>assistant
-{% endif %}{{ pictures.count }}
+    # Lines of their own for every statement; parts of a message, counted and collected in a namespace.
+    "album": """\
+{% set album = namespace(plates=0, names=[]) %}
+Minutes of {{ messages | length }} turn{{ 's' if messages | length != 1 }}
+{% for turn in messages %}
+{{ loop.index }}. {{ turn['role'] | capitalize }} says
+{% if turn.content is not string %}
+{% for piece in turn.content or [] %}
+{% if piece.type != 'image' %}
+  {{ piece.get('text', '(silence)') }}
+{% else %}
+{% set album.plates = album.plates + 1 %}
+{% set album.names = album.names + [piece['image'] | default('unnamed')] %}
+  [plate {{ album.plates if number_pictures else '?' }}]
+{% endif %}
+{% endfor %}
+{% elif loop.first and 'brief' in turn['content'] %}
+  (house rule) {{ turn['content'] }}
+{% else %}
+  {{ turn['content'] }}
+{% endif %}
+{% endfor %}
+{{ album.plates }} plates: {{ album.names | join(' & ') }}
+{{ '> ' if add_generation_prompt }}
 """,
-    "tools": """\
-{%- if tools %}
-    {{- '<s>system\\n' }}
-    {%- if messages[0].role == 'system' %}
-        {{- messages[0].content + '\\n\\n' }}
-    {%- endif %}
-    {{- "# Tools\\n<tools>" }}
-    {%- for tool in tools %}
-        {{- "\\n" }}
-        {{- tool | tojson }}
+    # Signs on every tag, so that only what is written comes out; calls of tools, their results by neighbours, the tools last.
+    "ledger": """\
+{%- set count = namespace(asked=0, answered=0) %}
+{%- for entry in messages %}
+  {%- if entry.tool_calls is defined and entry.tool_calls %}
+    {%- for call in entry.tool_calls %}
+      {%- set call = call.function if call.function is mapping else call %}
+      {%- set count.asked = count.asked + 1 %}
+      {{- '(' ~ count.asked ~ ') ' ~ call.name ~ ' <- ' }}
+      {%- for key, argument in call.arguments.items() %}
+        {{- key + ' = ' }}{{ argument | tojson }}{{ '.\\n' if loop.last else '; ' -}}
+      {%- endfor %}
     {%- endfor %}
-    {{- "\\n</tools></s>\\n" }}
+  {%- elif entry.role == 'tool' %}
+    {%- set count.answered = count.answered + 1 %}
+    {%- if loop.first or messages[loop.index0 - 1]['role'] != entry.role %}
+      {{- 'Answers' }}
+    {%- endif %}
+    {{- ' ' ~ count.answered ~ '=' }}
+    {{- entry.content | tojson }}
+    {%- if loop.nextitem is not defined or (loop.nextitem.role != 'tool') %}
+      {{- '\\n' }}
+    {%- endif %}
+  {%- else %}
+    {{- entry.role[0] | upper }}{{ ': ' + entry.content + '\\n' }}
+  {%- endif %}
 {%- else %}
-    {%- if messages and messages[0]['role'] == 'system' %}
-        {{- '<s>system\\n' + messages[0]['content'] + '</s>\\n' }}
-    {%- endif %}
-{%- endif %}
-{%- for message in messages %}
-    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or (message.role == "assistant" and not message.tool_calls) %}
-        {{- '<s>' + message.role + '\\n' + message.content + '</s>' + '\\n' }}
-    {%- elif message.role == "assistant" %}
-        {{- '<s>' + message.role }}
-        {%- if message.content %}
-            {{- '\\n' + message.content }}
-        {%- endif %}
-        {%- for tool_call in message.tool_calls %}
-            {%- if tool_call.function is defined %}
-                {%- set tool_call = tool_call.function %}
-            {%- endif %}
-            {{- '\\n<call>\\n{"name": "' }}
-            {{- tool_call.name }}
-            {{- '", "arguments": ' }}
-            {{- tool_call.arguments | tojson }}
-            {{- '}\\n</call>' }}
-        {%- endfor %}
-        {{- '</s>\\n' }}
-    {%- elif message.role == "tool" %}
-        {%- if (loop.index0 == 0) or (messages[loop.index0 - 1].role != "tool") %}
-            {{- '<s>user' }}
-        {%- endif %}
-        {{- '\\n<result>\\n' }}
-        {{- message.content }}
-        {{- '\\n</result>' }}
-        {%- if loop.last or (messages[loop.index0 + 1].role != "tool") %}
-            {{- '</s>\\n' }}
-        {%- endif %}
-    {%- endif %}
+  {{- 'An empty ledger.\\n' }}
 {%- endfor %}
+{%- for tool in tools or [] %}
+  {{- 'May use ' + tool['name'] + ' with ' + (tool.parameters | tojson) + '\\n' }}
+{%- endfor %}
+{{- count.asked - count.answered }} open
 {%- if add_generation_prompt %}
-    {{- '<s>assistant\\n' }}
+  {{- ', next: ' }}
 {%- endif %}
 """,
-    "headers": """\
-{% set all = messages %}{% for message in all %}{% set content = '<h>' + message['role'] + '</h>\\n\\n' + message['content'] | trim + '<e>' %}\
-{% if loop.index0 == 0 %}{% set content = bos + content %}{% endif %}{{ content }}{% endfor %}{{ '<h>assistant</h>\\n\\n' }}""",
+    # One line without an end; a variable that is set again on the way, and is another one in the next round.
+    "letters": """\
+{% set post = messages %}{% for letter in post %}{% set text = '"' + letter['content'] | trim + '"' %}\
+{% if loop.index0 == 0 %}{% set text = bos ~ text %}\
+{% else %}{{ '~~' }}{% endif %}{% if loop.last %}{% set text = text + '!' %}{% endif %}To {{ letter['role'] ~ ':\\n\\n' + text }}{% endfor %}\
+{{ '\\n\\nTo whom?' if add_generation_prompt else '' }}""",
+    # A search from the end that leaves its loop; then captured text, and a loop over some of the messages.
     "blocks": """\
-{%- set ns = namespace(turn=0, last=messages|length - 1) %}
-{%- for message in messages[::-1] %}
-    {%- set place = (messages|length - 1) - loop.index0 %}
-    {%- if message.role == "user" and message.content is string and not message.content.startswith('<r>') %}
-        {%- set ns.last = place %}
+{%- set ns = namespace(last=-1, longest='') %}
+{%- for candidate in messages[::-1] if candidate.content is string %}
+    {%- if candidate.content.startswith('  ') or not candidate.role.endswith('r') %}
+        {%- continue %}
+    {%- endif %}
+    {%- if candidate.content | length > ns.longest | length %}
+        {%- set ns.longest = candidate.content.split('?')[0] %}
+        {%- set ns.last = loop.revindex0 %}
+    {%- endif %}
+    {%- if loop.index > 2 or '?' in candidate.content %}
         {%- break %}
     {%- endif %}
 {%- endfor %}
@@ -104,7 +112,7 @@ Standing orders.</s>
   {% set shout %}
     [{{ m.role | upper }}]
   {% endset %}
-  {{ shout.strip() }}{{ loop.index }}/{{ loop.length }} {{ ns.last ~ ':' ~ loop.revindex }}
+  {{ shout.strip() }}{{ loop.index }}/{{ loop.length }} {{ ns.longest }} {{ ns.last ~ ':' ~ loop.revindex }}
 {% else %}
   nobody
 {% endfor %}
@@ -387,18 +395,16 @@ SPACES = ["", " ", "\n", "  \n", "\n  ", " \n \n "]
 TAGS = ["{%%%s if true %s%%}{%%%s endif %s%%}", "{{%s 'v' %s}}{%%%s set q = 1 %s%%}", "{#%s c %s#}{%%%s set q = 1 %s%%}"]
 
 
+def refuse(reason):
+    """What a template calls to end its rendering; the golden file does not hold the reason."""
+    raise jinja2.TemplateRuntimeError(reason)
+
+
 def environment():
-    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols])
-
-    def raise_exception(message):
-        raise jinja2.exceptions.TemplateError(message)
-
-    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    env.globals["raise_exception"] = raise_exception
-    env.filters["tojson"] = tojson
-    return env
+    made = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"], lstrip_blocks=True, trim_blocks=True)
+    made.filters.update(tojson=functools.partial(json.dumps, ensure_ascii=False))  # Jinja's own writes < and & as escapes
+    made.globals.update(raise_exception=refuse)
+    return made
 
 
 def cases():
