@@ -108,6 +108,23 @@ static void test_typed_access(void) {
   gguf_close(file);
 }
 
+/* Elements that the caller's type cannot hold. */
+static void test_unfit_elements(void) {
+  start_file(3, 0, 3);
+  gguf_put_array_key(&image, "large", DIMPLE_METADATA_UINT64, 2), gguf_put_u64(&image, INT64_MAX), gguf_put_u64(&image, 1ull << 63);
+  gguf_put_array_key(&image, "nan", DIMPLE_METADATA_FLOAT32, 2), gguf_put_f32(&image, 1), gguf_put_u32(&image, 0x7fc00000);
+  gguf_put_array_key(&image, "huge", DIMPLE_METADATA_FLOAT64, 1), gguf_put_f64(&image, 1e300);
+  gguf_file *file = NULL;
+  EXPECT_OK(open_image(&file));
+  if (!file) return;
+  int64_t integers[2], count = 0;
+  float floats[2];
+  EXPECT_FAILS(gguf_optional_int_array(file, "large", integers, 2, &count), DIMPLE_ERROR_FORMAT, "element 1 is above 2^63 - 1");
+  EXPECT_FAILS(gguf_optional_float_array(file, "nan", floats, 2, &count), DIMPLE_ERROR_FORMAT, "element 1 is not a finite float32");
+  EXPECT_FAILS(gguf_optional_float_array(file, "huge", floats, 2, &count), DIMPLE_ERROR_FORMAT, "element 0 is not a finite float32");
+  gguf_close(file);
+}
+
 /* Look-ups among 2000 tensors and 42 keys, a long array of strings, and releasing a tensor's pages. */
 static void test_large(void) {
   static const uint64_t strings = 60000;
@@ -197,6 +214,7 @@ int main(void) {
   test_sample(2);
   test_sample(3);
   test_typed_access();
+  test_unfit_elements();
   test_large();
   test_alignment();
   gguf_fixture_close();

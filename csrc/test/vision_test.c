@@ -1,4 +1,4 @@
-/* Pictures as the model sees them, and a vision tower in a file of its own. */
+/* Pictures as the model sees them, their preparation, and a vision tower in a file of its own. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,10 +43,36 @@ static void separate_vision_file(void) {
   dimple_model_free(m);
 }
 
+/* The picture has a size that stays, so its patches are its pixels, normalised: [patch][channel][frame][row][column]. */
+static void preprocessing(void) {
+  enum { PATCHES = PICTURE_WIDTH * PICTURE_HEIGHT / (PATCH * PATCH), LENGTH = 3 * 2 * PATCH * PATCH };
+  float patches[PATCHES * LENGTH], again[PATCHES * LENGTH];
+  uint8_t resized[sizeof picture_bytes];
+  dimple_image image = picture();
+  dimple_image_grid grid = {0};
+  EXPECT_OK(dimple_model_get_image_grid(vision_model, PICTURE_WIDTH, PICTURE_HEIGHT, &grid));
+  EXPECT(grid.rows * grid.columns == PATCHES && grid.tokens == PICTURE_TOKENS, "%d x %d patches", grid.rows, grid.columns);
+  EXPECT_OK(dimple_model_preprocess(vision_model, &image, patches, PATCHES * LENGTH, resized));
+  EXPECT(memcmp(resized, picture_bytes, sizeof resized) == 0, "the picture was resized");
+  EXPECT_OK(dimple_model_preprocess(vision_model, &image, again, PATCHES * LENGTH, NULL));
+  EXPECT(memcmp(patches, again, sizeof patches) == 0, "without the resized picture the patches differ");
+  for (int frame = 0; frame < 2; frame++) {
+    float expected = (picture_bytes[1] / 255.0f - 0.4578275f) / 0.26130258f, found = patches[(2 + frame) * PATCH * PATCH];
+    EXPECT(fabsf(found - expected) < 1e-5f, "green at the top left in frame %d: %g, not %g", frame, (double)found, (double)expected);
+  }
+  EXPECT_FAILS(dimple_model_preprocess(vision_model, &image, patches, PATCHES * LENGTH - 1, NULL), DIMPLE_ERROR_ARGUMENT, "count is 767, expected 768");
+  EXPECT_FAILS(dimple_model_preprocess(text_model, &image, patches, PATCHES * LENGTH, NULL), DIMPLE_ERROR_UNSUPPORTED, "no vision tower");
+  image.row_stride = 1;
+  EXPECT_FAILS(dimple_model_preprocess(vision_model, &image, patches, PATCHES * LENGTH, NULL), DIMPLE_ERROR_ARGUMENT, "row_stride");
+  image = (dimple_image){picture_bytes, 3, 3, 9};
+  EXPECT_FAILS(dimple_model_preprocess(vision_model, &image, patches, PATCHES * LENGTH, NULL), DIMPLE_ERROR_ARGUMENT, "3 x 3");
+}
+
 int main(void) {
   if (fixture_open()) {
     pictures_are_seen();
     separate_vision_file();
+    preprocessing();
   }
   fixture_close();
   return expect_summary("vision");

@@ -1,0 +1,49 @@
+/* The error message: one line, cut to its buffer, one a thread; and the version. */
+#include "error.h"
+
+#include <pthread.h>
+
+#include "test/expect.h"
+
+static void *look_and_fail(void *found) {
+  strcpy(found, dimple_last_error());
+  dimple_fail(DIMPLE_ERROR_IO, "of the other thread");
+  return NULL;
+}
+
+static void a_message_is_the_threads_own(void) {
+  char found[64] = "unread";
+  pthread_t thread;
+  EXPECT(dimple_fail(DIMPLE_ERROR_LIMIT, "%s is %d", "x", 7) == DIMPLE_ERROR_LIMIT, "the status is handed on");
+  pthread_create(&thread, NULL, look_and_fail, found);
+  pthread_join(thread, NULL);
+  EXPECT(found[0] == '\0', "a new thread has the message \"%s\"", found);
+  EXPECT(strcmp(dimple_last_error(), "x is 7") == 0, "%s", dimple_last_error());
+}
+
+static void a_message_is_one_line(void) {
+  dimple_fail(DIMPLE_ERROR_IO, "%s", "a\nb\tc\x7f\x01 \xc3\xa9");
+  EXPECT(strcmp(dimple_last_error(), "a?b?c?? \xc3\xa9") == 0, "%s", dimple_last_error());
+}
+
+static void long_messages_are_cut(void) {
+  static char text[5000];
+  memset(text, 'x', sizeof text - 1);
+  dimple_fail(DIMPLE_ERROR_IO, "%s", text);
+  size_t length = strlen(dimple_last_error());
+  EXPECT(length > 500 && length < sizeof text - 1 && strncmp(dimple_last_error(), text, length) == 0, "%zu characters", length);
+}
+
+static void memory_is_named(void) {
+  EXPECT_FAILS(dimple_fail_memory(12345678901, "a test"), DIMPLE_ERROR_MEMORY, "cannot allocate 12345678901 bytes for a test");
+}
+
+int main(void) {
+  EXPECT(dimple_last_error()[0] == '\0', "a message before any failure: %s", dimple_last_error());
+  a_message_is_the_threads_own();
+  a_message_is_one_line();
+  long_messages_are_cut();
+  memory_is_named();
+  EXPECT(dimple_api_version() == DIMPLE_API_VERSION, "version %d", dimple_api_version());
+  return expect_summary("error");
+}

@@ -1,0 +1,141 @@
+/*
+ * Want of memory: loading, prompting, decoding and looking inside with the first allocation refused, then the second, and so on. Each
+ * call that fails says so, leaves nothing behind (the sanitizers look), and works when it is repeated.
+ *
+ * The linker sends the core's calls of the allocating functions here (--wrap, see CMakeLists.txt).
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "test/session_fixture.h"
+
+/* ------------------------------------------------------------------------------------------------------------ refusals */
+
+static atomic_int allowed; /* allocations until the one that is refused; negative: none will be */
+
+/* Whether this allocation is the one. */
+static bool refused(void) { return atomic_load(&allowed) >= 0 && atomic_fetch_sub(&allowed, 1) == 0; }
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
+void *__wrap_realloc(void *memory, size_t size) { return refused() ? NULL : __real_realloc(memory, size); }
+void *__wrap_aligned_alloc(size_t alignment, size_t size) { return refused() ? NULL : __real_aligned_alloc(alignment, size); }
+
+/* Calls with the first allocation refused, then with the second, and so on, until the call needs no more of them: all but the last must
+ * fail and the last must succeed. */
+#define EVERY_REFUSAL(call)                                                                                        \
+  for (int32_t n = 0, happened = 1; happened; n++) {                                                               \
+    atomic_store(&allowed, n);                                                                                     \
+    dimple_status status = (call);                                                                                 \
+    happened = atomic_exchange(&allowed, -1) < 0;                                                                  \
+    dimple_status expected = happened ? DIMPLE_ERROR_MEMORY : DIMPLE_OK;                                           \
+    EXPECT(status == expected, "%s, allocation %d: %d: %s", #call, n, (int)status, dimple_last_error());           \
+    if (status != expected) break;                                                                                 \
+  }
+
+/* --------------------------------------------------------------------------------------------------------------- calls */
+
+static void loading(const model_shape *shape) {
+  char path[64];
+  dimple_model *m = NULL;
+  random_model_save(shape, path);
+  EVERY_REFUSAL(load_model(path, NULL, &m));
+  unlink(path);
+  dimple_model_free(m);
+}
+
+static void preprocessing(void) {
+  float patches[32 * 3 * 2 * PATCH * PATCH];
+  dimple_image image = picture();
+  EVERY_REFUSAL(dimple_model_preprocess(vision_model, &image, patches, (int64_t)(sizeof patches / sizeof *patches), NULL));
+}
+
+static void replaying(dimple_session *s) {
+  static const int32_t kinds[] = {DIMPLE_DRAW_CATEGORICAL, DIMPLE_DRAW_PERMUTATION}, lengths[] = {2, 2};
+  static const double values[] = {7, 8, 1, 0};
+  EVERY_REFUSAL(dimple_session_replay_draws(s, kinds, lengths, 2, values, 4));
+  EXPECT_OK(dimple_session_replay_draws(s, NULL, NULL, 0, NULL, 0));
+}
+
+/* What was refused left nothing changed: the tokens are those of a decoding that was never in want. */
+static void decoding(dimple_session *s, const dimple_decoding *d) {
+  outcome undisturbed = decode(s, d), o = fresh_outcome();
+  dimple_step step = {0};
+  EVERY_REFUSAL(dimple_session_begin(s, d));
+  while (!step.done && o.iterations < d->steps) {
+    int32_t before = o.iterations;
+    EVERY_REFUSAL(dimple_session_step(s, &step));
+    note_step(&step, &o);
+    if (o.iterations == before || step.iteration != before) break;
+  }
+  EXPECT(same_outcome(&o, &undisturbed), "pipeline %d, algorithm %d: another result", d->pipeline, d->algorithm);
+}
+
+static void living(int32_t prefill) {
+  dimple_session *s = NULL;
+  int32_t tokens[CONTEXT], count = picture_prompt(tokens), masks[RESPONSE];
+  dimple_image image = picture();
+  for (int i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  EVERY_REFUSAL(dimple_session_create(vision_model, &(dimple_session_options){.threads = 2, .prefill = prefill}, &s));
+  if (!s) return;
+  EVERY_REFUSAL(dimple_session_set_prompt(s, tokens, count, &image, 1));
+  EVERY_REFUSAL(dimple_session_set_response(s, masks, RESPONSE));
+  float features[PICTURE_TOKENS * WIDTH], *z = malloc(sizeof *z * (PICTURE_PROMPT + RESPONSE) * VOCAB);
+  EVERY_REFUSAL(dimple_session_get_image_features(s, features, PICTURE_TOKENS * WIDTH));
+  EVERY_REFUSAL(dimple_session_get_logits(s, z, (PICTURE_PROMPT + RESPONSE) * VOCAB));
+  free(z);
+  EVERY_REFUSAL(dimple_session_prefill(s));
+  replaying(s);
+  for (int32_t pipeline = 0; pipeline < 2; pipeline++) {
+    dimple_decoding d = decoding_of(pipeline, DIMPLE_ALGORITHM_ORIGIN);
+    d.steps = 4;
+    decoding(s, &d);
+    d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
+    d.temperature = 0.7f;
+    d.top_p = 0.9f;
+    d.algorithm_temperature = 0.5f;
+    decoding(s, &d);
+  }
+  dimple_session_free(s);
+}
+
+/* A prompt or response that cannot be had leaves the old one. */
+static void what_was_there_stays(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  outcome expected = decode(s, &d);
+  atomic_store(&allowed, 0);
+  EXPECT(dimple_session_set_prompt(s, prompt_tokens, 3, NULL, 0) == DIMPLE_ERROR_MEMORY, "%s", dimple_last_error());
+  atomic_store(&allowed, 0);
+  EXPECT(dimple_session_set_response(s, prompt_tokens, 3) == DIMPLE_ERROR_MEMORY, "%s", dimple_last_error());
+  atomic_store(&allowed, -1);
+  outcome o = decode(s, &d);
+  EXPECT(same_outcome(&o, &expected), "another result");
+  dimple_session_free(s);
+}
+
+int main(void) {
+  atomic_store(&allowed, -1);
+  if (fixture_open()) {
+    for (int family = FAMILY_DIMPLE; family <= FAMILY_LLADA_MOE; family++)
+      loading(&(model_shape){.family = (model_family)family, .vision = family == FAMILY_DIMPLE, .layers = 1});
+    loading(&(model_shape){.layers = 1, .type = DIMPLE_TENSOR_Q8_0});
+    preprocessing();
+    living(1);
+    living(0);
+    what_was_there_stays();
+  }
+  fixture_close();
+  return expect_summary("memory");
+}
