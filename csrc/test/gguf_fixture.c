@@ -41,7 +41,7 @@ void put_vector(const char *name, uint64_t length, uint32_t type, uint64_t offse
 
 void build_sample(uint32_t version) {
   start_file(version, 3, 19);
-  gguf_put_key(&image, "general.architecture", DIMPLE_METADATA_STRING), gguf_put_string(&image, "dimple");
+  gguf_put_key(&image, "general.architecture", DIMPLE_METADATA_STRING), gguf_put_string(&image, SAMPLE_TEXT);
   gguf_put_key(&image, "u8", DIMPLE_METADATA_UINT8), gguf_put_u8(&image, 200);
   gguf_put_key(&image, "i8", DIMPLE_METADATA_INT8), gguf_put_u8(&image, 0x80);
   gguf_put_key(&image, "u16", DIMPLE_METADATA_UINT16), gguf_put(&image, "\xff\xff", 2);

@@ -20,6 +20,7 @@ void put_vector(const char *name, uint64_t length, uint32_t type, uint64_t offse
 /* One key of every type; three tensors, at 0, 32 and 192 of the DATA_SIZE bytes of the data section, the last of a type nobody
  * knows. */
 enum { DATA_SIZE = 256 };
+#define SAMPLE_TEXT "dimple" /* the value of the first key */
 void build_sample(uint32_t version);
 
 /* The file is the first `size` bytes of the image. */

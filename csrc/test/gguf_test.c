@@ -13,7 +13,7 @@ static void test_sample(uint32_t version) {
   const dimple_metadata *value = gguf_metadata_at(file, 0);
   EXPECT(value == gguf_find(file, "general.architecture"), "order of keys");
   EXPECT(value->type == DIMPLE_METADATA_STRING && value->element_type == value->type && value->count == 1 && value->size == 6 &&
-             memcmp(value->data, "dimple", 6) == 0, "string value");
+             memcmp(value->data, SAMPLE_TEXT, 6) == 0, "string value");
   EXPECT(gguf_metadata_at(file, 19) == NULL && gguf_metadata_at(file, -1) == NULL, "past the end");
   EXPECT(gguf_find(file, "general") == NULL && gguf_find(file, "") == NULL && gguf_find(file, "u") == NULL, "absent key");
   for (int64_t i = 0; i < 19; i++) {
@@ -89,7 +89,7 @@ static void test_typed_access(void) {
   EXPECT_FAILS(gguf_require_string(file, "strings", text, sizeof text), DIMPLE_ERROR_FORMAT, "array of string");
   EXPECT(strcmp(text, "before") == 0, "a failure changed the output to %s", text);
   EXPECT_OK(gguf_require_string(file, "general.architecture", text, 7));
-  EXPECT(strcmp(text, "dimple") == 0, "%s", text);
+  EXPECT(strcmp(text, SAMPLE_TEXT) == 0, "%s", text);
   EXPECT_OK(gguf_require_string(file, "empty", text, 1));
   EXPECT(text[0] == 0, "%s", text);
 

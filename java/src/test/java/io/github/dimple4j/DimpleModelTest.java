@@ -32,7 +32,7 @@ class DimpleModelTest {
   void infoIsTheFiles() throws IOException {
     try (var model = load(TinyModel.ofText().withVision())) {
       ModelInfo info = model.info();
-      assertThat(info.architecture()).isEqualTo("dimple");
+      assertThat(info.architecture()).isEqualTo(TinyModel.ARCHITECTURE);
       assertThat(info.backend()).isNotEmpty();
       assertThat(info.vocabSize()).isEqualTo(272);
       assertThat(info.contextLength()).isEqualTo(2048);

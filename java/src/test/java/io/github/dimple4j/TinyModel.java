@@ -32,6 +32,7 @@ final class TinyModel {
   static final int MASK = 267;
   private static final int VOCABULARY = 272; // more than the tokenizer has, as in the real model
 
+  static final String ARCHITECTURE = "dimple";
   private static final int WIDTH = 32;
   private static final int FEED_FORWARD = 48;
   private static final int LAYERS = 2;
@@ -43,7 +44,7 @@ final class TinyModel {
   private final Random random = new Random(1);
 
   private TinyModel() {
-    put("general.architecture", "dimple").put("dimple.context_length", 2048).put("dimple.embedding_length", WIDTH)
+    put("general.architecture", ARCHITECTURE).put("dimple.context_length", 2048).put("dimple.embedding_length", WIDTH)
         .put("dimple.block_count", LAYERS).put("dimple.feed_forward_length", FEED_FORWARD).put("dimple.vocab_size", VOCABULARY)
         .put("dimple.attention.head_count", 2).put("dimple.attention.head_count_kv", 1)
         .put("dimple.attention.layer_norm_rms_epsilon", 1e-6f).put("dimple.attention.causal", false)
