@@ -76,7 +76,7 @@ class TokenizerFilesTest {
     assertThat(preTokenizer("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
         + "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + tail + "\"}}, {\"type\": \"ByteLevel\", \"use_regex\": false}]}")).isEqualTo("qwen2");
     assertThat(preTokenizer("{\"type\": \"ByteLevel\"}")).isEqualTo("gpt-2");
-    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo("llada-moe");
+    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo(PreTokenizer.LING.ggufName());
   }
 
   private Object preTokenizer(String json) throws IOException {

@@ -8,6 +8,9 @@ import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.Dimple;
+import io.github.dimple4j.gguf.architecture.Dream;
+import io.github.dimple4j.gguf.architecture.Llada;
 import io.github.dimple4j.gguf.codec.TensorRows;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -123,7 +126,7 @@ class ConverterTest {
     try (GgufFile file = GgufFile.open(target)) {
       Map<String, MetadataValue> metadata = file.metadata();
       assertThat(metadata)
-          .containsEntry("general.architecture", MetadataValue.string("dimple"))
+          .containsEntry("general.architecture", MetadataValue.string(new Dimple().name()))
           .containsEntry("general.file_type", MetadataValue.uint32(7))
           .containsEntry("general.quantization_version", MetadataValue.uint32(2))
           .containsEntry("dimple.vocab_size", MetadataValue.uint32(320))
@@ -190,7 +193,7 @@ class ConverterTest {
   void textModelsOfDreamConvert() throws IOException {
     makeDream();
     WrittenFile written = convert();
-    assertThat(written.architecture()).isEqualTo("dream");
+    assertThat(written.architecture()).isEqualTo(new Dream().name());
     try (GgufFile file = GgufFile.open(target)) {
       assertThat(file.metadata()).containsKey("dream.block_count").doesNotContainKey("clip.has_vision_encoder");
       assertThat(file.tensors()).extracting(TensorInfo::name).noneMatch(name -> name.startsWith("v.") || name.startsWith("mm."));
@@ -204,7 +207,7 @@ class ConverterTest {
     checkpoint.config.remove(List.of("full_attn_mask", "mrope_section", "image_token_id", "video_token_id"));
     checkpoint.config.put("max_window_layers", 28).put("use_cache", true).put("use_mrope", false).put("attention_dropout", 0.0)
         .putNull("sliding_window").putNull("rope_scaling").putArray("architectures").add("DreamModel");
-    assertThat(convert().architecture()).isEqualTo("dream");
+    assertThat(convert().architecture()).isEqualTo(new Dream().name());
     try (GgufFile file = GgufFile.open(target)) {
       assertThat(file.metadata()).containsEntry("dream.attention.causal", MetadataValue.bool(false))
           .containsEntry("diffusion.shift_logits", MetadataValue.bool(true)).doesNotContainKey("dream.rope.dimension_sections");
@@ -222,7 +225,7 @@ class ConverterTest {
     makeLlada();
     Converter.of(checkpoint.write(folder.resolve("hf"))).to(Quantization.F32).write(target);
     try (GgufFile file = GgufFile.open(target)) {
-      assertThat(file.metadata()).containsEntry("general.architecture", MetadataValue.string("llada"))
+      assertThat(file.metadata()).containsEntry("general.architecture", MetadataValue.string(new Llada().name()))
           .containsEntry("llada.rope.freq_base", MetadataValue.float32(5e5))
           .containsEntry("llada.attention.causal", MetadataValue.bool(false))
           .containsEntry("diffusion.shift_logits", MetadataValue.bool(false))
