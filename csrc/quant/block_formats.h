@@ -11,7 +11,8 @@
 
 #include "dimple.h"
 
-/* What the codes of a quantized format look like: a weight is scale * code + minimum. */
+/* What the codes of a quantized format look like: a weight is scale * code + minimum. Kernels take every combination but 8 bits with
+ * two halves and a minimum, which no format has. */
 typedef struct code_layout {
   int32_t bits;        /* 4 (an index into `table`) or 8 (a signed byte) */
   int32_t halves;      /* 2: 16 elements share a scale, 1: 32 */

@@ -1,14 +1,18 @@
 /*
  * Products of quantized weights and quantized activations by integer dot products. Wants product_template.h and a code_tile_*.h
  * before it, which defines
- *   CODE_ROWS     its row tile
+ *   CODE_ROWS     its row tile, a divisor of 96
  *   CODE_PACKER   signed_code_packer or unsigned_code_packer
- *   CODE_FLIP     0x80 for unsigned codes, otherwise 0
- *   SUM_FACTOR    see code_record
- *   NARROW_CODES  whether it wants the 4-bit codes of formats with an even scale as they are, 0 .. 15
+ *   CODE_FLIP     0 for signed codes, 0x80 for unsigned ones
+ *   SUM_FACTOR    see code_record: 1 for signed codes; for unsigned ones -128, which takes off what CODE_FLIP put on
+ *   NARROW_CODES  whether it wants the 4-bit codes of formats with an even scale as they are, 0 .. 15; for signed codes only
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
+
+_Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
+_Static_assert((CODE_FLIP == 0 && SUM_FACTOR == 1) || (CODE_FLIP == 0x80 && SUM_FACTOR == -128 && !NARROW_CODES),
+               "signed codes, or unsigned ones with their offset of 128 in the sums");
 
 static void quantize(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
   for (int64_t k = 0; k < columns; k += BLOCK) {

@@ -1,4 +1,4 @@
-/* What the head keeps of a chunk of logits. Wants math_template.h. */
+/* What the head keeps of a chunk of logits, of any length up to HEAD_CHUNK. Wants a simd_*.h, any of them, and math_template.h before it. */
 
 /* The two highest logits and the place of the first. */
 static void find_best(const float *z, int64_t count, chunk_summary *out) {

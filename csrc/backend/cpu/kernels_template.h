@@ -1,6 +1,14 @@
-/* The kernel table of one instruction set, put together from the templates. Wants before it: the macro KERNELS (the table's
- * name), a simd_*.h, math_template.h, product_template.h and a codes_*.h; HALF_FORM and MULTIPLY_HALVES if 16-bit floats are not
- * multiplied like 32-bit ones. */
+/*
+ * The kernel table of one level of levels.cmake, put together from the templates. Wants before it, in this order:
+ *   KERNELS              the table's name, cpu_kernels_ and the level
+ *   simd_*.h, math_template.h, product_template.h
+ *   HALF_FORM and MULTIPLY_HALVES, both or none, if 16-bit floats are not multiplied like 32-bit ones (x86/floats_amx.h)
+ *   CODE_PACKER, code_form, multiply_scratch and multiply_codes, from one of
+ *     codes_float_template.h    any simd_*.h
+ *     codes_dot_template.h      behind x86/code_tile_avx2.h or x86/code_tile_vnni.h, which say which simd_*.h they take
+ *     x86/codes_amx.h           with simd_avx512.h, behind x86/floats_amx.h
+ * multiply_scratch has room for CHUNK_FLOATS * PANEL floats, which float panels are widened into.
+ */
 #include <float.h>
 #include <math.h>
 

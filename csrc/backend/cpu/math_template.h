@@ -1,4 +1,4 @@
-/* Elementary functions on the vectors of the simd_*.h included before. */
+/* Elementary functions on vectors. Wants a simd_*.h before it, any of them. */
 
 /* exp v within 2 ulp; 0 below -104, infinity above 89. v = n log 2 + r, |r| <= log 2 / 2, and exp r by a polynomial of degree 6
  * fitted for the smallest relative error (3e-9). log 2 is split so that n * high is exact. */

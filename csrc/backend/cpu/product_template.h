@@ -1,8 +1,14 @@
-/* Float products, and what follows a product. Wants a simd_*.h and math_template.h before it. */
+/*
+ * Float products, and what follows a product. Wants before it a simd_*.h, of which it takes LANES, FLOAT_ROWS and FOR_EACH_FLOAT_ROWS
+ * in the combinations asserted below, and math_template.h.
+ */
 
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
+
+_Static_assert(PANEL % (2 * LANES) == 0, "a panel is walked two vectors at a time");
+_Static_assert(GROUP_ROWS / 2 % FLOAT_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
 
 #define INLINE static inline __attribute__((always_inline))
 

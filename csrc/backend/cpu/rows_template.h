@@ -1,4 +1,4 @@
-/* Operations on one row. Wants product_template.h before it. */
+/* Operations on one row of any length. Wants a simd_*.h before it, any of them. */
 
 static void rms_norm(float *y, const float *x, const float *w, int64_t columns, float epsilon) {
   vf sums[2] = {vf_set(0), vf_set(0)};

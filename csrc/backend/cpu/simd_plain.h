@@ -1,4 +1,15 @@
-/* Four floats, in the compiler's portable vectors: SSE2, NEON or scalar code, as the target has it. */
+/*
+ * Four floats, in the compiler's portable vectors: SSE2, NEON or scalar code, as the target has it.
+ *
+ * What this file defines, every simd_*.h does; the templates are written in it.
+ *   LANES                     floats in a vector `vf`: 4, 8 or 16, so that two vectors divide a panel
+ *   FLOAT_ROWS                rows of a float tile: a divisor of 96 for which 2 FLOAT_ROWS sums, two vectors of weights and one of
+ *                             activations fit the registers
+ *   FOR_EACH_FLOAT_ROWS(X)    X(1) .. X(FLOAT_ROWS)
+ *   vf_*                      arithmetic, loads and stores of vectors, with NaN and infinity as the processor has them
+ *   quantize_block            32 activations to bytes with a common scale
+ *   expand_codes              4-bit codes of a block of a panel to the bytes they stand for
+ */
 #ifndef DIMPLE_CPU_SIMD_PLAIN_H
 #define DIMPLE_CPU_SIMD_PLAIN_H
 

@@ -1,4 +1,5 @@
-/* Unpacks a piece of a panel of quantized weights, see code_panels.h. Wants a simd_*.h before it. */
+/* Unpacks a piece of a panel of quantized weights, packed by signed_code_packer or unsigned_code_packer, see code_panels.h: any format, with
+ * 4- or 8-bit codes. Wants a simd_*.h before it, any of them, for its vectors and expand_codes. */
 
 #include "backend/cpu/code_panels.h"
 

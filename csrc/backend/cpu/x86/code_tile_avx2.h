@@ -1,8 +1,10 @@
 /*
  * Integer tiles without VNNI. maddubs multiplies unsigned by signed bytes and adds pairs, saturating at 16 bits, which decides
  * how codes may look:
- *   narrow codes, 4 bits on an even scale: kept unsigned, 0 .. 15, with the scale's start in the minimum; the 8 pair sums of a block stay below 8 * 2 * 15 * 127 = 30480 and are added up in 16 bits;
+ *   narrow codes, 4 bits on an even scale: kept unsigned, 0 .. 15, with the scale's start in the minimum; the 8 pair sums of a block
+ *   stay below 8 * 2 * 15 * 127 = 30480 and are added up in 16 bits;
  *   signed bytes: |w| times sign(w) x, at most 2 * 128 * 127 = 32512 a pair, widened at once.
+ * Wants simd_avx2.h and product_template.h before it.
  */
 #include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
@@ -65,6 +67,7 @@ INLINE void avx2_tile(const int rows, const int halves, const bool narrow, const
     for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
 }
 
+/* Narrow codes always come with a minimum. Bytes with a scale for 16 inputs never do: the formats that have both are narrow. */
 INLINE void avx2_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
   for (int column = 0; column < PANEL; column += 2 * LANES) {
     if (chunk->narrow && chunk->halves == 1)

@@ -1,11 +1,13 @@
 /*
  * Integer tiles with VNNI's dot product of four unsigned and four signed bytes, 512 or 256 bits wide. Weights are unsigned,
- * offset by 128; the sums start from -128 times the sum of the activations, which takes the offset off again.
+ * offset by 128; the sums start from -128 times the sum of the activations, which takes the offset off again. Wants product_template.h
+ * before it: with simd_avx512.h where the compiler has AVX512-VNNI, with simd_avx2.h where it has AVX-VNNI.
  */
 #include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
 
 #ifdef __AVX512VNNI__
+_Static_assert(LANES == 16, "wants simd_avx512.h");
 enum { CODE_ROWS = 6 }; /* 12 integer and 12 float accumulators of 32 registers */
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 typedef __m512i vi;
@@ -14,6 +16,7 @@ static inline vi vi_set(int32_t v) { return _mm512_set1_epi32(v); }
 static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm512_dpbusd_epi32(sum, weights, activations); }
 static inline vf vi_to_float(vi v) { return _mm512_cvtepi32_ps(v); }
 #else
+_Static_assert(LANES == 8, "wants simd_avx2.h");
 enum { CODE_ROWS = 3 }; /* 6 and 6 of 16 registers */
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3)
 typedef __m256i vi;

@@ -10,7 +10,7 @@
  *
  * A tile of activations is, per chunk: 256 s [16] float, sum Xl / 2 [16] int32, then per 64 inputs Xh [16][64] and Xl [16][64].
  *
- * Wants amx_tiles.h, floats_amx.h and product_template.h before it.
+ * Wants simd_avx512.h, product_template.h, amx_tiles.h and floats_amx.h before it, the last for its part of the scratch memory.
  */
 #include "backend/cpu/x86/fixed_panels.h"
 

@@ -4,7 +4,8 @@
  *   x w = x1 w1 + x1 w2 + x2 w1, leaving out x2 w2 and what x1 + x2 leaves of x: some 2^-18 of the product, with either sign, which
  * is what float32 sums over a thousand products lose to rounding. bfloat16 weights need only x1 w + x2 w.
  *
- * A tile of activations is, per 32 inputs, x1 [16][32] and x2 [16][32]. Wants amx_tiles.h and product_template.h before it.
+ * A tile of activations is, per 32 inputs, x1 [16][32] and x2 [16][32]. Wants simd_avx512.h,
+ * product_template.h and amx_tiles.h before it.
  */
 
 enum {
