@@ -81,7 +81,7 @@ static dimple_status check_combination(const dimple_decoding *d) {
                      d->algorithm, d->pipeline, pipelines[offered]->name, offered);
 }
 
-dimple_status decoding_validate(const dimple_decoding *decoding) {
+dimple_status dimple_decoding_validate(const dimple_decoding *decoding) {
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding is null");
   DIMPLE_TRY(check_integers(decoding));
   DIMPLE_TRY(check_numbers(decoding));

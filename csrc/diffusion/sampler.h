@@ -16,9 +16,6 @@
 #include "diffusion/replay.h"
 #include "dimple.h"
 
-/* Checks every field of a decoding. Errors: ARGUMENT; the message names the field, its value and its range. */
-dimple_status decoding_validate(const dimple_decoding *decoding);
-
 typedef struct candidate {
   int32_t token;
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */

@@ -51,7 +51,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_create: %s is null", model ? "session" : "model");
   dimple_session_options o = options ? *options : (dimple_session_options){.prefill = 1};
   int32_t threads = 0;
-  DIMPLE_TRY(resolve_threads(o.threads, &threads));
+  DIMPLE_TRY(dimple_resolve_threads(o.threads, &threads));
   if (o.context_length < 0 || o.context_length > model->text.context)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "context_length is %d, expected 0 (the model's) to the model's %d", o.context_length,
                        model->text.context);
@@ -201,7 +201,7 @@ dimple_status dimple_session_prefill(dimple_session *s) {
 static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(require_response(s));
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_begin: decoding is null");
-  DIMPLE_TRY(decoding_validate(decoding));
+  DIMPLE_TRY(dimple_decoding_validate(decoding));
   DIMPLE_TRY(iteration_begin(&s->iteration, decoding, s->canvas.initial_masked));
   canvas_reset(&s->canvas);
   pass_restart(&s->pass);

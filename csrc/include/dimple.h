@@ -67,6 +67,10 @@ DIMPLE_API int32_t dimple_api_version(void);
  * plain". Static. */
 DIMPLE_API const char *dimple_cpu_description(void);
 
+/* How many threads a setting named `threads` stands for: 0 for one per processor that this process may use, 1 to the most there can be
+ * (1024) for itself. Errors: ARGUMENT for any other number (the message names the range). Any thread. */
+DIMPLE_API dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads);
+
 /* -------------------------------------------------------------------------------------------------------------- model */
 
 typedef struct dimple_model dimple_model;
@@ -253,6 +257,10 @@ typedef struct dimple_decoding {
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
+
+/* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
+ * field that is out of range the message is "decoding: FIELD is VALUE, expected RANGE". Any thread. */
+DIMPLE_API dimple_status dimple_decoding_validate(const dimple_decoding *decoding);
 
 /* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and
  * response is kept, so one prefill serves several decodings. Errors: STATE (no prompt or response), ARGUMENT (names the

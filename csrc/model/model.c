@@ -10,7 +10,8 @@
 
 enum { MAX_THREADS = 1024 };
 
-dimple_status resolve_threads(int32_t wanted, int32_t *threads) {
+dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
+  if (!threads) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_resolve_threads: threads is null");
   if (wanted < 0 || wanted > MAX_THREADS)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "threads is %d, expected 0 (one per processor) to %d", wanted, MAX_THREADS);
   int32_t processors = platform_processor_count();
@@ -29,7 +30,7 @@ static dimple_status upload(dimple_model *m, int32_t threads) {
 
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
   int32_t threads = 0;
-  DIMPLE_TRY(resolve_threads(options ? options->threads : 0, &threads));
+  DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
   DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
   DIMPLE_TRY(model_open(m, path, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));

@@ -41,7 +41,4 @@ static inline const gguf_file *model_file(const dimple_model *model) { return mo
 /* Another hold on the model, released by dimple_model_free. */
 void model_retain(dimple_model *model);
 
-/* "threads" as callers give it: 0 means one per processor. Errors: ARGUMENT, naming the range. */
-dimple_status resolve_threads(int32_t wanted, int32_t *threads);
-
 #endif

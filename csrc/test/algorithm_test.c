@@ -44,7 +44,7 @@ static void validation_follows_the_table(void) {
       d.pipeline = p;
       d.algorithm = i;
       bool offered = numbered(i)->choose[p] != NULL;
-      EXPECT((decoding_validate(&d) == DIMPLE_OK) == offered, "%s in %s", numbered(i)->name, pipelines[p]->name);
+      EXPECT((dimple_decoding_validate(&d) == DIMPLE_OK) == offered, "%s in %s", numbered(i)->name, pipelines[p]->name);
     }
   }
 }

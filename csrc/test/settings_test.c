@@ -7,7 +7,7 @@ static void defaults_are_confident_decoding(void) {
   dimple_decoding d;
   memset(&d, 0xff, sizeof d);
   dimple_decoding_defaults(&d);
-  EXPECT_OK(decoding_validate(&d));
+  EXPECT_OK(dimple_decoding_validate(&d));
   EXPECT(d.pipeline == DIMPLE_PIPELINE_DIM && d.algorithm == DIMPLE_ALGORITHM_MASKGIT_PLUS, "%d %d", d.pipeline, d.algorithm);
   EXPECT(d.steps == 64 && d.top_k == 0 && d.original_confidence == 1, "%d %d", d.steps, d.top_k);
   EXPECT(d.threshold == 0.95f && d.temperature == 0 && d.top_p == 1, "%g", (double)d.threshold);
@@ -21,15 +21,15 @@ static void every_field_is_checked(void) {
   do {                                                                                \
     dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS);                \
     d.field = (value);                                                                \
-    EXPECT_FAILS(decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, #field " is " text); \
+    EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, #field " is " text); \
   } while (0)
 #define TAKEN(field, value)                                            \
   do {                                                                 \
     dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS); \
     d.field = (value);                                                 \
-    EXPECT_OK(decoding_validate(&d));                                  \
+    EXPECT_OK(dimple_decoding_validate(&d));                                  \
   } while (0)
-  EXPECT_FAILS(decoding_validate(NULL), DIMPLE_ERROR_ARGUMENT, "null");
+  EXPECT_FAILS(dimple_decoding_validate(NULL), DIMPLE_ERROR_ARGUMENT, "null");
   REFUSED(pipeline, -1, "-1, expected 0 .. 1");
   REFUSED(pipeline, 2, "2, expected 0 .. 1");
   REFUSED(algorithm, -1, "-1, expected 0 .. 5");
@@ -66,9 +66,9 @@ static void every_field_is_checked(void) {
   TAKEN(epsilon, FLT_MIN);
   TAKEN(epsilon, 0.99999f);
   dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_ORIGIN_RATIO);
-  EXPECT_OK(decoding_validate(&d));
+  EXPECT_OK(dimple_decoding_validate(&d));
   d.pipeline = DIMPLE_PIPELINE_DREAM;
-  EXPECT_FAILS(decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, "origin-ratio");
+  EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, "origin-ratio");
 }
 
 int main(void) {

@@ -88,7 +88,7 @@ static void decode(simulation *s, const int8_t *initial) {
 static void decodings_equal_reference(void) {
   for (int32_t r = 0; r < COUNT(runs); r++) {
     replay *recorded = NULL;
-    EXPECT_OK(decoding_validate(&runs[r].decoding));
+    EXPECT_OK(dimple_decoding_validate(&runs[r].decoding));
     EXPECT_OK(replay_create(run_draw_kinds + runs[r].first_record, run_draw_lengths + runs[r].first_record,
                             runs[r].record_count, run_draw_values + runs[r].first_value, runs[r].value_count, &recorded));
     for (int32_t way = 0; way < 3; way++) {

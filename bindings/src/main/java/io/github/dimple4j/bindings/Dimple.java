@@ -297,6 +297,67 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_resolve_threads {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_resolve_threads");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads)
+     * }
+     */
+    public static FunctionDescriptor dimple_resolve_threads$descriptor() {
+        return dimple_resolve_threads.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads)
+     * }
+     */
+    public static MethodHandle dimple_resolve_threads$handle() {
+        return dimple_resolve_threads.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads)
+     * }
+     */
+    public static MemorySegment dimple_resolve_threads$address() {
+        return dimple_resolve_threads.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads)
+     * }
+     */
+    public static int dimple_resolve_threads(int wanted, MemorySegment threads) {
+        var mh$ = dimple_resolve_threads.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_resolve_threads", wanted, threads);
+            }
+            return (int)mh$.invokeExact(wanted, threads);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_model_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,
@@ -1278,6 +1339,66 @@ public class Dimple extends DimpleSymbols {
                 traceDowncall("dimple_decoding_defaults", decoding);
             }
             mh$.invokeExact(decoding);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_decoding_validate {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_decoding_validate");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_decoding_validate(const dimple_decoding *decoding)
+     * }
+     */
+    public static FunctionDescriptor dimple_decoding_validate$descriptor() {
+        return dimple_decoding_validate.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_decoding_validate(const dimple_decoding *decoding)
+     * }
+     */
+    public static MethodHandle dimple_decoding_validate$handle() {
+        return dimple_decoding_validate.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_decoding_validate(const dimple_decoding *decoding)
+     * }
+     */
+    public static MemorySegment dimple_decoding_validate$address() {
+        return dimple_decoding_validate.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_decoding_validate(const dimple_decoding *decoding)
+     * }
+     */
+    public static int dimple_decoding_validate(MemorySegment decoding) {
+        var mh$ = dimple_decoding_validate.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_decoding_validate", decoding);
+            }
+            return (int)mh$.invokeExact(decoding);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
