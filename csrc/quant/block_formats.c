@@ -9,10 +9,8 @@
 #include "error.h"
 #include "families.h"
 
-static const block_format *const formats[] = {
-    &format_f32,  &format_f16,  &format_bf16, &format_q8_0, &format_q4_0, &format_q4_1,   &format_q5_0,   &format_q5_1,
-    &format_q2_k, &format_q3_k, &format_q4_k, &format_q5_k, &format_q6_k, &format_iq4_nl, &format_iq4_xs,
-};
+#define LISTED(name) &format_##name,
+static const block_format *const formats[] = {BLOCK_FORMATS(LISTED)};
 
 const block_format *block_format_of(int32_t type) {
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)

@@ -1,7 +1,7 @@
 /*
  * GGML's block formats, one family per file. A row of a tensor is cut into blocks of `block_length` elements that share
  * their scales. All that is known of a format stands in its family's file: how it is decoded, encoded and taken apart. Adding one is
- * that file, its names in families.h and block_formats.c, and its number in dimple.h.
+ * that file, its name in families.h and its number in dimple.h.
  */
 #ifndef DIMPLE_BLOCK_FORMATS_H
 #define DIMPLE_BLOCK_FORMATS_H

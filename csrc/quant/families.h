@@ -1,13 +1,19 @@
-/* The formats that the files of this folder define, for the table in block_formats.c. */
+/* The formats that the files of this folder define, and what they share. */
 #ifndef DIMPLE_FAMILIES_H
 #define DIMPLE_FAMILIES_H
 
 #include "block_formats.h"
 
-extern const block_format format_f32, format_f16, format_bf16;                             /* floats.c */
-extern const block_format format_q8_0, format_q4_0, format_q4_1, format_q5_0, format_q5_1; /* legacy.c */
-extern const block_format format_q2_k, format_q3_k, format_q4_k, format_q5_k, format_q6_k; /* k_quants.c */
-extern const block_format format_iq4_nl, format_iq4_xs;                                    /* iq4.c */
+/* FORMAT(name): format_name is defined by a file of this folder: floats.c, legacy.c, k_quants.c, iq4.c. */
+#define BLOCK_FORMATS(FORMAT)                                      \
+  FORMAT(f32) FORMAT(f16) FORMAT(bf16)                             \
+  FORMAT(q8_0) FORMAT(q4_0) FORMAT(q4_1) FORMAT(q5_0) FORMAT(q5_1) \
+  FORMAT(q2_k) FORMAT(q3_k) FORMAT(q4_k) FORMAT(q5_k) FORMAT(q6_k) \
+  FORMAT(iq4_nl) FORMAT(iq4_xs)
+
+#define DECLARED(name) extern const block_format format_##name;
+BLOCK_FORMATS(DECLARED)
+#undef DECLARED
 
 /* Half floats inside blocks: little-endian and not aligned. */
 static inline uint16_t load_half_bits(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }

@@ -107,9 +107,7 @@ static dimple_status find_tensor(const tensor_list *l, const wanted_tensor *want
   found->format = block_format_of(t->type);
   if (!found->format || !t->data)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", path, name, t->type);
-  if (columns % found->format->block_length != 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has rows of %" PRId64 " elements, not a multiple of %s's block of %d", path, name, columns, found->format->name, found->format->block_length);
-  return DIMPLE_OK;
+  return block_format_check_columns(found->format, columns, DIMPLE_ERROR_FORMAT, "%s: tensor %s: rows of %" PRId64, path, name, columns);
 }
 
 dimple_status tensor_list_check(const tensor_list *list, int64_t index) {
