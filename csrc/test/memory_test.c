@@ -110,6 +110,15 @@ static void living(int32_t prefill) {
   dimple_session_free(s);
 }
 
+static void routing_to_experts(void) {
+  dimple_model *m = random_model((model_shape){.family = FAMILY_LLADA_MOE});
+  if (!m) return;
+  dimple_session *s = text_session(m, 2, 1);
+  EVERY_REFUSAL(dimple_session_prefill(s));
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 /* A prompt or response that cannot be had leaves the old one. */
 static void what_was_there_stays(void) {
   dimple_session *s = text_session(text_model, 1, 1);
@@ -134,6 +143,7 @@ int main(void) {
     preprocessing();
     living(1);
     living(0);
+    routing_to_experts();
     what_was_there_stays();
   }
   fixture_close();
