@@ -49,6 +49,15 @@ static void validation_follows_the_table(void) {
   }
 }
 
+static void numbers_end_with_the_table(void) {
+  dimple_decoding d;
+  char text[80];
+  dimple_decoding_defaults(&d);
+  d.algorithm = ALGORITHM_COUNT;
+  snprintf(text, sizeof text, "algorithm is %d, expected 0 .. %d", ALGORITHM_COUNT, ALGORITHM_COUNT - 1);
+  EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, text);
+}
+
 /* A pipeline that judges positions by threshold needs candidates from the algorithm. */
 static void dim_never_comes_first(void) {
   for (int32_t i = 0; i < ALGORITHM_COUNT; i++) EXPECT(!numbered(i)->positions_first[DIMPLE_PIPELINE_DIM], "%s", numbered(i)->name);
@@ -63,6 +72,7 @@ int main(void) {
   numbers_are_those_of_the_header();
   every_algorithm_is_offered();
   validation_follows_the_table();
+  numbers_end_with_the_table();
   dim_never_comes_first();
   only_dim_stops_early();
   return expect_summary("algorithm");
