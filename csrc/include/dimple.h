@@ -126,6 +126,57 @@ typedef struct dimple_model_info {
 
 DIMPLE_API dimple_status dimple_model_get_info(const dimple_model *model, dimple_model_info *info);
 
+/* -------------------------------------------------------------------------------------------------------------- check */
+
+/* What a file is, held against what its model needs, without running or packing anything. */
+typedef struct dimple_model_check dimple_model_check;
+
+/* Checks what dimple_model_load checks: that the file is well formed, that the keys of its architecture and of its vision tower are there
+ * and in range, and that every tensor they ask for is there in its shape and in a type that this library reads. Of `options`,
+ * which may be null, only mmproj_path counts. A file with a vision tower alone, llama.cpp's "mmproj", is checked as that. What is
+ * wrong is in the findings, and the call succeeds all the same; a model loads if problem_count is 0 and memory suffices. The files stay
+ * mapped until the check is freed. Errors: ARGUMENT; IO, FORMAT or UNSUPPORTED if the file at `path` cannot be read as GGUF at all;
+ * MEMORY. */
+DIMPLE_API dimple_status dimple_model_check_create(const char *path, const dimple_model_options *options, dimple_model_check **check);
+
+/* Null is allowed. */
+DIMPLE_API void dimple_model_check_free(dimple_model_check *check);
+
+/* How the keys and tensors of the files stand. A key is used when this library reads it; harmless when it changes nothing here: it
+ * describes (general.*), is read by the bindings (tokenizer.*), or says what is so anyway; unknown when it stands under the
+ * architecture's name, "diffusion.", "clip." or "tokenizer." and is none of these: it may ask for something this library does not
+ * do. A tensor is used or unknown. A problem with a key ends the check early; nothing is counted then. */
+typedef struct dimple_model_check_summary {
+  int64_t problem_count;
+  int64_t used_key_count;
+  int64_t harmless_key_count;
+  int64_t unknown_key_count;
+  int64_t used_tensor_count;
+  int64_t unknown_tensor_count;
+} dimple_model_check_summary;
+
+DIMPLE_API dimple_status dimple_model_check_get_summary(const dimple_model_check *check, dimple_model_check_summary *summary);
+
+typedef enum dimple_finding_kind {
+  DIMPLE_FINDING_PROBLEM = 0,       /* dimple_model_load fails: with the first one */
+  DIMPLE_FINDING_UNKNOWN_KEY = 1,   /* the file loads, and what the key asks for is not done */
+  DIMPLE_FINDING_UNKNOWN_TENSOR = 2 /* the file loads, and the tensor is not used */
+} dimple_finding_kind;
+
+/* Pointers stay valid until the check is freed. */
+typedef struct dimple_finding {
+  int32_t kind;     /* dimple_finding_kind */
+  int32_t status;   /* PROBLEM: what dimple_model_load returns; otherwise DIMPLE_OK */
+  const char *path; /* of the file */
+  const char *text; /* PROBLEM: the message, as of dimple_last_error(); otherwise the name, one line of UTF-8, cut if very long */
+} dimple_finding;
+
+/* The `index`-th finding, from 0: problems, then unknown keys, then unknown tensors, each in the order in which they are looked for or
+ * stand in the file. Errors: ARGUMENT, NOT_FOUND past the last one. */
+DIMPLE_API dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding);
+
+/* ----------------------------------------------------------------------------------------------------------- metadata */
+
 /* GGUF's metadata value types, numbered as in the format's specification. */
 typedef enum dimple_metadata_type {
   DIMPLE_METADATA_UINT8 = 0,

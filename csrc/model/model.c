@@ -32,7 +32,8 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   int32_t threads = 0;
   DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
   DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
-  DIMPLE_TRY(model_open(m, path, options ? options->mmproj_path : NULL));
+  DIMPLE_TRY(model_open(m, path));
+  DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));
   DIMPLE_TRY(model_check_fit(m));
   return upload(m, threads);

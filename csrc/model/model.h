@@ -25,9 +25,15 @@ struct dimple_model {
   tensor_totals totals;
 };
 
-/* Opens the files, reads their keys and lists their tensors; `mmproj_path` may be null. On failure what was opened stays with the model,
- * for model_close. Errors: as dimple_model_load. */
-dimple_status model_open(dimple_model *model, const char *path, const char *mmproj_path);
+/* Loading is these steps, and packing; checking a file is them alone. On failure what was opened stays with the model, for
+ * model_close. Errors: as dimple_model_load. */
+
+/* Opens the file and its parts. */
+dimple_status model_open(dimple_model *model, const char *path);
+/* Reads the keys, those of the second file too (null: there is none), and lists the tensors. */
+dimple_status model_read(dimple_model *model, const char *mmproj_path);
+/* Instead of model_read, for a file that holds a vision tower alone; what it makes cannot be run. */
+dimple_status model_read_tower(dimple_model *model);
 /* Whether the listed tensors are there, up to the first that is not right. Errors: FORMAT, UNSUPPORTED, MEMORY. */
 dimple_status model_check_tensors(const dimple_model *model);
 /* Whether the parts fit each other, once all tensors are right. Errors: FORMAT. */

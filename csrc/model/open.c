@@ -5,9 +5,13 @@
 #include "error.h"
 #include "model/model.h"
 
+static dimple_status fail_no_encoder(const gguf_file *file) {
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", gguf_path(file));
+}
+
 /* The vision tower may lie in the model's own file or in a second one. */
-static dimple_status open_files(dimple_model *m, const char *path, const char *mmproj_path) {
-  DIMPLE_TRY(gguf_parts_open(path, &m->files));
+static dimple_status read_keys(dimple_model *m, const char *mmproj_path) {
+  const char *path = gguf_path(model_file(m));
   DIMPLE_TRY(text_parameters_read(model_file(m), &m->text));
   DIMPLE_TRY(vision_parameters_read(model_file(m), &m->vision));
   if (!mmproj_path) return DIMPLE_OK;
@@ -15,8 +19,7 @@ static dimple_status open_files(dimple_model *m, const char *path, const char *m
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s has a vision tower of its own, so the mmproj %s cannot be used with it", path, mmproj_path);
   DIMPLE_TRY(gguf_parts_open(mmproj_path, &m->mmproj));
   DIMPLE_TRY(vision_parameters_read(m->mmproj.files[0], &m->vision));
-  if (!m->vision.present) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s has no vision encoder (key clip.has_vision_encoder)", mmproj_path);
-  return DIMPLE_OK;
+  return m->vision.present ? DIMPLE_OK : fail_no_encoder(m->mmproj.files[0]);
 }
 
 /* The vocabulary's size is the embedding's; a key that disagrees, or a special token beyond it, is an error. */
@@ -56,25 +59,36 @@ static dimple_status list_text(dimple_model *m) {
   return DIMPLE_OK;
 }
 
-/* The tower, and behind it the projector into the text model's embedding space where the architecture has one or the file brings one. */
-static dimple_status list_vision(dimple_model *m) {
+/* The tower, and behind it the projector into the text model's embedding space where the architecture has one or the file brings one.
+ * With a null `text` the tower is alone, and the width of the text model is what the projector's first bias says. */
+static dimple_status list_vision(dimple_model *m, const text_parameters *text) {
   vision_parameters *v = &m->vision;
   tensor_list *list = &m->vision_tensors;
   *list = tensor_list_of(m->mmproj.count ? &m->mmproj : &m->files);
   DIMPLE_TRY(allocate_layers(v->layers, &m->vision_weights.layers));
   v->tower->want_tensors(list, v, &m->vision_weights);
-  v->projector = m->text.architecture->vision_projector || vision_projector_there(list);
-  if (v->projector) vision_want_projector(list, v, m->text.width, &m->vision_weights);
+  int32_t projected = vision_projected_width(list);
+  v->projector = projected > 0 || (text && text->architecture->vision_projector);
+  if (v->projector) vision_want_projector(list, v, text ? text->width : projected, &m->vision_weights);
   return DIMPLE_OK;
 }
 
-dimple_status model_open(dimple_model *m, const char *path, const char *mmproj_path) {
-  DIMPLE_TRY(open_files(m, path, mmproj_path));
+dimple_status model_open(dimple_model *m, const char *path) { return gguf_parts_open(path, &m->files); }
+
+dimple_status model_read(dimple_model *m, const char *mmproj_path) {
+  DIMPLE_TRY(read_keys(m, mmproj_path));
   if (m->vision.present && m->text.image_token < 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>", path, m->text.architecture->name);
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>",
+                       gguf_path(model_file(m)), m->text.architecture->name);
   DIMPLE_TRY(read_vocabulary(m));
   DIMPLE_TRY(list_text(m));
-  return m->vision.present ? list_vision(m) : DIMPLE_OK;
+  return m->vision.present ? list_vision(m, &m->text) : DIMPLE_OK;
+}
+
+dimple_status model_read_tower(dimple_model *m) {
+  const gguf_file *file = model_file(m);
+  DIMPLE_TRY(vision_parameters_read(file, &m->vision));
+  return m->vision.present ? list_vision(m, NULL) : fail_no_encoder(file);
 }
 
 dimple_status model_check_tensors(const dimple_model *m) {

@@ -2,9 +2,12 @@
 
 #include "error.h"
 
-static const char first_tensor[] = "mm.img_projector.0.weight";
-
-bool vision_projector_there(const tensor_list *list) { return tensor_list_has(list, first_tensor); }
+int32_t vision_projected_width(const tensor_list *list) {
+  const gguf_file *file;
+  const gguf_tensor *t = gguf_parts_find_tensor(list->files, "mm.img_projector.0.weight", &file);
+  if (!t) return 0;
+  return t->dimensions[1] < MAX_WIDTH ? (int32_t)t->dimensions[1] : MAX_WIDTH;
+}
 
 void vision_want_projector(tensor_list *list, const vision_parameters *v, int32_t text_width, vision_weights *w) {
   want_linear(list, text_width, v->out_width, BIAS_REQUIRED, &w->projector[0], "mm.img_projector.0");

@@ -4,8 +4,8 @@
 
 #include "vision/tower.h"
 
-/* Whether the files of `list` bring a projector. */
-bool vision_projector_there(const tensor_list *list);
+/* Features behind the projector that the files of `list` bring; 0: they bring none. */
+int32_t vision_projected_width(const tensor_list *list);
 
 /* Names the projector's tensors and their places: two linear layers, out_width -> text_width -> text_width. */
 void vision_want_projector(tensor_list *list, const vision_parameters *v, int32_t text_width, vision_weights *w);

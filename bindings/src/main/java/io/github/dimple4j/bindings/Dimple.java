@@ -539,6 +539,277 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class dimple_model_check_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_model_check_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_create(const char *path, const dimple_model_options *options, dimple_model_check **check)
+     * }
+     */
+    public static FunctionDescriptor dimple_model_check_create$descriptor() {
+        return dimple_model_check_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_create(const char *path, const dimple_model_options *options, dimple_model_check **check)
+     * }
+     */
+    public static MethodHandle dimple_model_check_create$handle() {
+        return dimple_model_check_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_create(const char *path, const dimple_model_options *options, dimple_model_check **check)
+     * }
+     */
+    public static MemorySegment dimple_model_check_create$address() {
+        return dimple_model_check_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_create(const char *path, const dimple_model_options *options, dimple_model_check **check)
+     * }
+     */
+    public static int dimple_model_check_create(MemorySegment path, MemorySegment options, MemorySegment check) {
+        var mh$ = dimple_model_check_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_model_check_create", path, options, check);
+            }
+            return (int)mh$.invokeExact(path, options, check);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_model_check_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_model_check_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void dimple_model_check_free(dimple_model_check *check)
+     * }
+     */
+    public static FunctionDescriptor dimple_model_check_free$descriptor() {
+        return dimple_model_check_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void dimple_model_check_free(dimple_model_check *check)
+     * }
+     */
+    public static MethodHandle dimple_model_check_free$handle() {
+        return dimple_model_check_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void dimple_model_check_free(dimple_model_check *check)
+     * }
+     */
+    public static MemorySegment dimple_model_check_free$address() {
+        return dimple_model_check_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void dimple_model_check_free(dimple_model_check *check)
+     * }
+     */
+    public static void dimple_model_check_free(MemorySegment check) {
+        var mh$ = dimple_model_check_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_model_check_free", check);
+            }
+            mh$.invokeExact(check);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_model_check_get_summary {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_model_check_get_summary");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_summary(const dimple_model_check *check, dimple_model_check_summary *summary)
+     * }
+     */
+    public static FunctionDescriptor dimple_model_check_get_summary$descriptor() {
+        return dimple_model_check_get_summary.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_summary(const dimple_model_check *check, dimple_model_check_summary *summary)
+     * }
+     */
+    public static MethodHandle dimple_model_check_get_summary$handle() {
+        return dimple_model_check_get_summary.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_summary(const dimple_model_check *check, dimple_model_check_summary *summary)
+     * }
+     */
+    public static MemorySegment dimple_model_check_get_summary$address() {
+        return dimple_model_check_get_summary.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_summary(const dimple_model_check *check, dimple_model_check_summary *summary)
+     * }
+     */
+    public static int dimple_model_check_get_summary(MemorySegment check, MemorySegment summary) {
+        var mh$ = dimple_model_check_get_summary.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_model_check_get_summary", check, summary);
+            }
+            return (int)mh$.invokeExact(check, summary);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int DIMPLE_FINDING_PROBLEM = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_finding_kind.DIMPLE_FINDING_PROBLEM = 0
+     * }
+     */
+    public static int DIMPLE_FINDING_PROBLEM() {
+        return DIMPLE_FINDING_PROBLEM;
+    }
+    private static final int DIMPLE_FINDING_UNKNOWN_KEY = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_finding_kind.DIMPLE_FINDING_UNKNOWN_KEY = 1
+     * }
+     */
+    public static int DIMPLE_FINDING_UNKNOWN_KEY() {
+        return DIMPLE_FINDING_UNKNOWN_KEY;
+    }
+    private static final int DIMPLE_FINDING_UNKNOWN_TENSOR = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_finding_kind.DIMPLE_FINDING_UNKNOWN_TENSOR = 2
+     * }
+     */
+    public static int DIMPLE_FINDING_UNKNOWN_TENSOR() {
+        return DIMPLE_FINDING_UNKNOWN_TENSOR;
+    }
+
+    private static class dimple_model_check_get_finding {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_LONG,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_model_check_get_finding");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static FunctionDescriptor dimple_model_check_get_finding$descriptor() {
+        return dimple_model_check_get_finding.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static MethodHandle dimple_model_check_get_finding$handle() {
+        return dimple_model_check_get_finding.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static MemorySegment dimple_model_check_get_finding$address() {
+        return dimple_model_check_get_finding.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static int dimple_model_check_get_finding(MemorySegment check, long index, MemorySegment finding) {
+        var mh$ = dimple_model_check_get_finding.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_model_check_get_finding", check, index, finding);
+            }
+            return (int)mh$.invokeExact(check, index, finding);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int DIMPLE_METADATA_UINT8 = (int)0L;
     /**
      * {@snippet lang=c :
