@@ -22,7 +22,7 @@ public final class Tokenizer {
   private static final int CONTROL = 3;
   private static final int USER_DEFINED = 4;
 
-  private final Vocabulary vocabulary;
+  private final TokenTable tokens;
   private final MergeTable merges;
   private final PreTokenizer rule;
   private final AddedTokens added = new AddedTokens();
@@ -40,11 +40,11 @@ public final class Tokenizer {
       throw new TokenizerException("tokenizer.ggml.token_type has " + data.tokenTypes().length + " entries, tokenizer.ggml.tokens "
           + data.tokens().size());
     }
-    vocabulary = new Vocabulary(data.tokens());
-    merges = readMerges(data.merges(), vocabulary);
+    tokens = new TokenTable(data.tokens());
+    merges = readMerges(data.merges(), tokens);
     for (int id = 0; id < size(); id++) {
       if (isAdded(id)) {
-        added.add(vocabulary.spelling(id), id, isControl(id));
+        added.add(tokens.spelling(id), id, isControl(id));
       }
     }
     added.seal();
@@ -65,7 +65,7 @@ public final class Tokenizer {
     return new Tokenizer(data);
   }
 
-  private static MergeTable readMerges(Utf8Strings lines, Vocabulary vocabulary) {
+  private static MergeTable readMerges(Utf8Strings lines, TokenTable tokens) {
     MergeTable table = new MergeTable(lines.size());
     byte[] bytes = lines.bytes;
     byte[] joined = new byte[64];
@@ -85,9 +85,9 @@ public final class Tokenizer {
       }
       System.arraycopy(bytes, start, joined, 0, space - start);
       System.arraycopy(bytes, space + 1, joined, space - start, end - space - 1);
-      int left = vocabulary.find(bytes, start, space);
-      int right = vocabulary.find(bytes, space + 1, end);
-      int merged = vocabulary.find(joined, 0, length);
+      int left = tokens.find(bytes, start, space);
+      int right = tokens.find(bytes, space + 1, end);
+      int merged = tokens.find(joined, 0, length);
       // A merge of tokens that the vocabulary lacks can never apply; trimmed vocabularies have such merges, and llama.cpp loads them.
       if (left >= 0 && right >= 0 && merged >= 0) {
         table.add(left, right, rank, merged);
@@ -195,7 +195,7 @@ public final class Tokenizer {
     int[] next = new int[n];
     int[] previous = new int[n];
     for (int i = 0; i < n; i++) {
-      id[i] = vocabulary.ofByte(word[i] & 0xFF);
+      id[i] = tokens.ofByte(word[i] & 0xFF);
       next[i] = i + 1;
       previous[i] = i - 1;
       if (id[i] < 0) {
@@ -298,7 +298,7 @@ public final class Tokenizer {
    */
   public byte[] tokenBytes(int id) {
     requireId(id);
-    return isAdded(id) ? vocabulary.rawBytes(id) : vocabulary.bytes(id);
+    return isAdded(id) ? tokens.rawBytes(id) : tokens.bytes(id);
   }
 
   /**
@@ -310,7 +310,7 @@ public final class Tokenizer {
    */
   public String token(int id) {
     requireId(id);
-    return vocabulary.spelling(id);
+    return tokens.spelling(id);
   }
 
   /**
@@ -320,7 +320,7 @@ public final class Tokenizer {
    * @return its id, or empty
    */
   public OptionalInt id(String token) {
-    int id = vocabulary.find(token);
+    int id = tokens.find(token);
     return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
   }
 
@@ -352,7 +352,7 @@ public final class Tokenizer {
    * @return the number of tokens
    */
   public int size() {
-    return vocabulary.size();
+    return tokens.size();
   }
 
   /**

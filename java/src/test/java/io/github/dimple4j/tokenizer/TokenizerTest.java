@@ -91,16 +91,16 @@ class TokenizerTest {
   @Test
   void streamsAFourByteCharacterInOnePiece() {
     byte[] bytes = "😀".getBytes(StandardCharsets.UTF_8);
-    Vocabulary vocabulary = new Vocabulary(Utf8Strings.of(
+    TokenTable tokens = new TokenTable(Utf8Strings.of(
         IntStream.range(0, tokenizer.size()).mapToObj(tokenizer::token).toList()));
     StreamingDecoder decoder = tokenizer.streamingDecoder(false);
     for (int i = 0; i < 3; i++) {
-      assertThat(decoder.accept(vocabulary.ofByte(bytes[i] & 0xFF))).isEmpty();
+      assertThat(decoder.accept(tokens.ofByte(bytes[i] & 0xFF))).isEmpty();
     }
-    assertThat(decoder.accept(vocabulary.ofByte(bytes[3] & 0xFF))).isEqualTo("😀");
-    assertThat(decoder.accept(vocabulary.ofByte(bytes[0] & 0xFF))).isEmpty();
+    assertThat(decoder.accept(tokens.ofByte(bytes[3] & 0xFF))).isEqualTo("😀");
+    assertThat(decoder.accept(tokens.ofByte(bytes[0] & 0xFF))).isEmpty();
     assertThat(decoder.finish()).isEqualTo("\uFFFD");
-    assertThat(decoder.accept(vocabulary.ofByte('x'))).isEqualTo("x");
+    assertThat(decoder.accept(tokens.ofByte('x'))).isEqualTo("x");
   }
 
   @Test

@@ -3,8 +3,8 @@ package io.github.dimple4j.tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
-/** Token spellings to ids and back, and GPT-2's alphabet: one printable character for each of the 256 bytes. */
-final class Vocabulary {
+/** The tokens of a vocabulary: spellings to ids and back, and GPT-2's alphabet: one printable character for each of the 256 bytes. */
+final class TokenTable {
   /** No such token. */
   static final int NONE = -1;
 
@@ -26,7 +26,7 @@ final class Vocabulary {
   private final int[] slots; // ids, open addressing
   private final int[] byteIds = new int[256];
 
-  Vocabulary(Utf8Strings tokens) {
+  TokenTable(Utf8Strings tokens) {
     this.tokens = tokens;
     slots = new int[Integer.highestOneBit(Math.max(8, tokens.size())) * 4];
     Arrays.fill(slots, NONE);
