@@ -1,5 +1,8 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.image.PictureDecoder;
+import io.github.dimple4j.image.Pixels;
+import io.github.dimple4j.image.PlatformPicture;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 
@@ -12,7 +15,7 @@ import java.nio.file.Path;
  */
 public final class Image implements Part {
   /** The largest picture that is decoded, in pixels; a file that announces more is refused before its pixels are read. */
-  public static final long MAX_PIXELS = 100_000_000;
+  public static final long MAX_PIXELS = PictureDecoder.MAX_PIXELS;
 
   private final byte[] rgb;
   private final int width;
@@ -20,19 +23,11 @@ public final class Image implements Part {
   private final String name; // what error messages call it; null if it has none
 
   /** Takes the array over. */
-  Image(byte[] rgb, int width, int height) {
-    this(rgb, width, height, null);
-  }
-
-  private Image(byte[] rgb, int width, int height, String name) {
-    this.rgb = rgb;
-    this.width = width;
-    this.height = height;
+  private Image(Pixels pixels, String name) {
+    rgb = pixels.rgb();
+    width = pixels.width();
+    height = pixels.height();
     this.name = name;
-  }
-
-  private Image named(String name) {
-    return new Image(rgb, width, height, name);
   }
 
   /**
@@ -56,7 +51,7 @@ public final class Image implements Part {
    * @throws ImageException if it is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
    */
   public static Image decode(byte[] encoded, String name) {
-    return PictureDecoder.decode(encoded, name).named(name);
+    return new Image(PictureDecoder.decode(encoded, name), name);
   }
 
   /**
@@ -66,7 +61,7 @@ public final class Image implements Part {
    * @return the copy
    */
   public static Image of(BufferedImage image) {
-    return new Image(PictureDecoder.rgb(image), image.getWidth(), image.getHeight());
+    return new Image(PlatformPicture.pixels(image), null);
   }
 
   /**
@@ -83,7 +78,7 @@ public final class Image implements Part {
       throw new InvalidArgumentException("a picture of " + width + " x " + height + " pixels with " + rgb.length
           + " bytes, expected at least one pixel and three bytes for each");
     }
-    return new Image(rgb.clone(), width, height);
+    return new Image(new Pixels(rgb.clone(), width, height), null);
   }
 
   /**

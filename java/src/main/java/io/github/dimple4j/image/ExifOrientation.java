@@ -1,4 +1,4 @@
-package io.github.dimple4j;
+package io.github.dimple4j.image;
 
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
@@ -80,13 +80,13 @@ enum ExifOrientation {
   }
 
   /** Turns a picture as it is stored into the picture as it is meant. */
-  Image apply(Image stored) {
+  Pixels apply(Pixels stored) {
     if (this == NORMAL) {
       return stored;
     }
     int width = transpose ? stored.height() : stored.width();
     int height = transpose ? stored.width() : stored.height();
-    byte[] from = stored.pixels();
+    byte[] from = stored.rgb();
     byte[] to = new byte[from.length];
     for (int y = 0, at = 0; y < height; y++) {
       for (int x = 0; x < width; x++, at += 3) {
@@ -96,6 +96,6 @@ enum ExifOrientation {
         System.arraycopy(from, source, to, at, 3);
       }
     }
-    return new Image(to, width, height);
+    return new Pixels(to, width, height);
   }
 }

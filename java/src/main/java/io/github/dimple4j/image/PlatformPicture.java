@@ -1,4 +1,4 @@
-package io.github.dimple4j;
+package io.github.dimple4j.image;
 
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
@@ -6,73 +6,19 @@ import java.awt.image.ColorModel;
 import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
-import java.util.Iterator;
 import java.util.Set;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
-import javax.imageio.stream.ImageInputStream;
-import javax.imageio.stream.MemoryCacheImageInputStream;
 
-/** Turns encoded pictures and those of the Java platform into 8-bit RGB. */
-final class PictureDecoder {
-  /** No compressed picture of {@link Image#MAX_PIXELS} is larger: three bytes a pixel, and a little for headers. */
-  private static final long MAX_FILE_SIZE = 3 * Image.MAX_PIXELS + (1 << 20);
+/** Pictures of the Java platform, whatever their layout in memory, as 8-bit RGB. */
+public final class PlatformPicture {
+  private PlatformPicture() {}
 
-  private PictureDecoder() {}
-
-  static byte[] bytes(Path file) {
-    try {
-      if (Files.isDirectory(file)) {
-        throw new ImageException(file + ": is a folder, expected a picture");
-      }
-      long size = Files.size(file);
-      if (size > MAX_FILE_SIZE) {
-        throw new ImageException(file + ": has " + size + " bytes, too many for a picture");
-      }
-      return Files.readAllBytes(file);
-    } catch (NoSuchFileException e) {
-      throw new ImageException(file + ": no such file", e);
-    } catch (IOException e) {
-      throw new ImageException(file + ": cannot be read: " + e.getMessage(), e);
-    }
-  }
-
-  static Image decode(byte[] encoded, String name) {
-    try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(encoded))) {
-      Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
-      if (!readers.hasNext()) {
-        throw new ImageException(name + ": is not a PNG, JPEG, GIF or BMP picture");
-      }
-      ImageReader reader = readers.next();
-      try {
-        return decode(reader, in, encoded, name);
-      } finally {
-        reader.dispose();
-      }
-    } catch (IOException | RuntimeException e) {
-      // The platform's readers throw all kinds of unchecked exceptions at damaged files.
-      throw e instanceof ImageException known ? known : new ImageException(name + ": is damaged: " + e.getMessage(), e);
-    }
-  }
-
-  private static Image decode(ImageReader reader, ImageInputStream in, byte[] encoded, String name) throws IOException {
-    reader.setInput(in, true, true);
-    int width = reader.getWidth(0);
-    int height = reader.getHeight(0);
-    if ((long) width * height > Image.MAX_PIXELS) {
-      throw new ImageException(name + ": has " + width + " x " + height + " pixels, more than " + Image.MAX_PIXELS);
-    }
-    Image image = Image.of(reader.read(0));
-    return ExifOrientation.of(encoded).apply(image);
-  }
-
-  /** The pixels as stored: no colour management, which would brighten grey pictures, and no blending. */
-  static byte[] rgb(BufferedImage image) {
+  /**
+   * Copies the pixels as stored: no colour management, which would brighten grey pictures, and no blending.
+   *
+   * @param image any kind of picture
+   * @return the copy
+   */
+  public static Pixels pixels(BufferedImage image) {
     int width = image.getWidth();
     int height = image.getHeight();
     byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
@@ -85,7 +31,7 @@ final class PictureDecoder {
     } else {
       direct(raster, colors, rgb);
     }
-    return rgb;
+    return new Pixels(rgb, width, height);
   }
 
   /** Whether samples are unsigned integers, in the order red, green, blue or grey first, and not multiplied by alpha. */

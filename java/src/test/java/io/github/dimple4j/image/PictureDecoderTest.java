@@ -1,0 +1,175 @@
+package io.github.dimple4j.image;
+
+import static io.github.dimple4j.image.Samples.encode;
+import static io.github.dimple4j.image.Samples.noise;
+import static io.github.dimple4j.image.Samples.pixel;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.github.dimple4j.ImageException;
+import java.awt.Color;
+import java.awt.image.BufferedImage;
+import java.awt.image.IndexColorModel;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.zip.CRC32;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Files of each format, and files that are none. */
+class PictureDecoderTest {
+  @TempDir Path folder;
+
+  private static Pixels decode(BufferedImage image, String format) throws IOException {
+    return PictureDecoder.decode(encode(image, format), "picture." + format);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"png", "bmp"})
+  void losslessFormatsKeepEveryPixel(String format) throws IOException {
+    BufferedImage image = noise(BufferedImage.TYPE_INT_RGB);
+    Pixels decoded = decode(image, format);
+    assertThat(decoded.width()).isEqualTo(7);
+    assertThat(decoded.height()).isEqualTo(5);
+    for (int y = 0; y < 5; y++) {
+      for (int x = 0; x < 7; x++) {
+        Color color = new Color(image.getRGB(x, y));
+        assertThat(pixel(decoded, x, y)).containsExactly(color.getRed(), color.getGreen(), color.getBlue());
+      }
+    }
+  }
+
+  @Test
+  void alphaIsDroppedAndNotBlended() throws IOException {
+    var image = new BufferedImage(3, 1, BufferedImage.TYPE_INT_ARGB);
+    image.setRGB(0, 0, 0x00FF8040);
+    image.setRGB(1, 0, 0x80FF8040);
+    image.setRGB(2, 0, 0xFFFF8040);
+    Pixels decoded = decode(image, "png");
+    for (int x = 0; x < 3; x++) {
+      assertThat(pixel(decoded, x, 0)).containsExactly(255, 128, 64);
+    }
+  }
+
+  /** The platform's own conversion would take grey as linear light and brighten it. */
+  @Test
+  void greyIsRepeatedAsItIs() throws IOException {
+    var image = new BufferedImage(256, 1, BufferedImage.TYPE_BYTE_GRAY);
+    for (int x = 0; x < 256; x++) {
+      image.getRaster().setSample(x, 0, 0, x);
+    }
+    Pixels decoded = decode(image, "png");
+    for (int x = 0; x < 256; x++) {
+      assertThat(pixel(decoded, x, 0)).containsExactly(x, x, x);
+    }
+  }
+
+  @Test
+  void highByteOf16BitSamplesIsKept() throws IOException {
+    var image = new BufferedImage(3, 1, BufferedImage.TYPE_USHORT_GRAY);
+    image.getRaster().setSample(0, 0, 0, 0x1234);
+    image.getRaster().setSample(1, 0, 0, 0xFFFF);
+    image.getRaster().setSample(2, 0, 0, 0x00FF);
+    Pixels decoded = decode(image, "png");
+    assertThat(pixel(decoded, 0, 0)).containsExactly(0x12, 0x12, 0x12);
+    assertThat(pixel(decoded, 1, 0)).containsExactly(255, 255, 255);
+    assertThat(pixel(decoded, 2, 0)).containsExactly(0, 0, 0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gif", "png", "bmp"})
+  void paletteColoursAreLookedUp(String format) throws IOException {
+    byte[][] palette = new byte[3][256];
+    var random = new Random(7);
+    for (byte[] channel : palette) {
+      random.nextBytes(channel);
+    }
+    var image = new BufferedImage(16, 16, BufferedImage.TYPE_BYTE_INDEXED, new IndexColorModel(8, 256, palette[0], palette[1], palette[2]));
+    for (int i = 0; i < 256; i++) {
+      image.getRaster().setSample(i % 16, i / 16, 0, i);
+    }
+    Pixels decoded = decode(image, format);
+    for (int i = 0; i < 256; i++) {
+      assertThat(pixel(decoded, i % 16, i / 16)).containsExactly(palette[0][i] & 0xFF, palette[1][i] & 0xFF, palette[2][i] & 0xFF);
+    }
+  }
+
+  /** Two bits a pixel, four pixels a byte. */
+  @ParameterizedTest
+  @ValueSource(strings = {"gif", "png"})
+  void packedPalettesAreLookedUp(String format) throws IOException {
+    byte[] values = {10, 60, 110, (byte) 210};
+    var image = new BufferedImage(5, 9, BufferedImage.TYPE_BYTE_BINARY, new IndexColorModel(2, 4, values, values, values));
+    int[] indices = new Random(2).ints(45, 0, 4).toArray();
+    image.getRaster().setPixels(0, 0, 5, 9, indices);
+    Pixels decoded = decode(image, format);
+    for (int i = 0; i < indices.length; i++) {
+      assertThat(pixel(decoded, i % 5, i / 5)[0]).isEqualTo(values[indices[i]] & 0xFF);
+    }
+  }
+
+  @Test
+  void transparentPaletteColourKeepsItsColour() throws IOException {
+    byte[] values = {90, 40};
+    var image = new BufferedImage(2, 1, BufferedImage.TYPE_BYTE_INDEXED, new IndexColorModel(8, 2, values, values, values, 0));
+    image.getRaster().setPixels(0, 0, 2, 1, new int[] {0, 1});
+    assertThat(pixel(decode(image, "gif"), 0, 0)).containsExactly(90, 90, 90);
+  }
+
+  @Test
+  void otherFilesAreRefusedByName() throws IOException {
+    assertRefused(Files.writeString(folder.resolve("text.jpg"), "This is not a picture."), "not a PNG, JPEG, GIF or BMP");
+    assertRefused(Files.write(folder.resolve("empty.png"), new byte[0]), "not a PNG, JPEG, GIF or BMP");
+    assertRefused(folder, "folder");
+    assertRefused(folder.resolve("none.png"), "no such file");
+    byte[] png = encode(noise(BufferedImage.TYPE_INT_RGB), "png");
+    for (int cut : new int[] {8, 20, 40, png.length / 2}) {
+      assertRefused(Files.write(folder.resolve("cut.png"), Arrays.copyOf(png, cut)), "");
+    }
+  }
+
+  private static void assertRefused(Path file, String reason) {
+    assertThatExceptionOfType(ImageException.class).isThrownBy(() -> PictureDecoder.decode(PictureDecoder.bytes(file), file.toString()))
+        .satisfies(e -> assertThat(e.getMessage()).startsWith(file.toString()).contains(reason).doesNotContain("\n"));
+  }
+
+  /** A file of 57 bytes that announces ten thousand million pixels. */
+  @Test
+  void hugePicturesAreRefusedBeforeTheirPixelsAreRead() throws IOException {
+    ByteBuffer header = ByteBuffer.allocate(17).put("IHDR".getBytes(StandardCharsets.US_ASCII)).putInt(100_000).putInt(100_000)
+        .put(new byte[] {8, 2, 0, 0, 0});
+    var crc = new CRC32();
+    crc.update(header.array());
+    ByteBuffer png = ByteBuffer.allocate(57).putLong(0x89504E470D0A1A0AL).putInt(13).put(header.array()).putInt((int) crc.getValue());
+    png.putInt(12).put("IDAT".getBytes(StandardCharsets.US_ASCII));
+    assertRefused(Files.write(folder.resolve("bomb.png"), png.array()), "100000 x 100000 pixels");
+  }
+
+  /** Files with flipped bytes are decoded or refused, and nothing else. */
+  @Test
+  void damagedFilesThrowNothingElse() throws IOException {
+    var random = new Random(11);
+    for (String format : List.of("png", "jpg", "gif", "bmp")) {
+      byte[] good = encode(noise(BufferedImage.TYPE_INT_RGB), format);
+      for (int i = 0; i < 200; i++) {
+        byte[] bad = good.clone();
+        for (int j = 0; j < 4; j++) {
+          bad[random.nextInt(Math.min(bad.length, 200))] = (byte) random.nextInt();
+        }
+        try {
+          PictureDecoder.decode(bad, "bad");
+        } catch (ImageException e) {
+          assertThat(e.getMessage()).startsWith("bad: ");
+        }
+      }
+    }
+  }
+}
