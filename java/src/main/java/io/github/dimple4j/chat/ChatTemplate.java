@@ -47,7 +47,7 @@ public final class ChatTemplate {
     if (source.length() > LONGEST_SOURCE) {
       throw new ChatTemplateException("a chat template of " + source.length() + " characters; at most " + LONGEST_SOURCE + " are read");
     }
-    return new ChatTemplate(new Parser(new Lexer(source).tokens()).parse());
+    return new ChatTemplate(StatementParser.parse(new Lexer(source).tokens()));
   }
 
   /**
