@@ -5,6 +5,7 @@
  * <p>The native library underneath needs {@code --enable-native-access=io.github.dimple4j.bindings} (on the class path
  * {@code ALL-UNNAMED}); without it newer JDKs print a warning.
  */
+@SuppressWarnings("module") // of the qualified export, whose module is compiled later
 module io.github.dimple4j {
   requires io.github.dimple4j.bindings;
   requires transitive java.desktop; // BufferedImage; ImageIO reads the picture formats
@@ -12,4 +13,5 @@ module io.github.dimple4j {
   exports io.github.dimple4j;
   exports io.github.dimple4j.chat;
   exports io.github.dimple4j.tokenizer;
+  exports io.github.dimple4j.core to io.github.dimple4j.gguf;
 }

@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/** Which of the masked positions are revealed when the schedule says how many. */
+/** Which of the masked positions are revealed when the schedule says how many. In the order of the core's numbers. */
 public enum Algorithm {
   /** A random subset of the scheduled size. */
   ORIGIN("origin"),
@@ -22,6 +22,9 @@ public enum Algorithm {
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));
+
+  private static final String NAMES = Arrays.stream(values()).map(Algorithm::label).collect(Collectors.joining(", "))
+      .replaceFirst(", (?=[^,]*$)", " or ");
 
   private final String label;
 
@@ -48,8 +51,7 @@ public enum Algorithm {
   public static Algorithm of(String label) {
     Algorithm found = BY_LABEL.get(label);
     if (found == null) {
-      throw new InvalidArgumentException("unknown algorithm \"" + label
-          + "\", expected origin, origin-ratio, autoregressive, maskgit_plus, topk_margin or entropy");
+      throw new InvalidArgumentException("unknown algorithm \"" + label + "\", expected " + NAMES);
     }
     return found;
   }

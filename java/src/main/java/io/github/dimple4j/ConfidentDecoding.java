@@ -8,13 +8,14 @@ public final class ConfidentDecoding {
   private ConfidentDecoding() {}
 
   /**
-   * Decoding with a threshold; everything else as in {@link Decoding#defaults()}, to be changed by the copies of
-   * {@link Decoding}: {@code ConfidentDecoding.threshold(0.95f).steps(32).seed(7)}.
+   * Decoding with a threshold; everything else as in {@link Decoding#defaults()}, to be changed through
+   * {@link Decoding#toBuilder}: {@code ConfidentDecoding.threshold(0.95f).toBuilder().steps(32).seed(7).build()}.
    *
    * @param threshold confidence above which a position is revealed; the paper uses 0.95
    * @return the settings
+   * @throws InvalidArgumentException if it is negative or not finite
    */
   public static Decoding threshold(float threshold) {
-    return Decoding.defaults().threshold(threshold);
+    return Decoding.builder().threshold(threshold).build();
   }
 }

@@ -1,40 +1,29 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.Core;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalInt;
+import java.util.stream.Collectors;
 
 /**
- * How to decode. Immutable: each setter returns a changed copy. Values are checked when a decoding starts, and an
- * {@link InvalidArgumentException} then names the one that is wrong.
+ * How to decode. Immutable and thread-safe; made by a {@link Builder}, whose values the core checks by the rules that it decodes by.
  *
  * <p>In every iteration each masked position gets a candidate token and a confidence in it. Pipeline {@link Pipeline#DIM} reveals
  * every position above {@link #threshold()}; if there is none, or the threshold is 0, {@link #algorithm()} chooses as many
  * positions as the schedule of {@link #steps()} noise levels asks for (paper section 4.1).
- *
- * @param pipeline the loop around the iterations
- * @param algorithm which positions are revealed, and what their confidence is
- * @param steps iterations of the schedule, 1 to 1048576; empty: as many as the response has positions
- * @param topK keep the k most likely tokens; 0: all
- * @param originalConfidence true: confidence from the model's own probabilities; false: from those after temperature and filters.
- *     Pipeline {@link Pipeline#DREAM} always does the latter
- * @param threshold confidence above which pipeline {@link Pipeline#DIM} reveals a position; 0: off. Finite, not negative
- * @param temperature 0: the most likely token; above: a draw from softmax(logits / temperature). Finite
- * @param topP keep tokens until this probability mass, 0 to 1; 1: all
- * @param algorithmTemperature 0: the most confident positions; above: positions drawn from softmax(confidence / this). Finite
- * @param epsilon last noise level of the schedule, between 0 and 1 exclusive
- * @param seed of the random draws. A draw depends on seed, iteration and position only, so that equal settings give equal
- *     results whatever the number of threads
  */
-public record Decoding(Pipeline pipeline, Algorithm algorithm, OptionalInt steps, int topK, boolean originalConfidence, float threshold,
-    float temperature, float topP, float algorithmTemperature, float epsilon, long seed) {
-  private static final Decoding DEFAULTS =
-      new Decoding(Pipeline.DIM, Algorithm.MASKGIT_PLUS, OptionalInt.empty(), 0, true, 0.95f, 0, 1, 0, 1e-3f, 0);
+public final class Decoding {
+  /** By the core's names (dimple_decoding), in its order; "steps" is missing while it follows the response. */
+  private final Map<String, Number> settings;
 
-  /** Checks that nothing is null. */
-  public Decoding {
-    Objects.requireNonNull(pipeline, "pipeline");
-    Objects.requireNonNull(algorithm, "algorithm");
-    Objects.requireNonNull(steps, "steps");
+  private final Core core; // which checked them, and checks what is made of them
+
+  private Decoding(Core core, Map<String, Number> settings) {
+    this.core = core;
+    this.settings = Collections.unmodifiableMap(settings);
   }
 
   /**
@@ -42,129 +31,309 @@ public record Decoding(Pipeline pipeline, Algorithm algorithm, OptionalInt steps
    * probabilities, temperature 0, no filters, epsilon 0.001, seed 0.
    *
    * @return the defaults
+   * @throws LibraryException if the native library is not found
    */
   public static Decoding defaults() {
-    return DEFAULTS;
+    return builder().build();
   }
 
   /**
-   * A copy with another pipeline.
+   * Starts from the {@linkplain #defaults defaults}.
    *
-   * @param pipeline see {@link #pipeline()}
-   * @return the copy
+   * @return a builder
+   * @throws LibraryException if the native library is not found
    */
-  public Decoding pipeline(Pipeline pipeline) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public static Builder builder() {
+    return builder(Engine.call(Core::instance));
+  }
+
+  /** Starts from a core's defaults. */
+  static Builder builder(Core core) {
+    Map<String, Number> defaults = Engine.call(core::decodingDefaults);
+    defaults.remove("steps");
+    return new Builder(core, defaults);
   }
 
   /**
-   * A copy with another algorithm.
+   * Starts from these settings.
    *
-   * @param algorithm see {@link #algorithm()}
-   * @return the copy
+   * @return a builder
    */
-  public Decoding algorithm(Algorithm algorithm) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public Builder toBuilder() {
+    return new Builder(core, new LinkedHashMap<>(settings));
   }
 
   /**
-   * A copy with another number of iterations.
+   * The loop around the iterations.
    *
-   * @param steps see {@link #steps()}
-   * @return the copy
+   * @return the pipeline
    */
-  public Decoding steps(int steps) {
-    return new Decoding(pipeline, algorithm, OptionalInt.of(steps), topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public Pipeline pipeline() {
+    return Pipeline.values()[settings.get("pipeline").intValue()];
   }
 
   /**
-   * A copy with another number of tokens to draw from.
+   * Which positions are revealed, and what their confidence is.
    *
-   * @param topK see {@link #topK()}
-   * @return the copy
+   * @return the algorithm
    */
-  public Decoding topK(int topK) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public Algorithm algorithm() {
+    return Algorithm.values()[settings.get("algorithm").intValue()];
   }
 
   /**
-   * A copy with another kind of confidence.
+   * Iterations of the schedule.
    *
-   * @param originalConfidence see {@link #originalConfidence()}
-   * @return the copy
+   * @return 1 to 1048576; empty: as many as the response has positions
    */
-  public Decoding originalConfidence(boolean originalConfidence) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public OptionalInt steps() {
+    Number steps = settings.get("steps");
+    return steps == null ? OptionalInt.empty() : OptionalInt.of(steps.intValue());
   }
 
   /**
-   * A copy with another threshold.
+   * How many of the most likely tokens are kept.
    *
-   * @param threshold see {@link #threshold()}
-   * @return the copy
+   * @return at least 1, or 0: all
    */
-  public Decoding threshold(float threshold) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public int topK() {
+    return settings.get("top_k").intValue();
   }
 
   /**
-   * A copy with another temperature.
+   * Which probabilities the confidence is taken from. Pipeline {@link Pipeline#DREAM} always takes those after temperature and filters.
    *
-   * @param temperature see {@link #temperature()}
-   * @return the copy
+   * @return true: the model's own; false: those after temperature and filters
    */
-  public Decoding temperature(float temperature) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public boolean originalConfidence() {
+    return settings.get("original_confidence").intValue() != 0;
   }
 
   /**
-   * A copy with another probability mass to draw from.
+   * Confidence above which pipeline {@link Pipeline#DIM} reveals a position.
    *
-   * @param topP see {@link #topP()}
-   * @return the copy
+   * @return finite, not negative; 0: off
    */
-  public Decoding topP(float topP) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public float threshold() {
+    return settings.get("threshold").floatValue();
   }
 
   /**
-   * A copy with another temperature of the choice of positions.
+   * How tokens are taken.
    *
-   * @param algorithmTemperature see {@link #algorithmTemperature()}
-   * @return the copy
+   * @return 0: the most likely one; at least 1e-6: a draw from softmax(logits / temperature)
    */
-  public Decoding algorithmTemperature(float algorithmTemperature) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public float temperature() {
+    return settings.get("temperature").floatValue();
   }
 
   /**
-   * A copy with another last noise level.
+   * Until which probability mass the most likely tokens are kept.
    *
-   * @param epsilon see {@link #epsilon()}
-   * @return the copy
+   * @return 0 to 1; 1: all
    */
-  public Decoding epsilon(float epsilon) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public float topP() {
+    return settings.get("top_p").floatValue();
   }
 
   /**
-   * A copy with another seed.
+   * How positions are taken.
    *
-   * @param seed see {@link #seed()}; all 64 bits count
-   * @return the copy
+   * @return 0: the most confident ones; above: drawn from softmax(confidence / this)
    */
-  public Decoding seed(long seed) {
-    return new Decoding(pipeline, algorithm, steps, topK, originalConfidence, threshold, temperature, topP, algorithmTemperature,
-        epsilon, seed);
+  public float algorithmTemperature() {
+    return settings.get("algorithm_temperature").floatValue();
+  }
+
+  /**
+   * The last noise level of the schedule.
+   *
+   * @return between 0 and 1, exclusive
+   */
+  public float epsilon() {
+    return settings.get("epsilon").floatValue();
+  }
+
+  /**
+   * The seed of the random draws. A draw depends on seed, iteration and position only, so that equal settings give equal results
+   * whatever the number of threads.
+   *
+   * @return all 64 bits count
+   */
+  public long seed() {
+    return settings.get("seed").longValue();
+  }
+
+  /** What the core is given for a response of that many positions. */
+  Map<String, Number> settings(int responseLength) {
+    Map<String, Number> complete = new LinkedHashMap<>(settings);
+    complete.putIfAbsent("steps", responseLength);
+    return complete;
+  }
+
+  /**
+   * Compares all settings.
+   *
+   * @param other anything
+   * @return true for equal settings
+   */
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Decoding decoding && settings.equals(decoding.settings);
+  }
+
+  @Override
+  public int hashCode() {
+    return settings.hashCode();
+  }
+
+  /**
+   * The settings by the names that the core gives them, for logs.
+   *
+   * @return for example {@code "Decoding[pipeline=0, algorithm=3, top_k=0, ...]"}
+   */
+  @Override
+  public String toString() {
+    return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", "]"));
+  }
+
+  /** Collects settings; what is not set is as in {@link Decoding#defaults}. For one thread. */
+  public static final class Builder {
+    private final Core core;
+    private final Map<String, Number> settings;
+
+    private Builder(Core core, Map<String, Number> settings) {
+      this.core = core;
+      this.settings = settings;
+    }
+
+    private Builder set(String name, Number value) {
+      settings.put(name, value);
+      return this;
+    }
+
+    /**
+     * Sets the pipeline.
+     *
+     * @param pipeline see {@link Decoding#pipeline()}
+     * @return this
+     */
+    public Builder pipeline(Pipeline pipeline) {
+      return set("pipeline", Objects.requireNonNull(pipeline, "pipeline").ordinal());
+    }
+
+    /**
+     * Sets the algorithm.
+     *
+     * @param algorithm see {@link Decoding#algorithm()}
+     * @return this
+     */
+    public Builder algorithm(Algorithm algorithm) {
+      return set("algorithm", Objects.requireNonNull(algorithm, "algorithm").ordinal());
+    }
+
+    /**
+     * Sets the number of iterations of the schedule.
+     *
+     * @param steps see {@link Decoding#steps()}
+     * @return this
+     */
+    public Builder steps(int steps) {
+      return set("steps", steps);
+    }
+
+    /**
+     * Sets how many tokens to draw from.
+     *
+     * @param topK see {@link Decoding#topK()}
+     * @return this
+     */
+    public Builder topK(int topK) {
+      return set("top_k", topK);
+    }
+
+    /**
+     * Sets where confidence is taken from.
+     *
+     * @param originalConfidence see {@link Decoding#originalConfidence()}
+     * @return this
+     */
+    public Builder originalConfidence(boolean originalConfidence) {
+      return set("original_confidence", originalConfidence ? 1 : 0);
+    }
+
+    /**
+     * Sets the threshold.
+     *
+     * @param threshold see {@link Decoding#threshold()}
+     * @return this
+     */
+    public Builder threshold(float threshold) {
+      return set("threshold", threshold);
+    }
+
+    /**
+     * Sets the temperature.
+     *
+     * @param temperature see {@link Decoding#temperature()}
+     * @return this
+     */
+    public Builder temperature(float temperature) {
+      return set("temperature", temperature);
+    }
+
+    /**
+     * Sets the probability mass to draw from.
+     *
+     * @param topP see {@link Decoding#topP()}
+     * @return this
+     */
+    public Builder topP(float topP) {
+      return set("top_p", topP);
+    }
+
+    /**
+     * Sets the temperature of the choice of positions.
+     *
+     * @param algorithmTemperature see {@link Decoding#algorithmTemperature()}
+     * @return this
+     */
+    public Builder algorithmTemperature(float algorithmTemperature) {
+      return set("algorithm_temperature", algorithmTemperature);
+    }
+
+    /**
+     * Sets the last noise level.
+     *
+     * @param epsilon see {@link Decoding#epsilon()}
+     * @return this
+     */
+    public Builder epsilon(float epsilon) {
+      return set("epsilon", epsilon);
+    }
+
+    /**
+     * Sets the seed.
+     *
+     * @param seed see {@link Decoding#seed()}
+     * @return this
+     */
+    public Builder seed(long seed) {
+      return set("seed", seed);
+    }
+
+    /**
+     * Has the core check the settings.
+     *
+     * @return the settings
+     * @throws InvalidArgumentException if a value is out of range, or does not go with another; the message names the setting
+     */
+    public Decoding build() {
+      Engine.call(() -> {
+        core.validate(settings);
+        return null;
+      });
+      return new Decoding(core, new LinkedHashMap<>(settings));
+    }
   }
 }

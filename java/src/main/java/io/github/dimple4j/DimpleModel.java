@@ -1,14 +1,12 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.bindings.dimple_image_grid;
-import io.github.dimple4j.bindings.dimple_model_info;
-import io.github.dimple4j.bindings.dimple_model_options;
 import io.github.dimple4j.chat.ChatTemplate;
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.Grid;
+import io.github.dimple4j.core.Metadata;
+import io.github.dimple4j.core.ModelFacts;
 import io.github.dimple4j.tokenizer.Tokenizer;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.nio.file.FileSystems;
@@ -36,7 +34,7 @@ public final class DimpleModel implements AutoCloseable {
 
   private DimpleModel(ModelHandle handle) {
     this.handle = handle;
-    this.owner = Native.CLEANER.register(this, handle::release);
+    this.owner = Engine.CLEANER.register(this, handle::release);
     this.info = handle.call(DimpleModel::readInfo);
     this.text = new ModelText(handle);
   }
@@ -68,28 +66,26 @@ public final class DimpleModel implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public static DimpleModel load(Path file, ModelOptions options) {
-    Native.load();
-    long start = System.nanoTime();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment nativeOptions = dimple_model_options.allocate(arena);
-      dimple_model_options.backend(nativeOptions, options.backend().map(arena::allocateFrom).orElse(MemorySegment.NULL));
-      dimple_model_options.mmproj_path(nativeOptions, options.mmproj().map(path -> name(path, arena)).orElse(MemorySegment.NULL));
-      dimple_model_options.threads(nativeOptions, options.threads());
-      MemorySegment pointer = arena.allocate(ValueLayout.ADDRESS);
-      Native.check(Dimple.dimple_model_load(name(file, arena), nativeOptions, pointer));
-      var model = new DimpleModel(new ModelHandle(pointer.get(ValueLayout.ADDRESS, 0)));
-      LOG.log(System.Logger.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
-          model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000));
-      return model;
-    }
+    return load(Engine.call(Core::instance), file, options);
   }
 
-  /** A path for the native library, which knows the default file system only. */
-  private static MemorySegment name(Path file, Arena arena) {
+  /** Loads a file with a given core. */
+  static DimpleModel load(Core core, Path file, ModelOptions options) {
+    long start = System.nanoTime();
+    String path = name(file), mmproj = options.mmproj().map(DimpleModel::name).orElse(null);
+    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads()));
+    var model = new DimpleModel(new ModelHandle(loaded));
+    LOG.log(System.Logger.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
+        model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000));
+    return model;
+  }
+
+  /** A path for the core, which knows the default file system only. */
+  private static String name(Path file) {
     if (file.getFileSystem() != FileSystems.getDefault()) {
       throw new InvalidArgumentException(file + ": is inside " + file.getFileSystem() + "; a model has to be a file of its own");
     }
-    return arena.allocateFrom(file.toString());
+    return file.toString();
   }
 
   /**
@@ -99,8 +95,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws LibraryException if the native library is not found
    */
   public static String cpuDescription() {
-    Native.load();
-    return Dimple.dimple_cpu_description().getString(0);
+    return Engine.call(() -> Core.instance().cpuDescription());
   }
 
   /**
@@ -110,7 +105,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public ModelInfo info() {
-    return call(pointer -> info);
+    return call(core -> info);
   }
 
   /**
@@ -122,7 +117,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public Optional<Object> metadata(String key) {
-    return call(pointer -> Metadata.find(pointer, key).map(Metadata::value));
+    return call(core -> core.metadata(key).map(Metadata::value));
   }
 
   /**
@@ -132,7 +127,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public List<String> metadataKeys() {
-    return call(Metadata::keys);
+    return call(CoreModel::metadataKeys);
   }
 
   /**
@@ -142,7 +137,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public boolean hasTokenizer() {
-    return call(pointer -> text.hasTokenizer());
+    return call(core -> text.hasTokenizer());
   }
 
   /**
@@ -154,7 +149,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public Tokenizer tokenizer() {
-    return call(pointer -> text.tokenizer());
+    return call(core -> text.tokenizer());
   }
 
   /**
@@ -165,7 +160,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public ChatTemplate chatTemplate() {
-    return call(pointer -> text.chatTemplate());
+    return call(core -> text.chatTemplate());
   }
 
   /**
@@ -179,24 +174,20 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public ImageGrid imageGrid(int width, int height) {
-    return call(pointer -> {
-      try (Arena arena = Arena.ofConfined()) {
-        MemorySegment grid = dimple_image_grid.allocate(arena);
-        Native.check(Dimple.dimple_model_get_image_grid(pointer, width, height, grid));
-        return new ImageGrid(dimple_image_grid.resized_width(grid), dimple_image_grid.resized_height(grid),
-            dimple_image_grid.rows(grid), dimple_image_grid.columns(grid), dimple_image_grid.tokens(grid));
-      }
+    return call(core -> {
+      Grid grid = core.imageGrid(width, height);
+      return new ImageGrid(grid.resizedWidth(), grid.resizedHeight(), grid.rows(), grid.columns(), grid.tokens());
     });
   }
 
   /**
-   * Starts a session: give it a prompt, then {@link Session.Builder#prefill()}.
+   * Starts a session: give it a prompt, then {@link SessionBuilder#prefill()}.
    *
    * @return a builder
    * @throws ClosedException if the model is closed
    */
-  public Session.Builder session() {
-    return call(pointer -> new Session.Builder(this));
+  public SessionBuilder session() {
+    return call(core -> new SessionBuilder(this));
   }
 
   /** Frees the model, once its sessions are closed too. Idempotent; calls that run in other threads end undisturbed. */
@@ -206,8 +197,8 @@ public final class DimpleModel implements AutoCloseable {
     owner.clean();
   }
 
-  /** Runs a native call, during which the model lives. */
-  <T> T call(Function<MemorySegment, T> body) {
+  /** Runs a call of the core, during which the model lives. */
+  <T> T call(Function<CoreModel, T> body) {
     try {
       if (closed) {
         throw new ClosedException("the model is closed");
@@ -226,21 +217,12 @@ public final class DimpleModel implements AutoCloseable {
     return text;
   }
 
-  private static ModelInfo readInfo(MemorySegment model) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment info = dimple_model_info.allocate(arena);
-      Native.check(Dimple.dimple_model_get_info(model, info));
-      return new ModelInfo(dimple_model_info.architecture(info).getString(0), dimple_model_info.backend(info).getString(0),
-          dimple_model_info.vocab_size(info), dimple_model_info.context_length(info), dimple_model_info.layer_count(info),
-          dimple_model_info.embedding_length(info), dimple_model_info.head_count(info), dimple_model_info.head_count_kv(info),
-          dimple_model_info.head_size(info), dimple_model_info.bidirectional(info) != 0, dimple_model_info.shift_logits(info) != 0,
-          token(dimple_model_info.mask_token_id(info)), token(dimple_model_info.bos_token_id(info)),
-          token(dimple_model_info.eos_token_id(info)), token(dimple_model_info.pad_token_id(info)),
-          token(dimple_model_info.image_token_id(info)), dimple_model_info.has_vision(info) != 0, dimple_model_info.patch_size(info),
-          dimple_model_info.merge_size(info), dimple_model_info.min_pixels(info), dimple_model_info.max_pixels(info),
-          dimple_model_info.parameter_count(info), dimple_model_info.file_size(info), dimple_model_info.weight_size(info),
-          dimple_model_info.kv_bytes_per_token(info));
-    }
+  private static ModelInfo readInfo(CoreModel model) {
+    ModelFacts f = model.facts();
+    return new ModelInfo(f.architecture(), f.backend(), f.vocabSize(), f.contextLength(), f.layerCount(), f.embeddingLength(),
+        f.headCount(), f.headCountKv(), f.headSize(), f.bidirectional(), f.shiftLogits(), token(f.maskToken()), token(f.bosToken()),
+        token(f.eosToken()), token(f.padToken()), token(f.imageToken()), f.hasVision(), f.patchSize(), f.mergeSize(), f.minPixels(),
+        f.maxPixels(), f.parameterCount(), f.fileSize(), f.weightSize(), f.kvBytesPerToken());
   }
 
   private static OptionalInt token(int id) {

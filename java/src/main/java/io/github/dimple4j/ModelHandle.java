@@ -1,7 +1,6 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.bindings.Dimple;
-import java.lang.foreign.MemorySegment;
+import io.github.dimple4j.core.CoreModel;
 import java.util.function.Function;
 
 /**
@@ -9,18 +8,18 @@ import java.util.function.Function;
  * one to let go frees it, so that no call meets freed memory, whichever thread closes what. Thread-safe.
  */
 final class ModelHandle {
-  private final MemorySegment pointer;
+  private final CoreModel model;
   private int holds = 1;
 
-  ModelHandle(MemorySegment pointer) {
-    this.pointer = pointer;
+  ModelHandle(CoreModel model) {
+    this.model = model;
   }
 
   /** Runs a call, during which the model lives. */
-  <T> T call(Function<MemorySegment, T> body) {
+  <T> T call(Function<CoreModel, T> body) {
     hold();
     try {
-      return body.apply(pointer);
+      return Engine.call(() -> body.apply(model));
     } finally {
       release();
     }
@@ -39,6 +38,6 @@ final class ModelHandle {
         return;
       }
     }
-    Dimple.dimple_model_free(pointer);
+    model.free();
   }
 }

@@ -1,17 +1,15 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ChatTemplateException;
 import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.ImagePlaceholders;
+import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
 import io.github.dimple4j.tokenizer.TokenizerException;
 import io.github.dimple4j.tokenizer.Utf8Strings;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -48,7 +46,7 @@ final class ModelText {
 
   synchronized ChatTemplate chatTemplate() {
     if (chatTemplate == null) {
-      chatTemplate = model.call(pointer -> Metadata.find(pointer, "tokenizer.chat_template"))
+      chatTemplate = model.call(core -> core.metadata("tokenizer.chat_template"))
           .filter(Metadata::isString).map(source -> ChatTemplate.parse(source.string())).orElseGet(ChatTemplate::chatMl);
     }
     return chatTemplate;
@@ -108,7 +106,7 @@ final class ModelText {
   }
 
   private Optional<Metadata> find(String name) {
-    return model.call(pointer -> Metadata.find(pointer, KEYS + name));
+    return model.call(core -> core.metadata(KEYS + name));
   }
 
   private String string(String name) {
@@ -121,18 +119,16 @@ final class ModelText {
   }
 
   private static Utf8Strings strings(Metadata array) {
-    if (!array.isArrayOf(Dimple.DIMPLE_METADATA_STRING())) {
+    if (!array.isStringArray()) {
       throw new TokenizerException(array.key() + " is not an array of strings");
     }
     return Utf8Strings.ofLengthPrefixed(array.data(), array.count());
   }
 
   private static int[] integers(Metadata array) {
-    if (!array.isArrayOf(Dimple.DIMPLE_METADATA_INT32()) && !array.isArrayOf(Dimple.DIMPLE_METADATA_UINT32())) {
+    if (!array.isIntArray()) {
       throw new TokenizerException(array.key() + " is not an array of 32-bit integers");
     }
-    int[] integers = new int[array.count()];
-    ByteBuffer.wrap(array.data()).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(integers);
-    return integers;
+    return array.ints();
   }
 }

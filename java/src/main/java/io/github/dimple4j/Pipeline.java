@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/** The loop around the iterations. */
+/** The loop around the iterations. In the order of the core's numbers. */
 public enum Pipeline {
   /** Dimple's: the threshold first, then the schedule counted from what is still masked; ends when nothing is. */
   DIM("dim"),

@@ -1,16 +1,17 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.bindings.Dimple;
-import java.lang.foreign.MemorySegment;
+import io.github.dimple4j.core.CoreException;
+import io.github.dimple4j.core.CoreSession;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.function.ToIntFunction;
 
 /**
  * A native session, which serves one thread at a time. A second thread is turned away; closing from another thread interrupts the
  * call that runs, and that call frees the session when it returns. Thread-safe.
  */
 final class SessionHandle {
-  private final MemorySegment pointer;
+  private final CoreSession session;
   private final ModelHandle model;
   private Thread user;
   private boolean closed;
@@ -18,8 +19,8 @@ final class SessionHandle {
   private boolean interruptLeft; // it ended by itself first: the native session would stop its next call instead
 
   /** Takes over a hold on the model. */
-  SessionHandle(MemorySegment pointer, ModelHandle model) {
-    this.pointer = pointer;
+  SessionHandle(CoreSession session, ModelHandle model) {
+    this.session = session;
     this.model = model;
   }
 
@@ -33,15 +34,24 @@ final class SessionHandle {
     }
   }
 
-  /** Makes a native call, inside {@link #use}. */
-  void call(ToIntFunction<MemorySegment> function) {
-    DimpleException failure = Native.failure(function.applyAsInt(pointer));
-    if (failure instanceof CancelledException) {
-      failure = meant() ? failure : Native.failure(function.applyAsInt(pointer));
+  /** Makes a call of the core, inside {@link #use}. */
+  <T> T call(Function<CoreSession, T> function) {
+    try {
+      return function.apply(session);
+    } catch (CoreException e) {
+      if (e.kind() == CoreException.Kind.CANCELLED && !meant()) {
+        return Engine.call(() -> function.apply(session));
+      }
+      throw Engine.exception(e);
     }
-    if (failure != null) {
-      throw failure;
-    }
+  }
+
+  /** The same without a result. */
+  void run(Consumer<CoreSession> function) {
+    call(core -> {
+      function.accept(core);
+      return null;
+    });
   }
 
   /** Whether a cancelled call was meant to be cancelled. */
@@ -57,7 +67,7 @@ final class SessionHandle {
   /** A request of the user's: stops the running call, or else the next one. */
   synchronized void cancel() {
     if (!closed) {
-      Dimple.dimple_session_cancel(pointer);
+      session.cancel();
       interrupting = interruptLeft = false;
     }
   }
@@ -65,7 +75,7 @@ final class SessionHandle {
   /** Stops the call that a thread makes now; does nothing if it makes none. */
   synchronized void interrupt(Thread thread) {
     if (!closed && user == thread) {
-      Dimple.dimple_session_cancel(pointer);
+      session.cancel();
       interrupting = true;
     }
   }
@@ -77,7 +87,7 @@ final class SessionHandle {
       }
       closed = true;
       if (user != null) {
-        Dimple.dimple_session_cancel(pointer);
+        session.cancel();
         return;
       }
     }
@@ -107,7 +117,7 @@ final class SessionHandle {
   }
 
   private void free() {
-    Dimple.dimple_session_free(pointer);
+    session.free();
     model.release();
   }
 

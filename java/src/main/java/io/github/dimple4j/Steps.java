@@ -27,7 +27,6 @@ public final class Steps implements Iterable<Step> {
    * Begins a decoding.
    *
    * @return its iterations
-   * @throws InvalidArgumentException if a value of the {@link Decoding} is out of range
    * @throws SessionStateException if the session has no response, or another thread is inside it
    * @throws ClosedException if the session is closed
    */

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(60)
 class PublisherTest {
-  private static final Decoding DECODING = Decoding.defaults().threshold(0);
+  private static final Decoding DECODING = Decoding.builder().threshold(0).build();
   private static final String COMPLETE = "complete";
 
   @TempDir static Path folder;
@@ -147,7 +147,7 @@ class PublisherTest {
   void cancelledSubscriptionLeavesTheSessionUsable() throws InterruptedException {
     try (var session = session()) {
       int[] expected = session.decode(DECODING).tokens();
-      Decoding endless = DECODING.pipeline(Pipeline.DREAM).steps(1 << 20);
+      Decoding endless = DECODING.toBuilder().pipeline(Pipeline.DREAM).steps(1 << 20).build();
       for (int i = 0; i < 100; i++) {
         var recorder = new Recorder();
         session.publisher(endless).subscribe(recorder);
@@ -176,11 +176,11 @@ class PublisherTest {
 
   @Test
   void failuresArriveAsErrors() throws InterruptedException {
-    try (var session = session()) {
+    try (var session = session(); var bare = model.session().tokens(new int[] {1}).withoutResponse().open()) {
       var recorder = new Recorder();
-      session.publisher(DECODING.steps(0)).subscribe(recorder);
+      bare.publisher(DECODING).subscribe(recorder);
       recorder.subscription.request(1);
-      assertThat(recorder.next()).isInstanceOf(InvalidArgumentException.class);
+      assertThat(recorder.next()).isInstanceOf(SessionStateException.class);
 
       recorder = new Recorder();
       session.publisher(DECODING).subscribe(recorder);

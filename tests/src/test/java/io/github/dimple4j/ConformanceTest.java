@@ -174,7 +174,7 @@ class ConformanceTest {
 
   /** What the first differing iteration differs in. */
   private static Optional<String> difference(DimpleModel model, Golden.Case prompt, Golden.Run run) {
-    Session.Builder builder = prompt.session(model).responseLength(run.responseLength()).prefillCache(run.prefillCache()).threads(1);
+    SessionBuilder builder = prompt.session(model).responseLength(run.responseLength()).prefillCache(run.prefillCache()).threads(1);
     run.priors().forEach(builder::prior);
     try (Session session = builder.open()) {
       if (run.draws() != null) {

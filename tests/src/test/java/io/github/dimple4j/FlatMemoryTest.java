@@ -35,7 +35,7 @@ class FlatMemoryTest {
         }
         try (DimpleModel model = DimpleModel.load(file);
             Session session = model.session().user("What is this?", image).responseLength(16).threads(1 + i % 3).prefill()) {
-          session.decode(Decoding.defaults().temperature(0.7f).topP(0.9f).steps(2));
+          session.decode(Decoding.builder().temperature(0.7f).topP(0.9f).steps(2).build());
           session.imageFeatures();
         }
         try (DimpleModel model = DimpleModel.load(file)) {

@@ -30,7 +30,7 @@ final class Golden {
 
   /** A prompt with its pictures, and its decodings. */
   record Case(String name, int[] prompt, int appendedMasks, List<Image> images, float[][] logits, List<Run> runs) {
-    Session.Builder session(DimpleModel model) {
+    SessionBuilder session(DimpleModel model) {
       return model.session().tokens(prompt, images.toArray(Image[]::new));
     }
   }
@@ -137,13 +137,13 @@ final class Golden {
   }
 
   private static Decoding decoding(JsonNode settings) {
-    return Decoding.defaults().pipeline(Pipeline.of(settings.path("decoding_pipeline").asString()))
+    return Decoding.builder().pipeline(Pipeline.of(settings.path("decoding_pipeline").asString()))
         .algorithm(Algorithm.of(settings.path("alg").asString()))
         .steps(settings.path("steps").asInt())
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))
-        .originalConfidence(settings.path("use_original_confidence").asBoolean());
+        .originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
   }
 
   private static double number(JsonNode settings, String name, double otherwise) {

@@ -110,7 +110,7 @@ class MiniModelTest {
         .user(expected.path("question").asString(), Image.read(folder.resolve(expected.path("image").asString())))
         .responseLength(RESPONSE_LENGTHS.getOrDefault(expected.path("task").asString(), 16)).prefillCache(false).open()) {
       assertThat(session.decode(ConfidentDecoding.threshold(0.95f)).text()).as(line).isEqualTo(expected.path("confident").asString());
-      assertThat(session.decode(Decoding.defaults().threshold(0)).text()).as(line).isEqualTo(expected.path("one_token_per_step").asString());
+      assertThat(session.decode(Decoding.builder().threshold(0).build()).text()).as(line).isEqualTo(expected.path("one_token_per_step").asString());
     }
   }
 

@@ -13,12 +13,12 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Same file, settings and seed give the same tokens: whatever the number of threads, and whatever ran before or beside. */
 class RepeatabilityTest {
-  private static final Decoding HOT = Decoding.defaults().threshold(0.3f).temperature(0.7f).seed(7);
-  private static final List<Decoding> DECODINGS = List.of(HOT, HOT.topP(0.9f).topK(20), Decoding.defaults().threshold(0.1f),
-      HOT.algorithm(Algorithm.ORIGIN).threshold(0), HOT.pipeline(Pipeline.DREAM).algorithmTemperature(0.5f));
+  private static final Decoding HOT = Decoding.builder().threshold(0.3f).temperature(0.7f).seed(7).build();
+  private static final List<Decoding> DECODINGS = List.of(HOT, HOT.toBuilder().topP(0.9f).topK(20).build(), Decoding.builder().threshold(0.1f).build(),
+      HOT.toBuilder().algorithm(Algorithm.ORIGIN).threshold(0).build(), HOT.toBuilder().pipeline(Pipeline.DREAM).algorithmTemperature(0.5f).build());
 
   /** The same in a few iterations, for the larger model. */
-  private static final List<Decoding> QUICK = DECODINGS.stream().map(decoding -> decoding.steps(5)).toList();
+  private static final List<Decoding> QUICK = DECODINGS.stream().map(decoding -> decoding.toBuilder().steps(5).build()).toList();
 
   static List<String> backends() {
     return Backends.all();
@@ -67,7 +67,7 @@ class RepeatabilityTest {
   void threadsChangeNoGolden(String backend) {
     Golden golden = Golden.named("beta");
     try (DimpleModel model = golden.load(TensorType.F32, backend)) {
-      Session.Builder builder = golden.imageCase().session(model).responseLength(20);
+      SessionBuilder builder = golden.imageCase().session(model).responseLength(20);
       try (Session one = builder.threads(1).open(); Session two = builder.threads(2).open(); Session three = builder.threads(3).open()) {
         for (Decoding decoding : DECODINGS) {
           int[] tokens = one.decode(decoding).tokens();
@@ -113,7 +113,7 @@ class RepeatabilityTest {
     Golden golden = Golden.named("alpha");
     try (DimpleModel model = golden.load(TensorType.F32, backend)) {
       for (boolean cache : new boolean[] {true, false}) {
-        Session.Builder builder = golden.imageCase().session(model).responseLength(12).prefillCache(cache);
+        SessionBuilder builder = golden.imageCase().session(model).responseLength(12).prefillCache(cache);
         List<int[]> alone = DECODINGS.stream().map(decoding -> {
           try (Session session = builder.open()) {
             return session.decode(decoding).tokens();

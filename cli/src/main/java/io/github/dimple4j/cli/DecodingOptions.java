@@ -2,11 +2,14 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Algorithm;
 import io.github.dimple4j.Decoding;
+import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
 import java.util.Arrays;
 import java.util.Iterator;
-import java.util.OptionalInt;
+import java.util.Map;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -16,7 +19,11 @@ import picocli.CommandLine.TypeConversionException;
 
 /** How a response is decoded. The defaults are the paper's confident decoding. */
 final class DecodingOptions {
-  private static final int MOST_STEPS = 1 << 20;
+  /** Options that are not called as the core calls their setting. */
+  private static final Map<String, String> OPTIONS = Map.of("algorithm", "--alg", "algorithm_temperature", "--alg-temp");
+
+  /** What the core says of a setting that is out of range. */
+  private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -64,29 +71,39 @@ final class DecodingOptions {
       description = "Keep the prompt's keys and values from the first pass (the default) or recompute it in every iteration.")
   private boolean prefill;
 
-  /** Checks what does not depend on the model, so that it is wrong usage and not failed work. */
+  /** Has the core check the settings, before anything is loaded. */
   void check() {
-    require(steps == null || steps >= 1 && steps <= MOST_STEPS, "--steps", steps, "1 to " + MOST_STEPS);
-    require(Float.isFinite(threshold) && threshold >= 0, "--threshold", threshold, "a finite number of 0 or more");
-    require(Float.isFinite(temperature) && temperature >= 0, "--temperature", temperature, "a finite number of 0 or more");
-    require(topP >= 0 && topP <= 1, "--top-p", topP, "0 to 1");
-    require(topK >= 0, "--top-k", topK, "0 or more");
-    require(Float.isFinite(algorithmTemperature) && algorithmTemperature >= 0, "--alg-temp", algorithmTemperature,
-        "a finite number of 0 or more");
-    if (algorithm == Algorithm.ORIGIN_RATIO && pipeline != Pipeline.DIM) {
-      throw new ParameterException(spec.commandLine(), "--alg origin-ratio goes with --pipeline dim only");
-    }
+    decoding();
   }
 
-  private void require(boolean condition, String option, Object value, String expected) {
-    if (!condition) {
-      throw new ParameterException(spec.commandLine(), "Invalid value for option '" + option + "': " + value + ", expected " + expected);
-    }
-  }
-
+  /** The settings. What the core refuses is wrong usage and not failed work. */
   Decoding decoding() {
-    return new Decoding(pipeline, algorithm, steps == null ? OptionalInt.empty() : OptionalInt.of(steps), topK,
-        originalConfidence, threshold, temperature, topP, algorithmTemperature, Decoding.defaults().epsilon(), seed);
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm).topK(topK)
+        .originalConfidence(originalConfidence).threshold(threshold).temperature(temperature).topP(topP)
+        .algorithmTemperature(algorithmTemperature).seed(seed);
+    if (steps != null) {
+      builder.steps(steps);
+    }
+    try {
+      return builder.build();
+    } catch (InvalidArgumentException e) {
+      throw new ParameterException(spec.commandLine(), usage(e.getMessage()));
+    }
+  }
+
+  /** The core's message in terms of the option. */
+  private String usage(String message) {
+    Matcher found = OUT_OF_RANGE.matcher(message);
+    if (!found.matches()) {
+      return message;
+    }
+    String setting = found.group("setting");
+    if (setting.equals("algorithm")) { // its name is checked already: what does not fit is the pipeline
+      return "--alg " + algorithm.label() + " goes with --pipeline dim only";
+    }
+    String option = OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
+    String range = found.group("range").replace(" .. " + Integer.MAX_VALUE, " or more").replace(" .. ", " to ").replace(">= 0", "of 0 or more");
+    return "Invalid value for option '" + option + "': " + spec.findOption(option).getValue() + ", expected " + range;
   }
 
   boolean prefill() {

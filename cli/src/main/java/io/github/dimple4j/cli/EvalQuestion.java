@@ -4,6 +4,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Template;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -45,8 +46,8 @@ record EvalQuestion(List<Path> images, String system, String task, String questi
   }
 
   /** A session that is about to answer; its response has {@code taskLength} tokens if the question leaves that open. */
-  Session.Builder session(DimpleModel model, int taskLength) {
-    Session.Builder builder = model.session().user(question, images.stream().map(Image::read).toArray(Image[]::new));
+  SessionBuilder session(DimpleModel model, int taskLength) {
+    SessionBuilder builder = model.session().user(question, images.stream().map(Image::read).toArray(Image[]::new));
     if (system != null) {
       builder.system(system);
     }

@@ -5,6 +5,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.Template;
 import java.io.IOException;
@@ -79,7 +80,7 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private Session session(DimpleModel loaded, Image[] images) {
-    Session.Builder builder = loaded.session().user(prompt, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+    SessionBuilder builder = loaded.session().user(prompt, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
     Optional.ofNullable(system).ifPresent(builder::system);
     Optional.ofNullable(template).ifPresent(builder::response);
     Optional.ofNullable(maxNewTokens).ifPresent(builder::responseLength);

@@ -7,6 +7,7 @@ import io.github.dimple4j.Image;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Reveal;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.Timings;
 import io.github.dimple4j.tokenizer.TokenizerException;
@@ -80,7 +81,6 @@ final class TraceCommand implements Callable<Integer> {
     int[] ids = prompt.ids == null ? null : TokenIdFile.read(prompt.ids);
     Image[] images = engine.readImages();
     Decoding decoding = decodingOptions.decoding();
-    decoding = decoding.steps(decoding.steps().orElse(maxNewTokens));
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
@@ -88,15 +88,14 @@ final class TraceCommand implements Callable<Integer> {
         session.prefill();
         List<Step> steps = new ArrayList<>();
         session.steps(decoding).forEach(steps::add);
-        Decoding used = decoding;
-        output.write(spec.commandLine().getOut(), json -> write(json, loaded, session, used, steps, load));
+        output.write(spec.commandLine().getOut(), json -> write(json, loaded, session, decoding, steps, load));
       }
     }
     return 0;
   }
 
   private Session session(DimpleModel loaded, int[] ids, Image[] images) {
-    Session.Builder builder = loaded.session().responseLength(maxNewTokens).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+    SessionBuilder builder = loaded.session().responseLength(maxNewTokens).prefillCache(decodingOptions.prefill()).threads(engine.threads());
     if (ids != null) {
       builder.tokens(ids, images);
     } else {
@@ -141,7 +140,7 @@ final class TraceCommand implements Callable<Integer> {
     json.writeName("settings");
     json.writeStartObject();
     json.writeNumberProperty("max_new_tokens", maxNewTokens);
-    json.writeNumberProperty("steps", decoding.steps().getAsInt());
+    json.writeNumberProperty("steps", decoding.steps().orElse(maxNewTokens));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
     json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);

@@ -4,6 +4,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.ModelOptions;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import java.nio.file.Path;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
@@ -49,11 +50,11 @@ public class BenchmarkModel {
     return loaded;
   }
 
-  Session.Builder aboutAPicture() {
+  SessionBuilder aboutAPicture() {
     return loaded.session().user("Describe this image.", picture).responseLength(responseLength).threads(threads);
   }
 
-  Session.Builder ofText() {
+  SessionBuilder ofText() {
     return loaded.session().user("Describe this image.").responseLength(responseLength).threads(threads);
   }
 }

@@ -1,10 +1,9 @@
 package io.github.dimple4j.gguf.codec;
 
-import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.bindings.dimple_tensor_type_info;
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.TensorType;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -39,10 +38,12 @@ public final class BlockCodec {
     if (!importance.equals(MemorySegment.NULL)) {
       require(importance, columns * Float.BYTES);
     }
-    if (Dimple.dimple_quantize_rows(type.number(), floats, rows, columns, importance, target, target.byteSize()) != Dimple.DIMPLE_OK()) {
-      String message = lastError(); // counts the rows of this call
+    try {
+      Core.instance().quantizeRows(type.number(), floats.asByteBuffer(), rows, columns,
+          importance.equals(MemorySegment.NULL) ? null : importance.asByteBuffer(), target.asByteBuffer());
+    } catch (CoreException e) { // its message counts the rows of this call
       requireFinite(floats.asSlice(0, rows * columns * Float.BYTES), firstRow, columns);
-      throw new GgufException(firstRow == 0 ? message : "from row " + firstRow + " on: " + message);
+      throw new GgufException(firstRow == 0 ? e.getMessage() : "from row " + firstRow + " on: " + e.getMessage());
     }
   }
 
@@ -72,17 +73,19 @@ public final class BlockCodec {
    */
   public static void decode(TensorType type, MemorySegment source, long rows, long columns, MemorySegment floats) {
     require(floats, rows * columns * Float.BYTES);
-    if (Dimple.dimple_dequantize_rows(type.number(), source, source.byteSize(), rows, columns, floats) != Dimple.DIMPLE_OK()) {
-      throw new GgufException(lastError());
+    try {
+      Core.instance().dequantizeRows(type.number(), source.asByteBuffer(), rows, columns, floats.asByteBuffer());
+    } catch (CoreException e) {
+      throw new GgufException(e.getMessage());
     }
   }
 
   /** Whether {@link #encode} writes a type. */
   public static boolean canEncode(TensorType type) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment info = dimple_tensor_type_info.allocate(arena);
-      return Dimple.dimple_tensor_type_get_info(type.number(), info) == Dimple.DIMPLE_OK()
-          && dimple_tensor_type_info.can_quantize(info) != 0;
+    try {
+      return Core.instance().canQuantize(type.number());
+    } catch (CoreException e) {
+      throw new GgufException(e.getMessage());
     }
   }
 
@@ -90,9 +93,5 @@ public final class BlockCodec {
     if (floats.byteSize() < size) {
       throw new IllegalArgumentException(floats.byteSize() + " bytes for " + size + " bytes of floats");
     }
-  }
-
-  private static String lastError() {
-    return Dimple.dimple_last_error().getString(0);
   }
 }

@@ -1,0 +1,319 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.Rgb;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalInt;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+
+/**
+ * Collects prompt, response and options of a session. The prompt is either a conversation ({@link #system}, {@link #user},
+ * {@link #assistant}), a raw text ({@link #prompt}), or token ids ({@link #tokens}). For one thread.
+ */
+public final class SessionBuilder {
+  private static final int DEFAULT_RESPONSE_LENGTH = 64;
+
+  private final DimpleModel model;
+  private final List<Image> images = new ArrayList<>();
+  private final List<ChatMessage> messages = new ArrayList<>();
+  private ChatMessage system;
+  private String text;
+  private int[] tokens;
+  private OptionalInt responseLength = OptionalInt.empty();
+  private Template template;
+  private final Map<Integer, Integer> priors = new TreeMap<>();
+  private boolean withoutResponse;
+  private int threads;
+  private int contextLength;
+  private boolean prefillCache = true;
+
+  SessionBuilder(DimpleModel model) {
+    this.model = model;
+  }
+
+  /**
+   * Sets the system message, which goes first. Without one the model's template may put its own.
+   *
+   * @param text what the model is told to be
+   * @return this
+   */
+  public SessionBuilder system(String text) {
+    system = ChatMessage.of("system", text);
+    return this;
+  }
+
+  /**
+   * Adds a message of the user: the pictures, then the text. What is spelled like a control token in the text, such as
+   * {@code <|im_end|>}, becomes that token.
+   *
+   * @param text what is asked
+   * @param images pictures in order
+   * @return this
+   */
+  public SessionBuilder user(String text, Image... images) {
+    Part[] parts = new Part[images.length + 1];
+    System.arraycopy(images, 0, parts, 0, images.length);
+    parts[images.length] = Part.text(text);
+    return user(parts);
+  }
+
+  /**
+   * Adds a message of the user whose texts and pictures stand in the order given.
+   *
+   * @param parts texts ({@link Part#text}) and pictures
+   * @return this
+   */
+  public SessionBuilder user(Part... parts) {
+    List<ContentPart> content = new ArrayList<>();
+    for (Part part : parts) {
+      switch (part) {
+        case Text passage -> content.add(new ContentPart.Text(passage.text()));
+        case Image image -> {
+          content.add(new ContentPart.Image());
+          images.add(image);
+        }
+      }
+    }
+    messages.add(new ChatMessage("user", content));
+    return this;
+  }
+
+  /**
+   * Adds an earlier answer of the model.
+   *
+   * @param text the answer
+   * @return this
+   */
+  public SessionBuilder assistant(String text) {
+    messages.add(ChatMessage.of("assistant", text));
+    return this;
+  }
+
+  /**
+   * Sets the prompt as text that goes to the model as it stands, without chat template. Control tokens are spelled out in it, and
+   * {@code <|image_pad|>} once for each picture.
+   *
+   * @param text the prompt
+   * @param images pictures in order
+   * @return this
+   */
+  public SessionBuilder prompt(String text, Image... images) {
+    this.text = Objects.requireNonNull(text, "text");
+    this.images.addAll(List.of(images));
+    return this;
+  }
+
+  /**
+   * Sets the prompt as token ids, which go to the model as they are: each picture has as many placeholders as image tokens
+   * ({@link DimpleModel#imageGrid}). Needs no tokenizer.
+   *
+   * @param ids token ids
+   * @param images pictures in order
+   * @return this
+   */
+  public SessionBuilder tokens(int[] ids, Image... images) {
+    tokens = ids.clone();
+    this.images.addAll(List.of(images));
+    return this;
+  }
+
+  /**
+   * Sets how many tokens the response has. Without it, it has as many as its {@link Template}, otherwise 64.
+   *
+   * @param tokens at least 1
+   * @return this
+   */
+  public SessionBuilder responseLength(int tokens) {
+    responseLength = OptionalInt.of(tokens);
+    return this;
+  }
+
+  /**
+   * Fixes parts of the response. If it is shorter than {@link #responseLength}, the model fills the rest.
+   *
+   * @param template texts and slots
+   * @return this
+   */
+  public SessionBuilder response(Template template) {
+    this.template = Objects.requireNonNull(template, "template");
+    return this;
+  }
+
+  /**
+   * Fixes one token of the response.
+   *
+   * @param position from 0, within the response
+   * @param tokenId a token id
+   * @return this
+   */
+  public SessionBuilder prior(int position, int tokenId) {
+    priors.put(position, tokenId);
+    return this;
+  }
+
+  /**
+   * Makes a session of the prompt alone, good for {@link Session#logits} and {@link Session#imageFeatures} and not for decoding.
+   *
+   * @return this
+   */
+  public SessionBuilder withoutResponse() {
+    withoutResponse = true;
+    return this;
+  }
+
+  /**
+   * Limits the threads of the session. Results do not depend on it.
+   *
+   * @param threads 0 (the default): one per processor
+   * @return this
+   */
+  public SessionBuilder threads(int threads) {
+    this.threads = threads;
+    return this;
+  }
+
+  /**
+   * Limits prompt and response together.
+   *
+   * @param tokens at most the model's; 0 (the default): the model's
+   * @return this
+   */
+  public SessionBuilder contextLength(int tokens) {
+    contextLength = tokens;
+    return this;
+  }
+
+  /**
+   * Chooses whether keys and values of the prompt are kept from the first pass (paper section 4.2). That is faster, and an
+   * approximation: otherwise the prompt is computed anew in every iteration and sees the partly decoded response.
+   *
+   * @param keep true (the default) to keep them
+   * @return this
+   */
+  public SessionBuilder prefillCache(boolean keep) {
+    prefillCache = keep;
+    return this;
+  }
+
+  /**
+   * Makes the session without running the model; the first decoding then does the prefill.
+   *
+   * @return the session
+   * @throws InvalidArgumentException if there is no prompt or more than one kind of it, a token id, length or position is out of range,
+   *     pictures and placeholders disagree, or a picture does not suit the vision tower
+   * @throws ContextLimitException if prompt and response do not fit the context
+   * @throws UnsupportedException if there are pictures and no vision tower, or the model names no mask token
+   * @throws NoTokenizerException if prompt or template are text and the model has no tokenizer
+   * @throws ClosedException if the model is closed
+   * @throws DimpleException if memory is short
+   */
+  public Session open() {
+    int[] imageTokens = images.stream().mapToInt(this::tokenCount).toArray();
+    int[] prompt = promptIds(imageTokens);
+    ModelInfo info = model.info();
+    Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer));
+    if (withoutResponse && (template != null || responseLength.isPresent() || !priors.isEmpty())) {
+      throw new InvalidArgumentException("a session without response has a response length, template or prior");
+    }
+    SessionHandle handle = model.call(this::open);
+    Session session = new Session(handle, info, prompt, IntStream.of(imageTokens).sum(), response);
+    List<Rgb> pictures = images.stream().map(image -> new Rgb(image.pixels(), image.width(), image.height())).toList();
+    try {
+      handle.use(() -> {
+        handle.run(core -> core.setPrompt(prompt, pictures));
+        if (response != null) {
+          handle.run(core -> core.setResponse(response.tokens()));
+        }
+        return null;
+      });
+      return session;
+    } catch (RuntimeException | Error e) {
+      session.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Makes the session and runs the first pass: {@link #open}, then {@link Session#prefill}.
+   *
+   * @return the session
+   * @throws DimpleException as {@link #open} and {@link Session#prefill} do
+   */
+  public Session prefill() {
+    Session session = open();
+    try {
+      session.prefill();
+      return session;
+    } catch (RuntimeException | Error e) {
+      session.close();
+      throw e;
+    }
+  }
+
+  private int tokenCount(Image image) {
+    try {
+      return model.imageGrid(image.width(), image.height()).tokens();
+    } catch (InvalidArgumentException e) {
+      throw new InvalidArgumentException(image.errorPrefix() + e.getMessage());
+    }
+  }
+
+  private int[] promptIds(int[] imageTokens) {
+    boolean chat = system != null || !messages.isEmpty();
+    if ((chat ? 1 : 0) + (text != null ? 1 : 0) + (tokens != null ? 1 : 0) != 1) {
+      throw new InvalidArgumentException("a session needs one prompt: either a conversation (system, user, assistant), "
+          + "or a text (prompt), or token ids (tokens)");
+    }
+    if (tokens != null) {
+      return tokens;
+    }
+    int imageToken = model.info().imageTokenId().orElse(-1);
+    int[] ids = chat ? model.text().encode(conversation(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
+    return ModelText.expand(ids, imageToken, imageTokens);
+  }
+
+  private List<ChatMessage> conversation() {
+    List<ChatMessage> conversation = new ArrayList<>(messages);
+    if (system != null) {
+      conversation.addFirst(system);
+    }
+    return conversation;
+  }
+
+  private Response response(Vocabulary vocabulary) {
+    int length = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
+    int context = contextLength > 0 ? contextLength : model.info().contextLength();
+    long atLeast = template == null ? length : Math.max(length, template.slotTokens());
+    if (atLeast > context) { // before anything of that size is allocated
+      throw new ContextLimitException("a response of " + atLeast + " tokens does not fit the context of " + context);
+    }
+    if (length < 1 && template == null) {
+      throw new InvalidArgumentException("a response of " + length + " tokens, expected at least 1");
+    }
+    Response response = template == null
+        ? Response.ofOneSlot(vocabulary, vocabulary.masks(length)) : template.layOut(vocabulary, length);
+    if (responseLength.isPresent() && response.length() != length) {
+      throw new InvalidArgumentException("the template has " + response.length() + " tokens, more than the response length of " + length);
+    }
+    priors.forEach((position, token) -> {
+      if (position < 0 || position >= response.length()) {
+        throw new InvalidArgumentException("a prior at position " + position + ", expected 0 to " + (response.length() - 1));
+      }
+      response.tokens()[position] = token;
+    });
+    return response;
+  }
+
+  private SessionHandle open(CoreModel core) {
+    CoreSession session = core.session(threads, contextLength, prefillCache);
+    model.handle().hold();
+    return new SessionHandle(session, model.handle());
+  }
+}

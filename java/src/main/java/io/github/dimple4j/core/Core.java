@@ -1,0 +1,81 @@
+package io.github.dimple4j.core;
+
+import java.nio.ByteBuffer;
+import java.util.Map;
+
+/**
+ * The engine. Thread-safe. Every call may throw {@link CoreException}, whose message is the core's own line.
+ *
+ * <p>A method of a native object must not run after or while {@code free} runs: callers count who uses it.
+ */
+public interface Core {
+  /**
+   * The implementation of this platform, loaded by the first call.
+   *
+   * @return the engine
+   * @throws CoreException of kind {@link CoreException.Kind#LIBRARY} if it cannot be loaded
+   */
+  static Core instance() {
+    return ForeignCore.INSTANCE.get();
+  }
+
+  /** One line on the processor and the kernels for it. */
+  String cpuDescription();
+
+  /**
+   * How many threads a setting stands for.
+   *
+   * @param wanted 0: one per processor
+   */
+  int resolveThreads(int wanted);
+
+  /**
+   * Loads a model.
+   *
+   * @param file the path of a GGUF file
+   * @param backend a backend's name; null: the best one
+   * @param mmproj the path of a second file with the vision tower; null: none
+   * @param threads for packing weights; 0: one per processor
+   */
+  CoreModel load(String file, String backend, String mmproj, int threads);
+
+  /**
+   * The settings of a decoding by the names that {@code dimple.h} gives them, at their defaults.
+   *
+   * @return a new map in the header's order: Integer, Long or Float by the setting's type
+   */
+  Map<String, Number> decodingDefaults();
+
+  /**
+   * Checks the settings of a decoding.
+   *
+   * @param settings by name; what is missing has its default
+   */
+  void validate(Map<String, Number> settings);
+
+  /**
+   * Whether {@link #quantizeRows} writes a tensor type; false for an unknown one.
+   *
+   * @param type the type's number in GGUF files
+   */
+  boolean canQuantize(int type);
+
+  /**
+   * Encodes rows.
+   *
+   * @param type the type's number in GGUF files
+   * @param floats {@code [rows x columns]}; direct, in native order
+   * @param importance {@code [columns]}, direct; null: all columns count alike
+   * @param target direct; exactly the encoded rows' bytes
+   */
+  void quantizeRows(int type, ByteBuffer floats, long rows, long columns, ByteBuffer importance, ByteBuffer target);
+
+  /**
+   * Decodes rows.
+   *
+   * @param type the type's number in GGUF files
+   * @param source direct; exactly the encoded rows' bytes
+   * @param floats {@code [rows x columns]}; direct, in native order
+   */
+  void dequantizeRows(int type, ByteBuffer source, long rows, long columns, ByteBuffer floats);
+}

@@ -1,0 +1,31 @@
+package io.github.dimple4j.core;
+
+import java.util.List;
+import java.util.Optional;
+
+/** A loaded model. Immutable; any thread. */
+public interface CoreModel {
+  /** Facts about it. */
+  ModelFacts facts();
+
+  /** The value of a metadata key, copied out of the file. */
+  Optional<Metadata> metadata(String key);
+
+  /** The keys of the file, in its order. */
+  List<String> metadataKeys();
+
+  /** The grid of a picture of that many pixels. */
+  Grid imageGrid(int width, int height);
+
+  /**
+   * Starts a session, which must be freed before the model.
+   *
+   * @param threads 0: one per processor
+   * @param contextLength 0: the model's
+   * @param keepPrompt whether later iterations reuse the prompt's keys and values
+   */
+  CoreSession session(int threads, int contextLength, boolean keepPrompt);
+
+  /** Frees it. Once. */
+  void free();
+}

@@ -1,0 +1,59 @@
+package io.github.dimple4j.core;
+
+import java.util.List;
+import java.util.Map;
+
+/** A prompt and its response. One thread at a time, but for {@link #cancel}. Contracts: {@code dimple.h}. */
+public interface CoreSession {
+  /**
+   * Sets the prompt.
+   *
+   * @param tokens ids, each picture's placeholder as often as it has tokens
+   * @param pictures in the order of their placeholders
+   */
+  void setPrompt(int[] tokens, List<Rgb> pictures);
+
+  /**
+   * Sets the response.
+   *
+   * @param tokens ids, the mask token where the model decides
+   */
+  void setResponse(int[] tokens);
+
+  /** Runs vision tower and first pass, unless they ran already. */
+  void prefill();
+
+  /**
+   * Starts a decoding from the response as it was set.
+   *
+   * @param settings by the names of {@code dimple.h}; what is missing has its default
+   */
+  void begin(Map<String, Number> settings);
+
+  /** Runs one iteration. */
+  StepResult step();
+
+  /** Makes the running call that runs the model, or else the next one, fail. Any thread. */
+  void cancel();
+
+  /** Where time and memory went. */
+  SessionFigures figures();
+
+  /** Raw logits of prompt and response, {@code [positions x vocabulary]}. */
+  float[][] logits(int positions, int vocabulary);
+
+  /** The features of the prompt's pictures, {@code [tokens x width]}. */
+  float[][] imageFeatures(int tokens, int width);
+
+  /**
+   * Replaces the generator of random numbers by recorded results, from the next decoding on.
+   *
+   * @param kinds per record its kind, {@code dimple_draw}
+   * @param lengths per record how many of {@code values} it has
+   * @param values the results, record after record
+   */
+  void replayDraws(int[] kinds, int[] lengths, double[] values);
+
+  /** Frees it. Once. */
+  void free();
+}

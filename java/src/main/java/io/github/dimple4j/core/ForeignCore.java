@@ -1,0 +1,156 @@
+package io.github.dimple4j.core;
+
+import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.bindings.NativeLibrary;
+import io.github.dimple4j.bindings.NativeLibraryException;
+import io.github.dimple4j.bindings.dimple_decoding;
+import io.github.dimple4j.bindings.dimple_model_options;
+import io.github.dimple4j.bindings.dimple_tensor_type_info;
+import io.github.dimple4j.core.CoreException.Kind;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/** The core through the Foreign Function and Memory API. */
+final class ForeignCore implements Core {
+  /** Loads the library on first use; what fails is tried again by the next call. */
+  static final Supplier<Core> INSTANCE = () -> {
+    try {
+      NativeLibrary.load();
+    } catch (NativeLibraryException e) {
+      throw new CoreException(Kind.LIBRARY, e.getMessage(), e);
+    }
+    return Holder.CORE;
+  };
+
+  /** Initialised when the library is there. */
+  private static final class Holder {
+    static final Core CORE = new ForeignCore();
+  }
+
+  private ForeignCore() {}
+
+  /**
+   * Throws the exception of a failed call. The message is kept per native thread, so this must follow the call with nothing in
+   * between that could block: a virtual thread may go on elsewhere after that.
+   */
+  static void check(int status) {
+    if (status != Dimple.DIMPLE_OK()) {
+      throw new CoreException(kind(status), Dimple.dimple_last_error().getString(0), null);
+    }
+  }
+
+  private static Kind kind(int status) {
+    if (status == Dimple.DIMPLE_ERROR_ARGUMENT()) {
+      return Kind.ARGUMENT;
+    } else if (status == Dimple.DIMPLE_ERROR_IO()) {
+      return Kind.IO;
+    } else if (status == Dimple.DIMPLE_ERROR_FORMAT()) {
+      return Kind.FORMAT;
+    } else if (status == Dimple.DIMPLE_ERROR_UNSUPPORTED()) {
+      return Kind.UNSUPPORTED;
+    } else if (status == Dimple.DIMPLE_ERROR_STATE()) {
+      return Kind.STATE;
+    } else if (status == Dimple.DIMPLE_ERROR_LIMIT()) {
+      return Kind.LIMIT;
+    } else if (status == Dimple.DIMPLE_ERROR_CANCELLED()) {
+      return Kind.CANCELLED;
+    } else if (status == Dimple.DIMPLE_ERROR_NOT_FOUND()) {
+      return Kind.NOT_FOUND;
+    }
+    return Kind.MEMORY;
+  }
+
+  @Override
+  public String cpuDescription() {
+    return Dimple.dimple_cpu_description().getString(0);
+  }
+
+  @Override
+  public int resolveThreads(int wanted) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment threads = arena.allocate(ValueLayout.JAVA_INT);
+      check(Dimple.dimple_resolve_threads(wanted, threads));
+      return threads.get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
+  @Override
+  public CoreModel load(String file, String backend, String mmproj, int threads) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment options = dimple_model_options.allocate(arena);
+      dimple_model_options.backend(options, text(backend, arena));
+      dimple_model_options.mmproj_path(options, text(mmproj, arena));
+      dimple_model_options.threads(options, threads);
+      MemorySegment model = arena.allocate(ValueLayout.ADDRESS);
+      check(Dimple.dimple_model_load(arena.allocateFrom(file), options, model));
+      return new ForeignModel(model.get(ValueLayout.ADDRESS, 0));
+    }
+  }
+
+  private static MemorySegment text(String text, Arena arena) {
+    return text == null ? MemorySegment.NULL : arena.allocateFrom(text);
+  }
+
+  @Override
+  public Map<String, Number> decodingDefaults() {
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Number> settings = new LinkedHashMap<>();
+      StructFields.of(dimple_decoding.layout()).read(defaults(arena), settings);
+      return settings;
+    }
+  }
+
+  private static MemorySegment defaults(Arena arena) {
+    MemorySegment decoding = dimple_decoding.allocate(arena);
+    Dimple.dimple_decoding_defaults(decoding);
+    return decoding;
+  }
+
+  /** A {@code dimple_decoding} with these settings over the defaults. */
+  static MemorySegment decoding(Map<String, Number> settings, Arena arena) {
+    MemorySegment decoding = defaults(arena);
+    StructFields.of(dimple_decoding.layout()).write(settings, decoding);
+    return decoding;
+  }
+
+  @Override
+  public void validate(Map<String, Number> settings) {
+    try (Arena arena = Arena.ofConfined()) {
+      check(Dimple.dimple_decoding_validate(decoding(settings, arena)));
+    }
+  }
+
+  @Override
+  public boolean canQuantize(int type) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment info = dimple_tensor_type_info.allocate(arena);
+      return Dimple.dimple_tensor_type_get_info(type, info) == Dimple.DIMPLE_OK() && dimple_tensor_type_info.can_quantize(info) != 0;
+    }
+  }
+
+  @Override
+  public void quantizeRows(int type, ByteBuffer floats, long rows, long columns, ByteBuffer importance, ByteBuffer target) {
+    MemorySegment weighed = importance == null ? MemorySegment.NULL : direct(importance, columns * Float.BYTES);
+    check(Dimple.dimple_quantize_rows(type, direct(floats, rows * columns * Float.BYTES), rows, columns, weighed, direct(target, 0),
+        target.remaining()));
+  }
+
+  @Override
+  public void dequantizeRows(int type, ByteBuffer source, long rows, long columns, ByteBuffer floats) {
+    check(Dimple.dimple_dequantize_rows(type, direct(source, 0), source.remaining(), rows, columns,
+        direct(floats, rows * columns * Float.BYTES)));
+  }
+
+  private static MemorySegment direct(ByteBuffer buffer, long size) {
+    if (!buffer.isDirect() || buffer.remaining() < size) {
+      throw new IllegalArgumentException((buffer.isDirect() ? "a direct" : "not a direct") + " buffer of " + buffer.remaining()
+          + " bytes, expected a direct one of " + size);
+    }
+    return MemorySegment.ofBuffer(buffer);
+  }
+}

@@ -1,0 +1,132 @@
+package io.github.dimple4j.core;
+
+import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.bindings.dimple_image;
+import io.github.dimple4j.bindings.dimple_step;
+import io.github.dimple4j.bindings.dimple_timings;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Map;
+
+/** A {@code dimple_session}. */
+final class ForeignSession implements CoreSession {
+  private final MemorySegment session;
+
+  ForeignSession(MemorySegment session) {
+    this.session = session;
+  }
+
+  @Override
+  public void setPrompt(int[] tokens, List<Rgb> pictures) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, tokens);
+      MemorySegment images = dimple_image.allocateArray(pictures.size(), arena);
+      for (int i = 0; i < pictures.size(); i++) {
+        Rgb picture = pictures.get(i);
+        MemorySegment image = dimple_image.asSlice(images, i);
+        dimple_image.rgb(image, arena.allocateFrom(ValueLayout.JAVA_BYTE, picture.pixels()));
+        dimple_image.width(image, picture.width());
+        dimple_image.height(image, picture.height());
+        dimple_image.row_stride(image, 3L * picture.width());
+      }
+      ForeignCore.check(Dimple.dimple_session_set_prompt(session, ids, tokens.length, images, pictures.size()));
+    }
+  }
+
+  @Override
+  public void setResponse(int[] tokens) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_set_response(session, arena.allocateFrom(ValueLayout.JAVA_INT, tokens), tokens.length));
+    }
+  }
+
+  @Override
+  public void prefill() {
+    ForeignCore.check(Dimple.dimple_session_prefill(session));
+  }
+
+  @Override
+  public void begin(Map<String, Number> settings) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_begin(session, ForeignCore.decoding(settings, arena)));
+    }
+  }
+
+  @Override
+  public StepResult step() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment step = dimple_step.allocate(arena);
+      ForeignCore.check(Dimple.dimple_session_step(session, step));
+      int revealed = dimple_step.revealed_count(step);
+      float[] confidence = dimple_step.confidence(step).asSlice(0, (long) revealed * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
+      return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
+          ints(dimple_step.revealed(step), revealed), confidence, ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
+          dimple_step.forward_passes(step), dimple_step.nanoseconds(step));
+    }
+  }
+
+  private static int[] ints(MemorySegment pointer, int count) {
+    return pointer.asSlice(0, (long) count * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
+  }
+
+  @Override
+  public void cancel() {
+    Dimple.dimple_session_cancel(session);
+  }
+
+  @Override
+  public SessionFigures figures() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment timings = dimple_timings.allocate(arena);
+      ForeignCore.check(Dimple.dimple_session_get_timings(session, timings));
+      return new SessionFigures(dimple_timings.vision(timings), dimple_timings.prefill(timings), dimple_timings.steps(timings),
+          dimple_timings.kv_bytes(timings), dimple_timings.scratch_bytes(timings));
+    }
+  }
+
+  /** A native function that fills a matrix. */
+  private interface MatrixFunction {
+    int fill(MemorySegment session, MemorySegment target, long count);
+  }
+
+  @Override
+  public float[][] logits(int positions, int vocabulary) {
+    return matrix(positions, vocabulary, Dimple::dimple_session_get_logits);
+  }
+
+  @Override
+  public float[][] imageFeatures(int tokens, int width) {
+    return matrix(tokens, width, Dimple::dimple_session_get_image_features);
+  }
+
+  private float[][] matrix(int rows, int columns, MatrixFunction function) {
+    try (Arena arena = Arena.ofConfined()) {
+      long count = (long) rows * columns;
+      MemorySegment target = arena.allocate(ValueLayout.JAVA_FLOAT, count);
+      ForeignCore.check(function.fill(session, target, count));
+      float[][] matrix = new float[rows][columns];
+      for (int row = 0; row < rows; row++) {
+        MemorySegment.copy(target, ValueLayout.JAVA_FLOAT, (long) row * columns * Float.BYTES, matrix[row], 0, columns);
+      }
+      return matrix;
+    } catch (OutOfMemoryError e) {
+      throw new CoreException(CoreException.Kind.MEMORY, "not enough memory for " + rows + " x " + columns + " numbers", e);
+    }
+  }
+
+  @Override
+  public void replayDraws(int[] kinds, int[] lengths, double[] values) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_replay_draws(session, arena.allocateFrom(ValueLayout.JAVA_INT, kinds),
+          arena.allocateFrom(ValueLayout.JAVA_INT, lengths), kinds.length, arena.allocateFrom(ValueLayout.JAVA_DOUBLE, values),
+          values.length));
+    }
+  }
+
+  @Override
+  public void free() {
+    Dimple.dimple_session_free(session);
+  }
+}

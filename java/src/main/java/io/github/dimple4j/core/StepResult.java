@@ -1,0 +1,16 @@
+package io.github.dimple4j.core;
+
+/**
+ * {@code dimple_step}: what one iteration did.
+ *
+ * @param iteration from 0
+ * @param done whether no iteration follows
+ * @param remaining positions still masked
+ * @param revealed response positions revealed now, ascending
+ * @param confidence of each of them
+ * @param canvas the response after it, the mask token where it is masked
+ * @param forwardPasses model passes since the decoding began
+ * @param nanoseconds wall time of the iteration
+ */
+public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, int[] canvas, int forwardPasses,
+    long nanoseconds) {}

@@ -1,0 +1,223 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreException;
+import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.Grid;
+import io.github.dimple4j.core.Metadata;
+import io.github.dimple4j.core.ModelFacts;
+import io.github.dimple4j.core.Rgb;
+import io.github.dimple4j.core.SessionFigures;
+import io.github.dimple4j.core.StepResult;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A core without a model: it writes down what it is asked, reveals one position per step as token 7, and fails when a test says so. Its
+ * response is done when nothing is masked.
+ */
+final class RecordingCore implements Core {
+  static final int MASK = 9;
+  static final int IMAGE = 8;
+  static final int REVEALED = 7;
+
+  /** Every call, with its arguments, in order. */
+  final List<String> calls = Collections.synchronizedList(new ArrayList<>());
+
+  /** Thrown by the next call of this name, once. */
+  private final Map<String, CoreException> failures = new LinkedHashMap<>();
+
+  private void record(String call, Object... arguments) {
+    calls.add(call + Arrays.deepToString(arguments));
+    CoreException failure = failures.remove(call);
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  void fail(String call, CoreException.Kind kind, String message) {
+    failures.put(call, new CoreException(kind, message, null));
+  }
+
+  /** A model of this core. */
+  DimpleModel model() {
+    return DimpleModel.load(this, Path.of("model.gguf"), ModelOptions.builder().backend("best").threads(3).build());
+  }
+
+  Decoding.Builder decoding() {
+    return Decoding.builder(this);
+  }
+
+  @Override
+  public String cpuDescription() {
+    return "recording: nothing";
+  }
+
+  @Override
+  public int resolveThreads(int wanted) {
+    record("resolveThreads", wanted);
+    return wanted == 0 ? 1 : wanted;
+  }
+
+  @Override
+  public CoreModel load(String file, String backend, String mmproj, int threads) {
+    record("load", file, backend, mmproj, threads);
+    return new RecordingModel();
+  }
+
+  @Override
+  public Map<String, Number> decodingDefaults() {
+    Map<String, Number> defaults = new LinkedHashMap<>();
+    defaults.put("pipeline", 0);
+    defaults.put("algorithm", 3);
+    defaults.put("steps", 64);
+    defaults.put("top_k", 0);
+    defaults.put("original_confidence", 1);
+    defaults.put("threshold", 0.95f);
+    defaults.put("temperature", 0f);
+    defaults.put("top_p", 1f);
+    defaults.put("algorithm_temperature", 0f);
+    defaults.put("epsilon", 1e-3f);
+    defaults.put("seed", 0L);
+    return defaults;
+  }
+
+  @Override
+  public void validate(Map<String, Number> settings) {
+    record("validate", settings);
+  }
+
+  @Override
+  public boolean canQuantize(int type) {
+    throw new UnsupportedOperationException("canQuantize");
+  }
+
+  @Override
+  public void quantizeRows(int type, ByteBuffer floats, long rows, long columns, ByteBuffer importance, ByteBuffer target) {
+    throw new UnsupportedOperationException("quantizeRows");
+  }
+
+  @Override
+  public void dequantizeRows(int type, ByteBuffer source, long rows, long columns, ByteBuffer floats) {
+    throw new UnsupportedOperationException("dequantizeRows");
+  }
+
+  private final class RecordingModel implements CoreModel {
+    @Override
+    public ModelFacts facts() {
+      return new ModelFacts("recorded", "none", 10, 32, 1, 4, 1, 1, 4, true, true, MASK, -1, -1, -1, IMAGE, true, 2, 2, 16, 64, 100, 200, 300,
+          400);
+    }
+
+    @Override
+    public Optional<Metadata> metadata(String key) {
+      record("metadata", key);
+      byte[] name = "a name".getBytes(StandardCharsets.UTF_8);
+      return key.equals("general.name") ? Optional.of(new Metadata(key, 8, 8, 1, name)) : Optional.empty();
+    }
+
+    @Override
+    public List<String> metadataKeys() {
+      return List.of("general.name");
+    }
+
+    @Override
+    public Grid imageGrid(int width, int height) {
+      record("imageGrid", width, height);
+      return new Grid(8, 8, 4, 4, 4);
+    }
+
+    @Override
+    public CoreSession session(int threads, int contextLength, boolean keepPrompt) {
+      record("session", threads, contextLength, keepPrompt);
+      return new RecordingSession();
+    }
+
+    @Override
+    public void free() {
+      record("model.free");
+    }
+  }
+
+  private final class RecordingSession implements CoreSession {
+    private int[] response;
+    private int[] canvas;
+    private int iteration;
+
+    @Override
+    public void setPrompt(int[] tokens, List<Rgb> pictures) {
+      record("setPrompt", tokens, pictures.stream().map(picture -> picture.width() + "x" + picture.height()).toList());
+    }
+
+    @Override
+    public void setResponse(int[] tokens) {
+      record("setResponse", tokens);
+      response = tokens.clone();
+    }
+
+    @Override
+    public void prefill() {
+      record("prefill");
+    }
+
+    @Override
+    public void begin(Map<String, Number> settings) {
+      record("begin", settings);
+      canvas = response.clone();
+      iteration = 0;
+    }
+
+    @Override
+    public StepResult step() {
+      record("step");
+      int position = 0;
+      while (canvas[position] != MASK) {
+        position++;
+      }
+      canvas[position] = REVEALED;
+      int remaining = (int) Arrays.stream(canvas).filter(token -> token == MASK).count();
+      return new StepResult(iteration++, remaining == 0, remaining, new int[] {position}, new float[] {0.5f}, canvas.clone(), iteration, 1000);
+    }
+
+    @Override
+    public void cancel() {
+      record("cancel");
+    }
+
+    @Override
+    public SessionFigures figures() {
+      return new SessionFigures(1, 20, 300, 4000, 50_000);
+    }
+
+    @Override
+    public float[][] logits(int positions, int vocabulary) {
+      record("logits", positions, vocabulary);
+      return new float[positions][vocabulary];
+    }
+
+    @Override
+    public float[][] imageFeatures(int tokens, int width) {
+      record("imageFeatures", tokens, width);
+      return new float[tokens][width];
+    }
+
+    @Override
+    public void replayDraws(int[] kinds, int[] lengths, double[] values) {
+      record("replayDraws", kinds, lengths, values);
+    }
+
+    @Override
+    public void free() {
+      record("session.free");
+    }
+  }
+}
