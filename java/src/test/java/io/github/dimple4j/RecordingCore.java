@@ -7,6 +7,7 @@ import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.core.ModelFacts;
+import io.github.dimple4j.core.Patches;
 import io.github.dimple4j.core.Rgb;
 import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
@@ -134,6 +135,11 @@ final class RecordingCore implements Core {
     public Grid imageGrid(int width, int height) {
       record("imageGrid", width, height);
       return new Grid(8, 8, 4, 4, 4);
+    }
+
+    @Override
+    public Patches preprocess(Rgb picture, int rows, int columns) {
+      throw new UnsupportedOperationException("preprocess");
     }
 
     @Override

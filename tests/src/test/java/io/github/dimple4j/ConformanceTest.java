@@ -3,13 +3,10 @@ package io.github.dimple4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.bindings.dimple_image;
+import io.github.dimple4j.core.Patches;
+import io.github.dimple4j.core.Rgb;
 import io.github.dimple4j.gguf.TensorType;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -86,22 +83,9 @@ class ConformanceTest {
     assertThat(List.of(grid.resizedWidth(), grid.resizedHeight())).isEqualTo(List.of(expected.width(), expected.height()));
     int rows = grid.rows() * grid.columns();
     int columns = 3 * 2 * model.info().patchSize() * model.info().patchSize(); // channels, frames, pixels
-    return model.call(pointer -> {
-      try (Arena arena = Arena.ofConfined()) {
-        MemorySegment picture = dimple_image.allocate(arena);
-        dimple_image.rgb(picture, arena.allocateFrom(ValueLayout.JAVA_BYTE, image.rgb()));
-        dimple_image.width(picture, image.width());
-        dimple_image.height(picture, image.height());
-        dimple_image.row_stride(picture, 3L * image.width());
-        MemorySegment patches = arena.allocate(ValueLayout.JAVA_FLOAT, (long) rows * columns);
-        MemorySegment resized = arena.allocate(3L * expected.width() * expected.height());
-        Native.check(Dimple.dimple_model_preprocess(pointer, picture, patches, (long) rows * columns, resized));
-        assertThat(resized.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(expected.rgb());
-        float[] values = patches.toArray(ValueLayout.JAVA_FLOAT);
-        return Stream.iterate(0, row -> row < rows, row -> row + 1)
-            .map(row -> Arrays.copyOfRange(values, row * columns, (row + 1) * columns)).toList();
-      }
-    });
+    Patches patches = model.call(core -> core.preprocess(new Rgb(image.rgb(), image.width(), image.height()), rows, columns));
+    assertThat(patches.resized()).isEqualTo(expected.rgb());
+    return List.of(patches.values());
   }
 
   @ParameterizedTest

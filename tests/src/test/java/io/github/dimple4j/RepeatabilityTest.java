@@ -95,14 +95,14 @@ class RepeatabilityTest {
   @MethodSource("kernels")
   void seedDecidesTheDraws(String backend) {
     try (DimpleModel model = Synthetic.load(TensorType.Q8_0, backend)) {
-      Decoding hot = HOT.steps(5);
+      Decoding hot = HOT.toBuilder().steps(5).build();
       int[] tokens = decode(model, 2, hot);
       assertThat(decode(model, 1, hot)).isEqualTo(tokens);
       for (long seed : new long[] {8, hot.seed() + (1L << 32), hot.seed() + (1L << 63)}) {
-        assertThat(decode(model, 2, hot.seed(seed))).as("seed %d", seed).isNotEqualTo(tokens);
+        assertThat(decode(model, 2, hot.toBuilder().seed(seed).build())).as("seed %d", seed).isNotEqualTo(tokens);
       }
-      Decoding cold = hot.temperature(0);
-      assertThat(decode(model, 2, cold.seed(1))).as("nothing is drawn").isEqualTo(decode(model, 2, cold.seed(2)));
+      Decoding cold = hot.toBuilder().temperature(0).build();
+      assertThat(decode(model, 2, cold.toBuilder().seed(1).build())).as("nothing is drawn").isEqualTo(decode(model, 2, cold.toBuilder().seed(2).build()));
     }
   }
 

@@ -18,6 +18,14 @@ public interface CoreModel {
   Grid imageGrid(int width, int height);
 
   /**
+   * Preprocesses a picture.
+   *
+   * @param rows patches of its grid
+   * @param columns numbers of a patch: channels, frames and pixels
+   */
+  Patches preprocess(Rgb picture, int rows, int columns);
+
+  /**
    * Starts a session, which must be freed before the model.
    *
    * @param threads 0: one per processor

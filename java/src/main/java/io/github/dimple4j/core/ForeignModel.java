@@ -95,6 +95,18 @@ final class ForeignModel implements CoreModel {
   }
 
   @Override
+  public Patches preprocess(Rgb picture, int rows, int columns) {
+    Grid grid = imageGrid(picture.width(), picture.height());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment image = Foreign.images(List.of(picture), arena);
+      MemorySegment patches = arena.allocate(ValueLayout.JAVA_FLOAT, (long) rows * columns);
+      MemorySegment resized = arena.allocate(3L * grid.resizedWidth() * grid.resizedHeight());
+      ForeignCore.check(Dimple.dimple_model_preprocess(model, image, patches, (long) rows * columns, resized));
+      return new Patches(Foreign.matrix(patches, rows, columns), resized.toArray(ValueLayout.JAVA_BYTE));
+    }
+  }
+
+  @Override
   public CoreSession session(int threads, int contextLength, boolean keepPrompt) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_session_options.allocate(arena);

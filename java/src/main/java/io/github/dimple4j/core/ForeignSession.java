@@ -1,7 +1,6 @@
 package io.github.dimple4j.core;
 
 import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.bindings.dimple_image;
 import io.github.dimple4j.bindings.dimple_step;
 import io.github.dimple4j.bindings.dimple_timings;
 import java.lang.foreign.Arena;
@@ -22,16 +21,8 @@ final class ForeignSession implements CoreSession {
   public void setPrompt(int[] tokens, List<Rgb> pictures) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, tokens);
-      MemorySegment images = dimple_image.allocateArray(pictures.size(), arena);
-      for (int i = 0; i < pictures.size(); i++) {
-        Rgb picture = pictures.get(i);
-        MemorySegment image = dimple_image.asSlice(images, i);
-        dimple_image.rgb(image, arena.allocateFrom(ValueLayout.JAVA_BYTE, picture.pixels()));
-        dimple_image.width(image, picture.width());
-        dimple_image.height(image, picture.height());
-        dimple_image.row_stride(image, 3L * picture.width());
-      }
-      ForeignCore.check(Dimple.dimple_session_set_prompt(session, ids, tokens.length, images, pictures.size()));
+      ForeignCore.check(
+          Dimple.dimple_session_set_prompt(session, ids, tokens.length, Foreign.images(pictures, arena), pictures.size()));
     }
   }
 
@@ -106,11 +97,7 @@ final class ForeignSession implements CoreSession {
       long count = (long) rows * columns;
       MemorySegment target = arena.allocate(ValueLayout.JAVA_FLOAT, count);
       ForeignCore.check(function.fill(session, target, count));
-      float[][] matrix = new float[rows][columns];
-      for (int row = 0; row < rows; row++) {
-        MemorySegment.copy(target, ValueLayout.JAVA_FLOAT, (long) row * columns * Float.BYTES, matrix[row], 0, columns);
-      }
-      return matrix;
+      return Foreign.matrix(target, rows, columns);
     } catch (OutOfMemoryError e) {
       throw new CoreException(CoreException.Kind.MEMORY, "not enough memory for " + rows + " x " + columns + " numbers", e);
     }
