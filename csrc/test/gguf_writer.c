@@ -164,7 +164,8 @@ void gguf_writer_save(const gguf_writer *w, const char *path) {
   gguf_put(&head, w->tensors.data, w->tensors.size);
   gguf_put_padding(&head, GGUF_ALIGNMENT);
   FILE *f = fopen(path, "wb");
-  if (!f || fwrite(head.data, 1, head.size, f) != head.size || fwrite(w->data.data, 1, w->data.size, f) != w->data.size || fclose(f) != 0)
+  if (!f || fwrite(head.data, 1, head.size, f) != head.size ||
+      (w->data.size > 0 && fwrite(w->data.data, 1, w->data.size, f) != w->data.size) || fclose(f) != 0)
     give_up(path);
   gguf_bytes_free(&head);
 }
