@@ -4,6 +4,7 @@ import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.core.ModelFacts;
@@ -95,6 +96,11 @@ final class RecordingCore implements Core {
   @Override
   public void validate(Map<String, Number> settings) {
     record("validate", settings);
+  }
+
+  @Override
+  public List<Finding> check(String file) {
+    throw new UnsupportedOperationException("check");
   }
 
   @Override

@@ -27,6 +27,7 @@ final class GgufValidateCommand implements Callable<Integer> {
     }
     PrintWriter out = spec.commandLine().getOut();
     result.problems().forEach(out::println);
+    result.notes().forEach(note -> out.println("note: " + note));
     if (result.problems().isEmpty()) {
       out.println(file + ": sound, " + result.tensors() + " tensors");
     }

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
 
-import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.core.TensorRows;
 import io.github.dimple4j.gguf.tools.Inspector;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -1,6 +1,7 @@
 package io.github.dimple4j.core;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -38,6 +39,14 @@ public interface Core {
    * @param threads for packing weights; 0: one per processor
    */
   CoreModel load(String file, String backend, String mmproj, int threads);
+
+  /**
+   * Checks what {@link #load} checks, of keys and tensors, without reading weights. Fails only if the file cannot be read as GGUF.
+   *
+   * @param file the path of a GGUF file, of a text model or of a vision tower alone
+   * @return problems first; with none of them the model loads
+   */
+  List<Finding> check(String file);
 
   /**
    * The settings of a decoding by the names that {@code dimple.h} gives them, at their defaults.

@@ -4,6 +4,7 @@ import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.bindings.NativeLibrary;
 import io.github.dimple4j.bindings.NativeLibraryException;
 import io.github.dimple4j.bindings.dimple_decoding;
+import io.github.dimple4j.bindings.dimple_finding;
 import io.github.dimple4j.bindings.dimple_model_options;
 import io.github.dimple4j.bindings.dimple_tensor_type_info;
 import io.github.dimple4j.core.CoreException.Kind;
@@ -11,7 +12,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -94,6 +97,40 @@ final class ForeignCore implements Core {
 
   private static MemorySegment text(String text, Arena arena) {
     return text == null ? MemorySegment.NULL : arena.allocateFrom(text);
+  }
+
+  @Override
+  public List<Finding> check(String file) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment place = arena.allocate(ValueLayout.ADDRESS);
+      check(Dimple.dimple_model_check_create(arena.allocateFrom(file), MemorySegment.NULL, place));
+      MemorySegment check = place.get(ValueLayout.ADDRESS, 0);
+      try {
+        return findings(check, dimple_finding.allocate(arena));
+      } finally {
+        Dimple.dimple_model_check_free(check);
+      }
+    }
+  }
+
+  private static List<Finding> findings(MemorySegment check, MemorySegment finding) {
+    List<Finding> findings = new ArrayList<>();
+    int status = Dimple.dimple_model_check_get_finding(check, 0, finding);
+    while (status == Dimple.DIMPLE_OK()) {
+      findings.add(new Finding(findingKind(dimple_finding.kind(finding)), dimple_finding.text(finding).getString(0)));
+      status = Dimple.dimple_model_check_get_finding(check, findings.size(), finding);
+    }
+    if (status != Dimple.DIMPLE_ERROR_NOT_FOUND()) { // which is past the last one
+      check(status);
+    }
+    return findings;
+  }
+
+  private static Finding.Kind findingKind(int number) {
+    if (number == Dimple.DIMPLE_FINDING_PROBLEM()) {
+      return Finding.Kind.PROBLEM;
+    }
+    return number == Dimple.DIMPLE_FINDING_UNKNOWN_KEY() ? Finding.Kind.UNKNOWN_KEY : Finding.Kind.UNKNOWN_TENSOR;
   }
 
   @Override

@@ -65,7 +65,7 @@ public final class Llada implements Architecture {
   }
 
   /** llama.cpp's tensors of {@code llada}. */
-  static List<TensorSource> tensors(TextShape text) {
+  private static List<TensorSource> tensors(TextShape text) {
     long width = text.width();
     long keyValueWidth = text.keyValueWidth();
     List<TensorSource> list = new ArrayList<>();

@@ -5,7 +5,7 @@ import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
-import io.github.dimple4j.gguf.codec.BlockCodec;
+import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

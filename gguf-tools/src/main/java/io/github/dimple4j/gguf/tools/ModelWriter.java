@@ -7,7 +7,7 @@ import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
-import io.github.dimple4j.gguf.codec.BlockCodec;
+import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

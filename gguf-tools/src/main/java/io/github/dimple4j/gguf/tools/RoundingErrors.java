@@ -1,7 +1,7 @@
 package io.github.dimple4j.gguf.tools;
 
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.codec.FloatDifference;
+import io.github.dimple4j.gguf.core.FloatDifference;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;

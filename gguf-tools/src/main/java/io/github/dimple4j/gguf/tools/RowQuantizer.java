@@ -3,7 +3,7 @@ package io.github.dimple4j.gguf.tools;
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.codec.BlockCodec;
+import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 

@@ -11,7 +11,7 @@ import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.architecture.TextShape;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
-import io.github.dimple4j.gguf.codec.BlockCodec;
+import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;

@@ -3,7 +3,6 @@ package io.github.dimple4j.gguf.tools;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;

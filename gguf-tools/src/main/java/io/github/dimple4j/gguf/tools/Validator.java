@@ -1,31 +1,23 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufParts;
-import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
-import io.github.dimple4j.gguf.architecture.ExpectedTensors;
-import io.github.dimple4j.gguf.architecture.ModelKeys;
-import io.github.dimple4j.gguf.architecture.TensorSource;
-import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.core.ModelCheck;
+import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.LongStream;
 
 /**
- * Checks a GGUF file: its structure, that the keys of its architecture are there and in range, that its tensors are those and
- * have the shapes that these keys ask for, that the tokenizer is consistent, and that every weight is a number. Knows
- * {@code dimple}, {@code dream}, {@code llada}, {@code llada-moe} and vision towers beside them. A model in parts is checked as a
- * whole.
+ * Checks the GGUF file of a model: what loading asks of it, and beyond that that the tokenizer is consistent and that every weight is
+ * a number. A vision tower alone is checked as that, a model in parts as a whole.
  *
  * <p>One thread at a time; the work itself uses all cores.
  */
@@ -33,12 +25,11 @@ public final class Validator {
   private static final long CHUNK_ELEMENTS = 1 << 20;
 
   private final GgufParts file;
-  private final ModelKeys config;
   private final List<String> problems = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
 
   private Validator(GgufParts file) {
     this.file = file;
-    this.config = new ModelKeys(file.metadata());
   }
 
   /**
@@ -47,16 +38,19 @@ public final class Validator {
    * @param path a GGUF file, or the first of its parts
    * @param progress called from this thread
    * @return what was found
-   * @throws GgufException if it is not a well-formed GGUF file
+   * @throws GgufException if it cannot be read or is not a well-formed GGUF file; the message is loading's
    * @throws IOException if reading fails
    */
   public static Result check(Path path, ProgressListener progress) throws IOException {
+    List<Finding> findings = ModelCheck.of(path);
     try (GgufParts file = GgufParts.open(path)) {
       Validator validator = new Validator(file);
-      validator.check(validator::checkTensors);
-      validator.check(validator::checkTokenizer);
+      findings.forEach(validator::report);
+      if (validator.problems.isEmpty()) { // else the keys that the tokenizer is held against may be wrong
+        validator.checkTokenizer();
+      }
       validator.checkData(progress);
-      return new Result(file.tensors().size(), validator.problems);
+      return new Result(file.tensors().size(), validator.problems, validator.notes);
     }
   }
 
@@ -65,87 +59,30 @@ public final class Validator {
    *
    * @param tensors how many tensors there are
    * @param problems what is wrong, each in one line that names the key or tensor; empty for a sound file
+   * @param notes what a sound file may have too: keys and tensors that mean nothing here, each in one line
    */
-  public record Result(int tensors, List<String> problems) {
+  public record Result(int tensors, List<String> problems, List<String> notes) {
 
-    /** Copies the list. */
+    /** Copies the lists. */
     public Result {
       problems = List.copyOf(problems);
+      notes = List.copyOf(notes);
     }
   }
 
-  /** Runs a check; one that cannot go on says so by an exception. */
-  private void check(Runnable check) {
-    try {
-      check.run();
-    } catch (GgufException e) {
-      problems.add(e.getMessage());
-    }
-  }
-
-  private void checkTensors() {
-    compare(ExpectedTensors.of(config, file.tensor("output.weight").isEmpty()));
-  }
-
-  private void compare(List<TensorSource> expected) {
-    Set<String> known = new HashSet<>();
-    for (TensorSource source : expected) {
-      known.add(source.name());
-      Optional<TensorInfo> tensor = file.tensor(source.name());
-      if (tensor.isEmpty()) {
-        problems.add("tensor " + source.name() + " is missing; expected shape " + TensorInfo.shape(source.dimensions()));
-      } else if (!tensor.get().dimensions().equals(source.dimensions())) {
-        problems.add("tensor " + source.name() + " has shape " + tensor.get().shape() + "; expected "
-            + TensorInfo.shape(source.dimensions()));
-      }
-    }
-    for (TensorInfo tensor : file.tensors()) {
-      if (!known.contains(tensor.name())) {
-        problems.add("tensor " + tensor.name() + " has no place in this architecture");
-      }
+  private void report(Finding finding) {
+    switch (finding.kind()) {
+      case PROBLEM -> problems.add(finding.text());
+      case UNKNOWN_KEY -> notes.add("key " + finding.text() + " is unknown: what it asks for is not done");
+      case UNKNOWN_TENSOR -> notes.add("tensor " + finding.text() + " is not used");
     }
   }
 
   private void checkTokenizer() {
-    List<?> tokens = config.array("tokenizer.ggml.tokens", MetadataType.STRING);
-    int vocabulary = tokens.isEmpty() ? vocabularyOfEmbedding() : tokens.size();
-    for (String key : file.metadata().keySet()) {
-      if (key.endsWith("_token_id")) {
-        int id = config.integer(key, 0);
-        if (vocabulary > 0 && id >= vocabulary) {
-          problems.add("key " + key + " is " + id + "; the vocabulary ends at " + (vocabulary - 1));
-        }
-      }
-    }
-    if (tokens.isEmpty()) {
-      return;
-    }
-    List<?> types = config.array("tokenizer.ggml.token_type", MetadataType.INT32);
-    if (!types.isEmpty() && types.size() != tokens.size()) {
-      problems.add("key tokenizer.ggml.token_type has " + types.size() + " elements for " + tokens.size() + " tokens");
-    }
-    checkMerges(tokens);
-  }
-
-  private int vocabularyOfEmbedding() {
-    return file.tensor("token_embd.weight").map(tensor -> (int) Math.min(Integer.MAX_VALUE, tensor.rows())).orElse(0);
-  }
-
-  private void checkMerges(List<?> tokens) {
-    Map<Object, Integer> ids = new HashMap<>();
-    for (int id = 0; id < tokens.size(); id++) {
-      Integer other = ids.put(tokens.get(id), id);
-      if (other != null) {
-        problems.add("key tokenizer.ggml.tokens: tokens " + other + " and " + id + " are the same");
-      }
-    }
-    for (Object merge : config.array("tokenizer.ggml.merges", MetadataType.STRING)) {
-      String text = (String) merge;
-      int space = text.indexOf(' ', 1);
-      if (space < 0 || !ids.containsKey(text.substring(0, space)) || !ids.containsKey(text.substring(space + 1))
-          || !ids.containsKey(text.substring(0, space) + text.substring(space + 1))) {
-        problems.add("key tokenizer.ggml.merges: \"" + text + "\" does not make a token of two tokens");
-      }
+    try {
+      new TokenizerCheck(file, problems::add).run();
+    } catch (GgufException e) { // a key of another type than it must have: the check cannot go on
+      problems.add(e.getMessage());
     }
   }
 

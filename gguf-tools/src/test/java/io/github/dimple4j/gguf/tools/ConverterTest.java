@@ -11,7 +11,7 @@ import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.Dream;
 import io.github.dimple4j.gguf.architecture.Llada;
-import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -9,7 +9,7 @@ import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

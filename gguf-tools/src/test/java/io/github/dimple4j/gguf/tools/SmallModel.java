@@ -4,7 +4,7 @@ import io.github.dimple4j.gguf.GgufWriter;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
-import io.github.dimple4j.gguf.codec.BlockCodec;
+import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -12,7 +12,7 @@ import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
-import io.github.dimple4j.gguf.codec.TensorRows;
+import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashSet;

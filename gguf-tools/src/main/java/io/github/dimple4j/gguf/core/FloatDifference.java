@@ -1,4 +1,4 @@
-package io.github.dimple4j.gguf.codec;
+package io.github.dimple4j.gguf.core;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

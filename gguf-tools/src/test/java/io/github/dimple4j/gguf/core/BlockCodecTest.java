@@ -1,4 +1,4 @@
-package io.github.dimple4j.gguf.codec;
+package io.github.dimple4j.gguf.core;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

@@ -1,4 +1,4 @@
-package io.github.dimple4j.gguf.codec;
+package io.github.dimple4j.gguf.core;
 
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;

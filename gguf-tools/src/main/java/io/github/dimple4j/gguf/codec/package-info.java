@@ -1,2 +1,0 @@
-/** Weights in GGML's block formats to floats and back. The C core does the work. */
-package io.github.dimple4j.gguf.codec;

@@ -1,0 +1,28 @@
+package io.github.dimple4j.gguf.core;
+
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreException;
+import io.github.dimple4j.core.Finding;
+import io.github.dimple4j.gguf.GgufException;
+import java.nio.file.Path;
+import java.util.List;
+
+/** The C core's check of a model's file, which is the one that loading makes. Any thread. */
+public final class ModelCheck {
+  private ModelCheck() {}
+
+  /**
+   * Checks keys and tensors.
+   *
+   * @param path a GGUF file, or the first of its parts
+   * @return problems first
+   * @throws GgufException if it is not a well-formed GGUF file; the message is loading's
+   */
+  public static List<Finding> of(Path path) {
+    try {
+      return Core.instance().check(path.toString());
+    } catch (CoreException e) {
+      throw new GgufException(e.getMessage());
+    }
+  }
+}
