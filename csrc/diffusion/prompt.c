@@ -15,7 +15,8 @@ static dimple_status take_image(const dimple_model *m, const dimple_image *image
 }
 
 static dimple_status take_images(const dimple_model *m, const dimple_image *images, int32_t count, prompt *p) {
-  if (count < 0 || (count > 0 && !images)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "image_count is %d with %s images", count, images ? "given" : "null");
+  if (count < 0 || (count > 0 && !images))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "image_count is %d with %s images", count, images ? "given" : "null");
   if (count == 0) return DIMPLE_OK;
   int64_t start = platform_now();
   p->images = calloc((size_t)count, sizeof *p->images);
