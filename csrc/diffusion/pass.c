@@ -51,7 +51,8 @@ void pass_discard(pass *p) {
 /* The row of prompt + response whose logits score response position `i`. */
 static int32_t scoring_row(const pass *p, int32_t i) { return p->prompt->length + i - p->model->text.shift_logits; }
 
-/* Records rows first .. P + L - 1, first <= P, with `canvas` as the response; states receives those of the rows first + wanted[states.rows]. */
+/* Records rows first .. P + L - 1, first <= P, with `canvas` as the response; states receives those of the rows
+ * first + wanted[states.rows]. */
 static dimple_status record_rows(const pass *p, text_state *text, int32_t first, const int32_t *canvas, const int32_t *wanted,
                                  view states) {
   text_images images = {.features = p->features->rows, .at = p->prompt->feature_rows, .count = p->prompt->feature_count};
