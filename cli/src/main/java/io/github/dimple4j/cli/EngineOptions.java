@@ -1,21 +1,15 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
-import io.github.dimple4j.Image;
 import io.github.dimple4j.ModelOptions;
 import java.nio.file.Path;
-import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** What every command that runs a model takes: pictures, and what runs the model. */
+/** What runs the model, for every command that has one run. */
 final class EngineOptions {
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
-
-  @Option(names = "--image", paramLabel = "FILE", description = "A picture (PNG, JPEG, GIF, BMP); may be given several times.")
-  private List<Path> images = List.of();
 
   @Option(names = "--mmproj", paramLabel = "FILE", description = "A vision tower in a GGUF file of its own.")
   private Path mmproj;
@@ -30,13 +24,8 @@ final class EngineOptions {
 
   void check() {
     if (threads < 0) {
-      throw new ParameterException(spec.commandLine(), "Invalid value for option '--threads': " + threads + " is negative");
+      throw Failures.invalidValue(spec, "--threads", threads + " is negative");
     }
-  }
-
-  /** Reads the pictures, which fails faster than loading a model. */
-  Image[] readImages() {
-    return images.stream().map(Image::read).toArray(Image[]::new);
   }
 
   DimpleModel load(Path file) {

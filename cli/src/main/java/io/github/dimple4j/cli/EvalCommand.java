@@ -2,11 +2,11 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
+import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,7 +17,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
@@ -51,6 +50,8 @@ final class EvalCommand implements Callable<Integer> {
       description = "Also write every answer, its iterations and its times to a JSON file; - is standard output, and the table then goes to standard error.")
   private JsonOutput output;
 
+  @Mixin private PromptOptions.OfQuestions promptOptions;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private EngineOptions engine;
@@ -64,21 +65,17 @@ final class EvalCommand implements Callable<Integer> {
     void write(JsonGenerator json) {
       json.writeStartObject();
       json.writeStringProperty("task", question.task());
-      json.writeStringProperty("question", question.question());
+      json.writeStringProperty("question", question.prompt().text());
       json.writeStringProperty("expected", question.answer());
       json.writeStringProperty("answered", text);
       json.writeBooleanProperty("exact", exact());
       json.writeNumberProperty("length", generation.canvas().length());
       json.writeNumberProperty("iterations", generation.iterations());
       json.writeNumberProperty("revealed", generation.revealed());
-      json.writeNumberProperty("vision_ms", millis(generation.timings().vision()));
-      json.writeNumberProperty("prefill_ms", millis(generation.timings().prefill()));
-      json.writeNumberProperty("steps_ms", millis(generation.timings().steps()));
+      json.writeNumberProperty("vision_ms", JsonOutput.millis(generation.timings().vision()));
+      json.writeNumberProperty("prefill_ms", JsonOutput.millis(generation.timings().prefill()));
+      json.writeNumberProperty("steps_ms", JsonOutput.millis(generation.timings().steps()));
       json.writeEndObject();
-    }
-
-    private static double millis(Duration time) {
-      return time.toNanos() / 1e6;
     }
   }
 
@@ -117,7 +114,7 @@ final class EvalCommand implements Callable<Integer> {
         Answered answer = ask(loaded, question);
         answers.add(answer);
         if (showWrong && !answer.exact()) {
-          out.println(question.images() + ": " + question.question());
+          out.println(question.prompt().pictures() + ": " + question.prompt().text());
           out.println("  expected: " + question.answer());
           out.println("  answered: " + answer.text());
         }
@@ -132,25 +129,23 @@ final class EvalCommand implements Callable<Integer> {
 
   private void check() throws IOException {
     if (limit != null && limit < 1) {
-      throw new ParameterException(spec.commandLine(), "Invalid value for option '--limit': " + limit + ", expected 1 or more");
+      throw Failures.invalidValue(spec, "--limit", limit + ", expected 1 or more");
     }
     lengths.forEach((task, length) -> {
       if (length < 1) {
-        throw new ParameterException(spec.commandLine(),
-            "Invalid value for option '--length': " + task + "=" + length + ", expected 1 or more");
+        throw Failures.invalidValue(spec, "--length", task + "=" + length + ", expected 1 or more");
       }
     });
-    if (engine.readImages().length > 0) {
-      throw new ParameterException(spec.commandLine(), "--image does not go with eval: the questions name their pictures");
-    }
+    promptOptions.check();
     if (output != null) {
       output.check();
     }
   }
 
   private Answered ask(DimpleModel loaded, EvalQuestion question) {
-    try (Session session = question.session(loaded, length(question.task())).prefillCache(decodingOptions.prefill())
-        .threads(engine.threads()).open()) {
+    Prompt prompt = question.prompt().orLength(length(question.task()));
+    Image[] images = prompt.readImages();
+    try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
       Generation generation = session.decode(decodingOptions.decoding());
       return new Answered(question, generation.text().strip(), generation);
     }

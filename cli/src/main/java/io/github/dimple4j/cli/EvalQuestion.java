@@ -1,10 +1,6 @@
 package io.github.dimple4j.cli;
 
-import io.github.dimple4j.DimpleModel;
-import io.github.dimple4j.Image;
 import io.github.dimple4j.InvalidArgumentException;
-import io.github.dimple4j.Session;
-import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Template;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -12,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -20,15 +17,11 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * A line of a file of questions.
  *
- * @param images the pictures, beside the file unless their paths are absolute
- * @param system the system message; null: the model's own
  * @param task the kind of question, under which it is counted
+ * @param prompt the question; its pictures lie beside the file unless their paths are absolute, its length may be left to the task
  * @param answer the one right answer
- * @param template what is fixed of the response; null: nothing
- * @param length response length in tokens; empty: the task's, or the template's
  */
-record EvalQuestion(List<Path> images, String system, String task, String question, String answer, Template template, OptionalInt length) {
-
+record EvalQuestion(String task, Prompt prompt, String answer) {
   /** Reads the first {@code limit} questions of a file. */
   static List<EvalQuestion> read(Path file, int limit) throws IOException {
     List<String> lines = Files.readAllLines(file, StandardCharsets.UTF_8);
@@ -43,21 +36,6 @@ record EvalQuestion(List<Path> images, String system, String task, String questi
       throw new IOException(file + ": has no questions");
     }
     return questions;
-  }
-
-  /** A session that is about to answer; its response has {@code taskLength} tokens if the question leaves that open. */
-  SessionBuilder session(DimpleModel model, int taskLength) {
-    SessionBuilder builder = model.session().user(question, images.stream().map(Image::read).toArray(Image[]::new));
-    if (system != null) {
-      builder.system(system);
-    }
-    if (template != null) {
-      builder.response(template);
-    }
-    if (length.isPresent() || template == null) {
-      builder.responseLength(length.orElse(taskLength));
-    }
-    return builder;
   }
 
   /** One line while it is read, and where it stands, for the messages. */
@@ -75,8 +53,13 @@ record EvalQuestion(List<Path> images, String system, String task, String questi
     }
 
     EvalQuestion question() throws IOException {
-      return new EvalQuestion(images(), node.has("system") ? text("system") : null, text("task"), text("question"), text("answer"),
-          node.has("template") ? template() : null, length());
+      List<Path> pictures = images();
+      String system = node.has("system") ? text("system") : null;
+      String task = text("task");
+      String asked = text("question");
+      String answer = text("answer");
+      Template template = node.has("template") ? template() : null;
+      return new EvalQuestion(task, new Prompt(asked, null, system, pictures, template, length(), Map.of()), answer);
     }
 
     private List<Path> images() throws IOException {

@@ -12,6 +12,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
 /** One line on standard error for whatever goes wrong. */
@@ -28,6 +29,11 @@ final class Failures {
     message = message.startsWith(GROUP_ERROR) ? message.substring(GROUP_ERROR.length()) : message;
     command.getErr().println("dimple: " + message + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
     return ExitCode.USAGE;
+  }
+
+  /** Wrong usage: a value that an option does not take, in the words that picocli has for it. */
+  static ParameterException invalidValue(CommandSpec command, String option, String problem) {
+    return new ParameterException(command.commandLine(), "Invalid value for option '" + option + "': " + problem);
   }
 
   /** Work that failed. */

@@ -8,7 +8,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code dimple gguf synth}: a file of a real model's shape with random weights. */
@@ -42,8 +41,7 @@ final class GgufSynthCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     if (!Synth.presets().contains(preset)) {
-      throw new ParameterException(spec.commandLine(), "Invalid value for option '--preset': '" + preset + "' is not one of "
-          + String.join(", ", Synth.presets()));
+      throw Failures.invalidValue(spec, "--preset", "'" + preset + "' is not one of " + String.join(", ", Synth.presets()));
     }
     Synth synth = Synth.of(preset).type(type).seed(seed).overwrite(output.force());
     output.report(progress -> synth.progress(progress).write(output.file()));

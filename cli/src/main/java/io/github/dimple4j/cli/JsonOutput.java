@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import tools.jackson.core.JsonGenerator;
@@ -112,6 +113,11 @@ final class JsonOutput {
     try (JsonGenerator json = factory.createGenerator(ObjectWriteContext.empty(), text)) {
       document.write(json);
     }
+  }
+
+  /** A time as the files have it. */
+  static double millis(Duration time) {
+    return time.toNanos() / 1e6;
   }
 
   static void array(JsonGenerator json, int[] values) {

@@ -24,12 +24,10 @@ final class LogitsCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL.gguf", description = "The model.")
   private Path model;
 
-  @Option(names = "--ids-file", required = true, paramLabel = "IDS.json",
-      description = "The prompt as a JSON list of token ids, image placeholders expanded.")
-  private Path ids;
-
   @Option(names = "--vision", description = "Add the projected image features.")
   private boolean vision;
+
+  @Mixin private PromptOptions.OfTokens promptOptions;
 
   @Mixin private EngineOptions engine;
 
@@ -39,10 +37,10 @@ final class LogitsCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     engine.check();
     output.check();
-    int[] prompt = TokenIdFile.read(ids);
-    Image[] images = engine.readImages();
+    Prompt prompt = promptOptions.prompt();
+    Image[] images = prompt.readImages();
     try (DimpleModel loaded = engine.load(model);
-        Session session = loaded.session().tokens(prompt, images).withoutResponse().threads(engine.threads()).open()) {
+        Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads()).open()) {
       float[][] logits = session.logits();
       float[][] features = vision ? session.imageFeatures() : null;
       output.write(spec.commandLine().getOut(), json -> {

@@ -7,7 +7,6 @@ import io.github.dimple4j.Image;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Reveal;
 import io.github.dimple4j.Session;
-import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.Timings;
 import io.github.dimple4j.tokenizer.TokenizerException;
@@ -16,14 +15,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
@@ -39,27 +34,7 @@ final class TraceCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL.gguf", description = "The model.")
   private Path model;
 
-  @ArgGroup(multiplicity = "1")
-  private Prompt prompt;
-
-  /** Text for the chat template, or token ids. */
-  private static final class Prompt {
-    @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
-    private String text;
-
-    @Option(names = "--ids-file", paramLabel = "IDS.json", description = "The prompt as a JSON list of token ids, image placeholders expanded.")
-    private Path ids;
-  }
-
-  @Option(names = "--system", paramLabel = "TEXT", description = "With --prompt: the system message.")
-  private String system;
-
-  @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
-  private int maxNewTokens;
-
-  @Option(names = "--prior", paramLabel = "POS=ID,...", converter = PriorTokens.class,
-      description = "Fix response positions (from 0) to token ids.")
-  private PriorTokens.Fixed prior = new PriorTokens.Fixed(Map.of());
+  @Mixin private PromptOptions.OfTextOrTokens promptOptions;
 
   @Mixin private DecodingOptions decodingOptions;
 
@@ -71,49 +46,30 @@ final class TraceCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     decodingOptions.check();
     engine.check();
-    if (maxNewTokens < 1) {
-      throw new ParameterException(spec.commandLine(), "Invalid value for option '--max-new-tokens': " + maxNewTokens + ", expected 1 or more");
-    }
-    if (system != null && prompt.ids != null) {
-      throw new ParameterException(spec.commandLine(), "--system goes with --prompt, not with --ids-file");
-    }
+    promptOptions.check();
     output.check();
-    int[] ids = prompt.ids == null ? null : TokenIdFile.read(prompt.ids);
-    Image[] images = engine.readImages();
+    Prompt prompt = promptOptions.prompt();
+    Image[] images = prompt.readImages();
     Decoding decoding = decodingOptions.decoding();
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
-      try (Session session = session(loaded, ids, images)) {
+      try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
         session.prefill();
         List<Step> steps = new ArrayList<>();
         session.steps(decoding).forEach(steps::add);
-        output.write(spec.commandLine().getOut(), json -> write(json, loaded, session, decoding, steps, load));
+        output.write(spec.commandLine().getOut(), json -> write(json, loaded, prompt, session, decoding, steps, load));
       }
     }
     return 0;
   }
 
-  private Session session(DimpleModel loaded, int[] ids, Image[] images) {
-    SessionBuilder builder = loaded.session().responseLength(maxNewTokens).prefillCache(decodingOptions.prefill()).threads(engine.threads());
-    if (ids != null) {
-      builder.tokens(ids, images);
-    } else {
-      builder.user(prompt.text, images);
-      if (system != null) {
-        builder.system(system);
-      }
-    }
-    prior.tokens().forEach(builder::prior);
-    return builder.open();
-  }
-
-  private void write(JsonGenerator json, DimpleModel loaded, Session session, Decoding decoding, List<Step> steps, Duration load) {
+  private void write(JsonGenerator json, DimpleModel loaded, Prompt prompt, Session session, Decoding decoding, List<Step> steps, Duration load) {
     Generation answer = session.generation();
     json.writeStartObject();
     json.writeName("prompt_tokens");
     JsonOutput.array(json, session.promptTokens());
-    writeSettings(json, loaded, decoding);
+    writeSettings(json, loaded, prompt, decoding);
     json.writeName("iterations");
     json.writeStartArray();
     for (Step step : steps) {
@@ -136,11 +92,11 @@ final class TraceCommand implements Callable<Integer> {
     }
   }
 
-  private void writeSettings(JsonGenerator json, DimpleModel loaded, Decoding decoding) {
+  private void writeSettings(JsonGenerator json, DimpleModel loaded, Prompt prompt, Decoding decoding) {
     json.writeName("settings");
     json.writeStartObject();
-    json.writeNumberProperty("max_new_tokens", maxNewTokens);
-    json.writeNumberProperty("steps", decoding.steps().orElse(maxNewTokens));
+    json.writeNumberProperty("max_new_tokens", prompt.length().getAsInt());
+    json.writeNumberProperty("steps", decoding.steps().orElse(prompt.length().getAsInt()));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
     json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);
@@ -155,7 +111,7 @@ final class TraceCommand implements Callable<Integer> {
     json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() == Pipeline.DIM);
     json.writeName("prior");
     json.writeStartObject();
-    prior.tokens().forEach((position, token) -> json.writeNumberProperty(position.toString(), token.intValue()));
+    prompt.prior().forEach((position, token) -> json.writeNumberProperty(position.toString(), token.intValue()));
     json.writeEndObject();
     json.writeStringProperty("backend", loaded.info().backend());
     json.writeNumberProperty("eps", decoding.epsilon());
@@ -175,7 +131,7 @@ final class TraceCommand implements Callable<Integer> {
       json.writeNumber(reveal.confidence());
     }
     json.writeEndArray();
-    json.writeNumberProperty("millis", millis(step.time()));
+    json.writeNumberProperty("millis", JsonOutput.millis(step.time()));
     json.writeEndObject();
   }
 
@@ -183,20 +139,16 @@ final class TraceCommand implements Callable<Integer> {
     Timings timings = answer.timings();
     json.writeName("timings");
     json.writeStartObject();
-    json.writeNumberProperty("load_ms", millis(load));
-    json.writeNumberProperty("vision_ms", millis(timings.vision()));
-    json.writeNumberProperty("prefill_ms", millis(timings.prefill()));
-    json.writeNumberProperty("steps_ms", millis(timings.steps()));
-    json.writeNumberProperty("total_ms", millis(timings.total()));
-    json.writeNumberProperty("ms_per_iteration", millis(timings.steps()) / Math.max(1, answer.iterations()));
+    json.writeNumberProperty("load_ms", JsonOutput.millis(load));
+    json.writeNumberProperty("vision_ms", JsonOutput.millis(timings.vision()));
+    json.writeNumberProperty("prefill_ms", JsonOutput.millis(timings.prefill()));
+    json.writeNumberProperty("steps_ms", JsonOutput.millis(timings.steps()));
+    json.writeNumberProperty("total_ms", JsonOutput.millis(timings.total()));
+    json.writeNumberProperty("ms_per_iteration", JsonOutput.millis(timings.steps()) / Math.max(1, answer.iterations()));
     json.writeNumberProperty("iterations", answer.iterations());
     json.writeNumberProperty("forward_passes", answer.forwardPasses());
     json.writeNumberProperty("tokens_per_iteration", answer.tokensPerIteration());
     json.writeNumberProperty("tokens_per_second", answer.tokensPerSecond());
     json.writeEndObject();
-  }
-
-  private static double millis(Duration time) {
-    return time.toNanos() / 1e6;
   }
 }

@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,6 +81,21 @@ class UsageTest {
     assertThat(output.status()).isZero();
     assertThat(output.out()).startsWith(("Usage: dimple " + command).strip());
     assertThat(output.err()).isEmpty();
+  }
+
+  /** Of the options that make a prompt each command has those that it serves, and no other. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "run    | image max-new-tokens prompt response-template system",
+      "trace  | ids-file image max-new-tokens prior prompt system",
+      "logits | ids-file image",
+      "eval   | image",
+  })
+  void promptOptionsOfEachCommand(String command, String options) {
+    String help = Output.of(command, "--help").out();
+    Stream<String> all = Stream.of("ids-file", "image", "max-new-tokens", "prior", "prompt", "response-template", "system");
+    assertThat(all.filter(option -> Pattern.compile("^ +--" + option + "=", Pattern.MULTILINE).matcher(help).find()))
+        .containsExactly(options.split(" "));
   }
 
   @Test

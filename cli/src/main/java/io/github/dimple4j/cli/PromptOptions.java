@@ -1,0 +1,133 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.Image;
+import io.github.dimple4j.Template;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/**
+ * The options that say what a model is asked and what is settled of its response, for all commands in one place. All of them take pictures;
+ * beyond that each command has the set that it can serve.
+ */
+abstract class PromptOptions {
+  @Spec(Spec.Target.MIXEE) private CommandSpec spec;
+
+  @Option(names = "--image", paramLabel = "FILE", description = "A picture (PNG, JPEG, GIF, BMP); may be given several times.")
+  private List<Path> pictures = List.of();
+
+  /** Checks what does not depend on the model, so that it is wrong usage and not failed work. */
+  void check() {}
+
+  final List<Path> pictures() {
+    return pictures;
+  }
+
+  final ParameterException wrongUsage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  final void checkLength(int maxNewTokens) {
+    if (maxNewTokens < 1) {
+      throw Failures.invalidValue(spec, "--max-new-tokens", maxNewTokens + ", expected 1 or more");
+    }
+  }
+
+  /** {@code run}: a question as text, and an answer that people read. */
+  static final class OfText extends PromptOptions {
+    @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "The question.")
+    private String text;
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "The system message (default: that of the model's chat template).")
+    private String system;
+
+    @Option(names = "--max-new-tokens", paramLabel = "N",
+        description = "Length of the response (default: 64, or that of the template).")
+    private Integer maxNewTokens;
+
+    @Option(names = "--response-template", paramLabel = "TEXT", converter = SlotTemplate.class,
+        description = "The answer with {{slot:N}} where the model fills in N tokens.")
+    private Template template;
+
+    @Override
+    void check() {
+      if (maxNewTokens != null) {
+        checkLength(maxNewTokens);
+      }
+    }
+
+    Prompt prompt() {
+      OptionalInt length = maxNewTokens == null ? OptionalInt.empty() : OptionalInt.of(maxNewTokens);
+      return new Prompt(text, null, system, pictures(), template, length, Map.of());
+    }
+  }
+
+  /** {@code trace}: text or token ids, and a response whose tokens can be fixed. */
+  static final class OfTextOrTokens extends PromptOptions {
+    @ArgGroup(multiplicity = "1")
+    private Kind kind;
+
+    /** Text for the chat template, or token ids. */
+    private static final class Kind {
+      @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
+      private String text;
+
+      @Option(names = "--ids-file", paramLabel = "IDS.json", description = "The prompt as a JSON list of token ids, image placeholders expanded.")
+      private Path ids;
+    }
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "With --prompt: the system message.")
+    private String system;
+
+    @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
+    private int maxNewTokens;
+
+    @Option(names = "--prior", paramLabel = "POS=ID,...", converter = PriorTokens.class,
+        description = "Fix response positions (from 0) to token ids.")
+    private PriorTokens.Fixed prior = new PriorTokens.Fixed(Map.of());
+
+    @Override
+    void check() {
+      checkLength(maxNewTokens);
+      if (system != null && kind.ids != null) {
+        throw wrongUsage("--system goes with --prompt, not with --ids-file");
+      }
+    }
+
+    /** Reads the token ids. */
+    Prompt prompt() throws IOException {
+      int[] tokens = kind.ids == null ? null : TokenIdFile.read(kind.ids);
+      return new Prompt(kind.text, tokens, system, pictures(), null, OptionalInt.of(maxNewTokens), prior.tokens());
+    }
+  }
+
+  /** {@code logits}: token ids, and no response. */
+  static final class OfTokens extends PromptOptions {
+    @Option(names = "--ids-file", required = true, paramLabel = "IDS.json",
+        description = "The prompt as a JSON list of token ids, image placeholders expanded.")
+    private Path ids;
+
+    /** Reads the token ids. */
+    Prompt prompt() throws IOException {
+      return new Prompt(null, TokenIdFile.read(ids), null, pictures(), null, OptionalInt.empty(), Map.of());
+    }
+  }
+
+  /** {@code eval}: everything is in the file of questions, pictures too. */
+  static final class OfQuestions extends PromptOptions {
+    @Override
+    void check() {
+      pictures().forEach(Image::read); // one that cannot be read is failed work here as elsewhere
+      if (!pictures().isEmpty()) {
+        throw wrongUsage("--image does not go with eval: the questions name their pictures");
+      }
+    }
+  }
+}
