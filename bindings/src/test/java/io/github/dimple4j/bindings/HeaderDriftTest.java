@@ -65,15 +65,6 @@ class HeaderDriftTest {
     assertThat(generatedConstants().keySet()).isEqualTo(header.constants());
   }
 
-  @Test
-  void argumentFileNamesTheHeadersDeclarations() throws IOException {
-    var expected = new TreeSet<String>();
-    header.functions().keySet().forEach(name -> expected.add("--include-function " + name));
-    header.structs().keySet().forEach(name -> expected.add("--include-struct " + name));
-    header.constants().forEach(name -> expected.add("--include-constant " + name));
-    assertThat(Files.readAllLines(Path.of("jextract.args"))).containsExactlyInAnyOrderElementsOf(expected);
-  }
-
   /** Sizes, offsets and values as the classes have them, as assertions in C. */
   @Test
   void compilerAgreesToSizesOffsetsAndValues(@TempDir Path folder) throws Exception {
