@@ -103,7 +103,7 @@ typedef struct dimple_model_info {
   int32_t context_length;   /* largest P + L, from the file */
   int32_t layer_count;      /* decoder blocks */
   int32_t embedding_length; /* width of the residual stream */
-  int32_t head_count;
+  int32_t head_count; /* heads and their size: of the first layer; those of a model may differ */
   int32_t head_count_kv;
   int32_t head_size;
   int32_t bidirectional; /* 1: full attention, 0: causal (autoregressively trained) */

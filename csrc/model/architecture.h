@@ -1,5 +1,5 @@
-/* What an architecture gives: its keys and their defaults, its tensors, its layer. One file of model/architecture/ describes one; the table is in
- * architecture.c. Nothing else knows an architecture by its name. */
+/* What an architecture gives: its keys and their defaults, its tensors, its layer. One file of model/architecture/ describes one, beside
+ * what several share there; the table is in architecture.c. Nothing else knows an architecture by its name. */
 #ifndef DIMPLE_ARCHITECTURE_H
 #define DIMPLE_ARCHITECTURE_H
 
