@@ -45,9 +45,10 @@ const gguf_tensor *gguf_find_tensor(const gguf_file *file, const char *name);
 /* Whether typed access has looked at the `index`-th key. */
 bool gguf_was_read(const gguf_file *file, int64_t index);
 
-/* Typed access, which notes what is read: not from two threads at once. A key that is absent: FORMAT for the require_ functions, `*out` untouched for the optional_ ones. A key of
- * another type or out of the target's range: FORMAT always, naming file, key, type found and type expected. Any integer
- * type is accepted for integers, float32 and float64 for floats; a float that is not finite is out of range. */
+/* Typed access, which notes what is read: not from two threads at once. A key that is absent: FORMAT for the require_ functions, `*out`
+ * untouched for the optional_ ones. A key of another type or out of the target's range: FORMAT always, naming file, key, type found
+ * and type expected. Any integer type is accepted for integers, float32 and float64 for floats; a float that is not finite is out of
+ * range. */
 dimple_status gguf_require_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
 dimple_status gguf_optional_int(const gguf_file *file, const char *key, int64_t minimum, int64_t maximum, int64_t *out);
 dimple_status gguf_require_int32(const gguf_file *file, const char *key, int32_t minimum, int32_t maximum, int32_t *out);

@@ -1,4 +1,5 @@
-/* What a vision tower gives: its keys and their defaults, its tensors, the grid and the positions of its tokens, its forward pass. One file describes one; the table is in tower.c. */
+/* What a vision tower gives: its keys and their defaults, its tensors, the grid and the positions of its tokens, its forward pass. One
+ * file describes one; the table is in tower.c. */
 #ifndef DIMPLE_TOWER_H
 #define DIMPLE_TOWER_H
 

@@ -34,4 +34,5 @@ static dimple_status record_layer(layer *l) {
   return layer_feed_forward(l);
 }
 
-const architecture architecture_llada = {.name = "llada", .read_keys = read_keys, .want_tensors = want_tensors, .record_layer = record_layer};
+const architecture architecture_llada = {
+    .name = "llada", .read_keys = read_keys, .want_tensors = want_tensors, .record_layer = record_layer};
