@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dimple.h"
+#include "error.h"
+#include "gguf/scalars.h"
 #include "platform/platform.h"
 
 typedef struct cursor {
@@ -17,16 +18,40 @@ typedef struct cursor {
 /* FORMAT: "PATH: at byte OFFSET: PROBLEM". */
 dimple_status cursor_fail(const cursor *c, const char *problem);
 
+/* The same for `size` bytes of `what`, for which there is no room. */
+dimple_status cursor_fail_room(const cursor *c, uint64_t size, const char *what);
+
 /* Bytes from here to the end. */
-uint64_t cursor_remaining(const cursor *c);
+static inline uint64_t cursor_remaining(const cursor *c) { return (uint64_t)(c->mapping->size - c->offset); }
 
 /* What follows reads and moves on; `what` names in a message what the file has no room for. Errors: FORMAT. */
 
-dimple_status cursor_take(cursor *c, uint64_t size, const char *what, const uint8_t **out);
-dimple_status cursor_take_u32(cursor *c, const char *what, uint32_t *out);
-dimple_status cursor_take_u64(cursor *c, const char *what, uint64_t *out);
+static inline dimple_status cursor_take(cursor *c, uint64_t size, const char *what, const uint8_t **out) {
+  if (size > cursor_remaining(c)) return cursor_fail_room(c, size, what);
+  *out = c->mapping->bytes + c->offset;
+  c->offset += (int64_t)size;
+  return DIMPLE_OK;
+}
+
+static inline dimple_status cursor_take_u32(cursor *c, const char *what, uint32_t *out) {
+  const uint8_t *at = NULL;
+  DIMPLE_TRY(cursor_take(c, 4, what, &at));
+  *out = (uint32_t)gguf_load_bits(at, 4);
+  return DIMPLE_OK;
+}
+
+static inline dimple_status cursor_take_u64(cursor *c, const char *what, uint64_t *out) {
+  const uint8_t *at = NULL;
+  DIMPLE_TRY(cursor_take(c, 8, what, &at));
+  *out = gguf_load_bits(at, 8);
+  return DIMPLE_OK;
+}
+
 /* A uint64 length and that many bytes. */
-dimple_status cursor_take_string(cursor *c, const char *what, const uint8_t **bytes, uint64_t *size);
+static inline dimple_status cursor_take_string(cursor *c, const char *what, const uint8_t **bytes, uint64_t *size) {
+  DIMPLE_TRY(cursor_take_u64(c, what, size));
+  return cursor_take(c, *size, what, bytes);
+}
 
 /* `array`, of `count` elements, with room for one more, or null: it doubles at every power of two from 16, so that memory follows what
  * was read and not what the file claims. */

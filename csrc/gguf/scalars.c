@@ -10,12 +10,6 @@ const char *const gguf_type_names[] = {"uint8", "int8", "uint16", "int16", "uint
                                        "bool",  "string", "array", "uint64", "int64", "float64"};
 const uint8_t gguf_scalar_sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
-uint64_t gguf_load_bits(const uint8_t *at, int size) {
-  uint64_t value = 0;
-  for (int i = size - 1; i >= 0; i--) value = value << 8 | at[i];
-  return value;
-}
-
 bool gguf_is_integer(int32_t type) {
   return type <= DIMPLE_METADATA_INT32 || type == DIMPLE_METADATA_UINT64 || type == DIMPLE_METADATA_INT64;
 }

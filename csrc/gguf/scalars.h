@@ -11,7 +11,12 @@ enum { GGUF_VALUE_TYPES = 13 };
 extern const char *const gguf_type_names[GGUF_VALUE_TYPES];
 extern const uint8_t gguf_scalar_sizes[GGUF_VALUE_TYPES]; /* bytes; 0 for strings and arrays */
 
-uint64_t gguf_load_bits(const uint8_t *at, int size);
+/* The unsigned number in `size` bytes at `at`. */
+static inline uint64_t gguf_load_bits(const uint8_t *at, int size) {
+  uint64_t value = 0;
+  for (int i = size - 1; i >= 0; i--) value = value << 8 | at[i];
+  return value;
+}
 
 bool gguf_is_integer(int32_t type);
 /* False for a uint64 above INT64_MAX. */

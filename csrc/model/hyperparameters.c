@@ -1,12 +1,9 @@
 #include "model/hyperparameters.h"
 
-#include <string.h>
-
 #include "error.h"
 #include "model/architecture.h"
 
 dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
-  memset(p, 0, sizeof *p);
   char name[32];
   DIMPLE_TRY(gguf_require_string(file, "general.architecture", name, sizeof name));
   p->architecture = architecture_find(name);

@@ -51,8 +51,8 @@ typedef struct text_parameters {
   int32_t mask_token, bos_token, eos_token, pad_token, image_token; /* -1: the file names none */
 } text_parameters;
 
-/* Reads the text keys of `file`; the size of the vocabulary comes from the embedding, which lies in one of its parts. Errors:
- * UNSUPPORTED (architecture), FORMAT (a key that is missing, mistyped or out of range). */
+/* Reads the text keys of `file` into a zeroed *out; the size of the vocabulary comes from the embedding, which lies in one of its
+ * parts. Errors: UNSUPPORTED (architecture), FORMAT (a key that is missing, mistyped or out of range). */
 dimple_status text_parameters_read(const gguf_file *file, text_parameters *out);
 
 #endif

@@ -35,10 +35,10 @@ static float element(const char *name, int64_t i) {
 static void put_tensors(gguf_writer *w, const tensor_list *list) {
   for (int64_t t = 0; t < list->count; t++) {
     const wanted_tensor *wanted = &list->tensors[t];
-    int64_t rows = (wanted->matrices ? wanted->matrices : 1) * wanted->rows, count = rows * wanted->columns;
+    int64_t rows = (wanted->want.matrices ? wanted->want.matrices : 1) * wanted->want.rows, count = rows * wanted->want.columns;
     float *values = malloc((size_t)count * sizeof *values);
     for (int64_t i = 0; i < count; i++) values[i] = element(wanted->name, i);
-    gguf_writer_tensor(w, wanted->name, 2, (uint64_t[]){(uint64_t)wanted->columns, (uint64_t)rows}, DIMPLE_TENSOR_F32, values);
+    gguf_writer_tensor(w, wanted->name, 2, (uint64_t[]){(uint64_t)wanted->want.columns, (uint64_t)rows}, DIMPLE_TENSOR_F32, values);
     free(values);
   }
 }

@@ -24,7 +24,7 @@ bool tensor_list_has(const tensor_list *list, const char *name) {
 /* ------------------------------------------------------------------------------------------------------------- what is wanted */
 
 /* Adds an entry whose name is the formatted one and `suffix`. */
-static void want(tensor_list *list, wanted_tensor tensor, const char *suffix, const char *format, va_list arguments) {
+static void want(tensor_list *list, tensor_want what, const char *suffix, const char *format, va_list arguments) {
   bool full = list->count == 0 || (list->count >= 64 && (list->count & (list->count - 1)) == 0); /* doubles at powers of two from 64 */
   if (full) {
     size_t room = list->count == 0 ? 64 : 2 * (size_t)list->count;
@@ -33,40 +33,43 @@ static void want(tensor_list *list, wanted_tensor tensor, const char *suffix, co
     if (tensors) list->tensors = tensors;
   }
   if (list->out_of_memory) return;
-  int written = vsnprintf(tensor.name, sizeof tensor.name, format, arguments);
-  if (written >= 0 && (size_t)written < sizeof tensor.name) snprintf(tensor.name + written, sizeof tensor.name - (size_t)written, "%s", suffix);
-  list->tensors[list->count++] = tensor;
+  wanted_tensor *entry = &list->tensors[list->count++];
+  entry->want = what;
+  entry->found = NULL;
+  int written = vsnprintf(entry->name, sizeof entry->name, format, arguments);
+  if (*suffix && written >= 0 && (size_t)written < sizeof entry->name)
+    snprintf(entry->name + written, sizeof entry->name - (size_t)written, "%s", suffix);
 }
 
 void want_matrix(tensor_list *list, weight_use use, int64_t rows, int64_t columns, weight **target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.rows = rows, .columns = columns, .use = use, .target = target}, "", format, arguments);
+  want(list, (tensor_want){.rows = rows, .columns = columns, .use = use, .target = target}, "", format, arguments);
   va_end(arguments);
 }
 
 void want_vector(tensor_list *list, int64_t length, weight **target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.rows = 1, .columns = length, .use = WEIGHT_VECTOR, .target = target}, "", format, arguments);
+  want(list, (tensor_want){.rows = 1, .columns = length, .use = WEIGHT_VECTOR, .target = target}, "", format, arguments);
   va_end(arguments);
 }
 
 void want_linear(tensor_list *list, int64_t rows, int64_t columns, bias_rule bias, linear_weights *target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = &target->w}, ".weight", format, arguments);
+  want(list, (tensor_want){.rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = &target->w}, ".weight", format, arguments);
   va_end(arguments);
   if (bias == BIAS_NONE) return;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.rows = 1, .columns = rows, .use = WEIGHT_VECTOR, .target = &target->bias}, ".bias", format, arguments);
+  want(list, (tensor_want){.rows = 1, .columns = rows, .use = WEIGHT_VECTOR, .target = &target->bias}, ".bias", format, arguments);
   va_end(arguments);
 }
 
 void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_size, linear_weights *target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.rows = rows, .columns = columns, .paired_heads = head_size, .use = WEIGHT_LINEAR, .target = &target->w},
+  want(list, (tensor_want){.rows = rows, .columns = columns, .paired_heads = head_size, .use = WEIGHT_LINEAR, .target = &target->w},
        ".weight", format, arguments);
   va_end(arguments);
 }
@@ -74,25 +77,19 @@ void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_
 void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t columns, weight **target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  want(list, (wanted_tensor){.matrices = matrices, .rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = target}, "", format, arguments);
+  want(list, (tensor_want){.matrices = matrices, .rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = target}, "", format, arguments);
   va_end(arguments);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- what is there */
 
-/* A tensor of the file, checked. */
-typedef struct found_tensor {
-  const gguf_file *file;
-  const gguf_tensor *tensor;
-  const block_format *format;
-} found_tensor;
-
-static dimple_status find_tensor(const tensor_list *l, const wanted_tensor *wanted, found_tensor *found) {
+static dimple_status find_tensor(const tensor_list *l, wanted_tensor *wanted) {
   const char *name = wanted->name;
-  int64_t rows = (wanted->matrices ? wanted->matrices : 1) * wanted->rows, columns = wanted->columns;
-  const gguf_tensor *t = gguf_parts_find_tensor(l->files, name, &found->file);
+  int64_t rows = (wanted->want.matrices ? wanted->want.matrices : 1) * wanted->want.rows, columns = wanted->want.columns;
+  const gguf_file *file = NULL;
+  const gguf_tensor *t = gguf_parts_find_tensor(l->files, name, &file);
   if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s is missing", gguf_path(l->files->files[0]), name);
-  const char *path = gguf_path(found->file);
+  const char *path = gguf_path(file);
   const int64_t *d = t->dimensions;
   /* Columns may be spread over several dimensions (a patch kernel's are), and so may rows (a bank of experts). */
   int64_t inner = 1;
@@ -103,16 +100,17 @@ static dimple_status find_tensor(const tensor_list *l, const wanted_tensor *want
   if (inner != columns || outer != rows)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s has shape [%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "], expected %" PRId64 " row%s of %" PRId64,
                        path, name, d[0], d[1], d[2], d[3], rows, rows == 1 ? "" : "s", columns);
-  found->tensor = t;
-  found->format = block_format_of(t->type);
-  if (!found->format || !t->data)
+  const block_format *format = block_format_of(t->type);
+  if (!format || !t->data)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", path, name, t->type);
-  return block_format_check_columns(found->format, columns, DIMPLE_ERROR_FORMAT, "%s: tensor %s: rows of %" PRId64, path, name, columns);
+  DIMPLE_TRY(block_format_check_columns(format, columns, DIMPLE_ERROR_FORMAT, "%s: tensor %s: rows of %" PRId64, path, name, columns));
+  wanted->file = file;
+  wanted->found = t;
+  return DIMPLE_OK;
 }
 
 dimple_status tensor_list_check(const tensor_list *list, int64_t index) {
-  found_tensor found;
-  return find_tensor(list, &list->tensors[index], &found);
+  return find_tensor(list, &list->tensors[index]);
 }
 
 dimple_status tensor_list_check_all(const tensor_list *list) {
@@ -130,49 +128,46 @@ typedef struct loader {
   tensor_totals *totals;
 } loader;
 
-static dimple_status upload(const loader *l, const wanted_tensor *wanted, int32_t type, const uint8_t *data) {
-  tensor_source source = {wanted->name, type, wanted->rows, wanted->columns, data, wanted->matrices};
-  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, wanted->use, wanted->target));
-  l->totals->elements += (wanted->matrices ? wanted->matrices : 1) * wanted->rows * wanted->columns;
-  l->totals->bytes += l->ops->weight_bytes(*wanted->target);
+static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
+  const tensor_want *w = &wanted->want;
+  tensor_source source = {wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices};
+  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, w->use, w->target));
+  l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;
+  l->totals->bytes += l->ops->weight_bytes(*w->target);
   return DIMPLE_OK;
 }
 
 /* The rows of every head, even ones first. */
-static dimple_status upload_reordered(const loader *l, const wanted_tensor *wanted, const found_tensor *found) {
-  int64_t row_size = block_format_row_size(found->format, wanted->columns), size = wanted->paired_heads, half = size / 2;
-  uint8_t *reordered = malloc((size_t)(wanted->rows * row_size));
-  if (!reordered) return dimple_fail_memory((uint64_t)(wanted->rows * row_size), wanted->name);
-  for (int64_t row = 0; row < wanted->rows; row++) {
+static dimple_status upload_reordered(const loader *l, const wanted_tensor *wanted) {
+  int64_t rows = wanted->want.rows, size = wanted->want.paired_heads, half = size / 2;
+  int64_t row_size = block_format_row_size(block_format_of(wanted->found->type), wanted->want.columns);
+  uint8_t *reordered = malloc((size_t)(rows * row_size));
+  if (!reordered) return dimple_fail_memory((uint64_t)(rows * row_size), wanted->name);
+  for (int64_t row = 0; row < rows; row++) {
     int64_t head = row / size, j = row % size;
     int64_t from = head * size + (j < half ? 2 * j : 2 * (j - half) + 1);
-    memcpy(reordered + row * row_size, found->tensor->data + from * row_size, (size_t)row_size);
+    memcpy(reordered + row * row_size, wanted->found->data + from * row_size, (size_t)row_size);
   }
-  dimple_status status = upload(l, wanted, found->tensor->type, reordered);
+  dimple_status status = upload(l, wanted, reordered);
   free(reordered);
   return status;
 }
 
-static dimple_status load_tensor(const loader *l, const tensor_list *list, const wanted_tensor *wanted) {
-  found_tensor found;
-  DIMPLE_TRY(find_tensor(list, wanted, &found));
-  if (wanted->paired_heads > 0)
-    DIMPLE_TRY(upload_reordered(l, wanted, &found));
-  else
-    DIMPLE_TRY(upload(l, wanted, found.tensor->type, found.tensor->data));
-  if (wanted->use != WEIGHT_ROWS) gguf_release(found.file, found.tensor);
+static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
+  DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data));
+  if (wanted->want.use != WEIGHT_ROWS) gguf_release(wanted->file, wanted->found);
   return DIMPLE_OK;
 }
 
 dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals) {
   loader l = {ops, c, totals};
-  for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(load_tensor(&l, list, &list->tensors[i]));
+  for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(load_tensor(&l, &list->tensors[i]));
   return DIMPLE_OK;
 }
 
 void tensor_list_unload(const tensor_list *list, const backend_operations *ops) {
   for (int64_t i = 0; i < list->count; i++) {
-    ops->weight_free(*list->tensors[i].target);
-    *list->tensors[i].target = NULL;
+    ops->weight_free(*list->tensors[i].want.target);
+    *list->tensors[i].want.target = NULL;
   }
 }

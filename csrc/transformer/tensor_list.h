@@ -16,14 +16,21 @@ typedef struct linear_weights {
 
 typedef enum bias_rule { BIAS_NONE, BIAS_REQUIRED } bias_rule;
 
-typedef struct wanted_tensor {
-  char name[GGUF_MAX_NAME + 1];
+/* What a tensor has to be, and where it goes. */
+typedef struct tensor_want {
   int64_t matrices;     /* of a bank, one after the other under one handle; 0: no bank */
   int64_t rows;         /* of one matrix: outputs */
   int64_t columns;      /* inputs */
   int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
   weight_use use;
   weight **target;
+} tensor_want;
+
+typedef struct wanted_tensor {
+  tensor_want want;
+  const gguf_file *file; /* where checking found it; */
+  const gguf_tensor *found; /* null: it is not checked */
+  char name[GGUF_MAX_NAME + 1];
 } wanted_tensor;
 
 typedef struct tensor_list {

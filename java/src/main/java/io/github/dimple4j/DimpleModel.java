@@ -99,6 +99,18 @@ public final class DimpleModel implements AutoCloseable {
   }
 
   /**
+   * How many threads a setting such as {@link ModelOptions#threads()} or {@link SessionBuilder#threads} stands for.
+   *
+   * @param threads 0: one per processor that this process may use
+   * @return at least 1
+   * @throws InvalidArgumentException if it is negative, or more than there can be
+   * @throws LibraryException if the native library is not found
+   */
+  public static int threadCount(int threads) {
+    return Engine.call(() -> Core.instance().resolveThreads(threads));
+  }
+
+  /**
    * Facts about the model.
    *
    * @return the facts

@@ -12,6 +12,7 @@ import io.github.dimple4j.core.Patches;
 import io.github.dimple4j.core.Rgb;
 import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
+import io.github.dimple4j.core.TensorFacts;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -104,8 +105,8 @@ final class RecordingCore implements Core {
   }
 
   @Override
-  public boolean canQuantize(int type) {
-    throw new UnsupportedOperationException("canQuantize");
+  public Optional<TensorFacts> tensorType(int type) {
+    throw new UnsupportedOperationException("tensorType");
   }
 
   @Override

@@ -39,6 +39,6 @@ final class EngineOptions {
 
   /** The number of threads that 0 stands for, too. */
   int effectiveThreads() {
-    return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+    return DimpleModel.threadCount(threads);
   }
 }

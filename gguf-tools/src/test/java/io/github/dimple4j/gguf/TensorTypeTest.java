@@ -2,10 +2,8 @@ package io.github.dimple4j.gguf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.dimple4j.bindings.Dimple;
-import io.github.dimple4j.bindings.dimple_tensor_type_info;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.TensorFacts;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -14,13 +12,10 @@ class TensorTypeTest {
   @ParameterizedTest
   @EnumSource
   void agreesWithTheCore(TensorType type) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment info = dimple_tensor_type_info.allocate(arena);
-      assertThat(Dimple.dimple_tensor_type_get_info(type.number(), info)).isEqualTo(Dimple.DIMPLE_OK());
-      assertThat(dimple_tensor_type_info.name(info).getString(0)).isEqualTo(type.toString());
-      assertThat(dimple_tensor_type_info.block_length(info)).isEqualTo(type.blockLength());
-      assertThat(dimple_tensor_type_info.block_size(info)).isEqualTo(type.blockSize());
-    }
+    TensorFacts facts = Core.instance().tensorType(type.number()).orElseThrow();
+    assertThat(facts.name()).isEqualTo(type.toString());
+    assertThat(facts.blockLength()).isEqualTo(type.blockLength());
+    assertThat(facts.blockSize()).isEqualTo(type.blockSize());
   }
 
   @ParameterizedTest

@@ -3,6 +3,7 @@ package io.github.dimple4j.core;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The engine. Thread-safe. Every call may throw {@link CoreException}, whose message is the core's own line.
@@ -63,11 +64,11 @@ public interface Core {
   void validate(Map<String, Number> settings);
 
   /**
-   * Whether {@link #quantizeRows} writes a tensor type; false for an unknown one.
+   * Facts about a tensor type; empty for one that the core does not know.
    *
    * @param type the type's number in GGUF files
    */
-  boolean canQuantize(int type);
+  Optional<TensorFacts> tensorType(int type);
 
   /**
    * Encodes rows.

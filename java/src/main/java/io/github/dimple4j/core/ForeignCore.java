@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** The core through the Foreign Function and Memory API. */
@@ -163,10 +164,16 @@ final class ForeignCore implements Core {
   }
 
   @Override
-  public boolean canQuantize(int type) {
+  public Optional<TensorFacts> tensorType(int type) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment info = dimple_tensor_type_info.allocate(arena);
-      return Dimple.dimple_tensor_type_get_info(type, info) == Dimple.DIMPLE_OK() && dimple_tensor_type_info.can_quantize(info) != 0;
+      int status = Dimple.dimple_tensor_type_get_info(type, info);
+      if (status == Dimple.DIMPLE_ERROR_UNSUPPORTED()) {
+        return Optional.empty();
+      }
+      check(status);
+      return Optional.of(new TensorFacts(dimple_tensor_type_info.name(info).getString(0), dimple_tensor_type_info.block_length(info),
+          dimple_tensor_type_info.block_size(info), dimple_tensor_type_info.can_quantize(info) != 0));
     }
   }
 

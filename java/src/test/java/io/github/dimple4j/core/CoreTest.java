@@ -50,8 +50,8 @@ class CoreTest {
   @Test
   void rowsThereAndBack() {
     int type = Dimple.DIMPLE_TENSOR_Q8_0();
-    assertThat(core.canQuantize(type)).isTrue();
-    assertThat(core.canQuantize(99)).isFalse();
+    assertThat(core.tensorType(type)).contains(new TensorFacts("q8_0", 32, 34, true));
+    assertThat(core.tensorType(99)).isEmpty();
     ByteBuffer floats = ByteBuffer.allocateDirect(32 * Float.BYTES).order(ByteOrder.nativeOrder());
     for (int i = 0; i < 32; i++) {
       floats.putFloat(i * Float.BYTES, i == 5 ? 127 : i);

@@ -2,6 +2,7 @@ package io.github.dimple4j.gguf.core;
 
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreException;
+import io.github.dimple4j.core.TensorFacts;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.TensorType;
 import java.lang.foreign.MemorySegment;
@@ -83,7 +84,7 @@ public final class BlockCodec {
   /** Whether {@link #encode} writes a type. */
   public static boolean canEncode(TensorType type) {
     try {
-      return Core.instance().canQuantize(type.number());
+      return Core.instance().tensorType(type.number()).filter(TensorFacts::canQuantize).isPresent();
     } catch (CoreException e) {
       throw new GgufException(e.getMessage());
     }
