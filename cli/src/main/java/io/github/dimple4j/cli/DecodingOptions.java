@@ -16,6 +16,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
+import tools.jackson.core.JsonGenerator;
 
 /** How a response is decoded. The defaults are the paper's confident decoding. */
 final class DecodingOptions {
@@ -104,6 +105,20 @@ final class DecodingOptions {
     String option = OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
     String range = found.group("range").replace(" .. " + Integer.MAX_VALUE, " or more").replace(" .. ", " to ").replace(">= 0", "of 0 or more");
     return "Invalid value for option '" + option + "': " + spec.findOption(option).getValue() + ", expected " + range;
+  }
+
+  /** What a trace calls the settings, and their values as they are used, but for those that stand further down in its file. */
+  void write(JsonGenerator json, Decoding decoding, int responseLength) {
+    json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
+    json.writeStringProperty("pipeline", decoding.pipeline().label());
+    json.writeStringProperty("alg", decoding.algorithm().label());
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);
+    json.writeNumberProperty("temperature", decoding.temperature());
+    json.writeNumberProperty("top_p", decoding.topP());
+    json.writeNumberProperty("top_k", decoding.topK());
+    json.writeNumberProperty("alg_temp", decoding.algorithmTemperature());
+    json.writeName("seed");
+    json.writeNumber(Long.toUnsignedString(decoding.seed()));
   }
 
   boolean prefill() {

@@ -92,20 +92,12 @@ final class TraceCommand implements Callable<Integer> {
     }
   }
 
+  /** In the order that the file has always had. */
   private void writeSettings(JsonGenerator json, DimpleModel loaded, Prompt prompt, Decoding decoding) {
     json.writeName("settings");
     json.writeStartObject();
     json.writeNumberProperty("max_new_tokens", prompt.length().getAsInt());
-    json.writeNumberProperty("steps", decoding.steps().orElse(prompt.length().getAsInt()));
-    json.writeStringProperty("pipeline", decoding.pipeline().label());
-    json.writeStringProperty("alg", decoding.algorithm().label());
-    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);
-    json.writeNumberProperty("temperature", decoding.temperature());
-    json.writeNumberProperty("top_p", decoding.topP());
-    json.writeNumberProperty("top_k", decoding.topK());
-    json.writeNumberProperty("alg_temp", decoding.algorithmTemperature());
-    json.writeName("seed");
-    json.writeNumber(Long.toUnsignedString(decoding.seed()));
+    decodingOptions.write(json, decoding, prompt.length().getAsInt());
     json.writeNumberProperty("threads", engine.effectiveThreads());
     json.writeBooleanProperty("prefill", decodingOptions.prefill());
     json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() == Pipeline.DIM);
