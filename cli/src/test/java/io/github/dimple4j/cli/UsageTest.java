@@ -2,7 +2,9 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.dimple4j.Algorithm;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -55,7 +57,6 @@ class UsageTest {
       "--max-new-tokens | 3000000000   | '3000000000' is not an int",
       "--threads        | -1           | -1 is negative",
       "--pipeline       | dimm         | 'dimm' is not one of dim, dream",
-      "--alg            | best         | 'best' is not one of origin, origin-ratio, autoregressive, maskgit_plus, topk_margin, entropy",
       "--seed           | 1.5          | '1.5' is not a whole number of 64 bits",
   })
   void valuesOutOfRange(String option, String value, String message) {
@@ -64,6 +65,16 @@ class UsageTest {
       String[] withJson = Stream.concat(Stream.of(arguments), Stream.of("--json", "-")).toArray(String[]::new);
       assertWrong("Invalid value for option '" + option + "': " + message, "dimple " + command, command.equals("run") ? arguments : withJson);
     }
+  }
+
+  @Test
+  void unknownAlgorithm() {
+    assertThat(algorithms()).startsWith("origin, origin-ratio, autoregressive, maskgit_plus, topk_margin, entropy");
+    assertWrong("Invalid value for option '--alg': 'best' is not one of " + algorithms(), "dimple run", "run", "--prompt", "x", "--alg", "best");
+  }
+
+  private static String algorithms() {
+    return Stream.of(Algorithm.values()).map(Algorithm::label).collect(Collectors.joining(", "));
   }
 
   @ParameterizedTest
@@ -106,7 +117,7 @@ class UsageTest {
   @Test
   void helpNamesTheDefaults() {
     assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
-        .contains("origin, origin-ratio, autoregressive, maskgit_plus, topk_margin, entropy (default: maskgit_plus)")
+        .contains(algorithms() + " (default: maskgit_plus)")
         .contains("(default: 0.95)").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
   }
 }
