@@ -179,7 +179,9 @@ def write_sampler():
     runs, when, token, kinds, lengths, values = [], [], [], [], [], []
     for seed, (opt, length, vocab, prior) in enumerate(cases):
         iterations, w, t, records = run(opt, length, vocab, prior, seed)
-        runs.append("{{%d, %d, %d, %d, %d, %s, %s, %s, %s, %s, 0}, %d, %d, %d, %d, %d, %d, %d, %d}" % (
+        runs.append("{{.pipeline = %d, .algorithm = %d, .steps = %d, .top_k = %d, .original_confidence = %d,\n"
+                    "    .threshold = %s, .temperature = %s, .top_p = %s, .algorithm_temperature = %s, .epsilon = %s},\n"
+                    "   %d, %d, %d, %d, %d, %d, %d, %d}" % (
             PIPELINES.index(opt["decoding_pipeline"]), ALGORITHMS.index(opt["alg"]), opt["steps"],
             optional(opt["top_k"], 0), opt["use_original_confidence"],
             *map(real, (optional(opt["alg_p_threshold"], 0), opt["temperature"], optional(opt["top_p"], 1),
