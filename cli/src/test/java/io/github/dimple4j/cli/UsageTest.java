@@ -49,6 +49,7 @@ class UsageTest {
       "--threshold      | Infinity     | Infinity, expected a finite number of 0 or more",
       "--threshold      | -0.1         | -0.1, expected a finite number of 0 or more",
       "--temperature    | -1           | -1.0, expected a finite number of 0 or more",
+      "--temperature    | 1e-7         | 1.0E-7, expected 0 (the most likely token) or at least 1e-06",
       "--top-p          | 1.1          | 1.1, expected 0 to 1",
       "--top-p          | NaN          | NaN, expected 0 to 1",
       "--top-k          | -1           | -1, expected 0 or more",
