@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "platform/platform.h"
+#include "transformer/block.h"
 #include "vision/vision.h"
 
 static dimple_status run_tower(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, view rows) {
@@ -18,14 +19,13 @@ static dimple_status run_tower(const dimple_model *m, context *c, const prompt *
 dimple_status features_ensure(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, features *f) {
   if (f->rows.memory || p->image_count == 0) return DIMPLE_OK;
   int64_t start = platform_now();
-  buffer *memory;
-  DIMPLE_TRY(m->ops->buffer_alloc(c, p->feature_count * m->text.width, &memory));
-  view rows = view_of(memory, p->feature_count, m->text.width);
+  view rows;
+  DIMPLE_TRY(matrix_alloc(m->ops, c, p->feature_count, m->text.width, &rows));
   dimple_status status = run_tower(m, c, p, cancelled, rows);
   if (status == DIMPLE_OK)
     *f = (features){rows, platform_now() - start};
   else
-    m->ops->buffer_free(c, memory);
+    m->ops->buffer_free(c, rows.memory);
   return status;
 }
 

@@ -1,15 +1,12 @@
 #include "diffusion/pass.h"
 
 #include "allocate.h"
+#include "transformer/block.h"
 
 /* ---------------------------------------------------------------------------------------------------------------- memory */
 
-static dimple_status new_matrix(const pass *p, int64_t rows, view *out) {
-  buffer *memory;
-  int64_t width = p->model->text.width;
-  DIMPLE_TRY(p->model->ops->buffer_alloc(p->context, rows * width, &memory));
-  *out = view_of(memory, rows, width);
-  return DIMPLE_OK;
+static dimple_status alloc_states(const pass *p, int64_t rows, view *out) {
+  return matrix_alloc(p->model->ops, p->context, rows, p->model->text.width, out);
 }
 
 static int32_t sequence_length(const pass *p) { return p->prompt->length + p->canvas->length; }
@@ -31,7 +28,7 @@ static dimple_status open_pass(pass *p) {
   if (!p->text.capacity) DIMPLE_TRY(open_text(p, &p->text));
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-    if (!matrices[i]->memory) DIMPLE_TRY(new_matrix(p, p->canvas->masked_count, matrices[i]));
+    if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->masked_count, matrices[i]));
   return text_state_reserve(p->model, p->context, &p->text, sequence_length(p));
 }
 
@@ -142,7 +139,7 @@ static dimple_status run_logits(const pass *p, text_state *text, view *states, f
   const backend_operations *ops = p->model->ops;
   DIMPLE_TRY(open_text(p, text));
   DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text->capacity));
-  DIMPLE_TRY(new_matrix(p, text->capacity, states));
+  DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   return ops->pass_end(p->context, record_logits(p, text, *states, logits));
 }
