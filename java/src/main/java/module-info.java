@@ -13,5 +13,6 @@ module io.github.dimple4j {
   exports io.github.dimple4j;
   exports io.github.dimple4j.chat;
   exports io.github.dimple4j.tokenizer;
+  exports io.github.dimple4j.structure;
   exports io.github.dimple4j.core to io.github.dimple4j.gguf;
 }

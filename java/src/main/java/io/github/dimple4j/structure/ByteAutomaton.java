@@ -1,0 +1,139 @@
+package io.github.dimple4j.structure;
+
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * A deterministic automaton over the bytes of a whole response: the response is well formed if and only if it is accepted.
+ *
+ * <p>Bytes that no state tells apart share a class, so that the table has a column per class and not one per byte. Immutable; any
+ * thread. Two automata are equal if all their tables are.
+ */
+public final class ByteAutomaton {
+  /** The entry of the table where there is no way on. */
+  public static final int NONE = -1;
+
+  private static final int BYTES = 256;
+
+  private final int stateCount;
+  private final int classCount;
+  private final byte[] byteClass;
+  private final int[] next;
+  private final boolean[] accepting;
+  private final int hash;
+
+  /**
+   * An automaton that starts in state 0. The arrays are copied.
+   *
+   * @param stateCount states, at least 1
+   * @param classCount classes of bytes, 1 to 256
+   * @param byteClass of each of the 256 byte values its class, as an unsigned byte below {@code classCount}
+   * @param next {@code [stateCount x classCount]} the state behind each state and class, or {@link #NONE}
+   * @param accepting of each state, whether a response may end there
+   * @throws IllegalArgumentException if a size or an entry is out of range; the message names it
+   */
+  public ByteAutomaton(int stateCount, int classCount, byte[] byteClass, int[] next, boolean[] accepting) {
+    expect(stateCount >= 1, "stateCount is " + stateCount + ", expected at least 1");
+    expect(classCount >= 1 && classCount <= BYTES, "classCount is " + classCount + ", expected 1 .. 256");
+    expect(byteClass.length == BYTES, "byteClass has " + byteClass.length + " entries, expected 256");
+    expect(next.length == (long) stateCount * classCount,
+        "next has " + next.length + " entries, expected " + stateCount + " x " + classCount);
+    expect(accepting.length == stateCount, "accepting has " + accepting.length + " entries, expected " + stateCount);
+    for (int value = 0; value < BYTES; value++) {
+      int found = Byte.toUnsignedInt(byteClass[value]);
+      expect(found < classCount, "the class of byte " + value + " is " + found + ", expected 0 .. " + (classCount - 1));
+    }
+    for (int i = 0; i < next.length; i++) {
+      expect(next[i] >= NONE && next[i] < stateCount, "the state behind state " + i / classCount + " and class " + i % classCount + " is "
+          + next[i] + ", expected -1 .. " + (stateCount - 1));
+    }
+    this.stateCount = stateCount;
+    this.classCount = classCount;
+    this.byteClass = byteClass.clone();
+    this.next = next.clone();
+    this.accepting = accepting.clone();
+    this.hash = Objects.hash(stateCount, classCount, Arrays.hashCode(byteClass), Arrays.hashCode(next), Arrays.hashCode(accepting));
+  }
+
+  private static void expect(boolean condition, String otherwise) {
+    if (!condition) {
+      throw new IllegalArgumentException(otherwise);
+    }
+  }
+
+  /** How many states it has. The first one, 0, is the start. */
+  public int stateCount() {
+    return stateCount;
+  }
+
+  /** How many classes of bytes it has. */
+  public int classCount() {
+    return classCount;
+  }
+
+  /** Of each of the 256 byte values its class, as an unsigned byte: a copy. */
+  public byte[] byteClass() {
+    return byteClass.clone();
+  }
+
+  /** {@code [stateCount x classCount]} the state behind each state and class, or {@link #NONE}: a copy. */
+  public int[] next() {
+    return next.clone();
+  }
+
+  /**
+   * The state behind a state and a byte.
+   *
+   * @param state 0 .. stateCount - 1
+   * @param value the byte
+   * @return the state, or {@link #NONE}
+   */
+  public int next(int state, byte value) {
+    return next[state * classCount + Byte.toUnsignedInt(byteClass[Byte.toUnsignedInt(value)])];
+  }
+
+  /** Of each state, whether a response may end there: a copy. */
+  public boolean[] accepting() {
+    return accepting.clone();
+  }
+
+  /**
+   * Whether a response may end in a state.
+   *
+   * @param state 0 .. stateCount - 1
+   * @return whether it may
+   */
+  public boolean accepting(int state) {
+    return accepting[state];
+  }
+
+  /**
+   * Whether the bytes are a whole response.
+   *
+   * @param bytes what is asked about
+   * @return whether the automaton accepts them
+   */
+  public boolean accepts(byte[] bytes) {
+    int state = 0;
+    for (int i = 0; i < bytes.length && state != NONE; i++) {
+      state = next(state, bytes[i]);
+    }
+    return state != NONE && accepting[state];
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof ByteAutomaton that && hash == that.hash && stateCount == that.stateCount && classCount == that.classCount
+        && Arrays.equals(byteClass, that.byteClass) && Arrays.equals(next, that.next) && Arrays.equals(accepting, that.accepting);
+  }
+
+  @Override
+  public int hashCode() {
+    return hash;
+  }
+
+  @Override
+  public String toString() {
+    return "ByteAutomaton[" + stateCount + " states, " + classCount + " classes]";
+  }
+}
