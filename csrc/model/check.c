@@ -62,10 +62,11 @@ static const harmless_key tokenizer_keys[] = {
     {"ggml.model", NULL}, {"ggml.pre", NULL}, {"ggml.tokens", NULL}, {"ggml.token_type", NULL}, {"ggml.merges", NULL}, {"ggml.scores", NULL},
     {"ggml.token_type_count", NULL}, {"ggml.add_bos_token", NULL}, {"ggml.add_eos_token", NULL}, {"ggml.add_sep_token", NULL},
     {"ggml.add_space_prefix", NULL}, {"ggml.unknown_token_id", NULL}, {"ggml.seperator_token_id", NULL}, {"ggml.cls_token_id", NULL},
-    {"ggml.eot_token_id", NULL}, {"ggml.eom_token_id", NULL}, {"ggml.prefix_token_id", NULL}, {"ggml.suffix_token_id", NULL},
+    {"ggml.eot_token_id", NULL}, {"ggml.eom_token_id", NULL}, {"ggml.eos_token_ids", NULL}, {"ggml.prefix_token_id", NULL}, {"ggml.suffix_token_id", NULL},
     {"ggml.middle_token_id", NULL}, {"ggml.fim_pre_token_id", NULL}, {"ggml.fim_suf_token_id", NULL}, {"ggml.fim_mid_token_id", NULL},
     {"ggml.fim_pad_token_id", NULL}, {"ggml.fim_rep_token_id", NULL}, {"ggml.fim_sep_token_id", NULL}, {"chat_template", NULL},
-    {"chat_templates", NULL}, {"huggingface.json", NULL}, {NULL, NULL}};
+    {"chat_templates", NULL}, {"huggingface.json", NULL}, {"dimple.lstrip", NULL}, {"dimple.rstrip", NULL}, {"dimple.single_word", NULL},
+    {"dimple.normalized", NULL}, {NULL, NULL}};
 
 /* Nothing stands under "diffusion." but what is read. */
 static const harmless_key no_keys[] = {{NULL, NULL}};

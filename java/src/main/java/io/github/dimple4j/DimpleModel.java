@@ -165,6 +165,17 @@ public final class DimpleModel implements AutoCloseable {
   }
 
   /**
+   * The tokens that end a response: llama.cpp's set of end-of-generation tokens (those that the file names as end of text, turn or message,
+   * and those spelled like a known one, such as {@code <|im_end|>}), all that {@code tokenizer.ggml.eos_token_ids} lists, and padding.
+   *
+   * @return token ids, ascending
+   * @throws ClosedException if the model is closed
+   */
+  public int[] endTokenIds() {
+    return call(core -> text.ends().clone());
+  }
+
+  /**
    * The file's chat template, or ChatML where it names none.
    *
    * @return the template

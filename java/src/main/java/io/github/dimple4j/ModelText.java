@@ -6,6 +6,8 @@ import io.github.dimple4j.chat.ChatTemplateException;
 import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.ImagePlaceholders;
 import io.github.dimple4j.core.Metadata;
+import io.github.dimple4j.tokenizer.AddedTokenFlags;
+import io.github.dimple4j.tokenizer.EndTokens;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
 import io.github.dimple4j.tokenizer.TokenizerException;
@@ -16,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * A model's way between text and tokens, read from the metadata of its file when it is first needed: a vocabulary of 150,000 tokens
@@ -28,6 +31,7 @@ final class ModelText {
   private final ModelHandle model;
   private Tokenizer tokenizer;
   private ChatTemplate chatTemplate;
+  private int[] ends;
 
   ModelText(ModelHandle model) {
     this.model = model;
@@ -42,6 +46,17 @@ final class ModelText {
       tokenizer = Tokenizer.of(data());
     }
     return tokenizer;
+  }
+
+  /** The tokens that end a text, ascending. Padding is one of them, which is how Dimple was trained to end. Needs no tokenizer. */
+  synchronized int[] ends() {
+    if (ends == null) {
+      Utf8Strings tokens = find("tokens").filter(Metadata::isStringArray).map(ModelText::strings).orElse(Utf8Strings.of(List.of()));
+      int[] listed = find(EndTokens.LIST_KEY).filter(Metadata::isIntArray).map(Metadata::ints).orElse(new int[0]);
+      IntStream found = Arrays.stream(EndTokens.of(tokens, this::id, listed));
+      ends = IntStream.concat(found, IntStream.of(id("padding_token_id")).filter(id -> id >= 0)).sorted().distinct().toArray();
+    }
+    return ends;
   }
 
   synchronized ChatTemplate chatTemplate() {
@@ -102,7 +117,17 @@ final class ModelText {
         new NoTokenizerException("the model file has no tokenizer (no key " + KEYS + "tokens); give the prompt as token ids"));
     return new TokenizerData(string("model"), string("pre"), strings(tokens),
         find("token_type").map(ModelText::integers).orElse(null), find("merges").map(ModelText::strings).orElse(Utf8Strings.of(List.of())),
-        find("add_bos_token").map(value -> value.value().equals(true)).orElse(false), id("bos"), id("eos"), id("padding"), id("mask"));
+        find("add_bos_token").map(value -> value.value().equals(true)).orElse(false), id("bos_token_id"), id("eos_token_id"),
+        id("padding_token_id"), id("mask_token_id"), ends(), addedTokens());
+  }
+
+  private AddedTokenFlags addedTokens() {
+    List<int[]> ids = AddedTokenFlags.NAMES.stream().map(this::flagged).toList();
+    return new AddedTokenFlags(ids.get(0), ids.get(1), ids.get(2), ids.get(3));
+  }
+
+  private int[] flagged(String flag) {
+    return model.call(core -> core.metadata(AddedTokenFlags.KEYS + flag)).map(ModelText::integers).orElse(new int[0]);
   }
 
   private Optional<Metadata> find(String name) {
@@ -114,7 +139,7 @@ final class ModelText {
   }
 
   private int id(String name) {
-    Object value = find(name + "_token_id").map(Metadata::value).orElse(-1L);
+    Object value = find(name).map(Metadata::value).orElse(-1L);
     return value instanceof Long id ? Math.clamp(id, -1, Integer.MAX_VALUE) : -1;
   }
 

@@ -218,7 +218,7 @@ public final class SessionBuilder {
     int[] imageTokens = images.stream().mapToInt(this::tokenCount).toArray();
     int[] prompt = promptIds(imageTokens);
     ModelInfo info = model.info();
-    Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer));
+    Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer, model.text().ends()));
     if (withoutResponse && (template != null || responseLength.isPresent() || !priors.isEmpty())) {
       throw new InvalidArgumentException("a session without response has a response length, template or prior");
     }

@@ -2,17 +2,23 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.function.Supplier;
 
 /** The tokens of a model as far as responses need them. */
 final class Vocabulary {
   private final ModelInfo info;
   private final Supplier<Tokenizer> tokenizer;
+  private final BitSet ends = new BitSet();
 
-  /** @param tokenizer throws NoTokenizerException if there is none */
-  Vocabulary(ModelInfo info, Supplier<Tokenizer> tokenizer) {
+  /**
+   * @param tokenizer throws NoTokenizerException if there is none
+   * @param ends the tokens that end a text
+   */
+  Vocabulary(ModelInfo info, Supplier<Tokenizer> tokenizer, int... ends) {
     this.info = info;
     this.tokenizer = tokenizer;
+    Arrays.stream(ends).forEach(this.ends::set);
   }
 
   Tokenizer tokenizer() {
@@ -30,8 +36,8 @@ final class Vocabulary {
     return masks;
   }
 
-  /** Whether a response ends here: with the end of a turn, or with padding, which is how Dimple was trained to end. */
+  /** Whether a response ends here. The mask token never is an end, whatever a file says. */
   boolean endsText(int token) {
-    return info.eosTokenId().orElse(-1) == token || info.padTokenId().orElse(-1) == token;
+    return ends.get(token) && token != mask();
   }
 }

@@ -28,6 +28,17 @@ class DimpleModelTest {
     return DimpleModel.load(model.write(folder.resolve("model.gguf")));
   }
 
+  /** As in files of LLaDA, which name one end and are taught to write another, and of checkpoints whose configuration lists several. */
+  @Test
+  void allEndsOfAFileEndAText() throws IOException {
+    try (var model = load(TinyModel.ofText().put("tokenizer.ggml.eos_token_id", TinyModel.PAD))) {
+      assertThat(model.endTokenIds()).containsExactly(TinyModel.PAD, TinyModel.IM_END); // by key, by spelling
+    }
+    try (var model = load(TinyModel.ofTokens().put("tokenizer.ggml.eot_token_id", 5).put("tokenizer.ggml.eos_token_ids", new int[] {4, 7}))) {
+      assertThat(model.endTokenIds()).containsExactly(4, 5, 7, TinyModel.PAD, TinyModel.IM_END);
+    }
+  }
+
   @Test
   void infoIsTheFiles() throws IOException {
     try (var model = load(TinyModel.ofText().withVision())) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 /** How a canvas is read: its end, its masks, its slots, its characters. */
 class ResponseTest {
   private static final Tokenizer TOKENIZER = TinyModel.tokenizer();
-  private static final Vocabulary VOCABULARY = new Vocabulary(info(), () -> TOKENIZER);
+  private static final Vocabulary VOCABULARY = new Vocabulary(info(), () -> TOKENIZER, TinyModel.PAD, TinyModel.IM_END);
 
   private static ModelInfo info() {
     return new ModelInfo("dimple", "ref", 272, 2048, 1, 32, 2, 1, 16, true, true, OptionalInt.of(TinyModel.MASK),

@@ -6,19 +6,28 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Finds the tokens that are matched as they are written, before text is split: the leftmost one, of several there the longest. */
+/**
+ * Finds the tokens that are matched as they are written, before text is split: the leftmost one, of several there the longest. The rules
+ * are those of Hugging Face's tokenizers (AddedVocabulary).
+ */
 final class AddedTokens {
-  private record Entry(String spelling, int id, boolean control) {}
+  /** A token and how it is matched. */
+  record Entry(String spelling, int id, boolean control, boolean lstrip, boolean rstrip, boolean singleWord) {}
 
-  /** Where a match lies. */
+  /** Where a match lies: the token, with the white space that goes with it. */
   record Match(int start, int end, int id) {}
+
+  /** Where a control token may be matched. */
+  interface ControlRule {
+    boolean allows(int start, int end);
+  }
 
   /** By first character, longest first. */
   private final Map<Character, List<Entry>> byFirst = new HashMap<>();
 
-  void add(String spelling, int id, boolean control) {
-    if (!spelling.isEmpty()) {
-      byFirst.computeIfAbsent(spelling.charAt(0), c -> new ArrayList<>()).add(new Entry(spelling, id, control));
+  void add(Entry entry) {
+    if (!entry.spelling.isEmpty()) {
+      byFirst.computeIfAbsent(entry.spelling.charAt(0), c -> new ArrayList<>()).add(entry);
     }
   }
 
@@ -28,15 +37,55 @@ final class AddedTokens {
     }
   }
 
-  /** The first match at or after {@code from}, or null. Control tokens count only where {@code control} is set. */
-  Match find(String text, int from, boolean control) {
+  boolean isEmpty() {
+    return byFirst.isEmpty();
+  }
+
+  /** The first match at or after {@code from}, or null. */
+  Match find(String text, int from, ControlRule control) {
     for (int at = from; at < text.length(); at++) {
       for (Entry e : byFirst.getOrDefault(text.charAt(at), List.of())) {
-        if ((control || !e.control) && text.startsWith(e.spelling, at)) {
-          return new Match(at, at + e.spelling.length(), e.id);
+        int end = at + e.spelling.length();
+        if (text.startsWith(e.spelling, at) && (!e.control || control.allows(at, end)) && (!e.singleWord || isWord(text, at, end))) {
+          return new Match(e.lstrip ? spaceBefore(text, at, from) : at, e.rstrip ? spaceBehind(text, end) : end, e.id);
         }
       }
     }
     return null;
+  }
+
+  private static boolean isWord(String text, int start, int end) {
+    boolean begins = start == 0 || !isWordCharacter(text.codePointBefore(start));
+    return begins && (end == text.length() || !isWordCharacter(text.codePointAt(end)));
+  }
+
+  private static int spaceBefore(String text, int start, int from) {
+    int at = start;
+    while (at > from && isSpace(text.charAt(at - 1))) {
+      at--;
+    }
+    return at;
+  }
+
+  private static int spaceBehind(String text, int end) {
+    int at = end;
+    while (at < text.length() && isSpace(text.charAt(at))) {
+      at++;
+    }
+    return at;
+  }
+
+  /** What a word consists of: Unicode's UTS 18, annex C, {@code \w}. */
+  private static boolean isWordCharacter(int c) {
+    return Character.isAlphabetic(c) || switch (Character.getType(c)) {
+      case Character.NON_SPACING_MARK, Character.ENCLOSING_MARK, Character.COMBINING_SPACING_MARK, Character.DECIMAL_DIGIT_NUMBER,
+          Character.CONNECTOR_PUNCTUATION -> true;
+      default -> c == 0x200C || c == 0x200D; // Join_Control
+    };
+  }
+
+  /** Unicode's White_Space; all of it lies in the basic plane. */
+  private static boolean isSpace(char c) {
+    return c >= '\t' && c <= '\r' || c == 0x85 || Character.isSpaceChar(c);
   }
 }

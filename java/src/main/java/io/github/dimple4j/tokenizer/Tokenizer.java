@@ -4,6 +4,7 @@ import io.github.dimple4j.InvalidArgumentException;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.OptionalInt;
 import java.util.PriorityQueue;
 import java.util.regex.Matcher;
@@ -21,11 +22,14 @@ public final class Tokenizer {
   private static final int UNKNOWN = 2;
   private static final int CONTROL = 3;
   private static final int USER_DEFINED = 4;
+  private static final BitSet NOTHING = new BitSet();
 
   private final TokenTable tokens;
   private final MergeTable merges;
   private final PreTokenizer rule;
-  private final AddedTokens added = new AddedTokens();
+  private final AddedTokens literal = new AddedTokens(); // matched in text as it is
+  private final AddedTokens normalized = new AddedTokens(); // matched in normalized text
+  private final BitSet control;
   private final TokenizerData data;
 
   private Tokenizer(TokenizerData data) {
@@ -42,16 +46,47 @@ public final class Tokenizer {
     }
     tokens = new TokenTable(data.tokens());
     merges = readMerges(data.merges(), tokens);
-    for (int id = 0; id < size(); id++) {
-      if (isAdded(id)) {
-        added.add(tokens.spelling(id), id, isControl(id));
-      }
-    }
-    added.seal();
     checkId("bos_token_id", data.bosId());
     checkId("eos_token_id", data.eosId());
     checkId("padding_token_id", data.padId());
     checkId("mask_token_id", data.maskId());
+    control = controlTokens();
+    readAddedTokens();
+  }
+
+  /** Tokens that are no text: by their type; and those that frame a text, where a file has them as user-defined ones. */
+  private BitSet controlTokens() {
+    BitSet ids = new BitSet();
+    if (data.tokenTypes() != null) {
+      IntStream named = IntStream.of(data.bosId(), data.eosId(), data.padId(), data.maskId());
+      IntStream framing = IntStream.concat(named, Arrays.stream(data.endIds()));
+      framing.filter(id -> id >= 0 && id < size() && data.tokenTypes()[id] == USER_DEFINED).forEach(ids::set);
+      IntStream.range(0, size()).filter(id -> data.tokenTypes()[id] == CONTROL || data.tokenTypes()[id] == UNKNOWN).forEach(ids::set);
+    }
+    return ids;
+  }
+
+  private void readAddedTokens() {
+    AddedTokenFlags flags = data.addedTokens();
+    BitSet lstrip = bits(flags.lstrip());
+    BitSet rstrip = bits(flags.rstrip());
+    BitSet singleWord = bits(flags.singleWord());
+    BitSet late = bits(flags.normalized());
+    for (int id = 0; id < size(); id++) {
+      if (isAdded(id)) {
+        String spelling = late.get(id) ? rule.normalize(tokens.spelling(id)) : tokens.spelling(id);
+        (late.get(id) ? normalized : literal).add(
+            new AddedTokens.Entry(spelling, id, isControl(id), lstrip.get(id), rstrip.get(id), singleWord.get(id)));
+      }
+    }
+    literal.seal();
+    normalized.seal();
+  }
+
+  private static BitSet bits(int[] ids) {
+    BitSet set = new BitSet();
+    Arrays.stream(ids).filter(id -> id >= 0).forEach(set::set);
+    return set;
   }
 
   /**
@@ -110,7 +145,7 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encode(String text) {
-    return encode(text, true);
+    return encodeMarked(text, NOTHING);
   }
 
   /**
@@ -121,7 +156,9 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encodeOrdinary(String text) {
-    return encode(text, false);
+    BitSet plain = new BitSet();
+    plain.set(0, text.length());
+    return encodeMarked(text, plain);
   }
 
   /**
@@ -133,27 +170,67 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encodePrompt(String text) {
-    int[] ids = encode(text, true);
+    return encodePrompt(text, NOTHING);
+  }
+
+  /**
+   * Encodes a prompt parts of which are text whatever they spell, such as what a user wrote: a control token counts where no character of
+   * it is marked. Otherwise the marks change nothing: words and their tokens reach over them.
+   *
+   * @param text any text
+   * @param plain the indices of the characters (UTF-16) that cannot be of a control token
+   * @return token ids
+   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   */
+  public int[] encodePrompt(String text, BitSet plain) {
+    int[] ids = encodeMarked(text, plain);
     if (!data.addBos() || data.bosId() < 0 || ids.length > 0 && ids[0] == data.bosId()) {
       return ids;
     }
     return IntStream.concat(IntStream.of(data.bosId()), Arrays.stream(ids)).toArray();
   }
 
-  private int[] encode(String source, boolean control) {
+  private int[] encodeMarked(String source, BitSet plain) {
     String text = withoutUnpairedSurrogates(source);
     IntStream.Builder ids = IntStream.builder();
+    cut(text, literal, plain, ids, (start, end) -> encodeNormalized(text.substring(start, end), plain.get(start, end), ids));
+    return ids.build().toArray();
+  }
+
+  /** Cuts once more, at the tokens that are matched in normalized text. */
+  private void encodeNormalized(String piece, BitSet plain, IntStream.Builder ids) {
+    String text = rule.normalize(piece);
+    BitSet marks = plain;
+    if (!plain.isEmpty() && !text.equals(piece)) { // where its characters went is not known
+      marks = new BitSet();
+      marks.set(0, text.length());
+    }
+    cut(text, normalized, marks, ids, (start, end) -> encodeWords(text.substring(start, end), ids));
+  }
+
+  /** What stands between added tokens. */
+  private interface Piece {
+    void encode(int start, int end);
+  }
+
+  private static void cut(String text, AddedTokens added, BitSet plain, IntStream.Builder ids, Piece between) {
+    AddedTokens.ControlRule rule = (start, end) -> {
+      int next = plain.nextSetBit(start);
+      return next < 0 || next >= end;
+    };
     int position = 0;
     while (position < text.length()) {
-      AddedTokens.Match match = added.find(text, position, control);
-      encodeWords(text.substring(position, match == null ? text.length() : match.start()), ids);
+      AddedTokens.Match match = added.isEmpty() ? null : added.find(text, position, rule);
+      int end = match == null ? text.length() : match.start();
+      if (end > position) {
+        between.encode(position, end);
+      }
       if (match == null) {
         break;
       }
       ids.add(match.id());
       position = match.end();
     }
-    return ids.build().toArray();
   }
 
   private static String withoutUnpairedSurrogates(String text) {
@@ -172,10 +249,9 @@ public final class Tokenizer {
   }
 
   private void encodeWords(String text, IntStream.Builder ids) {
-    String normal = rule.normalize(text);
-    Matcher words = rule.words(normal);
+    Matcher words = rule.words(text);
     while (words.find()) {
-      encodeWord(normal.substring(words.start(), words.end()).getBytes(StandardCharsets.UTF_8), ids);
+      encodeWord(text.substring(words.start(), words.end()).getBytes(StandardCharsets.UTF_8), ids);
     }
   }
 
@@ -333,7 +409,7 @@ public final class Tokenizer {
    */
   public boolean isControl(int id) {
     requireId(id);
-    return data.tokenTypes() != null && (data.tokenTypes()[id] == CONTROL || data.tokenTypes()[id] == UNKNOWN);
+    return control.get(id);
   }
 
   private boolean isAdded(int id) {

@@ -14,6 +14,14 @@ package io.github.dimple4j.tokenizer;
  * @param eosId {@code eos_token_id}, -1 when absent
  * @param padId {@code padding_token_id}, -1 when absent
  * @param maskId {@code mask_token_id}, -1 when absent
+ * @param endIds all tokens that end a text, see {@link EndTokens}; those outside the vocabulary do not count
+ * @param addedTokens how added tokens are matched
  */
 public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos,
-    int bosId, int eosId, int padId, int maskId) {}
+    int bosId, int eosId, int padId, int maskId, int[] endIds, AddedTokenFlags addedTokens) {
+  /** A tokenizer whose ends are not known, and whose added tokens are matched as they are spelled. */
+  public TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos, int bosId,
+      int eosId, int padId, int maskId) {
+    this(model, pre, tokens, tokenTypes, merges, addBos, bosId, eosId, padId, maskId, new int[0], AddedTokenFlags.NONE);
+  }
+}

@@ -64,6 +64,16 @@ public final class JsonSettings {
     return value.isArray() && !value.isEmpty() ? integer(key, value.get(0), 0) : integer(key, 0);
   }
 
+  /** Token ids, of which there may be one or several. */
+  public List<Integer> tokens(String key) {
+    JsonNode value = root.path(key);
+    if (value.isArray()) {
+      return integers(key, List.of());
+    }
+    OptionalInt one = token(key);
+    return one.isPresent() ? List.of(one.getAsInt()) : List.of();
+  }
+
   public double positive(String key, double otherwise) {
     JsonNode value = root.path(key);
     if (value.isMissingNode() || value.isNull()) {

@@ -4,6 +4,7 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TokenType;
+import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -28,6 +31,7 @@ public final class TokenizerFiles {
   private final TokenType[] types;
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
+  private final Map<String, Set<Integer>> flagged = new LinkedHashMap<>(); // added tokens by the names of their flags
   private JsonSettings config;
   private PreTokenizer preTokenizer;
 
@@ -63,7 +67,7 @@ public final class TokenizerFiles {
     return Optional.of(tokenizer);
   }
 
-  /** llama.cpp's keys of a tokenizer, without the special tokens' ids. */
+  /** llama.cpp's keys of a tokenizer, without the special tokens' ids; and the flags of added tokens, for which it has none. */
   public Map<String, MetadataValue> metadata() throws IOException {
     List<Long> typeList = new ArrayList<>(types.length);
     List<String> tokenList = new ArrayList<>(tokens.length);
@@ -78,6 +82,11 @@ public final class TokenizerFiles {
     keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
     keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
     keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(config.flag("add_bos_token", false)));
+    flagged.forEach((flag, ids) -> {
+      if (!ids.isEmpty()) {
+        keys.put(AddedTokenFlags.KEYS + flag, MetadataValue.array(MetadataType.INT32, ids.stream().map(Integer::longValue).toList()));
+      }
+    });
     chatTemplate().ifPresent(template -> keys.put("tokenizer.chat_template", MetadataValue.string(template)));
     return keys;
   }
@@ -87,7 +96,7 @@ public final class TokenizerFiles {
     return new SpecialTokens(special.bos().isPresent() ? special.bos() : named("bos_token"),
         special.eos().isPresent() ? special.eos() : named("eos_token"),
         special.padding().isPresent() ? special.padding() : named("pad_token"),
-        special.mask().isPresent() ? special.mask() : named("mask_token"));
+        special.mask().isPresent() ? special.mask() : named("mask_token"), special.ends());
   }
 
   /** The id of a token that {@code tokenizer_config.json} names, as text or as an object with its content. */
@@ -191,7 +200,16 @@ public final class TokenizerFiles {
     if (content.isEmpty()) {
       throw new GgufException(path + ": the added token " + id + " has no content");
     }
-    add(path, id, content, token.path("special").asBoolean(false) ? TokenType.CONTROL : TokenType.USER_DEFINED);
+    boolean special = token.path("special").asBoolean(false);
+    add(path, id, content, special ? TokenType.CONTROL : TokenType.USER_DEFINED);
+    for (String flag : AddedTokenFlags.NAMES) { // of two files that name a token the later one counts, as it does for Hugging Face
+      Set<Integer> ids = flagged.computeIfAbsent(flag, name -> new TreeSet<>());
+      if (token.path(flag).asBoolean(flag.equals("normalized") && !special)) {
+        ids.add(id);
+      } else {
+        ids.remove(id);
+      }
+    }
   }
 
   private void add(Path path, int id, String content, TokenType type) {

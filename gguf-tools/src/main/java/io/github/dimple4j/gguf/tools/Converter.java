@@ -25,7 +25,7 @@ import java.util.Set;
 
 /**
  * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
- * present the tokenizer, its chat template and {@code preprocessor_config.json}. Knows Dimple, Dream and LLaDA. The weights are
+ * present the tokenizer, its chat template and {@code preprocessor_config.json} and {@code generation_config.json}. Knows Dimple, Dream and LLaDA. The weights are
  * streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
@@ -111,7 +111,7 @@ public final class Converter {
       ModelLayout layout = Architectures.layout(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
       Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       List<String> leftOut = match(layout, checkpoint.tensors());
-      return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, tokenizer),
+      return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut,
           (tensor, source) -> new CheckpointRows(tensor, source, checkpoint.tensors().get(source.checkpointName())));
     }
@@ -149,7 +149,7 @@ public final class Converter {
     return leftOut;
   }
 
-  private Map<String, MetadataValue> metadata(ModelLayout layout, Optional<TokenizerFiles> tokenizer) throws IOException {
+  private Map<String, MetadataValue> metadata(ModelLayout layout, JsonSettings config, Optional<TokenizerFiles> tokenizer) throws IOException {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
     metadata.putAll(layout.metadata());
@@ -158,7 +158,7 @@ public final class Converter {
       metadata.putAll(tokenizer.get().metadata());
       special = tokenizer.get().complete(special);
     }
-    metadata.putAll(special.metadata());
+    metadata.putAll(special.withEnds(config, optionalConfig("generation_config.json"), layout.vocabulary()).metadata());
     return metadata;
   }
 }

@@ -4,13 +4,19 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufParts;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.tokenizer.AddedTokenFlags;
+import io.github.dimple4j.tokenizer.EndTokens;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /** Whether the tokenizer of a file is consistent in itself and with the vocabulary, which loading does not look into. */
 final class TokenizerCheck {
+  private static final List<String> TOKEN_LISTS = Stream.concat(Stream.of("tokenizer.ggml." + EndTokens.LIST_KEY),
+      AddedTokenFlags.NAMES.stream().map(flag -> AddedTokenFlags.KEYS + flag)).toList();
+
   private final GgufParts file;
   private final Map<String, MetadataValue> metadata;
   private final Consumer<String> problems;
@@ -30,6 +36,13 @@ final class TokenizerCheck {
         int id = tokenId(key);
         if (vocabulary > 0 && id >= vocabulary) {
           problems.accept("key " + key + " is " + id + "; the vocabulary ends at " + (vocabulary - 1));
+        }
+      }
+    }
+    for (String list : TOKEN_LISTS) {
+      for (Object id : array(list, MetadataType.INT32)) {
+        if ((Long) id < 0 || vocabulary > 0 && (Long) id >= vocabulary) {
+          problems.accept("key " + list + " lists " + id + "; the vocabulary ends at " + (vocabulary - 1));
         }
       }
     }

@@ -44,6 +44,19 @@ class TokenizerFilesTest {
         .doesNotContainKey("tokenizer.chat_template");
   }
 
+  /** Of two files that name a token the tokenizer's configuration counts; without a word on it, all but special tokens are normalized. */
+  @Test
+  void flagsOfAddedTokensAreKept() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, "{\"id\": 5, \"content\": \"<|im_end|>\", \"special\": true, \"rstrip\": true},"
+        + "{\"id\": 6, \"content\": \"<tool_call>\", \"special\": false, \"single_word\": true, \"lstrip\": true}"));
+    assertThat(read().metadata()).containsEntry("tokenizer.dimple.rstrip", MetadataValue.int32s(5))
+        .containsEntry("tokenizer.dimple.lstrip", MetadataValue.int32s(6)).containsEntry("tokenizer.dimple.single_word", MetadataValue.int32s(6))
+        .containsEntry("tokenizer.dimple.normalized", MetadataValue.int32s(6));
+    write("tokenizer_config.json", "{\"added_tokens_decoder\": {\"6\": {\"content\": \"<tool_call>\", \"rstrip\": true, \"normalized\": false}}}");
+    assertThat(read().metadata()).containsEntry("tokenizer.dimple.rstrip", MetadataValue.int32s(5, 6))
+        .doesNotContainKeys("tokenizer.dimple.lstrip", "tokenizer.dimple.single_word", "tokenizer.dimple.normalized");
+  }
+
   @Test
   void mergesAsPairs() throws IOException {
     write("tokenizer.json", single("BPE", "[[\"a\", \"b\"], [\"\u0120\", \"ab\"]]", ADDED));

@@ -214,6 +214,29 @@ class ConverterTest {
     }
   }
 
+  @Test
+  void allEndsOfTheConfigurationsAreWritten() throws IOException {
+    checkpoint.config.putArray("eos_token_id").add(7).add(5);
+    Path source = checkpoint.write(folder.resolve("hf"));
+    Files.writeString(source.resolve("generation_config.json"), "{\"eos_token_id\": [5, 9]}");
+    Converter.of(source).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("tokenizer.ggml.eos_token_id", MetadataValue.uint32(7))
+          .containsEntry("tokenizer.ggml.eos_token_ids", MetadataValue.int32s(7, 5, 9));
+    }
+    Files.delete(target);
+    Files.writeString(source.resolve("generation_config.json"), "{\"eos_token_id\": 7}");
+    checkpoint.config.put("eos_token_id", 7);
+    Converter.of(checkpoint.write(source)).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("tokenizer.ggml.eos_token_id", MetadataValue.uint32(7))
+          .doesNotContainKey("tokenizer.ggml.eos_token_ids");
+    }
+    Files.delete(target);
+    Files.writeString(source.resolve("generation_config.json"), "{\"eos_token_id\": 320}");
+    refuses(source, "generation_config.json: \"eos_token_id\" is 320; expected ids below the vocabulary's 300");
+  }
+
   private void makeDream() {
     checkpoint.config.put("model_type", "Dream").remove("vision_config");
     checkpoint.tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));

@@ -109,6 +109,8 @@ class ValidatorTest {
         .singleElement().asString().contains("mask token's id is 1024");
     assertThat(changed("dimple.video_token_id", MetadataValue.uint32(1024)))
         .containsExactly("key dimple.video_token_id is 1024; the vocabulary ends at 1023");
+    assertThat(changed("tokenizer.ggml.eos_token_ids", MetadataValue.int32s(3, 1024)))
+        .containsExactly("key tokenizer.ggml.eos_token_ids lists 1024; the vocabulary ends at 1023");
     assertThat(changed("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1)))
         .containsExactly("key tokenizer.ggml.token_type has 2 elements for 1024 tokens");
     assertThat(changed("tokenizer.ggml.merges", MetadataValue.strings(List.of("a b", "<| x"))))
