@@ -20,12 +20,9 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
 }
 
 static dimple_status upload(dimple_model *m, int32_t threads) {
-  context *c = NULL;
-  DIMPLE_TRY(m->ops->context_open(threads, &c));
-  dimple_status status = tensor_list_load(&m->text_tensors, m->ops, c, &m->totals);
-  if (status == DIMPLE_OK) status = tensor_list_load(&m->vision_tensors, m->ops, c, &m->totals);
-  m->ops->context_close(c);
-  return status;
+  DIMPLE_TRY(m->ops->context_open(threads, &m->context));
+  DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, &m->totals));
+  return tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals);
 }
 
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
@@ -58,6 +55,7 @@ void dimple_model_free(dimple_model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
   tensor_list_unload(&m->text_tensors, m->ops);
   tensor_list_unload(&m->vision_tensors, m->ops);
+  if (m->context) m->ops->context_close(m->context);
   model_close(m);
   free(m);
 }

@@ -22,6 +22,7 @@ struct dimple_model {
   text_weights weights;
   vision_weights vision_weights;
   const backend_operations *ops;
+  context *context; /* that packed the weights; the threads it holds stay for the sessions to come */
   tensor_totals totals;
 };
 

@@ -1,46 +1,114 @@
-/* The thread pool: every item of every task runs once, and a task is over when the call returns. */
+/* The threads: every item of every task runs once, with scratch memory of its own, and a task is over when the call returns; however many
+ * pools are open and busy, the process has the threads of the largest one. */
 #include "backend/cpu/pool.h"
 
 #include <stdatomic.h>
 
+#ifdef __linux__
+#include <dirent.h>
+#endif
+
+#include "platform/platform.h"
 #include "test/expect.h"
 
-enum { MAX_ITEMS = 48, MAX_LANES = 9, ROUNDS = 60000 };
+enum { MAX_ITEMS = 48, ROUNDS = 60000, CALLERS = 12, CALLER_ROUNDS = 4000 };
 
 typedef struct tally {
   atomic_int runs[MAX_ITEMS];
-  atomic_int in_lane[MAX_LANES]; /* threads inside a lane at the moment */
-  atomic_int lane_clashes;
+  atomic_int clashes; /* items that found another one's mark in their scratch memory */
 } tally;
 
-static void count_item(void *work, int64_t item, int32_t lane) {
+static void count_item(void *work, int64_t item, void *scratch) {
   tally *t = work;
-  if (atomic_fetch_add(&t->in_lane[lane], 1) != 0) atomic_fetch_add(&t->lane_clashes, 1);
+  _Atomic(atomic_int *) *owner = scratch;
+  atomic_store(owner, &t->runs[item]);
   atomic_fetch_add(&t->runs[item], 1);
-  atomic_fetch_sub(&t->in_lane[lane], 1);
+  if (atomic_load(owner) != &t->runs[item]) atomic_fetch_add(&t->clashes, 1);
 }
 
 /* Short tasks one after the other, growing and shrinking, so that threads often come late to the one before. */
+static int32_t run_tasks(cpu_pool *pool, tally *t, uint32_t rounds) {
+  static _Thread_local _Alignas(64) uint8_t scratch[64];
+  int32_t wrong = 0;
+  for (uint32_t round = 0; round < rounds; round++) {
+    int32_t items = (int32_t)(round * 2654435761u >> 16) % (MAX_ITEMS + 1);
+    for (int32_t i = 0; i < MAX_ITEMS; i++) atomic_store_explicit(&t->runs[i], 0, memory_order_relaxed);
+    cpu_pool_run(pool, items, count_item, t, scratch);
+    for (int32_t i = 0; i < MAX_ITEMS; i++) wrong += atomic_load_explicit(&t->runs[i], memory_order_relaxed) != (i < items);
+  }
+  return wrong;
+}
+
 static void every_item_runs_once(int32_t threads) {
   static tally t;
   cpu_pool *pool = NULL;
   EXPECT_OK(cpu_pool_open(threads, &pool));
   EXPECT(cpu_pool_threads(pool) == threads, "%d threads", cpu_pool_threads(pool));
-  int32_t wrong = 0;
-  for (uint32_t round = 0; round < ROUNDS; round++) {
-    int32_t items = (int32_t)(round * 2654435761u >> 16) % (MAX_ITEMS + 1);
-    for (int32_t i = 0; i < MAX_ITEMS; i++) atomic_store_explicit(&t.runs[i], 0, memory_order_relaxed);
-    cpu_pool_run(pool, items, count_item, &t);
-    for (int32_t i = 0; i < MAX_ITEMS; i++) wrong += atomic_load_explicit(&t.runs[i], memory_order_relaxed) != (i < items);
-  }
+  int32_t wrong = run_tasks(pool, &t, ROUNDS);
   EXPECT(wrong == 0, "%d threads: %d items ran not at all or twice", threads, wrong);
-  EXPECT(atomic_load(&t.lane_clashes) == 0, "%d threads: two of them shared a lane %d times", threads, t.lane_clashes);
+  EXPECT(atomic_load(&t.clashes) == 0, "%d threads: two of them shared their scratch memory %d times", threads, t.clashes);
   cpu_pool_close(pool);
 }
 
+/* Of this process; -1 where the system does not list them. */
+static int32_t count_threads(void) {
+  int32_t count = -1;
+#ifdef __linux__
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return count;
+  for (count = -2; readdir(tasks);) count++; /* . and .. */
+  closedir(tasks);
+#endif
+  return count;
+}
+
+typedef struct caller {
+  platform_thread *thread;
+  tally t;
+  int32_t threads, wrong;
+  atomic_int *ready;
+} caller;
+
+/* A session: a pool of its own, at work at the same time as the others. */
+static void run_caller(void *argument) {
+  caller *c = argument;
+  cpu_pool *pool = NULL;
+  if (cpu_pool_open(c->threads, &pool) != DIMPLE_OK) {
+    c->wrong = -1;
+    return;
+  }
+  atomic_fetch_add(c->ready, 1);
+  while (atomic_load(c->ready) < CALLERS) {}
+  c->wrong = run_tasks(pool, &c->t, CALLER_ROUNDS);
+  cpu_pool_close(pool);
+}
+
+static void pools_share_the_threads(void) {
+  static caller callers[CALLERS];
+  atomic_int ready = 0;
+  int32_t before = count_threads();
+  cpu_pool *largest = NULL;
+  EXPECT_OK(cpu_pool_open(6, &largest));
+  for (int32_t i = 0; i < CALLERS; i++) {
+    callers[i] = (caller){.threads = 1 + i % 6, .ready = &ready};
+    const char *refusal = platform_thread_start(run_caller, &callers[i], &callers[i].thread);
+    EXPECT(!refusal, "%s", refusal);
+  }
+  int32_t during = count_threads();
+  for (int32_t i = 0; i < CALLERS; i++) {
+    platform_thread_join(callers[i].thread);
+    EXPECT(callers[i].wrong == 0, "caller %d: %d items ran not at all or twice", i, callers[i].wrong);
+    EXPECT(atomic_load(&callers[i].t.clashes) == 0, "caller %d: shared scratch memory", i);
+  }
+  EXPECT(during <= before + CALLERS + 5, "%d threads became %d: %d callers and 5 to help them were expected", before, during, CALLERS);
+  cpu_pool_close(largest);
+  EXPECT(count_threads() == before, "%d threads became %d when all pools were closed", before, count_threads());
+}
+
 int main(void) {
-  static const int32_t threads[] = {1, 2, 3, MAX_LANES};
+  static const int32_t threads[] = {1, 2, 3, 9};
   for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) every_item_runs_once(threads[i]);
+  pools_share_the_threads();
   cpu_pool_close(NULL);
   return expect_summary("pool");
 }

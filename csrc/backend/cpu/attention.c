@@ -16,7 +16,7 @@ typedef struct attention_task {
 
 /* In windows, all heads of a block of rows follow each other: they lie side by side in memory. Otherwise all blocks of a head, which
  * read the same keys and values. */
-static void attention_item(void *work, int64_t item, int32_t lane) {
+static void attention_item(void *work, int64_t item, void *scratch) {
   const attention_task *t = work;
   int32_t group = t->of.heads / t->of.kv_heads, parts_per_row = t->of.kv_heads * t->parts_per_group;
   int32_t part = (int32_t)(t->windows ? item % parts_per_row : item / t->block_count);
@@ -24,7 +24,7 @@ static void attention_item(void *work, int64_t item, int32_t lane) {
   int32_t within = part % t->parts_per_group * t->heads_per_item;
   int32_t count = group - within < t->heads_per_item ? group - within : t->heads_per_item;
   t->c->kernels->attention(&t->of, &t->blocks[block], part / t->parts_per_group * group + within, count,
-                           lane_memory(t->c, lane));
+                           scratch);
 }
 
 /* Cuts the rows of a window into equal blocks of at most `most` rows; returns how many, and writes them if `blocks` is not null. */
@@ -66,7 +66,7 @@ dimple_status cpu_attention(context *c, const attention_call *call) {
   if (!blocks) return dimple_fail_memory((uint64_t)task.block_count * sizeof *blocks, "attention blocks");
   cut_rows(call, most, blocks);
   task.blocks = blocks;
-  cpu_pool_run(c->pool, task.block_count * call->kv_heads * task.parts_per_group, attention_item, &task);
+  cpu_pool_run(c->pool, task.block_count * call->kv_heads * task.parts_per_group, attention_item, &task, c->scratch);
   free(blocks);
   return DIMPLE_OK;
 }

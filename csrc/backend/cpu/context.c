@@ -1,4 +1,4 @@
-/* What a session holds of the CPU: its threads, their scratch, and buffers, which are plain memory. */
+/* What a session holds of the CPU: its share of the threads, scratch memory of its own, and buffers, which are plain memory. */
 #include <stdlib.h>
 
 #include "backend/cpu/operations.h"
@@ -9,7 +9,7 @@
 void cpu_context_close(context *c) {
   if (!c) return;
   cpu_pool_close(c->pool);
-  platform_free(c->lanes);
+  platform_free(c->scratch);
   platform_free(c->activations);
   platform_free(c->routed);
   free(c);
@@ -19,12 +19,7 @@ dimple_status cpu_context_open(const cpu_kernels *kernels, int32_t threads, cont
   context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
   c->kernels = kernels;
-  int64_t needed = larger((int64_t)sizeof(head_lane) + kernels->multiply_scratch, kernels->attention_scratch);
-  c->lane_size = parts(needed, 64) * 64;
-  void *lanes = NULL;
-  dimple_status status = cpu_allocate(threads, c->lane_size, "the threads' scratch memory", &lanes);
-  c->lanes = lanes;
-  if (status == DIMPLE_OK) status = cpu_pool_open(threads, &c->pool);
+  dimple_status status = cpu_pool_open(threads, &c->pool);
   if (status != DIMPLE_OK) {
     cpu_context_close(c);
     return status;
@@ -34,7 +29,7 @@ dimple_status cpu_context_open(const cpu_kernels *kernels, int32_t threads, cont
 }
 
 int64_t cpu_context_bytes(const context *c) {
-  return (int64_t)sizeof *c + cpu_pool_threads(c->pool) * c->lane_size + c->activations_size + c->routed_size;
+  return (int64_t)sizeof *c + (c->scratch ? CPU_SCRATCH : 0) + c->activations_size + c->routed_size;
 }
 
 dimple_status cpu_buffer_alloc(context *c, int64_t count, buffer **out) {
@@ -52,7 +47,8 @@ void cpu_buffer_free(context *c, buffer *memory) {
 
 dimple_status cpu_pass_begin(context *c, atomic_bool *cancelled) {
   c->cancelled = cancelled;
-  return DIMPLE_OK;
+  if (c->scratch) return DIMPLE_OK;
+  return cpu_allocate(CPU_SCRATCH, 1, "scratch memory", &c->scratch);
 }
 
 dimple_status cpu_pass_end(context *c, dimple_status recorded) {

@@ -19,7 +19,8 @@ enum {
   RUN_PANELS = 4,    /* panels that one work item multiplies at most */
   GROUP_ROWS = 192,  /* rows of x that one work item multiplies; a multiple of every kernel's row tile */
   CHUNK_BLOCKS = 16, /* blocks of a panel that are unpacked at a time and used for all rows of the group: 16 KiB of bytes */
-  CHUNK_FLOATS = 256 /* inputs of a float panel that are widened at a time: 32 KiB */
+  CHUNK_FLOATS = 256, /* inputs of a float panel that are widened at a time: 32 KiB */
+  MULTIPLY_SCRATCH = 1 << 18 /* bytes: the largest scratch memory that `multiply` of any instruction set asks for */
 };
 
 /* How a weight is packed. Output columns are cut into panels of PANEL, the last one filled up with zeros. F32, F16, BF16: a panel is
@@ -110,9 +111,6 @@ enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 256 }; /* query rows x heads of an 
 typedef struct cpu_kernels {
   const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */
   const code_packer *packer;
-  int64_t multiply_scratch; /* bytes */
-  int64_t attention_scratch;
-
   /* y [panels][GROUP_ROWS][PANEL] = x times `panels` panels of w from `panel` on; x is `rows` <= GROUP_ROWS rows from the
    * beginning of `tiles`. */
   void (*multiply)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
@@ -138,8 +136,7 @@ struct context {
   const cpu_kernels *kernels;
   atomic_bool *cancelled; /* of the pass that is recorded */
   cpu_pool *pool;
-  uint8_t *lanes; /* [threads x lane_size]: every thread's scratch memory */
-  int64_t lane_size;
+  void *scratch; /* CPU_SCRATCH bytes for the thread that calls; null before the first pass */
   uint8_t *activations; /* the prepared x of the current operation; kept for the next one */
   int64_t activations_size;
   float *routed; /* what experts need between their products; kept likewise */

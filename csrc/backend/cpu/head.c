@@ -20,13 +20,13 @@ static float draw(const head_call *call, int64_t row, draw_purpose purpose, int6
   return draw_uniform(call->seed, (uint32_t)call->iteration, (uint32_t)call->positions[row], purpose, (uint32_t)chunk);
 }
 
-static void head_item(void *work, int64_t item, int32_t lane) {
+static void head_item(void *work, int64_t item, void *scratch) {
   const head_task *t = work;
   const head_call *call = t->call;
   const cpu_kernels *k = t->c->kernels;
   int64_t chunk = item % t->chunks, row = item / t->chunks * HEAD_ROWS, vocab = call->w->rows;
   int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(HEAD_ROWS, t->rows - row);
-  head_lane *memory = lane_memory(t->c, lane);
+  head_scratch *memory = scratch;
   for (int64_t j = 0; j < count; j += RUN_PANELS * PANEL) {
     int64_t panels = smaller(RUN_PANELS, parts(count - j, PANEL));
     cpu_multiply(t->c, &t->x, call->w, (first + j) / PANEL, panels, row, rows, memory->panels, memory->scratch);
@@ -45,8 +45,8 @@ static void head_item(void *work, int64_t item, int32_t lane) {
 }
 
 /* Merges the chunks of one row, in their order. */
-static void merge_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void merge_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const head_task *t = work;
   const head_call *call = t->call;
   const chunk_summary *chunks = t->summaries + item * t->chunks;
@@ -102,8 +102,8 @@ dimple_status cpu_head(context *c, const head_call *call) {
   for (task.first_row = 0; task.first_row < call->x.rows; task.first_row += SLAB_ROWS) {
     task.rows = smaller(SLAB_ROWS, call->x.rows - task.first_row);
     cpu_prepare(c, &task.x, view_rows(call->x, task.first_row, task.rows));
-    cpu_pool_run(c->pool, task.chunks * parts(task.rows, HEAD_ROWS), head_item, &task);
-    if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task);
+    cpu_pool_run(c->pool, task.chunks * parts(task.rows, HEAD_ROWS), head_item, &task, c->scratch);
+    if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task, c->scratch);
   }
   free(task.summaries);
   return DIMPLE_OK;

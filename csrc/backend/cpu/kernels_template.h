@@ -21,6 +21,9 @@
 #define MULTIPLY_HALVES multiply_floats
 #endif
 
+_Static_assert(sizeof(union multiply_scratch) <= MULTIPLY_SCRATCH && sizeof(attention_scratch) <= CPU_SCRATCH,
+               "a thread's scratch memory holds what the kernels want");
+
 static void multiply(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                      void *scratch) {
   for (int64_t p = 0; p < panels; p++) memset(y + p * GROUP_ROWS * PANEL, 0, (size_t)rows * PANEL * sizeof(float));
@@ -35,8 +38,6 @@ static void multiply(const weight *w, int64_t panel, int64_t panels, const uint8
 const cpu_kernels KERNELS = {
     .forms = {[PACKED_F32] = &float_form, [PACKED_F16] = &HALF_FORM, [PACKED_BF16] = &HALF_FORM, [PACKED_CODES] = &code_form},
     .packer = &CODE_PACKER,
-    .multiply_scratch = sizeof(union multiply_scratch),
-    .attention_scratch = sizeof(attention_scratch),
     .multiply = multiply,
     .finish = finish,
     .rms_norm = rms_norm,

@@ -41,8 +41,8 @@ typedef struct prepare_task {
   view x;
 } prepare_task;
 
-static void prepare_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void prepare_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const prepare_task *t = work;
   const activation_form *form = t->target->form;
   int64_t first = item * form->tile_rows;
@@ -54,7 +54,7 @@ void cpu_prepare(context *c, const prepared_forms *p, view x) {
   for (int i = 0; i < PACKINGS; i++) {
     if (!p->of[i].form || first_with_form(p, i) < i) continue;
     prepare_task task = {.target = &p->of[i], .x = x};
-    cpu_pool_run(c->pool, parts(x.rows, p->of[i].form->tile_rows), prepare_item, &task);
+    cpu_pool_run(c->pool, parts(x.rows, p->of[i].form->tile_rows), prepare_item, &task, c->scratch);
   }
 }
 
@@ -77,12 +77,12 @@ typedef struct linear_task {
 
 static int64_t runs_of(const linear_task *t, const linear_output *out) { return parts(weight_panels(out->w), t->run); }
 
-static void linear_item(void *work, int64_t item, int32_t lane) {
+static void linear_item(void *work, int64_t item, void *scratch) {
   const linear_task *t = work;
   const linear_output *out = t->call->outputs;
   int64_t run = item / t->groups, row = item % t->groups * GROUP_ROWS;
   for (; run >= runs_of(t, out); out++) run -= runs_of(t, out);
-  linear_lane *memory = lane_memory(t->c, lane);
+  linear_scratch *memory = scratch;
   int64_t rows = smaller(GROUP_ROWS, t->rows - row), panel = run * t->run;
   int64_t panels = smaller(t->run, weight_panels(out->w) - panel);
   cpu_multiply(t->c, &t->x, out->w, panel, panels, row, rows, memory->a, memory->scratch);
@@ -110,7 +110,7 @@ dimple_status cpu_linear(context *c, const linear_call *call) {
     int64_t runs = 0;
     for (int32_t i = 0; i < call->output_count; i++) runs += runs_of(&task, &call->outputs[i]);
     cpu_prepare(c, &task.x, view_rows(call->x, task.first_row, task.rows));
-    cpu_pool_run(c->pool, runs * task.groups, linear_item, &task);
+    cpu_pool_run(c->pool, runs * task.groups, linear_item, &task, c->scratch);
   }
   return DIMPLE_OK;
 }

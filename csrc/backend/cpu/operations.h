@@ -25,20 +25,21 @@ static inline int32_t *numbers_of(view v, int64_t row) { return (int32_t *)(void
 
 /* ------------------------------------------------------------------------------------------------------------- context */
 
-/* A thread's scratch: products of a panel, or logits of a chunk, and what the kernels want. */
-typedef struct linear_lane {
+/* A thread's scratch memory: products of a panel, or logits of a chunk, and what the kernels want. */
+typedef struct linear_scratch {
   float a[RUN_PANELS * GROUP_ROWS * PANEL];
   float b[RUN_PANELS * GROUP_ROWS * PANEL];
   uint8_t scratch[];
-} linear_lane;
+} linear_scratch;
 
-typedef struct head_lane {
+typedef struct head_scratch {
   float panels[RUN_PANELS * GROUP_ROWS * PANEL];
   float logits[HEAD_ROWS * HEAD_CHUNK];
   uint8_t scratch[];
-} head_lane;
+} head_scratch;
 
-static inline void *lane_memory(const context *c, int32_t lane) { return c->lanes + lane * c->lane_size; }
+_Static_assert(sizeof(linear_scratch) + MULTIPLY_SCRATCH <= CPU_SCRATCH && sizeof(head_scratch) + MULTIPLY_SCRATCH <= CPU_SCRATCH,
+               "a thread's scratch memory holds what the operations want");
 
 dimple_status cpu_context_open(const cpu_kernels *kernels, int32_t threads, context **out);
 void cpu_context_close(context *c);

@@ -20,7 +20,7 @@ typedef struct rows_task {
 static void run_rows(context *c, rows_task *t, cpu_task *task) {
   t->kernels = c->kernels;
   t->per_item = rows_per_item(t->columns);
-  cpu_pool_run(c->pool, parts(t->rows, t->per_item), task, t);
+  cpu_pool_run(c->pool, parts(t->rows, t->per_item), task, t, c->scratch);
 }
 
 dimple_status cpu_copy_in(context *c, view target, const float *host) {
@@ -37,8 +37,8 @@ dimple_status cpu_copy_out(context *c, float *host, view source) {
   return DIMPLE_OK;
 }
 
-static void embed_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void embed_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const rows_task *t = work;
   const block_format *format = t->w->format;
   int64_t row_size = block_format_row_size(format, t->columns);
@@ -52,8 +52,8 @@ dimple_status cpu_embed_rows(context *c, view y, const weight *w, const int32_t 
   return DIMPLE_OK;
 }
 
-static void gather_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void gather_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const rows_task *t = work;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
     memcpy(row_of(t->y, r), row_of(t->x, t->index[r]), (size_t)t->columns * sizeof(float));
@@ -72,8 +72,8 @@ dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index)
   return DIMPLE_OK;
 }
 
-static void scatter_add_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void scatter_add_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const rows_task *t = work;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
     t->kernels->add_scaled(row_of(t->y, t->index[r]), row_of(t->x, r), t->scale[r], t->columns);
@@ -84,8 +84,8 @@ void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, cons
   run_rows(c, &task, scatter_add_item);
 }
 
-static void rms_norm_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void rms_norm_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const rows_task *t = work;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
     t->kernels->rms_norm(row_of(t->y, r), row_of(t->x, r), t->w->vector, t->columns, t->epsilon);
@@ -97,8 +97,8 @@ dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float ep
   return DIMPLE_OK;
 }
 
-static void rotary_item(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void rotary_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const rows_task *t = work;
   const rotary_call *call = t->rotary;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {

@@ -14,8 +14,8 @@ typedef struct packing_task {
 
 /* Panel `item` of a float tensor: a transpose of up to PANEL rows, some columns at a time, so that what is written stays in the
  * nearest cache until its lines are full. */
-static void pack_float_panel(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void pack_float_panel(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   enum { AT_A_TIME = 64 };
   const packing_task *t = work;
   const weight *w = t->w;
@@ -35,8 +35,8 @@ static void pack_float_panel(void *work, int64_t item, int32_t lane) {
   }
 }
 
-static void pack_code_panel(void *work, int64_t item, int32_t lane) {
-  (void)lane;
+static void pack_code_panel(void *work, int64_t item, void *scratch) {
+  (void)scratch;
   const packing_task *t = work;
   memset(t->w->panels + item * t->w->panel_size, 0, (size_t)t->w->panel_size);
   t->packer->pack_panel(t->w, t->source->data, item);
@@ -73,7 +73,7 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
   void *panels;
   DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
-  cpu_pool_run(c->pool, weight_panels(w), codes ? pack_code_panel : pack_float_panel, &task);
+  cpu_pool_run(c->pool, weight_panels(w), codes ? pack_code_panel : pack_float_panel, &task, NULL);
   return DIMPLE_OK;
 }
 
