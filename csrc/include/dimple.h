@@ -248,7 +248,8 @@ DIMPLE_API dimple_status dimple_model_preprocess(const dimple_model *model, cons
 typedef struct dimple_session dimple_session;
 
 typedef struct dimple_session_options {
-  int32_t threads;        /* 0: one per processor; results do not depend on it */
+  int32_t threads;        /* that work for this session at a time, the caller's included; 0: one per processor. Results do not depend
+                           * on it. All sessions of a process share the same threads: as many as the largest asks for */
   int32_t context_length; /* largest P + L of this session; 0: the model's */
   int32_t prefill;        /* 1: later iterations reuse the prompt's keys and values (paper section 4.2); 0: recompute the prompt */
   int32_t reserved;
@@ -348,7 +349,7 @@ typedef struct dimple_timings {
   int64_t steps;   /* sum of dimple_step.nanoseconds since dimple_session_begin, less vision and prefill done inside */
   int64_t forward_passes;
   int64_t kv_bytes;      /* keys and values held by the session */
-  int64_t scratch_bytes; /* everything else it holds */
+  int64_t scratch_bytes; /* everything else it holds; not the process's threads */
 } dimple_timings;
 
 DIMPLE_API dimple_status dimple_session_get_timings(dimple_session *session, dimple_timings *timings);

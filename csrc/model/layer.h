@@ -6,23 +6,29 @@
 #include "model/kv_cache.h"
 #include "transformer/block.h"
 
-/* A layer that is recorded, with rows at the positions first, first + 1, ... In the last layer only the rows whose states are wanted
- * go on past keys and values. */
+/* A layer takes the rows of a long pass piece by piece, twice: keys and values of all of them have to be there before a query attends. */
+typedef enum layer_part {
+  LAYER_WHOLE,  /* the rows are all of the pass */
+  LAYER_KEYS,   /* keys and values alone: x stays as it is */
+  LAYER_QUERIES /* everything else */
+} layer_part;
+
+/* Rows of a layer that are recorded. */
 typedef struct layer {
   block block;
   const layer_parameters *parameters;
   bool causal;
-  kv_window cache;
-  view cosine, sine;         /* [rows x head_size/2] angles of the layer's rotary */
-  view x;                    /* [rows x width] residual stream; from layer_project on of the rows that go on */
-  const int32_t *wanted;     /* null: all rows go on; otherwise [states.rows] which (host) */
-  view selected;             /* [states.rows x width] room for their norms */
-  view states;               /* [states.rows x width] becomes their residual stream */
-  const int32_t *last_key;   /* [rows that go on] the last key each may see in a causal model (host) */
-  view q;                    /* [rows that go on x heads * head_size] set by layer_project */
+  layer_part part;
+  view keys, values;         /* what the rows may attend to; not for KEYS */
+  view own_keys, own_values; /* [rows x KV heads * head_size] where theirs go; not for QUERIES */
+  view cosine, sine;         /* angles of the layer's rotary: */
+  const int32_t *angle_rows; /* [rows] which of their rows (host); null: the first ones, in order */
+  view x;                    /* [rows x width] residual stream */
+  const int32_t *last_key;   /* [rows] the last key each may see in a causal model (host); not for KEYS */
+  view q;                    /* [rows x heads * head_size] set by layer_project; not for KEYS */
 } layer;
 
-/* k = k(n), v = v(n) of all rows into the cache and q = q(n) of those that go on, n = norm1 x. */
+/* k = k(n) and v = v(n) into the cache, and q = q(n), n = norm1 x; as the part asks. */
 dimple_status layer_project(layer *l);
 
 /* The norm over each head of q and of the new keys, by q_norm and k_norm. */

@@ -36,6 +36,7 @@ static dimple_status open_cache(const dimple_model *m, context *c, int64_t capac
 
 static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
   s->capacity = capacity;
+  s->piece_rows = TEXT_PIECE_ROWS;
   DIMPLE_TRY(open_cache(m, c, capacity, &s->cache));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
   s->row_numbers = malloc((size_t)(2 * capacity) * sizeof *s->row_numbers);
@@ -54,8 +55,7 @@ dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *
 static void close_scratch(const dimple_model *m, context *c, text_state *s) {
   block_scratch_close(m->ops, c, &s->scratch);
   m->ops->buffer_free(c, s->x.memory);
-  m->ops->buffer_free(c, s->selected.memory);
-  s->x = s->selected = (view){0};
+  s->x = (view){0};
   s->scratch_rows = s->scratch_bytes = 0;
 }
 
@@ -71,6 +71,8 @@ void text_state_close(const dimple_model *m, context *c, text_state *s) {
 }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* What the widest of the layers need. */
 static block_widths scratch_widths(const text_parameters *p) {
@@ -91,11 +93,10 @@ dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *
   const text_parameters *p = &m->text;
   block_widths widths = scratch_widths(p);
   close_scratch(m, c, s);
-  DIMPLE_TRY(block_scratch_open(m->ops, c, &widths, rows, &s->scratch));
+  DIMPLE_TRY(block_scratch_open(m->ops, c, &widths, smaller(rows, s->piece_rows), &s->scratch));
   DIMPLE_TRY(matrix_alloc(m->ops, c, rows, p->width, &s->x));
-  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, p->width, &s->selected));
   s->scratch_rows = rows;
-  s->scratch_bytes = s->scratch.bytes + (int64_t)sizeof(float) * 2 * rows * p->width;
+  s->scratch_bytes = s->scratch.bytes + (int64_t)sizeof(float) * rows * p->width;
   return DIMPLE_OK;
 }
 
@@ -114,37 +115,70 @@ static dimple_status embed(const dimple_model *m, context *c, text_state *s, int
   return m->ops->scatter_rows(c, x, view_rows(images->features, skip, inside), row);
 }
 
-/* Layer `index` of a pass over the rows `first` .. `first` + x.rows - 1. */
-static layer layer_of(const dimple_model *m, context *c, const text_state *s, int32_t index, int64_t first, view x) {
-  const layer_parameters *p = &m->text.layer[index];
-  return (layer){
-      .block = {m->ops, c, &m->weights.layers[index], &s->scratch, m->text.norm_epsilon}, .parameters = p, .causal = m->text.causal,
-      .cache = kv_cache_window(&s->cache, index, first, x.rows), .cosine = view_rows(s->cosine[p->rotary], first, x.rows),
-      .sine = view_rows(s->sine[p->rotary], first, x.rows), .x = x, .last_key = s->row_numbers + first};
+/* A pass that is recorded: the positions first, first + 1, .. first + count - 1. */
+typedef struct run {
+  const dimple_model *m;
+  context *c;
+  const text_state *s;
+  int64_t first, count;
+} run;
+
+/* Layer `index`, with keys, angles and last keys of all rows of the pass. */
+static layer layer_of(const run *r, int32_t index, layer_part part, view x) {
+  const layer_parameters *p = &r->m->text.layer[index];
+  kv_window cache = kv_cache_window(&r->s->cache, index, r->first, r->count);
+  return (layer){.block = {r->m->ops, r->c, &r->m->weights.layers[index], &r->s->scratch, r->m->text.norm_epsilon}, .parameters = p,
+                 .causal = r->m->text.causal, .part = part, .keys = cache.keys, .values = cache.values, .own_keys = cache.own_keys,
+                 .own_values = cache.own_values, .cosine = view_rows(r->s->cosine[p->rotary], r->first, r->count),
+                 .sine = view_rows(r->s->sine[p->rotary], r->first, r->count), .x = x, .last_key = r->s->row_numbers + r->first};
 }
 
-/* Only the wanted rows go on in the last layer, into `states`. */
-static void select_rows(const text_state *s, int64_t first, const int32_t *wanted, view states, layer *l) {
-  int32_t *last_key = s->row_numbers + s->capacity;
-  for (int64_t i = 0; i < states.rows; i++) last_key[i] = (int32_t)first + wanted[i];
-  l->wanted = wanted;
-  l->states = states;
-  l->selected = view_rows(s->selected, 0, states.rows);
-  l->last_key = last_key;
+/* One part of a layer, of the pass's rows in x, piece by piece. */
+static dimple_status record_part(const run *r, int32_t index, layer_part part, view x) {
+  for (int64_t at = 0; at < x.rows; at += r->s->piece_rows) {
+    int64_t rows = smaller(x.rows - at, r->s->piece_rows);
+    layer l = layer_of(r, index, part, view_rows(x, at, rows));
+    l.own_keys = view_rows(l.own_keys, at, rows);
+    l.own_values = view_rows(l.own_values, at, rows);
+    l.cosine = view_rows(l.cosine, at, rows);
+    l.sine = view_rows(l.sine, at, rows);
+    l.last_key += at;
+    DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
+  }
+  return DIMPLE_OK;
+}
+
+static dimple_status record_layer(const run *r, int32_t index, view x) {
+  if (x.rows <= r->s->piece_rows) return record_part(r, index, LAYER_WHOLE, x);
+  DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
+  return record_part(r, index, LAYER_QUERIES, x);
+}
+
+/* In the last layer only the wanted rows go on past keys and values, into `states`. */
+static dimple_status record_last_layer(const run *r, int32_t index, view x, const int32_t *wanted, view states) {
+  DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
+  DIMPLE_TRY(r->m->ops->gather_rows(r->c, states, x, wanted));
+  int32_t *last_key = r->s->row_numbers + r->s->capacity;
+  for (int64_t i = 0; i < states.rows; i++) last_key[i] = (int32_t)r->first + wanted[i];
+  for (int64_t at = 0; at < states.rows; at += r->s->piece_rows) {
+    layer l = layer_of(r, index, LAYER_QUERIES, view_rows(states, at, smaller(states.rows - at, r->s->piece_rows)));
+    l.angle_rows = wanted + at;
+    l.last_key = last_key + at;
+    DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
+  }
+  return DIMPLE_OK;
 }
 
 dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
                            int32_t piece_count, const text_images *images, const int32_t *wanted, view states) {
   const text_parameters *p = &m->text;
-  int64_t count = 0;
-  for (int32_t i = 0; i < piece_count; i++) count += pieces[i].count;
-  view x = view_rows(s->x, 0, count);
+  run r = {m, c, s, first, 0};
+  for (int32_t i = 0; i < piece_count; i++) r.count += pieces[i].count;
+  view x = view_rows(s->x, 0, r.count);
   DIMPLE_TRY(embed(m, c, s, first, pieces, piece_count, images, x));
   for (int32_t i = 0; i < p->layers; i++) {
     DIMPLE_TRY(m->ops->checkpoint(c));
-    layer l = layer_of(m, c, s, i, first, x);
-    if (i + 1 == p->layers) select_rows(s, first, wanted, states, &l);
-    DIMPLE_TRY(p->architecture->record_layer(&l));
+    DIMPLE_TRY(i + 1 < p->layers ? record_layer(&r, i, x) : record_last_layer(&r, i, x, wanted, states));
   }
   return m->ops->rms_norm(c, states, states, m->weights.output_norm, p->norm_epsilon);
 }

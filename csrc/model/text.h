@@ -7,6 +7,10 @@
 #include "model/kv_cache.h"
 #include "model/model.h"
 
+/* Rows go through a layer so many at a time: the largest pass needs its residual stream, its keys and values, and the intermediates of
+ * one piece. */
+enum { TEXT_PIECE_ROWS = 768 };
+
 /* Everything mutable a pass needs. Row r of the cache belongs to the r-th position of prompt + response. */
 typedef struct text_state {
   int64_t capacity;  /* rows of the cache: P + L; 0: not open */
@@ -14,9 +18,9 @@ typedef struct text_state {
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then as many for selections (host) */
   int64_t scratch_rows;
-  block_scratch scratch;
-  view x;        /* [scratch_rows x width] residual stream */
-  view selected; /* [scratch_rows x width] */
+  int64_t piece_rows;    /* TEXT_PIECE_ROWS */
+  block_scratch scratch; /* of min(scratch_rows, piece_rows) rows */
+  view x;                /* [scratch_rows x width] residual stream */
   int64_t scratch_bytes;
 } text_state;
 

@@ -279,6 +279,26 @@ static void all_rows_at_once(bool causal) {
   close_model();
 }
 
+/* A long pass takes the rows of a layer piece by piece; they come out as if they were one piece. */
+static void rows_in_pieces(bool causal) {
+  static const int32_t wanted[5] = {0, 3, 4, 6, 8};
+  float whole[5 * BODY_WIDTH], pieces[5 * BODY_WIDTH];
+  open_model(causal);
+  for (int rows = 1; rows < ROWS; rows++) {
+    text_state state;
+    open_state(&state);
+    run_pass(&state, 0, ROWS, wanted, 5, whole);
+    text_state_close(&model, threads, &state);
+    open_state(&state);
+    state.piece_rows = rows;
+    run_pass(&state, 0, ROWS, wanted, 5, pieces);
+    EXPECT(memcmp(whole, pieces, sizeof whole) == 0, "pieces of %d rows change the states", rows);
+    EXPECT(state.scratch_rows == ROWS, "room for %d rows", (int)state.scratch_rows);
+    text_state_close(&model, threads, &state);
+  }
+  close_model();
+}
+
 /* In a causal model the rows that came first do not change: their keys and values in the cache serve as well. */
 static void rows_behind_a_cache(void) {
   static double expected[ROWS][BODY_WIDTH];
@@ -301,5 +321,7 @@ int main(void) {
   all_rows_at_once(false);
   all_rows_at_once(true);
   rows_behind_a_cache();
+  rows_in_pieces(false);
+  rows_in_pieces(true);
   return expect_summary("layers");
 }

@@ -169,7 +169,8 @@ public final class SessionBuilder {
   }
 
   /**
-   * Limits the threads of the session. Results do not depend on it.
+   * Limits the threads that work for the session at a time, the caller's included. Results do not depend on it. All sessions of the
+   * process share the same threads, so fifty sessions of 16 threads have 15 threads and their callers.
    *
    * @param threads 0 (the default): one per processor
    * @return this
