@@ -1,9 +1,7 @@
 package io.github.dimple4j.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -16,12 +14,14 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** The {@code dimple} command: {@code run}, {@code trace}, {@code logits}, {@code eval} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
-    exitCodeList = {"0:done", "1:the work failed; one line on standard error says why", "2:wrong usage"})
+    exitCodeList = {"0:done", "1:the work failed; one line on standard error says why", "2:wrong usage",
+        "141:whoever read standard output has gone, as of a program that SIGPIPE ends"})
 public final class DimpleCommand implements Runnable {
   @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Show the stack trace of a failure.")
   private boolean debug;
@@ -56,12 +56,14 @@ public final class DimpleCommand implements Runnable {
    * @param arguments the command line
    */
   public static void main(String[] arguments) {
-    // Whatever the locale, text goes out as UTF-8: answers are rarely ASCII, and other programs read them.
-    PrintWriter out = new PrintWriter(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
-    PrintWriter err = new PrintWriter(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8);
-    int status = execute(out, err, arguments);
+    StandardStream output = StandardStream.output();
+    StandardStream error = StandardStream.error();
+    PrintWriter out = output.writer(false);
+    PrintWriter err = error.writer(true);
+    int status = Arguments.problem(arguments).map(problem -> Failures.wrongUsage(problem, err)).orElseGet(() -> execute(out, err, arguments));
     out.flush();
-    System.exit(status);
+    status = output.status(status, err);
+    System.exit(error.status(status, err));
   }
 
   /** Runs the command line on given streams and returns the exit status. */
@@ -75,13 +77,27 @@ public final class DimpleCommand implements Runnable {
       }
     });
     line.setOut(out).setErr(err)
+        .setExpandAtFiles(false) // an argument is what it says: a prompt may begin with @
+        .setAllowOptionsAsOptionParameters(true) // --prompt=--image; without "=" it is refused below
+        .registerConverter(Path.class, DimpleCommand::fileName)
         .setParameterExceptionHandler(Failures::wrongUsage)
         .setExecutionExceptionHandler((exception, command, parsed) -> Failures.report(exception, err, root.debug));
     try {
+      Arguments.refuseSwallowedOptions(line, arguments);
       return line.execute(arguments);
+    } catch (ParameterException e) {
+      return Failures.wrongUsage(e, arguments);
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) { // picocli handles exceptions only
       return Failures.report(e, err, root.debug);
     }
+  }
+
+  /** An empty one would be the working directory, and comes from an unset variable of a shell. */
+  private static Path fileName(String text) {
+    if (text.isEmpty()) {
+      throw new TypeConversionException("'' is not a file name");
+    }
+    return Path.of(text);
   }
 
   @Override

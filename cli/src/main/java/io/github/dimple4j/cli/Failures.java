@@ -31,6 +31,12 @@ final class Failures {
     return ExitCode.USAGE;
   }
 
+  /** Wrong usage: what is wrong, before there is a command. */
+  static int wrongUsage(String problem, PrintWriter err) {
+    err.println("dimple: " + oneLine(problem));
+    return ExitCode.USAGE;
+  }
+
   /** Wrong usage: a value that an option does not take, in the words that picocli has for it. */
   static ParameterException invalidValue(CommandSpec command, String option, String problem) {
     return new ParameterException(command.commandLine(), "Invalid value for option '" + option + "': " + problem);

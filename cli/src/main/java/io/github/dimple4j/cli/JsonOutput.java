@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -47,6 +48,9 @@ final class JsonOutput {
 
   /** Fails early where the file cannot be written anyway. */
   void check() throws IOException {
+    if (target.isEmpty()) {
+      throw new NoSuchFileException("--json: '' is not a file name");
+    }
     if (!isStandardOutput()) {
       Path folder = folder();
       if (!Files.isDirectory(folder)) {

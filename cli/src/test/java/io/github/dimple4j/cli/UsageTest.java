@@ -3,6 +3,9 @@ package io.github.dimple4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.dimple4j.Algorithm;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -38,6 +41,38 @@ class UsageTest {
         "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--system", "z");
     assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
         "run", "--prompt", "x", "--alg", "origin-ratio", "--pipeline", "dream");
+  }
+
+  /** The name of an option is no value, unless it says so: the value was forgotten. */
+  @Test
+  void anOptionDoesNotSwallowTheNextOne() {
+    assertWrong("Option '--prompt' needs a value and is followed by '--image'; --prompt=--image makes that its value", "dimple run",
+        "run", "--prompt", "--image", "x.png");
+    assertWrong("Option '-o' needs a value and is followed by '--force'; -o=--force makes that its value", "dimple gguf synth",
+        "gguf", "synth", "-o", "--force");
+    assertThat(Output.of("run", "missing.gguf", "--prompt=--image").err()).isEqualTo("dimple: missing.gguf: cannot open: No such file or directory\n");
+    assertThat(Output.of("run", "missing.gguf", "--prompt", "-5 degrees").err()).contains("missing.gguf");
+  }
+
+  @Test
+  void anEmptyNameIsNoFile() {
+    assertWrong("Invalid value for option '--image' (FILE): '' is not a file name", "dimple run", "run", "--prompt", "x", "--image", "");
+    assertWrong("Invalid value for positional parameter at index 0 (FILE): '' is not a file name", "dimple gguf inspect", "gguf", "inspect", "");
+    assertThat(Output.of("trace", "x.gguf", "--prompt", "x", "--json", "").err()).contains("'' is not a file name");
+  }
+
+  /** Arguments as Java decodes them: by the locale, whose encoding may have no such character, or take each byte for one. */
+  @Test
+  void argumentsThatAreNotAsGiven() {
+    byte[] given = "Größe".getBytes(StandardCharsets.UTF_8);
+    for (Charset locale : List.of(StandardCharsets.US_ASCII, StandardCharsets.ISO_8859_1)) {
+      String[] arguments = {"run", new String(given, locale)};
+      assertThat(Arguments.problem(arguments, locale)).hasValueSatisfying(problem -> assertThat(problem).contains("argument 2", locale.name()));
+    }
+    assertThat(Arguments.problem(new String[] {"Größe"}, StandardCharsets.UTF_8)).isEmpty();
+    assertThat(Arguments.problem(new String[] {"plain"}, StandardCharsets.US_ASCII)).isEmpty();
+    String[] broken = {new String("Größe".getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)};
+    assertThat(Arguments.problem(broken, StandardCharsets.UTF_8)).hasValueSatisfying(problem -> assertThat(problem).contains("no UTF-8"));
   }
 
   @ParameterizedTest
