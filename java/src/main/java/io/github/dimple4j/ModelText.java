@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.ChatPrompt;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ChatTemplateException;
 import io.github.dimple4j.chat.ContentPart;
@@ -17,7 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /**
@@ -93,14 +94,13 @@ final class ModelText {
     if (tokens.eosId() >= 0) {
       variables.put("eos_token", tokens.token(tokens.eosId()));
     }
-    return tokens.encodePrompt(chatTemplate().render(messages, true, variables));
+    ChatPrompt prompt = chatTemplate().prompt(messages, true, variables);
+    return tokens.encodePrompt(prompt.text(), prompt.said());
   }
 
   private static ChatMessage asTextOnly(ChatMessage message) {
-    return ChatMessage.of(message.role(), message.parts().stream().map(part -> switch (part) {
-      case ContentPart.Text text -> text.text();
-      case ContentPart.Image image -> IMAGE;
-    }).collect(Collectors.joining()));
+    Function<ContentPart, ContentPart> text = part -> part instanceof ContentPart.Image ? new ContentPart.Markup(IMAGE) : part;
+    return new ChatMessage(message.role(), message.parts().stream().map(text).toList());
   }
 
   /** Repeats each placeholder as often as its picture has tokens. */

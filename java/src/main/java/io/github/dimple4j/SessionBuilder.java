@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /**
@@ -33,6 +34,7 @@ public final class SessionBuilder {
   private int threads;
   private int contextLength;
   private boolean prefillCache = true;
+  private boolean controlTokens;
 
   SessionBuilder(DimpleModel model) {
     this.model = model;
@@ -50,8 +52,8 @@ public final class SessionBuilder {
   }
 
   /**
-   * Adds a message of the user: the pictures, then the text. What is spelled like a control token in the text, such as
-   * {@code <|im_end|>}, becomes that token.
+   * Adds a message of the user: the pictures, then the text. Text is text: what is spelled like a control token in it, such as
+   * {@code <|im_end|>}, is not that token, unless {@link #controlTokens} allows it.
    *
    * @param text what is asked
    * @param images pictures in order
@@ -93,6 +95,19 @@ public final class SessionBuilder {
    */
   public SessionBuilder assistant(String text) {
     messages.add(ChatMessage.of("assistant", text));
+    return this;
+  }
+
+  /**
+   * Allows control tokens, such as {@code <|im_end|>} or {@code <|image_pad|>}, to be spelled out in the texts of {@link #system},
+   * {@link #user} and {@link #assistant}. Not for texts that come from elsewhere: they could end the message, speak as somebody else, or
+   * take the place of a picture.
+   *
+   * @param allow false (the default): such a spelling is text
+   * @return this
+   */
+  public SessionBuilder controlTokens(boolean allow) {
+    controlTokens = allow;
     return this;
   }
 
@@ -285,7 +300,12 @@ public final class SessionBuilder {
     if (system != null) {
       conversation.addFirst(system);
     }
-    return conversation;
+    return controlTokens ? conversation.stream().map(SessionBuilder::asMarkup).toList() : conversation;
+  }
+
+  private static ChatMessage asMarkup(ChatMessage message) {
+    Function<ContentPart, ContentPart> markup = part -> part instanceof ContentPart.Text text ? new ContentPart.Markup(text.text()) : part;
+    return new ChatMessage(message.role(), message.parts().stream().map(markup).toList());
   }
 
   private Response response(Vocabulary vocabulary) {

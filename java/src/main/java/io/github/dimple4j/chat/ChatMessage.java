@@ -1,9 +1,9 @@
 package io.github.dimple4j.chat;
 
+import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 
 /**
  * One turn of a conversation.
@@ -32,26 +32,42 @@ public record ChatMessage(String role, List<ContentPart> parts) {
    * The message as templates see it. Without pictures the content is a string, which every template takes; with pictures it is the list
    * of parts that the templates of vision models walk through.
    */
-  Map<String, Object> toTemplateValue() {
+  Map<String, Object> toTemplateValue(Origins origins) {
     Map<String, Object> value = new LinkedHashMap<>();
     value.put("role", role);
     if (parts.stream().anyMatch(ContentPart.Image.class::isInstance)) {
-      value.put("content", parts.stream().map(ChatMessage::toTemplateValue).toList());
+      value.put("content", parts.stream().map(part -> toTemplateValue(part, origins)).toList());
     } else {
-      value.put("content", parts.stream().map(p -> ((ContentPart.Text) p).text()).collect(Collectors.joining()));
+      value.put("content", text(parts, origins));
     }
     return value;
   }
 
-  private static Map<String, Object> toTemplateValue(ContentPart part) {
+  private static Map<String, Object> toTemplateValue(ContentPart part, Origins origins) {
     Map<String, Object> value = new LinkedHashMap<>();
-    switch (part) {
-      case ContentPart.Text text -> {
-        value.put("type", "text");
-        value.put("text", text.text());
-      }
-      case ContentPart.Image image -> value.put("type", "image");
+    if (part instanceof ContentPart.Image) {
+      value.put("type", "image");
+    } else {
+      value.put("type", "text");
+      value.put("text", text(List.of(part), origins));
     }
     return value;
+  }
+
+  /** The text of parts without pictures, marked where it is what somebody said. */
+  private static String text(List<ContentPart> parts, Origins origins) {
+    StringBuilder joined = new StringBuilder();
+    BitSet said = new BitSet();
+    for (ContentPart part : parts) {
+      switch (part) {
+        case ContentPart.Text text -> {
+          said.set(joined.length(), joined.length() + text.text().length());
+          joined.append(text.text());
+        }
+        case ContentPart.Markup markup -> joined.append(markup.text());
+        case ContentPart.Image image -> throw new IllegalArgumentException("a picture is no text");
+      }
+    }
+    return origins.said(joined.toString(), said);
   }
 }

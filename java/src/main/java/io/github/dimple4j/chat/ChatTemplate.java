@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,15 +91,33 @@ public final class ChatTemplate {
    * @throws ChatTemplateException if the template refuses the conversation, reaches something outside the subset, or exceeds a limit
    */
   public String render(List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    return prompt(messages, addGenerationPrompt, variables).text();
+  }
+
+  /**
+   * Writes a conversation, and tells what in it is the messages': their text is text, whatever it spells.
+   *
+   * @param messages the turns, oldest first
+   * @param addGenerationPrompt whether the text ends where the assistant's answer begins
+   * @param variables as for {@link #render}
+   * @return the prompt, good for {@link io.github.dimple4j.tokenizer.Tokenizer#encodePrompt(String, BitSet)}
+   * @throws ChatTemplateException as {@link #render} does
+   */
+  public ChatPrompt prompt(List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    Origins origins = new Origins();
     Map<String, Object> names = new HashMap<>(variables);
-    names.put("messages", messages.stream().map(ChatMessage::toTemplateValue).toList());
+    names.put("messages", messages.stream().map(message -> message.toTemplateValue(origins)).toList());
     names.put("add_generation_prompt", addGenerationPrompt);
-    return render(names);
+    Rendering rendering = run(new Rendering(names, origins));
+    return new ChatPrompt(rendering.text(), rendering.said());
   }
 
   String render(Map<String, ?> names) {
-    Rendering rendering = new Rendering(names);
+    return run(new Rendering(names)).text();
+  }
+
+  private Rendering run(Rendering rendering) {
     Statement.runAll(program, rendering);
-    return rendering.text();
+    return rendering;
   }
 }

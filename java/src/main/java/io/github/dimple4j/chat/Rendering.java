@@ -2,8 +2,11 @@ package io.github.dimple4j.chat;
 
 import io.github.dimple4j.chat.Values.Undefined;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** One run of a template: its names, its output, and how much it has done of what it may do. For one thread. */
@@ -16,19 +19,35 @@ final class Rendering {
   private final Map<String, ?> globals;
   /** Innermost scope first: the template's own, and one more inside each loop. */
   private final Deque<Map<String, Object>> scopes = new ArrayDeque<>();
+  /** What each expression under evaluation has got from those it consists of. */
+  private final Deque<List<Object>> operands = new ArrayDeque<>();
+  private final Origins origins;
   private StringBuilder output = new StringBuilder();
+  private BitSet said = new BitSet(); // of the output
   private int line = 1;
   private int visits;
   private long made;
   private int depth;
 
   Rendering(Map<String, ?> globals) {
+    this(globals, new Origins());
+  }
+
+  /** @param origins knows what was said; what it does not know of is the template's */
+  Rendering(Map<String, ?> globals, Origins origins) {
     this.globals = globals;
+    this.origins = origins;
+    origins.ownAll(globals);
     scopes.push(new HashMap<>());
   }
 
   String text() {
     return output.toString();
+  }
+
+  /** The characters of the text that somebody said. */
+  BitSet said() {
+    return said;
   }
 
   void at(int statementLine) {
@@ -41,7 +60,12 @@ final class Rendering {
 
   Object evaluate(Expression expression) {
     enter();
+    operands.push(new ArrayList<>());
     Object value = expression.evaluate(this);
+    origins.learn(expression, operands.pop(), value);
+    if (!operands.isEmpty()) {
+      operands.peek().add(value);
+    }
     leave();
     return value;
   }
@@ -61,8 +85,15 @@ final class Rendering {
     depth--;
   }
 
+  /** Writes text of the template's. */
+  void writeOwn(String text) {
+    origins.own(text);
+    write(text);
+  }
+
   void write(Object value) {
     String text = Values.text(value, this);
+    origins.marks(value, text).stream().forEach(i -> said.set(output.length() + i));
     if (output.length() + text.length() > LONGEST) {
       throw error("an output of more than " + LONGEST + " characters");
     }
@@ -83,10 +114,13 @@ final class Rendering {
   /** Runs statements with their output kept apart. */
   String capture(Runnable body) {
     StringBuilder outer = output;
+    BitSet outerSaid = said;
     output = new StringBuilder();
+    said = new BitSet();
     body.run();
-    String text = output.toString();
+    String text = origins.said(output.toString(), said);
     output = outer;
+    said = outerSaid;
     make(text.length());
     return text;
   }

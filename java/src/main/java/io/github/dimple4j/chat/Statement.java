@@ -30,7 +30,7 @@ sealed interface Statement {
   record Text(String text) implements Statement {
     @Override
     public Flow run(Rendering rendering) {
-      rendering.write(text);
+      rendering.writeOwn(text);
       return Flow.NEXT;
     }
   }
