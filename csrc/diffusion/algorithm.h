@@ -16,7 +16,7 @@
   LINE(DIMPLE_ALGORITHM_ENTROPY, algorithm_entropy)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
-enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_DREAM + 1 };
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA + 1 };
 #undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */

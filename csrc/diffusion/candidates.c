@@ -1,5 +1,7 @@
 #include "diffusion/candidates.h"
 
+#include <math.h>
+
 #include "diffusion/pipeline.h"
 #include "draws.h"
 #include "error.h"
@@ -11,7 +13,7 @@ static bool judges_original(const dimple_decoding *d) {
 
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
-  if (d->temperature > 0 && step->recorded) return true;
+  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d)) return true;
   bool filtered = d->top_p < 1 || d->top_k > 0;
   /* No filter removes the most likely token, so it shows only in a draw or in a confidence taken after it. */
   return filtered && (d->temperature > 0 || !judges_original(d));
@@ -46,11 +48,22 @@ static dimple_status recorded_tokens(const sampler_step *step, int32_t first, in
   return DIMPLE_OK;
 }
 
+/* How sure the model is where end of text and end of turn have no share in the probabilities: not at all of these two. */
+static float unended_confidence(const sampler_step *step, float *logits, int32_t vocab, int32_t token) {
+  const special_tokens *special = &step->tokens;
+  logits_forbid(logits, vocab, special->eos);
+  logits_forbid(logits, vocab, special->eot);
+  head_row rest = logits_summary(logits, vocab);
+  const confidence *measure = algorithm_of(step->decoding)->confidence;
+  return logits[token] == -INFINITY ? measure->low : summary_confidence(step->decoding, &rest, logits[token]);
+}
+
 /* `recorded` is the token of a recorded draw, -1 without one. */
-static candidate row_candidate(const sampler_step *step, const head_row *summary, const float *logits, distribution *row,
-                               int32_t position, int32_t recorded) {
+static candidate row_candidate(const sampler_step *step, const head_row *summary, float *logits, distribution *row, int32_t position,
+                               int32_t recorded) {
   const dimple_decoding *d = step->decoding;
   distribution_weigh(row, logits, summary->best);
+  if (!pipeline_of(d)->reveals_mask) distribution_drop(row, step->tokens.mask);
   if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);
   if (d->top_k > 0) distribution_keep_top_k(row, d->top_k);
 
@@ -61,12 +74,13 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
     token = distribution_token_at(
         row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
   }
+  if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token)};
   if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token])};
   const confidence *measure = algorithm_of(d)->confidence;
   return (candidate){token, confidence_bounded(measure, measure->of_token(row, token))};
 }
 
-dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, const float *logits, int32_t count,
+dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, float *logits, int32_t count,
                                      int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows, candidate *out) {
   const double *tokens;
   DIMPLE_TRY(recorded_tokens(step, first, total_rows, vocab, &tokens));

@@ -18,6 +18,15 @@ static inline void choice_add(choice *c, int32_t index) { c->chosen[c->count++] 
 /* A random word of the generator for the position with this index. */
 uint32_t choice_word(const choice *c, int32_t index, draw_purpose purpose);
 
+/* A key: the confidence of a candidate. */
+double choice_confidence(const choice *c, int32_t index);
+
+/* The index of the most confident candidate, the lowest among equals. */
+int32_t choice_best(const choice *c);
+
+/* All indices by falling keys (not NaN), the lower one first among equals, in memory that the caller frees. Errors: MEMORY. */
+dimple_status choice_order(const choice *c, double (*key)(const choice *c, int32_t index), int32_t **order);
+
 /* The `count` >= 1 positions with the highest keys (not NaN); the lower position among equals. Errors: MEMORY. */
 dimple_status choice_highest(choice *c, int32_t count, double (*key)(const choice *c, int32_t index));
 

@@ -1,6 +1,7 @@
 /* The settings of a decoding: their defaults and ranges. */
 #include <float.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "diffusion/pipeline.h"
 #include "error.h"
@@ -18,7 +19,8 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .original_confidence = 1,
                                 .threshold = 0.95f,
                                 .top_p = 1.0f,
-                                .epsilon = 1e-3f};
+                                .epsilon = 1e-3f,
+                                .complete = 1};
 }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
@@ -37,7 +39,12 @@ static const struct {
                 {FIELD(algorithm), 0, ALGORITHM_COUNT - 1},
                 {FIELD(steps), 1, MAX_STEPS},
                 {FIELD(top_k), 0, INT32_MAX},
-                {FIELD(original_confidence), 0, 1}};
+                {FIELD(original_confidence), 0, 1},
+                {FIELD(block_length), 0, INT32_MAX},
+                {FIELD(cache), DIMPLE_CACHE_MODEL, DIMPLE_CACHE_DUAL},
+                {FIELD(complete), 0, 1},
+                {FIELD(no_eos_logits), 0, 1},
+                {FIELD(no_eos_confidence), 0, 1}};
 
 static const struct {
   const char *name;
@@ -49,7 +56,9 @@ static const struct {
                {FIELD(algorithm_temperature), finite_from_zero, "a finite number >= 0"},
                {FIELD(temperature), usable_temperature, "0 (the most likely token) or at least 1e-06"},
                {FIELD(top_p), probability, "0 .. 1"},
-               {FIELD(epsilon), between_zero_and_one, "more than 0 and less than 1"}};
+               {FIELD(epsilon), between_zero_and_one, "more than 0 and less than 1"},
+               {FIELD(factor), finite_from_zero, "a finite number >= 0"},
+               {FIELD(guidance_scale), finite_from_zero, "a finite number >= 0"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -75,15 +84,40 @@ static dimple_status check_numbers(const dimple_decoding *d) {
 static dimple_status check_combination(const dimple_decoding *d) {
   const algorithm *a = algorithm_of(d);
   if (a->choose[d->pipeline]) return DIMPLE_OK;
-  int32_t offered = 0;
-  while (!a->choose[offered]) offered++;
-  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm is %s (%d) with pipeline %d, expected pipeline %s (%d)", a->name,
-                     d->algorithm, d->pipeline, pipelines[offered]->name, offered);
+  char offered[80] = "";
+  for (int32_t i = 0; i < PIPELINE_COUNT; i++) {
+    if (!a->choose[i]) continue;
+    if (offered[0]) strcat(offered, " or ");
+    strcat(offered, pipelines[i]->name);
+  }
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm is %s (%d) with pipeline %s, expected pipeline %s", a->name, d->algorithm,
+                     pipelines[d->pipeline]->name, offered);
+}
+
+/* Settings that say nothing to the pipeline are refused, so that none is overlooked. */
+static dimple_status check_pipeline(const dimple_decoding *d) {
+  const struct {
+    const char *name;
+    bool set;
+  } own[] = {{"factor", d->factor > 0},
+             {"guidance_scale", d->guidance_scale > 0},
+             {"no_eos_logits", d->no_eos_logits != 0},
+             {"no_eos_confidence", d->no_eos_confidence != 0},
+             {"block_length", d->block_length > 0},
+             {"cache", d->cache > DIMPLE_CACHE_NONE}};
+  for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
+    if (own[i].set)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with pipeline %s", own[i].name, pipelines[d->pipeline]->name);
+  /* The second pass runs over everything and leaves nothing that a later one could see. */
+  if (d->guidance_scale > 0 && d->cache > DIMPLE_CACHE_NONE)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");
+  return DIMPLE_OK;
 }
 
 dimple_status dimple_decoding_validate(const dimple_decoding *decoding) {
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding is null");
   DIMPLE_TRY(check_integers(decoding));
   DIMPLE_TRY(check_numbers(decoding));
-  return check_combination(decoding);
+  DIMPLE_TRY(check_combination(decoding));
+  return check_pipeline(decoding);
 }

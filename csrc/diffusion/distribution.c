@@ -33,6 +33,19 @@ void distribution_weigh(distribution *d, const float *logits, int32_t best) {
   }
 }
 
+void distribution_drop(distribution *d, int32_t token) {
+  if (token < 0 || token >= d->vocab || d->vocab == 1) return;
+  d->sum -= d->weights[token];
+  d->weights[token] = 0;
+  if (token != d->best) return;
+  d->best = token == 0;
+  for (int32_t i = d->best + 1; i < d->vocab; i++)
+    if (i != token && d->logits[i] > d->logits[d->best]) d->best = i;
+  if (d->weights[d->best] > 0) return;
+  d->weights[d->best] = 1; /* the token outweighed all others by more than weights can show */
+  d->sum = 1;
+}
+
 /* Drops what ranks behind `last`; `by_value`: equal logits stay together. */
 static void keep_until(distribution *d, ranked last, bool by_value) {
   d->sum = 0;

@@ -22,6 +22,9 @@ void distribution_close(distribution *d);
 /* Takes a row of logits [vocab], which must live as long as it is looked at, and the id of its highest. */
 void distribution_weigh(distribution *d, const float *logits, int32_t best);
 
+/* Takes one token away; -1: none. One of the others is the best then. */
+void distribution_drop(distribution *d, int32_t token);
+
 /* A token stays if the probability of all tokens before it, in order of falling logits, is at most top_p < 1. */
 void distribution_keep_top_p(distribution *d, float top_p);
 

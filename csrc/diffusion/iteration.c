@@ -56,14 +56,24 @@ void iteration_replay(iteration *it, replay *recorded) {
   it->recorded = recorded;
 }
 
-dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, int32_t total) {
+/* What the settings leave to the model: the whole response is one block where neither says another length. */
+static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
+  if (!pipelines[d->pipeline]->blocks && d->pipeline != DIMPLE_PIPELINE_DREAM) return;
+  if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
+  if (d->block_length == 0) d->block_length = model->block_length;
+  if (d->block_length == 0 || d->block_length > length) d->block_length = length;
+}
+
+dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
   size_t size = ((size_t)decoding->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) return dimple_fail_memory(size, "noise levels");
   it->levels = levels;
   schedule_levels(decoding->steps, decoding->epsilon, levels);
   it->decoding = *decoding;
-  it->total = total;
+  fill_in(&it->decoding, model, c->length);
+  it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
+  it->total = c->initial_masked;
   it->number = 0;
   it->begun = true;
   it->done = false;
@@ -71,82 +81,147 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, in
   return DIMPLE_OK;
 }
 
+pass_need iteration_need(const iteration *it) {
+  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
+  return rules ? rules->need(&it->decoding) : NEED_PROMPT;
+}
+
 void iteration_end(iteration *it) { it->begun = it->done = false; }
 
 /* -------------------------------------------------------------------------------------------------------------- scoring */
 
+/* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
+static dimple_status read_logits(iteration *it, pass *p, int32_t at, int32_t rows, float *bare, head_call *head) {
+  const dimple_decoding *d = &it->decoding;
+  int32_t vocab = p->model->text.vocab;
+  DIMPLE_TRY(pass_head(p, false, at, rows, head));
+  if (!logits_are_changed(d)) return DIMPLE_OK;
+  if (bare) DIMPLE_TRY(pass_head(p, true, at, rows, &(head_call){.logits = bare}));
+  for (int32_t i = 0; i < rows; i++) {
+    float *z = head->logits + (int64_t)i * vocab;
+    if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
+    if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
+    head->results[i] = logits_summary(z, vocab);
+  }
+  return DIMPLE_OK;
+}
+
+/* Candidates of rows at..at + rows - 1 of `total` scored ones. */
+static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                int32_t total, float *bare, head_call *head) {
+  DIMPLE_TRY(read_logits(it, p, at, rows, bare, head));
+  return candidates_from_logits(step, head->results, head->logits, rows, p->model->text.vocab, positions + at, at, total,
+                                it->room.candidates + at);
+}
+
 /* Candidates from whole rows of logits, a block of rows at a time. */
 static dimple_status score_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count,
                                   head_call head) {
-  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS, vocab = p->model->text.vocab;
-  ALLOCATE(head.logits, (int64_t)block * vocab, "logits");
+  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
+  int64_t room = (int64_t)block * p->model->text.vocab;
+  bool guided = it->decoding.guidance_scale > 0;
+  ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
   dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
-    int32_t rows = count - at < block ? count - at : block;
-    status = pass_head(p, at, rows, &head);
-    if (status == DIMPLE_OK)
-      status = candidates_from_logits(step, it->room.summaries, head.logits, rows, vocab, positions + at, at, count,
-                                      it->room.candidates + at);
-  }
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block)
+    status = score_rows(it, step, p, positions, at, count - at < block ? count - at : block, count, guided ? head.logits + room : NULL, &head);
   free(head.logits);
   return status;
 }
 
-/* Candidates for response positions[rows.count]: of the head's summary, where that is enough. */
+/* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
+static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
+  if (pipeline_of(&it->decoding)->reveals_mask) return DIMPLE_OK;
+  float *logits = NULL;
+  dimple_status status = DIMPLE_OK;
+  for (int32_t i = 0; i < count && status == DIMPLE_OK; i++) {
+    if (it->room.candidates[i].token != it->tokens.mask) continue;
+    if (!logits) ALLOCATE(logits, p->model->text.vocab, "logits");
+    head_row summary;
+    status = score_rows(it, step, p, positions, i, 1, count, NULL, &(head_call){.results = &summary, .logits = logits});
+  }
+  free(logits);
+  return status;
+}
+
+/* Candidates for response positions[..], one for each of the rows: of the head's summary, where that is enough. */
 static dimple_status score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
+  int32_t count = pass_rows_count(&rows);
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
   if (candidates_need_logits(step)) {
     DIMPLE_TRY(pass_score(p, rows, NULL));
-    return score_logits(it, step, p, positions, rows.count, head);
+    return score_logits(it, step, p, positions, count, head);
   }
   head.temperature = it->decoding.temperature;
   head.positions = positions;
   DIMPLE_TRY(pass_score(p, rows, &head));
-  candidates_from_summary(step, it->room.summaries, rows.count, it->room.candidates);
-  return DIMPLE_OK;
+  candidates_from_summary(step, it->room.summaries, count, it->room.candidates);
+  return replace_masks(it, step, p, positions, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- deciding */
 
+/* What one iteration works on; of a pipeline without blocks: every masked position. */
+static block_plan plan_iteration(const iteration *it, const canvas *c) {
+  block_plan plan = {.scope = {.kind = SCOPE_CANVAS}, .count = c->masked_count};
+  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
+  if (rules) rules->plan(&it->blocks, c, &plan);
+  return plan;
+}
+
 /* Notes what is to be revealed: the chosen positions, in order, and the candidate of each. */
-static void note(iteration *it, const canvas *c, int32_t count, bool positions_first) {
+static void note(iteration *it, const sampler_step *step, int32_t count, bool positions_first) {
   for (int32_t i = 0; i < count; i++) {
     const candidate *found = &it->room.candidates[positions_first ? i : it->room.chosen[i]];
-    it->room.revealed[i] = c->masked[it->room.chosen[i]];
+    it->room.revealed[i] = step->positions[it->room.chosen[i]];
     it->room.tokens[i] = found->token;
     it->room.confidence[i] = found->confidence;
   }
 }
 
 /* Positions first, then tokens for these only. Without a chosen position no pass is needed at all. */
-static dimple_status choose_then_score(iteration *it, const sampler_step *step, pass *p, const canvas *c, int32_t *count) {
+static dimple_status choose_then_score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, int32_t *count) {
   DIMPLE_TRY(sampler_choose(step, NULL, it->room.chosen, count));
   if (*count == 0) return DIMPLE_OK;
-  for (int32_t i = 0; i < *count; i++) it->room.revealed[i] = c->masked[it->room.chosen[i]];
-  DIMPLE_TRY(score(it, step, p, (pass_rows){it->room.chosen, *count}, it->room.revealed));
-  note(it, c, *count, true);
+  for (int32_t i = 0; i < *count; i++) it->room.revealed[i] = step->positions[it->room.chosen[i]];
+  rows.chosen = it->room.chosen;
+  rows.chosen_count = *count;
+  DIMPLE_TRY(score(it, step, p, rows, it->room.revealed));
+  note(it, step, *count, true);
   return DIMPLE_OK;
 }
 
-static dimple_status score_then_choose(iteration *it, const sampler_step *step, pass *p, const canvas *c, int32_t *count) {
-  DIMPLE_TRY(score(it, step, p, (pass_rows){NULL, c->masked_count}, c->masked));
+static dimple_status score_then_choose(iteration *it, const sampler_step *step, pass *p, pass_rows rows, int32_t *count) {
+  DIMPLE_TRY(score(it, step, p, rows, step->positions));
   DIMPLE_TRY(sampler_choose(step, it->room.candidates, it->room.chosen, count));
-  note(it, c, *count, false);
+  note(it, step, *count, false);
   return DIMPLE_OK;
 }
 
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
   *count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
-  if (c->masked_count == 0) return DIMPLE_OK;
+  block_plan plan = plan_iteration(it, c);
+  if (plan.count == 0) return DIMPLE_OK;
   sampler_step step = {.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
-                       .masked = c->masked_count, .positions = c->masked, .recorded = it->recorded};
-  return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, c, count)
-                                                        : score_then_choose(it, &step, p, c, count);
+                       .masked = plan.count, .positions = c->masked + plan.from, .recorded = it->recorded, .due = plan.due,
+                       .tokens = it->tokens};
+  pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count, .bare = it->decoding.guidance_scale > 0};
+  return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
+                                                        : score_then_choose(it, &step, p, rows, count);
+}
+
+/* Whether that was the last iteration. */
+static bool finished(iteration *it, const canvas *c) {
+  const pipeline *how = pipeline_of(&it->decoding);
+  if (how->blocks) return c->initial_masked == 0 || !blocks_advance(&it->blocks, c, how->blocks);
+  return it->number == it->decoding.steps || how->done(c->masked_count);
 }
 
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
+  /* A decoding in blocks begins with the canvas as it was set, which it is now. */
+  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
+  if (rules && it->number == 0) blocks_begin(&it->blocks, &it->decoding, c, p->model->text.shift_logits);
   dimple_status status = decide(it, p, c, &count);
   if (status != DIMPLE_OK) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
@@ -156,6 +231,6 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   if (count > 0) pass_canvas_changed(p);
   it->number++;
-  it->done = it->number == it->decoding.steps || pipeline_of(&it->decoding)->done(c->masked_count);
+  it->done = finished(it, c);
   return DIMPLE_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef DIMPLE_ITERATION_H
 #define DIMPLE_ITERATION_H
 
+#include "diffusion/blocks.h"
 #include "diffusion/canvas.h"
 #include "diffusion/pass.h"
 #include "diffusion/sampler.h"
@@ -22,6 +23,8 @@ typedef struct iteration {
   float *levels;    /* [steps + 1] */
   int32_t number;   /* of the next iteration, from 0 */
   int32_t total;    /* masks at the start */
+  blocks blocks;    /* pipelines that decode in blocks */
+  special_tokens tokens;
   replay *recorded; /* null: the generator draws */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   iteration_room room;
@@ -35,8 +38,12 @@ void iteration_free(iteration *it); /* a zeroed one is allowed */
 /* Takes the place of the recorded draws, null included, and ends a decoding under way. */
 void iteration_replay(iteration *it, replay *recorded);
 
-/* Starts a decoding, whose settings are valid, of a response with `total` masks. Errors: MEMORY. */
-dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, int32_t total);
+/* Starts a decoding, whose settings are valid, of a canvas as it was set, for a model of these parameters, which fill in what the settings
+ * leave to the model. Errors: ARGUMENT, MEMORY. */
+dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c);
+
+/* What the decoding that has begun wants of the first pass. */
+pass_need iteration_need(const iteration *it);
 
 /* No decoding is under way. */
 void iteration_end(iteration *it);

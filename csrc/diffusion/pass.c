@@ -28,8 +28,13 @@ static dimple_status open_pass(pass *p) {
   if (!p->text.capacity) DIMPLE_TRY(open_text(p, &p->text));
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-    if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->masked_count, matrices[i]));
+    if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
   return text_state_reserve(p->model, p->context, &p->text, sequence_length(p));
+}
+
+static dimple_status open_bare(pass *p) {
+  if (!p->bare) ALLOCATE(p->bare, sequence_length(p), "a canvas without its prompt");
+  return p->bare_states.memory ? DIMPLE_OK : alloc_states(p, p->canvas->initial_masked, &p->bare_states);
 }
 
 void pass_discard(pass *p) {
@@ -38,7 +43,9 @@ void pass_discard(pass *p) {
   ops->buffer_free(p->context, p->first_states.memory);
   ops->buffer_free(p->context, p->later_states.memory);
   ops->buffer_free(p->context, p->gathered.memory);
+  ops->buffer_free(p->context, p->bare_states.memory);
   free(p->wanted);
+  free(p->bare);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
               .features = p->features, .keep_prompt = p->keep_prompt};
 }
@@ -48,28 +55,59 @@ void pass_discard(pass *p) {
 /* The row of prompt + response whose logits score response position `i`. */
 static int32_t scoring_row(const pass *p, int32_t i) { return p->prompt->length + i - p->model->text.shift_logits; }
 
-/* Records rows first .. P + L - 1, first <= P, with `canvas` as the response; states receives those of the rows
+/* Records rows first .. end - 1 of a prompt and a response of these tokens; states receives those of the rows
  * first + wanted[states.rows]. */
-static dimple_status record_rows(const pass *p, text_state *text, int32_t first, const int32_t *canvas, const int32_t *wanted,
-                                 view states) {
-  text_images images = {.features = p->features->rows, .at = p->prompt->feature_rows, .count = p->prompt->feature_count};
-  text_piece pieces[] = {{p->prompt->tokens + first, p->prompt->length - first}, {canvas, p->canvas->length}};
-  return text_forward(p->model, p->context, text, first, pieces, 2, &images, wanted, states);
+static dimple_status record_rows(const pass *p, text_state *text, int32_t first, int32_t end, const int32_t *prompt_tokens,
+                                 const int32_t *response, const text_images *images, const int32_t *wanted, view states) {
+  int32_t border = p->prompt->length, skipped = first < border ? first : border, begun = first - skipped;
+  text_piece pieces[] = {{prompt_tokens + skipped, border - skipped}, {response + begun, end - border - begun}};
+  return text_forward(p->model, p->context, text, first, pieces, 2, images, wanted, states);
 }
 
-/* Records what is not committed, the canvas as it is; states receives those of the rows that score its masked positions. */
-static dimple_status record_canvas(pass *p, view states) {
-  int32_t first = (int32_t)p->text.cache.committed;
-  for (int64_t i = 0; i < states.rows; i++) p->wanted[i] = scoring_row(p, p->canvas->masked[i]) - first;
-  return record_rows(p, &p->text, first, p->canvas->tokens, p->wanted, states);
+static text_images pictures(const pass *p) {
+  return (text_images){.features = p->features->rows, .at = p->prompt->feature_rows, .count = p->prompt->feature_count};
+}
+
+static int32_t first_row(const pass *p, pass_scope scope) {
+  if (scope.kind == SCOPE_PART) return p->prompt->length + scope.first;
+  return scope.kind == SCOPE_CANVAS && p->keep_prompt ? scoring_row(p, 0) : 0;
+}
+
+static int32_t end_row(const pass *p, pass_scope scope) {
+  return scope.kind == SCOPE_PART ? p->prompt->length + scope.end : sequence_length(p);
+}
+
+static void want(pass *p, int32_t from, int32_t count, int32_t first) {
+  for (int32_t i = 0; i < count; i++) p->wanted[i] = scoring_row(p, p->canvas->masked[from + i]) - first;
+}
+
+/* Records the rows of the scope, the canvas as it is; states receives those of the rows that score its masked positions from the
+ * `from`-th on. */
+static dimple_status record_canvas(pass *p, pass_scope scope, int32_t from, view states) {
+  text_images images = pictures(p);
+  int32_t first = first_row(p, scope);
+  want(p, from, (int32_t)states.rows, first);
+  return record_rows(p, &p->text, first, end_row(p, scope), p->prompt->tokens, p->canvas->tokens, &images, p->wanted, states);
+}
+
+/* The same of all rows, with masks in the place of everything that was given. */
+static dimple_status record_bare(pass *p, int32_t from, view states) {
+  const canvas *c = p->canvas;
+  int32_t *response = p->bare + p->prompt->length;
+  for (int32_t i = 0; i < p->prompt->length; i++) p->bare[i] = c->mask_token;
+  for (int32_t i = 0; i < c->length; i++) response[i] = c->initial[i] == c->mask_token ? c->tokens[i] : c->mask_token;
+  want(p, from, (int32_t)states.rows, 0);
+  return record_rows(p, &p->text, 0, sequence_length(p), p->bare, response, &(text_images){.count = 0}, p->wanted, states);
 }
 
 static dimple_status run_first(pass *p) {
   const backend_operations *ops = p->model->ops;
   DIMPLE_TRY(open_pass(p));
+  p->intact = NEED_NOTHING;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_canvas(p, p->first_states)));
-  if (p->keep_prompt) kv_cache_commit(&p->text.cache, scoring_row(p, 0));
+  DIMPLE_TRY(ops->pass_end(p->context, record_canvas(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states)));
+  kv_cache_hold(&p->text.cache, sequence_length(p));
+  p->intact = NEED_ALL;
   return DIMPLE_OK;
 }
 
@@ -79,12 +117,16 @@ dimple_status pass_prefill(pass *p) {
   if (total > 0) DIMPLE_TRY(run_first(p));
   p->total = total;
   p->prefilled = true;
-  pass_restart(p);
+  pass_restart(p, NEED_NOTHING);
   return DIMPLE_OK;
 }
 
-void pass_restart(pass *p) {
+void pass_restart(pass *p, pass_need need) {
+  if (need == NEED_PROMPT && !p->keep_prompt) need = NEED_NOTHING;
+  if (p->total > 0 && need > p->intact) p->prefilled = false;
   p->fresh = p->prefilled ? &p->first_states : NULL;
+  p->fresh_from = 0;
+  p->fresh_count = p->total;
   p->count = p->prefilled && p->total > 0;
 }
 
@@ -92,37 +134,69 @@ void pass_canvas_changed(pass *p) { p->fresh = NULL; }
 
 /* -------------------------------------------------------------------------------------------------------------- scoring */
 
+static bool same_scope(pass_scope a, pass_scope b) {
+  return a.kind == b.kind && (a.kind != SCOPE_PART || (a.first == b.first && a.end == b.end));
+}
+
+/* Whether the rows' states are there: the first pass's do for a pass over everything, kept or not. */
+static bool is_fresh(const pass *p, const pass_rows *rows) {
+  if (!p->fresh || rows->from < p->fresh_from || rows->from + rows->count > p->fresh_from + p->fresh_count) return false;
+  return p->fresh == &p->first_states ? rows->scope.kind != SCOPE_PART : same_scope(p->fresh_scope, rows->scope);
+}
+
+/* What a pass of that scope leaves of the first one's keys and values. */
+static pass_need left_by(const pass *p, pass_scope scope) {
+  if (scope.kind == SCOPE_ALL || (scope.kind == SCOPE_CANVAS && !p->keep_prompt)) return NEED_NOTHING;
+  return p->intact < NEED_PROMPT ? p->intact : NEED_PROMPT;
+}
+
+static dimple_status record_choice(const pass *p, const pass_rows *rows, view target, view *scored) {
+  if (!rows->chosen) return DIMPLE_OK;
+  view gathered = view_rows(target, 0, rows->chosen_count);
+  DIMPLE_TRY(p->model->ops->gather_rows(p->context, gathered, *scored, rows->chosen));
+  *scored = gathered;
+  return DIMPLE_OK;
+}
+
 /* Records the states of the canvas as it is, if they are not there yet, the choice among them, and the head. */
-static dimple_status record_score(pass *p, pass_rows rows, const head_call *head, view *scored) {
+static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, const head_call *head) {
   const backend_operations *ops = p->model->ops;
-  *scored = view_rows(p->fresh ? *p->fresh : p->later_states, 0, p->canvas->masked_count);
-  if (!p->fresh) DIMPLE_TRY(record_canvas(p, *scored));
-  if (rows.chosen) {
-    view gathered = view_rows(p->gathered, 0, rows.count);
-    DIMPLE_TRY(ops->gather_rows(p->context, gathered, *scored, rows.chosen));
-    *scored = gathered;
+  p->scored = fresh ? view_rows(*p->fresh, rows->from - p->fresh_from, rows->count) : view_rows(p->later_states, 0, rows->count);
+  if (!fresh) DIMPLE_TRY(record_canvas(p, rows->scope, rows->from, p->scored));
+  DIMPLE_TRY(record_choice(p, rows, p->gathered, &p->scored));
+  if (rows->bare) {
+    p->bare_scored = view_rows(p->bare_states, 0, rows->count);
+    DIMPLE_TRY(record_bare(p, rows->from, p->bare_scored));
   }
   if (!head) return DIMPLE_OK;
   head_call call = *head;
-  call.x = *scored;
+  call.x = p->scored;
   call.w = p->model->weights.output;
   return ops->head(p->context, &call);
 }
 
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   const backend_operations *ops = p->model->ops;
+  bool fresh = is_fresh(p, &rows);
+  if (rows.bare) DIMPLE_TRY(open_bare(p));
+  if (!fresh) p->intact = left_by(p, rows.scope);
+  if (rows.bare) p->intact = NEED_NOTHING;
+  if (!fresh && p->fresh == &p->later_states) p->fresh = NULL; /* they are overwritten */
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_score(p, rows, head, &p->scored)));
-  if (p->fresh) return DIMPLE_OK;
+  DIMPLE_TRY(ops->pass_end(p->context, record_score(p, &rows, fresh, head)));
+  p->count += !fresh + rows.bare;
+  if (fresh) return DIMPLE_OK;
   p->fresh = &p->later_states;
-  p->count++;
+  p->fresh_scope = rows.scope;
+  p->fresh_from = rows.from;
+  p->fresh_count = rows.count;
   return DIMPLE_OK;
 }
 
-dimple_status pass_head(pass *p, int32_t first, int32_t count, const head_call *head) {
+dimple_status pass_head(pass *p, bool bare, int32_t first, int32_t count, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   head_call call = *head;
-  call.x = view_rows(p->scored, first, count);
+  call.x = view_rows(bare ? p->bare_scored : p->scored, first, count);
   call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   return ops->pass_end(p->context, ops->head(p->context, &call));
@@ -131,7 +205,8 @@ dimple_status pass_head(pass *p, int32_t first, int32_t count, const head_call *
 /* ------------------------------------------------------------------------------------------------------ looking inside */
 
 static dimple_status record_logits(const pass *p, text_state *text, view states, float *logits) {
-  DIMPLE_TRY(record_rows(p, text, 0, p->canvas->initial, text->row_numbers, states));
+  text_images images = pictures(p);
+  DIMPLE_TRY(record_rows(p, text, 0, sequence_length(p), p->prompt->tokens, p->canvas->initial, &images, text->row_numbers, states));
   return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .logits = logits});
 }
 
@@ -154,6 +229,6 @@ dimple_status pass_logits(const pass *p, float *logits) {
 }
 
 int64_t pass_scratch_bytes(const pass *p) {
-  int64_t states = 3 * (int64_t)p->total * p->model->text.width * (int64_t)sizeof(float);
+  int64_t matrices = p->bare_states.memory ? 4 : 3, states = matrices * (int64_t)p->total * p->model->text.width * (int64_t)sizeof(float);
   return p->text.scratch_bytes + states;
 }

@@ -1,13 +1,16 @@
 /*
  * Passes of the model over prompt and canvas: which rows run, and which states come back.
  *
- * Prefilling (paper section 4.2). The first pass runs over prompt + fully masked response. With keep_prompt, the keys and values it
- * computed for the prompt are committed to the cache, and later passes run only the rows that score the response: row j scores
- * position j + 1 when the model's logits are shifted, so the last prompt token belongs to them. Without it, every pass recomputes
- * everything, and the prompt sees the partly decoded response.
+ * A pass runs the rows of its scope; of the others it sees the keys and values that an earlier pass left in the cache. Row j scores
+ * position j + 1 when the model's logits are shifted, otherwise its own.
+ *
+ * Prefilling (paper section 4.2). The first pass runs over prompt + initial response. With keep_prompt, later passes of SCOPE_CANVAS run
+ * only the rows that score the response: of a model with shifted logits the last prompt token belongs to them. Without it they recompute
+ * everything, and the prompt sees the partly decoded response. Decoding in blocks has scopes of its own (blocks.h).
  *
  * The first pass depends on prompt and initial response alone, so its final states are kept: any number of decodings can start from
- * them.
+ * them. Its keys and values stay until a pass of another scope replaces them; a decoding that needs them then starts with another first
+ * pass.
  */
 #ifndef DIMPLE_PASS_H
 #define DIMPLE_PASS_H
@@ -16,6 +19,24 @@
 #include "diffusion/features.h"
 #include "diffusion/prompt.h"
 #include "model/text.h"
+
+typedef enum pass_scope_kind {
+  SCOPE_CANVAS, /* what is not kept: everything, or what scores the response */
+  SCOPE_ALL,    /* prompt and response */
+  SCOPE_PART    /* the response from `first` up to `end`; the first pass, or one of SCOPE_ALL, came before */
+} pass_scope_kind;
+
+typedef struct pass_scope {
+  pass_scope_kind kind;
+  int32_t first, end; /* SCOPE_PART: response positions whose rows run, `end` exclusive; -1: the prompt's last row */
+} pass_scope;
+
+/* What a decoding wants of the first pass's keys and values. */
+typedef enum pass_need {
+  NEED_NOTHING, /* it begins with a pass over everything */
+  NEED_PROMPT,  /* those of the prompt, if it is kept */
+  NEED_ALL      /* those of the response, too */
+} pass_need;
 
 typedef struct pass {
   /* Set once; these outlive the pass. */
@@ -28,14 +49,19 @@ typedef struct pass {
   bool keep_prompt;
 
   bool prefilled;      /* the first pass ran */
+  pass_need intact;    /* what is left of its keys and values */
   int32_t total;       /* masks of the canvas it saw */
   text_state text;     /* capacity 0: not open */
   view first_states;   /* [total x width] of the first pass */
   view later_states;   /* [total x width] of the latest later pass */
   view gathered;       /* [total x width] those of them that are scored */
-  int32_t *wanted;     /* [total] rows asked of a pass */
+  view bare_states;    /* [total x width] of a pass without the prompt; only where guidance asked for it */
+  int32_t *wanted;     /* [L] rows asked of a pass */
+  int32_t *bare;       /* [P + L] tokens of a pass without the prompt */
   const view *fresh;   /* states of the canvas as it is: first_states, later_states; null: it changed */
-  view scored;         /* states of the rows that pass_score scored last */
+  pass_scope fresh_scope; /* of the pass that gave them; of later_states only */
+  int32_t fresh_from, fresh_count; /* which of the masked positions have them */
+  view scored, bare_scored; /* states of the rows that pass_score scored last */
   int64_t count;       /* passes run since pass_restart */
 } pass;
 
@@ -46,24 +72,31 @@ dimple_status pass_prefill(pass *p);
 /* Back to before the first pass: cache and states are given back. */
 void pass_discard(pass *p);
 
-/* The canvas is as it was set again: whatever the first pass gave holds. */
-void pass_restart(pass *p);
+/* The canvas is as it was set again: whatever the first pass gave holds. If less of it is left than the coming decoding needs, it is to
+ * be run again: pass_prefill. */
+void pass_restart(pass *p, pass_need need);
 
 /* The canvas has changed: its states are to be computed anew. */
 void pass_canvas_changed(pass *p);
 
-/* Masked positions of the canvas that are to be scored. */
+/* What is to be scored: masked positions of the canvas that lie in the scope. */
 typedef struct pass_rows {
-  const int32_t *chosen; /* [count] indices into canvas.masked, ascending; null: all of them */
-  int32_t count;
+  pass_scope scope;
+  int32_t from, count;   /* canvas.masked[from .. from + count) */
+  const int32_t *chosen; /* [chosen_count] indices into these, ascending; null: all of them */
+  int32_t chosen_count;
+  bool bare;             /* also with masks in the place of everything that was given (SCOPE_ALL) */
 } pass_rows;
+
+static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chosen ? rows->chosen_count : rows->count; }
 
 /* One pass over what has changed, and over the final states of the rows that score the given positions the head, with everything set
  * but x and w; head null: it is not wanted yet. After pass_prefill. Errors: MEMORY, CANCELLED. */
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head);
 
-/* The head over `count` of the rows that pass_score scored, from the `first` one on. Errors: MEMORY, CANCELLED. */
-dimple_status pass_head(pass *p, int32_t first, int32_t count, const head_call *head);
+/* The head over `count` of the rows that pass_score scored, from the `first` one on; of those without the prompt if `bare`. Errors:
+ * MEMORY, CANCELLED. */
+dimple_status pass_head(pass *p, bool bare, int32_t first, int32_t count, const head_call *head);
 
 /* Logits [P + L x vocab] of prompt and canvas as it was set, in a cache of its own: a decoding under way is not disturbed. Errors:
  * MEMORY, CANCELLED. */

@@ -3,20 +3,23 @@
 #define DIMPLE_PIPELINE_H
 
 #include "diffusion/algorithm.h"
+#include "diffusion/blocks.h"
 
 typedef struct pipeline {
   const char *name;     /* for messages */
   bool judges_original; /* dimple_decoding.original_confidence counts */
+  bool reveals_mask;    /* a position may be revealed as the mask token, and stays masked; otherwise that is no candidate */
   /* Chooses the positions of one iteration with >= 1 masked ones. `a` is one that the pipeline offers. Errors: STATE (replay),
    * MEMORY. */
   dimple_status (*choose)(choice *c, const algorithm *a);
   /* Whether the decoding is over before all its steps are used, with `remaining` positions still masked. */
   bool (*done)(int32_t remaining);
+  const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
 } pipeline;
 
 extern const pipeline *const pipelines[PIPELINE_COUNT]; /* by dimple_pipeline */
 
 /* The pipeline of a valid decoding. */
-static inline const pipeline *pipeline_of(const dimple_decoding *decoding) { return pipelines[decoding->pipeline]; }
+const pipeline *pipeline_of(const dimple_decoding *decoding);
 
 #endif

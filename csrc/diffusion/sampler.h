@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "diffusion/logits.h"
 #include "diffusion/replay.h"
 #include "dimple.h"
 
@@ -21,7 +22,7 @@ typedef struct candidate {
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */
 } candidate;
 
-/* What one iteration decides on. positions[masked] are the response positions still masked, ascending. Random numbers are keyed by
+/* What one iteration decides on. positions[masked] are the response positions that are masked and may be revealed now, ascending. Random numbers are keyed by
  * (decoding->seed, iteration, response position) unless `recorded` replaces them. */
 typedef struct sampler_step {
   const dimple_decoding *decoding;
@@ -31,6 +32,8 @@ typedef struct sampler_step {
   int32_t masked;
   const int32_t *positions;
   replay *recorded; /* null: the generator */
+  int32_t due;      /* pipelines that decode in blocks: the quota */
+  special_tokens tokens;
 } sampler_step;
 
 /* Whether positions are chosen before tokens (pipeline dream with origin or autoregressive): then sampler_choose is called with

@@ -15,6 +15,8 @@ int32_t schedule_count(int32_t masked, float from, float to) {
   return (int32_t)((float)masked * share);
 }
 
+int32_t schedule_quota(int32_t masked, int32_t steps, int32_t step) { return masked / steps + (step < masked % steps); }
+
 int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
                      float *to) {
   float t = (float)masked / (float)total;

@@ -13,6 +13,10 @@ void schedule_levels(int32_t steps, float epsilon, float *levels);
 int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,
                      float *to);
 
+/* How many positions pipeline llada reveals in step `step`, from 0, of the `steps` >= 1 that it spreads `masked` positions over: an equal
+ * share each, and one more in the first steps for what is left over. */
+int32_t schedule_quota(int32_t masked, int32_t steps, int32_t step);
+
 /* int(masked * (1 - to / from)) in float32, truncating. */
 int32_t schedule_count(int32_t masked, float from, float to);
 

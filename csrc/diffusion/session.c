@@ -202,9 +202,10 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(require_response(s));
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_begin: decoding is null");
   DIMPLE_TRY(dimple_decoding_validate(decoding));
-  DIMPLE_TRY(iteration_begin(&s->iteration, decoding, s->canvas.initial_masked));
+  DIMPLE_TRY(iteration_begin(&s->iteration, decoding, &s->model->text, &s->canvas));
   canvas_reset(&s->canvas);
-  pass_restart(&s->pass);
+  pass_restart(&s->pass, iteration_need(&s->iteration));
+  if (!s->pass.prefilled) s->prefill_time = 0;
   s->step_time = 0;
   return DIMPLE_OK;
 }

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 1
+#define DIMPLE_API_VERSION 2
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -280,7 +280,8 @@ DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_DIM = 0,  /* Dimple's: threshold first, schedule from what is still masked, ends when nothing is */
-  DIMPLE_PIPELINE_DREAM = 1 /* Dream's: fixed schedule, always `steps` iterations */
+  DIMPLE_PIPELINE_DREAM = 1, /* Dream's: fixed schedule, always `steps` iterations; with a cache, block after block */
+  DIMPLE_PIPELINE_LLADA = 2  /* LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -292,6 +293,14 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_ENTROPY = 5         /* the lowest entropies */
 } dimple_algorithm;
 
+/* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */
+typedef enum dimple_cache {
+  DIMPLE_CACHE_MODEL = 0,  /* what the file says (key diffusion.cache); without that key nothing is kept */
+  DIMPLE_CACHE_NONE = 1,   /* nothing: every pass runs over prompt and response */
+  DIMPLE_CACHE_PREFIX = 2, /* those before the block: later passes run from the block on to the end */
+  DIMPLE_CACHE_DUAL = 3    /* all but the block's: later passes run over the block alone */
+} dimple_cache;
+
 /* How to decode. dimple_decoding_defaults() fills in the paper's confident decoding. */
 typedef struct dimple_decoding {
   int32_t pipeline;            /* dimple_pipeline */
@@ -299,15 +308,23 @@ typedef struct dimple_decoding {
   int32_t steps;               /* iterations of the schedule, 1 .. 1048576 */
   int32_t top_k;               /* keep the k best tokens; 0: all */
   int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream: always 0 */
-  float threshold;             /* pipeline dim: reveal every position whose confidence is above it; 0: off. Finite, >= 0 */
+  float threshold;             /* reveal every position whose confidence is above it (llada: at least it, and the best); 0: off. >= 0 */
   float temperature;           /* 0: the most likely token; >= 1e-6: a draw from softmax(logits / temperature). Finite */
   float top_p;                 /* keep tokens until this probability mass; 1: all. 0 <= top_p <= 1 */
   float algorithm_temperature; /* 0: take the most confident positions; > 0: draw them, softmax(confidence / this). Finite */
   float epsilon;               /* last noise level, 0 < epsilon < 1; the authors' is 1e-3 */
   uint64_t seed;               /* of the counter-based generator; a draw depends on (seed, iteration, position) only */
+  int32_t block_length;        /* positions of a block, the last one may be shorter; 0: the file's (diffusion.block_length), or all */
+  int32_t cache;               /* dimple_cache; pipelines that decode in blocks */
+  int32_t complete;            /* 1: no idle iterations, and what the authors' code leaves masked is revealed; 0: ends as it does */
+  int32_t no_eos_logits;       /* llada, 1: the end-of-text token is never a candidate */
+  int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
+  float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
+  float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
 } dimple_decoding;
 
-/* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64. */
+/* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
+ * block length and cache of the model, complete. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a

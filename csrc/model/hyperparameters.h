@@ -48,7 +48,9 @@ typedef struct text_parameters {
   float norm_epsilon;
   bool causal;
   bool shift_logits;   /* row i of the logits scores position i + 1 */
-  int32_t mask_token, bos_token, eos_token, pad_token, image_token; /* -1: the file names none */
+  int32_t mask_token, bos_token, eos_token, eot_token, pad_token, image_token; /* -1: the file names none */
+  int32_t block_length; /* what decodings in blocks take by default; 0: the file names none */
+  int32_t cache;        /* dimple_cache, likewise */
 } text_parameters;
 
 /* Reads the text keys of `file` into a zeroed *out; the size of the vocabulary comes from the embedding, which lies in one of its

@@ -42,8 +42,9 @@ void kv_cache_close(const backend_operations *ops, context *c, kv_cache *cache) 
 
 kv_window kv_cache_window(const kv_cache *cache, int32_t layer, int64_t first, int64_t count) {
   const kv_layer *l = &cache->layers[layer];
-  return (kv_window){.keys = view_rows(l->keys, 0, first + count), .values = view_rows(l->values, 0, first + count),
+  int64_t seen = first + count > cache->held ? first + count : cache->held;
+  return (kv_window){.keys = view_rows(l->keys, 0, seen), .values = view_rows(l->values, 0, seen),
                      .own_keys = view_rows(l->keys, first, count), .own_values = view_rows(l->values, first, count)};
 }
 
-void kv_cache_commit(kv_cache *cache, int64_t rows) { cache->committed = rows; }
+void kv_cache_hold(kv_cache *cache, int64_t rows) { cache->held = rows; }

@@ -11,20 +11,21 @@ typedef struct kv_layer {
 
 typedef struct kv_cache {
   int64_t capacity;  /* rows: positions of the sequence; 0: not open */
-  int64_t committed; /* rows 0 .. committed - 1 are final: later passes see them and do not run them again */
+  int64_t held;      /* rows 0 .. held - 1 hold what passes wrote: a pass sees them all, those behind its own rows too */
   int32_t layer_count;
   kv_layer *layers;
   buffer *keys, *values; /* of all layers, one after the other */
   int64_t bytes;
 } kv_cache;
 
-/* What one layer of a pass over rows first .. first + count - 1 sees, and where it writes. */
+/* What one layer of a pass over rows first .. first + count - 1 sees, and where it writes. Three kinds of passes come of it: one over all
+ * rows; one over all behind a prefix that is kept; and one over a block, its rows replaced between a prefix and a suffix that are kept. */
 typedef struct kv_window {
-  view keys, values;         /* rows 0 .. first + count - 1 */
-  view own_keys, own_values; /* the last `count` of them */
+  view keys, values;         /* rows 0 .. first + count - 1, or up to what is held behind them */
+  view own_keys, own_values; /* the pass's own `count` of them, from `first` on */
 } kv_window;
 
-/* A cache of `capacity` rows, none of them committed, whose layer i is widths[i] elements wide. Outside a pass. On failure the cache
+/* A cache of `capacity` rows, none of them held, whose layer i is widths[i] elements wide. Outside a pass. On failure the cache
  * is closed again. Errors: MEMORY. */
 dimple_status kv_cache_open(const backend_operations *ops, context *c, const int64_t *widths, int32_t layer_count, int64_t capacity,
                             kv_cache *cache);
@@ -32,7 +33,7 @@ void kv_cache_close(const backend_operations *ops, context *c, kv_cache *cache);
 
 kv_window kv_cache_window(const kv_cache *cache, int32_t layer, int64_t first, int64_t count);
 
-/* The first `rows` rows, which a successful pass has written, are final from now on. */
-void kv_cache_commit(kv_cache *cache, int64_t rows);
+/* The first `rows` rows, which successful passes have written, are there from now on for passes over fewer. */
+void kv_cache_hold(kv_cache *cache, int64_t rows);
 
 #endif

@@ -45,7 +45,7 @@ typedef struct text_piece {
 } text_piece;
 
 /* Records into the open pass: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
- * cache rows 0 .. first - 1 and themselves, and their keys and values go into the cache. states [wanted_count x width] receives the
+ * themselves and what the cache holds before and behind them, and their keys and values go into the cache. states [wanted_count x width] receives the
  * normalised final states of the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block only
  * those rows go on past keys and values. The state has room for all rows. The pass may be cancelled before every block. */
 dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces,

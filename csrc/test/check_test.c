@@ -111,7 +111,7 @@ static void harmless_keys(void) {
 }
 
 static void unknown_names(void) {
-  static const char *const keys[] = {"dimple.rope.scaling.type", "dimple.attention.sliding_window", "diffusion.block_length", "tokenizer.ggml.speed",
+  static const char *const keys[] = {"dimple.rope.scaling.type", "dimple.attention.sliding_window", "diffusion.window_length", "tokenizer.ggml.speed",
                                      "clip.use_gelu"};
   gguf_writer w = {0};
   gguf_writer_string(&w, keys[0], "yarn"); /* harmless with another value only */

@@ -36,24 +36,24 @@ static void close_bench(workbench *b) {
 }
 
 static void begin(workbench *b, const dimple_decoding *d) {
-  EXPECT_OK(iteration_begin(&b->iteration, d, b->canvas.initial_masked));
+  EXPECT_OK(iteration_begin(&b->iteration, d, &text_model->text, &b->canvas));
   canvas_reset(&b->canvas);
-  pass_restart(&b->pass);
+  pass_restart(&b->pass, iteration_need(&b->iteration));
+  EXPECT_OK(pass_prefill(&b->pass));
 }
 
-/* The rows before the first that scores the response are final, if the prompt is kept; row j scores position j + 1. */
-static void the_prompt_is_committed(void) {
+static void the_first_pass_runs_once(void) {
   for (int32_t keep = 0; keep < 2; keep++) {
     workbench b;
     open_bench(&b, keep);
     const kv_cache *cache = &b.pass.text.cache;
     EXPECT(cache->capacity == PROMPT + RESPONSE && cache->layer_count == LAYERS, "%d rows", (int)cache->capacity);
-    EXPECT(cache->committed == (keep ? PROMPT - 1 : 0), "%d rows", (int)cache->committed);
+    EXPECT(cache->held == PROMPT + RESPONSE, "%d rows", (int)cache->held);
     EXPECT(b.pass.prefilled && b.pass.total == RESPONSE && b.pass.count == 1, "%d passes", (int)b.pass.count);
     EXPECT_OK(pass_prefill(&b.pass));
     EXPECT(b.pass.count == 1, "the first pass runs once, not %d times", (int)b.pass.count);
     pass_discard(&b.pass);
-    EXPECT(!b.pass.prefilled && cache->capacity == 0 && cache->committed == 0 && b.pass.count == 0, "discarded");
+    EXPECT(!b.pass.prefilled && cache->capacity == 0 && cache->held == 0 && b.pass.count == 0, "discarded");
     close_bench(&b);
   }
 }
@@ -63,7 +63,7 @@ static void unchanged_states_are_kept(void) {
   workbench b;
   head_row rows[RESPONSE];
   head_call head = {.results = rows};
-  pass_rows all = {NULL, RESPONSE};
+  pass_rows all = {.count = RESPONSE}, two = {.count = RESPONSE, .chosen = (int32_t[]){3, 8}, .chosen_count = 2};
   open_bench(&b, true);
   EXPECT_OK(pass_score(&b.pass, all, &head));
   EXPECT(b.pass.count == 1, "the first pass's states do: %d passes", (int)b.pass.count);
@@ -73,10 +73,10 @@ static void unchanged_states_are_kept(void) {
   EXPECT_OK(pass_score(&b.pass, all, &head));
   EXPECT(b.pass.count == 2, "%d passes", (int)b.pass.count);
   EXPECT(memcmp(&first, &rows[3], sizeof first) == 0, "the same canvas, other results");
-  EXPECT_OK(pass_score(&b.pass, (pass_rows){(int32_t[]){3, 8}, 2}, &head)); /* two of them */
+  EXPECT_OK(pass_score(&b.pass, two, &head)); /* two of them */
   EXPECT(memcmp(&first, &rows[0], sizeof first) == 0, "row 3 among the chosen");
   memset(rows, 0, sizeof rows);
-  EXPECT_OK(pass_head(&b.pass, 0, 1, &head)); /* the first of these two */
+  EXPECT_OK(pass_head(&b.pass, false, 0, 1, &head)); /* the first of these two */
   EXPECT(memcmp(&first, &rows[0], sizeof first) == 0 && rows[1].best_logit == 0, "row 3 on its own");
   close_bench(&b);
 }
@@ -150,7 +150,7 @@ static void nothing_chosen_costs_no_pass(void) {
 
 int main(void) {
   if (fixture_open()) {
-    the_prompt_is_committed();
+    the_first_pass_runs_once();
     unchanged_states_are_kept();
     iterations_are_counted_to_the_last();
     failures_change_nothing();

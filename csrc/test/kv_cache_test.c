@@ -74,11 +74,17 @@ static void earlier_rows_stay(void) {
   kv_cache_close(ops, machine, &cache);
 }
 
-static void nothing_is_committed_at_first(void) {
+/* What an earlier pass wrote behind the rows of a pass is seen once it is held. */
+static void held_rows_are_seen_on_both_sides(void) {
   kv_cache cache = open_cache();
-  EXPECT(cache.committed == 0, "%d", (int)cache.committed);
-  kv_cache_commit(&cache, 3);
-  EXPECT(cache.committed == 3, "%d", (int)cache.committed);
+  EXPECT(cache.held == 0, "%d", (int)cache.held);
+  kv_cache_hold(&cache, CAPACITY);
+  kv_window w = kv_cache_window(&cache, 1, 1, 2);
+  EXPECT(w.keys.rows == CAPACITY && w.values.rows == CAPACITY, "%d rows", (int)w.keys.rows);
+  EXPECT(w.own_keys.rows == 2 && w.own_keys.first == w.keys.first + widths[1], "from %d", (int)w.own_keys.first);
+  kv_cache_hold(&cache, 1);
+  w = kv_cache_window(&cache, 1, 1, 2);
+  EXPECT(w.keys.rows == 3, "%d rows", (int)w.keys.rows);
   kv_cache_close(ops, machine, &cache);
 }
 
@@ -88,7 +94,7 @@ int main(void) {
   layers_have_their_own_width();
   a_pass_sees_what_lies_before_it();
   earlier_rows_stay();
-  nothing_is_committed_at_first();
+  held_rows_are_seen_on_both_sides();
   ops->context_close(machine);
   return expect_summary("kv_cache");
 }

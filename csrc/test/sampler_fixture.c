@@ -1,5 +1,7 @@
 #include "test/sampler_fixture.h"
 
+#include <stdlib.h>
+
 float levels[MAX_STEPS + 1];
 
 dimple_decoding plain_decoding(int32_t algorithm) {
@@ -42,7 +44,12 @@ head_row summarise(const float *z, int32_t vocab, float temperature, int32_t dra
 dimple_status candidates_of(const sampler_step *step, const float *z, int32_t count, int32_t vocab, candidate *out) {
   static head_row rows[512];
   for (int32_t i = 0; i < count; i++) rows[i] = summarise(z + i * vocab, vocab, 0, 0);
-  return candidates_from_logits(step, rows, z, count, vocab, step->positions, 0, count, out);
+  size_t bytes = (size_t)count * (size_t)vocab * sizeof *z;
+  float *own = malloc(bytes);
+  memcpy(own, z, bytes);
+  dimple_status status = candidates_from_logits(step, rows, own, count, vocab, step->positions, 0, count, out);
+  free(own);
+  return status;
 }
 
 int32_t choose(const sampler_step *step, const float *confidence, int32_t *chosen) {

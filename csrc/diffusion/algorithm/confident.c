@@ -4,8 +4,6 @@
 
 #include "diffusion/algorithm.h"
 
-static double confidence_key(const choice *c, int32_t index) { return c->candidates[index].confidence; }
-
 /* Gumbel noise on the log weights, and then the highest keys: the same distribution as drawing one position after the other
  * without replacement, with weights softmax(confidence / algorithm temperature) (Gumbel-top-k). */
 static double subset_key(const choice *c, int32_t index) {
@@ -15,12 +13,13 @@ static double subset_key(const choice *c, int32_t index) {
 
 static dimple_status choose_confident(choice *c, quota due) {
   if (due.count == 0) return DIMPLE_OK;
-  if (c->step->decoding->algorithm_temperature == 0) return choice_highest(c, due.count, confidence_key);
+  if (c->step->decoding->algorithm_temperature == 0) return choice_highest(c, due.count, choice_confidence);
   if (c->step->recorded) return choice_recorded(c, DIMPLE_DRAW_SUBSET, due.count, due.count);
   return choice_highest(c, due.count, subset_key);
 }
 
-#define CHOOSE_CONFIDENT {[DIMPLE_PIPELINE_DIM] = choose_confident, [DIMPLE_PIPELINE_DREAM] = choose_confident}
+#define CHOOSE_CONFIDENT \
+  {[DIMPLE_PIPELINE_DIM] = choose_confident, [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident}
 
 const algorithm algorithm_maskgit_plus = {
     .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};

@@ -7,6 +7,7 @@
 static double permutation_key(const choice *c, int32_t index) { return -(double)choice_word(c, index, DRAW_PERMUTATION); }
 
 static dimple_status choose_subset(choice *c, quota due) {
+  if (due.count == 0) return DIMPLE_OK;
   if (c->step->recorded) return choice_recorded(c, DIMPLE_DRAW_PERMUTATION, c->step->masked, due.count);
   return choice_highest(c, due.count, permutation_key);
 }
@@ -27,7 +28,7 @@ static dimple_status choose_each(choice *c, quota due) {
 const algorithm algorithm_origin = {
     .name = "origin",
     .confidence = &confidence_probability,
-    .choose = {[DIMPLE_PIPELINE_DIM] = choose_subset, [DIMPLE_PIPELINE_DREAM] = choose_each},
+    .choose = {[DIMPLE_PIPELINE_DIM] = choose_subset, [DIMPLE_PIPELINE_DREAM] = choose_each, [DIMPLE_PIPELINE_LLADA] = choose_subset},
     .positions_first = {[DIMPLE_PIPELINE_DREAM] = true}};
 
 const algorithm algorithm_origin_ratio = {

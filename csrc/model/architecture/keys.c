@@ -116,10 +116,26 @@ dimple_status read_rotary(const gguf_file *file, text_parameters *p, float defau
   return read_sections(file, p, rotary);
 }
 
+/* This library's own key: what decoding in blocks keeps by default. */
+static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
+  static const char *const names[] = {[DIMPLE_CACHE_NONE] = "none", [DIMPLE_CACHE_PREFIX] = "prefix", [DIMPLE_CACHE_DUAL] = "dual"};
+  char found[32] = "";
+  DIMPLE_TRY(gguf_optional_string(file, "diffusion.cache", found, sizeof found));
+  if (!found[0]) return DIMPLE_OK;
+  for (int32_t i = DIMPLE_CACHE_NONE; i <= DIMPLE_CACHE_DUAL; i++) {
+    if (strcmp(found, names[i]) != 0) continue;
+    *cache = i;
+    return DIMPLE_OK;
+  }
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.cache is \"%s\", expected none, prefix or dual", gguf_path(file), found);
+}
+
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift) {
   DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
   p->shift_logits = default_shift;
-  return gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits);
+  DIMPLE_TRY(gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits));
+  DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
+  return read_cache(file, &p->cache);
 }
 
 /* The id of a token by its text, or -1. */
@@ -139,12 +155,14 @@ static int32_t token_named(const gguf_file *file, const char *text) {
 }
 
 dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
-  p->mask_token = p->bos_token = p->eos_token = p->pad_token = p->image_token = -1;
+  p->mask_token = p->bos_token = p->eos_token = p->eot_token = p->pad_token = p->image_token = -1;
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.mask_token_id", 0, MAX_VOCAB, &p->mask_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.bos_token_id", 0, MAX_VOCAB, &p->bos_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.eos_token_id", 0, MAX_VOCAB, &p->eos_token));
+  DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.eot_token_id", 0, MAX_VOCAB, &p->eot_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.padding_token_id", 0, MAX_VOCAB, &p->pad_token));
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "image_token_id").text, 0, MAX_VOCAB, &p->image_token));
   if (p->image_token < 0) p->image_token = token_named(file, "<|image_pad|>");
+  if (p->eot_token < 0) p->eot_token = token_named(file, "<|eot_id|>");
   return DIMPLE_OK;
 }

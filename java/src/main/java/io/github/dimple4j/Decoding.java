@@ -13,7 +13,8 @@ import java.util.stream.Collectors;
  *
  * <p>In every iteration each masked position gets a candidate token and a confidence in it. Pipeline {@link Pipeline#DIM} reveals
  * every position above {@link #threshold()}; if there is none, or the threshold is 0, {@link #algorithm()} chooses as many
- * positions as the schedule of {@link #steps()} noise levels asks for (paper section 4.1).
+ * positions as the schedule of {@link #steps()} noise levels asks for (paper section 4.1). Pipeline {@link Pipeline#LLADA} fills the
+ * response block after block.
  */
 public final class Decoding {
   /** By the core's names (dimple_decoding), in its order; "steps" is missing while it follows the response. */
@@ -82,7 +83,7 @@ public final class Decoding {
   }
 
   /**
-   * Iterations of the schedule.
+   * Iterations of the schedule; of a pipeline that decodes in blocks, over all of them.
    *
    * @return 1 to 1048576; empty: as many as the response has positions
    */
@@ -110,7 +111,8 @@ public final class Decoding {
   }
 
   /**
-   * Confidence above which pipeline {@link Pipeline#DIM} reveals a position.
+   * Confidence above which pipeline {@link Pipeline#DIM} reveals a position; {@link Pipeline#LLADA} those that have at least it, and the
+   * best one.
    *
    * @return finite, not negative; 0: off
    */
@@ -162,6 +164,73 @@ public final class Decoding {
    */
   public long seed() {
     return settings.get("seed").longValue();
+  }
+
+  /**
+   * How many positions are decoded before the next ones are begun. {@link Pipeline#LLADA} always decodes in blocks,
+   * {@link Pipeline#DREAM} with a {@link #cache}.
+   *
+   * @return at least 1 (the last block may be shorter), or 0: what the file says, and the whole response if it says nothing
+   */
+  public int blockLength() {
+    return settings.get("block_length").intValue();
+  }
+
+  /**
+   * What is kept of the keys and values of the pass over everything that opens a block.
+   *
+   * @return the cache
+   */
+  public BlockCache cache() {
+    return BlockCache.values()[settings.get("cache").intValue()];
+  }
+
+  /**
+   * What happens where the authors' code of a pipeline that decodes in blocks runs idle or leaves positions masked.
+   *
+   * @return true: idle iterations are left out, and further ones reveal what is left; false: as the authors' code
+   */
+  public boolean complete() {
+    return settings.get("complete").intValue() != 0;
+  }
+
+  /**
+   * Whether {@link Pipeline#LLADA} never takes the end-of-text token.
+   *
+   * @return true: never
+   */
+  public boolean noEosLogits() {
+    return settings.get("no_eos_logits").intValue() != 0;
+  }
+
+  /**
+   * Whether the tokens that end the text or the turn have no share in the confidences of {@link Pipeline#LLADA}, so that they are revealed
+   * last.
+   *
+   * @return true: they have none
+   */
+  public boolean noEosConfidence() {
+    return settings.get("no_eos_confidence").intValue() != 0;
+  }
+
+  /**
+   * How sure {@link Pipeline#LLADA} has to be of several positions at a time: the n best are revealed if the n-th has a confidence of at least
+   * 1 - factor / (n + 1). Comes before {@link #threshold}.
+   *
+   * @return finite, not negative; 0: off
+   */
+  public float factor() {
+    return settings.get("factor").floatValue();
+  }
+
+  /**
+   * How far {@link Pipeline#LLADA} moves away from what the model would say without the prompt: logits are u + (scale + 1) (c - u), where u
+   * are those without. Takes a second pass in every iteration.
+   *
+   * @return finite, not negative; 0: off
+   */
+  public float guidanceScale() {
+    return settings.get("guidance_scale").floatValue();
   }
 
   /** What the core is given for a response of that many positions. */
@@ -320,6 +389,76 @@ public final class Decoding {
      */
     public Builder seed(long seed) {
       return set("seed", seed);
+    }
+
+    /**
+     * Sets the length of a block.
+     *
+     * @param blockLength see {@link Decoding#blockLength()}
+     * @return this
+     */
+    public Builder blockLength(int blockLength) {
+      return set("block_length", blockLength);
+    }
+
+    /**
+     * Sets what is kept while a block is decoded.
+     *
+     * @param cache see {@link Decoding#cache()}
+     * @return this
+     */
+    public Builder cache(BlockCache cache) {
+      return set("cache", Objects.requireNonNull(cache, "cache").ordinal());
+    }
+
+    /**
+     * Sets what happens where the authors' code runs idle or leaves positions masked.
+     *
+     * @param complete see {@link Decoding#complete()}
+     * @return this
+     */
+    public Builder complete(boolean complete) {
+      return set("complete", complete ? 1 : 0);
+    }
+
+    /**
+     * Sets whether the end-of-text token is forbidden.
+     *
+     * @param noEosLogits see {@link Decoding#noEosLogits()}
+     * @return this
+     */
+    public Builder noEosLogits(boolean noEosLogits) {
+      return set("no_eos_logits", noEosLogits ? 1 : 0);
+    }
+
+    /**
+     * Sets whether tokens that end the text or the turn are revealed last.
+     *
+     * @param noEosConfidence see {@link Decoding#noEosConfidence()}
+     * @return this
+     */
+    public Builder noEosConfidence(boolean noEosConfidence) {
+      return set("no_eos_confidence", noEosConfidence ? 1 : 0);
+    }
+
+    /**
+     * Sets the factor.
+     *
+     * @param factor see {@link Decoding#factor()}
+     * @return this
+     */
+    public Builder factor(float factor) {
+      return set("factor", factor);
+    }
+
+    /**
+     * Sets the scale of classifier-free guidance.
+     *
+     * @param guidanceScale see {@link Decoding#guidanceScale()}
+     * @return this
+     */
+    public Builder guidanceScale(float guidanceScale) {
+      return set("guidance_scale", guidanceScale);
     }
 
     /**

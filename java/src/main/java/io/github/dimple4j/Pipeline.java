@@ -9,8 +9,10 @@ import java.util.stream.Collectors;
 public enum Pipeline {
   /** Dimple's: the threshold first, then the schedule counted from what is still masked; ends when nothing is. */
   DIM("dim"),
-  /** Dream's: a fixed schedule, always as many iterations as were asked for; no threshold. */
-  DREAM("dream");
+  /** Dream's: a fixed schedule, always as many iterations as were asked for; no threshold. With a cache, block after block. */
+  DREAM("dream"),
+  /** LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor. */
+  LLADA("llada");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -24,7 +26,7 @@ public enum Pipeline {
   /**
    * The authors' name, as in settings and on the command line.
    *
-   * @return {@code dim} or {@code dream}
+   * @return {@code dim}, {@code dream} or {@code llada}
    */
   public String label() {
     return label;
@@ -33,14 +35,14 @@ public enum Pipeline {
   /**
    * Finds a pipeline by its name.
    *
-   * @param label {@code dim} or {@code dream}
+   * @param label {@code dim}, {@code dream} or {@code llada}
    * @return the pipeline
    * @throws InvalidArgumentException for any other name
    */
   public static Pipeline of(String label) {
     Pipeline found = BY_LABEL.get(label);
     if (found == null) {
-      throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected dim or dream");
+      throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected dim, dream or llada");
     }
     return found;
   }

@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)1L;
+    private static final int DIMPLE_API_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 1
+     * #define DIMPLE_API_VERSION 2
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -1503,6 +1503,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_DREAM() {
         return DIMPLE_PIPELINE_DREAM;
     }
+    private static final int DIMPLE_PIPELINE_LLADA = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LLADA = 2
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LLADA() {
+        return DIMPLE_PIPELINE_LLADA;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1556,6 +1565,42 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_ALGORITHM_ENTROPY() {
         return DIMPLE_ALGORITHM_ENTROPY;
+    }
+    private static final int DIMPLE_CACHE_MODEL = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_cache.DIMPLE_CACHE_MODEL = 0
+     * }
+     */
+    public static int DIMPLE_CACHE_MODEL() {
+        return DIMPLE_CACHE_MODEL;
+    }
+    private static final int DIMPLE_CACHE_NONE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_cache.DIMPLE_CACHE_NONE = 1
+     * }
+     */
+    public static int DIMPLE_CACHE_NONE() {
+        return DIMPLE_CACHE_NONE;
+    }
+    private static final int DIMPLE_CACHE_PREFIX = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_cache.DIMPLE_CACHE_PREFIX = 2
+     * }
+     */
+    public static int DIMPLE_CACHE_PREFIX() {
+        return DIMPLE_CACHE_PREFIX;
+    }
+    private static final int DIMPLE_CACHE_DUAL = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_cache.DIMPLE_CACHE_DUAL = 3
+     * }
+     */
+    public static int DIMPLE_CACHE_DUAL() {
+        return DIMPLE_CACHE_DUAL;
     }
 
     private static class dimple_decoding_defaults {

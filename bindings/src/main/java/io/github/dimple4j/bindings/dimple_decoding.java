@@ -26,6 +26,13 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float algorithm_temperature;
  *     float epsilon;
  *     uint64_t seed;
+ *     int32_t block_length;
+ *     int32_t cache;
+ *     int32_t complete;
+ *     int32_t no_eos_logits;
+ *     int32_t no_eos_confidence;
+ *     float factor;
+ *     float guidance_scale;
  * }
  * }
  */
@@ -46,7 +53,15 @@ public class dimple_decoding {
         Dimple.C_FLOAT.withName("top_p"),
         Dimple.C_FLOAT.withName("algorithm_temperature"),
         Dimple.C_FLOAT.withName("epsilon"),
-        Dimple.C_LONG.withName("seed")
+        Dimple.C_LONG.withName("seed"),
+        Dimple.C_INT.withName("block_length"),
+        Dimple.C_INT.withName("cache"),
+        Dimple.C_INT.withName("complete"),
+        Dimple.C_INT.withName("no_eos_logits"),
+        Dimple.C_INT.withName("no_eos_confidence"),
+        Dimple.C_FLOAT.withName("factor"),
+        Dimple.C_FLOAT.withName("guidance_scale"),
+        MemoryLayout.paddingLayout(4)
     ).withName("dimple_decoding");
 
     /**
@@ -538,6 +553,314 @@ public class dimple_decoding {
      */
     public static void seed(MemorySegment struct, long fieldValue) {
         struct.set(seed$LAYOUT, seed$OFFSET, fieldValue);
+    }
+
+    private static final OfInt block_length$LAYOUT = (OfInt)$LAYOUT.select(groupElement("block_length"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t block_length
+     * }
+     */
+    public static final OfInt block_length$layout() {
+        return block_length$LAYOUT;
+    }
+
+    private static final long block_length$OFFSET = $LAYOUT.byteOffset(groupElement("block_length"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t block_length
+     * }
+     */
+    public static final long block_length$offset() {
+        return block_length$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t block_length
+     * }
+     */
+    public static int block_length(MemorySegment struct) {
+        return struct.get(block_length$LAYOUT, block_length$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t block_length
+     * }
+     */
+    public static void block_length(MemorySegment struct, int fieldValue) {
+        struct.set(block_length$LAYOUT, block_length$OFFSET, fieldValue);
+    }
+
+    private static final OfInt cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cache"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t cache
+     * }
+     */
+    public static final OfInt cache$layout() {
+        return cache$LAYOUT;
+    }
+
+    private static final long cache$OFFSET = $LAYOUT.byteOffset(groupElement("cache"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t cache
+     * }
+     */
+    public static final long cache$offset() {
+        return cache$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t cache
+     * }
+     */
+    public static int cache(MemorySegment struct) {
+        return struct.get(cache$LAYOUT, cache$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t cache
+     * }
+     */
+    public static void cache(MemorySegment struct, int fieldValue) {
+        struct.set(cache$LAYOUT, cache$OFFSET, fieldValue);
+    }
+
+    private static final OfInt complete$LAYOUT = (OfInt)$LAYOUT.select(groupElement("complete"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t complete
+     * }
+     */
+    public static final OfInt complete$layout() {
+        return complete$LAYOUT;
+    }
+
+    private static final long complete$OFFSET = $LAYOUT.byteOffset(groupElement("complete"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t complete
+     * }
+     */
+    public static final long complete$offset() {
+        return complete$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t complete
+     * }
+     */
+    public static int complete(MemorySegment struct) {
+        return struct.get(complete$LAYOUT, complete$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t complete
+     * }
+     */
+    public static void complete(MemorySegment struct, int fieldValue) {
+        struct.set(complete$LAYOUT, complete$OFFSET, fieldValue);
+    }
+
+    private static final OfInt no_eos_logits$LAYOUT = (OfInt)$LAYOUT.select(groupElement("no_eos_logits"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_logits
+     * }
+     */
+    public static final OfInt no_eos_logits$layout() {
+        return no_eos_logits$LAYOUT;
+    }
+
+    private static final long no_eos_logits$OFFSET = $LAYOUT.byteOffset(groupElement("no_eos_logits"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_logits
+     * }
+     */
+    public static final long no_eos_logits$offset() {
+        return no_eos_logits$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_logits
+     * }
+     */
+    public static int no_eos_logits(MemorySegment struct) {
+        return struct.get(no_eos_logits$LAYOUT, no_eos_logits$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_logits
+     * }
+     */
+    public static void no_eos_logits(MemorySegment struct, int fieldValue) {
+        struct.set(no_eos_logits$LAYOUT, no_eos_logits$OFFSET, fieldValue);
+    }
+
+    private static final OfInt no_eos_confidence$LAYOUT = (OfInt)$LAYOUT.select(groupElement("no_eos_confidence"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_confidence
+     * }
+     */
+    public static final OfInt no_eos_confidence$layout() {
+        return no_eos_confidence$LAYOUT;
+    }
+
+    private static final long no_eos_confidence$OFFSET = $LAYOUT.byteOffset(groupElement("no_eos_confidence"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_confidence
+     * }
+     */
+    public static final long no_eos_confidence$offset() {
+        return no_eos_confidence$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_confidence
+     * }
+     */
+    public static int no_eos_confidence(MemorySegment struct) {
+        return struct.get(no_eos_confidence$LAYOUT, no_eos_confidence$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t no_eos_confidence
+     * }
+     */
+    public static void no_eos_confidence(MemorySegment struct, int fieldValue) {
+        struct.set(no_eos_confidence$LAYOUT, no_eos_confidence$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat factor$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("factor"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float factor
+     * }
+     */
+    public static final OfFloat factor$layout() {
+        return factor$LAYOUT;
+    }
+
+    private static final long factor$OFFSET = $LAYOUT.byteOffset(groupElement("factor"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float factor
+     * }
+     */
+    public static final long factor$offset() {
+        return factor$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float factor
+     * }
+     */
+    public static float factor(MemorySegment struct) {
+        return struct.get(factor$LAYOUT, factor$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float factor
+     * }
+     */
+    public static void factor(MemorySegment struct, float fieldValue) {
+        struct.set(factor$LAYOUT, factor$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat guidance_scale$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("guidance_scale"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float guidance_scale
+     * }
+     */
+    public static final OfFloat guidance_scale$layout() {
+        return guidance_scale$LAYOUT;
+    }
+
+    private static final long guidance_scale$OFFSET = $LAYOUT.byteOffset(groupElement("guidance_scale"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float guidance_scale
+     * }
+     */
+    public static final long guidance_scale$offset() {
+        return guidance_scale$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float guidance_scale
+     * }
+     */
+    public static float guidance_scale(MemorySegment struct) {
+        return struct.get(guidance_scale$LAYOUT, guidance_scale$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float guidance_scale
+     * }
+     */
+    public static void guidance_scale(MemorySegment struct, float fieldValue) {
+        struct.set(guidance_scale$LAYOUT, guidance_scale$OFFSET, fieldValue);
     }
 
     /**

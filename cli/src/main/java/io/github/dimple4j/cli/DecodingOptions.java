@@ -1,12 +1,14 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Algorithm;
+import io.github.dimple4j.BlockCache;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -21,7 +23,7 @@ import tools.jackson.core.JsonGenerator;
 /** How a response is decoded. The defaults are the paper's confident decoding. */
 final class DecodingOptions {
   /** Options that are not called as the core calls their setting. */
-  private static final Map<String, String> OPTIONS = Map.of("algorithm", "--alg", "algorithm_temperature", "--alg-temp");
+  private static final Map<String, String> OPTIONS = Map.of("algorithm", "--alg", "algorithm_temperature", "--alg-temp", "epsilon", "--eps");
 
   /** What the core says of a setting that is out of range. */
   private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
@@ -33,7 +35,8 @@ final class DecodingOptions {
 
   @Option(names = "--pipeline", paramLabel = "NAME", defaultValue = "dim", converter = PipelineName.class,
       completionCandidates = PipelineName.class,
-      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule (default: ${DEFAULT-VALUE}).")
+      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada: block after block (default: "
+          + "${DEFAULT-VALUE}).")
   private Pipeline pipeline;
 
   @Option(names = "--alg", paramLabel = "NAME", defaultValue = "maskgit_plus", converter = AlgorithmName.class,
@@ -41,9 +44,34 @@ final class DecodingOptions {
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private Algorithm algorithm;
 
-  @Option(names = "--threshold", paramLabel = "P", defaultValue = "0.95",
-      description = "Pipeline dim: reveal every position whose confidence is above; 0: off (default: ${DEFAULT-VALUE}).")
-  private float threshold;
+  @Option(names = "--threshold", paramLabel = "P",
+      description = "Reveal every position whose confidence is above; 0: off (default: 0.95 with pipeline dim, otherwise off).")
+  private Float threshold;
+
+  @Option(names = "--factor", paramLabel = "F", description = "Pipeline llada: reveal the n best positions while the n-th has a confidence of "
+      + "1 - F / (n + 1); 0: off (default: off).")
+  private Float factor;
+
+  @Option(names = "--block-length", paramLabel = "N", description = "Pipeline llada, and dream with a cache: decode N positions before the next "
+      + "ones (default: what the file says, or all at once).")
+  private Integer blockLength;
+
+  @Option(names = "--cache", paramLabel = "NAME", converter = CacheName.class, completionCandidates = CacheName.class,
+      description = "The same: keep keys and values of each block's first pass: ${COMPLETION-CANDIDATES} (default: what the file says, or none; "
+          + "pipeline llada then runs every step, as LLaDA's own code).")
+  private BlockCache cache;
+
+  @Option(names = "--eps", paramLabel = "E", description = "The last noise level of the schedule (default: 0.001).")
+  private Float epsilon;
+
+  @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipeline llada: classifier-free guidance; 0: off (default: off).")
+  private Float guidanceScale;
+
+  @Option(names = "--no-eos-logits", description = "Pipeline llada: never take the end-of-text token.")
+  private boolean noEosLogits;
+
+  @Option(names = "--no-eos-confidence", description = "Pipeline llada: reveal tokens that end text or turn last.")
+  private boolean noEosConfidence;
 
   @Option(names = "--temperature", paramLabel = "T", defaultValue = "0",
       description = "0: the most likely token; above: a draw (default: ${DEFAULT-VALUE}).")
@@ -80,15 +108,28 @@ final class DecodingOptions {
   /** The settings. What the core refuses is wrong usage and not failed work. */
   Decoding decoding() {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm).topK(topK)
-        .originalConfidence(originalConfidence).threshold(threshold).temperature(temperature).topP(topP)
-        .algorithmTemperature(algorithmTemperature).seed(seed);
-    if (steps != null) {
-      builder.steps(steps);
+        .originalConfidence(originalConfidence).temperature(temperature).topP(topP).algorithmTemperature(algorithmTemperature).seed(seed)
+        .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence);
+    if (threshold == null && pipeline != Pipeline.DIM) {
+      builder.threshold(0);
     }
+    set(steps, builder::steps);
+    set(threshold, builder::threshold);
+    set(factor, builder::factor);
+    set(blockLength, builder::blockLength);
+    set(cache, builder::cache);
+    set(epsilon, builder::epsilon);
+    set(guidanceScale, builder::guidanceScale);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
       throw new ParameterException(spec.commandLine(), usage(e.getMessage()));
+    }
+  }
+
+  private static <T> void set(T value, Consumer<T> setting) {
+    if (value != null) {
+      setting.accept(value);
     }
   }
 
@@ -100,7 +141,7 @@ final class DecodingOptions {
     }
     String setting = found.group("setting");
     if (setting.equals("algorithm")) { // its name is checked already: what does not fit is the pipeline
-      return "--alg " + algorithm.label() + " goes with --pipeline dim only";
+      return "--alg " + algorithm.label() + " goes with --" + found.group("range") + " only";
     }
     String option = OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
     String range = found.group("range").replace(" .. " + Integer.MAX_VALUE, " or more").replace(" .. ", " to ").replace(">= 0", "of 0 or more");
@@ -112,13 +153,23 @@ final class DecodingOptions {
     json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
-    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DIM ? decoding.threshold() : 0);
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM ? 0 : decoding.threshold());
     json.writeNumberProperty("temperature", decoding.temperature());
     json.writeNumberProperty("top_p", decoding.topP());
     json.writeNumberProperty("top_k", decoding.topK());
     json.writeNumberProperty("alg_temp", decoding.algorithmTemperature());
     json.writeName("seed");
     json.writeNumber(Long.toUnsignedString(decoding.seed()));
+  }
+
+  /** Settings of pipelines that decode in blocks, which stand at the end of a trace's. */
+  static void writeBlocks(JsonGenerator json, Decoding decoding) {
+    json.writeNumberProperty("block_length", decoding.blockLength());
+    json.writeStringProperty("cache", decoding.cache().label());
+    json.writeNumberProperty("factor", decoding.factor());
+    json.writeNumberProperty("guidance_scale", decoding.guidanceScale());
+    json.writeBooleanProperty("no_eos_logits", decoding.noEosLogits());
+    json.writeBooleanProperty("no_eos_confidence", decoding.noEosConfidence());
   }
 
   boolean prefill() {
@@ -158,6 +209,13 @@ final class DecodingOptions {
   static final class AlgorithmName extends Names<Algorithm> {
     AlgorithmName() {
       super(Algorithm.values(), Algorithm::label);
+    }
+  }
+
+  /** The names of what blocks keep. */
+  static final class CacheName extends Names<BlockCache> {
+    CacheName() {
+      super(BlockCache.values(), BlockCache::label);
     }
   }
 

@@ -50,7 +50,7 @@ final class TraceCommand implements Callable<Integer> {
     output.check();
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages();
-    Decoding decoding = decodingOptions.decoding();
+    Decoding decoding = decodingOptions.decoding().toBuilder().complete(false).build();
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
@@ -107,6 +107,9 @@ final class TraceCommand implements Callable<Integer> {
     json.writeEndObject();
     json.writeStringProperty("backend", loaded.info().backend());
     json.writeNumberProperty("eps", decoding.epsilon());
+    if (decoding.pipeline() != Pipeline.DIM) {
+      DecodingOptions.writeBlocks(json, decoding);
+    }
     json.writeEndObject();
   }
 

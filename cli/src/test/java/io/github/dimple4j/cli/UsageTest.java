@@ -92,7 +92,7 @@ class UsageTest {
       "--max-new-tokens | 0            | 0, expected 1 or more",
       "--max-new-tokens | 3000000000   | '3000000000' is not an int",
       "--threads        | -1           | -1 is negative",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada",
       "--seed           | 1.5          | '1.5' is not a whole number of 64 bits",
   })
   void valuesOutOfRange(String option, String value, String message) {

@@ -1,0 +1,64 @@
+#include "diffusion/blocks.h"
+
+static int32_t count_of(const blocks *b) {
+  int32_t length = b->decoding->block_length;
+  return b->response / length + (b->response % length != 0);
+}
+
+bool blocks_is_rest(const blocks *b) { return b->index == count_of(b); }
+
+int32_t blocks_masked_before(const canvas *c, int32_t end) {
+  int32_t low = 0, high = c->masked_count;
+  while (low < high) {
+    int32_t middle = low + (high - low) / 2;
+    if (c->masked[middle] < end)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+int32_t blocks_open(const blocks *b, const canvas *c) { return blocks_masked_before(c, b->end) - blocks_masked_before(c, b->first); }
+
+/* Enters block `index`, or takes what is left if there is no such block. */
+static void enter(blocks *b, const canvas *c, int32_t index) {
+  int32_t length = b->decoding->block_length, count = count_of(b), steps = b->decoding->steps;
+  bool rest = index == count;
+  b->index = index;
+  b->first = rest ? 0 : index * length;
+  b->end = rest || b->response - b->first < length ? b->response : b->first + length;
+  b->masked = blocks_open(b, c);
+  b->steps = rest ? b->masked : steps / count + (index < steps % count);
+  if (b->steps < 1) b->steps = 1;
+  b->iteration = 0;
+}
+
+/* The first block from `index` on that has a mask. */
+static bool enter_next(blocks *b, const canvas *c, int32_t index) {
+  int32_t count = count_of(b);
+  for (; index < count; index++) {
+    enter(b, c, index);
+    if (b->masked > 0) return true;
+  }
+  if (c->masked_count == 0 || !b->decoding->complete) return false;
+  enter(b, c, count);
+  return true;
+}
+
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t shift) {
+  *b = (blocks){.decoding = d, .response = c->length, .shift = shift};
+  return enter_next(b, c, 0);
+}
+
+bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
+  b->iteration++;
+  if (blocks_is_rest(b)) return c->masked_count > 0;
+  if (!rules->over(b, c)) return true;
+  return enter_next(b, c, b->index + 1);
+}
+
+pass_scope blocks_cached_scope(const blocks *b, int32_t first) {
+  bool block_alone = b->decoding->cache == DIMPLE_CACHE_DUAL;
+  return (pass_scope){.kind = SCOPE_PART, .first = first, .end = block_alone ? b->end : b->response};
+}

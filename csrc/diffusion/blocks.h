@@ -1,0 +1,67 @@
+/*
+ * Decoding in blocks (semi-autoregressive decoding): the response is filled from left to right, block after block; inside a block
+ * positions are revealed in any order. What a block's iterations run, score and reveal is the business of its pipeline's block_rules.
+ *
+ * Block length is any number; the last block takes what is left. The authors' code wants the steps to be a multiple of the blocks; here the
+ * first blocks take one more of those left over, and each has at least one. A block that holds no mask when its turn comes is passed over.
+ *
+ * Where the authors' code leaves masks (Fast-dLLM's dual cache, Dream's blocks with one step), a complete decoding goes on with one more
+ * block: the whole response, from a pass over everything, at least one position an iteration.
+ */
+#ifndef DIMPLE_BLOCKS_H
+#define DIMPLE_BLOCKS_H
+
+#include <stdbool.h>
+
+#include "diffusion/canvas.h"
+#include "diffusion/pass.h"
+
+typedef struct blocks {
+  /* Of the decoding. */
+  const dimple_decoding *decoding; /* with a block length and a cache: the model's are in their places */
+  int32_t response;                /* L */
+  int32_t shift;                   /* 1: the row before a position scores it */
+  /* Of the block that is being filled. */
+  int32_t index;      /* from 0; the number of blocks: the one that takes what is left */
+  int32_t first, end; /* response positions, `end` exclusive */
+  int32_t masked;     /* masks in it when it began */
+  int32_t steps;      /* that its quotas are spread over */
+  int32_t iteration;  /* in the block, from 0 */
+} blocks;
+
+/* What one iteration works on. */
+typedef struct block_plan {
+  pass_scope scope;
+  int32_t from, count; /* the candidates: canvas.masked[from .. from + count) */
+  int32_t due;         /* quota, 0 .. count */
+} block_plan;
+
+typedef struct block_rules {
+  pass_need (*need)(const dimple_decoding *d);
+  void (*plan)(const blocks *b, const canvas *c, block_plan *plan);
+  /* Whether the block is over, its `iteration`-th being the next. */
+  bool (*over)(const blocks *b, const canvas *c);
+} block_rules;
+
+/* Begins with the first block that has a mask. False: there is none. */
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t shift);
+
+/* After an iteration: the same block, or the next that has a mask. False: the decoding is done. */
+bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules);
+
+/* The block takes what the others left. */
+bool blocks_is_rest(const blocks *b);
+
+/* The first pass over everything is behind the block. */
+static inline bool blocks_is_cached(const blocks *b) { return b->decoding->cache >= DIMPLE_CACHE_PREFIX && b->iteration > 0; }
+
+/* How many positions below `end` are masked: the index of the first that is not below it. */
+int32_t blocks_masked_before(const canvas *c, int32_t end);
+
+/* How many masks the block holds. */
+int32_t blocks_open(const blocks *b, const canvas *c);
+
+/* Of a pass over what the cache does not keep; the rows that it runs begin with the position `first`. */
+pass_scope blocks_cached_scope(const blocks *b, int32_t first);
+
+#endif

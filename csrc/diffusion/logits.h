@@ -1,0 +1,25 @@
+/* Rows of whole logits on the host: what a decoding does to them before candidates are taken, and what it needs to know of them. */
+#ifndef DIMPLE_LOGITS_H
+#define DIMPLE_LOGITS_H
+
+#include "backend/backend.h"
+#include "dimple.h"
+
+/* Special tokens of a model; -1: it names none. */
+typedef struct special_tokens {
+  int32_t mask, eos, eot;
+} special_tokens;
+
+/* Whether the decoding changes rows of logits or takes confidences from a part of them. */
+bool logits_are_changed(const dimple_decoding *d);
+
+/* Classifier-free guidance: z = u + (scale + 1) (z - u), where u [vocab] are the logits without the prompt. */
+void logits_guide(float *z, const float *u, int32_t vocab, float scale);
+
+/* Forbids a token: its logit becomes -inf. -1 is allowed. */
+void logits_forbid(float *z, int32_t vocab, int32_t token);
+
+/* What the head says of a row at temperature 0. A row may hold -inf, but not only. */
+head_row logits_summary(const float *z, int32_t vocab);
+
+#endif

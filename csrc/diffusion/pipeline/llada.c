@@ -1,0 +1,76 @@
+/*
+ * LLaDA's block-wise decoding (arXiv 2502.09992; generate.py) and Fast-dLLM's, which adds a threshold, a factor and two caches (arXiv
+ * 2505.22618; v1/llada/generate.py).
+ *
+ * A block's quotas are fixed when it begins. LLaDA runs every step, those with nothing left to reveal too; Fast-dLLM ends a block when it
+ * is full, with its dual cache at the latest after its steps. Nothing ends at an end-of-text token.
+ */
+#include "allocate.h"
+#include "diffusion/pipeline.h"
+#include "diffusion/schedule.h"
+
+static bool reveals_by_confidence(const dimple_decoding *d) { return d->threshold > 0 || d->factor > 0; }
+
+/* LLaDA's own loop: nothing of Fast-dLLM's is asked for. */
+static bool runs_every_step(const dimple_decoding *d) {
+  return d->cache == DIMPLE_CACHE_MODEL && !reveals_by_confidence(d) && !d->complete;
+}
+
+/* Every position that is sure enough, and the surest one in any case. */
+static dimple_status choose_from_threshold(choice *c) {
+  float threshold = c->step->decoding->threshold;
+  int32_t best = choice_best(c);
+  for (int32_t i = 0; i < c->step->masked; i++)
+    if (i == best || c->candidates[i].confidence >= threshold) choice_add(c, i);
+  return DIMPLE_OK;
+}
+
+/* The n surest, where the n-th has at least 1 - factor / (n + 1): up to the first that has not. If that is the last of all, it is revealed
+ * as well, so that of two candidates both go (generate.py, get_transfer_index_dynamic). */
+static dimple_status choose_by_factor(choice *c) {
+  int32_t *order, count = c->step->masked, passed = 1;
+  DIMPLE_TRY(choice_order(c, choice_confidence, &order));
+  double factor = c->step->decoding->factor;
+  while (passed < count && c->candidates[order[passed]].confidence >= 1 - factor / (passed + 2)) passed++;
+  if (passed == count - 1) passed = count;
+  for (int32_t i = 0; i < passed; i++) choice_add(c, order[i]);
+  free(order);
+  return DIMPLE_OK;
+}
+
+static dimple_status choose(choice *c, const algorithm *a) {
+  const dimple_decoding *d = c->step->decoding;
+  if (d->factor > 0) return choose_by_factor(c);
+  if (d->threshold > 0) return choose_from_threshold(c);
+  return a->choose[DIMPLE_PIPELINE_LLADA](c, (quota){c->step->due, 1.0f});
+}
+
+/* --------------------------------------------------------------------------------------------------------------- blocks */
+
+/* The dual cache sees keys and values of the whole response, as the pass over everything left them. */
+static pass_need need(const dimple_decoding *d) {
+  if (d->cache == DIMPLE_CACHE_DUAL) return NEED_ALL;
+  return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
+}
+
+/* In a pass over everything the masks that earlier blocks have left are candidates, too. */
+static void plan(const blocks *b, const canvas *c, block_plan *out) {
+  bool cached = blocks_is_cached(b);
+  out->scope = cached ? blocks_cached_scope(b, b->first - b->shift) : (pass_scope){.kind = SCOPE_ALL};
+  out->from = cached ? blocks_masked_before(c, b->first) : 0;
+  out->count = blocks_masked_before(c, b->end) - out->from;
+  /* More steps than the quotas are spread over happen only to blocks that were left with masks: one position each. */
+  int32_t due = b->iteration < b->steps ? schedule_quota(b->masked, b->steps, b->iteration) : 1;
+  out->due = due < out->count ? due : out->count;
+  if (out->due == 0 && !reveals_by_confidence(b->decoding)) out->count = 0; /* an idle step */
+}
+
+static bool over(const blocks *b, const canvas *c) {
+  const dimple_decoding *d = b->decoding;
+  if (runs_every_step(d)) return b->iteration >= b->steps;
+  return blocks_open(b, c) == 0 || (d->cache == DIMPLE_CACHE_DUAL && b->iteration >= b->steps);
+}
+
+static const block_rules rules = {.need = need, .plan = plan, .over = over};
+
+const pipeline pipeline_llada = {.name = "llada", .judges_original = true, .choose = choose, .blocks = &rules};

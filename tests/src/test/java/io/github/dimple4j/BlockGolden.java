@@ -1,0 +1,95 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A random LLaDA or Dream checkpoint, and what the authors' code of block decoding, caches and samplers wrote with it, pass by pass;
+ * goldens/README.md says what its files hold. The system property {@code dimple.goldens} names another folder of such folders.
+ */
+record BlockGolden(Path folder) {
+  private static final JsonMapper JSON = new JsonMapper();
+  private static final Path FOLDER = Path.of(System.getProperty("dimple.goldens", "goldens"));
+  private static final Map<String, Path> CONVERTED = new HashMap<>();
+
+  /** One recorded decoding; settings by the authors' names. */
+  record Run(String name, String function, JsonNode settings, int[] prompt, int length, List<int[]> canvases, int[] last) {
+    int integer(String setting) {
+      return settings.path(setting).asInt();
+    }
+
+    /** 0 for one that was not set. */
+    float number(String setting) {
+      return (float) settings.path(setting).asDouble(0);
+    }
+
+    String word(String setting) {
+      return settings.path(setting).asString();
+    }
+
+    boolean isSet(String setting) {
+      return settings.hasNonNull(setting);
+    }
+
+    boolean flag(String setting) {
+      return settings.path(setting).asBoolean(false);
+    }
+  }
+
+  static List<BlockGolden> all() {
+    try (Stream<Path> folders = Files.list(FOLDER)) {
+      return folders.filter(folder -> Files.exists(folder.resolve("samplers.json"))).sorted().map(BlockGolden::new).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** All decodings, of both files where there are two. */
+  List<Run> runs() {
+    return Stream.of("trajectories.json", "samplers.json").map(folder::resolve).filter(Files::exists)
+        .flatMap(file -> JSON.readTree(file).valueStream()).filter(node -> node.has("canvases")).map(BlockGolden::run).toList();
+  }
+
+  private static Run run(JsonNode node) {
+    return new Run(node.path("name").asString(), node.path("function").asString(), node, integers(node.path("prompt_ids")),
+        node.path("gen_length").asInt(), node.path("canvases").valueStream().map(BlockGolden::integers).toList(), integers(node.path("final")));
+  }
+
+  private static int[] integers(JsonNode array) {
+    return array.valueStream().mapToInt(JsonNode::asInt).toArray();
+  }
+
+  DimpleModel load(String backend) {
+    return DimpleModel.load(file(), ModelOptions.builder().backend(backend).build());
+  }
+
+  private Path file() {
+    synchronized (CONVERTED) {
+      return CONVERTED.computeIfAbsent(toString(), name -> {
+        try {
+          Path target = Temporary.folder().resolve("blocks-" + name + ".gguf");
+          Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(target);
+          return target;
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        }
+      });
+    }
+  }
+
+  @Override
+  public String toString() {
+    return folder.getFileName().toString();
+  }
+}
