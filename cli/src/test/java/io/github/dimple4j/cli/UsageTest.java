@@ -154,6 +154,6 @@ class UsageTest {
   void helpNamesTheDefaults() {
     assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
         .contains(algorithms() + " (default: maskgit_plus)")
-        .contains("(default: 0.95)").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
+        .contains("(default: 0.95 with pipeline dim").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
   }
 }
