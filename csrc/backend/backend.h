@@ -146,7 +146,7 @@ typedef struct attention_call {
  * all experts. */
 typedef struct route_call {
   view scores; /* [rows x experts]; what it holds afterwards is undefined */
-  view chosen; /* [rows x used] int32, by falling score */
+  view chosen; /* [rows x used] int32, by falling score; different ones, also where scores are no numbers */
   view share;  /* [rows x used] */
 } route_call;
 

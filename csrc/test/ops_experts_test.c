@@ -102,11 +102,35 @@ static void check_routing(void) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
 }
 
+/* Damaged weights give scores that are no numbers: a row still goes to different experts, each at most once. */
+static void check_broken_scores(const side *s) {
+  enum { ROWS = 5, EXPERTS = 4, USED = 3 };
+  static const float scores[ROWS * EXPERTS] = {NAN, NAN, NAN, NAN, NAN, 1, 2, 3, 1, 2, NAN, 3,
+                                               -INFINITY, -INFINITY, -INFINITY, -INFINITY, INFINITY, 0, INFINITY, 1};
+  float zeros[ROWS * USED] = {0};
+  matrix m = place(s, scores, ROWS, EXPERTS, 0), chosen = place(s, zeros, ROWS, USED, 0), share = place(s, zeros, ROWS, USED, 0);
+  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){m.v, chosen.v, share.v})));
+  int32_t *numbers = fetch_numbers(s, chosen);
+  for (int r = 0; r < ROWS; r++) {
+    int32_t seen = 0;
+    for (int i = 0; i < USED; i++) {
+      int32_t e = numbers[r * USED + i];
+      EXPECT(e >= 0 && e < EXPERTS && !(seen >> e & 1), "%s: row %d: choice %d is expert %d", s->ops->name, r, i, e);
+      seen |= 1 << e;
+    }
+  }
+  free(numbers);
+  matrix all[] = {m, chosen, share};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
+}
+
 static void check_experts(void) {
   static const experts_shape shapes[] = {{1, 8, 12, 2, 1, DIMPLE_TENSOR_F32},    {70, 40, 33, 8, 2, DIMPLE_TENSOR_F32},
                                          {200, 17, 20, 5, 5, DIMPLE_TENSOR_F16}, {90, 64, 96, 16, 4, DIMPLE_TENSOR_Q8_0},
                                          {33, 256, 256, 4, 2, DIMPLE_TENSOR_Q4_K}, {400, 32, 32, 1, 1, DIMPLE_TENSOR_BF16}};
   check_routing();
+  check_broken_scores(&reference);
+  check_broken_scores(&tested[2]);
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check_mixture(shapes[i]);
 }
 

@@ -274,6 +274,13 @@ static dimple_status ref_attention(context *c, const attention_call *call) {
 
 /* ------------------------------------------------------------------------------------------------------------- experts */
 
+/* Whether expert `e` is among the first `count` that row r has chosen. */
+static bool is_chosen(const route_call *call, int64_t r, int64_t count, int64_t e) {
+  for (int64_t i = 0; i < count; i++)
+    if (numbers_of(call->chosen, r)[i] == e) return true;
+  return false;
+}
+
 static dimple_status ref_route(context *c, const route_call *call) {
   (void)c;
   int64_t experts = call->scores.columns;
@@ -283,12 +290,11 @@ static dimple_status ref_route(context *c, const route_call *call) {
     for (int64_t e = 1; e < experts; e++) highest = scores[e] > highest ? scores[e] : highest;
     for (int64_t e = 0; e < experts; e++) sum += expf(scores[e] - highest);
     for (int64_t i = 0; i < call->chosen.columns; i++) {
-      int64_t best = 0;
-      for (int64_t e = 1; e < experts; e++)
-        if (scores[e] > scores[best]) best = e;
+      int64_t best = -1;
+      for (int64_t e = 0; e < experts; e++)
+        if (!is_chosen(call, r, i, e) && (best < 0 || scores[e] > scores[best] || (isnan(scores[best]) && !isnan(scores[e])))) best = e;
       numbers_of(call->chosen, r)[i] = (int32_t)best;
       row_of(call->share, r)[i] = expf(scores[best] - highest) / sum;
-      scores[best] = -INFINITY;
     }
   }
   return DIMPLE_OK;

@@ -1,0 +1,69 @@
+/* A picture of any size, stride and content, prepared for the vision tower, and run through it when it is small. */
+#include "fuzz/fuzz.h"
+#include "test/random_model.h"
+
+enum { LARGEST_SIDE = 96, LARGEST_RUN = 64 };
+
+static dimple_model *model;
+
+int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
+  (void)argument_count;
+  (void)arguments;
+  model = random_model((model_shape){.vision = true});
+  REQUIRE(model);
+  return 0;
+}
+
+static void prepare(const dimple_image *image, const dimple_image_grid *grid) {
+  dimple_model_info info;
+  REQUIRE(dimple_model_get_info(model, &info) == DIMPLE_OK);
+  REQUIRE(grid->rows * info.patch_size == grid->resized_height && grid->columns * info.patch_size == grid->resized_width);
+  REQUIRE(grid->rows * grid->columns == grid->tokens * info.merge_size * info.merge_size);
+  int64_t count = (int64_t)grid->rows * grid->columns * 3 * 2 * info.patch_size * info.patch_size;
+  if (count > 1 << 20) return;
+  float *patches = malloc((size_t)count * sizeof *patches);
+  uint8_t *resized = malloc((size_t)3 * (size_t)grid->resized_width * (size_t)grid->resized_height);
+  REQUIRE(patches && resized);
+  REQUIRE(dimple_model_preprocess(model, image, patches, count, resized) == DIMPLE_OK);
+  for (int64_t i = 0; i < count; i++) REQUIRE(patches[i] > -4 && patches[i] < 4);
+  REQUIRE(dimple_model_preprocess(model, image, patches, count - 1, NULL) == DIMPLE_ERROR_ARGUMENT);
+  free(patches);
+  free(resized);
+}
+
+static void run(const dimple_image *image, const dimple_image_grid *grid) {
+  int32_t tokens[LARGEST_RUN];
+  for (int32_t i = 0; i < grid->tokens; i++) tokens[i] = IMAGE;
+  dimple_session *session = NULL;
+  REQUIRE(dimple_session_create(model, &(dimple_session_options){.threads = 1}, &session) == DIMPLE_OK);
+  REQUIRE(dimple_session_set_prompt(session, tokens, grid->tokens, image, 1) == DIMPLE_OK);
+  float features[LARGEST_RUN * WIDTH];
+  REQUIRE(dimple_session_get_image_features(session, features, (int64_t)grid->tokens * WIDTH) == DIMPLE_OK);
+  for (int32_t i = 0; i < grid->tokens * WIDTH; i++) REQUIRE(features[i] == features[i]);
+  dimple_session_free(session);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  decisions d = {data, size};
+  bool odd = take_u8(&d) > 250; /* sizes that no memory is given for: they have to be refused by their numbers */
+  dimple_image image = {.width = odd ? take_i32(&d) : take_between(&d, -1, LARGEST_SIDE),
+                        .height = odd ? take_i32(&d) : take_between(&d, -1, LARGEST_SIDE)};
+  dimple_image_grid grid;
+  dimple_status status = dimple_model_get_image_grid(model, image.width, image.height, &grid);
+  if (odd) return 0;
+  image.row_stride = 3 * (int64_t)image.width + take_between(&d, -1, 5);
+  size_t bytes = image.width > 0 && image.height > 0 && image.row_stride > 0 ? (size_t)(image.row_stride * image.height) : 1;
+  uint8_t *pixels = malloc(bytes);
+  REQUIRE(pixels);
+  take(&d, pixels, bytes);
+  image.rgb = pixels;
+  if (status == DIMPLE_OK && image.row_stride >= 3 * (int64_t)image.width) {
+    prepare(&image, &grid);
+    if (grid.tokens <= CONTEXT) run(&image, &grid);
+  } else {
+    float patches[1];
+    REQUIRE(dimple_model_preprocess(model, &image, patches, 1, NULL) != DIMPLE_OK);
+  }
+  free(pixels);
+  return 0;
+}
