@@ -68,11 +68,11 @@ final class ModelText {
     return chatTemplate;
   }
 
-  /** The token ids of a conversation, one placeholder per picture. */
-  int[] encode(List<ChatMessage> messages, int images, int imageToken) {
+  /** The token ids of a conversation as a template writes it, one placeholder per picture. */
+  int[] encode(ChatTemplate template, List<ChatMessage> messages, int images, int imageToken) {
     if (images > 0) {
       try {
-        int[] ids = render(messages);
+        int[] ids = render(template, messages);
         if (Arrays.stream(ids).filter(id -> id == imageToken).count() == images) {
           return ids;
         }
@@ -80,12 +80,12 @@ final class ModelText {
         // Below.
       }
       // The template of a text model, whose vision tower came in a file of its own, knows no pictures: they go into the text.
-      return render(messages.stream().map(ModelText::asTextOnly).toList());
+      return render(template, messages.stream().map(ModelText::asTextOnly).toList());
     }
-    return render(messages);
+    return render(template, messages);
   }
 
-  private int[] render(List<ChatMessage> messages) {
+  private int[] render(ChatTemplate template, List<ChatMessage> messages) {
     Tokenizer tokens = tokenizer();
     Map<String, String> variables = new HashMap<>();
     if (tokens.bosId() >= 0) {
@@ -94,7 +94,7 @@ final class ModelText {
     if (tokens.eosId() >= 0) {
       variables.put("eos_token", tokens.token(tokens.eosId()));
     }
-    ChatPrompt prompt = chatTemplate().prompt(messages, true, variables);
+    ChatPrompt prompt = template.prompt(messages, true, variables);
     return tokens.encodePrompt(prompt.text(), prompt.said());
   }
 

@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
@@ -25,6 +26,7 @@ public final class SessionBuilder {
   private final List<Image> images = new ArrayList<>();
   private final List<ChatMessage> messages = new ArrayList<>();
   private ChatMessage system;
+  private ChatTemplate chatTemplate;
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
@@ -108,6 +110,17 @@ public final class SessionBuilder {
    */
   public SessionBuilder controlTokens(boolean allow) {
     controlTokens = allow;
+    return this;
+  }
+
+  /**
+   * Writes the conversation by another chat template than the model's.
+   *
+   * @param template the template
+   * @return this
+   */
+  public SessionBuilder chatTemplate(ChatTemplate template) {
+    chatTemplate = Objects.requireNonNull(template, "template");
     return this;
   }
 
@@ -287,12 +300,19 @@ public final class SessionBuilder {
       throw new InvalidArgumentException("a session needs one prompt: either a conversation (system, user, assistant), "
           + "or a text (prompt), or token ids (tokens)");
     }
+    if (chatTemplate != null && !chat) {
+      throw new InvalidArgumentException("a chat template goes with a conversation (system, user, assistant)");
+    }
     if (tokens != null) {
       return tokens;
     }
     int imageToken = model.info().imageTokenId().orElse(-1);
-    int[] ids = chat ? model.text().encode(conversation(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
+    int[] ids = chat ? model.text().encode(chatTemplate(), conversation(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
     return ModelText.expand(ids, imageToken, imageTokens);
+  }
+
+  private ChatTemplate chatTemplate() {
+    return chatTemplate != null ? chatTemplate : model.chatTemplate();
   }
 
   private List<ChatMessage> conversation() {

@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.ModelOptions;
 import java.nio.file.Path;
 import picocli.CommandLine.Model.CommandSpec;
@@ -22,9 +23,12 @@ final class EngineOptions {
       description = "Threads; 0 is one per processor. Results do not depend on it (default: ${DEFAULT-VALUE}).")
   private int threads;
 
+  /** Asks the core whether there can be so many threads, before anything is loaded. */
   void check() {
-    if (threads < 0) {
-      throw Failures.invalidValue(spec, "--threads", threads + " is negative");
+    try {
+      effectiveThreads();
+    } catch (InvalidArgumentException e) {
+      throw Failures.invalidValue(spec, "--threads", e.getMessage().replaceFirst("^threads is ", ""));
     }
   }
 

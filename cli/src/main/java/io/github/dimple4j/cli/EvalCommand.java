@@ -50,6 +50,9 @@ final class EvalCommand implements Callable<Integer> {
       description = "Also write every answer, its iterations and its times to a JSON file; - is standard output, and the table then goes to standard error.")
   private JsonOutput output;
 
+  @Option(names = "--quiet", description = "Only the answers on standard output, as run prints them; the table goes to standard error.")
+  private boolean quiet;
+
   @Mixin private PromptOptions.OfQuestions promptOptions;
 
   @Mixin private DecodingOptions decodingOptions;
@@ -108,11 +111,16 @@ final class EvalCommand implements Callable<Integer> {
     check();
     List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
     List<Answered> answers = new ArrayList<>();
-    PrintWriter out = output != null && output.isStandardOutput() ? spec.commandLine().getErr() : spec.commandLine().getOut();
+    PromptFormat format = promptOptions.format();
+    boolean jsonOut = output != null && output.isStandardOutput();
+    PrintWriter out = quiet || jsonOut ? spec.commandLine().getErr() : spec.commandLine().getOut();
     try (DimpleModel loaded = engine.load(model != null ? model : BundledModel.find())) {
       for (EvalQuestion question : questions) {
-        Answered answer = ask(loaded, question);
+        Answered answer = ask(loaded, question, format);
         answers.add(answer);
+        if (quiet && !jsonOut) {
+          spec.commandLine().getOut().println(answer.text());
+        }
         if (showWrong && !answer.exact()) {
           out.println(question.prompt().pictures() + ": " + question.prompt().text());
           out.println("  expected: " + question.answer());
@@ -142,8 +150,8 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
-  private Answered ask(DimpleModel loaded, EvalQuestion question) {
-    Prompt prompt = question.prompt().orLength(length(question.task()));
+  private Answered ask(DimpleModel loaded, EvalQuestion question, PromptFormat format) {
+    Prompt prompt = question.prompt().in(format).orLength(length(question.task()));
     Image[] images = prompt.readImages();
     try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
       Generation generation = session.decode(decodingOptions.decoding());

@@ -59,7 +59,7 @@ record EvalQuestion(String task, Prompt prompt, String answer) {
       String asked = text("question");
       String answer = text("answer");
       Template template = node.has("template") ? template() : null;
-      return new EvalQuestion(task, new Prompt(asked, null, system, pictures, template, length(), Map.of()), answer);
+      return new EvalQuestion(task, new Prompt(asked, null, system, pictures, template, length(), Map.of(), PromptFormat.OF_MODEL), answer);
     }
 
     private List<Path> images() throws IOException {

@@ -19,14 +19,20 @@ import java.util.OptionalInt;
  * @param template what is fixed of the response; null: nothing
  * @param length response length in tokens; empty: the template's, or the library's default
  * @param prior token ids by response position
+ * @param format how text becomes a prompt
  */
 record Prompt(String text, int[] tokens, String system, List<Path> pictures, Template template, OptionalInt length,
-    Map<Integer, Integer> prior) {
+    Map<Integer, Integer> prior, PromptFormat format) {
 
   /** The same with a response length, if neither a length nor a template says one. */
   Prompt orLength(int otherwise) {
     return length.isPresent() || template != null ? this
-        : new Prompt(text, tokens, system, pictures, null, OptionalInt.of(otherwise), prior);
+        : new Prompt(text, tokens, system, pictures, null, OptionalInt.of(otherwise), prior, format);
+  }
+
+  /** The same with another format. */
+  Prompt in(PromptFormat other) {
+    return new Prompt(text, tokens, system, pictures, template, length, prior, other);
   }
 
   /** Reads the pictures, which fails faster than loading a model. */
@@ -40,10 +46,7 @@ record Prompt(String text, int[] tokens, String system, List<Path> pictures, Tem
     if (tokens != null) {
       builder.tokens(tokens, images);
     } else {
-      builder.user(text, images);
-    }
-    if (system != null) {
-      builder.system(system);
+      format.ask(builder, system, text, images);
     }
     if (template != null) {
       builder.response(template);

@@ -2,6 +2,8 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Template;
+import io.github.dimple4j.chat.ChatTemplate;
+import io.github.dimple4j.chat.ChatTemplateException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -40,10 +42,67 @@ abstract class PromptOptions {
     }
   }
 
+  /** Prompts of text, which a chat template writes. */
+  abstract static class OfWords extends PromptOptions {
+    @Option(names = "--chat-template", paramLabel = "FILE", converter = TextSource.Converter.class,
+        description = "Write the prompt by the chat template (Jinja) in this file, not by the model's own.")
+    private TextSource chatTemplate;
+
+    @Option(names = "--raw", description = "The text is the prompt as it stands, without a chat template; control tokens are spelled out in it.")
+    private boolean raw;
+
+    @Override
+    void check() {
+      if (raw && chatTemplate != null) {
+        throw wrongUsage("--raw goes without a chat template, and --chat-template names one");
+      }
+    }
+
+    final void checkSystem(String system) {
+      if (raw && system != null) {
+        throw wrongUsage("--system goes with a chat template, not with --raw");
+      }
+    }
+
+    final boolean raw() {
+      return raw;
+    }
+
+    final boolean hasChatTemplate() {
+      return chatTemplate != null;
+    }
+
+    /** Reads the chat template. */
+    final PromptFormat format() throws IOException {
+      if (chatTemplate == null) {
+        return new PromptFormat(null, raw);
+      }
+      try {
+        return new PromptFormat(ChatTemplate.parse(chatTemplate.read()), false);
+      } catch (ChatTemplateException e) {
+        throw new IOException(chatTemplate.title() + ": " + e.getMessage(), e);
+      }
+    }
+  }
+
   /** {@code run}: a question as text, and an answer that people read. */
-  static final class OfText extends PromptOptions {
-    @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "The question.")
-    private String text;
+  static final class OfText extends OfWords {
+    @ArgGroup(multiplicity = "1")
+    private Question question;
+
+    /** Where it stands. */
+    private static final class Question {
+      @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
+      private String text;
+
+      @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
+          description = "The question as a file in UTF-8; - is standard input. A line end at its end is left out.")
+      private TextSource file;
+
+      String read() throws IOException {
+        return file == null ? text : file.readWithoutLastLineEnd();
+      }
+    }
 
     @Option(names = "--system", paramLabel = "TEXT", description = "The system message (default: that of the model's chat template).")
     private String system;
@@ -58,19 +117,22 @@ abstract class PromptOptions {
 
     @Override
     void check() {
+      super.check();
       if (maxNewTokens != null) {
         checkLength(maxNewTokens);
       }
+      checkSystem(system);
     }
 
-    Prompt prompt() {
+    /** Reads the question and the chat template, if they are files. */
+    Prompt prompt() throws IOException {
       OptionalInt length = maxNewTokens == null ? OptionalInt.empty() : OptionalInt.of(maxNewTokens);
-      return new Prompt(text, null, system, pictures(), template, length, Map.of());
+      return new Prompt(question.read(), null, system, pictures(), template, length, Map.of(), format());
     }
   }
 
   /** {@code trace}: text or token ids, and a response whose tokens can be fixed. */
-  static final class OfTextOrTokens extends PromptOptions {
+  static final class OfTextOrTokens extends OfWords {
     @ArgGroup(multiplicity = "1")
     private Kind kind;
 
@@ -79,11 +141,15 @@ abstract class PromptOptions {
       @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
       private String text;
 
+      @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
+          description = "The question as a file in UTF-8; - is standard input. A line end at its end is left out.")
+      private TextSource file;
+
       @Option(names = "--ids-file", paramLabel = "IDS.json", description = "The prompt as a JSON list of token ids, image placeholders expanded.")
       private Path ids;
     }
 
-    @Option(names = "--system", paramLabel = "TEXT", description = "With --prompt: the system message.")
+    @Option(names = "--system", paramLabel = "TEXT", description = "With a question: the system message.")
     private String system;
 
     @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
@@ -95,16 +161,27 @@ abstract class PromptOptions {
 
     @Override
     void check() {
+      super.check();
       checkLength(maxNewTokens);
-      if (system != null && kind.ids != null) {
-        throw wrongUsage("--system goes with --prompt, not with --ids-file");
+      if (kind.ids != null) {
+        refuseWithIds("--system", system != null);
+        refuseWithIds("--raw", raw());
+        refuseWithIds("--chat-template", hasChatTemplate());
+      }
+      checkSystem(system);
+    }
+
+    private void refuseWithIds(String option, boolean given) {
+      if (given) {
+        throw wrongUsage(option + " goes with --prompt, not with --ids-file");
       }
     }
 
-    /** Reads the token ids. */
+    /** Reads the question, the chat template or the token ids. */
     Prompt prompt() throws IOException {
       int[] tokens = kind.ids == null ? null : TokenIdFile.read(kind.ids);
-      return new Prompt(kind.text, tokens, system, pictures(), null, OptionalInt.of(maxNewTokens), prior.tokens());
+      String text = kind.file == null ? kind.text : kind.file.readWithoutLastLineEnd();
+      return new Prompt(text, tokens, system, pictures(), null, OptionalInt.of(maxNewTokens), prior.tokens(), format());
     }
   }
 
@@ -116,14 +193,15 @@ abstract class PromptOptions {
 
     /** Reads the token ids. */
     Prompt prompt() throws IOException {
-      return new Prompt(null, TokenIdFile.read(ids), null, pictures(), null, OptionalInt.empty(), Map.of());
+      return new Prompt(null, TokenIdFile.read(ids), null, pictures(), null, OptionalInt.empty(), Map.of(), PromptFormat.OF_MODEL);
     }
   }
 
   /** {@code eval}: everything is in the file of questions, pictures too. */
-  static final class OfQuestions extends PromptOptions {
+  static final class OfQuestions extends OfWords {
     @Override
     void check() {
+      super.check();
       pictures().forEach(Image::read); // one that cannot be read is failed work here as elsewhere
       if (!pictures().isEmpty()) {
         throw wrongUsage("--image does not go with eval: the questions name their pictures");

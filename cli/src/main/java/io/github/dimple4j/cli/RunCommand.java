@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code dimple run}: an answer for people. */
 @Command(name = "run", mixinStandardHelpOptions = true, description = "Answer a question, about pictures or not.", footer = {"",
-    "Prints the answer and then one line of figures. On a terminal the response is shown while it fills in. A template fixes "
+    "Prints the answer, and one line of figures on standard error. On a terminal the response is shown while it fills in. A template fixes "
     + "parts of the answer: --response-template '{\"shape\": \"{{slot:6}}\", \"colour\": \"{{slot:4}}\"}'; a slot is a number of tokens."})
 final class RunCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -30,6 +30,9 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--live", negatable = true, defaultValue = "true", fallbackValue = "true",
       description = "On a terminal, show the response while it fills in (the default) or not.")
   private boolean live;
+
+  @Option(names = "--quiet", description = "Nothing but the answer on standard output, on a terminal too: no live response.")
+  private boolean quiet;
 
   @Mixin private PromptOptions.OfText promptOptions;
 
@@ -52,11 +55,11 @@ final class RunCommand implements Callable<Integer> {
       long loadNanos = System.nanoTime() - start;
       try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
         Terminal terminal = Terminal.ofStandardOutput();
-        boolean shown = live && terminal.interactive();
+        boolean shown = live && !quiet && terminal.interactive();
         Generation answer = shown ? decodeLive(session, decoding, terminal, out) : session.decode(decoding);
         out.println(shown ? CanvasFrame.printable(answer.text()) : answer.text());
-        out.println(Figures.line(answer, loadNanos, loaded.info().backend(), engine.effectiveThreads()));
         out.flush();
+        spec.commandLine().getErr().println(Figures.line(answer, loadNanos, loaded.info().backend(), engine.effectiveThreads()));
       }
     }
     return 0;

@@ -19,6 +19,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
@@ -33,6 +34,9 @@ final class TraceCommand implements Callable<Integer> {
 
   @Parameters(paramLabel = "MODEL.gguf", description = "The model.")
   private Path model;
+
+  @Option(names = "--quiet", description = "As of run; trace never writes more than its file.")
+  private boolean quiet;
 
   @Mixin private PromptOptions.OfTextOrTokens promptOptions;
 

@@ -81,6 +81,13 @@ class EvalCommandTest {
   }
 
   @Test
+  void quietPrintsTheAnswersAlone() throws IOException {
+    Output output = eval(question("count", "How many squares are there?", "1").repeat(2), "--quiet");
+    assertThat(output.out().lines()).containsExactly("1", "1");
+    assertThat(output.err()).containsPattern("count +2 +100\\.0 %");
+  }
+
+  @Test
   void severalPicturesMakeALongerPrompt() throws IOException {
     String line = "{\"image\": [\"" + PICTURE + "\", \"" + PICTURE + "\"], \"task\": \"count\", \"question\": \"How many squares are there?\", "
         + "\"answer\": \"1\"}";

@@ -2,7 +2,9 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -117,19 +119,62 @@ class ModelCommandsTest {
   }
 
   @Test
-  void runPrintsTheAnswerAndOneLineOfFigures() {
+  void runPrintsTheAnswerAndALineOfFiguresOnStandardError() {
     Output output = Output.of("run", model, "--prompt", "What is it?", "--max-new-tokens", "5", "--system", "Be brief.");
     assertThat(output.status()).isZero();
-    assertThat(output.err()).isEmpty();
-    assertThat(output.out()).doesNotContain("\u001b");
-    assertThat(output.out().lines().toList().getLast()).matches("5 tokens, (1 iteration|\\d+ iterations), [\\d.]+ tokens per iteration, [\\d.]+ tokens/s; "
+    assertThat(output.out()).doesNotContain("\u001b", "tokens");
+    assertThat(output.err()).hasLineCount(1);
+    assertThat(output.err().strip()).matches("5 tokens, (1 iteration|\\d+ iterations), [\\d.]+ tokens per iteration, [\\d.]+ tokens/s; "
         + "load [\\d.]+ m?s, vision 0.00 ms, prefill [\\d.]+ m?s, [\\d.]+ m?s per iteration; cpu-\\S+, \\d+ threads?");
+  }
+
+  private static Object promptTokens(String... options) throws IOException {
+    Path json = folder.resolve("prompt.json");
+    String[] fixed = {"trace", model, "--max-new-tokens", "2", "--json", json.toString()};
+    Output output = Output.of(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new));
+    assertThat(output.err()).isEmpty();
+    return Json.read(json).get("prompt_tokens");
+  }
+
+  @Test
+  void promptsComeFromFilesToo() throws IOException {
+    Object tokens = promptTokens("--prompt", "Größe?\n  ja");
+    for (String content : new String[] {"Größe?\n  ja", "Größe?\n  ja\n", "\uFEFFGröße?\n  ja\r\n"}) {
+      Path file = Files.writeString(folder.resolve("prompt.txt"), content);
+      assertThat(promptTokens("--prompt-file", file.toString())).isEqualTo(tokens);
+    }
+    InputStream before = System.in;
+    System.setIn(new ByteArrayInputStream("Größe?\n  ja".getBytes(StandardCharsets.UTF_8)));
+    try {
+      assertThat(promptTokens("--prompt-file", "-")).isEqualTo(tokens);
+    } finally {
+      System.setIn(before);
+    }
+  }
+
+  @Test
+  void aPromptIsWrittenByItsTemplate() throws IOException {
+    String template = Files.writeString(folder.resolve("template.jinja"), "{% for m in messages %}{{ m.role }}> {{ m.content }}{% endfor %}").toString();
+    assertThat(promptTokens("--prompt", "What?", "--chat-template", template)).isEqualTo(promptTokens("--prompt", "user> What?", "--raw"));
+    assertThat(promptTokens("--prompt", "What?")).isNotEqualTo(promptTokens("--prompt", "What?", "--raw"));
+    Files.writeString(Path.of(template), "{% endfor %}");
+    Output output = Output.of("run", model, "--prompt", "x", "--chat-template", template);
+    assertThat(output.err()).contains("template.jinja: ").hasLineCount(1);
+    assertThat(output.status()).isEqualTo(1);
+  }
+
+  @Test
+  void aPromptFileThatIsNoText() throws IOException {
+    Path file = Files.write(folder.resolve("latin.txt"), "Größe".getBytes(StandardCharsets.ISO_8859_1));
+    assertThat(Output.of("run", model, "--prompt-file", file.toString()).err()).contains("latin.txt: is no UTF-8 text from byte 2 on");
+    assertThat(Output.of("run", model, "--prompt-file", folder.toString()).err()).contains(folder + ": is a directory, expected a text file");
   }
 
   @Test
   void runFillsTheSlotsOfATemplate() {
     Output output = Output.of("run", model, "--prompt", "x", "--response-template", "<a>{{slot:2}}</a>{{slot:3}}!");
-    assertThat(output.out()).startsWith("<a>").contains("</a>", "5 tokens, ");
+    assertThat(output.out()).startsWith("<a>").contains("</a>");
+    assertThat(output.err()).startsWith("5 tokens, ");
     Output tooShort = Output.of("run", model, "--prompt", "x", "--response-template", "<a>{{slot:2}}</a>", "--max-new-tokens", "3");
     assertThat(tooShort.status()).isEqualTo(1);
     assertThat(tooShort.err()).contains("more than the response length of 3").hasLineCount(1);

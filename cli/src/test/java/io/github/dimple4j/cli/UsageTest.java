@@ -27,18 +27,24 @@ class UsageTest {
   void missingAndUnknownParts() {
     assertWrong("Missing command: one of run, trace, logits, eval, gguf", "dimple");
     assertWrong("Unmatched argument at index 0: 'walk'", "dimple", "walk");
-    assertWrong("Missing required option: '--prompt=TEXT'", "dimple run", "run", "x.gguf");
+    assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --prompt-file=FILE)", "dimple run", "run", "x.gguf");
+    assertWrong("--prompt=TEXT, --prompt-file=FILE are mutually exclusive (specify only one)", "dimple run",
+        "run", "x.gguf", "--prompt", "x", "--prompt-file", "y");
     assertWrong("Missing required parameter for option '--prompt' (TEXT)", "dimple run", "run", "--prompt");
     assertWrong("Unknown option: '--fast'", "dimple run", "run", "--prompt", "x", "--fast");
     assertWrong("Missing required option: '--json=OUT'", "dimple trace", "trace", "x.gguf", "--prompt", "x");
     assertWrong("Missing required parameter: 'MODEL.gguf'", "dimple trace", "trace", "--prompt", "x", "--json", "-");
     assertWrong("Missing required option: '--ids-file=IDS.json'", "dimple logits", "logits", "x.gguf", "--json", "-");
-    assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --ids-file=IDS.json)", "dimple trace",
+    assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --prompt-file=FILE | --ids-file=IDS.json)", "dimple trace",
         "trace", "x.gguf", "--json", "-");
     assertWrong("--prompt=TEXT, --ids-file=IDS.json are mutually exclusive (specify only one)", "dimple trace",
         "trace", "x.gguf", "--json", "-", "--prompt", "x", "--ids-file", "y");
     assertWrong("--system goes with --prompt, not with --ids-file", "dimple trace",
         "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--system", "z");
+    assertWrong("--raw goes with --prompt, not with --ids-file", "dimple trace", "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--raw");
+    assertWrong("--raw goes without a chat template, and --chat-template names one", "dimple run",
+        "run", "--prompt", "x", "--raw", "--chat-template", "y");
+    assertWrong("--system goes with a chat template, not with --raw", "dimple run", "run", "--prompt", "x", "--raw", "--system", "y");
     assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
         "run", "--prompt", "x", "--alg", "origin-ratio", "--pipeline", "dream");
   }
@@ -91,7 +97,8 @@ class UsageTest {
       "--alg-temp       | -1           | -1.0, expected a finite number of 0 or more",
       "--max-new-tokens | 0            | 0, expected 1 or more",
       "--max-new-tokens | 3000000000   | '3000000000' is not an int",
-      "--threads        | -1           | -1 is negative",
+      "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
+      "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
       "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada",
       "--seed           | 1.5          | '1.5' is not a whole number of 64 bits",
   })
@@ -133,15 +140,16 @@ class UsageTest {
   /** Of the options that make a prompt each command has those that it serves, and no other. */
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {
-      "run    | image max-new-tokens prompt response-template system",
-      "trace  | ids-file image max-new-tokens prior prompt system",
+      "run    | chat-template image max-new-tokens prompt prompt-file raw response-template system",
+      "trace  | chat-template ids-file image max-new-tokens prior prompt prompt-file raw system",
       "logits | ids-file image",
-      "eval   | image",
+      "eval   | chat-template image raw",
   })
   void promptOptionsOfEachCommand(String command, String options) {
     String help = Output.of(command, "--help").out();
-    Stream<String> all = Stream.of("ids-file", "image", "max-new-tokens", "prior", "prompt", "response-template", "system");
-    assertThat(all.filter(option -> Pattern.compile("^ +--" + option + "=", Pattern.MULTILINE).matcher(help).find()))
+    Stream<String> all = Stream.of("chat-template", "ids-file", "image", "max-new-tokens", "prior", "prompt", "prompt-file", "raw",
+        "response-template", "system");
+    assertThat(all.filter(option -> Pattern.compile("^ +--" + option + "[= ]", Pattern.MULTILINE).matcher(help).find()))
         .containsExactly(options.split(" "));
   }
 

@@ -1,0 +1,30 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.Image;
+import io.github.dimple4j.chat.ChatTemplate;
+
+/**
+ * How a question becomes a prompt.
+ *
+ * @param template the chat template; null: the model's own
+ * @param raw the question is the prompt, without a template
+ */
+record PromptFormat(ChatTemplate template, boolean raw) {
+  /** As the model's file has it. */
+  static final PromptFormat OF_MODEL = new PromptFormat(null, false);
+
+  void ask(SessionBuilder session, String system, String question, Image[] images) {
+    if (raw) {
+      session.prompt(question, images);
+      return;
+    }
+    session.user(question, images);
+    if (system != null) {
+      session.system(system);
+    }
+    if (template != null) {
+      session.chatTemplate(template);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package io.github.dimple4j.cli;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/**
+ * A text that a command reads: a file in UTF-8, or standard input. Bytes that are no UTF-8 are an error; a byte order mark is not part of the
+ * text.
+ *
+ * @param name the file, or {@code -} for standard input
+ */
+record TextSource(String name) {
+  /** For options and parameters. */
+  static final class Converter implements ITypeConverter<TextSource> {
+    @Override
+    public TextSource convert(String name) {
+      if (name.isEmpty()) {
+        throw new TypeConversionException("'' is not a file name");
+      }
+      return new TextSource(name);
+    }
+  }
+
+  boolean isStandardInput() {
+    return name.equals("-");
+  }
+
+  /** What messages call it. */
+  String title() {
+    return isStandardInput() ? "standard input" : name;
+  }
+
+  /** The folder that file names in the text are relative to: that of the file, or the working directory. */
+  Path resolve(String other) {
+    return isStandardInput() ? Path.of(other) : Path.of(name).resolveSibling(other);
+  }
+
+  /** The whole text. */
+  String read() throws IOException {
+    byte[] bytes;
+    if (isStandardInput()) {
+      bytes = System.in.readAllBytes();
+    } else if (Files.isDirectory(Path.of(name))) {
+      throw new IOException(name + ": is a directory, expected a text file");
+    } else {
+      bytes = Files.readAllBytes(Path.of(name));
+    }
+    ByteBuffer rest = ByteBuffer.wrap(bytes);
+    var decoder = StandardCharsets.UTF_8.newDecoder();
+    try {
+      String text = decoder.decode(rest).toString();
+      return text.startsWith("\uFEFF") ? text.substring(1) : text;
+    } catch (CharacterCodingException e) {
+      throw new IOException(title() + ": is no UTF-8 text from byte " + rest.position() + " on", e);
+    }
+  }
+
+  /** The whole text as an argument would have it: one line end at its end is the editor's. */
+  String readWithoutLastLineEnd() throws IOException {
+    String text = read();
+    return text.endsWith("\r\n") ? text.substring(0, text.length() - 2) : text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+  }
+}
