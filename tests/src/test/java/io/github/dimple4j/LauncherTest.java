@@ -124,12 +124,21 @@ class LauncherTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"--help", "--version", "run --help", "run --prompt Hello --max-new-tokens 2",
+  @ValueSource(strings = {"--help", "--version", "run --help",
       "trace \"$model\" --prompt x --max-new-tokens 2 --json -", "gguf inspect \"$model\""})
   void outputThatCannotBeWrittenIsAFailure(String command) throws IOException, InterruptedException {
-    String start = "export DIMPLE_MODEL=\"$model\"; ";
-    run(start + "exec \"$dimple\" " + command + " >/dev/full").assertFailed(1, "standard output", "No space left on device");
-    run(start + "exec \"$dimple\" " + command + " >&-").assertFailed(1, "standard output", "Bad file descriptor");
+    run("exec \"$dimple\" " + command + " >/dev/full").assertFailed(1, "standard output", "No space left on device");
+  }
+
+  @Test
+  void anAnswerThatCannotBeWrittenIsAFailure() throws IOException, InterruptedException {
+    String answer = "exec \"$dimple\" run \"$model\" --prompt Hello --max-new-tokens 2 ";
+    for (String[] stream : new String[][] {{">/dev/full", "No space left on device"}, {">&-", "Bad file descriptor"}}) {
+      Outcome outcome = run(answer + stream[0]);
+      assertThat(outcome.err().lines()).last().asString().contains("standard output: ", stream[1]);
+      assertThat(outcome.status()).isEqualTo(1);
+    }
+    assertThat(run(answer + "2>/dev/full").status()).isEqualTo(1);
   }
 
   /** As a program that SIGPIPE ends: quiet, and with its status. */
