@@ -13,7 +13,8 @@
   LINE(DIMPLE_ALGORITHM_AUTOREGRESSIVE, algorithm_autoregressive) \
   LINE(DIMPLE_ALGORITHM_MASKGIT_PLUS, algorithm_maskgit_plus)     \
   LINE(DIMPLE_ALGORITHM_TOPK_MARGIN, algorithm_topk_margin)       \
-  LINE(DIMPLE_ALGORITHM_ENTROPY, algorithm_entropy)
+  LINE(DIMPLE_ALGORITHM_ENTROPY, algorithm_entropy)               \
+  LINE(DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD, algorithm_confidence_threshold)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
 enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA + 1 };

@@ -5,7 +5,7 @@ static int32_t count_of(const blocks *b) {
   return b->response / length + (b->response % length != 0);
 }
 
-bool blocks_is_rest(const blocks *b) { return b->index == count_of(b); }
+static bool is_rest(const blocks *b) { return b->index == count_of(b); }
 
 int32_t blocks_masked_before(const canvas *c, int32_t end) {
   int32_t low = 0, high = c->masked_count;
@@ -29,7 +29,7 @@ static void enter(blocks *b, const canvas *c, int32_t index) {
   b->first = rest ? 0 : index * length;
   b->end = rest || b->response - b->first < length ? b->response : b->first + length;
   b->masked = blocks_open(b, c);
-  b->steps = rest ? b->masked : steps / count + (index < steps % count);
+  b->steps = steps / count + (index < steps % count);
   if (b->steps < 1) b->steps = 1;
   b->iteration = 0;
 }
@@ -53,9 +53,20 @@ bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t 
 
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
   b->iteration++;
-  if (blocks_is_rest(b)) return c->masked_count > 0;
+  if (is_rest(b)) return c->masked_count > 0;
   if (!rules->over(b, c)) return true;
   return enter_next(b, c, b->index + 1);
+}
+
+block_plan blocks_plan(const blocks *b, const canvas *c, const block_rules *rules) {
+  block_plan plan = {.scope = {.kind = SCOPE_ALL}, .count = c->masked_count, .due = 1};
+  if (!is_rest(b)) rules->plan(b, c, &plan);
+  return plan;
+}
+
+pass_need blocks_need(const dimple_decoding *d) {
+  if (d->cache == DIMPLE_CACHE_DUAL) return NEED_ALL;
+  return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
 }
 
 pass_scope blocks_cached_scope(const blocks *b, int32_t first) {

@@ -5,8 +5,8 @@
  * Block length is any number; the last block takes what is left. The authors' code wants the steps to be a multiple of the blocks; here the
  * first blocks take one more of those left over, and each has at least one. A block that holds no mask when its turn comes is passed over.
  *
- * Where the authors' code leaves masks (Fast-dLLM's dual cache, Dream's blocks with one step), a complete decoding goes on with one more
- * block: the whole response, from a pass over everything, at least one position an iteration.
+ * Where the authors' code leaves masks (Fast-dLLM's dual cache, Dream's blocks of one step), a complete decoding goes on with one more
+ * block: the whole response, in passes over everything, with a quota of one.
  */
 #ifndef DIMPLE_BLOCKS_H
 #define DIMPLE_BLOCKS_H
@@ -49,11 +49,14 @@ bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t 
 /* After an iteration: the same block, or the next that has a mask. False: the decoding is done. */
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules);
 
-/* The block takes what the others left. */
-bool blocks_is_rest(const blocks *b);
+/* What the coming iteration works on. */
+block_plan blocks_plan(const blocks *b, const canvas *c, const block_rules *rules);
 
-/* The first pass over everything is behind the block. */
-static inline bool blocks_is_cached(const blocks *b) { return b->decoding->cache >= DIMPLE_CACHE_PREFIX && b->iteration > 0; }
+/* The decoding keeps keys and values of a pass over everything that opens each block. */
+static inline bool decoding_is_cached(const dimple_decoding *d) { return d->cache >= DIMPLE_CACHE_PREFIX; }
+
+/* What a decoding in blocks wants of the first pass: a dual cache sees what it left of the whole response. */
+pass_need blocks_need(const dimple_decoding *d);
 
 /* How many positions below `end` are masked: the index of the first that is not below it. */
 int32_t blocks_masked_before(const canvas *c, int32_t end);

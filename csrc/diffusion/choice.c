@@ -18,6 +18,13 @@ int32_t choice_best(const choice *c) {
   return best;
 }
 
+void choice_from_threshold(choice *c) {
+  float threshold = c->step->decoding->threshold;
+  int32_t best = choice_best(c);
+  for (int32_t i = 0; i < c->step->masked; i++)
+    if (i == best || c->candidates[i].confidence >= threshold) choice_add(c, i);
+}
+
 static dimple_status keyed(const choice *c, double (*key)(const choice *c, int32_t index), ranked **items) {
   int32_t masked = c->step->masked;
   ALLOCATE(*items, masked, "ranking the masked positions");

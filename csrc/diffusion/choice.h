@@ -24,6 +24,9 @@ double choice_confidence(const choice *c, int32_t index);
 /* The index of the most confident candidate, the lowest among equals. */
 int32_t choice_best(const choice *c);
 
+/* Chooses every candidate of at least the threshold, and the most confident one in any case. */
+void choice_from_threshold(choice *c);
+
 /* All indices by falling keys (not NaN), the lower one first among equals, in memory that the caller frees. Errors: MEMORY. */
 dimple_status choice_order(const choice *c, double (*key)(const choice *c, int32_t index), int32_t **order);
 

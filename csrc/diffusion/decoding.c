@@ -103,8 +103,8 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"guidance_scale", d->guidance_scale > 0},
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
-             {"block_length", d->block_length > 0},
-             {"cache", d->cache > DIMPLE_CACHE_NONE}};
+             {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
+             {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline == DIMPLE_PIPELINE_DIM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
     if (own[i].set)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with pipeline %s", own[i].name, pipelines[d->pipeline]->name);
@@ -114,10 +114,18 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
   return DIMPLE_OK;
 }
 
+dimple_status decoding_check_filled(const dimple_decoding *asked, const dimple_decoding *filled) {
+  bool in_blocks = asked->block_length > 0 || asked->algorithm == DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
+  if (asked->pipeline != DIMPLE_PIPELINE_DREAM || !in_blocks || decoding_is_cached(filled)) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: pipeline dream with %s takes cache prefix or dual",
+                     asked->block_length > 0 ? "block_length" : "algorithm confidence_threshold");
+}
+
 dimple_status dimple_decoding_validate(const dimple_decoding *decoding) {
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding is null");
   DIMPLE_TRY(check_integers(decoding));
   DIMPLE_TRY(check_numbers(decoding));
   DIMPLE_TRY(check_combination(decoding));
-  return check_pipeline(decoding);
+  DIMPLE_TRY(check_pipeline(decoding));
+  return decoding->cache == DIMPLE_CACHE_MODEL ? DIMPLE_OK : decoding_check_filled(decoding, decoding);
 }

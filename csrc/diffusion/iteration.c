@@ -58,20 +58,24 @@ void iteration_replay(iteration *it, replay *recorded) {
 
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
-  if (!pipelines[d->pipeline]->blocks && d->pipeline != DIMPLE_PIPELINE_DREAM) return;
+  if (d->pipeline == DIMPLE_PIPELINE_DIM) return;
   if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
   if (d->block_length == 0) d->block_length = model->block_length;
   if (d->block_length == 0 || d->block_length > length) d->block_length = length;
+  bool by_schedule = d->pipeline == DIMPLE_PIPELINE_DREAM && decoding_is_cached(d) && d->algorithm != DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
+  if (by_schedule) d->algorithm = DIMPLE_ALGORITHM_ENTROPY; /* as the authors' code does, whatever it is asked for */
 }
 
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
+  dimple_decoding filled = *decoding;
+  fill_in(&filled, model, c->length);
+  DIMPLE_TRY(decoding_check_filled(decoding, &filled));
   size_t size = ((size_t)decoding->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) return dimple_fail_memory(size, "noise levels");
   it->levels = levels;
   schedule_levels(decoding->steps, decoding->epsilon, levels);
-  it->decoding = *decoding;
-  fill_in(&it->decoding, model, c->length);
+  it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
   it->total = c->initial_masked;
   it->number = 0;
@@ -164,8 +168,7 @@ static dimple_status score(iteration *it, const sampler_step *step, pass *p, pas
 static block_plan plan_iteration(const iteration *it, const canvas *c) {
   block_plan plan = {.scope = {.kind = SCOPE_CANVAS}, .count = c->masked_count};
   const block_rules *rules = pipeline_of(&it->decoding)->blocks;
-  if (rules) rules->plan(&it->blocks, c, &plan);
-  return plan;
+  return rules ? blocks_plan(&it->blocks, c, rules) : plan;
 }
 
 /* Notes what is to be revealed: the chosen positions, in order, and the candidate of each. */

@@ -19,6 +19,10 @@ typedef struct pipeline {
 
 extern const pipeline *const pipelines[PIPELINE_COUNT]; /* by dimple_pipeline */
 
+/* A valid decoding, once the model's block length and cache are filled in: those of its settings that decode in blocks are of use. Errors:
+ * ARGUMENT. */
+dimple_status decoding_check_filled(const dimple_decoding *asked, const dimple_decoding *filled);
+
 /* The pipeline of a valid decoding. */
 const pipeline *pipeline_of(const dimple_decoding *decoding);
 

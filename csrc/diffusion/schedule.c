@@ -2,12 +2,15 @@
  * that may lie exactly on an integer. */
 #include "diffusion/schedule.h"
 
-void schedule_levels(int32_t steps, float epsilon, float *levels) {
-  /* torch.linspace: a float32 step; each level rounded once; the second half counted back from the end. */
+/* torch.linspace: a float32 step; each level rounded once; the second half counted back from the end. */
+float schedule_level(int32_t steps, float epsilon, int32_t index) {
   float step = (epsilon - 1.0f) / (float)steps;
   int32_t half = (steps + 1) / 2;
-  for (int32_t i = 0; i < half; i++) levels[i] = (float)(1.0 + (double)step * i);
-  for (int32_t i = half; i <= steps; i++) levels[i] = (float)((double)epsilon - (double)step * (steps - i));
+  return index < half ? (float)(1.0 + (double)step * index) : (float)((double)epsilon - (double)step * (steps - index));
+}
+
+void schedule_levels(int32_t steps, float epsilon, float *levels) {
+  for (int32_t i = 0; i <= steps; i++) levels[i] = schedule_level(steps, epsilon, i);
 }
 
 int32_t schedule_count(int32_t masked, float from, float to) {

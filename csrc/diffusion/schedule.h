@@ -8,6 +8,9 @@
 /* Fills levels[steps + 1]: from 1 down to epsilon, equal steps, rounded as torch.linspace does in float32. */
 void schedule_levels(int32_t steps, float epsilon, float *levels);
 
+/* The `index`-th of them, 0 .. steps. */
+float schedule_level(int32_t steps, float epsilon, int32_t index);
+
 /* How many of `masked` >= 1 positions pipeline dim reveals at `iteration` when nothing passes the threshold, `total` masks at the
  * start; at least 1. *from and *to receive the levels t and s of the transition; *to is levels[steps] when everything goes. */
 int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const float *levels, int32_t steps, float *from,

@@ -280,7 +280,8 @@ DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_DIM = 0,  /* Dimple's: threshold first, schedule from what is still masked, ends when nothing is */
-  DIMPLE_PIPELINE_DREAM = 1, /* Dream's: fixed schedule, always `steps` iterations; with a cache, block after block */
+  DIMPLE_PIPELINE_DREAM = 1, /* Dream's: fixed schedule, always `steps` iterations; with a cache, block after block (Fast-dLLM), then
+                              * every algorithm but confidence_threshold counts as entropy */
   DIMPLE_PIPELINE_LLADA = 2  /* LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor */
 } dimple_pipeline;
 
@@ -290,7 +291,8 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2, /* the leftmost masked position */
   DIMPLE_ALGORITHM_MASKGIT_PLUS = 3,   /* the highest probabilities */
   DIMPLE_ALGORITHM_TOPK_MARGIN = 4,    /* the largest gaps between best and second best probability */
-  DIMPLE_ALGORITHM_ENTROPY = 5         /* the lowest entropies */
+  DIMPLE_ALGORITHM_ENTROPY = 5,        /* the lowest entropies */
+  DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = 6 /* probabilities of at least the threshold, and the best; dream with a cache only */
 } dimple_algorithm;
 
 /* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */

@@ -16,15 +16,6 @@ static bool runs_every_step(const dimple_decoding *d) {
   return d->cache == DIMPLE_CACHE_MODEL && !reveals_by_confidence(d) && !d->complete;
 }
 
-/* Every position that is sure enough, and the surest one in any case. */
-static dimple_status choose_from_threshold(choice *c) {
-  float threshold = c->step->decoding->threshold;
-  int32_t best = choice_best(c);
-  for (int32_t i = 0; i < c->step->masked; i++)
-    if (i == best || c->candidates[i].confidence >= threshold) choice_add(c, i);
-  return DIMPLE_OK;
-}
-
 /* The n surest, where the n-th has at least 1 - factor / (n + 1): up to the first that has not. If that is the last of all, it is revealed
  * as well, so that of two candidates both go (generate.py, get_transfer_index_dynamic). */
 static dimple_status choose_by_factor(choice *c) {
@@ -41,25 +32,20 @@ static dimple_status choose_by_factor(choice *c) {
 static dimple_status choose(choice *c, const algorithm *a) {
   const dimple_decoding *d = c->step->decoding;
   if (d->factor > 0) return choose_by_factor(c);
-  if (d->threshold > 0) return choose_from_threshold(c);
-  return a->choose[DIMPLE_PIPELINE_LLADA](c, (quota){c->step->due, 1.0f});
+  if (d->threshold == 0) return a->choose[DIMPLE_PIPELINE_LLADA](c, (quota){c->step->due, 1.0f});
+  choice_from_threshold(c);
+  return DIMPLE_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- blocks */
 
-/* The dual cache sees keys and values of the whole response, as the pass over everything left them. */
-static pass_need need(const dimple_decoding *d) {
-  if (d->cache == DIMPLE_CACHE_DUAL) return NEED_ALL;
-  return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
-}
-
 /* In a pass over everything the masks that earlier blocks have left are candidates, too. */
 static void plan(const blocks *b, const canvas *c, block_plan *out) {
-  bool cached = blocks_is_cached(b);
+  bool cached = decoding_is_cached(b->decoding) && b->iteration > 0;
   out->scope = cached ? blocks_cached_scope(b, b->first - b->shift) : (pass_scope){.kind = SCOPE_ALL};
   out->from = cached ? blocks_masked_before(c, b->first) : 0;
   out->count = blocks_masked_before(c, b->end) - out->from;
-  /* More steps than the quotas are spread over happen only to blocks that were left with masks: one position each. */
+  /* Masks that earlier blocks have left eat quota: more steps than it is spread over reveal one position each. */
   int32_t due = b->iteration < b->steps ? schedule_quota(b->masked, b->steps, b->iteration) : 1;
   out->due = due < out->count ? due : out->count;
   if (out->due == 0 && !reveals_by_confidence(b->decoding)) out->count = 0; /* an idle step */
@@ -71,6 +57,6 @@ static bool over(const blocks *b, const canvas *c) {
   return blocks_open(b, c) == 0 || (d->cache == DIMPLE_CACHE_DUAL && b->iteration >= b->steps);
 }
 
-static const block_rules rules = {.need = need, .plan = plan, .over = over};
+static const block_rules rules = {.need = blocks_need, .plan = plan, .over = over};
 
 const pipeline pipeline_llada = {.name = "llada", .judges_original = true, .choose = choose, .blocks = &rules};

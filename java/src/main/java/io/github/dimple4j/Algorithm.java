@@ -18,7 +18,9 @@ public enum Algorithm {
   /** The largest gaps between best and second best probability. */
   TOPK_MARGIN("topk_margin"),
   /** The lowest entropies. */
-  ENTROPY("entropy");
+  ENTROPY("entropy"),
+  /** Probabilities of at least the threshold, and the best; {@link Pipeline#DREAM} with a cache only. */
+  CONFIDENCE_THRESHOLD("confidence_threshold");
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));

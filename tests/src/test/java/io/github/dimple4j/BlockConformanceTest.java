@@ -68,6 +68,8 @@ class BlockConformanceTest {
           .noEosConfidence(run.flag("confidence_eos_eot_inf")).build());
       case "fastdllm" -> Optional.of(builder.cache(BlockCache.NONE).factor(run.number("factor")).build());
       case "prefix", "dual" -> Optional.of(builder.cache(BlockCache.of(run.function())).factor(run.number("factor")).build());
+      case "dream-prefix", "dream-dual" -> Optional.of(builder.pipeline(Pipeline.DREAM).algorithm(Algorithm.of(run.word("alg")))
+          .cache(BlockCache.of(run.function().substring("dream-".length()))).epsilon(run.number("eps")).build());
       default -> Optional.empty();
     };
   }

@@ -1566,6 +1566,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_ALGORITHM_ENTROPY() {
         return DIMPLE_ALGORITHM_ENTROPY;
     }
+    private static final int DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = 6
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD() {
+        return DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
+    }
     private static final int DIMPLE_CACHE_MODEL = (int)0L;
     /**
      * {@snippet lang=c :

@@ -28,6 +28,9 @@ final class DecodingOptions {
   /** What the core says of a setting that is out of range. */
   private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
 
+  /** The authors' defaults of algorithms that always have a threshold. */
+  private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f);
+
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
   @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule (default: as many as the response has tokens).")
@@ -111,7 +114,7 @@ final class DecodingOptions {
         .originalConfidence(originalConfidence).temperature(temperature).topP(topP).algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence);
     if (threshold == null && pipeline != Pipeline.DIM) {
-      builder.threshold(0);
+      builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm, 0f));
     }
     set(steps, builder::steps);
     set(threshold, builder::threshold);
@@ -153,7 +156,8 @@ final class DecodingOptions {
     json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
-    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM ? 0 : decoding.threshold());
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && decoding.algorithm() != Algorithm.CONFIDENCE_THRESHOLD
+        ? 0 : decoding.threshold());
     json.writeNumberProperty("temperature", decoding.temperature());
     json.writeNumberProperty("top_p", decoding.topP());
     json.writeNumberProperty("top_k", decoding.topK());
