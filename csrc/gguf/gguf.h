@@ -35,6 +35,7 @@ int64_t gguf_file_size(const gguf_file *file);
 int64_t gguf_metadata_count(const gguf_file *file);
 /* The value of a key, or null. Pointers into the mapping. */
 const dimple_metadata *gguf_find(const gguf_file *file, const char *key);
+const dimple_metadata *gguf_find_sized(const gguf_file *file, const char *key, uint64_t size); /* key[size], of any bytes */
 const dimple_metadata *gguf_metadata_at(const gguf_file *file, int64_t index);
 
 int64_t gguf_tensor_count(const gguf_file *file);

@@ -124,8 +124,9 @@ const dimple_metadata *gguf_metadata_at(const gguf_file *file, int64_t index) {
   return index >= 0 && index < file->metadata_count ? &file->metadata[index] : NULL;
 }
 
-const dimple_metadata *gguf_find(const gguf_file *file, const char *key) {
-  uint64_t size = strlen(key);
+const dimple_metadata *gguf_find(const gguf_file *file, const char *key) { return gguf_find_sized(file, key, strlen(key)); }
+
+const dimple_metadata *gguf_find_sized(const gguf_file *file, const char *key, uint64_t size) {
   for (int64_t low = 0, high = file->metadata_count; low < high;) {
     int64_t middle = low + (high - low) / 2;
     const dimple_metadata *candidate = file->metadata_by_key[middle];

@@ -85,7 +85,9 @@ typedef struct dimple_model_options {
   const char *mmproj_path;
   /* Threads that pack the weights while loading; 0: one per processor. */
   int32_t threads;
-  int32_t reserved;
+  /* What to do with a file that has unknown keys or tensors (dimple_model_check_summary says which these are): 0 to refuse it, because what
+   * they ask for may change the result; 1 to run the model without, and list them in dimple_model_get_ignored. */
+  int32_t ignore_unknown;
 } dimple_model_options;
 
 /* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend; the file stays
@@ -133,7 +135,7 @@ typedef struct dimple_model_check dimple_model_check;
 
 /* Checks what dimple_model_load checks: that the file is well formed, that the keys of its architecture and of its vision tower are there
  * and in range, and that every tensor they ask for is there in its shape and in a type that this library reads. Of `options`,
- * which may be null, only mmproj_path counts. A file with a vision tower alone, llama.cpp's "mmproj", is checked as that. What is
+ * which may be null, mmproj_path and ignore_unknown count. A file with a vision tower alone, llama.cpp's "mmproj", is checked as that. What is
  * wrong is in the findings, and the call succeeds all the same; a model loads if problem_count is 0 and memory suffices. The files stay
  * mapped until the check is freed. Errors: ARGUMENT; IO, FORMAT or UNSUPPORTED if the file at `path` cannot be read as GGUF at all;
  * MEMORY. */
@@ -144,8 +146,9 @@ DIMPLE_API void dimple_model_check_free(dimple_model_check *check);
 
 /* How the keys and tensors of the files stand. A key is used when this library reads it; harmless when it changes nothing here: it
  * describes (general.*), is read by the bindings (tokenizer.*), or says what is so anyway; unknown when it stands under the
- * architecture's name, "diffusion.", "clip." or "tokenizer." and is none of these: it may ask for something this library does not
- * do. A tensor is used or unknown. A problem with a key ends the check early; nothing is counted then. */
+ * architecture's name, "general.", "diffusion.", "clip.", "tokenizer." or a prefix that changes weights ("prism.", "adapter.", "xielu.")
+ * and is none of these, or has a value that asks for something this library does not do. A tensor is used or unknown. A problem with a
+ * key ends the check early; nothing is counted then. */
 typedef struct dimple_model_check_summary {
   int64_t problem_count;
   int64_t used_key_count;
@@ -159,11 +162,11 @@ DIMPLE_API dimple_status dimple_model_check_get_summary(const dimple_model_check
 
 typedef enum dimple_finding_kind {
   DIMPLE_FINDING_PROBLEM = 0,       /* dimple_model_load fails: with the first one */
-  DIMPLE_FINDING_UNKNOWN_KEY = 1,   /* the file loads, and what the key asks for is not done */
-  DIMPLE_FINDING_UNKNOWN_TENSOR = 2 /* the file loads, and the tensor is not used */
+  DIMPLE_FINDING_UNKNOWN_KEY = 1,   /* with ignore_unknown the file loads, and what the key asks for is not done */
+  DIMPLE_FINDING_UNKNOWN_TENSOR = 2 /* with ignore_unknown the file loads, and the tensor is not used */
 } dimple_finding_kind;
 
-/* Pointers stay valid until the check is freed. */
+/* Pointers stay valid until the check, or the model, is freed. */
 typedef struct dimple_finding {
   int32_t kind;     /* dimple_finding_kind */
   int32_t status;   /* PROBLEM: what dimple_model_load returns; otherwise DIMPLE_OK */
@@ -174,6 +177,10 @@ typedef struct dimple_finding {
 /* The `index`-th finding, from 0: problems, then unknown keys, then unknown tensors, each in the order in which they are looked for or
  * stand in the file. Errors: ARGUMENT, NOT_FOUND past the last one. */
 DIMPLE_API dimple_status dimple_model_check_get_finding(const dimple_model_check *check, int64_t index, dimple_finding *finding);
+
+/* The `index`-th key or tensor, from 0, that a model was loaded without, because ignore_unknown allowed it: keys, then tensors. Errors:
+ * ARGUMENT, NOT_FOUND past the last one. */
+DIMPLE_API dimple_status dimple_model_get_ignored(const dimple_model *model, int64_t index, dimple_finding *finding);
 
 /* ----------------------------------------------------------------------------------------------------------- metadata */
 

@@ -11,11 +11,22 @@
 
 struct architecture;
 
-/* A way to rotate queries and keys. Angle j of a position is coordinate(j) * base^(-2j/size). */
+/* How a rotation is stretched to longer contexts, as llama.cpp has it; zeroed but for factor and magnitude = 1: not at all. Linear scaling
+ * divides every frequency by the factor. YaRN (arXiv 2309.00071, section 3.2) does so to the slow ones only: the part kept(j) of frequency
+ * j that stays as it is falls from `kept` at angle `fast` and before to 0 at angle `slow` and behind. */
+typedef struct rotary_scaling {
+  float factor;     /* above 0 */
+  float kept;       /* 0: linear */
+  float fast, slow; /* numbers of angles, not always whole */
+  float magnitude;  /* of the rotation: cosines and sines are multiplied by it */
+} rotary_scaling;
+
+/* A way to rotate queries and keys. Angle j of a position is coordinate(j) * f(j), f(j) = base^(-2j/size), or scaled. */
 typedef struct rotary_parameters {
   int32_t size;        /* of a head: even */
   float base;
   int32_t sections[3]; /* angles driven by time, row and column; they add up to size / 2 */
+  rotary_scaling scaling;
 } rotary_parameters;
 
 enum { MAX_ROTARIES = 4 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/unknown.h"
 #include "platform/platform.h"
 
 enum { MAX_THREADS = 1024 };
@@ -25,6 +26,12 @@ static dimple_status upload(dimple_model *m, int32_t threads) {
   return tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals);
 }
 
+static dimple_status check_unknown(dimple_model *m, bool ignore) {
+  dimple_model_check_summary summary = {0};
+  DIMPLE_TRY(unknown_find(m, &summary));
+  return ignore ? DIMPLE_OK : unknown_refuse(m);
+}
+
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
   int32_t threads = 0;
   DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
@@ -33,6 +40,7 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));
   DIMPLE_TRY(model_check_fit(m));
+  DIMPLE_TRY(check_unknown(m, options && options->ignore_unknown));
   return upload(m, threads);
 }
 
@@ -81,6 +89,14 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * kv_width};
   snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture->name);
   snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_model_get_ignored(const dimple_model *m, int64_t index, dimple_finding *finding) {
+  if (!m || !finding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_ignored: %s is null", m ? "finding" : "model");
+  if (index < 0 || index >= m->ignored.count)
+    return dimple_fail(DIMPLE_ERROR_NOT_FOUND, "there is no ignored key or tensor %" PRId64 ", the model has %" PRId64, index, m->ignored.count);
+  *finding = m->ignored.items[index];
   return DIMPLE_OK;
 }
 

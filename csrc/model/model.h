@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "gguf/parts.h"
 #include "model/architecture.h"
+#include "model/findings.h"
 #include "model/hyperparameters.h"
 #include "transformer/tensor_list.h"
 #include "vision/vision.h"
@@ -24,6 +25,7 @@ struct dimple_model {
   const backend_operations *ops;
   context *context; /* that packed the weights; the threads it holds stay for the sessions to come */
   tensor_totals totals;
+  findings ignored; /* what of the files is unknown, and so not used */
 };
 
 /* Loading is these steps, and packing; checking a file is them alone. On failure what was opened stays with the model, for

@@ -104,6 +104,7 @@ dimple_status model_check_fit(const dimple_model *m) {
 }
 
 void model_close(dimple_model *m) {
+  findings_free(&m->ignored);
   free(m->weights.layers);
   free(m->vision_weights.layers);
   tensor_list_close(&m->text_tensors);

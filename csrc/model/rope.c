@@ -37,16 +37,27 @@ dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_
   return DIMPLE_OK;
 }
 
+/* f(j) = base^(-2j/size), of which the part that is not kept is divided by the factor. */
+static float frequency_of(const rotary_parameters *r, int32_t j) {
+  const rotary_scaling *s = &r->scaling;
+  float plain = 1.0f / (float)pow(r->base, (double)(2 * j) / r->size);
+  if (s->factor == 1.0f) return plain;
+  float passed = ((float)j - s->fast) / fmaxf(s->slow - s->fast, 0.001f); /* llama.cpp's shortest ramp */
+  float kept = s->kept * (1.0f - fminf(fmaxf(passed, 0.0f), 1.0f));
+  return plain / s->factor * (1.0f - kept) + plain * kept;
+}
+
 void rope_angles(const rotary_parameters *r, const int32_t *positions, int64_t count, float *cosine, float *sine) {
   int32_t half = r->size / 2, coordinate = 0, section_end = r->sections[0];
+  float magnitude = r->scaling.magnitude;
   for (int32_t j = 0; j < half; j++) {
     while (j >= section_end) section_end += r->sections[++coordinate];
-    float frequency = 1.0f / (float)pow(r->base, (double)(2 * j) / r->size);
+    float frequency = frequency_of(r, j);
     const int32_t *at = positions + coordinate * count;
     for (int64_t i = 0; i < count; i++) {
       float angle = (float)at[i] * frequency;
-      cosine[i * half + j] = cosf(angle);
-      sine[i * half + j] = sinf(angle);
+      cosine[i * half + j] = magnitude * cosf(angle);
+      sine[i * half + j] = magnitude * sinf(angle);
     }
   }
 }

@@ -14,8 +14,8 @@
 dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_t image_token, const vision_parameters *vision,
                                     const dimple_image_grid *grids, int32_t grid_count, int32_t *positions, int32_t *next_position);
 
-/* Cosines and sines [count x size/2]: angle j is coordinate(j) * base^(-2j/size), where the first sections[0] angles follow time, the
- * next follow the row, the last the column. positions as above. */
+/* Cosines and sines [count x size/2], times the scaling's magnitude: angle j is coordinate(j) * f(j), where the first sections[0] angles
+ * follow time, the next follow the row, the last the column. positions as above. */
 void rope_angles(const rotary_parameters *r, const int32_t *positions, int64_t count, float *cosine, float *sine);
 
 #endif

@@ -20,7 +20,9 @@ static const layer_parameters shapes[BODY_LAYERS] = {
     {.heads = 3, .kv_heads = 3, .head_size = 6, .rotary = 2, .feed_forward = 56}};
 
 static const rotary_parameters rotaries[BODY_LAYERS] = {
-    {.size = 8, .base = 1e4f, .sections = {4, 0, 0}}, {.size = 12, .base = 100, .sections = {2, 3, 1}}, {.size = 6, .base = 10, .sections = {1, 1, 1}}};
+    {.size = 8, .base = 1e4f, .sections = {4, 0, 0}, .scaling = {.factor = 1, .magnitude = 1}},
+    {.size = 12, .base = 100, .sections = {2, 3, 1}, .scaling = {.factor = 2, .magnitude = 1.25f}},
+    {.size = 6, .base = 10, .sections = {1, 1, 1}, .scaling = {.factor = 4, .kept = 1, .fast = 0, .slow = 2, .magnitude = 1.125f}}};
 
 /* ------------------------------------------------------------------------------------------------------------------ the model */
 
@@ -142,13 +144,21 @@ static const char *part(int layer_index, const char *name) {
   return text[next];
 }
 
+/* The part of frequency j that is not scaled. */
+static double kept(const rotary_scaling *s, int j) {
+  if (s->kept == 0 || j >= s->slow) return 0;
+  return j <= s->fast ? s->kept : s->kept * (s->slow - j) / (s->slow - s->fast);
+}
+
 static void plain_rotate(const rotary_parameters *r, int row, double *head) {
   int half = r->size / 2;
+  double size = r->scaling.magnitude;
   for (int j = 0; j < half; j++) {
     int axis = j < r->sections[0] ? 0 : j < r->sections[0] + r->sections[1] ? 1 : 2;
-    double angle = coordinate(axis, row) * pow(r->base, -2.0 * j / r->size), a = head[j], b = head[j + half];
-    head[j] = a * cos(angle) - b * sin(angle);
-    head[j + half] = b * cos(angle) + a * sin(angle);
+    double scale = kept(&r->scaling, j) + (1 - kept(&r->scaling, j)) / r->scaling.factor;
+    double angle = coordinate(axis, row) * pow(r->base, -2.0 * j / r->size) * scale, a = head[j], b = head[j + half];
+    head[j] = size * (a * cos(angle) - b * sin(angle));
+    head[j + half] = size * (b * cos(angle) + a * sin(angle));
   }
 }
 

@@ -78,9 +78,12 @@ static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
   return read_full_layers(file, v);
 }
 
-/* What its writers say beside that: the size a picture would have if all had one, the activation, which is this one, and the pattern of
- * layers where a list of them goes before it. */
-static const harmless_key harmless[] = {{"vision.image_size", 0}, {"vision.n_wa_pattern", 0}, {"use_silu", "true"}, {"use_gelu", "false"}, {0}};
+/* What its writers say beside that: the size a picture would have if all had one, the activation, which is this one, the pattern of layers
+ * where a list of them goes before it, the projector of a tower beside others, and towers that are not there. */
+static const harmless_key harmless[] = {
+    {"vision.image_size", 0}, {"vision.n_wa_pattern", 0}, {"use_silu", "true"}, {"use_gelu", "false"},
+    {"vision.projector_type", "qwen2.5vl_merger"}, {"has_audio_encoder", "false"}, {"has_text_encoder", "false"},
+    {"has_llava_projector", "false"}, {0}};
 
 /* ---------------------------------------------------------------------------------------------------------------------- tensors */
 

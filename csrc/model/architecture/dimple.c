@@ -18,9 +18,6 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   return read_tokens(file, p);
 }
 
-/* The other placeholders, which a prompt is made with. */
-static const harmless_key harmless[] = {{"video_token_id", 0}, {"vision_start_token_id", 0}, {"vision_end_token_id", 0}, {0}};
-
 const architecture architecture_dimple = {
     .name = "dimple", .read_keys = read_keys, .want_tensors = qwen2_want_tensors, .record_layer = qwen2_record_layer,
-    .harmless = harmless, .vision_projector = true};
+    .vision_projector = true};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/architecture/rope_scaling.h"
 
 key_name key_of(const text_parameters *p, const char *suffix) {
   key_name key;
@@ -56,6 +57,10 @@ static dimple_status read_head_size(const gguf_file *file, const text_parameters
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "rope.dimension_count").text, 1, MAX_WIDTH, &rotated));
   if (rotated != *size)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: rope.dimension_count is %d, expected the head size, %d", gguf_path(file), rotated, *size);
+  int32_t value = *size;
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "attention.value_length").text, 1, MAX_WIDTH, &value));
+  if (value != *size)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: attention.value_length is %d, expected the head size, %d", gguf_path(file), value, *size);
   return DIMPLE_OK;
 }
 
@@ -113,6 +118,7 @@ dimple_status read_rotary(const gguf_file *file, text_parameters *p, float defau
   DIMPLE_TRY(gguf_optional_float(file, base.text, &rotary->base));
   if (!(rotary->base > 0) || !isfinite(rotary->base))
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %g, expected a positive number", gguf_path(file), base.text, (double)rotary->base);
+  DIMPLE_TRY(read_rope_scaling(file, p, rotary));
   return read_sections(file, p, rotary);
 }
 

@@ -23,13 +23,13 @@ dimple_status read_feed_forward(const gguf_file *file, text_parameters *p);
 dimple_status read_experts(const gguf_file *file, text_parameters *p);
 
 /* attention.head_count, attention.head_count_kv (as many), context_length, attention.key_length (an equal share of the width),
- * rope.dimension_count (the head size, and nothing else). The same in every layer. */
+ * attention.value_length and rope.dimension_count (the head size, and nothing else). The same in every layer. */
 dimple_status read_attention(const gguf_file *file, text_parameters *p);
 
 /* attention.layer_norm_rms_epsilon. */
 dimple_status read_norm(const gguf_file *file, text_parameters *p);
 
-/* rope.freq_base, with its default, and rope.dimension_sections: llama.cpp's array of up to four counts of angles (time, row, column,
+/* rope.freq_base, with its default, rope.scaling.*, and rope.dimension_sections: llama.cpp's array of up to four counts of angles (time, row, column,
  * unused). A file without it gets the released Dimple-7B's [16, 24, 24] in proportion: text, whose three coordinates are equal, is
  * the same under any sections, and a `dream` file that takes pictures through an mmproj is Dimple's body. */
 dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base);

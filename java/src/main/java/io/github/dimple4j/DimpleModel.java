@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.core.ModelFacts;
@@ -45,7 +46,7 @@ public final class DimpleModel implements AutoCloseable {
    * @param file the model; it stays mapped into memory and must not be changed until the model and its sessions are closed
    * @return the model
    * @throws ModelFileException if the file cannot be read or is malformed
-   * @throws UnsupportedException if this library does not run what is in it
+   * @throws UnsupportedException if this library does not run what is in it, or not all of it: see {@link ModelOptions#ignoreUnknown()}
    * @throws LibraryException if the native library is not found
    * @throws DimpleException if memory is short
    */
@@ -57,10 +58,10 @@ public final class DimpleModel implements AutoCloseable {
    * Loads a GGUF file.
    *
    * @param file the model; it stays mapped into memory and must not be changed until the model and its sessions are closed
-   * @param options backend, second file, threads
+   * @param options backend, second file, threads, and what to do with what is unknown
    * @return the model
    * @throws ModelFileException if a file cannot be read or is malformed
-   * @throws UnsupportedException if this library does not run what is in it
+   * @throws UnsupportedException if this library does not run what is in it, or not all of it: see {@link ModelOptions#ignoreUnknown()}
    * @throws InvalidArgumentException if an option is out of range or there is no such backend here
    * @throws LibraryException if the native library is not found
    * @throws DimpleException if memory is short
@@ -73,7 +74,7 @@ public final class DimpleModel implements AutoCloseable {
   static DimpleModel load(Core core, Path file, ModelOptions options) {
     long start = System.nanoTime();
     String path = name(file), mmproj = options.mmproj().map(DimpleModel::name).orElse(null);
-    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads()));
+    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown()));
     var model = new DimpleModel(new ModelHandle(loaded));
     LOG.log(System.Logger.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
         model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000));
@@ -245,7 +246,8 @@ public final class DimpleModel implements AutoCloseable {
     return new ModelInfo(f.architecture(), f.backend(), f.vocabSize(), f.contextLength(), f.layerCount(), f.embeddingLength(),
         f.headCount(), f.headCountKv(), f.headSize(), f.bidirectional(), f.shiftLogits(), token(f.maskToken()), token(f.bosToken()),
         token(f.eosToken()), token(f.padToken()), token(f.imageToken()), f.hasVision(), f.patchSize(), f.mergeSize(), f.minPixels(),
-        f.maxPixels(), f.parameterCount(), f.fileSize(), f.weightSize(), f.kvBytesPerToken());
+        f.maxPixels(), f.parameterCount(), f.fileSize(), f.weightSize(), f.kvBytesPerToken(),
+        model.ignored().stream().map(Finding::name).toList());
   }
 
   private static OptionalInt token(int id) {

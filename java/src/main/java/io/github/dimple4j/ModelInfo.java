@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import java.util.List;
 import java.util.OptionalInt;
 
 /**
@@ -30,8 +31,16 @@ import java.util.OptionalInt;
  * @param fileSize bytes of the file, and of the vision file beside it
  * @param weightSize bytes that the packed weights take in memory
  * @param kvBytesPerToken bytes of keys and values of one position of a session
+ * @param ignored keys and tensors of the file that the model runs without, {@code "key NAME"} or {@code "tensor NAME"}; empty unless
+ *     {@link ModelOptions#ignoreUnknown()} allowed it
  */
 public record ModelInfo(String architecture, String backend, int vocabSize, int contextLength, int layerCount, int embeddingLength,
     int headCount, int headCountKv, int headSize, boolean bidirectional, boolean shiftLogits, OptionalInt maskTokenId,
     OptionalInt bosTokenId, OptionalInt eosTokenId, OptionalInt padTokenId, OptionalInt imageTokenId, boolean hasVision, int patchSize,
-    int mergeSize, long minPixels, long maxPixels, long parameterCount, long fileSize, long weightSize, long kvBytesPerToken) {}
+    int mergeSize, long minPixels, long maxPixels, long parameterCount, long fileSize, long weightSize, long kvBytesPerToken,
+    List<String> ignored) {
+  /** Copies the list. */
+  public ModelInfo {
+    ignored = List.copyOf(ignored);
+  }
+}

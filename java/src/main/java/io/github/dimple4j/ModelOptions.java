@@ -12,8 +12,10 @@ import java.util.Optional;
  *     {@code "cpu-avx512-vnni"}
  * @param mmproj a second GGUF file with the vision tower, for models whose own file has none
  * @param threads how many threads pack the weights while loading; 0: one per processor
+ * @param ignoreUnknown whether a file with keys or tensors that this library does not know, and that may change the result, is run without
+ *     them; {@link ModelInfo#ignored()} lists them then. Otherwise such a file is refused
  */
-public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads) {
+public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown) {
   /** Checks that nothing is null; the values are checked when a model is loaded with them. */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
@@ -21,7 +23,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
   }
 
   /**
-   * Starts from the defaults: the fastest backend, no second file, one thread per processor.
+   * Starts from the defaults: the fastest backend, no second file, one thread per processor, nothing ignored.
    *
    * @return a builder
    */
@@ -34,6 +36,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private Optional<String> backend = Optional.empty();
     private Optional<Path> mmproj = Optional.empty();
     private int threads;
+    private boolean ignoreUnknown;
 
     private Builder() {}
 
@@ -71,12 +74,23 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Decides about files that ask for what this library does not know.
+     *
+     * @param ignoreUnknown see {@link ModelOptions#ignoreUnknown()}
+     * @return this
+     */
+    public Builder ignoreUnknown(boolean ignoreUnknown) {
+      this.ignoreUnknown = ignoreUnknown;
+      return this;
+    }
+
+    /**
      * Ends the collection.
      *
      * @return the options
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown);
     }
   }
 }

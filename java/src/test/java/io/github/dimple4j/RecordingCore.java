@@ -72,8 +72,8 @@ final class RecordingCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads) {
-    record("load", file, backend, mmproj, threads);
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown) {
+    record("load", file, backend, mmproj, threads, ignoreUnknown);
     return new RecordingModel();
   }
 
@@ -100,7 +100,7 @@ final class RecordingCore implements Core {
   }
 
   @Override
-  public List<Finding> check(String file) {
+  public List<Finding> check(String file, boolean ignoreUnknown) {
     throw new UnsupportedOperationException("check");
   }
 
@@ -124,6 +124,11 @@ final class RecordingCore implements Core {
     public ModelFacts facts() {
       return new ModelFacts("recorded", "none", 10, 32, 1, 4, 1, 1, 4, true, true, MASK, -1, -1, -1, IMAGE, true, 2, 2, 16, 64, 100, 200, 300,
           400);
+    }
+
+    @Override
+    public List<Finding> ignored() {
+      return List.of();
     }
 
     @Override

@@ -34,7 +34,7 @@ class RecordingCoreTest {
       assertThat(model.hasTokenizer()).isFalse();
       assertThat(model.imageGrid(5, 6)).isEqualTo(new ImageGrid(8, 8, 4, 4, 4));
     }
-    assertThat(core.calls).startsWith("load[model.gguf, best, null, 3]").endsWith("model.free[]").contains("imageGrid[5, 6]");
+    assertThat(core.calls).startsWith("load[model.gguf, best, null, 3, false]").endsWith("model.free[]").contains("imageGrid[5, 6]");
   }
 
   @Test

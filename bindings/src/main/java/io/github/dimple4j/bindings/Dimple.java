@@ -810,6 +810,68 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class dimple_model_get_ignored {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_LONG,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_model_get_ignored");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_get_ignored(const dimple_model *model, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static FunctionDescriptor dimple_model_get_ignored$descriptor() {
+        return dimple_model_get_ignored.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_get_ignored(const dimple_model *model, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static MethodHandle dimple_model_get_ignored$handle() {
+        return dimple_model_get_ignored.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_model_get_ignored(const dimple_model *model, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static MemorySegment dimple_model_get_ignored$address() {
+        return dimple_model_get_ignored.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_model_get_ignored(const dimple_model *model, int64_t index, dimple_finding *finding)
+     * }
+     */
+    public static int dimple_model_get_ignored(MemorySegment model, long index, MemorySegment finding) {
+        var mh$ = dimple_model_get_ignored.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_model_get_ignored", model, index, finding);
+            }
+            return (int)mh$.invokeExact(model, index, finding);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int DIMPLE_METADATA_UINT8 = (int)0L;
     /**
      * {@snippet lang=c :

@@ -18,7 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const char *backend;
  *     const char *mmproj_path;
  *     int32_t threads;
- *     int32_t reserved;
+ *     int32_t ignore_unknown;
  * }
  * }
  */
@@ -32,7 +32,7 @@ public class dimple_model_options {
         Dimple.C_POINTER.withName("backend"),
         Dimple.C_POINTER.withName("mmproj_path"),
         Dimple.C_INT.withName("threads"),
-        Dimple.C_INT.withName("reserved")
+        Dimple.C_INT.withName("ignore_unknown")
     ).withName("dimple_model_options");
 
     /**
@@ -174,48 +174,48 @@ public class dimple_model_options {
         struct.set(threads$LAYOUT, threads$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt ignore_unknown$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ignore_unknown"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t ignore_unknown
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt ignore_unknown$layout() {
+        return ignore_unknown$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long ignore_unknown$OFFSET = $LAYOUT.byteOffset(groupElement("ignore_unknown"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t ignore_unknown
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long ignore_unknown$offset() {
+        return ignore_unknown$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t ignore_unknown
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int ignore_unknown(MemorySegment struct) {
+        return struct.get(ignore_unknown$LAYOUT, ignore_unknown$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t ignore_unknown
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void ignore_unknown(MemorySegment struct, int fieldValue) {
+        struct.set(ignore_unknown$LAYOUT, ignore_unknown$OFFSET, fieldValue);
     }
 
     /**

@@ -23,6 +23,9 @@ final class EngineOptions {
       description = "Threads; 0 is one per processor. Results do not depend on it (default: ${DEFAULT-VALUE}).")
   private int threads;
 
+  @Option(names = "--ignore-unknown", description = "Run a file that has keys or tensors this program does not know, without them.")
+  private boolean ignoreUnknown;
+
   /** Asks the core whether there can be so many threads, before anything is loaded. */
   void check() {
     try {
@@ -33,8 +36,11 @@ final class EngineOptions {
   }
 
   DimpleModel load(Path file) {
-    ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads);
-    return DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
+    ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown);
+    DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
+    model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
+    spec.commandLine().getErr().flush();
+    return model;
   }
 
   int threads() {

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -19,11 +20,14 @@ final class GgufValidateCommand implements Callable<Integer> {
   @Parameters(paramLabel = "FILE", description = "A GGUF file, or the first of its parts.")
   private Path file;
 
+  @Option(names = "--ignore-unknown", description = "Keys and tensors that this program does not know are notes, no problems.")
+  private boolean ignoreUnknown;
+
   @Override
   public Integer call() throws Exception {
     Validator.Result result;
     try (ProgressBar bar = new ProgressBar(spec.commandLine().getErr())) {
-      result = Validator.check(file, bar);
+      result = Validator.check(file, ignoreUnknown, bar);
     }
     PrintWriter out = spec.commandLine().getOut();
     result.problems().forEach(out::println);

@@ -185,7 +185,7 @@ class ModelCommandsTest {
     String bytes = Files.readString(Path.of(model), StandardCharsets.ISO_8859_1);
     String key = "tokenizer.ggml.tokens";
     Path without = folder.resolve("without.gguf");
-    Files.writeString(without, bytes.replace(key, key.replace("tokens", "absent")), StandardCharsets.ISO_8859_1);
+    Files.writeString(without, bytes.replace(key, key.replace("tokenizer", "unrelated")), StandardCharsets.ISO_8859_1);
     for (String command : new String[] {"run", "trace"}) {
       Output output = command.equals("run") ? Output.of("run", without.toString(), "--prompt", "x")
           : Output.of("trace", without.toString(), "--prompt", "x", "--json", "-");
@@ -194,6 +194,28 @@ class ModelCommandsTest {
     }
     Output byIds = Output.of("trace", without.toString(), "--ids-file", ids, "--max-new-tokens", "3", "--json", "-");
     assertThat(((Map<?, ?>) Json.parse(byIds.out())).get("text")).isNull();
+  }
+
+  /** Refused by every command that runs a model, and run by them, with a note, where that is asked for. */
+  @Test
+  void unknownKeysAreRefusedOrIgnored() throws IOException {
+    String bytes = Files.readString(Path.of(model), StandardCharsets.ISO_8859_1);
+    Path unknown = folder.resolve("unknown.gguf");
+    Files.writeString(unknown, bytes.replace("dimple.vocab_size", "dimple.swin_norms"), StandardCharsets.ISO_8859_1);
+    List<List<String>> commands = List.of(List.of("logits", unknown.toString(), "--ids-file", ids, "--json", "-"),
+        List.of("trace", unknown.toString(), "--ids-file", ids, "--max-new-tokens", "3", "--json", "-"),
+        List.of("run", unknown.toString(), "--prompt", "x", "--max-new-tokens", "3"), List.of("gguf", "validate", unknown.toString()));
+    for (List<String> command : commands) {
+      Output refused = Output.of(command.toArray(String[]::new));
+      assertThat(refused.status()).as("%s", command).isEqualTo(1);
+      assertThat(refused.out() + refused.err()).contains(unknown + ": key dimple.swin_norms is unknown");
+      Output ignored = Output.of(Stream.concat(command.stream(), Stream.of("--ignore-unknown")).toArray(String[]::new));
+      assertThat(ignored.status()).as("%s", command).isZero();
+      assertThat(ignored.out() + ignored.err()).contains("note: ").contains("key dimple.swin_norms");
+    }
+    assertThat(Output.of("gguf", "inspect", unknown.toString()).out()).containsPattern("Unknown: .*\\R  key dimple.swin_norms\\R$");
+    assertThat(((Map<?, ?>) Json.parse(Output.of("gguf", "inspect", unknown.toString(), "--json").out())).get("unknown"))
+        .isEqualTo(List.of("key dimple.swin_norms"));
   }
 
   @Test

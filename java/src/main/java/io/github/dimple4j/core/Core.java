@@ -38,16 +38,18 @@ public interface Core {
    * @param backend a backend's name; null: the best one
    * @param mmproj the path of a second file with the vision tower; null: none
    * @param threads for packing weights; 0: one per processor
+   * @param ignoreUnknown whether a file with unknown keys or tensors loads
    */
-  CoreModel load(String file, String backend, String mmproj, int threads);
+  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown);
 
   /**
    * Checks what {@link #load} checks, of keys and tensors, without reading weights. Fails only if the file cannot be read as GGUF.
    *
    * @param file the path of a GGUF file, of a text model or of a vision tower alone
+   * @param ignoreUnknown whether a file with unknown keys or tensors is sound
    * @return problems first; with none of them the model loads
    */
-  List<Finding> check(String file);
+  List<Finding> check(String file, boolean ignoreUnknown);
 
   /**
    * The settings of a decoding by the names that {@code dimple.h} gives them, at their defaults.

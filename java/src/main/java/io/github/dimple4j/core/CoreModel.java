@@ -8,6 +8,9 @@ public interface CoreModel {
   /** Facts about it. */
   ModelFacts facts();
 
+  /** The unknown keys and tensors of the file that it runs without. */
+  List<Finding> ignored();
+
   /** The value of a metadata key, copied out of the file. */
   Optional<Metadata> metadata(String key);
 

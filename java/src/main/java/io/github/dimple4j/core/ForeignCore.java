@@ -84,12 +84,13 @@ final class ForeignCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_model_options.allocate(arena);
       dimple_model_options.backend(options, text(backend, arena));
       dimple_model_options.mmproj_path(options, text(mmproj, arena));
       dimple_model_options.threads(options, threads);
+      dimple_model_options.ignore_unknown(options, ignoreUnknown ? 1 : 0);
       MemorySegment model = arena.allocate(ValueLayout.ADDRESS);
       check(Dimple.dimple_model_load(arena.allocateFrom(file), options, model));
       return new ForeignModel(model.get(ValueLayout.ADDRESS, 0));
@@ -101,28 +102,40 @@ final class ForeignCore implements Core {
   }
 
   @Override
-  public List<Finding> check(String file) {
+  public List<Finding> check(String file, boolean ignoreUnknown) {
     try (Arena arena = Arena.ofConfined()) {
+      MemorySegment options = dimple_model_options.allocate(arena);
+      dimple_model_options.ignore_unknown(options, ignoreUnknown ? 1 : 0);
       MemorySegment place = arena.allocate(ValueLayout.ADDRESS);
-      check(Dimple.dimple_model_check_create(arena.allocateFrom(file), MemorySegment.NULL, place));
+      check(Dimple.dimple_model_check_create(arena.allocateFrom(file), options, place));
       MemorySegment check = place.get(ValueLayout.ADDRESS, 0);
       try {
-        return findings(check, dimple_finding.allocate(arena));
+        return findings((index, finding) -> Dimple.dimple_model_check_get_finding(check, index, finding));
       } finally {
         Dimple.dimple_model_check_free(check);
       }
     }
   }
 
-  private static List<Finding> findings(MemorySegment check, MemorySegment finding) {
+  /** A call that fills in a {@code dimple_finding}. */
+  @FunctionalInterface
+  interface FindingCall {
+    int get(long index, MemorySegment finding);
+  }
+
+  /** All findings that a call gives. */
+  static List<Finding> findings(FindingCall call) {
     List<Finding> findings = new ArrayList<>();
-    int status = Dimple.dimple_model_check_get_finding(check, 0, finding);
-    while (status == Dimple.DIMPLE_OK()) {
-      findings.add(new Finding(findingKind(dimple_finding.kind(finding)), dimple_finding.text(finding).getString(0)));
-      status = Dimple.dimple_model_check_get_finding(check, findings.size(), finding);
-    }
-    if (status != Dimple.DIMPLE_ERROR_NOT_FOUND()) { // which is past the last one
-      check(status);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment finding = dimple_finding.allocate(arena);
+      int status = call.get(0, finding);
+      while (status == Dimple.DIMPLE_OK()) {
+        findings.add(new Finding(findingKind(dimple_finding.kind(finding)), dimple_finding.text(finding).getString(0)));
+        status = call.get(findings.size(), finding);
+      }
+      if (status != Dimple.DIMPLE_ERROR_NOT_FOUND()) { // which is past the last one
+        check(status);
+      }
     }
     return findings;
   }

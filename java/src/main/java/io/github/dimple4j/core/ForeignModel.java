@@ -40,6 +40,11 @@ final class ForeignModel implements CoreModel {
   }
 
   @Override
+  public List<Finding> ignored() {
+    return ForeignCore.findings((index, finding) -> Dimple.dimple_model_get_ignored(model, index, finding));
+  }
+
+  @Override
   public Optional<Metadata> metadata(String key) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = dimple_metadata.allocate(arena);

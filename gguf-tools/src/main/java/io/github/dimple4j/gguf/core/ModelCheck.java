@@ -15,12 +15,13 @@ public final class ModelCheck {
    * Checks keys and tensors.
    *
    * @param path a GGUF file, or the first of its parts
+   * @param ignoreUnknown whether a file with unknown keys or tensors is sound
    * @return problems first
    * @throws GgufException if it is not a well-formed GGUF file; the message is loading's
    */
-  public static List<Finding> of(Path path) {
+  public static List<Finding> of(Path path, boolean ignoreUnknown) {
     try {
-      return Core.instance().check(path.toString());
+      return Core.instance().check(path.toString(), ignoreUnknown);
     } catch (CoreException e) {
       throw new GgufException(e.getMessage());
     }

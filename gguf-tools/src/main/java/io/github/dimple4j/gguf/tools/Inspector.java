@@ -1,9 +1,12 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.core.Finding;
+import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.core.ModelCheck;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -38,8 +41,17 @@ public final class Inspector {
     return new Inspector(file, shownElements);
   }
 
+  /** Keys and tensors that loading refuses or leaves aside; none where the file is no model. */
+  private List<String> unknown() {
+    try {
+      return ModelCheck.of(file.path(), true).stream().filter(finding -> finding.kind() != Finding.Kind.PROBLEM).map(Finding::name).toList();
+    } catch (GgufException e) { // a part that is not the first, or damaged
+      return List.of();
+    }
+  }
+
   /**
-   * The file as text: a summary, the metadata, the tensors.
+   * The file as text: a summary, the metadata, the tensors, and what of them is unknown, so that the model is run without at most.
    *
    * @return lines, each ended by a newline
    */
@@ -58,13 +70,19 @@ public final class Inspector {
       out.append(format("  %-34s %-7s %-24s at %,d%n", tensor.name(), tensor.typeName(), tensor.shape(),
           file.dataStart() + tensor.offset()));
     }
+    List<String> unknown = unknown();
+    if (!unknown.isEmpty()) {
+      out.append(format("%nUnknown: loading refuses the file, or ignores this if asked to%n"));
+      unknown.forEach(name -> out.append(format("  %s%n", name)));
+    }
     return out.toString();
   }
 
   /**
    * The file as a JSON object with {@code path}, {@code version}, {@code size}, {@code alignment}, {@code metadata} (each key with
    * {@code type}, {@code value} and for an array {@code count}) and {@code tensors} ({@code name}, {@code type}, {@code shape}
-   * fastest first, {@code offset} from the start of the file, {@code size}).
+   * fastest first, {@code offset} from the start of the file, {@code size}), and {@code unknown}, a list of {@code "key NAME"} and
+   * {@code "tensor NAME"}.
    *
    * @return indented JSON without a newline at its end
    */
@@ -81,6 +99,7 @@ public final class Inspector {
       tensor.dimensions().forEach(node.withArray("shape")::add);
       node.put("offset", file.dataStart() + tensor.offset()).put("size", tensor.size());
     }
+    unknown().forEach(root.putArray("unknown")::add);
     return root.toPrettyString();
   }
 

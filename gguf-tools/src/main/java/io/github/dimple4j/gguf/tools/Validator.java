@@ -33,7 +33,7 @@ public final class Validator {
   }
 
   /**
-   * Checks a file, all of its data included.
+   * Checks a file, all of its data included. A file with keys or tensors that this library does not know is not sound, as it does not load.
    *
    * @param path a GGUF file, or the first of its parts
    * @param progress called from this thread
@@ -42,7 +42,21 @@ public final class Validator {
    * @throws IOException if reading fails
    */
   public static Result check(Path path, ProgressListener progress) throws IOException {
-    List<Finding> findings = ModelCheck.of(path);
+    return check(path, false, progress);
+  }
+
+  /**
+   * Checks a file, all of its data included.
+   *
+   * @param path a GGUF file, or the first of its parts
+   * @param ignoreUnknown whether keys and tensors that this library does not know are notes only, as they are for loading with that option
+   * @param progress called from this thread
+   * @return what was found
+   * @throws GgufException if it cannot be read or is not a well-formed GGUF file; the message is loading's
+   * @throws IOException if reading fails
+   */
+  public static Result check(Path path, boolean ignoreUnknown, ProgressListener progress) throws IOException {
+    List<Finding> findings = ModelCheck.of(path, ignoreUnknown);
     try (GgufParts file = GgufParts.open(path)) {
       Validator validator = new Validator(file);
       findings.forEach(validator::report);
@@ -59,7 +73,7 @@ public final class Validator {
    *
    * @param tensors how many tensors there are
    * @param problems what is wrong, each in one line that names the key or tensor; empty for a sound file
-   * @param notes what a sound file may have too: keys and tensors that mean nothing here, each in one line
+   * @param notes keys and tensors that mean nothing here, each in one line
    */
   public record Result(int tensors, List<String> problems, List<String> notes) {
 
@@ -73,8 +87,8 @@ public final class Validator {
   private void report(Finding finding) {
     switch (finding.kind()) {
       case PROBLEM -> problems.add(finding.text());
-      case UNKNOWN_KEY -> notes.add("key " + finding.text() + " is unknown: what it asks for is not done");
-      case UNKNOWN_TENSOR -> notes.add("tensor " + finding.text() + " is not used");
+      case UNKNOWN_KEY -> notes.add(finding.name() + " is unknown: what it asks for is not done");
+      case UNKNOWN_TENSOR -> notes.add(finding.name() + " is not used");
     }
   }
 

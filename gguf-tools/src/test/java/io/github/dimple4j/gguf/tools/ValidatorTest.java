@@ -76,9 +76,11 @@ class ValidatorTest {
 
   @Test
   void whatMeansNothingIsNoted() throws IOException {
-    assertThat(changed("dimple.block_count", MetadataValue.uint32(3))).isEmpty();
+    assertThat(changed("dimple.block_count", MetadataValue.uint32(3))).singleElement().asString()
+        .contains("tensor blk.3.attn_norm.weight is unknown").contains("11 more");
     assertThat(notes).contains("tensor blk.3.attn_q.bias is not used").hasSize(12);
-    assertThat(changed("dimple.attention.sliding_window", MetadataValue.uint32(64))).isEmpty();
+    assertThat(changed("dimple.attention.sliding_window", MetadataValue.uint32(64))).singleElement().asString()
+        .contains("key dimple.attention.sliding_window is unknown");
     assertThat(notes).containsExactly("key dimple.attention.sliding_window is unknown: what it asks for is not done");
   }
 
