@@ -20,12 +20,13 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code dimple trace}: every iteration, for programs. */
-@Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration as JSON.", footer = {"",
+@Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
     + "where it is masked; revealed: positions; confidence: theirs; millis), tokens, text (up to the end of text; null if the model has no "
     + "tokenizer) and timings (milliseconds)."})
@@ -44,14 +45,19 @@ final class TraceCommand implements Callable<Integer> {
 
   @Mixin private EngineOptions engine;
 
-  @Mixin private JsonOutput output;
+  @Option(names = "--json", paramLabel = "OUT", converter = JsonOutput.Converter.class,
+      description = "The JSON file to write; - is standard output.")
+  private JsonOutput output;
+
+  @Option(names = "--html", paramLabel = "OUT", description = "A page to write that plays the decoding in a browser; one file that needs no other.")
+  private String page;
 
   @Override
   public Integer call() throws IOException {
     decodingOptions.check();
     engine.check();
     promptOptions.check();
-    output.check();
+    checkOutputs();
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages();
     Decoding decoding = decodingOptions.decoding().toBuilder().complete(false).build();
@@ -62,10 +68,28 @@ final class TraceCommand implements Callable<Integer> {
         session.prefill();
         List<Step> steps = new ArrayList<>();
         session.steps(decoding).forEach(steps::add);
-        output.write(spec.commandLine().getOut(), json -> write(json, loaded, prompt, session, decoding, steps, load));
+        if (page != null) {
+          var whole = new TracePage(model.getFileName().toString(), loaded, session, prompt.text(), images, steps);
+          new OutputFile("--html", page).write(whole::write);
+        }
+        if (output != null) {
+          output.write(spec.commandLine().getOut(), json -> write(json, loaded, prompt, session, decoding, steps, load));
+        }
       }
     }
     return 0;
+  }
+
+  private void checkOutputs() throws IOException {
+    if (output == null && page == null) {
+      throw new ParameterException(spec.commandLine(), "Missing required option: '--json=OUT' or '--html=OUT'");
+    }
+    if (output != null) {
+      output.check();
+    }
+    if (page != null) {
+      new OutputFile("--html", page).check();
+    }
   }
 
   private void write(JsonGenerator json, DimpleModel loaded, Prompt prompt, Session session, Decoding decoding, List<Step> steps, Duration load) {

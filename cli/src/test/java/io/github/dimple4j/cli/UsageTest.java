@@ -32,7 +32,7 @@ class UsageTest {
         "run", "x.gguf", "--prompt", "x", "--prompt-file", "y");
     assertWrong("Missing required parameter for option '--prompt' (TEXT)", "dimple run", "run", "--prompt");
     assertWrong("Unknown option: '--fast'", "dimple run", "run", "--prompt", "x", "--fast");
-    assertWrong("Missing required option: '--json=OUT'", "dimple trace", "trace", "x.gguf", "--prompt", "x");
+    assertWrong("Missing required option: '--json=OUT' or '--html=OUT'", "dimple trace", "trace", "x.gguf", "--prompt", "x");
     assertWrong("Missing required parameter: 'MODEL.gguf'", "dimple trace", "trace", "--prompt", "x", "--json", "-");
     assertWrong("Missing required option: '--ids-file=IDS.json'", "dimple logits", "logits", "x.gguf", "--json", "-");
     assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --prompt-file=FILE | --ids-file=IDS.json)", "dimple trace",

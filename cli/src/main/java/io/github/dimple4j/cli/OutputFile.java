@@ -1,0 +1,79 @@
+package io.github.dimple4j.cli;
+
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import tools.jackson.core.exc.JacksonIOException;
+
+/**
+ * A text file, in UTF-8, that a command writes: into a file beside it that takes its place when it is whole.
+ *
+ * @param option that named it, for messages
+ * @param name as it was given
+ */
+record OutputFile(String option, String name) {
+  private static final int BUFFER = 1 << 16;
+
+  /** Writes the text. */
+  @FunctionalInterface
+  interface Content {
+    void write(Writer text) throws IOException;
+  }
+
+  /** Fails early where the file cannot be written anyway. */
+  void check() throws IOException {
+    if (name.isEmpty()) {
+      throw new NoSuchFileException(option + ": '' is not a file name");
+    }
+    Path parent = Path.of(name).toAbsolutePath().getParent();
+    if (parent != null && !Files.isDirectory(parent)) {
+      throw new NotDirectoryException(parent + ": no such directory, cannot write " + name);
+    }
+    if (Files.isDirectory(Path.of(name))) {
+      throw new IOException(name + ": is a directory");
+    }
+  }
+
+  void write(Content content) throws IOException {
+    Path file = Path.of(name);
+    if (Files.exists(file) && !Files.isRegularFile(file)) { // a device or a pipe, /dev/stdout for example, which must stay what it is
+      write(file, content);
+      return;
+    }
+    Path place = Files.exists(file) ? file.toRealPath() : file; // behind a symbolic link
+    Path unfinished = place.resolveSibling("." + place.getFileName() + "-" + ProcessHandle.current().pid() + ".tmp");
+    try {
+      write(unfinished, content);
+      try {
+        Files.move(unfinished, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      } catch (AtomicMoveNotSupportedException e) {
+        Files.move(unfinished, place, StandardCopyOption.REPLACE_EXISTING);
+      }
+    } finally {
+      Files.deleteIfExists(unfinished);
+    }
+  }
+
+  private static void write(Path file, Content content) throws IOException {
+    try (OutputStream bytes = Files.newOutputStream(file);
+        Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
+      content.write(text);
+    } catch (FileSystemException e) { // names its file
+      throw e;
+    } catch (JacksonIOException e) {
+      throw new IOException(file + ": " + e.getCause().getMessage(), e);
+    } catch (IOException e) {
+      throw new IOException(file + ": " + e.getMessage(), e);
+    }
+  }
+}
