@@ -79,7 +79,7 @@ final class TracePage {
     json.writeStringProperty("backend", info.backend());
     json.writeStringProperty("question", question);
     json.writeNumberProperty("prompt", session.promptTokens().length);
-    json.writeNumberProperty("mask", info.maskTokenId());
+    json.writeNumberProperty("mask", info.maskTokenId().orElse(-1));
     json.writeName("ends");
     JsonOutput.array(json, model.endTokenIds());
     json.writeName("pictures");
