@@ -20,14 +20,26 @@ final class JavaProcess {
 
   /** The command line as it is shipped: the jar with its libraries beside it, or the classes where Maven has not packaged it. */
   static Outcome dimple(Map<String, String> environment, String... arguments) {
+    return run(environment, dimple(), List.of(arguments));
+  }
+
+  private static List<String> dimple() {
     try {
       Path code = Path.of(DimpleCommand.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-      List<String> program = Files.isRegularFile(code) ? List.of("-jar", code.toString())
+      return Files.isRegularFile(code) ? List.of("-jar", code.toString())
           : List.of("--enable-native-access=ALL-UNNAMED", "-cp", System.getProperty("java.class.path"), DimpleCommand.class.getName());
-      return run(environment, program, List.of(arguments));
     } catch (URISyntaxException e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  /** Starts the command line and kills it, without a word of warning, after some time. Returns whether it had ended before. */
+  static boolean kill(long nanos, List<String> arguments) throws IOException, InterruptedException {
+    Process process = new ProcessBuilder(command(dimple(), arguments)).redirectErrorStream(true)
+        .redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+    boolean ended = process.waitFor(nanos, TimeUnit.NANOSECONDS);
+    process.destroyForcibly().waitFor();
+    return ended && process.exitValue() == 0;
   }
 
   /** The main method of a class of the tests. */
@@ -36,11 +48,16 @@ final class JavaProcess {
         program.getName()), List.of(arguments));
   }
 
-  private static Outcome run(Map<String, String> environment, List<String> program, List<String> arguments) {
+  private static List<String> command(List<String> program, List<String> arguments) {
     List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Ddimple.library=" + System.getProperty("dimple.library")));
     command.addAll(program);
     command.addAll(arguments);
+    return command;
+  }
+
+  private static Outcome run(Map<String, String> environment, List<String> program, List<String> arguments) {
+    List<String> command = command(program, arguments);
     try {
       Path out = Files.createTempFile(Temporary.folder(), "out", ".txt");
       Path err = Files.createTempFile(Temporary.folder(), "err", ".txt");

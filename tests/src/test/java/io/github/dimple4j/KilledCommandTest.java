@@ -1,0 +1,69 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Commands that are killed at random moments: under the final name there is nothing, or what was there before, or all of it; and a rerun
+ * succeeds. {@code -Ddimple.kills=100} for more moments.
+ */
+class KilledCommandTest {
+  private static final int KILLS = Integer.getInteger("dimple.kills", 4);
+
+  @TempDir private Path folder;
+
+  private interface Command {
+    List<String> writing(Path output);
+  }
+
+  @Test
+  void convert() throws IOException, InterruptedException {
+    kill("convert", output -> List.of("gguf", "convert", "goldens/alpha", "-o", output.toString(), "--type", "q8_0", "--force"));
+  }
+
+  @Test
+  void quantize() throws IOException, InterruptedException {
+    kill("quantize", output -> List.of("gguf", "quantize", "../models/mini/dimple-mini-f16.gguf", output.toString(), "q4_0", "--force"));
+  }
+
+  private void kill(String name, Command command) throws IOException, InterruptedException {
+    Path whole = folder.resolve("whole.gguf");
+    long start = System.nanoTime();
+    JavaProcess.dimple(Map.of(), command.writing(whole).toArray(String[]::new)).assertDone();
+    long nanos = System.nanoTime() - start;
+    byte[] expected = Files.readAllBytes(whole);
+    var random = new Random(1);
+    int finished = 0;
+    for (int i = 0; i < KILLS; i++) {
+      Path output = folder.resolve("output.gguf");
+      boolean replaces = i % 2 == 0;
+      Files.deleteIfExists(output);
+      if (replaces) {
+        Files.writeString(output, "what was there before");
+      }
+      // The second half of a run is where files are written.
+      boolean ended = JavaProcess.kill((long) (nanos * (0.2 + 0.8 * random.nextDouble())), command.writing(output));
+      finished += ended ? 1 : 0;
+      if (Files.exists(output) && !(replaces && Files.size(output) < 100)) {
+        assertThat(Files.readAllBytes(output)).as("%s, killed the %d. time", name, i).isEqualTo(expected);
+      } else {
+        assertThat(ended).as("%s, the %d. time", name, i).isFalse();
+        assertThat(Files.exists(output)).isEqualTo(replaces);
+      }
+    }
+    JavaProcess.dimple(Map.of(), command.writing(folder.resolve("output.gguf")).toArray(String[]::new)).assertDone();
+    assertThat(folder.resolve("output.gguf")).hasBinaryContent(expected);
+    try (Stream<Path> left = Files.list(folder)) {
+      System.out.printf("%s: killed %d times, %d times too late; %d files left half done%n", name, KILLS, finished, left.count() - 2);
+    }
+  }
+}
