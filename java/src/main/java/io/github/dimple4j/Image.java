@@ -1,21 +1,26 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.image.Enlargement;
 import io.github.dimple4j.image.PictureDecoder;
-import io.github.dimple4j.image.Pixels;
 import io.github.dimple4j.image.PlatformPicture;
+import io.github.dimple4j.image.raster.Pixels;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
+import java.util.Objects;
 
 /**
  * A picture: 8-bit RGB, row by row from the top left. Immutable and thread-safe.
  *
  * <p>What becomes of other kinds of pictures: transparency is dropped, not blended, so a transparent pixel has the colour that the
- * file stores for it; grey is repeated into the three channels; of 16-bit channels the high byte is kept; colour profiles are
- * not applied.
+ * file stores for it ({@link ImageOptions} has a choice); grey is repeated into the three channels; of 16-bit channels, grey too, the high
+ * byte is kept; inks (CMYK) become what each leaves of what black leaves; colour profiles are not applied. That is what Pillow's
+ * {@code convert("RGB")} gives, but for 16-bit grey, which Pillow cuts off at 255.
  */
 public final class Image implements Part {
   /** The largest picture that is decoded, in pixels; a file that announces more is refused before its pixels are read. */
-  public static final long MAX_PIXELS = PictureDecoder.MAX_PIXELS;
+  public static final long MAX_PIXELS = Pixels.MAX_PIXELS;
+
+  private static final ImageOptions DEFAULTS = ImageOptions.builder().build();
 
   private final byte[] rgb;
   private final int width;
@@ -31,27 +36,55 @@ public final class Image implements Part {
   }
 
   /**
-   * Reads a PNG, JPEG, GIF (its first frame) or BMP file, or any other format that ImageIO finds a reader for. The EXIF
-   * orientation of a JPEG is applied. JPEG decoders may differ by single levels in their colour conversion.
+   * Reads a PNG, JPEG, WebP, GIF, BMP or TIFF file, of several frames or pages the first, or a file of another format that ImageIO finds a
+   * reader for. The EXIF orientation is applied.
    *
    * @param file the file
    * @return the picture
-   * @throws ImageException if the file cannot be read, is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
+   * @throws ImageException if the file cannot be read, is not a picture, is cut off or damaged, is of a kind that is not read, or has more
+   *     than {@link #MAX_PIXELS}
    */
   public static Image read(Path file) {
-    return decode(PictureDecoder.bytes(file), file.toString());
+    return read(file, DEFAULTS);
   }
 
   /**
-   * Decodes the content of a picture file, as {@link #read} does.
+   * Reads a file, as {@link #read(Path)} does.
    *
-   * @param encoded the content of a PNG, JPEG, GIF or BMP file
+   * @param file the file
+   * @param options what becomes of transparent and of small pictures
+   * @return the picture
+   * @throws ImageException as with {@link #read(Path)}
+   */
+  public static Image read(Path file, ImageOptions options) {
+    Objects.requireNonNull(options, "options");
+    return decode(PictureDecoder.bytes(file), file.toString(), options);
+  }
+
+  /**
+   * Decodes the content of a picture file, as {@link #read(Path)} does.
+   *
+   * @param encoded the content of a file
    * @param name what error messages call it
    * @return the picture
-   * @throws ImageException if it is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
+   * @throws ImageException if it is not a picture, is cut off or damaged, is of a kind that is not read, or has more than {@link #MAX_PIXELS}
    */
   public static Image decode(byte[] encoded, String name) {
-    return new Image(PictureDecoder.decode(encoded, name), name);
+    return decode(encoded, name, DEFAULTS);
+  }
+
+  /**
+   * Decodes the content of a picture file, as {@link #read(Path)} does.
+   *
+   * @param encoded the content of a file
+   * @param name what error messages call it
+   * @param options what becomes of transparent and of small pictures
+   * @return the picture
+   * @throws ImageException as with {@link #decode(byte[], String)}
+   */
+  public static Image decode(byte[] encoded, String name, ImageOptions options) {
+    Objects.requireNonNull(options, "options");
+    return new Image(prepared(PictureDecoder.decode(encoded, name), options), name);
   }
 
   /**
@@ -61,7 +94,24 @@ public final class Image implements Part {
    * @return the copy
    */
   public static Image of(BufferedImage image) {
-    return new Image(PlatformPicture.pixels(image), null);
+    return of(image, DEFAULTS);
+  }
+
+  /**
+   * Copies a picture of the Java platform.
+   *
+   * @param image any kind of picture
+   * @param options what becomes of transparent and of small pictures
+   * @return the copy
+   */
+  public static Image of(BufferedImage image, ImageOptions options) {
+    Objects.requireNonNull(options, "options");
+    return new Image(prepared(PlatformPicture.pixels(image), options), null);
+  }
+
+  private static Pixels prepared(Pixels pixels, ImageOptions options) {
+    Pixels opaque = options.background().isPresent() ? pixels.over(options.background().getAsInt()) : pixels;
+    return Enlargement.atLeast(opaque, options.minimumSide());
   }
 
   /**

@@ -1,24 +1,25 @@
 package io.github.dimple4j.image;
 
 import io.github.dimple4j.ImageException;
-import java.io.ByteArrayInputStream;
+import io.github.dimple4j.image.jpeg.JpegDecoder;
+import io.github.dimple4j.image.raster.PictureException;
+import io.github.dimple4j.image.raster.Pixels;
+import io.github.dimple4j.image.webp.WebpDecoder;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Iterator;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
-import javax.imageio.stream.ImageInputStream;
-import javax.imageio.stream.MemoryCacheImageInputStream;
 
-/** Reads picture files of every format that ImageIO finds a reader for. */
+/**
+ * Reads picture files. What a file of a known format gives is settled here and by the platform alone: readers that an application has
+ * registered with ImageIO serve formats that nobody else knows.
+ */
 public final class PictureDecoder {
-  /** The largest picture that is decoded, in pixels. */
-  public static final long MAX_PIXELS = 100_000_000;
+  /** No compressed picture of {@link Pixels#MAX_PIXELS} is larger: three bytes a pixel, and a little for headers. */
+  private static final long MAX_FILE_SIZE = 3 * Pixels.MAX_PIXELS + (1 << 20);
 
-  /** No compressed picture of {@link #MAX_PIXELS} is larger: three bytes a pixel, and a little for headers. */
-  private static final long MAX_FILE_SIZE = 3 * MAX_PIXELS + (1 << 20);
+  private static final String FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF";
 
   private PictureDecoder() {}
 
@@ -52,33 +53,37 @@ public final class PictureDecoder {
    * @param encoded the content of a picture file
    * @param name what error messages call it
    * @return the picture as it is meant to be seen
-   * @throws ImageException if it is not a picture, is damaged, or has more than {@link #MAX_PIXELS}
+   * @throws ImageException if it is not a picture, is cut off or damaged, or has more than {@link Pixels#MAX_PIXELS}
    */
   public static Pixels decode(byte[] encoded, String name) {
-    try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(encoded))) {
-      Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
-      if (!readers.hasNext()) {
-        throw new ImageException(name + ": is not a PNG, JPEG, GIF or BMP picture");
-      }
-      ImageReader reader = readers.next();
-      try {
-        return decode(reader, in, encoded, name);
-      } finally {
-        reader.dispose();
-      }
+    try {
+      return ExifOrientation.of(encoded).apply(stored(encoded));
+    } catch (PictureException e) {
+      throw new ImageException(name + ": " + e.getMessage(), e);
+    } catch (EOFException e) {
+      throw new ImageException(name + ": is damaged: it ends early", e);
     } catch (IOException | RuntimeException e) {
       // The platform's readers throw all kinds of unchecked exceptions at damaged files.
-      throw e instanceof ImageException known ? known : new ImageException(name + ": is damaged: " + e.getMessage(), e);
+      String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage().lines().findFirst().orElse("");
+      throw new ImageException(name + ": is damaged: " + message, e);
+    } catch (OutOfMemoryError e) {
+      throw new ImageException(name + ": takes more memory than Java has", e);
     }
   }
 
-  private static Pixels decode(ImageReader reader, ImageInputStream in, byte[] encoded, String name) throws IOException {
-    reader.setInput(in, true, true);
-    int width = reader.getWidth(0);
-    int height = reader.getHeight(0);
-    if ((long) width * height > MAX_PIXELS) {
-      throw new ImageException(name + ": has " + width + " x " + height + " pixels, more than " + MAX_PIXELS);
-    }
-    return ExifOrientation.of(encoded).apply(PlatformPicture.pixels(reader.read(0)));
+  private static Pixels stored(byte[] encoded) throws IOException {
+    return switch (PictureFormat.of(encoded)) {
+      case JPEG -> JpegDecoder.decode(encoded);
+      case PNG -> PlatformPicture.pixels(PlatformReader.read("png", PngFile.essence(encoded)));
+      case GIF -> GifDecoder.decode(encoded);
+      case BMP -> {
+        BmpFile.check(encoded);
+        yield PlatformPicture.pixels(PlatformReader.read("bmp", encoded));
+      }
+      case TIFF -> TiffFile.decode(encoded);
+      case BIG_TIFF -> throw PictureException.unsupported("a BigTIFF file");
+      case WEBP -> WebpDecoder.decode(encoded);
+      case OTHER -> PlatformPicture.pixels(PlatformReader.readOther(encoded, FORMATS));
+    };
   }
 }

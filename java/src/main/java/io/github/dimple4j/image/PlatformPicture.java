@@ -1,5 +1,6 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.image.raster.Pixels;
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
@@ -13,7 +14,7 @@ public final class PlatformPicture {
   private PlatformPicture() {}
 
   /**
-   * Copies the pixels as stored: no colour management, which would brighten grey pictures, and no blending.
+   * Copies the pixels as stored: no colour management, which would brighten grey pictures, and alpha beside the colours.
    *
    * @param image any kind of picture
    * @return the copy
@@ -31,7 +32,20 @@ public final class PlatformPicture {
     } else {
       direct(raster, colors, rgb);
     }
-    return new Pixels(rgb, width, height);
+    return new Pixels(rgb, colors.hasAlpha() ? alpha(image) : null, width, height);
+  }
+
+  private static byte[] alpha(BufferedImage image) {
+    int width = image.getWidth();
+    byte[] alpha = new byte[width * image.getHeight()];
+    int[] row = new int[width];
+    for (int i = 0; i < alpha.length; i++) {
+      if (i % width == 0) {
+        image.getRGB(0, i / width, width, 1, row, 0, width);
+      }
+      alpha[i] = (byte) (row[i % width] >>> 24);
+    }
+    return alpha;
   }
 
   /** Whether samples are unsigned integers, in the order red, green, blue or grey first, and not multiplied by alpha. */

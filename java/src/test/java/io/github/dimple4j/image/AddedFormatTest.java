@@ -1,5 +1,7 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.image.raster.Pixels;
+import static io.github.dimple4j.image.Samples.encode;
 import static io.github.dimple4j.image.Samples.pixel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
@@ -20,16 +22,19 @@ import javax.imageio.spi.ImageReaderSpi;
 import javax.imageio.stream.ImageInputStream;
 import org.junit.jupiter.api.Test;
 
-/** A format more takes a reader that ImageIO finds, and no change here. */
+/** A format more takes a reader that ImageIO finds, and no change here; a known format takes none. */
 class AddedFormatTest {
   /** "DOT" and three bytes: a picture of one pixel. */
   private static final byte[] DOT = {'D', 'O', 'T', 10, 20, (byte) 250};
 
   /** What ImageIO asks whether a file is of the format. Readers on the class or module path it finds by their service entry. */
   private static final class DotSpi extends ImageReaderSpi {
-    DotSpi() {
+    private final boolean takesAll;
+
+    DotSpi(boolean takesAll) {
       super("Dimple4j", "1", new String[] {"dot"}, new String[] {"dot"}, new String[] {"image/x-dot"}, DotReader.class.getName(),
           new Class<?>[] {ImageInputStream.class}, null, false, null, null, null, null, false, null, null, null, null);
+      this.takesAll = takesAll;
     }
 
     @Override
@@ -39,7 +44,7 @@ class AddedFormatTest {
       in.mark();
       int read = in.read(magic);
       in.reset();
-      return read == magic.length && new String(magic, StandardCharsets.US_ASCII).equals("DOT");
+      return takesAll || read == magic.length && new String(magic, StandardCharsets.US_ASCII).equals("DOT");
     }
 
     @Override
@@ -101,7 +106,7 @@ class AddedFormatTest {
   @Test
   void aReaderThatImageIoFindsIsUsed() {
     assertThatExceptionOfType(ImageException.class).isThrownBy(() -> PictureDecoder.decode(DOT, "a.dot")).withMessageStartingWith("a.dot: is not");
-    DotSpi spi = new DotSpi();
+    DotSpi spi = new DotSpi(false);
     IIORegistry.getDefaultInstance().registerServiceProvider(spi);
     try {
       Pixels decoded = PictureDecoder.decode(DOT, "a.dot");
@@ -110,6 +115,29 @@ class AddedFormatTest {
       assertThat(pixel(decoded, 0, 0)).containsExactly(10, 20, 250);
     } finally {
       IIORegistry.getDefaultInstance().deregisterServiceProvider(spi);
+    }
+  }
+
+  /** A reader that claims the formats that are known changes nothing of them. */
+  @Test
+  void knownFormatsDoNotDependOnWhatElseImageIoFinds() throws IOException {
+    DotSpi spi = new DotSpi(true);
+    IIORegistry registry = IIORegistry.getDefaultInstance();
+    BufferedImage picture = Samples.noise(BufferedImage.TYPE_INT_RGB);
+    for (String format : new String[] {"png", "jpg", "gif", "bmp", "tiff", "wbmp"}) {
+      byte[] encoded = encode(format.equals("wbmp") ? Samples.noise(BufferedImage.TYPE_BYTE_BINARY) : picture, format);
+      byte[] expected = PictureDecoder.decode(encoded, format).rgb();
+      registry.registerServiceProvider(spi);
+      try {
+        registry.getServiceProviders(ImageReaderSpi.class, true).forEachRemaining(other -> {
+          if (other != spi) {
+            registry.setOrdering(ImageReaderSpi.class, spi, other);
+          }
+        });
+        assertThat(PictureDecoder.decode(encoded, format).rgb()).as(format).isEqualTo(expected);
+      } finally {
+        registry.deregisterServiceProvider(spi);
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.image.raster.Pixels;
 import static io.github.dimple4j.image.Samples.encode;
 import static io.github.dimple4j.image.Samples.pixel;
 import static org.assertj.core.api.Assertions.assertThat;

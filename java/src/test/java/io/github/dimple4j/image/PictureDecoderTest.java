@@ -1,5 +1,6 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.image.raster.Pixels;
 import static io.github.dimple4j.image.Samples.encode;
 import static io.github.dimple4j.image.Samples.noise;
 import static io.github.dimple4j.image.Samples.pixel;
@@ -126,8 +127,8 @@ class PictureDecoderTest {
 
   @Test
   void otherFilesAreRefusedByName() throws IOException {
-    assertRefused(Files.writeString(folder.resolve("text.jpg"), "This is not a picture."), "not a PNG, JPEG, GIF or BMP");
-    assertRefused(Files.write(folder.resolve("empty.png"), new byte[0]), "not a PNG, JPEG, GIF or BMP");
+    assertRefused(Files.writeString(folder.resolve("text.jpg"), "This is not a picture."), "not a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
+    assertRefused(Files.write(folder.resolve("empty.png"), new byte[0]), "not a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
     assertRefused(folder, "folder");
     assertRefused(folder.resolve("none.png"), "no such file");
     byte[] png = encode(noise(BufferedImage.TYPE_INT_RGB), "png");

@@ -1,0 +1,82 @@
+package io.github.dimple4j;
+
+import java.util.Objects;
+import java.util.OptionalInt;
+
+/**
+ * What becomes of transparent and of small pictures. The defaults are those of the models' authors: transparency is dropped, and a
+ * picture with a side too short for the model is refused. Immutable.
+ *
+ * @param background the colour behind a transparent picture, {@code 0xRRGGBB}; empty: a transparent pixel has the colour that the file
+ *     stores for it
+ * @param minimumSide a picture whose shorter side has fewer pixels is enlarged (bicubically, its proportions kept) until it has as many; 0:
+ *     none is. Models with Qwen2.5-VL's vision tower, Dimple among them, need 28
+ */
+public record ImageOptions(OptionalInt background, int minimumSide) {
+  /** The longest that {@link #minimumSide} may be, in pixels. */
+  public static final int MAX_MINIMUM_SIDE = 4096;
+
+  /**
+   * Checks the values.
+   *
+   * @throws InvalidArgumentException if the colour is not from 0 to {@code 0xFFFFFF} or the side not from 0 to {@link #MAX_MINIMUM_SIDE}
+   */
+  public ImageOptions {
+    Objects.requireNonNull(background, "background");
+    if (background.isPresent() && background.getAsInt() >>> 24 != 0) {
+      throw new InvalidArgumentException("a background of " + background.getAsInt() + ", expected a colour from 0 to 0xFFFFFF");
+    }
+    if (minimumSide < 0 || minimumSide > MAX_MINIMUM_SIDE) {
+      throw new InvalidArgumentException("a minimum side of " + minimumSide + " pixels, expected 0 to " + MAX_MINIMUM_SIDE);
+    }
+  }
+
+  /**
+   * Starts from the defaults.
+   *
+   * @return a builder
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Collects options. For one thread. */
+  public static final class Builder {
+    private OptionalInt background = OptionalInt.empty();
+    private int minimumSide;
+
+    private Builder() {}
+
+    /**
+     * Blends transparent pictures with a colour.
+     *
+     * @param rgb {@code 0xRRGGBB}
+     * @return this
+     */
+    public Builder background(int rgb) {
+      background = OptionalInt.of(rgb);
+      return this;
+    }
+
+    /**
+     * Enlarges small pictures.
+     *
+     * @param pixels see {@link ImageOptions#minimumSide()}
+     * @return this
+     */
+    public Builder minimumSide(int pixels) {
+      minimumSide = pixels;
+      return this;
+    }
+
+    /**
+     * Makes the options.
+     *
+     * @return immutable options
+     * @throws InvalidArgumentException if a value is out of its range
+     */
+    public ImageOptions build() {
+      return new ImageOptions(background, minimumSide);
+    }
+  }
+}

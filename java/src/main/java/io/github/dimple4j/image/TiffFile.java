@@ -1,0 +1,176 @@
+package io.github.dimple4j.image;
+
+import io.github.dimple4j.image.raster.PictureException;
+import io.github.dimple4j.image.raster.Pixels;
+import java.awt.image.BufferedImage;
+import java.awt.image.Raster;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * The first picture of a TIFF file (revision 6.0). The platform's reader undoes compression, strips and tiles; here stands what it leaves
+ * open: whether all data are there, which kinds are read, and what ink and floating-point samples mean.
+ */
+final class TiffFile {
+  private static final int WIDTH = 256;
+  private static final int HEIGHT = 257;
+  private static final int BITS = 258;
+  private static final int COMPRESSION = 259;
+  private static final int PHOTOMETRIC = 262;
+  private static final int STRIP_OFFSETS = 273;
+  private static final int SAMPLES = 277;
+  private static final int STRIP_SIZES = 279;
+  private static final int TILE_OFFSETS = 324;
+  private static final int TILE_SIZES = 325;
+  private static final int SAMPLE_FORMAT = 339;
+
+  private static final int MOST_VALUES = 1 << 22; // of a tag
+  private static final int OLD_JPEG = 6;
+  private static final int INKS = 5;
+  private static final int YCBCR = 6;
+  private static final int INTEGER = 1;
+  private static final int FLOAT = 3;
+  private static final int[] TYPE_SIZES = {0, 1, 1, 2, 4}; // bytes, characters, 16 and 32 bits
+
+  private final byte[] encoded;
+  private final ByteBuffer file;
+  private final Map<Integer, Integer> entries = new HashMap<>(); // of tags: where their entry stands
+
+  private TiffFile(byte[] encoded) throws PictureException {
+    this.encoded = encoded;
+    file = ByteBuffer.wrap(encoded).order(encoded[0] == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+    long directory = file.getInt(4) & 0xFFFFFFFFL;
+    int count = directory + 2 > encoded.length ? 0 : file.getShort((int) directory) & 0xFFFF;
+    if (count == 0 || directory + 2 + 12L * count > encoded.length) {
+      throw PictureException.damaged("it ends early");
+    }
+    for (int i = 0; i < count; i++) {
+      int entry = (int) directory + 2 + 12 * i;
+      entries.putIfAbsent(file.getShort(entry) & 0xFFFF, entry);
+    }
+  }
+
+  static Pixels decode(byte[] encoded) throws IOException {
+    TiffFile tiff = new TiffFile(encoded);
+    tiff.check();
+    BufferedImage image = PlatformReader.read("tiff", encoded);
+    return switch (tiff.kind()) {
+      case FLOAT -> floats(image.getRaster());
+      case INKS -> inks(image);
+      default -> PlatformPicture.pixels(image);
+    };
+  }
+
+  private int kind() throws PictureException {
+    return first(SAMPLE_FORMAT, INTEGER) == FLOAT ? FLOAT : first(PHOTOMETRIC, 0) == INKS ? INKS : INTEGER;
+  }
+
+  private void check() throws PictureException {
+    Pixels.checkSize(first(WIDTH, 0), first(HEIGHT, 0));
+    checkKind();
+    boolean tiled = entries.containsKey(TILE_OFFSETS);
+    long[] offsets = values(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
+    long[] sizes = values(tiled ? TILE_SIZES : STRIP_SIZES);
+    for (int i = 0; i < offsets.length; i++) {
+      if (i < sizes.length && offsets[i] + sizes[i] > encoded.length) {
+        throw PictureException.damaged("it ends early");
+      }
+    }
+    if (offsets.length == 0) {
+      throw PictureException.damaged("it does not say where its pixels are");
+    }
+  }
+
+  private void checkKind() throws PictureException {
+    long photometric = first(PHOTOMETRIC, -1);
+    if (photometric < 0 || photometric > YCBCR || photometric == 4) {
+      throw PictureException.unsupported("a TIFF of the photometric kind " + photometric);
+    }
+    if (first(COMPRESSION, 1) == OLD_JPEG) {
+      throw PictureException.unsupported("a TIFF of compression 6 (JPEG as before 1995)");
+    }
+    long format = first(SAMPLE_FORMAT, INTEGER);
+    long bits = first(BITS, 1);
+    long samples = first(SAMPLES, 1);
+    boolean sound = format == FLOAT ? samples == 1 && photometric <= 1 && (bits == 32 || bits == 64)
+        : format == INTEGER && (bits == 1 || bits == 2 || bits == 4 || bits == 8 || bits == 16);
+    if (!sound) {
+      String[] names = {"undefined", "unsigned", "signed", "floating-point"};
+      throw PictureException.unsupported("a TIFF of " + samples + " samples of " + bits + " bits ("
+          + names[format >= 1 && format <= FLOAT ? (int) format : 0] + ") per pixel");
+    }
+  }
+
+  private long first(int tag, long missing) throws PictureException {
+    long[] values = values(tag);
+    return values.length == 0 ? missing : values[0];
+  }
+
+  /** The numbers of a tag; none if it is missing. */
+  private long[] values(int tag) throws PictureException {
+    Integer entry = entries.get(tag);
+    if (entry == null) {
+      return new long[0];
+    }
+    int type = file.getShort(entry + 2) & 0xFFFF;
+    long count = file.getInt(entry + 4) & 0xFFFFFFFFL;
+    int size = type < TYPE_SIZES.length ? TYPE_SIZES[type] : 0;
+    if (size == 0 || count > MOST_VALUES) {
+      throw PictureException.damaged("tag " + tag + " has " + count + " values of type " + type);
+    }
+    long at = count * size <= 4 ? entry + 8 : file.getInt(entry + 8) & 0xFFFFFFFFL;
+    if (at + count * size > encoded.length) {
+      throw PictureException.damaged("it ends early");
+    }
+    long[] values = new long[(int) count];
+    for (int i = 0; i < values.length; i++) {
+      int place = (int) at + i * size;
+      values[i] = size == 1 ? file.get(place) & 0xFF : size == 2 ? file.getShort(place) & 0xFFFF : file.getInt(place) & 0xFFFFFFFFL;
+    }
+    return values;
+  }
+
+  /** Floating-point samples are taken as grey from 0 to 255; what is outside is cut off, and so are fractions. */
+  private static Pixels floats(Raster raster) {
+    int width = raster.getWidth();
+    int height = raster.getHeight();
+    byte[] rgb = new byte[3 * width * height];
+    double[] row = new double[width];
+    for (int y = 0, to = 0; y < height; y++) {
+      raster.getSamples(0, y, width, 1, 0, row);
+      for (double sample : row) {
+        byte grey = (byte) (int) Math.clamp(sample, 0.0, 255.0);
+        rgb[to++] = grey;
+        rgb[to++] = grey;
+        rgb[to++] = grey;
+      }
+    }
+    return new Pixels(rgb, width, height);
+  }
+
+  /** Cyan, magenta, yellow and black: what the colours leave of what black leaves. No profile is applied. */
+  private static Pixels inks(BufferedImage image) throws PictureException {
+    Raster raster = image.getRaster();
+    if (raster.getNumBands() != 4) {
+      throw PictureException.unsupported("a TIFF of " + raster.getNumBands() + " inks");
+    }
+    int width = raster.getWidth();
+    int height = raster.getHeight();
+    int shift = raster.getSampleModel().getSampleSize(0) - 8;
+    byte[] rgb = new byte[3 * width * height];
+    int[] row = new int[4 * width];
+    for (int y = 0, to = 0; y < height; y++) {
+      raster.getPixels(0, y, width, 1, row);
+      for (int x = 0; x < width; x++) {
+        int light = 255 - (row[4 * x + 3] >> shift);
+        for (int ink = 0; ink < 3; ink++) {
+          rgb[to++] = (byte) (light - Math.round((row[4 * x + ink] >> shift) * light / 255f));
+        }
+      }
+    }
+    return new Pixels(rgb, width, height);
+  }
+}

@@ -1,0 +1,53 @@
+package io.github.dimple4j.image.raster;
+
+import java.io.IOException;
+
+/** A picture that is not decoded. The message follows the name of the picture and a colon. */
+public final class PictureException extends IOException {
+  private static final long serialVersionUID = 1;
+
+  private PictureException(String message) {
+    super(message);
+  }
+
+  /**
+   * A picture whose file is cut off or contradicts its format.
+   *
+   * @param what what is wrong
+   * @return the exception
+   */
+  public static PictureException damaged(String what) {
+    return new PictureException("is damaged: " + what);
+  }
+
+  /**
+   * A picture that may be sound but is of a kind that is not read.
+   *
+   * @param kind the kind, for example {@code "a JPEG with 12 bits per sample"}
+   * @return the exception
+   */
+  public static PictureException unsupported(String kind) {
+    return new PictureException("is " + kind + ", which is not read");
+  }
+
+  /**
+   * A file that no reader takes for a picture.
+   *
+   * @param formats what could have been read
+   * @return the exception
+   */
+  public static PictureException notOf(String formats) {
+    return new PictureException("is not a " + formats + " picture");
+  }
+
+  /**
+   * A picture of too many pixels.
+   *
+   * @param width pixels per row
+   * @param height rows
+   * @return the exception
+   */
+  static PictureException tooLarge(long width, long height) {
+    return new PictureException("has " + width + " x " + height + " pixels, more than " + Pixels.MAX_PIXELS);
+  }
+}
