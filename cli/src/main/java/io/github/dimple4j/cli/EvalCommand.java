@@ -152,7 +152,7 @@ final class EvalCommand implements Callable<Integer> {
 
   private Answered ask(DimpleModel loaded, EvalQuestion question, PromptFormat format) {
     Prompt prompt = question.prompt().in(format).orLength(length(question.task()));
-    Image[] images = prompt.readImages();
+    Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
       Generation generation = session.decode(decodingOptions.decoding());
       return new Answered(question, generation.text().strip(), generation);

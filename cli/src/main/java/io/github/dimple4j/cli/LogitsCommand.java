@@ -36,9 +36,10 @@ final class LogitsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     engine.check();
+    promptOptions.check();
     output.check();
     Prompt prompt = promptOptions.prompt();
-    Image[] images = prompt.readImages();
+    Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (DimpleModel loaded = engine.load(model);
         Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads()).open()) {
       float[][] logits = session.logits();

@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Image;
+import io.github.dimple4j.ImageOptions;
 import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Template;
 import java.nio.file.Path;
@@ -36,8 +37,8 @@ record Prompt(String text, int[] tokens, String system, List<Path> pictures, Tem
   }
 
   /** Reads the pictures, which fails faster than loading a model. */
-  Image[] readImages() {
-    return pictures.stream().map(Image::read).toArray(Image[]::new);
+  Image[] readImages(ImageOptions options) {
+    return pictures.stream().map(file -> Image.read(file, options)).toArray(Image[]::new);
   }
 
   /** A session to be opened, with the pictures that were read. */

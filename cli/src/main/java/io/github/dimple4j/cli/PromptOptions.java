@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Image;
+import io.github.dimple4j.ImageOptions;
 import io.github.dimple4j.Template;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ChatTemplateException;
@@ -22,11 +23,32 @@ import picocli.CommandLine.Spec;
 abstract class PromptOptions {
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--image", paramLabel = "FILE", description = "A picture (PNG, JPEG, GIF, BMP); may be given several times.")
+  @Option(names = "--image", paramLabel = "FILE", description = "A picture (PNG, JPEG, WebP, GIF, BMP, TIFF); may be given several times.")
   private List<Path> pictures = List.of();
 
+  @Option(names = "--background", paramLabel = "COLOR", converter = ColorConverter.class,
+      description = "Blend transparent pictures with a colour: white, black or #RRGGBB (default: transparency is dropped).")
+  private Integer background;
+
+  @Option(names = "--min-side", paramLabel = "PIXELS", defaultValue = "0",
+      description = "Enlarge pictures whose shorter side has fewer pixels (default: one that is too small for the model is refused).")
+  private int minimumSide;
+
   /** Checks what does not depend on the model, so that it is wrong usage and not failed work. */
-  void check() {}
+  void check() {
+    if (minimumSide < 0 || minimumSide > ImageOptions.MAX_MINIMUM_SIDE) {
+      throw Failures.invalidValue(spec, "--min-side", minimumSide + ", expected 0 to " + ImageOptions.MAX_MINIMUM_SIDE);
+    }
+  }
+
+  /** What becomes of transparent and of small pictures. */
+  final ImageOptions imageOptions() {
+    ImageOptions.Builder options = ImageOptions.builder().minimumSide(minimumSide);
+    if (background != null) {
+      options.background(background);
+    }
+    return options.build();
+  }
 
   final List<Path> pictures() {
     return pictures;
@@ -53,6 +75,7 @@ abstract class PromptOptions {
 
     @Override
     void check() {
+      super.check();
       if (raw && chatTemplate != null) {
         throw wrongUsage("--raw goes without a chat template, and --chat-template names one");
       }

@@ -47,7 +47,7 @@ final class RunCommand implements Callable<Integer> {
     promptOptions.check();
     Decoding decoding = decodingOptions.decoding();
     Prompt prompt = promptOptions.prompt();
-    Image[] images = prompt.readImages();
+    Image[] images = prompt.readImages(promptOptions.imageOptions());
     Path file = model != null ? model : BundledModel.find();
     PrintWriter out = spec.commandLine().getOut();
     long start = System.nanoTime();

@@ -59,7 +59,7 @@ final class TraceCommand implements Callable<Integer> {
     promptOptions.check();
     checkOutputs();
     Prompt prompt = promptOptions.prompt();
-    Image[] images = prompt.readImages();
+    Image[] images = prompt.readImages(promptOptions.imageOptions());
     Decoding decoding = decodingOptions.decoding().toBuilder().complete(false).build();
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {

@@ -97,6 +97,8 @@ class UsageTest {
       "--alg-temp       | -1           | -1.0, expected a finite number of 0 or more",
       "--max-new-tokens | 0            | 0, expected 1 or more",
       "--max-new-tokens | 3000000000   | '3000000000' is not an int",
+      "--min-side       | -1           | -1, expected 0 to 4096",
+      "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
       "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada",
@@ -140,14 +142,14 @@ class UsageTest {
   /** Of the options that make a prompt each command has those that it serves, and no other. */
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {
-      "run    | chat-template image max-new-tokens prompt prompt-file raw response-template system",
-      "trace  | chat-template ids-file image max-new-tokens prior prompt prompt-file raw system",
-      "logits | ids-file image",
-      "eval   | chat-template image raw",
+      "run    | background chat-template image max-new-tokens min-side prompt prompt-file raw response-template system",
+      "trace  | background chat-template ids-file image max-new-tokens min-side prior prompt prompt-file raw system",
+      "logits | background ids-file image min-side",
+      "eval   | background chat-template image min-side raw",
   })
   void promptOptionsOfEachCommand(String command, String options) {
     String help = Output.of(command, "--help").out();
-    Stream<String> all = Stream.of("chat-template", "ids-file", "image", "max-new-tokens", "prior", "prompt", "prompt-file", "raw",
+    Stream<String> all = Stream.of("background", "chat-template", "ids-file", "image", "max-new-tokens", "min-side", "prior", "prompt", "prompt-file", "raw",
         "response-template", "system");
     assertThat(all.filter(option -> Pattern.compile("^ +--" + option + "[= ]", Pattern.MULTILINE).matcher(help).find()))
         .containsExactly(options.split(" "));
