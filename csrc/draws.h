@@ -14,7 +14,9 @@ typedef enum draw_purpose {
   DRAW_CATEGORICAL = 2, /* which token of a filtered row, index = 0 */
   DRAW_PERMUTATION = 3, /* a position's rank in the random order, index = 0 */
   DRAW_UNIFORM = 4,     /* whether a position is revealed, index = 0 */
-  DRAW_SUBSET = 5       /* a position's noise in the weighted subset, index = 0 */
+  DRAW_SUBSET = 5,      /* a position's noise in the weighted subset, index = 0 */
+  DRAW_PATH = 6,        /* the way of a constrained path over a position, index = 0, 1 */
+  DRAW_MEMBER = 7       /* which token of a class stands on it, index = 2 * class, 2 * class + 1 */
 } draw_purpose;
 
 /* The first output word of Philox4x32-10 for key `seed` and counter (iteration, position, purpose, index). */

@@ -6,11 +6,6 @@
 #include "draws.h"
 #include "error.h"
 
-/* The confidence is that of softmax(logits), whatever temperature and filters do. */
-static bool judges_original(const dimple_decoding *d) {
-  return pipeline_of(d)->judges_original && d->original_confidence;
-}
-
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
   if ((d->temperature > 0 && step->recorded) || logits_are_changed(d)) return true;

@@ -11,6 +11,7 @@ static void list_masked(canvas *c) {
 }
 
 static dimple_status allocate(int32_t count, canvas *c) {
+  ALLOCATE(c->given, count, "the response");
   ALLOCATE(c->initial, count, "the response");
   ALLOCATE(c->tokens, count, "the canvas");
   ALLOCATE(c->masked, count, "the masked positions");
@@ -24,14 +25,20 @@ dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_t
     canvas_free(&fresh);
     return status;
   }
-  memcpy(fresh.initial, tokens, (size_t)count * sizeof *tokens);
-  canvas_reset(&fresh);
-  fresh.initial_masked = fresh.masked_count;
+  memcpy(fresh.given, tokens, (size_t)count * sizeof *tokens);
+  canvas_set_initial(&fresh, NULL);
   *out = fresh;
   return DIMPLE_OK;
 }
 
+void canvas_set_initial(canvas *c, const int32_t *tokens) {
+  memcpy(c->initial, tokens ? tokens : c->given, (size_t)c->length * sizeof *tokens);
+  canvas_reset(c);
+  c->initial_masked = c->masked_count;
+}
+
 void canvas_free(canvas *c) {
+  free(c->given);
   free(c->initial);
   free(c->tokens);
   free(c->masked);

@@ -9,7 +9,8 @@
 typedef struct canvas {
   int32_t length; /* L; 0: no response */
   int32_t mask_token;
-  int32_t *initial; /* [L] the response as it was set */
+  int32_t *given;   /* [L] the response as it was set */
+  int32_t *initial; /* [L] as decodings begin with it: where a constraint leaves one token, that is filled in */
   int32_t initial_masked; /* masks in it */
   int32_t *tokens; /* [L] as it is now */
   int32_t *masked; /* [masked_count] positions that hold the mask token now, ascending; room for L */
@@ -20,7 +21,10 @@ typedef struct canvas {
 dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_token, canvas *out);
 void canvas_free(canvas *c); /* leaves no response; none is allowed */
 
-/* Back to the response as it was set. */
+/* What decodings begin with instead: tokens [L], which differ from those given only where these are masks. Null: those given. */
+void canvas_set_initial(canvas *c, const int32_t *tokens);
+
+/* Back to what decodings begin with. */
 void canvas_reset(canvas *c);
 
 /* Puts tokens[count] at positions[count], all different. A position may be revealed as the mask token: it stays masked. */

@@ -44,7 +44,8 @@ static const struct {
                 {FIELD(cache), DIMPLE_CACHE_MODEL, DIMPLE_CACHE_DUAL},
                 {FIELD(complete), 0, 1},
                 {FIELD(no_eos_logits), 0, 1},
-                {FIELD(no_eos_confidence), 0, 1}};
+                {FIELD(no_eos_confidence), 0, 1},
+                {FIELD(allowed_confidence), 0, 1}};
 
 static const struct {
   const char *name;

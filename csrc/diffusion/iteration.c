@@ -37,7 +37,7 @@ dimple_status iteration_resize(iteration *it, int32_t length) {
     free_room(&fresh);
     return status;
   }
-  iteration_end(it);
+  iteration_constrain(it, NULL);
   free_room(&it->room);
   it->room = fresh;
   return DIMPLE_OK;
@@ -47,6 +47,7 @@ void iteration_free(iteration *it) {
   free_room(&it->room);
   free(it->levels);
   replay_free(it->recorded);
+  constrained_free(it->constraint);
   *it = (iteration){0};
 }
 
@@ -54,6 +55,12 @@ void iteration_replay(iteration *it, replay *recorded) {
   iteration_end(it);
   replay_free(it->recorded);
   it->recorded = recorded;
+}
+
+void iteration_constrain(iteration *it, constrained *constraint) {
+  iteration_end(it);
+  constrained_free(it->constraint);
+  it->constraint = constraint;
 }
 
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
@@ -70,6 +77,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   dimple_decoding filled = *decoding;
   fill_in(&filled, model, c->length);
   DIMPLE_TRY(decoding_check_filled(decoding, &filled));
+  if (it->constraint && it->recorded && decoding->temperature > 0)
+    return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws of tokens cannot be held to a constraint: decode at temperature 0");
   size_t size = ((size_t)decoding->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) return dimple_fail_memory(size, "noise levels");
@@ -82,6 +91,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->begun = true;
   it->done = false;
   if (it->recorded) replay_seek(it->recorded, 0);
+  if (it->constraint) constrained_restart(it->constraint);
   return DIMPLE_OK;
 }
 
@@ -110,10 +120,11 @@ static dimple_status read_logits(iteration *it, pass *p, int32_t at, int32_t row
   return DIMPLE_OK;
 }
 
-/* Candidates of rows at..at + rows - 1 of `total` scored ones. */
+/* Candidates of rows at..at + rows - 1 of `total` scored ones; under a constraint not yet: they are of one path over all rows. */
 static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                 int32_t total, float *bare, head_call *head) {
   DIMPLE_TRY(read_logits(it, p, at, rows, bare, head));
+  if (it->constraint) return constrained_rows(it->constraint, step, head->results, head->logits, rows, positions + at);
   return candidates_from_logits(step, head->results, head->logits, rows, p->model->text.vocab, positions + at, at, total,
                                 it->room.candidates + at);
 }
@@ -130,6 +141,18 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
     status = score_rows(it, step, p, positions, at, count - at < block ? count - at : block, count, guided ? head.logits + room : NULL, &head);
   free(head.logits);
   return status;
+}
+
+/* Candidates on one path through the constraint. */
+static dimple_status score_constrained(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
+                                       head_call head) {
+  int32_t count = pass_rows_count(&rows);
+  head.temperature = constrained_head_temperature(step->decoding);
+  head.positions = positions;
+  DIMPLE_TRY(pass_score(p, rows, NULL));
+  DIMPLE_TRY(score_logits(it, step, p, positions, count, head));
+  constrained_candidates(it->constraint, step, positions, count, it->room.candidates);
+  return DIMPLE_OK;
 }
 
 /* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
@@ -151,6 +174,7 @@ static dimple_status replace_masks(iteration *it, const sampler_step *step, pass
 static dimple_status score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
   int32_t count = pass_rows_count(&rows);
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
+  if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
   if (candidates_need_logits(step)) {
     DIMPLE_TRY(pass_score(p, rows, NULL));
     return score_logits(it, step, p, positions, count, head);
@@ -185,6 +209,11 @@ static void note(iteration *it, const sampler_step *step, int32_t count, bool po
 static dimple_status choose_then_score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, int32_t *count) {
   DIMPLE_TRY(sampler_choose(step, NULL, it->room.chosen, count));
   if (*count == 0) return DIMPLE_OK;
+  if (it->constraint) { /* a path is found from the scores of all positions */
+    DIMPLE_TRY(score(it, step, p, rows, step->positions));
+    note(it, step, *count, false);
+    return DIMPLE_OK;
+  }
   for (int32_t i = 0; i < *count; i++) it->room.revealed[i] = step->positions[it->room.chosen[i]];
   rows.chosen = it->room.chosen;
   rows.chosen_count = *count;
@@ -205,6 +234,7 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c);
   if (plan.count == 0) return DIMPLE_OK;
+  if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   sampler_step step = {.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                        .masked = plan.count, .positions = c->masked + plan.from, .recorded = it->recorded, .due = plan.due,
                        .tokens = it->tokens};
@@ -220,6 +250,32 @@ static bool finished(iteration *it, const canvas *c) {
   return it->number == it->decoding.steps || how->done(c->masked_count);
 }
 
+/* Takes position `at` into what was revealed, which stays ascending. */
+static void insert_revealed(iteration *it, int32_t at, int32_t token, float sure) {
+  int32_t i = it->revealed_count++;
+  for (; i > 0 && it->room.revealed[i - 1] > at; i--) {
+    it->room.revealed[i] = it->room.revealed[i - 1];
+    it->room.tokens[i] = it->room.tokens[i - 1];
+    it->room.confidence[i] = it->room.confidence[i - 1];
+  }
+  it->room.revealed[i] = at;
+  it->room.tokens[i] = token;
+  it->room.confidence[i] = sure;
+}
+
+/* Reveals the positions for which what was revealed leaves one token. */
+static dimple_status reveal_forced(iteration *it, canvas *c) {
+  DIMPLE_TRY(constrained_look(it->constraint, c));
+  for (int32_t i = 0; i < c->masked_count; i++) {
+    int32_t token = constrained_forced(it->constraint, c->masked[i]);
+    if (token < 0) continue;
+    insert_revealed(it, c->masked[i], token, algorithm_of(&it->decoding)->confidence->high);
+    it->forced_count++;
+  }
+  canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
+  return DIMPLE_OK;
+}
+
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
   /* A decoding in blocks begins with the canvas as it was set, which it is now. */
@@ -231,9 +287,25 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
     return status;
   }
   it->revealed_count = count;
+  it->forced_count = 0;
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
+  if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
   it->number++;
   it->done = finished(it, c);
+  return DIMPLE_OK;
+}
+
+dimple_status iteration_complete(iteration *it, canvas *c) {
+  DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
+  it->revealed_count = c->masked_count;
+  it->forced_count = 0;
+  for (int32_t i = 0; i < it->revealed_count; i++) {
+    it->room.revealed[i] = c->masked[i];
+    it->room.tokens[i] = it->room.candidates[i].token;
+    it->room.confidence[i] = it->room.candidates[i].confidence;
+  }
+  canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
+  it->done = true;
   return DIMPLE_OK;
 }

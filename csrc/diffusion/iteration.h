@@ -4,6 +4,7 @@
 
 #include "diffusion/blocks.h"
 #include "diffusion/canvas.h"
+#include "diffusion/constrained.h"
 #include "diffusion/pass.h"
 #include "diffusion/sampler.h"
 
@@ -26,20 +27,25 @@ typedef struct iteration {
   blocks blocks;    /* pipelines that decode in blocks */
   special_tokens tokens;
   replay *recorded; /* null: the generator draws */
+  constrained *constraint; /* null: none */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
+  int32_t forced_count;   /* of them, those for which the constraint left one token */
   iteration_room room;
 } iteration;
 
-/* Room for responses of `length` tokens in the place of what there was, and no decoding under way. On failure nothing changes.
- * Errors: MEMORY. */
+/* Room for responses of `length` tokens in the place of what there was, no constraint, and no decoding under way. On failure nothing
+ * changes. Errors: MEMORY. */
 dimple_status iteration_resize(iteration *it, int32_t length);
 void iteration_free(iteration *it); /* a zeroed one is allowed */
 
 /* Takes the place of the recorded draws, null included, and ends a decoding under way. */
 void iteration_replay(iteration *it, replay *recorded);
 
+/* Takes a constraint of the response in the place of what there was, null for none, and ends a decoding under way. */
+void iteration_constrain(iteration *it, constrained *constraint);
+
 /* Starts a decoding, whose settings are valid, of a canvas as it was set, for a model of these parameters, which fill in what the settings
- * leave to the model. Errors: ARGUMENT, MEMORY. */
+ * leave to the model. Errors: ARGUMENT, STATE (recorded draws of tokens under a constraint), MEMORY. */
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c);
 
 /* What the decoding that has begun wants of the first pass. */
@@ -51,5 +57,9 @@ void iteration_end(iteration *it);
 /* One iteration: decides and reveals. Nothing changes, the recorded draws included, before everything that can fail has succeeded.
  * After iteration_begin, pass_prefill, and not when it is done. Errors: STATE (replay), MEMORY, CANCELLED. */
 dimple_status iteration_run(iteration *it, pass *p, canvas *c);
+
+/* Reveals all that is still masked as the constraint's path has it, and is done. After iteration_begin, with a constraint. Errors:
+ * ARGUMENT (the canvas agrees with nothing that fits). */
+dimple_status iteration_complete(iteration *it, canvas *c);
 
 #endif

@@ -26,4 +26,7 @@ dimple_status decoding_check_filled(const dimple_decoding *asked, const dimple_d
 /* The pipeline of a valid decoding. */
 const pipeline *pipeline_of(const dimple_decoding *decoding);
 
+/* The confidence is that of softmax(logits), whatever temperature and filters do. */
+static inline bool judges_original(const dimple_decoding *d) { return pipeline_of(d)->judges_original && d->original_confidence; }
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "allocate.h"
 #include "diffusion/canvas.h"
 #include "diffusion/features.h"
 #include "diffusion/iteration.h"
@@ -180,6 +181,29 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
   return leave(s, set_response(s, tokens, token_count));
 }
 
+/* Everything that can fail comes before the first change. */
+static dimple_status set_constraint(dimple_session *s, dimple_constraint *constraint) {
+  DIMPLE_TRY(require_response(s));
+  constrained *fresh = NULL;
+  int32_t *initial;
+  ALLOCATE(initial, s->canvas.length, "the response");
+  dimple_status status = !constraint ? DIMPLE_OK
+                                     : constrained_create(constraint, s->canvas.given, s->canvas.length, s->canvas.mask_token,
+                                                          s->model->text.vocab, initial, &fresh);
+  if (status == DIMPLE_OK) {
+    discard_pass(s);
+    iteration_constrain(&s->iteration, fresh);
+    canvas_set_initial(&s->canvas, fresh ? initial : NULL);
+  }
+  free(initial);
+  return status;
+}
+
+dimple_status dimple_session_set_constraint(dimple_session *s, dimple_constraint *constraint) {
+  DIMPLE_TRY(enter(s, "dimple_session_set_constraint"));
+  return leave(s, set_constraint(s, constraint));
+}
+
 /* -------------------------------------------------------------------------------------------------------------- decoding */
 
 static dimple_status prefill(dimple_session *s) {
@@ -222,7 +246,7 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
   return (dimple_step){.iteration = it->number - 1, .done = it->done, .remaining = s->canvas.masked_count,
                        .revealed_count = it->revealed_count, .revealed = it->room.revealed, .confidence = it->room.confidence,
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
-                       .forward_passes = (int32_t)s->pass.count, .nanoseconds = elapsed};
+                       .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed};
 }
 
 static dimple_status step(dimple_session *s, dimple_step *result) {
@@ -244,6 +268,26 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
 dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
   DIMPLE_TRY(enter(s, "dimple_session_step"));
   return leave(s, step(s, result));
+}
+
+static dimple_status complete(dimple_session *s, dimple_step *result) {
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_complete: step is null");
+  if (!s->iteration.begun)
+    return dimple_fail(DIMPLE_ERROR_STATE, "decoding has not begun: call dimple_session_begin first");
+  if (!s->iteration.constraint)
+    return dimple_fail(DIMPLE_ERROR_STATE, "the session has no constraint to complete the response by: call dimple_session_set_constraint");
+  int64_t start = platform_now();
+  DIMPLE_TRY(iteration_complete(&s->iteration, &s->canvas));
+  pass_canvas_changed(&s->pass);
+  int64_t elapsed = platform_now() - start;
+  s->step_time += elapsed;
+  *result = step_result(s, elapsed);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_complete(dimple_session *s, dimple_step *step) {
+  DIMPLE_TRY(enter(s, "dimple_session_complete"));
+  return leave(s, complete(s, step));
 }
 
 dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kinds, const int32_t *lengths, int32_t record_count,

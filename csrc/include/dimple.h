@@ -250,6 +250,79 @@ DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, 
 DIMPLE_API dimple_status dimple_model_preprocess(const dimple_model *model, const dimple_image *image, float *patches,
                                                  int64_t count, uint8_t *resized);
 
+/* -------------------------------------------------------------------------------------------------------- constraints */
+
+/*
+ * A constraint says what the bytes of a whole response may be. It is compiled from an automaton over bytes and a vocabulary, and knows
+ * no model and no tokenizer. A response fits it when its tokens' bytes, one after the other, are accepted by the automaton, and then
+ * either the canvas ends, or a token of kind END follows and behind it only tokens of kind END and FILLER.
+ *
+ * Under a constraint (dimple_session_set_constraint) at all times some assignment of all masked positions agrees with every fixed token and
+ * fits. All tokens that one iteration reveals lie on one such assignment, the *path*: at temperature 0 the one with the highest
+ * product of probabilities (Suresh et al., "DINGO", arXiv 2505.23061), above it one drawn with probability proportional to that
+ * product, after temperature. It holds for every pipeline, algorithm and setting. top_k and top_p choose among the tokens that still fit,
+ * and give way where no path is left.
+ */
+
+/* What a token of the vocabulary stands for. */
+typedef enum dimple_token_kind {
+  DIMPLE_TOKEN_TEXT = 0,    /* its bytes; one without bytes is never used */
+  DIMPLE_TOKEN_END = 1,     /* the end of the response: end of text, of turn, of message */
+  DIMPLE_TOKEN_FILLER = 2,  /* padding, which only stands behind an end */
+  DIMPLE_TOKEN_EXCLUDED = 3 /* never part of a response: mask, other control tokens, ids without a token */
+} dimple_token_kind;
+
+/* The tokens of a model as bytes. Immutable; any thread; serves any number of constraints. */
+typedef struct dimple_vocabulary dimple_vocabulary;
+
+/* Token t of `count` >= 1 has kind kinds[t] (dimple_token_kind) and, if that is TEXT, the bytes from bytes + offsets[t] up to
+ * bytes + offsets[t + 1]: what the model's tokenizer decodes it to, which need not be whole characters. offsets[count + 1] ascend
+ * from 0; a token has at most 65535 bytes. Errors: ARGUMENT, MEMORY. */
+DIMPLE_API dimple_status dimple_vocabulary_create(const uint8_t *bytes, const int64_t *offsets, const uint8_t *kinds, int32_t count,
+                                                  dimple_vocabulary **vocabulary);
+
+/* Null is allowed. Constraints made from it live on. */
+DIMPLE_API void dimple_vocabulary_free(dimple_vocabulary *vocabulary);
+
+/* A deterministic automaton over bytes. */
+typedef struct dimple_automaton {
+  int32_t state_count;       /* 1 .. 65536 */
+  int32_t class_count;       /* 1 .. 256: bytes that no state tells apart share a class */
+  const uint8_t *byte_class; /* [256] of each byte its class */
+  const int32_t *next;       /* [state_count x class_count] the state behind each state and class; -1: no way */
+  const uint8_t *accepting;  /* [state_count] 1: the response may end here */
+  int32_t start;             /* the state before the first byte */
+  /* Slots: parts of the response of a limited number of tokens. A visit of a slot is a run of states of that slot; a token counts
+   * against the limit of a visit when one of its bytes leads from a state of the slot to a state of the same slot, so that tokens which
+   * merely open or close it are free. */
+  int32_t slot_count;         /* 0: no slots */
+  const int32_t *state_slot;  /* [state_count] the slot each state is of, -1: none; null when there are no slots */
+  const int32_t *slot_tokens; /* [slot_count] tokens of a visit, at least 1; null when there are no slots */
+} dimple_automaton;
+
+/* An automaton compiled for a vocabulary. Immutable; any thread; serves any number of sessions. */
+typedef struct dimple_constraint dimple_constraint;
+
+/* Copies what it needs of the automaton. Time grows with the states from which many tokens can follow. Errors: ARGUMENT (a table that is
+ * out of range; an automaton that accepts nothing, or nothing that tokens of this vocabulary can spell), LIMIT (too many states, or
+ * too many ways of tokens between them; the message has both numbers), MEMORY. */
+DIMPLE_API dimple_status dimple_constraint_create(dimple_vocabulary *vocabulary, const dimple_automaton *automaton,
+                                                  dimple_constraint **constraint);
+
+/* Releases the caller's hold. Null is allowed. Memory goes once no session uses it any more. */
+DIMPLE_API void dimple_constraint_free(dimple_constraint *constraint);
+
+typedef struct dimple_constraint_info {
+  int32_t states;   /* those of the automaton that lie on a way from its start to an accepted end; a slot's once per number of tokens */
+  int32_t classes;  /* of tokens that have the same effect on all states */
+  int32_t labels;   /* different sets of classes that lead from one state to another */
+  int32_t shortest; /* tokens of the shortest response that fits */
+  int64_t edges;    /* pairs of states with tokens that lead from one to the other */
+  int64_t bytes;    /* memory, without the vocabulary */
+} dimple_constraint_info;
+
+DIMPLE_API dimple_status dimple_constraint_get_info(const dimple_constraint *constraint, dimple_constraint_info *info);
+
 /* ------------------------------------------------------------------------------------------------------------ session */
 
 typedef struct dimple_session dimple_session;
@@ -280,6 +353,13 @@ DIMPLE_API dimple_status dimple_session_set_prompt(dimple_session *session, cons
  * structure prior). Needs a prompt. Discards prefill and canvas. Errors: STATE, ARGUMENT, LIMIT, UNSUPPORTED (the model names
  * no mask token). */
 DIMPLE_API dimple_status dimple_session_set_response(dimple_session *session, const int32_t *tokens, int32_t token_count);
+
+/* Holds every decoding of the response to a constraint, null: to none; a new response has none. Positions where only one token is left are
+ * fixed at once, as if dimple_session_set_response had fixed them. Needs a response; discards prefill and canvas. The
+ * vocabulary has as many tokens as the model, and its mask token is none of kind TEXT, END or FILLER. Errors: STATE, ARGUMENT (also when
+ * no response that fits agrees with the fixed tokens; the message names the first of them that cannot be), LIMIT (the shortest
+ * response that fits is longer than the response; the message has both numbers), MEMORY. */
+DIMPLE_API dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint);
 
 /* Runs the vision tower over the prompt's images and the first pass over prompt + response. Idempotent; the first step does
  * it when it was not called. Needs prompt and response. Errors: STATE, MEMORY, CANCELLED. */
@@ -330,6 +410,7 @@ typedef struct dimple_decoding {
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
   float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
+  int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that still fit; 0: among all */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
@@ -356,12 +437,20 @@ typedef struct dimple_step {
   const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked */
   int32_t canvas_length;          /* L */
   int32_t forward_passes;         /* model passes since dimple_session_begin, the prefill's first pass included */
+  int32_t forced_count;           /* of those revealed, positions for which the constraint left one token: no pass decided them */
   int64_t nanoseconds;            /* wall time of this call */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not
  * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
+
+/* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
+ * first one along the shortest response that fits. Afterwards the decoding is done. For a decoding whose steps or time are used up:
+ * a session with a constraint can always be finished. Fills `step`: iteration is that of the
+ * latest step (-1 before the first), revealed what was filled, and confidence that of the path, for positions that no pass scored the
+ * lowest there is. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
+DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
 /* Makes the prefill, step, logits or features call that runs in the session, or else the next such call, fail with CANCELLED, at the
  * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A

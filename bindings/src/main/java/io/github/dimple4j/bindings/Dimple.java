@@ -1240,6 +1240,347 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int DIMPLE_TOKEN_TEXT = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_token_kind.DIMPLE_TOKEN_TEXT = 0
+     * }
+     */
+    public static int DIMPLE_TOKEN_TEXT() {
+        return DIMPLE_TOKEN_TEXT;
+    }
+    private static final int DIMPLE_TOKEN_END = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_token_kind.DIMPLE_TOKEN_END = 1
+     * }
+     */
+    public static int DIMPLE_TOKEN_END() {
+        return DIMPLE_TOKEN_END;
+    }
+    private static final int DIMPLE_TOKEN_FILLER = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_token_kind.DIMPLE_TOKEN_FILLER = 2
+     * }
+     */
+    public static int DIMPLE_TOKEN_FILLER() {
+        return DIMPLE_TOKEN_FILLER;
+    }
+    private static final int DIMPLE_TOKEN_EXCLUDED = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_token_kind.DIMPLE_TOKEN_EXCLUDED = 3
+     * }
+     */
+    public static int DIMPLE_TOKEN_EXCLUDED() {
+        return DIMPLE_TOKEN_EXCLUDED;
+    }
+
+    private static class dimple_vocabulary_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_vocabulary_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_vocabulary_create(const uint8_t *bytes, const int64_t *offsets, const uint8_t *kinds, int32_t count, dimple_vocabulary **vocabulary)
+     * }
+     */
+    public static FunctionDescriptor dimple_vocabulary_create$descriptor() {
+        return dimple_vocabulary_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_vocabulary_create(const uint8_t *bytes, const int64_t *offsets, const uint8_t *kinds, int32_t count, dimple_vocabulary **vocabulary)
+     * }
+     */
+    public static MethodHandle dimple_vocabulary_create$handle() {
+        return dimple_vocabulary_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_vocabulary_create(const uint8_t *bytes, const int64_t *offsets, const uint8_t *kinds, int32_t count, dimple_vocabulary **vocabulary)
+     * }
+     */
+    public static MemorySegment dimple_vocabulary_create$address() {
+        return dimple_vocabulary_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_vocabulary_create(const uint8_t *bytes, const int64_t *offsets, const uint8_t *kinds, int32_t count, dimple_vocabulary **vocabulary)
+     * }
+     */
+    public static int dimple_vocabulary_create(MemorySegment bytes, MemorySegment offsets, MemorySegment kinds, int count, MemorySegment vocabulary) {
+        var mh$ = dimple_vocabulary_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_vocabulary_create", bytes, offsets, kinds, count, vocabulary);
+            }
+            return (int)mh$.invokeExact(bytes, offsets, kinds, count, vocabulary);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_vocabulary_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_vocabulary_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void dimple_vocabulary_free(dimple_vocabulary *vocabulary)
+     * }
+     */
+    public static FunctionDescriptor dimple_vocabulary_free$descriptor() {
+        return dimple_vocabulary_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void dimple_vocabulary_free(dimple_vocabulary *vocabulary)
+     * }
+     */
+    public static MethodHandle dimple_vocabulary_free$handle() {
+        return dimple_vocabulary_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void dimple_vocabulary_free(dimple_vocabulary *vocabulary)
+     * }
+     */
+    public static MemorySegment dimple_vocabulary_free$address() {
+        return dimple_vocabulary_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void dimple_vocabulary_free(dimple_vocabulary *vocabulary)
+     * }
+     */
+    public static void dimple_vocabulary_free(MemorySegment vocabulary) {
+        var mh$ = dimple_vocabulary_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_vocabulary_free", vocabulary);
+            }
+            mh$.invokeExact(vocabulary);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_constraint_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_constraint_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_create(dimple_vocabulary *vocabulary, const dimple_automaton *automaton, dimple_constraint **constraint)
+     * }
+     */
+    public static FunctionDescriptor dimple_constraint_create$descriptor() {
+        return dimple_constraint_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_create(dimple_vocabulary *vocabulary, const dimple_automaton *automaton, dimple_constraint **constraint)
+     * }
+     */
+    public static MethodHandle dimple_constraint_create$handle() {
+        return dimple_constraint_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_create(dimple_vocabulary *vocabulary, const dimple_automaton *automaton, dimple_constraint **constraint)
+     * }
+     */
+    public static MemorySegment dimple_constraint_create$address() {
+        return dimple_constraint_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_create(dimple_vocabulary *vocabulary, const dimple_automaton *automaton, dimple_constraint **constraint)
+     * }
+     */
+    public static int dimple_constraint_create(MemorySegment vocabulary, MemorySegment automaton, MemorySegment constraint) {
+        var mh$ = dimple_constraint_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_constraint_create", vocabulary, automaton, constraint);
+            }
+            return (int)mh$.invokeExact(vocabulary, automaton, constraint);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_constraint_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_constraint_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void dimple_constraint_free(dimple_constraint *constraint)
+     * }
+     */
+    public static FunctionDescriptor dimple_constraint_free$descriptor() {
+        return dimple_constraint_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void dimple_constraint_free(dimple_constraint *constraint)
+     * }
+     */
+    public static MethodHandle dimple_constraint_free$handle() {
+        return dimple_constraint_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void dimple_constraint_free(dimple_constraint *constraint)
+     * }
+     */
+    public static MemorySegment dimple_constraint_free$address() {
+        return dimple_constraint_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void dimple_constraint_free(dimple_constraint *constraint)
+     * }
+     */
+    public static void dimple_constraint_free(MemorySegment constraint) {
+        var mh$ = dimple_constraint_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_constraint_free", constraint);
+            }
+            mh$.invokeExact(constraint);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_constraint_get_info {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_constraint_get_info");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_get_info(const dimple_constraint *constraint, dimple_constraint_info *info)
+     * }
+     */
+    public static FunctionDescriptor dimple_constraint_get_info$descriptor() {
+        return dimple_constraint_get_info.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_get_info(const dimple_constraint *constraint, dimple_constraint_info *info)
+     * }
+     */
+    public static MethodHandle dimple_constraint_get_info$handle() {
+        return dimple_constraint_get_info.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_get_info(const dimple_constraint *constraint, dimple_constraint_info *info)
+     * }
+     */
+    public static MemorySegment dimple_constraint_get_info$address() {
+        return dimple_constraint_get_info.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_constraint_get_info(const dimple_constraint *constraint, dimple_constraint_info *info)
+     * }
+     */
+    public static int dimple_constraint_get_info(MemorySegment constraint, MemorySegment info) {
+        var mh$ = dimple_constraint_get_info.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_constraint_get_info", constraint, info);
+            }
+            return (int)mh$.invokeExact(constraint, info);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 
     private static class dimple_session_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -1481,6 +1822,67 @@ public class Dimple extends DimpleSymbols {
                 traceDowncall("dimple_session_set_response", session, tokens, token_count);
             }
             return (int)mh$.invokeExact(session, tokens, token_count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_session_set_constraint {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_set_constraint");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_set_constraint$descriptor() {
+        return dimple_session_set_constraint.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint)
+     * }
+     */
+    public static MethodHandle dimple_session_set_constraint$handle() {
+        return dimple_session_set_constraint.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint)
+     * }
+     */
+    public static MemorySegment dimple_session_set_constraint$address() {
+        return dimple_session_set_constraint.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint)
+     * }
+     */
+    public static int dimple_session_set_constraint(MemorySegment session, MemorySegment constraint) {
+        var mh$ = dimple_session_set_constraint.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_set_constraint", session, constraint);
+            }
+            return (int)mh$.invokeExact(session, constraint);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1906,6 +2308,67 @@ public class Dimple extends DimpleSymbols {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("dimple_session_step", session, step);
+            }
+            return (int)mh$.invokeExact(session, step);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_session_complete {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_complete");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_complete(dimple_session *session, dimple_step *step)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_complete$descriptor() {
+        return dimple_session_complete.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_complete(dimple_session *session, dimple_step *step)
+     * }
+     */
+    public static MethodHandle dimple_session_complete$handle() {
+        return dimple_session_complete.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_complete(dimple_session *session, dimple_step *step)
+     * }
+     */
+    public static MemorySegment dimple_session_complete$address() {
+        return dimple_session_complete.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_complete(dimple_session *session, dimple_step *step)
+     * }
+     */
+    public static int dimple_session_complete(MemorySegment session, MemorySegment step) {
+        var mh$ = dimple_session_complete.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_complete", session, step);
             }
             return (int)mh$.invokeExact(session, step);
         } catch (Error | RuntimeException ex) {

@@ -33,6 +33,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t no_eos_confidence;
  *     float factor;
  *     float guidance_scale;
+ *     int32_t allowed_confidence;
  * }
  * }
  */
@@ -61,7 +62,7 @@ public class dimple_decoding {
         Dimple.C_INT.withName("no_eos_confidence"),
         Dimple.C_FLOAT.withName("factor"),
         Dimple.C_FLOAT.withName("guidance_scale"),
-        MemoryLayout.paddingLayout(4)
+        Dimple.C_INT.withName("allowed_confidence")
     ).withName("dimple_decoding");
 
     /**
@@ -861,6 +862,50 @@ public class dimple_decoding {
      */
     public static void guidance_scale(MemorySegment struct, float fieldValue) {
         struct.set(guidance_scale$LAYOUT, guidance_scale$OFFSET, fieldValue);
+    }
+
+    private static final OfInt allowed_confidence$LAYOUT = (OfInt)$LAYOUT.select(groupElement("allowed_confidence"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t allowed_confidence
+     * }
+     */
+    public static final OfInt allowed_confidence$layout() {
+        return allowed_confidence$LAYOUT;
+    }
+
+    private static final long allowed_confidence$OFFSET = $LAYOUT.byteOffset(groupElement("allowed_confidence"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t allowed_confidence
+     * }
+     */
+    public static final long allowed_confidence$offset() {
+        return allowed_confidence$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t allowed_confidence
+     * }
+     */
+    public static int allowed_confidence(MemorySegment struct) {
+        return struct.get(allowed_confidence$LAYOUT, allowed_confidence$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t allowed_confidence
+     * }
+     */
+    public static void allowed_confidence(MemorySegment struct, int fieldValue) {
+        struct.set(allowed_confidence$LAYOUT, allowed_confidence$OFFSET, fieldValue);
     }
 
     /**

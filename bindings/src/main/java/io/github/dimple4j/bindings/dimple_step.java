@@ -24,6 +24,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const int32_t *canvas;
  *     int32_t canvas_length;
  *     int32_t forward_passes;
+ *     int32_t forced_count;
  *     int64_t nanoseconds;
  * }
  * }
@@ -44,6 +45,8 @@ public class dimple_step {
         Dimple.C_POINTER.withName("canvas"),
         Dimple.C_INT.withName("canvas_length"),
         Dimple.C_INT.withName("forward_passes"),
+        Dimple.C_INT.withName("forced_count"),
+        MemoryLayout.paddingLayout(4),
         Dimple.C_LONG.withName("nanoseconds")
     ).withName("dimple_step");
 
@@ -448,6 +451,50 @@ public class dimple_step {
      */
     public static void forward_passes(MemorySegment struct, int fieldValue) {
         struct.set(forward_passes$LAYOUT, forward_passes$OFFSET, fieldValue);
+    }
+
+    private static final OfInt forced_count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("forced_count"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t forced_count
+     * }
+     */
+    public static final OfInt forced_count$layout() {
+        return forced_count$LAYOUT;
+    }
+
+    private static final long forced_count$OFFSET = $LAYOUT.byteOffset(groupElement("forced_count"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t forced_count
+     * }
+     */
+    public static final long forced_count$offset() {
+        return forced_count$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t forced_count
+     * }
+     */
+    public static int forced_count(MemorySegment struct) {
+        return struct.get(forced_count$LAYOUT, forced_count$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t forced_count
+     * }
+     */
+    public static void forced_count(MemorySegment struct, int fieldValue) {
+        struct.set(forced_count$LAYOUT, forced_count$OFFSET, fieldValue);
     }
 
     private static final OfLong nanoseconds$LAYOUT = (OfLong)$LAYOUT.select(groupElement("nanoseconds"));

@@ -1,0 +1,431 @@
+#include "constraint/lattice.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "allocate.h"
+#include "draws.h"
+
+/* ------------------------------------------------------------------------------------------------------------ life cycle */
+
+static dimple_status allocate(lattice *l) {
+  int64_t positions = l->length, boundaries = positions + 1;
+  int64_t nodes = l->constraint->node_count, classes = l->constraint->classes.count, labels = l->constraint->label_count;
+  ALLOCATE(l->tokens, positions, "the canvas of a constraint");
+  ALLOCATE(l->open, boundaries * nodes, "the lattice of a constraint");
+  ALLOCATE(l->scores, positions * classes, "the scores of token classes");
+  ALLOCATE(l->yielded, positions * classes, "the scores of token classes");
+  ALLOCATE(l->scored, positions, "the lattice of a constraint");
+  ALLOCATE(l->values, boundaries * nodes, "the lattice of a constraint");
+  ALLOCATE(l->costs, boundaries * nodes, "the lattice of a constraint");
+  ALLOCATE(l->path, positions, "the path of a constraint");
+  ALLOCATE(l->label_open, labels, "the labels of a constraint");
+  ALLOCATE(l->allowed, classes, "the classes of a constraint");
+  ALLOCATE(l->label_values, labels, "the labels of a constraint");
+  ALLOCATE(l->label_costs, labels, "the labels of a constraint");
+  return DIMPLE_OK;
+}
+
+dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattice *out) {
+  lattice fresh = {.constraint = constraint, .length = length};
+  constraint_retain(constraint);
+  dimple_status status = allocate(&fresh);
+  if (status != DIMPLE_OK) {
+    lattice_close(&fresh);
+    return status;
+  }
+  *out = fresh;
+  return DIMPLE_OK;
+}
+
+void lattice_close(lattice *l) {
+  dimple_constraint_free(l->constraint);
+  free(l->tokens);
+  free(l->open);
+  free(l->scores);
+  free(l->yielded);
+  free(l->scored);
+  free(l->values);
+  free(l->costs);
+  free(l->path);
+  free(l->label_open);
+  free(l->allowed);
+  free(l->label_values);
+  free(l->label_costs);
+  *l = (lattice){0};
+}
+
+/* ---------------------------------------------------------------------------------------------------------- reachability */
+
+static uint8_t *open_at(const lattice *l, int32_t boundary) { return l->open + (int64_t)boundary * l->constraint->node_count; }
+
+/* Marks the nodes behind position `i` that those before it lead to. Returns whether there are any. */
+static bool reach(const lattice *l, int32_t i) {
+  const dimple_constraint *c = l->constraint;
+  const uint8_t *from = open_at(l, i);
+  uint8_t *to = open_at(l, i + 1);
+  bool any = false;
+  memset(to, 0, (size_t)c->node_count);
+  for (int32_t n = 0; n < c->node_count; n++) {
+    if (!from[n]) continue;
+    if (l->tokens[i] >= 0) {
+      int32_t target = constraint_step(c, n, l->tokens[i]);
+      if (target >= 0) to[target] = 1;
+      any |= target >= 0;
+      continue;
+    }
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1]; e++) to[c->edge_target[e]] = 1;
+    any |= c->edge_first[n] < c->edge_first[n + 1];
+  }
+  return any;
+}
+
+/* Leaves of the nodes before position `i` those with a way to the open ones behind it. */
+static bool reach_back(const lattice *l, int32_t i) {
+  const dimple_constraint *c = l->constraint;
+  uint8_t *from = open_at(l, i);
+  const uint8_t *to = open_at(l, i + 1);
+  bool any = false;
+  for (int32_t n = 0; n < c->node_count; n++) {
+    if (!from[n]) continue;
+    bool on = false;
+    if (l->tokens[i] >= 0) {
+      int32_t target = constraint_step(c, n, l->tokens[i]);
+      on = target >= 0 && to[target];
+    } else {
+      for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1] && !on; e++) on = to[c->edge_target[e]];
+    }
+    from[n] = on;
+    any |= on;
+  }
+  return any;
+}
+
+/* Backwards from the end; the number of the first position, from the right, that nothing leads over, -1 if all is well. */
+static int32_t close_dead_ends(const lattice *l) {
+  const dimple_constraint *c = l->constraint;
+  uint8_t *last = open_at(l, l->length);
+  bool any = false;
+  for (int32_t n = 0; n < c->node_count; n++) any |= last[n] &= c->accepting[n];
+  if (!any) return l->length;
+  for (int32_t i = l->length - 1; i >= 0; i--)
+    if (!reach_back(l, i)) return i;
+  return -1;
+}
+
+static dimple_status no_path(const lattice *l, int32_t position) {
+  int32_t shortest = l->constraint->distance[l->constraint->start];
+  if (shortest > l->length)
+    return dimple_fail(DIMPLE_ERROR_LIMIT, "the shortest response that fits the constraint has %d tokens, but the response has %d",
+                       shortest, l->length);
+  if (position < l->length && l->tokens[position] >= 0)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT,
+                       "no response that fits the constraint has token %d at position %d and agrees with what is fixed before it",
+                       l->tokens[position], position);
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "no response of %d tokens fits the constraint and agrees with the fixed tokens", l->length);
+}
+
+/* Whether the path has the canvas's tokens where these are fixed. */
+static bool path_agrees(const lattice *l) {
+  for (int32_t i = 0; i < l->length; i++)
+    if (l->tokens[i] >= 0 && l->tokens[i] != l->path[i].token) return false;
+  return true;
+}
+
+dimple_status lattice_update(lattice *l, const int32_t *canvas, int32_t mask_token) {
+  const dimple_constraint *c = l->constraint;
+  for (int32_t i = 0; i < l->length; i++) l->tokens[i] = canvas[i] == mask_token ? -1 : canvas[i];
+  memset(l->scored, 0, (size_t)l->length);
+  l->has_path = l->has_path && path_agrees(l);
+  memset(open_at(l, 0), 0, (size_t)c->node_count);
+  open_at(l, 0)[c->start] = 1;
+  for (int32_t i = 0; i < l->length; i++)
+    if (!reach(l, i)) return no_path(l, i);
+  int32_t closed = close_dead_ends(l);
+  return closed < 0 ? DIMPLE_OK : no_path(l, l->length);
+}
+
+/* Marks the labels of open edges over a masked position. */
+static void mark_labels(lattice *l, int32_t position) {
+  const dimple_constraint *c = l->constraint;
+  const uint8_t *from = open_at(l, position), *to = open_at(l, position + 1);
+  memset(l->label_open, 0, (size_t)c->label_count);
+  for (int32_t n = 0; n < c->node_count; n++) {
+    if (!from[n]) continue;
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1]; e++)
+      if (to[c->edge_target[e]]) l->label_open[c->edge_label[e]] = 1;
+  }
+}
+
+int32_t lattice_forced(lattice *l, int32_t position) {
+  const dimple_constraint *c = l->constraint;
+  const uint8_t *from = open_at(l, position), *to = open_at(l, position + 1);
+  int32_t found = -1, last_label = -1;
+  for (int32_t n = 0; n < c->node_count; n++) {
+    if (!from[n]) continue;
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1]; e++) {
+      if (!to[c->edge_target[e]] || c->edge_label[e] == last_label) continue;
+      last_label = c->edge_label[e];
+      if (c->label_tokens[last_label] > 1 || (found >= 0 && c->label_lowest[last_label] != found)) return -1;
+      found = c->label_lowest[last_label];
+    }
+  }
+  return found;
+}
+
+const uint8_t *lattice_allowed(lattice *l, int32_t position) {
+  const dimple_constraint *c = l->constraint;
+  mark_labels(l, position);
+  memset(l->allowed, 0, (size_t)c->classes.count);
+  for (int32_t k = 0; k < c->label_count; k++) {
+    if (!l->label_open[k]) continue;
+    for (int64_t i = c->label_first[k]; i < c->label_first[k + 1]; i++) l->allowed[c->label_classes[i]] = 1;
+  }
+  return l->allowed;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- scores */
+
+/* Logits beyond this are no numbers that a model means, and would not add up. */
+static const float LIMIT_LOGIT = 1e30f;
+
+static float usable(float logit) {
+  if (!(logit > -LIMIT_LOGIT)) return -LIMIT_LOGIT; /* NaN too */
+  return logit < LIMIT_LOGIT ? logit : LIMIT_LOGIT;
+}
+
+static bool passes(const float *kept, int32_t token) { return !kept || kept[token] > 0; }
+
+/* The highest logit among members[count], of those that pass if any does. */
+static class_score best_member(const int32_t *members, int32_t count, const float *logits, const float *kept, bool *yields) {
+  class_score best = {.token = -1};
+  *yields = false;
+  for (int32_t i = 0; i < count; i++) {
+    if (!passes(kept, members[i])) continue;
+    float logit = usable(logits[members[i]]);
+    if (best.token < 0 || logit > best.logit) best = (class_score){.weight = logit, .logit = logit, .token = members[i]};
+  }
+  if (best.token >= 0) return best;
+  best = best_member(members, count, logits, NULL, yields);
+  *yields = true;
+  return best;
+}
+
+/* Uniform in [0, 1), 64 bits: some classes have a hundred thousand members. */
+static double uniform(const path_settings *s, int32_t position, draw_purpose purpose, int32_t index) {
+  uint64_t high = draw_word(s->seed, (uint32_t)s->iteration, (uint32_t)position, purpose, 2 * (uint32_t)index);
+  uint64_t low = draw_word(s->seed, (uint32_t)s->iteration, (uint32_t)position, purpose, 2 * (uint32_t)index + 1);
+  return (double)((high << 32 | low) >> 11) * 0x1p-53;
+}
+
+/* A member drawn by softmax(logits / temperature), and the sum of the class. `best` is the class's best member. */
+static class_score drawn_member(const int32_t *members, int32_t count, const float *logits, const float *kept, class_score best,
+                                double temperature, double u) {
+  double sum = 0, passed = 0;
+  for (int32_t i = 0; i < count; i++)
+    if (passes(kept, members[i])) sum += exp(((double)usable(logits[members[i]]) - best.logit) / temperature);
+  class_score drawn = best;
+  for (int32_t i = 0; i < count && passed <= u * sum; i++) {
+    if (!passes(kept, members[i])) continue;
+    float logit = usable(logits[members[i]]);
+    double weight = exp(((double)logit - best.logit) / temperature);
+    passed += weight;
+    if (weight > 0) drawn = (class_score){.logit = logit, .token = members[i]};
+  }
+  drawn.weight = best.logit / temperature + log(sum);
+  return drawn;
+}
+
+void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s) {
+  const token_classes *classes = &l->constraint->classes;
+  const uint8_t *allowed = lattice_allowed(l, position);
+  class_score *scores = l->scores + (int64_t)position * classes->count;
+  uint8_t *yielded = l->yielded + (int64_t)position * classes->count;
+  for (int32_t k = 0; k < classes->count; k++) {
+    if (!allowed[k]) continue;
+    const int32_t *members = classes->members + classes->first[k];
+    int32_t count = classes->first[k + 1] - classes->first[k];
+    bool yields;
+    scores[k] = best_member(members, count, logits, kept, &yields);
+    yielded[k] = yields;
+    if (s->temperature > 0)
+      scores[k] = drawn_member(members, count, logits, yields ? NULL : kept, scores[k], s->temperature,
+                               uniform(s, position, DRAW_MEMBER, k));
+  }
+  l->scored[position] = 1;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- ways */
+
+/* Several ways as one: those of the fewest positions where filters gave way count, by their best weight or by their sum. */
+typedef struct ways {
+  int32_t cost;
+  double best, sum; /* sum: of exp(weight - best) */
+} ways;
+
+static const ways NO_WAY = {.cost = INT32_MAX};
+
+static void add_way(ways *w, int32_t cost, double weight, bool adds) {
+  if (cost > w->cost) return;
+  if (cost < w->cost) {
+    *w = (ways){cost, weight, 1};
+  } else if (weight > w->best) {
+    w->sum = adds ? w->sum * exp(w->best - weight) + 1 : 1;
+    w->best = weight;
+  } else if (adds) {
+    w->sum += exp(weight - w->best);
+  }
+}
+
+static double value_of(const ways *w, bool adds) { return adds ? w->best + log(w->sum) : w->best; }
+
+/* The tokens of a label at a scored position. */
+static ways label_ways(const lattice *l, int32_t position, int32_t label, bool adds) {
+  const dimple_constraint *c = l->constraint;
+  const class_score *scores = l->scores + (int64_t)position * c->classes.count;
+  const uint8_t *yielded = l->yielded + (int64_t)position * c->classes.count;
+  ways w = NO_WAY;
+  for (int64_t i = c->label_first[label]; i < c->label_first[label + 1]; i++)
+    add_way(&w, yielded[c->label_classes[i]], scores[c->label_classes[i]].weight, adds);
+  return w;
+}
+
+/* All ways on from the open nodes before a position, from those behind it. */
+static void value_position(lattice *l, int32_t position, bool adds) {
+  const dimple_constraint *c = l->constraint;
+  int64_t here = (int64_t)position * c->node_count, behind = here + c->node_count;
+  bool scored = l->scored[position];
+  if (scored) memset(l->label_costs, 0xff, (size_t)c->label_count * sizeof *l->label_costs);
+  for (int32_t n = 0; n < c->node_count; n++) {
+    if (!l->open[here + n]) continue;
+    if (l->tokens[position] >= 0) {
+      int32_t target = constraint_step(c, n, l->tokens[position]);
+      l->values[here + n] = l->values[behind + target];
+      l->costs[here + n] = l->costs[behind + target];
+      continue;
+    }
+    ways w = NO_WAY;
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1]; e++) {
+      int32_t target = c->edge_target[e], label = c->edge_label[e];
+      if (!l->open[behind + target]) continue;
+      if (!scored) { /* what may come counts as its best continuation, and not by how many there are */
+        add_way(&w, l->costs[behind + target], l->values[behind + target], false);
+        continue;
+      }
+      if (l->label_costs[label] < 0) {
+        ways tokens = label_ways(l, position, label, adds);
+        l->label_costs[label] = tokens.cost;
+        l->label_values[label] = value_of(&tokens, adds);
+      }
+      add_way(&w, l->costs[behind + target] + l->label_costs[label], l->values[behind + target] + l->label_values[label], adds);
+    }
+    l->costs[here + n] = w.cost;
+    l->values[here + n] = value_of(&w, adds && scored);
+  }
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- path */
+
+/* The open edges over a position from a node, and what they weigh together with all that follows. */
+typedef struct crossing {
+  int64_t edge;
+  int32_t class;
+  class_score score;
+} crossing;
+
+/* The best way on: the first of the edges, and of its label the class, with the fewest costs and the highest weight; the lowest token among
+ * equals. */
+static crossing best_crossing(const lattice *l, int32_t position, int32_t node) {
+  const dimple_constraint *c = l->constraint;
+  int64_t behind = ((int64_t)position + 1) * c->node_count;
+  const class_score *scores = l->scores + (int64_t)position * c->classes.count;
+  const uint8_t *yielded = l->yielded + (int64_t)position * c->classes.count;
+  crossing found = {.edge = -1};
+  int32_t cost = INT32_MAX;
+  double weight = 0;
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++) {
+    int32_t target = c->edge_target[e];
+    if (!l->open[behind + target]) continue;
+    for (int64_t i = c->label_first[c->edge_label[e]]; i < c->label_first[c->edge_label[e] + 1]; i++) {
+      int32_t class = c->label_classes[i];
+      int32_t total_cost = l->costs[behind + target] + yielded[class];
+      double total = l->values[behind + target] + scores[class].weight;
+      if (total_cost > cost) continue;
+      if (total_cost == cost && (total < weight || (total == weight && scores[class].token > found.score.token))) continue;
+      found = (crossing){e, class, scores[class]};
+      cost = total_cost;
+      weight = total;
+    }
+  }
+  return found;
+}
+
+/* A way on drawn by its weight. */
+static crossing drawn_crossing(const lattice *l, int32_t position, int32_t node, const path_settings *s) {
+  const dimple_constraint *c = l->constraint;
+  int64_t here = (int64_t)position * c->node_count, behind = here + c->node_count;
+  const class_score *scores = l->scores + (int64_t)position * c->classes.count;
+  const uint8_t *yielded = l->yielded + (int64_t)position * c->classes.count;
+  double u = uniform(s, position, DRAW_PATH, 0), passed = 0;
+  crossing found = {.edge = -1};
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++) {
+    int32_t target = c->edge_target[e];
+    if (!l->open[behind + target]) continue;
+    for (int64_t i = c->label_first[c->edge_label[e]]; i < c->label_first[c->edge_label[e] + 1]; i++) {
+      int32_t class = c->label_classes[i];
+      if (l->costs[behind + target] + yielded[class] > l->costs[here + node]) continue;
+      double share = exp(l->values[behind + target] + scores[class].weight - l->values[here + node]);
+      if (share > 0 || found.edge < 0) found = (crossing){e, class, scores[class]};
+      passed += share;
+      if (passed > u) return found;
+    }
+  }
+  return found;
+}
+
+/* Tokens from a node to the nearest end; an end that is there comes first. */
+static int32_t tokens_left(const dimple_constraint *c, int32_t node) { return node == c->end ? -1 : c->distance[node]; }
+
+/* Over a position without scores: towards the nearest end among the best continuations. */
+static crossing nearest_crossing(const lattice *l, int32_t position, int32_t node) {
+  const dimple_constraint *c = l->constraint;
+  int64_t behind = ((int64_t)position + 1) * c->node_count;
+  crossing found = {.edge = -1};
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++) {
+    int32_t target = c->edge_target[e];
+    if (!l->open[behind + target]) continue;
+    if (found.edge >= 0) {
+      int32_t best = c->edge_target[found.edge], cost = l->costs[behind + best] - l->costs[behind + target];
+      double weight = l->values[behind + target] - l->values[behind + best];
+      if (cost < 0 || (cost == 0 && (weight < 0 || (weight == 0 && tokens_left(c, target) >= tokens_left(c, best))))) continue;
+    }
+    found.edge = e;
+  }
+  found.score.token = c->label_lowest[c->edge_label[found.edge]];
+  return found;
+}
+
+void lattice_find_path(lattice *l, const path_settings *s) {
+  const dimple_constraint *c = l->constraint;
+  bool draws = s->temperature > 0;
+  int64_t last = (int64_t)l->length * c->node_count;
+  for (int32_t n = 0; n < c->node_count; n++) {
+    l->values[last + n] = 0;
+    l->costs[last + n] = 0;
+  }
+  for (int32_t i = l->length - 1; i >= 0; i--) value_position(l, i, draws);
+  int32_t node = c->start;
+  for (int32_t i = 0; i < l->length; i++) {
+    if (l->tokens[i] >= 0) {
+      l->path[i] = (path_token){.token = l->tokens[i]};
+      node = constraint_step(c, node, l->tokens[i]);
+      continue;
+    }
+    crossing way = !l->scored[i] ? nearest_crossing(l, i, node)
+                   : draws       ? drawn_crossing(l, i, node, s)
+                                 : best_crossing(l, i, node);
+    l->path[i] = (path_token){way.score.token, way.score.logit};
+    node = c->edge_target[way.edge];
+  }
+  l->has_path = true;
+}

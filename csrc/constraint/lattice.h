@@ -1,0 +1,77 @@
+/*
+ * A canvas under a constraint, laid out as a lattice: boundaries between positions x nodes. Which tokens may still stand where, and the
+ * best path through it, or a drawn one.
+ *
+ *     lattice_update          the canvas as it is: what may stand where
+ *     lattice_score           the scores of a position, for each of those that a pass scored
+ *     lattice_find_path       one assignment of all masked positions that agrees with every fixed one and fits
+ *
+ * Sums are taken in double precision and in a fixed order, so a result depends neither on threads nor on the order of lattice_score.
+ */
+#ifndef DIMPLE_LATTICE_H
+#define DIMPLE_LATTICE_H
+
+#include "constraint/constraint.h"
+
+/* How paths are weighed. */
+typedef struct path_settings {
+  double temperature; /* 0: the best path; otherwise one is drawn from the products of softmax(logits / temperature) */
+  uint64_t seed;      /* of the generator, with iteration and position: draws.h */
+  int32_t iteration;
+} path_settings;
+
+/* The tokens of a class at a position, of which one may stand on the path. */
+typedef struct class_score {
+  double weight; /* the highest logit, or the log of the sum of exp(logit / temperature) */
+  float logit;   /* of the token */
+  int32_t token; /* the one with the highest logit, the lowest among equals; or a draw */
+} class_score;
+
+typedef struct path_token {
+  int32_t token;
+  float logit;    /* where the position has scores */
+} path_token;
+
+typedef struct lattice {
+  dimple_constraint *constraint;
+  int32_t length;   /* positions */
+  int32_t *tokens;  /* [length] the canvas; -1: masked */
+  uint8_t *open;    /* [(length + 1) x nodes] the node lies, at this boundary, on a path that agrees with the canvas and fits */
+  class_score *scores; /* [length x classes] */
+  uint8_t *yielded; /* [length x classes] the class has no token that filters keep: its scores are of the others */
+  uint8_t *scored;  /* [length] */
+  double *values;   /* [(length + 1) x nodes] the weight of the best way, or of all ways, from here to the end, as a logarithm */
+  int32_t *costs;   /* [(length + 1) x nodes] positions on it where filters gave way: the fewest there can be */
+  path_token *path; /* [length]; of fixed positions their tokens */
+  bool has_path;    /* that agrees with the canvas */
+  /* Scratch. */
+  uint8_t *label_open;  /* [labels] */
+  uint8_t *allowed;     /* [classes] */
+  double *label_values; /* [labels] */
+  int32_t *label_costs; /* [labels]; -1: not computed */
+} lattice;
+
+/* For responses of `length` >= 1 tokens; holds the constraint. On failure *out is not touched. Errors: MEMORY. */
+dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattice *out);
+void lattice_close(lattice *l); /* a zeroed one is allowed */
+
+/* Takes the canvas [length], whose fixed tokens are below the vocabulary's size. Afterwards no position has scores, and there is no path
+ * unless the old one agrees with the canvas. Errors: LIMIT (the shortest response that fits is longer), ARGUMENT (nothing that fits
+ * agrees with the fixed tokens); another canvas is to be taken then. */
+dimple_status lattice_update(lattice *l, const int32_t *canvas, int32_t mask_token);
+
+/* The only token that can stand at a masked position; -1 if there are several. */
+int32_t lattice_forced(lattice *l, int32_t position);
+
+/* Which classes have tokens that can stand at a masked position: flags [classes], valid until the next call. */
+const uint8_t *lattice_allowed(lattice *l, int32_t position);
+
+/* Takes the scores of a masked position: logits [vocabulary], of which NaN counts as the lowest. `kept`, null or [vocabulary], is positive
+ * for tokens that filters keep: on a path the others stand where no kept ones can. */
+void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s);
+
+/* Finds l->path. Where filters keep tokens of several paths the one on which they give way least is best, and then by weight; in a
+ * draw likewise. Positions without scores take any tokens, where there is a choice those towards the nearest end. */
+void lattice_find_path(lattice *l, const path_settings *s);
+
+#endif

@@ -1,0 +1,181 @@
+#include "diffusion/constrained.h"
+
+#include <math.h>
+
+#include "allocate.h"
+#include "diffusion/pipeline.h"
+
+struct constrained {
+  lattice lattice;
+  int32_t mask_token;
+  head_row *rows;     /* [length] what confidences at each scored position are taken from */
+  float *confidences; /* [length] of the path's tokens; of positions that no pass scored the lowest there is */
+};
+
+/* ------------------------------------------------------------------------------------------------------------ life cycle */
+
+static dimple_status check_vocabulary(const dimple_vocabulary *v, int32_t mask_token, int32_t vocab) {
+  if (v->count != vocab)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the constraint's vocabulary has %d tokens, expected the model's %d", v->count, vocab);
+  if (v->kinds[mask_token] != DIMPLE_TOKEN_EXCLUDED)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the mask token %d is of kind %d in the constraint's vocabulary, expected %d (excluded)",
+                       mask_token, v->kinds[mask_token], DIMPLE_TOKEN_EXCLUDED);
+  return DIMPLE_OK;
+}
+
+static dimple_status fill(constrained *g, dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t *initial) {
+  DIMPLE_TRY(lattice_open(constraint, length, &g->lattice));
+  ALLOCATE(g->rows, length, "the scores of a constraint");
+  ALLOCATE(g->confidences, length, "the scores of a constraint");
+  DIMPLE_TRY(lattice_update(&g->lattice, response, g->mask_token));
+  for (int32_t i = 0; i < length; i++) {
+    int32_t forced = response[i] == g->mask_token ? lattice_forced(&g->lattice, i) : -1;
+    initial[i] = forced >= 0 ? forced : response[i];
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t mask_token, int32_t vocab,
+                                 int32_t *initial, constrained **out) {
+  DIMPLE_TRY(check_vocabulary(constraint->vocabulary, mask_token, vocab));
+  constrained *g = calloc(1, sizeof *g);
+  if (!g) return dimple_fail_memory(sizeof *g, "a constrained response");
+  g->mask_token = mask_token;
+  dimple_status status = fill(g, constraint, response, length, initial);
+  if (status != DIMPLE_OK) {
+    constrained_free(g);
+    return status;
+  }
+  *out = g;
+  return DIMPLE_OK;
+}
+
+void constrained_free(constrained *g) {
+  if (!g) return;
+  lattice_close(&g->lattice);
+  free(g->rows);
+  free(g->confidences);
+  free(g);
+}
+
+void constrained_restart(constrained *g) { g->lattice.has_path = false; }
+
+dimple_status constrained_look(constrained *g, const canvas *c) { return lattice_update(&g->lattice, c->tokens, g->mask_token); }
+
+/* ----------------------------------------------------------------------------------------------------------------- rows */
+
+static bool judges_hot(const dimple_decoding *d) { return d->temperature > 0 && !judges_original(d); }
+static bool filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k > 0; }
+
+float constrained_head_temperature(const dimple_decoding *d) { return judges_hot(d) && !d->allowed_confidence ? d->temperature : 0; }
+
+/* Scratch for rows. */
+typedef struct row_room {
+  const token_classes *classes;
+  int32_t vocab;
+  float *logits;         /* [vocab] those of tokens that can stand at the position, the others -inf */
+  distribution sampled;  /* at the decoding's temperature, filtered */
+  distribution original; /* at temperature 1 */
+} row_room;
+
+/* Copies what is allowed; returns the best of it. */
+static int32_t mask_row(row_room *r, const float *logits, const uint8_t *allowed) {
+  int32_t best = -1;
+  for (int32_t t = 0; t < r->vocab; t++) {
+    bool fits = r->classes->of[t] >= 0 && allowed[r->classes->of[t]];
+    r->logits[t] = fits ? logits[t] : -INFINITY;
+    if (fits && (best < 0 || logits[t] > logits[best])) best = t;
+  }
+  return best;
+}
+
+static void weigh(distribution *row, const float *logits, int32_t best, const dimple_decoding *filter) {
+  distribution_weigh(row, logits, best);
+  if (filter && filter->top_p < 1) distribution_keep_top_p(row, filter->top_p);
+  if (filter && filter->top_k > 0) distribution_keep_top_k(row, filter->top_k);
+}
+
+/* What a head would say of a row without the tokens that weigh nothing. */
+static head_row summary_of(const distribution *d, bool hot) {
+  head_row row = {.best = d->best, .drawn = d->best, .best_logit = d->logits[d->best], .second_logit = -INFINITY};
+  double mean = 0;
+  for (int32_t t = 0; t < d->vocab; t++) {
+    if (d->weights[t] <= 0) continue;
+    mean += d->weights[t] * ((double)d->logits[t] / d->temperature);
+    if (t != d->best && d->logits[t] > row.second_logit) row.second_logit = d->logits[t];
+  }
+  float log_sum = (float)(d->logits[d->best] / d->temperature + log(d->sum));
+  if (hot) {
+    row.hot_log_sum = log_sum;
+    row.hot_mean = (float)(mean / d->sum);
+  } else {
+    row.log_sum = log_sum;
+    row.mean_logit = (float)(mean / d->sum);
+  }
+  return row;
+}
+
+static void take_row(constrained *g, const sampler_step *step, row_room *r, const head_row *summary, const float *logits,
+                     int32_t position) {
+  const dimple_decoding *d = step->decoding;
+  bool filtered = filters(d), among_allowed = d->allowed_confidence, original = judges_original(d);
+  path_settings s = {d->temperature, d->seed, step->iteration};
+  int32_t best = filtered || among_allowed ? mask_row(r, logits, lattice_allowed(&g->lattice, position)) : -1;
+  if (filtered || (among_allowed && !original)) weigh(&r->sampled, r->logits, best, d);
+  if (among_allowed && original) weigh(&r->original, r->logits, best, NULL);
+  lattice_score(&g->lattice, position, logits, filtered ? r->sampled.weights : NULL, &s);
+  g->rows[position] = !among_allowed ? *summary : original ? summary_of(&r->original, false) : summary_of(&r->sampled, judges_hot(d));
+}
+
+static dimple_status open_room(const constrained *g, const dimple_decoding *d, row_room *r) {
+  r->classes = &g->lattice.constraint->classes;
+  r->vocab = g->lattice.constraint->vocabulary->count;
+  ALLOCATE(r->logits, r->vocab, "the logits that a constraint allows");
+  DIMPLE_TRY(distribution_open(r->vocab, d->temperature > 0 ? d->temperature : 1, &r->sampled));
+  return distribution_open(r->vocab, 1, &r->original);
+}
+
+dimple_status constrained_rows(constrained *g, const sampler_step *step, const head_row *summaries, const float *logits, int32_t count,
+                               const int32_t *positions) {
+  row_room r = {0};
+  dimple_status status = open_room(g, step->decoding, &r);
+  for (int32_t i = 0; status == DIMPLE_OK && i < count; i++)
+    take_row(g, step, &r, &summaries[i], logits + (int64_t)i * r.vocab, positions[i]);
+  free(r.logits);
+  distribution_close(&r.sampled);
+  distribution_close(&r.original);
+  return status;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- path */
+
+static const confidence *measure_of(const dimple_decoding *d) { return algorithm_of(d)->confidence; }
+
+static void find_path(constrained *g, const path_settings *s, const dimple_decoding *d) {
+  lattice *l = &g->lattice;
+  const confidence *measure = measure_of(d);
+  lattice_find_path(l, s);
+  for (int32_t i = 0; i < l->length; i++)
+    g->confidences[i] = l->scored[i] ? confidence_bounded(measure, measure->of_summary(&g->rows[i], l->path[i].logit, judges_hot(d),
+                                                                                        d->temperature))
+                                     : measure->low;
+}
+
+static candidate candidate_at(const constrained *g, int32_t position) {
+  return (candidate){g->lattice.path[position].token, g->confidences[position]};
+}
+
+void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out) {
+  const dimple_decoding *d = step->decoding;
+  find_path(g, &(path_settings){d->temperature, d->seed, step->iteration}, d);
+  for (int32_t i = 0; i < count; i++) out[i] = candidate_at(g, positions[i]);
+}
+
+int32_t constrained_forced(constrained *g, int32_t position) { return lattice_forced(&g->lattice, position); }
+
+dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out) {
+  DIMPLE_TRY(constrained_look(g, c));
+  if (!g->lattice.has_path) find_path(g, &(path_settings){0}, d);
+  for (int32_t i = 0; i < c->masked_count; i++) out[i] = candidate_at(g, c->masked[i]);
+  return DIMPLE_OK;
+}

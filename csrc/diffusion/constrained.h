@@ -1,0 +1,41 @@
+/* Candidates under a constraint: all of one iteration lie on one path that fits it. */
+#ifndef DIMPLE_CONSTRAINED_H
+#define DIMPLE_CONSTRAINED_H
+
+#include "backend/backend.h"
+#include "constraint/lattice.h"
+#include "diffusion/canvas.h"
+#include "diffusion/sampler.h"
+
+typedef struct constrained constrained;
+
+/* For the response [length] as it was set, masks and fixed tokens. `initial` [length] receives it with the positions filled in for which
+ * one token is left. Errors: as dimple_session_set_constraint. */
+dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t mask_token, int32_t vocab,
+                                 int32_t *initial, constrained **out);
+void constrained_free(constrained *g); /* null is allowed */
+
+/* A decoding begins: the path of the last one is forgotten. */
+void constrained_restart(constrained *g);
+
+/* Takes the canvas as it is, before rows are scored. Errors: ARGUMENT (it agrees with nothing that fits). */
+dimple_status constrained_look(constrained *g, const canvas *c);
+
+/* The temperature that the head is to be called with, for constrained_row's summaries. */
+float constrained_head_temperature(const dimple_decoding *d);
+
+/* Takes `count` scored rows: logits [count x vocab] and their summaries, of masked positions[count]. Errors: MEMORY. */
+dimple_status constrained_rows(constrained *g, const sampler_step *step, const head_row *summaries, const float *logits, int32_t count,
+                               const int32_t *positions);
+
+/* After all rows: finds the path, and writes its tokens at positions[count], and how sure the model is of each. */
+void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out);
+
+/* The one token that is left for a masked position of the canvas that constrained_look took last; -1 if there are several. */
+int32_t constrained_forced(constrained *g, int32_t position);
+
+/* An assignment of all masked positions of the canvas that fits: writes candidates [masked_count], on the latest path where there is
+ * one. Takes the canvas as constrained_look does. Errors: as there. */
+dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out);
+
+#endif

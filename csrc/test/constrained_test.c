@@ -1,0 +1,275 @@
+/* Whole decodings under constraints: after every iteration of every algorithm some response still fits, and the finished one does. */
+#include <stdlib.h>
+
+#include "diffusion/pipeline.h"
+#include "test/constraint_fixture.h"
+#include "test/session_fixture.h"
+
+typedef struct rule {
+  words words;
+  machine machine;
+  dimple_constraint *constraint;
+} rule;
+
+/* The first rule from the seed on whose shortest response has `least` to `most` tokens. */
+static rule open_rule(uint64_t seed, int32_t least, int32_t most) {
+  for (;; seed += 1000) {
+    random_numbers r = {.seed = seed};
+    rule found = {.words = random_words(&r, VOCAB), .machine = random_machine(&r, 4 + random_below(&r, 8), random_below(&r, 2))};
+    int32_t shortest = shortest_that_fits(&found.machine, &found.words, RESPONSE);
+    if (shortest < least || shortest > most) continue;
+    dimple_vocabulary *v = vocabulary_of(&found.words);
+    dimple_automaton a = automaton_of(&found.machine);
+    EXPECT_OK(dimple_constraint_create(v, &a, &found.constraint));
+    dimple_vocabulary_free(v);
+    return found;
+  }
+}
+
+static bool can_fit(const rule *r, const int32_t *canvas, int32_t length) {
+  int32_t tokens[CONTEXT];
+  for (int32_t i = 0; i < length; i++) tokens[i] = canvas[i] == MASK ? -1 : canvas[i];
+  return canvas_can_fit(&r->machine, &r->words, tokens, length);
+}
+
+/* Decodes, completes, and checks every canvas on the way. */
+static outcome decode_rule(dimple_session *s, const rule *r, const dimple_decoding *d) {
+  outcome o = fresh_outcome();
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  while (!step.done) {
+    dimple_status status = dimple_session_step(s, &step);
+    EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
+    if (status != DIMPLE_OK) return o;
+    note_step(&step, &o);
+    EXPECT(can_fit(r, step.canvas, step.canvas_length), "pipeline %d, algorithm %d, threshold %g, temperature %g: nothing fits after %d",
+           d->pipeline, d->algorithm, (double)d->threshold, (double)d->temperature, step.iteration);
+    EXPECT(step.forced_count >= 0 && step.forced_count <= step.revealed_count, "%d forced", step.forced_count);
+  }
+  int32_t passes = step.forward_passes, left = step.remaining;
+  EXPECT_OK(dimple_session_complete(s, &step));
+  EXPECT(step.remaining == 0 && step.done && step.revealed_count == left && step.forward_passes == passes, "%d left", step.remaining);
+  EXPECT(can_fit(r, step.canvas, step.canvas_length), "the completed response does not fit");
+  for (int32_t i = 0; i < step.canvas_length; i++) o.tokens[i] = step.canvas[i];
+  return o;
+}
+
+static dimple_decoding varied_decoding(int32_t pipeline, int32_t algorithm, int32_t variant, uint64_t seed) {
+  static const float thresholds[] = {0, 0.02f, 0.9f};
+  static const int32_t caches[] = {DIMPLE_CACHE_NONE, DIMPLE_CACHE_NONE, DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL};
+  dimple_decoding d = decoding_of(pipeline, algorithm);
+  d.threshold = thresholds[variant % 3];
+  d.temperature = variant / 3 % 2 ? 1.5f : 0;
+  d.top_k = variant / 6 % 2 ? 3 : 0;
+  d.top_p = variant / 6 % 2 && variant % 2 ? 0.5f : 1;
+  d.original_confidence = variant % 4 < 2;
+  d.allowed_confidence = variant % 5 < 3;
+  d.algorithm_temperature = variant % 7 == 6 ? 0.3f : 0;
+  d.steps = variant % 2 ? 5 : RESPONSE;
+  d.seed = seed * 100 + (uint64_t)variant;
+  d.complete = variant % 5 < 2;
+  if (pipeline == DIMPLE_PIPELINE_DIM) return d;
+  if (pipeline == DIMPLE_PIPELINE_DREAM && variant < 12) d.threshold = 0;
+  d.block_length = pipeline == DIMPLE_PIPELINE_LLADA || variant >= 12 ? 3 + variant % 4 : 0;
+  d.cache = d.block_length ? caches[variant / 3 % 4] : DIMPLE_CACHE_NONE;
+  return d;
+}
+
+static void every_decoding_fits(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  int32_t completed = 0, in_blocks = 0;
+  for (uint64_t seed = 0; seed < 6; seed++) {
+    rule r = open_rule(seed, 0, 6);
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    for (int32_t pipeline = 0; pipeline < PIPELINE_COUNT; pipeline++)
+      for (int32_t algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++)
+        for (int32_t variant = 0; variant < 24; variant++) {
+          dimple_decoding d = varied_decoding(pipeline, algorithm, variant, seed);
+          if (dimple_decoding_validate(&d) != DIMPLE_OK) continue; /* not every pipeline offers everything */
+          if (dimple_session_begin(s, &d) != DIMPLE_OK) continue;
+          outcome o = decode_rule(s, &r, &d);
+          completed += o.remaining > 0;
+          in_blocks += d.block_length > 0;
+        }
+    dimple_constraint_free(r.constraint); /* the session holds it */
+  }
+  EXPECT(completed > 20 && in_blocks > 100, "%d were left with masks to complete, %d were in blocks", completed, in_blocks);
+  dimple_session_free(s);
+}
+
+/* Fixed tokens anywhere, also those that no pass has seen yet. */
+static void fixed_tokens_take_part(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  int32_t tried = 0, refused = 0;
+  for (uint64_t seed = 100; tried < 12 || refused < 12; seed++) {
+    rule r = open_rule(seed, 0, 8);
+    random_numbers numbers = {.seed = seed};
+    int32_t response[RESPONSE];
+    for (int32_t i = 0; i < RESPONSE; i++) response[i] = random_below(&numbers, 8) ? MASK : random_below(&numbers, MASK);
+    EXPECT_OK(dimple_session_set_response(s, response, RESPONSE));
+    dimple_status status = dimple_session_set_constraint(s, r.constraint);
+    bool can = can_fit(&r, response, RESPONSE);
+    EXPECT(status == (can ? DIMPLE_OK : DIMPLE_ERROR_ARGUMENT), "%d: %s", (int)status, dimple_last_error());
+    if (status == DIMPLE_OK) {
+      dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+      outcome o = decode_rule(s, &r, &d);
+      for (int32_t i = 0; i < RESPONSE; i++) EXPECT(response[i] == MASK || o.tokens[i] == response[i], "token %d changed", i);
+    }
+    tried += can;
+    refused += !can;
+    dimple_constraint_free(r.constraint);
+  }
+  dimple_session_free(s);
+}
+
+/* Threads, and whether the prompt is kept, change nothing; a seed does. */
+static void results_are_reproducible(void) {
+  rule r = open_rule(7, 1, 4);
+  outcome o[4];
+  for (int32_t i = 0; i < 4; i++) {
+    dimple_session *s = text_session(text_model, i == 1 ? 3 : 1, 1);
+    dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    d.temperature = 1;
+    d.seed = i == 3 ? 6 : 5;
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    o[i] = decode_rule(s, &r, &d);
+    dimple_session_free(s);
+  }
+  EXPECT(same_outcome(&o[0], &o[1]) && same_outcome(&o[0], &o[2]), "another result");
+  EXPECT(memcmp(o[0].tokens, o[3].tokens, sizeof o[0].tokens) != 0, "the seed changes nothing");
+  dimple_constraint_free(r.constraint);
+}
+
+/* a and b in turn, a letter a token, as many as the response has; then letters 5 and 6 may be "ab" too. */
+static rule open_chain(bool either) {
+  random_numbers numbers = {.seed = 3};
+  rule r = {.words = random_words(&numbers, VOCAB), .machine = random_machine(&numbers, 1, 0)};
+  machine *m = &r.machine;
+  enum { ROW = LETTERS + 1, DETOUR = RESPONSE + 1 };
+  for (int32_t t = 0; t < VOCAB - 4; t++) strcpy(r.words.text[t], t == 0 ? "a" : t == 1 ? "b" : "e"); /* "e" can stand nowhere */
+  m->states = DETOUR + 1;
+  for (int32_t i = 0; i < m->states * ROW; i++) m->next[i] = -1;
+  for (int32_t q = 0; q < m->states; q++) m->accepting[q] = q == RESPONSE;
+  for (int32_t q = 0; q < m->states; q++) m->state_slot[q] = -1;
+  for (int32_t q = 0; q < RESPONSE; q++) m->next[q * ROW + q % 2] = q + 1;
+  m->next[5 * ROW] = either ? 6 : DETOUR; /* the sixth letter is "b", or it is "a": then what follows is "b", or as it was */
+  m->next[DETOUR * ROW + 1] = 7;
+  dimple_vocabulary *v = vocabulary_of(&r.words);
+  dimple_automaton a = automaton_of(m);
+  EXPECT_OK(dimple_constraint_create(v, &a, &r.constraint));
+  dimple_vocabulary_free(v);
+  return r;
+}
+
+static void what_is_certain_needs_no_pass(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_ENTROPY);
+  dimple_step step = {0};
+  rule either = open_chain(true), both = open_chain(false);
+  EXPECT_OK(dimple_session_set_constraint(s, either.constraint));
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_step(s, &step));
+  EXPECT(step.done && step.revealed_count == 1 && step.revealed[0] == 5 && step.forced_count == 0, "%d revealed", step.revealed_count);
+  for (int32_t i = 0; i < RESPONSE; i++) EXPECT(i == 5 || step.canvas[i] == i % 2, "position %d is %d", i, step.canvas[i]);
+
+  EXPECT_OK(dimple_session_set_constraint(s, both.constraint)); /* one position decides for the other */
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_step(s, &step));
+  EXPECT(step.done && step.revealed_count == 2 && step.forced_count == 1, "%d revealed, %d forced", step.revealed_count, step.forced_count);
+  EXPECT(step.revealed[0] == 5 && step.revealed[1] == 6, "positions %d and %d", step.revealed[0], step.revealed[1]);
+  EXPECT(step.canvas[5] + step.canvas[6] == 1, "tokens %d and %d", step.canvas[5], step.canvas[6]);
+  EXPECT(step.forward_passes == 1 && (step.confidence[0] == 0 || step.confidence[1] == 0), "%d passes", step.forward_passes);
+
+  EXPECT_OK(dimple_session_set_constraint(s, NULL)); /* all masks are back */
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_step(s, &step));
+  EXPECT(step.remaining == RESPONSE - 1, "%d masked", step.remaining);
+  dimple_session_free(s);
+  dimple_constraint_free(either.constraint);
+  dimple_constraint_free(both.constraint);
+}
+
+/* At any time, also before the first iteration, a response can be completed. */
+static void a_session_can_always_be_finished(void) {
+  rule r = open_rule(11, 2, 6);
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_step step;
+  EXPECT_FAILS(dimple_session_complete(s, &step), DIMPLE_ERROR_STATE, "dimple_session_begin");
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_FAILS(dimple_session_complete(s, &step), DIMPLE_ERROR_STATE, "no constraint");
+  EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+  EXPECT_FAILS(dimple_session_complete(s, &step), DIMPLE_ERROR_STATE, "dimple_session_begin");
+  for (int32_t iterations = 0; iterations < 4; iterations++) {
+    EXPECT_OK(dimple_session_begin(s, &d));
+    EXPECT_NULL_REFUSED(dimple_session_complete(s, NULL));
+    for (int32_t i = 0; i < iterations; i++) EXPECT_OK(dimple_session_step(s, &step));
+    EXPECT_OK(dimple_session_complete(s, &step));
+    EXPECT(step.remaining == 0 && step.done && step.iteration == iterations - 1, "iteration %d", step.iteration);
+    EXPECT(can_fit(&r, step.canvas, RESPONSE), "it does not fit");
+    int32_t text = 0;
+    while (text < RESPONSE && r.words.kinds[step.canvas[text]] == DIMPLE_TOKEN_TEXT) text++;
+    if (iterations == 0) EXPECT(text == shortest_that_fits(&r.machine, &r.words, RESPONSE), "%d tokens of text", text);
+    EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_STATE, "done");
+  }
+  dimple_session_free(s);
+  dimple_constraint_free(r.constraint);
+}
+
+static void what_cannot_be_is_refused(void) {
+  rule r = open_rule(21, 4, 6);
+  dimple_session *s = open_session(text_model, 1, 1);
+  EXPECT_FAILS(dimple_session_set_constraint(s, r.constraint), DIMPLE_ERROR_STATE, "no prompt");
+  EXPECT_NULL_REFUSED(dimple_session_set_constraint(NULL, r.constraint));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+  EXPECT_FAILS(dimple_session_set_constraint(s, r.constraint), DIMPLE_ERROR_STATE, "no response");
+  set_masks(s, 2);
+  char numbers[80];
+  snprintf(numbers, sizeof numbers, "has %d tokens, but the response has 2", shortest_that_fits(&r.machine, &r.words, RESPONSE));
+  EXPECT_FAILS(dimple_session_set_constraint(s, r.constraint), DIMPLE_ERROR_LIMIT, numbers);
+  int32_t response[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) response[i] = i == 3 ? IMAGE : MASK; /* a filler that stands behind no end */
+  EXPECT_OK(dimple_session_set_response(s, response, RESPONSE));
+  EXPECT_FAILS(dimple_session_set_constraint(s, r.constraint), DIMPLE_ERROR_ARGUMENT, "token 94 at position 3");
+  set_masks(s, RESPONSE);
+
+  rule small = r;
+  small.words.count = 40;
+  small.words.kinds[39] = DIMPLE_TOKEN_EXCLUDED;
+  dimple_vocabulary *v = vocabulary_of(&small.words);
+  dimple_automaton a = automaton_of(&r.machine);
+  EXPECT_OK(dimple_constraint_create(v, &a, &small.constraint));
+  EXPECT_FAILS(dimple_session_set_constraint(s, small.constraint), DIMPLE_ERROR_ARGUMENT, "40 tokens, expected the model's 96");
+  dimple_vocabulary_free(v);
+  dimple_constraint_free(small.constraint);
+  small = r;
+  small.words.kinds[MASK] = DIMPLE_TOKEN_END;
+  v = vocabulary_of(&small.words);
+  EXPECT_OK(dimple_constraint_create(v, &a, &small.constraint));
+  EXPECT_FAILS(dimple_session_set_constraint(s, small.constraint), DIMPLE_ERROR_ARGUMENT, "mask token 95");
+  dimple_vocabulary_free(v);
+  dimple_constraint_free(small.constraint);
+
+  static const int32_t kinds[] = {DIMPLE_DRAW_CATEGORICAL}, lengths[] = {1};
+  static const double values[] = {1};
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.temperature = 1;
+  EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+  EXPECT_OK(dimple_session_replay_draws(s, kinds, lengths, 1, values, 1));
+  EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_STATE, "recorded draws");
+  dimple_session_free(s);
+  dimple_constraint_free(r.constraint);
+}
+
+int main(void) {
+  if (fixture_open()) {
+    every_decoding_fits();
+    fixed_tokens_take_part();
+    results_are_reproducible();
+    what_is_certain_needs_no_pass();
+    a_session_can_always_be_finished();
+    what_cannot_be_is_refused();
+  }
+  fixture_close();
+  return expect_summary("constrained");
+}
