@@ -8,6 +8,7 @@
 @SuppressWarnings("module") // of the qualified export, whose module is compiled later
 module io.github.dimple4j {
   requires io.github.dimple4j.bindings;
+  requires transitive tools.jackson.databind; // JSON Schemas, and answers as records
   requires transitive java.desktop; // BufferedImage; ImageIO reads the picture formats
 
   exports io.github.dimple4j;

@@ -121,6 +121,45 @@ public final class ByteAutomaton {
     return state != NONE && accepting[state];
   }
 
+  /**
+   * A shortest response; of several the first in the order of bytes.
+   *
+   * @return its bytes, or null if no response is accepted
+   */
+  public byte[] shortest() {
+    int[] before = new int[stateCount];
+    int[] queue = new int[stateCount];
+    Arrays.fill(before, NONE);
+    int found = accepting[0] ? 0 : NONE;
+    before[0] = 0;
+    for (int head = 0, tail = 1; head < tail && found == NONE; head++) {
+      for (int value = 0; value < BYTES && found == NONE; value++) {
+        int to = next(queue[head], (byte) value);
+        if (to != NONE && before[to] == NONE && to != 0) {
+          before[to] = queue[head];
+          queue[tail++] = to;
+          found = accepting[to] ? to : NONE;
+        }
+      }
+    }
+    if (found == NONE) {
+      return null;
+    }
+    int length = 0;
+    for (int state = found; state != 0; state = before[state]) {
+      length++;
+    }
+    byte[] bytes = new byte[length];
+    for (int state = found; state != 0; state = before[state]) {
+      int value = 0;
+      while (next(before[state], (byte) value) != state) {
+        value++;
+      }
+      bytes[--length] = (byte) value;
+    }
+    return bytes;
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof ByteAutomaton that && hash == that.hash && stateCount == that.stateCount && classCount == that.classCount

@@ -1,0 +1,69 @@
+package io.github.dimple4j.structure;
+
+import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.structure.schema.SchemaCompiler;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A JSON Schema of which an automaton over the bytes of a response can be made: one that accepts JSON texts of values that the schema
+ * admits, and no others. What cannot be held exactly is refused by name; docs/structure.md has the list.
+ *
+ * <p>Immutable; any thread.
+ */
+public final class JsonSchema {
+  private static final JsonMapper MAPPER = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
+
+  private final JsonNode root;
+
+  private JsonSchema(JsonNode root) {
+    this.root = root;
+  }
+
+  /**
+   * Reads a schema.
+   *
+   * @param text JSON: an object, {@code true} or {@code false}
+   * @return the schema
+   * @throws InvalidArgumentException if the text is not JSON, or no schema
+   */
+  public static JsonSchema of(String text) {
+    try {
+      return of(MAPPER.readTree(text));
+    } catch (JacksonException wrong) {
+      throw new InvalidArgumentException("the schema is not JSON: " + wrong.getOriginalMessage());
+    }
+  }
+
+  /**
+   * A schema that was read already.
+   *
+   * @param root an object, {@code true} or {@code false}
+   * @return the schema
+   * @throws InvalidArgumentException if it is something else
+   */
+  public static JsonSchema of(JsonNode root) {
+    if (!root.isObject() && !root.isBoolean()) {
+      throw new InvalidArgumentException("a schema is an object, true or false, not " + root.getNodeType());
+    }
+    return new JsonSchema(root);
+  }
+
+  /**
+   * Makes the automaton.
+   *
+   * @param options which texts are wanted
+   * @return the automaton over the bytes of a text
+   * @throws RefusedSchemaException if the schema is not held, admits nothing, or needs more states than the options allow
+   */
+  public ByteAutomaton compile(SchemaOptions options) {
+    return SchemaCompiler.compile(root, options);
+  }
+
+  @Override
+  public String toString() {
+    return root.toString();
+  }
+}

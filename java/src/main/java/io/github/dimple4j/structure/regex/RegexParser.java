@@ -1,0 +1,310 @@
+package io.github.dimple4j.structure.regex;
+
+import io.github.dimple4j.structure.automaton.CodePoints;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Recursive descent over ECMA-262's Pattern (22.2.1), with the leniencies of its Annex B for brackets and punctuation. */
+final class RegexParser {
+  private static final int MOST_REPEATS = 100_000;
+
+  private final String text;
+  private final int[] points;
+  private boolean wide;
+  private int position;
+
+  RegexParser(String text, boolean wide) {
+    this.text = text;
+    this.points = text.codePoints().toArray();
+    this.wide = wide;
+  }
+
+  Expression parse() {
+    Expression whole = choice();
+    if (position < points.length) {
+      throw wrong("a ) without its (");
+    }
+    return whole;
+  }
+
+  private RegexException wrong(String what) {
+    return new RegexException(what + " at character " + position + " of the regular expression " + text);
+  }
+
+  private boolean at(int point) {
+    return position < points.length && points[position] == point;
+  }
+
+  private boolean at(String ahead) {
+    for (int i = 0; i < ahead.length(); i++) {
+      if (position + i >= points.length || points[position + i] != ahead.charAt(i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean take(int point) {
+    boolean there = at(point);
+    position += there ? 1 : 0;
+    return there;
+  }
+
+  private boolean take(String ahead) {
+    boolean there = at(ahead);
+    position += there ? ahead.length() : 0;
+    return there;
+  }
+
+  private int next() {
+    if (position >= points.length) {
+      throw wrong("an unexpected end");
+    }
+    return points[position++];
+  }
+
+  private Expression choice() {
+    List<Expression> ways = new ArrayList<>();
+    do {
+      ways.add(sequence());
+    } while (take('|'));
+    return ways.size() == 1 ? ways.getFirst() : new Expression.Choice(ways);
+  }
+
+  private Expression sequence() {
+    List<Expression> parts = new ArrayList<>();
+    while (position < points.length && !at('|') && !at(')')) {
+      parts.add(term());
+    }
+    return parts.size() == 1 ? parts.getFirst() : new Expression.Sequence(parts);
+  }
+
+  private Expression term() {
+    if (take('^')) {
+      return new Expression.Start();
+    }
+    if (take('$')) {
+      return new Expression.End();
+    }
+    if (at("(?=") || at("(?!") || at("(?<=") || at("(?<!")) {
+      throw wrong("lookaround");
+    }
+    if (at("\\b") || at("\\B")) {
+      throw wrong("a word boundary");
+    }
+    return quantified(atom());
+  }
+
+  private Expression quantified(Expression atom) {
+    int least;
+    int most;
+    if (take('*')) {
+      least = 0;
+      most = Expression.Repetition.UNBOUNDED;
+    } else if (take('+')) {
+      least = 1;
+      most = Expression.Repetition.UNBOUNDED;
+    } else if (take('?')) {
+      least = 0;
+      most = 1;
+    } else {
+      int[] bounds = braces();
+      if (bounds == null) {
+        return atom;
+      }
+      least = bounds[0];
+      most = bounds[1];
+    }
+    take('?'); // lazy: the same texts match
+    if (at('*') || at('+') || at('?')) {
+      throw wrong("nothing to repeat");
+    }
+    return new Expression.Repetition(atom, least, most);
+  }
+
+  /** {@code {2}}, {@code {2,}} or {@code {2,3}}; null, and nothing read, where a brace stands for itself. */
+  private int[] braces() {
+    int start = position;
+    if (take('{')) {
+      int least = number();
+      int most = least;
+      if (take(',')) {
+        most = at('}') ? Expression.Repetition.UNBOUNDED : number();
+      }
+      if (least >= 0 && (most >= least || most == Expression.Repetition.UNBOUNDED) && take('}')) {
+        return new int[] {least, most};
+      }
+      if (least >= 0 && most >= 0 && most < least && at('}')) {
+        throw wrong("bounds out of order");
+      }
+    }
+    position = start;
+    return null;
+  }
+
+  private int number() {
+    int value = -2; // nothing read, told apart from UNBOUNDED
+    while (position < points.length && points[position] >= '0' && points[position] <= '9') {
+      value = Math.max(0, value) * 10 + points[position++] - '0';
+      if (value > MOST_REPEATS) {
+        throw wrong("more than " + MOST_REPEATS + " repetitions");
+      }
+    }
+    return value;
+  }
+
+  private Expression atom() {
+    if (take('(')) {
+      if (!take("?:") && take('?')) {
+        if (!take('<')) {
+          throw wrong("a group of an unknown kind");
+        }
+        while (next() != '>') {
+          continue; // the group's name
+        }
+      }
+      Expression inner = choice();
+      if (!take(')')) {
+        throw wrong("a ( without its )");
+      }
+      return inner;
+    }
+    if (take('.')) {
+      return new Expression.Characters(CodePoints.ALL.minus(wide ? CharacterClasses.NEWLINE : CharacterClasses.LINE_ENDS));
+    }
+    if (take('[')) {
+      return new Expression.Characters(bracket());
+    }
+    if (take('\\')) {
+      return new Expression.Characters(escape(false));
+    }
+    if (at('*') || at('+') || at('?')) {
+      throw wrong("nothing to repeat");
+    }
+    return new Expression.Characters(single(next()));
+  }
+
+  private static CodePoints single(int point) {
+    return CodePoints.range(point, point);
+  }
+
+  private CodePoints bracket() {
+    boolean negated = take('^');
+    wide ^= negated; // what is left out of the set is read the other way
+    CodePoints set = CodePoints.NONE;
+    while (!take(']')) {
+      CodePoints low = member();
+      if (at('-') && position + 1 < points.length && points[position + 1] != ']') {
+        position++;
+        CodePoints high = member();
+        if (isSingle(low) && isSingle(high)) {
+          if (low.first(0) > high.first(0)) {
+            throw wrong("a range out of order");
+          }
+          set = set.or(CodePoints.range(low.first(0), high.first(0)));
+        } else { // [\w-.]: three members
+          set = set.or(low).or(high).or(single('-'));
+        }
+      } else {
+        set = set.or(low);
+      }
+    }
+    wide ^= negated;
+    return negated ? CodePoints.ALL.minus(set) : set;
+  }
+
+  private static boolean isSingle(CodePoints set) {
+    return set.ranges() == 1 && set.first(0) == set.last(0);
+  }
+
+  private CodePoints member() {
+    return take('\\') ? escape(true) : single(next());
+  }
+
+  private CodePoints escape(boolean inBrackets) {
+    int point = next();
+    return switch (point) {
+      case 'd' -> CharacterClasses.DIGITS;
+      case 'D' -> CodePoints.ALL.minus(CharacterClasses.DIGITS);
+      case 'w' -> CharacterClasses.WORD;
+      case 'W' -> CodePoints.ALL.minus(CharacterClasses.WORD);
+      case 's' -> wide ? CharacterClasses.ANY_SPACE : CharacterClasses.ASCII_SPACE;
+      case 'S' -> CodePoints.ALL.minus(wide ? CharacterClasses.ASCII_SPACE : CharacterClasses.ANY_SPACE);
+      case 't' -> single('\t');
+      case 'n' -> single('\n');
+      case 'r' -> single('\r');
+      case 'f' -> single('\f');
+      case 'v' -> single(0x0B);
+      case 'x' -> single(hex(2));
+      case 'u' -> single(unicode());
+      case 'c' -> single(next() % 32);
+      case 'p', 'P' -> property(point == 'P');
+      case 'b' -> {
+        if (inBrackets) {
+          yield single('\b');
+        }
+        throw wrong("a word boundary");
+      }
+      case '0' -> single(0);
+      default -> {
+        if (point >= '1' && point <= '9' || point == 'k') {
+          throw wrong("a back reference");
+        }
+        if (point >= 'a' && point <= 'z' || point >= 'A' && point <= 'Z') {
+          throw wrong("the unknown escape \\" + Character.toString(point));
+        }
+        yield single(point);
+      }
+    };
+  }
+
+  private int hex(int digits) {
+    int value = 0;
+    for (int i = 0; i < digits; i++) {
+      int digit = Character.digit(next(), 16);
+      if (digit < 0) {
+        throw wrong("an escape without its " + digits + " hexadecimal digits");
+      }
+      value = 16 * value + digit;
+    }
+    return value;
+  }
+
+  private int unicode() {
+    if (take('{')) {
+      int value = 0;
+      while (!take('}')) {
+        int digit = Character.digit(next(), 16);
+        value = 16 * value + digit;
+        if (digit < 0 || value > Character.MAX_CODE_POINT) {
+          throw wrong("a code point that is none");
+        }
+      }
+      return value;
+    }
+    int first = hex(4);
+    if (Character.isHighSurrogate((char) first) && take("\\u")) {
+      int second = hex(4);
+      if (!Character.isLowSurrogate((char) second)) {
+        throw wrong("half of a surrogate pair");
+      }
+      return Character.toCodePoint((char) first, (char) second);
+    }
+    return first;
+  }
+
+  private CodePoints property(boolean negated) {
+    if (!take('{')) {
+      throw wrong("\\p without {name}");
+    }
+    StringBuilder name = new StringBuilder();
+    for (int point = next(); point != '}'; point = next()) {
+      name.appendCodePoint(point);
+    }
+    CodePoints set = CharacterClasses.property(name.toString());
+    if (set == null) {
+      throw wrong("the unknown property " + name);
+    }
+    return negated ? CodePoints.ALL.minus(set) : set;
+  }
+}

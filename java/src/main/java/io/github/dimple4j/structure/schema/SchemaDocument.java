@@ -1,0 +1,166 @@
+package io.github.dimple4j.structure.schema;
+
+import io.github.dimple4j.structure.RefusedSchemaException;
+import java.net.URI;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+
+/** A schema as it was read: where its parts stand, and what its references mean. */
+final class SchemaDocument {
+  /** Keywords whose value is data, in which nothing is a schema. */
+  private static final java.util.Set<String> DATA = java.util.Set.of("enum", "const", "default", "examples", "example");
+  private static final URI NOWHERE = URI.create("schema:/");
+
+  private final JsonNode root;
+  private final Draft draft;
+  private final Map<JsonNode, String> pointers = new IdentityHashMap<>();
+  private final Map<JsonNode, URI> bases = new IdentityHashMap<>();
+  private final Map<String, JsonNode> named = new HashMap<>();
+
+  /** Editions of JSON Schema that read a keyword differently. */
+  enum Draft {
+    FOUR, SIX, SEVEN, LATER;
+
+    static Draft of(JsonNode root) {
+      String name = root.isObject() && root.path("$schema").isString() ? root.get("$schema").stringValue() : "";
+      if (name.contains("draft-04") || name.contains("draft-03")) {
+        return FOUR;
+      }
+      if (name.contains("draft-06")) {
+        return SIX;
+      }
+      return name.contains("draft-07") ? SEVEN : LATER;
+    }
+  }
+
+  SchemaDocument(JsonNode root) {
+    this.root = root;
+    this.draft = Draft.of(root);
+    named.put(NOWHERE.toString(), root);
+    walk(root, "#", NOWHERE);
+  }
+
+  private void walk(JsonNode node, String pointer, URI base) {
+    URI inside = base;
+    if (node.isObject()) {
+      String id = name(node, draft == Draft.FOUR ? "id" : "$id");
+      if (id != null) {
+        inside = resolved(base, id);
+        boolean anchor = inside.getRawFragment() != null && !inside.getRawFragment().isEmpty();
+        named.putIfAbsent(anchor ? inside.toString() : withoutFragment(inside), node);
+      }
+      for (String keyword : new String[] {"$anchor", "$dynamicAnchor"}) {
+        String anchor = name(node, keyword);
+        if (anchor != null) {
+          named.putIfAbsent(withoutFragment(inside) + "#" + anchor, node);
+        }
+      }
+      pointers.putIfAbsent(node, pointer);
+      bases.putIfAbsent(node, inside);
+      for (Map.Entry<String, JsonNode> entry : node.properties()) {
+        if (!DATA.contains(entry.getKey()) || !entry.getValue().isContainer()) {
+          walk(entry.getValue(), pointer + "/" + escaped(entry.getKey()), inside);
+        }
+      }
+    } else if (node.isArray()) {
+      pointers.putIfAbsent(node, pointer);
+      for (int i = 0; i < node.size(); i++) {
+        walk(node.get(i), pointer + "/" + i, base);
+      }
+    }
+  }
+
+  private static String name(JsonNode node, String keyword) {
+    return node.path(keyword).isString() ? node.get(keyword).stringValue() : null;
+  }
+
+  private static URI resolved(URI base, String reference) {
+    try {
+      return base.resolve(URI.create(reference));
+    } catch (IllegalArgumentException odd) {
+      return base; // names nothing that a reference could mean
+    }
+  }
+
+  private static String withoutFragment(URI uri) {
+    String text = uri.toString();
+    int fragment = text.indexOf('#');
+    return fragment < 0 ? text : text.substring(0, fragment);
+  }
+
+  private static String escaped(String key) {
+    return key.replace("~", "~0").replace("/", "~1");
+  }
+
+  JsonNode root() {
+    return root;
+  }
+
+  Draft draft() {
+    return draft;
+  }
+
+  /** JSON Pointer to a part of the document. */
+  String pointer(JsonNode node) {
+    return pointers.getOrDefault(node, "#");
+  }
+
+  RefusedSchemaException refusal(JsonNode schema, String keyword, String reason) {
+    return new RefusedSchemaException(pointer(schema) + (keyword.isEmpty() ? "" : "/" + escaped(keyword)), reason);
+  }
+
+  /** What a schema's reference means. */
+  JsonNode target(JsonNode schema, String keyword) {
+    JsonNode value = schema.get(keyword);
+    if (!value.isString()) {
+      throw refusal(schema, keyword, "a reference that is not a string");
+    }
+    String reference = value.stringValue();
+    URI base = bases.getOrDefault(schema, NOWHERE);
+    int hash = reference.indexOf('#');
+    String fragment = hash < 0 ? "" : reference.substring(hash + 1);
+    String place = hash < 0 ? reference : reference.substring(0, hash);
+    String document = withoutFragment(place.isEmpty() ? base : resolved(base, place));
+    JsonNode start = named.get(document);
+    if (start == null) {
+      throw refusal(schema, keyword, "the reference " + reference + " leads out of the document");
+    }
+    JsonNode target;
+    if (fragment.isEmpty()) {
+      target = start;
+    } else if (fragment.startsWith("/")) {
+      target = at(start, fragment);
+      if (target == null && start != root) {
+        target = at(root, fragment);
+      }
+    } else {
+      target = named.get(document + "#" + fragment);
+    }
+    if (target == null || !target.isObject() && !target.isBoolean()) {
+      throw refusal(schema, keyword, "the reference " + reference + " leads nowhere");
+    }
+    return target;
+  }
+
+  private static JsonNode at(JsonNode start, String fragment) {
+    JsonNode node = start;
+    for (String step : fragment.substring(1).split("/", -1)) {
+      String key = step;
+      try {
+        key = URLDecoder.decode(step.replace("+", "%2B"), StandardCharsets.UTF_8);
+      } catch (IllegalArgumentException plain) {
+        // a per cent sign that is not an escape stands for itself
+      }
+      key = key.replace("~1", "/").replace("~0", "~");
+      node = node.isArray() && key.matches("\\d{1,9}") ? node.get(Integer.parseInt(key)) : node.isObject() ? node.get(key) : null;
+      if (node == null) {
+        return null;
+      }
+    }
+    return node;
+  }
+}

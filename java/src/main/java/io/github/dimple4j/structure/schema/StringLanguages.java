@@ -1,0 +1,157 @@
+package io.github.dimple4j.structure.schema;
+
+import io.github.dimple4j.structure.automaton.CodePoints;
+import io.github.dimple4j.structure.automaton.Dfa;
+import io.github.dimple4j.structure.automaton.Graph;
+import io.github.dimple4j.structure.automaton.TooManyStatesException;
+import io.github.dimple4j.structure.regex.Regex;
+import io.github.dimple4j.structure.regex.RegexException;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Automata over the code points of strings that fit a rule, each made once. */
+final class StringLanguages {
+  private final SchemaDocument document;
+  private final int limit;
+  private final Map<StringRule.Match, Dfa> matches = new HashMap<>();
+  private final Map<StringRule, Dfa> rules = new HashMap<>();
+
+  StringLanguages(SchemaDocument document, int limit) {
+    this.document = document;
+    this.limit = limit;
+  }
+
+  /** Texts without any rule. */
+  static Dfa any() {
+    return ofLength(0, StringRule.UNBOUNDED);
+  }
+
+  /** All texts that fit; trimmed. */
+  Dfa of(StringRule rule) {
+    Dfa known = rules.get(rule);
+    if (known == null) {
+      if (rule.unheld() != null) {
+        throw rule.unheld();
+      }
+      known = make(rule);
+      rules.put(rule, known);
+    }
+    return known;
+  }
+
+  private Dfa make(StringRule rule) {
+    if (rule.only() != null) {
+      return texts(texts(rule));
+    }
+    Dfa all = null;
+    StringRule.Match last = null;
+    try {
+      for (StringRule.Match match : rule.matches()) {
+        last = match;
+        Dfa one = language(match);
+        if (match.negated()) {
+          all = (all == null ? any() : all).minus(one, limit);
+        } else {
+          all = all == null ? one : all.and(one, limit);
+        }
+      }
+      if (!rule.except().isEmpty()) {
+        all = (all == null ? any() : all).minus(texts(rule.except()), limit);
+      }
+      if (rule.least() > 0 || rule.most() != StringRule.UNBOUNDED) {
+        if (Math.max(rule.least(), rule.most() == StringRule.UNBOUNDED ? 0 : rule.most()) > limit) {
+          throw new TooManyStatesException(limit);
+        }
+        Dfa lengths = ofLength(rule.least(), rule.most());
+        all = all == null ? lengths : all.and(lengths, limit);
+      }
+    } catch (TooManyStatesException tooMany) {
+      throw document.refusal(last == null ? document.root() : last.schema(), last == null ? "" : last.keyword(),
+          "its strings need more than " + limit + " states");
+    }
+    return all == null ? any() : all;
+  }
+
+  /** Of the only texts of a rule those that fit the rest. */
+  List<String> texts(StringRule rule) {
+    if (rule.unheld() != null) {
+      throw rule.unheld();
+    }
+    return rule.only().stream().filter(text -> fitsRest(rule, text)).toList();
+  }
+
+  /** Whether a text fits. */
+  boolean accepts(StringRule rule, String text) {
+    return (rule.only() == null || rule.only().contains(text)) && fitsRest(rule, text);
+  }
+
+  private boolean fitsRest(StringRule rule, String text) {
+    long length = text.codePointCount(0, text.length());
+    return length >= rule.least() && length <= rule.most() && !rule.except().contains(text)
+        && rule.matches().stream().allMatch(match -> matches(match, text) != match.negated());
+  }
+
+  boolean matches(StringRule.Match match, String text) {
+    return language(match).accepts(text);
+  }
+
+  /** Texts that match, whether the rule wants them or not. */
+  Dfa language(StringRule.Match match) {
+    Dfa known = matches.get(match);
+    if (known == null) {
+      known = compile(match);
+      matches.put(match, known);
+    }
+    return known;
+  }
+
+  private Dfa compile(StringRule.Match match) {
+    try {
+      return match.isFormat() ? Formats.language(match.name(), limit) : Regex.search(match.name(), match.negated(), limit);
+    } catch (RegexException wrong) {
+      throw document.refusal(match.schema(), match.keyword(), wrong.getMessage());
+    } catch (TooManyStatesException tooMany) {
+      throw document.refusal(match.schema(), match.keyword(), "needs more than " + tooMany.limit() + " states");
+    }
+  }
+
+  /** The given texts. */
+  static Dfa texts(Collection<String> texts) {
+    int symbols = texts.stream().mapToInt(String::length).sum();
+    Graph graph = new Graph(symbols + 2);
+    int end = graph.acceptingState();
+    int start = graph.state();
+    for (String text : texts) {
+      int[] points = text.codePoints().toArray();
+      int state = end;
+      for (int i = points.length - 1; i > 0; i--) {
+        state = graph.symbol(points[i], state);
+      }
+      if (points.length == 0) {
+        graph.free(start, end);
+      } else {
+        graph.edge(start, points[0], points[0], state);
+      }
+    }
+    return Dfa.of(graph, texts.isEmpty() ? Graph.NONE : start, Dfa.CODE_POINTS, symbols + 2).minimal();
+  }
+
+  /** Texts of {@code least} to {@code most} code points. */
+  static Dfa ofLength(long least, long most) {
+    boolean bounded = most != StringRule.UNBOUNDED;
+    int count = (int) (bounded ? most : least);
+    Graph graph = new Graph(count + 1);
+    int state = graph.acceptingState();
+    if (!bounded) {
+      CodePoints.ALL.edges(graph, state, state);
+    }
+    for (int i = count - 1; i >= 0; i--) {
+      int before = i >= least ? graph.acceptingState() : graph.state();
+      CodePoints.ALL.edges(graph, before, state);
+      state = before;
+    }
+    return Dfa.of(graph, state, Dfa.CODE_POINTS, count + 2);
+  }
+}
