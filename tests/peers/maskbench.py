@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """MaskBench: which of its schemas are held, and whether their instances are judged rightly.
 
-    tests/peers/maskbench.py DATA [--dimple COMMAND] [--failures OUT.json] [--only TEXT]
+    tests/peers/maskbench.py DATA [--dimple COMMAND] [--failures OUT.json] [--only TEXT] [--every N]
 
 DATA is the folder maskbench/data of https://github.com/guidance-ai/jsonschemabench, which is no part of this repository. As in
 its runner, an instance becomes a text by json.dumps(data, ensure_ascii=False), and a schema passes if it compiles, all its valid
@@ -25,8 +25,10 @@ def main():
     parser.add_argument("--dimple", default=os.path.join(os.path.dirname(__file__), "..", "..", "dimple"), metavar="COMMAND")
     parser.add_argument("--failures", metavar="OUT.json", help="write every failure with its cause")
     parser.add_argument("--only", default="", metavar="TEXT", help="only files whose name contains the text")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth file")
     options = parser.parse_args()
     names = sorted(name for name in glob.glob(os.path.join(options.data, "*.json")) if options.only in os.path.basename(name))
+    names = names[::options.every]
     tests = {}
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:
         for name in names:

@@ -44,8 +44,10 @@ public final class ByteAutomaton {
       expect(found < classCount, "the class of byte " + value + " is " + found + ", expected 0 .. " + (classCount - 1));
     }
     for (int i = 0; i < next.length; i++) {
-      expect(next[i] >= NONE && next[i] < stateCount, "the state behind state " + i / classCount + " and class " + i % classCount + " is "
-          + next[i] + ", expected -1 .. " + (stateCount - 1));
+      if (next[i] < NONE || next[i] >= stateCount) { // millions of entries: no message unless it is needed
+        throw new IllegalArgumentException("the state behind state " + i / classCount + " and class " + i % classCount + " is " + next[i]
+            + ", expected -1 .. " + (stateCount - 1));
+      }
     }
     this.stateCount = stateCount;
     this.classCount = classCount;
