@@ -16,6 +16,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -31,8 +32,9 @@ final class EvalCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "QUESTIONS.jsonl", description = "The questions and their answers.")
-  private Path questionFile;
+  @Parameters(index = "0", paramLabel = "QUESTIONS.jsonl", converter = TextSource.Converter.class,
+      description = "The questions and their answers; - is standard input.")
+  private TextSource questionFile;
 
   @Parameters(index = "1", arity = "0..1", paramLabel = "MODEL.gguf", description = "The model; without one, the bundled dimple-mini.")
   private Path model;
@@ -138,6 +140,10 @@ final class EvalCommand implements Callable<Integer> {
   private void check() throws IOException {
     if (limit != null && limit < 1) {
       throw Failures.invalidValue(spec, "--limit", limit + ", expected 1 or more");
+    }
+    OptionSpec option = spec.commandLine().getParseResult().matchedOption("--length");
+    if (option != null && option.originalStringValues().size() > lengths.size()) {
+      throw Failures.invalidValue(spec, "--length", "a task is given twice");
     }
     lengths.forEach((task, length) -> {
       if (length < 1) {

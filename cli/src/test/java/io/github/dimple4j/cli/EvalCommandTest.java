@@ -101,6 +101,12 @@ class EvalCommandTest {
   void badQuestionsAreNamed() throws IOException {
     assertThat(eval("").err().strip()).endsWith("questions.jsonl: has no questions");
     assertThat(eval("\n{oops").err()).contains("questions.jsonl, line 2: is not JSON");
+    assertThat(eval("[1]").err()).contains("line 1: is no JSON object");
+    assertThat(eval(question("count", "?", "1").strip() + " {}").err()).contains("line 1: is not JSON");
+    assertThat(eval(withMore("\"answer\": \"2\"")).err()).contains("line 1: is not JSON: Duplicate");
+    assertThat(eval(withMore("\"tempalte\": []")).err()).contains("line 1: has the unknown key \"tempalte\"; known are answer, id");
+    assertThat(eval(withMore("\"system\": \"\\ud83d\"")).err()).contains("line 1: has half a surrogate pair in \"system\"");
+    assertThat(eval(question("count", "?", "1"), "--length", "a=1", "--length", "a=2").err()).contains("'--length': a task is given twice");
     assertThat(eval("{\"image\": \"x.png\", \"task\": \"count\", \"question\": \"?\"}").err())
         .contains("questions.jsonl, line 1: has no text named \"answer\"");
     assertThat(eval(withMore("\"template\": []")).err()).contains("line 1: \"template\" is no list of texts");
