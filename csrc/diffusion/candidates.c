@@ -20,9 +20,13 @@ static float summary_confidence(const dimple_decoding *d, const head_row *row, f
   return confidence_bounded(measure, measure->of_summary(row, logit, hot, d->temperature));
 }
 
+/* Of a token with this logit, in softmax(logits). */
+static float log_probability(const head_row *row, float logit) { return (float)fmin(logit - row->log_sum, 0); }
+
 void candidates_from_summary(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
   for (int32_t i = 0; i < count; i++) {
-    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], rows[i].drawn_logit)};
+    float logit = rows[i].drawn_logit;
+    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], logit), log_probability(&rows[i], logit)};
   }
 }
 
@@ -69,10 +73,11 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
     token = distribution_token_at(
         row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
   }
-  if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token)};
-  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token])};
+  float likely = log_probability(summary, logits[token]);
+  if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely};
+  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token]), likely};
   const confidence *measure = algorithm_of(d)->confidence;
-  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token))};
+  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token)), likely};
 }
 
 dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, float *logits, int32_t count,

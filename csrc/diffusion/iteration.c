@@ -15,6 +15,7 @@ static void free_room(iteration_room *room) {
   free(room->revealed);
   free(room->tokens);
   free(room->confidence);
+  free(room->log_probability);
   free(room->chosen);
   free(room->candidates);
   free(room->summaries);
@@ -24,6 +25,7 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   ALLOCATE(room->revealed, length, "the revealed positions");
   ALLOCATE(room->tokens, length, "the revealed tokens");
   ALLOCATE(room->confidence, length, "confidences");
+  ALLOCATE(room->log_probability, length, "probabilities");
   ALLOCATE(room->chosen, length, "the chosen positions");
   ALLOCATE(room->candidates, length, "candidates");
   ALLOCATE(room->summaries, length, "summaries of logits");
@@ -202,6 +204,7 @@ static void note(iteration *it, const sampler_step *step, int32_t count, bool po
     it->room.revealed[i] = step->positions[it->room.chosen[i]];
     it->room.tokens[i] = found->token;
     it->room.confidence[i] = found->confidence;
+    it->room.log_probability[i] = found->log_probability;
   }
 }
 

@@ -12,7 +12,7 @@
 typedef struct iteration_room {
   int32_t *revealed;     /* response positions, ascending */
   int32_t *tokens;       /* what they are revealed as */
-  float *confidence;
+  float *confidence, *log_probability;
   int32_t *chosen;       /* their indices among the masked positions */
   candidate *candidates; /* of the scored positions */
   head_row *summaries;   /* of their logits */

@@ -245,6 +245,7 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
   const iteration *it = &s->iteration;
   return (dimple_step){.iteration = it->number - 1, .done = it->done, .remaining = s->canvas.masked_count,
                        .revealed_count = it->revealed_count, .revealed = it->room.revealed, .confidence = it->room.confidence,
+                       .log_probability = it->room.log_probability,
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
                        .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed};
 }

@@ -439,6 +439,9 @@ typedef struct dimple_step {
   int32_t forward_passes;         /* model passes since dimple_session_begin, the prefill's first pass included */
   int32_t forced_count;           /* of those revealed, positions for which the constraint left one token: no pass decided them */
   int64_t nanoseconds;            /* wall time of this call */
+  const float *log_probability;   /* [revealed_count] of the token revealed, in softmax(logits) of this pass (with guidance: of the
+                                   * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints and
+                                   * filters did: nats, <= 0 */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not

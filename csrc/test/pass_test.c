@@ -57,6 +57,35 @@ static void later_iterations_follow_the_logits(void) {
   dimple_session_free(fresh);
 }
 
+/* Whatever the confidence is taken from: of the first iteration, whose logits dimple_session_get_logits gives. */
+static void log_probabilities_are_the_models_own(void) {
+  dimple_decoding settings[4];
+  for (int32_t i = 0; i < 4; i++) settings[i] = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  settings[1].temperature = 0.8f;
+  settings[2].temperature = 1.5f;
+  settings[2].original_confidence = 0;
+  settings[2].top_p = 0.9f;
+  settings[3].pipeline = DIMPLE_PIPELINE_DREAM;
+  settings[3].algorithm = DIMPLE_ALGORITHM_ENTROPY;
+  settings[3].top_k = 3;
+  dimple_session *s = picture_session(vision_model, 1, 0);
+  int32_t rows = PICTURE_PROMPT + RESPONSE;
+  float *z = logits_of(s, rows);
+  for (int32_t i = 0; i < 4; i++) {
+    settings[i].steps = RESPONSE;
+    dimple_step step = {0};
+    EXPECT_OK(dimple_session_begin(s, &settings[i]));
+    EXPECT_OK(dimple_session_step(s, &step));
+    for (int32_t r = 0; r < step.revealed_count; r++) {
+      const float *row = z + (rows - RESPONSE + step.revealed[r] - 1) * VOCAB;
+      EXPECT(fabs(step.log_probability[r] - log(probability_of(row, step.canvas[step.revealed[r]]))) < 1e-3, "settings %d: %g", i,
+             (double)step.log_probability[r]);
+    }
+  }
+  free(z);
+  dimple_session_free(s);
+}
+
 /* With prefill the first iteration is the same, and later ones cost rows of the response only but give other numbers. */
 static void prefill_keeps_the_first_iteration(void) {
   dimple_session *on = picture_session(vision_model, 1, 1), *off = picture_session(vision_model, 1, 0);
@@ -173,6 +202,7 @@ int main(void) {
   if (fixture_open()) {
     first_iteration_follows_the_logits();
     later_iterations_follow_the_logits();
+    log_probabilities_are_the_models_own();
     prefill_keeps_the_first_iteration();
     begin_again_repeats();
     looking_changes_nothing();

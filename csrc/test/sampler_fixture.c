@@ -55,7 +55,7 @@ dimple_status candidates_of(const sampler_step *step, const float *z, int32_t co
 int32_t choose(const sampler_step *step, const float *confidence, int32_t *chosen) {
   candidate found[MAX_LENGTH];
   int32_t count = -1;
-  for (int32_t i = 0; i < step->masked; i++) found[i] = (candidate){0, confidence[i]};
+  for (int32_t i = 0; i < step->masked; i++) found[i] = (candidate){.confidence = confidence[i]};
   EXPECT_OK(sampler_choose(step, found, chosen, &count));
   return count;
 }

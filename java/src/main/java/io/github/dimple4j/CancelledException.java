@@ -3,7 +3,7 @@ package io.github.dimple4j;
 import java.io.Serial;
 
 /**
- * A call was interrupted by {@link Session#cancel}. The session remains usable; a cancelled iteration has not happened and
+ * A call was interrupted by {@link Session#cancel}, or with its thread. The session remains usable; a cancelled iteration has not happened and
  * may be repeated.
  */
 public class CancelledException extends DimpleException {

@@ -20,6 +20,11 @@ public final class Canvas {
     this.tokens = tokens;
   }
 
+  /** The same response at another moment. */
+  Canvas with(int[] others) {
+    return new Canvas(response, others);
+  }
+
   /**
    * The number of positions.
    *
@@ -80,8 +85,9 @@ public final class Canvas {
   }
 
   /**
-   * The response as text. It ends before the first end-of-turn or padding token; with a {@link Template} this holds for each
-   * slot by itself, and what is fixed behind the slot goes on. Control tokens are left out.
+   * The response as text. It ends before the first end-of-text token ({@link DimpleModel#endTokenIds()}) or {@linkplain Decoding#stop()
+   * stop string}; with a {@link Template} this holds for each slot by itself, and what is fixed behind the slot goes on. Control tokens are
+   * left out.
    *
    * @param mask what a masked position shows as, for example {@code "_"} or nothing
    * @return the text; bytes that are no whole character become U+FFFD
@@ -112,11 +118,33 @@ public final class Canvas {
     return response.pieces(tokens, mask);
   }
 
+  /**
+   * The beginning of the text that does not change any more, good for printing while the decoding goes on: up to the first position that is
+   * masked, less what may turn out to be the beginning of a stop string or of a character. The stable text of each canvas of a decoding
+   * begins with that of the one before it, and that of the last one is its {@link #text()}, if the text is complete.
+   *
+   * @return the text, without masks
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public String stableText() {
+    return response.stableText(tokens);
+  }
+
   /** The texts of the slots. */
   List<String> slots() {
     return response.slots(tokens, MASK);
   }
 
+  int[] textTokens() {
+    return response.textTokens(tokens);
+  }
+
+  /** Whether nothing that the text depends on is masked. */
+  boolean isComplete() {
+    return response.isComplete(tokens);
+  }
+
+  /** Why the text ends where it does; {@link Finish#MASKED} if it is not complete. */
   Finish finish() {
     return response.finish(tokens);
   }

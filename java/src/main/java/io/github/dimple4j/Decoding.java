@@ -1,10 +1,13 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.core.Core;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Collectors;
 
@@ -21,10 +24,12 @@ public final class Decoding {
   private final Map<String, Number> settings;
 
   private final Core core; // which checked them, and checks what is made of them
+  private final Ending ending;
 
-  private Decoding(Core core, Map<String, Number> settings) {
+  private Decoding(Core core, Map<String, Number> settings, Ending ending) {
     this.core = core;
     this.settings = Collections.unmodifiableMap(settings);
+    this.ending = ending;
   }
 
   /**
@@ -52,7 +57,7 @@ public final class Decoding {
   static Builder builder(Core core) {
     Map<String, Number> defaults = Engine.call(core::decodingDefaults);
     defaults.remove("steps");
-    return new Builder(core, defaults);
+    return new Builder(core, defaults, Ending.DEFAULT);
   }
 
   /**
@@ -61,7 +66,7 @@ public final class Decoding {
    * @return a builder
    */
   public Builder toBuilder() {
-    return new Builder(core, new LinkedHashMap<>(settings));
+    return new Builder(core, new LinkedHashMap<>(settings), ending);
   }
 
   /**
@@ -233,6 +238,47 @@ public final class Decoding {
     return settings.get("guidance_scale").floatValue();
   }
 
+  /**
+   * Whether the decoding ends as soon as its text is complete: when every position before the first end of text (with a {@link Template}: in
+   * every slot) is revealed. What comes behind does not change {@link Generation#text()}, but takes iterations.
+   *
+   * @return true unless it was switched off
+   */
+  public boolean earlyStop() {
+    return ending.early().orElse(true);
+  }
+
+  /**
+   * Texts that end the text (with a {@link Template}: a slot) where they first stand in it, as an end-of-text token does.
+   *
+   * @return unmodifiable
+   */
+  public List<String> stop() {
+    return ending.stops();
+  }
+
+  /**
+   * How many iterations there are at most, whatever the schedule asks for. Positions may be left masked then.
+   *
+   * @return at least 1; empty: no limit
+   */
+  public OptionalInt iterationBudget() {
+    return ending.iterations();
+  }
+
+  /**
+   * How long a decoding goes on: when so much time has passed since it began, no further iteration begins. Positions may be left masked then.
+   *
+   * @return above 0; empty: no limit
+   */
+  public Optional<Duration> timeBudget() {
+    return ending.time();
+  }
+
+  Ending ending() {
+    return ending;
+  }
+
   /** What the core is given for a response of that many positions. */
   Map<String, Number> settings(int responseLength) {
     Map<String, Number> complete = new LinkedHashMap<>(settings);
@@ -248,32 +294,36 @@ public final class Decoding {
    */
   @Override
   public boolean equals(Object other) {
-    return other instanceof Decoding decoding && settings.equals(decoding.settings);
+    return other instanceof Decoding decoding && settings.equals(decoding.settings) && ending.equals(decoding.ending);
   }
 
   @Override
   public int hashCode() {
-    return settings.hashCode();
+    return Objects.hash(settings, ending);
   }
 
   /**
-   * The settings by the names that the core gives them, for logs.
+   * The settings by the names that the core gives them, and when it ends, for logs.
    *
-   * @return for example {@code "Decoding[pipeline=0, algorithm=3, top_k=0, ...]"}
+   * @return for example {@code "Decoding[pipeline=0, algorithm=3, top_k=0, ..., early_stop=true, stop=[]]"}
    */
   @Override
   public String toString() {
-    return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", "]"));
+    return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", ", early_stop=" + earlyStop() + ", stop=" + stop()
+        + ending.iterations().stream().mapToObj(most -> ", iterations<=" + most).collect(Collectors.joining())
+        + ending.time().map(most -> ", time<=" + most).orElse("") + "]"));
   }
 
   /** Collects settings; what is not set is as in {@link Decoding#defaults}. For one thread. */
   public static final class Builder {
     private final Core core;
     private final Map<String, Number> settings;
+    private Ending ending;
 
-    private Builder(Core core, Map<String, Number> settings) {
+    private Builder(Core core, Map<String, Number> settings, Ending ending) {
       this.core = core;
       this.settings = settings;
+      this.ending = ending;
     }
 
     private Builder set(String name, Number value) {
@@ -462,6 +512,53 @@ public final class Decoding {
     }
 
     /**
+     * Chooses whether the decoding ends as soon as its text is complete.
+     *
+     * @param earlyStop see {@link Decoding#earlyStop()}
+     * @return this
+     */
+    public Builder earlyStop(boolean earlyStop) {
+      ending = ending.withEarly(earlyStop);
+      return this;
+    }
+
+    /**
+     * Sets the texts that end the text. Needs a tokenizer.
+     *
+     * @param texts see {@link Decoding#stop()}
+     * @return this
+     * @throws InvalidArgumentException if one is empty
+     */
+    public Builder stop(String... texts) {
+      ending = ending.withStops(List.of(texts));
+      return this;
+    }
+
+    /**
+     * Limits the iterations.
+     *
+     * @param iterations see {@link Decoding#iterationBudget()}
+     * @return this
+     * @throws InvalidArgumentException if it is less than 1
+     */
+    public Builder iterationBudget(int iterations) {
+      ending = ending.withIterations(iterations);
+      return this;
+    }
+
+    /**
+     * Limits the time. It is looked at between iterations, so that a decoding may take an iteration (the first one with the prefill) longer.
+     *
+     * @param time see {@link Decoding#timeBudget()}
+     * @return this
+     * @throws InvalidArgumentException if it is not above 0
+     */
+    public Builder timeBudget(Duration time) {
+      ending = ending.withTime(time);
+      return this;
+    }
+
+    /**
      * Has the core check the settings.
      *
      * @return the settings
@@ -472,7 +569,7 @@ public final class Decoding {
         core.validate(settings);
         return null;
       });
-      return new Decoding(core, new LinkedHashMap<>(settings));
+      return new Decoding(core, new LinkedHashMap<>(settings), ending);
     }
   }
 }

@@ -7,14 +7,25 @@ import java.util.List;
  * The result of a decoding.
  *
  * @param canvas the response
+ * @param finish why the text ends where it does
  * @param revealed positions that were revealed, without those fixed beforehand
  * @param iterations how many it took
  * @param forwardPasses runs of the model, the prefill's first pass included
+ * @param promptTokens the length of the prompt, image tokens included
+ * @param logProbabilities one per position of the response: the natural logarithm of its token's probability in the model's own
+ *     distribution, softmax(logits), at the iteration that revealed it ({@link Reveal#logProbability}); NaN where a position is masked or
+ *     was fixed beforehand. Positions revealed in one iteration do not see each other, so that their sum is not the probability of the text
  * @param timings where the time went
  */
-public record Generation(Canvas canvas, int revealed, int iterations, int forwardPasses, Timings timings) {
+public record Generation(Canvas canvas, Finish finish, int revealed, int iterations, int forwardPasses, int promptTokens,
+    List<Float> logProbabilities, Timings timings) {
+  /** Copies the list. */
+  public Generation {
+    logProbabilities = List.copyOf(logProbabilities);
+  }
+
   /**
-   * The answer, up to the first end-of-turn or padding token; see {@link Canvas#text(String)}.
+   * The answer, up to the first end-of-text token or stop string; see {@link Canvas#text(String)}.
    *
    * @return the text
    * @throws NoTokenizerException if the model has no tokenizer
@@ -24,7 +35,17 @@ public record Generation(Canvas canvas, int revealed, int iterations, int forwar
   }
 
   /**
-   * All tokens of the response, those behind the end of the text too.
+   * The tokens of the text: those before the end-of-text token or stop string that ends it, with a {@link Template} of each slot, and those
+   * fixed between slots. A token that a stop string begins within is the last of them.
+   *
+   * @return token ids
+   */
+  public int[] textTokens() {
+    return canvas.textTokens();
+  }
+
+  /**
+   * All tokens of the response, those behind the end of the text too, the mask token where a position is masked.
    *
    * @return one id per position
    */
@@ -35,7 +56,7 @@ public record Generation(Canvas canvas, int revealed, int iterations, int forwar
   /**
    * What the model wrote into each slot of the {@link Template}, in order; without a template, one entry with the whole text.
    *
-   * @return the texts, each up to its first end-of-turn or padding token
+   * @return the texts, each up to its first end-of-text token or stop string
    * @throws NoTokenizerException if the model has no tokenizer
    */
   public List<String> slots() {
@@ -59,14 +80,5 @@ public record Generation(Canvas canvas, int revealed, int iterations, int forwar
   public double tokensPerSecond() {
     Duration total = timings.total();
     return total.isZero() ? 0 : revealed * 1e9 / total.toNanos();
-  }
-
-  /**
-   * Why the response ends where it does.
-   *
-   * @return the reason
-   */
-  public Finish finish() {
-    return canvas.finish();
   }
 }

@@ -2,28 +2,52 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.tokenizer.StreamingDecoder;
 import io.github.dimple4j.tokenizer.Tokenizer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
- * A response block before decoding: its tokens, masked or fixed, and how it divides into slots and fixed text. Knows how to read a
- * canvas of its shape. The arrays are not copied.
+ * A response block before decoding: its tokens, masked or fixed, how it divides into slots and fixed text, and which texts end a slot. Knows
+ * how to read a canvas of its shape. The arrays are not copied.
+ *
+ * <p>A slot ends before its first end-of-text token, or before the stop string in front of that which is complete first: so what ends it
+ * does not depend on what comes behind, and is known as soon as all before it is revealed.
  */
-record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
+record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, List<String> stops) {
   /** Positions {@code start} to {@code end} exclusive, for the model to fill or fixed. */
   record Segment(int start, int end, boolean slot) {}
+
+  /** Where a stop string ends a slot: so many characters of this position's piece are left, and {@code last} completes the stop string. */
+  private record Cut(int position, int characters, int last) {}
+
+  /** A block without stop strings. */
+  Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
+    this(vocabulary, tokens, segments, List.of());
+  }
 
   /** A block that is one slot; single positions in it may be fixed. */
   static Response ofOneSlot(Vocabulary vocabulary, int[] tokens) {
     return new Response(vocabulary, tokens, List.of(new Segment(0, tokens.length, true)));
   }
 
+  /** The same block, its slots ending at these texts too. */
+  Response endingAt(List<String> texts) {
+    return new Response(vocabulary, tokens, segments, texts);
+  }
+
   int length() {
     return tokens.length;
   }
 
-  /** End of what a reader sees of a segment: a slot ends with its first end-of-text token. */
-  private int visibleEnd(Segment segment, int[] canvas) {
+  boolean isMasked(int token) {
+    return token == vocabulary.mask();
+  }
+
+  /** Where a segment ends by its tokens: a slot before its first end-of-text token. */
+  private int tokenEnd(Segment segment, int[] canvas) {
     int end = segment.start;
     while (end < segment.end && !(segment.slot && vocabulary.endsText(canvas[end]))) {
       end++;
@@ -31,19 +55,19 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
     return end;
   }
 
-  boolean isMasked(int token) {
-    return token == vocabulary.mask();
-  }
+  /** A canvas as text: what each position adds, where each segment ends by its tokens, and where by a stop string (null: nowhere). */
+  private record Reading(String[] pieces, int[] ends, Cut[] cuts) {}
 
-  /** What each position adds to the text: {@code mask} if it is masked, nothing behind an end. */
-  List<String> pieces(int[] canvas, String mask) {
+  private Reading read(int[] canvas, String mask) {
     Tokenizer tokenizer = vocabulary.tokenizer();
     StreamingDecoder decoder = tokenizer.streamingDecoder(false);
-    String[] pieces = new String[canvas.length];
+    Reading reading = new Reading(new String[canvas.length], new int[segments.size()], new Cut[segments.size()]);
+    String[] pieces = reading.pieces;
     Arrays.fill(pieces, "");
     int last = -1; // the position whose character may wait for more bytes
-    for (Segment segment : segments) {
-      int end = visibleEnd(segment, canvas);
+    for (int s = 0; s < segments.size(); s++) {
+      Segment segment = segments.get(s);
+      int end = tokenEnd(segment, canvas);
       for (int i = segment.start; i < end; i++) {
         boolean text = !isMasked(canvas[i]) && canvas[i] < tokenizer.size();
         if (text) {
@@ -58,11 +82,60 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
           last = -1;
         }
       }
+      reading.ends[s] = end;
+      reading.cuts[s] = segment.slot ? cut(segment.start, end, pieces, canvas) : null;
+      if (reading.cuts[s] != null) {
+        Cut cut = reading.cuts[s];
+        pieces[cut.position] = pieces[cut.position].substring(0, cut.characters);
+        Arrays.fill(pieces, cut.position + 1, end, "");
+        decoder.finish(); // a character begun behind the cut
+        last = -1;
+      }
     }
     if (last >= 0) {
       pieces[last] += decoder.finish();
     }
-    return List.of(pieces);
+    return reading;
+  }
+
+  /** The stop string in positions {@code start} to {@code end}, none of which is masked in between, that is complete first. */
+  private Cut cut(int start, int end, String[] pieces, int[] canvas) {
+    StringBuilder text = new StringBuilder();
+    int[] begins = new int[pieces.length]; // of the pieces in the text
+    int first = start; // position of the text
+    for (int i = start; i < end && !stops.isEmpty(); i++) {
+      if (isMasked(canvas[i])) {
+        text.setLength(0);
+        first = i + 1;
+        continue;
+      }
+      begins[i] = text.length();
+      text.append(pieces[i]);
+      Optional<int[]> found = firstStop(text, begins[i]);
+      if (found.isPresent()) {
+        int at = found.get()[0];
+        int position = IntStream.rangeClosed(first, i).filter(p -> begins[p] <= at && at < begins[p] + pieces[p].length()).findFirst().orElse(i);
+        return new Cut(position, at - begins[position], i);
+      }
+    }
+    return null;
+  }
+
+  /** Start and end of the stop string that ends first behind {@code from}; of several that end there the longest. */
+  private Optional<int[]> firstStop(StringBuilder text, int from) {
+    List<int[]> found = new ArrayList<>();
+    for (String stop : stops) {
+      int at = text.indexOf(stop, Math.max(0, from - stop.length() + 1));
+      if (at >= 0) {
+        found.add(new int[] {at, at + stop.length()});
+      }
+    }
+    return found.stream().min(Comparator.<int[]>comparingInt(place -> place[1]).thenComparingInt(place -> place[0]));
+  }
+
+  /** What each position adds to the text: {@code mask} if it is masked, nothing behind an end. */
+  List<String> pieces(int[] canvas, String mask) {
+    return List.of(read(canvas, mask).pieces);
   }
 
   List<String> slots(int[] canvas, String mask) {
@@ -70,11 +143,79 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments) {
     return segments.stream().filter(Segment::slot).map(slot -> String.join("", pieces.subList(slot.start, slot.end))).toList();
   }
 
+  /** The tokens of the text: those of each segment up to its end, without the token that ends it. */
+  int[] textTokens(int[] canvas) {
+    Reading reading = stops.isEmpty() ? null : read(canvas, "");
+    IntStream.Builder ids = IntStream.builder();
+    for (int s = 0; s < segments.size(); s++) {
+      Cut cut = reading == null ? null : reading.cuts[s];
+      int end = cut == null ? tokenEnd(segments.get(s), canvas) : cut.position + (cut.characters > 0 ? 1 : 0);
+      Arrays.stream(canvas, segments.get(s).start, end).forEach(ids::add);
+    }
+    return ids.build().toArray();
+  }
+
+  /** Whether every position that the text depends on is revealed. Needs no tokenizer where there are no stop strings. */
+  boolean isComplete(int[] canvas) {
+    Reading reading = stops.isEmpty() ? null : read(canvas, "");
+    for (int s = 0; s < segments.size(); s++) {
+      Cut cut = reading == null ? null : reading.cuts[s];
+      int end = cut == null ? tokenEnd(segments.get(s), canvas) : cut.last + 1;
+      if (Arrays.stream(canvas, segments.get(s).start, end).anyMatch(this::isMasked)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Why the text ends where it does, if it is complete. */
   Finish finish(int[] canvas) {
-    if (Arrays.stream(canvas).anyMatch(this::isMasked)) {
+    if (!isComplete(canvas)) {
       return Finish.MASKED;
     }
-    Segment last = segments.getLast();
-    return visibleEnd(last, canvas) < last.end ? Finish.END_OF_TEXT : Finish.LENGTH;
+    int last = segments.size() - 1;
+    if (!stops.isEmpty() && read(canvas, "").cuts[last] != null) {
+      return Finish.STOP_STRING;
+    }
+    return tokenEnd(segments.get(last), canvas) < segments.get(last).end ? Finish.END_OF_TEXT : Finish.LENGTH;
+  }
+
+  /** The beginning of the text that no further token changes, as long as what is revealed stays. */
+  String stableText(int[] canvas) {
+    Reading reading = read(canvas, "");
+    StreamingDecoder decoder = vocabulary.tokenizer().streamingDecoder(false);
+    StringBuilder stable = new StringBuilder();
+    for (int s = 0; s < segments.size(); s++) {
+      Segment segment = segments.get(s);
+      Cut cut = reading.cuts[s];
+      int end = cut == null ? reading.ends[s] : cut.last + 1;
+      StringBuilder text = new StringBuilder();
+      for (int i = segment.start; i < end; i++) {
+        if (isMasked(canvas[i])) { // what may be the beginning of a stop string waits, as a character's first bytes do
+          return stable.append(text, 0, text.length() - beginningOfStop(text)).toString();
+        }
+        text.append(canvas[i] < vocabulary.tokenizer().size() ? decoder.accept(canvas[i]) : decoder.finish() + "\uFFFD");
+      }
+      if (cut != null) {
+        decoder.finish();
+        text.setLength(0);
+        Arrays.stream(reading.pieces, segment.start, end).forEach(text::append);
+      }
+      stable.append(text);
+    }
+    return stable.append(decoder.finish()).toString();
+  }
+
+  /** How many characters at the end of a text may begin a stop string. */
+  private int beginningOfStop(StringBuilder text) {
+    int longest = 0;
+    for (String stop : stops) {
+      for (int length = Math.min(stop.length() - 1, text.length()); length > longest; length--) {
+        if (stop.startsWith(text.substring(text.length() - length))) {
+          longest = length;
+        }
+      }
+    }
+    return longest;
   }
 }

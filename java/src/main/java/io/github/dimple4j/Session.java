@@ -6,6 +6,7 @@ import io.github.dimple4j.core.StepResult;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +20,9 @@ import java.util.stream.IntStream;
  * A prompt with its response: what one prefill serves. Any number of decodings may follow each other on it.
  *
  * <p>A session serves one thread at a time; a call while another thread is inside throws {@link SessionStateException} and harms
- * nothing. Only {@link #cancel} and {@link #close} may come from any thread at any time. Sessions of one model are independent of
- * each other. Closing the model does not end its sessions. A session that nobody closes is freed some time after it became unreachable.
+ * nothing. Only {@link #cancel} and {@link #close} may come from any thread at any time. Interrupting the thread inside stops a call
+ * that runs the model as {@link #cancel} does, at its next layer; the thread's interrupt status stays set. Sessions of one model are
+ * independent of each other. Closing the model does not end its sessions. A session that nobody closes is freed some time after it became unreachable.
  */
 public final class Session implements AutoCloseable {
   private final SessionHandle handle;
@@ -32,10 +34,15 @@ public final class Session implements AutoCloseable {
 
   // The decoding under way; touched by the session's user only.
   private long decodings;
+  private Ending ending;
+  private long began;
   private Canvas canvas;
+  private float[] logProbabilities;
   private int revealed;
   private int iterations;
   private int forwardPasses;
+  private boolean cancelled;
+  private boolean exhausted;
 
   Session(SessionHandle handle, ModelInfo model, int[] prompt, int imageTokens, Response response) {
     this.handle = handle;
@@ -69,24 +76,26 @@ public final class Session implements AutoCloseable {
    * decoding does it when it was not called.
    *
    * @throws SessionStateException if the session has no response, or another thread is inside it
-   * @throws CancelledException after {@link #cancel}
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
    * @throws ClosedException if the session is closed
    * @throws DimpleException if memory is short
    */
   public void prefill() {
-    use(() -> {
-      handle.run(CoreSession::prefill);
+    use(() -> handle.work(core -> {
+      core.prefill();
       return null;
-    });
+    }));
   }
 
   /**
    * Decodes the response from its beginning.
    *
-   * @param decoding how
-   * @return the finished response
+   * @param decoding how, and when it ends
+   * @return the response as it stands at the end
    * @throws SessionStateException if the session has no response, or another thread is inside it
-   * @throws CancelledException after {@link #cancel}; what was revealed until then is in {@link #generation}
+   * @throws NoTokenizerException if the decoding has stop strings and the model has no tokenizer
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted; what was revealed until then is in
+   *     {@link #generation}
    * @throws ClosedException if the session is closed, also by another thread meanwhile
    * @throws DimpleException if memory is short
    */
@@ -154,12 +163,12 @@ public final class Session implements AutoCloseable {
    *
    * @return one row per position of prompt and response, one logit per token id
    * @throws SessionStateException if another thread is inside the session
-   * @throws CancelledException after {@link #cancel}
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
    * @throws ClosedException if the session is closed
    * @throws DimpleException if memory is short
    */
   public float[][] logits() {
-    return use(() -> handle.call(session -> session.logits(prompt.length + responseLength(), model.vocabSize())));
+    return use(() -> handle.work(session -> session.logits(prompt.length + responseLength(), model.vocabSize())));
   }
 
   /**
@@ -167,12 +176,12 @@ public final class Session implements AutoCloseable {
    *
    * @return one row of {@link ModelInfo#embeddingLength} numbers per image token, pictures in order, tokens row by row
    * @throws SessionStateException if another thread is inside the session
-   * @throws CancelledException after {@link #cancel}
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
    * @throws ClosedException if the session is closed
    * @throws DimpleException if memory is short
    */
   public float[][] imageFeatures() {
-    return use(() -> handle.call(session -> session.imageFeatures(imageTokens, model.embeddingLength())));
+    return use(() -> handle.work(session -> session.imageFeatures(imageTokens, model.embeddingLength())));
   }
 
   /**
@@ -260,28 +269,62 @@ public final class Session implements AutoCloseable {
   private long beginDecoding(Decoding decoding) {
     Map<String, Number> settings = decoding.settings(Math.max(1, responseLength()));
     handle.run(session -> session.begin(settings));
-    canvas = new Canvas(response, response.tokens());
+    if (!decoding.stop().isEmpty()) {
+      response.vocabulary().tokenizer(); // stop strings need one
+    }
+    ending = decoding.ending();
+    began = System.nanoTime();
+    canvas = new Canvas(response.endingAt(ending.stops()), response.tokens());
+    logProbabilities = new float[response.length()];
+    Arrays.fill(logProbabilities, Float.NaN);
     revealed = 0;
     iterations = 0;
     forwardPasses = 0;
+    cancelled = false;
+    exhausted = false;
     return ++decodings;
   }
 
   private Step nextStep() {
-    StepResult result = handle.call(CoreSession::step);
-    canvas = new Canvas(response, result.canvas());
-    int[] positions = result.revealed();
-    List<Reveal> reveals = IntStream.range(0, positions.length)
-        .mapToObj(i -> new Reveal(positions[i], canvas.token(positions[i]), result.confidence()[i])).toList();
-    revealed += positions.length;
+    StepResult result = runStep();
+    canvas = canvas.with(result.canvas());
+    List<Reveal> reveals = reveals(result);
+    for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
+      logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
+    }
+    revealed += reveals.size();
     iterations++;
     forwardPasses = result.forwardPasses();
-    return new Step(result.iteration(), canvas, reveals, result.remaining(), result.done(), forwardPasses,
+    boolean finished = result.done() || ending.early().orElse(true) && canvas.isComplete();
+    exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
+    return new Step(result.iteration(), canvas, reveals, result.remaining(), finished || exhausted, forwardPasses,
         Duration.ofNanos(result.nanoseconds()));
   }
 
+  private StepResult runStep() {
+    try {
+      StepResult result = handle.work(CoreSession::step);
+      cancelled = false;
+      return result;
+    } catch (CancelledException e) {
+      cancelled = true;
+      throw e;
+    }
+  }
+
+  private List<Reveal> reveals(StepResult result) {
+    int[] at = result.revealed();
+    return IntStream.range(0, at.length)
+        .mapToObj(i -> new Reveal(at[i], result.canvas()[at[i]], result.confidence()[i], result.logProbability()[i])).toList();
+  }
+
   private Generation latest() {
-    return new Generation(canvas, revealed, iterations, forwardPasses, latestTimings());
+    Finish finish = canvas.finish();
+    if (finish == Finish.MASKED) {
+      finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
+    }
+    List<Float> probabilities = IntStream.range(0, logProbabilities.length).mapToObj(i -> logProbabilities[i]).toList();
+    return new Generation(canvas, finish, revealed, iterations, forwardPasses, prompt.length, probabilities, latestTimings());
   }
 
   private Timings latestTimings() {

@@ -46,6 +46,12 @@ final class SessionHandle {
     }
   }
 
+  /** Makes a call that runs the model: interrupting the thread stops it. */
+  <T> T work(Function<CoreSession, T> function) {
+    Thread thread = Thread.currentThread();
+    return InterruptGuard.call(() -> interrupt(thread), () -> call(function));
+  }
+
   /** The same without a result. */
   void run(Consumer<CoreSession> function) {
     call(core -> {

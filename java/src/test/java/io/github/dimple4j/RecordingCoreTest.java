@@ -79,7 +79,7 @@ class RecordingCoreTest {
       List<Step> steps = new ArrayList<>();
       session.steps(core.decoding().build()).forEach(steps::add);
       assertThat(steps).hasSize(2);
-      assertThat(steps.getFirst().revealed()).containsExactly(new Reveal(0, RecordingCore.REVEALED, 0.5f));
+      assertThat(steps.getFirst().revealed()).containsExactly(new Reveal(0, RecordingCore.REVEALED, 0.5f, -0.25f));
       Canvas canvas = steps.getFirst().canvas();
       assertThat(canvas.tokens()).containsExactly(RecordingCore.REVEALED, RecordingCore.MASK);
       assertThat(canvas.isMasked(1)).isTrue();

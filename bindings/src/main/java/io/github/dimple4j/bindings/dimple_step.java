@@ -26,6 +26,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t forward_passes;
  *     int32_t forced_count;
  *     int64_t nanoseconds;
+ *     const float *log_probability;
  * }
  * }
  */
@@ -47,7 +48,8 @@ public class dimple_step {
         Dimple.C_INT.withName("forward_passes"),
         Dimple.C_INT.withName("forced_count"),
         MemoryLayout.paddingLayout(4),
-        Dimple.C_LONG.withName("nanoseconds")
+        Dimple.C_LONG.withName("nanoseconds"),
+        Dimple.C_POINTER.withName("log_probability")
     ).withName("dimple_step");
 
     /**
@@ -539,6 +541,50 @@ public class dimple_step {
      */
     public static void nanoseconds(MemorySegment struct, long fieldValue) {
         struct.set(nanoseconds$LAYOUT, nanoseconds$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout log_probability$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("log_probability"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const float *log_probability
+     * }
+     */
+    public static final AddressLayout log_probability$layout() {
+        return log_probability$LAYOUT;
+    }
+
+    private static final long log_probability$OFFSET = $LAYOUT.byteOffset(groupElement("log_probability"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const float *log_probability
+     * }
+     */
+    public static final long log_probability$offset() {
+        return log_probability$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const float *log_probability
+     * }
+     */
+    public static MemorySegment log_probability(MemorySegment struct) {
+        return struct.get(log_probability$LAYOUT, log_probability$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const float *log_probability
+     * }
+     */
+    public static void log_probability(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(log_probability$LAYOUT, log_probability$OFFSET, fieldValue);
     }
 
     /**

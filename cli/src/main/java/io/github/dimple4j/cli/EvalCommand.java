@@ -59,6 +59,8 @@ final class EvalCommand implements Callable<Integer> {
 
   @Mixin private DecodingOptions decodingOptions;
 
+  @Mixin private StopOptions stopOptions;
+
   @Mixin private EngineOptions engine;
 
   /** What became of a question. */
@@ -109,6 +111,7 @@ final class EvalCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     decodingOptions.check();
+    stopOptions.check();
     engine.check();
     check();
     List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
@@ -160,7 +163,7 @@ final class EvalCommand implements Callable<Integer> {
     Prompt prompt = question.prompt().in(format).orLength(length(question.task()));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
-      Generation generation = session.decode(decodingOptions.decoding());
+      Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));
       return new Answered(question, generation.text().strip(), generation);
     }
   }

@@ -38,14 +38,17 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private DecodingOptions decodingOptions;
 
+  @Mixin private StopOptions stopOptions;
+
   @Mixin private EngineOptions engine;
 
   @Override
   public Integer call() throws IOException {
     decodingOptions.check();
+    stopOptions.check();
     engine.check();
     promptOptions.check();
-    Decoding decoding = decodingOptions.decoding();
+    Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     Path file = model != null ? model : BundledModel.find();

@@ -43,6 +43,8 @@ final class TraceCommand implements Callable<Integer> {
 
   @Mixin private DecodingOptions decodingOptions;
 
+  @Mixin private StopOptions stopOptions;
+
   @Mixin private EngineOptions engine;
 
   @Option(names = "--json", paramLabel = "OUT", converter = JsonOutput.Converter.class,
@@ -55,12 +57,13 @@ final class TraceCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     decodingOptions.check();
+    stopOptions.check();
     engine.check();
     promptOptions.check();
     checkOutputs();
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages(promptOptions.imageOptions());
-    Decoding decoding = decodingOptions.decoding().toBuilder().complete(false).build();
+    Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
@@ -137,6 +140,7 @@ final class TraceCommand implements Callable<Integer> {
     json.writeNumberProperty("eps", decoding.epsilon());
     if (decoding.pipeline() != Pipeline.DIM) {
       DecodingOptions.writeBlocks(json, decoding);
+    StopOptions.write(json, decoding);
     }
     json.writeEndObject();
   }

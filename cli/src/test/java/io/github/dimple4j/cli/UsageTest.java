@@ -94,6 +94,7 @@ class UsageTest {
       "--top-p          | 1.1          | 1.1, expected 0 to 1",
       "--top-p          | NaN          | NaN, expected 0 to 1",
       "--top-k          | -1           | -1, expected 0 or more",
+      "--early-stop     | maybe        | 'maybe' is neither on nor off",
       "--alg-temp       | -1           | -1.0, expected a finite number of 0 or more",
       "--max-new-tokens | 0            | 0, expected 1 or more",
       "--max-new-tokens | 3000000000   | '3000000000' is not an int",

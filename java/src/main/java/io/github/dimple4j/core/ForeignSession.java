@@ -51,11 +51,15 @@ final class ForeignSession implements CoreSession {
       MemorySegment step = dimple_step.allocate(arena);
       ForeignCore.check(Dimple.dimple_session_step(session, step));
       int revealed = dimple_step.revealed_count(step);
-      float[] confidence = dimple_step.confidence(step).asSlice(0, (long) revealed * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
       return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
-          ints(dimple_step.revealed(step), revealed), confidence, ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
+          ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
+          floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
           dimple_step.forward_passes(step), dimple_step.nanoseconds(step));
     }
+  }
+
+  private static float[] floats(MemorySegment pointer, int count) {
+    return pointer.asSlice(0, (long) count * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
   }
 
   private static int[] ints(MemorySegment pointer, int count) {

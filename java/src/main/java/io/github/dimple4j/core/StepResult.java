@@ -8,9 +8,10 @@ package io.github.dimple4j.core;
  * @param remaining positions still masked
  * @param revealed response positions revealed now, ascending
  * @param confidence of each of them
+ * @param logProbability of each of them: of its token in the model's own distribution, in nats
  * @param canvas the response after it, the mask token where it is masked
  * @param forwardPasses model passes since the decoding began
  * @param nanoseconds wall time of the iteration
  */
-public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, int[] canvas, int forwardPasses,
+public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas, int forwardPasses,
     long nanoseconds) {}

@@ -1,0 +1,58 @@
+package io.github.dimple4j.cli;
+
+import io.github.dimple4j.Decoding;
+import java.util.List;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+import tools.jackson.core.JsonGenerator;
+
+/** When a decoding ends before its schedule does. */
+final class StopOptions {
+  @Spec(Spec.Target.MIXEE) private CommandSpec spec;
+
+  @Option(names = "--stop", paramLabel = "TEXT", description = "End the answer before this text; may be given several times.")
+  private List<String> stops = List.of();
+
+  @Option(names = "--early-stop", arity = "1", paramLabel = "on|off", converter = Switch.class,
+      description = "End the decoding once the answer is complete, with positions behind its end still masked (default: on for run and chat, "
+          + "off for trace and eval, which show the whole decoding).")
+  private Boolean early;
+
+  void check() {
+    if (stops.contains("")) {
+      throw Failures.invalidValue(spec, "--stop", "'', expected a text");
+    }
+  }
+
+  /** The decoding as it ends here; {@code early}: whether it stops early unless the user says otherwise. */
+  Decoding addTo(Decoding decoding, boolean early) {
+    Decoding.Builder builder = decoding.toBuilder().stop(stops.toArray(String[]::new));
+    if (this.early != null || !early) { // what suits the algorithm is the library's business
+      builder.earlyStop(this.early != null && this.early);
+    }
+    return builder.build();
+  }
+
+  static void write(JsonGenerator json, Decoding decoding) {
+    json.writeBooleanProperty("early_stop", decoding.earlyStop());
+    json.writeName("stop");
+    json.writeStartArray();
+    decoding.stop().forEach(json::writeString);
+    json.writeEndArray();
+  }
+
+  /** On or off. */
+  static final class Switch implements ITypeConverter<Boolean> {
+    @Override
+    public Boolean convert(String text) {
+      return switch (text) {
+        case "on" -> true;
+        case "off" -> false;
+        default -> throw new TypeConversionException("'" + text + "' is neither on nor off");
+      };
+    }
+  }
+}
