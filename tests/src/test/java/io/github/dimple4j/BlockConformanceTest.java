@@ -58,7 +58,7 @@ class BlockConformanceTest {
 
   /** The settings of a recorded run. */
   private static Optional<Decoding> decoding(BlockGolden.Run run) {
-    Decoding.Builder builder = Decoding.builder().pipeline(Pipeline.LLADA).complete(false).threshold(run.number("threshold"))
+    Decoding.Builder builder = Decoding.builder().earlyStop(false).pipeline(Pipeline.LLADA).complete(false).threshold(run.number("threshold"))
         .blockLength(run.integer("block_length"));
     if (run.isSet("steps")) {
       builder.steps(run.integer("steps"));

@@ -23,10 +23,10 @@ import org.junit.jupiter.api.Timeout;
 /** Sessions that are shared, interrupted or closed while the model runs, with a picture and passes long enough to be interrupted. */
 @Timeout(120)
 class SessionLifecycleTest {
-  private static final Decoding SHORT = Decoding.builder().threshold(0).steps(2).build();
+  private static final Decoding SHORT = Decoding.builder().earlyStop(false).threshold(0).steps(2).build();
 
   /** Some hundred passes: no test waits for its end. */
-  private static final Decoding ENDLESS = Decoding.builder().threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).steps(400).build();
+  private static final Decoding ENDLESS = Decoding.builder().earlyStop(false).threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).steps(400).build();
 
   private static DimpleModel slow;
 
@@ -149,7 +149,7 @@ class SessionLifecycleTest {
   void publisherGivesTheSameIterations() throws InterruptedException {
     Golden golden = Golden.named("alpha");
     try (DimpleModel model = golden.load(TensorType.F32, "cpu"); Session session = golden.imageCase().session(model).responseLength(12).open()) {
-      Decoding decoding = Decoding.builder().threshold(0.6f).build();
+      Decoding decoding = Decoding.builder().earlyStop(false).threshold(0.6f).build();
       List<Canvas> expected = session.steps(decoding).stream().map(Step::canvas).toList();
       BlockingQueue<Object> received = new LinkedBlockingQueue<>();
       session.publisher(decoding).subscribe(new Flow.Subscriber<>() {

@@ -38,7 +38,7 @@ class SoakTest {
   }
 
   private static Decoding decoding(int question) {
-    return Decoding.builder().threshold(question % 2 == 0 ? 0.02f : 0).steps(24).temperature(question % 3 * 0.5f).seed(question).build();
+    return Decoding.builder().earlyStop(false).threshold(question % 2 == 0 ? 0.02f : 0).steps(24).temperature(question % 3 * 0.5f).seed(question).build();
   }
 
   private static int[] decode(DimpleModel model, int question) {

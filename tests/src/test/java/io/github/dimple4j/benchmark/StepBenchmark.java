@@ -29,7 +29,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 2)
 public class StepBenchmark {
   /** One token per iteration, so that a decoding has as many iterations as the response is long. */
-  private static final Decoding ONE_BY_ONE = Decoding.builder().threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).build();
+  private static final Decoding ONE_BY_ONE = Decoding.builder().earlyStop(false).threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).build();
 
   @Param({"true", "false"})
   public boolean prefillCache;
