@@ -9,6 +9,7 @@ struct constrained {
   lattice lattice;
   int32_t mask_token;
   head_row *rows;     /* [length] what confidences at each scored position are taken from */
+  float *log_sums;    /* [length] of the logits of each scored position */
   float *confidences; /* [length] of the path's tokens; of positions that no pass scored the lowest there is */
 };
 
@@ -26,6 +27,7 @@ static dimple_status check_vocabulary(const dimple_vocabulary *v, int32_t mask_t
 static dimple_status fill(constrained *g, dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t *initial) {
   DIMPLE_TRY(lattice_open(constraint, length, &g->lattice));
   ALLOCATE(g->rows, length, "the scores of a constraint");
+  ALLOCATE(g->log_sums, length, "the sums of a constraint");
   ALLOCATE(g->confidences, length, "the scores of a constraint");
   DIMPLE_TRY(lattice_update(&g->lattice, response, g->mask_token));
   for (int32_t i = 0; i < length; i++) {
@@ -55,6 +57,7 @@ void constrained_free(constrained *g) {
   lattice_close(&g->lattice);
   free(g->rows);
   free(g->confidences);
+  free(g->log_sums);
   free(g);
 }
 
@@ -124,6 +127,7 @@ static void take_row(constrained *g, const sampler_step *step, row_room *r, cons
   if (filtered || (among_allowed && !original)) weigh(&r->sampled, r->logits, best, d);
   if (among_allowed && original) weigh(&r->original, r->logits, best, NULL);
   lattice_score(&g->lattice, position, logits, filtered ? r->sampled.weights : NULL, &s);
+  g->log_sums[position] = summary->log_sum;
   g->rows[position] = !among_allowed ? *summary : original ? summary_of(&r->original, false) : summary_of(&r->sampled, judges_hot(d));
 }
 
@@ -162,7 +166,9 @@ static void find_path(constrained *g, const path_settings *s, const dimple_decod
 }
 
 static candidate candidate_at(const constrained *g, int32_t position) {
-  return (candidate){g->lattice.path[position].token, g->confidences[position]};
+  const path_token *at = &g->lattice.path[position];
+  float likely = g->lattice.scored[position] ? (float)fmin(at->logit - g->log_sums[position], 0) : NAN;
+  return (candidate){at->token, g->confidences[position], likely};
 }
 
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out) {

@@ -1,5 +1,7 @@
 #include "diffusion/iteration.h"
 
+#include <math.h>
+
 #include "allocate.h"
 #include "cancel.h"
 #include "diffusion/candidates.h"
@@ -260,10 +262,12 @@ static void insert_revealed(iteration *it, int32_t at, int32_t token, float sure
     it->room.revealed[i] = it->room.revealed[i - 1];
     it->room.tokens[i] = it->room.tokens[i - 1];
     it->room.confidence[i] = it->room.confidence[i - 1];
+    it->room.log_probability[i] = it->room.log_probability[i - 1];
   }
   it->room.revealed[i] = at;
   it->room.tokens[i] = token;
   it->room.confidence[i] = sure;
+  it->room.log_probability[i] = NAN;
 }
 
 /* Reveals the positions for which what was revealed leaves one token. */
@@ -307,6 +311,7 @@ dimple_status iteration_complete(iteration *it, canvas *c) {
     it->room.revealed[i] = c->masked[i];
     it->room.tokens[i] = it->room.candidates[i].token;
     it->room.confidence[i] = it->room.candidates[i].confidence;
+    it->room.log_probability[i] = it->room.candidates[i].log_probability;
   }
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
   it->done = true;

@@ -20,7 +20,8 @@
 typedef struct candidate {
   int32_t token;
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */
-  float log_probability; /* of the token in softmax(logits), whatever temperature and filters do: <= 0, nats */
+  float log_probability; /* of the token in softmax(logits), whatever temperature and filters do: <= 0, nats; NaN if no
+                          * pass scored the position */
 } candidate;
 
 /* What one iteration decides on. positions[masked] are the response positions that are masked and may be revealed now, ascending. Random numbers are keyed by

@@ -441,7 +441,7 @@ typedef struct dimple_step {
   int64_t nanoseconds;            /* wall time of this call */
   const float *log_probability;   /* [revealed_count] of the token revealed, in softmax(logits) of this pass (with guidance: of the
                                    * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints and
-                                   * filters did: nats, <= 0 */
+                                   * filters did: nats, <= 0; NaN for a position that no pass decided */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not

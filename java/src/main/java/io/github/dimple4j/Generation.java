@@ -13,8 +13,8 @@ import java.util.List;
  * @param forwardPasses runs of the model, the prefill's first pass included
  * @param promptTokens the length of the prompt, image tokens included
  * @param logProbabilities one per position of the response: the natural logarithm of its token's probability in the model's own
- *     distribution, softmax(logits), at the iteration that revealed it ({@link Reveal#logProbability}); NaN where a position is masked or
- *     was fixed beforehand. Positions revealed in one iteration do not see each other, so that their sum is not the probability of the text
+ *     distribution, softmax(logits), at the iteration that revealed it ({@link Reveal#logProbability}); NaN where a position is masked,
+ *     was fixed beforehand, or could hold one token only. Positions revealed in one iteration do not see each other, so that their sum is not the probability of the text
  * @param timings where the time went
  */
 public record Generation(Canvas canvas, Finish finish, int revealed, int iterations, int forwardPasses, int promptTokens,
