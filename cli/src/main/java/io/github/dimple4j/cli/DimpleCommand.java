@@ -16,7 +16,7 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
-/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits}, {@code eval}, {@code schema} and {@code gguf}. */
+/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits}, {@code eval}, {@code batch}, {@code schema} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
@@ -36,6 +36,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("trace", TraceCommand::new);
     COMMANDS.put("logits", LogitsCommand::new);
     COMMANDS.put("eval", EvalCommand::new);
+    COMMANDS.put("batch", BatchCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);
   }

@@ -24,7 +24,7 @@ record EvalQuestion(String task, Prompt prompt, String answer) {
     for (int number = 1; number <= lines.size() && questions.size() < limit; number++) {
       String line = lines.get(number - 1);
       if (!line.isBlank()) {
-        questions.add(question(JsonLine.parse(source.title() + ", line " + number, line, KEYS), source));
+        questions.add(question(JsonLine.parse(source.title() + ", line " + number + ": ", line, KEYS), source));
       }
     }
     if (questions.isEmpty()) {

@@ -51,7 +51,8 @@ final class Failures {
     return DimpleCommand.FAILED;
   }
 
-  private static String describe(Throwable failure) {
+  /** What went wrong, in one line that names the thing. */
+  static String describe(Throwable failure) {
     return oneLine(switch (failure) {
       case DimpleException e -> e.getMessage();
       case GgufException e -> e.getMessage();
@@ -67,7 +68,7 @@ final class Failures {
     });
   }
 
-  private static String oneLine(String message) {
+  static String oneLine(String message) {
     return message == null ? "failed without a message" : message.strip().replaceAll("\\s*\\R\\s*", " ");
   }
 }

@@ -19,10 +19,10 @@ import tools.jackson.databind.json.JsonMapper;
  * A line of JSON Lines, an object, and what it says of a prompt. Nothing in it is passed over: a key that is given twice or that nobody reads, and
  * text behind the object, are errors.
  *
- * @param title what messages call the line
+ * @param prefix what messages about it begin with
  * @param node the object
  */
-record JsonLine(String title, JsonNode node) {
+record JsonLine(String prefix, JsonNode node) {
   private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
       .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
@@ -31,8 +31,8 @@ record JsonLine(String title, JsonNode node) {
    *
    * @param keys all that it may have
    */
-  static JsonLine parse(String title, String text, Set<String> keys) throws IOException {
-    JsonLine line = new JsonLine(title, parse(title, text));
+  static JsonLine parse(String prefix, String text, Set<String> keys) throws IOException {
+    JsonLine line = new JsonLine(prefix, parse(prefix, text));
     if (!line.node.isObject()) {
       throw line.wrong("is no JSON object");
     }
@@ -44,13 +44,13 @@ record JsonLine(String title, JsonNode node) {
     return line;
   }
 
-  private static JsonNode parse(String title, String text) throws IOException {
+  private static JsonNode parse(String prefix, String text) throws IOException {
     try {
       return MAPPER.readTree(text);
     } catch (JacksonException e) {
       String problem = e.getOriginalMessage();
       int where = problem.indexOf(" (start marker at"); // a place within the line, which is not shown
-      throw new IOException(title + ": is not JSON: " + (where < 0 ? problem : problem.substring(0, where)), e);
+      throw new IOException(prefix + "is not JSON: " + (where < 0 ? problem : problem.substring(0, where)), e);
     }
   }
 
@@ -120,6 +120,6 @@ record JsonLine(String title, JsonNode node) {
   }
 
   IOException wrong(String what) {
-    return new IOException(title + ": " + what);
+    return new IOException(prefix + what);
   }
 }

@@ -4,19 +4,40 @@ import io.github.dimple4j.gguf.ProgressListener;
 import java.io.PrintWriter;
 import java.util.Locale;
 
-/** One line on a terminal that shows how far a file is, at what rate, and how long it will take. Silent elsewhere. */
+/**
+ * One line on a terminal that shows how far a file or a batch is, at what rate, and how long it will take. Silent where standard error is no
+ * terminal.
+ */
 final class ProgressBar implements ProgressListener, AutoCloseable {
   private static final int WIDTH = 30;
   private static final long REDRAW_NANOS = 100_000_000;
   private static final String CLEAR_LINE = "\r\u001b[K";
 
+  /** What is counted. */
+  enum Unit {
+    BYTES, ITEMS;
+
+    String amounts(long done, long total, double seconds) {
+      return switch (this) {
+        case BYTES -> String.format(Locale.ROOT, "%.2f of %.2f GB  %.0f MB/s", done / 1e9, total / 1e9, done / seconds / 1e6);
+        case ITEMS -> String.format(Locale.ROOT, "%d of %d  %.2f/s", done, total, done / seconds);
+      };
+    }
+  }
+
   private final PrintWriter terminal;
-  private final boolean shown = System.console() != null && System.console().isTerminal();
+  private final Unit unit;
+  private final boolean shown = Terminal.isTerminal(Terminal.STANDARD_ERROR);
   private final long start = System.nanoTime();
   private long drawn = start;
 
   ProgressBar(PrintWriter terminal) {
+    this(terminal, Unit.BYTES);
+  }
+
+  ProgressBar(PrintWriter terminal, Unit unit) {
     this.terminal = terminal;
+    this.unit = unit;
   }
 
   @Override
@@ -28,8 +49,8 @@ final class ProgressBar implements ProgressListener, AutoCloseable {
     drawn = now;
     double seconds = (now - start) / 1e9;
     int filled = (int) (WIDTH * done / total);
-    terminal.printf(Locale.ROOT, "%s[%s%s] %3d%%  %.2f of %.2f GB  %.0f MB/s  %s left  %s", CLEAR_LINE, "#".repeat(filled),
-        " ".repeat(WIDTH - filled), 100 * done / total, done / 1e9, total / 1e9, done / seconds / 1e6,
+    terminal.printf(Locale.ROOT, "%s[%s%s] %3d%%  %s  %s left  %s", CLEAR_LINE, "#".repeat(filled),
+        " ".repeat(WIDTH - filled), 100 * done / total, unit.amounts(done, total, seconds),
         minutes(seconds * (total - done) / done), tensor);
     terminal.flush();
   }

@@ -50,6 +50,10 @@ abstract class PromptOptions {
     return options.build();
   }
 
+  final CommandSpec spec() {
+    return spec;
+  }
+
   final List<Path> pictures() {
     return pictures;
   }
@@ -220,14 +224,14 @@ abstract class PromptOptions {
     }
   }
 
-  /** {@code eval}: everything is in the file of questions, pictures too. */
+  /** {@code eval} and {@code batch}: everything is in the file of questions, pictures too. */
   static final class OfQuestions extends OfWords {
     @Override
     void check() {
       super.check();
       pictures().forEach(Image::read); // one that cannot be read is failed work here as elsewhere
       if (!pictures().isEmpty()) {
-        throw wrongUsage("--image does not go with eval: the questions name their pictures");
+        throw wrongUsage("--image does not go with " + spec().name() + ": the questions name their pictures");
       }
     }
   }

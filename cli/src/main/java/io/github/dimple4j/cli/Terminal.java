@@ -15,21 +15,24 @@ import java.util.concurrent.TimeUnit;
  * @param rows lines
  */
 record Terminal(boolean interactive, int columns, int rows) {
+  static final int STANDARD_OUTPUT = 1;
+  static final int STANDARD_ERROR = 2;
   private static final int DEFAULT_COLUMNS = 80;
   private static final int DEFAULT_ROWS = 24;
 
   static Terminal ofStandardOutput() {
     String type = System.getenv("TERM");
-    if (type == null || type.isEmpty() || type.equals("dumb") || !standardOutputIsTerminal()) {
+    if (type == null || type.isEmpty() || type.equals("dumb") || !isTerminal(STANDARD_OUTPUT)) {
       return new Terminal(false, DEFAULT_COLUMNS, DEFAULT_ROWS);
     }
     int[] size = size();
     return new Terminal(true, size[1], size[0]);
   }
 
-  private static boolean standardOutputIsTerminal() {
-    try { // says it of standard output alone; the console below has to have standard input, too
-      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();
+  /** Whether one of the standard streams is a terminal. */
+  static boolean isTerminal(int descriptor) {
+    try { // says it of this stream alone; the console below has to have standard input, too
+      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
       return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
     } catch (IOException | UnsupportedOperationException e) {
       return System.console() != null && System.console().isTerminal();

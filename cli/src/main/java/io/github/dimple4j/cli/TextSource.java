@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -41,23 +42,36 @@ record TextSource(String name) {
     return isStandardInput() ? Path.of(other) : Path.of(name).resolveSibling(other);
   }
 
+  /** The bytes. */
+  InputStream open() throws IOException {
+    if (isStandardInput()) {
+      return System.in;
+    }
+    if (Files.isDirectory(Path.of(name))) {
+      throw new IOException(name + ": is a directory, expected a text file");
+    }
+    return Files.newInputStream(Path.of(name));
+  }
+
   /** The whole text. */
   String read() throws IOException {
-    byte[] bytes;
-    if (isStandardInput()) {
-      bytes = System.in.readAllBytes();
-    } else if (Files.isDirectory(Path.of(name))) {
-      throw new IOException(name + ": is a directory, expected a text file");
-    } else {
-      bytes = Files.readAllBytes(Path.of(name));
+    try (InputStream in = open()) {
+      return decode(title(), in.readAllBytes());
     }
+  }
+
+  /**
+   * Bytes as text.
+   *
+   * @param title what a message calls them
+   */
+  static String decode(String title, byte[] bytes) throws IOException {
     ByteBuffer rest = ByteBuffer.wrap(bytes);
-    var decoder = StandardCharsets.UTF_8.newDecoder();
     try {
-      String text = decoder.decode(rest).toString();
+      String text = StandardCharsets.UTF_8.newDecoder().decode(rest).toString();
       return text.startsWith("\uFEFF") ? text.substring(1) : text;
     } catch (CharacterCodingException e) {
-      throw new IOException(title() + ": is no UTF-8 text from byte " + rest.position() + " on", e);
+      throw new IOException(title + ": is no UTF-8 text from byte " + rest.position() + " on", e);
     }
   }
 
