@@ -178,7 +178,7 @@ final class BatchCommand implements Callable<Integer> {
     Decoding.Builder decoding = decodingOptions.decoding().toBuilder();
     item.seed().ifPresent(decoding::seed);
     try {
-      Image[] images = item.prompt().readImages();
+      Image[] images = item.prompt().readImages(promptOptions.imageOptions());
       try (Session session = item.prompt().session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
         Generation answer = session.decode(decoding.build());
         String text = json(generator -> write(generator, line, session, answer));
