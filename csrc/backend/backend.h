@@ -171,7 +171,7 @@ typedef struct head_row {
   float best_logit;
   float second_logit; /* the highest logit besides best's own entry (equal to best_logit in a tie); -inf if vocab is 1 */
   float drawn_logit;
-  float log_sum;      /* log sum exp z */
+  float log_sum;      /* log sum exp z; NaN if one of z is NaN or infinite, and the other fields mean nothing then */
   float mean_logit;   /* sum p z; the entropy of p is log_sum - mean_logit */
   float hot_log_sum;  /* log sum exp z/temperature; log_sum when temperature is 0 */
   float hot_mean;     /* sum q z/temperature; mean_logit when temperature is 0 */

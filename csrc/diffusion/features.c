@@ -1,5 +1,6 @@
 #include "diffusion/features.h"
 
+#include "diffusion/numbers.h"
 #include "error.h"
 #include "platform/platform.h"
 #include "transformer/block.h"
@@ -32,7 +33,8 @@ dimple_status features_ensure(const dimple_model *m, context *c, const prompt *p
 dimple_status features_read(const dimple_model *m, context *c, const features *f, float *out) {
   if (!f->rows.memory) return DIMPLE_OK;
   DIMPLE_TRY(m->ops->pass_begin(c, NULL));
-  return m->ops->pass_end(c, m->ops->copy_out(c, out, f->rows));
+  DIMPLE_TRY(m->ops->pass_end(c, m->ops->copy_out(c, out, f->rows)));
+  return numbers_check(m, "image features", out, f->rows.rows * f->rows.columns);
 }
 
 void features_free(const dimple_model *m, context *c, features *f) {

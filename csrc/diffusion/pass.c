@@ -1,6 +1,7 @@
 #include "diffusion/pass.h"
 
 #include "allocate.h"
+#include "diffusion/numbers.h"
 #include "transformer/block.h"
 
 /* ---------------------------------------------------------------------------------------------------------------- memory */
@@ -158,6 +159,12 @@ static dimple_status record_choice(const pass *p, const pass_rows *rows, view ta
   return DIMPLE_OK;
 }
 
+/* Of a call of the head over `rows` rows, whose results tell of the logits they were made of. */
+static dimple_status check_head(const pass *p, const head_call *head, int64_t rows) {
+  if (head->results) return numbers_check_results(p->model, head->results, rows);
+  return numbers_check(p->model, "logits", head->logits, rows * p->model->text.vocab);
+}
+
 /* Records the states of the canvas as it is, if they are not there yet, the choice among them, and the head. */
 static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, const head_call *head) {
   const backend_operations *ops = p->model->ops;
@@ -184,6 +191,7 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   if (!fresh && p->fresh == &p->later_states) p->fresh = NULL; /* they are overwritten */
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(ops->pass_end(p->context, record_score(p, &rows, fresh, head)));
+  if (head) DIMPLE_TRY(check_head(p, head, p->scored.rows));
   p->count += !fresh + rows.bare;
   if (fresh) return DIMPLE_OK;
   p->fresh = &p->later_states;
@@ -199,7 +207,8 @@ dimple_status pass_head(pass *p, bool bare, int32_t first, int32_t count, const 
   call.x = view_rows(bare ? p->bare_scored : p->scored, first, count);
   call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  return ops->pass_end(p->context, ops->head(p->context, &call));
+  DIMPLE_TRY(ops->pass_end(p->context, ops->head(p->context, &call)));
+  return check_head(p, &call, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------ looking inside */
@@ -216,7 +225,8 @@ static dimple_status run_logits(const pass *p, text_state *text, view *states, f
   DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text->capacity));
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  return ops->pass_end(p->context, record_logits(p, text, *states, logits));
+  DIMPLE_TRY(ops->pass_end(p->context, record_logits(p, text, *states, logits)));
+  return numbers_check(p->model, "logits", logits, text->capacity * p->model->text.vocab);
 }
 
 dimple_status pass_logits(const pass *p, float *logits) {

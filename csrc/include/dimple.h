@@ -53,7 +53,8 @@ typedef enum dimple_status {
   DIMPLE_ERROR_STATE = 6,       /* the call does not fit the session's state, or another thread is inside the session */
   DIMPLE_ERROR_LIMIT = 7,       /* prompt and response do not fit the context */
   DIMPLE_ERROR_NOT_FOUND = 8,   /* no such metadata key */
-  DIMPLE_ERROR_CANCELLED = 9    /* dimple_session_cancel interrupted the call */
+  DIMPLE_ERROR_CANCELLED = 9,   /* dimple_session_cancel interrupted the call */
+  DIMPLE_ERROR_MODEL = 10       /* the model gives NaN or infinity: a weight is none, or its numbers overflow */
 } dimple_status;
 
 /* The calling thread's message of its last failed call: UTF-8, one line, never null ("" if no call has failed yet). Valid
@@ -445,7 +446,7 @@ typedef struct dimple_step {
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not
- * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED. */
+ * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
@@ -474,11 +475,11 @@ DIMPLE_API dimple_status dimple_session_get_timings(dimple_session *session, dim
 
 /* Raw logits of one full pass over prompt + response (the response may be unset), as the model gives them, before the shift by one:
  * [token_count x vocab_size] floats, where token_count = P + L. `count` must be exactly that product. Errors: STATE (no
- * prompt), ARGUMENT, MEMORY, CANCELLED. */
+ * prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the logits written. */
 DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, float *logits, int64_t count);
 
 /* The projected features of the prompt's images, [sum of grid.tokens x embedding_length] floats, images in order, tokens row by
- * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED. */
+ * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the features written. */
 DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *session, float *features, int64_t count);
 
 /* ---------------------------------------------------------------------------------------------------- recorded draws */

@@ -44,7 +44,7 @@ static void sum_exponentials(const float *z, int64_t count, float best, float te
   for (int64_t j = 0; j < count; j += LANES) {
     int64_t n = count - j < LANES ? count - j : LANES;
     vf v = vf_div(vf_sub(vf_load_some(z + j, n), highest), divisor);
-    v = vf_min(vf_max(v, vf_set(-200)), vf_set(0)); /* keeps e * v finite, also beyond the end */
+    v = vf_min(vf_set(0), vf_max(vf_set(-200), v)); /* keeps e * v finite, also beyond the end */
     vf e = vf_exp(v);
     if (n < LANES) {
       float lanes[LANES];
@@ -81,9 +81,17 @@ static int32_t draw_token(const float *z, int64_t count, float best, float tempe
   return 0;
 }
 
+/* 0, or NaN if a logit is NaN or infinite. */
+static float zero_if_finite(const float *z, int64_t count) {
+  vf sums = vf_set(0);
+  for (int64_t j = 0; j < count; j += LANES) sums = vf_fma(vf_load_some(z + j, count - j < LANES ? count - j : LANES), vf_set(0), sums);
+  return vf_sum(sums);
+}
+
 static void summarize(const float *z, int64_t count, float temperature, float u, chunk_summary *out) {
   find_best(z, count, out);
   sum_exponentials(z, count, out->best, 1, &out->sum, &out->mean);
+  out->sum += zero_if_finite(z, count);
   out->drawn_token = out->best_token;
   out->hot_sum = out->sum;
   out->hot_mean = out->mean;

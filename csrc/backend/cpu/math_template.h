@@ -1,9 +1,9 @@
-/* Elementary functions on vectors. Wants a simd_*.h before it, any of them. */
+/* Elementary functions on vectors; of NaN they are NaN. Wants a simd_*.h before it, any of them. */
 
 /* exp v within 2 ulp; 0 below -104, infinity above 89. v = n log 2 + r, |r| <= log 2 / 2, and exp r by a polynomial of degree 6
  * fitted for the smallest relative error (3e-9). log 2 is split so that n * high is exact. */
 static inline vf vf_exp(vf v) {
-  v = vf_min(vf_max(v, vf_set(-104)), vf_set(89));
+  v = vf_min(vf_set(89), vf_max(vf_set(-104), v));
   vf n = vf_round(vf_mul(v, vf_set(1.44269504f)));
   vf r = vf_fma(n, vf_set(-0x1.62e4p-1f), v);
   r = vf_fma(n, vf_set(-0x1.7f7d1cp-20f), r);
@@ -26,7 +26,7 @@ static inline vf vf_erf(vf v) {
   small = vf_fma(small, t, vf_set(1.128356531e-01f));
   small = vf_fma(small, t, vf_set(-3.761262298e-01f));
   small = vf_fma(small, t, vf_set(1.128379107e+00f));
-  a = vf_min(a, vf_set(4)); /* erfc 4 is below half an ulp of 1 */
+  a = vf_min(vf_set(4), a); /* erfc 4 is below half an ulp of 1 */
   vf q = vf_set(1.879717602e-04f);
   q = vf_fma(q, a, vf_set(-2.964006970e-03f));
   q = vf_fma(q, a, vf_set(2.190648019e-02f));

@@ -40,10 +40,13 @@ static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
 static inline vf vf_select(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
 /* a < b ? yes : no */
 static inline vf vf_if_less(vf a, vf b, vf yes, vf no) { return vf_select(a < b, yes, no); }
+/* The smaller and the larger; b if one of them is NaN. */
 static inline vf vf_min(vf a, vf b) { return vf_if_less(a, b, a, b); }
 static inline vf vf_max(vf a, vf b) { return vf_if_less(b, a, a, b); }
 static inline vi sign_bits(void) { return (vi){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN}; }
 static inline vf vf_abs(vf v) { return (vf)((vi)v & ~sign_bits()); }
+/* The larger of two magnitudes; NaN if one is, for as integers magnitudes have the same order, and NaN is above infinity. */
+static inline vf vf_larger(vf a, vf b) { return vf_select((vi)a > (vi)b, a, b); }
 static inline vf vf_copysign(vf magnitude, vf sign) { return vf_select(sign_bits(), sign, magnitude); }
 /* To the nearest integer, for |v| < 2^22: adding 1.5 * 2^23 leaves no bits for a fraction. */
 static inline vf vf_round(vf v) { return (v + vf_set(0x1.8p23f)) - vf_set(0x1.8p23f); }
@@ -63,9 +66,10 @@ static inline vf vf_load_some(const float *p, int64_t n) {
 static inline void vf_store_some(float *p, vf v, int64_t n) { memcpy(p, &v, (size_t)n * sizeof(float)); }
 
 static inline float vf_sum(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-static inline float vf_highest(vf v) {
-  float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
-  return a > b ? a : b;
+/* The largest of magnitudes; NaN if one is. */
+static inline float vf_largest(vf v) {
+  vf pairs = vf_larger(v, (vf){v[2], v[3], v[0], v[1]});
+  return vf_larger(pairs, (vf){pairs[1], pairs[0], pairs[3], pairs[2]})[0];
 }
 
 static inline vf vf_load_half(const uint16_t *p) {
@@ -77,11 +81,11 @@ static inline vf vf_load_bfloat16(const uint16_t *p) {
 static inline vf vf_load_int8(const int8_t *p) { return (vf){p[0], p[1], p[2], p[3]}; }
 static inline vf vf_load_uint8(const uint8_t *p) { return (vf){p[0], p[1], p[2], p[3]}; }
 
-/* q = round(x / scale) for 32 floats, scale = max |x| / 127; the sums of the first 16 and of all 32. */
+/* q = round(x / scale) for 32 floats, scale = max |x| / 127, which NaN and infinity pass into; the sums of the first 16 and of all 32. */
 static inline void quantize_block(const float *x, int8_t *q, float *scale, int32_t *first, int32_t *total) {
   vf most = vf_set(0);
-  for (int i = 0; i < 32; i += LANES) most = vf_max(most, vf_abs(vf_load(x + i)));
-  float highest = vf_highest(most);
+  for (int i = 0; i < 32; i += LANES) most = vf_larger(most, vf_abs(vf_load(x + i)));
+  float highest = vf_largest(most);
   float inverse = highest > 0 ? 127.0f / highest : 0;
   int32_t sums[2] = {0, 0};
   for (int i = 0; i < 32; i += LANES) {

@@ -369,6 +369,7 @@ static head_row summarize(const head_call *call, const float *z, int64_t vocab, 
   double temperature = call->temperature > 0 ? call->temperature : 1;
   double sum = 0, mean = 0, hot_sum = 0, hot_mean = 0;
   for (int64_t t = 0; t < vocab; t++) {
+    sum += 0 * (double)z[t]; /* NaN if z[t] is NaN or infinite */
     double below = (double)z[t] - row.best_logit, e = exp(below), hot = exp(below / temperature);
     sum += e;
     mean += e * below;

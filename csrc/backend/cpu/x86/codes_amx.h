@@ -31,8 +31,8 @@ static int64_t fixed_tile_size(int64_t columns) {
 /* One row of a chunk: bytes to `high` and, a tile behind, the low ones. Returns the scale; *low_sum receives sum Xl. */
 static float fix_row(const float *x, int64_t count, int64_t steps, int8_t *high, int32_t *low_sum) {
   vf most = vf_set(0);
-  for (int64_t k = 0; k < count; k += LANES) most = vf_max(most, vf_abs(vf_load(x + k)));
-  float highest = vf_highest(most);
+  for (int64_t k = 0; k < count; k += LANES) most = vf_larger(most, vf_abs(vf_load(x + k)));
+  float highest = vf_largest(most);
   vf inverse = vf_set(highest > 1e-30f ? FIXED_MOST / highest : 0);
   __m512i low_sums = _mm512_setzero_si512();
   for (int64_t k = 0; k < steps * STEP; k += LANES) {

@@ -54,7 +54,10 @@ static int spare_bits(const code_layout *l, int limit) {
 static void store_column(const code_layout *l, const fixed_layout *f, const column *in, int64_t blocks, int64_t o, uint8_t *chunk) {
   int limit = f->bits == 8 ? 128 : 8, spare = spare_bits(l, limit);
   float reach = (float)(limit >> spare), most = 0;
-  for (int64_t j = 0; j < blocks * f->halves; j++) most = fmaxf(most, fabsf(in->scale[j]) * reach + fabsf(in->minimum[j]));
+  for (int64_t j = 0; j < blocks * f->halves; j++) {
+    float size = fabsf(in->scale[j]) * reach + fabsf(in->minimum[j]);
+    if (!(size <= most) && !isnan(most)) most = size; /* NaN, too, and for good */
+  }
   float t = most / FIXED_MOST, inverse = t > 1e-30f ? 1 / t : 0;
   memcpy(chunk + o * 4, &t, 4);
   for (int64_t b = 0; b < blocks; b++) {

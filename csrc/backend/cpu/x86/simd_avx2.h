@@ -17,6 +17,7 @@ static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+/* The smaller and the larger; b if one of them is NaN. */
 static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); } /* a * b + c */
@@ -49,10 +50,16 @@ static inline float vf_sum(vf v) {
   a = _mm_add_ps(a, _mm_movehl_ps(a, a));
   return _mm_cvtss_f32(_mm_add_ss(a, _mm_movehdup_ps(a)));
 }
-static inline float vf_highest(vf v) {
-  __m128 a = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-  a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-  return _mm_cvtss_f32(_mm_max_ss(a, _mm_movehdup_ps(a)));
+/* The larger of two magnitudes; NaN if one is, for as integers magnitudes have the same order, and NaN is above infinity. */
+static inline vf vf_larger(vf a, vf b) {
+  return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+/* The largest of magnitudes; NaN if one is. */
+static inline float vf_largest(vf v) {
+  __m128i a = _mm_castps_si128(_mm256_castps256_ps128(v));
+  a = _mm_max_epi32(a, _mm_castps_si128(_mm256_extractf128_ps(v, 1)));
+  a = _mm_max_epi32(a, _mm_unpackhi_epi64(a, a));
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(a, _mm_shuffle_epi32(a, 1))));
 }
 
 static inline vf vf_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
@@ -72,10 +79,10 @@ static inline int32_t sum_of_integers(__m256i v) {
   return _mm_cvtsi128_si32(_mm_add_epi32(a, _mm_shuffle_epi32(a, 1)));
 }
 
-/* q = round(x / scale) for 32 floats, scale = max |x| / 127; the sums of the first 16 and of all 32. */
+/* q = round(x / scale) for 32 floats, scale = max |x| / 127, which NaN and infinity pass into; the sums of the first 16 and of all 32. */
 static inline void quantize_block(const float *x, int8_t *q, float *scale, int32_t *first, int32_t *total) {
   vf a = vf_load(x), b = vf_load(x + 8), c = vf_load(x + 16), d = vf_load(x + 24);
-  float highest = vf_highest(vf_max(vf_max(vf_abs(a), vf_abs(b)), vf_max(vf_abs(c), vf_abs(d))));
+  float highest = vf_largest(vf_larger(vf_larger(vf_abs(a), vf_abs(b)), vf_larger(vf_abs(c), vf_abs(d))));
   vf inverse = vf_set(highest > 0 ? 127.0f / highest : 0);
   __m256i qa = _mm256_cvtps_epi32(vf_mul(a, inverse)), qb = _mm256_cvtps_epi32(vf_mul(b, inverse));
   __m256i qc = _mm256_cvtps_epi32(vf_mul(c, inverse)), qd = _mm256_cvtps_epi32(vf_mul(d, inverse));

@@ -17,6 +17,7 @@ static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 static inline vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+/* The smaller and the larger; b if one of them is NaN. */
 static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); } /* a * b + c */
@@ -37,7 +38,12 @@ static inline vf vf_load_some(const float *p, int64_t n) { return _mm512_maskz_l
 static inline void vf_store_some(float *p, vf v, int64_t n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v); }
 
 static inline float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
-static inline float vf_highest(vf v) { return _mm512_reduce_max_ps(v); }
+/* The larger of two magnitudes; NaN if one is, for as integers magnitudes have the same order, and NaN is above infinity. */
+static inline vf vf_larger(vf a, vf b) {
+  return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+/* The largest of magnitudes; NaN if one is. */
+static inline float vf_largest(vf v) { return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v))))); }
 
 static inline vf vf_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vf vf_load_bfloat16(const uint16_t *p) {
@@ -50,10 +56,10 @@ static inline vf vf_load_uint8(const uint8_t *p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
-/* q = round(x / scale) for 32 floats, scale = max |x| / 127; the sums of the first 16 and of all 32. */
+/* q = round(x / scale) for 32 floats, scale = max |x| / 127, which NaN and infinity pass into; the sums of the first 16 and of all 32. */
 static inline void quantize_block(const float *x, int8_t *q, float *scale, int32_t *first, int32_t *total) {
   vf a = vf_load(x), b = vf_load(x + 16);
-  float highest = vf_highest(vf_max(vf_abs(a), vf_abs(b)));
+  float highest = vf_largest(vf_larger(vf_abs(a), vf_abs(b)));
   vf inverse = vf_set(highest > 0 ? 127.0f / highest : 0);
   __m512i qa = _mm512_cvtps_epi32(vf_mul(a, inverse)), qb = _mm512_cvtps_epi32(vf_mul(b, inverse));
   _mm_storeu_si128((__m128i *)q, _mm512_cvtsepi32_epi8(qa));

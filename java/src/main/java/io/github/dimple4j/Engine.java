@@ -23,7 +23,7 @@ final class Engine {
     String message = e.getMessage();
     return switch (e.kind()) {
       case ARGUMENT -> new InvalidArgumentException(message);
-      case IO, FORMAT -> new ModelFileException(message);
+      case IO, FORMAT, MODEL -> new ModelFileException(message);
       case UNSUPPORTED -> new UnsupportedException(message);
       case STATE -> new SessionStateException(message);
       case LIMIT -> new ContextLimitException(message);

@@ -122,6 +122,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_ERROR_CANCELLED() {
         return DIMPLE_ERROR_CANCELLED;
     }
+    private static final int DIMPLE_ERROR_MODEL = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_status.DIMPLE_ERROR_MODEL = 10
+     * }
+     */
+    public static int DIMPLE_ERROR_MODEL() {
+        return DIMPLE_ERROR_MODEL;
+    }
 
     private static class dimple_last_error {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

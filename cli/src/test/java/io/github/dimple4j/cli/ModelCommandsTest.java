@@ -3,11 +3,17 @@ package io.github.dimple4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.ByteArrayInputStream;
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.TensorInfo;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -216,6 +222,24 @@ class ModelCommandsTest {
     assertThat(Output.of("gguf", "inspect", unknown.toString()).out()).containsPattern("Unknown: .*\\R  key dimple.swin_norms\\R$");
     assertThat(((Map<?, ?>) Json.parse(Output.of("gguf", "inspect", unknown.toString(), "--json").out())).get("unknown"))
         .isEqualTo(List.of("key dimple.swin_norms"));
+  }
+
+  /** One line, and status 1; no text of what a choice among such numbers would be. */
+  @Test
+  void logitsThatAreNoNumbersAreAFailure() throws IOException {
+    Path spoilt = Files.copy(Path.of(model), folder.resolve("spoilt.gguf"));
+    try (GgufFile file = GgufFile.open(spoilt); FileChannel channel = FileChannel.open(spoilt, StandardOpenOption.WRITE)) {
+      TensorInfo norm = file.tensors().stream().filter(tensor -> tensor.name().equals("blk.0.ffn_norm.weight")).findFirst().orElseThrow();
+      channel.write(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(0, Float.NaN), file.dataStart() + norm.offset());
+    }
+    for (String[] command : new String[][] {{"run", spoilt.toString(), "--prompt", "x", "--max-new-tokens", "3"},
+        {"trace", spoilt.toString(), "--ids-file", ids, "--max-new-tokens", "3", "--json", "-"},
+        {"logits", spoilt.toString(), "--ids-file", ids, "--json", "-"}}) {
+      Output output = Output.of(command);
+      assertThat(output.status()).as(command[0]).isEqualTo(1);
+      assertThat(output.err()).contains(spoilt + ": the model gives logits that are NaN or infinite").hasLineCount(1);
+      assertThat(output.out()).as(command[0]).isEmpty();
+    }
   }
 
   @Test

@@ -7,7 +7,7 @@ public final class CoreException extends RuntimeException {
   @Serial private static final long serialVersionUID = 1;
 
   /** What went wrong: {@code dimple_status}, and the library that was not found. */
-  public enum Kind { ARGUMENT, IO, FORMAT, UNSUPPORTED, STATE, LIMIT, MEMORY, CANCELLED, NOT_FOUND, LIBRARY }
+  public enum Kind { ARGUMENT, IO, FORMAT, UNSUPPORTED, STATE, LIMIT, MEMORY, CANCELLED, MODEL, NOT_FOUND, LIBRARY }
 
   private final Kind kind;
 

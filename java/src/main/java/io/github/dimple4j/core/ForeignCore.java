@@ -63,6 +63,8 @@ final class ForeignCore implements Core {
       return Kind.LIMIT;
     } else if (status == Dimple.DIMPLE_ERROR_CANCELLED()) {
       return Kind.CANCELLED;
+    } else if (status == Dimple.DIMPLE_ERROR_MODEL()) {
+      return Kind.MODEL;
     } else if (status == Dimple.DIMPLE_ERROR_NOT_FOUND()) {
       return Kind.NOT_FOUND;
     }
