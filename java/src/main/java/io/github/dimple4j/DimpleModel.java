@@ -31,6 +31,7 @@ public final class DimpleModel implements AutoCloseable {
   private final Cleaner.Cleanable owner;
   private final ModelInfo info;
   private final ModelText text;
+  private final Constraints constraints;
   private volatile boolean closed;
 
   private DimpleModel(ModelHandle handle) {
@@ -38,6 +39,8 @@ public final class DimpleModel implements AutoCloseable {
     this.owner = Engine.CLEANER.register(this, handle::release);
     this.info = handle.call(DimpleModel::readInfo);
     this.text = new ModelText(handle);
+    this.constraints = new Constraints(handle, info, text);
+    handle.beforeFree(constraints::free);
   }
 
   /**
@@ -235,6 +238,10 @@ public final class DimpleModel implements AutoCloseable {
 
   ModelHandle handle() {
     return handle;
+  }
+
+  Constraints constraints() {
+    return constraints;
   }
 
   ModelText text() {

@@ -10,9 +10,15 @@ import java.util.function.Function;
 final class ModelHandle {
   private final CoreModel model;
   private int holds = 1;
+  private Runnable beforeFree = () -> {};
 
   ModelHandle(CoreModel model) {
     this.model = model;
+  }
+
+  /** Has what hangs on the model freed before it. */
+  synchronized void beforeFree(Runnable action) {
+    beforeFree = action;
   }
 
   /** Runs a call, during which the model lives. */
@@ -38,6 +44,7 @@ final class ModelHandle {
         return;
       }
     }
+    beforeFree.run();
     model.free();
   }
 }

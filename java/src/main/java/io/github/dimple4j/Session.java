@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
@@ -7,6 +8,7 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +17,7 @@ import java.util.Objects;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * A prompt with its response: what one prefill serves. Any number of decodings may follow each other on it.
@@ -31,6 +34,8 @@ public final class Session implements AutoCloseable {
   private final int[] prompt;
   private final int imageTokens;
   private final Response response; // null without one
+
+  private boolean constrained;
 
   // The decoding under way; touched by the session's user only.
   private long decodings;
@@ -134,6 +139,22 @@ public final class Session implements AutoCloseable {
   }
 
   /**
+   * Ends the latest decoding, which was interrupted or not gone on with: fills what is still masked in the way that the latest iteration
+   * found best, without running the model. Only a session whose response is held to an automaton ({@link SessionBuilder#response(
+   * io.github.dimple4j.structure.ByteAutomaton)}) can be completed, and it always can.
+   *
+   * @return the finished response
+   * @throws SessionStateException if none was begun, the response is held to none, or another thread is inside the session
+   * @throws ClosedException if the session is closed
+   */
+  public Generation complete() {
+    return use(() -> {
+      take(handle.call(CoreSession::complete));
+      return latest();
+    });
+  }
+
+  /**
    * The latest decoding as it stands, finished or not.
    *
    * @return the response so far and its figures
@@ -232,6 +253,12 @@ public final class Session implements AutoCloseable {
     });
   }
 
+  /** Holds the response, which was set, to a constraint. Inside {@link SessionHandle#use}. */
+  void constrain(CoreConstraint constraint) {
+    handle.run(session -> session.setConstraint(constraint));
+    constrained = true;
+  }
+
   Iterator<Step> begin(Decoding decoding) {
     return use(() -> new StepIterator(beginDecoding(decoding)));
   }
@@ -287,18 +314,28 @@ public final class Session implements AutoCloseable {
 
   private Step nextStep() {
     StepResult result = runStep();
+    List<Reveal> reveals = take(result);
+    boolean finished = result.done() || ending.early().orElse(true) && canvas.isComplete();
+    exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
+    if (constrained && (finished || exhausted) && !canvas.isComplete()) {
+      StepResult completion = handle.call(CoreSession::complete);
+      reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
+    }
+    return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
+        Duration.ofNanos(result.nanoseconds()));
+  }
+
+  /** Takes over what an iteration did. */
+  private List<Reveal> take(StepResult result) {
     canvas = canvas.with(result.canvas());
     List<Reveal> reveals = reveals(result);
     for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
       logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
     }
     revealed += reveals.size();
-    iterations++;
+    iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
-    boolean finished = result.done() || ending.early().orElse(true) && canvas.isComplete();
-    exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
-    return new Step(result.iteration(), canvas, reveals, result.remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()));
+    return reveals;
   }
 
   private StepResult runStep() {

@@ -6,6 +6,7 @@ import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.Rgb;
+import io.github.dimple4j.structure.ByteAutomaton;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,7 @@ public final class SessionBuilder {
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
   private Template template;
+  private ByteAutomaton automaton;
   private final Map<Integer, Integer> priors = new TreeMap<>();
   private boolean withoutResponse;
   private int threads;
@@ -175,6 +177,18 @@ public final class SessionBuilder {
   }
 
   /**
+   * Holds the response to an automaton: the bytes of the answer, up to its end, are accepted by it, whatever the model and the way of
+   * decoding. It does not go together with a {@link Template}.
+   *
+   * @param automaton what the answer may be
+   * @return this
+   */
+  public SessionBuilder response(ByteAutomaton automaton) {
+    this.automaton = Objects.requireNonNull(automaton, "automaton");
+    return this;
+  }
+
+  /**
    * Fixes one token of the response.
    *
    * @param position from 0, within the response
@@ -237,7 +251,7 @@ public final class SessionBuilder {
    * @return the session
    * @throws InvalidArgumentException if there is no prompt or more than one kind of it, a token id, length or position is out of range,
    *     pictures and placeholders disagree, or a picture does not suit the vision tower
-   * @throws ContextLimitException if prompt and response do not fit the context
+   * @throws ContextLimitException if prompt and response do not fit the context, or the shortest answer does not fit the response
    * @throws UnsupportedException if there are pictures and no vision tower, or the model names no mask token
    * @throws NoTokenizerException if prompt or template are text and the model has no tokenizer
    * @throws ClosedException if the model is closed
@@ -248,8 +262,11 @@ public final class SessionBuilder {
     int[] prompt = promptIds(imageTokens);
     ModelInfo info = model.info();
     Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer, model.text().ends()));
-    if (withoutResponse && (template != null || responseLength.isPresent() || !priors.isEmpty())) {
-      throw new InvalidArgumentException("a session without response has a response length, template or prior");
+    if (withoutResponse && (template != null || automaton != null || responseLength.isPresent() || !priors.isEmpty())) {
+      throw new InvalidArgumentException("a session without response has a response length, template, automaton or prior");
+    }
+    if (template != null && automaton != null) {
+      throw new InvalidArgumentException("a response has a template and an automaton, expected one of them");
     }
     SessionHandle handle = model.call(this::open);
     Session session = new Session(handle, info, prompt, IntStream.of(imageTokens).sum(), response);
@@ -259,6 +276,12 @@ public final class SessionBuilder {
         handle.run(core -> core.setPrompt(prompt, pictures));
         if (response != null) {
           handle.run(core -> core.setResponse(response.tokens()));
+        }
+        if (automaton != null) {
+          model.constraints().use(automaton, constraint -> {
+            session.constrain(constraint);
+            return null;
+          });
         }
         return null;
       });

@@ -1,9 +1,11 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.CoreVocabulary;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
@@ -155,6 +157,11 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public CoreVocabulary vocabulary(byte[] bytes, long[] offsets, byte[] kinds) {
+      throw new UnsupportedOperationException("vocabulary");
+    }
+
+    @Override
     public CoreSession session(int threads, int contextLength, boolean keepPrompt) {
       record("session", threads, contextLength, keepPrompt);
       return new RecordingSession();
@@ -180,6 +187,16 @@ final class RecordingCore implements Core {
     public void setResponse(int[] tokens) {
       record("setResponse", tokens);
       response = tokens.clone();
+    }
+
+    @Override
+    public void setConstraint(CoreConstraint constraint) {
+      throw new UnsupportedOperationException("setConstraint");
+    }
+
+    @Override
+    public StepResult complete() {
+      throw new UnsupportedOperationException("complete");
     }
 
     @Override

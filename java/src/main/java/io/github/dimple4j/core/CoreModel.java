@@ -29,6 +29,15 @@ public interface CoreModel {
   Patches preprocess(Rgb picture, int rows, int columns);
 
   /**
+   * Makes a vocabulary for constraints.
+   *
+   * @param bytes of all tokens
+   * @param offsets of each token where its bytes begin, and behind the last one where they end
+   * @param kinds of each token, {@code dimple_token_kind}
+   */
+  CoreVocabulary vocabulary(byte[] bytes, long[] offsets, byte[] kinds);
+
+  /**
    * Starts a session, which must be freed before the model.
    *
    * @param threads 0: one per processor

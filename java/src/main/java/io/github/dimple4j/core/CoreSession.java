@@ -20,6 +20,13 @@ public interface CoreSession {
    */
   void setResponse(int[] tokens);
 
+  /**
+   * Holds the response to a constraint.
+   *
+   * @param constraint null: to none
+   */
+  void setConstraint(CoreConstraint constraint);
+
   /** Runs vision tower and first pass, unless they ran already. */
   void prefill();
 
@@ -32,6 +39,9 @@ public interface CoreSession {
 
   /** Runs one iteration. */
   StepResult step();
+
+  /** Fills what is still masked as the constraint has it. */
+  StepResult complete();
 
   /** Makes the running call that runs the model, or else the next one, fail. Any thread. */
   void cancel();

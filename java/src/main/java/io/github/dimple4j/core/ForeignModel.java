@@ -112,6 +112,11 @@ final class ForeignModel implements CoreModel {
   }
 
   @Override
+  public CoreVocabulary vocabulary(byte[] bytes, long[] offsets, byte[] kinds) {
+    return ForeignVocabulary.of(bytes, offsets, kinds);
+  }
+
+  @Override
   public CoreSession session(int threads, int contextLength, boolean keepPrompt) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_session_options.allocate(arena);

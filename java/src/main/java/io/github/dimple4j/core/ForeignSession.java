@@ -46,10 +46,30 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public void setConstraint(CoreConstraint constraint) {
+    MemorySegment handle = constraint instanceof ForeignVocabulary.ForeignConstraint foreign ? foreign.constraint() : MemorySegment.NULL;
+    ForeignCore.check(Dimple.dimple_session_set_constraint(session, handle));
+  }
+
+  /** A native function that fills in a {@code dimple_step}. */
+  private interface StepFunction {
+    int fill(MemorySegment session, MemorySegment step);
+  }
+
+  @Override
   public StepResult step() {
+    return step(Dimple::dimple_session_step);
+  }
+
+  @Override
+  public StepResult complete() {
+    return step(Dimple::dimple_session_complete);
+  }
+
+  private StepResult step(StepFunction function) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment step = dimple_step.allocate(arena);
-      ForeignCore.check(Dimple.dimple_session_step(session, step));
+      ForeignCore.check(function.fill(session, step));
       int revealed = dimple_step.revealed_count(step);
       return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
           ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),

@@ -13,5 +13,5 @@ package io.github.dimple4j.core;
  * @param forwardPasses model passes since the decoding began
  * @param nanoseconds wall time of the iteration
  */
-public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas, int forwardPasses,
-    long nanoseconds) {}
+public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas,
+    int forwardPasses, long nanoseconds) {}

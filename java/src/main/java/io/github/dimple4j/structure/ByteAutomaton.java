@@ -20,6 +20,8 @@ public final class ByteAutomaton {
   private final byte[] byteClass;
   private final int[] next;
   private final boolean[] accepting;
+  private final int[] stateSlot;
+  private final int[] slotTokens;
   private final int hash;
 
   /**
@@ -33,6 +35,25 @@ public final class ByteAutomaton {
    * @throws IllegalArgumentException if a size or an entry is out of range; the message names it
    */
   public ByteAutomaton(int stateCount, int classCount, byte[] byteClass, int[] next, boolean[] accepting) {
+    this(stateCount, classCount, byteClass, next, accepting, new int[0], new int[0]);
+  }
+
+  /**
+   * An automaton some of whose states lie in slots, parts of the response of a limited number of tokens. A visit of a slot is a run of
+   * states of that slot; a token counts against the visit when one of its bytes leads from a state of the slot to a state of the same slot,
+   * so that tokens which merely open or close it are free. The limits hold for tokens, and {@link #accepts} knows bytes only.
+   *
+   * @param stateCount states, at least 1
+   * @param classCount classes of bytes, 1 to 256
+   * @param byteClass of each of the 256 byte values its class, as an unsigned byte below {@code classCount}
+   * @param next {@code [stateCount x classCount]} the state behind each state and class, or {@link #NONE}
+   * @param accepting of each state, whether a response may end there
+   * @param stateSlot of each state its slot, or {@link #NONE}; empty if there are no slots
+   * @param slotTokens of each slot the most tokens of a visit, at least 1
+   * @throws IllegalArgumentException if a size or an entry is out of range; the message names it
+   */
+  public ByteAutomaton(int stateCount, int classCount, byte[] byteClass, int[] next, boolean[] accepting, int[] stateSlot,
+      int[] slotTokens) {
     expect(stateCount >= 1, "stateCount is " + stateCount + ", expected at least 1");
     expect(classCount >= 1 && classCount <= BYTES, "classCount is " + classCount + ", expected 1 .. 256");
     expect(byteClass.length == BYTES, "byteClass has " + byteClass.length + " entries, expected 256");
@@ -49,12 +70,24 @@ public final class ByteAutomaton {
             + ", expected -1 .. " + (stateCount - 1));
       }
     }
+    expect(stateSlot.length == (slotTokens.length == 0 ? 0 : stateCount), "stateSlot has " + stateSlot.length + " entries for "
+        + slotTokens.length + " slots, expected " + (slotTokens.length == 0 ? 0 : stateCount));
+    for (int state = 0; state < stateSlot.length; state++) {
+      expect(stateSlot[state] >= NONE && stateSlot[state] < slotTokens.length,
+          "the slot of state " + state + " is " + stateSlot[state] + ", expected -1 .. " + (slotTokens.length - 1));
+    }
+    for (int slot = 0; slot < slotTokens.length; slot++) {
+      expect(slotTokens[slot] >= 1, "slot " + slot + " has " + slotTokens[slot] + " tokens, expected at least 1");
+    }
     this.stateCount = stateCount;
     this.classCount = classCount;
     this.byteClass = byteClass.clone();
     this.next = next.clone();
     this.accepting = accepting.clone();
-    this.hash = Objects.hash(stateCount, classCount, Arrays.hashCode(byteClass), Arrays.hashCode(next), Arrays.hashCode(accepting));
+    this.stateSlot = stateSlot.clone();
+    this.slotTokens = slotTokens.clone();
+    this.hash = Objects.hash(stateCount, classCount, Arrays.hashCode(byteClass), Arrays.hashCode(next), Arrays.hashCode(accepting),
+        Arrays.hashCode(stateSlot), Arrays.hashCode(slotTokens));
   }
 
   private static void expect(boolean condition, String otherwise) {
@@ -107,6 +140,16 @@ public final class ByteAutomaton {
    */
   public boolean accepting(int state) {
     return accepting[state];
+  }
+
+  /** Of each state its slot, or {@link #NONE}; empty if there are no slots: a copy. */
+  public int[] stateSlot() {
+    return stateSlot.clone();
+  }
+
+  /** Of each slot the most tokens of a visit: a copy. */
+  public int[] slotTokens() {
+    return slotTokens.clone();
   }
 
   /**
@@ -165,7 +208,8 @@ public final class ByteAutomaton {
   @Override
   public boolean equals(Object other) {
     return other instanceof ByteAutomaton that && hash == that.hash && stateCount == that.stateCount && classCount == that.classCount
-        && Arrays.equals(byteClass, that.byteClass) && Arrays.equals(next, that.next) && Arrays.equals(accepting, that.accepting);
+        && Arrays.equals(byteClass, that.byteClass) && Arrays.equals(next, that.next) && Arrays.equals(accepting, that.accepting)
+        && Arrays.equals(stateSlot, that.stateSlot) && Arrays.equals(slotTokens, that.slotTokens);
   }
 
   @Override

@@ -22,6 +22,7 @@ public final class Tokenizer {
   private static final int UNKNOWN = 2;
   private static final int CONTROL = 3;
   private static final int USER_DEFINED = 4;
+  private static final int UNUSED = 5;
   private static final BitSet NOTHING = new BitSet();
 
   private final TokenTable tokens;
@@ -410,6 +411,17 @@ public final class Tokenizer {
   public boolean isControl(int id) {
     requireId(id);
     return control.get(id);
+  }
+
+  /**
+   * Tells whether a token stands for text: it is no control token, and not one that the file calls unused.
+   *
+   * @param id a token id
+   * @return true for text
+   * @throws InvalidArgumentException if the id is outside the vocabulary
+   */
+  public boolean isText(int id) {
+    return !isControl(id) && (data.tokenTypes() == null || data.tokenTypes()[id] != UNUSED);
   }
 
   private boolean isAdded(int id) {

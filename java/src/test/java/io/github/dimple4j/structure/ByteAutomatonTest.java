@@ -38,6 +38,8 @@ class ByteAutomatonTest {
     assertThat(sample()).isEqualTo(sample()).hasSameHashCodeAs(sample());
     ByteAutomaton other = new ByteAutomaton(1, 1, new byte[256], new int[] {0}, new boolean[] {true});
     assertThat(other).isNotEqualTo(sample());
+    assertThat(new ByteAutomaton(1, 1, new byte[256], new int[] {0}, new boolean[] {true}, new int[] {0}, new int[] {3}))
+        .isNotEqualTo(other);
     int[] next = other.next();
     next[0] = -1;
     assertThat(other.next()).containsExactly(0);
@@ -53,6 +55,13 @@ class ByteAutomatonTest {
     assertThatThrownBy(() -> new ByteAutomaton(1, 2, classes, new int[1], accepting)).hasMessageContaining("next has 1 entries");
     assertThatThrownBy(() -> new ByteAutomaton(1, 1, classes, new int[] {1}, accepting)).hasMessageContaining("is 1, expected -1 .. 0");
     assertThatThrownBy(() -> new ByteAutomaton(1, 1, classes, new int[] {0}, new boolean[2])).hasMessageContaining("accepting has 2");
+    int[] loop = {0};
+    assertThatThrownBy(() -> new ByteAutomaton(1, 1, classes, loop, accepting, new int[] {1}, new int[] {3}))
+        .hasMessageContaining("is 1, expected -1 .. 0");
+    assertThatThrownBy(() -> new ByteAutomaton(1, 1, classes, loop, accepting, new int[] {0}, new int[] {0}))
+        .hasMessageContaining("slot 0 has 0");
+    assertThatThrownBy(() -> new ByteAutomaton(1, 1, classes, loop, accepting, new int[0], new int[] {3}))
+        .hasMessageContaining("stateSlot has 0");
     byte[] wrong = new byte[256];
     wrong[7] = (byte) 200;
     assertThatThrownBy(() -> new ByteAutomaton(1, 200, wrong, new int[200], accepting)).hasMessageContaining("byte 7 is 200");

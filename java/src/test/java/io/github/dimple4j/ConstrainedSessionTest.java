@@ -1,0 +1,169 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.github.dimple4j.structure.ByteAutomaton;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Responses of a random model that are held to automata. */
+@Timeout(60)
+class ConstrainedSessionTest {
+  @TempDir static Path folder;
+  private static DimpleModel model;
+
+  @BeforeAll
+  static void load() throws IOException {
+    model = DimpleModel.load(TinyModel.ofText().write(folder.resolve("model.gguf")));
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  /** A text, then lower-case letters, a number of them or more, then another text; the letters are a slot of that many tokens, 0: none. */
+  private static ByteAutomaton letters(String before, int atLeast, String after, int slotTokens) {
+    int inside = before.length() + atLeast;
+    int states = inside + after.length() + 1;
+    int[] next = new int[states * 256];
+    Arrays.fill(next, ByteAutomaton.NONE);
+    byte[] classes = new byte[256];
+    for (int value = 0; value < 256; value++) {
+      classes[value] = (byte) value;
+    }
+    for (int i = 0; i < before.length(); i++) {
+      next[i * 256 + before.charAt(i)] = i + 1;
+    }
+    for (int i = before.length(); i <= inside; i++) {
+      for (int letter = 'a'; letter <= 'z'; letter++) {
+        next[i * 256 + letter] = Math.min(i + 1, inside);
+      }
+    }
+    for (int i = 0; i < after.length(); i++) {
+      next[(inside + i) * 256 + after.charAt(i)] = inside + i + 1;
+    }
+    boolean[] accepting = new boolean[states];
+    accepting[states - 1] = true;
+    if (slotTokens == 0) {
+      return new ByteAutomaton(states, 256, classes, next, accepting);
+    }
+    int[] slots = IntStream.range(0, states).map(i -> i >= before.length() && i <= inside ? 0 : ByteAutomaton.NONE).toArray();
+    return new ByteAutomaton(states, 256, classes, next, accepting, slots, new int[] {slotTokens});
+  }
+
+  private static Session session(ByteAutomaton automaton, int length) {
+    return model.session().prompt("hello").response(automaton).responseLength(length).prefill();
+  }
+
+  @Test
+  void everyAnswerIsAccepted() {
+    ByteAutomaton automaton = letters("{\"name\": \"", 1, "\"}", 0);
+    try (var session = session(automaton, 24)) {
+      for (Pipeline pipeline : Pipeline.values()) {
+        for (Algorithm algorithm : new Algorithm[] {Algorithm.ORIGIN, Algorithm.AUTOREGRESSIVE, Algorithm.MASKGIT_PLUS, Algorithm.ENTROPY}) {
+          for (int seed = 0; seed < 6; seed++) {
+            Decoding.Builder builder = Decoding.builder().pipeline(pipeline).seed(seed).temperature(seed % 2 * 1.5f).steps(seed < 3 ? 24 : 5);
+            builder.threshold(pipeline == Pipeline.DIM ? 0.3f : 0);
+            Decoding decoding;
+            try {
+              decoding = builder.algorithm(algorithm).build();
+            } catch (InvalidArgumentException e) {
+              continue; // not every pipeline has every algorithm
+            }
+            Generation answer = session.decode(decoding);
+            assertThat(answer.text()).as("%s %s %d", pipeline, algorithm, seed)
+                .matches(text -> automaton.accepts(text.getBytes(StandardCharsets.UTF_8)));
+            assertThat(answer.canvas().remaining()).isZero();
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void theLastStepCompletesWhatIsMasked() {
+    try (var session = session(letters("ab", 3, "c", 0), 12)) {
+      var steps = session.steps(Decoding.builder().pipeline(Pipeline.DREAM).algorithm(Algorithm.AUTOREGRESSIVE).steps(2).build()).iterator();
+      assertThat(steps.next().remaining()).isPositive();
+      Step last = steps.next();
+      assertThat(last.done()).isTrue();
+      assertThat(last.remaining()).isZero();
+      assertThat(last.revealed()).isSortedAccordingTo((a, b) -> Integer.compare(a.position(), b.position())).hasSizeGreaterThan(1);
+      assertThat(session.generation().text()).matches("ab[a-z]{3,}c");
+    }
+  }
+
+  @Test
+  void aDecodingThatIsNotGoneOnWithCanBeCompleted() {
+    try (var session = session(letters("ab", 3, "c", 0), 12)) {
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::complete);
+      session.steps(Decoding.builder().build()).iterator();
+      Generation shortest = session.complete();
+      assertThat(shortest.text()).matches("ab[a-z]{3}c");
+      assertThat(shortest.iterations()).isZero();
+      var steps = session.steps(Decoding.builder().threshold(0).build()).iterator();
+      steps.next();
+      assertThat(session.complete().text()).matches("ab[a-z]{3,}c");
+    }
+    try (var session = model.session().prompt("hello").prefill()) {
+      session.steps(Decoding.builder().build()).iterator();
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::complete).withMessageContaining("no constraint");
+    }
+  }
+
+  @Test
+  void slotsCountTokens() {
+    try (var session = session(letters("<", 0, ">", 2), 24)) {
+      for (int seed = 0; seed < 20; seed++) {
+        Generation answer = session.decode(Decoding.builder().seed(seed).temperature(2).build());
+        long inside = Arrays.stream(answer.tokens()).filter(id -> id < 261 && model.tokenizer().token(id).matches("[a-z]+")).count();
+        assertThat(answer.text()).matches("<[a-z]*>");
+        assertThat(inside).isLessThanOrEqualTo(2);
+      }
+    }
+  }
+
+  @Test
+  void fixedTokensTakePart() {
+    ByteAutomaton automaton = letters("ab", 3, "c", 0);
+    int z = model.tokenizer().id("z").orElseThrow();
+    try (var session = model.session().prompt("hello").response(automaton).responseLength(12).prior(4, z).prefill()) {
+      assertThat(session.decode(Decoding.builder().build()).tokens()[4]).isEqualTo(z);
+    }
+    SessionBuilder wrong = model.session().prompt("hello").response(automaton).responseLength(12).prior(0, z);
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(wrong::open).withMessageContaining("token " + z + " at position 0");
+  }
+
+  @Test
+  void whatCannotBeIsRefused() {
+    ByteAutomaton automaton = letters("ab", 3, "c", 0);
+    assertThatExceptionOfType(ContextLimitException.class).isThrownBy(() -> session(automaton, 3))
+        .withMessageContaining("has 4 tokens, but the response has 3");
+    SessionBuilder both = model.session().prompt("hello").response(automaton).response(Template.of("a"));
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(both::open).withMessageContaining("expected one of them");
+    ByteAutomaton nothing = new ByteAutomaton(1, 1, new byte[256], new int[] {0}, new boolean[] {false});
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> session(nothing, 5)).withMessageContaining("accepts nothing");
+  }
+
+  @Test
+  void constraintsAreKeptAndFreedWithTheModel() throws IOException {
+    var other = DimpleModel.load(folder.resolve("model.gguf"));
+    var session = other.session().prompt("hello").response(letters("a", 1, "", 0)).responseLength(8).prefill();
+    for (int i = 0; i < 40; i++) { // more than are kept
+      other.session().prompt("hello").response(letters("b", i % 35, "", 0)).responseLength(40).open().close();
+    }
+    other.close();
+    assertThat(session.decode(Decoding.builder().build()).text()).matches("a[a-z]+");
+    session.close();
+  }
+}
