@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -18,6 +19,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** Responses of a random model that are held to automata. */
 @Timeout(60)
 class ConstrainedSessionTest {
+  private static final List<Algorithm> ALGORITHMS =
+      List.of(Algorithm.ORIGIN, Algorithm.ORIGIN_RATIO, Algorithm.AUTOREGRESSIVE, Algorithm.MASKGIT_PLUS, Algorithm.ENTROPY);
+
   @TempDir static Path folder;
   private static DimpleModel model;
 
@@ -70,10 +74,10 @@ class ConstrainedSessionTest {
     ByteAutomaton automaton = letters("{\"name\": \"", 1, "\"}", 0);
     try (var session = session(automaton, 24)) {
       for (Pipeline pipeline : Pipeline.values()) {
-        for (Algorithm algorithm : new Algorithm[] {Algorithm.ORIGIN, Algorithm.AUTOREGRESSIVE, Algorithm.MASKGIT_PLUS, Algorithm.ENTROPY}) {
+        for (Algorithm algorithm : ALGORITHMS) {
           for (int seed = 0; seed < 6; seed++) {
-            Decoding.Builder builder = Decoding.builder().pipeline(pipeline).seed(seed).temperature(seed % 2 * 1.5f).steps(seed < 3 ? 24 : 5);
-            builder.threshold(pipeline == Pipeline.DIM ? 0.3f : 0);
+            Decoding.Builder builder = Decoding.builder().pipeline(pipeline).seed(seed).temperature(seed % 2 * 1.5f)
+                .steps(seed < 3 ? 24 : 5).threshold(pipeline == Pipeline.DIM ? 0.3f : 0);
             Decoding decoding;
             try {
               decoding = builder.algorithm(algorithm).build();
@@ -93,7 +97,8 @@ class ConstrainedSessionTest {
   @Test
   void theLastStepCompletesWhatIsMasked() {
     try (var session = session(letters("ab", 3, "c", 0), 12)) {
-      var steps = session.steps(Decoding.builder().pipeline(Pipeline.DREAM).algorithm(Algorithm.AUTOREGRESSIVE).steps(2).build()).iterator();
+      Decoding decoding = Decoding.builder().pipeline(Pipeline.DREAM).algorithm(Algorithm.AUTOREGRESSIVE).steps(2).build();
+      var steps = session.steps(decoding).iterator();
       assertThat(steps.next().remaining()).isPositive();
       Step last = steps.next();
       assertThat(last.done()).isTrue();
@@ -141,7 +146,8 @@ class ConstrainedSessionTest {
       assertThat(session.decode(Decoding.builder().build()).tokens()[4]).isEqualTo(z);
     }
     SessionBuilder wrong = model.session().prompt("hello").response(automaton).responseLength(12).prior(0, z);
-    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(wrong::open).withMessageContaining("token " + z + " at position 0");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(wrong::open)
+        .withMessageContaining("token " + z + " at position 0");
   }
 
   @Test
@@ -152,7 +158,8 @@ class ConstrainedSessionTest {
     SessionBuilder both = model.session().prompt("hello").response(automaton).response(Template.of("a"));
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(both::open).withMessageContaining("expected one of them");
     ByteAutomaton nothing = new ByteAutomaton(1, 1, new byte[256], new int[] {0}, new boolean[] {false});
-    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> session(nothing, 5)).withMessageContaining("accepts nothing");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> session(nothing, 5))
+        .withMessageContaining("accepts nothing");
   }
 
   @Test
