@@ -14,7 +14,11 @@
   LINE(DIMPLE_ALGORITHM_MASKGIT_PLUS, algorithm_maskgit_plus)     \
   LINE(DIMPLE_ALGORITHM_TOPK_MARGIN, algorithm_topk_margin)       \
   LINE(DIMPLE_ALGORITHM_ENTROPY, algorithm_entropy)               \
-  LINE(DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD, algorithm_confidence_threshold)
+  LINE(DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD, algorithm_confidence_threshold) \
+  LINE(DIMPLE_ALGORITHM_ENTROPY_BOUND, algorithm_entropy_bound)   \
+  LINE(DIMPLE_ALGORITHM_KLASS, algorithm_klass)                   \
+  LINE(DIMPLE_ALGORITHM_CREDIT, algorithm_credit)                 \
+  LINE(DIMPLE_ALGORITHM_HIERARCHY, algorithm_hierarchy)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
 enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA + 1 };
@@ -26,9 +30,23 @@ typedef struct quota {
   float share;   /* the probability of each; 1 when everything goes */
 } quota;
 
+/* What an algorithm remembers from one iteration to the next: its notes. */
+typedef struct note_keeper {
+  /* Empty notes on a response of `length` positions. Errors: MEMORY. */
+  dimple_status (*open)(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes);
+  void (*close)(void *notes); /* null is allowed */
+  /* Sees the logits of a position before its candidate is taken, and may change them. An iteration that failed comes again: of a
+   * position that was seen in it, nothing more is noted. Errors: MEMORY. */
+  dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab);
+} note_keeper;
+
 typedef struct algorithm {
   const char *name; /* for messages */
   const confidence *confidence;
+  bool decides;     /* pipeline llada: how many positions, too, whatever quotas, threshold and factor want; of the block alone */
+  bool bounded;     /* the same: a block has no more iterations than steps */
+  bool ends;        /* the same: the decoding is over behind a block that holds the end of the text */
+  const note_keeper *keeper; /* null: it remembers nothing */
   /* By pipeline (dimple_pipeline). */
   dimple_status (*choose[PIPELINE_COUNT])(choice *c, quota due); /* null: the pipeline does not offer the algorithm */
   bool positions_first[PIPELINE_COUNT]; /* chooses without candidates, before anything goes through the head */
@@ -36,5 +54,8 @@ typedef struct algorithm {
 
 /* The algorithm of a valid decoding. */
 const algorithm *algorithm_of(const dimple_decoding *decoding);
+
+/* What it takes for confidence. */
+const confidence *confidence_of(const dimple_decoding *decoding);
 
 #endif

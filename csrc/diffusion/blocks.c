@@ -21,6 +21,12 @@ int32_t blocks_masked_before(const canvas *c, int32_t end) {
 
 int32_t blocks_open(const blocks *b, const canvas *c) { return blocks_masked_before(c, b->end) - blocks_masked_before(c, b->first); }
 
+int32_t blocks_group(const blocks *b, const canvas *c) {
+  int32_t expected = blocks_open(b, c) / b->decoding->expected_tpf, most = b->decoding->maximum_unroll;
+  if (expected > most) expected = most;
+  return expected < 1 ? 1 : expected;
+}
+
 /* Enters block `index`, or takes what is left if there is no such block. */
 static void enter(blocks *b, const canvas *c, int32_t index) {
   int32_t length = b->decoding->block_length, count = count_of(b), steps = b->decoding->steps;
@@ -32,6 +38,7 @@ static void enter(blocks *b, const canvas *c, int32_t index) {
   b->steps = steps / count + (index < steps % count);
   if (b->steps < 1) b->steps = 1;
   b->iteration = 0;
+  b->group_end = blocks_group(b, c);
 }
 
 /* The first block from `index` on that has a mask. */
@@ -46,8 +53,8 @@ static bool enter_next(blocks *b, const canvas *c, int32_t index) {
   return true;
 }
 
-bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t shift) {
-  *b = (blocks){.decoding = d, .response = c->length, .shift = shift};
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model) {
+  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token};
   return enter_next(b, c, 0);
 }
 
@@ -55,6 +62,7 @@ bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
   b->iteration++;
   if (is_rest(b)) return c->masked_count > 0;
   if (!rules->over(b, c)) return true;
+  if (rules->ends && rules->ends(b, c)) return false;
   return enter_next(b, c, b->index + 1);
 }
 

@@ -21,12 +21,14 @@ typedef struct blocks {
   const dimple_decoding *decoding; /* with a block length and a cache: the model's are in their places */
   int32_t response;                /* L */
   int32_t shift;                   /* 1: the row before a position scores it */
+  int32_t eos;                     /* end of text; -1: the model names none */
   /* Of the block that is being filled. */
   int32_t index;      /* from 0; the number of blocks: the one that takes what is left */
   int32_t first, end; /* response positions, `end` exclusive */
   int32_t masked;     /* masks in it when it began */
   int32_t steps;      /* that its quotas are spread over */
   int32_t iteration;  /* in the block, from 0 */
+  int32_t group_end;  /* the iteration before which the block is not looked at (dInfer) */
 } blocks;
 
 /* What one iteration works on. */
@@ -34,17 +36,20 @@ typedef struct block_plan {
   pass_scope scope;
   int32_t from, count; /* the candidates: canvas.masked[from .. from + count) */
   int32_t due;         /* quota, 0 .. count */
+  int32_t watched;     /* as many masked positions behind the candidates are scored as well, for the algorithm's notes */
 } block_plan;
 
 typedef struct block_rules {
   pass_need (*need)(const dimple_decoding *d);
   void (*plan)(const blocks *b, const canvas *c, block_plan *plan);
   /* Whether the block is over, its `iteration`-th being the next. */
-  bool (*over)(const blocks *b, const canvas *c);
+  bool (*over)(blocks *b, const canvas *c);
+  /* Whether the decoding is over with the block, which is, masks or not; null: never. */
+  bool (*ends)(const blocks *b, const canvas *c);
 } block_rules;
 
 /* Begins with the first block that has a mask. False: there is none. */
-bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, int32_t shift);
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model);
 
 /* After an iteration: the same block, or the next that has a mask. False: the decoding is done. */
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules);
@@ -57,6 +62,9 @@ static inline bool decoding_is_cached(const dimple_decoding *d) { return d->cach
 
 /* What a decoding in blocks wants of the first pass: a dual cache sees what it left of the whole response. */
 pass_need blocks_need(const dimple_decoding *d);
+
+/* How many iterations dInfer runs before it looks at the block again. */
+int32_t blocks_group(const blocks *b, const canvas *c);
 
 /* How many positions below `end` are masked: the index of the first that is not below it. */
 int32_t blocks_masked_before(const canvas *c, int32_t end);

@@ -8,14 +8,14 @@
 
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
-  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d)) return true;
+  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d) || algorithm_of(d)->keeper) return true;
   bool filtered = d->top_p < 1 || d->top_k > 0;
   /* No filter removes the most likely token, so it shows only in a draw or in a confidence taken after it. */
   return filtered && (d->temperature > 0 || !judges_original(d));
 }
 
 static float summary_confidence(const dimple_decoding *d, const head_row *row, float logit) {
-  const confidence *measure = algorithm_of(d)->confidence;
+  const confidence *measure = confidence_of(d);
   bool hot = d->temperature > 0 && !judges_original(d);
   return confidence_bounded(measure, measure->of_summary(row, logit, hot, d->temperature));
 }
@@ -26,7 +26,8 @@ static float log_probability(const head_row *row, float logit) { return (float)f
 void candidates_from_summary(const sampler_step *step, const head_row *rows, int32_t count, candidate *out) {
   for (int32_t i = 0; i < count; i++) {
     float logit = rows[i].drawn_logit;
-    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], logit), log_probability(&rows[i], logit)};
+    out[i] = (candidate){rows[i].drawn, summary_confidence(step->decoding, &rows[i], logit), log_probability(&rows[i], logit),
+                         row_entropy(&rows[i])};
   }
 }
 
@@ -53,7 +54,7 @@ static float unended_confidence(const sampler_step *step, float *logits, int32_t
   logits_forbid(logits, vocab, special->eos);
   logits_forbid(logits, vocab, special->eot);
   head_row rest = logits_summary(logits, vocab);
-  const confidence *measure = algorithm_of(step->decoding)->confidence;
+  const confidence *measure = confidence_of(step->decoding);
   return logits[token] == -INFINITY ? measure->low : summary_confidence(step->decoding, &rest, logits[token]);
 }
 
@@ -73,11 +74,11 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
     token = distribution_token_at(
         row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
   }
-  float likely = log_probability(summary, logits[token]);
-  if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely};
-  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token]), likely};
-  const confidence *measure = algorithm_of(d)->confidence;
-  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token)), likely};
+  float likely = log_probability(summary, logits[token]), entropy = row_entropy(summary);
+  if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely, entropy};
+  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token]), likely, entropy};
+  const confidence *measure = confidence_of(d);
+  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token)), likely, entropy};
 }
 
 dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, float *logits, int32_t count,

@@ -153,7 +153,7 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
 
 /* ----------------------------------------------------------------------------------------------------------------- path */
 
-static const confidence *measure_of(const dimple_decoding *d) { return algorithm_of(d)->confidence; }
+static const confidence *measure_of(const dimple_decoding *d) { return confidence_of(d); }
 
 static void find_path(constrained *g, const path_settings *s, const dimple_decoding *d) {
   lattice *l = &g->lattice;
@@ -167,8 +167,9 @@ static void find_path(constrained *g, const path_settings *s, const dimple_decod
 
 static candidate candidate_at(const constrained *g, int32_t position) {
   const path_token *at = &g->lattice.path[position];
-  float likely = g->lattice.scored[position] ? (float)fmin(at->logit - g->log_sums[position], 0) : NAN;
-  return (candidate){at->token, g->confidences[position], likely};
+  bool scored = g->lattice.scored[position];
+  float likely = scored ? (float)fmin(at->logit - g->log_sums[position], 0) : NAN;
+  return (candidate){at->token, g->confidences[position], likely, scored ? row_entropy(&g->rows[position]) : 0};
 }
 
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out) {

@@ -20,7 +20,16 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .threshold = 0.95f,
                                 .top_p = 1.0f,
                                 .epsilon = 1e-3f,
-                                .complete = 1};
+                                .complete = 1,
+                                .gamma = 0.1f,
+                                .kl_threshold = 0.01f,
+                                .kl_history = 2,
+                                .credit_alpha = 0.7f,
+                                .boost_gamma = 0.2f,
+                                .decay_beta = 0.8f,
+                                .low_threshold = 0.4f,
+                                .expected_tpf = 8,
+                                .maximum_unroll = 4};
 }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
@@ -45,7 +54,13 @@ static const struct {
                 {FIELD(complete), 0, 1},
                 {FIELD(no_eos_logits), 0, 1},
                 {FIELD(no_eos_confidence), 0, 1},
-                {FIELD(allowed_confidence), 0, 1}};
+                {FIELD(allowed_confidence), 0, 1},
+                {FIELD(no_mask_logits), 0, 1},
+                {FIELD(order), DIMPLE_ORDER_ENTROPY, DIMPLE_ORDER_MARGIN},
+                {FIELD(kl_history), 1, 64},
+                {FIELD(unmask), DIMPLE_UNMASK_ALL, DIMPLE_UNMASK_MIN_KL},
+                {FIELD(expected_tpf), 1, INT32_MAX},
+                {FIELD(maximum_unroll), 1, INT32_MAX}};
 
 static const struct {
   const char *name;
@@ -59,7 +74,13 @@ static const struct {
                {FIELD(top_p), probability, "0 .. 1"},
                {FIELD(epsilon), between_zero_and_one, "more than 0 and less than 1"},
                {FIELD(factor), finite_from_zero, "a finite number >= 0"},
-               {FIELD(guidance_scale), finite_from_zero, "a finite number >= 0"}};
+               {FIELD(guidance_scale), finite_from_zero, "a finite number >= 0"},
+               {FIELD(gamma), finite_from_zero, "a finite number >= 0"},
+               {FIELD(kl_threshold), finite_from_zero, "a finite number >= 0"},
+               {FIELD(credit_alpha), finite_from_zero, "a finite number >= 0"},
+               {FIELD(boost_gamma), finite_from_zero, "a finite number >= 0"},
+               {FIELD(decay_beta), probability, "0 .. 1"},
+               {FIELD(low_threshold), probability, "0 .. 1"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -104,6 +125,7 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"guidance_scale", d->guidance_scale > 0},
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
+             {"no_mask_logits", d->no_mask_logits != 0},
              {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
              {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline == DIMPLE_PIPELINE_DIM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
@@ -112,6 +134,13 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
   /* The second pass runs over everything and leaves nothing that a later one could see. */
   if (d->guidance_scale > 0 && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");
+  if (d->factor > 0 && algorithm_of(d)->decides)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: factor does not go with algorithm %s, which decides how many", algorithm_of(d)->name);
+  /* It compares every position with itself one iteration before, also those that a cached pass does not run. */
+  bool klass_alone = d->algorithm == DIMPLE_ALGORITHM_KLASS;
+  if (klass_alone && (d->cache > DIMPLE_CACHE_NONE || (d->pipeline == DIMPLE_PIPELINE_DREAM && d->block_length > 0)))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with algorithm klass",
+                       d->cache > DIMPLE_CACHE_NONE ? "a cache" : "pipeline dream and block_length");
   return DIMPLE_OK;
 }
 

@@ -48,6 +48,7 @@ dimple_status iteration_resize(iteration *it, int32_t length) {
 }
 
 void iteration_free(iteration *it) {
+  iteration_end(it);
   free_room(&it->room);
   free(it->levels);
   replay_free(it->recorded);
@@ -70,11 +71,32 @@ void iteration_constrain(iteration *it, constrained *constraint) {
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
   if (d->pipeline == DIMPLE_PIPELINE_DIM) return;
+  if (d->algorithm == DIMPLE_ALGORITHM_KLASS) {
+    bool as_whole = d->pipeline == DIMPLE_PIPELINE_DREAM || d->block_length == 0;
+    d->cache = DIMPLE_CACHE_NONE;
+    if (as_whole) d->block_length = length;
+  }
   if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
   if (d->block_length == 0) d->block_length = model->block_length;
   if (d->block_length == 0 || d->block_length > length) d->block_length = length;
   bool by_schedule = d->pipeline == DIMPLE_PIPELINE_DREAM && decoding_is_cached(d) && d->algorithm != DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
   if (by_schedule) d->algorithm = DIMPLE_ALGORITHM_ENTROPY; /* as the authors' code does, whatever it is asked for */
+}
+
+static void close_notes(iteration *it) {
+  const note_keeper *keeper = it->begun ? algorithm_of(&it->decoding)->keeper : NULL;
+  if (keeper) keeper->close(it->notes);
+  it->notes = NULL;
+}
+
+/* In the place of those of the decoding before. */
+static dimple_status open_notes(iteration *it, const dimple_decoding *d, int32_t length, int32_t vocab) {
+  const note_keeper *keeper = algorithm_of(d)->keeper;
+  void *notes = NULL;
+  if (keeper) DIMPLE_TRY(keeper->open(d, length, vocab, &notes));
+  close_notes(it);
+  it->notes = notes;
+  return DIMPLE_OK;
 }
 
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
@@ -87,6 +109,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   float *levels = realloc(it->levels, size);
   if (!levels) return dimple_fail_memory(size, "noise levels");
   it->levels = levels;
+  DIMPLE_TRY(open_notes(it, &filled, c->length, model->vocab));
   schedule_levels(decoding->steps, decoding->epsilon, levels);
   it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
@@ -104,21 +127,28 @@ pass_need iteration_need(const iteration *it) {
   return rules ? rules->need(&it->decoding) : NEED_PROMPT;
 }
 
-void iteration_end(iteration *it) { it->begun = it->done = false; }
+void iteration_end(iteration *it) {
+  close_notes(it);
+  it->begun = it->done = false;
+}
 
 /* -------------------------------------------------------------------------------------------------------------- scoring */
 
 /* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
-static dimple_status read_logits(iteration *it, pass *p, int32_t at, int32_t rows, float *bare, head_call *head) {
+static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                 float *bare, head_call *head) {
   const dimple_decoding *d = &it->decoding;
+  const note_keeper *keeper = algorithm_of(d)->keeper;
   int32_t vocab = p->model->text.vocab;
   DIMPLE_TRY(pass_head(p, false, at, rows, head));
-  if (!logits_are_changed(d)) return DIMPLE_OK;
+  if (!logits_are_changed(d) && !keeper) return DIMPLE_OK;
   if (bare) DIMPLE_TRY(pass_head(p, true, at, rows, &(head_call){.logits = bare}));
   for (int32_t i = 0; i < rows; i++) {
     float *z = head->logits + (int64_t)i * vocab;
     if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
     if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
+    if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
+    if (keeper) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
     head->results[i] = logits_summary(z, vocab);
   }
   return DIMPLE_OK;
@@ -127,7 +157,7 @@ static dimple_status read_logits(iteration *it, pass *p, int32_t at, int32_t row
 /* Candidates of rows at..at + rows - 1 of `total` scored ones; under a constraint not yet: they are of one path over all rows. */
 static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                 int32_t total, float *bare, head_call *head) {
-  DIMPLE_TRY(read_logits(it, p, at, rows, bare, head));
+  DIMPLE_TRY(read_logits(it, step, p, positions, at, rows, bare, head));
   if (it->constraint) return constrained_rows(it->constraint, step, head->results, head->logits, rows, positions + at);
   return candidates_from_logits(step, head->results, head->logits, rows, p->model->text.vocab, positions + at, at, total,
                                 it->room.candidates + at);
@@ -242,8 +272,8 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   sampler_step step = {.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                        .masked = plan.count, .positions = c->masked + plan.from, .recorded = it->recorded, .due = plan.due,
-                       .tokens = it->tokens};
-  pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count, .bare = it->decoding.guidance_scale > 0};
+                       .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
+  pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count + plan.watched, .bare = it->decoding.guidance_scale > 0};
   return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
                                                         : score_then_choose(it, &step, p, rows, count);
 }
@@ -276,18 +306,34 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
   for (int32_t i = 0; i < c->masked_count; i++) {
     int32_t token = constrained_forced(it->constraint, c->masked[i]);
     if (token < 0) continue;
-    insert_revealed(it, c->masked[i], token, algorithm_of(&it->decoding)->confidence->high);
+    insert_revealed(it, c->masked[i], token, confidence_of(&it->decoding)->high);
     it->forced_count++;
   }
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
   return DIMPLE_OK;
 }
 
+/* Where the decoding is over behind the end of the text, that is what stands at all positions that are still masked. */
+static void fill_behind_end(iteration *it, canvas *c) {
+  int32_t added = c->masked_count;
+  if (!it->done || !it->decoding.complete || !algorithm_of(&it->decoding)->ends) return;
+  for (int32_t i = 0; i < added; i++) {
+    it->room.revealed[it->revealed_count + i] = c->masked[i];
+    it->room.tokens[it->revealed_count + i] = it->tokens.eos;
+    it->room.confidence[it->revealed_count + i] = 1;
+  }
+  canvas_reveal(c, it->room.revealed + it->revealed_count, it->room.tokens + it->revealed_count, added);
+  it->revealed_count += added;
+}
+
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
   /* A decoding in blocks begins with the canvas as it was set, which it is now. */
   const block_rules *rules = pipeline_of(&it->decoding)->blocks;
-  if (rules && it->number == 0) blocks_begin(&it->blocks, &it->decoding, c, p->model->text.shift_logits);
+  if (rules && it->number == 0) {
+    blocks_begin(&it->blocks, &it->decoding, c, &p->model->text);
+    if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
+  }
   dimple_status status = decide(it, p, c, &count);
   if (status != DIMPLE_OK) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
@@ -300,6 +346,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   if (count > 0) pass_canvas_changed(p);
   it->number++;
   it->done = finished(it, c);
+  fill_behind_end(it, c);
   return DIMPLE_OK;
 }
 

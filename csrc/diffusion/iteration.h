@@ -26,6 +26,7 @@ typedef struct iteration {
   int32_t total;    /* masks at the start */
   blocks blocks;    /* pipelines that decode in blocks */
   special_tokens tokens;
+  void *notes;      /* of the algorithm; null: it keeps none */
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */

@@ -1,6 +1,6 @@
 #include "diffusion/pipeline.h"
 
-extern const pipeline pipeline_dim, pipeline_dream, pipeline_dream_blocks, pipeline_llada;
+extern const pipeline pipeline_dim, pipeline_dream, pipeline_dream_blocks, pipeline_dream_klass, pipeline_llada;
 
 const pipeline *const pipelines[PIPELINE_COUNT] = {
     [DIMPLE_PIPELINE_DIM] = &pipeline_dim,
@@ -9,6 +9,7 @@ const pipeline *const pipelines[PIPELINE_COUNT] = {
 };
 
 const pipeline *pipeline_of(const dimple_decoding *decoding) {
+  if (decoding->pipeline == DIMPLE_PIPELINE_DREAM && decoding->algorithm == DIMPLE_ALGORITHM_KLASS) return &pipeline_dream_klass;
   if (decoding->pipeline == DIMPLE_PIPELINE_DREAM && decoding_is_cached(decoding)) return &pipeline_dream_blocks;
   return pipelines[decoding->pipeline];
 }

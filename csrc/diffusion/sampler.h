@@ -22,7 +22,14 @@ typedef struct candidate {
   float confidence; /* probability or margin in 0 .. 1, or minus an entropy (<= 0, nats); never NaN */
   float log_probability; /* of the token in softmax(logits), whatever temperature and filters do: <= 0, nats; NaN if no
                           * pass scored the position */
+  float entropy;    /* of the row's softmax, nats; never NaN */
 } candidate;
+
+/* The entropy of softmax(logits), whatever temperature and filters do. */
+static inline float row_entropy(const head_row *row) {
+  float entropy = row->log_sum - row->mean_logit;
+  return entropy > 0 ? entropy : 0; /* 0 for NaN */
+}
 
 /* What one iteration decides on. positions[masked] are the response positions that are masked and may be revealed now, ascending. Random numbers are keyed by
  * (decoding->seed, iteration, response position) unless `recorded` replaces them. */
@@ -35,6 +42,8 @@ typedef struct sampler_step {
   const int32_t *positions;
   replay *recorded; /* null: the generator */
   int32_t due;      /* pipelines that decode in blocks: the quota */
+  int32_t block_iteration; /* the same: in the block, from 0 */
+  void *notes;      /* of the algorithm; null: it keeps none */
   special_tokens tokens;
 } sampler_step;
 

@@ -380,7 +380,12 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_MASKGIT_PLUS = 3,   /* the highest probabilities */
   DIMPLE_ALGORITHM_TOPK_MARGIN = 4,    /* the largest gaps between best and second best probability */
   DIMPLE_ALGORITHM_ENTROPY = 5,        /* the lowest entropies */
-  DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = 6 /* probabilities of at least the threshold, and the best; dream with a cache only */
+  DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = 6, /* probabilities of at least the threshold, and the best; dream with a cache only */
+  /* These decide by rules of their own how many positions they reveal; pipeline llada, klass also in dream. docs/decoding.md has them. */
+  DIMPLE_ALGORITHM_ENTROPY_BOUND = 7, /* EB-Sampler: the surest ones whose entropies, without the largest, add up to at most gamma */
+  DIMPLE_ALGORITHM_KLASS = 8,         /* KLASS: those above the threshold whose distribution has settled */
+  DIMPLE_ALGORITHM_CREDIT = 9,        /* dInfer: as the threshold, on logits raised by what earlier iterations favoured */
+  DIMPLE_ALGORITHM_HIERARCHY = 10     /* dInfer: the surest of every run of masks above low_threshold, and those above the threshold */
 } dimple_algorithm;
 
 /* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */
@@ -390,6 +395,20 @@ typedef enum dimple_cache {
   DIMPLE_CACHE_PREFIX = 2, /* those before the block: later passes run from the block on to the end */
   DIMPLE_CACHE_DUAL = 3    /* all but the block's: later passes run over the block alone */
 } dimple_cache;
+
+/* What entropy_bound ranks positions by. */
+typedef enum dimple_order {
+  DIMPLE_ORDER_ENTROPY = 0,    /* the lowest entropy first */
+  DIMPLE_ORDER_CONFIDENCE = 1, /* the highest probability */
+  DIMPLE_ORDER_MARGIN = 2      /* the largest gap between best and second best probability */
+} dimple_order;
+
+/* Which of the positions that are ready klass reveals. */
+typedef enum dimple_unmask {
+  DIMPLE_UNMASK_ALL = 0,
+  DIMPLE_UNMASK_MAX_CONFIDENCE = 1, /* the most confident one */
+  DIMPLE_UNMASK_MIN_KL = 2          /* the one that has changed least */
+} dimple_unmask;
 
 /* How to decode. dimple_decoding_defaults() fills in the paper's confident decoding. */
 typedef struct dimple_decoding {
@@ -412,10 +431,23 @@ typedef struct dimple_decoding {
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
   float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
   int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that still fit; 0: among all */
+  int32_t no_mask_logits;      /* llada, 1: the mask token has no share in probabilities (it is never a candidate in any case) */
+  int32_t order;               /* entropy_bound: dimple_order */
+  float gamma;                 /* entropy_bound: nats, finite, >= 0 */
+  float kl_threshold;          /* klass: nats between one iteration and the next, finite, >= 0 */
+  int32_t kl_history;          /* klass: as many times in a row, 1 .. 64 */
+  int32_t unmask;              /* klass: dimple_unmask */
+  float credit_alpha;          /* credit: how much credits raise logits, finite, >= 0 */
+  float boost_gamma;           /* credit: a credit is probability ^ boost_gamma, finite, >= 0 */
+  float decay_beta;            /* credit: what is left of one an iteration later, 0 .. 1 */
+  float low_threshold;         /* hierarchy: 0 .. 1; 0: every run of masks counts */
+  int32_t expected_tpf;        /* credit, hierarchy, not complete: tokens that an iteration is expected to reveal, >= 1 */
+  int32_t maximum_unroll;      /* the same: iterations without a look at the block, >= 1 */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
- * block length and cache of the model, complete. */
+ * block length and cache of the model, complete; and of every algorithm its authors' settings: gamma 0.1 by entropy, kl_threshold 0.01 twice
+ * in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a

@@ -54,7 +54,7 @@ static void replay_refuses_unfitting_records(void) {
   d.steps = 3;
   sampler_step step = plain_step(&d, 3);
   step.recorded = r;
-  candidate candidates[3] = {{0}};
+  candidate candidates[3] = {{.token = 0}};
   int32_t chosen[MAX_LENGTH], count = choose(&step, confidence, chosen);
   EXPECT(count == 1 && chosen[0] == 2, "%d chosen, first %d", count, chosen[0]);
   d.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;

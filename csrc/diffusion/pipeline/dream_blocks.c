@@ -45,7 +45,7 @@ static void plan(const blocks *b, const canvas *c, block_plan *out) {
   if (out->due == 0) out->count = 0;
 }
 
-static bool over(const blocks *b, const canvas *c) {
+static bool over(blocks *b, const canvas *c) {
   if (!b->decoding->complete && b->iteration < 2) return false;
   return blocks_open(b, c) == 0 || (!by_threshold(b->decoding) && b->iteration >= b->steps);
 }

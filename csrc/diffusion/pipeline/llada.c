@@ -9,7 +9,8 @@
 #include "diffusion/pipeline.h"
 #include "diffusion/schedule.h"
 
-static bool reveals_by_confidence(const dimple_decoding *d) { return d->threshold > 0 || d->factor > 0; }
+/* Quotas do not count. */
+static bool reveals_by_confidence(const dimple_decoding *d) { return d->threshold > 0 || d->factor > 0 || algorithm_of(d)->decides; }
 
 /* LLaDA's own loop: nothing of Fast-dLLM's is asked for. */
 static bool runs_every_step(const dimple_decoding *d) {
@@ -31,6 +32,7 @@ static dimple_status choose_by_factor(choice *c) {
 
 static dimple_status choose(choice *c, const algorithm *a) {
   const dimple_decoding *d = c->step->decoding;
+  if (a->decides) return a->choose[DIMPLE_PIPELINE_LLADA](c, (quota){c->step->due, 1.0f});
   if (d->factor > 0) return choose_by_factor(c);
   if (d->threshold == 0) return a->choose[DIMPLE_PIPELINE_LLADA](c, (quota){c->step->due, 1.0f});
   choice_from_threshold(c);
@@ -39,24 +41,49 @@ static dimple_status choose(choice *c, const algorithm *a) {
 
 /* --------------------------------------------------------------------------------------------------------------- blocks */
 
-/* In a pass over everything the masks that earlier blocks have left are candidates, too. */
+/* Masks of the next block: of what is noted in this block's last iteration, its first is the one before. */
+static int32_t watched(const blocks *b, const canvas *c) {
+  if (b->decoding->algorithm != DIMPLE_ALGORITHM_KLASS) return 0;
+  return blocks_masked_before(c, b->end + b->decoding->block_length) - blocks_masked_before(c, b->end);
+}
+
+/* In a pass over everything the masks that earlier blocks have left are candidates, too, but not of algorithms that decide. */
 static void plan(const blocks *b, const canvas *c, block_plan *out) {
-  bool cached = decoding_is_cached(b->decoding) && b->iteration > 0;
+  bool cached = decoding_is_cached(b->decoding) && b->iteration > 0, block_alone = cached || algorithm_of(b->decoding)->decides;
   out->scope = cached ? blocks_cached_scope(b, b->first - b->shift) : (pass_scope){.kind = SCOPE_ALL};
-  out->from = cached ? blocks_masked_before(c, b->first) : 0;
+  out->from = block_alone ? blocks_masked_before(c, b->first) : 0;
   out->count = blocks_masked_before(c, b->end) - out->from;
   /* Masks that earlier blocks have left eat quota: more steps than it is spread over reveal one position each. */
   int32_t due = b->iteration < b->steps ? schedule_quota(b->masked, b->steps, b->iteration) : 1;
   out->due = due < out->count ? due : out->count;
   if (out->due == 0 && !reveals_by_confidence(b->decoding)) out->count = 0; /* an idle step */
+  out->watched = watched(b, c);
 }
 
-static bool over(const blocks *b, const canvas *c) {
+/* dInfer runs iterations in groups, and looks at the block between them. */
+static bool is_within_group(blocks *b, const canvas *c) {
+  if (b->decoding->complete || !algorithm_of(b->decoding)->ends) return false;
+  if (b->iteration < b->group_end) return true;
+  b->group_end = b->iteration + blocks_group(b, c);
+  return false;
+}
+
+static bool over(blocks *b, const canvas *c) {
   const dimple_decoding *d = b->decoding;
-  if (runs_every_step(d)) return b->iteration >= b->steps;
-  return blocks_open(b, c) == 0 || (d->cache == DIMPLE_CACHE_DUAL && b->iteration >= b->steps);
+  bool last_step = b->iteration >= b->steps;
+  if (runs_every_step(d)) return last_step;
+  if (is_within_group(b, c)) return false;
+  bool bounded = algorithm_of(d)->bounded || (d->cache == DIMPLE_CACHE_DUAL && !algorithm_of(d)->decides);
+  return blocks_open(b, c) == 0 || (bounded && last_step);
 }
 
-static const block_rules rules = {.need = blocks_need, .plan = plan, .over = over};
+static bool ends(const blocks *b, const canvas *c) {
+  if (!algorithm_of(b->decoding)->ends) return false;
+  for (int32_t i = b->first; i < b->end; i++)
+    if (c->tokens[i] == b->eos) return true;
+  return false;
+}
+
+static const block_rules rules = {.need = blocks_need, .plan = plan, .over = over, .ends = ends};
 
 const pipeline pipeline_llada = {.name = "llada", .judges_original = true, .choose = choose, .blocks = &rules};

@@ -20,7 +20,15 @@ public enum Algorithm {
   /** The lowest entropies. */
   ENTROPY("entropy"),
   /** Probabilities of at least the threshold, and the best; {@link Pipeline#DREAM} with a cache only. */
-  CONFIDENCE_THRESHOLD("confidence_threshold");
+  CONFIDENCE_THRESHOLD("confidence_threshold"),
+  /** EB-Sampler: the surest ones whose entropies, without the largest, add up to at most {@link Decoding#gamma}; {@link Pipeline#LLADA}. */
+  ENTROPY_BOUND("entropy_bound"),
+  /** KLASS: those above the threshold whose distribution has settled; {@link Pipeline#LLADA} and {@link Pipeline#DREAM}. */
+  KLASS("klass"),
+  /** dInfer's: as the threshold, on logits raised by what earlier iterations favoured; {@link Pipeline#LLADA}. */
+  CREDIT("credit"),
+  /** dInfer's: the surest of every run of masks, and those above the threshold; {@link Pipeline#LLADA}. */
+  HIERARCHY("hierarchy");
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));

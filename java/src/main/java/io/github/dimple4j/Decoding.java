@@ -279,6 +279,114 @@ public final class Decoding {
     return ending;
   }
 
+  /**
+   * Whether the mask token has no share in the probabilities of {@link Pipeline#LLADA}, where it is never a candidate in any case.
+   *
+   * @return true: it has none
+   */
+  public boolean noMaskLogits() {
+    return settings.get("no_mask_logits").intValue() != 0;
+  }
+
+  /**
+   * What {@link Algorithm#ENTROPY_BOUND} ranks positions by.
+   *
+   * @return the order
+   */
+  public BoundOrder order() {
+    return BoundOrder.values()[settings.get("order").intValue()];
+  }
+
+  /**
+   * How much entropy {@link Algorithm#ENTROPY_BOUND} reveals at a time, beside the largest.
+   *
+   * @return nats; finite, not negative
+   */
+  public float gamma() {
+    return settings.get("gamma").floatValue();
+  }
+
+  /**
+   * How little the distribution of a position that {@link Algorithm#KLASS} calls ready has changed from one iteration to the next.
+   *
+   * @return nats of Kullback-Leibler divergence; finite, not negative
+   */
+  public float klThreshold() {
+    return settings.get("kl_threshold").floatValue();
+  }
+
+  /**
+   * How many times in a row {@link #klThreshold} has to be kept.
+   *
+   * @return 1 to 64
+   */
+  public int klHistory() {
+    return settings.get("kl_history").intValue();
+  }
+
+  /**
+   * Which of the positions that are ready {@link Algorithm#KLASS} reveals.
+   *
+   * @return which
+   */
+  public Unmask unmask() {
+    return Unmask.values()[settings.get("unmask").intValue()];
+  }
+
+  /**
+   * How much credits raise the logits of {@link Algorithm#CREDIT}.
+   *
+   * @return finite, not negative
+   */
+  public float creditAlpha() {
+    return settings.get("credit_alpha").floatValue();
+  }
+
+  /**
+   * What {@link Algorithm#CREDIT} gives the best token of a position: its probability to this power.
+   *
+   * @return finite, not negative
+   */
+  public float boostGamma() {
+    return settings.get("boost_gamma").floatValue();
+  }
+
+  /**
+   * What is left of a credit of {@link Algorithm#CREDIT} an iteration later.
+   *
+   * @return 0 to 1
+   */
+  public float decayBeta() {
+    return settings.get("decay_beta").floatValue();
+  }
+
+  /**
+   * Confidence above which {@link Algorithm#HIERARCHY} reveals the best position of a run of masks.
+   *
+   * @return 0 to 1; 0: always
+   */
+  public float lowThreshold() {
+    return settings.get("low_threshold").floatValue();
+  }
+
+  /**
+   * How many tokens {@link Algorithm#CREDIT} and {@link Algorithm#HIERARCHY} expect of an iteration, where they are not {@link #complete}.
+   *
+   * @return at least 1
+   */
+  public int expectedTpf() {
+    return settings.get("expected_tpf").intValue();
+  }
+
+  /**
+   * How many iterations the same run at most before they look whether the block is full.
+   *
+   * @return at least 1
+   */
+  public int maximumUnroll() {
+    return settings.get("maximum_unroll").intValue();
+  }
+
   /** What the core is given for a response of that many positions. */
   Map<String, Number> settings(int responseLength) {
     Map<String, Number> complete = new LinkedHashMap<>(settings);
@@ -556,6 +664,126 @@ public final class Decoding {
     public Builder timeBudget(Duration time) {
       ending = ending.withTime(time);
       return this;
+    }
+
+    /**
+     * Sets whether the mask token has no share in probabilities.
+     *
+     * @param noMaskLogits see {@link Decoding#noMaskLogits()}
+     * @return this
+     */
+    public Builder noMaskLogits(boolean noMaskLogits) {
+      return set("no_mask_logits", noMaskLogits ? 1 : 0);
+    }
+
+    /**
+     * Sets what {@link Algorithm#ENTROPY_BOUND} ranks positions by.
+     *
+     * @param order see {@link Decoding#order()}
+     * @return this
+     */
+    public Builder order(BoundOrder order) {
+      return set("order", Objects.requireNonNull(order, "order").ordinal());
+    }
+
+    /**
+     * Sets the bound of {@link Algorithm#ENTROPY_BOUND}.
+     *
+     * @param gamma see {@link Decoding#gamma()}
+     * @return this
+     */
+    public Builder gamma(float gamma) {
+      return set("gamma", gamma);
+    }
+
+    /**
+     * Sets the threshold of {@link Algorithm#KLASS} for changes.
+     *
+     * @param klThreshold see {@link Decoding#klThreshold()}
+     * @return this
+     */
+    public Builder klThreshold(float klThreshold) {
+      return set("kl_threshold", klThreshold);
+    }
+
+    /**
+     * Sets how many times in a row {@link Decoding#klThreshold} has to be kept.
+     *
+     * @param klHistory see {@link Decoding#klHistory()}
+     * @return this
+     */
+    public Builder klHistory(int klHistory) {
+      return set("kl_history", klHistory);
+    }
+
+    /**
+     * Sets which ready positions {@link Algorithm#KLASS} reveals.
+     *
+     * @param unmask see {@link Decoding#unmask()}
+     * @return this
+     */
+    public Builder unmask(Unmask unmask) {
+      return set("unmask", Objects.requireNonNull(unmask, "unmask").ordinal());
+    }
+
+    /**
+     * Sets how much credits raise logits.
+     *
+     * @param creditAlpha see {@link Decoding#creditAlpha()}
+     * @return this
+     */
+    public Builder creditAlpha(float creditAlpha) {
+      return set("credit_alpha", creditAlpha);
+    }
+
+    /**
+     * Sets the power of a probability that is a credit.
+     *
+     * @param boostGamma see {@link Decoding#boostGamma()}
+     * @return this
+     */
+    public Builder boostGamma(float boostGamma) {
+      return set("boost_gamma", boostGamma);
+    }
+
+    /**
+     * Sets what is left of a credit an iteration later.
+     *
+     * @param decayBeta see {@link Decoding#decayBeta()}
+     * @return this
+     */
+    public Builder decayBeta(float decayBeta) {
+      return set("decay_beta", decayBeta);
+    }
+
+    /**
+     * Sets the threshold of runs of masks.
+     *
+     * @param lowThreshold see {@link Decoding#lowThreshold()}
+     * @return this
+     */
+    public Builder lowThreshold(float lowThreshold) {
+      return set("low_threshold", lowThreshold);
+    }
+
+    /**
+     * Sets how many tokens are expected of an iteration.
+     *
+     * @param expectedTpf see {@link Decoding#expectedTpf()}
+     * @return this
+     */
+    public Builder expectedTpf(int expectedTpf) {
+      return set("expected_tpf", expectedTpf);
+    }
+
+    /**
+     * Sets how many iterations run before a look at the block.
+     *
+     * @param maximumUnroll see {@link Decoding#maximumUnroll()}
+     * @return this
+     */
+    public Builder maximumUnroll(int maximumUnroll) {
+      return set("maximum_unroll", maximumUnroll);
     }
 
     /**

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -70,7 +71,37 @@ class BlockConformanceTest {
       case "prefix", "dual" -> Optional.of(builder.cache(BlockCache.of(run.function())).factor(run.number("factor")).build());
       case "dream-prefix", "dream-dual" -> Optional.of(builder.pipeline(Pipeline.DREAM).algorithm(Algorithm.of(run.word("alg")))
           .cache(BlockCache.of(run.function().substring("dream-".length()))).epsilon(run.number("eps")).build());
+      case "eb" -> Optional.of(builder.algorithm(Algorithm.ENTROPY_BOUND).gamma(run.number("gamma"))
+          .order(BoundOrder.valueOf(run.word("error_proxy").toUpperCase(Locale.ROOT))).noMaskLogits(run.flag("mask_excluded"))
+          .steps(run.isSet("max_steps") ? run.integer("max_steps") : run.length()).build());
+      case "klass" -> klass(run, builder);
+      case "dream-klass" -> Optional.of(ready(run, builder.pipeline(Pipeline.DREAM)).build());
+      case "dinfer-threshold" -> Optional.of(grouped(run, builder.algorithm(Algorithm.CREDIT).creditAlpha(0)).build());
+      case "dinfer-credit" -> Optional.of(grouped(run, builder.algorithm(Algorithm.CREDIT)).creditAlpha(run.number("credit_alpha"))
+          .boostGamma(run.number("boost_gamma")).decayBeta(run.number("decay_beta")).build());
+      case "dinfer-hierarchy" -> Optional.of(grouped(run, builder.algorithm(Algorithm.HIERARCHY)).lowThreshold(run.number("low_threshold"))
+          .threshold(run.isSet("threshold") ? run.number("threshold") : 1).build());
       default -> Optional.empty();
     };
+  }
+
+  private static Decoding.Builder ready(BlockGolden.Run run, Decoding.Builder builder) {
+    Unmask unmask = Arrays.stream(Unmask.values()).filter(u -> u.label().equals(run.word("unmask_strategy"))).findFirst().orElseThrow();
+    return builder.algorithm(Algorithm.KLASS).threshold(run.number("conf_threshold")).klThreshold(run.number("kl_threshold"))
+        .klHistory(run.integer("kl_history_length")).unmask(unmask);
+  }
+
+  /** Without its test of stability KLASS is Fast-dLLM without a cache; by entropy it reveals the most uncertain first, which is mended here. */
+  private static Optional<Decoding> klass(BlockGolden.Run run, Decoding.Builder builder) {
+    return switch (run.word("alg")) {
+      case "klass" -> Optional.of(ready(run, builder).build());
+      case "default" -> Optional.of(builder.cache(BlockCache.NONE).build());
+      case "topk_margin" -> Optional.of(builder.cache(BlockCache.NONE).algorithm(Algorithm.TOPK_MARGIN).build());
+      default -> Optional.empty();
+    };
+  }
+
+  private static Decoding.Builder grouped(BlockGolden.Run run, Decoding.Builder builder) {
+    return builder.expectedTpf(run.integer("expected_tpf")).maximumUnroll(run.integer("maximum_unroll"));
   }
 }

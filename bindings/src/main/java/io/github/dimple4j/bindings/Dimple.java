@@ -2048,6 +2048,42 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD() {
         return DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
     }
+    private static final int DIMPLE_ALGORITHM_ENTROPY_BOUND = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_ENTROPY_BOUND = 7
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_ENTROPY_BOUND() {
+        return DIMPLE_ALGORITHM_ENTROPY_BOUND;
+    }
+    private static final int DIMPLE_ALGORITHM_KLASS = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_KLASS = 8
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_KLASS() {
+        return DIMPLE_ALGORITHM_KLASS;
+    }
+    private static final int DIMPLE_ALGORITHM_CREDIT = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_CREDIT = 9
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_CREDIT() {
+        return DIMPLE_ALGORITHM_CREDIT;
+    }
+    private static final int DIMPLE_ALGORITHM_HIERARCHY = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_HIERARCHY = 10
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_HIERARCHY() {
+        return DIMPLE_ALGORITHM_HIERARCHY;
+    }
     private static final int DIMPLE_CACHE_MODEL = (int)0L;
     /**
      * {@snippet lang=c :
@@ -2083,6 +2119,60 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_CACHE_DUAL() {
         return DIMPLE_CACHE_DUAL;
+    }
+    private static final int DIMPLE_ORDER_ENTROPY = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_order.DIMPLE_ORDER_ENTROPY = 0
+     * }
+     */
+    public static int DIMPLE_ORDER_ENTROPY() {
+        return DIMPLE_ORDER_ENTROPY;
+    }
+    private static final int DIMPLE_ORDER_CONFIDENCE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_order.DIMPLE_ORDER_CONFIDENCE = 1
+     * }
+     */
+    public static int DIMPLE_ORDER_CONFIDENCE() {
+        return DIMPLE_ORDER_CONFIDENCE;
+    }
+    private static final int DIMPLE_ORDER_MARGIN = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_order.DIMPLE_ORDER_MARGIN = 2
+     * }
+     */
+    public static int DIMPLE_ORDER_MARGIN() {
+        return DIMPLE_ORDER_MARGIN;
+    }
+    private static final int DIMPLE_UNMASK_ALL = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_unmask.DIMPLE_UNMASK_ALL = 0
+     * }
+     */
+    public static int DIMPLE_UNMASK_ALL() {
+        return DIMPLE_UNMASK_ALL;
+    }
+    private static final int DIMPLE_UNMASK_MAX_CONFIDENCE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_unmask.DIMPLE_UNMASK_MAX_CONFIDENCE = 1
+     * }
+     */
+    public static int DIMPLE_UNMASK_MAX_CONFIDENCE() {
+        return DIMPLE_UNMASK_MAX_CONFIDENCE;
+    }
+    private static final int DIMPLE_UNMASK_MIN_KL = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_unmask.DIMPLE_UNMASK_MIN_KL = 2
+     * }
+     */
+    public static int DIMPLE_UNMASK_MIN_KL() {
+        return DIMPLE_UNMASK_MIN_KL;
     }
 
     private static class dimple_decoding_defaults {

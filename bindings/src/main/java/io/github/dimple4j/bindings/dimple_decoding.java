@@ -34,6 +34,18 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float factor;
  *     float guidance_scale;
  *     int32_t allowed_confidence;
+ *     int32_t no_mask_logits;
+ *     int32_t order;
+ *     float gamma;
+ *     float kl_threshold;
+ *     int32_t kl_history;
+ *     int32_t unmask;
+ *     float credit_alpha;
+ *     float boost_gamma;
+ *     float decay_beta;
+ *     float low_threshold;
+ *     int32_t expected_tpf;
+ *     int32_t maximum_unroll;
  * }
  * }
  */
@@ -62,7 +74,19 @@ public class dimple_decoding {
         Dimple.C_INT.withName("no_eos_confidence"),
         Dimple.C_FLOAT.withName("factor"),
         Dimple.C_FLOAT.withName("guidance_scale"),
-        Dimple.C_INT.withName("allowed_confidence")
+        Dimple.C_INT.withName("allowed_confidence"),
+        Dimple.C_INT.withName("no_mask_logits"),
+        Dimple.C_INT.withName("order"),
+        Dimple.C_FLOAT.withName("gamma"),
+        Dimple.C_FLOAT.withName("kl_threshold"),
+        Dimple.C_INT.withName("kl_history"),
+        Dimple.C_INT.withName("unmask"),
+        Dimple.C_FLOAT.withName("credit_alpha"),
+        Dimple.C_FLOAT.withName("boost_gamma"),
+        Dimple.C_FLOAT.withName("decay_beta"),
+        Dimple.C_FLOAT.withName("low_threshold"),
+        Dimple.C_INT.withName("expected_tpf"),
+        Dimple.C_INT.withName("maximum_unroll")
     ).withName("dimple_decoding");
 
     /**
@@ -906,6 +930,534 @@ public class dimple_decoding {
      */
     public static void allowed_confidence(MemorySegment struct, int fieldValue) {
         struct.set(allowed_confidence$LAYOUT, allowed_confidence$OFFSET, fieldValue);
+    }
+
+    private static final OfInt no_mask_logits$LAYOUT = (OfInt)$LAYOUT.select(groupElement("no_mask_logits"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t no_mask_logits
+     * }
+     */
+    public static final OfInt no_mask_logits$layout() {
+        return no_mask_logits$LAYOUT;
+    }
+
+    private static final long no_mask_logits$OFFSET = $LAYOUT.byteOffset(groupElement("no_mask_logits"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t no_mask_logits
+     * }
+     */
+    public static final long no_mask_logits$offset() {
+        return no_mask_logits$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t no_mask_logits
+     * }
+     */
+    public static int no_mask_logits(MemorySegment struct) {
+        return struct.get(no_mask_logits$LAYOUT, no_mask_logits$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t no_mask_logits
+     * }
+     */
+    public static void no_mask_logits(MemorySegment struct, int fieldValue) {
+        struct.set(no_mask_logits$LAYOUT, no_mask_logits$OFFSET, fieldValue);
+    }
+
+    private static final OfInt order$LAYOUT = (OfInt)$LAYOUT.select(groupElement("order"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t order
+     * }
+     */
+    public static final OfInt order$layout() {
+        return order$LAYOUT;
+    }
+
+    private static final long order$OFFSET = $LAYOUT.byteOffset(groupElement("order"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t order
+     * }
+     */
+    public static final long order$offset() {
+        return order$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t order
+     * }
+     */
+    public static int order(MemorySegment struct) {
+        return struct.get(order$LAYOUT, order$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t order
+     * }
+     */
+    public static void order(MemorySegment struct, int fieldValue) {
+        struct.set(order$LAYOUT, order$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat gamma$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("gamma"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float gamma
+     * }
+     */
+    public static final OfFloat gamma$layout() {
+        return gamma$LAYOUT;
+    }
+
+    private static final long gamma$OFFSET = $LAYOUT.byteOffset(groupElement("gamma"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float gamma
+     * }
+     */
+    public static final long gamma$offset() {
+        return gamma$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float gamma
+     * }
+     */
+    public static float gamma(MemorySegment struct) {
+        return struct.get(gamma$LAYOUT, gamma$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float gamma
+     * }
+     */
+    public static void gamma(MemorySegment struct, float fieldValue) {
+        struct.set(gamma$LAYOUT, gamma$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat kl_threshold$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("kl_threshold"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float kl_threshold
+     * }
+     */
+    public static final OfFloat kl_threshold$layout() {
+        return kl_threshold$LAYOUT;
+    }
+
+    private static final long kl_threshold$OFFSET = $LAYOUT.byteOffset(groupElement("kl_threshold"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float kl_threshold
+     * }
+     */
+    public static final long kl_threshold$offset() {
+        return kl_threshold$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float kl_threshold
+     * }
+     */
+    public static float kl_threshold(MemorySegment struct) {
+        return struct.get(kl_threshold$LAYOUT, kl_threshold$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float kl_threshold
+     * }
+     */
+    public static void kl_threshold(MemorySegment struct, float fieldValue) {
+        struct.set(kl_threshold$LAYOUT, kl_threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfInt kl_history$LAYOUT = (OfInt)$LAYOUT.select(groupElement("kl_history"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t kl_history
+     * }
+     */
+    public static final OfInt kl_history$layout() {
+        return kl_history$LAYOUT;
+    }
+
+    private static final long kl_history$OFFSET = $LAYOUT.byteOffset(groupElement("kl_history"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t kl_history
+     * }
+     */
+    public static final long kl_history$offset() {
+        return kl_history$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t kl_history
+     * }
+     */
+    public static int kl_history(MemorySegment struct) {
+        return struct.get(kl_history$LAYOUT, kl_history$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t kl_history
+     * }
+     */
+    public static void kl_history(MemorySegment struct, int fieldValue) {
+        struct.set(kl_history$LAYOUT, kl_history$OFFSET, fieldValue);
+    }
+
+    private static final OfInt unmask$LAYOUT = (OfInt)$LAYOUT.select(groupElement("unmask"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t unmask
+     * }
+     */
+    public static final OfInt unmask$layout() {
+        return unmask$LAYOUT;
+    }
+
+    private static final long unmask$OFFSET = $LAYOUT.byteOffset(groupElement("unmask"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t unmask
+     * }
+     */
+    public static final long unmask$offset() {
+        return unmask$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t unmask
+     * }
+     */
+    public static int unmask(MemorySegment struct) {
+        return struct.get(unmask$LAYOUT, unmask$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t unmask
+     * }
+     */
+    public static void unmask(MemorySegment struct, int fieldValue) {
+        struct.set(unmask$LAYOUT, unmask$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat credit_alpha$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("credit_alpha"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float credit_alpha
+     * }
+     */
+    public static final OfFloat credit_alpha$layout() {
+        return credit_alpha$LAYOUT;
+    }
+
+    private static final long credit_alpha$OFFSET = $LAYOUT.byteOffset(groupElement("credit_alpha"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float credit_alpha
+     * }
+     */
+    public static final long credit_alpha$offset() {
+        return credit_alpha$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float credit_alpha
+     * }
+     */
+    public static float credit_alpha(MemorySegment struct) {
+        return struct.get(credit_alpha$LAYOUT, credit_alpha$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float credit_alpha
+     * }
+     */
+    public static void credit_alpha(MemorySegment struct, float fieldValue) {
+        struct.set(credit_alpha$LAYOUT, credit_alpha$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat boost_gamma$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("boost_gamma"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float boost_gamma
+     * }
+     */
+    public static final OfFloat boost_gamma$layout() {
+        return boost_gamma$LAYOUT;
+    }
+
+    private static final long boost_gamma$OFFSET = $LAYOUT.byteOffset(groupElement("boost_gamma"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float boost_gamma
+     * }
+     */
+    public static final long boost_gamma$offset() {
+        return boost_gamma$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float boost_gamma
+     * }
+     */
+    public static float boost_gamma(MemorySegment struct) {
+        return struct.get(boost_gamma$LAYOUT, boost_gamma$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float boost_gamma
+     * }
+     */
+    public static void boost_gamma(MemorySegment struct, float fieldValue) {
+        struct.set(boost_gamma$LAYOUT, boost_gamma$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat decay_beta$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("decay_beta"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float decay_beta
+     * }
+     */
+    public static final OfFloat decay_beta$layout() {
+        return decay_beta$LAYOUT;
+    }
+
+    private static final long decay_beta$OFFSET = $LAYOUT.byteOffset(groupElement("decay_beta"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float decay_beta
+     * }
+     */
+    public static final long decay_beta$offset() {
+        return decay_beta$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float decay_beta
+     * }
+     */
+    public static float decay_beta(MemorySegment struct) {
+        return struct.get(decay_beta$LAYOUT, decay_beta$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float decay_beta
+     * }
+     */
+    public static void decay_beta(MemorySegment struct, float fieldValue) {
+        struct.set(decay_beta$LAYOUT, decay_beta$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat low_threshold$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("low_threshold"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float low_threshold
+     * }
+     */
+    public static final OfFloat low_threshold$layout() {
+        return low_threshold$LAYOUT;
+    }
+
+    private static final long low_threshold$OFFSET = $LAYOUT.byteOffset(groupElement("low_threshold"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float low_threshold
+     * }
+     */
+    public static final long low_threshold$offset() {
+        return low_threshold$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float low_threshold
+     * }
+     */
+    public static float low_threshold(MemorySegment struct) {
+        return struct.get(low_threshold$LAYOUT, low_threshold$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float low_threshold
+     * }
+     */
+    public static void low_threshold(MemorySegment struct, float fieldValue) {
+        struct.set(low_threshold$LAYOUT, low_threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfInt expected_tpf$LAYOUT = (OfInt)$LAYOUT.select(groupElement("expected_tpf"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t expected_tpf
+     * }
+     */
+    public static final OfInt expected_tpf$layout() {
+        return expected_tpf$LAYOUT;
+    }
+
+    private static final long expected_tpf$OFFSET = $LAYOUT.byteOffset(groupElement("expected_tpf"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t expected_tpf
+     * }
+     */
+    public static final long expected_tpf$offset() {
+        return expected_tpf$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t expected_tpf
+     * }
+     */
+    public static int expected_tpf(MemorySegment struct) {
+        return struct.get(expected_tpf$LAYOUT, expected_tpf$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t expected_tpf
+     * }
+     */
+    public static void expected_tpf(MemorySegment struct, int fieldValue) {
+        struct.set(expected_tpf$LAYOUT, expected_tpf$OFFSET, fieldValue);
+    }
+
+    private static final OfInt maximum_unroll$LAYOUT = (OfInt)$LAYOUT.select(groupElement("maximum_unroll"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t maximum_unroll
+     * }
+     */
+    public static final OfInt maximum_unroll$layout() {
+        return maximum_unroll$LAYOUT;
+    }
+
+    private static final long maximum_unroll$OFFSET = $LAYOUT.byteOffset(groupElement("maximum_unroll"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t maximum_unroll
+     * }
+     */
+    public static final long maximum_unroll$offset() {
+        return maximum_unroll$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t maximum_unroll
+     * }
+     */
+    public static int maximum_unroll(MemorySegment struct) {
+        return struct.get(maximum_unroll$LAYOUT, maximum_unroll$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t maximum_unroll
+     * }
+     */
+    public static void maximum_unroll(MemorySegment struct, int fieldValue) {
+        struct.set(maximum_unroll$LAYOUT, maximum_unroll$OFFSET, fieldValue);
     }
 
     /**

@@ -2,9 +2,11 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Algorithm;
 import io.github.dimple4j.BlockCache;
+import io.github.dimple4j.BoundOrder;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
+import io.github.dimple4j.Unmask;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Map;
@@ -29,7 +31,8 @@ final class DecodingOptions {
   private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
 
   /** The authors' defaults of algorithms that always have a threshold. */
-  private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f);
+  private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
+      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -69,6 +72,49 @@ final class DecodingOptions {
 
   @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipeline llada: classifier-free guidance; 0: off (default: off).")
   private Float guidanceScale;
+
+  @Option(names = "--gamma", paramLabel = "G", description = "entropy_bound: most entropy revealed at a time beside the largest, in nats "
+      + "(default: 0.1).")
+  private Float gamma;
+
+  @Option(names = "--order", paramLabel = "NAME", converter = OrderName.class, completionCandidates = OrderName.class,
+      description = "entropy_bound: what positions are ranked by: ${COMPLETION-CANDIDATES} (default: entropy).")
+  private BoundOrder order;
+
+  @Option(names = "--kl-threshold", paramLabel = "K", description = "klass: a position is ready when its distribution changes by less, in nats "
+      + "(default: 0.01),")
+  private Float klThreshold;
+
+  @Option(names = "--kl-history", paramLabel = "H", description = "so many times in a row (default: 2).")
+  private Integer klHistory;
+
+  @Option(names = "--unmask", paramLabel = "WHICH", converter = UnmaskName.class, completionCandidates = UnmaskName.class,
+      description = "klass: which of the ready positions are revealed: ${COMPLETION-CANDIDATES} (default: all).")
+  private Unmask unmask;
+
+  @Option(names = "--credit-alpha", paramLabel = "A", description = "credit: how much credits raise logits; 0: dInfer's plain threshold "
+      + "(default: 0.7).")
+  private Float creditAlpha;
+
+  @Option(names = "--boost-gamma", paramLabel = "G", description = "credit: one is a probability to this power (default: 0.2).")
+  private Float boostGamma;
+
+  @Option(names = "--decay-beta", paramLabel = "B", description = "credit: what is left of one an iteration later (default: 0.8).")
+  private Float decayBeta;
+
+  @Option(names = "--low-threshold", paramLabel = "P", description = "hierarchy: reveal the best position of each run of masks above it; 0: always "
+      + "(default: 0.4).")
+  private Float lowThreshold;
+
+  @Option(names = "--expected-tpf", paramLabel = "N", description = "credit and hierarchy, trace only: tokens expected of an iteration "
+      + "(default: 8),")
+  private Integer expectedTpf;
+
+  @Option(names = "--maximum-unroll", paramLabel = "N", description = "and most iterations without a look at the block (default: 4).")
+  private Integer maximumUnroll;
+
+  @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
+  private boolean noMaskLogits;
 
   @Option(names = "--no-eos-logits", description = "Pipeline llada: never take the end-of-text token.")
   private boolean noEosLogits;
@@ -112,7 +158,7 @@ final class DecodingOptions {
   Decoding decoding() {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm).topK(topK)
         .originalConfidence(originalConfidence).temperature(temperature).topP(topP).algorithmTemperature(algorithmTemperature).seed(seed)
-        .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence);
+        .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     if (threshold == null && pipeline != Pipeline.DIM) {
       builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm, 0f));
     }
@@ -123,6 +169,17 @@ final class DecodingOptions {
     set(cache, builder::cache);
     set(epsilon, builder::epsilon);
     set(guidanceScale, builder::guidanceScale);
+    set(gamma, builder::gamma);
+    set(order, builder::order);
+    set(klThreshold, builder::klThreshold);
+    set(klHistory, builder::klHistory);
+    set(unmask, builder::unmask);
+    set(creditAlpha, builder::creditAlpha);
+    set(boostGamma, builder::boostGamma);
+    set(decayBeta, builder::decayBeta);
+    set(lowThreshold, builder::lowThreshold);
+    set(expectedTpf, builder::expectedTpf);
+    set(maximumUnroll, builder::maximumUnroll);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -156,7 +213,7 @@ final class DecodingOptions {
     json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
-    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && decoding.algorithm() != Algorithm.CONFIDENCE_THRESHOLD
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && !DEFAULT_THRESHOLDS.containsKey(decoding.algorithm())
         ? 0 : decoding.threshold());
     json.writeNumberProperty("temperature", decoding.temperature());
     json.writeNumberProperty("top_p", decoding.topP());
@@ -166,7 +223,7 @@ final class DecodingOptions {
     json.writeNumber(Long.toUnsignedString(decoding.seed()));
   }
 
-  /** Settings of pipelines that decode in blocks, which stand at the end of a trace's. */
+  /** Settings of pipelines that decode in blocks and of their algorithms, which stand at the end of a trace's. */
   static void writeBlocks(JsonGenerator json, Decoding decoding) {
     json.writeNumberProperty("block_length", decoding.blockLength());
     json.writeStringProperty("cache", decoding.cache().label());
@@ -174,6 +231,25 @@ final class DecodingOptions {
     json.writeNumberProperty("guidance_scale", decoding.guidanceScale());
     json.writeBooleanProperty("no_eos_logits", decoding.noEosLogits());
     json.writeBooleanProperty("no_eos_confidence", decoding.noEosConfidence());
+    json.writeBooleanProperty("no_mask_logits", decoding.noMaskLogits());
+    switch (decoding.algorithm()) {
+      case ENTROPY_BOUND -> {
+        json.writeNumberProperty("gamma", decoding.gamma());
+        json.writeStringProperty("order", decoding.order().label());
+      }
+      case KLASS -> {
+        json.writeNumberProperty("kl_threshold", decoding.klThreshold());
+        json.writeNumberProperty("kl_history", decoding.klHistory());
+        json.writeStringProperty("unmask", decoding.unmask().label());
+      }
+      case CREDIT -> {
+        json.writeNumberProperty("credit_alpha", decoding.creditAlpha());
+        json.writeNumberProperty("boost_gamma", decoding.boostGamma());
+        json.writeNumberProperty("decay_beta", decoding.decayBeta());
+      }
+      case HIERARCHY -> json.writeNumberProperty("low_threshold", decoding.lowThreshold());
+      default -> { } // has no settings of its own
+    }
   }
 
   boolean prefill() {
@@ -220,6 +296,20 @@ final class DecodingOptions {
   static final class CacheName extends Names<BlockCache> {
     CacheName() {
       super(BlockCache.values(), BlockCache::label);
+    }
+  }
+
+  /** The names of orders. */
+  static final class OrderName extends Names<BoundOrder> {
+    OrderName() {
+      super(BoundOrder.values(), BoundOrder::label);
+    }
+  }
+
+  /** The names of what is revealed of the ready. */
+  static final class UnmaskName extends Names<Unmask> {
+    UnmaskName() {
+      super(Unmask.values(), Unmask::label);
     }
   }
 

@@ -1,0 +1,106 @@
+/*
+ * dInfer's credit decoding: in every iteration the best token of a masked position earns a credit, its probability ^ boost_gamma, and
+ * older credits decay. Logits raised by alpha ln(1 + credit) then give token and confidence; everything that reaches the threshold goes,
+ * and what comes within 1e-5 of the best (python/dinfer/decoding/parallel_strategy.py).
+ *
+ * The authors keep a matrix [block x vocabulary] in an object that outlives a response; what is not 0 in it are as many tokens per
+ * position as were ever best there, and here they end with the response.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "allocate.h"
+#include "diffusion/algorithm.h"
+
+typedef struct credit {
+  int32_t token;
+  float amount;
+} credit;
+
+typedef struct account {
+  int32_t seen; /* the iteration that added to it last; -1: none */
+  int32_t count, capacity;
+  credit *credits; /* [capacity] */
+} account;
+
+typedef struct accounts {
+  int32_t length;
+  account *of; /* [length] by position */
+} accounts;
+
+static void close_accounts(void *notes) {
+  accounts *a = notes;
+  for (int32_t i = 0; i < a->length; i++) free(a->of[i].credits);
+  free(a->of);
+  free(a);
+}
+
+static dimple_status open_accounts(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes) {
+  (void)d;
+  (void)vocab;
+  accounts *a = malloc(sizeof *a);
+  account *of = calloc((size_t)length, sizeof *of);
+  if (!a || !of) {
+    free(a);
+    free(of);
+    return dimple_fail_memory((uint64_t)length * sizeof *of, "credits");
+  }
+  for (int32_t i = 0; i < length; i++) of[i].seen = -1;
+  *a = (accounts){length, of};
+  *notes = a;
+  return DIMPLE_OK;
+}
+
+static dimple_status find(account *a, int32_t token, credit **found) {
+  for (int32_t i = 0; i < a->count; i++) {
+    if (a->credits[i].token != token) continue;
+    *found = &a->credits[i];
+    return DIMPLE_OK;
+  }
+  if (a->count == a->capacity) {
+    int32_t capacity = 2 * a->capacity + 4;
+    credit *grown = realloc(a->credits, (size_t)capacity * sizeof *grown);
+    if (!grown) return dimple_fail_memory((uint64_t)capacity * sizeof *grown, "credits");
+    a->credits = grown;
+    a->capacity = capacity;
+  }
+  a->credits[a->count] = (credit){token, 0};
+  *found = &a->credits[a->count++];
+  return DIMPLE_OK;
+}
+
+static dimple_status earn(account *a, const dimple_decoding *d, const float *logits, int32_t vocab) {
+  head_row row = logits_summary(logits, vocab);
+  credit *best = NULL;
+  DIMPLE_TRY(find(a, row.best, &best));
+  for (int32_t i = 0; i < a->count; i++) a->credits[i].amount *= d->decay_beta;
+  best->amount += powf(expf(row.best_logit - row.log_sum), d->boost_gamma);
+  return DIMPLE_OK;
+}
+
+static dimple_status see(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab) {
+  account *a = &((accounts *)notes)->of[position];
+  if (a->seen != step->iteration) DIMPLE_TRY(earn(a, step->decoding, logits, vocab));
+  a->seen = step->iteration;
+  for (int32_t i = 0; i < a->count; i++) logits[a->credits[i].token] += step->decoding->credit_alpha * logf(1 + a->credits[i].amount);
+  return DIMPLE_OK;
+}
+
+static dimple_status choose(choice *c, quota due) {
+  (void)due;
+  float cut = c->candidates[choice_best(c)].confidence - 1e-5f, threshold = c->step->decoding->threshold;
+  if (threshold < cut) cut = threshold;
+  for (int32_t i = 0; i < c->step->masked; i++)
+    if (c->candidates[i].confidence >= cut) choice_add(c, i);
+  return DIMPLE_OK;
+}
+
+static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .see = see};
+
+const algorithm algorithm_credit = {
+    .name = "credit",
+    .confidence = &confidence_probability,
+    .decides = true,
+    .ends = true,
+    .keeper = &keeper,
+    .choose = {[DIMPLE_PIPELINE_LLADA] = choose}};
