@@ -13,6 +13,7 @@ questions and decoding are seeded: a second run differs in the times only.  Ever
 import argparse
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -304,7 +305,32 @@ def pytorch(bench, count=50):
     return rows
 
 
-EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch]
+def random_prompts(count, seed):
+    """Questions without sense or picture: words of the scenes' questions, letters and signs."""
+    rng = random.Random(seed)
+    words = " ".join(scenes.DESCRIBE + ["red blue circle square left of the what is how many"]).split() + list("abcxyz,.?!{}<|>0123456789é\u4e2d")
+    return [dict(image=[], task="random", question=" ".join(rng.choices(words, k=rng.randint(1, 12))), answer="") for _ in range(count)]
+
+
+def early_stop(bench):
+    """Whether ending a decoding with its text changes a text, and what it saves: iterations and ms per answer without and with it."""
+    asked = bench.questions()
+    descriptions, short = [q for q in asked if describe(q["task"])], [q for q in asked if brief(q["task"])]
+    nonsense = random_prompts(len(bench.examples), 1)
+    rows = []
+    for what, questions, length, options in (("short answers", short, 16, []), ("descriptions", descriptions, 64, []),
+                                             ("descriptions", descriptions, 256, []), ("descriptions", descriptions[:SLOW], 64, ONE_TOKEN),
+                                             ("random prompts", nonsense, 64, []), ("random prompts", nonsense[:SLOW], 64, ONE_TOKEN)):
+        lengths = [option for task in sorted({q["task"] for q in questions}) for option in ("--length", "%s=%d" % (task, length))]
+        off, on = (bench.ask(questions, "--early-stop", switch, *lengths, *options) for switch in ("off", "on"))
+        rows.append(dict(what=what, length=length, decoding="one token per step" if options else "confident", questions=len(questions),
+                         equal=sum(a["answered"] == b["answered"] for a, b in zip(off, on)),
+                         iterations=[statistics.mean(a["iterations"] for a in given) for given in (off, on)],
+                         ms=[statistics.mean(a["prefill_ms"] + a["steps_ms"] for a in given) for given in (off, on)]))
+    return rows
+
+
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch, early_stop]
 NEED_RUNS = {"training", "recipes", "pytorch"}
 
 

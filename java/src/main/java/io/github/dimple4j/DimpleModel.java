@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * A loaded model. Immutable and thread-safe: any number of threads may use it and make sessions of it.
@@ -205,6 +206,50 @@ public final class DimpleModel implements AutoCloseable {
       Grid grid = core.imageGrid(width, height);
       return new ImageGrid(grid.resizedWidth(), grid.resizedHeight(), grid.rows(), grid.columns(), grid.tokens());
     });
+  }
+
+  /**
+   * Asks one question, with the defaults of everything: {@link #session()} for more.
+   *
+   * @param text what is asked; text, whatever it spells
+   * @param images pictures, which stand in front of the text
+   * @return the answer
+   * @throws NoTokenizerException if the model has no tokenizer
+   * @throws ContextLimitException if the prompt does not fit the context
+   * @throws CancelledException if the thread is interrupted
+   * @throws ClosedException if the model is closed
+   * @throws DimpleException as {@link SessionBuilder#open} and {@link Session#decode} do
+   */
+  public Generation ask(String text, Image... images) {
+    try (Session session = session().user(text, images).open()) {
+      return session.decode(Decoding.defaults());
+    }
+  }
+
+  /**
+   * Starts a conversation of several turns.
+   *
+   * @return one without turns
+   * @throws ClosedException if the model is closed
+   */
+  public Conversation conversation() {
+    return call(core -> new Conversation(this));
+  }
+
+  /**
+   * Answers many prompts, several at a time. The results come in the order of the prompts, as they are asked for: a prompt is taken from
+   * its iterable when its turn to be decoded is near. A prompt that fails yields a result that says so, and the others go on. Closing the
+   * stream stops what runs; a stream that is read to its end needs no closing.
+   *
+   * @param prompts builders of sessions, each used once
+   * @param decoding how they are decoded
+   * @param parallel how many sessions run at once, at least 1; each takes its memory, and all share the processors
+   * @return the results, an ordered and sequential stream for one thread
+   * @throws InvalidArgumentException if {@code parallel} is less than 1
+   * @throws ClosedException if the model is closed
+   */
+  public Stream<BatchResult> batch(Iterable<SessionBuilder> prompts, Decoding decoding, int parallel) {
+    return call(core -> Batch.of(prompts.iterator(), decoding, parallel));
   }
 
   /**

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -113,6 +114,32 @@ public final class Session implements AutoCloseable {
       } while (!step.done());
       return latest();
     });
+  }
+
+  /**
+   * Decodes on a daemon thread. Cancelling the future, or completing it otherwise, as {@link CompletableFuture#orTimeout} does, stops the
+   * decoding at the next layer of the model; once the thread has left the session, {@link #generation} has what was revealed until then.
+   *
+   * @param decoding how, and when it ends
+   * @return the response to come; fails as {@link #decode} does
+   */
+  public CompletableFuture<Generation> decodeAsync(Decoding decoding) {
+    Objects.requireNonNull(decoding, "decoding");
+    CompletableFuture<Generation> future = new CompletableFuture<>();
+    Thread worker = Thread.ofPlatform().daemon().name("dimple-decode").unstarted(() -> {
+      try {
+        future.complete(decode(decoding));
+      } catch (RuntimeException | Error e) {
+        future.completeExceptionally(e);
+      }
+    });
+    future.whenComplete((generation, failure) -> {
+      if (Thread.currentThread() != worker) {
+        worker.interrupt();
+      }
+    });
+    worker.start();
+    return future;
   }
 
   /**

@@ -16,10 +16,10 @@ final class StopOptions {
   @Option(names = "--stop", paramLabel = "TEXT", description = "End the answer before this text; may be given several times.")
   private List<String> stops = List.of();
 
-  @Option(names = "--early-stop", arity = "1", paramLabel = "on|off", converter = Switch.class,
+  @Option(names = "--early-stop", paramLabel = "on|off", converter = SwitchName.class,
       description = "End the decoding once the answer is complete, with positions behind its end still masked (default: on for run and chat, "
           + "off for trace and eval, which show the whole decoding).")
-  private Boolean early;
+  private Switch early; // no Boolean, whose values are picocli's own business
 
   void check() {
     if (stops.contains("")) {
@@ -31,7 +31,7 @@ final class StopOptions {
   Decoding addTo(Decoding decoding, boolean early) {
     Decoding.Builder builder = decoding.toBuilder().stop(stops.toArray(String[]::new));
     if (this.early != null || !early) { // what suits the algorithm is the library's business
-      builder.earlyStop(this.early != null && this.early);
+      builder.earlyStop(this.early == Switch.ON);
     }
     return builder.build();
   }
@@ -44,13 +44,16 @@ final class StopOptions {
     json.writeEndArray();
   }
 
+  /** What is switched. */
+  enum Switch { ON, OFF }
+
   /** On or off. */
-  static final class Switch implements ITypeConverter<Boolean> {
+  static final class SwitchName implements ITypeConverter<Switch> {
     @Override
-    public Boolean convert(String text) {
+    public Switch convert(String text) {
       return switch (text) {
-        case "on" -> true;
-        case "off" -> false;
+        case "on" -> Switch.ON;
+        case "off" -> Switch.OFF;
         default -> throw new TypeConversionException("'" + text + "' is neither on nor off");
       };
     }

@@ -140,8 +140,8 @@ final class TraceCommand implements Callable<Integer> {
     json.writeNumberProperty("eps", decoding.epsilon());
     if (decoding.pipeline() != Pipeline.DIM) {
       DecodingOptions.writeBlocks(json, decoding);
-    StopOptions.write(json, decoding);
     }
+    StopOptions.write(json, decoding);
     json.writeEndObject();
   }
 

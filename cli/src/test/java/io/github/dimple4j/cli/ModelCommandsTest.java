@@ -103,6 +103,21 @@ class ModelCommandsTest {
     assertThat(dim.get("original_confidence")).isEqualTo(false);
   }
 
+  /** A trace shows the whole decoding unless it is asked to end with the text. */
+  @Test
+  void aTraceEndsWithItsTextIfAsked() throws IOException {
+    Map<?, ?> whole = trace("--threshold", "0", "--steps", "12");
+    String text = (String) whole.get("text");
+    String stop = text.substring(0, text.offsetByCodePoints(0, 1));
+    Map<?, ?> early = trace("--threshold", "0", "--steps", "12", "--early-stop", "on", "--stop", stop);
+    assertThat(early.get("text")).isEqualTo("");
+    assertThat((List<?>) early.get("iterations")).hasSizeLessThan(((List<?>) whole.get("iterations")).size());
+    assertThat(((Map<?, ?>) early.get("settings")).toString()).contains("early_stop=true", "stop=[" + stop + "]");
+    assertThat(((Map<?, ?>) whole.get("settings")).toString()).contains("early_stop=false", "stop=[]");
+    assertThat((List<?>) trace("--threshold", "0", "--steps", "12", "--early-stop", "off", "--stop", stop).get("iterations"))
+        .hasSameSizeAs((List<?>) whole.get("iterations"));
+  }
+
   @Test
   void logitsHaveOneRowPerPosition() throws IOException {
     Path json = folder.resolve("logits.json");

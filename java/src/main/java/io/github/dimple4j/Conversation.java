@@ -1,0 +1,195 @@
+package io.github.dimple4j;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.Consumer;
+
+/**
+ * Several turns of questions and answers. Each answer sees all turns before it, pictures too:
+ *
+ * <pre>{@code
+ * Conversation talk = model.conversation().system("Be brief.");
+ * talk.ask("What is in the picture?", Image.read(path)).text();
+ * talk.ask("And what colour is it?").text();
+ * }</pre>
+ *
+ * <p>What users and system say is text, whatever it spells. A turn counts once its answer is there: after a failure, or when the thread was
+ * interrupted, the conversation is as it was before. It holds no memory outside the Java heap between the turns and needs no closing.
+ *
+ * <p>For one thread at a time, but for {@link #cancel}.
+ */
+public final class Conversation {
+  private final DimpleModel model;
+  private final List<Turn> turns = new ArrayList<>();
+  private String system; // null: the model's own
+  private Decoding decoding;
+  private int responseLength; // 0: the library's default
+  private int threads;
+  private volatile Session answering; // null: nothing is being answered
+
+  Conversation(DimpleModel model) {
+    this.model = model;
+  }
+
+  private Conversation(Conversation other) {
+    this(other.model);
+    turns.addAll(other.turns);
+    system = other.system;
+    decoding = other.decoding;
+    responseLength = other.responseLength;
+    threads = other.threads;
+  }
+
+  /**
+   * Sets the system message, which stands before all turns.
+   *
+   * @param text what the model is told to be; null: what its template says without
+   * @return this
+   */
+  public Conversation system(String text) {
+    system = text;
+    return this;
+  }
+
+  /**
+   * Sets how answers are decoded.
+   *
+   * @param decoding the settings; until then {@link Decoding#defaults()}
+   * @return this
+   */
+  public Conversation decoding(Decoding decoding) {
+    this.decoding = Objects.requireNonNull(decoding, "decoding");
+    return this;
+  }
+
+  /**
+   * Sets how many tokens an answer may have.
+   *
+   * @param tokens as {@link SessionBuilder#responseLength}; until then 64
+   * @return this
+   */
+  public Conversation responseLength(int tokens) {
+    responseLength = tokens;
+    return this;
+  }
+
+  /**
+   * Limits the threads.
+   *
+   * @param threads as {@link SessionBuilder#threads}
+   * @return this
+   */
+  public Conversation threads(int threads) {
+    this.threads = threads;
+    return this;
+  }
+
+  /**
+   * Says something and waits for the answer.
+   *
+   * @param text what is said
+   * @param images pictures, which stand in front of the text
+   * @return the answer, which is a turn now
+   * @throws ContextLimitException if all turns, this one and its answer do not fit the context
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
+   * @throws DimpleException as {@link SessionBuilder#open} and {@link Session#decode} do
+   */
+  public Generation ask(String text, Image... images) {
+    List<Part> parts = new ArrayList<>(List.of(images));
+    parts.add(Part.text(text));
+    return ask(parts, step -> {});
+  }
+
+  /**
+   * Says something, and shows the answer while it fills in.
+   *
+   * @param parts texts and pictures in order
+   * @param watcher called after each iteration, by this thread
+   * @return the answer, which is a turn now
+   * @throws DimpleException as {@link #ask(String, Image...)} does
+   */
+  public Generation ask(List<? extends Part> parts, Consumer<? super Step> watcher) {
+    Turn question = new Turn("user", List.copyOf(parts));
+    try (Session session = open(question)) {
+      answering = session;
+      session.steps(decoding == null ? Decoding.defaults() : decoding).forEach(watcher);
+      Generation answer = session.generation();
+      turns.add(question);
+      turns.add(new Turn("assistant", List.of(Part.text(answer.text()))));
+      return answer;
+    } finally {
+      answering = null;
+    }
+  }
+
+  private Session open(Turn question) {
+    SessionBuilder builder = model.session().threads(threads);
+    if (system != null) {
+      builder.system(system);
+    }
+    if (responseLength != 0) {
+      builder.responseLength(responseLength);
+    }
+    turns.forEach(turn -> add(turn, builder));
+    add(question, builder);
+    return builder.open();
+  }
+
+  private static void add(Turn turn, SessionBuilder builder) {
+    if (turn.role().equals("assistant")) {
+      builder.assistant(turn.text());
+    } else {
+      builder.user(turn.parts().toArray(Part[]::new));
+    }
+  }
+
+  /** Stops the answer under way, which then fails with {@link CancelledException}; does nothing between answers. Any thread. */
+  public void cancel() {
+    Session session = answering;
+    if (session != null) {
+      session.cancel();
+    }
+  }
+
+  /**
+   * The turns until now.
+   *
+   * @return a copy: of the user and of the assistant in turn, oldest first
+   */
+  public List<Turn> turns() {
+    return List.copyOf(turns);
+  }
+
+  /**
+   * Adds a turn that was had elsewhere: a question and its answer.
+   *
+   * @param question what was said
+   * @param answer what was answered
+   * @return this
+   */
+  public Conversation add(List<? extends Part> question, String answer) {
+    turns.add(new Turn("user", List.copyOf(question)));
+    turns.add(new Turn("assistant", List.of(Part.text(answer))));
+    return this;
+  }
+
+  /**
+   * Forgets all turns; system message and settings stay.
+   *
+   * @return this
+   */
+  public Conversation reset() {
+    turns.clear();
+    return this;
+  }
+
+  /**
+   * Copies the conversation, so that it can go on in two ways.
+   *
+   * @return another one with the same turns and settings
+   */
+  public Conversation fork() {
+    return new Conversation(this);
+  }
+}
