@@ -12,6 +12,11 @@ public interface Architecture {
   /** What {@code model_type} in the {@code config.json} of its checkpoints says; the usual spelling first. */
   List<String> modelTypes();
 
+  /** Whether a {@code config.json} is of this family: of those that share a {@code model_type}, exactly one says so. */
+  default boolean describes(JsonSettings config) {
+    return modelTypes().contains(config.text("model_type", ""));
+  }
+
   /**
    * What the file of a checkpoint holds.
    *

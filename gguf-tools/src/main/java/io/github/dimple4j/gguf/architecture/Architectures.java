@@ -10,7 +10,8 @@ public final class Architectures {
   public static final List<Architecture> ALL = List.of(
       new Dimple(),
       new Dream(),
-      new Llada());
+      new Llada(),
+      new LladaMoe());
 
   private Architectures() {}
 
@@ -20,9 +21,8 @@ public final class Architectures {
    * @throws io.github.dimple4j.gguf.GgufException if no family knows the configuration's {@code model_type}
    */
   public static ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    String type = config.text("model_type", "");
     for (Architecture architecture : ALL) {
-      if (architecture.modelTypes().contains(type)) {
+      if (architecture.describes(config)) {
         return architecture.layout(config, preprocessor, tensors);
       }
     }
@@ -31,7 +31,7 @@ public final class Architectures {
 
   /** E.g. {@code "a", "b" or "c"}. */
   private static String modelTypes() {
-    List<String> quoted = ALL.stream().map(architecture -> "\"" + architecture.modelTypes().getFirst() + "\"").toList();
+    List<String> quoted = ALL.stream().map(architecture -> "\"" + architecture.modelTypes().getFirst() + "\"").distinct().toList();
     return String.join(", ", quoted.subList(0, quoted.size() - 1)) + " or " + quoted.getLast();
   }
 }

@@ -33,6 +33,11 @@ public final class Llada implements Architecture {
     return List.of("llada");
   }
 
+  @Override
+  public boolean describes(JsonSettings config) {
+    return Architecture.super.describes(config) && !config.has("num_experts");
+  }
+
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
@@ -46,9 +51,9 @@ public final class Llada implements Architecture {
     config.requireText("activation_type", "silu");
     config.requireText("layer_norm_type", "rms");
     config.requireText("block_type", "llama");
-    requireFlag(config, "rope", true);
+    config.requireFlag("rope", true);
     for (String key : List.of("alibi", "attention_layer_norm", "include_bias", "include_qkv_bias", "input_emb_norm", "scale_logits")) {
-      requireFlag(config, key, false);
+      config.requireFlag(key, false);
     }
     int width = config.size("d_model");
     int heads = config.size("n_heads");
@@ -59,9 +64,10 @@ public final class Llada implements Architecture {
     if (heads % keyValueHeads != 0) {
       throw config.wrong("n_kv_heads", "a divisor of n_heads " + heads);
     }
-    return new TextShape(config.size("embedding_size", config.size("vocab_size")), config.size("max_sequence_length"), width,
+    int context = config.size("max_sequence_length");
+    return new TextShape(config.size("embedding_size", config.size("vocab_size")), context, width,
         config.size("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
-        config.positive("rope_theta", 1e4), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
+        config.positive("rope_theta", 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code llada}. */
@@ -88,11 +94,5 @@ public final class Llada implements Architecture {
       list.add(TensorSource.whole("output.weight", OUTPUT, text.vocabulary(), width));
     }
     return list;
-  }
-
-  private static void requireFlag(JsonSettings config, String key, boolean only) {
-    if (config.flag(key, only) != only) {
-      throw config.wrong(key, String.valueOf(only));
-    }
   }
 }

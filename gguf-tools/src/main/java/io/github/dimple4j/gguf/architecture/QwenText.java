@@ -25,7 +25,6 @@ final class QwenText {
     if (config.flag("use_sliding_window", false)) {
       throw config.wrong("use_sliding_window", "false: sliding windows are not supported");
     }
-    requirePlainRope(config);
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");
     int keyValueHeads = config.size("num_key_value_heads", heads);
@@ -35,9 +34,11 @@ final class QwenText {
     if (heads % keyValueHeads != 0) {
       throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
     }
-    return new TextShape(config.size("vocab_size"), config.size("max_position_embeddings"), width,
+    int context = config.size("max_position_embeddings");
+    return new TextShape(config.size("vocab_size"), context, width,
         config.size("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
-        config.positive("rms_norm_eps", 1e-6), ropeBase(config), !config.flag("full_attn_mask", true),
+        config.positive("rms_norm_eps", 1e-6), ropeBase(config), RotaryScaling.read(config, context),
+        !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 
@@ -75,18 +76,5 @@ final class QwenText {
   private static double ropeBase(JsonSettings config) {
     JsonSettings holder = config.has("rope_parameters") ? config.section("rope_parameters") : config;
     return holder.positive("rope_theta", 1e6);
-  }
-
-  /** Refuses stretched rotary embeddings; "default" and "mrope" name the plain ones. */
-  private static void requirePlainRope(JsonSettings config) {
-    for (String key : List.of("rope_scaling", "rope_parameters")) {
-      if (config.has(key)) {
-        JsonSettings scaling = config.section(key);
-        String kind = scaling.text("rope_type", scaling.text("type", "default"));
-        if (!kind.equals("default") && !kind.equals("mrope")) {
-          throw config.wrong(key, "plain rotary embeddings: stretched ones are not supported");
-        }
-      }
-    }
   }
 }

@@ -3,20 +3,22 @@ package io.github.dimple4j.gguf.architecture;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongUnaryOperator;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
 /**
  * A tensor of a GGUF file and where a checkpoint has its elements: in runs of {@code run} elements that follow one another,
- * the n-th of which starts at the checkpoint tensor's element {@code start(n)}.
+ * the n-th of which starts at the checkpoint tensor's element {@code start(n)}. Several checkpoint tensors have an equal share of the
+ * elements, one after the other, and their runs are numbered each from 0.
  *
  * @param name in the GGUF file
  * @param dimensions in the GGUF file, fastest first
- * @param checkpointName in the checkpoint
- * @param checkpointShape in the checkpoint, slowest first
+ * @param checkpointNames in the checkpoint
+ * @param checkpointShape of each of them in the checkpoint, slowest first
  * @param run elements per run
  * @param start from the number of a run to its first element
  */
-public record TensorSource(String name, List<Long> dimensions, String checkpointName, List<Long> checkpointShape, long run,
+public record TensorSource(String name, List<Long> dimensions, List<String> checkpointNames, List<Long> checkpointShape, long run,
     LongUnaryOperator start) {
 
   /** All of a checkpoint tensor; {@code shape} is the checkpoint's, e.g. {@code [rows, columns]}. */
@@ -30,7 +32,7 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
     group[0] /= parts;
     List<Long> dimensions = list(group).reversed();
     long elements = product(dimensions);
-    return new TensorSource(name, dimensions, checkpointName, list(shape), elements, n -> part * elements);
+    return new TensorSource(name, dimensions, List.of(checkpointName), list(shape), elements, n -> part * elements);
   }
 
   /** Index {@code at} of the dimension {@code axis} (slowest first) of a checkpoint tensor, which loses that dimension. */
@@ -38,7 +40,7 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
     List<Long> dimensions = new ArrayList<>(list(shape));
     dimensions.remove(axis);
     long run = product(list(shape).subList(axis + 1, shape.length));
-    return new TensorSource(name, List.copyOf(dimensions.reversed()), checkpointName, list(shape), run,
+    return new TensorSource(name, List.copyOf(dimensions.reversed()), List.of(checkpointName), list(shape), run,
         n -> (n * shape[axis] + at) * run);
   }
 
@@ -47,10 +49,16 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
    * i of a head with element i + size / 2; GGUF's {@code llada}, as LLaMA, has such pairs next to each other.
    */
   static TensorSource interleaved(String name, String checkpointName, int headSize, long rows, long columns) {
-    return new TensorSource(name, List.of(columns, rows), checkpointName, List.of(rows, columns), columns, row -> {
+    return new TensorSource(name, List.of(columns, rows), List.of(checkpointName), List.of(rows, columns), columns, row -> {
       long inHead = row % headSize;
       return (row - inHead + inHead % 2 * (headSize / 2) + inHead / 2) * columns;
     });
+  }
+
+  /** As many matrices {@code [rows, columns]} as there are experts; {@code format} makes the names of their numbers. */
+  static TensorSource bank(String name, String format, int experts, long rows, long columns) {
+    List<String> names = IntStream.range(0, experts).mapToObj(format::formatted).toList();
+    return new TensorSource(name, List.of(columns, rows, (long) experts), names, List.of(rows, columns), rows * columns, run -> 0);
   }
 
   /** Adds a matrix {@code [rows, columns]} and its bias {@code [rows]}. */
@@ -61,6 +69,11 @@ public record TensorSource(String name, List<Long> dimensions, String checkpoint
 
   public long elements() {
     return product(dimensions);
+  }
+
+  /** Runs of each of the checkpoint tensors. */
+  public long runsEach() {
+    return elements() / run / checkpointNames.size();
   }
 
   private static List<Long> list(long... values) {

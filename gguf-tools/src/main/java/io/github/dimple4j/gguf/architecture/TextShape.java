@@ -13,10 +13,12 @@ import java.util.Map;
  * @param feedForward inner width of a feed-forward block
  * @param heads query heads
  * @param keyValueHeads heads of keys and values, a divisor of {@code heads}
+ * @param ropeBase base of the rotary embedding's frequencies
+ * @param scaling how it is stretched
  * @param tied whether the output matrix is the embedding matrix
  */
 public record TextShape(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
-    double normEpsilon, double ropeBase, boolean causal, boolean tied) {
+    double normEpsilon, double ropeBase, RotaryScaling scaling, boolean causal, boolean tied) {
 
   /** Width of a query or key head. */
   public int headSize() {
@@ -42,6 +44,7 @@ public record TextShape(int vocabulary, int context, int width, int layers, int 
     keys.put("attention.causal", MetadataValue.bool(causal));
     keys.put("rope.freq_base", MetadataValue.float32(ropeBase));
     keys.put("rope.dimension_count", MetadataValue.uint32(headSize()));
+    scaling.metadata().forEach((key, value) -> keys.put("rope.scaling." + key, value));
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     keys.forEach((key, value) -> metadata.put(architecture + "." + key, value));
     return metadata;

@@ -3,6 +3,7 @@ package io.github.dimple4j.gguf.checkpoint;
 import io.github.dimple4j.gguf.GgufException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -70,13 +71,23 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
+  /** Whether a name leads to no other folder; however the directory itself was spelled. */
+  private static boolean isFileName(Path directory, String name) {
+    try {
+      Path file = directory.getFileSystem().getPath(name);
+      return file.equals(file.getFileName()) && !name.isEmpty() && !name.equals(".") && !name.equals("..");
+    } catch (InvalidPathException e) {
+      return false;
+    }
+  }
+
   private SafetensorsFile open(Path directory, String name) throws IOException {
     SafetensorsFile file = files.get(name);
     if (file == null) {
-      Path path = directory.resolve(name);
-      if (!directory.equals(path.getParent()) || !path.equals(path.normalize())) {
+      if (!isFileName(directory, name)) {
         throw new GgufException(directory.resolve(INDEX) + ": \"" + name + "\" is not the name of a file beside it");
       }
+      Path path = directory.resolve(name);
       if (!Files.isRegularFile(path)) {
         throw new GgufException(path + " is missing");
       }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import tools.jackson.databind.JsonNode;
 
@@ -42,6 +43,11 @@ public final class JsonSettings {
 
   public boolean has(String key) {
     return root.hasNonNull(key);
+  }
+
+  /** The names of the settings that are there. */
+  public List<String> names() {
+    return root.propertyStream().map(Map.Entry::getKey).filter(this::has).toList();
   }
 
   public JsonNode node(String key) {
@@ -147,6 +153,13 @@ public final class JsonSettings {
     String value = text(key, only);
     if (!value.equals(only)) {
       throw wrong(key, "\"" + only + "\"");
+    }
+  }
+
+  /** Refuses the other value than the one given; absent is fine. */
+  public void requireFlag(String key, boolean only) {
+    if (flag(key, only) != only) {
+      throw wrong(key, String.valueOf(only));
     }
   }
 

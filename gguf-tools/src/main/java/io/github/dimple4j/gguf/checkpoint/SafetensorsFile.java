@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,17 +23,33 @@ public final class SafetensorsFile implements AutoCloseable {
   /** The limit of the reference implementation. */
   private static final long MAX_HEADER = 100_000_000;
 
-  /** Element types that a checkpoint's weights come in. */
+  /** Element types of a checkpoint's weights, and those of integers, which are no weights. */
   public enum DataType {
-    F64(8),
-    F32(4),
-    F16(2),
-    BF16(2);
+    F64(8, true),
+    F32(4, true),
+    F16(2, true),
+    BF16(2, true),
+    I64(8, false),
+    U64(8, false),
+    I32(4, false),
+    U32(4, false),
+    I16(2, false),
+    U16(2, false),
+    I8(1, false),
+    U8(1, false),
+    BOOL(1, false);
 
     private final int size;
+    private final boolean weight;
 
-    DataType(int size) {
+    DataType(int size, boolean weight) {
       this.size = size;
+      this.weight = weight;
+    }
+
+    /** Whether weights come in it. */
+    public boolean isWeight() {
+      return weight;
     }
 
     /** Bytes of an element. */
@@ -138,7 +155,7 @@ public final class SafetensorsFile implements AutoCloseable {
         return type;
       }
     }
-    throw new GgufException(where(name) + "element type \"" + text + "\" is not one of F64, F32, F16, BF16");
+    throw new GgufException(where(name) + "element type \"" + text + "\" is not one of " + Arrays.toString(DataType.values()).replaceAll("[\\[\\]]", ""));
   }
 
   private void refuseOverlaps() {

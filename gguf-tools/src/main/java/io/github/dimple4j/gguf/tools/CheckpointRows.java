@@ -10,15 +10,16 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.List;
 
 /**
  * Makes rows of a tensor from a checkpoint's weights.
  *
  * @param tensor as it is to be written
  * @param source where the checkpoint has its elements
- * @param weights the checkpoint's tensor
+ * @param weights the checkpoint's tensors
  */
-record CheckpointRows(TensorInfo tensor, TensorSource source, SafetensorsFile.Tensor weights) implements TensorStream.Producer {
+record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFile.Tensor> weights) implements TensorStream.Producer {
 
   @Override
   public void produce(long row, long rows, MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
@@ -30,20 +31,22 @@ record CheckpointRows(TensorInfo tensor, TensorSource source, SafetensorsFile.Te
     while (element < end) { // one run of checkpoint elements after the other
       long inRun = element % source.run();
       long count = Math.min(end - element, source.run() - inRun);
-      long from = source.start().applyAsLong(element / source.run()) + inRun;
-      read(from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
+      long run = element / source.run();
+      long from = source.start().applyAsLong(run % source.runsEach()) + inRun;
+      read(weights.get((int) (run / source.runsEach())), from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
       element += count;
       at += count;
     }
     try {
       BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
     } catch (GgufException e) {
-      throw new GgufException("from " + weights.name() + " of " + weights.file().path() + ": " + e.getMessage(), e);
+      SafetensorsFile.Tensor first = weights.get((int) (row * columns / source.run() / source.runsEach()));
+      throw new GgufException("from " + first.name() + " of " + first.file().path() + ": " + e.getMessage(), e);
     }
   }
 
-  /** Reads elements of the checkpoint's tensor as floats. */
-  private void read(long first, long count, MemorySegment floats, TensorStream.WorkArea area) throws IOException {
+  /** Reads elements of a checkpoint's tensor as floats. */
+  private static void read(SafetensorsFile.Tensor weights, long first, long count, MemorySegment floats, TensorStream.WorkArea area) throws IOException {
     MemorySegment bytes = area.bytes(count * weights.type().size());
     weights.file().read(weights.offset() + first * weights.type().size(), bytes.asByteBuffer());
     switch (weights.type()) {
@@ -56,6 +59,7 @@ record CheckpointRows(TensorInfo tensor, TensorSource source, SafetensorsFile.Te
           floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) bytes.get(layout, i * Double.BYTES));
         }
       }
+      default -> throw new GgufException(weights.file().path() + ": tensor " + weights.name() + " is of integers");
     }
   }
 }

@@ -25,7 +25,7 @@ import java.util.Set;
 
 /**
  * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
- * present the tokenizer, its chat template and {@code preprocessor_config.json} and {@code generation_config.json}. Knows Dimple, Dream and LLaDA. The weights are
+ * present the tokenizer, its chat template and {@code preprocessor_config.json} and {@code generation_config.json}. Knows Dimple, Dream, LLaDA and LLaDA-MoE. The weights are
  * streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
@@ -113,7 +113,7 @@ public final class Converter {
       List<String> leftOut = match(layout, checkpoint.tensors());
       return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut,
-          (tensor, source) -> new CheckpointRows(tensor, source, checkpoint.tensors().get(source.checkpointName())));
+          (tensor, source) -> new CheckpointRows(tensor, source, source.checkpointNames().stream().map(checkpoint.tensors()::get).toList()));
     }
   }
 
@@ -126,27 +126,36 @@ public final class Converter {
   private List<String> match(ModelLayout layout, Map<String, SafetensorsFile.Tensor> checkpoint) {
     Set<String> used = new LinkedHashSet<>();
     for (TensorSource source : layout.tensors()) {
-      SafetensorsFile.Tensor tensor = checkpoint.get(source.checkpointName());
-      if (tensor == null) {
-        throw new GgufException(directory + ": tensor " + source.checkpointName() + " is missing; config.json asks for one of shape "
-            + source.checkpointShape());
+      for (String name : source.checkpointNames()) {
+        requireWeights(name, source.checkpointShape(), checkpoint.get(name));
+        used.add(name);
       }
-      if (!tensor.shape().equals(source.checkpointShape())) {
-        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has shape " + tensor.shape()
-            + "; config.json asks for " + source.checkpointShape());
-      }
-      used.add(source.checkpointName());
     }
     List<String> leftOut = new ArrayList<>();
     for (SafetensorsFile.Tensor tensor : checkpoint.values()) {
-      if (ModelLayout.isLeftOut(tensor.name())) {
+      if (used.contains(tensor.name())) {
+        continue;
+      }
+      if (ModelLayout.isLeftOut(tensor.name()) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions
         leftOut.add(tensor.name());
-      } else if (!used.contains(tensor.name())) {
+      } else {
         throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has no place in a " + layout.architecture()
             + " model of this config.json");
       }
     }
     return leftOut;
+  }
+
+  private void requireWeights(String name, List<Long> shape, SafetensorsFile.Tensor tensor) {
+    if (tensor == null) {
+      throw new GgufException(directory + ": tensor " + name + " is missing; config.json asks for one of shape " + shape);
+    }
+    if (!tensor.shape().equals(shape)) {
+      throw new GgufException(tensor.file().path() + ": tensor " + name + " has shape " + tensor.shape() + "; config.json asks for " + shape);
+    }
+    if (!tensor.type().isWeight()) {
+      throw new GgufException(tensor.file().path() + ": tensor " + name + " is of integers, " + tensor.type() + "; a weight is expected here");
+    }
   }
 
   private Map<String, MetadataValue> metadata(ModelLayout layout, JsonSettings config, Optional<TokenizerFiles> tokenizer) throws IOException {

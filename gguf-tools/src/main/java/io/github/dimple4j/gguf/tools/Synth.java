@@ -9,6 +9,7 @@ import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.ModelLayout;
 import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.architecture.RotaryScaling;
 import io.github.dimple4j.gguf.architecture.TextShape;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.core.BlockCodec;
@@ -172,7 +173,7 @@ public final class Synth {
   /** Dimple-7B: Qwen2.5-7B's decoder and Qwen2.5-VL's vision tower. */
   private static Preset dimple7b() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN;
-    TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, false, false);
+    TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
     return preset("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
@@ -181,7 +182,7 @@ public final class Synth {
   /** The shape of dimple-mini, the bundled model. */
   private static Preset dimpleMini() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.mini(1024);
-    TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, false, false);
+    TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
     return preset("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);

@@ -44,7 +44,6 @@ class ArchitectureNamesTest {
   void whatIsConvertedIsKnownToTheCore() throws IOException {
     assertThat(names()).containsAll(Architectures.ALL.stream().map(Architecture::name).toList());
     assertThat(Architectures.ALL).extracting(Architecture::name).doesNotHaveDuplicates();
-    assertThat(Architectures.ALL).flatExtracting(Architecture::modelTypes).doesNotHaveDuplicates();
   }
 
   @ParameterizedTest

@@ -2,6 +2,7 @@ package io.github.dimple4j.gguf.tools;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;
@@ -11,6 +12,8 @@ import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.Dream;
 import io.github.dimple4j.gguf.architecture.Llada;
+import io.github.dimple4j.gguf.architecture.LladaMoe;
+import io.github.dimple4j.gguf.core.ModelCheck;
 import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -48,6 +51,8 @@ class ConverterTest {
       Map.entry("v.blk.N.ffn_gate", "visual.blocks.N.mlp.gate_proj"), Map.entry("v.blk.N.ffn_up", "visual.blocks.N.mlp.up_proj"),
       Map.entry("v.blk.N.ffn_down", "visual.blocks.N.mlp.down_proj"));
   private static final Pattern NUMBER = Pattern.compile("(?<=blk\\.)\\d+");
+
+  private static final int EXPERTS = 4;
 
   @TempDir private Path folder;
   private Path target;
@@ -235,6 +240,154 @@ class ConverterTest {
     Files.delete(target);
     Files.writeString(source.resolve("generation_config.json"), "{\"eos_token_id\": 320}");
     refuses(source, "generation_config.json: \"eos_token_id\" is 320; expected ids below the vocabulary's 300");
+  }
+
+  /** A configuration's rotary scaling in llama.cpp's keys, which load; the magnitude is what is left beside 1 + log(factor) / 10. */
+  @Test
+  void rotaryScalingIsWritten() throws IOException {
+    makeDream();
+    assertThat(scalingKeys("rope_scaling", "{\"type\": \"linear\", \"factor\": 2}")).isEqualTo(Map.of(
+        "type", MetadataValue.string("linear"), "factor", MetadataValue.float32(2)));
+    assertThat(scalingKeys("rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 100.0}")).isEmpty();
+    Map<String, MetadataValue> yarn = Map.of("type", MetadataValue.string("yarn"), "factor", MetadataValue.float32(4),
+        "original_context_length", MetadataValue.uint32(64));
+    assertThat(scalingKeys("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 64}")).isEqualTo(yarn);
+    Map<String, MetadataValue> all = scalingKeys("rope_parameters", "{\"rope_type\": \"yarn\", \"rope_theta\": 100.0, \"factor\": 4.0,"
+        + " \"original_max_position_embeddings\": 64, \"attention_factor\": 1.5, \"beta_fast\": 16, \"beta_slow\": 2, \"truncate\": false}");
+    assertThat(all).containsAllEntriesOf(yarn).containsEntry("yarn_beta_fast", MetadataValue.float32(16))
+        .containsEntry("yarn_beta_slow", MetadataValue.float32(2)).containsEntry("yarn_truncate", MetadataValue.bool(false)).hasSize(7);
+    assertThat(((Number) all.get("attn_factor").value()).doubleValue()).isCloseTo(1.5 / (1 + 0.1 * Math.log(4)), within(1e-6));
+    Map<String, MetadataValue> scaled = scalingKeys("rope_scaling", "{\"type\": \"yarn\", \"factor\": 4.0, \"mscale\": 1.0, \"mscale_all_dim\": 0.5}");
+    assertThat(((Number) scaled.get("attn_factor").value()).doubleValue()).isCloseTo(1 / (1 + 0.05 * Math.log(4)), within(1e-6));
+    assertThat(scaled).containsEntry("original_context_length", MetadataValue.uint32(checkpoint.config.path("max_position_embeddings").intValue()));
+  }
+
+  private Map<String, MetadataValue> scalingKeys(String key, String json) throws IOException {
+    checkpoint.config.remove(List.of("rope_scaling", "rope_parameters"));
+    checkpoint.config.set(key, TestCheckpoint.JSON.readTree(json));
+    Files.deleteIfExists(target);
+    convert();
+    assertThat(ModelCheck.of(target, false)).isEmpty();
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    try (GgufFile file = GgufFile.open(target)) {
+      String prefix = file.metadata().get("general.architecture").value() + ".rope.scaling.";
+      file.metadata().forEach((name, value) -> {
+        if (name.startsWith(prefix)) {
+          keys.put(name.substring(prefix.length()), value);
+        }
+      });
+    }
+    return keys;
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "{\"rope_type\": \"dynamic\", \"factor\": 2.0} | \"rope_scaling.rope_type\" is \"dynamic\"; expected \"default\", \"mrope\", \"linear\" or \"yarn\"",
+      "{\"type\": \"longrope\", \"short_factor\": [1]} | \"rope_scaling.type\" is \"longrope\"",
+      "{\"rope_type\": \"llama3\", \"factor\": 8} | \"rope_scaling.rope_type\" is \"llama3\"",
+      "{\"type\": \"linear\"} | \"rope_scaling.factor\" is missing",
+      "{\"type\": \"linear\", \"factor\": -2} | \"rope_scaling.factor\" is -2",
+      "{\"type\": \"yarn\", \"factor\": 2, \"partial_rotary_factor\": 0.5} | \"rope_scaling.partial_rotary_factor\" is 0.5; expected no such setting"})
+  void otherRotaryScalingIsRefused(String json, String message) throws IOException {
+    checkpoint.config.set("rope_scaling", TestCheckpoint.JSON.readTree(json));
+    refuses(checkpoint.write(folder.resolve("hf")), message);
+    makeLlada(); // which has no such key in its released configuration
+    checkpoint.config.set("rope_scaling", TestCheckpoint.JSON.readTree(json));
+    refuses(checkpoint.write(folder.resolve("hf")), message);
+  }
+
+  /** The experts of a layer, tensors of their own in the checkpoint, are one bank in the file. */
+  @Test
+  void mixturesOfLladaConvert() throws IOException {
+    makeMixture();
+    assertThat(Converter.of(checkpoint.write(folder.resolve("hf"))).to(Quantization.F32).write(target).architecture()).isEqualTo(new LladaMoe().name());
+    assertThat(ModelCheck.of(target, false)).isEmpty();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("llada-moe.expert_count", MetadataValue.uint32(EXPERTS))
+          .containsEntry("llada-moe.expert_used_count", MetadataValue.uint32(2))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(false))
+          .containsEntry("tokenizer.ggml.mask_token_id", MetadataValue.uint32(299));
+      TensorInfo bank = file.tensor("blk.1.ffn_down_exps.weight").orElseThrow();
+      for (int expert = 0; expert < EXPERTS; expert++) {
+        float[] expected = floats(checkpoint.tensors.get("model.layers.1.mlp.experts." + expert + ".down_proj.weight"));
+        int rows = (int) bank.rows() / EXPERTS;
+        assertThat(TensorRows.read(file, bank, (long) expert * rows, rows)).containsExactly(expected);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"norm_topk_prob, true", "moe_router_score_function, \"sigmoid\"", "routed_scaling_factor, 2.5", "shared_expert_intermediate_size, 64",
+      "qk_layernorm, false", "router_num_group, 4", "'moe_layer_freq', '[0, 1]'", "partial_rotary_factor, 0.5", "num_experts_per_tok, 9",
+      "head_dim, 20", "attention_bias, true"})
+  void mixturesOfAnotherKindAreRefused(String key, String value) throws IOException {
+    makeMixture();
+    checkpoint.config.set(key, TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + key + "\" is " + value.replace(" ", ""));
+  }
+
+  /** LLaDA-MoE's names and configuration, whose model_type is LLaDA's; as released, with nulls for what it does not use. */
+  private void makeMixture() {
+    makeDream();
+    int inner = checkpoint.config.path("intermediate_size").intValue() / 2;
+    ObjectNode config = checkpoint.config.put("model_type", "llada").put("mask_token_id", 299);
+    config.put("num_experts", EXPERTS).put("num_experts_per_tok", 2).put("expert_intermediate_size", inner).put("dense_intermediate_size", 4096);
+    config.putNull("norm_topk_prob").putNull("router_num_group").putNull("shared_expert_intermediate_size").putNull("clip_qkv")
+        .put("moe_router_score_function", "softmax").put("qk_layernorm", true).put("routed_scaling_factor", 1);
+    for (int i = 0; i < config.path("num_hidden_layers").intValue(); i++) {
+      config.withArray("moe_layer_freq").add(1);
+    }
+    Map<String, TestCheckpoint.Tensor> changed = new LinkedHashMap<>();
+    checkpoint.tensors.forEach((name, tensor) -> {
+      if (name.contains(".mlp.")) {
+        int width = config.path("hidden_size").intValue();
+        List<Long> shape = name.contains("down") ? List.of((long) width, (long) inner) : List.of((long) inner, (long) width);
+        for (int expert = 0; expert < EXPERTS; expert++) {
+          byte[] data = Arrays.copyOfRange(tensor.data(), expert * 64, expert * 64 + tensor.data().length / 2);
+          changed.put(name.replace(".mlp.", ".mlp.experts." + expert + "."), new TestCheckpoint.Tensor(tensor.type(), shape, data));
+        }
+        changed.put(name.replaceFirst("mlp.*", "mlp.gate.weight"), vector(tensor, EXPERTS, width));
+      } else if (!name.endsWith(".bias")) {
+        changed.put(name, tensor);
+      }
+      if (name.endsWith("input_layernorm.weight")) {
+        int headSize = config.path("hidden_size").intValue() / config.path("num_attention_heads").intValue();
+        changed.put(name.replace("input_layernorm", "self_attn.q_norm"), vector(tensor, headSize));
+        changed.put(name.replace("input_layernorm", "self_attn.k_norm"), vector(tensor, headSize));
+      }
+    });
+    checkpoint.tensors.clear();
+    checkpoint.tensors.putAll(changed);
+  }
+
+  /** The first elements of a tensor in another shape. */
+  private static TestCheckpoint.Tensor vector(TestCheckpoint.Tensor tensor, long... shape) {
+    long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+    byte[] data = Arrays.copyOf(tensor.data(), (int) (count * tensor.data().length / tensor.count()));
+    return new TestCheckpoint.Tensor(tensor.type(), Arrays.stream(shape).boxed().toList(), data);
+  }
+
+  /** Buffers of integers are no weights: they are named, whatever they are called; but not where a weight is expected. */
+  @Test
+  void integersAreLeftOut() throws IOException {
+    checkpoint.tensors.put("model.embeddings.position_ids", new TestCheckpoint.Tensor("I64", List.of(1L, 4L), new byte[32]));
+    checkpoint.tensors.put("some.flag", new TestCheckpoint.Tensor("BOOL", List.of(), new byte[1]));
+    assertThat(convert().leftOut()).contains("model.embeddings.position_ids", "some.flag");
+    long width = checkpoint.config.path("hidden_size").intValue();
+    checkpoint.tensors.put("model.norm.weight", new TestCheckpoint.Tensor("I32", List.of(width), new byte[4 * (int) width]));
+    Files.delete(target);
+    refuses(checkpoint.write(folder.resolve("integers")), "tensor model.norm.weight is of integers, I32");
+  }
+
+  /** However the way to the directory is spelled. */
+  @Test
+  void directoriesMayBeSpelledWithDots() throws IOException {
+    checkpoint.write(folder.resolve("hf"));
+    Files.createDirectory(folder.resolve("other"));
+    Converter.of(folder.resolve("other/../hf/.")).write(target);
+    Path shards = checkpoint.writeShards(folder.resolve("shards"), 3);
+    Converter.of(folder.resolve("./other/../shards")).overwrite(true).write(target);
+    Files.delete(shards.resolve("model.safetensors.index.json"));
   }
 
   private void makeDream() {
@@ -449,7 +602,7 @@ class ConverterTest {
     cases.put("a header of 9223372036854775807 bytes", length(Long.MAX_VALUE));
     cases.put("a header of 18446744073709551615 bytes", length(-1));
     cases.put("is not a JSON object", header("[1, 2]"));
-    cases.put("element type \"I64\"", header("{'a': {'dtype': 'I64', 'shape': [1], 'data_offsets': [0, 8]}}"));
+    cases.put("element type \"F8_E4M3\"", header("{'a': {'dtype': 'F8_E4M3', 'shape': [8], 'data_offsets': [0, 8]}}"));
     cases.put("8 bytes do not hold shape [3]", header("{'a': {'dtype': 'F32', 'shape': [3], 'data_offsets': [0, 8]}}"));
     cases.put("bytes 4 to 12 lie outside the 8", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]}}"));
     cases.put("bytes 8 to 0 lie outside", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [8, 0]}}"));

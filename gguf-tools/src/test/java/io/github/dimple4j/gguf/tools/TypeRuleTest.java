@@ -138,7 +138,7 @@ class TypeRuleTest {
     for (long size : shape) {
       dimensions.addFirst(size);
     }
-    list.add(new TensorSource(name, dimensions, "", List.of(), 1, n -> n));
+    list.add(new TensorSource(name, dimensions, List.of(""), List.of(), 1, n -> n));
   }
 
   private static Map<String, TensorType> types(Path path) throws IOException {

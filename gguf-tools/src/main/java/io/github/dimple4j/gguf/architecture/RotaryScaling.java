@@ -1,0 +1,101 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * How rotary embeddings are stretched to longer contexts: {@code rope_scaling} of a configuration, or {@code rope_parameters} of newer ones, as
+ * the transformers library reads it (its modeling_rope_utils.py), in llama.cpp's keys.
+ *
+ * @param metadata keys behind {@code rope.scaling.}; none for plain rotary embeddings
+ */
+public record RotaryScaling(Map<String, MetadataValue> metadata) {
+  /** No scaling. */
+  public static final RotaryScaling NONE = new RotaryScaling(Map.of());
+
+  private static final double BETA_FAST = 32;
+  private static final double BETA_SLOW = 1;
+  /** What the two kinds read, and what says nothing of scaling. */
+  private static final Set<String> KEYS = Set.of("rope_type", "type", "factor", "original_max_position_embeddings", "attention_factor", "beta_fast",
+      "beta_slow", "mscale", "mscale_all_dim", "truncate", "rope_theta", "mrope_section", "finetuned");
+
+  /**
+   * Reads it.
+   *
+   * @param context the configuration's longest text, of which yarn takes a part as the original one
+   * @throws io.github.dimple4j.gguf.GgufException for any kind but linear and yarn
+   */
+  static RotaryScaling read(JsonSettings config, int context) {
+    for (String key : List.of("rope_scaling", "rope_parameters")) {
+      if (config.has(key)) {
+        RotaryScaling found = of(config.section(key), context);
+        if (!found.equals(NONE)) {
+          return found;
+        }
+      }
+    }
+    return NONE;
+  }
+
+  private static RotaryScaling of(JsonSettings settings, int context) {
+    String spelling = settings.has("rope_type") ? "rope_type" : "type";
+    String kind = settings.text(spelling, "default");
+    if (kind.equals("default") || kind.equals("mrope")) { // names of the plain ones
+      return NONE;
+    }
+    if (!kind.equals("linear") && !kind.equals("yarn")) {
+      throw settings.wrong(spelling, "\"default\", \"mrope\", \"linear\" or \"yarn\"");
+    }
+    for (String name : settings.names()) {
+      if (!KEYS.contains(name)) {
+        throw settings.wrong(name, "no such setting with \"" + kind + "\"");
+      }
+    }
+    if (!settings.has("factor")) {
+      throw settings.wrong("factor", "a positive number");
+    }
+    double factor = settings.positive("factor", 1);
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    keys.put("type", MetadataValue.string(kind));
+    keys.put("factor", MetadataValue.float32(factor));
+    if (kind.equals("yarn")) {
+      addYarn(settings, factor, context, keys);
+    }
+    return new RotaryScaling(keys);
+  }
+
+  private static void addYarn(JsonSettings settings, double factor, int context, Map<String, MetadataValue> keys) {
+    keys.put("original_context_length", MetadataValue.uint32(settings.size("original_max_position_embeddings", context)));
+    double fast = settings.positive("beta_fast", BETA_FAST);
+    double slow = settings.positive("beta_slow", BETA_SLOW);
+    double attention = attention(settings, factor) / magnitude(factor, 1); // a reader multiplies the latter in
+    if (Math.abs(attention - 1) > 1e-6) {
+      keys.put("attn_factor", MetadataValue.float32(attention));
+    }
+    if (fast != BETA_FAST) {
+      keys.put("yarn_beta_fast", MetadataValue.float32(fast));
+    }
+    if (slow != BETA_SLOW) {
+      keys.put("yarn_beta_slow", MetadataValue.float32(slow));
+    }
+    if (!settings.flag("truncate", true)) {
+      keys.put("yarn_truncate", MetadataValue.bool(false));
+    }
+  }
+
+  /** What queries and keys are multiplied by, in all. */
+  private static double attention(JsonSettings settings, double factor) {
+    boolean both = settings.has("mscale") && settings.has("mscale_all_dim");
+    double magnitude = both ? magnitude(factor, settings.positive("mscale", 1)) / magnitude(factor, settings.positive("mscale_all_dim", 1))
+        : magnitude(factor, 1);
+    return settings.positive("attention_factor", magnitude);
+  }
+
+  private static double magnitude(double factor, double scale) {
+    return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
+  }
+}
