@@ -1,9 +1,12 @@
 /*
  * Runs a fuzz target where there is no libFuzzer: TARGET [-runs=N] [-seed=N] FOLDER runs every file of the corpus, then N mutations of
- * them (of nothing, if it is empty). The same seed runs the same inputs. An input is in last-input until it has passed.
+ * them (of nothing, if it is empty). The same seed runs the same inputs. An input that does not pass is left in last-input.
  */
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fuzz/fuzz.h"
 
@@ -102,10 +105,34 @@ static input mutate(const corpus *c) {
   return i;
 }
 
-static void keep(const input *i) {
-  FILE *file = checked(fopen("last-input", "wb"));
-  fwrite(i->data, 1, i->size, file);
-  fclose(file);
+static input current;
+
+/* Calls nothing that may not be called in a signal handler. */
+static void keep(void) {
+  int file = open("last-input", O_CREAT | O_TRUNC | O_WRONLY, 0600);
+  for (ssize_t n = 1; n > 0 && current.size > 0; current.data += n, current.size -= (size_t)n)
+    n = write(file, current.data, current.size);
+}
+
+static void keep_and_die(int number) {
+  keep();
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+/* The sanitizers', where they are linked in. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void keep_what_does_not_pass(void) {
+  static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  if (__sanitizer_set_death_callback) __sanitizer_set_death_callback(keep);
+  for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
+    if (!__sanitizer_set_death_callback || deadly[i] == SIGABRT) signal(deadly[i], keep_and_die);
+}
+
+static void run(input i) {
+  current = i;
+  LLVMFuzzerTestOneInput(i.data, i.size);
 }
 
 int main(int argument_count, char **arguments) {
@@ -119,18 +146,14 @@ int main(int argument_count, char **arguments) {
   }
   LLVMFuzzerInitialize(&argument_count, &arguments);
   corpus c = read_corpus(folder);
-  for (size_t i = 0; i < c.count; i++) {
-    keep(&c.inputs[i]);
-    LLVMFuzzerTestOneInput(c.inputs[i].data, c.inputs[i].size);
-  }
+  keep_what_does_not_pass();
+  for (size_t i = 0; i < c.count; i++) run(c.inputs[i]);
   state = (uint64_t)seed;
   for (long long i = 0; i < runs; i++) {
     input changed = mutate(&c);
-    keep(&changed);
-    LLVMFuzzerTestOneInput(changed.data, changed.size);
+    run(changed);
     free(changed.data);
   }
-  remove("last-input");
   printf("%s: %zu inputs and %lld mutations of them\n", arguments[0], c.count, runs);
   free_corpus(&c);
   return 0;

@@ -1,5 +1,5 @@
 # cmake -DROOT=csrc -P includes.cmake: files do not include each other, nor do folders (those right under csrc; files beside them are
-# a folder of their own), in however many steps; and the library, which is all but test/ and bench/, includes headers of C and of the
+# a folder of their own), in however many steps; and the library, which is all but test/, bench/ and fuzz/, includes headers of C and of the
 # processor's instructions alone, but for platform/.
 cmake_minimum_required(VERSION 3.20)
 set(allowed "^(assert|cpuid|ctype|float|immintrin|inttypes|limits|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string)\\.h$")
@@ -41,7 +41,7 @@ foreach(file ${files})
   foreach(line ${lines})
     string(REGEX MATCH "[<\"](.*)[>\"]" name "${line}")
     set(name ${CMAKE_MATCH_1})
-    if(line MATCHES "<" AND NOT name MATCHES "${allowed}" AND NOT folder MATCHES "^(platform|test|bench)/$")
+    if(line MATCHES "<" AND NOT name MATCHES "${allowed}" AND NOT folder MATCHES "^(platform|test|bench|fuzz)/$")
       message(SEND_ERROR "${file} includes <${name}>, a header of the system: that is platform/'s alone")
     endif()
     foreach(place ${beside} ${ROOT} ${ROOT}/include) # what the build makes is in none
