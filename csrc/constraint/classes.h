@@ -15,8 +15,8 @@ typedef struct token_classes {
 static inline int32_t classes_end(const token_classes *c) { return c->count - 2; }
 static inline int32_t classes_filler(const token_classes *c) { return c->count - 1; }
 
-/* On failure *out is not touched. Errors: MEMORY. */
-dimple_status classes_create(const dimple_vocabulary *v, const automaton *a, token_classes *out);
+/* On failure *out is not touched. `shapes_limit` (shapes.h) bounds memory on the way, and changes nothing in the result. Errors: MEMORY. */
+dimple_status classes_create(const dimple_vocabulary *v, const automaton *a, int64_t shapes_limit, token_classes *out);
 void classes_free(token_classes *c); /* a zeroed one is allowed */
 
 /* Calls reach(context, group, effect) for what ends at nodes of the trie that bytes lead to from the state, in the trie's order. `so_far`

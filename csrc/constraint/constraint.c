@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "constraint/shapes.h"
 
 enum {
   MAX_NODES = 1 << 18,
@@ -368,7 +369,7 @@ static dimple_status build(compiling *w) {
 
 static dimple_status compile(dimple_constraint *c, const dimple_automaton *source) {
   DIMPLE_TRY(automaton_create(source, &c->automaton));
-  DIMPLE_TRY(classes_create(c->vocabulary, &c->automaton, &c->classes));
+  DIMPLE_TRY(classes_create(c->vocabulary, &c->automaton, SHAPES_LIMIT, &c->classes));
   compiling w = {.c = c};
   dimple_status status = build(&w);
   free_compiling(&w);

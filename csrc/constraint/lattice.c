@@ -23,6 +23,7 @@ static dimple_status allocate(lattice *l) {
   ALLOCATE(l->allowed, classes, "the classes of a constraint");
   ALLOCATE(l->label_values, labels, "the labels of a constraint");
   ALLOCATE(l->label_costs, labels, "the labels of a constraint");
+  ALLOCATE(l->member_weights, l->constraint->vocabulary->count, "the weights of tokens");
   return DIMPLE_OK;
 }
 
@@ -52,6 +53,7 @@ void lattice_close(lattice *l) {
   free(l->allowed);
   free(l->label_values);
   free(l->label_costs);
+  free(l->member_weights);
   *l = (lattice){0};
 }
 
@@ -218,21 +220,25 @@ static double uniform(const path_settings *s, int32_t position, draw_purpose pur
   return (double)((high << 32 | low) >> 11) * 0x1p-53;
 }
 
-/* A member drawn by softmax(logits / temperature), and the sum of the class. `best` is the class's best member. */
+/* A member drawn by softmax(logits / temperature), and the sum of the class, among those that pass. `best` is the best of them; `weights`
+ * [count] is scratch. */
 static class_score drawn_member(const int32_t *members, int32_t count, const float *logits, const float *kept, class_score best,
-                                double temperature, double u) {
+                                double temperature, double u, float *weights) {
+  float scale = (float)(1 / temperature);
   double sum = 0, passed = 0;
-  for (int32_t i = 0; i < count; i++)
-    if (passes(kept, members[i])) sum += exp(((double)usable(logits[members[i]]) - best.logit) / temperature);
-  class_score drawn = best;
-  for (int32_t i = 0; i < count && passed <= u * sum; i++) {
-    if (!passes(kept, members[i])) continue;
-    float logit = usable(logits[members[i]]);
-    double weight = exp(((double)logit - best.logit) / temperature);
-    passed += weight;
-    if (weight > 0) drawn = (class_score){.logit = logit, .token = members[i]};
+  for (int32_t i = 0; i < count; i++) {
+    float x = (usable(logits[members[i]]) - best.logit) * scale;
+    /* A million tokens below exp(-50) add less to the sum than it can show. */
+    weights[i] = x > -50 && passes(kept, members[i]) ? expf(x) : 0;
+    sum += weights[i];
   }
-  drawn.weight = best.logit / temperature + log(sum);
+  class_score drawn = {.weight = best.logit / temperature + log(sum), .logit = best.logit, .token = best.token};
+  for (int32_t i = 0; i < count && passed <= u * sum; i++) {
+    passed += weights[i];
+    if (weights[i] == 0) continue;
+    drawn.logit = usable(logits[members[i]]);
+    drawn.token = members[i];
+  }
   return drawn;
 }
 
@@ -250,7 +256,7 @@ void lattice_score(lattice *l, int32_t position, const float *logits, const floa
     yielded[k] = yields;
     if (s->temperature > 0)
       scores[k] = drawn_member(members, count, logits, yields ? NULL : kept, scores[k], s->temperature,
-                               uniform(s, position, DRAW_MEMBER, k));
+                               uniform(s, position, DRAW_MEMBER, k), l->member_weights);
   }
   l->scored[position] = 1;
 }

@@ -49,6 +49,7 @@ typedef struct lattice {
   uint8_t *allowed;     /* [classes] */
   double *label_values; /* [labels] */
   int32_t *label_costs; /* [labels]; -1: not computed */
+  float *member_weights; /* [vocabulary] */
 } lattice;
 
 /* For responses of `length` >= 1 tokens; holds the constraint. On failure *out is not touched. Errors: MEMORY. */

@@ -1,0 +1,259 @@
+/*
+ * dimple-bench-constraint: times what a constraint costs: making the vocabulary, compiling the automaton of a flat JSON object whose fields
+ * are a string, an integer, a boolean and one of three words in turn, and what one iteration adds to a pass of the model.
+ *
+ *   dimple-bench-constraint [--tokens 152064] [--fields 20] [--max-length 0] [--rows 64] [--length 256] [--temperature 0] [--repeat 5]
+ *
+ * The vocabulary is made up: as many tokens as asked for of one to a dozen letters, about as in the vocabularies of multilingual models.
+ * `rows` of `length` masked positions have scores. With a max-length strings have at most that many characters.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "constraint/lattice.h"
+#include "draws.h"
+
+typedef struct settings {
+  int64_t tokens, fields, max_length, rows, length, temperature, repeat;
+} settings;
+
+static void check(dimple_status status) {
+  if (status == DIMPLE_OK) return;
+  fprintf(stderr, "dimple-bench-constraint: %s\n", dimple_last_error());
+  exit(1);
+}
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static uint32_t counter;
+
+static int32_t below(int32_t limit) { return (int32_t)(((uint64_t)draw_word(1, counter++, 0, 0, 0) * (uint32_t)limit) >> 32); }
+
+/* ------------------------------------------------------------------------------------------------------------ vocabulary */
+
+/* A character of a script: Latin, a capital, Cyrillic, CJK. */
+static int32_t put_letter(uint8_t *out, int32_t script) {
+  static const char latin[] = "etaoinshrdlucmfwypvbgkjqxz";
+  if (script == 0) return out[0] = (uint8_t)latin[below(26) * below(27) / 26], 1;
+  if (script == 1) return out[0] = (uint8_t)('A' + below(26)), 1;
+  uint32_t code = script == 2 ? 0x430u + (uint32_t)below(32) : 0x4e00u + (uint32_t)below(3000);
+  if (code < 0x800) return out[0] = (uint8_t)(0xc0 | code >> 6), out[1] = (uint8_t)(0x80 | (code & 63)), 2;
+  out[0] = (uint8_t)(0xe0 | code >> 12);
+  out[1] = (uint8_t)(0x80 | (code >> 6 & 63));
+  out[2] = (uint8_t)(0x80 | (code & 63));
+  return 3;
+}
+
+static int32_t put_token(uint8_t *out, int32_t token) {
+  static const char marks[] = "\"':;,.{}[]()<>=+-*/\\!?#_ \n\t0123456789";
+  int32_t size = 0, kind = below(100);
+  if (token < 256) return out[0] = (uint8_t)token, 1;
+  if (kind < 8) {
+    for (int32_t n = 2 + below(3); size < n;) out[size++] = (uint8_t)marks[below((int32_t)sizeof marks - 1)];
+    return size;
+  }
+  int32_t script = kind < 65 ? 0 : kind < 78 ? 2 : 3, letters = script == 3 ? 1 + below(3) : 2 + below(4) + below(5);
+  if (script < 3 && below(2)) out[size++] = ' ';
+  if (script == 0 && below(5) == 0) size += put_letter(out + size, 1);
+  for (int32_t i = 0; i < letters; i++) size += put_letter(out + size, script);
+  return size;
+}
+
+static dimple_vocabulary *make_vocabulary(int32_t count) {
+  uint8_t *bytes = malloc((size_t)count * 48), *kinds = calloc((size_t)count, 1);
+  int64_t *offsets = calloc((size_t)count + 1, sizeof *offsets);
+  for (int32_t t = 0; t < count; t++) offsets[t + 1] = offsets[t] + put_token(bytes + offsets[t], t);
+  kinds[count - 3] = DIMPLE_TOKEN_END;
+  kinds[count - 2] = DIMPLE_TOKEN_FILLER;
+  kinds[count - 1] = DIMPLE_TOKEN_EXCLUDED;
+  dimple_vocabulary *v;
+  double start = seconds();
+  check(dimple_vocabulary_create(bytes, offsets, kinds, count, &v));
+  printf("vocabulary: %.0f ms, %d nodes\n", 1e3 * (seconds() - start), v->trie.count);
+  free(bytes);
+  free(kinds);
+  free(offsets);
+  return v;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- automaton */
+
+enum { BYTES = 256, MOST_STATES = 65536 };
+
+static int32_t next[MOST_STATES * BYTES];
+static int32_t states;
+
+static int32_t new_state(void) {
+  if (states == MOST_STATES) {
+    fprintf(stderr, "dimple-bench-constraint: more than %d states\n", MOST_STATES);
+    exit(2);
+  }
+  for (int32_t b = 0; b < BYTES; b++) next[states * BYTES + b] = -1;
+  return states++;
+}
+
+static void lead(int32_t from, int32_t low, int32_t high, int32_t to) {
+  for (int32_t b = low; b <= high; b++) next[from * BYTES + b] = to;
+}
+
+static int32_t add_text(int32_t from, const char *text) {
+  for (; *text; text++) {
+    int32_t to = new_state();
+    lead(from, (uint8_t)*text, (uint8_t)*text, to);
+    from = to;
+  }
+  return from;
+}
+
+/* One character of a JSON string that is neither quote nor backslash, or an escape of one letter: well-formed UTF-8. */
+static void add_character(int32_t from, int32_t to) {
+  int32_t last = new_state(), two = new_state(), three = new_state(), escape = new_state();
+  int32_t e0 = new_state(), ed = new_state(), f0 = new_state(), f4 = new_state();
+  lead(from, 0x20, 0x7f, to);
+  lead(from, '"', '"', -1);
+  lead(from, '\\', '\\', escape);
+  for (const char *c = "\"\\/bfnrt"; *c; c++) lead(escape, *c, *c, to);
+  lead(from, 0xc2, 0xdf, last);
+  lead(from, 0xe0, 0xe0, e0);
+  lead(from, 0xe1, 0xef, two);
+  lead(from, 0xed, 0xed, ed);
+  lead(from, 0xf0, 0xf0, f0);
+  lead(from, 0xf1, 0xf3, three);
+  lead(from, 0xf4, 0xf4, f4);
+  lead(last, 0x80, 0xbf, to);
+  lead(two, 0x80, 0xbf, last);
+  lead(three, 0x80, 0xbf, two);
+  lead(e0, 0xa0, 0xbf, last);
+  lead(ed, 0x80, 0x9f, last);
+  lead(f0, 0x90, 0xbf, two);
+  lead(f4, 0x80, 0x8f, two);
+}
+
+static int32_t add_string(int32_t from, int64_t max_length) {
+  int32_t content = add_text(from, "\""), end = new_state();
+  for (int64_t i = 0; i < max_length; i++) {
+    int32_t to = new_state();
+    add_character(content, to);
+    lead(content, '"', '"', end);
+    content = to;
+  }
+  if (max_length == 0) add_character(content, content);
+  lead(content, '"', '"', end);
+  return end;
+}
+
+static int32_t add_integer(int32_t from) {
+  int32_t zero = new_state(), digits = new_state(), end = new_state();
+  int32_t minus = add_text(from, "-");
+  lead(from, '0', '0', zero);
+  lead(from, '1', '9', digits);
+  lead(minus, '1', '9', digits);
+  lead(digits, '0', '9', digits);
+  lead(digits, ' ', ' ', end); /* a blank ends it: one way on keeps this small */
+  lead(zero, ' ', ' ', end);
+  return end;
+}
+
+static int32_t add_choice(int32_t from, const char *const *words, int32_t count) {
+  int32_t end = new_state();
+  for (int32_t i = 0; i < count; i++) { /* their first letters differ */
+    size_t size = strlen(words[i]);
+    char head[32] = {0};
+    memcpy(head, words[i], size - 1);
+    int32_t at = add_text(from, head);
+    lead(at, (uint8_t)words[i][size - 1], (uint8_t)words[i][size - 1], end);
+  }
+  return end;
+}
+
+static int32_t add_value(int32_t from, int32_t kind, int64_t max_length) {
+  static const char *const booleans[] = {"true", "false"}, *const colors[] = {"red\"", "green\"", "blue\""};
+  if (kind == 0) return add_string(from, max_length);
+  if (kind == 1) return add_integer(from);
+  return kind == 2 ? add_choice(from, booleans, 2) : add_choice(add_text(from, "\""), colors, 3);
+}
+
+static dimple_constraint *make_constraint(dimple_vocabulary *v, const settings *s) {
+  static uint8_t accepting[MOST_STATES], byte_class[BYTES];
+  int32_t start = new_state(), at = add_text(start, "{");
+  for (int64_t i = 0; i < s->fields; i++) {
+    char key[48];
+    snprintf(key, sizeof key, "%s\"%c%c%cfield_%d\": ", i ? ", " : "", 'a' + (int)(i * 7 % 26), 'a' + (int)(i * 11 % 26), 'a' + (int)(i % 26),
+             (int)i);
+    at = add_value(add_text(at, key), (int32_t)(i % 4), s->max_length);
+  }
+  accepting[add_text(at, "}")] = 1;
+  for (int32_t b = 0; b < BYTES; b++) byte_class[b] = (uint8_t)b;
+  dimple_automaton a = {.state_count = states, .class_count = BYTES, .byte_class = byte_class, .next = next, .accepting = accepting,
+                        .start = start};
+  dimple_constraint *c;
+  dimple_constraint_info info;
+  double begin = seconds();
+  check(dimple_constraint_create(v, &a, &c));
+  double elapsed = seconds() - begin;
+  check(dimple_constraint_get_info(c, &info));
+  printf("constraint: %.0f ms, %d states, %d classes, %d labels, %lld edges, shortest %d tokens, %.1f MiB\n", 1e3 * elapsed, info.states,
+         info.classes, info.labels, (long long)info.edges, info.shortest, (double)info.bytes / 0x1p20);
+  return c;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- iteration */
+
+static void time_iterations(dimple_constraint *c, const settings *s) {
+  lattice l;
+  int32_t length = (int32_t)s->length, rows = (int32_t)s->rows, tokens = (int32_t)s->tokens;
+  int32_t *canvas = malloc((size_t)length * sizeof *canvas);
+  float *logits = malloc((size_t)tokens * sizeof *logits);
+  check(lattice_open(c, length, &l));
+  for (int32_t i = 0; i < length; i++) canvas[i] = -1;
+  for (int32_t t = 0; t < tokens; t++) logits[t] = (float)below(1000) / 100 - 5;
+  for (int64_t n = 0; n < s->repeat; n++) {
+    path_settings settings = {(double)s->temperature, 5, (int32_t)n};
+    double start = seconds();
+    check(lattice_update(&l, canvas, -1));
+    double updated = seconds();
+    for (int32_t i = 0; i < rows; i++) lattice_score(&l, i, logits, NULL, &settings);
+    double scored = seconds();
+    lattice_find_path(&l, &settings);
+    double found = seconds();
+    printf("iteration: %.1f ms: update %.1f, score %.1f, path %.1f\n", 1e3 * (found - start), 1e3 * (updated - start),
+           1e3 * (scored - updated), 1e3 * (found - scored));
+  }
+  lattice_close(&l);
+  free(canvas);
+  free(logits);
+}
+
+int main(int count, char **arguments) {
+  settings s = {.tokens = 152064, .fields = 20, .rows = 64, .length = 256, .repeat = 5};
+  const struct {
+    const char *name;
+    int64_t *value, low, high;
+  } options[] = {{"--tokens", &s.tokens, 300, 1 << 22}, {"--fields", &s.fields, 1, 1000},     {"--max-length", &s.max_length, 0, 1000},
+                 {"--rows", &s.rows, 0, 4096},          {"--length", &s.length, 1, 4096},     {"--temperature", &s.temperature, 0, 100},
+                 {"--repeat", &s.repeat, 1, 1000}};
+  for (int i = 1; i < count; i++) {
+    size_t k = 0, known = sizeof options / sizeof *options;
+    while (k < known && strcmp(arguments[i], options[k].name) != 0) k++;
+    char *end = NULL;
+    int64_t value = k < known && i + 1 < count ? strtoll(arguments[++i], &end, 10) : 0;
+    if (k == known || !end || *end || value < options[k].low || value > options[k].high) {
+      fprintf(stderr, "dimple-bench-constraint: %s: no such option, or no number of its range\n", arguments[i]);
+      return 2;
+    }
+    *options[k].value = value;
+  }
+  if (s.rows > s.length) s.rows = s.length;
+  dimple_vocabulary *v = make_vocabulary((int32_t)s.tokens);
+  dimple_constraint *c = make_constraint(v, &s);
+  time_iterations(c, &s);
+  dimple_constraint_free(c);
+  dimple_vocabulary_free(v);
+  return 0;
+}
