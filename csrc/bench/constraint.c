@@ -184,8 +184,8 @@ static dimple_constraint *make_constraint(dimple_vocabulary *v, const settings *
   int32_t start = new_state(), at = add_text(start, "{");
   for (int64_t i = 0; i < s->fields; i++) {
     char key[48];
-    snprintf(key, sizeof key, "%s\"%c%c%cfield_%d\": ", i ? ", " : "", 'a' + (int)(i * 7 % 26), 'a' + (int)(i * 11 % 26), 'a' + (int)(i % 26),
-             (int)i);
+    snprintf(key, sizeof key, "%s\"%c%c%cfield_%d\": ", i ? ", " : "", 'a' + (int)(i * 7 % 26), 'a' + (int)(i * 11 % 26),
+             'a' + (int)(i % 26), (int)i);
     at = add_value(add_text(at, key), (int32_t)(i % 4), s->max_length);
   }
   accepting[add_text(at, "}")] = 1;

@@ -231,8 +231,8 @@ static dimple_status number_nodes(dimple_constraint *c) {
     if (a->live[q]) nodes += (int64_t)limit_of(a, q) + 1;
     if (nodes >= MAX_NODES)
       return dimple_fail(DIMPLE_ERROR_LIMIT,
-                         "constraint: it has %" PRId64 " states and more, those of slots counted token by token, expected at most %d", nodes,
-                         MAX_NODES);
+                         "constraint: it has %" PRId64 " states and more, those of slots counted token by token, expected at most %d",
+                         nodes, MAX_NODES);
   }
   c->state_node[a->state_count] = c->end = (int32_t)nodes;
   c->node_count = c->end + 1;

@@ -47,7 +47,7 @@ static void tries_hold_all_text(void) {
       EXPECT(node->end > n && node->end <= v->trie.count, "node %d ends at %d", n, node->end);
       if (node->group < 0) continue;
       for (int32_t i = v->group_first[node->group]; i < v->group_first[node->group + 1]; i++, found++)
-        EXPECT(strcmp(w.text[v->group_tokens[i]], open) == 0, "token %d is %s, not %s", v->group_tokens[i], w.text[v->group_tokens[i]], open);
+        EXPECT(strcmp(w.text[v->group_tokens[i]], open) == 0, "%s, not %s", w.text[v->group_tokens[i]], open);
     }
     EXPECT(found == w.count - 4, "%d tokens of %d", found, w.count - 4);
     dimple_vocabulary_free(v);
