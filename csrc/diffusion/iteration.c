@@ -316,7 +316,7 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
 /* Where the decoding is over behind the end of the text, that is what stands at all positions that are still masked. */
 static void fill_behind_end(iteration *it, canvas *c) {
   int32_t added = c->masked_count;
-  if (!it->done || !it->decoding.complete || !algorithm_of(&it->decoding)->ends) return;
+  if (!it->done || !it->decoding.complete || !algorithm_of(&it->decoding)->ends || it->constraint) return;
   for (int32_t i = 0; i < added; i++) {
     it->room.revealed[it->revealed_count + i] = c->masked[i];
     it->room.tokens[it->revealed_count + i] = it->tokens.eos;
