@@ -77,6 +77,9 @@ final class LibrarySearch {
       return Path.of(set);
     }
     Path home = Path.of(properties.getOrDefault("user.home", ""));
+    if (!home.isAbsolute()) { // Java's "?": the user has no entry and no HOME
+      home = temporaryFolder();
+    }
     String platform = platform();
     String parent = platform.startsWith("windows") ? environment.get("LOCALAPPDATA") : environment.get("XDG_CACHE_HOME");
     if (given(parent) && Path.of(parent).isAbsolute()) {
@@ -126,17 +129,67 @@ final class LibrarySearch {
   private Path fromClassPath() {
     String name = "native/" + platform() + "/" + FILE_NAME;
     String place = "class path resource " + name;
+    byte[] content;
     try (InputStream in = resources == null ? ClassLoader.getSystemResourceAsStream(name) : resources.getResourceAsStream(name)) {
       if (in == null) {
         failures.add(place + ": not there");
         return null;
       }
-      Path file = unpack(in.readAllBytes());
-      return opens(place, file) ? file : null;
-    } catch (IOException | InvalidPathException e) {
-      failures.add(place + ": cannot be unpacked to " + cache() + " (" + reason(e)
-          + "); the property dimple.cache names another folder");
+      content = in.readAllBytes();
+    } catch (IOException e) {
+      failures.add(place + ": " + reason(e));
       return null;
+    }
+    try {
+      Path file = unpack(content);
+      if (opens(place, file)) {
+        return file;
+      }
+    } catch (IOException | InvalidPathException e) {
+      failures.add(place + ": cannot be unpacked to " + cache() + " (" + reason(e) + ")");
+    }
+    Path file = fromTemporaryFolder(place, content);
+    if (file == null) {
+      failures.add("the property dimple.cache names another folder, which has to be one that can be written to and that libraries load from");
+    }
+    return file;
+  }
+
+  /**
+   * Loads a library from a folder of its own, where the cache cannot be written to or is on a file system that nothing is executed from. It is
+   * removed at once where the system lets it: what is loaded stays loaded.
+   */
+  private Path fromTemporaryFolder(String place, byte[] content) {
+    try {
+      Path folder = Files.createTempDirectory(temporaryFolder(), "dimple4j");
+      Path file = folder.resolve(FILE_NAME);
+      try {
+        Files.write(file, content);
+        if (!opens(place, file)) {
+          return null;
+        }
+      } finally {
+        delete(file);
+        delete(folder);
+      }
+      System.getLogger("io.github.dimple4j").log(System.Logger.Level.WARNING, "the native library was loaded from {0}, and is unpacked again by every "
+          + "program: {1}; the property dimple.cache names another folder for it", folder, failures.getLast());
+      return file;
+    } catch (IOException | InvalidPathException e) {
+      failures.add(place + ": cannot be unpacked to " + properties.get("java.io.tmpdir") + " (" + reason(e) + ")");
+      return null;
+    }
+  }
+
+  private Path temporaryFolder() {
+    return Path.of(properties.getOrDefault("java.io.tmpdir", "."));
+  }
+
+  private static void delete(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) { // Windows keeps what is loaded
+      file.toFile().deleteOnExit();
     }
   }
 
@@ -198,7 +251,11 @@ final class LibrarySearch {
       return null;
     } catch (UnsatisfiedLinkError e) {
       String message = String.valueOf(e.getMessage());
-      return message.startsWith(file + ": ") ? message.substring(file.toString().length() + 2) : message;
+      String prefix = file + ": "; // once by Java, and once by the system's loader
+      while (message.startsWith(prefix)) {
+        message = message.substring(prefix.length());
+      }
+      return message;
     }
   }
 

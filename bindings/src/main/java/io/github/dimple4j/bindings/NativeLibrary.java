@@ -16,7 +16,8 @@ import java.util.stream.Collectors;
  *   <li>the class path resource {@code native/<os>-<arch>/}{@link System#mapLibraryName libdimple.so}, as the jar with the
  *       platform's classifier brings it, unpacked to a cache folder: {@code dimple.cache} (property), {@code DIMPLE_CACHE}
  *       (environment), or {@code dimple4j} in the user's cache folder. A file there is named by the hash of its content, so
- *       versions live side by side and several JVMs may unpack at once.
+ *       versions live side by side and several JVMs may unpack at once. Where that folder cannot be written to, or libraries do not load from it
+ *       (a file system mounted with {@code noexec}), it is unpacked to {@code java.io.tmpdir} for the time of loading, and a warning says so.
  * </ol>
  *
  * <p>The first two are explicit: when the file they name does not load, nothing else is tried. A library of another

@@ -2,6 +2,7 @@ package io.github.dimple4j.bindings;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.net.URL;
@@ -10,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -106,13 +108,53 @@ class LibrarySearchTest {
   }
 
   @Test
-  void unusableCacheFolderIsNamed() throws Exception {
+  void unusableFoldersAreNamed() throws Exception {
     Path resources = folder.resolve("resources");
     Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
     Path file = Files.writeString(folder.resolve("file"), "");
     properties.put("dimple.cache", file.toString());
+    properties.put("java.io.tmpdir", folder.resolve("missing").toString());
     assertThatThrownBy(() -> search(resources).load()).message()
-        .contains("cannot be unpacked to " + file).contains("dimple.cache names another folder");
+        .contains("cannot be unpacked to " + file, "cannot be unpacked to " + folder.resolve("missing"), "dimple.cache names another folder");
+  }
+
+  /** Without a home of the user, Java calls it "?", which would be a folder here. */
+  @Test
+  void aUserWithoutAHomeHasACacheToo() {
+    properties.put("os.name", "Linux");
+    properties.put("user.home", "?");
+    properties.put("java.io.tmpdir", "/tmp");
+    assertThat(search(folder).cache()).isEqualTo(Path.of("/tmp/.cache/dimple4j"));
+  }
+
+  @Test
+  void aCacheThatCannotBeWrittenToIsDoneWithout() throws Exception {
+    assertLoadsFromTemporaryFolder(Files.writeString(folder.resolve("file"), ""));
+  }
+
+  @Test
+  void aCacheThatLibrariesDoNotLoadFromIsDoneWithout() throws Exception {
+    Path memory = Path.of("/dev/shm");
+    assumeTrue(Files.isReadable(Path.of("/proc/mounts")) && Files.readAllLines(Path.of("/proc/mounts")).stream()
+        .anyMatch(mount -> mount.matches("\\S+ /dev/shm \\S+ (rw|rw,\\S*|\\S*,rw,\\S*)noexec.*")), "no file system here is mounted with noexec");
+    Path cache = Files.createTempDirectory(memory, "dimple-cache");
+    try {
+      assertLoadsFromTemporaryFolder(cache);
+    } finally {
+      try (var files = Files.walk(cache)) {
+        files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+      }
+    }
+  }
+
+  private void assertLoadsFromTemporaryFolder(Path cache) throws Exception {
+    Path resources = folder.resolve("resources");
+    Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
+    Path temporary = Files.createDirectory(folder.resolve("temporary"));
+    String output = output(java(List.of("-Ddimple.cache=" + cache, "-Djava.io.tmpdir=" + temporary), resources));
+    assertThat(output).contains("WARNING: the native library was loaded from " + temporary, cache.toString(), "dimple.cache names another folder");
+    assertThat(output.lines().toList().getLast()).startsWith(temporary.toString()).endsWith(LibrarySearch.FILE_NAME);
+    assertThat(temporary).isEmptyDirectory();
   }
 
   @Test
@@ -179,11 +221,17 @@ class LibrarySearchTest {
   }
 
   private static Process java(String option, Path resources) throws IOException {
+    return java(List.of(option), resources);
+  }
+
+  private static Process java(List<String> options, Path resources) throws IOException {
     String classes = String.join(java.io.File.pathSeparator, location(NativeLibrary.class), location(PrintLibrary.class),
         resources.toString());
-    return new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=ALL-UNNAMED", "-XX:TieredStopAtLevel=1", option, "-cp", classes,
-        PrintLibrary.class.getName()).redirectErrorStream(true).start();
+    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "--enable-native-access=ALL-UNNAMED", "-XX:TieredStopAtLevel=1"));
+    command.addAll(options);
+    command.addAll(List.of("-cp", classes, PrintLibrary.class.getName()));
+    return new ProcessBuilder(command).redirectErrorStream(true).start();
   }
 
   private static String location(Class<?> type) {
