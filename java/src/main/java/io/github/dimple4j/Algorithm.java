@@ -2,6 +2,7 @@ package io.github.dimple4j;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -59,6 +60,7 @@ public enum Algorithm {
    * @throws InvalidArgumentException for an unknown name
    */
   public static Algorithm of(String label) {
+    Objects.requireNonNull(label, "label");
     Algorithm found = BY_LABEL.get(label);
     if (found == null) {
       throw new InvalidArgumentException("unknown algorithm \"" + label + "\", expected " + NAMES);

@@ -2,6 +2,7 @@ package io.github.dimple4j;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -46,6 +47,7 @@ public enum BlockCache {
    * @throws InvalidArgumentException for any other name
    */
   public static BlockCache of(String label) {
+    Objects.requireNonNull(label, "label");
     BlockCache found = BY_LABEL.get(label);
     if (found == null) {
       throw new InvalidArgumentException("unknown cache \"" + label + "\", expected model, none, prefix or dual");

@@ -638,7 +638,7 @@ public final class Decoding {
      * @throws InvalidArgumentException if one is empty
      */
     public Builder stop(String... texts) {
-      ending = ending.withStops(List.of(texts));
+      ending = ending.withStops(Elements.of(texts, "texts"));
       return this;
     }
 
@@ -662,6 +662,7 @@ public final class Decoding {
      * @throws InvalidArgumentException if it is not above 0
      */
     public Builder timeBudget(Duration time) {
+      Objects.requireNonNull(time, "time");
       ending = ending.withTime(time);
       return this;
     }

@@ -13,6 +13,7 @@ import java.lang.ref.Reference;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
@@ -71,6 +72,8 @@ public final class DimpleModel implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public static DimpleModel load(Path file, ModelOptions options) {
+    Objects.requireNonNull(file, "file");
+    Objects.requireNonNull(options, "options");
     return load(Engine.call(Core::instance), file, options);
   }
 
@@ -134,6 +137,7 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public Optional<Object> metadata(String key) {
+    Objects.requireNonNull(key, "key");
     return call(core -> core.metadata(key).map(Metadata::value));
   }
 

@@ -57,6 +57,7 @@ public final class Image implements Part {
    * @throws ImageException as with {@link #read(Path)}
    */
   public static Image read(Path file, ImageOptions options) {
+    Objects.requireNonNull(file, "file");
     Objects.requireNonNull(options, "options");
     return decode(PictureDecoder.bytes(file), file.toString(), options);
   }
@@ -83,6 +84,8 @@ public final class Image implements Part {
    * @throws ImageException as with {@link #decode(byte[], String)}
    */
   public static Image decode(byte[] encoded, String name, ImageOptions options) {
+    Objects.requireNonNull(encoded, "encoded");
+    Objects.requireNonNull(name, "name");
     Objects.requireNonNull(options, "options");
     return new Image(prepared(PictureDecoder.decode(encoded, name), options), name);
   }
@@ -105,6 +108,7 @@ public final class Image implements Part {
    * @return the copy
    */
   public static Image of(BufferedImage image, ImageOptions options) {
+    Objects.requireNonNull(image, "image");
     Objects.requireNonNull(options, "options");
     return new Image(prepared(PlatformPicture.pixels(image), options), null);
   }
@@ -124,6 +128,7 @@ public final class Image implements Part {
    * @throws InvalidArgumentException if {@code rgb} does not have {@code 3 * width * height} bytes
    */
   public static Image rgb(byte[] rgb, int width, int height) {
+    Objects.requireNonNull(rgb, "rgb");
     if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
       throw new InvalidArgumentException("a picture of " + width + " x " + height + " pixels with " + rgb.length
           + " bytes, expected at least one pixel and three bytes for each");

@@ -47,7 +47,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * @return this
      */
     public Builder backend(String backend) {
-      this.backend = Optional.of(backend);
+      this.backend = Optional.of(Objects.requireNonNull(backend, "backend"));
       return this;
     }
 
@@ -58,7 +58,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * @return this
      */
     public Builder mmproj(Path mmproj) {
-      this.mmproj = Optional.of(mmproj);
+      this.mmproj = Optional.of(Objects.requireNonNull(mmproj, "mmproj"));
       return this;
     }
 

@@ -2,6 +2,7 @@ package io.github.dimple4j;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -40,6 +41,7 @@ public enum Pipeline {
    * @throws InvalidArgumentException for any other name
    */
   public static Pipeline of(String label) {
+    Objects.requireNonNull(label, "label");
     Pipeline found = BY_LABEL.get(label);
     if (found == null) {
       throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected dim, dream or llada");

@@ -106,6 +106,7 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public Generation decode(Decoding decoding) {
+    Objects.requireNonNull(decoding, "decoding");
     return use(() -> {
       beginDecoding(decoding);
       Step step;

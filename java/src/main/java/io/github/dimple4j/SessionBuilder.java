@@ -51,6 +51,7 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder system(String text) {
+    Objects.requireNonNull(text, "text");
     system = ChatMessage.of("system", text);
     return this;
   }
@@ -64,10 +65,9 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder user(String text, Image... images) {
-    Part[] parts = new Part[images.length + 1];
-    System.arraycopy(images, 0, parts, 0, images.length);
-    parts[images.length] = Part.text(text);
-    return user(parts);
+    List<Part> parts = new ArrayList<>(Elements.of(images, "images"));
+    parts.add(Part.text(text));
+    return user(parts.toArray(Part[]::new));
   }
 
   /**
@@ -78,7 +78,7 @@ public final class SessionBuilder {
    */
   public SessionBuilder user(Part... parts) {
     List<ContentPart> content = new ArrayList<>();
-    for (Part part : parts) {
+    for (Part part : Elements.of(parts, "parts")) {
       switch (part) {
         case Text passage -> content.add(new ContentPart.Text(passage.text()));
         case Image image -> {
@@ -98,6 +98,7 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder assistant(String text) {
+    Objects.requireNonNull(text, "text");
     messages.add(ChatMessage.of("assistant", text));
     return this;
   }
@@ -136,7 +137,7 @@ public final class SessionBuilder {
    */
   public SessionBuilder prompt(String text, Image... images) {
     this.text = Objects.requireNonNull(text, "text");
-    this.images.addAll(List.of(images));
+    this.images.addAll(Elements.of(images, "images"));
     return this;
   }
 
@@ -149,8 +150,8 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder tokens(int[] ids, Image... images) {
-    tokens = ids.clone();
-    this.images.addAll(List.of(images));
+    tokens = Objects.requireNonNull(ids, "ids").clone();
+    this.images.addAll(Elements.of(images, "images"));
     return this;
   }
 

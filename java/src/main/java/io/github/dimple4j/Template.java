@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * A response some of whose tokens are fixed beforehand (a structure prior), which the model fills in around:
@@ -73,6 +74,7 @@ public final class Template {
    * @return the tokens, to be given to {@link #of}
    */
   public static Tokens tokens(int... ids) {
+    Objects.requireNonNull(ids, "ids");
     return new Tokens(ids);
   }
 
@@ -84,17 +86,17 @@ public final class Template {
    * @throws InvalidArgumentException if there are no parts, or one of them is something else
    */
   public static Template of(Object... parts) {
-    if (parts.length == 0) {
+    List<Object> given = Elements.of(parts, "parts");
+    if (given.isEmpty()) {
       throw new InvalidArgumentException("a template without parts");
     }
-    return new Template(Arrays.stream(parts).map(Template::piece).toList());
+    return new Template(given.stream().map(Template::piece).toList());
   }
 
   private static Piece piece(Object part) {
     return switch (part) {
       case String text -> new Literal(text);
       case Piece piece -> piece;
-      case null -> throw new NullPointerException("part of a template");
       default -> throw new InvalidArgumentException("a part of a template is a " + part.getClass().getName()
           + ", expected a String, Template.slot(n) or Template.tokens(ids)");
     };

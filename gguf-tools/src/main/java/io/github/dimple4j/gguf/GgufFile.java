@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -36,6 +37,7 @@ public final class GgufFile implements AutoCloseable {
    * @throws IOException if it cannot be read
    */
   public static GgufFile open(Path path) throws IOException {
+    Objects.requireNonNull(path, "path");
     InputFile input = new InputFile(path);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment bytes = input.channel().map(FileChannel.MapMode.READ_ONLY, 0, input.size(), arena);

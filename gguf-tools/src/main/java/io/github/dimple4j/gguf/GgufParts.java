@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -35,6 +36,7 @@ public final class GgufParts implements AutoCloseable {
    * @throws IOException if reading fails
    */
   public static GgufParts open(Path path) throws IOException {
+    Objects.requireNonNull(path, "path");
     GgufParts model = new GgufParts();
     try {
       GgufFile first = GgufFile.open(path);

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 
@@ -61,6 +62,9 @@ public final class GgufWriter implements AutoCloseable {
    * @throws IOException if writing fails; nothing is left then
    */
   public GgufWriter(Path target, Map<String, MetadataValue> metadata, List<Plan> plans, boolean overwrite) throws IOException {
+    Objects.requireNonNull(target, "target");
+    Objects.requireNonNull(metadata, "metadata");
+    Objects.requireNonNull(plans, "plans");
     requireWritable(target, overwrite);
     this.target = target;
     this.tensors = place(plans);
@@ -91,6 +95,7 @@ public final class GgufWriter implements AutoCloseable {
    * @throws GgufException if it is a directory, is in none, or exists and may not be replaced
    */
   public static void requireWritable(Path target, boolean overwrite) {
+    Objects.requireNonNull(target, "target");
     Path folder = target.toAbsolutePath().getParent();
     if (Files.isDirectory(target)) {
       throw new GgufException(target + " is a directory");
@@ -131,6 +136,7 @@ public final class GgufWriter implements AutoCloseable {
    * @throws IOException if writing fails
    */
   public void write(ByteBuffer data) throws IOException {
+    Objects.requireNonNull(data, "data");
     TensorInfo current = tensors.get(tensor);
     long end = current.offset() + current.size();
     if (position + data.remaining() > end) {

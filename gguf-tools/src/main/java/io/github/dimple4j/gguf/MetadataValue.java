@@ -1,6 +1,7 @@
 package io.github.dimple4j.gguf;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -27,6 +28,7 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue string(String value) {
+    Objects.requireNonNull(value, "value");
     return scalar(MetadataType.STRING, value);
   }
 
@@ -67,6 +69,7 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue int32s(int... values) {
+    Objects.requireNonNull(values, "values");
     return array(MetadataType.INT32, IntStream.of(values).mapToObj(v -> (long) v).toList());
   }
 
@@ -77,6 +80,7 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue float32s(List<Float> values) {
+    Objects.requireNonNull(values, "values");
     return array(MetadataType.FLOAT32, values);
   }
 
@@ -87,6 +91,7 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue strings(List<String> values) {
+    Objects.requireNonNull(values, "values");
     return array(MetadataType.STRING, values);
   }
 
@@ -98,6 +103,8 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue scalar(MetadataType type, Object value) {
+    Objects.requireNonNull(type, "type");
+    Objects.requireNonNull(value, "value");
     return new MetadataValue(type, type, value);
   }
 
@@ -109,6 +116,8 @@ public record MetadataValue(MetadataType type, MetadataType elementType, Object 
    * @return the metadata value
    */
   public static MetadataValue array(MetadataType elementType, List<?> values) {
+    Objects.requireNonNull(elementType, "elementType");
+    Objects.requireNonNull(values, "values");
     return new MetadataValue(MetadataType.ARRAY, elementType, values);
   }
 

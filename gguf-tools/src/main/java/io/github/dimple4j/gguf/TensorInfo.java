@@ -1,6 +1,7 @@
 package io.github.dimple4j.gguf;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
@@ -93,6 +94,7 @@ public record TensorInfo(String name, int typeNumber, List<Long> dimensions, lon
    * @return e.g. {@code [64 x 512]}
    */
   public static String shape(List<Long> dimensions) {
+    Objects.requireNonNull(dimensions, "dimensions");
     return dimensions.stream().map(String::valueOf).collect(Collectors.joining(" x ", "[", "]"));
   }
 }

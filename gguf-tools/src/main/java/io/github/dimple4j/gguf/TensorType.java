@@ -1,6 +1,7 @@
 package io.github.dimple4j.gguf;
 
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -127,6 +128,7 @@ public enum TensorType {
    * @return empty for a name that is not listed here
    */
   public static Optional<TensorType> of(String name) {
+    Objects.requireNonNull(name, "name");
     for (TensorType type : values()) {
       if (type.name().equalsIgnoreCase(name)) {
         return Optional.of(type);

@@ -4,6 +4,7 @@ import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * One turn of a conversation.
@@ -14,7 +15,8 @@ import java.util.Map;
 public record ChatMessage(String role, List<ContentPart> parts) {
   /** Copies the parts. */
   public ChatMessage {
-    parts = List.copyOf(parts);
+    Objects.requireNonNull(role, "role");
+    parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
   }
 
   /**

@@ -4,6 +4,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A chat template: a Jinja program from a model file that writes a conversation as prompt text.
@@ -45,6 +46,7 @@ public final class ChatTemplate {
    * @throws ChatTemplateException if it is malformed or uses a statement outside the subset
    */
   public static ChatTemplate parse(String source) {
+    Objects.requireNonNull(source, "source");
     if (source.length() > LONGEST_SOURCE) {
       throw new ChatTemplateException("a chat template of " + source.length() + " characters; at most " + LONGEST_SOURCE + " are read");
     }
@@ -104,6 +106,8 @@ public final class ChatTemplate {
    * @throws ChatTemplateException as {@link #render} does
    */
   public ChatPrompt prompt(List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    Objects.requireNonNull(messages, "messages");
+    Objects.requireNonNull(variables, "variables");
     Origins origins = new Origins();
     Map<String, Object> names = new HashMap<>(variables);
     names.put("messages", messages.stream().map(message -> message.toTemplateValue(origins)).toList());

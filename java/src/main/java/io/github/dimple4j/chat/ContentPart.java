@@ -1,5 +1,7 @@
 package io.github.dimple4j.chat;
 
+import java.util.Objects;
+
 /** A piece of a message, in the order in which the model reads them. */
 public sealed interface ContentPart {
   /**
@@ -7,14 +9,24 @@ public sealed interface ContentPart {
    *
    * @param text any text
    */
-  record Text(String text) implements ContentPart {}
+  record Text(String text) implements ContentPart {
+    /** Checks that the text is not null. */
+    public Text {
+      Objects.requireNonNull(text, "text");
+    }
+  }
 
   /**
    * Text in which control tokens may be spelled out, such as {@code <|image_pad|>}; never what somebody typed.
    *
    * @param text any text
    */
-  record Markup(String text) implements ContentPart {}
+  record Markup(String text) implements ContentPart {
+    /** Checks that the text is not null. */
+    public Markup {
+      Objects.requireNonNull(text, "text");
+    }
+  }
 
   /** The place of a picture; the template writes its placeholder token there. */
   record Image() implements ContentPart {}

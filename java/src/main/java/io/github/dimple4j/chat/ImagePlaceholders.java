@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /** Image placeholders of a prompt: templates write one token per picture, the model takes one per merged image token. */
@@ -16,6 +17,8 @@ public final class ImagePlaceholders {
    * @throws ChatTemplateException if there are more or fewer placeholders than pictures
    */
   public static int[] expand(int[] ids, int imageTokenId, int... tokensPerImage) {
+    Objects.requireNonNull(ids, "ids");
+    Objects.requireNonNull(tokensPerImage, "tokensPerImage");
     IntStream.Builder out = IntStream.builder();
     int images = 0;
     for (int id : ids) {

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.PriorityQueue;
 import java.util.regex.Matcher;
@@ -98,6 +99,7 @@ public final class Tokenizer {
    * @throws TokenizerException if the algorithm or the rule is not known, or the arrays contradict each other
    */
   public static Tokenizer of(TokenizerData data) {
+    Objects.requireNonNull(data, "data");
     return new Tokenizer(data);
   }
 
@@ -146,6 +148,7 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encode(String text) {
+    Objects.requireNonNull(text, "text");
     return encodeMarked(text, NOTHING);
   }
 
@@ -157,6 +160,7 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encodeOrdinary(String text) {
+    Objects.requireNonNull(text, "text");
     BitSet plain = new BitSet();
     plain.set(0, text.length());
     return encodeMarked(text, plain);
@@ -171,6 +175,7 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encodePrompt(String text) {
+    Objects.requireNonNull(text, "text");
     return encodePrompt(text, NOTHING);
   }
 
@@ -184,6 +189,8 @@ public final class Tokenizer {
    * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
    */
   public int[] encodePrompt(String text, BitSet plain) {
+    Objects.requireNonNull(text, "text");
+    Objects.requireNonNull(plain, "plain");
     int[] ids = encodeMarked(text, plain);
     if (!data.addBos() || data.bosId() < 0 || ids.length > 0 && ids[0] == data.bosId()) {
       return ids;
@@ -333,6 +340,7 @@ public final class Tokenizer {
    * @throws InvalidArgumentException if an id is outside the vocabulary
    */
   public String decode(int[] ids, boolean showControl) {
+    Objects.requireNonNull(ids, "ids");
     return decode(ids, 0, ids.length, showControl);
   }
 
@@ -347,6 +355,7 @@ public final class Tokenizer {
    * @throws InvalidArgumentException if an id is outside the vocabulary
    */
   public String decode(int[] ids, int from, int to, boolean showControl) {
+    Objects.requireNonNull(ids, "ids");
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     for (int i = from; i < to; i++) {
       if (showControl || !isControl(ids[i])) {
@@ -397,6 +406,7 @@ public final class Tokenizer {
    * @return its id, or empty
    */
   public OptionalInt id(String token) {
+    Objects.requireNonNull(token, "token");
     int id = tokens.find(token);
     return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
   }

@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * An immutable list of UTF-8 strings held as one byte array and offsets into it. A vocabulary of 150,000 tokens takes two arrays
@@ -33,6 +34,7 @@ public final class Utf8Strings {
    * @throws TokenizerException if the lengths do not fit {@code data}
    */
   public static Utf8Strings ofLengthPrefixed(byte[] data, int count) {
+    Objects.requireNonNull(data, "data");
     if (count < 0 || (long) count * Long.BYTES > data.length) {
       throw new TokenizerException(count + " strings cannot fit into " + data.length + " bytes");
     }
@@ -63,6 +65,7 @@ public final class Utf8Strings {
    * @return the list
    */
   public static Utf8Strings of(List<String> strings) {
+    Objects.requireNonNull(strings, "strings");
     byte[][] encoded = strings.stream().map(s -> s.getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
     byte[] bytes = new byte[Arrays.stream(encoded).mapToInt(b -> b.length).sum()];
     int[] starts = new int[encoded.length];

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
@@ -53,6 +54,7 @@ public final class Converter {
    * @return a converter to F16 that refuses to replace a file
    */
   public static Converter of(Path directory) {
+    Objects.requireNonNull(directory, "directory");
     return new Converter(directory);
   }
 
@@ -63,6 +65,7 @@ public final class Converter {
    * @return this
    */
   public Converter to(Quantization quantization) {
+    Objects.requireNonNull(quantization, "quantization");
     this.quantization = quantization;
     return this;
   }
@@ -85,6 +88,7 @@ public final class Converter {
    * @return this
    */
   public Converter progress(ProgressListener progress) {
+    Objects.requireNonNull(progress, "progress");
     this.progress = progress;
     return this;
   }
@@ -99,6 +103,7 @@ public final class Converter {
    * @throws IOException if reading or writing fails; nothing is left of the target then
    */
   public WrittenFile write(Path target) throws IOException {
+    Objects.requireNonNull(target, "target");
     GgufWriter.requireWritable(target, overwrite);
     if (!Files.isDirectory(directory)) {
       throw new GgufException(directory + " is not a directory");

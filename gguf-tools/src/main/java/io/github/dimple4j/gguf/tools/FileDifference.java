@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.LongStream;
@@ -75,6 +76,9 @@ public record FileDifference(List<Key> keys, List<Tensor> tensors, int equalTens
    * @throws IOException if reading fails
    */
   public static FileDifference between(Path first, Path second, ProgressListener progress) throws IOException {
+    Objects.requireNonNull(first, "first");
+    Objects.requireNonNull(second, "second");
+    Objects.requireNonNull(progress, "progress");
     try (GgufParts a = GgufParts.open(first); GgufParts b = GgufParts.open(second)) {
       List<Tensor> tensors = new ArrayList<>();
       long total = a.tensors().stream().mapToLong(TensorInfo::size).sum();

@@ -10,6 +10,7 @@ import io.github.dimple4j.gguf.core.ModelCheck;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -35,6 +36,7 @@ public final class Inspector {
    * @return the inspector
    */
   public static Inspector of(GgufFile file, int shownElements) {
+    Objects.requireNonNull(file, "file");
     if (shownElements < 0) {
       throw new IllegalArgumentException("shownElements is " + shownElements + "; expected at least 0");
     }

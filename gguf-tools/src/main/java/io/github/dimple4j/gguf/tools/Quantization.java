@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -110,6 +111,7 @@ public enum Quantization {
    * @return empty for a name that is not listed here
    */
   public static Optional<Quantization> of(String name) {
+    Objects.requireNonNull(name, "name");
     String upper = name.toUpperCase(Locale.ROOT);
     if (SHORT_NAMES.containsKey(upper)) {
       return Optional.of(SHORT_NAMES.get(upper));

@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
@@ -52,6 +53,7 @@ public final class Quantizer {
    * @return a quantizer to Q4_K_M that refuses to replace a file
    */
   public static Quantizer of(Path source) {
+    Objects.requireNonNull(source, "source");
     return new Quantizer(source);
   }
 
@@ -62,6 +64,7 @@ public final class Quantizer {
    * @return this
    */
   public Quantizer to(Quantization quantization) {
+    Objects.requireNonNull(quantization, "quantization");
     this.quantization = quantization;
     return this;
   }
@@ -73,6 +76,7 @@ public final class Quantizer {
    * @return this
    */
   public Quantizer visionType(TensorType type) {
+    Objects.requireNonNull(type, "type");
     this.visionType = Optional.of(type);
     return this;
   }
@@ -85,6 +89,8 @@ public final class Quantizer {
    * @return this
    */
   public Quantizer tensorType(Pattern name, TensorType type) {
+    Objects.requireNonNull(name, "name");
+    Objects.requireNonNull(type, "type");
     overrides.put(name, type);
     return this;
   }
@@ -96,6 +102,7 @@ public final class Quantizer {
    * @return this
    */
   public Quantizer importance(Path file) {
+    Objects.requireNonNull(file, "file");
     this.importance = Optional.of(file);
     return this;
   }
@@ -118,6 +125,7 @@ public final class Quantizer {
    * @return this
    */
   public Quantizer progress(ProgressListener progress) {
+    Objects.requireNonNull(progress, "progress");
     this.progress = progress;
     return this;
   }
@@ -145,6 +153,7 @@ public final class Quantizer {
    * @throws IOException if reading or writing fails; nothing is left of the target then
    */
   public QuantizedFile write(Path target) throws IOException {
+    Objects.requireNonNull(target, "target");
     GgufWriter.requireWritable(target, overwrite);
     try (GgufParts model = GgufParts.open(source)) {
       Optional<ImportanceMatrix> matrix = readImportance(model);

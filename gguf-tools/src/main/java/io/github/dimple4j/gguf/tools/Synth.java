@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 
 /**
@@ -61,6 +62,7 @@ public final class Synth {
    * @throws GgufException if there is no such preset
    */
   public static Synth of(String preset) {
+    Objects.requireNonNull(preset, "preset");
     for (Preset candidate : PRESETS) {
       if (candidate.name().equals(preset)) {
         return new Synth(candidate);
@@ -76,6 +78,7 @@ public final class Synth {
    * @return this
    */
   public Synth type(TensorType type) {
+    Objects.requireNonNull(type, "type");
     this.type = type;
     return this;
   }
@@ -109,6 +112,7 @@ public final class Synth {
    * @return this
    */
   public Synth progress(ProgressListener progress) {
+    Objects.requireNonNull(progress, "progress");
     this.progress = progress;
     return this;
   }
@@ -122,6 +126,7 @@ public final class Synth {
    * @throws IOException if writing fails; nothing is left of the target then
    */
   public WrittenFile write(Path target) throws IOException {
+    Objects.requireNonNull(target, "target");
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     ModelLayout layout = preset.layout();
     metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));

@@ -12,6 +12,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.LongStream;
 
@@ -56,6 +57,8 @@ public final class Validator {
    * @throws IOException if reading fails
    */
   public static Result check(Path path, boolean ignoreUnknown, ProgressListener progress) throws IOException {
+    Objects.requireNonNull(path, "path");
+    Objects.requireNonNull(progress, "progress");
     List<Finding> findings = ModelCheck.of(path, ignoreUnknown);
     try (GgufParts file = GgufParts.open(path)) {
       Validator validator = new Validator(file);
