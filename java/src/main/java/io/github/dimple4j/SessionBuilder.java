@@ -273,6 +273,9 @@ public final class SessionBuilder {
     Session session = new Session(handle, info, prompt, IntStream.of(imageTokens).sum(), response);
     List<Rgb> pictures = images.stream().map(image -> new Rgb(image.pixels(), image.width(), image.height())).toList();
     try {
+      if (response != null) {
+        checkContext(prompt.length, response.length());
+      }
       handle.use(() -> {
         handle.run(core -> core.setPrompt(prompt, pictures));
         if (response != null) {
@@ -352,9 +355,20 @@ public final class SessionBuilder {
     return new ChatMessage(message.role(), message.parts().stream().map(markup).toList());
   }
 
+  /** The core is told of the prompt before the response, and could not name the response in its message. */
+  private void checkContext(int prompt, int response) {
+    if ((long) prompt + response > context()) {
+      throw new ContextLimitException("prompt (" + prompt + " tokens) and response (" + response + ") do not fit the context of " + context());
+    }
+  }
+
+  private int context() {
+    return contextLength > 0 ? contextLength : model.info().contextLength();
+  }
+
   private Response response(Vocabulary vocabulary) {
     int length = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
-    int context = contextLength > 0 ? contextLength : model.info().contextLength();
+    int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());
     if (atLeast > context) { // before anything of that size is allocated
       throw new ContextLimitException("a response of " + atLeast + " tokens does not fit the context of " + context);

@@ -199,6 +199,8 @@ class SessionTest {
     assertThat(List.of(model.session().tokens(new int[3000]), tokens().responseLength(2044), tokens().responseLength(Integer.MAX_VALUE),
         tokens().response(Template.of(slot(Integer.MAX_VALUE), slot(Integer.MAX_VALUE))), tokens().contextLength(10).responseLength(6)))
         .allSatisfy(bad -> assertThatExceptionOfType(ContextLimitException.class).isThrownBy(bad::open));
+    assertThatExceptionOfType(ContextLimitException.class).isThrownBy(model.session().tokens(new int[2040]).responseLength(9)::open)
+        .withMessage("prompt (2040 tokens) and response (9) do not fit the context of 2048");
     try (var session = tokens().contextLength(10).responseLength(5).prefill()) {
       assertThat(session.responseLength()).isEqualTo(5);
     }
