@@ -253,6 +253,8 @@ public final class DimpleModel implements AutoCloseable {
    * @throws ClosedException if the model is closed
    */
   public Stream<BatchResult> batch(Iterable<SessionBuilder> prompts, Decoding decoding, int parallel) {
+    Objects.requireNonNull(prompts, "prompts");
+    Objects.requireNonNull(decoding, "decoding");
     return call(core -> Batch.of(prompts.iterator(), decoding, parallel));
   }
 

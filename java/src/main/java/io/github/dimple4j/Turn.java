@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Collectors;
 
 /**
@@ -12,7 +13,8 @@ import java.util.stream.Collectors;
 public record Turn(String role, List<Part> parts) {
   /** Copies the parts. */
   public Turn {
-    parts = List.copyOf(parts);
+    Objects.requireNonNull(role, "role");
+    parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
   }
 
   /**
