@@ -1,6 +1,7 @@
 /** The {@code dimple} command line. */
 module io.github.dimple4j.cli {
   requires info.picocli;
+  requires jdk.unsupported; // ^C in a conversation
   requires io.github.dimple4j;
   requires io.github.dimple4j.gguf;
   requires tools.jackson.core;

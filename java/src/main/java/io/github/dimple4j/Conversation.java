@@ -26,6 +26,7 @@ public final class Conversation {
   private Decoding decoding;
   private int responseLength; // 0: the library's default
   private int threads;
+  private boolean prefillCache = true;
   private volatile Session answering; // null: nothing is being answered
 
   Conversation(DimpleModel model) {
@@ -39,6 +40,7 @@ public final class Conversation {
     decoding = other.decoding;
     responseLength = other.responseLength;
     threads = other.threads;
+    prefillCache = other.prefillCache;
   }
 
   /**
@@ -86,6 +88,17 @@ public final class Conversation {
   }
 
   /**
+   * Chooses whether keys and values of the prompt are kept from the first pass of an answer.
+   *
+   * @param keep as {@link SessionBuilder#prefillCache}
+   * @return this
+   */
+  public Conversation prefillCache(boolean keep) {
+    prefillCache = keep;
+    return this;
+  }
+
+  /**
    * Says something and waits for the answer.
    *
    * @param text what is said
@@ -124,7 +137,7 @@ public final class Conversation {
   }
 
   private Session open(Turn question) {
-    SessionBuilder builder = model.session().threads(threads);
+    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache);
     if (system != null) {
       builder.system(system);
     }

@@ -33,6 +33,11 @@ final class JavaProcess {
     }
   }
 
+  /** Starts the command line, to be talked to. */
+  static Process start(List<String> arguments) throws IOException {
+    return new ProcessBuilder(command(dimple(), arguments)).start();
+  }
+
   /** Starts the command line and kills it, without a word of warning, after some time. Returns whether it had ended before. */
   static boolean kill(long nanos, List<String> arguments) throws IOException, InterruptedException {
     Process process = new ProcessBuilder(command(dimple(), arguments)).redirectErrorStream(true)

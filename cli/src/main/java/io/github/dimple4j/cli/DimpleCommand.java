@@ -16,7 +16,7 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
-/** The {@code dimple} command: {@code run}, {@code trace}, {@code logits}, {@code eval}, {@code batch}, {@code schema} and {@code gguf}. */
+/** The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code batch}, {@code schema} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
@@ -33,6 +33,7 @@ public final class DimpleCommand implements Runnable {
 
   static {
     COMMANDS.put("run", RunCommand::new);
+    COMMANDS.put("chat", ChatCommand::new);
     COMMANDS.put("trace", TraceCommand::new);
     COMMANDS.put("logits", LogitsCommand::new);
     COMMANDS.put("eval", EvalCommand::new);

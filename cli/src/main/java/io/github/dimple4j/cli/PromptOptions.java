@@ -158,6 +158,31 @@ abstract class PromptOptions {
     }
   }
 
+  /** {@code chat}: what stands around the messages. */
+  static final class OfConversation extends PromptOptions {
+    @Option(names = "--system", paramLabel = "TEXT", description = "The system message (default: that of the model's chat template).")
+    private String system;
+
+    @Option(names = "--max-new-tokens", paramLabel = "N", description = "Length of an answer (default: 64).")
+    private Integer maxNewTokens;
+
+    @Override
+    void check() {
+      super.check();
+      if (maxNewTokens != null) {
+        checkLength(maxNewTokens);
+      }
+    }
+
+    String system() {
+      return system;
+    }
+
+    OptionalInt length() {
+      return maxNewTokens == null ? OptionalInt.empty() : OptionalInt.of(maxNewTokens);
+    }
+  }
+
   /** {@code trace}: text or token ids, and a response whose tokens can be fixed. */
   static final class OfTextOrTokens extends OfWords {
     @ArgGroup(multiplicity = "1")

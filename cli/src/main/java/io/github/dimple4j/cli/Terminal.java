@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
  * @param rows lines
  */
 record Terminal(boolean interactive, int columns, int rows) {
+  static final int STANDARD_INPUT = 0;
   static final int STANDARD_OUTPUT = 1;
   static final int STANDARD_ERROR = 2;
   private static final int DEFAULT_COLUMNS = 80;
