@@ -18,7 +18,8 @@
   LINE(DIMPLE_ALGORITHM_ENTROPY_BOUND, algorithm_entropy_bound)   \
   LINE(DIMPLE_ALGORITHM_KLASS, algorithm_klass)                   \
   LINE(DIMPLE_ALGORITHM_CREDIT, algorithm_credit)                 \
-  LINE(DIMPLE_ALGORITHM_HIERARCHY, algorithm_hierarchy)
+  LINE(DIMPLE_ALGORITHM_HIERARCHY, algorithm_hierarchy)           \
+  LINE(DIMPLE_ALGORITHM_WINO, algorithm_wino)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
 enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA + 1 };
@@ -36,9 +37,21 @@ typedef struct note_keeper {
   dimple_status (*open)(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes);
   void (*close)(void *notes); /* null is allowed */
   /* Sees the logits of a position before its candidate is taken, and may change them. An iteration that failed comes again: of a
-   * position that was seen in it, nothing more is noted. Errors: MEMORY. */
+   * position that was seen in it, nothing more is noted. Null: it does not need them. Errors: MEMORY. */
   dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab);
 } note_keeper;
+
+/* How an algorithm takes back what it has revealed. */
+typedef struct reviser {
+  /* The response positions, ascending, whose tokens are to be judged unseen in the coming iteration; they stay until then. */
+  int32_t (*watch)(void *notes, const sampler_step *step, const int32_t **positions);
+  /* The probability of the token at the `index`-th of them, where it is not seen. */
+  void (*judge)(void *notes, int32_t index, float belief);
+  /* Those of them, ascending, that are masked again in an iteration that reveals `count` positions. */
+  int32_t (*drop)(void *notes, const sampler_step *step, int32_t count, const int32_t **positions);
+  /* The iteration has happened, and revealed these positions. */
+  void (*happened)(void *notes, const int32_t *revealed, int32_t count);
+} reviser;
 
 typedef struct algorithm {
   const char *name; /* for messages */
@@ -46,7 +59,9 @@ typedef struct algorithm {
   bool decides;     /* pipeline llada: how many positions, too, whatever quotas, threshold and factor want; of the block alone */
   bool bounded;     /* the same: a block has no more iterations than steps */
   bool ends;        /* the same: the decoding is over behind a block that holds the end of the text */
+  bool whole;       /* every pass runs over everything: there is no cache */
   const note_keeper *keeper; /* null: it remembers nothing */
+  const reviser *reviser;    /* null: what is revealed stays; otherwise it keeps notes */
   /* By pipeline (dimple_pipeline). */
   dimple_status (*choose[PIPELINE_COUNT])(choice *c, quota due); /* null: the pipeline does not offer the algorithm */
   bool positions_first[PIPELINE_COUNT]; /* chooses without candidates, before anything goes through the head */

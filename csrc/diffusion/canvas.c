@@ -50,6 +50,11 @@ void canvas_reset(canvas *c) {
   list_masked(c);
 }
 
+void canvas_mask(canvas *c, const int32_t *positions, int32_t count) {
+  for (int32_t i = 0; i < count; i++) c->tokens[positions[i]] = c->mask_token;
+  list_masked(c);
+}
+
 void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count) {
   for (int32_t i = 0; i < count; i++) c->tokens[positions[i]] = tokens[i];
   list_masked(c);

@@ -27,6 +27,9 @@ void canvas_set_initial(canvas *c, const int32_t *tokens);
 /* Back to what decodings begin with. */
 void canvas_reset(canvas *c);
 
+/* Masks positions[count] again. */
+void canvas_mask(canvas *c, const int32_t *positions, int32_t count);
+
 /* Puts tokens[count] at positions[count], all different. A position may be revealed as the mask token: it stays masked. */
 void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 

@@ -29,7 +29,8 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .decay_beta = 0.8f,
                                 .low_threshold = 0.4f,
                                 .expected_tpf = 8,
-                                .maximum_unroll = 4};
+                                .maximum_unroll = 4,
+                                .threshold_back = 0.9f};
 }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
@@ -80,7 +81,8 @@ static const struct {
                {FIELD(credit_alpha), finite_from_zero, "a finite number >= 0"},
                {FIELD(boost_gamma), finite_from_zero, "a finite number >= 0"},
                {FIELD(decay_beta), probability, "0 .. 1"},
-               {FIELD(low_threshold), probability, "0 .. 1"}};
+               {FIELD(low_threshold), probability, "0 .. 1"},
+               {FIELD(threshold_back), probability, "0 .. 1"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -136,11 +138,10 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");
   if (d->factor > 0 && algorithm_of(d)->decides)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: factor does not go with algorithm %s, which decides how many", algorithm_of(d)->name);
-  /* It compares every position with itself one iteration before, also those that a cached pass does not run. */
-  bool klass_alone = d->algorithm == DIMPLE_ALGORITHM_KLASS;
-  if (klass_alone && (d->cache > DIMPLE_CACHE_NONE || (d->pipeline == DIMPLE_PIPELINE_DREAM && d->block_length > 0)))
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with algorithm klass",
-                       d->cache > DIMPLE_CACHE_NONE ? "a cache" : "pipeline dream and block_length");
+  if (algorithm_of(d)->whole && d->cache > DIMPLE_CACHE_NONE)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: a cache does not go with algorithm %s", algorithm_of(d)->name);
+  if (d->algorithm == DIMPLE_ALGORITHM_KLASS && d->pipeline == DIMPLE_PIPELINE_DREAM && d->block_length > 0)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: block_length does not go with algorithm klass in pipeline dream");
   return DIMPLE_OK;
 }
 

@@ -105,6 +105,9 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   DIMPLE_TRY(decoding_check_filled(decoding, &filled));
   if (it->constraint && it->recorded && decoding->temperature > 0)
     return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws of tokens cannot be held to a constraint: decode at temperature 0");
+  if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s needs a model whose positions see all others and score themselves",
+                       algorithm_of(&filled)->name);
   size_t size = ((size_t)decoding->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) return dimple_fail_memory(size, "noise levels");
@@ -121,6 +124,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (it->constraint) constrained_restart(it->constraint);
   return DIMPLE_OK;
 }
+
+int32_t iteration_shadow_rows(const iteration *it) { return algorithm_of(&it->decoding)->reviser ? it->decoding.block_length : 0; }
 
 pass_need iteration_need(const iteration *it) {
   const block_rules *rules = pipeline_of(&it->decoding)->blocks;
@@ -139,16 +144,17 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
                                  float *bare, head_call *head) {
   const dimple_decoding *d = &it->decoding;
   const note_keeper *keeper = algorithm_of(d)->keeper;
+  bool noted = keeper && keeper->see;
   int32_t vocab = p->model->text.vocab;
-  DIMPLE_TRY(pass_head(p, false, at, rows, head));
-  if (!logits_are_changed(d) && !keeper) return DIMPLE_OK;
-  if (bare) DIMPLE_TRY(pass_head(p, true, at, rows, &(head_call){.logits = bare}));
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
+  if (!logits_are_changed(d) && !noted) return DIMPLE_OK;
+  if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
   for (int32_t i = 0; i < rows; i++) {
     float *z = head->logits + (int64_t)i * vocab;
     if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
     if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
     if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
-    if (keeper) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
+    if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
     head->results[i] = logits_summary(z, vocab);
   }
   return DIMPLE_OK;
@@ -220,6 +226,30 @@ static dimple_status score(iteration *it, const sampler_step *step, pass *p, pas
   return replace_masks(it, step, p, positions, count);
 }
 
+/* The beliefs in the tokens of watched positions, from their shadows. */
+static dimple_status judge_rows(iteration *it, pass *p, const canvas *c, pass_rows rows, int32_t at, int32_t count, head_call *head) {
+  int64_t vocab = p->model->text.vocab;
+  DIMPLE_TRY(pass_head(p, VIEW_SHADOW, at, count, head));
+  for (int32_t i = 0; i < count; i++) {
+    float logit = head->logits[i * vocab + c->tokens[rows.watched[at + i]]];
+    algorithm_of(&it->decoding)->reviser->judge(it->notes, at + i, expf(logit - head->results[i].log_sum));
+  }
+  return DIMPLE_OK;
+}
+
+static dimple_status judge(iteration *it, pass *p, const canvas *c, pass_rows rows) {
+  int32_t total = rows.watched_count, block = total < LOGIT_ROWS ? total : LOGIT_ROWS;
+  if (total == 0) return DIMPLE_OK;
+  head_row results[LOGIT_ROWS];
+  head_call head = {.results = results};
+  ALLOCATE(head.logits, (int64_t)block * p->model->text.vocab, "logits");
+  dimple_status status = DIMPLE_OK;
+  for (int32_t at = 0; at < total && status == DIMPLE_OK; at += block)
+    status = judge_rows(it, p, c, rows, at, total - at < block ? total - at : block, &head);
+  free(head.logits);
+  return status;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- deciding */
 
 /* What one iteration works on; of a pipeline without blocks: every masked position. */
@@ -257,15 +287,24 @@ static dimple_status choose_then_score(iteration *it, const sampler_step *step, 
   return DIMPLE_OK;
 }
 
-static dimple_status score_then_choose(iteration *it, const sampler_step *step, pass *p, pass_rows rows, int32_t *count) {
+static dimple_status score_then_choose(iteration *it, const sampler_step *step, pass *p, const canvas *c, pass_rows rows, int32_t *count) {
+  const reviser *reviser = algorithm_of(&it->decoding)->reviser;
+  if (reviser) {
+    rows.watched_count = reviser->watch(it->notes, step, &rows.watched);
+    rows.shadow_first = it->blocks.first;
+    rows.shadow_end = it->blocks.end;
+  }
   DIMPLE_TRY(score(it, step, p, rows, step->positions));
+  DIMPLE_TRY(judge(it, p, c, rows));
   DIMPLE_TRY(sampler_choose(step, it->room.candidates, it->room.chosen, count));
   note(it, step, *count, false);
+  if (reviser) it->remasked_count = reviser->drop(it->notes, step, *count, &it->remasked);
   return DIMPLE_OK;
 }
 
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
   *count = 0;
+  it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c);
   if (plan.count == 0) return DIMPLE_OK;
@@ -275,7 +314,7 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
                        .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
   pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count + plan.watched, .bare = it->decoding.guidance_scale > 0};
   return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
-                                                        : score_then_choose(it, &step, p, rows, count);
+                                                        : score_then_choose(it, &step, p, c, rows, count);
 }
 
 /* Whether that was the last iteration. */
@@ -321,6 +360,7 @@ static void fill_behind_end(iteration *it, canvas *c) {
     it->room.revealed[it->revealed_count + i] = c->masked[i];
     it->room.tokens[it->revealed_count + i] = it->tokens.eos;
     it->room.confidence[it->revealed_count + i] = 1;
+    it->room.log_probability[it->revealed_count + i] = NAN;
   }
   canvas_reveal(c, it->room.revealed + it->revealed_count, it->room.tokens + it->revealed_count, added);
   it->revealed_count += added;
@@ -342,6 +382,9 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   it->revealed_count = count;
   it->forced_count = 0;
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
+  canvas_mask(c, it->remasked, it->remasked_count);
+  const reviser *reviser = algorithm_of(&it->decoding)->reviser;
+  if (reviser) reviser->happened(it->notes, it->room.revealed, count);
   if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
   it->number++;
@@ -353,7 +396,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
 dimple_status iteration_complete(iteration *it, canvas *c) {
   DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
   it->revealed_count = c->masked_count;
-  it->forced_count = 0;
+  it->forced_count = it->remasked_count = 0;
   for (int32_t i = 0; i < it->revealed_count; i++) {
     it->room.revealed[i] = c->masked[i];
     it->room.tokens[i] = it->room.candidates[i].token;

@@ -30,6 +30,8 @@ typedef struct iteration {
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
+  int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
+  const int32_t *remasked;
   int32_t forced_count;   /* of them, those for which the constraint left one token */
   iteration_room room;
 } iteration;
@@ -48,6 +50,9 @@ void iteration_constrain(iteration *it, constrained *constraint);
 /* Starts a decoding, whose settings are valid, of a canvas as it was set, for a model of these parameters, which fill in what the settings
  * leave to the model. Errors: ARGUMENT, STATE (recorded draws of tokens under a constraint), MEMORY. */
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c);
+
+/* How many positions at a time the decoding that has begun looks at twice. */
+int32_t iteration_shadow_rows(const iteration *it);
 
 /* What the decoding that has begun wants of the first pass. */
 pass_need iteration_need(const iteration *it);

@@ -12,12 +12,12 @@ static dimple_status alloc_states(const pass *p, int64_t rows, view *out) {
 
 static int32_t sequence_length(const pass *p) { return p->prompt->length + p->canvas->length; }
 
-/* Opens a cache for prompt and response, with room for a pass over all of it. */
-static dimple_status open_text(const pass *p, text_state *text) {
-  int64_t length = sequence_length(p);
+/* Opens a cache for prompt, response and `more` rows, with room for a pass over all of it. */
+static dimple_status open_text(const pass *p, int32_t more, text_state *text) {
+  int64_t length = sequence_length(p) + more;
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
-  prompt_positions(p->prompt, p->canvas->length, positions);
+  prompt_positions(p->prompt, p->canvas->length + more, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, text);
   free(positions);
   return status;
@@ -26,16 +26,28 @@ static dimple_status open_text(const pass *p, text_state *text) {
 /* What an earlier call that failed has opened stays. */
 static dimple_status open_pass(pass *p) {
   view *matrices[] = {&p->first_states, &p->later_states, &p->gathered};
-  if (!p->text.capacity) DIMPLE_TRY(open_text(p, &p->text));
+  if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->shadow_room, &p->text));
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
     if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
-  return text_state_reserve(p->model, p->context, &p->text, sequence_length(p));
+  return text_state_reserve(p->model, p->context, &p->text, sequence_length(p) + p->shadow_room);
 }
 
 static dimple_status open_bare(pass *p) {
   if (!p->bare) ALLOCATE(p->bare, sequence_length(p), "a canvas without its prompt");
   return p->bare_states.memory ? DIMPLE_OK : alloc_states(p, p->canvas->initial_masked, &p->bare_states);
+}
+
+static dimple_status open_shadow(pass *p) {
+  if (p->shadow) return DIMPLE_OK;
+  ALLOCATE(p->shadow, 3 * (int64_t)(sequence_length(p) + p->shadow_room) + p->shadow_room, "shadows of positions");
+  return DIMPLE_OK;
+}
+
+void pass_reserve_shadow(pass *p, int32_t rows) {
+  if (rows <= p->shadow_room) return;
+  pass_discard(p);
+  p->shadow_room = rows;
 }
 
 void pass_discard(pass *p) {
@@ -47,6 +59,7 @@ void pass_discard(pass *p) {
   ops->buffer_free(p->context, p->bare_states.memory);
   free(p->wanted);
   free(p->bare);
+  free(p->shadow);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
               .features = p->features, .keep_prompt = p->keep_prompt};
 }
@@ -62,7 +75,7 @@ static dimple_status record_rows(const pass *p, text_state *text, int32_t first,
                                  const int32_t *response, const text_images *images, const int32_t *wanted, view states) {
   int32_t border = p->prompt->length, skipped = first < border ? first : border, begun = first - skipped;
   text_piece pieces[] = {{prompt_tokens + skipped, border - skipped}, {response + begun, end - border - begun}};
-  return text_forward(p->model, p->context, text, first, pieces, 2, images, wanted, states);
+  return text_forward(p->model, p->context, text, first, pieces, 2, images, NULL, wanted, states);
 }
 
 static text_images pictures(const pass *p) {
@@ -99,6 +112,25 @@ static dimple_status record_bare(pass *p, int32_t from, view states) {
   for (int32_t i = 0; i < c->length; i++) response[i] = c->initial[i] == c->mask_token ? c->tokens[i] : c->mask_token;
   want(p, from, (int32_t)states.rows, 0);
   return record_rows(p, &p->text, 0, sequence_length(p), p->bare, response, &(text_images){.count = 0}, p->wanted, states);
+}
+
+/* Records all rows and behind them the shadows; states receives those of the rows that score masked positions from the `from`-th on,
+ * and of the shadows that are watched. */
+static dimple_status record_shadowed(pass *p, const pass_rows *rows, view states) {
+  int32_t length = sequence_length(p), border = p->prompt->length, shadows = rows->shadow_end - rows->shadow_first, all = length + shadows;
+  int32_t *place = p->shadow, *last_key = place + all, *skip_key = last_key + all, *masks = skip_key + all;
+  for (int32_t i = 0; i < all; i++) {
+    int32_t seat = i < length ? i : border + rows->shadow_first + i - length;
+    place[i] = seat;
+    last_key[i] = i < length ? length - 1 : all - 1;
+    skip_key[i] = i < length ? -1 : seat;
+  }
+  for (int32_t i = 0; i < shadows; i++) masks[i] = p->canvas->mask_token;
+  want(p, rows->from, rows->count, 0);
+  for (int32_t i = 0; i < rows->watched_count; i++) p->wanted[rows->count + i] = length + rows->watched[i] - rows->shadow_first;
+  text_images images = pictures(p);
+  text_piece pieces[] = {{p->prompt->tokens, border}, {p->canvas->tokens, p->canvas->length}, {masks, shadows}};
+  return text_forward(p->model, p->context, &p->text, 0, pieces, 3, &images, &(text_sight){place, last_key, skip_key}, p->wanted, states);
 }
 
 static dimple_status run_first(pass *p) {
@@ -169,7 +201,11 @@ static dimple_status check_head(const pass *p, const head_call *head, int64_t ro
 static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   p->scored = fresh ? view_rows(*p->fresh, rows->from - p->fresh_from, rows->count) : view_rows(p->later_states, 0, rows->count);
-  if (!fresh) DIMPLE_TRY(record_canvas(p, rows->scope, rows->from, p->scored));
+  p->shadow_scored = view_rows(p->later_states, rows->count, rows->watched_count);
+  if (rows->watched_count > 0)
+    DIMPLE_TRY(record_shadowed(p, rows, view_rows(p->later_states, 0, rows->count + rows->watched_count)));
+  else if (!fresh)
+    DIMPLE_TRY(record_canvas(p, rows->scope, rows->from, p->scored));
   DIMPLE_TRY(record_choice(p, rows, p->gathered, &p->scored));
   if (rows->bare) {
     p->bare_scored = view_rows(p->bare_states, 0, rows->count);
@@ -184,8 +220,9 @@ static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, co
 
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   const backend_operations *ops = p->model->ops;
-  bool fresh = is_fresh(p, &rows);
+  bool fresh = rows.watched_count == 0 && is_fresh(p, &rows);
   if (rows.bare) DIMPLE_TRY(open_bare(p));
+  if (rows.watched_count > 0) DIMPLE_TRY(open_shadow(p));
   if (!fresh) p->intact = left_by(p, rows.scope);
   if (rows.bare) p->intact = NEED_NOTHING;
   if (!fresh && p->fresh == &p->later_states) p->fresh = NULL; /* they are overwritten */
@@ -201,10 +238,10 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   return DIMPLE_OK;
 }
 
-dimple_status pass_head(pass *p, bool bare, int32_t first, int32_t count, const head_call *head) {
+dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   head_call call = *head;
-  call.x = view_rows(bare ? p->bare_scored : p->scored, first, count);
+  call.x = view_rows(of == VIEW_SCORED ? p->scored : of == VIEW_BARE ? p->bare_scored : p->shadow_scored, first, count);
   call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(ops->pass_end(p->context, ops->head(p->context, &call)));
@@ -221,7 +258,7 @@ static dimple_status record_logits(const pass *p, text_state *text, view states,
 
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {
   const backend_operations *ops = p->model->ops;
-  DIMPLE_TRY(open_text(p, text));
+  DIMPLE_TRY(open_text(p, 0, text));
   DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text->capacity));
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));

@@ -47,6 +47,7 @@ typedef struct pass {
   const canvas *canvas;
   const features *features; /* of the prompt's pictures, there before the first pass */
   bool keep_prompt;
+  int32_t shadow_room; /* rows behind the response that hold a second row of as many of its positions (pass_reserve_shadow) */
 
   bool prefilled;      /* the first pass ran */
   pass_need intact;    /* what is left of its keys and values */
@@ -58,10 +59,11 @@ typedef struct pass {
   view bare_states;    /* [total x width] of a pass without the prompt; only where guidance asked for it */
   int32_t *wanted;     /* [L] rows asked of a pass */
   int32_t *bare;       /* [P + L] tokens of a pass without the prompt */
+  int32_t *shadow;     /* [3 x (P + L + shadow_room)] where rows stand and what they see, and [shadow_room] masks */
   const view *fresh;   /* states of the canvas as it is: first_states, later_states; null: it changed */
   pass_scope fresh_scope; /* of the pass that gave them; of later_states only */
   int32_t fresh_from, fresh_count; /* which of the masked positions have them */
-  view scored, bare_scored; /* states of the rows that pass_score scored last */
+  view scored, bare_scored, shadow_scored; /* states of the rows that pass_score scored last */
   int64_t count;       /* passes run since pass_restart */
 } pass;
 
@@ -76,6 +78,9 @@ void pass_discard(pass *p);
  * be run again: pass_prefill. */
 void pass_restart(pass *p, pass_need need);
 
+/* Makes room for shadows of up to `rows` positions, if need be at the cost of the first pass, which is to be run again then. */
+void pass_reserve_shadow(pass *p, int32_t rows);
+
 /* The canvas has changed: its states are to be computed anew. */
 void pass_canvas_changed(pass *p);
 
@@ -86,6 +91,11 @@ typedef struct pass_rows {
   const int32_t *chosen; /* [chosen_count] indices into these, ascending; null: all of them */
   int32_t chosen_count;
   bool bare;             /* also with masks in the place of everything that was given (SCOPE_ALL) */
+  /* Shadows (SCOPE_ALL, logits not shifted): a second row for each of the response positions shadow_first .. shadow_end - 1 that holds the
+   * mask, sees everything but the token at its own position, and is seen by the other shadows alone: what the model would put there. */
+  int32_t shadow_first, shadow_end;
+  const int32_t *watched; /* [watched_count] positions whose shadows are scored as well; none: there are no shadows */
+  int32_t watched_count;
 } pass_rows;
 
 static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chosen ? rows->chosen_count : rows->count; }
@@ -94,9 +104,11 @@ static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chos
  * but x and w; head null: it is not wanted yet. After pass_prefill. Errors: MEMORY, CANCELLED. */
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head);
 
-/* The head over `count` of the rows that pass_score scored, from the `first` one on; of those without the prompt if `bare`. Errors:
- * MEMORY, CANCELLED. */
-dimple_status pass_head(pass *p, bool bare, int32_t first, int32_t count, const head_call *head);
+/* Which rows of a pass. */
+typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;
+
+/* The head over `count` of the rows that pass_score scored, from the `first` one on. Errors: MEMORY, CANCELLED. */
+dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head);
 
 /* Logits [P + L x vocab] of prompt and canvas as it was set, in a cache of its own: a decoding under way is not disturbed. Errors:
  * MEMORY, CANCELLED. */

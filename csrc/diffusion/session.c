@@ -228,6 +228,7 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(dimple_decoding_validate(decoding));
   DIMPLE_TRY(iteration_begin(&s->iteration, decoding, &s->model->text, &s->canvas));
   canvas_reset(&s->canvas);
+  pass_reserve_shadow(&s->pass, iteration_shadow_rows(&s->iteration));
   pass_restart(&s->pass, iteration_need(&s->iteration));
   if (!s->pass.prefilled) s->prefill_time = 0;
   s->step_time = 0;
@@ -247,7 +248,8 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
                        .revealed_count = it->revealed_count, .revealed = it->room.revealed, .confidence = it->room.confidence,
                        .log_probability = it->room.log_probability,
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
-                       .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed};
+                       .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed, .remasked_count = it->remasked_count,
+                       .remasked = it->remasked};
 }
 
 static dimple_status step(dimple_session *s, dimple_step *result) {

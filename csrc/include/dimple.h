@@ -385,7 +385,8 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_ENTROPY_BOUND = 7, /* EB-Sampler: the surest ones whose entropies, without the largest, add up to at most gamma */
   DIMPLE_ALGORITHM_KLASS = 8,         /* KLASS: those above the threshold whose distribution has settled */
   DIMPLE_ALGORITHM_CREDIT = 9,        /* dInfer: as the threshold, on logits raised by what earlier iterations favoured */
-  DIMPLE_ALGORITHM_HIERARCHY = 10     /* dInfer: the surest of every run of masks above low_threshold, and those above the threshold */
+  DIMPLE_ALGORITHM_HIERARCHY = 10,    /* dInfer: the surest of every run of masks above low_threshold, and those above the threshold */
+  DIMPLE_ALGORITHM_WINO = 11          /* WINO: those above the threshold; masks again what the model believes in no more */
 } dimple_algorithm;
 
 /* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */
@@ -443,11 +444,13 @@ typedef struct dimple_decoding {
   float low_threshold;         /* hierarchy: 0 .. 1; 0: every run of masks counts */
   int32_t expected_tpf;        /* credit, hierarchy, not complete: tokens that an iteration is expected to reveal, >= 1 */
   int32_t maximum_unroll;      /* the same: iterations without a look at the block, >= 1 */
+  float threshold_back;        /* wino: a revealed token whose probability, unseen, is below it is masked again. 0 .. 1 */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
  * block length and cache of the model, complete; and of every algorithm its authors' settings: gamma 0.1 by entropy, kl_threshold 0.01 twice
- * in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4. */
+ * in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4, threshold_back
+ * 0.9. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
@@ -475,6 +478,8 @@ typedef struct dimple_step {
   const float *log_probability;   /* [revealed_count] of the token revealed, in softmax(logits) of this pass (with guidance: of the
                                    * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints and
                                    * filters did: nats, <= 0; NaN for a position that no pass decided */
+  int32_t remasked_count;         /* wino: positions, revealed before, that are masked again */
+  const int32_t *remasked;        /* [remasked_count] ascending */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not

@@ -24,7 +24,8 @@ typedef struct layer {
   view cosine, sine;         /* angles of the layer's rotary: */
   const int32_t *angle_rows; /* [rows] which of their rows (host); null: the first ones, in order */
   view x;                    /* [rows x width] residual stream */
-  const int32_t *last_key;   /* [rows] the last key each may see in a causal model (host); not for KEYS */
+  const int32_t *last_key;   /* [rows] the last key each may see in a causal model, or where skip_key is given (host); not for KEYS */
+  const int32_t *skip_key;   /* [rows] a key that each does not see, -1: none (host); null: they see all; not for KEYS */
   view q;                    /* [rows x heads * head_size] set by layer_project; not for KEYS */
 } layer;
 

@@ -39,8 +39,8 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   s->piece_rows = TEXT_PIECE_ROWS;
   DIMPLE_TRY(open_cache(m, c, capacity, &s->cache));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
-  s->row_numbers = malloc((size_t)(2 * capacity) * sizeof *s->row_numbers);
-  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(2 * capacity) * sizeof *s->row_numbers, "row numbers");
+  s->row_numbers = malloc((size_t)(4 * capacity) * sizeof *s->row_numbers);
+  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(4 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
   return DIMPLE_OK;
 }
@@ -121,16 +121,24 @@ typedef struct run {
   context *c;
   const text_state *s;
   int64_t first, count;
+  const text_sight *sight; /* null: as usual */
 } run;
 
 /* Layer `index`, with keys, angles and last keys of all rows of the pass. */
 static layer layer_of(const run *r, int32_t index, layer_part part, view x) {
   const layer_parameters *p = &r->m->text.layer[index];
   kv_window cache = kv_cache_window(&r->s->cache, index, r->first, r->count);
-  return (layer){.block = {r->m->ops, r->c, &r->m->weights.layers[index], &r->s->scratch, r->m->text.norm_epsilon}, .parameters = p,
+  layer l = {.block = {r->m->ops, r->c, &r->m->weights.layers[index], &r->s->scratch, r->m->text.norm_epsilon}, .parameters = p,
                  .causal = r->m->text.causal, .part = part, .keys = cache.keys, .values = cache.values, .own_keys = cache.own_keys,
                  .own_values = cache.own_values, .cosine = view_rows(r->s->cosine[p->rotary], r->first, r->count),
                  .sine = view_rows(r->s->sine[p->rotary], r->first, r->count), .x = x, .last_key = r->s->row_numbers + r->first};
+  if (!r->sight) return l;
+  l.cosine = r->s->cosine[p->rotary];
+  l.sine = r->s->sine[p->rotary];
+  l.angle_rows = r->sight->place;
+  l.last_key = r->sight->last_key;
+  l.skip_key = r->sight->skip_key;
+  return l;
 }
 
 /* One part of a layer, of the pass's rows in x, piece by piece. */
@@ -140,9 +148,14 @@ static dimple_status record_part(const run *r, int32_t index, layer_part part, v
     layer l = layer_of(r, index, part, view_rows(x, at, rows));
     l.own_keys = view_rows(l.own_keys, at, rows);
     l.own_values = view_rows(l.own_values, at, rows);
-    l.cosine = view_rows(l.cosine, at, rows);
-    l.sine = view_rows(l.sine, at, rows);
     l.last_key += at;
+    if (r->sight) {
+      l.angle_rows += at;
+      l.skip_key += at;
+    } else {
+      l.cosine = view_rows(l.cosine, at, rows);
+      l.sine = view_rows(l.sine, at, rows);
+    }
     DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
   }
   return DIMPLE_OK;
@@ -158,21 +171,26 @@ static dimple_status record_layer(const run *r, int32_t index, view x) {
 static dimple_status record_last_layer(const run *r, int32_t index, view x, const int32_t *wanted, view states) {
   DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
   DIMPLE_TRY(r->m->ops->gather_rows(r->c, states, x, wanted));
-  int32_t *last_key = r->s->row_numbers + r->s->capacity;
-  for (int64_t i = 0; i < states.rows; i++) last_key[i] = (int32_t)r->first + wanted[i];
+  int32_t *last_key = r->s->row_numbers + r->s->capacity, *skip_key = last_key + r->s->capacity, *place = skip_key + r->s->capacity;
+  for (int64_t i = 0; i < states.rows; i++) {
+    last_key[i] = r->sight ? r->sight->last_key[wanted[i]] : (int32_t)r->first + wanted[i];
+    skip_key[i] = r->sight ? r->sight->skip_key[wanted[i]] : -1;
+    place[i] = r->sight ? r->sight->place[wanted[i]] : wanted[i];
+  }
   for (int64_t at = 0; at < states.rows; at += r->s->piece_rows) {
     layer l = layer_of(r, index, LAYER_QUERIES, view_rows(states, at, smaller(states.rows - at, r->s->piece_rows)));
-    l.angle_rows = wanted + at;
+    l.angle_rows = place + at;
     l.last_key = last_key + at;
+    if (r->sight) l.skip_key = skip_key + at;
     DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
   }
   return DIMPLE_OK;
 }
 
 dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
-                           int32_t piece_count, const text_images *images, const int32_t *wanted, view states) {
+                           int32_t piece_count, const text_images *images, const text_sight *sight, const int32_t *wanted, view states) {
   const text_parameters *p = &m->text;
-  run r = {m, c, s, first, 0};
+  run r = {m, c, s, first, 0, sight};
   for (int32_t i = 0; i < piece_count; i++) r.count += pieces[i].count;
   view x = view_rows(s->x, 0, r.count);
   DIMPLE_TRY(embed(m, c, s, first, pieces, piece_count, images, x));

@@ -16,7 +16,7 @@ typedef struct text_state {
   int64_t capacity;  /* rows of the cache: P + L; 0: not open */
   kv_cache cache;
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
-  int32_t *row_numbers; /* 0, 1, .. capacity - 1, then as many for selections (host) */
+  int32_t *row_numbers; /* 0, 1, .. capacity - 1, then three times as many for selections (host) */
   int64_t scratch_rows;
   int64_t piece_rows;    /* TEXT_PIECE_ROWS */
   block_scratch scratch; /* of min(scratch_rows, piece_rows) rows */
@@ -44,11 +44,19 @@ typedef struct text_piece {
   int64_t count;         /* 0 is allowed */
 } text_piece;
 
+/* Where rows of a pass stand and what they see, where that is not: each in its own place, and everything (host memory, [rows of the pass]). */
+typedef struct text_sight {
+  const int32_t *place;    /* the cache row whose position each has */
+  const int32_t *last_key; /* the last cache row that each sees */
+  const int32_t *skip_key; /* a cache row that it does not see; -1: none */
+} text_sight;
+
 /* Records into the open pass: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
- * themselves and what the cache holds before and behind them, and their keys and values go into the cache. states [wanted_count x width] receives the
- * normalised final states of the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block only
- * those rows go on past keys and values. The state has room for all rows. The pass may be cancelled before every block. */
-dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces,
-                           int32_t piece_count, const text_images *images, const int32_t *wanted, view states);
+ * themselves and what the cache holds before and behind them, and their keys and values go into the cache. states [wanted_count x width]
+ * receives the normalised final states of the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block
+ * only those rows go on past keys and values. `sight`: null, as usual. The state has room for all rows. The pass may be cancelled before
+ * every block. */
+dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces, int32_t piece_count,
+                           const text_images *images, const text_sight *sight, const int32_t *wanted, view states);
 
 #endif

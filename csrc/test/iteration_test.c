@@ -76,7 +76,7 @@ static void unchanged_states_are_kept(void) {
   EXPECT_OK(pass_score(&b.pass, two, &head)); /* two of them */
   EXPECT(memcmp(&first, &rows[0], sizeof first) == 0, "row 3 among the chosen");
   memset(rows, 0, sizeof rows);
-  EXPECT_OK(pass_head(&b.pass, false, 0, 1, &head)); /* the first of these two */
+  EXPECT_OK(pass_head(&b.pass, VIEW_SCORED, 0, 1, &head)); /* the first of these two */
   EXPECT(memcmp(&first, &rows[0], sizeof first) == 0 && rows[1].best_logit == 0, "row 3 on its own");
   close_bench(&b);
 }

@@ -245,7 +245,7 @@ static void plain_states(bool causal, double x[ROWS][BODY_WIDTH]) {
 
 static dimple_status record(text_state *state, int first, int count, const int32_t *wanted, view states, float *out) {
   text_piece piece = {tokens + first, count};
-  dimple_status status = text_forward(&model, threads, state, first, &piece, 1, &(text_images){.count = 0}, wanted, states);
+  dimple_status status = text_forward(&model, threads, state, first, &piece, 1, &(text_images){.count = 0}, NULL, wanted, states);
   return status == DIMPLE_OK ? model.ops->copy_out(threads, out, states) : status;
 }
 

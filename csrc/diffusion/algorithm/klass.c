@@ -146,5 +146,6 @@ const algorithm algorithm_klass = {
     .confidence = &confidence_probability,
     .decides = true,
     .bounded = true,
+    .whole = true,
     .keeper = &keeper,
     .choose = {[DIMPLE_PIPELINE_DREAM] = choose_in_dream, [DIMPLE_PIPELINE_LLADA] = choose_in_block}};

@@ -29,7 +29,9 @@ public enum Algorithm {
   /** dInfer's: as the threshold, on logits raised by what earlier iterations favoured; {@link Pipeline#LLADA}. */
   CREDIT("credit"),
   /** dInfer's: the surest of every run of masks, and those above the threshold; {@link Pipeline#LLADA}. */
-  HIERARCHY("hierarchy");
+  HIERARCHY("hierarchy"),
+  /** WINO: those above the threshold; masks again what the model believes in no more; {@link Pipeline#LLADA}. */
+  WINO("wino");
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));

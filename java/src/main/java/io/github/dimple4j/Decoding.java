@@ -242,10 +242,10 @@ public final class Decoding {
    * Whether the decoding ends as soon as its text is complete: when every position before the first end of text (with a {@link Template}: in
    * every slot) is revealed. What comes behind does not change {@link Generation#text()}, but takes iterations.
    *
-   * @return true unless it was switched off
+   * @return true unless it was switched off; with {@link Algorithm#WINO}, which may take back what it has revealed, only if it was switched on
    */
   public boolean earlyStop() {
-    return ending.early().orElse(true);
+    return ending.early().orElse(algorithm() != Algorithm.WINO);
   }
 
   /**
@@ -385,6 +385,15 @@ public final class Decoding {
    */
   public int maximumUnroll() {
     return settings.get("maximum_unroll").intValue();
+  }
+
+  /**
+   * The probability below which {@link Algorithm#WINO} masks a revealed token again, the model not seeing it.
+   *
+   * @return 0 to 1
+   */
+  public float thresholdBack() {
+    return settings.get("threshold_back").floatValue();
   }
 
   /** What the core is given for a response of that many positions. */
@@ -785,6 +794,16 @@ public final class Decoding {
      */
     public Builder maximumUnroll(int maximumUnroll) {
       return set("maximum_unroll", maximumUnroll);
+    }
+
+    /**
+     * Sets the probability below which a revealed token is masked again.
+     *
+     * @param thresholdBack see {@link Decoding#thresholdBack()}
+     * @return this
+     */
+    public Builder thresholdBack(float thresholdBack) {
+      return set("threshold_back", thresholdBack);
     }
 
     /**

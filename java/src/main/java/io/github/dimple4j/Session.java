@@ -44,6 +44,7 @@ public final class Session implements AutoCloseable {
   private long began;
   private Canvas canvas;
   private float[] logProbabilities;
+  private boolean stopsEarly;
   private int revealed;
   private int iterations;
   private int forwardPasses;
@@ -328,6 +329,7 @@ public final class Session implements AutoCloseable {
       response.vocabulary().tokenizer(); // stop strings need one
     }
     ending = decoding.ending();
+    stopsEarly = decoding.earlyStop();
     began = System.nanoTime();
     canvas = new Canvas(response.endingAt(ending.stops()), response.tokens());
     logProbabilities = new float[response.length()];
@@ -343,14 +345,14 @@ public final class Session implements AutoCloseable {
   private Step nextStep() {
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
-    boolean finished = result.done() || ending.early().orElse(true) && canvas.isComplete();
+    boolean finished = result.done() || stopsEarly && canvas.isComplete();
     exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
     if (constrained && (finished || exhausted) && !canvas.isComplete()) {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
     }
     return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()));
+        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList());
   }
 
   /** Takes over what an iteration did. */
@@ -360,7 +362,10 @@ public final class Session implements AutoCloseable {
     for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
       logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
     }
-    revealed += reveals.size();
+    for (int position : result.remasked()) {
+      logProbabilities[position] = Float.NaN;
+    }
+    revealed += reveals.size() - result.remasked().length;
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
     return reveals;

@@ -13,5 +13,7 @@ import java.util.List;
  * @param done true if no iteration follows
  * @param forwardPasses runs of the model since the decoding began, the prefill's first pass included
  * @param time wall time of the iteration, with the prefill if it did that
+ * @param remasked positions that earlier iterations revealed and this one masked again, ascending; only {@link Algorithm#WINO} has any
  */
-public record Step(int iteration, Canvas canvas, List<Reveal> revealed, int remaining, boolean done, int forwardPasses, Duration time) {}
+public record Step(int iteration, Canvas canvas, List<Reveal> revealed, int remaining, boolean done, int forwardPasses, Duration time,
+    List<Integer> remasked) {}

@@ -220,7 +220,7 @@ final class RecordingCore implements Core {
       }
       canvas[position] = REVEALED;
       int remaining = (int) Arrays.stream(canvas).filter(token -> token == MASK).count();
-      return new StepResult(iteration++, remaining == 0, remaining, new int[] {position}, new float[] {0.5f}, new float[] {-0.25f}, canvas.clone(), iteration, 1000);
+      return new StepResult(iteration++, remaining == 0, remaining, new int[] {position}, new float[] {0.5f}, new float[] {-0.25f}, canvas.clone(), iteration, 1000, new int[0]);
     }
 
     @Override

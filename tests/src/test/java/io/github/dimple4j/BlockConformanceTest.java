@@ -74,6 +74,7 @@ class BlockConformanceTest {
       case "eb" -> Optional.of(builder.algorithm(Algorithm.ENTROPY_BOUND).gamma(run.number("gamma"))
           .order(BoundOrder.valueOf(run.word("error_proxy").toUpperCase(Locale.ROOT))).noMaskLogits(run.flag("mask_excluded"))
           .steps(run.isSet("max_steps") ? run.integer("max_steps") : run.length()).build());
+      case "wino" -> Optional.of(builder.algorithm(Algorithm.WINO).thresholdBack(run.number("threshold_back")).build());
       case "klass" -> klass(run, builder);
       case "dream-klass" -> Optional.of(ready(run, builder.pipeline(Pipeline.DREAM)).build());
       case "dinfer-threshold" -> Optional.of(grouped(run, builder.algorithm(Algorithm.CREDIT).creditAlpha(0)).build());

@@ -2084,6 +2084,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_ALGORITHM_HIERARCHY() {
         return DIMPLE_ALGORITHM_HIERARCHY;
     }
+    private static final int DIMPLE_ALGORITHM_WINO = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_WINO = 11
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_WINO() {
+        return DIMPLE_ALGORITHM_WINO;
+    }
     private static final int DIMPLE_CACHE_MODEL = (int)0L;
     /**
      * {@snippet lang=c :

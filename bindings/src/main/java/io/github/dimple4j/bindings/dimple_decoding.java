@@ -46,6 +46,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float low_threshold;
  *     int32_t expected_tpf;
  *     int32_t maximum_unroll;
+ *     float threshold_back;
  * }
  * }
  */
@@ -86,7 +87,9 @@ public class dimple_decoding {
         Dimple.C_FLOAT.withName("decay_beta"),
         Dimple.C_FLOAT.withName("low_threshold"),
         Dimple.C_INT.withName("expected_tpf"),
-        Dimple.C_INT.withName("maximum_unroll")
+        Dimple.C_INT.withName("maximum_unroll"),
+        Dimple.C_FLOAT.withName("threshold_back"),
+        MemoryLayout.paddingLayout(4)
     ).withName("dimple_decoding");
 
     /**
@@ -1458,6 +1461,50 @@ public class dimple_decoding {
      */
     public static void maximum_unroll(MemorySegment struct, int fieldValue) {
         struct.set(maximum_unroll$LAYOUT, maximum_unroll$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat threshold_back$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("threshold_back"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float threshold_back
+     * }
+     */
+    public static final OfFloat threshold_back$layout() {
+        return threshold_back$LAYOUT;
+    }
+
+    private static final long threshold_back$OFFSET = $LAYOUT.byteOffset(groupElement("threshold_back"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float threshold_back
+     * }
+     */
+    public static final long threshold_back$offset() {
+        return threshold_back$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float threshold_back
+     * }
+     */
+    public static float threshold_back(MemorySegment struct) {
+        return struct.get(threshold_back$LAYOUT, threshold_back$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float threshold_back
+     * }
+     */
+    public static void threshold_back(MemorySegment struct, float fieldValue) {
+        struct.set(threshold_back$LAYOUT, threshold_back$OFFSET, fieldValue);
     }
 
     /**

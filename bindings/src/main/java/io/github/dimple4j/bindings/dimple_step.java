@@ -27,6 +27,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t forced_count;
  *     int64_t nanoseconds;
  *     const float *log_probability;
+ *     int32_t remasked_count;
+ *     const int32_t *remasked;
  * }
  * }
  */
@@ -49,7 +51,10 @@ public class dimple_step {
         Dimple.C_INT.withName("forced_count"),
         MemoryLayout.paddingLayout(4),
         Dimple.C_LONG.withName("nanoseconds"),
-        Dimple.C_POINTER.withName("log_probability")
+        Dimple.C_POINTER.withName("log_probability"),
+        Dimple.C_INT.withName("remasked_count"),
+        MemoryLayout.paddingLayout(4),
+        Dimple.C_POINTER.withName("remasked")
     ).withName("dimple_step");
 
     /**
@@ -585,6 +590,94 @@ public class dimple_step {
      */
     public static void log_probability(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(log_probability$LAYOUT, log_probability$OFFSET, fieldValue);
+    }
+
+    private static final OfInt remasked_count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("remasked_count"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t remasked_count
+     * }
+     */
+    public static final OfInt remasked_count$layout() {
+        return remasked_count$LAYOUT;
+    }
+
+    private static final long remasked_count$OFFSET = $LAYOUT.byteOffset(groupElement("remasked_count"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t remasked_count
+     * }
+     */
+    public static final long remasked_count$offset() {
+        return remasked_count$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t remasked_count
+     * }
+     */
+    public static int remasked_count(MemorySegment struct) {
+        return struct.get(remasked_count$LAYOUT, remasked_count$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t remasked_count
+     * }
+     */
+    public static void remasked_count(MemorySegment struct, int fieldValue) {
+        struct.set(remasked_count$LAYOUT, remasked_count$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout remasked$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("remasked"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *remasked
+     * }
+     */
+    public static final AddressLayout remasked$layout() {
+        return remasked$LAYOUT;
+    }
+
+    private static final long remasked$OFFSET = $LAYOUT.byteOffset(groupElement("remasked"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *remasked
+     * }
+     */
+    public static final long remasked$offset() {
+        return remasked$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *remasked
+     * }
+     */
+    public static MemorySegment remasked(MemorySegment struct) {
+        return struct.get(remasked$LAYOUT, remasked$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *remasked
+     * }
+     */
+    public static void remasked(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(remasked$LAYOUT, remasked$OFFSET, fieldValue);
     }
 
     /**

@@ -32,7 +32,7 @@ final class DecodingOptions {
 
   /** The authors' defaults of algorithms that always have a threshold. */
   private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
-      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f);
+      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -113,6 +113,10 @@ final class DecodingOptions {
   @Option(names = "--maximum-unroll", paramLabel = "N", description = "and most iterations without a look at the block (default: 4).")
   private Integer maximumUnroll;
 
+  @Option(names = "--threshold-back", paramLabel = "B", description = "wino: mask a revealed token again when the model, not seeing it, gives it "
+      + "less (default: 0.9).")
+  private Float thresholdBack;
+
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
 
@@ -180,6 +184,7 @@ final class DecodingOptions {
     set(lowThreshold, builder::lowThreshold);
     set(expectedTpf, builder::expectedTpf);
     set(maximumUnroll, builder::maximumUnroll);
+    set(thresholdBack, builder::thresholdBack);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -247,6 +252,7 @@ final class DecodingOptions {
         json.writeNumberProperty("boost_gamma", decoding.boostGamma());
         json.writeNumberProperty("decay_beta", decoding.decayBeta());
       }
+      case WINO -> json.writeNumberProperty("threshold_back", decoding.thresholdBack());
       case HIERARCHY -> json.writeNumberProperty("low_threshold", decoding.lowThreshold());
       default -> { } // has no settings of its own
     }

@@ -28,7 +28,7 @@ import tools.jackson.core.JsonGenerator;
 /** {@code dimple trace}: every iteration, for programs. */
 @Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked; revealed: positions; confidence: theirs; millis), tokens, text (up to the end of text; null if the model has no "
+    + "where it is masked; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, text (up to the end of text; null if the model has no "
     + "tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -131,7 +131,7 @@ final class TraceCommand implements Callable<Integer> {
     decodingOptions.write(json, decoding, prompt.length().getAsInt());
     json.writeNumberProperty("threads", engine.effectiveThreads());
     json.writeBooleanProperty("prefill", decodingOptions.prefill());
-    json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() == Pipeline.DIM);
+    json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() != Pipeline.DREAM);
     json.writeName("prior");
     json.writeStartObject();
     prompt.prior().forEach((position, token) -> json.writeNumberProperty(position.toString(), token.intValue()));
@@ -158,6 +158,10 @@ final class TraceCommand implements Callable<Integer> {
       json.writeNumber(reveal.confidence());
     }
     json.writeEndArray();
+    if (!step.remasked().isEmpty()) {
+      json.writeName("remasked");
+      JsonOutput.array(json, step.remasked().stream().mapToInt(Integer::intValue).toArray());
+    }
     json.writeNumberProperty("millis", JsonOutput.millis(step.time()));
     json.writeEndObject();
   }

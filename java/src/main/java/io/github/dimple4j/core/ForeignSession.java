@@ -74,7 +74,8 @@ final class ForeignSession implements CoreSession {
       return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
           ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
           floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
-          dimple_step.forward_passes(step), dimple_step.nanoseconds(step));
+          dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
+          ints(dimple_step.remasked(step), dimple_step.remasked_count(step)));
     }
   }
 

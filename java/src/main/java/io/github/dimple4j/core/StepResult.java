@@ -12,6 +12,7 @@ package io.github.dimple4j.core;
  * @param canvas the response after it, the mask token where it is masked
  * @param forwardPasses model passes since the decoding began
  * @param nanoseconds wall time of the iteration
+ * @param remasked response positions masked again, ascending
  */
 public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas,
-    int forwardPasses, long nanoseconds) {}
+    int forwardPasses, long nanoseconds, int[] remasked) {}
