@@ -10,7 +10,9 @@ import java.util.Map;
 /**
  * Strings of JSON. Each text has one spelling: characters stand for themselves, but for quotation mark and backslash, the five
  * control characters with an escape of one letter, and the others as {@code \}{@code u00xx} with small digits. Strings without any
- * rule may have every escape of RFC 8259 besides, as long as they are text (no half of a surrogate pair).
+ * rule may have every escape of RFC 8259 besides, as long as they are text (no half of a surrogate pair). Where a rule admits all
+ * control characters in one go, as a bound of the length does, those without an escape of one letter are left out: they would
+ * take six states at each character.
  */
 public final class JsonStrings {
   private static final String SHORT_ESCAPED = "\"\\\b\f\n\r\t";
@@ -143,7 +145,7 @@ public final class JsonStrings {
       int low = set.first(range);
       int high = set.last(range);
       if (low == 0 && high > '\\' && behindBackslash == Graph.NONE) {
-        // All that needs an escape goes to the same state: one fan of escapes serves all ways there.
+        // All that needs an escape goes to the same state: one fan of the short escapes serves all ways there.
         graph.edge(from, '\\', '\\', allEscapes(to));
       } else {
         for (int point = low; point <= Math.min(high, '\\'); point++) {
@@ -179,17 +181,6 @@ public final class JsonStrings {
       for (char letter : SHORT_ESCAPES.toCharArray()) {
         graph.edge(known, letter, letter, to);
       }
-      int last = graph.state(); // \ u 0 0 0 and here: all but those with an escape of one letter
-      graph.edge(last, '0', '7', to);
-      graph.edge(last, 'b', 'b', to);
-      graph.edge(last, 'e', 'f', to);
-      int lastOfTens = graph.state();
-      graph.edge(lastOfTens, '0', '9', to);
-      graph.edge(lastOfTens, 'a', 'f', to);
-      int third = graph.state();
-      graph.edge(third, '0', '0', last);
-      graph.edge(third, '1', '1', lastOfTens);
-      graph.edge(known, 'u', 'u', graph.symbol('0', graph.symbol('0', third)));
       escapes.put(to, known);
     }
     return known;

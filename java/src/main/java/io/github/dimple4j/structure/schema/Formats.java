@@ -25,8 +25,12 @@ final class Formats {
   // RFC 1123; no two hyphens in a row, which would make a name of RFC 5890.
   private static final String LABEL = "(?:[A-Za-z0-9]-?){0,29}[A-Za-z0-9]";
   private static final String HOSTNAME = LABEL + "(?:\\." + LABEL + "){0,3}";
-  private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}";
-  private static final String EMAIL = ATOM + "(?:\\." + ATOM + ")?@" + LABEL + "(?:\\." + LABEL + "){0,2}\\.[A-Za-z]{2,6}";
+  private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,15}";
+  /** Of the names in the root zone (IANA) those that every validator with a list of them has. */
+  private static final String TOP_LEVEL = "(?:com|org|net|edu|gov|mil|int|info|biz|name|museum|aero|coop|pro|io|ai|co|me|tv|ar|at|au|be|br|ca|ch"
+      + "|cl|cn|cz|de|dk|ee|es|eu|fi|fr|gr|hk|hr|hu|id|ie|il|in|is|it|jp|kr|lt|lu|lv|mx|my|nl|no|nz|pe|ph|pl|pt|ro|rs|ru|se|sg|si|sk|th|tr|tw"
+      + "|ua|uk|us|vn|za)";
+  private static final String EMAIL = ATOM + "(?:\\." + ATOM + "){0,3}@(?:" + LABEL + "\\.){1,3}" + TOP_LEVEL;
   private static final String BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
   private static final String IPV4 = BYTE + "(?:\\." + BYTE + "){3}";
   private static final String HEX = "[0-9A-Fa-f]";
@@ -38,7 +42,7 @@ final class Formats {
   private static final String SEGMENT = PCHAR + "*";
   private static final String TAIL = "(?:\\?(?:" + PCHAR + "|[/?])*)?(?:#(?:" + PCHAR + "|[/?])*)?";
   private static final String AUTHORITY = "(?:[A-Za-z0-9._~-]+(?::[A-Za-z0-9._~-]*)?@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\\d{1,5})?";
-  private static final String URI = "[A-Za-z][A-Za-z0-9+.-]*:(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|/(?:" + PCHAR + "+(?:/" + SEGMENT
+  private static final String URI = "[A-Za-z][A-Za-z0-9+.-]*:(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|(?://)?/(?:" + PCHAR + "+(?:/" + SEGMENT
       + ")*)?|" + PCHAR + "+(?:/" + SEGMENT + ")*)" + TAIL;
   private static final String RELATIVE = "(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|/(?:" + PCHAR + "+(?:/" + SEGMENT
       + ")*)?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + ESCAPED + ")+(?:/" + SEGMENT + ")*)?" + TAIL;

@@ -34,12 +34,13 @@ final class SchemaGraph {
    * @param terms who knows them
    * @param options which texts are wanted
    * @param depth how deep values nest of which the schema says nothing
+   * @param limit states that the graph may have
    */
-  SchemaGraph(Terms terms, SchemaOptions options, int depth) {
+  SchemaGraph(Terms terms, SchemaOptions options, int depth, int limit) {
     this.terms = terms;
     this.options = options;
     this.depth = depth;
-    this.graph = new Graph(4 * options.maxStates());
+    this.graph = new Graph(limit);
     this.text = new JsonText(graph, options.spacing());
   }
 

@@ -17,10 +17,17 @@ final class StringLanguages {
   private final int limit;
   private final Map<StringRule.Match, Dfa> matches = new HashMap<>();
   private final Map<StringRule, Dfa> rules = new HashMap<>();
+  private int longest = Integer.MAX_VALUE;
 
   StringLanguages(SchemaDocument document, int limit) {
     this.document = document;
     this.limit = limit;
+  }
+
+  /** Texts with an upper bound of their length are held up to this one, or to the least that they may have. */
+  void limitLengths(int codePoints) {
+    longest = codePoints;
+    rules.clear();
   }
 
   /** Texts without any rule. */
@@ -61,10 +68,11 @@ final class StringLanguages {
         all = (all == null ? any() : all).minus(texts(rule.except()), limit);
       }
       if (rule.least() > 0 || rule.most() != StringRule.UNBOUNDED) {
-        if (Math.max(rule.least(), rule.most() == StringRule.UNBOUNDED ? 0 : rule.most()) > limit) {
+        if (rule.least() > limit) {
           throw new TooManyStatesException(limit);
         }
-        Dfa lengths = ofLength(rule.least(), rule.most());
+        long most = rule.most() == StringRule.UNBOUNDED ? rule.most() : Math.min(rule.most(), Math.max(rule.least(), longest));
+        Dfa lengths = ofLength(rule.least(), most);
         all = all == null ? lengths : all.and(lengths, limit);
       }
     } catch (TooManyStatesException tooMany) {
