@@ -1,7 +1,9 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.structure.RecordSchema;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The result of a decoding.
@@ -42,6 +44,20 @@ public record Generation(Canvas canvas, Finish finish, int revealed, int iterati
    */
   public int[] textTokens() {
     return canvas.textTokens();
+  }
+
+  /**
+   * The answer as an instance of a record; see {@link Template#of(Class)}.
+   *
+   * @param <R> the record
+   * @param type its class
+   * @return the instance
+   * @throws InvalidArgumentException if the answer is not the JSON text of an instance, which it always is under the record's template once
+   *     the response is complete
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public <R extends Record> R as(Class<R> type) {
+    return RecordSchema.read(text(), Objects.requireNonNull(type, "type"));
   }
 
   /**

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -167,13 +168,19 @@ public final class SessionBuilder {
   }
 
   /**
-   * Fixes parts of the response. If it is shorter than {@link #responseLength}, the model fills the rest.
+   * Says what the response is to look like. A structure is held in any case; of a structure prior the texts are fixed, and if it is shorter
+   * than {@link #responseLength}, the model fills the rest.
    *
-   * @param template texts and slots
+   * @param template the structure, or texts and slots
    * @return this
    */
   public SessionBuilder response(Template template) {
-    this.template = Objects.requireNonNull(template, "template");
+    Optional<ByteAutomaton> structure = Objects.requireNonNull(template, "template").automaton();
+    if (structure.isPresent()) {
+      this.template = null;
+      return response(structure.get());
+    }
+    this.template = template;
     return this;
   }
 

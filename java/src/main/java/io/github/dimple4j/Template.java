@@ -1,36 +1,59 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.structure.ByteAutomaton;
+import io.github.dimple4j.structure.JsonSchema;
+import io.github.dimple4j.structure.Piece;
+import io.github.dimple4j.structure.RecordSchema;
+import io.github.dimple4j.structure.SchemaOptions;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
- * A response some of whose tokens are fixed beforehand (a structure prior), which the model fills in around:
+ * What a response is to look like: a structure that always holds, or tokens that are fixed beforehand.
+ *
+ * <p><b>A structure</b> consists of texts and typed slots, or of a JSON Schema or a record:
+ *
+ * <pre>{@code
+ * Template.of("Animal: ", choice("cat", "dog"), "\nHow many: ", integer(0, 99))
+ * Template.json(schema)
+ * Template.of(Animal.class)
+ * }</pre>
+ *
+ * <p>The answer has that structure whatever the model, the algorithm and the number of iterations; parts may be of any length, left out
+ * or repeated, and an answer shorter than the response ends before it. This is what an application wants that goes on with the answer.
+ *
+ * <p><b>A structure prior</b> fixes tokens at their positions, which the model fills in around:
  *
  * <pre>{@code
  * Template.of("{\"animal\": \"", slot(8), "\", \"count\": ", slot(2), "}")
  * }</pre>
+ *
+ * <p>It says where everything stands and nothing of what comes into a slot: to steer how long the answer's parts are, to place a phrase in
+ * the middle or at the end, to reproduce the paper. The result need not parse.
  *
  * <p>A slot is a number of <i>tokens</i>, not of characters: a common English word is one token, a digit is one token, rare words
  * and other scripts take several per word. An answer shorter than its slot is filled up with end-of-text tokens by models that
  * were trained so (Dimple is); {@link Generation#text()} and {@link Generation#slots()} leave these out. An answer longer
  * than its slot is cut by the model as it can.
  *
- * <p>Each text is turned into tokens on its own, so no token reaches over the border of a slot. The vocabularies in use attach a
+ * <p>Each text of a prior is turned into tokens on its own, so no token reaches over the border of a slot. The vocabularies in use attach a
  * blank to the word behind it; a text therefore best ends before a blank and leaves that to the slot. Control tokens
- * spelled out in a text, such as {@code <|im_end|>}, become themselves.
+ * spelled out in a text, such as {@code <|im_end|>}, become themselves; in a structure they are text.
  *
  * <p>Immutable.
  */
 public final class Template {
-  /** What a template consists of. */
-  private sealed interface Piece permits Literal, Tokens, Slot {}
+  /** What a structure prior consists of. */
+  private sealed interface Prior permits Literal, Tokens, Slot {}
 
-  private record Literal(String text) implements Piece {}
+  private record Literal(String text) implements Prior {}
 
   /** Tokens given by their ids, made by {@link Template#tokens}. */
-  public static final class Tokens implements Piece {
+  public static final class Tokens implements Prior {
     private final int[] ids;
 
     private Tokens(int[] ids) {
@@ -39,7 +62,7 @@ public final class Template {
   }
 
   /** Positions for the model to fill, made by {@link Template#slot}. */
-  public static final class Slot implements Piece {
+  public static final class Slot implements Prior {
     private final int length;
 
     private Slot(int length) {
@@ -47,10 +70,13 @@ public final class Template {
     }
   }
 
-  private final List<Piece> pieces;
+  private final List<Prior> priors;
+  private final Piece structure; // null for a prior
+  private ByteAutomaton automaton;
 
-  private Template(List<Piece> pieces) {
-    this.pieces = pieces;
+  private Template(List<Prior> priors, Piece structure) {
+    this.priors = priors;
+    this.structure = structure;
   }
 
   /**
@@ -79,39 +105,137 @@ public final class Template {
   }
 
   /**
-   * Joins fixed texts and slots.
+   * Joins texts with slots. With {@link #slot} or {@link #tokens} it is a structure prior, otherwise a structure.
    *
-   * @param parts in the order of the response: each a {@link String}, a {@link #slot}, or {@link #tokens}
+   * @param parts in the order of the response: each a {@link String}, a {@link #slot} or {@link #tokens}, or a {@link Piece}
    * @return the template
-   * @throws InvalidArgumentException if there are no parts, or one of them is something else
+   * @throws InvalidArgumentException if there are no parts, one of them is something else, or pieces stand beside slots or tokens
    */
   public static Template of(Object... parts) {
     List<Object> given = Elements.of(parts, "parts");
     if (given.isEmpty()) {
       throw new InvalidArgumentException("a template without parts");
     }
-    return new Template(given.stream().map(Template::piece).toList());
+    boolean structured = given.stream().anyMatch(Piece.class::isInstance);
+    boolean prior = given.stream().anyMatch(Prior.class::isInstance);
+    if (structured && prior) {
+      throw new InvalidArgumentException("a template of pieces and of slot(n) or tokens(ids), whose positions are fixed: expected one kind");
+    }
+    return structured ? new Template(List.of(), Piece.of(given.toArray())) : new Template(given.stream().map(Template::prior).toList(), null);
   }
 
-  private static Piece piece(Object part) {
+  private static Prior prior(Object part) {
     return switch (part) {
       case String text -> new Literal(text);
-      case Piece piece -> piece;
+      case Prior prior -> prior;
       default -> throw new InvalidArgumentException("a part of a template is a " + part.getClass().getName()
-          + ", expected a String, Template.slot(n) or Template.tokens(ids)");
+          + ", expected a String, a Piece, Template.slot(n) or Template.tokens(ids)");
     };
+  }
+
+  /**
+   * The JSON text of a value that a schema admits: compact, its keys in the schema's order, without properties that the schema does not
+   * mention where it is silent about them ({@link SchemaOptions#PRODUCING}).
+   *
+   * @param schema a JSON Schema
+   * @return the template
+   * @throws InvalidArgumentException if the text is not JSON, or no schema
+   * @throws io.github.dimple4j.structure.RefusedSchemaException if the schema is not held; the message says where and why
+   */
+  public static Template json(String schema) {
+    return json(JsonSchema.of(schema), SchemaOptions.PRODUCING);
+  }
+
+  /**
+   * The JSON text of a value that a schema admits.
+   *
+   * @param schema the schema
+   * @param options which texts are wanted
+   * @return the template
+   * @throws io.github.dimple4j.structure.RefusedSchemaException if the schema is not held; the message says where and why
+   */
+  public static Template json(JsonSchema schema, SchemaOptions options) {
+    Template template = of(Piece.json(schema, options));
+    template.automaton();
+    return template;
+  }
+
+  /**
+   * The JSON text of an instance of a record; see {@link RecordSchema}. {@link Generation#as} reads it.
+   *
+   * @param type the record's class
+   * @return the template
+   * @throws InvalidArgumentException if the class is no record, or a component has a type of which no schema can be made
+   */
+  public static Template of(Class<? extends Record> type) {
+    Objects.requireNonNull(type, "type");
+    return json(RecordSchema.of(type), SchemaOptions.PRODUCING);
+  }
+
+  /** One of several texts; see {@link Piece#choice}. */
+  public static Piece choice(String... texts) {
+    return Piece.choice(texts);
+  }
+
+  /** A whole number; see {@link Piece#integer}. */
+  public static Piece integer(long min, long max) {
+    return Piece.integer(min, max);
+  }
+
+  /** A number; see {@link Piece#number}. */
+  public static Piece number(double min, double max) {
+    return Piece.number(BigDecimal.valueOf(min), BigDecimal.valueOf(max));
+  }
+
+  /** Free text; see {@link Piece#text}. */
+  public static Piece text(int maxTokens) {
+    return Piece.text(maxTokens);
+  }
+
+  /** A string of JSON; see {@link Piece#string}. */
+  public static Piece string(int maxTokens) {
+    return Piece.string(maxTokens);
+  }
+
+  /** A text that matches a regular expression as a whole; see {@link Piece#pattern}. */
+  public static Piece pattern(String regex) {
+    return Piece.pattern(regex);
+  }
+
+  /** The same piece several times; see {@link Piece#list}. */
+  public static Piece list(int min, int max, String separator, Object... item) {
+    return Piece.list(min, max, separator, item);
+  }
+
+  /** Pieces that may be there or not; see {@link Piece#optional}. */
+  public static Piece optional(Object... parts) {
+    return Piece.optional(parts);
+  }
+
+  /**
+   * The automaton of a structure; made once.
+   *
+   * @return the automaton, or nothing for a structure prior
+   * @throws io.github.dimple4j.structure.RefusedSchemaException if a schema in it is not held
+   * @throws UnsupportedException if it needs too many states
+   */
+  public synchronized Optional<ByteAutomaton> automaton() {
+    if (structure != null && automaton == null) {
+      automaton = structure.compile();
+    }
+    return Optional.ofNullable(automaton);
   }
 
   /** What the model has to fill; texts come on top. */
   long slotTokens() {
-    return pieces.stream().mapToLong(piece -> piece instanceof Slot slot ? slot.length : 0).sum();
+    return priors.stream().mapToLong(piece -> piece instanceof Slot slot ? slot.length : 0).sum();
   }
 
   /** Lays the template out as a response; positions behind its end, up to {@code length}, are one more slot. */
   Response layOut(Vocabulary vocabulary, int length) {
     int[] tokens = new int[0];
     List<Response.Segment> segments = new ArrayList<>();
-    for (Piece piece : pieces) {
+    for (Prior piece : priors) {
       int[] added = switch (piece) {
         case Literal literal -> vocabulary.tokenizer().encode(literal.text());
         case Tokens fixed -> fixed.ids;

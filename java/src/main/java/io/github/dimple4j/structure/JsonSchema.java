@@ -1,7 +1,11 @@
 package io.github.dimple4j.structure;
 
 import io.github.dimple4j.InvalidArgumentException;
-import io.github.dimple4j.structure.schema.SchemaCompiler;
+import io.github.dimple4j.structure.automaton.Dfa;
+import io.github.dimple4j.structure.automaton.Graph;
+import io.github.dimple4j.structure.automaton.TooManyStatesException;
+import io.github.dimple4j.structure.schema.SchemaTexts;
+import java.util.Objects;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -30,6 +34,7 @@ public final class JsonSchema {
    * @throws InvalidArgumentException if the text is not JSON, or no schema
    */
   public static JsonSchema of(String text) {
+    Objects.requireNonNull(text, "text");
     try {
       return of(MAPPER.readTree(text));
     } catch (JacksonException wrong) {
@@ -45,7 +50,7 @@ public final class JsonSchema {
    * @throws InvalidArgumentException if it is something else
    */
   public static JsonSchema of(JsonNode root) {
-    if (!root.isObject() && !root.isBoolean()) {
+    if (!Objects.requireNonNull(root, "root").isObject() && !root.isBoolean()) {
       throw new InvalidArgumentException("a schema is an object, true or false, not " + root.getNodeType());
     }
     return new JsonSchema(root);
@@ -59,7 +64,21 @@ public final class JsonSchema {
    * @throws RefusedSchemaException if the schema is not held, admits nothing, or needs more states than the options allow
    */
   public ByteAutomaton compile(SchemaOptions options) {
-    return SchemaCompiler.compile(root, options);
+    SchemaTexts texts = new SchemaTexts(root, Objects.requireNonNull(options, "options"));
+    for (SchemaTexts.Step step : SchemaTexts.Step.ALL) {
+      try {
+        Graph graph = new Graph(Math.min(step.states(), 2 * options.maxStates()));
+        int start = texts.before(graph, step, graph.acceptingState());
+        return ByteTables.of(Dfa.of(graph, start, Dfa.BYTES, options.maxStates()));
+      } catch (TooManyStatesException tooMany) {
+        continue; // with less of what the schema leaves open
+      }
+    }
+    throw new RefusedSchemaException("#", "needs more than " + options.maxStates() + " states");
+  }
+
+  JsonNode root() {
+    return root;
   }
 
   @Override

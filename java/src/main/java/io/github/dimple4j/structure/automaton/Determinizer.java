@@ -1,6 +1,7 @@
 package io.github.dimple4j.structure.automaton;
 
 import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * The subset construction. Most states of the graphs built here are deterministic as they stand; sets of one state therefore take a
@@ -47,7 +48,19 @@ final class Determinizer {
     }
     Determinizer run = new Determinizer(graph, symbols, limit);
     run.explore(start);
-    return new Dfa(run.cuts, Arrays.copyOf(run.next, run.states * run.classes), Arrays.copyOf(run.accepting, run.states));
+    return new Dfa(run.cuts, Arrays.copyOf(run.next, run.states * run.classes), Arrays.copyOf(run.accepting, run.states), run.slots());
+  }
+
+  /** A state is in a slot if one of its members is: the bound then holds for every reading of the input. Of several the first. */
+  private int[] slots() {
+    if (!graph.hasSlots()) {
+      return null;
+    }
+    int[] slots = new int[states];
+    for (int state = 0; state < states; state++) {
+      slots[state] = Arrays.stream(sets[state]).map(graph::slot).filter(slot -> slot >= 0).min().orElse(-1);
+    }
+    return slots;
   }
 
   private static int[] filled(int length) {
@@ -315,7 +328,7 @@ final class Determinizer {
 
   /** Follows the moves that stand only at the end; apart from the set under construction, whose array it would overwrite. */
   private boolean acceptsAtEnd(int[] set, boolean atStart) {
-    java.util.BitSet seen = new java.util.BitSet();
+    BitSet seen = new BitSet();
     int depth = 0;
     if (stack.length < set.length) {
       stack = new int[set.length];

@@ -19,6 +19,7 @@ public final class Dfa {
   private final int[] cuts;
   private final int[] next;
   private final boolean[] accepting;
+  private final int[] slots;
 
   /**
    * Takes its arrays as they are.
@@ -26,11 +27,13 @@ public final class Dfa {
    * @param cuts the first symbol of each class, rising from 0
    * @param next {@code [states x classes]}, -1 where there is no way
    * @param accepting of each state
+   * @param slots of each state its slot or -1; null if there are no slots
    */
-  Dfa(int[] cuts, int[] next, boolean[] accepting) {
+  Dfa(int[] cuts, int[] next, boolean[] accepting, int[] slots) {
     this.cuts = cuts;
     this.next = next;
     this.accepting = accepting;
+    this.slots = slots;
   }
 
   /**
@@ -49,7 +52,7 @@ public final class Dfa {
 
   /** The automaton that accepts nothing. */
   public static Dfa nothing() {
-    return new Dfa(new int[] {0}, new int[] {-1}, new boolean[] {false});
+    return new Dfa(new int[] {0}, new int[] {-1}, new boolean[] {false}, null);
   }
 
   /** How many states there are, at least one. */
@@ -75,6 +78,16 @@ public final class Dfa {
   /** Whether the input may end in a state. */
   public boolean accepting(int state) {
     return accepting[state];
+  }
+
+  /** Whether there are slots. */
+  public boolean hasSlots() {
+    return slots != null;
+  }
+
+  /** The slot of a state, or -1. */
+  public int slot(int state) {
+    return slots == null ? -1 : slots[state];
   }
 
   /** Whether it accepts a text's code points. */
@@ -148,22 +161,26 @@ public final class Dfa {
     int classes = cuts.length;
     int[] kept = new int[count * classes];
     boolean[] ends = new boolean[count];
+    int[] kinds = slots == null ? null : new int[count];
     for (int state = 0; state < name.length; state++) {
       if (useful[state]) {
         ends[name[state]] = accepting[state];
+        if (kinds != null) {
+          kinds[name[state]] = slots[state];
+        }
         for (int c = 0; c < classes; c++) {
           int to = next[state * classes + c];
           kept[name[state] * classes + c] = to < 0 ? -1 : name[to];
         }
       }
     }
-    return new Dfa(cuts, kept, ends);
+    return new Dfa(cuts, kept, ends, kinds);
   }
 
-  /** The least automaton that accepts the same. */
+  /** The least automaton that accepts the same, in the same slots. */
   public Dfa minimal() {
     Dfa trimmed = trimmed();
-    Dfa least = Minimizer.run(trimmed.cuts.length, trimmed.next, trimmed.accepting, trimmed.cuts);
+    Dfa least = Minimizer.run(trimmed.cuts, trimmed.next, trimmed.accepting, trimmed.slots);
     return least.withFewerCuts();
   }
 
@@ -188,7 +205,7 @@ public final class Dfa {
         table[state * count + i] = next[state * classes + kept[i]];
       }
     }
-    return new Dfa(fewer, table, accepting);
+    return new Dfa(fewer, table, accepting, slots);
   }
 
   private boolean alike(int one, int other) {
@@ -273,6 +290,6 @@ public final class Dfa {
       boolean there = pair[1] >= 0 && other.accepting[pair[1]];
       ends[state] = accepting[pair[0]] && there != minus;
     }
-    return new Dfa(merged, Arrays.copyOf(table, ends.length * classes), ends);
+    return new Dfa(merged, Arrays.copyOf(table, ends.length * classes), ends, null);
   }
 }

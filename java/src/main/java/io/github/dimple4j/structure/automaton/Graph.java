@@ -27,6 +27,7 @@ public final class Graph {
   private int[] target = new int[512];
   private int[] following = new int[512];
   private final BitSet accepting = new BitSet();
+  private int[] slots = new int[0]; // of each state its slot + 1, as far as any has one
 
   /**
    * An empty graph.
@@ -172,6 +173,27 @@ public final class Graph {
   /** How many states there are. */
   public int size() {
     return states;
+  }
+
+  /**
+   * Puts states into a slot, a part of the input whose length is bounded by other means.
+   *
+   * @param from the first state
+   * @param to behind the last one
+   * @param slot its number, from 0
+   */
+  public void slot(int from, int to, int slot) {
+    slots = Arrays.copyOf(slots, Math.max(slots.length, to));
+    Arrays.fill(slots, from, to, slot + 1);
+  }
+
+  boolean hasSlots() {
+    return slots.length > 0;
+  }
+
+  /** The slot of a state, or {@link #NONE}. */
+  int slot(int state) {
+    return state < slots.length ? slots[state] - 1 : NONE;
   }
 
   int edgeCount() {

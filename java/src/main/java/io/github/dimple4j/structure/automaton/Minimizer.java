@@ -75,7 +75,8 @@ final class Minimizer {
   }
 
   /** All states can reach an end; the result is numbered in the order of first sight from the start. */
-  static Dfa run(int classes, int[] next, boolean[] accepting, int[] cuts) {
+  static Dfa run(int[] cuts, int[] next, boolean[] accepting, int[] slots) {
+    int classes = cuts.length;
     int n = accepting.length;
     int m = 0;
     int[] incomingStart = new int[n + 1];
@@ -117,6 +118,15 @@ final class Minimizer {
       }
     }
     blocks.split();
+    int slotCount = slots == null ? 0 : Arrays.stream(slots).max().orElse(-1) + 1;
+    for (int slot = 0; slot < slotCount; slot++) {
+      for (int state = 0; state < n; state++) {
+        if (slots[state] == slot) {
+          blocks.mark(state);
+        }
+      }
+      blocks.split();
+    }
     int block = 1;
     for (int set = 0; set < edges.sets; set++) {
       for (int i = edges.first[set]; i < edges.past[set]; i++) {
@@ -133,7 +143,7 @@ final class Minimizer {
         edges.split();
       }
     }
-    return quotient(blocks, classes, next, accepting, cuts);
+    return quotient(blocks, cuts, next, accepting, slots);
   }
 
   private static void sum(int[] counts) {
@@ -142,7 +152,8 @@ final class Minimizer {
     }
   }
 
-  private static Dfa quotient(Partition blocks, int classes, int[] next, boolean[] accepting, int[] cuts) {
+  private static Dfa quotient(Partition blocks, int[] cuts, int[] next, boolean[] accepting, int[] slots) {
+    int classes = cuts.length;
     int[] name = new int[blocks.sets];
     Arrays.fill(name, -1);
     int[] order = new int[blocks.sets];
@@ -151,9 +162,13 @@ final class Minimizer {
     order[count++] = 0;
     int[] table = new int[blocks.sets * classes];
     boolean[] ends = new boolean[blocks.sets];
+    int[] kinds = slots == null ? null : new int[blocks.sets];
     for (int i = 0; i < count; i++) {
       int state = order[i];
       ends[i] = accepting[state];
+      if (kinds != null) {
+        kinds[i] = slots[state];
+      }
       for (int c = 0; c < classes; c++) {
         int to = next[state * classes + c];
         if (to >= 0) {
@@ -167,6 +182,6 @@ final class Minimizer {
         table[i * classes + c] = to;
       }
     }
-    return new Dfa(cuts, Arrays.copyOf(table, count * classes), Arrays.copyOf(ends, count));
+    return new Dfa(cuts, Arrays.copyOf(table, count * classes), Arrays.copyOf(ends, count), kinds == null ? null : Arrays.copyOf(kinds, count));
   }
 }

@@ -214,8 +214,9 @@ final class JsonNumbers {
         return looseNonZeroDecimals();
       }
       if (highSpent) {
-        // Equal to the upper bound so far: only zeros may follow, and they add nothing.
-        return Graph.NONE;
+        // Equal to the upper bound so far: only zeros may follow.
+        boolean equal = !high.open && !(tightLow && low.open) && (nonZero || integers);
+        return equal ? zeros() : Graph.NONE;
       }
       int least = tightLow && !lowSpent ? low.decimals.charAt(position) : '0';
       int most = tightHigh ? high.decimals.charAt(position) : '9';
@@ -231,6 +232,14 @@ final class JsonNumbers {
         }
       }
       return some ? state : Graph.NONE;
+    }
+
+    /** At least one zero. */
+    private int zeros() {
+      int loop = graph.state();
+      graph.edge(loop, '0', '0', loop);
+      graph.free(loop, to);
+      return graph.symbol('0', loop);
     }
 
     /** Any digits, at least one. */

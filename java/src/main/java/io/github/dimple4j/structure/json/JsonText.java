@@ -1,5 +1,6 @@
 package io.github.dimple4j.structure.json;
 
+import io.github.dimple4j.structure.automaton.CodePoints;
 import io.github.dimple4j.structure.automaton.Dfa;
 import io.github.dimple4j.structure.Spacing;
 import io.github.dimple4j.structure.automaton.Graph;
@@ -41,6 +42,14 @@ public final class JsonText {
   /** A string of a text that the automaton over code points accepts. */
   public int string(Dfa texts, int to) {
     return strings.accepted(texts, to);
+  }
+
+  /** Any text, over code points. */
+  public static Dfa anyText() {
+    Graph graph = new Graph(1);
+    int state = graph.acceptingState();
+    CodePoints.ALL.edges(graph, state, state);
+    return Dfa.of(graph, state, Dfa.CODE_POINTS, 2).minimal();
   }
 
   /** Any string. */

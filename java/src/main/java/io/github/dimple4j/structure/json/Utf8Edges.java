@@ -1,15 +1,22 @@
 package io.github.dimple4j.structure.json;
 
+import io.github.dimple4j.structure.automaton.CodePoints;
+import io.github.dimple4j.structure.automaton.Dfa;
 import io.github.dimple4j.structure.automaton.Graph;
 import java.util.HashMap;
 import java.util.Map;
 
 /** Ranges of code points as edges over the bytes of their UTF-8 (RFC 3629): no overlong forms, no surrogates. */
-final class Utf8Edges {
+public final class Utf8Edges {
   private final Graph graph;
   private final Map<Long, Integer> tails = new HashMap<>();
 
-  Utf8Edges(Graph graph) {
+  /**
+   * Edges of a graph.
+   *
+   * @param graph over bytes
+   */
+  public Utf8Edges(Graph graph) {
     this.graph = graph;
   }
 
@@ -34,6 +41,38 @@ final class Utf8Edges {
       }
       first = lasts[length - 1] + 1;
     }
+  }
+
+  /**
+   * The bytes of a text that an automaton accepts.
+   *
+   * @param texts over code points, trimmed
+   * @param to the state behind it
+   * @return the state before it
+   */
+  public int accepted(Dfa texts, int to) {
+    if (to == Graph.NONE || texts.isEmpty()) {
+      return Graph.NONE;
+    }
+    int base = graph.state();
+    for (int i = 1; i < texts.states(); i++) {
+      graph.state();
+    }
+    for (int state = 0; state < texts.states(); state++) {
+      for (int c = 0; c < texts.classes(); c++) {
+        if (texts.next(state, c) >= 0) {
+          int last = c + 1 < texts.classes() ? texts.firstOf(c + 1) - 1 : Character.MAX_CODE_POINT;
+          CodePoints set = CodePoints.range(texts.firstOf(c), last);
+          for (int range = 0; range < set.ranges(); range++) {
+            add(base + state, set.first(range), set.last(range), base + texts.next(state, c));
+          }
+        }
+      }
+      if (texts.accepting(state)) {
+        graph.free(base + state, to);
+      }
+    }
+    return base;
   }
 
   private void addBelowSurrogates(int from, int to) {

@@ -33,27 +33,19 @@ final class SchemaGraph {
    *
    * @param terms who knows them
    * @param options which texts are wanted
+   * @param graph over bytes
    * @param depth how deep values nest of which the schema says nothing
-   * @param limit states that the graph may have
    */
-  SchemaGraph(Terms terms, SchemaOptions options, int depth, int limit) {
+  SchemaGraph(Terms terms, SchemaOptions options, Graph graph, int depth) {
     this.terms = terms;
     this.options = options;
     this.depth = depth;
-    this.graph = new Graph(limit);
+    this.graph = graph;
     this.text = new JsonText(graph, options.spacing());
   }
 
-  Graph graph() {
-    return graph;
-  }
-
-  /** The text of a whole response. */
-  int response(Term term) {
-    return value(term, graph.acceptingState());
-  }
-
-  private int value(Term term, int to) {
+  /** The text of a value that fits a term. */
+  int value(Term term, int to) {
     if (to == Graph.NONE) {
       return Graph.NONE;
     }
