@@ -27,6 +27,16 @@ typedef struct class_score {
   int32_t token; /* the one with the highest logit, the lowest among equals; or a draw */
 } class_score;
 
+/* What a head would say of a position's logits if it had only the tokens that can stand there and that filters keep. */
+typedef struct allowed_row {
+  double temperature;  /* > 0: asked for */
+  int32_t best;        /* the token with the highest logit, the lowest among equals; -1 if filters keep none */
+  float best_logit;
+  float second_logit;  /* the highest besides; -inf for none */
+  double sum;          /* of w = exp((logit - best_logit) / temperature) */
+  double moment;       /* of w * logit */
+} allowed_row;
+
 typedef struct path_token {
   int32_t token;
   float logit;    /* where the position has scores */
@@ -49,7 +59,7 @@ typedef struct lattice {
   uint8_t *allowed;     /* [classes] */
   double *label_values; /* [labels] */
   int32_t *label_costs; /* [labels]; -1: not computed */
-  float *member_weights; /* [vocabulary] */
+  float *member_logits, *member_weights; /* [vocabulary] */
 } lattice;
 
 /* For responses of `length` >= 1 tokens; holds the constraint. On failure *out is not touched. Errors: MEMORY. */
@@ -68,8 +78,9 @@ int32_t lattice_forced(lattice *l, int32_t position);
 const uint8_t *lattice_allowed(lattice *l, int32_t position);
 
 /* Takes the scores of a masked position: logits [vocabulary], of which NaN counts as the lowest. `kept`, null or [vocabulary], is positive
- * for tokens that filters keep: on a path the others stand where no kept ones can. */
-void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s);
+ * for tokens that filters keep: on a path the others stand where no kept ones can. `row`, with its temperature, receives what there is to
+ * choose from; null: not wanted. */
+void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s, allowed_row *row);
 
 /* Finds l->path. Where filters keep tokens of several paths the one on which they give way least is best, and then by weight; in a
  * draw likewise. Positions without scores take any tokens, where there is a choice those towards the nearest end. */

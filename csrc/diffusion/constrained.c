@@ -72,13 +72,12 @@ static bool filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k 
 
 float constrained_head_temperature(const dimple_decoding *d) { return judges_hot(d) && !d->allowed_confidence ? d->temperature : 0; }
 
-/* Scratch for rows. */
+/* Scratch for rows that are filtered. */
 typedef struct row_room {
   const token_classes *classes;
   int32_t vocab;
-  float *logits;         /* [vocab] those of tokens that can stand at the position, the others -inf */
-  distribution sampled;  /* at the decoding's temperature, filtered */
-  distribution original; /* at temperature 1 */
+  float *logits;     /* [vocab] those of tokens that can stand at the position, the others -inf */
+  distribution left; /* what filters leave of them */
 } row_room;
 
 /* Copies what is allowed; returns the best of it. */
@@ -92,51 +91,53 @@ static int32_t mask_row(row_room *r, const float *logits, const uint8_t *allowed
   return best;
 }
 
-static void weigh(distribution *row, const float *logits, int32_t best, const dimple_decoding *filter) {
-  distribution_weigh(row, logits, best);
-  if (filter && filter->top_p < 1) distribution_keep_top_p(row, filter->top_p);
-  if (filter && filter->top_k > 0) distribution_keep_top_k(row, filter->top_k);
+/* The weights of the tokens at a position after filters among those that can stand there. */
+static const float *filter_row(constrained *g, row_room *r, const float *logits, int32_t position, const dimple_decoding *d) {
+  int32_t best = mask_row(r, logits, lattice_allowed(&g->lattice, position));
+  distribution_weigh(&r->left, r->logits, best);
+  if (d->top_p < 1) distribution_keep_top_p(&r->left, d->top_p);
+  if (d->top_k > 0) distribution_keep_top_k(&r->left, d->top_k);
+  return r->left.weights;
 }
 
-/* What a head would say of a row without the tokens that weigh nothing. */
-static head_row summary_of(const distribution *d, bool hot) {
-  head_row row = {.best = d->best, .drawn = d->best, .best_logit = d->logits[d->best], .second_logit = -INFINITY};
-  double mean = 0;
-  for (int32_t t = 0; t < d->vocab; t++) {
-    if (d->weights[t] <= 0) continue;
-    mean += d->weights[t] * ((double)d->logits[t] / d->temperature);
-    if (t != d->best && d->logits[t] > row.second_logit) row.second_logit = d->logits[t];
-  }
-  float log_sum = (float)(d->logits[d->best] / d->temperature + log(d->sum));
+/* In the head's words. */
+static head_row summary_of(const allowed_row *a, bool hot) {
+  head_row row = {.best = a->best, .drawn = a->best, .best_logit = a->best_logit, .second_logit = a->second_logit};
+  float log_sum = (float)(a->best_logit / a->temperature + log(a->sum)), mean = (float)(a->moment / a->sum / a->temperature);
   if (hot) {
     row.hot_log_sum = log_sum;
-    row.hot_mean = (float)(mean / d->sum);
+    row.hot_mean = mean;
   } else {
     row.log_sum = log_sum;
-    row.mean_logit = (float)(mean / d->sum);
+    row.mean_logit = mean;
   }
   return row;
 }
 
+/* Without filters where these do not count for the confidence. */
 static void take_row(constrained *g, const sampler_step *step, row_room *r, const head_row *summary, const float *logits,
                      int32_t position) {
   const dimple_decoding *d = step->decoding;
-  bool filtered = filters(d), among_allowed = d->allowed_confidence, original = judges_original(d);
   path_settings s = {d->temperature, d->seed, step->iteration};
-  int32_t best = filtered || among_allowed ? mask_row(r, logits, lattice_allowed(&g->lattice, position)) : -1;
-  if (filtered || (among_allowed && !original)) weigh(&r->sampled, r->logits, best, d);
-  if (among_allowed && original) weigh(&r->original, r->logits, best, NULL);
-  lattice_score(&g->lattice, position, logits, filtered ? r->sampled.weights : NULL, &s);
+  bool hot = judges_hot(d);
+  allowed_row row = {.temperature = hot ? d->temperature : 1};
+  allowed_row *judged = d->allowed_confidence ? &row : NULL;
+  bool unfiltered = judged && filters(d) && judges_original(d);
+  if (unfiltered) lattice_score(&g->lattice, position, logits, NULL, &s, judged);
+  if (filters(d))
+    lattice_score(&g->lattice, position, logits, filter_row(g, r, logits, position, d), &s, unfiltered ? NULL : judged);
+  else
+    lattice_score(&g->lattice, position, logits, NULL, &s, judged);
   g->log_sums[position] = summary->log_sum;
-  g->rows[position] = !among_allowed ? *summary : original ? summary_of(&r->original, false) : summary_of(&r->sampled, judges_hot(d));
+  g->rows[position] = judged ? summary_of(judged, hot) : *summary;
 }
 
 static dimple_status open_room(const constrained *g, const dimple_decoding *d, row_room *r) {
   r->classes = &g->lattice.constraint->classes;
   r->vocab = g->lattice.constraint->vocabulary->count;
+  if (!filters(d)) return DIMPLE_OK;
   ALLOCATE(r->logits, r->vocab, "the logits that a constraint allows");
-  DIMPLE_TRY(distribution_open(r->vocab, d->temperature > 0 ? d->temperature : 1, &r->sampled));
-  return distribution_open(r->vocab, 1, &r->original);
+  return distribution_open(r->vocab, d->temperature > 0 ? d->temperature : 1, &r->left);
 }
 
 dimple_status constrained_rows(constrained *g, const sampler_step *step, const head_row *summaries, const float *logits, int32_t count,
@@ -146,8 +147,7 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
   for (int32_t i = 0; status == DIMPLE_OK && i < count; i++)
     take_row(g, step, &r, &summaries[i], logits + (int64_t)i * r.vocab, positions[i]);
   free(r.logits);
-  distribution_close(&r.sampled);
-  distribution_close(&r.original);
+  distribution_close(&r.left);
   return status;
 }
 

@@ -21,6 +21,7 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .top_p = 1.0f,
                                 .epsilon = 1e-3f,
                                 .complete = 1,
+                                .allowed_confidence = 1,
                                 .gamma = 0.1f,
                                 .kl_threshold = 0.01f,
                                 .kl_history = 2,

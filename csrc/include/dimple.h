@@ -431,7 +431,7 @@ typedef struct dimple_decoding {
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
   float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
-  int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that still fit; 0: among all */
+  int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that can stand at the position; 0: among all */
   int32_t no_mask_logits;      /* llada, 1: the mask token has no share in probabilities (it is never a candidate in any case) */
   int32_t order;               /* entropy_bound: dimple_order */
   float gamma;                 /* entropy_bound: nats, finite, >= 0 */
@@ -448,9 +448,14 @@ typedef struct dimple_decoding {
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
+<<<<<<< Updated upstream
  * block length and cache of the model, complete; and of every algorithm its authors' settings: gamma 0.1 by entropy, kl_threshold 0.01 twice
  * in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4, threshold_back
  * 0.9. */
+=======
+ * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
+ * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4. */
+>>>>>>> Stashed changes
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a

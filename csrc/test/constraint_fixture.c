@@ -23,14 +23,19 @@ words random_words(random_numbers *r, int32_t count) {
   return w;
 }
 
-dimple_vocabulary *vocabulary_of(const words *w) {
-  uint8_t bytes[MAX_TOKENS * MAX_TOKEN_SIZE];
-  int64_t offsets[MAX_TOKENS + 1] = {0};
+void words_bytes(const words *w, uint8_t bytes[MAX_TOKENS * MAX_TOKEN_SIZE], int64_t offsets[MAX_TOKENS + 1]) {
+  offsets[0] = 0;
   for (int32_t t = 0; t < w->count; t++) {
     size_t size = strlen(w->text[t]);
     memcpy(bytes + offsets[t], w->text[t], size);
     offsets[t + 1] = offsets[t] + (int64_t)size;
   }
+}
+
+dimple_vocabulary *vocabulary_of(const words *w) {
+  uint8_t bytes[MAX_TOKENS * MAX_TOKEN_SIZE];
+  int64_t offsets[MAX_TOKENS + 1];
+  words_bytes(w, bytes, offsets);
   dimple_vocabulary *v = NULL;
   EXPECT_OK(dimple_vocabulary_create(bytes, offsets, w->kinds, w->count, &v));
   return v;

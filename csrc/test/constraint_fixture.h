@@ -28,6 +28,9 @@ typedef struct words {
 /* `count` tokens: most are text of 1 to 3 of the letters a, b, ..; the last four are an end, another end, a filler and the mask. */
 words random_words(random_numbers *r, int32_t count);
 
+/* Their bytes, one behind the other, and where each begins: offsets[count + 1]. */
+void words_bytes(const words *w, uint8_t bytes[MAX_TOKENS * MAX_TOKEN_SIZE], int64_t offsets[MAX_TOKENS + 1]);
+
 dimple_vocabulary *vocabulary_of(const words *w);
 
 /* An automaton over the letters and one class of all other bytes; start is 0. */

@@ -80,7 +80,7 @@ static bool open_scene(scene *s, uint64_t seed, int32_t count, int32_t length, i
 
 static void score_scene(scene *s, const path_settings *settings) {
   for (int32_t i = 0; i < s->length; i++)
-    if (s->canvas[i] < 0 && s->scored[i]) lattice_score(&s->lattice, i, s->logits[i], s->filters ? s->kept[i] : NULL, settings);
+    if (s->canvas[i] < 0 && s->scored[i]) lattice_score(&s->lattice, i, s->logits[i], s->filters ? s->kept[i] : NULL, settings, NULL);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- every response */
@@ -258,6 +258,47 @@ static void drawn_paths_have_their_probabilities(void) {
   for (uint64_t seed = 10000; tried < 24; seed++) tried += expect_drawn(seed, (int32_t)(seed % 3), seed % 2, seed % 5 ? 2.5 : 0.5);
 }
 
+/* What is left to choose from at a position, beside sums over the tokens that some response has there. */
+static void expect_row(scene *s, int32_t count, int32_t position, double temperature) {
+  bool can[MAX_WORDS] = {false};
+  for (int32_t r = 0; r < count; r++) can[responses[r].tokens[position]] = true;
+  const float *z = s->logits[position], *kept = s->kept[position];
+  int32_t best = -1;
+  double sum = 0, moment = 0, second = -INFINITY;
+  for (int32_t t = 0; t < s->words.count; t++)
+    if (can[t] && (!s->filters || kept[t] > 0) && (best < 0 || z[t] > z[best])) best = t;
+  for (int32_t t = 0; t < s->words.count; t++) {
+    if (!can[t] || (s->filters && kept[t] == 0)) continue;
+    sum += exp((z[t] - z[best]) / temperature);
+    moment += exp((z[t] - z[best]) / temperature) * z[t];
+    if (t != best && z[t] > second) second = z[t];
+  }
+  path_settings settings = {0};
+  allowed_row row = {.temperature = temperature};
+  lattice_score(&s->lattice, position, z, s->filters ? kept : NULL, &settings, &row);
+  EXPECT(row.best == best, "best %d, not %d", row.best, best);
+  if (best < 0) return;
+  EXPECT(row.best_logit == z[best] && (double)row.second_logit == second, "second %g, not %g", (double)row.second_logit, second);
+  EXPECT(fabs(row.sum - sum) < 1e-6 * sum, "sum %.9g, not %.9g", row.sum, sum);
+  EXPECT(fabs(row.moment - moment) < 1e-5 * sum, "moment %.9g, not %.9g", row.moment, moment);
+}
+
+static void rows_are_of_what_can_stand_there(void) {
+  int32_t rows = 0;
+  for (uint64_t seed = 3000; seed < 3400; seed++) {
+    static scene s;
+    if (!open_scene(&s, seed, 8 + (int32_t)(seed % 7), 1 + (int32_t)(seed % 4), (int32_t)(seed % 3) * 20, true, seed % 2)) continue;
+    int32_t count = list_responses(&s);
+    for (int32_t i = 0; i < s.length; i++) {
+      if (s.canvas[i] >= 0) continue;
+      expect_row(&s, count, i, seed % 5 ? 1 : 0.6);
+      rows++;
+    }
+    close_scene(&s);
+  }
+  EXPECT(rows > 200, "%d rows", rows);
+}
+
 /* Logits that are no numbers, and some that are all of them too small, leave paths that fit. */
 static void strange_logits_are_survived(void) {
   static scene s;
@@ -311,6 +352,7 @@ static void a_path_outlives_what_it_reveals(void) {
 int main(void) {
   best_paths_equal_brute_force();
   drawn_paths_have_their_probabilities();
+  rows_are_of_what_can_stand_there();
   strange_logits_are_survived();
   a_path_outlives_what_it_reveals();
   return expect_summary("lattice");

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "test/constraint_fixture.h"
 #include "test/session_fixture.h"
 
 /* ------------------------------------------------------------------------------------------------------------ refusals */
@@ -119,6 +120,36 @@ static void routing_to_experts(void) {
   dimple_model_free(m);
 }
 
+static void constraining(void) {
+  dimple_vocabulary *v = NULL;
+  dimple_constraint *c = NULL;
+  random_numbers r = {.seed = 1};
+  words w = random_words(&r, VOCAB);
+  machine m = random_machine(&r, 8, 2);
+  for (int32_t q = 0; q < m.states; q++) m.next[q * (LETTERS + 1)] = (q + 1) % m.states; /* a leads everywhere */
+  m.accepting[3] = 1;
+  dimple_automaton a = automaton_of(&m);
+  uint8_t bytes[MAX_TOKENS * MAX_TOKEN_SIZE];
+  int64_t offsets[MAX_TOKENS + 1];
+  words_bytes(&w, bytes, offsets);
+  EVERY_REFUSAL(dimple_vocabulary_create(bytes, offsets, w.kinds, w.count, &v));
+  if (!v) return;
+  EVERY_REFUSAL(dimple_constraint_create(v, &a, &c));
+  if (c) {
+    dimple_session *s = text_session(text_model, 2, 1);
+    EVERY_REFUSAL(dimple_session_set_constraint(s, c));
+    dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    d.steps = 4;
+    decoding(s, &d);
+    d.temperature = 0.7f;
+    d.top_p = 0.9f;
+    decoding(s, &d);
+    dimple_session_free(s);
+  }
+  dimple_constraint_free(c);
+  dimple_vocabulary_free(v);
+}
+
 /* A prompt or response that cannot be had leaves the old one. */
 static void what_was_there_stays(void) {
   dimple_session *s = text_session(text_model, 1, 1);
@@ -144,6 +175,7 @@ int main(void) {
     living(1);
     living(0);
     routing_to_experts();
+    constraining();
     what_was_there_stays();
   }
   fixture_close();

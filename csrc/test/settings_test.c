@@ -11,6 +11,7 @@ static void defaults_are_confident_decoding(void) {
   EXPECT(d.pipeline == DIMPLE_PIPELINE_DIM && d.algorithm == DIMPLE_ALGORITHM_MASKGIT_PLUS, "%d %d", d.pipeline, d.algorithm);
   EXPECT(d.steps == 64 && d.top_k == 0 && d.original_confidence == 1, "%d %d", d.steps, d.top_k);
   EXPECT(d.threshold == 0.95f && d.temperature == 0 && d.top_p == 1, "%g", (double)d.threshold);
+  EXPECT(d.allowed_confidence == 1, "%d", d.allowed_confidence);
   EXPECT(d.algorithm_temperature == 0 && d.epsilon == 1e-3f && d.seed == 0, "%g", (double)d.epsilon);
   dimple_decoding_defaults(NULL);
 }
@@ -38,6 +39,7 @@ static void every_field_is_checked(void) {
   REFUSED(steps, 1048577, "1048577, expected 1 .. 1048576");
   REFUSED(top_k, -1, "-1, expected 0 .. 2147483647");
   REFUSED(original_confidence, 2, "2, expected 0 .. 1");
+  REFUSED(allowed_confidence, 2, "2, expected 0 .. 1");
   REFUSED(threshold, -0.5f, "-0.5, expected");
   REFUSED(threshold, nan, "nan, expected");
   REFUSED(threshold, inf, "inf, expected");

@@ -116,6 +116,16 @@ public final class Decoding {
   }
 
   /**
+   * Among which tokens confidence is taken where the response is held to an automaton ({@link SessionBuilder#response(
+   * io.github.dimple4j.structure.ByteAutomaton)}): see docs/structure.md.
+   *
+   * @return true (the default): among those that can stand at the position; false: among all
+   */
+  public boolean allowedConfidence() {
+    return settings.get("allowed_confidence").intValue() != 0;
+  }
+
+  /**
    * Confidence above which pipeline {@link Pipeline#DIM} reveals a position; {@link Pipeline#LLADA} those that have at least it, and the
    * best one.
    *
@@ -496,6 +506,16 @@ public final class Decoding {
      */
     public Builder originalConfidence(boolean originalConfidence) {
       return set("original_confidence", originalConfidence ? 1 : 0);
+    }
+
+    /**
+     * Sets among which tokens confidence is taken under an automaton.
+     *
+     * @param allowedConfidence see {@link Decoding#allowedConfidence()}
+     * @return this
+     */
+    public Builder allowedConfidence(boolean allowedConfidence) {
+      return set("allowed_confidence", allowedConfidence ? 1 : 0);
     }
 
     /**
