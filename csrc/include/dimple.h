@@ -448,14 +448,9 @@ typedef struct dimple_decoding {
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
-<<<<<<< Updated upstream
- * block length and cache of the model, complete; and of every algorithm its authors' settings: gamma 0.1 by entropy, kl_threshold 0.01 twice
- * in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4, threshold_back
- * 0.9. */
-=======
  * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
- * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4. */
->>>>>>> Stashed changes
+ * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
+ * threshold_back 0.9. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
