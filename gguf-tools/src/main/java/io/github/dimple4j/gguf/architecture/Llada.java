@@ -66,7 +66,7 @@ public final class Llada implements Architecture {
     }
     int context = config.size("max_sequence_length");
     return new TextShape(config.size("embedding_size", config.size("vocab_size")), context, width,
-        config.size("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
+        config.count("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
         config.positive("rope_theta", 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 

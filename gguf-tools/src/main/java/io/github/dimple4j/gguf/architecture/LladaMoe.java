@@ -37,7 +37,7 @@ public final class LladaMoe implements Architecture {
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     TextShape text = read(config, tensors);
-    int experts = config.size("num_experts");
+    int experts = config.count("num_experts");
     int used = config.size("num_experts_per_tok");
     if (used > experts) {
       throw config.wrong("num_experts_per_tok", "at most num_experts " + experts);
@@ -87,7 +87,7 @@ public final class LladaMoe implements Architecture {
       throw config.wrong("head_dim", "hidden_size / num_attention_heads, " + width / heads);
     }
     int context = config.size("max_position_embeddings");
-    return new TextShape(config.size("vocab_size"), context, width, config.size("num_hidden_layers"), config.size("expert_intermediate_size"),
+    return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("expert_intermediate_size"),
         heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5), config.positive("rope_theta", 1e4), RotaryScaling.read(config, context), false,
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }

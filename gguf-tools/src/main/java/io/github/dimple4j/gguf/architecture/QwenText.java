@@ -36,7 +36,7 @@ final class QwenText {
     }
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width,
-        config.size("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
+        config.count("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
         config.positive("rms_norm_eps", 1e-6), ropeBase(config), RotaryScaling.read(config, context),
         !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));

@@ -37,7 +37,7 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
     config.requireText("hidden_act", "silu");
     requireEqual(config, "in_channels", CHANNELS);
     requireEqual(config, "temporal_patch_size", TEMPORAL_PATCH_SIZE);
-    int layers = config.size("depth", 32);
+    int layers = config.has("depth") ? config.count("depth") : 32;
     int width = config.size("hidden_size", 1280);
     int heads = config.size("num_heads", 16);
     int patchSize = config.size("patch_size", 14);

@@ -14,6 +14,9 @@ import tools.jackson.databind.JsonNode;
  * the file and the key. A null counts as absent.
  */
 public final class JsonSettings {
+  /** The core's limits, csrc/transformer/limits.h. */
+  private static final int MOST = 1024;
+
   private final String source;
   private final String prefix;
   private final JsonNode root;
@@ -62,6 +65,15 @@ public final class JsonSettings {
   /** A positive integer. */
   public int size(String key, int otherwise) {
     return integer(key, 1).orElse(otherwise);
+  }
+
+  /** A number of layers, or of experts in one, of which a file has no more than the core takes. */
+  public int count(String key) {
+    int count = size(key);
+    if (count > MOST) {
+      throw wrong(key, "at most " + MOST);
+    }
+    return count;
   }
 
   /** A token id; of several, as {@code eos_token_id} may have, the first. */

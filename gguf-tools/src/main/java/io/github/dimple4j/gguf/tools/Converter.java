@@ -114,8 +114,8 @@ public final class Converter {
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
     try (Checkpoint checkpoint = new Checkpoint(directory)) {
       ModelLayout layout = Architectures.layout(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
+      List<String> leftOut = match(layout, checkpoint.tensors()); // first: a vocabulary that no tensor has may be beyond all memory
       Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
-      List<String> leftOut = match(layout, checkpoint.tensors());
       return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut,
           (tensor, source) -> new CheckpointRows(tensor, source, source.checkpointNames().stream().map(checkpoint.tensors()::get).toList()));
