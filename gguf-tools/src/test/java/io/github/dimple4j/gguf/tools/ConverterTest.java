@@ -29,6 +29,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -517,12 +518,19 @@ class ConverterTest {
 
   @ParameterizedTest
   @CsvSource({"hidden_size, 100, num_attention_heads", "hidden_act, gelu, hidden_act", "model_type, llama, model_type",
-      "num_hidden_layers, 0, num_hidden_layers", "num_hidden_layers, 2147483647, at most 1024", "vocab_size, 2147483647, embed_tokens", "vocab_size, -5, vocab_size", "use_sliding_window, true, use_sliding_window",
+      "num_hidden_layers, 0, num_hidden_layers", "num_hidden_layers, 2147483647, num_hidden_layers", "vocab_size, -5, vocab_size", "use_sliding_window, true, use_sliding_window",
       "rms_norm_eps, 0, rms_norm_eps"})
   void wrongConfigurationsAreNamed(String key, String value, String named) throws IOException {
     checkpoint.config.set(key, TestCheckpoint.JSON.readTree(value.matches("[a-z]+") && !value.equals("true") ? "\"" + value + "\""
         : value));
     refuses("config.json: \"" + named + "\" is");
+  }
+
+  @Test
+  @Timeout(20)
+  void aVocabularyThatNoTensorHasIsRefusedBeforeItIsMade() {
+    checkpoint.config.put("vocab_size", Integer.MAX_VALUE);
+    refuses("model.embed_tokens.weight");
   }
 
   @Test
