@@ -75,26 +75,39 @@ static dimple_decoding varied_decoding(int32_t pipeline, int32_t algorithm, int3
   return d;
 }
 
-static void every_decoding_fits(void) {
-  dimple_session *s = text_session(text_model, 1, 1);
-  int32_t completed = 0, in_blocks = 0;
-  for (uint64_t seed = 0; seed < 6; seed++) {
+/* How many decodings there were. */
+typedef struct tally {
+  int32_t completed, in_blocks, tried[ALGORITHM_COUNT];
+} tally;
+
+static void decode_all(dimple_model *m, uint64_t seeds, tally *t) {
+  dimple_session *s = text_session(m, 1, 1);
+  for (uint64_t seed = 0; seed < seeds; seed++) {
     rule r = open_rule(seed, 0, 6);
     EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
     for (int32_t pipeline = 0; pipeline < PIPELINE_COUNT; pipeline++)
       for (int32_t algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++)
         for (int32_t variant = 0; variant < 24; variant++) {
           dimple_decoding d = varied_decoding(pipeline, algorithm, variant, seed);
-          if (dimple_decoding_validate(&d) != DIMPLE_OK) continue; /* not every pipeline offers everything */
-          if (dimple_session_begin(s, &d) != DIMPLE_OK) continue;
+          if (dimple_session_begin(s, &d) != DIMPLE_OK) continue; /* not every pipeline and model offers everything */
           outcome o = decode_rule(s, &r, &d);
-          completed += o.remaining > 0;
-          in_blocks += d.block_length > 0;
+          t->completed += o.remaining > 0;
+          t->in_blocks += d.block_length > 0;
+          t->tried[algorithm]++;
         }
     dimple_constraint_free(r.constraint); /* the session holds it */
   }
-  EXPECT(completed > 20 && in_blocks > 100, "%d were left with masks to complete, %d were in blocks", completed, in_blocks);
   dimple_session_free(s);
+}
+
+static void every_decoding_fits(void) {
+  dimple_model *unshifted = random_model((model_shape){.family = FAMILY_LLADA});
+  tally t = {0};
+  decode_all(text_model, 4, &t);
+  if (unshifted) decode_all(unshifted, 2, &t);
+  for (int32_t i = 0; i < ALGORITHM_COUNT; i++) EXPECT(t.tried[i] > 20, "algorithm %d was tried %d times", i, t.tried[i]);
+  EXPECT(t.completed > 20 && t.in_blocks > 100, "%d were left with masks to complete, %d were in blocks", t.completed, t.in_blocks);
+  dimple_model_free(unshifted);
 }
 
 /* Fixed tokens anywhere, also those that no pass has seen yet. */
