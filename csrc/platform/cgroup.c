@@ -65,22 +65,71 @@ static bool names_cpu(const char *controllers) {
   return false;
 }
 
-int32_t cgroup_processors(const char *membership, const char *root) {
+/* Takes the escapes of proc_pid_mountinfo(5) back: \040 for a blank, and the like. */
+static void unescape(char *text) {
+  char *to = text;
+  for (const char *from = text; *from; to++) {
+    bool escape = from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7';
+    *to = escape ? (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0')) : *from;
+    from += escape ? 4 : 1;
+  }
+  *to = '\0';
+}
+
+/* A hierarchy of groups that the process sees. */
+typedef struct hierarchy {
+  char mount[MAX_PATH]; /* where */
+  char root[MAX_PATH];  /* which group lies there: a container's own, where it is not shown the others */
+  bool found;
+} hierarchy;
+
+/* One line: "36 35 98:0 /root /mount options optional... - type source options-of-the-file-system". */
+static void read_mount(char *line, hierarchy *v1, hierarchy *v2) {
+  char type[16], controllers[MAX_PATH], root[MAX_PATH], mount[MAX_PATH];
+  const char *tail = strstr(line, " - ");
+  if (!tail || sscanf(tail, " - %15s %*s %4095s", type, controllers) != 2) return;
+  hierarchy *h = strcmp(type, "cgroup2") == 0 ? v2 : strcmp(type, "cgroup") == 0 && names_cpu(controllers) ? v1 : NULL;
+  if (!h || h->found || sscanf(line, "%*s %*s %*s %4095s %4095s", root, mount) != 2) return;
+  unescape(root);
+  unescape(mount);
+  strcpy(h->root, strcmp(root, "/") == 0 ? "" : root);
+  strcpy(h->mount, mount);
+  h->found = true;
+}
+
+static void read_mounts(const char *mounts, hierarchy *v1, hierarchy *v2) {
+  v1->found = v2->found = false;
+  FILE *file = fopen(mounts, "r");
+  if (!file) return;
+  char line[3 * MAX_PATH];
+  while (fgets(line, sizeof line, file)) read_mount(line, v1, v2);
+  fclose(file);
+}
+
+/* The group's path below the mount: a container without a name space of its own is named as the host does. */
+static const char *below(const hierarchy *h, const char *group) {
+  size_t length = strlen(h->root);
+  bool inside = strncmp(group, h->root, length) == 0 && (group[length] == '/' || group[length] == '\0');
+  return inside ? group + length : group;
+}
+
+int32_t cgroup_processors(const char *membership, const char *mounts) {
+  hierarchy v1, v2;
+  read_mounts(mounts, &v1, &v2);
   FILE *file = fopen(membership, "r");
   if (!file) return INT32_MAX;
-  char line[MAX_PATH], v1_root[MAX_PATH];
+  char line[MAX_PATH];
   int32_t least = INT32_MAX;
-  bool v1 = snprintf(v1_root, sizeof v1_root, "%s/cpu", root) < (int)sizeof v1_root;
   while (fgets(line, sizeof line, file)) { /* "number:controllers:group"; version 2 has number 0 and no controllers */
     line[strcspn(line, "\n")] = '\0';
     char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!group) continue;
     *controllers++ = *group++ = '\0';
     int32_t here = INT32_MAX;
-    if (*controllers == '\0')
-      here = smallest(root, group, limit_v2);
-    else if (v1 && names_cpu(controllers))
-      here = smallest(v1_root, group, limit_v1);
+    if (*controllers == '\0' && v2.found)
+      here = smallest(v2.mount, below(&v2, group), limit_v2);
+    else if (v1.found && names_cpu(controllers))
+      here = smallest(v1.mount, below(&v1, group), limit_v1);
     if (here < least) least = here;
   }
   fclose(file);

@@ -82,7 +82,7 @@ static int32_t allowed_processors(void) {
 }
 
 int32_t platform_processor_count(void) {
-  int32_t allowed = allowed_processors(), quota = cgroup_processors("/proc/self/cgroup", "/sys/fs/cgroup");
+  int32_t allowed = allowed_processors(), quota = cgroup_processors("/proc/self/cgroup", "/proc/self/mountinfo");
   return quota < allowed ? quota : allowed;
 }
 
