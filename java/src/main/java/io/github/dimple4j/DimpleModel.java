@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.FileName;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
@@ -10,7 +11,6 @@ import io.github.dimple4j.core.ModelFacts;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
-import java.nio.file.FileSystems;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -67,7 +67,8 @@ public final class DimpleModel implements AutoCloseable {
    * @return the model
    * @throws ModelFileException if a file cannot be read or is malformed
    * @throws UnsupportedException if this library does not run what is in it, or not all of it: see {@link ModelOptions#ignoreUnknown()}
-   * @throws InvalidArgumentException if an option is out of range or there is no such backend here
+   * @throws InvalidArgumentException if an option is out of range, there is no such backend here, or a file's name cannot be handed to the core: a
+   *     file inside an archive, or a name beyond ASCII in a Java machine whose locale is not UTF-8
    * @throws LibraryException if the native library is not found
    * @throws DimpleException if memory is short
    */
@@ -80,20 +81,12 @@ public final class DimpleModel implements AutoCloseable {
   /** Loads a file with a given core. */
   static DimpleModel load(Core core, Path file, ModelOptions options) {
     long start = System.nanoTime();
-    String path = name(file), mmproj = options.mmproj().map(DimpleModel::name).orElse(null);
+    String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown()));
     var model = new DimpleModel(new ModelHandle(loaded));
     LOG.log(System.Logger.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
         model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000));
     return model;
-  }
-
-  /** A path for the core, which knows the default file system only. */
-  private static String name(Path file) {
-    if (file.getFileSystem() != FileSystems.getDefault()) {
-      throw new InvalidArgumentException(file + ": is inside " + file.getFileSystem() + "; a model has to be a file of its own");
-    }
-    return file.toString();
   }
 
   /**

@@ -2,6 +2,7 @@ package io.github.dimple4j.gguf.core;
 
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreException;
+import io.github.dimple4j.core.FileName;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.gguf.GgufException;
 import java.nio.file.Path;
@@ -21,7 +22,7 @@ public final class ModelCheck {
    */
   public static List<Finding> of(Path path, boolean ignoreUnknown) {
     try {
-      return Core.instance().check(path.toString(), ignoreUnknown);
+      return Core.instance().check(FileName.of(path), ignoreUnknown);
     } catch (CoreException e) {
       throw new GgufException(e.getMessage());
     }
