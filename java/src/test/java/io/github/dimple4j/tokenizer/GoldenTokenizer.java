@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 
 /** The small vocabulary that make_goldens.py trains, and the cases it encodes with it. */
 final class GoldenTokenizer {
@@ -20,12 +21,25 @@ final class GoldenTokenizer {
   private static final String FOLDER = System.getProperty("dimple.tokenizer.goldens");
 
   static Tokenizer load(String rule) {
+    return load(rule, AddedTokenFlags.NONE);
+  }
+
+  /** The flags of make_goldens.py. */
+  static Tokenizer flagged(String rule) {
+    List<String> spellings = lines("vocabulary.txt").stream().map(l -> l.substring(2)).toList();
+    Function<List<String>, int[]> ids = names -> names.stream().mapToInt(spellings::indexOf).toArray();
+    return load(rule, new AddedTokenFlags(ids.apply(List.of("<|mask|>", "<tool_call>", "<|im|>")),
+        ids.apply(List.of("<|mask|>", "</tool_call>", "<|im_end|>")), ids.apply(List.of("<|im|>", "naïve token", "<tool_call>")),
+        ids.apply(List.of("naïve token", "<|im_start|>", "<tool_call>"))));
+  }
+
+  private static Tokenizer load(String rule, AddedTokenFlags flags) {
     List<String> lines = lines("vocabulary.txt");
     int[] types = lines.stream().mapToInt(l -> l.charAt(0) - '0').toArray();
     Utf8Strings tokens = Utf8Strings.of(lines.stream().map(l -> l.substring(2)).toList());
     int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
     return Tokenizer.of(new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false,
-        first + 1, first + 2, first, first + 6));
+        first + 1, first + 2, first, first + 6, new int[0], flags));
   }
 
   static List<Case> cases(String rule) {

@@ -19,6 +19,18 @@ class TokenizerGoldenTest {
     }
   }
 
+  /** With lstrip, rstrip, single_word and normalized on some of the added tokens. */
+  @ParameterizedTest
+  @ValueSource(strings = {"qwen2", "gpt-2"})
+  void matchesAddedTokensByTheirFlagsAsHuggingFace(String rule) {
+    Tokenizer tokenizer = GoldenTokenizer.flagged(rule);
+    var cases = GoldenTokenizer.cases("flags-" + rule);
+    assertThat(cases).hasSizeGreaterThan(200);
+    for (GoldenTokenizer.Case golden : cases) {
+      assertThat(tokenizer.encode(golden.text())).as(golden.text()).isEqualTo(golden.ids());
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2"})
   void decodesToTheTextInNormalForm(String rule) {

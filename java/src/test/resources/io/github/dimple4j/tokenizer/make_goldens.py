@@ -3,8 +3,8 @@
     python3 make_goldens.py [--cases 220] [--out DIRECTORY]
 
 A small byte-level vocabulary is trained on generated text; the same vocabulary then encodes random strings under each
-pre-tokenizer.  Files: vocabulary.txt (type and spelling of each token), merges.txt, and RULE.txt with one case per line:
-ids, a tab, the text with backslash escapes.
+pre-tokenizer, and once more with flags on its added tokens.  Files: vocabulary.txt (type and spelling of each token), merges.txt,
+and RULE.txt with one case per line: ids, a tab, the text with backslash escapes.
 """
 import argparse
 import json
@@ -24,6 +24,9 @@ RULES = {
 }
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|im|>", "<|im_start|>x", "<|mask|>"]
 USER_DEFINED = ["<tool_call>", "</tool_call>", "naïve token"]
+# As in GoldenTokenizer.flagged.
+FLAGS = {"lstrip": ["<|mask|>", "<tool_call>", "<|im|>"], "rstrip": ["<|mask|>", "</tool_call>", "<|im_end|>"],
+         "single_word": ["<|im|>", "naïve token", "<tool_call>"], "normalized": ["naïve token", "<|im_start|>", "<tool_call>"]}
 
 WORDS = ("the of and a red circle is left blue square don't It'S we'LL THEY'RE I'd 'S 't x'ſ it's int return self.value "
          "for(i=0;i<n;++i){ }; => != \"json\": [1, 2] 3.14159 2026-11-23 0x1F #include <stdio.h> \\n // --- ... !!! ?? "
@@ -56,6 +59,12 @@ def sample(rng):
     return "".join(out)
 
 
+def flagged_sample(rng):
+    """One random string with many added tokens between white space, letters, digits, signs and marks."""
+    parts = CONTROL + USER_DEFINED + 2 * SPACES + ["nai\u0308ve token", "a", "b ", "é", "e\u0301", "_", "1", "\u0301", "\u200d", "-", "中", "<", "|>", "\U0001d7d8"]
+    return "".join(rng.choice(parts) for _ in range(rng.choice([2, 4, 8, 12])))
+
+
 def escape(text):
     return "".join(c if " " <= c <= "~" and c != "\\" else "\\u%04x" % unit
                    for c in text for unit in ([ord(c)] if ord(c) < 0x10000 else
@@ -83,15 +92,17 @@ def main():
     with open(os.path.join(options.out, "merges.txt"), "w", encoding="utf-8") as f:
         f.write("".join("%s %s\n" % m for m in merges))
 
-    for rule, (normalizer, splitter) in RULES.items():
+    for rule in ["qwen2", "bailingmoe", "gpt-2", "flags-qwen2", "flags-gpt-2"]:
+        normalizer, splitter = RULES[rule.replace("flags-", "")]
+        flags = FLAGS if rule.startswith("flags-") else {}
         tokenizer = Tokenizer(models.BPE(vocab=model["vocab"], merges=merges))
         if normalizer:
             tokenizer.normalizer = normalizer
         tokenizer.pre_tokenizer = splitter
         tokenizer.decoder = decoders.ByteLevel()
-        tokenizer.add_tokens([AddedToken(n, special=True, normalized=False) for n in CONTROL]
-                             + [AddedToken(n, special=False, normalized=False) for n in USER_DEFINED])
-        texts = ["", " ", "\n"] + [sample(rng) for _ in range(options.cases)]
+        tokenizer.add_tokens([AddedToken(n, special=n in CONTROL, **{flag: n in flags.get(flag, []) for flag in FLAGS})
+                              for n in CONTROL + USER_DEFINED])
+        texts = ["", " ", "\n"] + [sample(rng) if not flags or rng.random() < 0.3 else flagged_sample(rng) for _ in range(options.cases)]
         with open(os.path.join(options.out, rule + ".txt"), "w", encoding="ascii") as f:
             for text in texts:
                 f.write("%s\t%s\n" % (" ".join(map(str, tokenizer.encode(text).ids)), escape(text)))
