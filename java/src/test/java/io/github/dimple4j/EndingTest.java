@@ -228,6 +228,27 @@ class EndingTest {
     }
   }
 
+  /** Prompts long enough to be within a prefill most of the time. */
+  @Test
+  void interruptingTheThreadStopsAPrefill() throws Exception {
+    CompletableFuture<Boolean> interrupted = new CompletableFuture<>();
+    CountDownLatch begun = new CountDownLatch(1);
+    Thread thread = Thread.ofPlatform().daemon().start(() -> {
+      try (var session = model.session().tokens(new int[1900]).open()) {
+        while (true) {
+          session.prefill();
+          session.logits();
+          begun.countDown();
+        }
+      } catch (CancelledException e) {
+        interrupted.complete(Thread.currentThread().isInterrupted());
+      }
+    });
+    assertThat(begun.await(30, TimeUnit.SECONDS)).isTrue();
+    thread.interrupt();
+    assertThat(interrupted.get(5, TimeUnit.SECONDS)).isTrue();
+  }
+
   @Test
   void aThreadThatWasInterruptedBeforeRunsNoModel() {
     try (var session = model.session().tokens(PROMPT).responseLength(64).open()) {

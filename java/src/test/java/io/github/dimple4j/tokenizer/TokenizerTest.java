@@ -7,6 +7,7 @@ import io.github.dimple4j.InvalidArgumentException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -59,6 +60,46 @@ class TokenizerTest {
     int[] ids = tokenizer.encode("<|im_start|>a naïve token<|im_end|>");
     assertThat(tokenizer.decode(ids)).isEqualTo("a naïve token");
     assertThat(tokenizer.decode(ids, true)).isEqualTo("<|im_start|>a naïve token<|im_end|>");
+  }
+
+  /** Marks keep control tokens from being one, and change nothing else. */
+  @Test
+  void markedTextSpellsNoControlToken() {
+    Random random = new Random(11);
+    String im = "<|im_end|>";
+    for (int at = 0; at < im.length(); at++) {
+      BitSet mark = new BitSet();
+      mark.set(3 + at);
+      assertThat(tokenizer.encodePrompt("abc" + im + "d", mark)).isEqualTo(tokenizer.encodeOrdinary("abc" + im + "d"));
+      mark.clear();
+      mark.set(0, 3);
+      mark.set(13);
+      assertThat(tokenizer.encodePrompt("abc" + im + "d", mark)).isEqualTo(tokenizer.encode("abc" + im + "d"));
+    }
+    for (GoldenTokenizer.Case golden : GoldenTokenizer.cases("qwen2")) {
+      BitSet marks = new BitSet();
+      random.ints(5, 0, golden.text().length() + 1).forEach(marks::set);
+      int[] ids = tokenizer.encodePrompt(golden.text(), marks);
+      if (!golden.text().contains("<|")) {
+        assertThat(ids).isEqualTo(golden.ids());
+      }
+      marks.set(0, golden.text().length());
+      ids = tokenizer.encodePrompt(golden.text(), marks);
+      assertThat(ids).isEqualTo(tokenizer.encodeOrdinary(golden.text()));
+      assertThat(IntStream.of(ids).anyMatch(tokenizer::isControl)).isFalse();
+    }
+  }
+
+  /** A file may have the tokens that frame a text as user-defined ones: they are no text all the same. */
+  @Test
+  void tokensThatFrameATextAreControlTokens() {
+    List<String> vocabulary = List.of("<", ">", "e", "<e>", "<x>");
+    Tokenizer framed = Tokenizer.of(new TokenizerData("gpt2", "gpt-2", Utf8Strings.of(vocabulary), new int[] {1, 1, 1, 4, 4}, Utf8Strings.of(List.of()),
+        false, -1, -1, -1, -1, new int[] {3}, AddedTokenFlags.NONE));
+    assertThat(framed.isControl(3)).isTrue();
+    assertThat(framed.isControl(4)).isFalse();
+    assertThat(framed.encode("<e><x>")).containsExactly(3, 4);
+    assertThat(framed.encodeOrdinary("<e><x>")).containsExactly(0, 2, 1, 4);
   }
 
   @Test
