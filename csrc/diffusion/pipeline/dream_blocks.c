@@ -50,6 +50,12 @@ static bool over(blocks *b, const canvas *c) {
   return blocks_open(b, c) == 0 || (!by_threshold(b->decoding) && b->iteration >= b->steps);
 }
 
-static const block_rules rules = {.need = blocks_need, .plan = plan, .over = over};
+/* The row that scores the first position is not run again: it is the first pass's, and a decoding as a whole replaces it. */
+static pass_need need(const dimple_decoding *d) {
+  (void)d;
+  return NEED_ALL;
+}
+
+static const block_rules rules = {.need = need, .plan = plan, .over = over};
 
 const pipeline pipeline_dream_blocks = {.name = "dream", .judges_original = false, .choose = choose, .blocks = &rules};

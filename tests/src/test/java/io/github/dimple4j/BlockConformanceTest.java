@@ -17,6 +17,19 @@ import org.junit.jupiter.params.provider.MethodSource;
  * machine.
  */
 class BlockConformanceTest {
+  /** All runs on the backend that a model gets by itself; of the others' a sample, unless the property dimple.conformance is "full". */
+  private static int stride(String backend) {
+    if (System.getProperty("dimple.conformance", "").equals("full") || DimpleModel.cpuDescription().contains(backend.replace("cpu-", "") + " (selected)")) {
+      return 1;
+    }
+    return backend.equals("ref") ? 23 : 7; // prime: no pattern of the list is left out
+  }
+
+  /** KLASS's code by entropy alone reveals the most uncertain positions first, against its own comment: that is mended here. */
+  private static boolean isMended(BlockGolden.Run run) {
+    return run.function().equals("klass") && run.word("alg").equals("entropy");
+  }
+
   static Stream<Arguments> models() {
     return BlockGolden.all().stream().flatMap(golden -> Backends.all().stream().map(backend -> Arguments.of(golden, backend)));
   }
@@ -24,18 +37,15 @@ class BlockConformanceTest {
   @ParameterizedTest
   @MethodSource("models")
   void canvasesAreTheAuthorsAfterEveryPass(BlockGolden golden, String backend) {
+    List<BlockGolden.Run> runs = golden.runs().stream().filter(run -> !isMended(run)).toList();
     List<String> differences = new ArrayList<>();
-    int checked = 0;
     try (DimpleModel model = golden.load(backend)) {
-      for (BlockGolden.Run run : golden.runs()) {
-        Optional<Decoding> decoding = decoding(run);
-        if (decoding.isPresent()) {
-          checked++;
-          difference(model, run, decoding.get()).ifPresent(text -> differences.add(run.name() + ": " + text));
-        }
+      for (int i = 0; i < runs.size(); i += stride(backend)) {
+        BlockGolden.Run run = runs.get(i);
+        difference(model, run, decoding(run)).ifPresent(text -> differences.add(run.name() + ": " + text));
       }
     }
-    System.out.println(golden + " " + backend + ": " + checked + " runs");
+    assertThat(runs).isNotEmpty();
     assertThat(differences).isEmpty();
   }
 
@@ -58,31 +68,31 @@ class BlockConformanceTest {
   }
 
   /** The settings of a recorded run. */
-  private static Optional<Decoding> decoding(BlockGolden.Run run) {
+  private static Decoding decoding(BlockGolden.Run run) {
     Decoding.Builder builder = Decoding.builder().earlyStop(false).pipeline(Pipeline.LLADA).complete(false).threshold(run.number("threshold"))
         .blockLength(run.integer("block_length"));
     if (run.isSet("steps")) {
       builder.steps(run.integer("steps"));
     }
     return switch (run.function()) {
-      case "llada" -> Optional.of(builder.guidanceScale(run.number("cfg_scale")).noEosLogits(run.flag("logits_eos_inf"))
-          .noEosConfidence(run.flag("confidence_eos_eot_inf")).build());
-      case "fastdllm" -> Optional.of(builder.cache(BlockCache.NONE).factor(run.number("factor")).build());
-      case "prefix", "dual" -> Optional.of(builder.cache(BlockCache.of(run.function())).factor(run.number("factor")).build());
-      case "dream-prefix", "dream-dual" -> Optional.of(builder.pipeline(Pipeline.DREAM).algorithm(Algorithm.of(run.word("alg")))
-          .cache(BlockCache.of(run.function().substring("dream-".length()))).epsilon(run.number("eps")).build());
-      case "eb" -> Optional.of(builder.algorithm(Algorithm.ENTROPY_BOUND).gamma(run.number("gamma"))
+      case "llada" -> builder.guidanceScale(run.number("cfg_scale")).noEosLogits(run.flag("logits_eos_inf"))
+          .noEosConfidence(run.flag("confidence_eos_eot_inf")).build();
+      case "fastdllm" -> builder.cache(BlockCache.NONE).factor(run.number("factor")).build();
+      case "prefix", "dual" -> builder.cache(BlockCache.of(run.function())).factor(run.number("factor")).build();
+      case "dream-prefix", "dream-dual" -> builder.pipeline(Pipeline.DREAM).algorithm(Algorithm.of(run.word("alg")))
+          .cache(BlockCache.of(run.function().substring("dream-".length()))).epsilon(run.number("eps")).build();
+      case "eb" -> builder.algorithm(Algorithm.ENTROPY_BOUND).gamma(run.number("gamma"))
           .order(BoundOrder.valueOf(run.word("error_proxy").toUpperCase(Locale.ROOT))).noMaskLogits(run.flag("mask_excluded"))
-          .steps(run.isSet("max_steps") ? run.integer("max_steps") : run.length()).build());
-      case "wino" -> Optional.of(builder.algorithm(Algorithm.WINO).thresholdBack(run.number("threshold_back")).build());
+          .steps(run.isSet("max_steps") ? run.integer("max_steps") : run.length()).build();
+      case "wino" -> builder.algorithm(Algorithm.WINO).thresholdBack(run.number("threshold_back")).build();
       case "klass" -> klass(run, builder);
-      case "dream-klass" -> Optional.of(ready(run, builder.pipeline(Pipeline.DREAM)).build());
-      case "dinfer-threshold" -> Optional.of(grouped(run, builder.algorithm(Algorithm.CREDIT).creditAlpha(0)).build());
-      case "dinfer-credit" -> Optional.of(grouped(run, builder.algorithm(Algorithm.CREDIT)).creditAlpha(run.number("credit_alpha"))
-          .boostGamma(run.number("boost_gamma")).decayBeta(run.number("decay_beta")).build());
-      case "dinfer-hierarchy" -> Optional.of(grouped(run, builder.algorithm(Algorithm.HIERARCHY)).lowThreshold(run.number("low_threshold"))
-          .threshold(run.isSet("threshold") ? run.number("threshold") : 1).build());
-      default -> Optional.empty();
+      case "dream-klass" -> ready(run, builder.pipeline(Pipeline.DREAM)).build();
+      case "dinfer-threshold" -> grouped(run, builder.algorithm(Algorithm.CREDIT).creditAlpha(0)).build();
+      case "dinfer-credit" -> grouped(run, builder.algorithm(Algorithm.CREDIT)).creditAlpha(run.number("credit_alpha"))
+          .boostGamma(run.number("boost_gamma")).decayBeta(run.number("decay_beta")).build();
+      case "dinfer-hierarchy" -> grouped(run, builder.algorithm(Algorithm.HIERARCHY)).lowThreshold(run.number("low_threshold"))
+          .threshold(run.isSet("threshold") ? run.number("threshold") : 1).build();
+      case String function -> throw new IllegalArgumentException("unknown function " + function);
     };
   }
 
@@ -93,12 +103,12 @@ class BlockConformanceTest {
   }
 
   /** Without its test of stability KLASS is Fast-dLLM without a cache; by entropy it reveals the most uncertain first, which is mended here. */
-  private static Optional<Decoding> klass(BlockGolden.Run run, Decoding.Builder builder) {
+  private static Decoding klass(BlockGolden.Run run, Decoding.Builder builder) {
     return switch (run.word("alg")) {
-      case "klass" -> Optional.of(ready(run, builder).build());
-      case "default" -> Optional.of(builder.cache(BlockCache.NONE).build());
-      case "topk_margin" -> Optional.of(builder.cache(BlockCache.NONE).algorithm(Algorithm.TOPK_MARGIN).build());
-      default -> Optional.empty();
+      case "klass" -> ready(run, builder).build();
+      case "default" -> builder.cache(BlockCache.NONE).build();
+      case "topk_margin" -> builder.cache(BlockCache.NONE).algorithm(Algorithm.TOPK_MARGIN).build();
+      case String function -> throw new IllegalArgumentException("unknown function " + function);
     };
   }
 

@@ -55,6 +55,10 @@ record BlockGolden(Path folder) {
     }
   }
 
+  static BlockGolden named(String name) {
+    return new BlockGolden(FOLDER.resolve(name));
+  }
+
   /** All decodings, of both files where there are two. */
   List<Run> runs() {
     return Stream.of("trajectories.json", "samplers.json").map(folder::resolve).filter(Files::exists)
