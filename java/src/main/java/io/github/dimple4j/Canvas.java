@@ -13,16 +13,28 @@ public final class Canvas {
 
   private final Response response;
   private final int[] tokens;
+  private final boolean settled;
 
-  /** Takes the array over. */
+  /** A canvas whose revealed tokens stay. Takes the array over. */
   Canvas(Response response, int[] tokens) {
+    this(response, tokens, true);
+  }
+
+  /** @param settled whether its revealed tokens stay */
+  Canvas(Response response, int[] tokens, boolean settled) {
     this.response = response;
     this.tokens = tokens;
+    this.settled = settled;
   }
 
   /** The same response at another moment. */
   Canvas with(int[] others) {
-    return new Canvas(response, others);
+    return new Canvas(response, others, settled);
+  }
+
+  /** The same canvas at the end of its decoding. */
+  Canvas asLast() {
+    return new Canvas(response, tokens);
   }
 
   /**
@@ -121,13 +133,14 @@ public final class Canvas {
   /**
    * The beginning of the text that does not change any more, good for printing while the decoding goes on: up to the first position that is
    * masked, less what may turn out to be the beginning of a stop string or of a character. The stable text of each canvas of a decoding
-   * begins with that of the one before it, and that of the last one is its {@link #text()}, if the text is complete.
+   * begins with that of the one before it, and that of the last one is its {@link #text()}, if the text is complete. With
+   * {@link Algorithm#WINO}, which may take back what it has revealed, nothing is stable before the last one.
    *
    * @return the text, without masks
    * @throws NoTokenizerException if the model has no tokenizer
    */
   public String stableText() {
-    return response.stableText(tokens);
+    return settled ? response.stableText(tokens) : "";
   }
 
   /** The texts of the slots. */

@@ -331,7 +331,7 @@ public final class Session implements AutoCloseable {
     ending = decoding.ending();
     stopsEarly = decoding.earlyStop();
     began = System.nanoTime();
-    canvas = new Canvas(response.endingAt(ending.stops()), response.tokens());
+    canvas = new Canvas(response.endingAt(ending.stops()), response.tokens(), decoding.algorithm() != Algorithm.WINO);
     logProbabilities = new float[response.length()];
     Arrays.fill(logProbabilities, Float.NaN);
     revealed = 0;
@@ -351,6 +351,7 @@ public final class Session implements AutoCloseable {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
     }
+    canvas = finished || exhausted ? canvas.asLast() : canvas;
     return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
         Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList());
   }

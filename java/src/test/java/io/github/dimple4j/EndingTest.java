@@ -173,6 +173,18 @@ class EndingTest {
     assertThat(sooner).isGreaterThan(20);
   }
 
+  /** WINO may take back what it has revealed. */
+  @Test
+  void nothingIsStableWhereRevealedTokensMayBeMaskedAgain() throws IOException {
+    TinyModel unshifted = TinyModel.ofText().put("diffusion.shift_logits", false);
+    Decoding wino = Decoding.builder().pipeline(Pipeline.LLADA).algorithm(Algorithm.WINO).threshold(0.01f).build();
+    try (var own = DimpleModel.load(unshifted.write(folder.resolve("own.gguf"))); var session = own.session().tokens(PROMPT).responseLength(24).open()) {
+      List<Step> steps = session.steps(wino).stream().toList();
+      assertThat(steps.getLast().canvas().stableText()).isEqualTo(steps.getLast().canvas().text());
+      assertThat(steps.subList(0, steps.size() - 1)).allSatisfy(step -> assertThat(step.canvas().stableText()).isEmpty());
+    }
+  }
+
   @Test
   void budgetsEndADecoding() {
     try (var session = model.session().tokens(PROMPT).responseLength(24).open()) {

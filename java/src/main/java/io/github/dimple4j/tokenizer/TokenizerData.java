@@ -19,7 +19,20 @@ package io.github.dimple4j.tokenizer;
  */
 public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos,
     int bosId, int eosId, int padId, int maskId, int[] endIds, AddedTokenFlags addedTokens) {
-  /** A tokenizer whose ends are not known, and whose added tokens are matched as they are spelled. */
+  /**
+   * A tokenizer whose ends are not known, and whose added tokens are matched as they are spelled.
+   *
+   * @param model {@code model}
+   * @param pre {@code pre}
+   * @param tokens {@code tokens}
+   * @param tokenTypes {@code token_type}, or null
+   * @param merges {@code merges}
+   * @param addBos {@code add_bos_token}
+   * @param bosId {@code bos_token_id}, -1 when absent
+   * @param eosId {@code eos_token_id}, -1 when absent
+   * @param padId {@code padding_token_id}, -1 when absent
+   * @param maskId {@code mask_token_id}, -1 when absent
+   */
   public TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos, int bosId,
       int eosId, int padId, int maskId) {
     this(model, pre, tokens, tokenTypes, merges, addBos, bosId, eosId, padId, maskId, new int[0], AddedTokenFlags.NONE);
