@@ -5,12 +5,19 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Reads JSON files whose root is an object; what is wrong is said with the file's name in one line. */
+/**
+ * Reads JSON files whose root is an object; what is wrong is said with the file's name in one line. A key that is given twice is wrong: one of
+ * the two values would be dropped.
+ */
 public final class Json {
-  private static final JsonMapper MAPPER = new JsonMapper();
+  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
+      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
   private Json() {}
 
@@ -29,5 +36,10 @@ public final class Json {
       throw new GgufException(source + " is not a JSON object");
     }
     return root;
+  }
+
+  /** The id of a token; -1 if it is none, which a text and a fraction are not either, whatever number they begin with. */
+  static int id(JsonNode node) {
+    return node.isIntegralNumber() && node.canConvertToInt() ? node.intValue() : -1;
   }
 }

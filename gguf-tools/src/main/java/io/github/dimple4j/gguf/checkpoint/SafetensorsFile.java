@@ -123,7 +123,7 @@ public final class SafetensorsFile implements AutoCloseable {
     List<Long> shape = new ArrayList<>();
     long elements = 1;
     for (JsonNode dimension : entry.path("shape")) {
-      if (!dimension.isIntegralNumber() || !dimension.canConvertToLong() || dimension.longValue() < 0) {
+      if (!isLong(dimension) || dimension.longValue() < 0) {
         throw new GgufException(where(name) + "shape " + entry.path("shape") + " is not a list of sizes");
       }
       shape.add(dimension.longValue());
@@ -134,7 +134,7 @@ public final class SafetensorsFile implements AutoCloseable {
       }
     }
     JsonNode offsets = entry.path("data_offsets");
-    if (offsets.size() != 2 || !offsets.get(0).canConvertToLong() || !offsets.get(1).canConvertToLong()) {
+    if (offsets.size() != 2 || !isLong(offsets.get(0)) || !isLong(offsets.get(1))) {
       throw new GgufException(where(name) + "\"data_offsets\" are not two numbers");
     }
     long begin = offsets.get(0).longValue();
@@ -147,6 +147,10 @@ public final class SafetensorsFile implements AutoCloseable {
       throw new GgufException(where(name) + (end - begin) + " bytes do not hold shape " + shape + " of " + type);
     }
     return new Tensor(this, name, type, List.copyOf(shape), elements, dataStart + begin);
+  }
+
+  private static boolean isLong(JsonNode number) {
+    return number.isIntegralNumber() && number.canConvertToLong();
   }
 
   private DataType dataType(String name, String text) {

@@ -7,6 +7,7 @@ import io.github.dimple4j.gguf.TokenType;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -124,7 +125,7 @@ public final class TokenizerFiles {
       }
     }
     for (JsonNode token : root.path("added_tokens")) {
-      addSpecial(path, token.path("id").asInt(-1), token);
+      addSpecial(path, Json.id(token.path("id")), token);
     }
   }
 
@@ -150,6 +151,8 @@ public final class TokenizerFiles {
           addMerge(path, line);
         }
       }
+    } catch (CharacterCodingException e) {
+      throw new GgufException(path + ": is no UTF-8 text", e);
     }
   }
 
@@ -162,7 +165,7 @@ public final class TokenizerFiles {
     Path plain = directory.resolve("added_tokens.json");
     if (Files.exists(plain)) {
       for (Map.Entry<String, JsonNode> token : Json.read(plain).properties()) {
-        int id = token.getValue().asInt(-1);
+        int id = Json.id(token.getValue());
         requireId(plain, token.getKey(), id);
         if (tokens[id] == null) {
           add(plain, id, token.getKey(), TokenType.USER_DEFINED);
@@ -176,7 +179,7 @@ public final class TokenizerFiles {
       throw new GgufException(path + ": the vocabulary is missing");
     }
     for (Map.Entry<String, JsonNode> entry : vocabulary.properties()) {
-      int id = entry.getValue().asInt(-1);
+      int id = Json.id(entry.getValue());
       requireId(path, entry.getKey(), id);
       if (tokens[id] != null) {
         throw new GgufException(path + ": tokens \"" + tokens[id] + "\" and \"" + entry.getKey() + "\" share the id " + id);

@@ -129,11 +129,17 @@ class TokenizerFilesTest {
     refuses(single("BPE", MERGES, "{\"id\": 0, \"content\": \"x\"}"), "token 0 is \"x\" here and \"a\" elsewhere");
     refuses("{\"model\": {\"type\": \"BPE\"}}", "the vocabulary is missing");
     refuses("{\"model\": {\"vocab\": {\"a\": 0, \"b\": 0}}}", "share the id 0");
+    refuses("{\"model\": {\"vocab\": {\"a\": 0, \"a\": 1}}}", "tokenizer.json is not JSON: Duplicate");
+    refuses("{\"model\": {\"vocab\": {\"a\": 0}}} {}", "tokenizer.json is not JSON: Trailing token");
+    refuses("{\"model\": {\"vocab\": {\"a\": 1.5}}}", "token \"a\" has id -1");
+    refuses("{\"model\": {\"vocab\": {\"a\": \"1\"}}}", "token \"a\" has id -1");
     refuses("{\"pre_tokenizer\": {\"pretokenizers\": [{\"pattern\": {\"Regex\": \"\\\\w+\"}}]}, \"model\": {\"vocab\": {\"a\": 0}}}",
         "is none of Qwen2's, Ling's and GPT-2's");
     Files.delete(folder.resolve("tokenizer.json"));
     write("vocab.json", VOCAB);
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt is missing");
+    Files.write(folder.resolve("merges.txt"), new byte[] {'a', ' ', (byte) 0xff, '\n'});
+    assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt: is no UTF-8 text");
   }
 
   private void refuses(String json, String message) throws IOException {

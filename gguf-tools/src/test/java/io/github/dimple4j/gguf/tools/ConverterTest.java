@@ -614,7 +614,8 @@ class ConverterTest {
     cases.put("8 bytes do not hold shape [3]", header("{'a': {'dtype': 'F32', 'shape': [3], 'data_offsets': [0, 8]}}"));
     cases.put("bytes 4 to 12 lie outside the 8", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]}}"));
     cases.put("bytes 8 to 0 lie outside", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [8, 0]}}"));
-    cases.put("\"data_offsets\" are not two numbers", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': 5}}"));
+    cases.put("\"data_offsets\" are not two numbers", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8.5]}}"));
+    cases.put("Duplicate Object property \"a\"", header("{'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8]}, 'a': {}}"));
     cases.put("is not a list of sizes", header("{'a': {'dtype': 'F32', 'shape': [-2], 'data_offsets': [0, 8]}}"));
     cases.put("is too large", header("{'a': {'dtype': 'F32', 'shape': [4294967296, 4294967296], 'data_offsets': [0, 8]}}"));
     cases.put("overlaps", header("{'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}, "
