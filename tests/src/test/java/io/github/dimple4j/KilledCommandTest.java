@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,6 +34,38 @@ class KilledCommandTest {
   @Test
   void quantize() throws IOException, InterruptedException {
     kill("quantize", output -> List.of("gguf", "quantize", "../models/mini/dimple-mini-f16.gguf", output.toString(), "q4_0", "--force"));
+  }
+
+  /** Goes on where it was killed, until it gets to the end: every answer is there once, as without a kill. */
+  @Test
+  void batch() throws IOException, InterruptedException {
+    Path items = folder.resolve("items.jsonl");
+    Files.write(items, IntStream.range(0, 150).mapToObj(i -> "{\"id\": " + i + ", \"prompt\": \"What is " + i + "?\", \"length\": 24}").toList());
+    Path whole = folder.resolve("whole.jsonl");
+    Path output = folder.resolve("output.jsonl");
+    Command command = target -> List.of("batch", items.toString(), "../models/mini/dimple-mini-f16.gguf", "-o", target.toString(), "--threads", "1");
+    long start = System.nanoTime();
+    JavaProcess.dimple(Map.of(), command.writing(whole).toArray(String[]::new)).assertStatus(0);
+    long nanos = System.nanoTime() - start;
+    List<String> expected = answers(whole);
+    assertThat(expected).hasSize(150);
+    var random = new Random(1);
+    for (int i = 0; i < KILLS; i++) {
+      if (JavaProcess.kill((long) (nanos * (0.2 + 0.8 * random.nextDouble())), command.writing(output))) {
+        assertThat(answers(output)).as("killed the %d. time", i).isEqualTo(expected);
+        Files.delete(output);
+      } else {
+        assertThat(output).as("killed the %d. time", i).doesNotExist();
+      }
+    }
+    JavaProcess.dimple(Map.of(), command.writing(output).toArray(String[]::new)).assertStatus(0);
+    assertThat(answers(output)).isEqualTo(expected);
+    assertThat(folder.resolve("output.jsonl.part")).doesNotExist();
+  }
+
+  /** The lines without their times. */
+  private static List<String> answers(Path output) throws IOException {
+    return Files.readAllLines(output).stream().map(line -> line.replaceFirst(",\"figures\":\\{[^}]*}", "")).toList();
   }
 
   private void kill(String name, Command command) throws IOException, InterruptedException {

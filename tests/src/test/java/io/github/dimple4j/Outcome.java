@@ -16,6 +16,12 @@ public record Outcome(int status, String out, String err) {
     return this;
   }
 
+  /** For commands that write figures to standard error. */
+  Outcome assertStatus(int expected) {
+    assertThat(status).as(err).isEqualTo(expected);
+    return this;
+  }
+
   /** A failure is a status and exactly one line, which says what is wrong and comes from no stack trace. */
   void assertFailed(int expectedStatus, String... parts) {
     assertThat(err).startsWith("dimple: ").endsWith("\n").doesNotContain("\tat ", "Exception", "unexpected").contains(parts);
