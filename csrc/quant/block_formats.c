@@ -18,6 +18,16 @@ const block_format *block_format_of(int32_t type) {
   return NULL;
 }
 
+/* ggml.h's enum ggml_type, those that were taken out of it included. */
+static const char *const type_names[] = {
+    "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS",
+    "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16", "Q4_0_4_4", "Q4_0_4_8",
+    "Q4_0_8_8", "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4", "NVFP4", "Q1_0", "Q2_0"};
+
+const char *block_format_type_name(int32_t type) {
+  return type >= 0 && (size_t)type < sizeof type_names / sizeof *type_names ? type_names[type] : "?";
+}
+
 dimple_status block_format_check_columns(const block_format *f, int64_t columns, dimple_status failure, const char *rows, ...) {
   if (columns % f->block_length == 0) return DIMPLE_OK;
   char named[1024];
@@ -31,7 +41,7 @@ dimple_status block_format_check_columns(const block_format *f, int64_t columns,
 dimple_status dimple_tensor_type_get_info(int32_t type, dimple_tensor_type_info *info) {
   if (!info) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "info is null");
   const block_format *format = block_format_of(type);
-  if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor type %" PRId32 " is not one this library knows", type);
+  if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor type %" PRId32 " (%s) is not one this library reads", type, block_format_type_name(type));
   dimple_tensor_type_info result = {
       .block_length = format->block_length, .block_size = format->block_size, .can_quantize = format->quantize != NULL};
   strncpy(result.name, format->name, sizeof result.name - 1);
@@ -41,7 +51,7 @@ dimple_status dimple_tensor_type_get_info(int32_t type, dimple_tensor_type_info 
 
 /* Checks what both directions share: the type, the shape, and that `encoded_size` is exactly the size of the encoded rows. */
 static dimple_status check_rows(int32_t type, const block_format *format, int64_t rows, int64_t columns, int64_t encoded_size) {
-  if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor type %" PRId32 " is not one this library knows", type);
+  if (!format) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor type %" PRId32 " (%s) is not one this library reads", type, block_format_type_name(type));
   if (rows < 1 || columns < 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%" PRId64 " rows of %" PRId64 " columns: both must be at least 1", rows, columns);
   DIMPLE_TRY(block_format_check_columns(format, columns, DIMPLE_ERROR_ARGUMENT, "%" PRId64 " columns", columns));

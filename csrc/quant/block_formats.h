@@ -16,21 +16,24 @@
 typedef struct code_layout {
   int32_t bits;        /* 4 (an index into `table`) or 8 (a signed byte) */
   int32_t halves;      /* 2: 16 elements share a scale, 1: 32 */
-  int32_t unit_blocks; /* stretches of 32 elements in a block: 1 or 8 */
-  int32_t largest;     /* absolute value of a code; a power of two only if it is negative */
+  int32_t unit_blocks; /* stretches of 32 elements in a block: 1 or 8, or 2 with float scales */
+  int32_t largest;     /* absolute value of a code, or more; a power of two only if it is negative */
   bool has_minimum;
+  bool float_scales;   /* scales are floats of their own, not made of d and factors; there are no minima then */
   int8_t table[16]; /* 4 bits: the value of each code */
 } code_layout;
 
 /* One block taken apart without rounding anything: what dequantizing multiplies out, integer kernels keep apart. j numbers the
  * stretches of 32 / halves elements that share a scale.
  *   unit_blocks 1: scale = d, minimum = dmin;  8: scale = d * factor[j], minimum = -dmin * minimum_factor[j]
+ *   float_scales: scale[j]
  * What a format does not have is left as it was. */
 typedef struct unpacked_block {
   uint8_t codes[256];
   uint16_t d, dmin; /* half floats */
   int8_t factor[16];
   uint8_t minimum_factor[16];
+  float scale[16];
 } unpacked_block;
 
 typedef struct block_format {
@@ -50,6 +53,9 @@ typedef struct block_format {
 
 /* The format of a GGUF tensor type number, or null. */
 const block_format *block_format_of(int32_t type);
+
+/* What ggml calls a type, known here or not: "IQ3_S"; "?" for a number that it has not given. */
+const char *block_format_type_name(int32_t type);
 
 /* Checks that a row of `columns` elements divides into blocks. If not, `failure`; the message begins with `rows`, a format for what
  * follows it that names them ("33 columns"). */

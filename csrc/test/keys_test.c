@@ -216,10 +216,10 @@ static void shapes_and_types_of_tensors(void) {
   dimple_model_free(expect_taken(&w, &dimple));
   /* A type of later days: described by hand, in front of the others. */
   gguf_writer_leave_out(&w, "blk.0.attn_q.weight");
-  gguf_put_tensor(&w.tensors, "blk.0.attn_q.weight", 2, (uint64_t[]){WIDTH, WIDTH}, 99, 0);
+  gguf_put_tensor(&w.tensors, "blk.0.attn_q.weight", 2, (uint64_t[]){WIDTH, WIDTH}, 42, 0);
   gguf_put_zeros(&w.data, GGUF_ALIGNMENT);
   w.tensor_count++;
-  expect_refused(&w, &dimple, DIMPLE_ERROR_UNSUPPORTED, "blk.0.attn_q.weight has type 99");
+  expect_refused(&w, &dimple, DIMPLE_ERROR_UNSUPPORTED, "blk.0.attn_q.weight has type Q2_0 (42), which this library does not read; make the file");
 }
 
 /* A tower without Dimple's projector must give features of the text model's width. */

@@ -5,7 +5,10 @@ static const int32_t float_types[] = {DIMPLE_TENSOR_F32, DIMPLE_TENSOR_F16, DIMP
 static const int32_t block_types[] = {DIMPLE_TENSOR_Q8_0, DIMPLE_TENSOR_Q4_0, DIMPLE_TENSOR_Q4_1, DIMPLE_TENSOR_Q5_0,
                                       DIMPLE_TENSOR_Q5_1, DIMPLE_TENSOR_IQ4_NL};
 static const int32_t super_types[] = {DIMPLE_TENSOR_Q2_K, DIMPLE_TENSOR_Q3_K, DIMPLE_TENSOR_Q4_K,
-                                      DIMPLE_TENSOR_Q5_K, DIMPLE_TENSOR_Q6_K, DIMPLE_TENSOR_IQ4_XS};
+                                      DIMPLE_TENSOR_Q5_K, DIMPLE_TENSOR_Q6_K, DIMPLE_TENSOR_IQ4_XS,
+                                      DIMPLE_TENSOR_IQ3_S, DIMPLE_TENSOR_IQ3_XXS, DIMPLE_TENSOR_IQ2_S, DIMPLE_TENSOR_IQ2_XS,
+                                      DIMPLE_TENSOR_IQ2_XXS, DIMPLE_TENSOR_IQ1_M, DIMPLE_TENSOR_IQ1_S, DIMPLE_TENSOR_TQ2_0,
+                                      DIMPLE_TENSOR_TQ1_0, DIMPLE_TENSOR_MXFP4, DIMPLE_TENSOR_NVFP4};
 enum {
   FLOAT_TYPES = sizeof float_types / sizeof *float_types,
   BLOCK_TYPES = sizeof block_types / sizeof *block_types,

@@ -153,13 +153,25 @@ typedef struct test_weight {
 
 static inline weight *weight_of(const test_weight *w, const side *s) { return s == &reference ? w->of_reference : w->of_tested; }
 
-/* values [matrices * rows x columns]; matrices 0: no bank. */
+/* Blocks of random bits, of weights that are neither tiny nor huge, for a format that is not written. */
+static inline void random_blocks(const block_format *format, uint8_t *target, int64_t blocks) {
+  float decoded[256];
+  for (int64_t b = 0; b < blocks; b++, target += format->block_size) {
+    do {
+      for (int i = 0; i < format->block_size; i++) target[i] = (uint8_t)random_below(256);
+      format->dequantize(target, decoded, 1);
+    } while (!(largest(decoded, format->block_length) > 0.01 && largest(decoded, format->block_length) < 1));
+  }
+}
+
+/* values [matrices * rows x columns]; matrices 0: no bank. A format that is not written takes random blocks instead. */
 static inline test_weight make_weight_from(const float *values, int32_t type, int64_t matrices, int64_t rows, int64_t columns, weight_use use) {
   const block_format *format = block_format_of(type);
   int64_t all = (matrices ? matrices : 1) * rows;
   test_weight w = {.source = {.name = "w", .type = type, .rows = rows, .columns = columns, .matrices = matrices},
                    .data = malloc((size_t)(all * block_format_row_size(format, columns)))};
-  format->quantize(values, NULL, w.data, all * columns / format->block_length);
+  if (format->quantize) format->quantize(values, NULL, w.data, all * columns / format->block_length);
+  else random_blocks(format, w.data, all * columns / format->block_length);
   w.source.data = w.data;
   EXPECT_OK(reference.ops->weight_upload(reference.context, &w.source, use, &w.of_reference));
   EXPECT_OK(tested[1].ops->weight_upload(tested[1].context, &w.source, use, &w.of_tested));

@@ -15,6 +15,14 @@ static const struct { int32_t type; const char *name; int32_t length, size; } ty
     {DIMPLE_TENSOR_Q6_K, "q6_k", 256, 210},  {DIMPLE_TENSOR_IQ4_NL, "iq4_nl", 32, 18},  {DIMPLE_TENSOR_IQ4_XS, "iq4_xs", 256, 136}};
 enum { TYPES = sizeof types / sizeof *types, FIRST_BLOCK_TYPE = 3 };
 
+/* What is decoded and multiplied, but not written. */
+static const struct { int32_t type; const char *name; int32_t length, size; } read_only[] = {
+    {DIMPLE_TENSOR_IQ3_S, "iq3_s", 256, 110},   {DIMPLE_TENSOR_IQ3_XXS, "iq3_xxs", 256, 98}, {DIMPLE_TENSOR_IQ2_S, "iq2_s", 256, 82},
+    {DIMPLE_TENSOR_IQ2_XS, "iq2_xs", 256, 74},  {DIMPLE_TENSOR_IQ2_XXS, "iq2_xxs", 256, 66}, {DIMPLE_TENSOR_IQ1_M, "iq1_m", 256, 56},
+    {DIMPLE_TENSOR_IQ1_S, "iq1_s", 256, 50},    {DIMPLE_TENSOR_TQ2_0, "tq2_0", 256, 66},     {DIMPLE_TENSOR_TQ1_0, "tq1_0", 256, 54},
+    {DIMPLE_TENSOR_MXFP4, "mxfp4", 32, 17},     {DIMPLE_TENSOR_NVFP4, "nvfp4", 64, 36}};
+enum { READ_ONLY = sizeof read_only / sizeof *read_only };
+
 enum { ROWS = 16, COLUMNS = 1024, ELEMENTS = ROWS * COLUMNS };
 static float values[ELEMENTS], decoded[ELEMENTS], importance[COLUMNS];
 static uint8_t encoded[ELEMENTS * 4 + 1], again[ELEMENTS * 4 + 1];
@@ -80,7 +88,20 @@ static void test_info(void) {
     EXPECT(strcmp(info.name, types[t].name) == 0 && info.block_length == types[t].length && info.block_size == types[t].size &&
                info.can_quantize == 1, "%s: %s, %d elements in %d bytes", types[t].name, info.name, info.block_length, info.block_size);
   }
-  const int32_t unknown[] = {-1, 4, 5, 9, 15, 16, 19, 21, 22, 24, 29, 31, 100, INT32_MIN, INT32_MAX};
+  for (int t = 0; t < READ_ONLY; t++) {
+    dimple_tensor_type_info info;
+    EXPECT_OK(dimple_tensor_type_get_info(read_only[t].type, &info));
+    EXPECT(strcmp(info.name, read_only[t].name) == 0 && info.block_length == read_only[t].length && info.block_size == read_only[t].size &&
+               info.can_quantize == 0, "%s: %s, %d elements in %d bytes", read_only[t].name, info.name, info.block_length, info.block_size);
+    EXPECT_FAILS(dimple_quantize_rows(read_only[t].type, values, 1, 256, NULL, encoded, 256 / info.block_length * info.block_size),
+                 DIMPLE_ERROR_UNSUPPORTED, "can only be read");
+    char *upper = (char[16]){0};
+    for (int i = 0; read_only[t].name[i]; i++) upper[i] = (char)(read_only[t].name[i] >= 'a' ? read_only[t].name[i] - 'a' + 'A' : read_only[t].name[i]);
+    EXPECT(strcmp(block_format_type_name(read_only[t].type), upper) == 0, "%s is called %s", upper, block_format_type_name(read_only[t].type));
+  }
+  EXPECT_FAILS(dimple_tensor_type_get_info(42, &(dimple_tensor_type_info){0}), DIMPLE_ERROR_UNSUPPORTED, "tensor type 42 (Q2_0)");
+  EXPECT_FAILS(dimple_tensor_type_get_info(43, &(dimple_tensor_type_info){0}), DIMPLE_ERROR_UNSUPPORTED, "tensor type 43 (?)");
+  const int32_t unknown[] = {-1, 4, 5, 15, 24, 28, 31, 33, 36, 38, 41, 42, 43, 100, INT32_MIN, INT32_MAX};
   for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
     dimple_tensor_type_info info = {.block_length = -7};
     EXPECT_FAILS(dimple_tensor_type_get_info(unknown[i], &info), DIMPLE_ERROR_UNSUPPORTED, "tensor type");
@@ -168,7 +189,7 @@ static void test_decoding_goldens(void) {
         break;
       }
   }
-  EXPECT(records == TYPES - FIRST_BLOCK_TYPE, "%d records", records);
+  EXPECT(records == TYPES - FIRST_BLOCK_TYPE + READ_ONLY, "%d records", records);
   fclose(file);
 }
 

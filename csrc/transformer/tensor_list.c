@@ -102,7 +102,9 @@ static dimple_status find_tensor(const tensor_list *l, wanted_tensor *wanted) {
                        path, name, d[0], d[1], d[2], d[3], rows, rows == 1 ? "" : "s", columns);
   const block_format *format = block_format_of(t->type);
   if (!format || !t->data)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %d, which this library does not read", path, name, t->type);
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
+                       "%s: tensor %s has type %s (%d), which this library does not read; make the file of the model's F16 or BF16 file in another "
+                       "type, such as Q4_K_M", path, name, block_format_type_name(t->type), t->type);
   DIMPLE_TRY(block_format_check_columns(format, columns, DIMPLE_ERROR_FORMAT, "%s: tensor %s: rows of %" PRId64, path, name, columns));
   wanted->file = file;
   wanted->found = t;

@@ -5,9 +5,12 @@
 /* Column `o` of a unit. */
 static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_block *source, uint32_t flip, int64_t o,
                               uint8_t *unit) {
-  memcpy(unit + o * 2, &source->d, 2);
+  if (l->float_scales)
+    for (int j = 0; j < l->unit_blocks * l->halves; j++) memcpy(unit + (j * PANEL + o) * 4, &source->scale[j], 4);
+  else
+    memcpy(unit + o * 2, &source->d, 2);
   if (l->has_minimum) memcpy(unit + u->minimum + o * 2, &source->dmin, 2);
-  if (l->unit_blocks > 1) {
+  if (l->unit_blocks > 1 && !l->float_scales) {
     for (int j = 0; j < l->unit_blocks * l->halves; j++) {
       unit[u->factor + j * PANEL + o] = (uint8_t)source->factor[j];
       if (l->has_minimum) unit[u->minimum_factor + j * PANEL + o] = source->minimum_factor[j];

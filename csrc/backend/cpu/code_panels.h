@@ -6,6 +6,7 @@
  *   unit_blocks 1: half scale[PANEL], half minimum[PANEL] if has_minimum, codes
  *   unit_blocks 8: half d[PANEL], half dmin[PANEL] if has_minimum, int8 factor[8 * halves][PANEL], uint8 minimum factor[8 * halves][PANEL]
  *                  if has_minimum, codes (see unpacked_block)
+ *   float_scales: float scale[unit_blocks * halves][PANEL], codes
  * The codes of 32 inputs: for each half of the panel (16 columns) 8 groups of 4 inputs, [2][8][16][4] bytes, so that 64 consecutive
  * bytes feed one 512-bit dot product; with 4 bits two groups share their bytes, the first in the low nibbles: [2][4][16][4].
  */
@@ -21,15 +22,19 @@ extern const code_packer signed_code_packer, unsigned_code_packer;
 typedef struct unit_layout {
   int64_t minimum;        /* half minimum or dmin */
   int64_t factor;         /* super only */
-  int64_t minimum_factor; /* super only */
+  int64_t minimum_factor; /* super only; float scales have none of the three */
   int64_t codes;
   int64_t block_codes; /* bytes of one block's codes */
   int64_t size;
 } unit_layout;
 
 static inline unit_layout unit_layout_of(const code_layout *l) {
-  int64_t halfs = PANEL * 2, factors = l->unit_blocks > 1 ? (int64_t)l->unit_blocks * l->halves * PANEL : 0;
+  int64_t stretches = (int64_t)l->unit_blocks * l->halves, halfs = PANEL * 2, factors = l->unit_blocks > 1 ? stretches * PANEL : 0;
   unit_layout u = {.minimum = halfs, .block_codes = PANEL * BLOCK * l->bits / 8};
+  if (l->float_scales) {
+    u.minimum = stretches * PANEL * 4;
+    factors = 0;
+  }
   u.factor = u.minimum + (l->has_minimum ? halfs : 0);
   u.minimum_factor = u.factor + factors;
   u.codes = u.minimum_factor + (l->has_minimum ? factors : 0);

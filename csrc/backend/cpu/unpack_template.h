@@ -10,8 +10,11 @@ static void unpack_scales(const code_layout *l, const unit_layout *u, const uint
   for (int64_t h = 0; h < l->halves; h++) {
     int64_t factor = (in_unit * l->halves + h) * PANEL, target = (block * l->halves + h) * PANEL;
     for (int64_t j = 0; j < PANEL; j += LANES) {
-      vf scale = vf_load_half((const uint16_t *)unit + j), minimum = zero;
-      if (l->unit_blocks > 1) scale = vf_mul(scale, vf_load_int8((const int8_t *)unit + u->factor + factor + j));
+      vf scale, minimum = zero;
+      if (l->float_scales) scale = vf_load((const float *)unit + factor + j);
+      else if (l->unit_blocks > 1)
+        scale = vf_mul(vf_load_half((const uint16_t *)unit + j), vf_load_int8((const int8_t *)unit + u->factor + factor + j));
+      else scale = vf_load_half((const uint16_t *)unit + j);
       vf_store(chunk->scale + target + j, scale);
       if (!chunk->has_minimum) continue;
       if (l->has_minimum) minimum = vf_load_half((const uint16_t *)(unit + u->minimum) + j);

@@ -108,7 +108,7 @@ static dimple_status pack_bank(context *c, const tensor_source *source, weight_u
 dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out) {
   const block_format *format = block_format_of(source->type);
   if (!format)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %d is not supported", source->name, source->type);
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %s (%d) is not read", source->name, block_format_type_name(source->type), source->type);
   DIMPLE_TRY(block_format_check_columns(format, source->columns, DIMPLE_ERROR_UNSUPPORTED, "tensor %s: %lld columns", source->name,
                                         (long long)source->columns));
   weight *w = calloc(1, sizeof *w);

@@ -12,26 +12,51 @@ from gguf.quants import dequantize
 
 TYPES = [Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0, Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K,
          Type.IQ4_NL, Type.IQ4_XS]
-# Byte offsets of the half floats in a block.
-HALVES = {Type.Q4_1: [0, 2], Type.Q5_1: [0, 2], Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2],
+READ_ONLY = [Type.IQ3_S, Type.IQ3_XXS, Type.IQ2_S, Type.IQ2_XS, Type.IQ2_XXS, Type.IQ1_M, Type.IQ1_S, Type.TQ2_0, Type.TQ1_0, Type.MXFP4,
+             Type.NVFP4]
+# Byte offsets of the half floats in a block; those of IQ1_M stand in the upper quarters of four words.
+HALVES = {Type.TQ1_0: [52], Type.TQ2_0: [64], Type.MXFP4: [], Type.NVFP4: [], Type.IQ1_M: [], Type.Q4_1: [0, 2], Type.Q5_1: [0, 2], Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2],
           Type.Q6_K: [208]}
 ELEMENTS = 1024  # decoded per type
 ROWS, COLUMNS = 16, 1024  # encoded per type, kind of data and importance
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def write_rows():
+class Traits(ctypes.Structure):
+    """The beginning of ggml.h's struct ggml_type_traits."""
+    _fields_ = [("name", ctypes.c_char_p), ("block", ctypes.c_int64), ("interleave", ctypes.c_int64), ("size", ctypes.c_size_t),
+                ("quantized", ctypes.c_bool), ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64))]
+
+
+def decode(library, kind, blocks, length):
+    """As the library decodes them."""
+    ggml = ctypes.CDLL(library)
+    ggml.ggml_get_type_traits.restype = ctypes.POINTER(Traits)
+    traits = ggml.ggml_get_type_traits(int(kind)).contents
+    assert (traits.block, traits.size) == (length, blocks.shape[1]), kind
+    out = np.zeros((1, len(blocks) * length), "<f4")
+    traits.to_float(np.ascontiguousarray(blocks).ctypes.data, out.ctypes.data, out.size)
+    return out
+
+
+def write_rows(library):
     """Blocks of random bits, so that every position matters, with finite scales of either sign."""
     rng = np.random.default_rng(20250516)
     with open(os.path.join(HERE, "quant_rows.bin"), "wb") as f:
-        for kind in TYPES:
+        for kind in TYPES + READ_ONLY:
             length, size = GGML_QUANT_SIZES[kind]
             blocks = rng.integers(0, 256, (ELEMENTS // length, size), dtype=np.uint8)
+            if kind == Type.IQ1_M:
+                scale = (rng.standard_normal(len(blocks)) * 0.1).astype("<f2").view("<u2")
+                words = blocks[:, 48:].copy().view("<u2") & 0x0fff
+                blocks[:, 48:] = (words | (scale[:, None] >> np.array([0, 4, 8, 12], np.uint16) & 15) << 12).astype("<u2").view(np.uint8)
             for at in HALVES.get(kind, [0]):
                 scale = (rng.standard_normal(len(blocks)) * 10.0 ** rng.integers(-7, 4, len(blocks))).astype("<f2")
                 blocks[:, at:at + 2] = scale.view(np.uint8).reshape(-1, 2)
             f.write(struct.pack("<2i", int(kind), blocks.size) + blocks.tobytes())
-            f.write(dequantize(blocks.reshape(1, -1), kind).astype("<f4").tobytes())
+            decoded = dequantize(blocks.reshape(1, -1), kind).astype("<f4")
+            assert decoded.tobytes() == decode(library, kind, blocks, length).tobytes(), kind
+            f.write(decoded.tobytes())
 
 
 def uniforms(seed, count):
@@ -87,5 +112,6 @@ def write_errors(library):
 
 
 if __name__ == "__main__":
-    write_rows()
-    write_errors(sys.argv[1] if len(sys.argv) > 1 else "libggml-base.so.0")
+    ggml_library = sys.argv[1] if len(sys.argv) > 1 else "libggml-base.so.0"
+    write_rows(ggml_library)
+    write_errors(ggml_library)

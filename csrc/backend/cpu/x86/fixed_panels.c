@@ -34,7 +34,7 @@ static void read_column(const weight *w, const fixed_layout *f, const uint8_t *r
       memcpy(codes, unit.codes, (size_t)inputs);
     for (int64_t j = 0; j < stretches; j++) {
       bool super = l->unit_blocks > 1;
-      float scale = half_to_float(unit.d) * (super ? unit.factor[j] : 1);
+      float scale = l->float_scales ? unit.scale[j] : half_to_float(unit.d) * (super ? unit.factor[j] : 1);
       float minimum = l->has_minimum ? half_to_float(unit.dmin) * (super ? -unit.minimum_factor[j] : 1) : 0;
       out->scale[b * l->halves + j] = scale;
       out->minimum[b * l->halves + j] = minimum + scale * (float)centre;

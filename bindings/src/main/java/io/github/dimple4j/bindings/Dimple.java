@@ -2938,6 +2938,42 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_TENSOR_Q6_K() {
         return DIMPLE_TENSOR_Q6_K;
     }
+    private static final int DIMPLE_TENSOR_IQ2_XXS = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ2_XXS = 16
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ2_XXS() {
+        return DIMPLE_TENSOR_IQ2_XXS;
+    }
+    private static final int DIMPLE_TENSOR_IQ2_XS = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ2_XS = 17
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ2_XS() {
+        return DIMPLE_TENSOR_IQ2_XS;
+    }
+    private static final int DIMPLE_TENSOR_IQ3_XXS = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ3_XXS = 18
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ3_XXS() {
+        return DIMPLE_TENSOR_IQ3_XXS;
+    }
+    private static final int DIMPLE_TENSOR_IQ1_S = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ1_S = 19
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ1_S() {
+        return DIMPLE_TENSOR_IQ1_S;
+    }
     private static final int DIMPLE_TENSOR_IQ4_NL = (int)20L;
     /**
      * {@snippet lang=c :
@@ -2946,6 +2982,24 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_TENSOR_IQ4_NL() {
         return DIMPLE_TENSOR_IQ4_NL;
+    }
+    private static final int DIMPLE_TENSOR_IQ3_S = (int)21L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ3_S = 21
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ3_S() {
+        return DIMPLE_TENSOR_IQ3_S;
+    }
+    private static final int DIMPLE_TENSOR_IQ2_S = (int)22L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ2_S = 22
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ2_S() {
+        return DIMPLE_TENSOR_IQ2_S;
     }
     private static final int DIMPLE_TENSOR_IQ4_XS = (int)23L;
     /**
@@ -2956,6 +3010,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_TENSOR_IQ4_XS() {
         return DIMPLE_TENSOR_IQ4_XS;
     }
+    private static final int DIMPLE_TENSOR_IQ1_M = (int)29L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_IQ1_M = 29
+     * }
+     */
+    public static int DIMPLE_TENSOR_IQ1_M() {
+        return DIMPLE_TENSOR_IQ1_M;
+    }
     private static final int DIMPLE_TENSOR_BF16 = (int)30L;
     /**
      * {@snippet lang=c :
@@ -2964,6 +3027,42 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_TENSOR_BF16() {
         return DIMPLE_TENSOR_BF16;
+    }
+    private static final int DIMPLE_TENSOR_TQ1_0 = (int)34L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_TQ1_0 = 34
+     * }
+     */
+    public static int DIMPLE_TENSOR_TQ1_0() {
+        return DIMPLE_TENSOR_TQ1_0;
+    }
+    private static final int DIMPLE_TENSOR_TQ2_0 = (int)35L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_TQ2_0 = 35
+     * }
+     */
+    public static int DIMPLE_TENSOR_TQ2_0() {
+        return DIMPLE_TENSOR_TQ2_0;
+    }
+    private static final int DIMPLE_TENSOR_MXFP4 = (int)39L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_MXFP4 = 39
+     * }
+     */
+    public static int DIMPLE_TENSOR_MXFP4() {
+        return DIMPLE_TENSOR_MXFP4;
+    }
+    private static final int DIMPLE_TENSOR_NVFP4 = (int)40L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_tensor_type.DIMPLE_TENSOR_NVFP4 = 40
+     * }
+     */
+    public static int DIMPLE_TENSOR_NVFP4() {
+        return DIMPLE_TENSOR_NVFP4;
     }
 
     private static class dimple_tensor_type_get_info {

@@ -33,12 +33,34 @@ public enum TensorType {
   Q5_K(13, 256, 176),
   /** 6 bits in super-blocks of 256. */
   Q6_K(14, 256, 210),
+  /** About 2 bits: entries of a codebook for 8 elements. Read only, as all that follow but IQ4_NL, IQ4_XS and BF16. */
+  IQ2_XXS(16, 256, 66),
+  /** As IQ2_XXS, with more entries and scales. */
+  IQ2_XS(17, 256, 74),
+  /** About 3 bits: entries of a codebook for 4 elements. */
+  IQ3_XXS(18, 256, 98),
+  /** About 1.6 bits: entries of a codebook for 8 elements. */
+  IQ1_S(19, 256, 50),
   /** 4 bits, non-linear levels, one scale per 32 elements. */
   IQ4_NL(20, 32, 18),
+  /** As IQ3_XXS, with more entries and signs of their own. */
+  IQ3_S(21, 256, 110),
+  /** As IQ2_XS, with more entries and signs of their own. */
+  IQ2_S(22, 256, 82),
   /** 4 bits, non-linear levels, super-blocks of 256. */
   IQ4_XS(23, 256, 136),
+  /** As IQ1_S, with a scale per 16 elements. */
+  IQ1_M(29, 256, 56),
   /** bfloat16: the upper half of a float32. */
-  BF16(30, 1, 2);
+  BF16(30, 1, 2),
+  /** Three levels, five elements in a byte. */
+  TQ1_0(34, 256, 54),
+  /** Three levels, four elements in a byte. */
+  TQ2_0(35, 256, 66),
+  /** Floating-point numbers of 4 bits, a power of two per 32 elements. */
+  MXFP4(39, 32, 17),
+  /** Floating-point numbers of 4 bits, a scale of 8 bits per 16 elements. */
+  NVFP4(40, 64, 36);
 
   private final int number;
   private final int blockLength;
@@ -62,7 +84,7 @@ public enum TensorType {
   /**
    * Elements per block.
    *
-   * @return 1, 32 or 256
+   * @return 1, 32, 64 or 256
    */
   public int blockLength() {
     return blockLength;
