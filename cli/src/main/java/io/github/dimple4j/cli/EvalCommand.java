@@ -57,6 +57,8 @@ final class EvalCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfQuestions promptOptions;
 
+  @Mixin private StructureOptions structureOptions;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private StopOptions stopOptions;
@@ -114,6 +116,7 @@ final class EvalCommand implements Callable<Integer> {
     stopOptions.check();
     engine.check();
     check();
+    structureOptions.read();
     List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
     List<Answered> answers = new ArrayList<>();
     PromptFormat format = promptOptions.format();
@@ -160,7 +163,7 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private Answered ask(DimpleModel loaded, EvalQuestion question, PromptFormat format) {
-    Prompt prompt = question.prompt().in(format).orLength(length(question.task()));
+    Prompt prompt = structureOptions.hold(question.prompt().in(format).orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
       Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));

@@ -36,6 +36,11 @@ record Prompt(String text, int[] tokens, String system, List<Path> pictures, Tem
     return new Prompt(text, tokens, system, pictures, template, length, prior, other);
   }
 
+  /** The same with a response that is held to a structure. */
+  Prompt held(Template structure) {
+    return new Prompt(text, tokens, system, pictures, structure, length, prior, format);
+  }
+
   /** Reads the pictures, which fails faster than loading a model. */
   Image[] readImages(ImageOptions options) {
     return pictures.stream().map(file -> Image.read(file, options)).toArray(Image[]::new);

@@ -36,6 +36,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfText promptOptions;
 
+  @Mixin private StructureOptions structureOptions;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private StopOptions stopOptions;
@@ -49,7 +51,8 @@ final class RunCommand implements Callable<Integer> {
     engine.check();
     promptOptions.check();
     Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
-    Prompt prompt = promptOptions.prompt();
+    structureOptions.read();
+    Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     Path file = model != null ? model : BundledModel.find();
     PrintWriter out = spec.commandLine().getOut();

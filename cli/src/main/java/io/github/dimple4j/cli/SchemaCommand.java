@@ -46,8 +46,9 @@ final class SchemaCommand implements Callable<Integer> {
 
   /** What to read. */
   static final class Input {
-    @Parameters(paramLabel = "FILE|TEXT", description = "A JSON Schema: a file, or the text itself, which begins with {.")
-    private String schema;
+    @Parameters(paramLabel = "FILE|TEXT", converter = SchemaText.Converter.class,
+        description = "A JSON Schema: a file, or the text itself, which begins with {.")
+    private SchemaText schema;
 
     @Option(names = "--lines", paramLabel = "FILE|-", description = {"Read a line of JSON for each schema,",
         "  {\"schema\":..., \"texts\":[\"...\", ...]}, and write a line for each,",
@@ -69,7 +70,7 @@ final class SchemaCommand implements Callable<Integer> {
       description = "The order of keys. Default: ${DEFAULT-VALUE}.")
   private SchemaOptions.KeyOrder keyOrder;
 
-  @Option(names = "--max-states", paramLabel = "N", description = "States that the automaton may have. Default: 400000.")
+  @Option(names = "--max-states", paramLabel = "N", description = "States that the automaton may have. Default: 250000.")
   private Integer maxStates;
 
   /** Objects with or without properties that the schema does not mention. */
@@ -116,8 +117,7 @@ final class SchemaCommand implements Callable<Integer> {
       lines(out);
       return 0;
     }
-    String text = input.schema.stripLeading().startsWith("{") ? input.schema : Files.readString(Path.of(input.schema));
-    JsonSchema schema = JsonSchema.of(text);
+    JsonSchema schema = JsonSchema.of(input.schema.read());
     long start = System.nanoTime();
     ByteAutomaton automaton = schema.compile(options(SchemaOptions.PRODUCING));
     double millis = (System.nanoTime() - start) / 1e6;

@@ -41,6 +41,8 @@ final class TraceCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfTextOrTokens promptOptions;
 
+  @Mixin private StructureOptions structureOptions;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private StopOptions stopOptions;
@@ -61,7 +63,8 @@ final class TraceCommand implements Callable<Integer> {
     engine.check();
     promptOptions.check();
     checkOutputs();
-    Prompt prompt = promptOptions.prompt();
+    structureOptions.read();
+    Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
     long start = System.nanoTime();

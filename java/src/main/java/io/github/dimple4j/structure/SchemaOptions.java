@@ -22,7 +22,7 @@ public record SchemaOptions(Spacing spacing, KeyOrder keyOrder, boolean openObje
     ALPHABETICAL
   }
 
-  private static final int MOST_STATES = 400_000;
+  private static final int MOST_STATES = 250_000;
 
   /** For producing: compact, in the schema's order, closed. */
   public static final SchemaOptions PRODUCING = new SchemaOptions(Spacing.COMPACT, KeyOrder.SCHEMA, false, MOST_STATES);

@@ -18,7 +18,7 @@ public final class SchemaTexts {
   public record Step(int depth, int longest, int states) {
     /** From the most generous to the least. */
     public static final List<Step> ALL = List.of(new Step(5, 1000, 8_000), new Step(4, 1000, 30_000), new Step(3, 500, 80_000),
-        new Step(2, 500, 160_000), new Step(1, 250, 240_000), new Step(0, 100, Integer.MAX_VALUE));
+        new Step(2, 500, 120_000), new Step(1, 250, 200_000), new Step(0, 100, Integer.MAX_VALUE));
   }
 
   private static final int STRING_STATES = 20_000;
