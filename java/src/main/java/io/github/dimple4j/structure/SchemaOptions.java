@@ -24,8 +24,11 @@ public record SchemaOptions(Spacing spacing, KeyOrder keyOrder, boolean openObje
 
   private static final int MOST_STATES = 250_000;
 
-  /** For producing: compact, in the schema's order, closed. */
-  public static final SchemaOptions PRODUCING = new SchemaOptions(Spacing.COMPACT, KeyOrder.SCHEMA, false, MOST_STATES);
+  /**
+   * For producing: with or without blanks, as the model prefers (docs/structure.md has what it costs to say which), in the schema's order,
+   * closed.
+   */
+  public static final SchemaOptions PRODUCING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, false, MOST_STATES);
   /** For judging: with or without blanks, in the schema's order, open. */
   public static final SchemaOptions JUDGING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, true, MOST_STATES);
 
