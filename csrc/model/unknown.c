@@ -134,19 +134,19 @@ static dimple_status sort_out_keys(dimple_model *m, const gguf_parts *parts, con
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-/* Names of the listed tensors, sorted. */
+/* Names of the tensors that are listed of some files, sorted. */
 typedef struct name_set {
   const char **names;
   int64_t count;
 } name_set;
 
-static dimple_status collect_names(const dimple_model *m, name_set *set) {
+static dimple_status collect_names(const dimple_model *m, const gguf_parts *parts, name_set *set) {
   const tensor_list *lists[] = {&m->text_tensors, &m->vision_tensors};
   size_t room = (size_t)(lists[0]->count + lists[1]->count);
   set->names = malloc((room + 1) * sizeof *set->names);
   if (!set->names) return dimple_fail_memory((room + 1) * sizeof *set->names, "the names of tensors");
   for (int i = 0; i < 2; i++)
-    for (int64_t j = 0; j < lists[i]->count; j++) set->names[set->count++] = lists[i]->tensors[j].name;
+    for (int64_t j = 0; j < lists[i]->count && lists[i]->files == parts; j++) set->names[set->count++] = lists[i]->tensors[j].name;
   qsort(set->names, (size_t)set->count, sizeof *set->names, compare_names);
   return DIMPLE_OK;
 }
@@ -158,8 +158,8 @@ static bool is_used(const name_set *set, const gguf_parts *parts, const gguf_fil
   return first == file && bsearch(&name, set->names, (size_t)set->count, sizeof *set->names, compare_names);
 }
 
-static dimple_status sort_out_tensors(dimple_model *m, const name_set *set, const gguf_parts *parts, const gguf_file *file,
-                                      dimple_model_check_summary *summary) {
+static dimple_status sort_out_file(dimple_model *m, const name_set *set, const gguf_parts *parts, const gguf_file *file,
+                                   dimple_model_check_summary *summary) {
   for (int64_t i = 0; i < gguf_tensor_count(file); i++) {
     const char *name = gguf_tensor_at(file, i)->name;
     if (is_used(set, parts, file, name)) {
@@ -172,18 +172,22 @@ static dimple_status sort_out_tensors(dimple_model *m, const name_set *set, cons
   return DIMPLE_OK;
 }
 
+static dimple_status sort_out_tensors(dimple_model *m, const gguf_parts *parts, dimple_model_check_summary *summary) {
+  name_set set = {0};
+  dimple_status status = collect_names(m, parts, &set);
+  for (int32_t i = 0; i < parts->count && status == DIMPLE_OK; i++) status = sort_out_file(m, &set, parts, parts->files[i], summary);
+  free(set.names);
+  return status;
+}
+
 /* -------------------------------------------------------------------------------------------------------------------- the files */
 
 dimple_status unknown_find(dimple_model *m, dimple_model_check_summary *summary) {
   const gguf_parts *parts[] = {&m->files, &m->mmproj};
-  name_set set = {0};
-  dimple_status status = collect_names(m, &set);
   for (int i = 0; i < 2; i++)
-    for (int32_t j = 0; j < parts[i]->count && status == DIMPLE_OK; j++) status = sort_out_keys(m, parts[i], parts[i]->files[j], summary);
-  for (int i = 0; i < 2; i++)
-    for (int32_t j = 0; j < parts[i]->count && status == DIMPLE_OK; j++) status = sort_out_tensors(m, &set, parts[i], parts[i]->files[j], summary);
-  free(set.names);
-  return status;
+    for (int32_t j = 0; j < parts[i]->count; j++) DIMPLE_TRY(sort_out_keys(m, parts[i], parts[i]->files[j], summary));
+  for (int i = 0; i < 2; i++) DIMPLE_TRY(sort_out_tensors(m, parts[i], summary));
+  return DIMPLE_OK;
 }
 
 dimple_status unknown_refuse(const dimple_model *m) {

@@ -97,6 +97,49 @@ static void put_key(gguf_writer *w, const written_key *k) {
   else gguf_writer_f32(w, k->name, (float)k->number);
 }
 
+/* A second part may repeat the first one's keys, but say nothing else, and its tensors are its own. */
+static void second_parts(void) {
+  char first[] = "/tmp/dimple-check-00001-of-00002.gguf", second[] = "/tmp/dimple-check-00002-of-00002.gguf";
+  gguf_writer w = {0};
+  gguf_writer_u32(&w, "split.no", 0);
+  gguf_writer_u32(&w, "split.count", 2);
+  random_model_write(&w, &(model_shape){.family = FAMILY_DREAM});
+  gguf_writer_save(&w, first);
+  gguf_writer_free(&w);
+  for (int repeated = 0; repeated < 2; repeated++) {
+    gguf_writer_u32(&w, "split.no", 1);
+    gguf_writer_u32(&w, "split.count", 2);
+    gguf_writer_u32(&w, "dream.embedding_length", WIDTH);
+    if (repeated) gguf_writer_u32(&w, "dream.context_length", CONTEXT + 1);
+    if (repeated) put_zeros(&w, "blk.1.attn_q.weight", WIDTH, WIDTH);
+    gguf_writer_save(&w, second);
+    gguf_writer_free(&w);
+    dimple_model_check *check = check_file(first, NULL);
+    if (repeated) {
+      EXPECT(strstr(finding_of(check, 0).text, "00002.gguf: key dream.context_length is unknown"), "\"%s\"", finding_of(check, 0).text);
+      EXPECT(strcmp(finding_of(check, 2).text, "blk.1.attn_q.weight") == 0, "\"%s\"", finding_of(check, 2).text);
+      dimple_model_check_free(check);
+    } else {
+      expect_sound(check, "two parts");
+    }
+  }
+  unlink(first);
+  unlink(second);
+}
+
+/* A file with a text model of its own beside another: what of it is not the tower is not used. */
+static void towers_with_more(void) {
+  char path[64], mmproj[64];
+  random_model_save(&(model_shape){.family = FAMILY_DREAM}, path);
+  random_model_save(&(model_shape){.vision = true}, mmproj);
+  dimple_model_check *check = check_file(path, mmproj);
+  EXPECT(strstr(finding_of(check, 0).text, "key diffusion.shift_logits is unknown"), "\"%s\"", finding_of(check, 0).text);
+  EXPECT(summary_of(check).unknown_tensor_count == 3 + LAYERS * 12, "%d tensors", (int)summary_of(check).unknown_tensor_count);
+  dimple_model_check_free(check);
+  unlink(path);
+  unlink(mmproj);
+}
+
 /* What llama.cpp's converter writes beside the keys that are read, and what a writer says to switch something off. */
 static const written_key harmless[] = {
     {"general.name", "x", 0}, {"general.type", "model", 0}, {"general.quantization_version", NULL, 2}, {"general.file_type", NULL, 1},
@@ -305,6 +348,8 @@ static void refused_calls(void) {
 int main(void) {
   sound_models();
   two_files();
+  second_parts();
+  towers_with_more();
   harmless_keys();
   keys_that_ask();
   unknown_names();

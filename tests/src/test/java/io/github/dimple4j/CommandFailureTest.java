@@ -95,7 +95,7 @@ class CommandFailureTest {
     }
     assertTraceFails(FAILED, "image", "--image", ALPHA.folder().resolve("image_0.png").toString()); // no placeholder for it
     assertTraceFails(FAILED, "image", "--ids-file", ids(ALPHA.imageCase().prompt())); // no picture for the placeholders
-    model = EditedFile.of(Path.of(model)).renameKey("clip.has_vision_encoder").write(folder).toString();
+    model = RewrittenFile.of(Path.of(model)).text("dimple").write(folder.resolve("text.gguf")).toString();
     assertTraceFails(FAILED, "vision tower", "--image", ALPHA.folder().resolve("image_0.png").toString());
   }
 

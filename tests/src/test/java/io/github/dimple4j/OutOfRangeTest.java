@@ -154,7 +154,7 @@ class OutOfRangeTest {
 
   @Test
   void pictureWithoutAVisionTower() throws IOException {
-    Path blind = EditedFile.of(ALPHA.file(TensorType.F32)).renameKey("clip.has_vision_encoder").write(folder);
+    Path blind = RewrittenFile.of(ALPHA.file(TensorType.F32)).text("dimple").write(folder.resolve("text-model.gguf"));
     try (DimpleModel text = DimpleModel.load(blind)) {
       assertThat(text.info().hasVision()).isFalse();
       assertRefused(UnsupportedException.class, text.session().tokens(ALPHA.imageCase().prompt(), ALPHA.images().getFirst()), "vision tower");
