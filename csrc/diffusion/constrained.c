@@ -1,6 +1,7 @@
 #include "diffusion/constrained.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "allocate.h"
 #include "diffusion/pipeline.h"
@@ -72,10 +73,11 @@ static bool filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k 
 
 float constrained_head_temperature(const dimple_decoding *d) { return judges_hot(d) && !d->allowed_confidence ? d->temperature : 0; }
 
-/* Scratch for rows that are filtered. */
+/* Scratch for rows that are filtered, or judged without ends. */
 typedef struct row_room {
   const token_classes *classes;
   int32_t vocab;
+  float *judged;     /* [vocab] */
   float *logits;     /* [vocab] those of tokens that can stand at the position, the others -inf */
   distribution left; /* what filters leave of them */
 } row_room;
@@ -100,10 +102,13 @@ static const float *filter_row(constrained *g, row_room *r, const float *logits,
   return r->left.weights;
 }
 
-/* In the head's words. */
-static head_row summary_of(const allowed_row *a, bool hot) {
-  head_row row = {.best = a->best, .drawn = a->best, .best_logit = a->best_logit, .second_logit = a->second_logit};
+/* What the head says of a row, but for the tokens that cannot stand there. */
+static head_row summary_of(const allowed_row *a, const head_row *all, bool hot) {
+  head_row row = *all;
   float log_sum = (float)(a->best_logit / a->temperature + log(a->sum)), mean = (float)(a->moment / a->sum / a->temperature);
+  row.best = a->best;
+  row.best_logit = a->best_logit;
+  row.second_logit = a->second_logit;
   if (hot) {
     row.hot_log_sum = log_sum;
     row.hot_mean = mean;
@@ -114,27 +119,37 @@ static head_row summary_of(const allowed_row *a, bool hot) {
   return row;
 }
 
-/* Without filters where these do not count for the confidence. */
+static bool unended(const dimple_decoding *d) { return d->no_eos_confidence; }
+
+/* The logits of a row from which confidences are taken: without end of text and end of turn where these are to have no share. */
+static const float *judged_logits(const row_room *r, const sampler_step *step, const float *logits) {
+  if (!unended(step->decoding)) return logits;
+  memcpy(r->judged, logits, (size_t)r->vocab * sizeof *logits);
+  logits_forbid(r->judged, r->vocab, step->tokens.eos);
+  logits_forbid(r->judged, r->vocab, step->tokens.eot);
+  return r->judged;
+}
+
+/* Scores twice where confidences are taken from other tokens than the path: without filters, or without ends. */
 static void take_row(constrained *g, const sampler_step *step, row_room *r, const head_row *summary, const float *logits,
                      int32_t position) {
   const dimple_decoding *d = step->decoding;
   path_settings s = {d->temperature, d->seed, step->iteration};
   bool hot = judges_hot(d);
   allowed_row row = {.temperature = hot ? d->temperature : 1};
-  allowed_row *judged = d->allowed_confidence ? &row : NULL;
-  bool unfiltered = judged && filters(d) && judges_original(d);
-  if (unfiltered) lattice_score(&g->lattice, position, logits, NULL, &s, judged);
-  if (filters(d))
-    lattice_score(&g->lattice, position, logits, filter_row(g, r, logits, position, d), &s, unfiltered ? NULL : judged);
-  else
-    lattice_score(&g->lattice, position, logits, NULL, &s, judged);
+  const float *judged = judged_logits(r, step, logits), *kept = filters(d) ? filter_row(g, r, logits, position, d) : NULL;
+  bool apart = d->allowed_confidence && (judged != logits || (kept && judges_original(d)));
+  if (apart) lattice_score(&g->lattice, position, judged, judges_original(d) ? NULL : kept, &s, &row);
+  lattice_score(&g->lattice, position, logits, kept, &s, apart || !d->allowed_confidence ? NULL : &row);
   g->log_sums[position] = summary->log_sum;
-  g->rows[position] = judged ? summary_of(judged, hot) : *summary;
+  head_row all = judged == logits ? *summary : logits_summary(judged, r->vocab);
+  g->rows[position] = d->allowed_confidence && row.best >= 0 ? summary_of(&row, &all, hot) : all;
 }
 
 static dimple_status open_room(const constrained *g, const dimple_decoding *d, row_room *r) {
   r->classes = &g->lattice.constraint->classes;
   r->vocab = g->lattice.constraint->vocabulary->count;
+  if (unended(d)) ALLOCATE(r->judged, r->vocab, "logits without ends");
   if (!filters(d)) return DIMPLE_OK;
   ALLOCATE(r->logits, r->vocab, "the logits that a constraint allows");
   return distribution_open(r->vocab, d->temperature > 0 ? d->temperature : 1, &r->left);
@@ -146,6 +161,7 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
   dimple_status status = open_room(g, step->decoding, &r);
   for (int32_t i = 0; status == DIMPLE_OK && i < count; i++)
     take_row(g, step, &r, &summaries[i], logits + (int64_t)i * r.vocab, positions[i]);
+  free(r.judged);
   free(r.logits);
   distribution_close(&r.left);
   return status;
@@ -155,14 +171,17 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
 
 static const confidence *measure_of(const dimple_decoding *d) { return confidence_of(d); }
 
-static void find_path(constrained *g, const path_settings *s, const dimple_decoding *d) {
-  lattice *l = &g->lattice;
+/* How sure the model is of the path's token; with `unsure` tokens, of these not at all. */
+static float confidence_at(const constrained *g, const dimple_decoding *d, int32_t position, const special_tokens *unsure) {
   const confidence *measure = measure_of(d);
-  lattice_find_path(l, s);
-  for (int32_t i = 0; i < l->length; i++)
-    g->confidences[i] = l->scored[i] ? confidence_bounded(measure, measure->of_summary(&g->rows[i], l->path[i].logit, judges_hot(d),
-                                                                                        d->temperature))
-                                     : measure->low;
+  const path_token *at = &g->lattice.path[position];
+  if (!g->lattice.scored[position] || (unsure && (at->token == unsure->eos || at->token == unsure->eot))) return measure->low;
+  return confidence_bounded(measure, measure->of_summary(&g->rows[position], at->logit, judges_hot(d), d->temperature));
+}
+
+static void find_path(constrained *g, const path_settings *s, const dimple_decoding *d, const special_tokens *unsure) {
+  lattice_find_path(&g->lattice, s);
+  for (int32_t i = 0; i < g->lattice.length; i++) g->confidences[i] = confidence_at(g, d, i, unsure);
 }
 
 static candidate candidate_at(const constrained *g, int32_t position) {
@@ -174,7 +193,7 @@ static candidate candidate_at(const constrained *g, int32_t position) {
 
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out) {
   const dimple_decoding *d = step->decoding;
-  find_path(g, &(path_settings){d->temperature, d->seed, step->iteration}, d);
+  find_path(g, &(path_settings){d->temperature, d->seed, step->iteration}, d, unended(d) ? &step->tokens : NULL);
   for (int32_t i = 0; i < count; i++) out[i] = candidate_at(g, positions[i]);
 }
 
@@ -182,7 +201,7 @@ int32_t constrained_forced(constrained *g, int32_t position) { return lattice_fo
 
 dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out) {
   DIMPLE_TRY(constrained_look(g, c));
-  if (!g->lattice.has_path) find_path(g, &(path_settings){0}, d);
+  if (!g->lattice.has_path) find_path(g, &(path_settings){0}, d, NULL);
   for (int32_t i = 0; i < c->masked_count; i++) out[i] = candidate_at(g, c->masked[i]);
   return DIMPLE_OK;
 }

@@ -110,6 +110,33 @@ static void every_decoding_fits(void) {
   dimple_model_free(unshifted);
 }
 
+/* LLaDA's switch: no end has a share in confidences, and ends come last. */
+static void ends_come_last_if_they_are_not_to_count(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  rule r = open_rule(3, 2, 6);
+  EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+  int32_t ends = 0;
+  for (int32_t variant = 0; variant < 8; variant++) {
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    d.no_eos_confidence = 1;
+    d.allowed_confidence = variant % 2;
+    d.top_k = variant / 2 % 2 ? 5 : 0;
+    d.temperature = variant / 4 ? 1 : 0;
+    outcome o = decode_rule(s, &r, &d);
+    int32_t last = -1, first_end = INT32_MAX;
+    for (int32_t i = 0; i < RESPONSE; i++) {
+      if (o.tokens[i] != EOS && o.when[i] > last) last = o.when[i];
+      if (o.tokens[i] == EOS && o.when[i] < first_end) first_end = o.when[i];
+      EXPECT(o.tokens[i] != EOS || o.confidence[i] == 0, "an end of confidence %g", (double)o.confidence[i]);
+    }
+    ends += first_end < INT32_MAX;
+    EXPECT(first_end > last, "variant %d: an end in iteration %d, text in %d", variant, first_end, last);
+  }
+  EXPECT(ends > 0, "no answer has an end");
+  dimple_constraint_free(r.constraint);
+  dimple_session_free(s);
+}
+
 /* Fixed tokens anywhere, also those that no pass has seen yet. */
 static void fixed_tokens_take_part(void) {
   dimple_session *s = text_session(text_model, 1, 1);
@@ -277,6 +304,7 @@ static void what_cannot_be_is_refused(void) {
 int main(void) {
   if (fixture_open()) {
     every_decoding_fits();
+    ends_come_last_if_they_are_not_to_count();
     fixed_tokens_take_part();
     results_are_reproducible();
     what_is_certain_needs_no_pass();

@@ -163,6 +163,18 @@ class ConstrainedSessionTest {
   }
 
   @Test
+  void sessionsShareAConstraint() {
+    ByteAutomaton automaton = letters("{\"name\": \"", 1, "\"}", 0);
+    Decoding decoding = Decoding.builder().temperature(1).seed(3).build();
+    List<String> answers = IntStream.range(0, 8).parallel().mapToObj(i -> {
+      try (var session = session(automaton, 24)) {
+        return session.decode(decoding).text();
+      }
+    }).toList();
+    assertThat(answers).allMatch(answers.getFirst()::equals);
+  }
+
+  @Test
   void constraintsAreKeptAndFreedWithTheModel() throws IOException {
     var other = DimpleModel.load(folder.resolve("model.gguf"));
     var session = other.session().prompt("hello").response(letters("a", 1, "", 0)).responseLength(8).prefill();
