@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/model.h"
 #include "test/expect.h"
 #include "test/random_model.h"
 
@@ -100,6 +101,9 @@ static void whole_numbers(void) {
              {&dimple, "tokenizer.ggml.mask_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "mask token's id is 96"},
              {&dimple, "tokenizer.ggml.bos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "bos token's id is 96"},
              {&dimple, "tokenizer.ggml.eos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eos token's id is 96"},
+             {&dimple, "diffusion.block_length", 0, DIMPLE_ERROR_FORMAT, "diffusion.block_length"},
+             {&dimple, "diffusion.block_length", 32, DIMPLE_OK, ""},
+             {&dimple, "tokenizer.ggml.eot_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eot token's id is 96"},
              {&dimple, "tokenizer.ggml.padding_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "padding token's id is 96"},
              {&dimple, "dimple.image_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "image token's id is 96"},
              {&dimple, "clip.vision.attention.head_count", 3, DIMPLE_ERROR_FORMAT, "vision width 16 over 3 heads"},
@@ -123,6 +127,23 @@ static void whole_numbers(void) {
     else
       dimple_model_free(expect_taken(&w, bad[i].shape));
   }
+}
+
+/* Block length and cache of the file are those of a decoding that names none. */
+static void blocks(void) {
+  static const char *const names[] = {"none", "prefix", "dual"};
+  for (int32_t i = 0; i < 4; i++) {
+    gguf_writer w = {0};
+    gguf_writer_u32(&w, "diffusion.block_length", 2);
+    if (i < 3) gguf_writer_string(&w, "diffusion.cache", names[i]);
+    dimple_model *m = expect_taken(&w, &dimple);
+    if (!m) continue;
+    EXPECT(m->text.block_length == 2 && m->text.cache == (i < 3 ? DIMPLE_CACHE_NONE + i : DIMPLE_CACHE_MODEL), "cache %d", m->text.cache);
+    dimple_model_free(m);
+  }
+  gguf_writer w = {0};
+  gguf_writer_string(&w, "diffusion.cache", "model");
+  expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, "diffusion.cache is \"model\", expected none, prefix or dual");
 }
 
 static void other_numbers(void) {
@@ -238,6 +259,7 @@ int main(void) {
   required_keys();
   optional_keys();
   whole_numbers();
+  blocks();
   other_numbers();
   lists();
   names();

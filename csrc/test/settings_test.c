@@ -56,6 +56,26 @@ static void every_field_is_checked(void) {
   REFUSED(epsilon, 0, "0, expected more than 0");
   REFUSED(epsilon, 1, "1, expected more than 0");
   REFUSED(epsilon, nan, "nan, expected more than 0");
+  REFUSED(block_length, -1, "-1, expected 0 .. 2147483647");
+  REFUSED(cache, 4, "4, expected 0 .. 3");
+  REFUSED(complete, 2, "2, expected 0 .. 1");
+  REFUSED(no_eos_logits, 2, "2, expected 0 .. 1");
+  REFUSED(no_eos_confidence, -1, "-1, expected 0 .. 1");
+  REFUSED(no_mask_logits, 2, "2, expected 0 .. 1");
+  REFUSED(factor, -1, "-1, expected");
+  REFUSED(guidance_scale, nan, "nan, expected");
+  REFUSED(order, 3, "3, expected 0 .. 2");
+  REFUSED(gamma, inf, "inf, expected");
+  REFUSED(kl_threshold, -1, "-1, expected");
+  REFUSED(kl_history, 0, "0, expected 1 .. 64");
+  REFUSED(unmask, 3, "3, expected 0 .. 2");
+  REFUSED(credit_alpha, -1, "-1, expected");
+  REFUSED(boost_gamma, nan, "nan, expected");
+  REFUSED(decay_beta, 1.5f, "1.5, expected 0 .. 1");
+  REFUSED(low_threshold, -0.5f, "-0.5, expected 0 .. 1");
+  REFUSED(expected_tpf, 0, "0, expected 1 .. 2147483647");
+  REFUSED(maximum_unroll, 0, "0, expected 1 .. 2147483647");
+  REFUSED(threshold_back, 2, "2, expected 0 .. 1");
   TAKEN(steps, 1);
   TAKEN(steps, 1048576);
   TAKEN(top_k, INT32_MAX);
@@ -73,7 +93,43 @@ static void every_field_is_checked(void) {
   EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, "origin-ratio");
 }
 
+/* What a pipeline or an algorithm does not heed is refused. */
+static void settings_go_together(void) {
+#define TOGETHER(pipeline_number, algorithm_number, field, value, text)                          \
+  do {                                                                                           \
+    dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_##algorithm_number);                     \
+    d.pipeline = DIMPLE_PIPELINE_##pipeline_number;                                              \
+    d.field = (value);                                                                           \
+    const char *expected = (text);                                                               \
+    if (expected)                                                                                \
+      EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, expected);               \
+    else                                                                                         \
+      EXPECT_OK(dimple_decoding_validate(&d));                                                   \
+  } while (0)
+  TOGETHER(DIM, MASKGIT_PLUS, factor, 1, "factor does not go with pipeline dim");
+  TOGETHER(DIM, MASKGIT_PLUS, block_length, 8, "block_length does not go with pipeline dim");
+  TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_DUAL, "cache does not go with pipeline dim");
+  TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_NONE, NULL);
+  TOGETHER(DREAM, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline dream");
+  TOGETHER(DREAM, MASKGIT_PLUS, no_eos_logits, 1, "no_eos_logits does not go with pipeline dream");
+  TOGETHER(DREAM, CONFIDENCE_THRESHOLD, cache, DIMPLE_CACHE_NONE, "takes cache prefix or dual");
+  TOGETHER(DREAM, CONFIDENCE_THRESHOLD, cache, DIMPLE_CACHE_DUAL, NULL);
+  TOGETHER(DREAM, KLASS, cache, DIMPLE_CACHE_DUAL, "a cache does not go with algorithm klass");
+  TOGETHER(DREAM, KLASS, block_length, 8, "block_length does not go with algorithm klass");
+  TOGETHER(LLADA, KLASS, block_length, 8, NULL);
+  TOGETHER(LLADA, WINO, cache, DIMPLE_CACHE_PREFIX, "a cache does not go with algorithm wino");
+  TOGETHER(LLADA, ENTROPY_BOUND, factor, 1, "factor does not go with algorithm entropy_bound");
+  TOGETHER(DIM, ENTROPY_BOUND, seed, 1, "algorithm is entropy_bound (7) with pipeline dim, expected pipeline llada");
+  TOGETHER(DIM, KLASS, seed, 1, "expected pipeline dream or llada");
+  dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.pipeline = DIMPLE_PIPELINE_LLADA;
+  d.guidance_scale = 1;
+  d.cache = DIMPLE_CACHE_PREFIX;
+  EXPECT_FAILS(dimple_decoding_validate(&d), DIMPLE_ERROR_ARGUMENT, "guidance_scale does not go with a cache");
+}
+
 int main(void) {
+  settings_go_together();
   defaults_are_confident_decoding();
   every_field_is_checked();
   return expect_summary("settings");
