@@ -89,13 +89,20 @@ static void close_notes(iteration *it) {
   it->notes = NULL;
 }
 
-/* In the place of those of the decoding before. */
-static dimple_status open_notes(iteration *it, const dimple_decoding *d, int32_t length, int32_t vocab) {
+/* Room for levels and notes of a decoding, in the place of those of the one before; on failure these stay. */
+static dimple_status make_room(iteration *it, const dimple_decoding *d, int32_t length, int32_t vocab) {
   const note_keeper *keeper = algorithm_of(d)->keeper;
   void *notes = NULL;
   if (keeper) DIMPLE_TRY(keeper->open(d, length, vocab, &notes));
+  size_t size = ((size_t)d->steps + 1) * sizeof *it->levels;
+  float *levels = realloc(it->levels, size);
+  if (!levels) {
+    if (keeper) keeper->close(notes);
+    return dimple_fail_memory(size, "noise levels");
+  }
   close_notes(it);
   it->notes = notes;
+  it->levels = levels;
   return DIMPLE_OK;
 }
 
@@ -108,12 +115,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s needs a model whose positions see all others and score themselves",
                        algorithm_of(&filled)->name);
-  size_t size = ((size_t)decoding->steps + 1) * sizeof *it->levels;
-  float *levels = realloc(it->levels, size);
-  if (!levels) return dimple_fail_memory(size, "noise levels");
-  it->levels = levels;
-  DIMPLE_TRY(open_notes(it, &filled, c->length, model->vocab));
-  schedule_levels(decoding->steps, decoding->epsilon, levels);
+  DIMPLE_TRY(make_room(it, &filled, c->length, model->vocab));
+  schedule_levels(decoding->steps, decoding->epsilon, it->levels);
   it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
   it->total = c->initial_masked;

@@ -120,6 +120,33 @@ static void routing_to_experts(void) {
   dimple_model_free(m);
 }
 
+/* Blocks, their caches, what algorithms note, second rows and second passes. */
+static void decoding_in_blocks(void) {
+  static const int32_t algorithms[] = {DIMPLE_ALGORITHM_ENTROPY_BOUND, DIMPLE_ALGORITHM_KLASS, DIMPLE_ALGORITHM_CREDIT,
+                                       DIMPLE_ALGORITHM_HIERARCHY, DIMPLE_ALGORITHM_WINO};
+  dimple_model *m = random_model((model_shape){.family = FAMILY_LLADA});
+  if (!m) return;
+  dimple_session *s = text_session(m, 2, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.block_length = 4;
+  d.steps = 32; /* enough for WINO, too */
+  d.guidance_scale = 0.5f;
+  decoding(s, &d);
+  d.guidance_scale = 0;
+  d.cache = DIMPLE_CACHE_DUAL;
+  d.factor = 1;
+  decoding(s, &d);
+  d.cache = DIMPLE_CACHE_MODEL;
+  d.factor = 0;
+  d.threshold = 0.01f;
+  for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+    d.algorithm = algorithms[i];
+    decoding(s, &d);
+  }
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 static void constraining(void) {
   dimple_vocabulary *v = NULL;
   dimple_constraint *c = NULL;
@@ -176,6 +203,7 @@ int main(void) {
     living(0);
     routing_to_experts();
     constraining();
+  decoding_in_blocks();
     what_was_there_stays();
   }
   fixture_close();
