@@ -6,7 +6,7 @@
 
 static void list_masked(canvas *c) {
   c->masked_count = 0;
-  for (int32_t i = 0; i < c->length; i++)
+  for (int32_t i = 0; i < c->used; i++)
     if (c->tokens[i] == c->mask_token) c->masked[c->masked_count++] = i;
 }
 
@@ -47,6 +47,12 @@ void canvas_free(canvas *c) {
 
 void canvas_reset(canvas *c) {
   memcpy(c->tokens, c->initial, (size_t)c->length * sizeof *c->tokens);
+  c->used = c->length;
+  list_masked(c);
+}
+
+void canvas_shorten(canvas *c, int32_t used) {
+  c->used = used;
   list_masked(c);
 }
 

@@ -8,12 +8,13 @@
 
 typedef struct canvas {
   int32_t length; /* L; 0: no response */
+  int32_t used;   /* positions 0 .. used - 1 are worked on; those behind keep what they hold, until the next decoding */
   int32_t mask_token;
   int32_t *given;   /* [L] the response as it was set */
   int32_t *initial; /* [L] as decodings begin with it: where a constraint leaves one token, that is filled in */
   int32_t initial_masked; /* masks in it */
   int32_t *tokens; /* [L] as it is now */
-  int32_t *masked; /* [masked_count] positions that hold the mask token now, ascending; room for L */
+  int32_t *masked; /* [masked_count] positions worked on that hold the mask token now, ascending; room for L */
   int32_t masked_count;
 } canvas;
 
@@ -26,6 +27,9 @@ void canvas_set_initial(canvas *c, const int32_t *tokens);
 
 /* Back to what decodings begin with. */
 void canvas_reset(canvas *c);
+
+/* Leaves the positions from `used` on, 1 .. c->used, out of the work. */
+void canvas_shorten(canvas *c, int32_t used);
 
 /* Masks positions[count] again. */
 void canvas_mask(canvas *c, const int32_t *positions, int32_t count);

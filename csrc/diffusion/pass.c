@@ -88,7 +88,8 @@ static int32_t first_row(const pass *p, pass_scope scope) {
 }
 
 static int32_t end_row(const pass *p, pass_scope scope) {
-  return scope.kind == SCOPE_PART ? p->prompt->length + scope.end : sequence_length(p);
+  if (scope.kind == SCOPE_PART) return p->prompt->length + scope.end;
+  return scope.kind == SCOPE_CANVAS ? p->prompt->length + p->canvas->used : sequence_length(p);
 }
 
 static void want(pass *p, int32_t from, int32_t count, int32_t first) {

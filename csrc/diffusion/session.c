@@ -11,6 +11,7 @@
 #include "diffusion/features.h"
 #include "diffusion/iteration.h"
 #include "diffusion/pass.h"
+#include "diffusion/pipeline.h"
 #include "diffusion/prompt.h"
 #include "error.h"
 #include "model/model.h"
@@ -291,6 +292,23 @@ static dimple_status complete(dimple_session *s, dimple_step *result) {
 dimple_status dimple_session_complete(dimple_session *s, dimple_step *step) {
   DIMPLE_TRY(enter(s, "dimple_session_complete"));
   return leave(s, complete(s, step));
+}
+
+static dimple_status shorten(dimple_session *s, int32_t length) {
+  if (!s->iteration.begun || s->iteration.done)
+    return dimple_fail(DIMPLE_ERROR_STATE, "no decoding is under way: call dimple_session_begin first");
+  if (pipeline_of(&s->iteration.decoding)->blocks || s->iteration.constraint)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a decoding in blocks, or under a constraint, cannot leave positions out");
+  if (length < 1 || length > s->canvas.used)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_shorten: length is %d, expected 1 to %d", length, s->canvas.used);
+  if (length < s->canvas.used) pass_canvas_changed(&s->pass);
+  canvas_shorten(&s->canvas, length);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_shorten(dimple_session *s, int32_t length) {
+  DIMPLE_TRY(enter(s, "dimple_session_shorten"));
+  return leave(s, shorten(s, length));
 }
 
 dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kinds, const int32_t *lengths, int32_t record_count,

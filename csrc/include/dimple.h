@@ -486,6 +486,12 @@ typedef struct dimple_step {
  * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
 
+/* Leaves the response's positions from `length` on, 1 .. L, out of the decoding under way: they keep what they hold, masks too, and no
+ * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
+ * changes what the model says of them a little. For text behind an end token. Errors: STATE (no decoding is under way), ARGUMENT (also for
+ * more than an earlier call left), UNSUPPORTED (a decoding in blocks, or under a constraint). */
+DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
+
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
  * first one along the shortest response that fits. Afterwards the decoding is done. For a decoding whose steps or time are used up:
  * a session with a constraint can always be finished. Fills `step`: iteration is that of the

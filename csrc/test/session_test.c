@@ -1,4 +1,5 @@
 /* The life of a session: arguments, the order of calls, life spans. */
+#include <string.h>
 #include <unistd.h>
 
 #include "test/session_fixture.h"
@@ -87,6 +88,36 @@ static void wrong_order(void) {
   dimple_session_free(s);
 }
 
+/* What is left out keeps what it holds, until the next decoding. */
+static void shortened_responses(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS), blocks = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_STATE, "no decoding is under way");
+  outcome whole = decode(s, &d);
+  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_STATE, "no decoding is under way");
+  EXPECT_OK(dimple_session_begin(s, &blocks));
+  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_UNSUPPORTED, "in blocks");
+
+  int32_t left[RESPONSE], used = RESPONSE / 2;
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_step(s, &step));
+  memcpy(left, step.canvas, sizeof left);
+  EXPECT_FAILS(dimple_session_shorten(s, 0), DIMPLE_ERROR_ARGUMENT, "expected 1 to 16");
+  EXPECT_FAILS(dimple_session_shorten(s, RESPONSE + 1), DIMPLE_ERROR_ARGUMENT, "expected 1 to 16");
+  EXPECT_OK(dimple_session_shorten(s, used));
+  EXPECT_FAILS(dimple_session_shorten(s, used + 1), DIMPLE_ERROR_ARGUMENT, "expected 1 to 8");
+  while (!step.done && dimple_session_step(s, &step) == DIMPLE_OK)
+    for (int32_t i = 0; i < step.revealed_count; i++) EXPECT(step.revealed[i] < used, "reveals %d", step.revealed[i]);
+  EXPECT(step.done && step.remaining == 0 && step.canvas_length == RESPONSE, "%d remain of %d", step.remaining, step.canvas_length);
+  for (int32_t i = 0; i < RESPONSE; i++)
+    EXPECT(i < used ? step.canvas[i] != MASK : step.canvas[i] == left[i], "position %d holds %d", i, step.canvas[i]);
+
+  outcome again = decode(s, &d);
+  EXPECT(same_outcome(&whole, &again), "the next decoding is another one");
+  dimple_session_free(s);
+}
+
 static void sessions_outlive_their_model(void) {
   dimple_model *m = random_model((model_shape){.vision = true});
   dimple_session *s = picture_session(m, 1, 1), *t = picture_session(m, 1, 1);
@@ -126,6 +157,7 @@ int main(void) {
     null_arguments();
     bad_session_options();
     wrong_order();
+    shortened_responses();
     sessions_outlive_their_model();
     a_hundred_lives();
   }

@@ -152,6 +152,11 @@ public final class Canvas {
     return response.textTokens(tokens);
   }
 
+  /** How many positions there are up to the end of the last slot. */
+  int usedLength() {
+    return response.usedLength(tokens);
+  }
+
   /** Whether nothing that the text depends on is masked. */
   boolean isComplete() {
     return response.isComplete(tokens);

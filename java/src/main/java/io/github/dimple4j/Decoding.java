@@ -285,6 +285,16 @@ public final class Decoding {
     return ending.time();
   }
 
+  /**
+   * Whether positions behind an end-of-text token are no longer computed while others before it are still masked. That saves the rows of a
+   * long response, and changes what the model says of the others a little: they see what stands behind as it was.
+   *
+   * @return false unless it was switched on
+   */
+  public boolean prune() {
+    return ending.pruned();
+  }
+
   Ending ending() {
     return ending;
   }
@@ -436,7 +446,7 @@ public final class Decoding {
    */
   @Override
   public String toString() {
-    return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", ", early_stop=" + earlyStop() + ", stop=" + stop()
+    return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", ", early_stop=" + earlyStop() + ", stop=" + stop() + (prune() ? ", prune=true" : "")
         + ending.iterations().stream().mapToObj(most -> ", iterations<=" + most).collect(Collectors.joining())
         + ending.time().map(most -> ", time<=" + most).orElse("") + "]"));
   }
@@ -672,6 +682,18 @@ public final class Decoding {
     }
 
     /**
+     * Chooses whether positions behind an end of text are no longer computed. Not with {@link Pipeline#LLADA} or a {@link BlockCache}; under
+     * a constraint it does nothing.
+     *
+     * @param prune see {@link Decoding#prune()}
+     * @return this
+     */
+    public Builder prune(boolean prune) {
+      ending = ending.withPruned(prune);
+      return this;
+    }
+
+    /**
      * Limits the iterations.
      *
      * @param iterations see {@link Decoding#iterationBudget()}
@@ -837,7 +859,11 @@ public final class Decoding {
         core.validate(settings);
         return null;
       });
-      return new Decoding(core, new LinkedHashMap<>(settings), ending);
+      Decoding decoding = new Decoding(core, new LinkedHashMap<>(settings), ending);
+      if (decoding.prune() && (decoding.pipeline() == Pipeline.LLADA || decoding.cache() != BlockCache.MODEL)) {
+        throw new InvalidArgumentException("decoding: prune goes with pipelines dim and dream, without a cache of blocks");
+      }
+      return decoding;
     }
   }
 }

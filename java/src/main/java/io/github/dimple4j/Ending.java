@@ -12,33 +12,38 @@ import java.util.OptionalInt;
  * @param stops texts that end the text, none of them empty
  * @param iterations at most so many
  * @param time none begins after so long
+ * @param pruned whether what stands behind an end of text is no longer computed
  */
-record Ending(Optional<Boolean> early, List<String> stops, OptionalInt iterations, Optional<Duration> time) {
-  static final Ending DEFAULT = new Ending(Optional.empty(), List.of(), OptionalInt.empty(), Optional.empty());
+record Ending(Optional<Boolean> early, List<String> stops, OptionalInt iterations, Optional<Duration> time, boolean pruned) {
+  static final Ending DEFAULT = new Ending(Optional.empty(), List.of(), OptionalInt.empty(), Optional.empty(), false);
 
   Ending withEarly(boolean on) {
-    return new Ending(Optional.of(on), stops, iterations, time);
+    return new Ending(Optional.of(on), stops, iterations, time, pruned);
   }
 
   Ending withStops(List<String> texts) {
     if (texts.stream().anyMatch(String::isEmpty)) {
       throw new InvalidArgumentException("a stop string is empty, expected a text");
     }
-    return new Ending(early, List.copyOf(texts), iterations, time);
+    return new Ending(early, List.copyOf(texts), iterations, time, pruned);
   }
 
   Ending withIterations(int most) {
     if (most < 1) {
       throw new InvalidArgumentException("a budget of " + most + " iterations, expected at least 1");
     }
-    return new Ending(early, stops, OptionalInt.of(most), time);
+    return new Ending(early, stops, OptionalInt.of(most), time, pruned);
   }
 
   Ending withTime(Duration most) {
     if (most.isNegative() || most.isZero()) {
       throw new InvalidArgumentException("a budget of " + most + ", expected a time above 0");
     }
-    return new Ending(early, stops, iterations, Optional.of(most));
+    return new Ending(early, stops, iterations, Optional.of(most), pruned);
+  }
+
+  Ending withPruned(boolean on) {
+    return new Ending(early, stops, iterations, time, on);
   }
 
   /** Whether no iteration may follow for want of budget. */

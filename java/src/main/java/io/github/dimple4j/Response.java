@@ -168,6 +168,12 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return true;
   }
 
+  /** How many positions are in front of what no text shows: up to the first end-of-text token of a slot that is last. */
+  int usedLength(int[] canvas) {
+    Segment last = segments.getLast();
+    return Math.min(tokenEnd(last, canvas) + 1, length());
+  }
+
   /** Why the text ends where it does, if it is complete. */
   Finish finish(int[] canvas) {
     if (!isComplete(canvas)) {

@@ -45,6 +45,7 @@ public final class Session implements AutoCloseable {
   private Canvas canvas;
   private float[] logProbabilities;
   private boolean stopsEarly;
+  private int used; // positions that are worked on
   private int revealed;
   private int iterations;
   private int forwardPasses;
@@ -330,6 +331,7 @@ public final class Session implements AutoCloseable {
     }
     ending = decoding.ending();
     stopsEarly = decoding.earlyStop();
+    used = response.length();
     began = System.nanoTime();
     canvas = new Canvas(response.endingAt(ending.stops()), response.tokens(), decoding.algorithm() != Algorithm.WINO);
     logProbabilities = new float[response.length()];
@@ -350,6 +352,10 @@ public final class Session implements AutoCloseable {
     if (constrained && (finished || exhausted) && !canvas.isComplete()) {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
+    }
+    if (ending.pruned() && !constrained && !finished && !exhausted && canvas.usedLength() < used) {
+      used = canvas.usedLength();
+      handle.run(session -> session.shorten(used));
     }
     canvas = finished || exhausted ? canvas.asLast() : canvas;
     return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,

@@ -173,6 +173,42 @@ class EndingTest {
     assertThat(sooner).isGreaterThan(20);
   }
 
+  /** What stands behind an end is left as it was; the text in front of it still gets whole. */
+  @Test
+  void pruningLeavesWhatIsBehindAnEndAlone() {
+    int left = 0;
+    for (int seed = 0; seed < 40; seed++) {
+      Decoding.Builder settings = Decoding.builder().threshold(0).temperature(1).seed(seed).steps(32);
+      Template template = seed % 2 == 0 ? Template.of(slot(32)) : Template.of("a", slot(5), "b", slot(26));
+      try (var session = model.session().tokens(PROMPT).response(template).open()) {
+        int end = 32;
+        Generation pruned = null;
+        int[] before = null;
+        for (Step step : session.steps(settings.prune(true).build())) {
+          int[] tokens = step.canvas().tokens();
+          for (int i = end; i < 32; i++) {
+            assertThat(tokens[i]).isEqualTo(before[i]);
+          }
+          int first = template.slotTokens() == 32 ? 0 : 7;
+          int found = IntStream.range(first, 32).filter(i -> isEnd(tokens[i])).findFirst().orElse(31);
+          end = Math.min(end, found + 1);
+          before = tokens;
+          pruned = session.generation();
+        }
+        assertThat(pruned.finish()).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
+        left += pruned.canvas().remaining();
+        assertThat(session.decode(settings.prune(false).earlyStop(false).build()).canvas().remaining()).isLessThanOrEqualTo(1); // whole again
+      }
+    }
+    assertThat(left).isPositive();
+    Decoding.Builder builder = Decoding.builder().prune(true).threshold(0).pipeline(Pipeline.LLADA);
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(builder::build).withMessageContaining("prune");
+  }
+
+  private static boolean isEnd(int token) {
+    return Arrays.stream(model.endTokenIds()).anyMatch(end -> end == token);
+  }
+
   /** WINO may take back what it has revealed. */
   @Test
   void nothingIsStableWhereRevealedTokensMayBeMaskedAgain() throws IOException {

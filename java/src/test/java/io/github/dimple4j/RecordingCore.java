@@ -224,6 +224,11 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public void shorten(int length) {
+      record("shorten", length);
+    }
+
+    @Override
     public void cancel() {
       record("cancel");
     }

@@ -2425,6 +2425,67 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_shorten {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_INT
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_shorten");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_shorten(dimple_session *session, int32_t length)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_shorten$descriptor() {
+        return dimple_session_shorten.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_shorten(dimple_session *session, int32_t length)
+     * }
+     */
+    public static MethodHandle dimple_session_shorten$handle() {
+        return dimple_session_shorten.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_shorten(dimple_session *session, int32_t length)
+     * }
+     */
+    public static MemorySegment dimple_session_shorten$address() {
+        return dimple_session_shorten.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_shorten(dimple_session *session, int32_t length)
+     * }
+     */
+    public static int dimple_session_shorten(MemorySegment session, int length) {
+        var mh$ = dimple_session_shorten.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_shorten", session, length);
+            }
+            return (int)mh$.invokeExact(session, length);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_complete {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

@@ -1,10 +1,12 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Decoding;
+import io.github.dimple4j.InvalidArgumentException;
 import java.util.List;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 import tools.jackson.core.JsonGenerator;
@@ -21,6 +23,10 @@ final class StopOptions {
           + "off for trace and eval, which show the whole decoding).")
   private Switch early; // no Boolean, whose values are picocli's own business
 
+  @Option(names = "--prune", description = "Do not compute positions behind an end of text while others before it are masked; changes what the "
+      + "model says of those a little. Pipelines dim and dream, without a cache of blocks.")
+  private boolean prune;
+
   void check() {
     if (stops.contains("")) {
       throw Failures.invalidValue(spec, "--stop", "'', expected a text");
@@ -29,11 +35,15 @@ final class StopOptions {
 
   /** The decoding as it ends here; {@code early}: whether it stops early unless the user says otherwise. */
   Decoding addTo(Decoding decoding, boolean early) {
-    Decoding.Builder builder = decoding.toBuilder().stop(stops.toArray(String[]::new));
+    Decoding.Builder builder = decoding.toBuilder().stop(stops.toArray(String[]::new)).prune(prune);
     if (this.early != null || !early) { // what suits the algorithm is the library's business
       builder.earlyStop(this.early == Switch.ON);
     }
-    return builder.build();
+    try {
+      return builder.build();
+    } catch (InvalidArgumentException e) {
+      throw new ParameterException(spec.commandLine(), "--prune goes with --pipeline dim or dream, without --cache");
+    }
   }
 
   static void write(JsonGenerator json, Decoding decoding) {
@@ -42,6 +52,7 @@ final class StopOptions {
     json.writeStartArray();
     decoding.stop().forEach(json::writeString);
     json.writeEndArray();
+    json.writeBooleanProperty("prune", decoding.prune());
   }
 
   /** What is switched. */

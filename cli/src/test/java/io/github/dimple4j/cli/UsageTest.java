@@ -45,6 +45,8 @@ class UsageTest {
     assertWrong("--raw goes without a chat template, and --chat-template names one", "dimple run",
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
     assertWrong("--system goes with a chat template, not with --raw", "dimple run", "run", "--prompt", "x", "--raw", "--system", "y");
+    assertWrong("--prune goes with --pipeline dim or dream, without --cache", "dimple run",
+        "run", "--prompt", "x", "--prune", "--pipeline", "llada");
     assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
         "run", "--prompt", "x", "--alg", "origin-ratio", "--pipeline", "dream");
   }

@@ -43,6 +43,9 @@ public interface CoreSession {
   /** Fills what is still masked as the constraint has it. */
   StepResult complete();
 
+  /** Leaves the response's positions from there on out of the decoding under way. */
+  void shorten(int length);
+
   /** Makes the running call that runs the model, or else the next one, fail. Any thread. */
   void cancel();
 

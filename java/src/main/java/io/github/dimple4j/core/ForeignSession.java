@@ -88,6 +88,11 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public void shorten(int length) {
+    ForeignCore.check(Dimple.dimple_session_shorten(session, length));
+  }
+
+  @Override
   public void cancel() {
     Dimple.dimple_session_cancel(session);
   }
