@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import java.time.Clock;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
@@ -112,12 +113,16 @@ public final class ChatTemplate {
     Map<String, Object> names = new HashMap<>(variables);
     names.put("messages", messages.stream().map(message -> message.toTemplateValue(origins)).toList());
     names.put("add_generation_prompt", addGenerationPrompt);
-    Rendering rendering = run(new Rendering(names, origins));
+    Rendering rendering = run(new Rendering(names, origins, Clock.systemDefaultZone()));
     return new ChatPrompt(rendering.text(), rendering.said());
   }
 
   String render(Map<String, ?> names) {
     return run(new Rendering(names)).text();
+  }
+
+  String render(Map<String, ?> names, Clock clock) {
+    return run(new Rendering(names, new Origins(), clock)).text();
   }
 
   private Rendering run(Rendering rendering) {

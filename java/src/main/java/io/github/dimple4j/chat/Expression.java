@@ -40,15 +40,21 @@ sealed interface Expression {
   record Mapping(List<Expression> keys, List<Expression> values) implements Expression {
     @Override
     public Object evaluate(Rendering rendering) {
-      Map<String, Object> map = new LinkedHashMap<>();
+      Map<Object, Object> map = new LinkedHashMap<>();
       for (int i = 0; i < keys.size(); i++) {
-        Object key = rendering.evaluate(keys.get(i));
-        if (!(key instanceof String text)) {
-          throw rendering.error("a mapping has a key that is no string but a " + Values.typeName(key));
-        }
-        map.put(text, rendering.evaluate(values.get(i)));
+        Object key = key(rendering.evaluate(keys.get(i)), rendering);
+        map.put(key, rendering.evaluate(values.get(i)));
       }
       return map;
+    }
+
+    /** A key as it is kept. */
+    static Object key(Object key, Rendering rendering) {
+      Object plain = Values.plain(key);
+      if (!(plain instanceof String) && !(plain instanceof Long)) {
+        throw rendering.error("a mapping has a key that is no string or integer but a " + Values.typeName(key));
+      }
+      return plain;
     }
   }
 
@@ -87,14 +93,34 @@ sealed interface Expression {
     }
   }
 
-  /** Positional and named arguments of a call, a filter or a test. */
-  record Arguments(List<Expression> positional, Map<String, Expression> named) {
+  /** Positional and named arguments of a call, a filter or a test; {@code *more} and {@code **moreNamed} may be null. */
+  record Arguments(List<Expression> positional, Map<String, Expression> named, Expression more, Expression moreNamed) {
     static final Arguments NONE = new Arguments(List.of(), Map.of());
 
+    Arguments(List<Expression> positional, Map<String, Expression> named) {
+      this(positional, named, null, null);
+    }
+
+    Arguments with(String name, Expression value) {
+      Map<String, Expression> all = new LinkedHashMap<>(named);
+      all.put(name, value);
+      return new Arguments(positional, all, more, moreNamed);
+    }
+
     Evaluated evaluate(Rendering rendering) {
-      Map<String, Object> values = new LinkedHashMap<>();
-      named.forEach((name, expression) -> values.put(name, rendering.evaluate(expression)));
-      return new Evaluated(evaluateAll(positional, rendering), values);
+      List<Object> values = evaluateAll(positional, rendering);
+      if (more != null) {
+        values.addAll(Operations.elements(rendering.evaluate(more), rendering));
+      }
+      Map<String, Object> namedValues = new LinkedHashMap<>();
+      named.forEach((name, expression) -> namedValues.put(name, rendering.evaluate(expression)));
+      if (moreNamed != null) {
+        if (!(rendering.evaluate(moreNamed) instanceof Map<?, ?> map)) {
+          throw rendering.error("'**' needs a mapping");
+        }
+        map.forEach((name, value) -> namedValues.put(Builtins.string(name, "**", rendering), Values.of(value)));
+      }
+      return new Evaluated(values, namedValues);
     }
   }
 
@@ -106,11 +132,16 @@ sealed interface Expression {
     }
   }
 
-  /** {@code function(arguments)}, for the functions Jinja and Hugging Face provide. */
-  record Call(String function, Arguments arguments) implements Expression {
+  /** {@code function(arguments)}. */
+  record Call(Expression function, Arguments arguments) implements Expression {
     @Override
     public Object evaluate(Rendering rendering) {
-      return Builtins.call(function, arguments.evaluate(rendering), rendering);
+      Object value = rendering.evaluate(function);
+      if (value instanceof TemplateFunction called) {
+        return called.call(arguments.evaluate(rendering), rendering);
+      }
+      String name = function instanceof Name named ? "'" + named.name() + "'" : "a " + Values.typeName(value);
+      throw rendering.error(value instanceof Undefined ? "unsupported function " + name : name + " is no function");
     }
   }
 
@@ -118,7 +149,30 @@ sealed interface Expression {
   record MethodCall(Expression value, String method, Arguments arguments) implements Expression {
     @Override
     public Object evaluate(Rendering rendering) {
-      return Builtins.method(rendering.evaluate(value), method, arguments.evaluate(rendering), rendering);
+      Object of = rendering.evaluate(value);
+      if (Operations.attribute(of, method, rendering) instanceof TemplateFunction called) {
+        return called.call(arguments.evaluate(rendering), rendering);
+      }
+      throw Methods.unsupported(of, method, rendering);
+    }
+  }
+
+  /** A macro of what stands here, with the names that are seen from here. */
+  record Closure(Macro.Definition definition) implements Expression {
+    @Override
+    public Object evaluate(Rendering rendering) {
+      return new Macro(definition, rendering.scopes());
+    }
+  }
+
+  /** What statements write. */
+  record Captured(List<Statement> body) implements Expression {
+    @Override
+    public Object evaluate(Rendering rendering) {
+      rendering.enterScope();
+      String text = rendering.capture(() -> Statement.runAll(body, rendering));
+      rendering.leaveScope();
+      return text;
     }
   }
 
@@ -185,6 +239,14 @@ sealed interface Expression {
     @Override
     public Object evaluate(Rendering rendering) {
       return !Values.truth(rendering.evaluate(value));
+    }
+  }
+
+  /** {@code +} in front of a number. */
+  record Positive(Expression value) implements Expression {
+    @Override
+    public Object evaluate(Rendering rendering) {
+      return Operations.binary("+", 0L, rendering.evaluate(value), rendering);
     }
   }
 

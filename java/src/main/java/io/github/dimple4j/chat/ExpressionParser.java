@@ -16,6 +16,11 @@ final class ExpressionParser {
     operands = new OperandParser(cursor, this);
   }
 
+  /** The filters of a block of text; see {@link OperandParser#blockFilters}. */
+  Expression blockFilters(Expression block) {
+    return operands.blockFilters(block);
+  }
+
   /** One expression, or several with commas between them: a tuple without its parentheses. */
   Expression expressionOrTuple() {
     Expression first = expression();
@@ -110,10 +115,19 @@ final class ExpressionParser {
   }
 
   private Expression product() {
-    Expression left = signed(true);
+    Expression left = power();
     while (cursor.peek().kind() == Kind.OPERATOR && Set.of("*", "/", "//", "%").contains(cursor.peek().text())) {
       String operator = cursor.next().text();
-      left = new Expression.Binary(operator, left, signed(true));
+      left = new Expression.Binary(operator, left, power());
+    }
+    return left;
+  }
+
+  /** From the left, unlike Python. */
+  private Expression power() {
+    Expression left = signed(true);
+    while (cursor.take("**")) {
+      left = new Expression.Binary("**", left, signed(true));
     }
     return left;
   }
@@ -124,6 +138,10 @@ final class ExpressionParser {
     if (cursor.take("-")) {
       cursor.enter();
       value = new Expression.Negative(signed(false));
+      cursor.leave();
+    } else if (cursor.take("+")) {
+      cursor.enter();
+      value = new Expression.Positive(signed(false));
       cursor.leave();
     } else {
       value = operands.operand();

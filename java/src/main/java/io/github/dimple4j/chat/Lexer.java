@@ -4,6 +4,8 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Cuts a template into text and the tokens of its tags, and settles white space on the way: {@code trim_blocks}, {@code lstrip_blocks} and
@@ -31,6 +33,9 @@ final class Lexer {
 
   private static final List<String> OPERATORS = List.of("**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">", "=",
       "(", ")", "[", "]", "{", "}", ".", ",", ":", "|", ";");
+
+  private static final Pattern RAW = Pattern.compile("\\s*raw\\s*(?<minus>-)?%\\}");
+  private static final Pattern END_RAW = Pattern.compile("\\{%[-+]?\\s*endraw\\s*(?<sign>[-+])?%\\}");
 
   private final String source;
   private final List<Token> tokens = new ArrayList<>();
@@ -71,12 +76,12 @@ final class Lexer {
       char sign = tag + 2 < source.length() ? source.charAt(tag + 2) : 0;
       boolean block = source.charAt(tag + 1) != '{';
       if (sign == '-') {
-        while (end > at && Values.isSpace(source.charAt(end - 1))) {
+        while (end > at && Texts.isSpace(source.charAt(end - 1))) {
           end--;
         }
       } else if (block && sign != '+') {
         int from = tag;
-        while (from > at && source.charAt(from - 1) != '\n' && Values.isSpace(source.charAt(from - 1))) {
+        while (from > at && source.charAt(from - 1) != '\n' && Texts.isSpace(source.charAt(from - 1))) {
           from--;
         }
         boolean wholeLine = from > at ? source.charAt(from - 1) == '\n' : lineStart;
@@ -105,11 +110,14 @@ final class Lexer {
       skipAfterTag(minus, !plus);
       return;
     }
+    if (kind == '%' && raw(opened)) {
+      return;
+    }
     add(kind == '{' ? Kind.OUTPUT_BEGIN : Kind.BLOCK_BEGIN, "");
     String closing = kind == '{' ? "}}" : "%}";
     Deque<Character> open = new ArrayDeque<>();
     while (true) {
-      while (at < source.length() && Values.isSpace(source.charAt(at))) {
+      while (at < source.length() && Texts.isSpace(source.charAt(at))) {
         advance(at + 1);
       }
       if (at >= source.length()) {
@@ -129,10 +137,31 @@ final class Lexer {
     }
   }
 
+  /** Passes {@code raw} up to {@code endraw}, if that begins here: text, whatever it looks like. */
+  private boolean raw(int opened) {
+    Matcher begin = RAW.matcher(source).region(at, source.length());
+    if (!begin.lookingAt()) {
+      return false;
+    }
+    Matcher end = END_RAW.matcher(source);
+    if (!end.find(begin.end())) {
+      throw error(opened, "'raw' without 'endraw'");
+    }
+    advance(begin.end());
+    lineStart = false;
+    if (begin.group("minus") != null) {
+      skipAfterTag(true, false);
+    }
+    text(Math.max(at, end.start()));
+    advance(end.end());
+    skipAfterTag("-".equals(end.group("sign")), !"+".equals(end.group("sign")));
+    return true;
+  }
+
   private void skipAfterTag(boolean all, boolean newline) {
     int start = at;
     if (all) {
-      while (at < source.length() && Values.isSpace(source.charAt(at))) {
+      while (at < source.length() && Texts.isSpace(source.charAt(at))) {
         advance(at + 1);
       }
     } else if (newline && at < source.length() && source.charAt(at) == '\n') {
@@ -212,10 +241,14 @@ final class Lexer {
           case 'b' -> value.append('\b');
           case 'f' -> value.append('\f');
           case '\\', '\'', '"' -> value.append(escape);
+          case 'a' -> value.append('\u0007');
+          case 'v' -> value.append('\u000B');
+          case '\n' -> { } // the line goes on
           case 'x' -> i = hexadecimal(i, 2, value);
           case 'u' -> i = hexadecimal(i, 4, value);
-          case '0', '1', '2', '3', '4', '5', '6', '7', 'a', 'v', 'N', 'U', '\n' ->
-              throw error(line, "unsupported escape in a text literal");
+          case 'U' -> i = hexadecimal(i, 8, value);
+          case '0', '1', '2', '3', '4', '5', '6', '7' -> i = octal(i - 1, value);
+          case 'N' -> throw error(line, "unsupported escape in a text literal");
           default -> value.append(c).append(escape); // as in Python, an escape of nothing special is no escape
         }
       } else {
@@ -238,8 +271,22 @@ final class Lexer {
       }
       code = code << 4 | digit;
     }
-    value.append((char) code);
+    if (!Character.isValidCodePoint(code)) {
+      throw error(line, "an escape of no character");
+    }
+    value.appendCodePoint(code);
     return from + digits;
+  }
+
+  /** Up to three digits. */
+  private int octal(int from, StringBuilder value) {
+    int code = 0;
+    int i = from;
+    for (; i < from + 3 && i < source.length() && Character.digit(source.charAt(i), 8) >= 0; i++) {
+      code = code << 3 | Character.digit(source.charAt(i), 8);
+    }
+    value.append((char) code);
+    return i;
   }
 
   private void take(Kind kind, int end) {

@@ -116,11 +116,8 @@ final class OperandParser {
       } else if (cursor.take("[")) {
         value = subscript(value);
       } else if (cursor.peek().is(Kind.OPERATOR, "(")) {
-        if (!(value instanceof Expression.Name function)) {
-          throw cursor.error("only functions and methods can be called");
-        }
         cursor.next();
-        value = new Expression.Call(function.name(), arguments());
+        value = new Expression.Call(value, arguments());
       } else {
         return value;
       }
@@ -151,6 +148,8 @@ final class OperandParser {
   private Arguments arguments() {
     List<Expression> positional = new ArrayList<>();
     Map<String, Expression> named = new LinkedHashMap<>();
+    Expression more = null;
+    Expression moreNamed = null;
     boolean first = true;
     while (!cursor.take(")")) {
       if (!first) {
@@ -160,26 +159,53 @@ final class OperandParser {
         }
       }
       first = false;
-      if (cursor.peek().kind() == Kind.NAME && cursor.second().is(Kind.OPERATOR, "=")) {
+      if (cursor.take("**")) {
+        moreNamed = once(moreNamed);
+      } else if (cursor.take("*")) {
+        more = once(more);
+      } else if (cursor.peek().kind() == Kind.NAME && cursor.second().is(Kind.OPERATOR, "=")) {
         String name = cursor.next().text();
         cursor.next();
         named.put(name, expressions.expression());
-      } else if (named.isEmpty()) {
+      } else if (named.isEmpty() && more == null && moreNamed == null) {
         positional.add(expressions.expression());
       } else {
         throw cursor.error("a positional argument behind a named one");
       }
     }
-    return new Arguments(positional, named);
+    return new Arguments(positional, named, more, moreNamed);
   }
 
-  /** Filters and tests behind a value. */
+  private Expression once(Expression earlier) {
+    if (earlier != null) {
+      throw cursor.error("arguments are unpacked twice");
+    }
+    return expressions.expression();
+  }
+
+  /** The filters of a block, the first without a sign in front of it. */
+  Expression blockFilters(Expression block) {
+    Expression value = filter(block);
+    while (cursor.take("|")) {
+      value = filter(value);
+    }
+    return value;
+  }
+
+  private Expression filter(Expression value) {
+    String name = cursor.name();
+    return new Expression.Filter(value, name, cursor.take("(") ? arguments() : Arguments.NONE);
+  }
+
+  /** Filters, tests and calls behind a value. */
   Expression filters(Expression start) {
     Expression value = start;
     while (true) {
       if (cursor.take("|")) {
-        String name = cursor.name();
-        value = new Expression.Filter(value, name, cursor.take("(") ? arguments() : Arguments.NONE);
+        value = filter(value);
+      } else if (cursor.peek().is(Kind.OPERATOR, "(")) {
+        cursor.next();
+        value = new Expression.Call(value, arguments());
       } else if (cursor.takeName("is")) {
         boolean negated = cursor.takeName("not");
         String name = cursor.name();

@@ -1,8 +1,12 @@
 package io.github.dimple4j.chat;
 
+import io.github.dimple4j.chat.Values.Iteration;
+import io.github.dimple4j.chat.Values.Markup;
 import io.github.dimple4j.chat.Values.Namespace;
+import io.github.dimple4j.chat.Values.Range;
 import io.github.dimple4j.chat.Values.Tuple;
 import io.github.dimple4j.chat.Values.Undefined;
+import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -14,10 +18,13 @@ final class Operations {
 
   /** What a loop over a value visits. */
   static List<Object> elements(Object value, Rendering rendering) {
-    rendering.make(length(value, rendering));
+    rendering.make(value instanceof Iteration iteration ? iteration.all().size() : length(value, rendering));
     return switch (value) {
       case List<?> list -> list.stream().map(Values::of).toList();
       case Map<?, ?> map -> List.copyOf(map.keySet());
+      case View view -> view.elements();
+      case Iteration iteration -> iteration.rest();
+      case Markup text -> elements(text.text(), rendering);
       case String text -> text.codePoints().mapToObj(c -> (Object) Character.toString(c)).toList();
       default -> List.of();
     };
@@ -27,17 +34,26 @@ final class Operations {
     return switch (value) {
       case List<?> list -> list.size();
       case Map<?, ?> map -> map.size();
+      case View view -> view.elements().size();
+      case Markup text -> text.text().codePointCount(0, text.text().length());
       case String text -> text.codePointCount(0, text.length());
       case Undefined u -> 0;
       default -> throw rendering.error("a " + Values.typeName(value) + " has no length and no elements");
     };
   }
 
+  /** {@code value.name}: methods before the elements of a mapping. */
   static Object attribute(Object value, String name, Rendering rendering) {
+    return Methods.has(value, name) ? new TemplateFunction.Method(value, name) : element(value, name, rendering);
+  }
+
+  private static Object element(Object value, String name, Rendering rendering) {
     return switch (value) {
       case Undefined u -> throw undefined(u, rendering);
       case Namespace namespace -> namespace.attributes().getOrDefault(name, new Undefined(name));
+      case Loop loop -> loop.attribute(name);
       case Map<?, ?> map when map.containsKey(name) -> Values.of(map.get(name));
+      case TemplateFunction function -> throw rendering.error("attribute '" + name + "' of '" + function.name() + "' is not supported");
       default -> new Undefined(name);
     };
   }
@@ -48,10 +64,17 @@ final class Operations {
 
   static Object subscript(Object value, Object key, Rendering rendering) {
     if (key instanceof String name) {
-      return attribute(value, name, rendering);
+      boolean held = value instanceof Map<?, ?> map && map.containsKey(name);
+      return held ? element(value, name, rendering) : attribute(value, name, rendering);
     }
     if (value instanceof Undefined u) {
       throw undefined(u, rendering);
+    }
+    if (value instanceof Markup) {
+      throw rendering.error("an element of a safe text is not supported");
+    }
+    if (value instanceof Map<?, ?> map && map.containsKey(key)) {
+      return Values.of(map.get(key));
     }
     boolean indexed = value instanceof List || value instanceof String;
     if (!indexed || !(key instanceof Long index)) {
@@ -87,6 +110,9 @@ final class Operations {
     if (value instanceof String) {
       return String.join("", chosen.stream().map(String.class::cast).toList());
     }
+    if (value instanceof Range) {
+      throw rendering.error("a slice of a range is not supported");
+    }
     return value instanceof Tuple ? new Tuple(chosen) : chosen;
   }
 
@@ -102,13 +128,22 @@ final class Operations {
     if (operator.equals("+") && left instanceof String l && right instanceof String r) {
       return concatenate(l, r, rendering);
     }
-    if (operator.equals("+") && left instanceof List<?> l && right instanceof List<?> r && l instanceof Tuple == r instanceof Tuple) {
+    if (operator.equals("+") && isText(left) && isText(right)) {
+      return new Markup(concatenate(escaped(left), escaped(right), rendering));
+    }
+    if (operator.equals("*") && (left instanceof Long || right instanceof Long) && !(left instanceof Number && right instanceof Number)) {
+      return left instanceof Long times ? repeated(right, times, rendering) : repeated(left, (Long) right, rendering);
+    }
+    if (operator.equals("+") && left instanceof List<?> l && right instanceof List<?> r && Values.sameKind(l, r) && !(l instanceof Range)) {
       rendering.make((long) l.size() + r.size());
       List<Object> joined = new ArrayList<>(elements(l, rendering));
       joined.addAll(elements(r, rendering));
       return l instanceof Tuple ? new Tuple(joined) : joined;
     }
     try {
+      if (operator.equals("**") && left instanceof Number l && right instanceof Number r) {
+        return Numbers.power(l, r);
+      }
       if (left instanceof Long l && right instanceof Long r) {
         return integers(operator, l, r);
       }
@@ -119,6 +154,31 @@ final class Operations {
       throw rendering.error(operator + ": " + e.getMessage());
     }
     throw rendering.error("unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
+  }
+
+  private static boolean isText(Object value) {
+    return value instanceof String || value instanceof Markup;
+  }
+
+  private static String escaped(Object value) {
+    return value instanceof Markup markup ? markup.text() : Texts.escape((String) value);
+  }
+
+  private static Object repeated(Object value, long times, Rendering rendering) {
+    int count = (int) Math.clamp(times, 0, 1 << 26);
+    if (value instanceof String text) {
+      rendering.make((long) text.length() * count);
+      return text.repeat(count);
+    }
+    if (value instanceof List<?> list && !(list instanceof Range)) {
+      rendering.make((long) list.size() * count);
+      List<Object> all = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        all.addAll(elements(list, rendering));
+      }
+      return list instanceof Tuple ? new Tuple(all) : all;
+    }
+    throw rendering.error("unsupported operands of *: " + Values.typeName(value) + " and integer");
   }
 
   private static String concatenate(String left, String right, Rendering rendering) {
@@ -158,11 +218,7 @@ final class Operations {
       case "in" -> contains(right, left, rendering);
       case "not in" -> !contains(right, left, rendering);
       default -> {
-        Integer order = Values.compare(left, right);
-        if (order == null) {
-          throw rendering.error(
-              "unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
-        }
+        int order = order(operator, left, right, rendering);
         yield switch (operator) {
           case "<" -> order < 0;
           case "<=" -> order <= 0;
@@ -173,12 +229,38 @@ final class Operations {
     };
   }
 
-  static boolean contains(Object container, Object element, Rendering rendering) {
+  /** The order of two values for an operator: numbers, texts, and lists of these by their first difference. */
+  static int order(String operator, Object left, Object right, Rendering rendering) {
+    Integer order = Values.compare(left, right);
+    if (order != null) {
+      return order;
+    }
+    if (left instanceof List<?> l && right instanceof List<?> r && Values.sameKind(l, r) && !(l instanceof Range)) {
+      rendering.enter();
+      for (int i = 0; i < Math.min(l.size(), r.size()); i++) {
+        if (!Values.equal(Values.of(l.get(i)), Values.of(r.get(i)), rendering)) {
+          int first = order(operator, Values.of(l.get(i)), Values.of(r.get(i)), rendering);
+          rendering.leave();
+          return first;
+        }
+      }
+      rendering.leave();
+      return Integer.compare(l.size(), r.size());
+    }
+    throw rendering.error("unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
+  }
+
+  static boolean contains(Object holder, Object held, Rendering rendering) {
+    Object container = Values.plain(holder);
+    Object element = Values.plain(held);
     if (container instanceof String text) {
       if (!(element instanceof String part)) {
         throw rendering.error("a " + Values.typeName(element) + " cannot be in a string");
       }
       return text.contains(part);
+    }
+    if (container instanceof Iteration) {
+      throw rendering.error("'in' of a generator is not supported");
     }
     return elements(container, rendering).stream().anyMatch(e -> Values.equal(e, element, rendering));
   }

@@ -4,6 +4,10 @@ import io.github.dimple4j.chat.Expression.Binary;
 import io.github.dimple4j.chat.Expression.Filter;
 import io.github.dimple4j.chat.Expression.MethodCall;
 import io.github.dimple4j.chat.Expression.Slice;
+import io.github.dimple4j.chat.Values.Iteration;
+import io.github.dimple4j.chat.Values.Markup;
+import io.github.dimple4j.chat.Values.Namespace;
+import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.IdentityHashMap;
@@ -49,7 +53,7 @@ final class Origins {
 
   /** The characters of a value's text that were said. */
   BitSet marks(Object value, String text) {
-    if (value instanceof String) {
+    if (value instanceof String || value instanceof Markup) {
       BitSet marks = known.get(text);
       return marks == null ? all(text) : marks;
     }
@@ -61,11 +65,21 @@ final class Origins {
     if (expression instanceof Expression.Name) {
       return; // what an operation here does not know, such as the characters that a loop visits, stays unknown
     }
-    if (value instanceof String text && !known.containsKey(text)) {
+    if (Values.plain(value) instanceof String text && !known.containsKey(text)) {
       known.put(text, operands.stream().anyMatch(operand -> holdsSaid(operand, 0)) ? marksOfNew(expression, operands, text) : NOTHING);
-    } else if (value instanceof List<?> list && !operands.isEmpty() && operands.stream().noneMatch(operand -> operand == value)) {
+    } else if (elements(value) instanceof List<?> list && !operands.isEmpty() && operands.stream().noneMatch(operand -> operand == value)) {
       learnElements(expression, operands, list);
     }
+  }
+
+  /** The elements of what holds some in order, or null. */
+  private static List<?> elements(Object value) {
+    return switch (value) {
+      case List<?> list -> list;
+      case View view -> view.elements();
+      case Iteration iteration -> iteration.all();
+      default -> null;
+    };
   }
 
   /** What a text made of said ones holds of them. */
@@ -190,7 +204,11 @@ final class Origins {
       case String text -> !marks(text, text).isEmpty();
       case List<?> list -> depth > DEEPEST || list.stream().anyMatch(element -> holdsSaid(element, depth + 1));
       case Map<?, ?> map -> depth > DEEPEST || map.values().stream().anyMatch(element -> holdsSaid(element, depth + 1));
-      case Values.Namespace namespace -> true; // may hold itself
+      case Markup text -> !marks(text, text.text()).isEmpty();
+      case View view -> holdsSaid(view.elements(), depth + 1);
+      case Iteration iteration -> holdsSaid(iteration.all(), depth + 1);
+      case TemplateFunction.Method method -> holdsSaid(method.of(), depth + 1);
+      case Namespace namespace -> true; // may hold itself
       case null, default -> false;
     };
   }

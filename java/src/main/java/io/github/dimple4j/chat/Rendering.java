@@ -1,6 +1,8 @@
 package io.github.dimple4j.chat;
 
 import io.github.dimple4j.chat.Values.Undefined;
+import java.time.Clock;
+import java.time.LocalDateTime;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -22,6 +24,8 @@ final class Rendering {
   /** What each expression under evaluation has got from those it consists of. */
   private final Deque<List<Object>> operands = new ArrayDeque<>();
   private final Origins origins;
+  private final Clock clock;
+  private LocalDateTime now;
   private StringBuilder output = new StringBuilder();
   private BitSet said = new BitSet(); // of the output
   private int line = 1;
@@ -30,13 +34,17 @@ final class Rendering {
   private int depth;
 
   Rendering(Map<String, ?> globals) {
-    this(globals, new Origins());
+    this(globals, new Origins(), Clock.systemDefaultZone());
   }
 
-  /** @param origins knows what was said; what it does not know of is the template's */
-  Rendering(Map<String, ?> globals, Origins origins) {
+  /**
+   * @param origins knows what was said; what it does not know of is the template's
+   * @param clock tells the time if the template asks for it
+   */
+  Rendering(Map<String, ?> globals, Origins origins, Clock clock) {
     this.globals = globals;
     this.origins = origins;
+    this.clock = clock;
     origins.ownAll(globals);
     scopes.push(new HashMap<>());
   }
@@ -131,7 +139,17 @@ final class Rendering {
         return scope.get(name);
       }
     }
-    return globals.containsKey(name) ? Values.of(globals.get(name)) : new Undefined(name);
+    if (globals.containsKey(name)) {
+      return Values.of(globals.get(name));
+    }
+    TemplateFunction function = Functions.named(name);
+    return function == null ? new Undefined(name) : function;
+  }
+
+  /** What {@code strftime_now} tells: the first time that is asked for is that of the whole rendering. */
+  LocalDateTime now() {
+    now = now == null ? LocalDateTime.now(clock) : now;
+    return now;
   }
 
   void assign(String name, Object value) {
@@ -144,5 +162,23 @@ final class Rendering {
 
   void leaveScope() {
     scopes.pop();
+  }
+
+  /** The scopes as they are now; what is assigned in them later is seen. */
+  List<Map<String, Object>> scopes() {
+    return List.copyOf(scopes);
+  }
+
+  /** Takes scopes of another place, with a new one inside; gives those that were in force. */
+  List<Map<String, Object>> enterScopesOf(List<Map<String, Object>> others) {
+    List<Map<String, Object>> own = scopes();
+    restoreScopes(others);
+    enterScope();
+    return own;
+  }
+
+  void restoreScopes(List<Map<String, Object>> others) {
+    scopes.clear();
+    scopes.addAll(others);
   }
 }

@@ -1,11 +1,8 @@
 package io.github.dimple4j.chat;
 
 import io.github.dimple4j.chat.Values.Namespace;
-import io.github.dimple4j.chat.Values.Undefined;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 
 /** A statement of a template; running it writes output and sets names. */
 sealed interface Statement {
@@ -70,12 +67,12 @@ sealed interface Statement {
     }
   }
 
-  /** {@code set a = value}, {@code set a, b = value}. */
-  record Set(int line, List<String> targets, Expression value) implements Statement {
+  /** {@code set target = value}. */
+  record Set(int line, Target target, Expression value) implements Statement {
     @Override
     public Flow run(Rendering rendering) {
       rendering.at(line);
-      bind(targets, rendering.evaluate(value), rendering);
+      target.bind(rendering.evaluate(value), rendering);
       return Flow.NEXT;
     }
   }
@@ -93,31 +90,37 @@ sealed interface Statement {
     }
   }
 
-  /** {@code set name} up to {@code endset}. */
-  record SetBlock(int line, String name, List<Statement> body) implements Statement {
+  /** {@code with} and {@code generation}: names that are set in there are not seen behind it; values belong to what is around. */
+  record Scoped(int line, List<Target> targets, List<Expression> values, List<Statement> body) implements Statement {
     @Override
     public Flow run(Rendering rendering) {
       rendering.at(line);
+      List<Object> all = new ArrayList<>();
+      values.forEach(value -> all.add(rendering.evaluate(value)));
       rendering.enterScope();
-      String text = rendering.capture(() -> runAll(body, rendering));
+      for (int i = 0; i < all.size(); i++) {
+        targets.get(i).bind(all.get(i), rendering);
+      }
+      Flow flow = runAll(body, rendering);
       rendering.leaveScope();
-      rendering.assign(name, text);
-      return Flow.NEXT;
+      return flow;
     }
   }
 
-  /** {@code for targets in items if condition}; {@code condition} may be null. */
-  record For(int line, List<String> targets, Expression items, Expression condition, List<Statement> body, List<Statement> otherwise)
+  /** {@code for target in items if condition}; {@code condition} may be null. */
+  record For(int line, Target target, Expression items, Expression condition, List<Statement> body, List<Statement> otherwise)
       implements Statement {
     @Override
     public Flow run(Rendering rendering) {
       rendering.at(line);
       List<Object> chosen = chosen(rendering);
+      Loop loop = new Loop(chosen);
       for (int i = 0; i < chosen.size(); i++) {
         rendering.enter();
         rendering.enterScope();
-        bind(targets, chosen.get(i), rendering);
-        rendering.assign("loop", loop(chosen, i));
+        target.bind(chosen.get(i), rendering);
+        loop.round(i);
+        rendering.assign("loop", loop);
         Flow flow = runAll(body, rendering);
         rendering.leaveScope();
         rendering.leave();
@@ -136,42 +139,13 @@ sealed interface Statement {
       List<Object> chosen = new ArrayList<>();
       for (Object item : all) {
         rendering.enterScope();
-        bind(targets, item, rendering);
+        target.bind(item, rendering);
         if (Values.truth(rendering.evaluate(condition))) {
           chosen.add(item);
         }
         rendering.leaveScope();
       }
       return chosen;
-    }
-
-    private static Map<String, Object> loop(List<Object> items, int index) {
-      int count = items.size();
-      Map<String, Object> loop = new HashMap<>();
-      loop.put("index", index + 1L);
-      loop.put("index0", (long) index);
-      loop.put("revindex", (long) count - index);
-      loop.put("revindex0", count - index - 1L);
-      loop.put("first", index == 0);
-      loop.put("last", index == count - 1);
-      loop.put("length", (long) count);
-      loop.put("previtem", index > 0 ? items.get(index - 1) : new Undefined("loop.previtem"));
-      loop.put("nextitem", index < count - 1 ? items.get(index + 1) : new Undefined("loop.nextitem"));
-      return loop;
-    }
-  }
-
-  private static void bind(List<String> targets, Object value, Rendering rendering) {
-    if (targets.size() == 1) {
-      rendering.assign(targets.get(0), value);
-      return;
-    }
-    List<Object> parts = Operations.elements(value, rendering);
-    if (parts.size() != targets.size()) {
-      throw rendering.error(targets.size() + " names for " + parts.size() + " values");
-    }
-    for (int i = 0; i < parts.size(); i++) {
-      rendering.assign(targets.get(i), parts.get(i));
     }
   }
 }

@@ -10,15 +10,18 @@ import java.util.Set;
 
 /** Builds a template's statements from its tokens, by recursive descent. */
 final class StatementParser {
-  private static final Set<String> INNER_TAGS = Set.of("elif", "else", "endif", "endfor", "endset");
+  private static final Set<String> INNER_TAGS = Set.of("elif", "else", "endif", "endfor", "endset", "endmacro", "endcall",
+      "endfilter", "endwith", "endgeneration");
 
   private final TokenCursor cursor;
   private final ExpressionParser expressions;
+  private final BlockParser blocks;
   private int loops;
 
   private StatementParser(TokenCursor cursor) {
     this.cursor = cursor;
     expressions = new ExpressionParser(cursor);
+    blocks = new BlockParser(cursor, expressions, this);
   }
 
   /** The statements of a whole template. */
@@ -77,8 +80,19 @@ final class StatementParser {
         endTag();
         yield new Statement.Jump(keyword.text().equals("break") ? Flow.BREAK : Flow.CONTINUE);
       }
-      default -> throw Lexer.error(keyword.line(), "unsupported statement " + keyword);
+      default -> blocks.statement(keyword);
     };
+  }
+
+  /** The statements of a block with its end tag. A loop around it is none that they could break out of, which would leave text half written. */
+  List<Statement> block(int line, String statement) {
+    int outer = loops;
+    loops = 0;
+    List<Statement> body = statements();
+    loops = outer;
+    tagName(line, statement, "end" + statement);
+    endTag();
+    return body;
   }
 
   private Statement ifStatement(int line) {
@@ -106,7 +120,7 @@ final class StatementParser {
   }
 
   private Statement forStatement(int line) {
-    List<String> targets = names();
+    Target target = target();
     if (!cursor.next().is(Kind.NAME, "in")) {
       throw Lexer.error(line, "'for' without 'in'");
     }
@@ -130,42 +144,63 @@ final class StatementParser {
       tagName(line, "for", "endfor");
       endTag();
     }
-    return new Statement.For(line, targets, items, condition, body, otherwise);
+    return new Statement.For(line, target, items, condition, body, otherwise);
   }
 
   private Statement setStatement(int line) {
-    List<String> targets = names();
-    if (targets.size() == 1 && cursor.take(".")) {
-      String attribute = cursor.name();
-      cursor.require("=");
-      Expression value = expressions.expressionOrTuple();
-      endTag();
-      return new Statement.SetAttribute(line, targets.get(0), attribute, value);
-    }
+    Target target = target();
+    String attribute = target instanceof Target.Name && cursor.take(".") ? cursor.name() : null;
+    Expression value;
     if (cursor.take("=")) {
-      Expression value = expressions.expressionOrTuple();
+      value = expressions.expressionOrTuple();
       endTag();
-      return new Statement.Set(line, targets, value);
+    } else {
+      value = captured(line, target);
     }
-    if (targets.size() > 1 || cursor.peek().kind() != Kind.BLOCK_END) {
+    return attribute == null ? new Statement.Set(line, target, value)
+        : new Statement.SetAttribute(line, ((Target.Name) target).name(), attribute, value);
+  }
+
+  /** {@code set name} or {@code set name | filter}, up to {@code endset}. */
+  private Expression captured(int line, Target target) {
+    List<Statement> body = new ArrayList<>(); // which comes behind the filters
+    Expression value = new Expression.Captured(body);
+    if (cursor.take("|")) {
+      value = expressions.blockFilters(value);
+    }
+    if (target instanceof Target.Several || cursor.peek().kind() != Kind.BLOCK_END) {
       throw cursor.error("unexpected " + cursor.peek() + " in 'set'");
     }
     endTag();
-    int outer = loops;
-    loops = 0; // a block that breaks out of the loop around it would leave its text half written
-    List<Statement> body = statements();
-    loops = outer;
-    tagName(line, "set", "endset");
-    endTag();
-    return new Statement.SetBlock(line, targets.get(0), body);
+    body.addAll(block(line, "set"));
+    return value;
   }
 
-  private List<String> names() {
-    List<String> names = new ArrayList<>(List.of(cursor.name()));
-    while (cursor.take(",")) {
-      names.add(cursor.name());
+  /** A name, or several with commas between them, of which each may be several in parentheses. */
+  Target target() {
+    Target first = oneTarget();
+    if (!cursor.peek().is(Kind.OPERATOR, ",")) {
+      return first;
     }
-    return names;
+    List<Target> targets = new ArrayList<>(List.of(first));
+    while (cursor.take(",")) {
+      if (cursor.peek().kind() != Kind.NAME && !cursor.peek().is(Kind.OPERATOR, "(")) {
+        break;
+      }
+      targets.add(oneTarget());
+    }
+    return new Target.Several(targets);
+  }
+
+  private Target oneTarget() {
+    if (!cursor.take("(")) {
+      return new Target.Name(cursor.name());
+    }
+    cursor.enter();
+    Target target = target();
+    cursor.leave();
+    cursor.require(")");
+    return target;
   }
 
   private Token tagName(int line, String statement, String... allowed) {
@@ -180,7 +215,7 @@ final class StatementParser {
     return name;
   }
 
-  private void endTag() {
+  void endTag() {
     cursor.expect(Kind.BLOCK_END);
   }
 }

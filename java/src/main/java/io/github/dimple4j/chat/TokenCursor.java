@@ -25,6 +25,16 @@ final class TokenCursor {
     return tokens.get(at + 1);
   }
 
+  /** How many tokens are passed. */
+  int position() {
+    return at;
+  }
+
+  /** Whether a name stands among the tokens from a position to here. */
+  boolean named(String name, int from) {
+    return tokens.subList(from, at).stream().anyMatch(token -> token.is(Kind.NAME, name));
+  }
+
   /** Passes a token; the end is never passed. */
   Token next() {
     Token token = tokens.get(at);

@@ -4,11 +4,13 @@ import java.math.BigDecimal;
 import java.util.AbstractList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
- * What template values mean. Jinja takes its rules from Python: a value is a String, Long, Double, Boolean, {@link #NONE}, {@link Undefined},
- * List, {@link Tuple}, string-keyed Map or {@link Namespace}.
+ * What template values mean. Jinja takes its rules from Python: a value is a String, {@link Markup}, Long, Double, Boolean, {@link #NONE},
+ * {@link Undefined}, List, {@link Tuple}, {@link Range}, {@link View}, {@link Iteration}, Map keyed by String or Long, {@link Namespace},
+ * {@link Loop} or {@link TemplateFunction}.
  */
 final class Values {
   /** Python's None. */
@@ -36,6 +38,67 @@ final class Values {
     }
   }
 
+  /** What {@code range()} makes: a list that is written as what made it. */
+  static final class Range extends AbstractList<Object> {
+    private final long from;
+    private final long to;
+    private final long step;
+
+    Range(long from, long to, long step) {
+      this.from = from;
+      this.to = to;
+      this.step = step;
+    }
+
+    @Override
+    public Object get(int index) {
+      Objects.checkIndex(index, size());
+      return from + index * step;
+    }
+
+    @Override
+    public int size() {
+      return (int) Math.max(0, Math.ceil(((double) to - from) / step));
+    }
+
+    @Override
+    public String toString() {
+      return "range(" + from + ", " + to + (step == 1 ? "" : ", " + step) + ")";
+    }
+  }
+
+  /** What {@code items()}, {@code keys()} or {@code values()} of a mapping gives: elements without numbers. */
+  record View(String kind, List<Object> elements) {}
+
+  /** Elements that can be visited once: what filters such as {@code map} and {@code select} give. It is true even if it is empty. */
+  static final class Iteration {
+    private final List<Object> elements;
+    private int next;
+
+    Iteration(List<Object> elements) {
+      this.elements = elements;
+    }
+
+    /** The elements that were not visited yet. */
+    List<Object> rest() {
+      List<Object> rest = elements.subList(next, elements.size());
+      next = elements.size();
+      return rest;
+    }
+
+    /** The next element, or {@code otherwise}. */
+    Object next(Object otherwise) {
+      return next < elements.size() ? elements.get(next++) : otherwise;
+    }
+
+    List<Object> all() {
+      return elements;
+    }
+  }
+
+  /** A text that filter {@code safe} made: a text that is added to it has its signs of HTML escaped. */
+  record Markup(String text) {}
+
   /** What {@code namespace()} makes: the one thing whose attributes can be set. */
   record Namespace(Map<String, Object> attributes) {}
 
@@ -59,16 +122,23 @@ final class Values {
       case Double d -> d != 0;
       case List<?> list -> !list.isEmpty();
       case Map<?, ?> map -> !map.isEmpty();
+      case View view -> !view.elements().isEmpty();
+      case Markup m -> !m.text().isEmpty();
       case Undefined u -> false;
       default -> value != NONE;
     };
   }
 
-  static boolean equal(Object a, Object b, Rendering rendering) {
+  static boolean equal(Object first, Object second, Rendering rendering) {
     rendering.enter();
+    Object a = plain(first);
+    Object b = plain(second);
+    if (a instanceof View && b instanceof View) {
+      throw rendering.error("views of mappings cannot be compared");
+    }
     boolean same = sameNumbers(a, b) || switch (a) {
       case Undefined left -> b instanceof Undefined;
-      case List<?> left -> b instanceof List<?> right && left instanceof Tuple == right instanceof Tuple && left.size() == right.size()
+      case List<?> left -> b instanceof List<?> right && left.size() == right.size() && sameKind(left, right)
           && IntStream.range(0, left.size()).allMatch(i -> equal(of(left.get(i)), of(right.get(i)), rendering));
       case Map<?, ?> left -> b instanceof Map<?, ?> right && left.keySet().equals(right.keySet())
           && left.keySet().stream().allMatch(k -> equal(of(left.get(k)), of(right.get(k)), rendering));
@@ -76,6 +146,15 @@ final class Values {
     };
     rendering.leave();
     return same;
+  }
+
+  static boolean sameKind(List<?> a, List<?> b) {
+    return a instanceof Tuple == b instanceof Tuple && a instanceof Range == b instanceof Range;
+  }
+
+  /** A safe text as a text. */
+  static Object plain(Object value) {
+    return value instanceof Markup markup ? markup.text() : value;
   }
 
   private static boolean sameNumbers(Object a, Object b) {
@@ -90,15 +169,29 @@ final class Values {
 
   /** The order of two numbers or two texts, or null if there is none between them. */
   static Integer compare(Object a, Object b) {
-    Object left = number(a);
-    Object right = number(b);
+    Object left = number(plain(a));
+    Object right = number(plain(b));
     if (left instanceof Long l && right instanceof Long r) {
       return l.compareTo(r);
     }
     if (left instanceof Number l && right instanceof Number r) {
       return l.doubleValue() < r.doubleValue() ? -1 : l.doubleValue() > r.doubleValue() ? 1 : 0;
     }
-    return left instanceof String l && right instanceof String r ? (Integer) l.compareTo(r) : null;
+    return left instanceof String l && right instanceof String r ? (Integer) compareTexts(l, r) : null;
+  }
+
+  /** By code points, where Java's own order is by UTF-16 units. */
+  private static int compareTexts(String a, String b) {
+    int at = 0;
+    while (at < a.length() && at < b.length()) {
+      int left = a.codePointAt(at);
+      int right = b.codePointAt(at);
+      if (left != right) {
+        return Integer.compare(left, right);
+      }
+      at += Character.charCount(left);
+    }
+    return Integer.compare(a.length(), b.length());
   }
 
   /** Python's name of the type, for messages. */
@@ -106,6 +199,12 @@ final class Values {
     return switch (value) {
       case Boolean b -> "boolean";
       case String s -> "string";
+      case Markup m -> "safe string";
+      case Range r -> "range";
+      case View v -> v.kind();
+      case Iteration i -> "generator";
+      case Loop l -> "loop";
+      case TemplateFunction f -> "function";
       case Long l -> "integer";
       case Double d -> "float";
       case Tuple t -> "tuple";
@@ -113,7 +212,7 @@ final class Values {
       case Map<?, ?> map -> "mapping";
       case Undefined u -> "undefined value";
       case Namespace n -> "namespace";
-      default -> value == NONE ? "none" : "function";
+      default -> "none";
     };
   }
 
@@ -121,6 +220,7 @@ final class Values {
   static String text(Object value, Rendering rendering) {
     return switch (value) {
       case String s -> s;
+      case Markup m -> m.text();
       case Undefined u -> "";
       default -> {
         StringBuilder out = new StringBuilder();
@@ -139,6 +239,12 @@ final class Values {
       case Long l -> out.append(l);
       case Double d -> out.append(real(d));
       case String s -> quote(s, out);
+      case Range range -> out.append(range);
+      case View view -> {
+        out.append(view.kind()).append('(');
+        represent(view.elements(), rendering, out);
+        out.append(')');
+      }
       case List<?> list -> {
         out.append(list instanceof Tuple ? '(' : '[');
         for (int i = 0; i < list.size(); i++) {
@@ -151,13 +257,18 @@ final class Values {
         out.append('{');
         for (Map.Entry<?, ?> e : map.entrySet()) {
           out.append(out.length() == start + 1 ? "" : ", ");
-          quote(e.getKey().toString(), out);
+          represent(e.getKey(), rendering, out);
           out.append(": ");
           represent(of(e.getValue()), rendering, out);
         }
         out.append('}');
       }
       case Undefined u -> out.append("Undefined");
+      case Macro macro -> {
+        out.append("<Macro ");
+        quote(macro.name(), out);
+        out.append('>');
+      }
       default -> {
         if (value != NONE) {
           throw rendering.error("a " + typeName(value) + " cannot be written");
@@ -208,81 +319,5 @@ final class Values {
     }
     BigDecimal mantissa = shortest.movePointLeft(exponent).stripTrailingZeros();
     return mantissa.toPlainString() + "e" + (exponent < 0 ? "-" : "+") + (Math.abs(exponent) < 10 ? "0" : "") + Math.abs(exponent);
-  }
-
-  /** JSON as {@code json.dumps(value, ensure_ascii=False, indent=indent)} writes it; {@code indent} null: on one line. */
-  static void json(Object value, Integer indent, int level, Rendering rendering, StringBuilder out) {
-    rendering.enter();
-    int start = out.length();
-    switch (value) {
-      case String s -> jsonText(s, out);
-      case Boolean b -> out.append(b);
-      case Long l -> out.append(l);
-      case Double d -> out.append(d.isNaN() ? "NaN" : d.isInfinite() ? (d > 0 ? "Infinity" : "-Infinity") : real(d));
-      case List<?> list -> {
-        out.append('[');
-        for (int i = 0; i < list.size(); i++) {
-          separate(i, indent, level + 1, out);
-          json(of(list.get(i)), indent, level + 1, rendering, out);
-        }
-        close(list.isEmpty(), ']', indent, level, out);
-      }
-      case Map<?, ?> map -> {
-        out.append('{');
-        int i = 0;
-        for (Map.Entry<?, ?> e : map.entrySet()) {
-          separate(i++, indent, level + 1, out);
-          jsonText(e.getKey().toString(), out);
-          out.append(": ");
-          json(of(e.getValue()), indent, level + 1, rendering, out);
-        }
-        close(map.isEmpty(), '}', indent, level, out);
-      }
-      default -> {
-        if (value != NONE) {
-          throw rendering.error("a " + typeName(value) + " cannot be written as JSON");
-        }
-        out.append("null");
-      }
-    }
-    rendering.make(out.length() - start);
-    rendering.leave();
-  }
-
-  private static void separate(int index, Integer indent, int level, StringBuilder out) {
-    if (indent == null) {
-      out.append(index == 0 ? "" : ", ");
-    } else {
-      out.append(index == 0 ? "\n" : ",\n").append(" ".repeat(indent * level));
-    }
-  }
-
-  private static void close(boolean empty, char bracket, Integer indent, int level, StringBuilder out) {
-    if (indent != null && !empty) {
-      out.append('\n').append(" ".repeat(indent * level));
-    }
-    out.append(bracket);
-  }
-
-  private static void jsonText(String text, StringBuilder out) {
-    out.append('"');
-    for (char c : text.toCharArray()) {
-      switch (c) {
-        case '"' -> out.append("\\\"");
-        case '\\' -> out.append("\\\\");
-        case '\n' -> out.append("\\n");
-        case '\r' -> out.append("\\r");
-        case '\t' -> out.append("\\t");
-        case '\b' -> out.append("\\b");
-        case '\f' -> out.append("\\f");
-        default -> out.append(c < ' ' ? String.format("\\u%04x", (int) c) : String.valueOf(c));
-      }
-    }
-    out.append('"');
-  }
-
-  /** White space as Python's {@code str.isspace} has it. */
-  static boolean isSpace(char c) {
-    return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == '\u0085';
   }
 }

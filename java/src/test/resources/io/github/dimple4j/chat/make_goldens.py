@@ -3,14 +3,16 @@
     python3 make_goldens.py
 
 One case per line: the template, a tab, its output, with backslash escapes; an output of "!" means that Jinja raises an error.  The
-environment is the one in which Hugging Face runs chat templates: trim_blocks, lstrip_blocks, loop controls, a plain JSON filter.
+environment is the one in which Hugging Face runs chat templates: trim_blocks, lstrip_blocks, loop controls, a plain JSON filter, the
+statement generation, and strftime_now, which tells a fixed time here.
 """
-import functools
+import datetime
 import itertools
 import json
 import os
 
 import jinja2
+import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 CONVERSATIONS = [
@@ -326,6 +328,185 @@ not
 a is
 f(1 2)
 messages
+2 ** 3 ** 2
+2 ** -1
+2 ** 0.5
+-2 ** 2
++3 - +1
+'ab' * 3 ~ 2 * 'c'
+[1, 2] * 2
+(1,) * 2
+[1] * -1
+'a' < 'B'
+'😀' > '～'
+[1, 2] < [1, 3]
+[1, 'a'] < [2, 1]
+(1,) < (1, 0)
+{1: 'a', 'b': 2}
+{1: 'a'}[1] ~ {1: 'a'}.get(1)
+{1: 'a', 'b': none} | tojson
+{'a': 1, 'b': 2}.items()
+{'a': 1}.keys() ~ {'a': 'x'}.values()
+{'a': 1}.items() | length
+{}.items() is sequence ~ {}.items() is iterable ~ {}.items() is mapping
+{'a': 1}.items()[0]
+{'a': 1}.items is defined
+{'a': 1}['items'] is defined
+{'items': 1}.items is callable
+{'items': 1}['items']
+{'a': 1}.pop is defined
+'x'.upper is callable
+'x'.nothing is defined
+[1].append is defined
+range(3)
+range(2, 9, 3)
+range(3) | length ~ range(3)[1] ~ range(3)[-1] ~ range(3)[7]
+range(3) == [0, 1, 2]
+range(3) == range(0, 3)
+range(0) is defined and not range(0)
+range is callable
+range(*[1, 3]) | list
+dict(a=1, b=2)
+dict({'a': 1}, b=2)
+namespace({'a': 1}, b=2).b
+joiner() is callable
+nothing is callable
+'%Y' is callable
+strftime_now('%Y-%m-%d')
+strftime_now('%d %b %Y, %A %B %-d %j %H:%M:%S %I %p %y %% %e %a')
+strftime_now('%F %T %D %R %u %w')
+'hELLO wORLD-x (y' | title
+"they're bill's".title()
+'hELLO 3rd'.title()
+'a\nb\n\nc' | indent
+'a\nb\n\nc\n' | indent(2) ~ '|'
+'a\nb' | indent(2, true)
+'a\n\nb' | indent(width=3, first=true, blank=true)
+'a\nb' | indent('> ')
+'' | indent(first=true) ~ '|'
+' 1 2  3 4 '.split(none, 2)
+' 1 2  3 4 '.split(maxsplit=0)
+'a,b,,c'.split(',', 2)
+'a,b,,c'.split(',', 0)
+'a,b,,c'.rsplit(',', 1)
+'a,b,,c'.rsplit(',')
+' 1 2  3 4 '.rsplit(none, 1)
+'aXXXb'.rsplit('XX')
+'banana'.replace('a', 'o', 2)
+'banana' | replace('a', 'o', 1)
+'banana'.count('an') ~ 'banana'.find('n') ~ 'banana'.rfind('n') ~ 'banana'.find('z') ~ 'banana'.index('b')
+'banana'.index('z')
+'a=b=c'.partition('=') ~ 'a=b=c'.rpartition('=') ~ 'abc'.partition('=')
+'prefix-x'.removeprefix('prefix-') ~ 'x.txt'.removesuffix('.txt')
+'a\nb\r\nc\n'.splitlines()
+'12'.isdigit() ~ 'a1'.isalnum() ~ 'ab'.isalpha() ~ ' '.isspace() ~ ''.isdigit() ~ 'AB'.isupper() ~ 'a1'.islower()
+[1, 2, 1].count(1) ~ [1, 2].index(2)
+[1, 2].index(3)
+['b', 'A', 'c'] | sort
+['b', 'A', 'c'] | sort(case_sensitive=true)
+['b', 'A', 'c'] | sort(reverse=true)
+[3, 1, 2] | sort
+[3, 'a'] | sort
+[none, none] | sort
+[{'a': 2, 'b': 1}, {'a': 1, 'b': 2}, {'a': 2, 'b': 0}] | sort(attribute='a')
+[{'a': 2, 'b': 1}, {'a': 1, 'b': 2}, {'a': 2, 'b': 0}] | sort(attribute='a,b')
+[{'a': {'b': 2}}, {'a': {'b': 1}}] | sort(attribute='a.b')
+{'b': 1, 'A': 2} | dictsort
+{'b': 1, 'A': 2} | dictsort(true)
+{'b': 1, 'A': 2} | dictsort(by='value')
+{'b': 1, 'A': 2} | dictsort(reverse=true)
+['a', 'B', 'b', 'A'] | unique | list
+['a', 'B', 'b', 'A'] | unique(true) | list
+[{'x': 1}, {'x': 1}, {'x': 2}] | unique(attribute='x') | list
+[3, 1, 2] | min ~ [3, 1, 2] | max
+['b', 'A'] | min
+[] | max
+[{'x': 3}, {'x': 1}] | min(attribute='x')
+[1, 2.5] | sum
+[{'x': 3}, {'x': 1}] | sum(attribute='x')
+[[1], [2]] | sum(start=[])
+[0, 1, '', 'a', none, nothing] | select | list
+[0, 1, '', 'a'] | reject | list
+[1, 2, 3, 4] | select('odd') | list
+[1, 2, 3, 4] | reject('divisibleby', 2) | list
+[1, 2, 3, 4] | select('gt', 2) | list
+[1, 2, 3, 4] | select('>=', 2) | list
+['a', 1] | select('string') | list
+[{'r': 'x', 'n': 1}, {'r': 'y', 'n': 2}, {'n': 3}] | selectattr('r', 'equalto', 'x') | list
+[{'r': 'x', 'n': 1}, {'r': 'y', 'n': 2}, {'n': 3}] | selectattr('r', 'defined') | map(attribute='n') | list
+[{'r': 'x', 'n': 1}, {'r': 'y', 'n': 2}, {'n': 3}] | rejectattr('r') | list
+[{'r': 'x'}, {'r': 'y'}] | selectattr('r', 'in', ['x', 'z']) | list
+[{'a': {'b': 1}}, {'a': {'b': 0}}] | selectattr('a.b') | list
+[{'a': [5, 6]}] | map(attribute='a.1') | list
+none | selectattr('x') | list
+none | map('upper') | list
+5 | select('odd') | list
+['a', 'b'] | map('upper') | list
+[' a ', 'b'] | map('trim') | join('|')
+['a', 'b'] | map('replace', 'a', 'c') | join
+[{'a': 1}, {}] | map(attribute='a', default='d') | list
+[{'a': 1}, {'a': 2}] | join(', ', attribute='a')
+['a'] | map('nofilter') | list
+['a'] | select('notest') | list
+[1] | map | list
+'yes' if [] | select else 'no'
+[1] | select | length
+([1, 2] | select)[0]
+[1, 2] | select | first
+[1, 2] | select | last
+[1, 2] | map('string') | reverse | list
+[1, 2] | reverse is sequence
+'yes' if [] | reverse else 'no'
+[1, 2] | select | tojson
+[1] | select is iterable
+{'a': 1} | items is iterable
+5 | items | list
+nothing | items | list
+'3.7' | int
+'1e3' | int
+'0x1f' | int
+'11' | int(base=2)
+'-7' | int
+'  8 ' | int
+'1_000' | int
+none | int(5)
+[] | int
+'2.5' | float
+'x' | float
+'x' | float(1)
+3 | float
+none | float
+-3 | abs ~ -2.5 | abs
+'x' | abs
+2.5 | round ~ 3.5 | round ~ 2.675 | round(2) ~ 7 | round
+2.1 | round(0, 'ceil') ~ 2.19 | round(1, 'floor')
+1.25 | round(1)
+'AB' is upper ~ 'ab' is lower ~ 'a' is upper
+3 is gt 2 ~ 3 is lt(2) ~ 3 is ge 3 ~ 3 is le 2
+true is sameas true ~ none is sameas none ~ 1 is sameas true
+'a' is in 'abc' and 3 is not in [1]
+'<a>' | safe + '<b>'
+'<b>' + '<a>' | safe
+'<a>' | safe ~ '<b>'
+'<a>' | safe | upper + "'\"&"
+'<a>' | e
+'<a>' | escape | string + '&'
+('<a>' | safe) == '<a>'
+'<' | safe is string ~ '<' | safe is escaped
+['<' | safe] | tojson
+'a' | safe | length
+{'b': 1, 'a': [1, 2]} | tojson(sort_keys=true)
+{'b': 1, 'a': [1, 2]} | tojson(separators=(',', ':'))
+{'b': 1, 'a': [1, 2]} | tojson(indent=2, separators=(',', ': '))
+'é😀\u007f' | tojson(ensure_ascii=true)
+{'a': range(2)} | tojson
+{'a': {}.items()} | tojson
+(1, 2) | tojson
+raise_exception is callable and namespace is callable
+loop is defined
+'a'.b.c
+[].x is defined
+1.x is defined
 """.strip().split("\n")
 
 # Whole templates: scoping, loops, comments, errors of structure.
@@ -388,11 +569,86 @@ PROGRAMS = [
     "{% if 1 %}a{% else %}b{% else %}c{% endif %}",
     "{% if 1 == 1 %}{{ raise_exception('no ' ~ 1) }}{% endif %}",
     "{% if false %}{{ raise_exception('no') }}{% endif %}fine",
+    "{% macro f(a, b='d', c=a) %}[{{ a }}{{ b }}{{ c }}]{% endmacro %}{{ f(1) }}{{ f(1, 2) }}{{ f(1, c=3) }}{{ f(b=1, a=2) }}{{ f() }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, 2) }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(b=2) }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, a=2) }}",
+    "{% macro f(a, b=1, c) %}{% endmacro %}",
+    "{% macro f(a) %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, 3, x=4) }}{{ f(1) }}",
+    "{% set x = 1 %}{% macro f() %}{{ x }}{% endmacro %}{% set x = 2 %}{{ f() }}",
+    "{% macro f() %}{{ y is defined }}{% set y = 1 %}{{ y }}{% endmacro %}{{ f() }}{{ y is defined }}{{ f() }}",
+    "{% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
+    "{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(3) }}",
+    "{% macro f() %}a{% endmacro %}{{ f }}",
+    "{% macro f() %} a {% endmacro %}[{{ f() | trim }}]{{ f() | length }}{{ f is callable }}{{ f() is string }}",
+    "{{ f() }}{% macro f() %}a{% endmacro %}",
+    "{% for i in [1, 2] %}{% macro f() %}{{ i }}{% endmacro %}{{ f() }}{% endfor %}{{ f is defined }}",
+    "{% macro f(x) %}{% for i in x %}{{ loop.index }}{{ i }}{% endfor %}{% endmacro %}{% for i in [1, 2] %}{{ f('ab') }}{{ loop.index }}{% endfor %}",
+    "{% set ns = namespace(n=0) %}{% macro f() %}{% set ns.n = ns.n + 1 %}{{ ns.n }}{% endmacro %}{{ f() }}{{ f() }}{{ ns.n }}",
+    "{% macro f(title) %}<{{ title }}>{{ caller() }}</>{% endmacro %}{% call f('t') %}in{{ 1 + 1 }}{% endcall %}",
+    "{% macro f() %}{% for i in [1, 2] %}{{ caller(i, x='y') }}{% endfor %}{% endmacro %}{% call(a, x) f() %}{{ a }}{{ x }};{% endcall %}",
+    "{% macro f() %}{{ caller is defined }}{% endmacro %}{{ f() }}",
+    "{% macro f() %}a{% endmacro %}{% call f() %}b{% endcall %}",
+    "{% call 1 %}b{% endcall %}",
+    "{% set x = 'o' %}{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{{ x }}{% set x = 'i' %}{{ x }}{% endcall %}{{ x }}",
+    "{% filter upper %}a{{ 'b' }}{% set c = 1 %}{% endfilter %}{{ c is defined }}",
+    "{% filter replace('a', 'b') | upper | trim %}  banana {% endfilter %}|",
+    "{% filter nofilter %}a{% endfilter %}",
+    "{% set x | upper | trim %} a{{ 'b' }} {% endset %}[{{ x }}]",
+    "{% set ns = namespace() %}{% set ns.x %}a{{ 1 }}{% endset %}{{ ns.x }}",
+    "{% set (a, b), c = (1, 2), 3 %}{{ a }}{{ b }}{{ c }}",
+    "{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %}",
+    "{% for k, v in {'b': 1, 'a': 2} | dictsort %}{{ k }}{{ v }}{% endfor %}{% for k, v in {'b': 1} | items %}{{ k }}{{ v }}{% endfor %}",
+    "{% with a = 1, b = 2 %}{{ a }}{{ b }}{% set c = 3 %}{% endwith %}{{ a is defined }}{{ c is defined }}",
+    "{% set a = 1 %}{% with a = 2, b = a %}{{ a }}{{ b }}{% endwith %}{{ a }}",
+    "{% generation %}said {{ 1 }}{% set q = 1 %}{% endgeneration %}\n{{ q is defined }}",
+    "{% for i in [1, 2] %}{% generation %}{{ i }}{% break %}{% endgeneration %}{% endfor %}",
+    "{% raw %}{{ x }} {% if %}{# c #}{% endraw %}!",
+    "a  {%- raw -%}  {{ x }}  {%- endraw -%}  b",
+    "a\n  {% raw %}\n  {{ x }}\n  {% endraw %}\n  b",
+    "{% raw %} {% endraw",
+    "{%+ raw %}a{% endraw +%}\nb",
+    "{% for i in range(5) %}{{ loop.cycle('a', 'b') }}{{ loop.changed(i // 2) }}{{ loop.depth }}{% endfor %}",
+    "{% for i in [1] %}{{ loop is mapping }}{{ loop.nothing is defined }}{% endfor %}",
+    "{% set s = joiner('|') %}{% for i in 'abc' %}{{ s() }}{{ i }}{% endfor %}",
+    "{% set g = [1, 2, 3] | select('odd') %}{{ g | list }}{{ g | list }}{{ 'true' if g }}",
+    "{% set g = [1, 2, 3] | map('string') %}{{ g | first }}{{ g | join }}",
+    "{% set d = {'a': 1} %}{% for k in d.keys() %}{{ k }}{% endfor %}{% for v in d.values() %}{{ v }}{% endfor %}{% if d.items() %}yes{% endif %}",
+    "{% set f = 'x'.upper %}{{ f() }}",
+    "{% set o = {'f': range} %}{{ o.f(2) | list }}{{ o['f'](2) | list }}{{ [range][0](1) | list }}",
+    "{% macro f(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ f(*[1, 2]) }}{{ f(**{'a': 3, 'b': 4}) }}{{ f(1, **{'b': 5}) }}",
+    "{{ 'a\\x41\\u0041\\101\\a\\v\\\nb' }}",
+    "{% set messages = [{'role': 'user', 'content': 'x'}] %}{% for m in messages | selectattr('role', 'equalto', 'user') %}{{ loop.length }}{{ m.content }}{% endfor %}",
+    "{% import 'x' as y %}",
+    "{% set x = [1, 2] %}{{ x.append(3) }}",
+    "{% set x = {'a': 1} %}{{ x.update({'b': 2}) }}",
 ]
 
 # Every sign on both sides of every kind of tag, between kinds of white space.
 SPACES = ["", " ", "\n", "  \n", "\n  ", " \n \n "]
 TAGS = ["{%%%s if true %s%%}{%%%s endif %s%%}", "{{%s 'v' %s}}{%%%s set q = 1 %s%%}", "{#%s c %s#}{%%%s set q = 1 %s%%}"]
+
+
+# The time that strftime_now tells.
+NOW = datetime.datetime(2025, 3, 7, 9, 5, 4)
+
+
+class Generation(jinja2.ext.Extension):
+    """{% generation %}: what an assistant says; the text is as it would be without it."""
+
+    tags = {"generation"}
+
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("said"), [], [], body).set_lineno(line)
+
+    def said(self, caller):
+        return caller()
+
+
+def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def refuse(reason):
@@ -401,9 +657,9 @@ def refuse(reason):
 
 
 def environment():
-    made = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"], lstrip_blocks=True, trim_blocks=True)
-    made.filters.update(tojson=functools.partial(json.dumps, ensure_ascii=False))  # Jinja's own writes < and & as escapes
-    made.globals.update(raise_exception=refuse)
+    made = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols", Generation], lstrip_blocks=True, trim_blocks=True)
+    made.filters.update(tojson=to_json)  # Jinja's own writes < and & as escapes
+    made.globals.update(raise_exception=refuse, strftime_now=NOW.strftime)
     return made
 
 
