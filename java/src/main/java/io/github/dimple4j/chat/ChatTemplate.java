@@ -10,19 +10,23 @@ import java.util.Objects;
 /**
  * A chat template: a Jinja program from a model file that writes a conversation as prompt text.
  *
- * <p>The subset of Jinja is what the templates of Qwen2, Qwen2.5, Qwen2.5-VL, Dream and LLaDA need, run as Hugging Face runs them
- * ({@code trim_blocks} and {@code lstrip_blocks} on, undefined names empty):
+ * <p>The subset of Jinja is what the public templates of some 140 model families use, run as Hugging Face runs them ({@code trim_blocks}
+ * and {@code lstrip_blocks} on, undefined names empty, no changes of values, {@code tools} and {@code documents} none unless given):
  * <ul>
  *   <li>statements {@code for} (with {@code if}, {@code else}, unpacking, {@code break}, {@code continue} and {@code loop}),
- *       {@code if}, {@code set} (also of namespace attributes and of blocks), comments, whitespace control;
+ *       {@code if}, {@code set} (also of namespace attributes and of blocks), {@code macro}, {@code call}, {@code filter}, {@code with},
+ *       {@code generation}, {@code raw}, comments, whitespace control;
  *   <li>expressions: literals, lists, tuples, dictionaries, attributes, subscripts, slices, arithmetic, comparisons, {@code in},
- *       {@code and}, {@code or}, {@code not}, {@code ~}, conditional expressions;
- *   <li>filters {@code capitalize, count, d, default, first, int, items, join, last, length, list, lower, replace, reverse, safe, string,
- *       tojson, trim, upper};
- *   <li>tests {@code boolean, defined, divisibleby, eq, equalto, even, false, float, in, integer, iterable, mapping, ne, none, number,
- *       odd, sequence, string, true, undefined};
- *   <li>functions {@code namespace, raise_exception, range}; the methods of strings {@code capitalize, endswith, join, lower, lstrip,
- *       replace, rstrip, split, startswith, strip, upper} and of mappings {@code get, items, keys, values}.
+ *       {@code and}, {@code or}, {@code not}, {@code ~}, conditional expressions, calls with {@code *} and {@code **};
+ *   <li>filters {@code abs, capitalize, count, d, default, dictsort, e, escape, first, float, indent, int, items, join, last, length, list,
+ *       lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, sort, string, sum, title, tojson, trim,
+ *       unique, upper};
+ *   <li>tests {@code boolean, callable, defined, divisibleby, eq, equalto, escaped, even, false, float, ge, greaterthan, gt, in, integer,
+ *       iterable, le, lessthan, lower, lt, mapping, ne, none, number, odd, sameas, sequence, string, true, undefined, upper};
+ *   <li>functions {@code dict, joiner, namespace, raise_exception, range, strftime_now}; the methods of strings {@code capitalize, count,
+ *       endswith, find, index, isalnum, isalpha, isdigit, islower, isspace, isupper, join, lower, lstrip, partition, removeprefix,
+ *       removesuffix, replace, rfind, rpartition, rsplit, rstrip, split, splitlines, startswith, strip, title, upper}, of mappings
+ *       {@code copy, get, items, keys, values} and of lists {@code copy, count, index}.
  * </ul>
  * Anything else is a {@link ChatTemplateException} that names it and its line: an unknown statement when the template is parsed, an unknown
  * filter, test or method when it is reached. Work is bounded: the number of steps, the length of every text, what is made in all, and the depth of
@@ -110,7 +114,10 @@ public final class ChatTemplate {
     Objects.requireNonNull(messages, "messages");
     Objects.requireNonNull(variables, "variables");
     Origins origins = new Origins();
-    Map<String, Object> names = new HashMap<>(variables);
+    Map<String, Object> names = new HashMap<>();
+    names.put("tools", null);
+    names.put("documents", null);
+    names.putAll(variables);
     names.put("messages", messages.stream().map(message -> message.toTemplateValue(origins)).toList());
     names.put("add_generation_prompt", addGenerationPrompt);
     Rendering rendering = run(new Rendering(names, origins, Clock.systemDefaultZone()));

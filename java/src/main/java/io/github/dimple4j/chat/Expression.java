@@ -254,7 +254,7 @@ sealed interface Expression {
   record Negative(Expression value) implements Expression {
     @Override
     public Object evaluate(Rendering rendering) {
-      return Operations.binary("-", 0L, rendering.evaluate(value), rendering);
+      return Operations.negative(rendering.evaluate(value), rendering);
     }
   }
 

@@ -2,6 +2,7 @@ package io.github.dimple4j.chat;
 
 import io.github.dimple4j.chat.Expression.Evaluated;
 import io.github.dimple4j.chat.Values.Markup;
+import io.github.dimple4j.chat.Values.Range;
 import io.github.dimple4j.chat.Values.Tuple;
 import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
@@ -30,6 +31,7 @@ final class Methods {
       case Markup text -> OF_TEXT.contains(name);
       case Map<?, ?> map -> OF_MAPPING.contains(name);
       case Tuple tuple -> OF_LIST.contains(name) && !name.equals("copy");
+      case Range range -> OF_LIST.contains(name) && !name.equals("copy");
       case List<?> list -> OF_LIST.contains(name);
       default -> false;
     };

@@ -1,6 +1,7 @@
 package io.github.dimple4j.chat;
 
 import io.github.dimple4j.chat.Expression.Evaluated;
+import io.github.dimple4j.chat.Values.Undefined;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.math.RoundingMode;
@@ -20,6 +21,7 @@ final class Numbers {
       return ofBase(value, base, rendering);
     }
     return switch (value) {
+      case Undefined u -> throw Operations.undefined(u, rendering);
       case Long l -> l;
       case Double d -> truncated(d, rendering);
       case Boolean b -> b ? 1L : 0L;
@@ -54,6 +56,7 @@ final class Numbers {
 
   static Object real(Object value, Evaluated arguments, Rendering rendering) {
     return switch (value) {
+      case Undefined u -> throw Operations.undefined(u, rendering);
       case Long l -> l.doubleValue();
       case Double d -> d;
       case Boolean b -> b ? 1.0 : 0.0;
@@ -91,7 +94,7 @@ final class Numbers {
       throw rendering.error("round has the methods common, ceil and floor");
     }
     return value instanceof Long || !Double.isFinite(number) ? value
-        : (Object) new BigDecimal(number).setScale((int) places, RoundingMode.HALF_EVEN).doubleValue();
+        : (Object) Math.copySign(new BigDecimal(number).setScale((int) places, RoundingMode.HALF_EVEN).doubleValue(), number);
   }
 
   static Object power(Number base, Number exponent) {
@@ -107,6 +110,10 @@ final class Numbers {
     if (base.doubleValue() < 0 && exponent.doubleValue() != Math.rint(exponent.doubleValue())) {
       throw new ArithmeticException("a root of a negative number");
     }
-    return Math.pow(base.doubleValue(), exponent.doubleValue());
+    double power = Math.pow(base.doubleValue(), exponent.doubleValue());
+    if (Double.isInfinite(power) && !Double.isInfinite(base.doubleValue()) && !Double.isInfinite(exponent.doubleValue())) {
+      throw new ArithmeticException("the result is too large");
+    }
+    return power;
   }
 }

@@ -73,11 +73,16 @@ final class Operations {
     if (value instanceof Markup) {
       throw rendering.error("an element of a safe text is not supported");
     }
-    if (value instanceof Map<?, ?> map && map.containsKey(key)) {
-      return Values.of(map.get(key));
+    Object number = Values.number(key);
+    if (value instanceof Map<?, ?> map) {
+      Object wanted = number instanceof Double real && real == Math.rint(real) ? (Object) real.longValue() : number;
+      return map.containsKey(wanted) ? Values.of(map.get(wanted)) : new Undefined(Values.text(key, rendering));
+    }
+    if (value instanceof TemplateFunction function) {
+      throw rendering.error("an element of '" + function.name() + "' is not supported");
     }
     boolean indexed = value instanceof List || value instanceof String;
-    if (!indexed || !(key instanceof Long index)) {
+    if (!indexed || !(number instanceof Long index)) {
       return new Undefined(Values.text(key, rendering));
     }
     List<?> elements = value instanceof List<?> list ? list : elements(value, rendering);
@@ -156,6 +161,10 @@ final class Operations {
     throw rendering.error("unsupported operands of " + operator + ": " + Values.typeName(left) + " and " + Values.typeName(right));
   }
 
+  static Object negative(Object value, Rendering rendering) {
+    return value instanceof Double real ? (Object) (-real) : binary("-", 0L, value, rendering);
+  }
+
   private static boolean isText(Object value) {
     return value instanceof String || value instanceof Markup;
   }
@@ -171,7 +180,7 @@ final class Operations {
       return text.repeat(count);
     }
     if (value instanceof List<?> list && !(list instanceof Range)) {
-      rendering.make((long) list.size() * count);
+      rendering.make((long) Math.max(1, list.size()) * count);
       List<Object> all = new ArrayList<>();
       for (int i = 0; i < count; i++) {
         all.addAll(elements(list, rendering));
@@ -261,6 +270,10 @@ final class Operations {
     }
     if (container instanceof Iteration) {
       throw rendering.error("'in' of a generator is not supported");
+    }
+    boolean hashable = !(element instanceof Map || element instanceof View || element instanceof List && !(element instanceof Tuple));
+    if (container instanceof Map && !hashable) {
+      throw rendering.error("a " + Values.typeName(element) + " cannot be a key");
     }
     return elements(container, rendering).stream().anyMatch(e -> Values.equal(e, element, rendering));
   }

@@ -184,6 +184,9 @@ final class Sequences {
     Object path = arguments.get(0, "attribute", Values.NONE);
     UnaryOperator<Object> part = path == Values.NONE ? UnaryOperator.identity() : attribute(path, null, rendering);
     Object sum = arguments.get(1, "start", 0L);
+    if (Values.plain(sum) instanceof String) {
+      throw rendering.error("sum of texts"); // Python has join for them
+    }
     for (Object element : Operations.elements(value, rendering)) {
       sum = Operations.binary("+", sum, part.apply(element), rendering);
     }

@@ -15,6 +15,7 @@ final class TemplateDate {
     String pattern = Builtins.string(format, "strftime_now", rendering);
     LocalDateTime now = rendering.now();
     StringBuilder out = new StringBuilder();
+    rendering.make(24L * pattern.length()); // the longest field
     for (int i = 0; i < pattern.length(); i++) {
       if (pattern.charAt(i) != '%' || i + 1 == pattern.length()) {
         out.append(pattern.charAt(i));

@@ -8,11 +8,14 @@ import java.util.Locale;
 import java.util.function.Predicate;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** What filters and methods do with texts, as Python does it. */
 final class Texts {
   private static final Pattern WORD = Pattern.compile("[-\\s({\\[<]+|[^-\\s({\\[<]+"); // as Jinja's filter title cuts a text
   private static final Pattern LINE_END = Pattern.compile("\r\n|[\n\r\u000B\f\u001C\u001D\u001E\u0085\u2028\u2029]");
+
+  private static final int MOST_INDENT = 1024;
 
   private Texts() {}
 
@@ -40,9 +43,10 @@ final class Texts {
       return text;
     }
     int first = Character.charCount(text.codePointAt(0));
-    String initial = text.substring(0, first);
     String title = Character.toString(Character.toTitleCase(text.codePointAt(0)));
-    return (title.equals(initial) ? initial.toUpperCase(Locale.ROOT) : title) + text.substring(first).toLowerCase(Locale.ROOT);
+    String capital = title.equals(text.substring(0, first)) ? title.toUpperCase(Locale.ROOT) : title;
+    int letter = Character.charCount(capital.codePointAt(0)); // some letters have a capital of several
+    return capital.substring(0, letter) + capital.substring(letter).toLowerCase(Locale.ROOT) + text.substring(first).toLowerCase(Locale.ROOT);
   }
 
   /** Python's method: a capital behind everything that is no letter. */
@@ -91,8 +95,10 @@ final class Texts {
     Object width = arguments.get(0, "width", 4L);
     boolean first = Values.truth(arguments.get(1, "first", false));
     boolean blank = Values.truth(arguments.get(2, "blank", false));
-    String by = width instanceof String given ? given
-        : " ".repeat(Math.clamp(Builtins.integer(width, "indent", rendering), 0, 1 << 10));
+    if (width instanceof Long count && count > MOST_INDENT) {
+      throw rendering.error("indent by more than " + MOST_INDENT);
+    }
+    String by = width instanceof String given ? given : " ".repeat((int) Math.max(0, Builtins.integer(width, "indent", rendering)));
     List<String> lines = lines(text + "\n");
     rendering.make((long) lines.size() * (by.length() + 1) + text.length());
     StringBuilder out = new StringBuilder(first ? by : "");
@@ -120,11 +126,14 @@ final class Texts {
     long most = count == Values.NONE ? -1 : Builtins.integer(count, "replace", rendering);
     long longest = text.length() + (text.length() / Math.max(1, old.length()) + 1L) * replacement.length();
     rendering.make(longest);
+    if (old.isEmpty()) {
+      if (most >= 0) {
+        throw rendering.error("replace of an empty text with a count is not supported");
+      }
+      return replacement + text.codePoints().mapToObj(c -> Character.toString(c) + replacement).collect(Collectors.joining());
+    }
     if (most < 0) {
       return text.replace(old, replacement);
-    }
-    if (old.isEmpty()) {
-      throw rendering.error("replace of an empty text with a count is not supported");
     }
     StringBuilder out = new StringBuilder();
     int from = 0;

@@ -163,7 +163,7 @@ final class Values {
   }
 
   /** Booleans count as 0 and 1. */
-  private static Object number(Object value) {
+  static Object number(Object value) {
     return value instanceof Boolean b ? (Object) (b ? 1L : 0L) : value;
   }
 

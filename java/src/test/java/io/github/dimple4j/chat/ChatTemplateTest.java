@@ -56,6 +56,13 @@ class ChatTemplateTest {
   }
 
   @Test
+  void toolsAndDocumentsAreNoneUnlessGiven() {
+    ChatTemplate template = ChatTemplate.parse("{{ tools is none }}{{ documents is none }}{{ x is defined }}{{ tools is defined }}");
+    assertThat(template.render(List.of(), true, Map.of())).isEqualTo("TrueTrueFalseTrue");
+    assertThat(template.render(List.of(), true, Map.of("tools", List.of(), "x", 1))).isEqualTo("FalseTrueTrueTrue");
+  }
+
+  @Test
   void aTextTemplateRefusesPicturesInOneLine() {
     ChatTemplate template = ChatTemplate.parse("{% for m in messages %}\n{{ '<s>' + m.content }}\n{% endfor %}");
     assertThatThrownBy(() -> template.render(List.of(PICTURE), true, Map.of())).isInstanceOf(ChatTemplateException.class)

@@ -54,6 +54,11 @@ class OriginsTest {
       "{% set ns = namespace(x='<|a|>') %}{% for m in messages %}{% set ns.x = ns.x + m.content %}{% endfor %}{{ ns.x }}",
       "{% set system = messages[0].content if messages[0].role == 'system' else '' %}{% for m in messages[1:] %}<|a|>{{ system ~ (m.content or 'x') }}"
           + "{% endfor %}{{ messages | length }}{{ [1, 'a', bos_token] }}{{ [bos_token] | tojson }}",
+      "{% macro turn(m) %}<|a|>{{ m.content | trim }}{{ caller('<|b|>') if caller is defined }}{% endmacro %}{% for m in messages %}{{ turn(m) }}"
+          + "{% call(x) turn(m) %}{{ x }}{{ m.content }}<|c|>{% endcall %}{% endfor %}",
+      "{% for m in messages | selectattr('content') %}{% filter trim | upper %} <|a|>{{ m.content }}{% endfilter %}{% endfor %}",
+      "{% for m in messages %}{% set x | trim %} <|a|>:{{ m.content }}{% endset %}{{ x.split(':', 1) | first }}{{ x.split(':', 1) | last }}{% endfor %}",
+      "{% for c in messages | map(attribute='content') | sort %}{{ loop.cycle('<|a|>', '<|b|>') }}{{ c }}{% generation %}{{ c }}{% endgeneration %}{% endfor %}",
       "{% for m in messages | reverse | list %}{{ (m | items | list)[1][1] }}{{ m.get('content', 'none') | default('x') | string }}{% endfor %}<|a|>",
   })
   void marksWhatWasSaid(String template) {
@@ -75,6 +80,13 @@ class OriginsTest {
       "{% for m in messages %}{{ m.content | reverse }}{{ m.content | first }}{{ m.content[0] }}{{ m.content | list | last }}{% endfor %}",
       "{% for m in messages %}{{ (m.content | list) | join }}{{ (m.content ~ '<|a|>') | tojson }}{% endfor %}",
       "{% for m in messages %}{{ ('a' ~ m.content).replace(new='bb', old='a') }}{% endfor %}",
+      "{{ messages | map(attribute='content') | map('upper') | join('<|a|>') }}{{ messages | map(attribute='content') | join('<|b|>') }}",
+      "{% for m in messages %}{{ ('<a>' ~ m.content).partition('>') | join }}{{ m.content.splitlines() | join('<|a|>') }}{{ m.content.rsplit() }}{% endfor %}",
+      "{% for m in messages %}{{ ('<' | safe) + m.content }}{{ m.content | e }}{{ m.content | safe | upper }}{{ m.content | title | indent }}{% endfor %}",
+      "{% for m in messages %}{% set f = m.content.upper %}{{ f() }}{% for v in m.values() %}{{ v.title() }}{% endfor %}{% endfor %}",
+      "{% for m in messages %}{{ m.items() }}{{ m | dictsort }}{{ m.content * 2 }}{{ [m.content] | unique | list }}{{ [m.content] | max }}{% endfor %}",
+      "{% macro f() %}{{ varargs }}{{ kwargs }}{{ varargs | first }}{% endmacro %}{% for m in messages %}{{ f(m.content, x=m.content) }}{{ f(*[m.content]) }}{% endfor %}",
+      "{% for m in messages %}{% set j = joiner(m.content) %}{{ j() }}{{ j() }}{{ dict(a=m.content).a }}{{ [[m.content]] | sum(start=[]) }}{% endfor %}",
   })
   void nothingThatWasSaidIsTakenForTheTemplates(String template) {
     ChatPrompt prompt = prompt(template, TEXTS);

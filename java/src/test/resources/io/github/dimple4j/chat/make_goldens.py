@@ -421,6 +421,20 @@ strftime_now('%F %T %D %R %u %w')
 [3, 1, 2] | min ~ [3, 1, 2] | max
 ['b', 'A'] | min
 [] | max
+-0.0 ~ -0.4 | round
+[1, 2][true] ~ 'ab'[true] ~ {1: 'a'}[true] ~ {1: 'a'}[1.0]
+'é😀' | replace('', '-')
+nothing | int
+nothing | float(1)
+[] in {'a': 1}
+range(3).copy()
+2.5 ** 1e20
+['a'] | sum(start='')
+[] * 3
+'' * 3
+-1 | tojson(indent=-1) ~ [1] | tojson(indent=-1)
+'straße ß'.capitalize() ~ 'ß' | capitalize ~ 'ßx' | title
+'a\nb' | indent(-3)
 [{'x': 3}, {'x': 1}] | min(attribute='x')
 [1, 2.5] | sum
 [{'x': 3}, {'x': 1}] | sum(attribute='x')
