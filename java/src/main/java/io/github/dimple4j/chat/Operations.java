@@ -174,7 +174,7 @@ final class Operations {
   }
 
   private static Object repeated(Object value, long times, Rendering rendering) {
-    int count = (int) Math.clamp(times, 0, 1 << 26);
+    int count = Math.clamp(times, 0, 1 << 26);
     if (value instanceof String text) {
       rendering.make((long) text.length() * count);
       return text.repeat(count);

@@ -31,7 +31,7 @@ final class TemplateJson {
     this.rendering = rendering;
     ascii = Values.truth(arguments.get(0, "ensure_ascii", false));
     Object spaces = arguments.get(1, "indent", Values.NONE);
-    indent = spaces == Values.NONE ? null : (int) Math.clamp(Builtins.integer(spaces, "indent", rendering), 0, MOST_INDENT + 1);
+    indent = spaces == Values.NONE ? null : Math.clamp(Builtins.integer(spaces, "indent", rendering), 0, MOST_INDENT + 1);
     if (indent != null && indent > MOST_INDENT) {
       throw rendering.error("indent by more than " + MOST_INDENT);
     }
