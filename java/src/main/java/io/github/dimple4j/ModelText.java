@@ -118,7 +118,8 @@ final class ModelText {
     return new TokenizerData(string("model"), string("pre"), strings(tokens),
         find("token_type").map(ModelText::integers).orElse(null), find("merges").map(ModelText::strings).orElse(Utf8Strings.of(List.of())),
         find("add_bos_token").map(value -> value.value().equals(true)).orElse(false), id("bos_token_id"), id("eos_token_id"),
-        id("padding_token_id"), id("mask_token_id"), ends(), addedTokens());
+        id("padding_token_id"), id("mask_token_id"), ends(), addedTokens(),
+        find("normalizer.nfc").map(value -> value.value().equals(true)).orElse(null));
   }
 
   private AddedTokenFlags addedTokens() {

@@ -55,9 +55,14 @@ public enum PreTokenizer {
         : "unknown pre-tokenizer tokenizer.ggml.pre = \"" + name + "\"; expected one of " + known);
   }
 
-  /** Text as the rule's models saw it in training. Below U+0300 every text is in form C already. */
-  String normalize(String text) {
-    return nfc && text.chars().anyMatch(c -> c >= FIRST_COMPOSING) ? Normalizer.normalize(text, Normalizer.Form.NFC) : text;
+  /** Whether the rule's models saw text in form C in training. */
+  boolean nfc() {
+    return nfc;
+  }
+
+  /** Text in form C. Below U+0300 every text is that already. */
+  static String toNfc(String text) {
+    return text.chars().anyMatch(c -> c >= FIRST_COMPOSING) ? Normalizer.normalize(text, Normalizer.Form.NFC) : text;
   }
 
   /** A matcher whose successive finds are the words of a text; together they cover it. */

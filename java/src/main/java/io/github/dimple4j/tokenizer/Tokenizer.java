@@ -29,6 +29,7 @@ public final class Tokenizer {
   private final TokenTable tokens;
   private final MergeTable merges;
   private final PreTokenizer rule;
+  private final boolean nfc;
   private final AddedTokens literal = new AddedTokens(); // matched in text as it is
   private final AddedTokens normalized = new AddedTokens(); // matched in normalized text
   private final BitSet control;
@@ -42,6 +43,7 @@ public final class Tokenizer {
           : "tokenizer.ggml.model = \"" + data.model() + "\" is not supported; expected \"gpt2\" (byte-level byte-pair encoding)");
     }
     rule = PreTokenizer.named(data.pre());
+    nfc = data.nfc() == null ? rule.nfc() : data.nfc();
     if (data.tokenTypes() != null && data.tokenTypes().length != data.tokens().size()) {
       throw new TokenizerException("tokenizer.ggml.token_type has " + data.tokenTypes().length + " entries, tokenizer.ggml.tokens "
           + data.tokens().size());
@@ -76,7 +78,7 @@ public final class Tokenizer {
     BitSet late = bits(flags.normalized());
     for (int id = 0; id < size(); id++) {
       if (isAdded(id)) {
-        String spelling = late.get(id) ? rule.normalize(tokens.spelling(id)) : tokens.spelling(id);
+        String spelling = late.get(id) ? normalize(tokens.spelling(id)) : tokens.spelling(id);
         (late.get(id) ? normalized : literal).add(
             new AddedTokens.Entry(spelling, id, isControl(id), lstrip.get(id), rstrip.get(id), singleWord.get(id)));
       }
@@ -205,9 +207,13 @@ public final class Tokenizer {
     return ids.build().toArray();
   }
 
+  private String normalize(String text) {
+    return nfc ? PreTokenizer.toNfc(text) : text;
+  }
+
   /** Cuts once more, at the tokens that are matched in normalized text. */
   private void encodeNormalized(String piece, BitSet plain, IntStream.Builder ids) {
-    String text = rule.normalize(piece);
+    String text = normalize(piece);
     BitSet marks = plain;
     if (!plain.isEmpty() && !text.equals(piece)) { // where its characters went is not known
       marks = new BitSet();

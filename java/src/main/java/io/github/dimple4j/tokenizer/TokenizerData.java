@@ -16,9 +16,10 @@ package io.github.dimple4j.tokenizer;
  * @param maskId {@code mask_token_id}, -1 when absent
  * @param endIds all tokens that end a text, see {@link EndTokens}; those outside the vocabulary do not count
  * @param addedTokens how added tokens are matched
+ * @param nfc {@code normalizer.nfc}: whether text is normalised to form C first; null: as the rule {@code pre} has it
  */
 public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos,
-    int bosId, int eosId, int padId, int maskId, int[] endIds, AddedTokenFlags addedTokens) {
+    int bosId, int eosId, int padId, int maskId, int[] endIds, AddedTokenFlags addedTokens, Boolean nfc) {
   /**
    * A tokenizer whose ends are not known, and whose added tokens are matched as they are spelled.
    *
@@ -35,6 +36,6 @@ public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] 
    */
   public TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos, int bosId,
       int eosId, int padId, int maskId) {
-    this(model, pre, tokens, tokenTypes, merges, addBos, bosId, eosId, padId, maskId, new int[0], AddedTokenFlags.NONE);
+    this(model, pre, tokens, tokenTypes, merges, addBos, bosId, eosId, padId, maskId, new int[0], AddedTokenFlags.NONE, null);
   }
 }

@@ -39,7 +39,7 @@ final class GoldenTokenizer {
     Utf8Strings tokens = Utf8Strings.of(lines.stream().map(l -> l.substring(2)).toList());
     int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
     return Tokenizer.of(new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false,
-        first + 1, first + 2, first, first + 6, new int[0], flags));
+        first + 1, first + 2, first, first + 6, new int[0], flags, null));
   }
 
   static List<Case> cases(String rule) {
