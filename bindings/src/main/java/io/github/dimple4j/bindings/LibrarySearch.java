@@ -33,6 +33,7 @@ final class LibrarySearch {
   private final Map<String, String> environment;
   private final ClassLoader resources;
   private final List<String> failures = new ArrayList<>();
+  private SymbolLookup symbols;
 
   LibrarySearch(Map<String, String> properties, Map<String, String> environment, ClassLoader resources) {
     this.properties = properties;
@@ -40,7 +41,12 @@ final class LibrarySearch {
     this.resources = resources;
   }
 
-  /** Loads the first usable library into the class loader of this class and returns its file. */
+  /** The functions of the library that was loaded. */
+  SymbolLookup symbols() {
+    return symbols;
+  }
+
+  /** Loads the first usable library and returns its file. */
   Path load() {
     Path library = explicit("system property dimple.library", properties.get("dimple.library"));
     if (library == null) {
@@ -223,12 +229,12 @@ final class LibrarySearch {
   }
 
   /**
-   * Loads a file into this class loader, after a look at its API version in a scope that can be left again: what
-   * System.load has loaded stays, and its symbols would hide those of the next candidate.
+   * Loads a file, after a look at its API version in a scope that can be left again. What is loaded belongs to the process and to no class
+   * loader, so that several of them can load the same file: System.load would let only one.
    *
    * @return null, or why it does not do
    */
-  private static String open(Path file) {
+  private String open(Path file) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment function = SymbolLookup.libraryLookup(file, arena).find("dimple_api_version").orElse(null);
       if (function == null) {
@@ -239,16 +245,22 @@ final class LibrarySearch {
       if (version != Dimple.DIMPLE_API_VERSION()) {
         return "has API version " + version + ", expected " + Dimple.DIMPLE_API_VERSION();
       }
+      symbols = SymbolLookup.libraryLookup(file, Arena.global());
+      return null;
     } catch (IllegalArgumentException e) {
-      // The linker does not say why; the attempt below does.
+      return whyNot(file);
     } catch (Error | RuntimeException e) {
       throw e;
     } catch (Throwable e) {
       throw new AssertionError("a downcall threw", e);
     }
+  }
+
+  /** Why a file is none that can be loaded: the linker does not say, System.load does. */
+  private static String whyNot(Path file) {
     try {
       System.load(file.toString());
-      return null;
+      return "cannot be opened";
     } catch (UnsatisfiedLinkError e) {
       String message = String.valueOf(e.getMessage());
       String prefix = file + ": "; // once by Java, and once by the system's loader

@@ -7,7 +7,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * Finds and loads the native library {@code libdimple}, once per class loader. The places, in order:
+ * Finds and loads the native library {@code libdimple}, once per class loader; class loaders that find the same file share it, and it stays
+ * loaded until the process ends. The places, in order:
  *
  * <ol>
  *   <li>the file that the system property {@code dimple.library} names;
@@ -27,6 +28,7 @@ import java.util.stream.Collectors;
  */
 public final class NativeLibrary {
   private static Path loaded;
+  private static SymbolLookup symbols;
 
   private NativeLibrary() {}
 
@@ -38,7 +40,9 @@ public final class NativeLibrary {
    */
   public static synchronized Path load() {
     if (loaded == null) {
-      loaded = new LibrarySearch(properties(), System.getenv(), NativeLibrary.class.getClassLoader()).load();
+      LibrarySearch search = new LibrarySearch(properties(), System.getenv(), NativeLibrary.class.getClassLoader());
+      loaded = search.load();
+      symbols = search.symbols();
       System.getLogger("io.github.dimple4j").log(System.Logger.Level.DEBUG, "loaded {0}", loaded);
     }
     return loaded;
@@ -49,9 +53,9 @@ public final class NativeLibrary {
    *
    * @throws UnsatisfiedLinkError if the library has no such function
    */
-  static MemorySegment symbol(String name) {
+  static synchronized MemorySegment symbol(String name) {
     Path library = load();
-    return SymbolLookup.loaderLookup().find(name)
+    return symbols.find(name)
         .orElseThrow(() -> new UnsatisfiedLinkError(library + " has no function " + name));
   }
 
