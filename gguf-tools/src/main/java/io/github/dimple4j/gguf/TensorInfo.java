@@ -32,10 +32,10 @@ public record TensorInfo(String name, int typeNumber, List<Long> dimensions, lon
   /**
    * The type in words.
    *
-   * @return e.g. {@code q4_0}, or {@code type 99} for an unknown one
+   * @return e.g. {@code q4_0}, {@code q1_0 (type 41)} for one that is not read, or {@code type 99} for an unknown one
    */
   public String typeName() {
-    return type().map(TensorType::toString).orElse("type " + typeNumber);
+    return TensorType.nameOf(typeNumber);
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.github.dimple4j.gguf;
 
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 
@@ -61,6 +62,12 @@ public enum TensorType {
   MXFP4(39, 32, 17),
   /** Floating-point numbers of 4 bits, a scale of 8 bits per 16 elements. */
   NVFP4(40, 64, 36);
+
+  /** Names of ggml's other types: those that it has taken out again, and those of no weights. */
+  private static final Map<Integer, String> OTHERS = Map.ofEntries(Map.entry(4, "q4_2"), Map.entry(5, "q4_3"), Map.entry(9, "q8_1"),
+      Map.entry(15, "q8_k"), Map.entry(24, "i8"), Map.entry(25, "i16"), Map.entry(26, "i32"), Map.entry(27, "i64"), Map.entry(28, "f64"),
+      Map.entry(31, "q4_0_4_4"), Map.entry(32, "q4_0_4_8"), Map.entry(33, "q4_0_8_8"), Map.entry(36, "iq4_nl_4_4"), Map.entry(37, "iq4_nl_4_8"),
+      Map.entry(38, "iq4_nl_8_8"), Map.entry(41, "q1_0"), Map.entry(42, "q2_0"));
 
   private final int number;
   private final int blockLength;
@@ -141,6 +148,17 @@ public enum TensorType {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * What a type is called, whether or not it is listed here.
+   *
+   * @param number {@code ggml_type}
+   * @return e.g. {@code q4_0}, {@code q1_0 (type 41)} for one that is not read, or {@code type 99} for one that ggml has not named
+   */
+  static String nameOf(int number) {
+    String other = OTHERS.get(number);
+    return of(number).map(TensorType::toString).orElse(other == null ? "type " + number : other + " (type " + number + ")");
   }
 
   /**

@@ -29,5 +29,8 @@ class TensorTypeTest {
   void othersAreUnknown() {
     assertThat(TensorType.of(99)).isEmpty();
     assertThat(TensorType.of("q9_z")).isEmpty();
+    assertThat(TensorType.nameOf(99)).isEqualTo("type 99");
+    assertThat(TensorType.nameOf(41)).isEqualTo("q1_0 (type 41)");
+    assertThat(TensorType.nameOf(TensorType.IQ3_S.number())).isEqualTo("iq3_s");
   }
 }

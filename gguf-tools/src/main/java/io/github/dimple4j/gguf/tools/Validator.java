@@ -108,7 +108,7 @@ public final class Validator {
     long done = 0;
     for (TensorInfo tensor : file.tensors()) {
       if (tensor.type().isEmpty()) {
-        problems.add("tensor " + tensor.name() + " is of unknown " + tensor.typeName());
+        problems.add("tensor " + tensor.name() + " is of " + tensor.typeName() + ", which is not read");
         continue;
       }
       try {
