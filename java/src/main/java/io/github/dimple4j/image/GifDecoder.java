@@ -15,6 +15,8 @@ final class GifDecoder {
   private static final int IMAGE = ',';
   private static final int[][] PASSES = {{0, 8}, {4, 8}, {2, 4}, {1, 2}}; // of interlaced rows: first and distance
 
+  private static final long MOST_PIXELS = 4096 * 8 / 3; // of a byte: those of the longest code in the fewest bits
+
   private final byte[] file;
   private int at = SCREEN;
 
@@ -61,6 +63,9 @@ final class GifDecoder {
     int fullHeight = Math.max(screenHeight, top + height);
     Pixels.checkSize(fullWidth, fullHeight);
     Pixels.checkSize(width, height);
+    if ((long) width * height > (file.length - at) * MOST_PIXELS) {
+      throw PictureException.tooShort(file.length - at, width, height);
+    }
     if (colors == null) {
       throw PictureException.unsupported("a GIF without colours");
     }

@@ -96,7 +96,7 @@ final class PngFile {
     int color = file.get(COLOR);
     int channels = color >= 0 && color < CHANNELS.length ? CHANNELS[color] : 0;
     if (pixels * channels * file.get(DEPTH) / 8 > data * MOST_INFLATED) {
-      throw PictureException.damaged("it has " + data + " bytes of data for " + pixels + " pixels");
+      throw PictureException.tooShort(data, file.getInt(WIDTH), file.getInt(HEIGHT));
     }
   }
 }

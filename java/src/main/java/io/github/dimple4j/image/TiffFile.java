@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /**
  * The first picture of a TIFF file (revision 6.0). The platform's reader undoes compression, strips and tiles; here stands what it leaves
@@ -34,6 +35,9 @@ final class TiffFile {
   private static final int INTEGER = 1;
   private static final int FLOAT = 3;
   private static final int[] TYPE_SIZES = {0, 1, 1, 2, 4}; // bytes, characters, 16 and 32 bits
+
+  /** Bytes that a byte expands to at most, by compression: none, LZW, deflate (two numbers), PackBits. */
+  private static final Map<Integer, Long> MOST_EXPANDED = Map.of(1, 1L, 5, 4096L, 8, 1032L, 32946, 1032L, 32773, 64L);
 
   private final byte[] encoded;
   private final ByteBuffer file;
@@ -81,6 +85,18 @@ final class TiffFile {
     }
     if (offsets.length == 0) {
       throw PictureException.damaged("it does not say where its pixels are");
+    }
+    checkData(LongStream.of(sizes).sum());
+  }
+
+  /** Before memory is taken for the pixels: whether their data can expand to as many. */
+  private void checkData(long data) throws PictureException {
+    long width = first(WIDTH, 0);
+    long height = first(HEIGHT, 0);
+    Long most = MOST_EXPANDED.get((int) first(COMPRESSION, 1));
+    boolean known = most != null && data > 0 && first(PHOTOMETRIC, 0) != YCBCR;
+    if (known && height * (width * first(SAMPLES, 1) * first(BITS, 1) / 8) > data * most) {
+      throw PictureException.tooShort(data, width, height);
     }
   }
 

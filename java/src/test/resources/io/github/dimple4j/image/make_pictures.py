@@ -207,6 +207,8 @@ def jpegs():
     bomb = bytearray(plain)
     bomb[plain.index(b"\xff\xc0") + 5:plain.index(b"\xff\xc0") + 9] = b"\xff\xff\xff\xff"
     add("jpeg-bomb.jpg", bytes(bomb), "refused")
+    bomb[plain.index(b"\xff\xc0") + 5:plain.index(b"\xff\xc0") + 9] = struct.pack(">HH", 9000, 9000)
+    add("jpeg-bomb-within-limit.jpg", bytes(bomb), "refused")
 
 
 def with_grey_sampling(jpeg):
@@ -223,7 +225,8 @@ def lost_restart(jpeg):
 
 def profile():
     from PIL import ImageCms
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()[:600]
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()[:600]
+    return made[:24] + bytes(12) + made[36:]  # without the date
 
 
 # ---- PNG ----
@@ -426,6 +429,8 @@ def gifs():
     bomb[6:10] = b"\xff\xff\xff\xff"
     bomb[at + 5:at + 9] = b"\xff\xff\xff\xff"
     add("gif-bomb.gif", bytes(bomb), "refused")
+    bomb[6:10] = bomb[at + 5:at + 9] = struct.pack("<HH", 9900, 9900)
+    add("gif-bomb-within-limit.gif", bytes(bomb), "refused")
     add("gif-no-image.gif", gif([], palette=palette), "refused")
 
 
@@ -631,6 +636,7 @@ def tiffs():
                         ("packbits", tiff_of(s, 8, 2, code=32773, compress=packbits))):
         for place, cut in (("header", 60), ("half", len(whole) // 2), ("end", len(whole) - 9)):
             add(f"tiff-cut-{name}-{place}.tif", whole[:cut], "refused")
+    add("tiff-bomb-within-limit.tif", tiff_of(s, 8, 2, more={256: (4, [9000]), 257: (4, [9000]), 278: (3, [9000])}), "refused")
     add("tiff-bomb.tif", tiff_of(s, 8, 2, more={256: (4, [100000]), 257: (4, [100000])}), "refused")
 
 

@@ -44,6 +44,22 @@ final class JpegFrame {
       component.blocksWide = Math.ceilDiv(component.width, 8);
       component.blocksHigh = Math.ceilDiv(component.height, 8);
       component.stride = 8 * mcusWide * component.horizontal;
+    }
+  }
+
+  /** Refuses a frame that the file cannot hold: a block has two codes at least, and in a progressive picture one, of a bit at least. */
+  private void checkSize(int fileSize) throws PictureException {
+    long blocks = 0;
+    for (JpegComponent component : components) {
+      blocks += (long) component.blocksWide * component.blocksHigh;
+    }
+    if (blocks * (progressive ? 1 : 2) / 8 > fileSize) {
+      throw PictureException.tooShort(fileSize, width, height);
+    }
+  }
+
+  private void allocate() {
+    for (JpegComponent component : components) {
       int size = Math.multiplyExact(component.stride, 8 * mcusHigh * component.vertical);
       if (progressive) {
         component.coefficients = new short[size];
@@ -73,7 +89,10 @@ final class JpegFrame {
       components[i] = new JpegComponent(segment.octet(), segment.octet(), segment.octet());
       checkComponent(components[i]);
     }
-    return new JpegFrame(width, height, kind == PROGRESSIVE, components);
+    JpegFrame frame = new JpegFrame(width, height, kind == PROGRESSIVE, components);
+    frame.checkSize(segment.fileSize());
+    frame.allocate();
+    return frame;
   }
 
   private static void checkComponent(JpegComponent c) throws PictureException {

@@ -23,6 +23,11 @@ final class JpegInput {
     return end - at;
   }
 
+  /** The size of the file, also of a segment's. */
+  int fileSize() {
+    return file.length;
+  }
+
   int octet() throws PictureException {
     if (at == end) {
       throw PictureException.damaged(end == file.length ? "it ends early" : "a segment is too short");

@@ -31,6 +31,18 @@ public final class PictureException extends IOException {
   }
 
   /**
+   * A picture that cannot be in so few bytes, which is found before memory is taken for it.
+   *
+   * @param bytes what there is
+   * @param width pixels per row
+   * @param height rows
+   * @return the exception
+   */
+  public static PictureException tooShort(long bytes, long width, long height) {
+    return damaged("it has " + bytes + " bytes of data for " + width + " x " + height + " pixels");
+  }
+
+  /**
    * A file that no reader takes for a picture.
    *
    * @param formats what could have been read

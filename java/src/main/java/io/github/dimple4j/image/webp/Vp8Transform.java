@@ -34,6 +34,9 @@ final class Vp8Transform {
 
   /** Adds the inverse cosine transform of a block to the prediction. */
   static void add(int[] in, int at, Vp8Plane plane, int position) {
+    if (isZero(in, at)) {
+      return;
+    }
     int[] work = new int[16];
     for (int i = 0; i < 4; i++) {
       int second = in[at + 4 + i];
@@ -60,6 +63,14 @@ final class Vp8Transform {
       put(plane, to + 2, b - c);
       put(plane, to + 3, a - d);
     }
+  }
+
+  private static boolean isZero(int[] in, int at) {
+    int any = 0;
+    for (int i = 0; i < 16; i++) {
+      any |= in[at + i];
+    }
+    return any == 0;
   }
 
   private static int sine(int value) {
