@@ -63,7 +63,7 @@ final class SchemaCommand implements Callable<Integer> {
   private Objects objects;
 
   @Option(names = "--spacing", paramLabel = "compact|blank|either", converter = SpacingConverter.class,
-      description = "White space behind commas and colons. Default: compact; either with --lines.")
+      description = "White space behind commas and colons. Default: blank; either with --lines.")
   private Spacing spacing;
 
   @Option(names = "--key-order", paramLabel = "schema|alphabetical", defaultValue = "schema", converter = KeyOrderConverter.class,

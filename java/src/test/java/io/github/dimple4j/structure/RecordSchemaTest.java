@@ -38,9 +38,9 @@ class RecordSchemaTest {
         + "\"count\":{\"type\":\"integer\",\"minimum\":-2147483648,\"maximum\":2147483647},\"colour\":{\"type\":\"string\"}},"
         + "\"required\":[\"kind\",\"count\"],\"additionalProperties\":false}");
     ByteAutomaton automaton = Template.of(Animal.class).automaton().orElseThrow();
-    assertThat(automaton.accepts("{\"kind\":\"DOG\",\"count\":-12}".getBytes(StandardCharsets.UTF_8))).isTrue();
-    assertThat(automaton.accepts("{\"kind\":\"DOG\",\"count\":2147483648}".getBytes(StandardCharsets.UTF_8))).isFalse();
-    assertThat(automaton.accepts("{\"count\":1,\"kind\":\"DOG\"}".getBytes(StandardCharsets.UTF_8))).isFalse();
+    assertThat(automaton.accepts("{\"kind\": \"DOG\", \"count\": -12}".getBytes(StandardCharsets.UTF_8))).isTrue();
+    assertThat(automaton.accepts("{\"kind\": \"DOG\", \"count\": 2147483648}".getBytes(StandardCharsets.UTF_8))).isFalse();
+    assertThat(automaton.accepts("{\"count\": 1, \"kind\": \"DOG\"}".getBytes(StandardCharsets.UTF_8))).isFalse();
   }
 
   @Test
