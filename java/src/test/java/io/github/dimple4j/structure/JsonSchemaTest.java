@@ -1,0 +1,154 @@
+package io.github.dimple4j.structure;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.dimple4j.InvalidArgumentException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What each keyword admits and what not; the schemas are written with ' for ". */
+class JsonSchemaTest {
+  /** A schema, texts that it admits, and texts that it does not. */
+  record Row(String schema, List<String> valid, List<String> invalid) {
+    @Override
+    public String toString() {
+      return schema;
+    }
+  }
+
+  private static Row row(String schema, String valid, String invalid) {
+    return new Row(quoted(schema), texts(valid), texts(invalid));
+  }
+
+  private static List<String> texts(String joined) {
+    return Arrays.stream(joined.split(" \\| ", -1)).map(JsonSchemaTest::quoted).toList();
+  }
+
+  private static String quoted(String text) {
+    return text.replace('\'', '"');
+  }
+
+  static List<Row> rows() {
+    return List.of(
+        row("{'type':['integer','null']}", "0 | -12 | null", "1.5 | 1.0 | '1' | 01 | -0 | +1 |  | nul"),
+        row("{'type':'number'}", "0 | -0.5 | 1e5 | 1E+07 | 12.250", ".5 | 1. | 1e | 1e999 | 0x1 | NaN"),
+        row("{'enum':['a',1,null,[1,{'b':2}],{'c':true}]}", "'a' | 1 | null | [1, {'b': 2}] | {'c': true}", "'b' | 2 | [1] | {'c': false} | {}"),
+        row("{'const':'a/\\\\b'}", "'a/\\\\b'", "'ab' | 'a/b'"),
+        row("{'type':'integer','exclusiveMinimum':-3,'maximum':105}", "-2 | 0 | 99 | 105", "-3 | 106 | 1000"),
+        row("{'type':'number','minimum':0.5,'exclusiveMaximum':2}", "0.5 | 0.50 | 1.999 | 1", "0.49 | 2 | 2.0 | 0 | -1"),
+        row("{'$schema':'http://json-schema.org/draft-04/schema#','minimum':3,'exclusiveMinimum':true,'type':'integer'}", "4", "3"),
+        row("{'type':'string','minLength':2,'maxLength':3}", "'ab' | 'äöü' | '\\n\\\\' | '😀😀'", "'a' | 'abcd' | '😀' | '\\n'"),
+        row("{'type':'string','pattern':'b+'}", "'b' | 'abba' | 'xb\\n'", "'a' | ''"),
+        row("{'type':'string','pattern':'^a|z$'}", "'abc' | 'xyz'", "'za' | 'ba'"),
+        row("{'type':'string','pattern':'^[^x-z\\\\d]{2}$'}", "'ab' | 'é\\''", "'a1' | 'ax' | 'abc'"),
+        row("{'type':'string','format':'date'}", "'2024-02-29' | '1999-12-31'", "'2023-02-29' | '2024-13-01' | '2024-1-1' | ''"),
+        row("{'type':'string','format':'ipv6'}", "'::' | '1:2::8' | 'fe80::1'", "'1:2' | '1::2::3' | ':::'"),
+        row("{'type':'string','format':'unheard-of'}", "'anything'", "1"),
+        row("{'type':'array','items':{'type':'boolean'},'minItems':1,'maxItems':2}", "[true] | [true, false] | [true,false]", "[] | [1] | [true,true,true]"),
+        row("{'type':'array','prefixItems':[{'const':1}],'items':false}", "[] | [1]", "[2] | [1,2]"),
+        row("{'items':[{'const':1}],'additionalItems':{'const':2}}", "[1,2,2] | 'x' | []", "[2] | [1,1]"),
+        row("{'properties':{'a':{'const':1},'b':{'const':2}},'required':['b'],'additionalProperties':false,'type':'object'}",
+            "{'a': 1, 'b': 2} | {'b':2}", "{} | {'a':1} | {'b':2,'a':1} | {'b':2,'c':3} | {'b':2,'b':2}"),
+        row("{'type':'object','properties':{'ab':{'const':1}}}", "{} | {'ab':1,'a':[]} | {'abc':{'x': null}} | {'x':1,'x':2}",
+            "{'ab':2} | {'x':1,'ab':1} | {'\\u0061b':2} | {'a\\u0062':2}"),
+        row("{'type':'object','patternProperties':{'^n':{'type':'integer'}},'additionalProperties':{'type':'string'}}",
+            "{'n':1,'m':'x','nn':2}", "{'n':'x'} | {'m':1}"),
+        row("{'type':'object','propertyNames':{'maxLength':2}}", "{'ab':1}", "{'abc':1}"),
+        row("{'type':'object','minProperties':1,'maxProperties':2,'additionalProperties':{'const':0}}", "{'a':0} | {'a':0,'b':0}",
+            "{} | {'a':0,'b':0,'c':0}"),
+        row("{'type':'object','properties':{'a':{},'b':{},'c':{}},'minProperties':2,'additionalProperties':false}", "{'a':1,'c':1} | {'a':1,'b':1,'c':1}",
+            "{} | {'a':1}"),
+        row("{'anyOf':[{'const':'a'},{'type':'string','pattern':'^ab'},{'type':'null'}]}", "'a' | 'abc' | null", "'b' | 1"),
+        row("{'oneOf':[{'type':'integer','minimum':3},{'type':'integer','maximum':5}]}", "2 | 6", "3 | 4 | 5"),
+        row("{'type':'object','properties':{'a':{},'b':{}},'oneOf':[{'required':['a']},{'required':['b']}]}", "{'a':1} | {'b':1}", "{} | {'a':1,'b':1}"),
+        row("{'allOf':[{'type':'object','properties':{'a':{'minimum':2}}},{'properties':{'a':{'type':'integer','maximum':3}},'required':['a']}]}",
+            "{'a':2} | {'a':3}", "{} | {'a':1} | {'a':'x'}"),
+        row("{'$ref':'#/$defs/a~1b%20','maximum':9,'$defs':{'a/b ':{'type':'integer','minimum':5}}}", "5 | 9", "4 | 10"),
+        row("{'$schema':'http://json-schema.org/draft-07/schema#','$ref':'#/definitions/a','maximum':9,'definitions':{'a':{'type':'integer'}}}",
+            "5 | 10", "'x'"),
+        row("{'$id':'http://x.y/z','properties':{'a':{'$ref':'other#in'}},'$defs':{'b':{'$id':'other','$defs':{'c':{'$anchor':'in','const':1}}}}}",
+            "{'a':1}", "{'a':2}"),
+        row("{'not':{'enum':['a',1,true]},'type':['string','integer','boolean']}", "'b' | 2 | 0 | false", "'a' | 1 | true | null"),
+        row("{'type':'object','properties':{'kind':{'enum':['x','y']},'n':{'type':'integer'}},'required':['kind'],"
+            + "'if':{'properties':{'kind':{'const':'x'}}},'then':{'required':['n']},'else':{'properties':{'n':false}}}",
+            "{'kind':'x','n':1} | {'kind':'y'}", "{'kind':'x'} | {'kind':'y','n':1}"),
+        row("{'type':'object','properties':{'a':{'const':1},'b':{'const':2}},'dependentRequired':{'a':['b']}}", "{} | {'b':2} | {'a':1,'b':2}", "{'a':1}"),
+        row("true", "1 | {'a':[[[[0]]]]} | '\\ud83d\\ude00\\/' | '\\u00e9'", "'\\ud83d' | '\\ud83dx' | [1,] | {'a'} | [[[[[[1]]]]]]"),
+        row("{'type':'array','uniqueItems':true,'maxItems':1}", "[] | [1]", "[1,1]"),
+        row("{'type':'string','uniqueItems':true,'multipleOf':2}", "'x'", "1"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("rows")
+  void admitsWhatItSays(Row row) {
+    ByteAutomaton automaton = JsonSchema.of(row.schema).compile(SchemaOptions.JUDGING);
+    for (String text : row.valid) {
+      assertThat(automaton.accepts(text.getBytes(StandardCharsets.UTF_8))).as(text).isTrue();
+    }
+    for (String text : row.invalid) {
+      assertThat(automaton.accepts(text.getBytes(StandardCharsets.UTF_8))).as(text).isFalse();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("refusals")
+  void refusesByName(Refusal row) {
+    assertThatExceptionOfType(RefusedSchemaException.class).isThrownBy(() -> JsonSchema.of(quoted(row.schema)).compile(SchemaOptions.PRODUCING))
+        .withMessage(row.message);
+  }
+
+  /** A schema and why it is refused. */
+  record Refusal(String schema, String message) {}
+
+  static List<Refusal> refusals() {
+    return List.of(
+        new Refusal("{'properties':{'a':{'type':'array','uniqueItems':true}}}", "#/properties/a/uniqueItems: uniqueItems"),
+        new Refusal("{'multipleOf':3}", "#/multipleOf: multipleOf"),
+        new Refusal("{'type':'array','contains':{}}", "#/contains: contains"),
+        new Refusal("{'type':'string','pattern':'a(?=b)'}", "#/pattern: lookaround at character 1 of the regular expression a(?=b)"),
+        new Refusal("{'type':'string','pattern':'(a)\\\\1'}", "#/pattern: a back reference at character 5 of the regular expression (a)\\1"),
+        new Refusal("{'type':'string','pattern':'('}", "#/pattern: a ( without its ) at character 1 of the regular expression ("),
+        new Refusal("{'properties':{'a':{'$ref':'#'}}}", "#/properties/a: recursive: a value of this schema lies within another"),
+        new Refusal("{'$ref':'#/$defs/a','$defs':{'a':{'$ref':'#/$defs/a'}}}", "#/$defs/a: refers to itself"),
+        new Refusal("{'$ref':'#/$defs/a'}", "#/$ref: the reference #/$defs/a leads nowhere"),
+        new Refusal("{'$ref':'http://x.y/z'}", "#/$ref: the reference http://x.y/z leads out of the document"),
+        new Refusal("{'oneOf':[{'items':{'type':'string'}},{'items':{'type':'integer'}}]}",
+            "#/oneOf/1/items: what does not fit items (asked for by not, oneOf, if or dependencies)"),
+        new Refusal("{'type':'object','unevaluatedProperties':false}", "#/unevaluatedProperties: unevaluatedProperties"),
+        new Refusal("{'type':'integer','minimum':3,'maximum':2}", "#: no value fits the schema"),
+        new Refusal("{'type':'int'}", "#/type: the unknown type int"),
+        new Refusal("{'minLength':-1}", "#/minLength: not a count"),
+        new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 250000 states"));
+  }
+
+  @Test
+  void producesWhatIsSpelledOut() {
+    String schema = quoted("{'type':'object','properties':{'b':{'type':'object'},'a':{'type':'object','properties':{'x':{}}}}}");
+    ByteAutomaton closed = JsonSchema.of(schema).compile(SchemaOptions.PRODUCING);
+    assertThat(closed.accepts(bytes("{'b': {'any': 1}, 'a': {'x': 1}}"))).isTrue();
+    assertThat(closed.accepts(bytes("{'b': {}, 'a': {'y': 1}}"))).isFalse();
+    assertThat(closed.accepts(bytes("{'b':{}}"))).isFalse();
+    ByteAutomaton compact = JsonSchema.of(schema).compile(SchemaOptions.PRODUCING.withSpacing(Spacing.COMPACT)
+        .withKeyOrder(SchemaOptions.KeyOrder.ALPHABETICAL).withOpenObjects(true));
+    assertThat(compact.accepts(bytes("{'a':{'y':1},'b':{}}"))).isTrue();
+    assertThat(compact.accepts(bytes("{'b':{},'a':{}}"))).isFalse();
+    assertThat(compact.accepts(bytes("{'a': {}}"))).isFalse();
+  }
+
+  private static byte[] bytes(String text) {
+    return quoted(text).getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void schemasThatAreNone() {
+    assertThatThrownBy(() -> JsonSchema.of("[]")).isInstanceOf(InvalidArgumentException.class).hasMessage("a schema is an object, true or false, not ARRAY");
+    assertThatThrownBy(() -> JsonSchema.of("{'a':")).isInstanceOf(InvalidArgumentException.class).hasMessageStartingWith("the schema is not JSON: ");
+    assertThatThrownBy(() -> SchemaOptions.JUDGING.withMaxStates(0)).hasMessage("maxStates is 0, expected at least 1");
+  }
+}
