@@ -134,8 +134,8 @@ public final class Template {
   }
 
   /**
-   * The JSON text of a value that a schema admits: a blank behind each comma and colon, its keys in the schema's order, without properties
-   * that the schema does not mention where it is silent about them ({@link SchemaOptions#PRODUCING}).
+   * The JSON text of a value that a schema admits, its keys in the schema's order, without properties that the schema does not mention where
+   * it is silent about them ({@link SchemaOptions#PRODUCING}).
    *
    * @param schema a JSON Schema
    * @return the template

@@ -63,14 +63,14 @@ final class SchemaCommand implements Callable<Integer> {
   private Objects objects;
 
   @Option(names = "--spacing", paramLabel = "compact|blank|either", converter = SpacingConverter.class,
-      description = "White space behind commas and colons. Default: blank; either with --lines.")
+      description = "White space behind commas and colons. Default: either.")
   private Spacing spacing;
 
   @Option(names = "--key-order", paramLabel = "schema|alphabetical", defaultValue = "schema", converter = KeyOrderConverter.class,
       description = "The order of keys. Default: ${DEFAULT-VALUE}.")
   private SchemaOptions.KeyOrder keyOrder;
 
-  @Option(names = "--max-states", paramLabel = "N", description = "States that the automaton may have. Default: 250000.")
+  @Option(names = "--max-states", paramLabel = "N", description = "States that the automaton may have. Default: 65536; 250000 with --lines.")
   private Integer maxStates;
 
   /** Objects with or without properties that the schema does not mention. */

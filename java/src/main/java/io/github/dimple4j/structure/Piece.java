@@ -25,7 +25,9 @@ import java.util.Objects;
  * could be in more than one place ends where the rest fits.
  */
 public abstract sealed class Piece {
-  private static final int MOST_STATES = SchemaOptions.PRODUCING.maxStates();
+  private static final int MOST_STATES = SchemaOptions.MOST_PRODUCED;
+  /** Before the automaton is made the least one. */
+  private static final int MOST_UNDER_WAY = 4 * MOST_STATES;
   private static final int MOST_REPEATS = 10_000;
 
   private Piece() {}
@@ -353,10 +355,13 @@ public abstract sealed class Piece {
   public ByteAutomaton compile() {
     for (SchemaTexts.Step step : SchemaTexts.Step.ALL) {
       try {
-        Graph graph = new Graph(Math.min(step.states(), 2 * MOST_STATES));
+        Graph graph = new Graph(Math.min(step.states(), 2 * MOST_UNDER_WAY));
         Place place = new Place(graph, new JsonText(graph, Spacing.COMPACT), step, new ArrayList<>());
         int start = before(place, graph.acceptingState());
-        Dfa least = Dfa.of(graph, start, Dfa.BYTES, MOST_STATES).minimal();
+        Dfa least = Dfa.of(graph, start, Dfa.BYTES, MOST_UNDER_WAY).minimal();
+        if (least.states() > MOST_STATES) {
+          throw new TooManyStatesException(MOST_STATES);
+        }
         return ByteTables.of(least, place.slotTokens.stream().mapToInt(Integer::intValue).toArray());
       } catch (TooManyStatesException tooMany) {
         continue; // with less of what its schemas leave open

@@ -22,15 +22,17 @@ public record SchemaOptions(Spacing spacing, KeyOrder keyOrder, boolean openObje
     ALPHABETICAL
   }
 
-  private static final int MOST_STATES = 250_000;
+  /** What the core takes ({@code dimple.h}). */
+  static final int MOST_PRODUCED = 65_536;
+  private static final int MOST_JUDGED = 250_000;
 
   /**
    * For producing: with or without blanks, as the model prefers (docs/structure.md has what it costs to say which), in the schema's order,
    * closed.
    */
-  public static final SchemaOptions PRODUCING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, false, MOST_STATES);
+  public static final SchemaOptions PRODUCING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, false, MOST_PRODUCED);
   /** For judging: with or without blanks, in the schema's order, open. */
-  public static final SchemaOptions JUDGING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, true, MOST_STATES);
+  public static final SchemaOptions JUDGING = new SchemaOptions(Spacing.EITHER, KeyOrder.SCHEMA, true, MOST_JUDGED);
 
   /** Checks the values. */
   public SchemaOptions {

@@ -124,7 +124,7 @@ class JsonSchemaTest {
         new Refusal("{'type':'integer','minimum':3,'maximum':2}", "#: no value fits the schema"),
         new Refusal("{'type':'int'}", "#/type: the unknown type int"),
         new Refusal("{'minLength':-1}", "#/minLength: not a count"),
-        new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 250000 states"));
+        new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 65536 states"));
   }
 
   @Test
@@ -133,7 +133,7 @@ class JsonSchemaTest {
     ByteAutomaton closed = JsonSchema.of(schema).compile(SchemaOptions.PRODUCING);
     assertThat(closed.accepts(bytes("{'b': {'any': 1}, 'a': {'x': 1}}"))).isTrue();
     assertThat(closed.accepts(bytes("{'b': {}, 'a': {'y': 1}}"))).isFalse();
-    assertThat(closed.accepts(bytes("{'b':{}}"))).isFalse();
+    assertThat(closed.accepts(bytes("{'b':  {}}"))).isFalse();
     ByteAutomaton compact = JsonSchema.of(schema).compile(SchemaOptions.PRODUCING.withSpacing(Spacing.COMPACT)
         .withKeyOrder(SchemaOptions.KeyOrder.ALPHABETICAL).withOpenObjects(true));
     assertThat(compact.accepts(bytes("{'a':{'y':1},'b':{}}"))).isTrue();
