@@ -330,7 +330,21 @@ def early_stop(bench):
     return rows
 
 
-EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch, early_stop]
+def prune(bench):
+    """What no longer computing positions behind an end of text saves, and whether answers change."""
+    asked = [q for q in bench.questions() if describe(q["task"])]
+    rows = []
+    for length, questions, options in ((64, asked, []), (256, asked, []), (64, asked[:SLOW], ONE_TOKEN), (256, asked[:SLOW // 4], ONE_TOKEN)):
+        off, on = (bench.ask(questions, "--early-stop", "on", *switch, "--length", "describe=%d" % length, *options) for switch in ([], ["--prune"]))
+        rows.append(dict(length=length, decoding="one token per step" if options else "confident", questions=len(questions),
+                         equal=sum(a["answered"] == b["answered"] for a, b in zip(off, on)),
+                         exact=[sum(a["exact"] for a in given) for given in (off, on)],
+                         iterations=[statistics.mean(a["iterations"] for a in given) for given in (off, on)],
+                         ms=[statistics.mean(a["prefill_ms"] + a["steps_ms"] for a in given) for given in (off, on)]))
+    return rows
+
+
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch, early_stop, prune]
 NEED_RUNS = {"training", "recipes", "pytorch"}
 
 
