@@ -68,7 +68,8 @@ public final class Image implements Part {
    * @param encoded the content of a file
    * @param name what error messages call it
    * @return the picture
-   * @throws ImageException if it is not a picture, is cut off or damaged, is of a kind that is not read, or has more than {@link #MAX_PIXELS}
+   * @throws ImageException if it is not a picture, is cut off or damaged, is of a kind that is not read, or has more than
+   *     {@link #MAX_PIXELS}
    */
   public static Image decode(byte[] encoded, String name) {
     return decode(encoded, name, DEFAULTS);

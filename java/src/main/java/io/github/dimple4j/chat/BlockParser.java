@@ -61,7 +61,8 @@ final class BlockParser {
     statements.endTag();
     int from = cursor.position();
     List<Statement> body = statements.block(line, statement);
-    return new Definition(name, parameters, body, cursor.named("varargs", from), cursor.named("kwargs", from), cursor.named("caller", from));
+    return new Definition(name, parameters, body, cursor.named("varargs", from), cursor.named("kwargs", from),
+        cursor.named("caller", from));
   }
 
   private List<Parameter> parameters() {

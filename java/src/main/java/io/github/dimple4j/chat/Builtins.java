@@ -78,14 +78,16 @@ final class Builtins {
       case "trim", "upper", "lower", "capitalize", "title", "string", "indent" ->
           new Markup((String) filter(name, value.text(), arguments, rendering));
       case "tojson", "replace", "length", "count", "int", "float", "list" -> filter(name, value.text(), arguments, rendering);
-      case "default", "d" -> value.text().isEmpty() && Values.truth(arguments.get(1, "boolean", false)) ? arguments.get(0, "default_value", "") : value;
+      case "default", "d" -> value.text().isEmpty() && Values.truth(arguments.get(1, "boolean", false))
+          ? arguments.get(0, "default_value", "") : value;
       default -> throw rendering.error("filter '" + name + "' of a safe text is not supported");
     };
   }
 
   private static String join(Object value, Evaluated arguments, Rendering rendering) {
-    Object elements = arguments.named().containsKey("attribute") || arguments.positional().size() > 1
-        ? Sequences.map(value, new Evaluated(List.of(), Map.of("attribute", arguments.get(1, "attribute", Values.NONE))), rendering) : value;
+    Object attribute = arguments.get(1, "attribute", Values.NONE);
+    Object elements = attribute == Values.NONE ? value
+        : Sequences.map(value, new Evaluated(List.of(), Map.of("attribute", attribute)), rendering);
     return Texts.join(Operations.elements(elements, rendering), Values.text(arguments.get(0, "d", ""), rendering), false, rendering);
   }
 

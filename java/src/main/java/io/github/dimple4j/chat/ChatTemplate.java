@@ -19,8 +19,8 @@ import java.util.Objects;
  *   <li>expressions: literals, lists, tuples, dictionaries, attributes, subscripts, slices, arithmetic, comparisons, {@code in},
  *       {@code and}, {@code or}, {@code not}, {@code ~}, conditional expressions, calls with {@code *} and {@code **};
  *   <li>filters {@code abs, capitalize, count, d, default, dictsort, e, escape, first, float, indent, int, items, join, last, length, list,
- *       lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, sort, string, sum, title, tojson, trim,
- *       unique, upper};
+ *       lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, sort, string, sum, title, tojson,
+ *       trim, unique, upper};
  *   <li>tests {@code boolean, callable, defined, divisibleby, eq, equalto, escaped, even, false, float, ge, greaterthan, gt, in, integer,
  *       iterable, le, lessthan, lower, lt, mapping, ne, none, number, odd, sameas, sequence, string, true, undefined, upper};
  *   <li>functions {@code dict, joiner, namespace, raise_exception, range, strftime_now}; the methods of strings {@code capitalize, count,

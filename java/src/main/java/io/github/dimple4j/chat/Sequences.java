@@ -144,11 +144,13 @@ final class Sequences {
     }
     UnaryOperator<Object> plain = key(Values.NONE, caseSensitive, rendering);
     Comparator<Object> order = order(rendering);
-    return sorted(Methods.items(map), item -> plain.apply(((Tuple) item).get(by.equals("key") ? 0 : 1)), reverse ? order.reversed() : order);
+    int part = by.equals("key") ? 0 : 1;
+    return sorted(Methods.items(map), item -> plain.apply(((Tuple) item).get(part)), reverse ? order.reversed() : order);
   }
 
   static Object unique(Object value, Evaluated arguments, Rendering rendering) {
-    UnaryOperator<Object> part = key(arguments.get(1, "attribute", Values.NONE), Values.truth(arguments.get(0, "case_sensitive", false)), rendering);
+    boolean caseSensitive = Values.truth(arguments.get(0, "case_sensitive", false));
+    UnaryOperator<Object> part = key(arguments.get(1, "attribute", Values.NONE), caseSensitive, rendering);
     List<Object> keys = new ArrayList<>();
     List<Object> first = new ArrayList<>();
     for (Object element : Operations.elements(value, rendering)) {
@@ -166,7 +168,8 @@ final class Sequences {
 
   /** {@code min} and {@code max}. */
   static Object extreme(Object value, Evaluated arguments, boolean largest, Rendering rendering) {
-    UnaryOperator<Object> part = key(arguments.get(1, "attribute", Values.NONE), Values.truth(arguments.get(0, "case_sensitive", false)), rendering);
+    boolean caseSensitive = Values.truth(arguments.get(0, "case_sensitive", false));
+    UnaryOperator<Object> part = key(arguments.get(1, "attribute", Values.NONE), caseSensitive, rendering);
     Comparator<Object> order = order(rendering);
     Object best = new Undefined("no element");
     Object bestKey = null;

@@ -84,7 +84,9 @@ final class StatementParser {
     };
   }
 
-  /** The statements of a block with its end tag. A loop around it is none that they could break out of, which would leave text half written. */
+  /**
+   * The statements of a block with its end tag. A loop around it is none that they could break out of, which would leave text half written.
+   */
   List<Statement> block(int line, String statement) {
     int outer = loops;
     loops = 0;

@@ -46,7 +46,8 @@ final class Texts {
     String title = Character.toString(Character.toTitleCase(text.codePointAt(0)));
     String capital = title.equals(text.substring(0, first)) ? title.toUpperCase(Locale.ROOT) : title;
     int letter = Character.charCount(capital.codePointAt(0)); // some letters have a capital of several
-    return capital.substring(0, letter) + capital.substring(letter).toLowerCase(Locale.ROOT) + text.substring(first).toLowerCase(Locale.ROOT);
+    String rest = capital.substring(letter) + text.substring(first);
+    return capital.substring(0, letter) + rest.toLowerCase(Locale.ROOT);
   }
 
   /** Python's method: a capital behind everything that is no letter. */
@@ -74,11 +75,13 @@ final class Texts {
   }
 
   static boolean isUpper(String text) {
-    return text.codePoints().anyMatch(Character::isUpperCase) && text.codePoints().noneMatch(c -> Character.isLowerCase(c) || Character.isTitleCase(c));
+    return text.codePoints().anyMatch(Character::isUpperCase)
+        && text.codePoints().noneMatch(c -> Character.isLowerCase(c) || Character.isTitleCase(c));
   }
 
   static boolean isLower(String text) {
-    return text.codePoints().anyMatch(Character::isLowerCase) && text.codePoints().noneMatch(c -> Character.isUpperCase(c) || Character.isTitleCase(c));
+    return text.codePoints().anyMatch(Character::isLowerCase)
+        && text.codePoints().noneMatch(c -> Character.isUpperCase(c) || Character.isTitleCase(c));
   }
 
   /** Pieces between line ends; behind the last one is none. */
@@ -218,7 +221,8 @@ final class Texts {
 
   /** The elements' texts with a separator between them; a method insists that they are texts. */
   static String join(List<Object> elements, String separator, boolean textsOnly, Rendering rendering) {
-    String[] texts = elements.stream().map(e -> textsOnly ? Builtins.string(e, "join", rendering) : Values.text(e, rendering)).toArray(String[]::new);
+    String[] texts = elements.stream().map(e -> textsOnly ? Builtins.string(e, "join", rendering) : Values.text(e, rendering))
+        .toArray(String[]::new);
     rendering.make(Arrays.stream(texts).mapToLong(t -> (long) t.length() + separator.length()).sum());
     return String.join(separator, texts);
   }

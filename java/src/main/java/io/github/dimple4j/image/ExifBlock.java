@@ -79,7 +79,9 @@ final class ExifBlock {
   private static ByteBuffer digits(ByteBuffer content, boolean compressed) {
     byte[] bytes = new byte[content.limit() - PROFILE.length];
     content.get(PROFILE.length, bytes);
-    try (InputStream in = compressed ? new InflaterInputStream(new ByteArrayInputStream(bytes, 1, bytes.length - 1)) : new ByteArrayInputStream(bytes)) {
+    int start = compressed ? 1 : 0; // the method of compression
+    InputStream stored = new ByteArrayInputStream(bytes, start, bytes.length - start);
+    try (InputStream in = compressed ? new InflaterInputStream(stored) : stored) {
       String[] lines = new String(in.readNBytes(LONGEST_TEXT), StandardCharsets.ISO_8859_1).strip().split("\\s+", 3);
       return withoutPrefix(ByteBuffer.wrap(HexFormat.of().parseHex(lines[2].replaceAll("\\s", ""))));
     } catch (IOException e) {

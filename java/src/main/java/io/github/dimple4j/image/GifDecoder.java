@@ -165,7 +165,8 @@ final class GifDecoder {
           continue;
         }
         if (code == clear + 1 || code > next || previous < 0 && code > clear || code == next && next == MOST_CODES) {
-          throw PictureException.damaged(code == clear + 1 ? "its data end before the picture is complete" : "its data hold an unknown code");
+          throw PictureException.damaged(code == clear + 1 ? "its data end before the picture is complete"
+              : "its data hold an unknown code");
         }
         // A code that is being defined stands for the previous one and the first pixel of that once more.
         int count = code == next ? 1 : 0;

@@ -7,12 +7,12 @@ import io.github.dimple4j.image.raster.Pixels;
 final class JpegFrame {
   /** Where the coefficients of a block stand, row by row, in the order in which they are coded (figure A.6). */
   static final int[] ZIGZAG = {0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
-      14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62,
-      63};
+      14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
+      62, 63};
 
   private static final int PROGRESSIVE = 2;
-  private static final String[] KINDS = {"baseline", "sequential", "progressive", "lossless", "", "hierarchical", "hierarchical", "hierarchical",
-      "", "arithmetic-coded", "arithmetic-coded", "lossless arithmetic-coded", "", "hierarchical", "hierarchical", "hierarchical"};
+  private static final String[] KINDS = {"baseline", "sequential", "progressive", "lossless", "", "hierarchical", "hierarchical",
+      "hierarchical", "", "arithmetic-coded", "arithmetic-coded", "lossless arithmetic-coded", "", "hierarchical", "hierarchical", "hierarchical"};
 
   final int width;
   final int height;
@@ -97,7 +97,8 @@ final class JpegFrame {
 
   private static void checkComponent(JpegComponent c) throws PictureException {
     if (c.horizontal < 1 || c.horizontal > 4 || c.vertical < 1 || c.vertical > 4 || c.tableNumber > 3) {
-      throw PictureException.damaged("a component has sampling factors " + c.horizontal + " x " + c.vertical + " and table " + c.tableNumber);
+      throw PictureException.damaged("a component has sampling factors " + c.horizontal + " x " + c.vertical + " and table "
+          + c.tableNumber);
     }
   }
 

@@ -23,8 +23,8 @@ abstract class JpegUpsampling {
 
   static JpegUpsampling of(JpegFrame frame, JpegComponent c) throws PictureException {
     if (frame.horizontal % c.horizontal != 0 || frame.vertical % c.vertical != 0) {
-      throw PictureException.unsupported("a JPEG whose sampling factors " + frame.horizontal + " and " + c.horizontal + ", " + frame.vertical
-          + " and " + c.vertical + " have no whole ratio");
+      throw PictureException.unsupported("a JPEG whose sampling factors " + frame.horizontal + " and " + c.horizontal + ", "
+          + frame.vertical + " and " + c.vertical + " have no whole ratio");
     }
     int across = frame.horizontal / c.horizontal;
     int down = frame.vertical / c.vertical;

@@ -68,8 +68,8 @@ final class Vp8Coefficients {
     return any;
   }
 
-  private void block(Vp8BoolDecoder in, int kind, int column, int contextAbove, int contextLeft, int[] to, int at, int first, int dc, int ac)
-      throws PictureException {
+  private void block(Vp8BoolDecoder in, int kind, int column, int contextAbove, int contextLeft, int[] to, int at, int first, int dc,
+      int ac) throws PictureException {
     int up = CONTEXTS * column + contextAbove;
     end = tokens(in, kind, above[up] + left[contextLeft], to, at, first, dc, ac);
     int some = end > first ? 1 : 0;

@@ -8,14 +8,14 @@ import java.util.Arrays;
 /** A key frame, macroblock by macroblock: modes of prediction, coefficients, samples; then the filter over all of it. */
 final class Vp8Decoder {
   private static final int[] SEGMENT_TREE = {2, 4, 0, -1, -2, -3};
-  private static final int[] MODE_TREE = {-Vp8Prediction.BLOCKS, 2, 4, 6, -Vp8Prediction.DC, -Vp8Prediction.VERTICAL, -Vp8Prediction.HORIZONTAL,
-      -Vp8Prediction.TRUE_MOTION};
+  private static final int[] MODE_TREE = {-Vp8Prediction.BLOCKS, 2, 4, 6, -Vp8Prediction.DC, -Vp8Prediction.VERTICAL,
+      -Vp8Prediction.HORIZONTAL, -Vp8Prediction.TRUE_MOTION};
   private static final int[] MODES = {145, 156, 163, 128}; // section 11.2
   private static final int[] COLOR_MODE_TREE = {-Vp8Prediction.DC, 2, -Vp8Prediction.VERTICAL, 4, -Vp8Prediction.HORIZONTAL,
       -Vp8Prediction.TRUE_MOTION};
   private static final int[] COLOR_MODES = {142, 114, 183};
-  private static final int[] BLOCK_MODE_TREE = {-Vp8Prediction.B_DC, 2, -Vp8Prediction.B_TRUE_MOTION, 4, -Vp8Prediction.B_VERTICAL, 6, 8, 12,
-      -Vp8Prediction.B_HORIZONTAL, 10, -Vp8Prediction.B_RIGHT_DOWN, -Vp8Prediction.B_VERTICAL_RIGHT, -Vp8Prediction.B_LEFT_DOWN, 14,
+  private static final int[] BLOCK_MODE_TREE = {-Vp8Prediction.B_DC, 2, -Vp8Prediction.B_TRUE_MOTION, 4, -Vp8Prediction.B_VERTICAL, 6, 8,
+      12, -Vp8Prediction.B_HORIZONTAL, 10, -Vp8Prediction.B_RIGHT_DOWN, -Vp8Prediction.B_VERTICAL_RIGHT, -Vp8Prediction.B_LEFT_DOWN, 14,
       -Vp8Prediction.B_VERTICAL_LEFT, 16, -Vp8Prediction.B_HORIZONTAL_DOWN, -Vp8Prediction.B_HORIZONTAL_UP};
 
   private final Vp8Header header;
@@ -33,7 +33,8 @@ final class Vp8Decoder {
     this.header = header;
     columns = Math.ceilDiv(header.width, 16);
     rows = Math.ceilDiv(header.height, 16);
-    planes = new Vp8Plane[] {new Vp8Plane(16 * columns, 16 * rows), new Vp8Plane(8 * columns, 8 * rows), new Vp8Plane(8 * columns, 8 * rows)};
+    planes = new Vp8Plane[] {new Vp8Plane(16 * columns, 16 * rows), new Vp8Plane(8 * columns, 8 * rows),
+        new Vp8Plane(8 * columns, 8 * rows)};
     coefficients = new Vp8Coefficients(header.coefficients, columns);
     filter = new Vp8LoopFilter(header, planes, columns, rows);
     quantizers = header.quantizers();

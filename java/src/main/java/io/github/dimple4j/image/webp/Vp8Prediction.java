@@ -101,7 +101,10 @@ final class Vp8Prediction {
 
   private static int verticalRight(int[] edge, int column, int row) {
     int place = 2 * column - row; // along the direction, in halves of a sample
-    return place < 0 ? smooth(edge, CORNER + 1 + place) : (place & 1) == 0 ? between(edge, CORNER + place / 2) : smooth(edge, CORNER + place / 2 + 1);
+    if (place < 0) {
+      return smooth(edge, CORNER + 1 + place);
+    }
+    return place % 2 == 0 ? between(edge, CORNER + place / 2) : smooth(edge, CORNER + place / 2 + 1);
   }
 
   private static int verticalLeft(int[] edge, int column, int row) {
@@ -114,7 +117,10 @@ final class Vp8Prediction {
 
   private static int horizontalDown(int[] edge, int column, int row) {
     int place = 2 * row - column;
-    return place < 0 ? smooth(edge, CORNER - 1 - place) : (place & 1) == 0 ? between(edge, CORNER - 1 - place / 2) : smooth(edge, CORNER - 1 - place / 2);
+    if (place < 0) {
+      return smooth(edge, CORNER - 1 - place);
+    }
+    return place % 2 == 0 ? between(edge, CORNER - 1 - place / 2) : smooth(edge, CORNER - 1 - place / 2);
   }
 
   private static int horizontalUp(int[] edge, int column, int row) {

@@ -56,8 +56,8 @@ public final class WebpDecoder {
       if (!animated && (name.equals("ALPH") || name.equals("VP8 ") || name.equals("VP8L"))) {
         Pixels picture = picture(at, file.limit());
         if (picture.width() != width || picture.height() != height) {
-          throw PictureException.damaged("its picture of " + picture.width() + " x " + picture.height() + " is not that of " + width + " x " + height
-              + " that is announced");
+          throw PictureException.damaged("its picture of " + picture.width() + " x " + picture.height() + " is not that of " + width
+              + " x " + height + " that is announced");
         }
         return picture;
       }
