@@ -342,76 +342,60 @@ void lattice_score(lattice *l, int32_t position, const float *logits, const floa
 
 /* ----------------------------------------------------------------------------------------------------------------- ways */
 
-/* Several ways as one: those of the fewest positions where filters gave way count, by their best weight or by their sum. */
-typedef struct ways {
+/* The best of several ways: of those of the fewest positions where filters give way, the one of the highest weight. */
+typedef struct best_way {
   int32_t cost;
-  double best, sum; /* sum: of exp(weight - best) */
-} ways;
+  double weight;
+} best_way;
 
-static const ways NO_WAY = {.cost = INT32_MAX};
+static const best_way NO_WAY = {.cost = INT32_MAX};
 
-static void add_way(ways *w, int32_t cost, double weight, bool adds) {
-  if (cost > w->cost) return;
-  if (cost < w->cost) {
-    *w = (ways){cost, weight, 1};
-  } else if (weight > w->best) {
-    w->sum = adds ? w->sum * exp(w->best - weight) + 1 : 1;
-    w->best = weight;
-  } else if (adds) {
-    w->sum += exp(weight - w->best);
-  }
+static void consider(best_way *best, int32_t cost, double weight) {
+  if (cost < best->cost || (cost == best->cost && weight > best->weight)) *best = (best_way){cost, weight};
 }
 
-static double value_of(const ways *w, bool adds) { return adds ? w->best + log(w->sum) : w->best; }
-
-/* The tokens of a label at a scored position. */
-static ways label_ways(const lattice *l, int32_t position, int32_t label, bool adds) {
+/* The best token of a label at a scored position. */
+static best_way best_of_label(const lattice *l, int32_t position, int32_t label) {
   const dimple_constraint *c = l->constraint;
   const class_score *scores = l->scores + (int64_t)position * c->classes.count;
   const uint8_t *yielded = l->yielded + (int64_t)position * c->classes.count;
-  ways w = NO_WAY;
+  best_way best = NO_WAY;
   for (int64_t i = c->label_first[label]; i < c->label_first[label + 1]; i++)
-    add_way(&w, yielded[c->label_classes[i]], scores[c->label_classes[i]].weight, adds);
-  return w;
+    consider(&best, yielded[c->label_classes[i]], scores[c->label_classes[i]].weight);
+  return best;
 }
 
-/* All ways on from the open nodes before a position, from those behind it. */
-static void value_position(lattice *l, int32_t position, bool adds) {
+/* The best way on from each open node before a position, from those behind it. */
+static void value_position(lattice *l, int32_t position) {
   const dimple_constraint *c = l->constraint;
   int64_t here = (int64_t)position * c->node_count, behind = here + c->node_count;
-  bool scored = l->scored[position];
-  if (scored) memset(l->label_costs, 0xff, (size_t)c->label_count * sizeof *l->label_costs);
+  memset(l->label_costs, l->scored[position] ? 0xff : 0, (size_t)c->label_count * sizeof *l->label_costs);
+  if (!l->scored[position]) memset(l->label_values, 0, (size_t)c->label_count * sizeof *l->label_values);
   for (int32_t n = 0; n < c->node_count; n++) {
+    best_way best = NO_WAY;
     if (!l->open[here + n]) continue;
     if (l->tokens[position] >= 0) {
       int32_t target = constraint_step(c, n, l->tokens[position]);
-      l->values[here + n] = l->values[behind + target];
-      l->costs[here + n] = l->costs[behind + target];
-      continue;
+      consider(&best, l->costs[behind + target], l->values[behind + target]);
     }
-    ways w = NO_WAY;
-    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1]; e++) {
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1] && l->tokens[position] < 0; e++) {
       int32_t target = c->edge_target[e], label = c->edge_label[e];
       if (!l->open[behind + target]) continue;
-      if (!scored) { /* what may come counts as its best continuation, and not by how many there are */
-        add_way(&w, l->costs[behind + target], l->values[behind + target], false);
-        continue;
-      }
       if (l->label_costs[label] < 0) {
-        ways tokens = label_ways(l, position, label, adds);
-        l->label_costs[label] = tokens.cost;
-        l->label_values[label] = value_of(&tokens, adds);
+        best_way token = best_of_label(l, position, label);
+        l->label_costs[label] = token.cost;
+        l->label_values[label] = token.weight;
       }
-      add_way(&w, l->costs[behind + target] + l->label_costs[label], l->values[behind + target] + l->label_values[label], adds);
+      consider(&best, l->costs[behind + target] + l->label_costs[label], l->values[behind + target] + l->label_values[label]);
     }
-    l->costs[here + n] = w.cost;
-    l->values[here + n] = value_of(&w, adds && scored);
+    l->costs[here + n] = best.cost;
+    l->values[here + n] = best.weight;
   }
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- path */
 
-/* The open edges over a position from a node, and what they weigh together with all that follows. */
+/* A way over a position: an edge, a class of its label, and the token of the class. */
 typedef struct crossing {
   int64_t edge;
   int32_t class;
@@ -445,26 +429,50 @@ static crossing best_crossing(const lattice *l, int32_t position, int32_t node) 
   return found;
 }
 
-/* A way on drawn by its weight. */
-static crossing drawn_crossing(const lattice *l, int32_t position, int32_t node, const path_settings *s) {
+/* Calls of an open edge with the classes of its label behind which filters give way least: adds up their weights relative to `most`, up to
+ * the share that is drawn, and leaves the one where that is passed. */
+static bool pass_edge(const lattice *l, int32_t position, int32_t node, int64_t edge, double most, double share, double *passed,
+                      crossing *found) {
   const dimple_constraint *c = l->constraint;
-  int64_t here = (int64_t)position * c->node_count, behind = here + c->node_count;
   const class_score *scores = l->scores + (int64_t)position * c->classes.count;
   const uint8_t *yielded = l->yielded + (int64_t)position * c->classes.count;
-  double u = uniform(s, position, DRAW_PATH, 0), passed = 0;
-  crossing found = {.edge = -1};
-  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++) {
-    int32_t target = c->edge_target[e];
-    if (!l->open[behind + target]) continue;
-    for (int64_t i = c->label_first[c->edge_label[e]]; i < c->label_first[c->edge_label[e] + 1]; i++) {
-      int32_t class = c->label_classes[i];
-      if (l->costs[behind + target] + yielded[class] > l->costs[here + node]) continue;
-      double share = exp(l->values[behind + target] + scores[class].weight - l->values[here + node]);
-      if (share > 0 || found.edge < 0) found = (crossing){e, class, scores[class]};
-      passed += share;
-      if (passed > u) return found;
-    }
+  int64_t here = (int64_t)position * c->node_count, target = here + c->node_count + c->edge_target[edge];
+  if (!l->open[target]) return false;
+  for (int64_t i = c->label_first[c->edge_label[edge]]; i < c->label_first[c->edge_label[edge] + 1]; i++) {
+    int32_t class = c->label_classes[i];
+    if (l->costs[target] + yielded[class] > l->costs[here + node]) continue;
+    double weight = exp(scores[class].weight - most);
+    if (weight > 0 || found->edge < 0) *found = (crossing){edge, class, scores[class]};
+    *passed += weight;
+    if (*passed > share) return true;
   }
+  return false;
+}
+
+/* The highest weight of these classes. */
+static double most_weight(const lattice *l, int32_t position, int32_t node) {
+  const dimple_constraint *c = l->constraint;
+  int64_t here = (int64_t)position * c->node_count;
+  double most = -INFINITY;
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++) {
+    int64_t target = here + c->node_count + c->edge_target[e];
+    if (!l->open[target]) continue;
+    best_way best = best_of_label(l, position, c->edge_label[e]);
+    if (best.cost + l->costs[target] == l->costs[here + node] && best.weight > most) most = best.weight;
+  }
+  return most;
+}
+
+/* A way on drawn by the weights of the tokens that can stand here. */
+static crossing drawn_crossing(const lattice *l, int32_t position, int32_t node, const path_settings *s) {
+  const dimple_constraint *c = l->constraint;
+  double most = most_weight(l, position, node), sum = 0, passed = 0;
+  crossing found = {.edge = -1};
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++)
+    pass_edge(l, position, node, e, most, INFINITY, &sum, &found);
+  double share = uniform(s, position, DRAW_PATH, 0) * sum;
+  for (int64_t e = c->edge_first[node]; e < c->edge_first[node + 1]; e++)
+    if (pass_edge(l, position, node, e, most, share, &passed, &found)) return found;
   return found;
 }
 
@@ -498,7 +506,7 @@ void lattice_find_path(lattice *l, const path_settings *s) {
     l->values[last + n] = 0;
     l->costs[last + n] = 0;
   }
-  for (int32_t i = l->length - 1; i >= 0; i--) value_position(l, i, draws);
+  for (int32_t i = l->length - 1; i >= 0; i--) value_position(l, i);
   int32_t node = c->start;
   for (int32_t i = 0; i < l->length; i++) {
     if (l->tokens[i] >= 0) {

@@ -15,7 +15,7 @@
 
 /* How paths are weighed. */
 typedef struct path_settings {
-  double temperature; /* 0: the best path; otherwise one is drawn from the products of softmax(logits / temperature) */
+  double temperature; /* 0: the best path; otherwise one is drawn by softmax(logits / temperature) */
   uint64_t seed;      /* of the generator, with iteration and position: draws.h */
   int32_t iteration;
 } path_settings;
@@ -50,7 +50,7 @@ typedef struct lattice {
   class_score *scores; /* [length x classes] */
   uint8_t *yielded; /* [length x classes] the class has no token that filters keep: its scores are of the others */
   uint8_t *scored;  /* [length] */
-  double *values;   /* [(length + 1) x nodes] the weight of the best way, or of all ways, from here to the end, as a logarithm */
+  double *values;   /* [(length + 1) x nodes] the weight of the best way from here to the end */
   int32_t *costs;   /* [(length + 1) x nodes] positions on it where filters gave way: the fewest there can be */
   path_token *path; /* [length]; of fixed positions their tokens */
   bool has_path;    /* that agrees with the canvas */
@@ -82,8 +82,11 @@ const uint8_t *lattice_allowed(lattice *l, int32_t position);
  * choose from; null: not wanted. */
 void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s, allowed_row *row);
 
-/* Finds l->path. Where filters keep tokens of several paths the one on which they give way least is best, and then by weight; in a
- * draw likewise. Positions without scores take any tokens, where there is a choice those towards the nearest end. */
+/* Finds l->path. The best one has the fewest positions where filters give way, and among those paths the highest sum of logits. A drawn
+ * one is drawn from position to position, each token by its probability among those that can stand there and behind which filters give way
+ * least. (Paths drawn by the products of their probabilities would nearly all have the length of which there are most: a text one
+ * letter longer has as many times more ways as there are letters.) Positions without scores take any tokens, where there is a choice
+ * those towards the nearest end. */
 void lattice_find_path(lattice *l, const path_settings *s);
 
 #endif

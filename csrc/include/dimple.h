@@ -258,11 +258,11 @@ DIMPLE_API dimple_status dimple_model_preprocess(const dimple_model *model, cons
  * no model and no tokenizer. A response fits it when its tokens' bytes, one after the other, are accepted by the automaton, and then
  * either the canvas ends, or a token of kind END follows and behind it only tokens of kind END and FILLER.
  *
- * Under a constraint (dimple_session_set_constraint) at all times some assignment of all masked positions agrees with every fixed token and
- * fits. All tokens that one iteration reveals lie on one such assignment, the *path*: at temperature 0 the one with the highest
- * product of probabilities (Suresh et al., "DINGO", arXiv 2505.23061), above it one drawn with probability proportional to that
- * product, after temperature. It holds for every pipeline, algorithm and setting. top_k and top_p choose among the tokens that still fit,
- * and give way where no path is left.
+ * Under a constraint (dimple_session_set_constraint) at all times some assignment of all masked positions agrees with every fixed token
+ * and fits. All tokens that one iteration reveals lie on one such assignment, the *path*: at temperature 0 the one with the highest
+ * product of probabilities (Suresh et al., "DINGO", arXiv 2505.23061), above it one drawn from position to position, each token by its
+ * probability, after temperature, among those with which a response can still fit. It holds for every pipeline, algorithm and setting.
+ * top_k and top_p choose among the tokens that still fit, and give way where no path is left.
  */
 
 /* What a token of the vocabulary stands for. */

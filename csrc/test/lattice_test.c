@@ -209,6 +209,24 @@ static int32_t cell_of(const scene *s, int32_t cells) {
   return -1;
 }
 
+/* The probability of a response that is drawn from position to position, each token among those of responses that begin alike and have
+ * the fewest costs. */
+static double drawn_probability(const scene *s, const response *one, int32_t cells, int32_t least, double temperature) {
+  double probability = 1;
+  for (int32_t i = 0; i < s->length; i++) {
+    if (s->canvas[i] >= 0 || !s->scored[i]) continue;
+    bool can[MAX_WORDS] = {false};
+    double sum = 0;
+    for (int32_t k = 0; k < cells; k++)
+      if (responses[k].cost == least && memcmp(responses[k].tokens, one->tokens, (size_t)i * sizeof(int32_t)) == 0)
+        can[responses[k].tokens[i]] = true;
+    for (int32_t t = 0; t < s->words.count; t++)
+      if (can[t]) sum += exp(s->logits[i][t] / temperature);
+    probability *= exp(s->logits[i][one->tokens[i]] / temperature) / sum;
+  }
+  return probability;
+}
+
 /* Draws often, and compares with the probabilities of all responses; the last `unscored` positions have no scores. */
 static bool expect_drawn(uint64_t seed, int32_t unscored, bool filters, double temperature) {
   enum { DRAWS = 4000, MAX_CELLS = 60 };
@@ -218,13 +236,12 @@ static bool expect_drawn(uint64_t seed, int32_t unscored, bool filters, double t
   int32_t cells = merge_unscored(&s, list_responses(&s)), least = least_cost(cells), counts[MAX_CELLS] = {0}, used = 0;
   bool usable = cells >= 3 && cells <= MAX_CELLS;
   if (usable) {
-    double probabilities[MAX_CELLS], sum = 0;
+    double probabilities[MAX_CELLS];
     int32_t place[MAX_CELLS];
     for (int32_t k = 0; k < cells; k++) {
       place[k] = responses[k].cost == least ? used++ : -1;
-      if (place[k] >= 0) sum += probabilities[place[k]] = exp(responses[k].sum / temperature);
+      if (place[k] >= 0) probabilities[place[k]] = drawn_probability(&s, &responses[k], cells, least, temperature);
     }
-    for (int32_t k = 0; k < used; k++) probabilities[k] /= sum;
     usable = used >= 3;
     for (int32_t n = 0; usable && n < DRAWS; n++) {
       path_settings settings = {temperature, 77 + seed, n};
