@@ -27,6 +27,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
@@ -71,7 +72,11 @@ final class BatchCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfQuestions promptOptions;
 
+  @Mixin private StructureOptions structureOptions;
+
   @Mixin private DecodingOptions decodingOptions;
+
+  @Mixin private StopOptions stopOptions;
 
   @Mixin private EngineOptions engine;
 
@@ -82,9 +87,11 @@ final class BatchCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     decodingOptions.check();
+    stopOptions.check();
     engine.check();
     promptOptions.check();
     promptOptions.checkLength(maxNewTokens);
+    structureOptions.read();
     Path file = model != null ? model : BundledModel.find();
     long start = System.nanoTime();
     try (BatchInput lines = new BatchInput(input, promptOptions.format(), maxNewTokens, settings(file))) {
@@ -175,18 +182,19 @@ final class BatchCommand implements Callable<Integer> {
       failures.put(line.number(), line.problem());
       return null;
     }
-    Decoding.Builder decoding = decodingOptions.decoding().toBuilder();
+    Decoding.Builder decoding = stopOptions.addTo(decodingOptions.decoding(), true).toBuilder();
     item.seed().ifPresent(decoding::seed);
     try {
-      Image[] images = item.prompt().readImages(promptOptions.imageOptions());
-      try (Session session = item.prompt().session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
+      Prompt prompt = structureOptions.hold(item.prompt());
+      Image[] images = prompt.readImages(promptOptions.imageOptions());
+      try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
         Generation answer = session.decode(decoding.build());
         String text = json(generator -> write(generator, line, session, answer));
         answered++;
         return text;
       }
-    } catch (DimpleException e) {
-      failures.put(line.number(), Failures.describe(e));
+    } catch (DimpleException | ParameterException e) {
+      failures.put(line.number(), Failures.oneLine(e.getMessage()));
       return null;
     }
   }

@@ -5,6 +5,7 @@ import io.github.dimple4j.gguf.GgufException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -62,6 +63,7 @@ final class Failures {
       case FileAlreadyExistsException e when e.getReason() == null -> e.getFile() + ": exists already";
       case FileSystemException e -> e.getMessage();
       case InvalidPathException e -> e.getInput() + ": no valid file name in this locale";
+      case CharacterCodingException e -> "the text read is no UTF-8";
       case IOException e when e.getMessage() != null -> e.getMessage();
       case OutOfMemoryError e -> "not enough memory for the Java heap (" + e.getMessage() + "); -Xmx in JAVA_TOOL_OPTIONS makes it larger";
       default -> "unexpected " + failure + " (--debug shows where)";

@@ -12,9 +12,8 @@ import java.io.PrintWriter;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -136,8 +135,8 @@ final class SchemaCommand implements Callable<Integer> {
   }
 
   private void lines(PrintWriter out) throws IOException {
-    try (BufferedReader reader = input.lines.equals("-") ? new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))
-        : Files.newBufferedReader(Path.of(input.lines))) {
+    TextSource source = new TextSource(input.lines);
+    try (BufferedReader reader = new BufferedReader(new InputStreamReader(source.open(), StandardCharsets.UTF_8.newDecoder()))) {
       SchemaOptions options = options(SchemaOptions.JUDGING);
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
         if (!line.isBlank()) {
@@ -145,6 +144,8 @@ final class SchemaCommand implements Callable<Integer> {
           out.flush();
         }
       }
+    } catch (CharacterCodingException e) {
+      throw new IOException(source.title() + ": is no UTF-8 text", e);
     }
   }
 

@@ -2,8 +2,6 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Template;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
 
 /**
@@ -21,7 +19,7 @@ record SchemaText(String given) {
   }
 
   String read() throws IOException {
-    return given.stripLeading().startsWith("{") ? given : Files.readString(Path.of(given));
+    return given.stripLeading().startsWith("{") ? given : new TextSource(given).read();
   }
 
   /** The structure of responses that it admits. */

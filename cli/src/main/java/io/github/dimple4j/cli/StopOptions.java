@@ -19,7 +19,7 @@ final class StopOptions {
   private List<String> stops = List.of();
 
   @Option(names = "--early-stop", paramLabel = "on|off", converter = SwitchName.class,
-      description = "End the decoding once the answer is complete, with positions behind its end still masked (default: on for run and chat, "
+      description = "End the decoding once the answer is complete, with positions behind its end still masked (default: on for run, batch and chat, "
           + "off for trace and eval, which show the whole decoding).")
   private Switch early; // no Boolean, whose values are picocli's own business
 

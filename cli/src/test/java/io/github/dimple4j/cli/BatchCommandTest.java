@@ -197,6 +197,20 @@ class BatchCommandTest {
     }
   }
 
+  /** What all answers are held to, and what one line cannot have beside it. */
+  @Test
+  void schemaAndStopsHoldForAll() throws IOException {
+    write("{\"prompt\": \"x\", \"length\": 24}", "{\"prompt\": \"x\", \"template\": [2]}");
+    Output output = batch("--json-schema", "{\"enum\": [\"red\", \"green\"]}");
+    assertThat(output.status()).isEqualTo(1);
+    assertThat(answers().get(0).path("text").asString()).isIn("\"red\"", "\"green\"");
+    assertThat(answers().get(1).path("error").asString()).contains("--json-schema goes without a template");
+    write(SQUARES);
+    assertThat(batch("--stop", "1", "--force").status()).isZero();
+    assertThat(answers().get(0).path("text").asString()).doesNotContain("1");
+    assertThat(batch("--stop", "").status()).isEqualTo(2);
+  }
+
   @Test
   void nothingAskedNothingAnswered() throws IOException {
     write("");
