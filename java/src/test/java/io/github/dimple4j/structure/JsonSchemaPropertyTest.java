@@ -14,7 +14,7 @@ import tools.jackson.databind.node.ObjectNode;
  * long run.
  */
 class JsonSchemaPropertyTest {
-  private static final int SCHEMAS = Integer.getInteger("dimple.schemas", 250);
+  private static final int SCHEMAS = Integer.getInteger("dimple.schemas", 150);
 
   @Test
   void whatIsAcceptedIsValid() {

@@ -46,7 +46,7 @@ final class Formats {
       + ")*)?|" + PCHAR + "+(?:/" + SEGMENT + ")*)" + TAIL;
   private static final String RELATIVE = "(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|/(?:" + PCHAR + "+(?:/" + SEGMENT
       + ")*)?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + ESCAPED + ")+(?:/" + SEGMENT + ")*)?" + TAIL;
-  private static final String POINTER = "(?:/(?:[ -.0-}]|~[01])*)*";
+  private static final String POINTER = "(?:/(?:[A-Za-z0-9._@:+$*-]|~[01])*)*";
   private static final String TEMPLATE = "(?:[A-Za-z0-9._~:/?#@!$&()*+,;=-]|" + ESCAPED
       + "|\\{[+#./;?&]?[A-Za-z0-9_]+(?:,[A-Za-z0-9_]+)*\\})*";
   // Regular expressions without groups in groups, back references or lookaround.
