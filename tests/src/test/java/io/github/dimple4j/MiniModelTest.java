@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -47,6 +48,21 @@ class MiniModelTest {
     try (Session session = model.session().user(question.path("question").asString(), Image.read(IMAGES.resolve(picture)))
         .responseLength(RESPONSE_LENGTHS.getOrDefault(task, 16)).prefill()) {
       return new Answer(picture, task, question.path("answer").asString(), session.decode(decoding));
+    }
+  }
+
+  /** The example of README.md. */
+  @Test
+  void anAnswerIsARecord() {
+    record Scene(String background, int shapes, Optional<String> number) {}
+
+    try (var session = model.session()
+        .user("Summarize the image as JSON.", Image.read(IMAGES.resolve("scene.png")))
+        .response(Template.of(Scene.class))
+        .responseLength(48)
+        .prefill()) {
+      Generation answer = session.decode(ConfidentDecoding.threshold(0.95f));
+      assertThat(answer.as(Scene.class)).isEqualTo(new Scene("white", 3, Optional.of("7")));
     }
   }
 
