@@ -32,7 +32,7 @@ final class Keywords {
   }
 
   private boolean referenceStandsAlone(JsonNode schema) {
-    return schema.has("$ref") && terms.document.draft() != SchemaDocument.Draft.LATER;
+    return schema.has("$ref") && terms.document.draft().referencesStandAlone();
   }
 
   /** What a schema says. */
@@ -327,7 +327,10 @@ final class Keywords {
     boolean tuple = schema.path("items").isArray();
     if (schema.has("items") || schema.has("prefixItems")) {
       List<Term> first = new ArrayList<>();
-      if (schema.has("prefixItems")) {
+      if (schema.has("prefixItems") && !terms.document.draft().knows("prefixItems")) {
+        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(list(schema, "prefixItems").stream().map(item -> terms.of(item, false)).toList(),
+            null)), 0, ArrayRule.UNBOUNDED, null));
+      } else if (schema.has("prefixItems")) {
         list(schema, "prefixItems").forEach(item -> first.add(terms.of(item, false)));
       } else if (tuple) {
         list(schema, "items").forEach(item -> first.add(terms.of(item, false)));
@@ -405,6 +408,9 @@ final class Keywords {
   }
 
   private void complement(JsonNode schema, String keyword, JsonNode value, List<Shape> all) {
+    if (!terms.document.draft().knows(keyword)) {
+      return; // elsewhere it is taken at its word, which admits less; here that would admit more
+    }
     RefusedSchemaException unheld = refusal(schema, keyword, "what does not fit " + keyword + " (asked for by not, oneOf, if or dependencies)");
     switch (keyword) {
       case "type" -> all.add(otherTypes(schema));

@@ -7,12 +7,13 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /** A schema as it was read: where its parts stand, and what its references mean. */
 final class SchemaDocument {
   /** Keywords whose value is data, in which nothing is a schema. */
-  private static final java.util.Set<String> DATA = java.util.Set.of("enum", "const", "default", "examples", "example");
+  private static final Set<String> DATA = Set.of("enum", "const", "default", "examples", "example");
   private static final URI NOWHERE = URI.create("schema:/");
 
   private final JsonNode root;
@@ -21,9 +22,29 @@ final class SchemaDocument {
   private final Map<JsonNode, URI> bases = new IdentityHashMap<>();
   private final Map<String, JsonNode> named = new HashMap<>();
 
-  /** Editions of JSON Schema that read a keyword differently. */
+  /** Editions of JSON Schema, with the keywords of others that they do not know. */
   enum Draft {
-    FOUR, SIX, SEVEN, LATER;
+    FOUR("const", "contains", "propertyNames", "if", "dependentRequired", "dependentSchemas", "prefixItems"),
+    SIX("if", "dependentRequired", "dependentSchemas", "prefixItems"),
+    SEVEN("dependentRequired", "dependentSchemas", "prefixItems"),
+    OF_2019("dependencies", "prefixItems"),
+    OF_2020("dependencies");
+
+    private final Set<String> unknown;
+
+    Draft(String... unknown) {
+      this.unknown = Set.of(unknown);
+    }
+
+    /** Whether a keyword says something. */
+    boolean knows(String keyword) {
+      return !unknown.contains(keyword);
+    }
+
+    /** Whether nothing counts beside {@code $ref}. */
+    boolean referencesStandAlone() {
+      return ordinal() <= SEVEN.ordinal();
+    }
 
     static Draft of(JsonNode root) {
       String name = root.isObject() && root.path("$schema").isString() ? root.get("$schema").stringValue() : "";
@@ -33,7 +54,10 @@ final class SchemaDocument {
       if (name.contains("draft-06")) {
         return SIX;
       }
-      return name.contains("draft-07") ? SEVEN : LATER;
+      if (name.contains("draft-07")) {
+        return SEVEN;
+      }
+      return name.contains("2019-09") ? OF_2019 : OF_2020;
     }
   }
 
