@@ -149,6 +149,10 @@ final class DecodingOptions {
       description = "Take confidences from the untouched logits (the default) or after temperature and filters.")
   private boolean originalConfidence;
 
+  @Option(names = "--allowed-confidence", negatable = true, defaultValue = "true", fallbackValue = "true",
+      description = "With a JSON schema, take confidences among the tokens that can stand at a position (the default) or among all.")
+  private boolean allowedConfidence;
+
   @Option(names = "--prefill", negatable = true, defaultValue = "true", fallbackValue = "true",
       description = "Keep the prompt's keys and values from the first pass (the default) or recompute it in every iteration.")
   private boolean prefill;
@@ -161,7 +165,8 @@ final class DecodingOptions {
   /** The settings. What the core refuses is wrong usage and not failed work. */
   Decoding decoding() {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm).topK(topK)
-        .originalConfidence(originalConfidence).temperature(temperature).topP(topP).algorithmTemperature(algorithmTemperature).seed(seed)
+        .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
+        .algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     if (threshold == null && pipeline != Pipeline.DIM) {
       builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm, 0f));
