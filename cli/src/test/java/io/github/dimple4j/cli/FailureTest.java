@@ -2,9 +2,13 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,6 +48,11 @@ class FailureTest {
     assertFails("missing.png", "run", "x.gguf", "--prompt", "x", "--image", missing);
     assertFails("ids.json", "trace", "x.gguf", "--ids-file", ids, "--json", "-", "--image", ids);
     assertFails(folder.toString(), "logits", "x.gguf", "--ids-file", ids, "--json", "-", "--image", folder.toString());
+    var encoded = new ByteArrayOutputStream();
+    assertThat(ImageIO.write(new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB), "jpg", encoded)).isTrue();
+    byte[] jpeg = encoded.toByteArray();
+    String cut = Files.write(folder.resolve("cut.jpg"), Arrays.copyOf(jpeg, jpeg.length - 20)).toString();
+    assertFails("cut.jpg: is damaged: its data end early", "run", "x.gguf", "--prompt", "x", "--image", cut);
   }
 
   @ParameterizedTest

@@ -2,6 +2,9 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.dimple4j.DimpleModel;
+import java.awt.image.BufferedImage;
+import java.io.File;
 import java.io.ByteArrayInputStream;
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.TensorInfo;
@@ -15,9 +18,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,6 +49,36 @@ class ModelCommandsTest {
     assertThat(output.err()).isEmpty();
     assertThat(output.status()).isZero();
     return Json.read(json);
+  }
+
+  /** The bundled model sees white another way than black, and a small picture is refused as it is. */
+  @Test
+  void picturesAreEnlargedAndBlendedIfAskedFor() throws IOException {
+    String bundled = "../models/mini/dimple-mini-f16.gguf";
+    String clear = folder.resolve("clear.png").toString();
+    assertThat(ImageIO.write(new BufferedImage(9, 5, BufferedImage.TYPE_INT_ARGB), "png", new File(clear))).isTrue();
+    String[] run = {"run", bundled, "--quiet", "--max-new-tokens", "4", "--prompt", "Describe this image.", "--image", clear};
+    Output small = Output.of(run);
+    assertThat(small.status()).isEqualTo(1);
+    assertThat(small.err()).contains("a side is below 28");
+    List<String> answers = new ArrayList<>();
+    for (String color : new String[] {"black", "white", "#FFffFF"}) {
+      String file = folder.resolve("logits.json").toString();
+      Output output = Output.of("logits", bundled, "--ids-file", placeholders(), "--vision", "--json", file, "--image", clear, "--min-side", "28",
+          "--background", color);
+      assertThat(output.status()).as(output.err()).isZero();
+      answers.add(Files.readString(Path.of(file)));
+    }
+    assertThat(answers.get(1)).isNotEqualTo(answers.get(0)).isEqualTo(answers.get(2));
+  }
+
+  /** A prompt of as many placeholders as a picture of 50 x 28 pixels has tokens. */
+  private static String placeholders() throws IOException {
+    try (DimpleModel bundled = DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf"))) {
+      int[] all = new int[bundled.imageGrid(50, 28).tokens()];
+      Arrays.fill(all, bundled.info().imageTokenId().orElseThrow());
+      return Files.writeString(folder.resolve("placeholders.json"), Arrays.toString(all)).toString();
+    }
   }
 
   @Test
