@@ -78,7 +78,7 @@ record BlockGolden(Path folder) {
     return DimpleModel.load(file(), ModelOptions.builder().backend(backend).build());
   }
 
-  private Path file() {
+  Path file() {
     synchronized (CONVERTED) {
       return CONVERTED.computeIfAbsent(toString(), name -> {
         try {
