@@ -185,11 +185,10 @@ class LauncherTest {
     Outcome outcome = build("""
         rm -r "$root/cli/target"
         "$dimple" --version >first 2>&1 & "$dimple" --version >second 2>&1; wait
-        cat first second | grep -v building | sort | uniq -c | sed 's/^ *//'
-        "$dimple" --version
+        cat first second | grep -v building | sed 's/^dimple [^a-z].*/version/' | sort | uniq -c | sed 's/^ *//'
+        "$dimple" --version >/dev/null
         """).assertDone();
-    assertThat(outcome.out().lines()).containsExactlyInAnyOrder("1 dimple: another build is running; waiting for its end",
-        "2 dimple (not packaged)", "dimple (not packaged)", "1");
+    assertThat(outcome.out().lines()).containsExactlyInAnyOrder("1 dimple: another build is running; waiting for its end", "2 version", "1");
   }
 
   @Test
@@ -202,12 +201,12 @@ class LauncherTest {
         touch "$root/java/target/classes/Half.class"
         kill -9 -"$(cat leader)"
         wait
-        "$dimple" --version 2>/dev/null
+        "$dimple" --version 2>/dev/null | cut -d ' ' -f 1
         ls "$root/java/target" 2>/dev/null
         touch "$root/pom.xml"
-        "$dimple" --version 2>/dev/null
+        "$dimple" --version 2>/dev/null | cut -d ' ' -f 1
         """);
-    assertThat(outcome.out().lines()).containsExactly("dimple (not packaged)", "dimple (not packaged)", "3");
+    assertThat(outcome.out().lines()).containsExactly("dimple", "dimple", "3");
   }
 
   @Test
