@@ -36,7 +36,7 @@ static float fix_row(const float *x, int64_t count, int64_t steps, int8_t *high,
   vf inverse = vf_set(highest > 1e-30f ? FIXED_MOST / highest : 0);
   __m512i low_sums = _mm512_setzero_si512();
   for (int64_t k = 0; k < steps * STEP; k += LANES) {
-    vf v = k < count ? vf_load(x + k) : vf_set(0);
+    vf v = k < count && isfinite(highest) ? vf_load(x + k) : vf_set(0); /* else the scale says it */
     __m512i fixed = _mm512_cvtps_epi32(vf_mul(v, inverse));
     __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(fixed, _mm512_set1_epi32(128)), 8);
     int8_t *at = high + k / STEP * 2 * TILE_BYTES + k % STEP;

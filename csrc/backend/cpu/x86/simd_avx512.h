@@ -3,6 +3,7 @@
 #define DIMPLE_CPU_X86_SIMD_AVX512_H
 
 #include <immintrin.h>
+#include <math.h>
 #include <stdint.h>
 
 enum { LANES = 16, FLOAT_ROWS = 12 };
@@ -60,6 +61,7 @@ static inline vf vf_load_uint8(const uint8_t *p) {
 static inline void quantize_block(const float *x, int8_t *q, float *scale, int32_t *first, int32_t *total) {
   vf a = vf_load(x), b = vf_load(x + 16);
   float highest = vf_largest(vf_larger(vf_abs(a), vf_abs(b)));
+  if (!isfinite(highest)) a = b = vf_set(0); /* the scale says it; what NaN becomes as an integer could not be added up */
   vf inverse = vf_set(highest > 0 ? 127.0f / highest : 0);
   __m512i qa = _mm512_cvtps_epi32(vf_mul(a, inverse)), qb = _mm512_cvtps_epi32(vf_mul(b, inverse));
   _mm_storeu_si128((__m128i *)q, _mm512_cvtsepi32_epi8(qa));
