@@ -2,6 +2,7 @@
  * The public calls of a session, their checks and their lock. What a session is made of has rooms of its own: prompt, canvas, the
  * features of the pictures, passes of the model with their cache, and iterations of the decoding.
  */
+#include <float.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "diffusion/pass.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/prompt.h"
+#include "diffusion/scoring.h"
 #include "error.h"
 #include "model/model.h"
 #include "platform/platform.h"
@@ -156,17 +158,19 @@ static dimple_status require_response(const dimple_session *s) {
   return dimple_fail(DIMPLE_ERROR_STATE, "the session has no response yet: call dimple_session_set_response first");
 }
 
+static dimple_status require_mask_token(const dimple_session *s) {
+  if (s->model->text.mask_token >= 0) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(model_file(s->model)));
+}
+
 /* The new canvas, and room for its iterations, are there before the old one goes. */
 static dimple_status set_response(dimple_session *s, const int32_t *tokens, int32_t count) {
   DIMPLE_TRY(require_prompt(s));
-  int32_t mask = s->model->text.mask_token;
-  if (mask < 0)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)",
-                       gguf_path(model_file(s->model)));
+  DIMPLE_TRY(require_mask_token(s));
   DIMPLE_TRY(check_tokens(s, tokens, count, "response"));
   DIMPLE_TRY(check_length(s, s->prompt.length, count));
   canvas fresh;
-  DIMPLE_TRY(canvas_create(tokens, count, mask, &fresh));
+  DIMPLE_TRY(canvas_create(tokens, count, s->model->text.mask_token, &fresh));
   dimple_status status = iteration_resize(&s->iteration, count);
   if (status != DIMPLE_OK) {
     canvas_free(&fresh);
@@ -347,6 +351,36 @@ static dimple_status get_logits(dimple_session *s, float *logits, int64_t count)
 dimple_status dimple_session_get_logits(dimple_session *s, float *logits, int64_t count) {
   DIMPLE_TRY(enter(s, "dimple_session_get_logits"));
   return leave(s, get_logits(s, logits, count));
+}
+
+/* -1 for one that names none. */
+static dimple_status check_targets(const dimple_session *s, const int32_t *targets, int32_t count) {
+  if (!targets) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: targets is null");
+  for (int32_t i = 0; i < count; i++)
+    if (targets[i] < -1 || targets[i] >= s->model->text.vocab)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "target %d is %d, expected -1 (none) to %d", i, targets[i], s->model->text.vocab - 1);
+  return DIMPLE_OK;
+}
+
+static dimple_status score(dimple_session *s, const int32_t *response, const int32_t *targets, int32_t count, float guidance_scale,
+                           float *log_probability) {
+  DIMPLE_TRY(require_prompt(s));
+  DIMPLE_TRY(require_mask_token(s));
+  DIMPLE_TRY(check_tokens(s, response, count, "response"));
+  DIMPLE_TRY(check_targets(s, targets, count));
+  DIMPLE_TRY(check_length(s, s->prompt.length, count));
+  if (!log_probability) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: log_probability is null");
+  if (!(guidance_scale >= 0 && guidance_scale <= FLT_MAX))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: guidance_scale is %g, expected a finite number >= 0", (double)guidance_scale);
+  DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
+  scoring_call call = {response, targets, count, s->model->text.mask_token, guidance_scale};
+  return scoring_run(&s->pass, &call, log_probability);
+}
+
+dimple_status dimple_session_score(dimple_session *s, const int32_t *response, const int32_t *targets, int32_t count,
+                                   float guidance_scale, float *log_probability) {
+  DIMPLE_TRY(enter(s, "dimple_session_score"));
+  return leave(s, score(s, response, targets, count, guidance_scale, log_probability));
 }
 
 static dimple_status get_image_features(dimple_session *s, float *features, int64_t count) {

@@ -499,7 +499,7 @@ DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t
  * lowest there is. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
-/* Makes the prefill, step, logits or features call that runs in the session, or else the next such call, fail with CANCELLED, at the
+/* Makes the prefill, step, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
  * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A
  * no-op on null. */
 DIMPLE_API void dimple_session_cancel(dimple_session *session);
@@ -524,6 +524,24 @@ DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, floa
 /* The projected features of the prompt's images, [sum of grid.tokens x embedding_length] floats, images in order, tokens row by
  * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the features written. */
 DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *session, float *features, int64_t count);
+
+/* ------------------------------------------------------------------------------------------------------------ scoring */
+
+/* How likely the model finds given tokens: one pass over prompt + `response` [count], ids with mask_token_id where the model is not to see
+ * what stands there. Of each position with targets[i] >= 0, log_probability[i] receives the natural logarithm of that token's probability in
+ * softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is not masked may
+ * have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0: off. The prompt is
+ * computed anew, for its keys and values depend on the response. The session's response need not be set; a
+ * decoding under way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token), MEMORY, CANCELLED, MODEL. */
+DIMPLE_API dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count,
+                                              float guidance_scale, float *log_probability);
+
+/* Which of an answer's `length` tokens a Monte Carlo estimate of its likelihood masks, as LLaDA's evaluation has it (arXiv 2502.09992,
+ * get_log_likelihood.py): row r of round `round` >= 0 masks ((round_half_even(k + r * length / rows) - 1) mod length) + 1 of them, where k is
+ * one draw of 1 .. length for all rows, and any set of that size is as likely as another. Draws depend on (seed, round, row, token) alone.
+ * masks [rows x length] receives 1 for masked, 0 for seen. The estimate is the mean over rows of the sum of log-probabilities of the
+ * masked tokens times length / their number. Errors: ARGUMENT, MEMORY. Any thread. */
+DIMPLE_API dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks);
 
 /* ---------------------------------------------------------------------------------------------------- recorded draws */
 

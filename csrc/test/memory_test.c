@@ -96,6 +96,10 @@ static void living(int32_t prefill) {
   EVERY_REFUSAL(dimple_session_get_image_features(s, features, PICTURE_TOKENS * WIDTH));
   EVERY_REFUSAL(dimple_session_get_logits(s, z, (PICTURE_PROMPT + RESPONSE) * VOCAB));
   free(z);
+  float scores[2];
+  EVERY_REFUSAL(dimple_session_score(s, (const int32_t[]){MASK, 3}, (const int32_t[]){3, -1}, 2, 0.5f, scores));
+  uint8_t drawn[6];
+  EVERY_REFUSAL(dimple_score_masks(3, 2, 0, 0, drawn));
   EVERY_REFUSAL(dimple_session_prefill(s));
   replaying(s);
   for (int32_t pipeline = 0; pipeline < 2; pipeline++) {

@@ -32,6 +32,7 @@ public final class Session implements AutoCloseable {
   private final SessionHandle handle;
   private final Cleaner.Cleanable cleanable;
   private final ModelInfo model;
+  private final Vocabulary vocabulary;
   private final int[] prompt;
   private final int imageTokens;
   private final Response response; // null without one
@@ -52,10 +53,11 @@ public final class Session implements AutoCloseable {
   private boolean cancelled;
   private boolean exhausted;
 
-  Session(SessionHandle handle, ModelInfo model, int[] prompt, int imageTokens, Response response) {
+  Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response) {
     this.handle = handle;
     this.cleanable = Engine.CLEANER.register(this, handle::close);
     this.model = model;
+    this.vocabulary = vocabulary;
     this.prompt = prompt;
     this.imageTokens = imageTokens;
     this.response = response;
@@ -233,6 +235,62 @@ public final class Session implements AutoCloseable {
    */
   public float[][] imageFeatures() {
     return use(() -> handle.work(session -> session.imageFeatures(imageTokens, model.embeddingLength())));
+  }
+
+  /**
+   * How likely the model finds an answer. It is scored as a whole response, which has as many positions as it has tokens; the session's own
+   * response does not matter, and a decoding is not disturbed.
+   *
+   * @param answer token ids; to score its end, too, with an end-of-text token as the last
+   * @param scoring how
+   * @return the score
+   * @throws InvalidArgumentException if the answer is empty or has a token that the model has not
+   * @throws ContextLimitException if prompt and answer do not fit the context
+   * @throws UnsupportedException if the model names no mask token
+   * @throws SessionStateException if another thread is inside the session
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
+   * @throws ClosedException if the session is closed
+   * @throws DimpleException if memory is short
+   */
+  public Score score(int[] answer, Scoring scoring) {
+    Objects.requireNonNull(scoring, "scoring");
+    int[] tokens = answer.clone();
+    return use(() -> new Scorer(handle, vocabulary.mask(), tokens).score(scoring));
+  }
+
+  /**
+   * How likely the model finds an answer.
+   *
+   * @param answer the text, whatever it spells
+   * @param scoring how
+   * @return the score
+   * @throws NoTokenizerException if the model has no tokenizer
+   * @throws DimpleException as {@link #score(int[], Scoring)} does
+   */
+  public Score score(String answer, Scoring scoring) {
+    return score(vocabulary.tokenizer().encodeOrdinary(Objects.requireNonNull(answer, "answer")), scoring);
+  }
+
+  /**
+   * Which of several answers the model finds likely, as the members of a choice: each one's probability is its likelihood divided by the sum
+   * of all of them.
+   *
+   * @param answers texts, at least one
+   * @param scoring how
+   * @return the answers in their order
+   * @throws InvalidArgumentException if there is none, or one is empty
+   * @throws DimpleException as {@link #score(String, Scoring)} does
+   */
+  public List<ScoredAnswer> score(List<String> answers, Scoring scoring) {
+    if (answers.isEmpty()) {
+      throw new InvalidArgumentException("no answers, expected at least 1");
+    }
+    return ScoredAnswer.among(answers, answers.stream().map(answer -> score(answer, scoring)).toList());
+  }
+
+  /** The Monte Carlo estimate with given masks, in the place of drawn ones: a flag per token in each row. */
+  Score score(int[] answer, List<boolean[]> masks, float guidanceScale) {
+    return use(() -> new Scorer(handle, vocabulary.mask(), answer).estimate(masks, guidanceScale));
   }
 
   /**

@@ -209,7 +209,7 @@ public final class SessionBuilder {
   }
 
   /**
-   * Makes a session of the prompt alone, good for {@link Session#logits} and {@link Session#imageFeatures} and not for decoding.
+   * Makes a session of the prompt alone, good for {@link Session#logits}, {@link Session#imageFeatures} and scores, and not for decoding.
    *
    * @return this
    */
@@ -269,7 +269,8 @@ public final class SessionBuilder {
     int[] imageTokens = images.stream().mapToInt(this::tokenCount).toArray();
     int[] prompt = promptIds(imageTokens);
     ModelInfo info = model.info();
-    Response response = withoutResponse ? null : response(new Vocabulary(info, model.text()::tokenizer, model.text().ends()));
+    Vocabulary vocabulary = new Vocabulary(info, model.text()::tokenizer, model.text().ends());
+    Response response = withoutResponse ? null : response(vocabulary);
     if (withoutResponse && (template != null || automaton != null || responseLength.isPresent() || !priors.isEmpty())) {
       throw new InvalidArgumentException("a session without response has a response length, template, automaton or prior");
     }
@@ -277,7 +278,7 @@ public final class SessionBuilder {
       throw new InvalidArgumentException("a response has a template and an automaton, expected one of them");
     }
     SessionHandle handle = model.call(this::open);
-    Session session = new Session(handle, info, prompt, IntStream.of(imageTokens).sum(), response);
+    Session session = new Session(handle, info, vocabulary, prompt, IntStream.of(imageTokens).sum(), response);
     List<Rgb> pictures = images.stream().map(image -> new Rgb(image.pixels(), image.width(), image.height())).toList();
     try {
       if (response != null) {

@@ -251,6 +251,26 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public float[] score(int[] response, int[] targets, float guidanceScale) {
+      record("score", response, targets, guidanceScale);
+      float[] scores = new float[response.length];
+      for (int i = 0; i < scores.length; i++) {
+        scores[i] = targets[i] < 0 ? Float.NaN : -targets[i];
+      }
+      return scores;
+    }
+
+    @Override
+    public byte[] scoreMasks(int length, int rows, long seed, int round) {
+      record("scoreMasks", length, rows, seed, round);
+      byte[] masks = new byte[rows * length];
+      for (int row = 0; row < rows; row++) {
+        Arrays.fill(masks, row * length, row * length + 1 + row % length, (byte) 1); // the first token, the first two, ..
+      }
+      return masks;
+    }
+
+    @Override
     public void replayDraws(int[] kinds, int[] lengths, double[] values) {
       record("replayDraws", kinds, lengths, values);
     }

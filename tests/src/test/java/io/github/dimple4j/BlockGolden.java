@@ -65,6 +65,30 @@ record BlockGolden(Path folder) {
         .flatMap(file -> JSON.readTree(file).valueStream()).filter(node -> node.has("canvases")).map(BlockGolden::run).toList();
   }
 
+  /** One recorded likelihood: its masks are the rows of all rounds, a flag per token of the answer. */
+  record Likelihood(String name, int[] prompt, int[] answer, float guidanceScale, List<boolean[]> masks, double expected) {}
+
+  /** Those of the first file; Dream's folders have none. */
+  List<Likelihood> likelihoods() {
+    Path file = folder.resolve("trajectories.json");
+    return !Files.exists(file) ? List.of() : JSON.readTree(file).valueStream().filter(node -> node.path("function").asString().equals("likelihood"))
+        .map(BlockGolden::likelihood).toList();
+  }
+
+  private static Likelihood likelihood(JsonNode node) {
+    List<boolean[]> masks = node.path("draws").valueStream().flatMap(round -> round.path("masks").valueStream()).map(BlockGolden::flags).toList();
+    return new Likelihood(node.path("name").asString(), integers(node.path("prompt_ids")), integers(node.path("answer_ids")),
+        (float) node.path("cfg_scale").asDouble(), masks, node.path("log_likelihood").asDouble());
+  }
+
+  private static boolean[] flags(JsonNode row) {
+    boolean[] flags = new boolean[row.size()];
+    for (int i = 0; i < flags.length; i++) {
+      flags[i] = row.path(i).asInt() != 0;
+    }
+    return flags;
+  }
+
   private static Run run(JsonNode node) {
     return new Run(node.path("name").asString(), node.path("function").asString(), node, integers(node.path("prompt_ids")),
         node.path("gen_length").asInt(), node.path("canvases").valueStream().map(BlockGolden::integers).toList(), integers(node.path("final")));

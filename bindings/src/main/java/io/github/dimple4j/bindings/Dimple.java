@@ -2790,6 +2790,135 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class dimple_session_score {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_FLOAT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_score");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count, float guidance_scale, float *log_probability)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_score$descriptor() {
+        return dimple_session_score.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count, float guidance_scale, float *log_probability)
+     * }
+     */
+    public static MethodHandle dimple_session_score$handle() {
+        return dimple_session_score.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count, float guidance_scale, float *log_probability)
+     * }
+     */
+    public static MemorySegment dimple_session_score$address() {
+        return dimple_session_score.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count, float guidance_scale, float *log_probability)
+     * }
+     */
+    public static int dimple_session_score(MemorySegment session, MemorySegment response, MemorySegment targets, int count, float guidance_scale, MemorySegment log_probability) {
+        var mh$ = dimple_session_score.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_score", session, response, targets, count, guidance_scale, log_probability);
+            }
+            return (int)mh$.invokeExact(session, response, targets, count, guidance_scale, log_probability);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_score_masks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_INT,
+            Dimple.C_INT,
+            Dimple.C_LONG,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_score_masks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks)
+     * }
+     */
+    public static FunctionDescriptor dimple_score_masks$descriptor() {
+        return dimple_score_masks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks)
+     * }
+     */
+    public static MethodHandle dimple_score_masks$handle() {
+        return dimple_score_masks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks)
+     * }
+     */
+    public static MemorySegment dimple_score_masks$address() {
+        return dimple_score_masks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks)
+     * }
+     */
+    public static int dimple_score_masks(int length, int rows, long seed, int round, MemorySegment masks) {
+        var mh$ = dimple_score_masks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_score_masks", length, rows, seed, round, masks);
+            }
+            return (int)mh$.invokeExact(length, rows, seed, round, masks);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int DIMPLE_DRAW_PERMUTATION = (int)0L;
     /**
      * {@snippet lang=c :

@@ -59,6 +59,23 @@ public interface CoreSession {
   float[][] imageFeatures(int tokens, int width);
 
   /**
+   * Log-probabilities of given tokens, of one pass over the prompt and a response of its own.
+   *
+   * @param response ids, the mask token where the model is not to see what stands there
+   * @param targets the token asked for at each position; -1: none
+   * @param guidanceScale 0: off
+   * @return one per position, NaN where none was asked for
+   */
+  float[] score(int[] response, int[] targets, float guidanceScale);
+
+  /**
+   * Draws which tokens of an answer a round of a Monte Carlo estimate masks. Does not depend on the session.
+   *
+   * @return {@code [rows x length]}, 1 for masked
+   */
+  byte[] scoreMasks(int length, int rows, long seed, int round);
+
+  /**
    * Replaces the generator of random numbers by recorded results, from the next decoding on.
    *
    * @param kinds per record its kind, {@code dimple_draw}

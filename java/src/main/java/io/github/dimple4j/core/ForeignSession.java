@@ -134,6 +134,25 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public float[] score(int[] response, int[] targets, float guidanceScale) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment scores = arena.allocate(ValueLayout.JAVA_FLOAT, response.length);
+      ForeignCore.check(Dimple.dimple_session_score(session, arena.allocateFrom(ValueLayout.JAVA_INT, response),
+          arena.allocateFrom(ValueLayout.JAVA_INT, targets), response.length, guidanceScale, scores));
+      return scores.toArray(ValueLayout.JAVA_FLOAT);
+    }
+  }
+
+  @Override
+  public byte[] scoreMasks(int length, int rows, long seed, int round) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment masks = arena.allocate((long) Math.max(0, length) * Math.max(0, rows));
+      ForeignCore.check(Dimple.dimple_score_masks(length, rows, seed, round, masks));
+      return masks.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  @Override
   public void replayDraws(int[] kinds, int[] lengths, double[] values) {
     try (Arena arena = Arena.ofConfined()) {
       ForeignCore.check(Dimple.dimple_session_replay_draws(session, arena.allocateFrom(ValueLayout.JAVA_INT, kinds),
