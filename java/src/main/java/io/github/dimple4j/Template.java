@@ -172,42 +172,87 @@ public final class Template {
     return json(RecordSchema.of(type), SchemaOptions.PRODUCING);
   }
 
-  /** One of several texts; see {@link Piece#choice}. */
+  /**
+   * One of several texts; see {@link Piece#choice}.
+   *
+   * @param texts at least one
+   * @return the piece
+   */
   public static Piece choice(String... texts) {
     return Piece.choice(texts);
   }
 
-  /** A whole number; see {@link Piece#integer}. */
+  /**
+   * A whole number in decimal digits; see {@link Piece#integer}.
+   *
+   * @param min the least
+   * @param max the greatest
+   * @return the piece
+   */
   public static Piece integer(long min, long max) {
     return Piece.integer(min, max);
   }
 
-  /** A number; see {@link Piece#number}. */
+  /**
+   * A number in decimal digits; see {@link Piece#number}.
+   *
+   * @param min the least
+   * @param max the greatest
+   * @return the piece
+   */
   public static Piece number(double min, double max) {
     return Piece.number(BigDecimal.valueOf(min), BigDecimal.valueOf(max));
   }
 
-  /** Free text; see {@link Piece#text}. */
+  /**
+   * Free text; see {@link Piece#text}.
+   *
+   * @param maxTokens tokens that it may take
+   * @return the piece
+   */
   public static Piece text(int maxTokens) {
     return Piece.text(maxTokens);
   }
 
-  /** A string of JSON; see {@link Piece#string}. */
+  /**
+   * A string of JSON with its quotation marks; see {@link Piece#string}.
+   *
+   * @param maxTokens tokens that it may take between them
+   * @return the piece
+   */
   public static Piece string(int maxTokens) {
     return Piece.string(maxTokens);
   }
 
-  /** A text that matches a regular expression as a whole; see {@link Piece#pattern}. */
+  /**
+   * A text that matches a regular expression as a whole; see {@link Piece#pattern}.
+   *
+   * @param regex in the dialect of ECMA-262
+   * @return the piece
+   */
   public static Piece pattern(String regex) {
     return Piece.pattern(regex);
   }
 
-  /** The same piece several times; see {@link Piece#list}. */
+  /**
+   * The same piece several times; see {@link Piece#list}.
+   *
+   * @param min times at least
+   * @param max times at most
+   * @param separator what stands between two of them
+   * @param item a text or a piece, or several one after the other
+   * @return the piece
+   */
   public static Piece list(int min, int max, String separator, Object... item) {
     return Piece.list(min, max, separator, item);
   }
 
-  /** Pieces that may be there or not; see {@link Piece#optional}. */
+  /**
+   * Pieces that may be there or not; see {@link Piece#optional}.
+   *
+   * @param parts texts and pieces, one after the other
+   * @return the piece
+   */
   public static Piece optional(Object... parts) {
     return Piece.optional(parts);
   }

@@ -1,8 +1,10 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleException;
+import io.github.dimple4j.UnsupportedException;
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.JsonSchema;
+import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions;
 import io.github.dimple4j.structure.Spacing;
 import java.io.BufferedReader;
@@ -118,7 +120,15 @@ final class SchemaCommand implements Callable<Integer> {
     }
     JsonSchema schema = JsonSchema.of(input.schema.read());
     long start = System.nanoTime();
-    ByteAutomaton automaton = schema.compile(options(SchemaOptions.PRODUCING));
+    ByteAutomaton automaton;
+    try {
+      SchemaOptions options = options(SchemaOptions.PRODUCING);
+      automaton = Piece.json(schema, options).compile(options.maxStates()); // as run has it
+    } catch (UnsupportedException refused) {
+      out.println("refused: " + refused.getMessage());
+      out.flush();
+      return DimpleCommand.FAILED;
+    }
     double millis = (System.nanoTime() - start) / 1e6;
     out.printf("held: %d states, %d classes of bytes, compiled in %.1f ms%n", automaton.stateCount(), automaton.classCount(), millis);
     byte[] shortest = automaton.shortest();

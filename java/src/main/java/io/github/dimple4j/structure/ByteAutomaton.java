@@ -96,22 +96,22 @@ public final class ByteAutomaton {
     }
   }
 
-  /** How many states it has. The first one, 0, is the start. */
+  /** {@return how many states it has; the first one, 0, is the start} */
   public int stateCount() {
     return stateCount;
   }
 
-  /** How many classes of bytes it has. */
+  /** {@return how many classes of bytes it has} */
   public int classCount() {
     return classCount;
   }
 
-  /** Of each of the 256 byte values its class, as an unsigned byte: a copy. */
+  /** {@return of each of the 256 byte values its class, as an unsigned byte: a copy} */
   public byte[] byteClass() {
     return byteClass.clone();
   }
 
-  /** {@code [stateCount x classCount]} the state behind each state and class, or {@link #NONE}: a copy. */
+  /** {@return {@code [stateCount x classCount]} the state behind each state and class, or {@link #NONE}: a copy} */
   public int[] next() {
     return next.clone();
   }
@@ -127,7 +127,7 @@ public final class ByteAutomaton {
     return next[state * classCount + Byte.toUnsignedInt(byteClass[Byte.toUnsignedInt(value)])];
   }
 
-  /** Of each state, whether a response may end there: a copy. */
+  /** {@return of each state, whether a response may end there: a copy} */
   public boolean[] accepting() {
     return accepting.clone();
   }
@@ -142,12 +142,12 @@ public final class ByteAutomaton {
     return accepting[state];
   }
 
-  /** Of each state its slot, or {@link #NONE}; empty if there are no slots: a copy. */
+  /** {@return of each state its slot, or {@link #NONE}; empty if there are no slots: a copy} */
   public int[] stateSlot() {
     return stateSlot.clone();
   }
 
-  /** Of each slot the most tokens of a visit: a copy. */
+  /** {@return of each slot the most tokens of a visit: a copy} */
   public int[] slotTokens() {
     return slotTokens.clone();
   }

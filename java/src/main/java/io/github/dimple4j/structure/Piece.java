@@ -26,8 +26,6 @@ import java.util.Objects;
  */
 public abstract sealed class Piece {
   private static final int MOST_STATES = SchemaOptions.MOST_PRODUCED;
-  /** Before the automaton is made the least one. */
-  private static final int MOST_UNDER_WAY = 4 * MOST_STATES;
   private static final int MOST_REPEATS = 10_000;
 
   private Piece() {}
@@ -179,7 +177,12 @@ public abstract sealed class Piece {
     }
   }
 
-  /** A fixed text. */
+  /**
+   * A fixed text.
+   *
+   * @param text plain text: a control token that is spelled in it is text
+   * @return the piece
+   */
   public static Piece literal(String text) {
     return new Literal(Objects.requireNonNull(text, "text"));
   }
@@ -353,20 +356,35 @@ public abstract sealed class Piece {
    * @throws UnsupportedException if it needs too many states
    */
   public ByteAutomaton compile() {
+    return compile(MOST_STATES);
+  }
+
+  /**
+   * The same with a limit of its own.
+   *
+   * @param maxStates states that the automaton may have; the core takes 65,536
+   * @return the automaton
+   * @throws InvalidArgumentException if {@code maxStates} is less than 1
+   * @throws RefusedSchemaException if a schema in it is not held
+   * @throws UnsupportedException if it needs more states
+   */
+  public ByteAutomaton compile(int maxStates) {
+    int underWay = (int) Math.min(4L * atLeastOne("maxStates", maxStates), Integer.MAX_VALUE / 2); // before it is made the least one
+    String needed = "more";
     for (SchemaTexts.Step step : SchemaTexts.Step.ALL) {
       try {
-        Graph graph = new Graph(Math.min(step.states(), 2 * MOST_UNDER_WAY));
+        Graph graph = new Graph(Math.min(step.states(), 2 * underWay));
         Place place = new Place(graph, new JsonText(graph, Spacing.COMPACT), step, new ArrayList<>());
         int start = before(place, graph.acceptingState());
-        Dfa least = Dfa.of(graph, start, Dfa.BYTES, MOST_UNDER_WAY).minimal();
-        if (least.states() > MOST_STATES) {
-          throw new TooManyStatesException(MOST_STATES);
+        Dfa least = Dfa.of(graph, start, Dfa.BYTES, underWay).minimal();
+        if (least.states() <= maxStates) {
+          return ByteTables.of(least, place.slotTokens.stream().mapToInt(Integer::intValue).toArray());
         }
-        return ByteTables.of(least, place.slotTokens.stream().mapToInt(Integer::intValue).toArray());
+        needed = Integer.toString(least.states());
       } catch (TooManyStatesException tooMany) {
         continue; // with less of what its schemas leave open
       }
     }
-    throw new UnsupportedException("the structure needs more than " + MOST_STATES + " states");
+    throw new UnsupportedException("the structure needs " + needed + " states, expected at most " + maxStates);
   }
 }

@@ -7,7 +7,9 @@ import java.io.Serial;
 public final class RefusedSchemaException extends UnsupportedException {
   @Serial private static final long serialVersionUID = 1;
 
+  /** @serial where the keyword stands */
   private final String pointer;
+  /** @serial why it is not held */
   private final String reason;
 
   /**
@@ -22,12 +24,12 @@ public final class RefusedSchemaException extends UnsupportedException {
     this.reason = reason;
   }
 
-  /** JSON Pointer to the keyword, as a fragment: {@code #/properties/tags/uniqueItems}. */
+  /** {@return JSON Pointer to the keyword, as a fragment: {@code #/properties/tags/uniqueItems}} */
   public String pointer() {
     return pointer;
   }
 
-  /** Why it is not held. */
+  /** {@return why it is not held} */
   public String reason() {
     return reason;
   }

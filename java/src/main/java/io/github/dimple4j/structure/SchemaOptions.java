@@ -43,22 +43,42 @@ public record SchemaOptions(Spacing spacing, KeyOrder keyOrder, boolean openObje
     }
   }
 
-  /** The same with other white space. */
+  /**
+   * The same with other white space.
+   *
+   * @param other behind commas and colons
+   * @return the options
+   */
   public SchemaOptions withSpacing(Spacing other) {
     return new SchemaOptions(other, keyOrder, openObjects, maxStates);
   }
 
-  /** The same with another order of keys. */
+  /**
+   * The same with another order of keys.
+   *
+   * @param other of the keys of objects
+   * @return the options
+   */
   public SchemaOptions withKeyOrder(KeyOrder other) {
     return new SchemaOptions(spacing, other, openObjects, maxStates);
   }
 
-  /** The same with objects open or closed. */
+  /**
+   * The same with objects open or closed.
+   *
+   * @param open whether objects are open
+   * @return the options
+   */
   public SchemaOptions withOpenObjects(boolean open) {
     return new SchemaOptions(spacing, keyOrder, open, maxStates);
   }
 
-  /** The same with another limit of states. */
+  /**
+   * The same with another limit of states.
+   *
+   * @param limit states that the automaton may have, at least 1
+   * @return the options
+   */
   public SchemaOptions withMaxStates(int limit) {
     return new SchemaOptions(spacing, keyOrder, openObjects, limit);
   }
