@@ -138,7 +138,8 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
   if (d->guidance_scale > 0 && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");
   if (d->factor > 0 && algorithm_of(d)->decides)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: factor does not go with algorithm %s, which decides how many", algorithm_of(d)->name);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: factor does not go with algorithm %s, which decides how many",
+                       algorithm_of(d)->name);
   if (algorithm_of(d)->whole && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: a cache does not go with algorithm %s", algorithm_of(d)->name);
   if (d->algorithm == DIMPLE_ALGORITHM_KLASS && d->pipeline == DIMPLE_PIPELINE_DREAM && d->block_length > 0)

@@ -180,8 +180,10 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
   bool guided = it->decoding.guidance_scale > 0;
   ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
   dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block)
-    status = score_rows(it, step, p, positions, at, count - at < block ? count - at : block, count, guided ? head.logits + room : NULL, &head);
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
+    int32_t rows = count - at < block ? count - at : block;
+    status = score_rows(it, step, p, positions, at, rows, count, guided ? head.logits + room : NULL, &head);
+  }
   free(head.logits);
   return status;
 }

@@ -2,7 +2,9 @@
 
 #include <math.h>
 
-bool logits_are_changed(const dimple_decoding *d) { return d->guidance_scale > 0 || d->no_eos_logits || d->no_eos_confidence || d->no_mask_logits; }
+bool logits_are_changed(const dimple_decoding *d) {
+  return d->guidance_scale > 0 || d->no_eos_logits || d->no_eos_confidence || d->no_mask_logits;
+}
 
 void logits_guide(float *z, const float *u, int32_t vocab, float scale) {
   for (int32_t i = 0; i < vocab; i++) z[i] = u[i] + (scale + 1) * (z[i] - u[i]);

@@ -31,8 +31,8 @@ static inline float row_entropy(const head_row *row) {
   return entropy > 0 ? entropy : 0; /* 0 for NaN */
 }
 
-/* What one iteration decides on. positions[masked] are the response positions that are masked and may be revealed now, ascending. Random numbers are keyed by
- * (decoding->seed, iteration, response position) unless `recorded` replaces them. */
+/* What one iteration decides on. positions[masked] are the response positions that are masked and may be revealed now, ascending. Random
+ * numbers are keyed by (decoding->seed, iteration, response position) unless `recorded` replaces them. */
 typedef struct sampler_step {
   const dimple_decoding *decoding;
   const float *levels; /* [steps + 1] */

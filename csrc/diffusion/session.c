@@ -253,8 +253,8 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
                        .revealed_count = it->revealed_count, .revealed = it->room.revealed, .confidence = it->room.confidence,
                        .log_probability = it->room.log_probability,
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
-                       .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed, .remasked_count = it->remasked_count,
-                       .remasked = it->remasked};
+                       .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed,
+                       .remasked_count = it->remasked_count, .remasked = it->remasked};
 }
 
 static dimple_status step(dimple_session *s, dimple_step *result) {

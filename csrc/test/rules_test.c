@@ -74,7 +74,8 @@ static void runs_are_cut(void) {
   d.threshold = 0.75f;
   d.low_threshold = 0.25f;
   expect_revealed("three runs", &d,
-                  &(step_case){7, .confidence = {0.3f, 0.5f, 0.8f, 0.2f, 0.25f, 0.3f, 0.3f}, .positions = {0, 1, 2, 5, 6, 9, 10}, .revealed = "0010010"}, 0);
+                  &(step_case){7, .confidence = {0.3f, 0.5f, 0.8f, 0.2f, 0.25f, 0.3f, 0.3f}, .positions = {0, 1, 2, 5, 6, 9, 10},
+                               .revealed = "0010010"}, 0);
   expect_revealed("one run", &d, &(step_case){4, .confidence = {0.8f, 0.1f, 0.9f, 0.75f}, .revealed = "1010"}, 0);
   expect_revealed("nothing sure", &d, &(step_case){3, .confidence = {0.1f, 0.2f, 0.15f}, .positions = {1, 3, 5}, .revealed = "010"}, 0);
 }

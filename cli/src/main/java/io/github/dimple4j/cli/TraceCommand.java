@@ -28,8 +28,8 @@ import tools.jackson.core.JsonGenerator;
 /** {@code dimple trace}: every iteration, for programs. */
 @Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, text (up to the end of text; null if the model has no "
-    + "tokenizer) and timings (milliseconds)."})
+    + "where it is masked; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, "
+    + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 

@@ -105,6 +105,13 @@ class UsageTest {
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
       "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada",
+      "--cache          | all          | 'all' is not one of model, none, prefix, dual",
+      "--order          | size         | 'size' is not one of entropy, confidence, margin",
+      "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",
+      "--block-length   | -1           | -1, expected 0 or more",
+      "--eps            | 1            | 1.0, expected more than 0 and less than 1",
+      "--kl-history     | 65           | 65, expected 1 to 64",
+      "--threshold-back | 1.5          | 1.5, expected 0 to 1",
       "--seed           | 1.5          | '1.5' is not a whole number of 64 bits",
   })
   void valuesOutOfRange(String option, String value, String message) {
