@@ -18,4 +18,16 @@ public record Score(List<Integer> tokens, List<Double> logProbabilities, double 
     tokens = List.copyOf(tokens);
     logProbabilities = List.copyOf(logProbabilities);
   }
+
+  /**
+   * The probabilities of answers if one of them is given: each one's likelihood divided by the sum of all of them.
+   *
+   * @param scores of different answers to one prompt, scored alike
+   * @return one per score, 0 to 1; together 1
+   */
+  public static List<Double> probabilities(List<Score> scores) {
+    double best = scores.stream().mapToDouble(Score::logLikelihood).max().orElse(0);
+    double sum = scores.stream().mapToDouble(score -> Math.exp(score.logLikelihood() - best)).sum();
+    return scores.stream().map(score -> Math.exp(score.logLikelihood() - best) / sum).toList();
+  }
 }

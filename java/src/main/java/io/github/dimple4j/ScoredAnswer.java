@@ -12,9 +12,7 @@ import java.util.stream.IntStream;
  */
 public record ScoredAnswer(String text, Score score, double probability) {
   static List<ScoredAnswer> among(List<String> texts, List<Score> scores) {
-    double best = scores.stream().mapToDouble(Score::logLikelihood).max().orElseThrow();
-    double sum = scores.stream().mapToDouble(score -> Math.exp(score.logLikelihood() - best)).sum();
-    return IntStream.range(0, texts.size()).mapToObj(i ->
-        new ScoredAnswer(texts.get(i), scores.get(i), Math.exp(scores.get(i).logLikelihood() - best) / sum)).toList();
+    List<Double> probabilities = Score.probabilities(scores);
+    return IntStream.range(0, texts.size()).mapToObj(i -> new ScoredAnswer(texts.get(i), scores.get(i), probabilities.get(i))).toList();
   }
 }

@@ -268,7 +268,7 @@ final class DecodingOptions {
   }
 
   /** Names of a choice, as converter and for the help text. */
-  private abstract static class Names<T> implements ITypeConverter<T>, Iterable<String> {
+  abstract static class Names<T> implements ITypeConverter<T>, Iterable<String> {
     private final T[] values;
     private final Function<T, String> label;
 

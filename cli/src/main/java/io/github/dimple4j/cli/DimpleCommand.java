@@ -16,7 +16,7 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
-/** The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code batch}, {@code schema} and {@code gguf}. */
+/** The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch}, {@code schema} and {@code gguf}. */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
@@ -37,6 +37,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("trace", TraceCommand::new);
     COMMANDS.put("logits", LogitsCommand::new);
     COMMANDS.put("eval", EvalCommand::new);
+    COMMANDS.put("score", ScoreCommand::new);
     COMMANDS.put("batch", BatchCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);

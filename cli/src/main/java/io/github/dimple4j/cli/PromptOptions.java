@@ -183,8 +183,8 @@ abstract class PromptOptions {
     }
   }
 
-  /** {@code trace}: text or token ids, and a response whose tokens can be fixed. */
-  static final class OfTextOrTokens extends OfWords {
+  /** Text or token ids. */
+  abstract static class OfEither extends OfWords {
     @ArgGroup(multiplicity = "1")
     private Kind kind;
 
@@ -204,17 +204,9 @@ abstract class PromptOptions {
     @Option(names = "--system", paramLabel = "TEXT", description = "With a question: the system message.")
     private String system;
 
-    @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
-    private int maxNewTokens;
-
-    @Option(names = "--prior", paramLabel = "POS=ID,...", converter = PriorTokens.class,
-        description = "Fix response positions (from 0) to token ids.")
-    private PriorTokens.Fixed prior = new PriorTokens.Fixed(Map.of());
-
     @Override
     void check() {
       super.check();
-      checkLength(maxNewTokens);
       if (kind.ids != null) {
         refuseWithIds("--system", system != null);
         refuseWithIds("--raw", raw());
@@ -230,10 +222,37 @@ abstract class PromptOptions {
     }
 
     /** Reads the question, the chat template or the token ids. */
-    Prompt prompt() throws IOException {
+    final Prompt prompt(OptionalInt length, Map<Integer, Integer> prior) throws IOException {
       int[] tokens = kind.ids == null ? null : TokenIdFile.read(kind.ids);
       String text = kind.file == null ? kind.text : kind.file.readWithoutLastLineEnd();
-      return new Prompt(text, tokens, system, pictures(), null, OptionalInt.of(maxNewTokens), prior.tokens(), format());
+      return new Prompt(text, tokens, system, pictures(), null, length, prior, format());
+    }
+  }
+
+  /** {@code trace}: a response whose tokens can be fixed. */
+  static final class OfTextOrTokens extends OfEither {
+    @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "64", description = "Length of the response (default: ${DEFAULT-VALUE}).")
+    private int maxNewTokens;
+
+    @Option(names = "--prior", paramLabel = "POS=ID,...", converter = PriorTokens.class,
+        description = "Fix response positions (from 0) to token ids.")
+    private PriorTokens.Fixed prior = new PriorTokens.Fixed(Map.of());
+
+    @Override
+    void check() {
+      super.check();
+      checkLength(maxNewTokens);
+    }
+
+    Prompt prompt() throws IOException {
+      return prompt(OptionalInt.of(maxNewTokens), prior.tokens());
+    }
+  }
+
+  /** {@code score}: no response but the answers. */
+  static final class OfAnswers extends OfEither {
+    Prompt prompt() throws IOException {
+      return prompt(OptionalInt.empty(), Map.of());
     }
   }
 

@@ -25,7 +25,7 @@ class UsageTest {
 
   @Test
   void missingAndUnknownParts() {
-    assertWrong("Missing command: one of run, chat, trace, logits, eval, batch, schema, gguf", "dimple");
+    assertWrong("Missing command: one of run, chat, trace, logits, eval, score, batch, schema, gguf", "dimple");
     assertWrong("Unmatched argument at index 0: 'walk'", "dimple", "walk");
     assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --prompt-file=FILE)", "dimple run", "run", "x.gguf");
     assertWrong("--prompt=TEXT, --prompt-file=FILE are mutually exclusive (specify only one)", "dimple run",
@@ -45,6 +45,12 @@ class UsageTest {
     assertWrong("--raw goes without a chat template, and --chat-template names one", "dimple run",
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
     assertWrong("--system goes with a chat template, not with --raw", "dimple run", "run", "--prompt", "x", "--raw", "--system", "y");
+    assertWrong("Missing required argument (specify one of these): (--answer=TEXT [--answer=TEXT]... | --answer-ids-file=IDS.json "
+        + "[--answer-ids-file=IDS.json]...)", "dimple score", "score", "x.gguf", "--prompt", "x", "--json", "-");
+    assertWrong("--samples goes with --method monte-carlo", "dimple score",
+        "score", "x.gguf", "--prompt", "x", "--answer", "y", "--method", "left-to-right", "--samples", "4", "--json", "-");
+    assertWrong("samples is 0, expected at least 1", "dimple score",
+        "score", "x.gguf", "--prompt", "x", "--answer", "y", "--samples", "0", "--json", "-");
     assertWrong("--prune goes with --pipeline dim or dream, without --cache", "dimple run",
         "run", "--prompt", "x", "--prune", "--pipeline", "llada");
     assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
@@ -141,7 +147,7 @@ class UsageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "run", "trace", "logits", "gguf"})
+  @ValueSource(strings = {"", "run", "trace", "logits", "score", "gguf"})
   void helpGoesToStandardOutput(String command) {
     Output output = command.isEmpty() ? Output.of("--help") : Output.of(command, "--help");
     assertThat(output.status()).isZero();
@@ -156,6 +162,7 @@ class UsageTest {
       "trace  | background chat-template ids-file image max-new-tokens min-side prior prompt prompt-file raw system",
       "logits | background ids-file image min-side",
       "eval   | background chat-template image min-side raw",
+      "score  | background chat-template ids-file image min-side prompt prompt-file raw system",
   })
   void promptOptionsOfEachCommand(String command, String options) {
     String help = Output.of(command, "--help").out();
