@@ -119,9 +119,11 @@ public final class Template {
     boolean structured = given.stream().anyMatch(Piece.class::isInstance);
     boolean prior = given.stream().anyMatch(Prior.class::isInstance);
     if (structured && prior) {
-      throw new InvalidArgumentException("a template of pieces and of slot(n) or tokens(ids), whose positions are fixed: expected one kind");
+      throw new InvalidArgumentException("a template of pieces and of slot(n) or tokens(ids), whose positions are fixed: "
+          + "expected one kind");
     }
-    return structured ? new Template(List.of(), Piece.of(given.toArray())) : new Template(given.stream().map(Template::prior).toList(), null);
+    return structured ? new Template(List.of(), Piece.of(given.toArray()))
+        : new Template(given.stream().map(Template::prior).toList(), null);
   }
 
   private static Prior prior(Object part) {
@@ -134,8 +136,8 @@ public final class Template {
   }
 
   /**
-   * The JSON text of a value that a schema admits, its keys in the schema's order, without properties that the schema does not mention where
-   * it is silent about them ({@link SchemaOptions#PRODUCING}).
+   * The JSON text of a value that a schema admits, its keys in the schema's order, without properties that the schema does not mention
+   * where it is silent about them ({@link SchemaOptions#PRODUCING}).
    *
    * @param schema a JSON Schema
    * @return the template

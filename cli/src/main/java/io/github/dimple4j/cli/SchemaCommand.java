@@ -59,7 +59,8 @@ final class SchemaCommand implements Callable<Integer> {
     private String lines;
   }
 
-  @Option(names = "--objects", paramLabel = "open|closed", converter = ObjectsConverter.class, description = "Whether objects take properties that the schema does not "
+  @Option(names = "--objects", paramLabel = "open|closed", converter = ObjectsConverter.class,
+      description = "Whether objects take properties that the schema does not "
       + "mention where it is silent about them. Default: closed; open with --lines.")
   private Objects objects;
 
@@ -71,7 +72,8 @@ final class SchemaCommand implements Callable<Integer> {
       description = "The order of keys. Default: ${DEFAULT-VALUE}.")
   private SchemaOptions.KeyOrder keyOrder;
 
-  @Option(names = "--max-states", paramLabel = "N", description = "States that the automaton may have. Default: 65536; 250000 with --lines.")
+  @Option(names = "--max-states", paramLabel = "N",
+      description = "States that the automaton may have. Default: 65536; 250000 with --lines.")
   private Integer maxStates;
 
   /** Objects with or without properties that the schema does not mention. */

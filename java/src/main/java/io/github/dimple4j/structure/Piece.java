@@ -299,7 +299,8 @@ public abstract sealed class Piece {
     Objects.requireNonNull(separator, "separator");
     Objects.requireNonNull(item, "item");
     if (min < 0 || max < Math.max(1, min) || max > MOST_REPEATS) {
-      throw new InvalidArgumentException("a list of " + min + " to " + max + " items, expected 0 <= min <= max and 1 <= max <= " + MOST_REPEATS);
+      throw new InvalidArgumentException("a list of " + min + " to " + max + " items, expected 0 <= min <= max and 1 <= max <= "
+          + MOST_REPEATS);
     }
     return new Repetition(of(item), literal(separator), min, max);
   }

@@ -135,7 +135,8 @@ public final class RecordSchema {
     if (type instanceof ParameterizedType generic && generic.getRawType() == Optional.class) {
       return generic.getActualTypeArguments()[0];
     }
-    return type == OptionalInt.class ? int.class : type == OptionalLong.class ? long.class : type == OptionalDouble.class ? double.class : null;
+    return type == OptionalInt.class ? int.class : type == OptionalLong.class ? long.class : type == OptionalDouble.class ? double.class
+        : null;
   }
 
   private static ObjectNode constants(Class<?> type) {

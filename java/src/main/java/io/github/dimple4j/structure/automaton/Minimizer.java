@@ -182,6 +182,7 @@ final class Minimizer {
         table[i * classes + c] = to;
       }
     }
-    return new Dfa(cuts, Arrays.copyOf(table, count * classes), Arrays.copyOf(ends, count), kinds == null ? null : Arrays.copyOf(kinds, count));
+    return new Dfa(cuts, Arrays.copyOf(table, count * classes), Arrays.copyOf(ends, count),
+        kinds == null ? null : Arrays.copyOf(kinds, count));
   }
 }

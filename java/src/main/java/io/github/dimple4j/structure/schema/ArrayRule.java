@@ -46,6 +46,7 @@ record ArrayRule(List<Items> parts, long least, long most, RefusedSchemaExceptio
 
   /** What is said of an item. */
   List<Term> item(int index) {
-    return parts.stream().map(part -> index < part.first.size() ? part.first.get(index) : part.others).filter(java.util.Objects::nonNull).toList();
+    return parts.stream().map(part -> index < part.first.size() ? part.first.get(index) : part.others).filter(java.util.Objects::nonNull)
+        .toList();
   }
 }

@@ -42,7 +42,8 @@ final class Formats {
   private static final String SEGMENT = PCHAR + "*";
   private static final String TAIL = "(?:\\?(?:" + PCHAR + "|[/?])*)?(?:#(?:" + PCHAR + "|[/?])*)?";
   private static final String AUTHORITY = "(?:[A-Za-z0-9._~-]+(?::[A-Za-z0-9._~-]*)?@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\\d{1,5})?";
-  private static final String URI = "[A-Za-z][A-Za-z0-9+.-]*:(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|(?://)?/(?:" + PCHAR + "+(?:/" + SEGMENT
+  private static final String URI = "[A-Za-z][A-Za-z0-9+.-]*:(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|(?://)?/(?:" + PCHAR + "+(?:/"
+      + SEGMENT
       + ")*)?|" + PCHAR + "+(?:/" + SEGMENT + ")*)" + TAIL;
   private static final String RELATIVE = "(?://" + AUTHORITY + "(?:/" + SEGMENT + ")*|/(?:" + PCHAR + "+(?:/" + SEGMENT
       + ")*)?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|" + ESCAPED + ")+(?:/" + SEGMENT + ")*)?" + TAIL;

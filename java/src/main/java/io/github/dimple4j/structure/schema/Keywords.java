@@ -256,7 +256,8 @@ final class Keywords {
       Shape one = Shape.ofType(name);
       expect(one != null, schema, "type", "the unknown type " + name);
       if (!(name.equals("integer") && numbers)) {
-        all = name.equals("number") ? new Shape(all.nulls(), all.booleans(), null, all.string(), all.array(), all.object()).or(one) : all.or(one);
+        Shape others = new Shape(all.nulls(), all.booleans(), null, all.string(), all.array(), all.object());
+        all = name.equals("number") ? others.or(one) : all.or(one);
       }
       numbers |= name.equals("number");
     }
@@ -328,7 +329,8 @@ final class Keywords {
     if (schema.has("items") || schema.has("prefixItems")) {
       List<Term> first = new ArrayList<>();
       if (schema.has("prefixItems") && !terms.document.draft().knows("prefixItems")) {
-        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(list(schema, "prefixItems").stream().map(item -> terms.of(item, false)).toList(),
+        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(list(schema, "prefixItems").stream().map(item -> terms.of(item, false))
+            .toList(),
             null)), 0, ArrayRule.UNBOUNDED, null));
       } else if (schema.has("prefixItems")) {
         list(schema, "prefixItems").forEach(item -> first.add(terms.of(item, false)));
@@ -367,7 +369,8 @@ final class Keywords {
       rule = rule.and(ObjectRule.ofSize(size(schema, "minProperties", 0), size(schema, "maxProperties", ObjectRule.UNBOUNDED)));
     }
     if (schema.has("propertyNames")) {
-      rule = rule.and(new ObjectRule(List.of(), Set.of(), List.of(terms.of(schema.get("propertyNames"), false)), 0, ObjectRule.UNBOUNDED, null));
+      rule = rule.and(new ObjectRule(List.of(), Set.of(), List.of(terms.of(schema.get("propertyNames"), false)), 0, ObjectRule.UNBOUNDED,
+          null));
     }
     if (unevaluated(schema, "unevaluatedProperties")) {
       rule = rule.and(ObjectRule.unheld(refusal(schema, "unevaluatedProperties", "unevaluatedProperties")));
@@ -411,7 +414,8 @@ final class Keywords {
     if (!terms.document.draft().knows(keyword)) {
       return; // elsewhere it is taken at its word, which admits less; here that would admit more
     }
-    RefusedSchemaException unheld = refusal(schema, keyword, "what does not fit " + keyword + " (asked for by not, oneOf, if or dependencies)");
+    RefusedSchemaException unheld = refusal(schema, keyword, "what does not fit " + keyword
+        + " (asked for by not, oneOf, if or dependencies)");
     switch (keyword) {
       case "type" -> all.add(otherTypes(schema));
       case "enum" -> all.addAll(exceptConstants(value, unheld));
@@ -536,7 +540,8 @@ final class Keywords {
       }
     }
     List<Shape> all = new ArrayList<>();
-    all.add(new Shape(nulls, booleans, numbers.isEmpty() ? NumberRule.ANY : null, strings.isEmpty() ? StringRule.ANY : StringRule.except(strings),
+    all.add(new Shape(nulls, booleans, numbers.isEmpty() ? NumberRule.ANY : null,
+        strings.isEmpty() ? StringRule.ANY : StringRule.except(strings),
         array ? ArrayRule.unheld(unheld) : ArrayRule.ANY, object ? ObjectRule.unheld(unheld) : ObjectRule.ANY));
     BigDecimal last = null;
     for (BigDecimal number : numbers) {

@@ -37,7 +37,8 @@ record NumberRule(NumberRange range, List<BigDecimal> only, List<BigDecimal> div
 
   /** Of {@link #only} those that fit. */
   List<BigDecimal> values() {
-    return only.stream().filter(value -> range.contains(value) && divisors.stream().allMatch(divisor -> value.remainder(divisor).signum() == 0))
+    return only.stream().filter(value -> range.contains(value)
+        && divisors.stream().allMatch(divisor -> value.remainder(divisor).signum() == 0))
         .toList();
   }
 }

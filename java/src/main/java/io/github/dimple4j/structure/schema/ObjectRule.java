@@ -63,7 +63,8 @@ record ObjectRule(List<Part> parts, Set<String> required, List<Term> names, long
     needed.addAll(other.required);
     List<Term> ofNames = new ArrayList<>(names);
     ofNames.addAll(other.names);
-    return new ObjectRule(all, needed, ofNames, Math.max(least, other.least), Math.min(most, other.most), unheld == null ? other.unheld : unheld);
+    return new ObjectRule(all, needed, ofNames, Math.max(least, other.least), Math.min(most, other.most),
+        unheld == null ? other.unheld : unheld);
   }
 
   boolean isPlainlyEmpty() {

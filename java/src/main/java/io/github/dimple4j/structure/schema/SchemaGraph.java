@@ -72,7 +72,8 @@ final class SchemaGraph {
   private int shape(Shape shape, int to) {
     return graph.either(shape.nulls() ? text.literal("null", to) : Graph.NONE,
         (shape.booleans() & 1) != 0 ? text.literal("false", to) : Graph.NONE,
-        (shape.booleans() & 2) != 0 ? text.literal("true", to) : Graph.NONE, shape.number() == null ? Graph.NONE : number(shape.number(), to),
+        (shape.booleans() & 2) != 0 ? text.literal("true", to) : Graph.NONE,
+        shape.number() == null ? Graph.NONE : number(shape.number(), to),
         shape.string() == null ? Graph.NONE : string(shape.string(), to), shape.array() == null ? Graph.NONE : array(shape.array(), to),
         shape.object() == null ? Graph.NONE : object(shape.object(), to));
   }
@@ -122,7 +123,8 @@ final class SchemaGraph {
     int last;
     if (bounded) {
       if (rule.most() > options.maxStates()) {
-        throw terms.document.refusal(terms.document.root(), "", "a list of " + rule.most() + " items needs more than " + options.maxStates() + " states");
+        throw terms.document.refusal(terms.document.root(), "", "a list of " + rule.most() + " items needs more than "
+            + options.maxStates() + " states");
       }
       last = (int) rule.most();
       behind = graph.symbol(']', to);
@@ -174,7 +176,8 @@ final class SchemaGraph {
       this.to = to;
       Collection<String> spelled = rule.spelledNames();
       if (options.keyOrder() == SchemaOptions.KeyOrder.ALPHABETICAL) {
-        spelled = spelled.stream().sorted((one, other) -> Arrays.compare(one.codePoints().toArray(), other.codePoints().toArray())).toList();
+        spelled = spelled.stream().sorted((one, other) -> Arrays.compare(one.codePoints().toArray(), other.codePoints().toArray()))
+            .toList();
       }
       this.names = spelled.stream().filter(name -> rule.required().contains(name) || !terms.isEmpty(terms.value(rule, name))).toList();
       this.extras = new Extras(rule, names);
@@ -261,7 +264,8 @@ final class SchemaGraph {
 
     Extras(ObjectRule rule, List<String> names) {
       boolean silent = rule.parts().stream().allMatch(part -> part.others() == null);
-      boolean closed = !options.openObjects() && rule.parts().stream().anyMatch(part -> !part.properties().isEmpty() || !part.patterns().isEmpty());
+      boolean closed = !options.openObjects() && rule.parts().stream()
+          .anyMatch(part -> !part.properties().isEmpty() || !part.patterns().isEmpty());
       List<ObjectRule.PatternProperties> patterns = rule.parts().stream().flatMap(part -> part.patterns().stream()).distinct().toList();
       Set<String> spelled = rule.spelledNames();
       split(rule, patterns, 0, null, new ArrayList<>(), spelled, silent && closed);

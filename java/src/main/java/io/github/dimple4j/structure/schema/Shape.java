@@ -39,7 +39,8 @@ record Shape(boolean nulls, int booleans, NumberRule number, StringRule string, 
 
   /** Both hold. */
   Shape and(Shape other) {
-    return new Shape(nulls && other.nulls, booleans & other.booleans, number == null || other.number == null ? null : number.and(other.number),
+    return new Shape(nulls && other.nulls, booleans & other.booleans,
+        number == null || other.number == null ? null : number.and(other.number),
         string == null || other.string == null ? null : string.and(other.string),
         array == null || other.array == null ? null : array.and(other.array),
         object == null || other.object == null ? null : object.and(other.object));
@@ -59,7 +60,8 @@ record Shape(boolean nulls, int booleans, NumberRule number, StringRule string, 
 
   /** Without the types whose rule is known to fit nothing, as far as that is seen at once. */
   Shape pruned() {
-    return new Shape(nulls, booleans, number != null && number.isEmpty() ? null : number, string != null && string.isPlainlyEmpty() ? null : string,
+    return new Shape(nulls, booleans, number != null && number.isEmpty() ? null : number,
+        string != null && string.isPlainlyEmpty() ? null : string,
         array != null && array.isPlainlyEmpty() ? null : array, object != null && object.isPlainlyEmpty() ? null : object);
   }
 

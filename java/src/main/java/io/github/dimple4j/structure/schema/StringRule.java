@@ -78,7 +78,8 @@ record StringRule(Set<String> only, Set<String> except, long least, long most, L
     neither.addAll(other.except);
     List<Match> all = new ArrayList<>(matches);
     other.matches.stream().filter(match -> !all.contains(match)).forEach(all::add);
-    return new StringRule(both, neither, Math.max(least, other.least), Math.min(most, other.most), all, unheld == null ? other.unheld : unheld);
+    return new StringRule(both, neither, Math.max(least, other.least), Math.min(most, other.most), all,
+        unheld == null ? other.unheld : unheld);
   }
 
   /** Whether only the lengths bound it. */
