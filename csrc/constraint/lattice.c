@@ -59,6 +59,16 @@ void lattice_close(lattice *l) {
   *l = (lattice){0};
 }
 
+int64_t lattice_bytes(const lattice *l) {
+  if (!l->constraint) return 0;
+  const dimple_constraint *c = l->constraint;
+  int64_t of_node = (int64_t)(sizeof *l->open + sizeof *l->values + sizeof *l->costs), of_class = (int64_t)(sizeof *l->scores + sizeof *l->yielded);
+  int64_t of_position = (int64_t)(sizeof *l->tokens + sizeof *l->scored + sizeof *l->path) + c->classes.count * of_class;
+  int64_t scratch = c->label_count * (int64_t)(sizeof *l->label_open + sizeof *l->label_values + sizeof *l->label_costs) + c->classes.count +
+                    c->vocabulary->count * (int64_t)(sizeof *l->member_logits + sizeof *l->member_weights);
+  return ((int64_t)l->length + 1) * c->node_count * of_node + l->length * of_position + scratch;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- reachability */
 
 static uint8_t *open_at(const lattice *l, int32_t boundary) { return l->open + (int64_t)boundary * l->constraint->node_count; }

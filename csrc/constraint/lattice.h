@@ -66,6 +66,8 @@ typedef struct lattice {
 dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattice *out);
 void lattice_close(lattice *l); /* a zeroed one is allowed */
 
+int64_t lattice_bytes(const lattice *l); /* of memory it takes, without the constraint; a zeroed one is allowed */
+
 /* Takes the canvas [length], whose fixed tokens are below the vocabulary's size. Afterwards no position has scores, and there is no path
  * unless the old one agrees with the canvas. Errors: LIMIT (the shortest response that fits is longer), ARGUMENT (nothing that fits
  * agrees with the fixed tokens); another canvas is to be taken then. */

@@ -36,6 +36,7 @@ typedef struct note_keeper {
   /* Empty notes on a response of `length` positions. Errors: MEMORY. */
   dimple_status (*open)(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes);
   void (*close)(void *notes); /* null is allowed */
+  int64_t (*bytes)(const void *notes); /* of memory they take */
   /* Sees the logits of a position before its candidate is taken, and may change them. An iteration that failed comes again: of a
    * position that was seen in it, nothing more is noted. Null: it does not need them. Errors: MEMORY. */
   dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab);

@@ -45,6 +45,10 @@ void canvas_free(canvas *c) {
   *c = (canvas){0};
 }
 
+int64_t canvas_bytes(const canvas *c) {
+  return c->length * (int64_t)(sizeof *c->given + sizeof *c->initial + sizeof *c->tokens + sizeof *c->masked);
+}
+
 void canvas_reset(canvas *c) {
   memcpy(c->tokens, c->initial, (size_t)c->length * sizeof *c->tokens);
   c->used = c->length;

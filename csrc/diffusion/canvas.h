@@ -22,6 +22,8 @@ typedef struct canvas {
 dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_token, canvas *out);
 void canvas_free(canvas *c); /* leaves no response; none is allowed */
 
+int64_t canvas_bytes(const canvas *c); /* of memory it takes */
+
 /* What decodings begin with instead: tokens [L], which differ from those given only where these are masks. Null: those given. */
 void canvas_set_initial(canvas *c, const int32_t *tokens);
 

@@ -62,6 +62,12 @@ void constrained_free(constrained *g) {
   free(g);
 }
 
+int64_t constrained_bytes(const constrained *g) {
+  if (!g) return 0;
+  int64_t of_position = (int64_t)(sizeof *g->rows + sizeof *g->log_sums + sizeof *g->confidences);
+  return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position;
+}
+
 void constrained_restart(constrained *g) { g->lattice.has_path = false; }
 
 dimple_status constrained_look(constrained *g, const canvas *c) { return lattice_update(&g->lattice, c->tokens, g->mask_token); }

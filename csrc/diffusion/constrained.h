@@ -15,6 +15,8 @@ dimple_status constrained_create(dimple_constraint *constraint, const int32_t *r
                                  int32_t *initial, constrained **out);
 void constrained_free(constrained *g); /* null is allowed */
 
+int64_t constrained_bytes(const constrained *g); /* of memory it takes, without the constraint; null is allowed */
+
 /* A decoding begins: the path of the last one is forgotten. */
 void constrained_restart(constrained *g);
 

@@ -41,3 +41,5 @@ void features_free(const dimple_model *m, context *c, features *f) {
   m->ops->buffer_free(c, f->rows.memory);
   *f = (features){0};
 }
+
+int64_t features_bytes(const features *f) { return f->rows.rows * f->rows.columns * (int64_t)sizeof(float); }

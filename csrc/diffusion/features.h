@@ -18,4 +18,6 @@ dimple_status features_read(const dimple_model *m, context *c, const features *f
 
 void features_free(const dimple_model *m, context *c, features *f); /* a zeroed one is allowed */
 
+int64_t features_bytes(const features *f); /* of memory they take; a zeroed one is allowed */
+
 #endif

@@ -41,6 +41,9 @@ typedef struct iteration {
 dimple_status iteration_resize(iteration *it, int32_t length);
 void iteration_free(iteration *it); /* a zeroed one is allowed */
 
+/* Of memory it takes, for responses of `length` tokens: its room, the algorithm's notes, what a constraint keeps of the canvas. */
+int64_t iteration_bytes(const iteration *it, int32_t length);
+
 /* Takes the place of the recorded draws, null included, and ends a decoding under way. */
 void iteration_replay(iteration *it, replay *recorded);
 

@@ -277,6 +277,11 @@ dimple_status pass_logits(const pass *p, float *logits) {
 }
 
 int64_t pass_scratch_bytes(const pass *p) {
-  int64_t matrices = p->bare_states.memory ? 4 : 3, states = matrices * (int64_t)p->total * p->model->text.width * (int64_t)sizeof(float);
-  return p->text.scratch_bytes + states;
+  const view *matrices[] = {&p->first_states, &p->later_states, &p->gathered, &p->bare_states};
+  int64_t floats = 0, numbers = 0;
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) floats += matrices[i]->rows * matrices[i]->columns;
+  if (p->wanted) numbers += p->canvas->length;
+  if (p->bare) numbers += sequence_length(p);
+  if (p->shadow) numbers += 3 * (int64_t)(sequence_length(p) + p->shadow_room) + p->shadow_room;
+  return text_state_bytes(p->model, &p->text) + floats * (int64_t)sizeof(float) + numbers * (int64_t)sizeof(int32_t);
 }

@@ -73,6 +73,13 @@ void prompt_free(prompt *p) {
   *p = (prompt){0};
 }
 
+int64_t prompt_bytes(const prompt *p) {
+  int64_t bytes = p->length * (int64_t)(sizeof *p->tokens + 3 * sizeof *p->positions + sizeof *p->feature_rows);
+  for (int32_t i = 0; i < p->image_count; i++)
+    bytes += (int64_t)sizeof *p->images + 3 * (int64_t)p->images[i].grid.resized_width * p->images[i].grid.resized_height;
+  return bytes;
+}
+
 void prompt_positions(const prompt *p, int32_t response_length, int32_t *positions) {
   int64_t length = p->length, total = length + response_length;
   for (int axis = 0; axis < 3; axis++) {

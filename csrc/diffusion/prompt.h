@@ -28,6 +28,8 @@ dimple_status prompt_create(const dimple_model *m, const int32_t *tokens, int32_
                             int32_t image_count, prompt *out);
 void prompt_free(prompt *p); /* leaves no prompt; none is allowed */
 
+int64_t prompt_bytes(const prompt *p); /* of memory it takes */
+
 /* Writes the positions [3 x (P + L)] of the prompt and of a response of L tokens, which goes on behind it with all three coordinates
  * equal. */
 void prompt_positions(const prompt *p, int32_t response_length, int32_t *positions);

@@ -120,6 +120,12 @@ void replay_free(replay *r) {
   free(r);
 }
 
+int64_t replay_bytes(const replay *r) {
+  if (!r) return 0;
+  int64_t values = r->count > 0 ? r->records[r->count - 1].start + r->records[r->count - 1].length : 0;
+  return (int64_t)sizeof *r + (r->count + 1) * (int64_t)sizeof *r->records + values * (int64_t)sizeof *r->values;
+}
+
 int32_t replay_position(const replay *r) { return r->next; }
 
 void replay_seek(replay *r, int32_t position) { r->next = position; }

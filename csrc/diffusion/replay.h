@@ -14,6 +14,8 @@ dimple_status replay_create(const int32_t *kinds, const int32_t *lengths, int32_
                             int64_t value_count, replay **out);
 void replay_free(replay *r); /* null is allowed */
 
+int64_t replay_bytes(const replay *r); /* of memory they take; null is allowed */
+
 /* The next record's number, and a way back to it: 0 for a new decoding, the number before an iteration that failed. */
 int32_t replay_position(const replay *r);
 void replay_seek(replay *r, int32_t position);

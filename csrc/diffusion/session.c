@@ -326,12 +326,17 @@ dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kind
 
 /* ------------------------------------------------------------------------------------------------------ looking inside */
 
+static int64_t scratch_bytes(const dimple_session *s) {
+  return (int64_t)sizeof *s + prompt_bytes(&s->prompt) + canvas_bytes(&s->canvas) + features_bytes(&s->features) + pass_scratch_bytes(&s->pass) +
+         iteration_bytes(&s->iteration, s->canvas.length) + s->model->ops->context_bytes(s->context);
+}
+
 dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timings) {
   DIMPLE_TRY(enter(s, "dimple_session_get_timings"));
   if (!timings) return leave(s, dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_timings: timings is null"));
   *timings = (dimple_timings){.vision = vision_time(s), .prefill = s->prefill_time, .steps = s->step_time,
                               .forward_passes = s->pass.count, .kv_bytes = s->pass.text.cache.bytes,
-                              .scratch_bytes = pass_scratch_bytes(&s->pass) + s->model->ops->context_bytes(s->context)};
+                              .scratch_bytes = scratch_bytes(s)};
   return leave(s, DIMPLE_OK);
 }
 

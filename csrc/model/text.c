@@ -56,7 +56,7 @@ static void close_scratch(const dimple_model *m, context *c, text_state *s) {
   block_scratch_close(m->ops, c, &s->scratch);
   m->ops->buffer_free(c, s->x.memory);
   s->x = (view){0};
-  s->scratch_rows = s->scratch_bytes = 0;
+  s->scratch_rows = 0;
 }
 
 void text_state_close(const dimple_model *m, context *c, text_state *s) {
@@ -87,6 +87,14 @@ static block_widths scratch_widths(const text_parameters *p) {
   return w;
 }
 
+int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
+  if (s->capacity == 0) return 0;
+  int64_t angles = 0;
+  for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
+  return s->scratch.bytes + (s->scratch_rows * m->text.width + angles) * (int64_t)sizeof(float) +
+         4 * s->capacity * (int64_t)sizeof *s->row_numbers;
+}
+
 /* The scratch of the largest pass so far is kept: the first pass runs prompt and response, later ones less. */
 dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *s, int64_t rows) {
   if (rows <= s->scratch_rows) return DIMPLE_OK;
@@ -96,7 +104,6 @@ dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *
   DIMPLE_TRY(block_scratch_open(m->ops, c, &widths, smaller(rows, s->piece_rows), &s->scratch));
   DIMPLE_TRY(matrix_alloc(m->ops, c, rows, p->width, &s->x));
   s->scratch_rows = rows;
-  s->scratch_bytes = s->scratch.bytes + (int64_t)sizeof(float) * rows * p->width;
   return DIMPLE_OK;
 }
 

@@ -21,12 +21,14 @@ typedef struct text_state {
   int64_t piece_rows;    /* TEXT_PIECE_ROWS */
   block_scratch scratch; /* of min(scratch_rows, piece_rows) rows */
   view x;                /* [scratch_rows x width] residual stream */
-  int64_t scratch_bytes;
 } text_state;
 
 /* A cache for `capacity` positions with coordinates positions [3 x capacity]. Outside a pass. On failure the state is closed again. */
 dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
+
+/* Of memory it takes, beside keys and values; a zeroed state is allowed. */
+int64_t text_state_bytes(const dimple_model *m, const text_state *state);
 
 /* Makes room for passes of up to `rows` rows; outside a pass. Errors: MEMORY. */
 dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *state, int64_t rows);

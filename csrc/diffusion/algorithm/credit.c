@@ -35,6 +35,13 @@ static void close_accounts(void *notes) {
   free(a);
 }
 
+static int64_t accounts_bytes(const void *notes) {
+  const accounts *a = notes;
+  int64_t bytes = (int64_t)sizeof *a + a->length * (int64_t)sizeof *a->of;
+  for (int32_t i = 0; i < a->length; i++) bytes += a->of[i].capacity * (int64_t)sizeof *a->of[i].credits;
+  return bytes;
+}
+
 static dimple_status open_accounts(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes) {
   (void)d;
   (void)vocab;
@@ -95,7 +102,7 @@ static dimple_status choose(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .see = see};
+static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .bytes = accounts_bytes, .see = see};
 
 const algorithm algorithm_credit = {
     .name = "credit",

@@ -23,7 +23,7 @@ typedef struct history {
 
 typedef struct distributions {
   int32_t slots; /* positions `slots` apart share one */
-  int32_t window;
+  int32_t window, vocab;
   history *of;         /* [slots] */
   float *before;       /* [slots x vocab] */
   float *divergences;  /* [slots x window] the latest in the place iteration % window */
@@ -35,6 +35,12 @@ static void close_distributions(void *notes) {
   free(all->before);
   free(all->divergences);
   free(all);
+}
+
+static int64_t distributions_bytes(const void *notes) {
+  const distributions *all = notes;
+  int64_t of_one = (int64_t)sizeof *all->of + ((int64_t)all->vocab + all->window) * (int64_t)sizeof(float);
+  return (int64_t)sizeof *all + all->slots * of_one;
 }
 
 static dimple_status allocate(distributions *all, int32_t vocab) {
@@ -51,6 +57,7 @@ static dimple_status open_distributions(const dimple_decoding *d, int32_t length
   int64_t two_blocks = 2 * (int64_t)d->block_length;
   all->slots = d->block_length > 0 && two_blocks < length ? (int32_t)two_blocks : length;
   all->window = d->kl_history;
+  all->vocab = vocab;
   dimple_status status = allocate(all, vocab);
   if (status == DIMPLE_OK)
     *notes = all;
@@ -139,7 +146,7 @@ static dimple_status choose_in_dream(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_distributions, .close = close_distributions, .see = see};
+static const note_keeper keeper = {.open = open_distributions, .close = close_distributions, .bytes = distributions_bytes, .see = see};
 
 const algorithm algorithm_klass = {
     .name = "klass",

@@ -29,6 +29,11 @@ static void close_list(void *notes) {
   free(w);
 }
 
+static int64_t list_bytes(const void *notes) {
+  const watch_list *w = notes;
+  return (int64_t)sizeof *w + w->length * (int64_t)(sizeof *w->positions + sizeof *w->beliefs + sizeof *w->dropped + sizeof *w->next);
+}
+
 static dimple_status allocate(watch_list *w) {
   ALLOCATE(w->positions, w->length, "WINO's watched positions");
   ALLOCATE(w->beliefs, w->length, "WINO's watched positions");
@@ -121,7 +126,7 @@ static void happened(void *notes, const int32_t *revealed, int32_t count) {
   w->revealed = count;
 }
 
-static const note_keeper keeper = {.open = open_list, .close = close_list};
+static const note_keeper keeper = {.open = open_list, .close = close_list, .bytes = list_bytes};
 static const reviser takes_back = {.watch = watch, .judge = judge, .drop = drop, .happened = happened};
 
 const algorithm algorithm_wino = {
