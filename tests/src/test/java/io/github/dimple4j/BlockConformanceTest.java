@@ -17,6 +17,9 @@ import org.junit.jupiter.params.provider.MethodSource;
  * machine.
  */
 class BlockConformanceTest {
+  /** The authors' function of that name, as the goldens call it. */
+  private static final String LLADA = "llada";
+
   /** All runs on the backend that a model gets by itself; of the others' a sample, unless the property dimple.conformance is "full". */
   private static int stride(String backend) {
     boolean chosen = DimpleModel.cpuDescription().contains(backend.replace("cpu-", "") + " (selected)");
@@ -76,7 +79,7 @@ class BlockConformanceTest {
       builder.steps(run.integer("steps"));
     }
     return switch (run.function()) {
-      case "llada" -> builder.guidanceScale(run.number("cfg_scale")).noEosLogits(run.flag("logits_eos_inf"))
+      case LLADA -> builder.guidanceScale(run.number("cfg_scale")).noEosLogits(run.flag("logits_eos_inf"))
           .noEosConfidence(run.flag("confidence_eos_eot_inf")).build();
       case "fastdllm" -> builder.cache(BlockCache.NONE).factor(run.number("factor")).build();
       case "prefix", "dual" -> builder.cache(BlockCache.of(run.function())).factor(run.number("factor")).build();

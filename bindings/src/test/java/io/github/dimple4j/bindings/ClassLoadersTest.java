@@ -9,10 +9,10 @@ import org.junit.jupiter.api.Test;
 
 /** What reloads an application, as servers and development tools do, loads the library once more. */
 class ClassLoadersTest {
-  /** The bindings' classes, of a class loader of their own. */
+  /** The bindings' classes, of a class loader of their own: the platform's would find those of the module that is loaded. */
   private static URLClassLoader loader() {
     URL classes = NativeLibrary.class.getProtectionDomain().getCodeSource().getLocation();
-    return new URLClassLoader(new URL[] {classes}, ClassLoader.getPlatformClassLoader());
+    return new URLClassLoader(new URL[] {classes}, null);
   }
 
   private static int version(ClassLoader loader) throws ReflectiveOperationException {
