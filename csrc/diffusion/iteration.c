@@ -21,6 +21,7 @@ static void free_room(iteration_room *room) {
   free(room->chosen);
   free(room->candidates);
   free(room->summaries);
+  free(room->log_sums);
 }
 
 static dimple_status allocate_room(iteration_room *room, int32_t length) {
@@ -31,6 +32,7 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   ALLOCATE(room->chosen, length, "the chosen positions");
   ALLOCATE(room->candidates, length, "candidates");
   ALLOCATE(room->summaries, length, "summaries of logits");
+  ALLOCATE(room->log_sums, length, "sums of logits");
   return DIMPLE_OK;
 }
 
@@ -53,6 +55,7 @@ void iteration_free(iteration *it) {
   free(it->levels);
   replay_free(it->recorded);
   constrained_free(it->constraint);
+  bias_clear(&it->bias);
   *it = (iteration){0};
 }
 
@@ -131,7 +134,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->total = c->initial_masked;
   it->number = 0;
   it->begun = true;
-  it->done = false;
+  it->done = it->looked = false;
+  bias_clear(&it->bias);
   if (it->recorded) replay_seek(it->recorded, 0);
   if (it->constraint) constrained_restart(it->constraint);
   return DIMPLE_OK;
@@ -159,15 +163,18 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
   bool noted = keeper && keeper->see;
   int32_t vocab = p->model->text.vocab;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  if (!logits_are_changed(d) && !noted) return DIMPLE_OK;
+  if (!logits_are_changed(d) && !noted && it->bias.count == 0) return DIMPLE_OK;
   if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
   for (int32_t i = 0; i < rows; i++) {
     float *z = head->logits + (int64_t)i * vocab;
     if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
     if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
     if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
+    float unbiased = it->bias.count > 0 ? logits_summary(z, vocab).log_sum : 0;
+    bias_apply(&it->bias, z, it->constraint != NULL);
     if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
     head->results[i] = logits_summary(z, vocab);
+    it->room.log_sums[positions[at + i]] = unbiased - head->results[i].log_sum;
   }
   return DIMPLE_OK;
 }
@@ -224,14 +231,30 @@ static dimple_status replace_masks(iteration *it, const sampler_step *step, pass
   return status;
 }
 
+/* Log-probabilities are the model's, whatever the bias. */
+static void take_bias_back(iteration *it, const int32_t *positions, int32_t count) {
+  for (int32_t i = 0; i < count; i++) {
+    candidate *found = &it->room.candidates[i];
+    found->log_probability -= bias_of(&it->bias, found->token, it->constraint != NULL) + it->room.log_sums[positions[i]];
+    if (found->log_probability > 0) found->log_probability = 0; /* by rounding */
+  }
+}
+
+/* Candidates from whole logits. */
+static dimple_status score_whole(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions, head_call head) {
+  if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
+  DIMPLE_TRY(pass_score(p, rows, NULL));
+  return score_logits(it, step, p, positions, pass_rows_count(&rows), head);
+}
+
 /* Candidates for response positions[..], one for each of the rows: of the head's summary, where that is enough. */
 static dimple_status score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
   int32_t count = pass_rows_count(&rows);
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
-  if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
-  if (candidates_need_logits(step)) {
-    DIMPLE_TRY(pass_score(p, rows, NULL));
-    return score_logits(it, step, p, positions, count, head);
+  if (it->constraint || candidates_need_logits(step) || it->bias.count > 0) {
+    DIMPLE_TRY(score_whole(it, step, p, rows, positions, head));
+    if (it->bias.count > 0) take_bias_back(it, positions, count);
+    return DIMPLE_OK;
   }
   head.temperature = it->decoding.temperature;
   head.positions = positions;
@@ -316,16 +339,21 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
   return DIMPLE_OK;
 }
 
+static sampler_step step_of(const iteration *it, const canvas *c, const block_plan *plan) {
+  return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
+                        .masked = plan->count, .positions = c->masked + plan->from, .recorded = it->recorded, .due = plan->due,
+                        .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
+}
+
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
   *count = 0;
+  it->looked = false;
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c);
   if (plan.count == 0) return DIMPLE_OK;
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
-  sampler_step step = {.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
-                       .masked = plan.count, .positions = c->masked + plan.from, .recorded = it->recorded, .due = plan.due,
-                       .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
+  sampler_step step = step_of(it, c, &plan);
   pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count + plan.watched, .bare = it->decoding.guidance_scale > 0};
   return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
                                                         : score_then_choose(it, &step, p, c, rows, count);
@@ -380,6 +408,17 @@ static void fill_behind_end(iteration *it, canvas *c) {
   it->revealed_count += added;
 }
 
+/* What follows when `count` positions have been revealed. */
+static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count) {
+  it->looked = false;
+  if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
+  if (count > 0) pass_canvas_changed(p);
+  it->number++;
+  it->done = finished(it, c);
+  fill_behind_end(it, c);
+  return DIMPLE_OK;
+}
+
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
   /* A decoding in blocks begins with the canvas as it was set, which it is now. */
@@ -399,16 +438,66 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
-  if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
-  if (count > 0) pass_canvas_changed(p);
-  it->number++;
-  it->done = finished(it, c);
-  fill_behind_end(it, c);
+  return conclude(it, p, c, count);
+}
+
+/* -------------------------------------------------------------------------------------------------- the caller decides */
+
+dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
+  if (pipeline_of(&it->decoding)->blocks)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a decoding in blocks decides by itself: take pipeline dim, or dream without a cache");
+  if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
+  DIMPLE_TRY(check_cancelled(p->cancelled));
+  it->looked = false;
+  if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
+  block_plan plan = plan_iteration(it, c);
+  sampler_step step = step_of(it, c, &plan);
+  if (plan.count > 0) DIMPLE_TRY(score(it, &step, p, (pass_rows){.scope = plan.scope, .count = plan.count}, step.positions));
+  for (int32_t i = 0; i < plan.count; i++) {
+    it->room.tokens[i] = it->room.candidates[i].token;
+    it->room.confidence[i] = it->room.candidates[i].confidence;
+    it->room.log_probability[i] = it->room.candidates[i].log_probability;
+  }
+  it->looked = true;
   return DIMPLE_OK;
+}
+
+/* Notes what the caller reveals: of a token that is not the candidate little is known. */
+static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, const int32_t *positions, const int32_t *tokens, int32_t count) {
+  for (int32_t i = 0, k = 0; i < count; i++, k++) {
+    while (k < c->masked_count && c->masked[k] != positions[i]) k++;
+    if (k == c->masked_count)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed, expected masked ones in ascending order", positions[i]);
+    if (tokens[i] < 0 || tokens[i] >= vocab)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed as token %d, expected 0 to %d", positions[i], tokens[i], vocab - 1);
+    const candidate *found = &it->room.candidates[k];
+    bool same = found->token == tokens[i];
+    it->room.revealed[i] = c->masked[k];
+    it->room.chosen[i] = tokens[i];
+    it->room.confidence[i] = same ? found->confidence : confidence_of(&it->decoding)->low;
+    it->room.log_probability[i] = same ? found->log_probability : NAN;
+  }
+  for (int32_t i = 0; i < count; i++) it->room.tokens[i] = it->room.chosen[i];
+  return DIMPLE_OK;
+}
+
+dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count) {
+  if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to reveal: call dimple_session_look first");
+  DIMPLE_TRY(note_asked(it, c, p->model->text.vocab, positions, tokens, count));
+  canvas_reveal(c, it->room.revealed, it->room.tokens, count);
+  dimple_status status = it->constraint ? constrained_look(it->constraint, c) : DIMPLE_OK;
+  if (status != DIMPLE_OK) {
+    canvas_mask(c, it->room.revealed, count);
+    return status;
+  }
+  it->revealed_count = count;
+  it->forced_count = it->remasked_count = 0;
+  return conclude(it, p, c, count);
 }
 
 dimple_status iteration_complete(iteration *it, canvas *c) {
   DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
+  if (it->bias.count > 0) take_bias_back(it, c->masked, c->masked_count);
   it->revealed_count = c->masked_count;
   it->forced_count = it->remasked_count = 0;
   for (int32_t i = 0; i < it->revealed_count; i++) {
@@ -418,6 +507,7 @@ dimple_status iteration_complete(iteration *it, canvas *c) {
     it->room.log_probability[i] = it->room.candidates[i].log_probability;
   }
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
+  it->looked = false;
   it->done = true;
   return DIMPLE_OK;
 }

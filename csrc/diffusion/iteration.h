@@ -2,6 +2,7 @@
 #ifndef DIMPLE_ITERATION_H
 #define DIMPLE_ITERATION_H
 
+#include "diffusion/bias.h"
 #include "diffusion/blocks.h"
 #include "diffusion/canvas.h"
 #include "diffusion/constrained.h"
@@ -16,6 +17,7 @@ typedef struct iteration_room {
   int32_t *chosen;       /* their indices among the masked positions */
   candidate *candidates; /* of the scored positions */
   head_row *summaries;   /* of their logits */
+  float *log_sums;       /* under a bias, by position: of its logits without it, less those with it */
 } iteration_room;
 
 typedef struct iteration {
@@ -29,6 +31,8 @@ typedef struct iteration {
   void *notes;      /* of the algorithm; null: it keeps none */
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
+  bias bias;        /* what is added to logits */
+  bool looked;      /* the candidates of this iteration are in the room: iteration_look */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
   const int32_t *remasked;
@@ -66,6 +70,14 @@ void iteration_end(iteration *it);
 /* One iteration: decides and reveals. Nothing changes, the recorded draws included, before everything that can fail has succeeded.
  * After iteration_begin, pass_prefill, and not when it is done. Errors: STATE (replay), MEMORY, CANCELLED. */
 dimple_status iteration_run(iteration *it, pass *p, canvas *c);
+
+/* The first half of an iteration whose decision the caller takes: candidates of all masked positions. Their tokens, confidences and
+ * log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (a decoding in blocks), STATE (recorded draws), MEMORY, CANCELLED. */
+dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
+
+/* The second half: reveals positions [count], ascending masked ones, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a
+ * position or token, or what no response that fits the constraint agrees with); nothing changes then. */
+dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 
 /* Reveals all that is still masked as the constraint's path has it, and is done. After iteration_begin, with a constraint. Errors:
  * ARGUMENT (the canvas agrees with nothing that fits). */

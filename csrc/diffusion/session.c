@@ -257,13 +257,17 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
                        .remasked_count = it->remasked_count, .remasked = it->remasked};
 }
 
-static dimple_status step(dimple_session *s, dimple_step *result) {
-  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
+static dimple_status require_iteration(const dimple_session *s) {
   if (!s->iteration.begun)
     return dimple_fail(DIMPLE_ERROR_STATE, "decoding has not begun: call dimple_session_begin first");
-  if (s->iteration.done)
-    return dimple_fail(DIMPLE_ERROR_STATE, "decoding is done after %d iterations: call dimple_session_begin to start again",
-                       s->iteration.number);
+  if (!s->iteration.done) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_STATE, "decoding is done after %d iterations: call dimple_session_begin to start again",
+                     s->iteration.number);
+}
+
+static dimple_status step(dimple_session *s, dimple_step *result) {
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
+  DIMPLE_TRY(require_iteration(s));
   int64_t start = platform_now(), earlier = vision_time(s) + s->prefill_time;
   DIMPLE_TRY(prefill(s));
   DIMPLE_TRY(iteration_run(&s->iteration, &s->pass, &s->canvas));
@@ -276,6 +280,57 @@ static dimple_status step(dimple_session *s, dimple_step *result) {
 dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
   DIMPLE_TRY(enter(s, "dimple_session_step"));
   return leave(s, step(s, result));
+}
+
+static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
+  DIMPLE_TRY(require_iteration(s));
+  DIMPLE_TRY(bias_set(&s->iteration.bias, tokens, values, count, s->model->text.vocab));
+  s->iteration.looked = false;
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
+  DIMPLE_TRY(enter(s, "dimple_session_set_bias"));
+  return leave(s, set_bias(s, tokens, values, count));
+}
+
+static dimple_status look(dimple_session *s, dimple_candidates *result) {
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_look: candidates is null");
+  DIMPLE_TRY(require_iteration(s));
+  int64_t start = platform_now(), earlier = vision_time(s) + s->prefill_time;
+  DIMPLE_TRY(prefill(s));
+  DIMPLE_TRY(iteration_look(&s->iteration, &s->pass, &s->canvas));
+  int64_t elapsed = platform_now() - start, other_work = vision_time(s) + s->prefill_time - earlier;
+  s->step_time += elapsed - other_work;
+  const iteration *it = &s->iteration;
+  *result = (dimple_candidates){.iteration = it->number, .count = s->canvas.masked_count, .positions = s->canvas.masked,
+                                .tokens = it->room.tokens, .confidence = it->room.confidence, .log_probability = it->room.log_probability,
+                                .nanoseconds = elapsed};
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_look(dimple_session *s, dimple_candidates *candidates) {
+  DIMPLE_TRY(enter(s, "dimple_session_look"));
+  return leave(s, look(s, candidates));
+}
+
+static dimple_status reveal(dimple_session *s, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *result) {
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_reveal: step is null");
+  if (count < 0) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_reveal: count is %d, expected at least 0", count);
+  if (count > 0 && (!positions || !tokens))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_reveal: %s is null", positions ? "tokens" : "positions");
+  DIMPLE_TRY(require_iteration(s));
+  int64_t start = platform_now();
+  DIMPLE_TRY(iteration_reveal(&s->iteration, &s->pass, &s->canvas, positions, tokens, count));
+  int64_t elapsed = platform_now() - start;
+  s->step_time += elapsed;
+  *result = step_result(s, elapsed);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_reveal(dimple_session *s, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step) {
+  DIMPLE_TRY(enter(s, "dimple_session_reveal"));
+  return leave(s, reveal(s, positions, tokens, count, step));
 }
 
 static dimple_status complete(dimple_session *s, dimple_step *result) {

@@ -486,6 +486,34 @@ typedef struct dimple_step {
  * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
 
+/* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours or
+ * disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is banned stands only where no
+ * other can. dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no decoding is under way), ARGUMENT, MEMORY. */
+DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);
+
+/* What an iteration has to choose from. The pointers are the session's and stay valid until its next call. */
+typedef struct dimple_candidates {
+  int32_t iteration;            /* from 0 */
+  int32_t count;                /* masked positions */
+  const int32_t *positions;     /* [count] response positions, ascending */
+  const int32_t *tokens;        /* [count] the candidate of each; all of them on one path of the constraint, if there is one */
+  const float *confidence;      /* [count] as dimple_step's */
+  const float *log_probability; /* [count] as dimple_step's */
+  int64_t nanoseconds;          /* wall time of this call */
+} dimple_candidates;
+
+/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings; nothing is
+ * revealed. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as dimple_session_step, and
+ * UNSUPPORTED for a decoding in blocks. */
+DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
+
+/* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the candidates or any
+ * others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence is the lowest there is and log_probability NaN. The decoding is done
+ * when nothing is masked, or after its steps. Errors: STATE (dimple_session_look has not been), ARGUMENT (also for tokens that no response that
+ * fits the constraint agrees with). */
+DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count,
+                                               dimple_step *step);
+
 /* Leaves the response's positions from `length` on, 1 .. L, out of the decoding under way: they keep what they hold, masks too, and no
  * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
  * changes what the model says of them a little. For text behind an end token. Errors: STATE (no decoding is under way), ARGUMENT (also for
@@ -499,7 +527,7 @@ DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t
  * lowest there is. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
-/* Makes the prefill, step, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
+/* Makes the prefill, step, look, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
  * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A
  * no-op on null. */
 DIMPLE_API void dimple_session_cancel(dimple_session *session);

@@ -75,6 +75,16 @@ static void replaying(dimple_session *s) {
   EXPECT_OK(dimple_session_replay_draws(s, NULL, NULL, 0, NULL, 0));
 }
 
+/* An iteration whose decision is the caller's, under a bias. */
+static void deciding(dimple_session *s, const dimple_decoding *d) {
+  dimple_candidates found;
+  dimple_step step;
+  EXPECT_OK(dimple_session_begin(s, d));
+  EVERY_REFUSAL(dimple_session_set_bias(s, (const int32_t[]){3}, (const float[]){1}, 1));
+  EVERY_REFUSAL(dimple_session_look(s, &found));
+  EVERY_REFUSAL(dimple_session_reveal(s, found.positions, found.tokens, 1, &step));
+}
+
 /* What was refused left nothing changed: the tokens are those of a decoding that was never in want. */
 static void decoding(dimple_session *s, const dimple_decoding *d) {
   outcome undisturbed = decode(s, d), o = fresh_outcome();
@@ -112,6 +122,7 @@ static void living(int32_t prefill) {
     dimple_decoding d = decoding_of(pipeline, DIMPLE_ALGORITHM_ORIGIN);
     d.steps = 4;
     decoding(s, &d);
+    deciding(s, &d);
     d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
     d.temperature = 0.7f;
     d.top_p = 0.9f;

@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * How likely a model finds an answer, given the prompt.
@@ -26,7 +27,7 @@ public record Score(List<Integer> tokens, List<Double> logProbabilities, double 
    * @return one per score, 0 to 1; together 1
    */
   public static List<Double> probabilities(List<Score> scores) {
-    double best = scores.stream().mapToDouble(Score::logLikelihood).max().orElse(0);
+    double best = Objects.requireNonNull(scores, "scores").stream().mapToDouble(Score::logLikelihood).max().orElse(0);
     double sum = scores.stream().mapToDouble(score -> Math.exp(score.logLikelihood() - best)).sum();
     return scores.stream().map(score -> Math.exp(score.logLikelihood() - best) / sum).toList();
   }

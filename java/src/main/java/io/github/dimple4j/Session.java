@@ -41,6 +41,7 @@ public final class Session implements AutoCloseable {
 
   // The decoding under way; touched by the session's user only.
   private long decodings;
+  private Decisions decisions; // null: the core decides
   private Ending ending;
   private long began;
   private Canvas canvas;
@@ -111,8 +112,27 @@ public final class Session implements AutoCloseable {
    */
   public Generation decode(Decoding decoding) {
     Objects.requireNonNull(decoding, "decoding");
+    return decodeAll(decoding, null);
+  }
+
+  /**
+   * Decodes the response from its beginning by a way of your own.
+   *
+   * @param decoding settings of the candidates, and when it ends; a pipeline without blocks
+   * @param decoder decides what each iteration reveals
+   * @return the response as it stands at the end
+   * @throws UnsupportedException for a decoding in blocks
+   * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
+   * @throws DimpleException as {@link #decode(Decoding)} does
+   */
+  public Generation decode(Decoding decoding, Decoder decoder) {
+    Objects.requireNonNull(decoding, "decoding");
+    return decodeAll(decoding, Objects.requireNonNull(decoder, "decoder"));
+  }
+
+  private Generation decodeAll(Decoding decoding, Decoder own) {
     return use(() -> {
-      beginDecoding(decoding);
+      beginDecoding(decoding, own);
       Step step;
       do {
         step = nextStep();
@@ -154,7 +174,18 @@ public final class Session implements AutoCloseable {
    * @return the iterations, none of which has run yet
    */
   public Steps steps(Decoding decoding) {
-    return new Steps(this, Objects.requireNonNull(decoding, "decoding"));
+    return new Steps(this, Objects.requireNonNull(decoding, "decoding"), null);
+  }
+
+  /**
+   * Decodes by a way of your own, iteration by iteration.
+   *
+   * @param decoding settings of the candidates, and when it ends; a pipeline without blocks
+   * @param decoder decides what each iteration reveals; see {@link #decode(Decoding, Decoder)}
+   * @return the iterations, none of which has run yet
+   */
+  public Steps steps(Decoding decoding, Decoder decoder) {
+    return new Steps(this, Objects.requireNonNull(decoding, "decoding"), Objects.requireNonNull(decoder, "decoder"));
   }
 
   /**
@@ -253,8 +284,8 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public Score score(int[] answer, Scoring scoring) {
+    int[] tokens = Objects.requireNonNull(answer, "answer").clone();
     Objects.requireNonNull(scoring, "scoring");
-    int[] tokens = answer.clone();
     return use(() -> new Scorer(handle, vocabulary.mask(), tokens).score(scoring));
   }
 
@@ -268,7 +299,9 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException as {@link #score(int[], Scoring)} does
    */
   public Score score(String answer, Scoring scoring) {
-    return score(vocabulary.tokenizer().encodeOrdinary(Objects.requireNonNull(answer, "answer")), scoring);
+    Objects.requireNonNull(answer, "answer");
+    Objects.requireNonNull(scoring, "scoring");
+    return score(vocabulary.tokenizer().encodeOrdinary(answer), scoring);
   }
 
   /**
@@ -282,6 +315,8 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException as {@link #score(String, Scoring)} does
    */
   public List<ScoredAnswer> score(List<String> answers, Scoring scoring) {
+    Objects.requireNonNull(answers, "answers");
+    Objects.requireNonNull(scoring, "scoring");
     if (answers.isEmpty()) {
       throw new InvalidArgumentException("no answers, expected at least 1");
     }
@@ -347,8 +382,8 @@ public final class Session implements AutoCloseable {
     constrained = true;
   }
 
-  Iterator<Step> begin(Decoding decoding) {
-    return use(() -> new StepIterator(beginDecoding(decoding)));
+  Iterator<Step> begin(Decoding decoding, Decoder own) {
+    return use(() -> new StepIterator(beginDecoding(decoding, own)));
   }
 
   /** One decoding, by its number: it ends when another one begins. */
@@ -381,12 +416,13 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  private long beginDecoding(Decoding decoding) {
+  private long beginDecoding(Decoding decoding, Decoder own) {
     Map<String, Number> settings = decoding.settings(Math.max(1, responseLength()));
     handle.run(session -> session.begin(settings));
     if (!decoding.stop().isEmpty()) {
       response.vocabulary().tokenizer(); // stop strings need one
     }
+    decisions = own == null ? null : new Decisions(handle, own);
     ending = decoding.ending();
     stopsEarly = decoding.earlyStop();
     used = response.length();
@@ -438,7 +474,7 @@ public final class Session implements AutoCloseable {
 
   private StepResult runStep() {
     try {
-      StepResult result = handle.work(CoreSession::step);
+      StepResult result = decisions == null ? handle.work(CoreSession::step) : decisions.step(iterations, canvas);
       cancelled = false;
       return result;
     } catch (CancelledException e) {

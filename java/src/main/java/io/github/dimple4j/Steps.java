@@ -17,10 +17,12 @@ import java.util.stream.StreamSupport;
 public final class Steps implements Iterable<Step> {
   private final Session session;
   private final Decoding decoding;
+  private final Decoder decoder; // null: the core decides
 
-  Steps(Session session, Decoding decoding) {
+  Steps(Session session, Decoding decoding, Decoder decoder) {
     this.session = session;
     this.decoding = decoding;
+    this.decoder = decoder;
   }
 
   /**
@@ -32,7 +34,7 @@ public final class Steps implements Iterable<Step> {
    */
   @Override
   public Iterator<Step> iterator() {
-    return session.begin(decoding);
+    return session.begin(decoding, decoder);
   }
 
   /**

@@ -54,7 +54,7 @@ class NullArgumentsTest {
     session = model.session().user("cat").responseLength(4).open();
     Image image = Image.rgb(new byte[3], 1, 1);
     for (Object value : List.of(ImageOptions.builder().build(), new BitSet(), "text", file, image, model, session, new int[] {1}, new byte[3], ModelOptions.builder().build(),
-        Decoding.defaults(), Template.of(Template.slot(1)), ChatTemplate.chatMl(), ChatMessage.of("user", "x"), model.tokenizer(), List.of(),
+        Decoding.defaults(), Scoring.leftToRight(), Template.of(Template.slot(1)), ChatTemplate.chatMl(), ChatMessage.of("user", "x"), model.tokenizer(), List.of(),
         Map.of(), Optional.empty(), OptionalInt.empty(), Duration.ZERO, new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB), Set.of())) {
       values.put(value.getClass(), value);
     }

@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreException;
@@ -25,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * A core without a model: it writes down what it is asked, reveals one position per step as token 7, and fails when a test says so. Its
@@ -197,6 +199,31 @@ final class RecordingCore implements Core {
     @Override
     public StepResult complete() {
       throw new UnsupportedOperationException("complete");
+    }
+
+    @Override
+    public CandidateResult look() {
+      record("look");
+      int[] positions = IntStream.range(0, canvas.length).filter(i -> canvas[i] == MASK).toArray();
+      int[] tokens = new int[positions.length];
+      Arrays.fill(tokens, REVEALED);
+      return new CandidateResult(iteration, positions, tokens, new float[positions.length], new float[positions.length], 100);
+    }
+
+    @Override
+    public StepResult reveal(int[] positions, int[] tokens) {
+      record("reveal", positions, tokens);
+      for (int i = 0; i < positions.length; i++) {
+        canvas[positions[i]] = tokens[i];
+      }
+      int remaining = (int) Arrays.stream(canvas).filter(token -> token == MASK).count();
+      return new StepResult(iteration++, remaining == 0, remaining, positions, new float[positions.length], new float[positions.length],
+          canvas.clone(), iteration, 1000, new int[0]);
+    }
+
+    @Override
+    public void setBias(int[] tokens, float[] values) {
+      record("setBias", tokens, values);
     }
 
     @Override

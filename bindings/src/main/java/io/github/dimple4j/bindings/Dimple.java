@@ -2425,6 +2425,194 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_set_bias {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_set_bias");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_set_bias$descriptor() {
+        return dimple_session_set_bias.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count)
+     * }
+     */
+    public static MethodHandle dimple_session_set_bias$handle() {
+        return dimple_session_set_bias.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count)
+     * }
+     */
+    public static MemorySegment dimple_session_set_bias$address() {
+        return dimple_session_set_bias.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count)
+     * }
+     */
+    public static int dimple_session_set_bias(MemorySegment session, MemorySegment tokens, MemorySegment values, int count) {
+        var mh$ = dimple_session_set_bias.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_set_bias", session, tokens, values, count);
+            }
+            return (int)mh$.invokeExact(session, tokens, values, count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_session_look {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_look");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_look$descriptor() {
+        return dimple_session_look.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates)
+     * }
+     */
+    public static MethodHandle dimple_session_look$handle() {
+        return dimple_session_look.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates)
+     * }
+     */
+    public static MemorySegment dimple_session_look$address() {
+        return dimple_session_look.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates)
+     * }
+     */
+    public static int dimple_session_look(MemorySegment session, MemorySegment candidates) {
+        var mh$ = dimple_session_look.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_look", session, candidates);
+            }
+            return (int)mh$.invokeExact(session, candidates);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_session_reveal {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_reveal");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_reveal$descriptor() {
+        return dimple_session_reveal.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step)
+     * }
+     */
+    public static MethodHandle dimple_session_reveal$handle() {
+        return dimple_session_reveal.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step)
+     * }
+     */
+    public static MemorySegment dimple_session_reveal$address() {
+        return dimple_session_reveal.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step)
+     * }
+     */
+    public static int dimple_session_reveal(MemorySegment session, MemorySegment positions, MemorySegment tokens, int count, MemorySegment step) {
+        var mh$ = dimple_session_reveal.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_reveal", session, positions, tokens, count, step);
+            }
+            return (int)mh$.invokeExact(session, positions, tokens, count, step);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_shorten {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

@@ -40,6 +40,25 @@ public interface CoreSession {
   /** Runs one iteration. */
   StepResult step();
 
+  /** The first half of an iteration whose decision the caller takes: runs the model and reveals nothing. */
+  CandidateResult look();
+
+  /**
+   * The second half.
+   *
+   * @param positions masked ones, ascending
+   * @param tokens what each is revealed as
+   */
+  StepResult reveal(int[] positions, int[] tokens);
+
+  /**
+   * Adds to logits in the iterations to come.
+   *
+   * @param tokens ids, ascending; none: nothing is added
+   * @param values one per token, negative infinity to ban it
+   */
+  void setBias(int[] tokens, float[] values);
+
   /** Fills what is still masked as the constraint has it. */
   StepResult complete();
 

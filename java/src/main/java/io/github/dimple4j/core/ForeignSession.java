@@ -1,6 +1,7 @@
 package io.github.dimple4j.core;
 
 import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.bindings.dimple_candidates;
 import io.github.dimple4j.bindings.dimple_step;
 import io.github.dimple4j.bindings.dimple_timings;
 import java.lang.foreign.Arena;
@@ -64,6 +65,35 @@ final class ForeignSession implements CoreSession {
   @Override
   public StepResult complete() {
     return step(Dimple::dimple_session_complete);
+  }
+
+  @Override
+  public CandidateResult look() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment found = dimple_candidates.allocate(arena);
+      ForeignCore.check(Dimple.dimple_session_look(session, found));
+      int count = dimple_candidates.count(found);
+      return new CandidateResult(dimple_candidates.iteration(found), ints(dimple_candidates.positions(found), count),
+          ints(dimple_candidates.tokens(found), count), floats(dimple_candidates.confidence(found), count),
+          floats(dimple_candidates.log_probability(found), count), dimple_candidates.nanoseconds(found));
+    }
+  }
+
+  @Override
+  public StepResult reveal(int[] positions, int[] tokens) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment at = arena.allocateFrom(ValueLayout.JAVA_INT, positions);
+      MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, tokens);
+      return step((handle, step) -> Dimple.dimple_session_reveal(handle, at, ids, positions.length, step));
+    }
+  }
+
+  @Override
+  public void setBias(int[] tokens, float[] values) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_set_bias(session, arena.allocateFrom(ValueLayout.JAVA_INT, tokens),
+          arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), tokens.length));
+    }
   }
 
   private StepResult step(StepFunction function) {

@@ -15,4 +15,13 @@ package io.github.dimple4j.core;
  * @param remasked response positions masked again, ascending
  */
 public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas,
-    int forwardPasses, long nanoseconds, int[] remasked) {}
+    int forwardPasses, long nanoseconds, int[] remasked) {
+  /**
+   * The same, its time with that of an earlier call.
+   *
+   * @param earlier nanoseconds
+   */
+  public StepResult after(long earlier) {
+    return new StepResult(iteration, done, remaining, revealed, confidence, logProbability, canvas, forwardPasses, earlier + nanoseconds, remasked);
+  }
+}

@@ -1,0 +1,122 @@
+/* Decodings whose decisions are the caller's: candidates, what is revealed, biases, and the order of calls. */
+#include <math.h>
+#include <string.h>
+
+#include "test/session_fixture.h"
+
+/* Everything above the threshold, or the first candidate: what the session lends is given back to it as it is. */
+static outcome decode_by_hand(dimple_session *s, const dimple_decoding *d, float threshold) {
+  outcome o = fresh_outcome();
+  dimple_candidates found;
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  while (!step.done) {
+    int32_t positions[RESPONSE], tokens[RESPONSE], count = 0;
+    EXPECT_OK(dimple_session_look(s, &found));
+    for (int32_t i = 0; i < found.count; i++) {
+      if (found.confidence[i] <= threshold) continue;
+      positions[count] = found.positions[i];
+      tokens[count++] = found.tokens[i];
+    }
+    EXPECT_OK(count > 0 ? dimple_session_reveal(s, positions, tokens, count, &step)
+                        : dimple_session_reveal(s, found.positions, found.tokens, 1, &step));
+    note_step(&step, &o);
+  }
+  return o;
+}
+
+/* Of autoregressive decoding the first position is what is due; above the threshold it is the same. */
+static void equal_to_the_built_in(dimple_model *m, int32_t prefill) {
+  static const float thresholds[] = {0.02f, 0.05f, 0.1f};
+  dimple_session *s = text_session(m, 1, prefill);
+  for (int32_t i = 0; i < 6; i++) {
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_AUTOREGRESSIVE);
+    d.threshold = thresholds[i % 3];
+    d.temperature = i < 3 ? 0 : 0.7f;
+    d.steps = 1000; /* so that the last one, which reveals everything, is far */
+    outcome built = decode(s, &d), mine = decode_by_hand(s, &d, d.threshold);
+    EXPECT(memcmp(built.tokens, mine.tokens, sizeof built.tokens[0] * RESPONSE) == 0 && built.iterations == mine.iterations,
+           "threshold %g, temperature %g: %d iterations, built in %d", (double)d.threshold, (double)d.temperature, mine.iterations, built.iterations);
+  }
+  dimple_session_free(s);
+}
+
+static void order_of_calls(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_candidates found;
+  dimple_step step;
+  int32_t position = 0, token = 4, two[] = {3, 2}, mask = MASK;
+  float value = 1;
+  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_STATE, "has not begun");
+  EXPECT_FAILS(dimple_session_set_bias(s, &token, &value, 1), DIMPLE_ERROR_STATE, "has not begun");
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_FAILS(dimple_session_reveal(s, &position, &token, 1, &step), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  EXPECT_OK(dimple_session_look(s, &found));
+  EXPECT(found.count == RESPONSE && found.iteration == 0, "%d candidates of iteration %d", found.count, found.iteration);
+  EXPECT_NULL_REFUSED(dimple_session_look(NULL, &found));
+  EXPECT_NULL_REFUSED(dimple_session_look(s, NULL));
+  EXPECT_NULL_REFUSED(dimple_session_reveal(NULL, &position, &token, 1, &step));
+  EXPECT_NULL_REFUSED(dimple_session_reveal(s, NULL, &token, 1, &step));
+  EXPECT_NULL_REFUSED(dimple_session_reveal(s, &position, NULL, 1, &step));
+  EXPECT_NULL_REFUSED(dimple_session_reveal(s, &position, &token, 1, NULL));
+  EXPECT_FAILS(dimple_session_reveal(s, &position, &token, -1, &step), DIMPLE_ERROR_ARGUMENT, "count is -1");
+  EXPECT_FAILS(dimple_session_reveal(s, two, two, 2, &step), DIMPLE_ERROR_ARGUMENT, "position 2 is revealed, expected masked ones");
+  EXPECT_OK(dimple_session_reveal(s, &position, &token, 1, &step));
+  EXPECT(step.canvas[0] == token && step.remaining == RESPONSE - 1 && step.iteration == 0, "not revealed");
+  EXPECT_FAILS(dimple_session_reveal(s, &position, &token, 1, &step), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  EXPECT_OK(dimple_session_look(s, &found));
+  EXPECT_FAILS(dimple_session_reveal(s, &position, &token, 1, &step), DIMPLE_ERROR_ARGUMENT, "position 0 is revealed");
+  position = 1;
+  EXPECT_OK(dimple_session_reveal(s, &position, &mask, 1, &step)); /* stays masked */
+  EXPECT(step.remaining == RESPONSE - 1 && step.iteration == 1, "%d masked", step.remaining);
+  EXPECT_OK(dimple_session_look(s, &found));
+  EXPECT_OK(dimple_session_step(s, &step)); /* the core decides, and the candidates are gone */
+  EXPECT_FAILS(dimple_session_reveal(s, &position, &token, 1, &step), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  dimple_session_cancel(s);
+  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_CANCELLED, "cancelled");
+  EXPECT_OK(dimple_session_look(s, &found));
+  d.pipeline = DIMPLE_PIPELINE_LLADA;
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_UNSUPPORTED, "in blocks");
+  dimple_session_free(s);
+}
+
+static void biases(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_step step;
+  int32_t tokens[] = {3, 40}, down[] = {40, 3}, outside[] = {3, VOCAB}, many[VOCAB];
+  float values[] = {500, -INFINITY}, wrong[] = {0, INFINITY}, large[] = {65537, 0}, all[VOCAB] = {0};
+  for (int32_t i = 0; i < VOCAB; i++) many[i] = i;
+  outcome plain = decode(s, &d);
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_FAILS(dimple_session_set_bias(s, NULL, values, 2), DIMPLE_ERROR_ARGUMENT, "null");
+  EXPECT_FAILS(dimple_session_set_bias(s, tokens, NULL, 2), DIMPLE_ERROR_ARGUMENT, "null");
+  EXPECT_FAILS(dimple_session_set_bias(s, tokens, values, -1), DIMPLE_ERROR_ARGUMENT, "count is -1");
+  EXPECT_FAILS(dimple_session_set_bias(s, down, values, 2), DIMPLE_ERROR_ARGUMENT, "token 3 stands behind token 40");
+  EXPECT_FAILS(dimple_session_set_bias(s, outside, values, 2), DIMPLE_ERROR_ARGUMENT, "token 1 is 96, expected 0 to 95");
+  EXPECT_FAILS(dimple_session_set_bias(s, tokens, wrong, 2), DIMPLE_ERROR_ARGUMENT, "bias: inf for token 40");
+  EXPECT_FAILS(dimple_session_set_bias(s, tokens, large, 2), DIMPLE_ERROR_ARGUMENT, "bias: 65537 for token 3");
+  EXPECT_FAILS(dimple_session_set_bias(s, many, all, VOCAB), DIMPLE_ERROR_ARGUMENT, "all 96 tokens");
+  EXPECT_OK(dimple_session_set_bias(s, tokens, values, 2));
+  EXPECT_OK(dimple_session_step(s, &step)); /* for decisions of the core, too */
+  for (int32_t i = 0; i < step.revealed_count; i++) EXPECT(step.canvas[step.revealed[i]] == 3, "token %d is not favoured", step.canvas[step.revealed[i]]);
+  outcome again = decode(s, &d);
+  EXPECT(same_outcome(&plain, &again), "a bias outlives its decoding");
+  dimple_session_free(s);
+}
+
+int main(void) {
+  if (!fixture_open()) return 1;
+  dimple_model *unshifted = random_model((model_shape){.family = FAMILY_LLADA});
+  for (int32_t prefill = 0; prefill < 2; prefill++) {
+    equal_to_the_built_in(text_model, prefill);
+    equal_to_the_built_in(unshifted, prefill);
+  }
+  dimple_model_free(unshifted);
+  order_of_calls();
+  biases();
+  fixture_close();
+  return expect_summary("look");
+}

@@ -1,0 +1,40 @@
+package io.github.dimple4j;
+
+import java.util.Collection;
+import java.util.Map;
+
+/**
+ * A way of decoding of your own, called between the iterations: which positions are revealed, and as what.
+ *
+ * <pre>{@code
+ * Decoder decoder = candidates -> candidates.all().stream().filter(c -> c.confidence() > 0.9f).toList();
+ * Generation answer = session.decode(decoding, decoder);
+ * }</pre>
+ *
+ * <p>The decoding ends when nothing is masked, when its text is complete ({@link Decoding#earlyStop()}), or after {@link Decoding#steps()}
+ * iterations; what is masked then stays masked. Called by the thread that decodes, which must not use the session meanwhile; what it throws
+ * ends the call, and the iteration may be asked for again.
+ */
+@FunctionalInterface
+public interface Decoder {
+  /**
+   * Decides on one iteration.
+   *
+   * @param candidates a token for every masked position
+   * @return what is revealed, in any order, each position once: candidates, or other tokens ({@link Candidate#as}). May be empty. Under a structure other
+   *     tokens that do not fit it are refused with {@link InvalidArgumentException}
+   */
+  Collection<Candidate> decide(Candidates candidates);
+
+  /**
+   * What is added to the logits in the coming iteration, at all positions, before temperature and filters: to favour tokens, to disfavour
+   * them, or, with {@link Float#NEGATIVE_INFINITY}, to ban them. A structure comes first: a banned token stands where no other can.
+   *
+   * @param iteration from 0
+   * @param canvas the response before it
+   * @return a number of -65536 to 65536, or negative infinity, by token id; by default none
+   */
+  default Map<Integer, Float> bias(int iteration, Canvas canvas) {
+    return Map.of();
+  }
+}

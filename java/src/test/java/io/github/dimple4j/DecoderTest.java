@@ -1,0 +1,219 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Decoders of one's own, and biases, on a model with random weights. */
+class DecoderTest {
+  private static final int LENGTH = 20;
+  private static final Decoder ALL = Candidates::all;
+  private static final Decoding SETTINGS = Decoding.builder().earlyStop(false).build();
+
+  @TempDir static Path folder;
+  private static DimpleModel model;
+
+  @BeforeAll
+  static void load() throws IOException {
+    model = DimpleModel.load(TinyModel.ofText().write(folder.resolve("model.gguf")));
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  private static Session session() {
+    return model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).open();
+  }
+
+  /** The paper's confident decoding, written once more: everything above the threshold, or what the schedule asks for. */
+  private record Confident(float threshold) implements Decoder {
+    @Override
+    public Collection<Candidate> decide(Candidates candidates) {
+      List<Candidate> all = candidates.all();
+      List<Candidate> sure = all.stream().filter(c -> c.confidence() > threshold || candidates.iteration() == LENGTH - 1).toList();
+      Comparator<Candidate> surest = Comparator.comparing(Candidate::confidence).reversed();
+      return sure.isEmpty() ? all.stream().sorted(surest).limit(due(all.size(), candidates.iteration())).toList() : sure;
+    }
+
+    /** The first level of noise at which a position is due: 1 down to epsilon in LENGTH steps. */
+    private static long due(int masked, int iteration) {
+      float now = (float) masked / LENGTH;
+      for (int level = iteration + 1; level < LENGTH; level++) {
+        float next = level(level);
+        int count = next < now ? (int) (masked * (1 - next / now)) : 0;
+        if (count >= 1) {
+          return count;
+        }
+      }
+      return masked;
+    }
+
+    private static float level(int index) {
+      float step = (1e-3f - 1) / LENGTH;
+      return index < (LENGTH + 1) / 2 ? (float) (1 + (double) step * index) : (float) (1e-3f - (double) step * (LENGTH - index));
+    }
+  }
+
+  private static List<String> told(Iterable<Step> steps) {
+    List<String> told = new ArrayList<>();
+    steps.forEach(step -> told.add(step.iteration() + " " + Arrays.toString(step.canvas().tokens()) + step.revealed() + step.done() + step.forwardPasses()));
+    return told;
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {0.02f, 0.1f, 0.3f, 1})
+  void confidentDecodingWrittenOnceMoreIsTheSame(float threshold) {
+    for (float temperature : new float[] {0, 0.8f}) {
+      Decoding decoding = SETTINGS.toBuilder().threshold(threshold).temperature(temperature).seed(3).build();
+      try (Session session = session()) {
+        List<String> built = told(session.steps(decoding));
+        assertThat(told(session.steps(decoding, new Confident(threshold)))).isEqualTo(built);
+        assertThat(session.generation()).usingRecursiveComparison().ignoringFields("timings", "canvas").isEqualTo(session.decode(decoding));
+      }
+    }
+  }
+
+  @Test
+  void otherTokensAndNothingCanBeRevealed() {
+    List<Integer> seen = new ArrayList<>();
+    Decoder decoder = candidates -> {
+      seen.add(candidates.all().size());
+      assertThat(candidates.canvas().remaining()).isEqualTo(candidates.all().size());
+      Candidate last = candidates.all().getLast();
+      return candidates.iteration() == 0 ? List.of() : List.of(candidates.all().getFirst(), last.as(65));
+    };
+    try (Session session = session()) {
+      List<Step> steps = new ArrayList<>();
+      session.steps(SETTINGS, decoder).forEach(steps::add);
+      assertThat(steps).hasSize(1 + LENGTH / 2);
+      assertThat(steps.get(0).revealed()).isEmpty();
+      assertThat(steps.get(1).revealed().get(1)).isEqualTo(new Reveal(LENGTH - 1, 65, 0, Float.NaN));
+      assertThat(steps.get(1).revealed().get(0).logProbability()).isNegative();
+      assertThat(seen).startsWith(LENGTH, LENGTH, LENGTH - 2);
+      assertThat(Arrays.stream(session.generation().tokens()).skip(LENGTH / 2)).containsOnly(65);
+    }
+  }
+
+  @Test
+  void aDecoderThatRevealsNothingEndsWithTheSteps() {
+    try (Session session = session()) {
+      Generation none = session.decode(SETTINGS.toBuilder().steps(3).build(), candidates -> List.of());
+      assertThat(none.iterations()).isEqualTo(3);
+      assertThat(none.canvas().remaining()).isEqualTo(LENGTH);
+      assertThat(none.finish()).isEqualTo(Finish.MASKED);
+    }
+  }
+
+  @Test
+  void whatCannotBeRevealedIsRefusedAndTheIterationCanBeAskedForAgain() {
+    Candidate outside = new Candidate(LENGTH, 65, 0, 0);
+    Candidate twice = new Candidate(2, 65, 0, 0);
+    Map<String, List<Candidate>> wrong = Map.of("position 20 is revealed, expected masked ones", List.of(outside),
+        "position 2 is revealed, expected masked ones", List.of(twice, twice),
+        "position 2 is revealed as token -1, expected 0 to", List.of(twice.as(-1)));
+    try (Session session = session()) {
+      String expected = session.decode(SETTINGS, ALL).text();
+      wrong.forEach((message, chosen) -> {
+        boolean[] failed = {false};
+        var steps = session.steps(SETTINGS, candidates -> {
+          if (failed[0]) {
+            return candidates.all();
+          }
+          failed[0] = true;
+          return chosen;
+        }).iterator();
+        assertThatThrownBy(steps::next).isInstanceOf(InvalidArgumentException.class).hasMessageContaining(message);
+        assertThat(steps.next().canvas().text()).isEqualTo(expected);
+      });
+      assertThatThrownBy(() -> session.decode(SETTINGS.toBuilder().pipeline(Pipeline.LLADA).threshold(0).build(), ALL))
+          .isInstanceOf(UnsupportedException.class).hasMessageContaining("a decoding in blocks decides by itself");
+      assertThatThrownBy(() -> session.decode(SETTINGS, candidates -> {
+        session.cancel();
+        return session.decode(SETTINGS).canvas().remaining() == 0 ? candidates.all() : List.of();
+      })).isInstanceOf(SessionStateException.class);
+    }
+  }
+
+  /** Biases every position in one iteration, and reveals everything. */
+  private record Biased(Map<Integer, Float> values) implements Decoder {
+    @Override
+    public Collection<Candidate> decide(Candidates candidates) {
+      return candidates.all();
+    }
+
+    @Override
+    public Map<Integer, Float> bias(int iteration, Canvas canvas) {
+      return values;
+    }
+  }
+
+  @Test
+  void aBiasFavoursAndBans() {
+    try (Session session = session()) {
+      Generation plain = session.decode(SETTINGS, ALL);
+      Map<Integer, Float> bans = Arrays.stream(plain.tokens()).boxed().distinct().collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
+      assertThat(session.decode(SETTINGS, new Biased(bans)).tokens()).doesNotContain(plain.tokens());
+      Generation hot = session.decode(SETTINGS.toBuilder().temperature(2).seed(1).build(), new Biased(bans));
+      assertThat(hot.tokens()).doesNotContain(plain.tokens());
+      Generation favoured = session.decode(SETTINGS, new Biased(Map.of(65, 1000f)));
+      assertThat(favoured.tokens()).containsOnly(65);
+      // The model's own opinion of it, which scoring finds, too.
+      int[] masks = new int[LENGTH];
+      Arrays.fill(masks, 65);
+      boolean[] all = new boolean[LENGTH];
+      Arrays.fill(all, true);
+      Score score = session.score(masks, List.of(all), 0);
+      IntStream.range(0, LENGTH).forEach(i ->
+          assertThat((double) favoured.logProbabilities().get(i)).isCloseTo(score.logProbabilities().get(i), within(1e-3)));
+      assertThat(session.decode(SETTINGS, ALL).tokens()).isEqualTo(plain.tokens()); // it is gone with its decoding
+      for (Map<Integer, Float> wrong : List.of(Map.of(-1, 1f), Map.of(model.info().vocabSize(), 1f), Map.of(1, Float.NaN),
+          Map.of(1, Float.POSITIVE_INFINITY), Map.of(1, 1e6f))) {
+        assertThatThrownBy(() -> session.decode(SETTINGS, new Biased(wrong))).isInstanceOf(InvalidArgumentException.class)
+            .hasMessageContaining("bias: ");
+      }
+    }
+  }
+
+  /** One position at a time, from the right. */
+  private static final Decoder BACKWARDS = candidates -> List.of(candidates.all().getLast());
+
+  @Test
+  void aStructureComesFirst() {
+    Template template = Template.of(Template.choice("yes", "no", "undecided"));
+    Map<Integer, Float> noLetters = Arrays.stream(model.tokenizer().encode("yesnoundecided")).boxed().distinct()
+        .collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
+    try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).response(template).open()) {
+      for (float temperature : new float[] {0, 1.5f}) {
+        Decoding decoding = Decoding.builder().temperature(temperature).build();
+        assertThat(session.decode(decoding, BACKWARDS).text()).isIn("yes", "no", "undecided");
+        assertThat(session.decode(decoding, new Biased(noLetters)).text()).isIn("yes", "no", "undecided");
+        assertThat(session.decode(decoding.toBuilder().steps(1).build(), candidates -> List.of()).text()).isIn("yes", "no", "undecided");
+      }
+      int n = model.tokenizer().encode("n")[0];
+      Decoder first = candidates -> candidates.iteration() > 0 ? candidates.all() : List.of(candidates.all().getFirst().as(n));
+      assertThat(session.decode(Decoding.defaults(), first).text()).isEqualTo("no");
+      Decoder wrong = candidates -> List.of(candidates.all().getFirst().as(model.tokenizer().encode("x")[0]));
+      assertThatThrownBy(() -> session.decode(Decoding.defaults(), wrong)).isInstanceOf(InvalidArgumentException.class);
+      assertThat(session.decode(Decoding.defaults(), ALL).text()).isIn("yes", "no", "undecided");
+    }
+  }
+}
