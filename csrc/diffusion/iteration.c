@@ -62,10 +62,10 @@ void iteration_free(iteration *it) {
 int64_t iteration_bytes(const iteration *it, int32_t length) {
   const iteration_room *r = &it->room;
   int64_t of_position = (int64_t)(sizeof *r->revealed + sizeof *r->tokens + sizeof *r->confidence + sizeof *r->log_probability +
-                                  sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries);
+                                  sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries + sizeof *r->log_sums);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
-  return length * of_position + levels + notes + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
+  return length * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
 }
 
 void iteration_replay(iteration *it, replay *recorded) {
