@@ -21,6 +21,10 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** {@code dimple trace} reaches everything that decodes in blocks: one recorded run of each function, option by option. */
 class BlockCommandTest {
+  /** The pipelines, and the authors' functions that are called like them. */
+  private static final String DREAM = "dream";
+  private static final String LLADA = "llada";
+
   /** Options that are called as their setting is recorded, or otherwise. */
   private static final List<String[]> OPTIONS = List.of(new String[] {"block_length", "--block-length"}, new String[] {"steps", "--steps"},
       new String[] {"threshold", "--threshold"}, new String[] {"factor", "--factor"}, new String[] {"eps", "--eps"},
@@ -46,7 +50,7 @@ class BlockCommandTest {
     Path ids = Files.writeString(folder.resolve("ids.json"), Arrays.toString(run.prompt()));
     Path json = folder.resolve("trace.json");
     List<String> arguments = new ArrayList<>(List.of("trace", golden.file().toString(), "--ids-file", ids.toString(), "--json", json.toString(),
-        "--max-new-tokens", String.valueOf(run.length()), "--threads", "1", "--pipeline", function.startsWith("dream") ? "dream" : "llada"));
+        "--max-new-tokens", String.valueOf(run.length()), "--threads", "1", "--pipeline", function.startsWith(DREAM) ? DREAM : LLADA));
     arguments.addAll(way(run));
     OPTIONS.stream().filter(option -> run.isSet(option[0])).forEach(option -> arguments.addAll(List.of(option[1], run.word(option[0]))));
     Outcome outcome = InProcess.dimple(arguments.toArray(String[]::new));
@@ -62,7 +66,7 @@ class BlockCommandTest {
   /** What the function is called on the command line. */
   private static List<String> way(BlockGolden.Run run) {
     return switch (run.function()) {
-      case "llada" -> flags(run);
+      case LLADA -> flags(run);
       case "fastdllm" -> List.of("--cache", "none");
       case "prefix", "dual" -> List.of("--cache", run.function());
       case "dream-prefix", "dream-dual" -> List.of("--cache", run.function().substring("dream-".length()), "--alg", run.word("alg"));
