@@ -19,7 +19,8 @@ static dimple_status check(const int32_t *tokens, const float *values, int32_t c
     if (i > 0 && tokens[i] <= tokens[i - 1])
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: token %d stands behind token %d, expected ascending ones", tokens[i], tokens[i - 1]);
     if (!(fabsf(values[i]) <= LARGEST) && !is_ban(values[i]))
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: %g for token %d, expected -65536 .. 65536, or -inf to ban it", (double)values[i], tokens[i]);
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: %g for token %d, expected -65536 .. 65536, or -inf to ban it", (double)values[i],
+                         tokens[i]);
   }
   return count < vocab ? DIMPLE_OK : dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: all %d tokens, expected fewer", vocab);
 }

@@ -12,15 +12,16 @@ typedef struct bias {
   int32_t count;   /* 0: none */
 } bias;
 
-/* Copies `count` >= 0 tokens below `vocab` and what is added to each in the place of what there was. On failure nothing changes. Errors: ARGUMENT, MEMORY. */
+/* Copies `count` >= 0 tokens below `vocab` and what is added to each in the place of what there was. On failure nothing changes. Errors:
+ * ARGUMENT, MEMORY. */
 dimple_status bias_set(bias *b, const int32_t *tokens, const float *values, int32_t count, int32_t vocab);
 void bias_clear(bias *b); /* a zeroed one is allowed */
 
 /* Of memory it takes. */
 static inline int64_t bias_bytes(const bias *b) { return b->count * (int64_t)(sizeof *b->tokens + sizeof *b->values); }
 
-/* Adds to a row of logits [vocab]. A ban that `yields` costs more than any logits can differ by, and is no -inf: what stands nowhere else may
- * stand there. */
+/* Adds to a row of logits [vocab]. A ban that `yields` costs more than any logits can differ by, and is no -inf: what stands nowhere else
+ * may stand there. */
 void bias_apply(const bias *b, float *logits, bool yields);
 
 /* What was added to a token's logit. */

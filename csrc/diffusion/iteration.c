@@ -241,7 +241,8 @@ static void take_bias_back(iteration *it, const int32_t *positions, int32_t coun
 }
 
 /* Candidates from whole logits. */
-static dimple_status score_whole(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions, head_call head) {
+static dimple_status score_whole(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
+                                 head_call head) {
   if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
   DIMPLE_TRY(pass_score(p, rows, NULL));
   return score_logits(it, step, p, positions, pass_rows_count(&rows), head);
@@ -463,13 +464,15 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
 }
 
 /* Notes what the caller reveals: of a token that is not the candidate little is known. */
-static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, const int32_t *positions, const int32_t *tokens, int32_t count) {
+static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, const int32_t *positions, const int32_t *tokens,
+                                int32_t count) {
   for (int32_t i = 0, k = 0; i < count; i++, k++) {
     while (k < c->masked_count && c->masked[k] != positions[i]) k++;
     if (k == c->masked_count)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed, expected masked ones in ascending order", positions[i]);
     if (tokens[i] < 0 || tokens[i] >= vocab)
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed as token %d, expected 0 to %d", positions[i], tokens[i], vocab - 1);
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed as token %d, expected 0 to %d", positions[i], tokens[i],
+                         vocab - 1);
     const candidate *found = &it->room.candidates[k];
     bool same = found->token == tokens[i];
     it->room.revealed[i] = c->masked[k];

@@ -72,7 +72,8 @@ void iteration_end(iteration *it);
 dimple_status iteration_run(iteration *it, pass *p, canvas *c);
 
 /* The first half of an iteration whose decision the caller takes: candidates of all masked positions. Their tokens, confidences and
- * log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (a decoding in blocks), STATE (recorded draws), MEMORY, CANCELLED. */
+ * log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (a decoding in blocks), STATE (recorded draws), MEMORY,
+ * CANCELLED. */
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
 
 /* The second half: reveals positions [count], ascending masked ones, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a

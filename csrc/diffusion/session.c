@@ -160,7 +160,8 @@ static dimple_status require_response(const dimple_session *s) {
 
 static dimple_status require_mask_token(const dimple_session *s) {
   if (s->model->text.mask_token >= 0) return DIMPLE_OK;
-  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)", gguf_path(model_file(s->model)));
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s names no mask token (key tokenizer.ggml.mask_token_id)",
+                     gguf_path(model_file(s->model)));
 }
 
 /* The new canvas, and room for its iterations, are there before the old one goes. */
@@ -431,7 +432,8 @@ static dimple_status score(dimple_session *s, const int32_t *response, const int
   DIMPLE_TRY(check_length(s, s->prompt.length, count));
   if (!log_probability) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: log_probability is null");
   if (!(guidance_scale >= 0 && guidance_scale <= FLT_MAX))
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: guidance_scale is %g, expected a finite number >= 0", (double)guidance_scale);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: guidance_scale is %g, expected a finite number >= 0",
+                       (double)guidance_scale);
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
   scoring_call call = {response, targets, count, s->model->text.mask_token, guidance_scale};
   return scoring_run(&s->pass, &call, log_probability);

@@ -486,9 +486,10 @@ typedef struct dimple_step {
  * happened and may be repeated. Errors: STATE, MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_step *step);
 
-/* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours or
- * disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is banned stands only where no
- * other can. dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no decoding is under way), ARGUMENT, MEMORY. */
+/* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours
+ * or disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is
+ * banned stands only where no other can. dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no
+ * decoding is under way), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);
 
 /* What an iteration has to choose from. The pointers are the session's and stay valid until its next call. */
@@ -502,15 +503,15 @@ typedef struct dimple_candidates {
   int64_t nanoseconds;          /* wall time of this call */
 } dimple_candidates;
 
-/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings; nothing is
- * revealed. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as dimple_session_step, and
- * UNSUPPORTED for a decoding in blocks. */
+/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings;
+ * nothing is revealed. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as
+ * dimple_session_step, and UNSUPPORTED for a decoding in blocks. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
-/* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the candidates or any
- * others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence is the lowest there is and log_probability NaN. The decoding is done
- * when nothing is masked, or after its steps. Errors: STATE (dimple_session_look has not been), ARGUMENT (also for tokens that no response that
- * fits the constraint agrees with). */
+/* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the
+ * candidates or any others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence
+ * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, or after its steps. Errors: STATE
+ * (dimple_session_look has not been), ARGUMENT (also for tokens that no response that fits the constraint agrees with). */
 DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count,
                                                dimple_step *step);
 
@@ -555,19 +556,19 @@ DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *sessi
 
 /* ------------------------------------------------------------------------------------------------------------ scoring */
 
-/* How likely the model finds given tokens: one pass over prompt + `response` [count], ids with mask_token_id where the model is not to see
- * what stands there. Of each position with targets[i] >= 0, log_probability[i] receives the natural logarithm of that token's probability in
- * softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is not masked may
- * have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0: off. The prompt is
- * computed anew, for its keys and values depend on the response. The session's response need not be set; a
- * decoding under way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token), MEMORY, CANCELLED, MODEL. */
+/* How likely the model finds given tokens: one pass over prompt + `response` [count], ids with mask_token_id where the model is not to
+ * see what stands there. Of each position with targets[i] >= 0, log_probability[i] receives the natural logarithm of that token's
+ * probability in softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is
+ * not masked may have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0:
+ * off. The prompt is computed anew, for its keys and values depend on the response. The session's response need not be set; a decoding under
+ * way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token), MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count,
                                               float guidance_scale, float *log_probability);
 
 /* Which of an answer's `length` tokens a Monte Carlo estimate of its likelihood masks, as LLaDA's evaluation has it (arXiv 2502.09992,
- * get_log_likelihood.py): row r of round `round` >= 0 masks ((round_half_even(k + r * length / rows) - 1) mod length) + 1 of them, where k is
- * one draw of 1 .. length for all rows, and any set of that size is as likely as another. Draws depend on (seed, round, row, token) alone.
- * masks [rows x length] receives 1 for masked, 0 for seen. The estimate is the mean over rows of the sum of log-probabilities of the
+ * get_log_likelihood.py): row r of round `round` >= 0 masks ((round_half_even(k + r * length / rows) - 1) mod length) + 1 of them, where k
+ * is one draw of 1 .. length for all rows, and any set of that size is as likely as another. Draws depend on (seed, round, row, token)
+ * alone. masks [rows x length] receives 1 for masked, 0 for seen. The estimate is the mean over rows of the sum of log-probabilities of the
  * masked tokens times length / their number. Errors: ARGUMENT, MEMORY. Any thread. */
 DIMPLE_API dimple_status dimple_score_masks(int32_t length, int32_t rows, uint64_t seed, int32_t round, uint8_t *masks);
 

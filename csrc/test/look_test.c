@@ -36,7 +36,8 @@ static void equal_to_the_built_in(dimple_model *m, int32_t prefill) {
     d.steps = 1000; /* so that the last one, which reveals everything, is far */
     outcome built = decode(s, &d), mine = decode_by_hand(s, &d, d.threshold);
     EXPECT(memcmp(built.tokens, mine.tokens, sizeof built.tokens[0] * RESPONSE) == 0 && built.iterations == mine.iterations,
-           "threshold %g, temperature %g: %d iterations, built in %d", (double)d.threshold, (double)d.temperature, mine.iterations, built.iterations);
+           "threshold %g, temperature %g: %d iterations, built in %d", (double)d.threshold, (double)d.temperature,
+           mine.iterations, built.iterations);
   }
   dimple_session_free(s);
 }
@@ -101,7 +102,8 @@ static void biases(void) {
   EXPECT_FAILS(dimple_session_set_bias(s, many, all, VOCAB), DIMPLE_ERROR_ARGUMENT, "all 96 tokens");
   EXPECT_OK(dimple_session_set_bias(s, tokens, values, 2));
   EXPECT_OK(dimple_session_step(s, &step)); /* for decisions of the core, too */
-  for (int32_t i = 0; i < step.revealed_count; i++) EXPECT(step.canvas[step.revealed[i]] == 3, "token %d is not favoured", step.canvas[step.revealed[i]]);
+  for (int32_t i = 0; i < step.revealed_count; i++)
+    EXPECT(step.canvas[step.revealed[i]] == 3, "token %d is not favoured", step.canvas[step.revealed[i]]);
   outcome again = decode(s, &d);
   EXPECT(same_outcome(&plain, &again), "a bias outlives its decoding");
   dimple_session_free(s);

@@ -21,8 +21,8 @@ public interface Decoder {
    * Decides on one iteration.
    *
    * @param candidates a token for every masked position
-   * @return what is revealed, in any order, each position once: candidates, or other tokens ({@link Candidate#as}). May be empty. Under a structure other
-   *     tokens that do not fit it are refused with {@link InvalidArgumentException}
+   * @return what is revealed, in any order, each position once: candidates, or other tokens ({@link Candidate#as}). May be empty.
+   *     Under a structure other tokens that do not fit it are refused with {@link InvalidArgumentException}
    */
   Collection<Candidate> decide(Candidates candidates);
 

@@ -7,10 +7,10 @@ import java.util.Objects;
  * How likely a model finds an answer, given the prompt.
  *
  * @param tokens the answer's token ids
- * @param logProbabilities one per token, in nats; their sum is the log-likelihood. Left to right: of the token given prompt and tokens before it.
- *     Monte Carlo: the token's part of the estimate, 0 for one that no sample masked
- * @param logLikelihood the natural logarithm of the answer's probability, or of a lower bound of it: see {@link Scoring.Method}. Not divided by
- *     the length
+ * @param logProbabilities one per token, in nats; their sum is the log-likelihood. Left to right: of the token given prompt and tokens before
+ *     it. Monte Carlo: the token's part of the estimate, 0 for one that no sample masked
+ * @param logLikelihood the natural logarithm of the answer's probability, or of a lower bound of it: see {@link Scoring.Method}. Not divided
+ *     by the length
  * @param forwardPasses runs of the model, two for each where there is guidance
  */
 public record Score(List<Integer> tokens, List<Double> logProbabilities, double logLikelihood, int forwardPasses) {

@@ -305,8 +305,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Which of several answers the model finds likely, as the members of a choice: each one's probability is its likelihood divided by the sum
-   * of all of them.
+   * Which of several answers the model finds likely, as the members of a choice: each one's probability is its likelihood divided by the
+   * sum of all of them.
    *
    * @param answers texts, at least one
    * @param scoring how

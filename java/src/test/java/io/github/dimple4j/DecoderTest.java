@@ -75,7 +75,8 @@ class DecoderTest {
 
   private static List<String> told(Iterable<Step> steps) {
     List<String> told = new ArrayList<>();
-    steps.forEach(step -> told.add(step.iteration() + " " + Arrays.toString(step.canvas().tokens()) + step.revealed() + step.done() + step.forwardPasses()));
+    steps.forEach(step -> told.add(
+        step.iteration() + " " + Arrays.toString(step.canvas().tokens()) + step.revealed() + step.done() + step.forwardPasses()));
     return told;
   }
 
@@ -170,7 +171,8 @@ class DecoderTest {
   void aBiasFavoursAndBans() {
     try (Session session = session()) {
       Generation plain = session.decode(SETTINGS, ALL);
-      Map<Integer, Float> bans = Arrays.stream(plain.tokens()).boxed().distinct().collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
+      Map<Integer, Float> bans = Arrays.stream(plain.tokens()).boxed().distinct()
+          .collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
       assertThat(session.decode(SETTINGS, new Biased(bans)).tokens()).doesNotContain(plain.tokens());
       Generation hot = session.decode(SETTINGS.toBuilder().temperature(2).seed(1).build(), new Biased(bans));
       assertThat(hot.tokens()).doesNotContain(plain.tokens());

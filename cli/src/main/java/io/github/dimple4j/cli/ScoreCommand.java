@@ -22,8 +22,9 @@ import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code dimple score}: how likely a model finds given answers. */
-@Command(name = "score", mixinStandardHelpOptions = true, description = "Write how likely the model finds given answers, as JSON.", footer = {"",
-    "The file holds prompt_tokens, settings and answers: of each its text (null for token ids), tokens, log_probabilities (one per token, which add up to log_likelihood), "
+@Command(name = "score", mixinStandardHelpOptions = true, description = "Write how likely the model finds given answers, as JSON.",
+    footer = {"", "The file holds prompt_tokens, settings and answers: of each its text (null for token ids), tokens, log_probabilities "
+    + "(one per token, which add up to log_likelihood), "
     + "log_likelihood (natural logarithm), probability (its share among the answers given) and forward_passes."})
 final class ScoreCommand implements Callable<Integer> {
   private static final int SAMPLES = 128; // as in LLaDA's evaluation
@@ -48,8 +49,8 @@ final class ScoreCommand implements Callable<Integer> {
     private List<Path> ids;
   }
 
-  @Option(names = "--method", paramLabel = "NAME", defaultValue = "monte-carlo", converter = Methods.class, completionCandidates = Methods.class,
-      description = "What is computed: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--method", paramLabel = "NAME", defaultValue = "monte-carlo", converter = Methods.class,
+      completionCandidates = Methods.class, description = "What is computed: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private Scoring.Method method;
 
   @Option(names = "--samples", paramLabel = "N", description = "Monte Carlo: sets of masked tokens (default: " + SAMPLES + ").")
@@ -58,7 +59,8 @@ final class ScoreCommand implements Callable<Integer> {
   @Option(names = "--rows", paramLabel = "N", description = "Monte Carlo: samples of a round (default: 16).")
   private Integer rows;
 
-  @Option(names = "--seed", paramLabel = "S", converter = DecodingOptions.Seed.class, description = "Monte Carlo: seed of the draws (default: 0).")
+  @Option(names = "--seed", paramLabel = "S", converter = DecodingOptions.Seed.class,
+      description = "Monte Carlo: seed of the draws (default: 0).")
   private Long seed;
 
   @Option(names = "--guidance-scale", paramLabel = "W", defaultValue = "0",
@@ -97,7 +99,8 @@ final class ScoreCommand implements Callable<Integer> {
 
   private Scoring scoring() {
     try {
-      Scoring scoring = method == Scoring.Method.MONTE_CARLO ? Scoring.monteCarlo(samples == null ? SAMPLES : samples) : Scoring.leftToRight();
+      Scoring scoring = method == Scoring.Method.LEFT_TO_RIGHT ? Scoring.leftToRight()
+          : Scoring.monteCarlo(samples == null ? SAMPLES : samples);
       refuseLeftToRight("--samples", samples);
       refuseLeftToRight("--rows", rows);
       refuseLeftToRight("--seed", seed);

@@ -47,7 +47,8 @@ class ScoreCommandTest {
   @Test
   void anAnswerThatFitsIsLikelier() throws IOException {
     for (String method : new String[] {"monte-carlo", "left-to-right"}) {
-      Map<?, ?> document = score("--prompt", "Is there a circle at the bottom left?", "--method", method, "--answer", "No", "--answer", "Yes");
+      Map<?, ?> document = score("--prompt", "Is there a circle at the bottom left?",
+          "--method", method, "--answer", "No", "--answer", "Yes");
       Map<?, ?> fitting = answer(document, 0);
       Map<?, ?> strange = answer(document, 1);
       assertThat(fitting.get("text")).isEqualTo("No");
