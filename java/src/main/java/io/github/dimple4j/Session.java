@@ -443,7 +443,7 @@ public final class Session implements AutoCloseable {
     List<Reveal> reveals = take(result);
     boolean finished = result.done() || stopsEarly && canvas.isComplete();
     exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
-    if (constrained && (finished || exhausted) && !canvas.isComplete()) {
+    if (constrained && (result.done() || exhausted) && canvas.remaining() > 0) {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.JsonSchema;
+import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -108,6 +109,18 @@ class ConstrainedSessionTest {
       assertThat(last.remaining()).isZero();
       assertThat(last.revealed()).isSortedAccordingTo((a, b) -> Integer.compare(a.position(), b.position())).hasSizeGreaterThan(1);
       assertThat(session.generation().text()).matches("ab[a-z]{3,}c");
+    }
+  }
+
+  @Test
+  void theLastStepFillsWhatIsBehindTheEndToo() {
+    try (var session = session(Piece.literal("ab").compile(), 12)) {
+      Decoding.Builder few = Decoding.builder().pipeline(Pipeline.DREAM).algorithm(Algorithm.AUTOREGRESSIVE).steps(4);
+      assertThat(session.decode(few.earlyStop(true).build()).canvas().remaining()).isPositive();
+      Generation whole = session.decode(few.earlyStop(false).build());
+      assertThat(whole.canvas().remaining()).isZero();
+      assertThat(whole.text()).isEqualTo("ab");
+      assertThat(whole.finish()).isEqualTo(Finish.END_OF_TEXT);
     }
   }
 

@@ -1,16 +1,25 @@
 package io.github.dimple4j.structure;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Schemas drawn at random from all keywords that are held, with those used so far counted by name. */
-final class RandomSchemas {
+/** Schemas drawn at random from all keywords that are held. */
+public final class RandomSchemas {
+  /** What a schema may say, each of which {@link #nextObject} says often. */
+  public static final List<String> KEYWORDS = List.of("enum", "const", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format",
+      "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf", "oneOf", "allOf", "$ref", "prefixItems", "required",
+      "additionalProperties", "patternProperties", "boolean", "null", "array", "types");
+  private static final int ONE_IN = 7; // of the schemas have each of the keywords, or more
+
   private static final JsonMapper MAPPER = JsonMapper.builder().build();
   private static final List<String> NAMES = List.of("name", "size", "colour", "sort", "größe", "a\"b", "x", "xy");
   private static final List<String> PATTERNS = List.of("^[a-z]{2,4}$", "a", "^x", "^(cat|dog)s?$", "[0-9]{3}", "^\\w+-\\d*$", "^[^x]*$", "é|ü$");
@@ -18,10 +27,17 @@ final class RandomSchemas {
       "uri-reference", "json-pointer", "regex");
 
   private final Random random;
+  private final Map<String, Integer> uses = new HashMap<>();
+  private int objects;
   private ObjectNode root;
   private int definitions;
 
-  RandomSchemas(long seed) {
+  /**
+   * Begins a series of schemas.
+   *
+   * @param seed of the series
+   */
+  public RandomSchemas(long seed) {
     random = new Random(seed);
   }
 
@@ -30,6 +46,61 @@ final class RandomSchemas {
     definitions = 0;
     root.setAll(schema(4));
     return root;
+  }
+
+  /**
+   * An object with objects and arrays in it, to a depth of 4. Those of {@link #KEYWORDS} that have been rare so far come in as further
+   * properties.
+   *
+   * @return the schema
+   */
+  public ObjectNode nextObject() {
+    root = MAPPER.createObjectNode();
+    definitions = 0;
+    root.setAll(object(4));
+    objects++;
+    for (String keyword : KEYWORDS) {
+      if (ONE_IN * uses(keyword) < objects && !says(root, keyword)) {
+        ((ObjectNode) root.get("properties")).set("with " + keyword, schemaThatSays(keyword));
+        root.remove(List.of("maxProperties", "propertyNames"));
+      }
+    }
+    KEYWORDS.stream().filter(keyword -> says(root, keyword)).forEach(keyword -> uses.merge(keyword, 1, Integer::sum));
+    return root;
+  }
+
+  /**
+   * How many of {@link #nextObject}'s schemas have had a keyword.
+   *
+   * @param keyword one of {@link #KEYWORDS}
+   * @return the number
+   */
+  public int uses(String keyword) {
+    return uses.getOrDefault(keyword, 0);
+  }
+
+  private ObjectNode schemaThatSays(String keyword) {
+    JsonNode before = root.path("$defs").deepCopy();
+    while (true) {
+      ObjectNode schema = schema(1);
+      if (says(schema, keyword)) {
+        return schema;
+      }
+      if (before.isMissingNode()) {
+        root.remove("$defs");
+      } else {
+        root.set("$defs", before.deepCopy());
+      }
+    }
+  }
+
+  private static boolean says(JsonNode schema, String keyword) {
+    return switch (keyword) {
+      case "boolean", "null", "array" -> schema.findValues("type").stream().anyMatch(type -> type.isString() && type.asString().equals(keyword));
+      case "types" -> schema.findValues("type").stream().anyMatch(JsonNode::isArray);
+      case "required" -> schema.findValues(keyword).stream().anyMatch(names -> !names.isEmpty());
+      default -> schema.findValue(keyword) != null;
+    };
   }
 
   private int up(int bound) {
@@ -70,7 +141,7 @@ final class RandomSchemas {
     return schema.put("maxLength", 5).put("minimum", -3);
   }
 
-  private tools.jackson.databind.JsonNode scalar() {
+  private JsonNode scalar() {
     return switch (up(6)) {
       case 0 -> MAPPER.valueToTree(NAMES.get(up(NAMES.size())));
       case 1 -> MAPPER.valueToTree(up(100) - 50);

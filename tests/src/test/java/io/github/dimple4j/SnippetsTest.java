@@ -1,0 +1,154 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.StringWriter;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import javax.tools.JavaCompiler;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * The Java of README and docs compiles, each snippet as the body of a method; those which the bundled model can answer run. What a snippet
+ * takes for granted is a field or method of {@link #PRELUDE}.
+ */
+class SnippetsTest {
+  private static final Path ROOT = Path.of("..");
+  private static final String PRELUDE = """
+      import io.github.dimple4j.*;
+      import io.github.dimple4j.structure.*;
+      import java.nio.file.Path;
+      import java.util.*;
+      import java.util.concurrent.*;
+      import java.util.stream.*;
+      import static io.github.dimple4j.Template.*;
+
+      public class %s implements AutoCloseable {
+        record Animal(String name, Optional<Integer> legs) {}
+
+        final Path path = Path.of("models/mini/dimple-mini-f16.gguf"), vision = path, before = Path.of("docs/images/scene-01.png"),
+            after = Path.of("docs/images/scene-02.png");
+        final Image picture = Image.read(before);
+        final DimpleModel model = DimpleModel.load(path);
+        final Decoding decoding = ConfidentDecoding.threshold(0.95f);
+        final Session session = model.session().user("Describe this image.", picture).responseLength(64).open();
+        final String schema = "{\\"type\\": \\"object\\", \\"properties\\": {\\"name\\": {\\"type\\": \\"string\\"}}}";
+        final List<SessionBuilder> prompts = List.of(model.session().user("Describe this image.", picture));
+        final CountDownLatch received = new CountDownLatch(1);
+        final Flow.Subscriber<Step> subscriber = new Flow.Subscriber<>() {
+          public void onSubscribe(Flow.Subscription all) { all.request(Long.MAX_VALUE); }
+          public void onNext(Step step) {}
+          public void onError(Throwable error) { received.countDown(); }
+          public void onComplete() { received.countDown(); }
+        };
+
+        void show(String text) { System.out.println(text); }
+        void print(Object... parts) { System.out.println(Arrays.toString(parts)); }
+        boolean enough(Step step) { return step.iteration() > 3; }
+        void save(long index, Generation answer) { System.out.println(answer.text()); }
+
+        public void run() throws Exception {
+      %s
+        }
+
+        public void close() {
+          session.close();
+          model.close();
+        }
+      }
+      """;
+
+  private record Snippet(String file, int number, String code) {
+    String name() {
+      return file.replaceAll("\\W", "_") + "_" + number;
+    }
+
+    boolean runs() {
+      return !code.contains("dimple-7b"); // nobody has that here
+    }
+
+    @Override
+    public String toString() {
+      return file + " " + number;
+    }
+  }
+
+  @TempDir static Path folder;
+
+  static Stream<Snippet> snippets() throws IOException {
+    List<Path> files = new ArrayList<>(List.of(ROOT.resolve("README.md")));
+    try (Stream<Path> docs = Files.list(ROOT.resolve("docs"))) {
+      docs.filter(file -> file.toString().endsWith(".md")).sorted().forEach(files::add);
+    }
+    List<Snippet> all = new ArrayList<>();
+    for (Path file : files) {
+      Pattern fenced = Pattern.compile("^```java\\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE);
+      List<MatchResult> found = fenced.matcher(Files.readString(file)).results().toList();
+      for (int i = 0; i < found.size(); i++) {
+        all.add(new Snippet(ROOT.relativize(file).toString(), i + 1, found.get(i).group(1)));
+      }
+    }
+    return all.stream();
+  }
+
+  /** What it prints. */
+  private static String run(Snippet snippet) throws Exception {
+    Path source = Files.createDirectories(folder.resolve(snippet.name())).resolve(snippet.name() + ".java");
+    String imports = snippet.code().lines().filter(line -> line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
+    String body = snippet.code().lines().filter(line -> !line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
+    String text = imports + PRELUDE.formatted(snippet.name(), body.replace("{ ... }", "{ }"));
+    Files.writeString(source, text.replace("Path.of(\"", "Path.of(\"../")); // the tests run in a folder of the repository
+    JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+    StringWriter messages = new StringWriter();
+    try (var manager = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
+      boolean compiles = compiler.getTask(messages, manager, null,
+          List.of("-proc:none", "-d", source.getParent().toString(), "-cp", System.getProperty("java.class.path")), null,
+          manager.getJavaFileObjects(source)).call();
+      assertThat(compiles).as("%s%n%s", messages, text).isTrue();
+    }
+    if (!snippet.runs()) {
+      return "";
+    }
+    PrintStream before = System.out;
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    try (URLClassLoader loader = new URLClassLoader(new URL[] {source.getParent().toUri().toURL()})) {
+      System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+      Class<?> program = loader.loadClass(snippet.name());
+      try (AutoCloseable instance = (AutoCloseable) program.getConstructor().newInstance()) {
+        program.getMethod("run").invoke(instance);
+      }
+    } finally {
+      System.setOut(before);
+    }
+    return printed.toString(StandardCharsets.UTF_8);
+  }
+
+  @ParameterizedTest
+  @MethodSource("snippets")
+  void compilesAndRuns(Snippet snippet) throws Exception {
+    run(snippet);
+  }
+
+  /** The README's first program prints what its comment says. */
+  @Test
+  void readmesExamplePrintsARecord() throws Exception {
+    Snippet first = snippets().findFirst().orElseThrow();
+    MatchResult comment = Pattern.compile("// (Scene\\[.*])").matcher(first.code()).results().findFirst().orElseThrow();
+    assertThat(run(first).lines()).contains(comment.group(1)).hasSize(2);
+  }
+}
