@@ -31,7 +31,7 @@ import tools.jackson.databind.node.ObjectNode;
  * judgement of another's validator, and could be completed after every iteration. {@code -Ddimple.structure.schemas=500} is the long run.
  */
 class StructuredDecodingTest {
-  private static final int SCHEMAS = Integer.getInteger("dimple.structure.schemas", 24);
+  private static final int SCHEMAS = Integer.getInteger("dimple.structure.schemas", 20);
   private static final int DECODINGS = 6; // under a schema with a model
   private static final JsonMapper STRICT = JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
   private static final List<Algorithm> ALGORITHMS =
@@ -78,7 +78,7 @@ class StructuredDecodingTest {
     for (String keyword : RandomSchemas.KEYWORDS) {
       assertThat(schemas.uses(keyword)).as(keyword).isGreaterThanOrEqualTo(SCHEMAS / 10);
     }
-    assertThat(counts.getOrDefault("fits nothing", 0)).isLessThan(SCHEMAS / 5);
+    assertThat(counts.getOrDefault("fits nothing", 0)).isLessThanOrEqualTo(1 + SCHEMAS / 5);
     System.out.println("StructuredDecodingTest: " + counts);
   }
 

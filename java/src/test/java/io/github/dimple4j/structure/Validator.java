@@ -50,8 +50,8 @@ public final class Validator {
    * @param text in UTF-8
    * @return nothing if it is valid
    */
-  public List<Error> errors(byte[] text) {
+  public List<String> errors(byte[] text) {
     return schema.validate(new String(text, StandardCharsets.UTF_8), InputFormat.JSON,
-        context -> context.executionConfig(config -> config.formatAssertionsEnabled(true)));
+        context -> context.executionConfig(config -> config.formatAssertionsEnabled(true))).stream().map(Error::toString).toList();
   }
 }
