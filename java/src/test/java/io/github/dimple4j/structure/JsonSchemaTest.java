@@ -59,6 +59,9 @@ class JsonSchemaTest {
             "{'ab':2} | {'x':1,'ab':1} | {'\\u0061b':2} | {'a\\u0062':2}"),
         row("{'type':'object','patternProperties':{'^n':{'type':'integer'}},'additionalProperties':{'type':'string'}}",
             "{'n':1,'m':'x','nn':2}", "{'n':'x'} | {'m':1}"),
+        row("{'type':'object','properties':{'colours':{},'colouring':{},'colourless':{}},'patternProperties':{'^x':{'const':1}}}",
+            "{'colours':2,'colourless':3,'x':1}", "{'x':2} | {'colours':2,'x':0}"), // names that begin alike
+        row("{'enum':['interesting','interested','interests'],'pattern':'ed$'}", "'interested'", "'interests'"),
         row("{'type':'object','propertyNames':{'maxLength':2}}", "{'ab':1}", "{'abc':1}"),
         row("{'type':'object','minProperties':1,'maxProperties':2,'additionalProperties':{'const':0}}", "{'a':0} | {'a':0,'b':0}",
             "{} | {'a':0,'b':0,'c':0}"),

@@ -143,7 +143,8 @@ final class StringLanguages {
         graph.edge(start, points[0], points[0], state);
       }
     }
-    return Dfa.of(graph, texts.isEmpty() ? Graph.NONE : start, Dfa.CODE_POINTS, symbols + 2).minimal();
+    // Where texts begin alike, both the states of each and those of several at once.
+    return Dfa.of(graph, texts.isEmpty() ? Graph.NONE : start, Dfa.CODE_POINTS, 2 * symbols + 2).minimal();
   }
 
   /** Texts of {@code least} to {@code most} code points. */
