@@ -30,6 +30,7 @@ LENGTH = {"describe": 64, "json": 32}  # response lengths that `dimple eval` giv
 ONE_TOKEN = ["--threshold", "0"]  # as many steps as the response has tokens
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 SLOW = 200  # questions of an experiment that decodes many of them token by token
+ROUNDS = 5  # of ways that are compared by time
 RECIPES = ["ar", "diffusion", "ar-then-diffusion"]
 
 
@@ -160,12 +161,37 @@ def json_summary(answers):
         right, fields, whole = right + hits, fields + len(wanted), whole + (hits == len(wanted))
     return dict(questions=len(answers), valid=valid / len(answers), fields=right / fields, right=right, of=fields,
                 whole=whole / len(answers),
-                share=sum(a["iterations"] for a in answers) / sum(a["length"] for a in answers),
-                ms=statistics.median(a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in answers))
+                iterations=statistics.mean(a["iterations"] for a in answers))
+
+
+def enumerated(words):
+    return {"enum": list(words)}
+
+
+ANY = {"type": "string"}
+FIELDS = {"size": enumerated(scenes.SIZES), "color": enumerated(scenes.COLORS), "shape": enumerated(scenes.SHAPES),
+          "background": enumerated(scenes.BACKGROUNDS), "shapes": {"type": "integer", "minimum": 1, "maximum": 4},
+          "number": {"type": ["string", "null"], "pattern": "^[0-9]{1,2}$"}}
+ANY_FIELDS = dict({name: ANY for name in FIELDS}, shapes={"type": "integer"}, number={"type": ["string", "null"]})
+
+
+def schema(names, fields):
+    return json.dumps({"type": "object", "properties": {name: fields[name] for name in names}, "required": names, "additionalProperties": False})
+
+
+def skeleton(names, tokens):
+    """Fixed tokens between slots: a word and its quotation marks, or a whole value where its kind is open."""
+    pieces = ["{"]
+    for i, name in enumerate(names):
+        quoted = name not in ("shapes", "number")
+        pieces[-1] += '%s"%s":%s' % (", " if i else "", name, ' "' if quoted else " ")
+        pieces += [tokens, '"' if quoted else ""]
+    return pieces[:-1] + [pieces[-1] + "}"]
 
 
 def structure(bench):
-    """Answers as JSON by asking for it, and by a skeleton of fixed tokens, in responses of the same length."""
+    """Answers as JSON by asking for it, by skeletons of fixed tokens, and by schemas that the decoding is held to."""
+    tokenizer = bench.tokenizer()
     shape, whole, keys = [], [], []
     for i, (scene, _) in enumerate(bench.examples):
         item = scene.items[i % len(scene.items)]
@@ -178,14 +204,38 @@ def structure(bench):
         keys.append(dict(image=image, task="json", question="What is at the %s?" % where,
                          answer='{"color": "%s", "shape": "%s"}' % (item.color, item.shape)))
     rows = []
-    for name, plain, skeleton, suffix in (
-            ("one shape", shape, ['{"size": "', 1, '", "color": "', 1, '", "shape": "', 1, '"}'], ""),
-            ("whole picture", whole, ['{"background": "', 1, '", "shapes": ', 1, ', "number":'], ""),
-            ("keys by name", keys, ['{"color": "', 1, '", "shape": "', 1, '"}'],
+    for name, plain, names, known, suffix in (
+            ("one shape", shape, ["size", "color", "shape"], ['{"size": "', 1, '", "color": "', 1, '", "shape": "', 1, '"}'], ""),
+            ("whole picture", whole, ["background", "shapes", "number"], ['{"background": "', 1, '", "shapes": ', 1, ', "number":'], ""),
+            ("keys by name", keys, ["color", "shape"], ['{"color": "', 1, '", "shape": "', 1, '"}'],
              ' Answer as JSON with the keys "color" and "shape".')):
-        rows.append(dict(json_summary(bench.ask([dict(q, question=q["question"] + suffix) for q in plain])), asked=name, way="plain"))
-        rows.append(dict(json_summary(bench.ask([dict(q, template=skeleton, length=LENGTH["json"]) for q in plain])), asked=name, way="skeleton"))
+        loose = skeleton(names, 8)
+        tokens = sum(piece if isinstance(piece, int) else len(tokenizer.encode(piece)) for piece in loose)
+        asked = [dict(q, question=q["question"] + suffix) for q in plain]
+        ways = {"asked for": (asked, []),
+                "skeleton, lengths known": ([dict(q, template=known, length=LENGTH["json"]) for q in plain], []),
+                "skeleton, slots of 8": ([dict(q, template=loose, length=tokens) for q in plain], []),
+                "schema, words listed": (asked, ["--json-schema", schema(names, FIELDS)]),
+                "schema, any strings": (asked, ["--json-schema", schema(names, ANY_FIELDS)])}
+        if suffix:
+            ways["schema, words listed, no JSON asked for"] = (plain, ways["schema, words listed"][1])
+        rows += [dict(json_summary(bench.ask(questions, *options)), asked=name, way=way) for way, (questions, options) in ways.items()]
     return rows
+
+
+def structure_time(bench):
+    """What a schema costs: the same questions free and under it, in turn; of each way the tenth percentile of the times of an answer,
+    which the machine's other work hardly reaches."""
+    names = ["background", "shapes", "number"]
+    asked = [dict(image=bench.picture(i), task="json", question="Summarize the image as JSON.", answer="{}")
+             for i in range(len(bench.examples))][:SLOW]
+    ways = {"asked for": [], "schema, words listed": ["--json-schema", schema(names, FIELDS)],
+            "schema, any strings": ["--json-schema", schema(names, ANY_FIELDS)]}
+    times = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, options in ways.items():
+            times[way] += [a["vision_ms"] + a["prefill_ms"] + a["steps_ms"] for a in bench.ask(asked, *options)]
+    return [dict(way=way, ms=statistics.quantiles(given, n=10)[0]) for way, given in times.items()]
 
 
 PHRASE = r"a (\w+) (\w+) (\w+) at the (\w+ \w+)|the number (\d+) at the (\w+ \w+)"
@@ -344,7 +394,7 @@ def prune(bench):
     return rows
 
 
-EXPERIMENTS = [accuracy, thresholds, prefill, structure, length, quantization, lengths, training, recipes, pytorch, early_stop, prune]
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, structure_time, length, quantization, lengths, training, recipes, pytorch, early_stop, prune]
 NEED_RUNS = {"training", "recipes", "pytorch"}
 
 

@@ -14,7 +14,7 @@ matplotlib.rcParams.update({"svg.hashsalt": "dimple", "svg.fonttype": "none", "f
                             "axes.spines.top": False, "axes.spines.right": False})
 from matplotlib import pyplot  # noqa: E402 (the backend is chosen first)
 
-from experiments import LENGTH, RECIPES, RESULTS, ROOT, SLOW
+from experiments import LENGTH, RECIPES, RESULTS, ROOT, ROUNDS, SLOW
 
 TASKS = ["describe", "count", "yesno", "locate", "attribute", "compare", "number", "json", "short"]
 NAMES = {"ar": "autoregressive only", "diffusion": "diffusion only", "ar-then-diffusion": "autoregressive, then diffusion",
@@ -149,21 +149,22 @@ def prefill(results):
 
 
 def structure(results):
-    rows = [[x["asked"], x["way"], percent(x["valid"]), percent(x["fields"]), percent(x["whole"]), "%.3f" % x["share"]] for x in results["structure"]]
+    rows = [[x["asked"], x["way"], percent(x["valid"]), percent(x["fields"]), percent(x["whole"]), "%.2f" % x["iterations"]]
+            for x in results["structure"]]
 
     def draw(axes):
         names = list(dict.fromkeys(x["asked"] for x in results["structure"]))
-        for k, way in enumerate(("plain", "skeleton")):
+        ways = [x["way"] for x in results["structure"] if x["asked"] == names[0]]
+        for k, way in enumerate(ways):
             found = [x for x in results["structure"] if x["way"] == way]
-            axes.bar([i + 0.2 * k - 0.3 for i in range(len(names))], [100 * x["valid"] for x in found], 0.18, label="valid, " + way)
-            axes.bar([i + 0.2 * k + 0.1 for i in range(len(names))], [100 * x["fields"] for x in found], 0.18, label="fields right, " + way)
+            axes.bar([i + 0.16 * k - 0.32 for i in range(len(names))], [100 * x["fields"] for x in found], 0.14, label=way)
         axes.set_xticks(range(len(names)), names)
-        axes.set_ylabel("%")
-        axes.set_ylim(0, 130)
-        axes.legend(ncol=2, fontsize=8)
+        axes.set_ylabel("fields right, %")
+        axes.set_ylim(0, 150)
+        axes.legend(ncol=2, fontsize=7)
 
     lengths = [[x["name"], x["questions"], percent(x["kept"]), percent(x["formed"]), percent(x["true"])] for x in results["length"]]
-    return [command("structure", "length"), table(["asked for", "how", "valid", "fields right", "all right", "iterations / length"], rows),
+    return [command("structure", "structure_time", "length"), table(["question", "answer", "valid", "fields right", "all right", "iterations"], rows),
             plot("structure", draw), LENGTH_TEXT, table(["end at the length of", "questions", "length kept", "well formed", "and true"], lengths)]
 
 
@@ -227,13 +228,15 @@ def figures(results):
     describing = [x for x in results["thresholds"] if x["kind"] == "describe"]
     at = {x.get("threshold"): x for x in describing}
     fixed_best = max(x["exact"] for x in describing if "steps" in x)
-    right, fields = {"plain": 0, "skeleton": 0}, 0
+    held = {}
     for x in results["structure"]:
-        right[x["way"]] += x["right"]
-        fields += x["of"] if x["way"] == "plain" else 0
+        so_far = held.setdefault(x["way"], dict(right=0, of=0, valid=0, questions=0))
+        for key in ("right", "of", "questions"):
+            so_far[key] += x[key]
+        so_far["valid"] += round(x["valid"] * x["questions"])
     faster = {x["prompt"]: "%.1f times" % (x["anew"]["ms"] / x["kept"]["ms"]) for x in results["prefill"] if x["decoding"] != "confident"}
     return dict(
-        results["settings"], slow=SLOW, updates=results["recipes"]["diffusion"]["losses"][-1]["step"], describe=percent(confident["describe"]["exact"]), short=percent(confident["short"]["exact"]),
+        results["settings"], slow=SLOW, rounds=ROUNDS, updates=results["recipes"]["diffusion"]["losses"][-1]["step"], describe=percent(confident["describe"]["exact"]), short=percent(confident["short"]["exact"]),
         describe_iterations="%.1f" % (confident["describe"]["share"] * LENGTH["describe"]), describe_share="%.3f" % confident["describe"]["share"],
         one_iterations="%.0f" % (one["describe"]["share"] * LENGTH["describe"]), describe_one=percent(one["describe"]["exact"]),
         short_one=percent(one["short"]["exact"]), hybrid=percent(recipe["ar-then-diffusion"]), diffusion=percent(recipe["diffusion"]),
@@ -241,7 +244,7 @@ def figures(results):
         fixed_best=percent(fixed_best), low_loss="%.1f" % (100 * (at[0.95]["exact"] - at[0.5]["exact"])),
         fast_picture=faster["one picture"], fast_short=faster["one picture, short answer"], fast_long=faster["one picture, long prompt"],
         prefill_change_short="%+.1f points" % (100 * (confident["short"]["exact"] - results["accuracy"]["no_prefill"]["short"]["exact"])),
-        structure_plain=right["plain"], structure_skeleton=right["skeleton"], structure_fields=fields,
+        structure=held, structure_time={x["way"]: "%+.1f %%" % (100 * x["ms"] / results["structure_time"][0]["ms"] - 100) for x in results["structure_time"]},
         prefill_change="%+.1f points" % (100 * (confident["describe"]["exact"] - results["accuracy"]["no_prefill"]["describe"]["exact"])))
 
 
