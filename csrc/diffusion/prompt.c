@@ -30,7 +30,7 @@ static dimple_status take_images(const dimple_model *m, const dimple_image *imag
 static dimple_status take_tokens(const int32_t *tokens, int32_t count, prompt *p) {
   ALLOCATE(p->tokens, count, "the prompt");
   memcpy(p->tokens, tokens, (size_t)count * sizeof *tokens);
-  p->length = count;
+  p->length = p->given = count;
   return DIMPLE_OK;
 }
 
@@ -64,6 +64,17 @@ dimple_status prompt_create(const dimple_model *m, const int32_t *tokens, int32_
   return status;
 }
 
+dimple_status prompt_set_answer(prompt *p, const int32_t *tokens, int32_t count) {
+  int32_t *all;
+  ALLOCATE(all, (int64_t)p->given + count, "prompt and answer");
+  memcpy(all, p->tokens, (size_t)p->given * sizeof *all);
+  if (count > 0) memcpy(all + p->given, tokens, (size_t)count * sizeof *all);
+  free(p->tokens);
+  p->tokens = all;
+  p->length = p->given + count;
+  return DIMPLE_OK;
+}
+
 void prompt_free(prompt *p) {
   for (int32_t i = 0; i < p->image_count; i++) free(p->images[i].rgb);
   free(p->images);
@@ -74,16 +85,16 @@ void prompt_free(prompt *p) {
 }
 
 int64_t prompt_bytes(const prompt *p) {
-  int64_t bytes = p->length * (int64_t)(sizeof *p->tokens + 3 * sizeof *p->positions + sizeof *p->feature_rows);
+  int64_t bytes = p->length * (int64_t)sizeof *p->tokens + p->given * (int64_t)(3 * sizeof *p->positions + sizeof *p->feature_rows);
   for (int32_t i = 0; i < p->image_count; i++)
     bytes += (int64_t)sizeof *p->images + 3 * (int64_t)p->images[i].grid.resized_width * p->images[i].grid.resized_height;
   return bytes;
 }
 
 void prompt_positions(const prompt *p, int32_t response_length, int32_t *positions) {
-  int64_t length = p->length, total = length + response_length;
+  int64_t given = p->given, total = (int64_t)p->length + response_length;
   for (int axis = 0; axis < 3; axis++) {
-    memcpy(positions + axis * total, p->positions + axis * length, (size_t)length * sizeof *positions);
-    for (int64_t i = length; i < total; i++) positions[axis * total + i] = p->next_position + (int32_t)(i - length);
+    memcpy(positions + axis * total, p->positions + axis * given, (size_t)given * sizeof *positions);
+    for (int64_t i = given; i < total; i++) positions[axis * total + i] = p->next_position + (int32_t)(i - given);
   }
 }

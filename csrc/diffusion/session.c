@@ -129,6 +129,15 @@ static dimple_status check_length(const dimple_session *s, int32_t prompt, int32
   return DIMPLE_OK;
 }
 
+/* The same behind an answer of so many tokens. */
+static dimple_status check_continuation(const dimple_session *s, int32_t answer, int32_t response) {
+  if (answer == 0) return check_length(s, s->prompt.given, response);
+  if ((int64_t)s->prompt.given + answer + response > s->context_length)
+    return dimple_fail(DIMPLE_ERROR_LIMIT, "prompt (%d tokens), answer so far (%d) and response (%d) do not fit the context of %d", s->prompt.given,
+                       answer, response, s->context_length);
+  return DIMPLE_OK;
+}
+
 /* The new prompt is complete before the old one goes. */
 static dimple_status set_prompt(dimple_session *s, const int32_t *tokens, int32_t count, const dimple_image *images,
                                 int32_t image_count) {
@@ -164,12 +173,26 @@ static dimple_status require_mask_token(const dimple_session *s) {
                      gguf_path(model_file(s->model)));
 }
 
+static dimple_status set_answer(dimple_session *s, const int32_t *tokens, int32_t count) {
+  DIMPLE_TRY(require_prompt(s));
+  if (count != 0) DIMPLE_TRY(check_tokens(s, tokens, count, "answer"));
+  DIMPLE_TRY(check_continuation(s, count, 0));
+  DIMPLE_TRY(prompt_set_answer(&s->prompt, tokens, count));
+  discard_response(s);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_set_answer(dimple_session *s, const int32_t *tokens, int32_t token_count) {
+  DIMPLE_TRY(enter(s, "dimple_session_set_answer"));
+  return leave(s, set_answer(s, tokens, token_count));
+}
+
 /* The new canvas, and room for its iterations, are there before the old one goes. */
 static dimple_status set_response(dimple_session *s, const int32_t *tokens, int32_t count) {
   DIMPLE_TRY(require_prompt(s));
   DIMPLE_TRY(require_mask_token(s));
   DIMPLE_TRY(check_tokens(s, tokens, count, "response"));
-  DIMPLE_TRY(check_length(s, s->prompt.length, count));
+  DIMPLE_TRY(check_continuation(s, s->prompt.length - s->prompt.given, count));
   canvas fresh;
   DIMPLE_TRY(canvas_create(tokens, count, s->model->text.mask_token, &fresh));
   dimple_status status = iteration_resize(&s->iteration, count);
@@ -429,14 +452,18 @@ static dimple_status score(dimple_session *s, const int32_t *response, const int
   DIMPLE_TRY(require_mask_token(s));
   DIMPLE_TRY(check_tokens(s, response, count, "response"));
   DIMPLE_TRY(check_targets(s, targets, count));
-  DIMPLE_TRY(check_length(s, s->prompt.length, count));
+  DIMPLE_TRY(check_length(s, s->prompt.given, count));
   if (!log_probability) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: log_probability is null");
   if (!(guidance_scale >= 0 && guidance_scale <= FLT_MAX))
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: guidance_scale is %g, expected a finite number >= 0",
                        (double)guidance_scale);
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
   scoring_call call = {response, targets, count, s->model->text.mask_token, guidance_scale};
-  return scoring_run(&s->pass, &call, log_probability);
+  int32_t length = s->prompt.length;
+  s->prompt.length = s->prompt.given; /* an answer so far has no part in it */
+  dimple_status status = scoring_run(&s->pass, &call, log_probability);
+  s->prompt.length = length;
+  return status;
 }
 
 dimple_status dimple_session_score(dimple_session *s, const int32_t *response, const int32_t *targets, int32_t count,

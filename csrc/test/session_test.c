@@ -15,6 +15,7 @@ static void null_arguments(void) {
   EXPECT_NULL_REFUSED(dimple_session_create(text_model, NULL, NULL));
   EXPECT_NULL_REFUSED(dimple_session_set_prompt(NULL, &id, 1, NULL, 0));
   EXPECT_NULL_REFUSED(dimple_session_set_response(NULL, &id, 1));
+  EXPECT_NULL_REFUSED(dimple_session_set_answer(NULL, &id, 1));
   EXPECT_NULL_REFUSED(dimple_session_prefill(NULL));
   EXPECT_NULL_REFUSED(dimple_session_begin(NULL, &d));
   EXPECT_NULL_REFUSED(dimple_session_step(NULL, &step));
@@ -27,6 +28,7 @@ static void null_arguments(void) {
   EXPECT_NULL_REFUSED(dimple_session_set_prompt(s, NULL, 1, NULL, 0));
   EXPECT_NULL_REFUSED(dimple_session_set_prompt(s, &id, 1, NULL, 1));
   EXPECT_NULL_REFUSED(dimple_session_set_response(s, NULL, 1));
+  EXPECT_NULL_REFUSED(dimple_session_set_answer(s, NULL, 1));
   EXPECT_NULL_REFUSED(dimple_session_begin(s, NULL));
   EXPECT_NULL_REFUSED(dimple_session_step(s, NULL));
   EXPECT_NULL_REFUSED(dimple_session_get_timings(s, NULL));
@@ -118,6 +120,51 @@ static void shortened_responses(void) {
   dimple_session_free(s);
 }
 
+/* An answer so far is as good as the end of the prompt, but for the pictures' tower, which does not run again, and for scores. */
+static void answers_in_several_canvases(void) {
+  enum { ANSWER = 5 };
+  int32_t tokens[PICTURE_PROMPT + ANSWER], count = picture_prompt(tokens), masks[RESPONSE];
+  const int32_t answer[ANSWER] = {9, 3, 17, 3, 28}, targets[2] = {4, 8};
+  for (int32_t i = 0; i < ANSWER; i++) tokens[count + i] = answer[i];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_image image = picture();
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_session *whole = open_session(vision_model, 1, 1), *s = open_session(vision_model, 1, 1);
+  EXPECT_FAILS(dimple_session_set_answer(s, answer, ANSWER), DIMPLE_ERROR_STATE, "no prompt");
+  EXPECT_OK(dimple_session_set_prompt(whole, tokens, count + ANSWER, &image, 1));
+  EXPECT_OK(dimple_session_set_response(whole, masks, RESPONSE));
+  outcome expected = decode(whole, &d);
+
+  EXPECT_OK(dimple_session_set_prompt(s, tokens, count, &image, 1));
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  outcome first = decode(s, &d);
+  float before[2], after[2];
+  dimple_timings seen, still;
+  EXPECT_OK(dimple_session_score(s, masks, targets, 2, 0, before));
+  EXPECT_OK(dimple_session_get_timings(s, &seen));
+  EXPECT_OK(dimple_session_set_answer(s, answer, ANSWER));
+  EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_STATE, "no response");
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  outcome found = decode(s, &d);
+  EXPECT(same_outcome(&expected, &found), "another result behind an answer");
+  EXPECT_OK(dimple_session_score(s, masks, targets, 2, 0, after));
+  EXPECT(memcmp(before, after, sizeof before) == 0, "an answer so far changes scores");
+  EXPECT_OK(dimple_session_get_timings(s, &still));
+  EXPECT(seen.vision > 0 && still.vision == seen.vision, "the tower ran again");
+
+  int32_t more[CONTEXT] = {0}, wrong = VOCAB;
+  EXPECT_FAILS(dimple_session_set_answer(s, &wrong, 1), DIMPLE_ERROR_ARGUMENT, "token 0 of the answer is");
+  EXPECT_FAILS(dimple_session_set_answer(s, more, CONTEXT), DIMPLE_ERROR_LIMIT, "answer so far");
+  EXPECT_OK(dimple_session_set_answer(s, more, CONTEXT - count - 1));
+  EXPECT_FAILS(dimple_session_set_response(s, masks, 2), DIMPLE_ERROR_LIMIT, "and response (2) do not fit the context of");
+  EXPECT_OK(dimple_session_set_answer(s, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  outcome again = decode(s, &d);
+  EXPECT(same_outcome(&first, &again), "another result once the answer is gone");
+  dimple_session_free(whole);
+  dimple_session_free(s);
+}
+
 static void sessions_outlive_their_model(void) {
   dimple_model *m = random_model((model_shape){.vision = true});
   dimple_session *s = picture_session(m, 1, 1), *t = picture_session(m, 1, 1);
@@ -158,6 +205,7 @@ int main(void) {
     bad_session_options();
     wrong_order();
     shortened_responses();
+    answers_in_several_canvases();
     sessions_outlive_their_model();
     a_hundred_lives();
   }

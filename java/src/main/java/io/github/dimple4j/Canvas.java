@@ -13,15 +13,15 @@ public final class Canvas {
 
   private final Response response;
   private final int[] tokens;
-  private final boolean settled;
+  private final int settled; // so many of the first positions stay, once they are revealed
 
   /** A canvas whose revealed tokens stay. Takes the array over. */
   Canvas(Response response, int[] tokens) {
-    this(response, tokens, true);
+    this(response, tokens, tokens.length);
   }
 
-  /** @param settled whether its revealed tokens stay */
-  Canvas(Response response, int[] tokens, boolean settled) {
+  /** A canvas of which the first {@code settled} positions stay, once they are revealed. */
+  Canvas(Response response, int[] tokens, int settled) {
     this.response = response;
     this.tokens = tokens;
     this.settled = settled;
@@ -140,7 +140,7 @@ public final class Canvas {
    * @throws NoTokenizerException if the model has no tokenizer
    */
   public String stableText() {
-    return settled ? response.stableText(tokens) : "";
+    return response.stableText(response.hide(tokens, settled));
   }
 
   /** The texts of the slots. */

@@ -25,6 +25,7 @@ public final class Conversation {
   private String system; // null: the model's own
   private Decoding decoding;
   private int responseLength; // 0: the library's default
+  private int canvasLength; // 0: an answer is one canvas
   private int threads;
   private boolean prefillCache = true;
   private volatile Session answering; // null: nothing is being answered
@@ -39,6 +40,7 @@ public final class Conversation {
     system = other.system;
     decoding = other.decoding;
     responseLength = other.responseLength;
+    canvasLength = other.canvasLength;
     threads = other.threads;
     prefillCache = other.prefillCache;
   }
@@ -73,6 +75,17 @@ public final class Conversation {
    */
   public Conversation responseLength(int tokens) {
     responseLength = tokens;
+    return this;
+  }
+
+  /**
+   * Fills answers canvas after canvas, until their end.
+   *
+   * @param tokens as {@link SessionBuilder#canvasLength}; until then an answer is one canvas
+   * @return this
+   */
+  public Conversation canvasLength(int tokens) {
+    canvasLength = tokens;
     return this;
   }
 
@@ -143,6 +156,9 @@ public final class Conversation {
     }
     if (responseLength != 0) {
       builder.responseLength(responseLength);
+    }
+    if (canvasLength != 0) {
+      builder.canvasLength(canvasLength);
     }
     turns.forEach(turn -> add(turn, builder));
     add(question, builder);

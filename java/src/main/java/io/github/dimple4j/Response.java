@@ -38,6 +38,18 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return new Response(vocabulary, tokens, segments, texts);
   }
 
+  /** The first positions of a block that is one slot. */
+  Response first(int positions) {
+    return new Response(vocabulary, Arrays.copyOf(tokens, positions), List.of(new Segment(0, positions, true)), stops);
+  }
+
+  /** A canvas whose positions from there on are masked. */
+  int[] hide(int[] canvas, int from) {
+    int[] hidden = canvas.clone();
+    Arrays.fill(hidden, from, hidden.length, vocabulary.mask());
+    return hidden;
+  }
+
   int length() {
     return tokens.length;
   }

@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -36,6 +35,7 @@ public final class Session implements AutoCloseable {
   private final int[] prompt;
   private final int imageTokens;
   private final Response response; // null without one
+  private final CanvasSequence canvases;
 
   private boolean constrained;
 
@@ -43,6 +43,8 @@ public final class Session implements AutoCloseable {
   private long decodings;
   private Decisions decisions; // null: the core decides
   private Ending ending;
+  private Response reading; // the response with the decoding's stop strings
+  private boolean settled; // what is revealed stays
   private long began;
   private Canvas canvas;
   private float[] logProbabilities;
@@ -54,7 +56,8 @@ public final class Session implements AutoCloseable {
   private boolean cancelled;
   private boolean exhausted;
 
-  Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response) {
+  /** @param canvasLength positions that are decoded at a time; 0 without a response */
+  Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response, int canvasLength) {
     this.handle = handle;
     this.cleanable = Engine.CLEANER.register(this, handle::close);
     this.model = model;
@@ -62,6 +65,7 @@ public final class Session implements AutoCloseable {
     this.prompt = prompt;
     this.imageTokens = imageTokens;
     this.response = response;
+    this.canvases = new CanvasSequence(handle, canvasLength, response == null ? new int[0] : response.tokens());
   }
 
   /**
@@ -74,7 +78,7 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * The number of positions of the response.
+   * The number of positions of the response, at most: of all its canvases ({@link SessionBuilder#canvasLength}).
    *
    * @return at least 1, or 0 for a session without response
    */
@@ -121,7 +125,7 @@ public final class Session implements AutoCloseable {
    * @param decoding settings of the candidates, and when it ends; a pipeline without blocks
    * @param decoder decides what each iteration reveals
    * @return the response as it stands at the end
-   * @throws UnsupportedException for a decoding in blocks
+   * @throws UnsupportedException for a decoding in blocks, or a response in several canvases
    * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
    * @throws DimpleException as {@link #decode(Decoding)} does
    */
@@ -243,7 +247,8 @@ public final class Session implements AutoCloseable {
 
   /**
    * Raw logits of one full pass over prompt and undecoded response, as the model gives them, before any shift by one
-   * ({@link ModelInfo#shiftLogits}). Does not disturb a decoding.
+   * ({@link ModelInfo#shiftLogits}). Does not disturb a decoding. Of a response in several canvases: behind those that were filled, the one
+   * under way.
    *
    * @return one row per position of prompt and response, one logit per token id
    * @throws SessionStateException if another thread is inside the session
@@ -252,7 +257,7 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public float[][] logits() {
-    return use(() -> handle.work(session -> session.logits(prompt.length + responseLength(), model.vocabSize())));
+    return use(() -> handle.work(session -> session.logits(prompt.length + canvases.rows(), model.vocabSize())));
   }
 
   /**
@@ -417,17 +422,25 @@ public final class Session implements AutoCloseable {
   }
 
   private long beginDecoding(Decoding decoding, Decoder own) {
-    Map<String, Number> settings = decoding.settings(Math.max(1, responseLength()));
-    handle.run(session -> session.begin(settings));
+    if (own != null && canvases.several()) {
+      throw new UnsupportedException("a decoder of one's own goes with a response of one canvas, without a canvas length");
+    }
+    canvases.begin(decoding);
+    decodings++; // an earlier one is over, whatever follows
+    if (decoding.prune() && !constrained) {
+      checkPruning();
+    }
     if (!decoding.stop().isEmpty()) {
       response.vocabulary().tokenizer(); // stop strings need one
     }
     decisions = own == null ? null : new Decisions(handle, own);
     ending = decoding.ending();
     stopsEarly = decoding.earlyStop();
-    used = response.length();
+    used = canvases.end();
     began = System.nanoTime();
-    canvas = new Canvas(response.endingAt(ending.stops()), response.tokens(), decoding.algorithm() != Algorithm.WINO);
+    settled = decoding.algorithm() != Algorithm.WINO;
+    reading = response.endingAt(ending.stops());
+    canvas = canvasOf(response.tokens());
     logProbabilities = new float[response.length()];
     Arrays.fill(logProbabilities, Float.NaN);
     revealed = 0;
@@ -435,13 +448,42 @@ public final class Session implements AutoCloseable {
     forwardPasses = 0;
     cancelled = false;
     exhausted = false;
-    return ++decodings;
+    return decodings;
+  }
+
+  /** What a file says of blocks can make a decoding one that cannot leave positions out. */
+  private void checkPruning() {
+    try {
+      canvases.shorten(canvases.end());
+    } catch (UnsupportedException e) {
+      throw new UnsupportedException("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
+    }
+  }
+
+  /** The canvases up to the one under way. */
+  private Canvas canvasOf(int[] tokens) {
+    int end = canvases.end();
+    Response shape = end < response.length() ? reading.first(end) : reading;
+    return new Canvas(shape, Arrays.copyOf(tokens, end), settled ? end : canvases.first());
+  }
+
+  /** The canvas is full, and nothing ended the text. */
+  private void openNextCanvas() {
+    canvases.next();
+    int[] tokens = response.tokens().clone();
+    System.arraycopy(canvas.tokens(), 0, tokens, 0, canvas.length());
+    canvas = canvasOf(tokens);
+    used = canvases.end();
   }
 
   private Step nextStep() {
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
     boolean finished = result.done() || stopsEarly && canvas.isComplete();
+    while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
+      openNextCanvas();
+      finished = canvas.remaining() == 0; // all of it is fixed
+    }
     exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
     if (constrained && (result.done() || exhausted) && canvas.remaining() > 0) {
       StepResult completion = handle.call(CoreSession::complete);
@@ -449,7 +491,7 @@ public final class Session implements AutoCloseable {
     }
     if (ending.pruned() && !constrained && !finished && !exhausted && canvas.usedLength() < used) {
       used = canvas.usedLength();
-      handle.run(session -> session.shorten(used));
+      canvases.shorten(used);
     }
     canvas = finished || exhausted ? canvas.asLast() : canvas;
     return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
@@ -474,7 +516,7 @@ public final class Session implements AutoCloseable {
 
   private StepResult runStep() {
     try {
-      StepResult result = decisions == null ? handle.work(CoreSession::step) : decisions.step(iterations, canvas);
+      StepResult result = decisions == null ? canvases.step(canvas.tokens()) : decisions.step(iterations, canvas);
       cancelled = false;
       return result;
     } catch (CancelledException e) {
@@ -494,12 +536,12 @@ public final class Session implements AutoCloseable {
     if (finish == Finish.MASKED) {
       finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
     }
-    List<Float> probabilities = IntStream.range(0, logProbabilities.length).mapToObj(i -> logProbabilities[i]).toList();
+    List<Float> probabilities = IntStream.range(0, canvas.length()).mapToObj(i -> logProbabilities[i]).toList();
     return new Generation(canvas, finish, revealed, iterations, forwardPasses, prompt.length, probabilities, latestTimings());
   }
 
   private Timings latestTimings() {
-    SessionFigures figures = handle.call(CoreSession::figures);
+    SessionFigures figures = canvases.figures();
     return new Timings(Duration.ofNanos(figures.vision()), Duration.ofNanos(figures.prefill()), Duration.ofNanos(figures.steps()));
   }
 

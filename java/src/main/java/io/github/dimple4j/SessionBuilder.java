@@ -8,6 +8,7 @@ import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.Rgb;
 import io.github.dimple4j.structure.ByteAutomaton;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -32,6 +33,7 @@ public final class SessionBuilder {
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
+  private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
   private final Map<Integer, Integer> priors = new TreeMap<>();
@@ -168,6 +170,21 @@ public final class SessionBuilder {
   }
 
   /**
+   * Fills the response canvas after canvas: when one is full and no end-of-text token or stop string ended the text, its tokens become the end
+   * of the prompt, by one pass of the model, and the next masked canvas follows. So an answer is as long as it gets, up to
+   * {@link #responseLength}, and each pass is over no more masks than a canvas has. A canvas does not see those to come. Each is decoded as if
+   * its prompt had been given from the start, with steps of its own ({@link Decoding#steps}: without it as many as it has positions) and the
+   * seed one higher than that of the one before; pictures go through the vision tower once. Does not go with a template or an automaton.
+   *
+   * @param tokens at least 1; the last canvas takes what is left. Until this is called: the whole response is one canvas
+   * @return this
+   */
+  public SessionBuilder canvasLength(int tokens) {
+    canvasLength = OptionalInt.of(tokens);
+    return this;
+  }
+
+  /**
    * Says what the response is to look like. A structure is held in any case; of a structure prior the texts are fixed, and if it is shorter
    * than {@link #responseLength}, the model fills the rest.
    *
@@ -277,8 +294,9 @@ public final class SessionBuilder {
     if (template != null && automaton != null) {
       throw new InvalidArgumentException("a response has a template and an automaton, expected one of them");
     }
+    int canvas = checkedCanvasLength(response);
     SessionHandle handle = model.call(this::open);
-    Session session = new Session(handle, info, vocabulary, prompt, IntStream.of(imageTokens).sum(), response);
+    Session session = new Session(handle, info, vocabulary, prompt, IntStream.of(imageTokens).sum(), response, canvas);
     List<Rgb> pictures = images.stream().map(image -> new Rgb(image.pixels(), image.width(), image.height())).toList();
     try {
       if (response != null) {
@@ -287,7 +305,7 @@ public final class SessionBuilder {
       handle.use(() -> {
         handle.run(core -> core.setPrompt(prompt, pictures));
         if (response != null) {
-          handle.run(core -> core.setResponse(response.tokens()));
+          handle.run(core -> core.setResponse(Arrays.copyOf(response.tokens(), canvas)));
         }
         if (automaton != null) {
           model.constraints().use(automaton, constraint -> {
@@ -319,6 +337,26 @@ public final class SessionBuilder {
       session.close();
       throw e;
     }
+  }
+
+  /** Of a canvas, at most all of the response; 0 without one. */
+  private int checkedCanvasLength(Response response) {
+    int all = response == null ? 0 : response.length();
+    if (canvasLength.isEmpty()) {
+      return all;
+    }
+    int length = canvasLength.getAsInt();
+    if (length < 1) {
+      throw new InvalidArgumentException("a canvas of " + length + " tokens, expected at least 1");
+    }
+    if (withoutResponse) {
+      throw new InvalidArgumentException("a session without response has a canvas length");
+    }
+    if (template != null || automaton != null) {
+      throw new InvalidArgumentException("a response with " + (template != null ? "a template" : "a structure")
+          + " is one canvas: a canvas length goes with free text only");
+    }
+    return Math.min(length, all);
   }
 
   private int tokenCount(Image image) {

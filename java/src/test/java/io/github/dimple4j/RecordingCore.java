@@ -192,6 +192,11 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public void setAnswer(int[] tokens) {
+      record("setAnswer", tokens);
+    }
+
+    @Override
     public void setConstraint(CoreConstraint constraint) {
       throw new UnsupportedOperationException("setConstraint");
     }

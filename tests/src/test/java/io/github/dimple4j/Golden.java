@@ -14,6 +14,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
@@ -38,6 +40,10 @@ final class Golden {
   /** A decoding that the reference recorded. */
   record Run(String name, Decoding decoding, int responseLength, boolean prefillCache, Map<Integer, Integer> priors, Draws draws,
       List<int[]> history, int modelCalls) {}
+
+  /** A long answer that the reference decoded: all tokens, and each canvas after each of its steps. */
+  record LongAnswer(String name, Case prompt, Decoding decoding, int most, int canvasLength, boolean prefillCache, int[] answer,
+      List<List<int[]>> canvases) {}
 
   /** Random results in the order in which they were consumed; as {@link Session#replayDraws} takes them. */
   record Draws(int[] kinds, int[] lengths, double[] values) {}
@@ -116,6 +122,17 @@ final class Golden {
       List<Run> runs = json("trajectories_" + name + ".json").path("runs").valueStream().map(Golden::run).toList();
       return new Case(name, integers(node.path("prompt_ids")), node.path("appended_masks").asInt(), pictures(node.path("images")),
           matrix("logits_" + name), runs);
+    }).toList();
+  }
+
+  List<LongAnswer> longAnswers() {
+    Map<String, Case> cases = cases().stream().collect(Collectors.toMap(Case::name, Function.identity()));
+    return json("long_answers.json").path("runs").valueStream().map(node -> {
+      JsonNode settings = node.path("settings");
+      return new LongAnswer(node.path("name").asString(), cases.get(node.path("case").asString()), decoding(settings),
+          settings.path("max_new_tokens").asInt(), node.path("canvas_length").asInt(), settings.path("use_cache").asBoolean(),
+          integers(node.path("answer")),
+          node.path("canvases").valueStream().map(steps -> steps.valueStream().map(Golden::integers).toList()).toList());
     }).toList();
   }
 

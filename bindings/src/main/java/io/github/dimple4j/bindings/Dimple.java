@@ -1838,6 +1838,68 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_set_answer {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_set_answer");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_answer(dimple_session *session, const int32_t *tokens, int32_t token_count)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_set_answer$descriptor() {
+        return dimple_session_set_answer.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_answer(dimple_session *session, const int32_t *tokens, int32_t token_count)
+     * }
+     */
+    public static MethodHandle dimple_session_set_answer$handle() {
+        return dimple_session_set_answer.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_answer(dimple_session *session, const int32_t *tokens, int32_t token_count)
+     * }
+     */
+    public static MemorySegment dimple_session_set_answer$address() {
+        return dimple_session_set_answer.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_answer(dimple_session *session, const int32_t *tokens, int32_t token_count)
+     * }
+     */
+    public static int dimple_session_set_answer(MemorySegment session, MemorySegment tokens, int token_count) {
+        var mh$ = dimple_session_set_answer.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_set_answer", session, tokens, token_count);
+            }
+            return (int)mh$.invokeExact(session, tokens, token_count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_set_constraint {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

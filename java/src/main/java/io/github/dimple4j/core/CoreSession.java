@@ -21,6 +21,13 @@ public interface CoreSession {
   void setResponse(int[] tokens);
 
   /**
+   * Puts the answer so far behind the prompt, in the place of an earlier one; a response is to be set anew.
+   *
+   * @param tokens ids, maybe none
+   */
+  void setAnswer(int[] tokens);
+
+  /**
    * Holds the response to a constraint.
    *
    * @param constraint null: to none

@@ -35,6 +35,13 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public void setAnswer(int[] tokens) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_set_answer(session, arena.allocateFrom(ValueLayout.JAVA_INT, tokens), tokens.length));
+    }
+  }
+
+  @Override
   public void prefill() {
     ForeignCore.check(Dimple.dimple_session_prefill(session));
   }

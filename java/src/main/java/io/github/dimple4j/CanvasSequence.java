@@ -1,0 +1,150 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.SessionFigures;
+import io.github.dimple4j.core.StepResult;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * The canvases that a response is filled in, one after the other: all of the response in one, or each behind what those before it hold, which is
+ * prompt then. Makes one decoding of the core's decodings, a canvas each: positions count from the beginning of the response, iterations and
+ * passes from the first canvas on. To be used inside {@link SessionHandle#use}.
+ */
+final class CanvasSequence {
+  private final SessionHandle handle;
+  private final int length;
+  private final int[] initial;
+
+  private Decoding decoding;
+  private int first; // position of the canvas under way
+  private int opened; // and of the one that the core decodes
+  private StepResult latest; // counted from the first canvas on; null before the first step
+
+  // What the canvases before this one took.
+  private int iterations;
+  private int forwardPasses;
+  private long prefill;
+  private long steps;
+
+  /**
+   * @param length of a canvas; the last one takes what is left
+   * @param initial the whole response, of which the core has the first canvas; empty without one
+   */
+  CanvasSequence(SessionHandle handle, int length, int[] initial) {
+    this.handle = handle;
+    this.length = length;
+    this.initial = initial;
+  }
+
+  /** Begins a decoding with the first canvas. */
+  void begin(Decoding settings) {
+    if (opened > 0) {
+      handle.run(core -> {
+        core.setAnswer(new int[0]);
+        core.setResponse(slice(initial, 0));
+      });
+      opened = 0;
+    }
+    handle.run(core -> core.begin(settings(settings, 0)));
+    decoding = settings;
+    first = 0;
+    latest = null;
+    iterations = forwardPasses = 0;
+    prefill = steps = 0;
+  }
+
+  private Map<String, Number> settings(Decoding given, int position) {
+    Map<String, Number> settings = new HashMap<>(given.settings(Math.max(1, end(position) - position)));
+    settings.put("seed", given.seed() + (length == 0 ? 0 : position / length)); // no canvas repeats another's draws
+    return settings;
+  }
+
+  private int end(int position) {
+    return Math.min(initial.length, position + length);
+  }
+
+  private int[] slice(int[] response, int position) {
+    return Arrays.copyOfRange(response, position, end(position));
+  }
+
+  /** Whether the response has more than one. */
+  boolean several() {
+    return length < initial.length;
+  }
+
+  int first() {
+    return first;
+  }
+
+  /** The position behind the canvas under way. */
+  int end() {
+    return end(first);
+  }
+
+  /** Whether another canvas can follow. */
+  boolean hasNext() {
+    return end() < initial.length;
+  }
+
+  /** Goes to the next canvas; the core does with the next step. */
+  void next() {
+    first = end();
+    iterations = latest.iteration() + 1;
+    forwardPasses = latest.forwardPasses();
+  }
+
+  /** One iteration. {@code tokens} are those of the response so far. */
+  StepResult step(int[] tokens) {
+    if (opened < first) {
+      open(tokens);
+    }
+    latest = whole(handle.work(CoreSession::step), tokens);
+    return latest;
+  }
+
+  /** May be repeated after a failure. */
+  private void open(int[] tokens) {
+    SessionFigures figures = handle.call(CoreSession::figures);
+    handle.run(core -> core.setAnswer(Arrays.copyOf(tokens, first)));
+    prefill += figures.prefill();
+    steps += figures.steps();
+    handle.run(core -> {
+      core.setResponse(slice(initial, first));
+      core.begin(settings(decoding, first));
+    });
+    opened = first;
+  }
+
+  /** The core's step in terms of the whole response. */
+  private StepResult whole(StepResult step, int[] tokens) {
+    if (first == 0) {
+      return step;
+    }
+    int[] canvas = Arrays.copyOf(tokens, end());
+    System.arraycopy(step.canvas(), 0, canvas, first, step.canvas().length);
+    return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed()), step.confidence(),
+        step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked()));
+  }
+
+  private int[] shifted(int[] positions) {
+    return Arrays.stream(positions).map(position -> first + position).toArray();
+  }
+
+  /** Leaves positions from there on out of the decoding under way. */
+  void shorten(int position) {
+    handle.run(core -> core.shorten(position - first));
+  }
+
+  /** The core's figures, times those of the canvases before added. */
+  SessionFigures figures() {
+    SessionFigures latest = handle.call(CoreSession::figures);
+    return new SessionFigures(latest.vision(), prefill + latest.prefill(), steps + latest.steps(), latest.kvBytes(), latest.scratchBytes());
+  }
+
+  /** How many rows a pass of the core has behind those of the prompt. */
+  int rows() {
+    return end(opened);
+  }
+}
