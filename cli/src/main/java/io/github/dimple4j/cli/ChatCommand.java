@@ -81,6 +81,7 @@ final class ChatCommand implements Callable<Integer> {
       conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads()).prefillCache(decodingOptions.prefill())
           .decoding(stopOptions.addTo(decodingOptions.decoding(), true));
       promptOptions.length().ifPresent(conversation::responseLength);
+      promptOptions.canvasLength().ifPresent(conversation::canvasLength);
       ControlC.does(this::interrupt);
       talk();
     }

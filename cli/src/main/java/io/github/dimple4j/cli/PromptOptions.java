@@ -68,6 +68,13 @@ abstract class PromptOptions {
     }
   }
 
+  /** Null is none given. */
+  final void checkCanvasLength(Integer canvasLength) {
+    if (canvasLength != null && canvasLength < 1) {
+      throw Failures.invalidValue(spec, "--canvas-length", canvasLength + ", expected 1 or more");
+    }
+  }
+
   /** Prompts of text, which a chat template writes. */
   abstract static class OfWords extends PromptOptions {
     @Option(names = "--chat-template", paramLabel = "FILE", converter = TextSource.Converter.class,
@@ -138,6 +145,10 @@ abstract class PromptOptions {
         description = "Length of the response (default: 64, or that of the template).")
     private Integer maxNewTokens;
 
+    @Option(names = "--canvas-length", paramLabel = "N", description = "Fill the response in canvases of N tokens, one behind the other, until the "
+        + "answer ends or --max-new-tokens are there (default: all in one).")
+    private Integer canvasLength;
+
     @Option(names = "--response-template", paramLabel = "TEXT", converter = SlotTemplate.class,
         description = "The answer with {{slot:N}} where the model fills in N tokens.")
     private Template template;
@@ -148,7 +159,15 @@ abstract class PromptOptions {
       if (maxNewTokens != null) {
         checkLength(maxNewTokens);
       }
+      checkCanvasLength(canvasLength);
+      if (canvasLength != null && template != null) {
+        throw wrongUsage("--canvas-length goes without --response-template");
+      }
       checkSystem(system);
+    }
+
+    OptionalInt canvasLength() {
+      return canvasLength == null ? OptionalInt.empty() : OptionalInt.of(canvasLength);
     }
 
     /** Reads the question and the chat template, if they are files. */
@@ -166,9 +185,14 @@ abstract class PromptOptions {
     @Option(names = "--max-new-tokens", paramLabel = "N", description = "Length of an answer (default: 64).")
     private Integer maxNewTokens;
 
+    @Option(names = "--canvas-length", paramLabel = "N", description = "Fill the response in canvases of N tokens, one behind the other, until the "
+        + "answer ends or --max-new-tokens are there (default: all in one).")
+    private Integer canvasLength;
+
     @Override
     void check() {
       super.check();
+      checkCanvasLength(canvasLength);
       if (maxNewTokens != null) {
         checkLength(maxNewTokens);
       }
@@ -176,6 +200,10 @@ abstract class PromptOptions {
 
     String system() {
       return system;
+    }
+
+    OptionalInt canvasLength() {
+      return canvasLength == null ? OptionalInt.empty() : OptionalInt.of(canvasLength);
     }
 
     OptionalInt length() {

@@ -5,6 +5,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -14,6 +15,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -52,6 +54,9 @@ final class RunCommand implements Callable<Integer> {
     promptOptions.check();
     Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
     structureOptions.read();
+    if (promptOptions.canvasLength().isPresent() && structureOptions.isGiven()) {
+      throw new ParameterException(spec.commandLine(), "--canvas-length goes without --json-schema");
+    }
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     Path file = model != null ? model : BundledModel.find();
@@ -59,7 +64,9 @@ final class RunCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(file)) {
       long loadNanos = System.nanoTime() - start;
-      try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
+      SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+      promptOptions.canvasLength().ifPresent(builder::canvasLength);
+      try (Session session = builder.open()) {
         Terminal terminal = Terminal.ofStandardOutput();
         boolean shown = live && !quiet && terminal.interactive();
         Generation answer = shown ? decodeLive(session, decoding, terminal, out) : session.decode(decoding);

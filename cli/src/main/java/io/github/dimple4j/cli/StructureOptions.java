@@ -17,6 +17,10 @@ final class StructureOptions {
 
   private Template template;
 
+  boolean isGiven() {
+    return schema != null;
+  }
+
   /** Reads and compiles the schema, if there is one. */
   void read() throws IOException {
     template = schema == null ? null : schema.template();

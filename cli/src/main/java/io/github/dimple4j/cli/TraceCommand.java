@@ -144,6 +144,10 @@ final class TraceCommand implements Callable<Integer> {
     if (decoding.pipeline() != Pipeline.DIM) {
       DecodingOptions.writeBlocks(json, decoding);
     }
+    json.writeBooleanProperty("complete", decoding.complete());
+    if (structureOptions.isGiven()) {
+      json.writeBooleanProperty("allowed_confidence", decoding.allowedConfidence());
+    }
     StopOptions.write(json, decoding);
     json.writeEndObject();
   }
