@@ -205,6 +205,18 @@ class EndingTest {
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(builder::build).withMessageContaining("prune");
   }
 
+  /** The file decides, so that it is no settings' fault: said when the decoding begins. */
+  @Test
+  void pruningIsRefusedWhereTheFileAsksForBlocks() throws IOException {
+    TinyModel inBlocks = TinyModel.ofText().put("diffusion.cache", "dual").put("diffusion.block_length", 4);
+    Decoding pruned = Decoding.builder().pipeline(Pipeline.DREAM).prune(true).build();
+    try (DimpleModel other = DimpleModel.load(inBlocks.write(folder.resolve("blocks.gguf"))); Session session = other.session().tokens(PROMPT).open()) {
+      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> session.steps(pruned).iterator())
+          .withMessage("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
+      assertThat(session.decode(pruned.toBuilder().pipeline(Pipeline.DIM).build()).canvas().length()).isEqualTo(64);
+    }
+  }
+
   private static boolean isEnd(int token) {
     return Arrays.stream(model.endTokenIds()).anyMatch(end -> end == token);
   }

@@ -36,7 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
  * classes are looked up, so a new one is tested as far as there are values for it here.
  */
 class NullArgumentsTest {
-  private static final List<String> PACKAGES = List.of("", "chat/", "tokenizer/");
+  private static final List<String> PACKAGES = List.of("", "chat/", "structure/", "tokenizer/");
 
   /** Public constructors that callers use; of others the library makes what callers read, or what a file holds, where null says that it has none. */
   private static final Set<Class<?>> MADE_BY_CALLERS = Set.of(ModelOptions.class, Turn.class, ChatMessage.class, ContentPart.Text.class,

@@ -131,6 +131,9 @@ class ModelCommandsTest {
   void settingsAreThoseInEffect() throws IOException {
     Map<?, ?> settings = (Map<?, ?>) trace("--pipeline", "dream", "--steps", "3", "--no-prefill", "--alg", "entropy").get("settings");
     assertThat(settings.get("original_confidence")).isEqualTo(false);
+    assertThat(settings.get("complete")).isEqualTo(false);
+    assertThat(settings.containsKey("allowed_confidence")).isFalse(); // nothing holds the answer
+    assertThat(settings.get("early_stop")).isEqualTo(false);
     assertThat(settings.get("prefill")).isEqualTo(false);
     assertThat(settings.get("threshold")).isEqualTo(new Json.Number("0.0"));
     assertThat(settings.get("steps")).isEqualTo(new Json.Number("3"));
