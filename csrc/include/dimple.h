@@ -356,9 +356,10 @@ DIMPLE_API dimple_status dimple_session_set_prompt(dimple_session *session, cons
 DIMPLE_API dimple_status dimple_session_set_response(dimple_session *session, const int32_t *tokens, int32_t token_count);
 
 /* For answers longer than one response: puts `token_count` >= 0 ids, the answer so far, behind the prompt, in the place of those of an
- * earlier call. A response set afterwards is decoded exactly as if the prompt had ended with them from the start: their keys and values come
- * of the next pass over prompt and response. Image features are kept, and an id behind the prompt is a word, image_token_id too. Scores are
- * those of the prompt alone. Needs a prompt. Discards response, prefill and canvas. Errors: STATE, ARGUMENT (id out of range), LIMIT, MEMORY. */
+ * earlier call. A response set afterwards is decoded exactly as if the prompt had ended with them from the start: their keys and values
+ * come of the next pass over prompt and response. Image features are kept, and an id behind the prompt is a word, image_token_id too.
+ * Scores are those of the prompt alone. Needs a prompt. Discards response, prefill and canvas. Errors: STATE, ARGUMENT (id out of
+ * range), LIMIT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_answer(dimple_session *session, const int32_t *tokens, int32_t token_count);
 
 /* Holds every decoding of the response to a constraint, null: to none; a new response has none. Positions where only one token is left are

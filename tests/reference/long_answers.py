@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Long answers: canvas after canvas, each behind the prompt and all that the ones before it hold. Needs numpy.
 
-    python3 tests/reference/long_answers.py check     decodes again what tests/goldens/*/long_answers.json holds; exit status 1 where it differs
-    python3 tests/reference/long_answers.py write     writes these files
+    python3 tests/reference/long_answers.py check   decodes again what tests/goldens/*/long_answers.json holds; exit status 1 if it differs
+    python3 tests/reference/long_answers.py write   writes these files
 
 The rule is `long_answer` below. With numbers of float64 the recorded answers are the same."""
 import os
@@ -47,7 +47,8 @@ def runs(name, dtype):
         for setting, options in SETTINGS.items():
             options = dict(ref.DEFAULTS, **options)
             del options["max_new_tokens"]
-            answer, histories = long_answer(folder.model, case["prompt_ids"], pixels, grids, CANVAS, MOST, [folder.cfg["eos_token_id"]], **options)
+            answer, histories = long_answer(folder.model, case["prompt_ids"], pixels, grids, CANVAS, MOST, [folder.cfg["eos_token_id"]],
+                                            **options)
             if forbidden & set(answer):
                 print("%s, %s, %s: left out, its answer has a token of pictures" % (name, case["name"], setting))
                 continue

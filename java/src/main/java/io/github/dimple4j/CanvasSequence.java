@@ -8,9 +8,9 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The canvases that a response is filled in, one after the other: all of the response in one, or each behind what those before it hold, which is
- * prompt then. Makes one decoding of the core's decodings, a canvas each: positions count from the beginning of the response, iterations and
- * passes from the first canvas on. To be used inside {@link SessionHandle#use}.
+ * The canvases that a response is filled in, one after the other: all of the response in one, or each behind what those before it hold,
+ * which is prompt then. Makes one decoding of the core's decodings, a canvas each: positions count from the beginning of the response,
+ * iterations and passes from the first canvas on. To be used inside {@link SessionHandle#use}.
  */
 final class CanvasSequence {
   private final SessionHandle handle;

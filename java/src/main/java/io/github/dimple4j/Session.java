@@ -57,7 +57,8 @@ public final class Session implements AutoCloseable {
   private boolean exhausted;
 
   /** @param canvasLength positions that are decoded at a time; 0 without a response */
-  Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response, int canvasLength) {
+  Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response,
+      int canvasLength) {
     this.handle = handle;
     this.cleanable = Engine.CLEANER.register(this, handle::close);
     this.model = model;

@@ -170,11 +170,11 @@ public final class SessionBuilder {
   }
 
   /**
-   * Fills the response canvas after canvas: when one is full and no end-of-text token or stop string ended the text, its tokens become the end
-   * of the prompt, by one pass of the model, and the next masked canvas follows. So an answer is as long as it gets, up to
-   * {@link #responseLength}, and each pass is over no more masks than a canvas has. A canvas does not see those to come. Each is decoded as if
-   * its prompt had been given from the start, with steps of its own ({@link Decoding#steps}: without it as many as it has positions) and the
-   * seed one higher than that of the one before; pictures go through the vision tower once. Does not go with a template or an automaton.
+   * Fills the response canvas after canvas: when one is full and no end-of-text token or stop string ended the text, its tokens become
+   * the end of the prompt, by one pass of the model, and the next masked canvas follows. So an answer is as long as it gets, up to
+   * {@link #responseLength}, and each pass is over no more masks than a canvas has. A canvas does not see those to come. Each is decoded
+   * as if its prompt had been given from the start, with steps of its own ({@link Decoding#steps}: without it as many as it has
+   * positions) and the seed one higher than that of the one before; pictures go through the vision tower once. Does not go with a template or an automaton.
    *
    * @param tokens at least 1; the last canvas takes what is left. Until this is called: the whole response is one canvas
    * @return this

@@ -132,8 +132,10 @@ class CanvasSequenceTest {
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> builder().canvasLength(0).open())
         .withMessage("a canvas of 0 tokens, expected at least 1");
     assertThatExceptionOfType(InvalidArgumentException.class)
-        .isThrownBy(() -> builder().response(Template.of("a", Template.slot(2))).open()).withMessageContaining("with a template is one canvas");
-    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> builder().response(Template.json("{\"type\":\"boolean\"}")).open())
+        .isThrownBy(() -> builder().response(Template.of("a", Template.slot(2))).open())
+        .withMessageContaining("with a template is one canvas");
+    assertThatExceptionOfType(InvalidArgumentException.class)
+        .isThrownBy(() -> builder().response(Template.json("{\"type\":\"boolean\"}")).open())
         .withMessageContaining("with a structure is one canvas");
     assertThatExceptionOfType(ContextLimitException.class).isThrownBy(() -> builder().responseLength(model.info().contextLength()).open())
         .withMessageMatching("prompt \\(\\d+ tokens\\) and response \\(\\d+\\) do not fit the context of \\d+");

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Answers in several canvases beside the reference (tests/reference/long_answers.py), and beside sessions whose prompt is what they go on from. */
+/** Answers in several canvases beside the reference (tests/reference/long_answers.py), and beside prompts that hold what they go on from. */
 class LongAnswerTest {
   private static final List<String> GOLDENS = List.of("gamma", "epsilon");
 

@@ -145,8 +145,9 @@ abstract class PromptOptions {
         description = "Length of the response (default: 64, or that of the template).")
     private Integer maxNewTokens;
 
-    @Option(names = "--canvas-length", paramLabel = "N", description = "Fill the response in canvases of N tokens, one behind the other, until the "
-        + "answer ends or --max-new-tokens are there (default: all in one).")
+    @Option(names = "--canvas-length", paramLabel = "N",
+        description = "Fill the response in canvases of N tokens, one behind the other, until the answer ends or --max-new-tokens are there "
+        + "(default: all in one).")
     private Integer canvasLength;
 
     @Option(names = "--response-template", paramLabel = "TEXT", converter = SlotTemplate.class,
@@ -185,8 +186,9 @@ abstract class PromptOptions {
     @Option(names = "--max-new-tokens", paramLabel = "N", description = "Length of an answer (default: 64).")
     private Integer maxNewTokens;
 
-    @Option(names = "--canvas-length", paramLabel = "N", description = "Fill the response in canvases of N tokens, one behind the other, until the "
-        + "answer ends or --max-new-tokens are there (default: all in one).")
+    @Option(names = "--canvas-length", paramLabel = "N",
+        description = "Fill the response in canvases of N tokens, one behind the other, until the answer ends or --max-new-tokens are there "
+        + "(default: all in one).")
     private Integer canvasLength;
 
     @Override

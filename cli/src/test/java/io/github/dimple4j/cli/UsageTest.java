@@ -44,6 +44,11 @@ class UsageTest {
     assertWrong("--raw goes with --prompt, not with --ids-file", "dimple trace", "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--raw");
     assertWrong("--raw goes without a chat template, and --chat-template names one", "dimple run",
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
+    assertWrong("--canvas-length goes without --response-template", "dimple run",
+        "run", "--prompt", "x", "--canvas-length", "4", "--response-template", "{{slot:2}}");
+    assertWrong("--canvas-length goes without --json-schema", "dimple run",
+        "run", "--prompt", "x", "--canvas-length", "4", "--json-schema", "{\"type\": \"boolean\"}");
+    assertWrong("Invalid value for option '--canvas-length': 0, expected 1 or more", "dimple chat", "chat", "--canvas-length", "0");
     assertWrong("--system goes with a chat template, not with --raw", "dimple run", "run", "--prompt", "x", "--raw", "--system", "y");
     assertWrong("Missing required argument (specify one of these): (--answer=TEXT [--answer=TEXT]... | --answer-ids-file=IDS.json "
         + "[--answer-ids-file=IDS.json]...)", "dimple score", "score", "x.gguf", "--prompt", "x", "--json", "-");
