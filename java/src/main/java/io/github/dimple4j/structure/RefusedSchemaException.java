@@ -7,9 +7,9 @@ import java.io.Serial;
 public final class RefusedSchemaException extends UnsupportedException {
   @Serial private static final long serialVersionUID = 1;
 
-  /** @serial where the keyword stands */
+  /** Where the keyword stands. */
   private final String pointer;
-  /** @serial why it is not held */
+  /** Why it is not held. */
   private final String reason;
 
   /**
