@@ -278,7 +278,7 @@ int main(void) {
     living(0);
     routing_to_experts();
     constraining();
-  decoding_in_blocks();
+    decoding_in_blocks();
     what_was_there_stays();
   }
   fixture_close();
