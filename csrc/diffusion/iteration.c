@@ -4,12 +4,9 @@
 
 #include "allocate.h"
 #include "cancel.h"
-#include "diffusion/candidates.h"
 #include "diffusion/pipeline.h"
+#include "diffusion/proposals.h"
 #include "diffusion/schedule.h"
-
-/* Rows of full logits held at a time when a sampler needs them: 64 rows of Dimple's vocabulary take 39 MB. */
-enum { LOGIT_ROWS = 64 };
 
 /* ------------------------------------------------------------------------------------------------------------ life cycle */
 
@@ -153,141 +150,6 @@ void iteration_end(iteration *it) {
   it->begun = it->done = false;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- scoring */
-
-/* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
-static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                 float *bare, head_call *head) {
-  const dimple_decoding *d = &it->decoding;
-  const note_keeper *keeper = algorithm_of(d)->keeper;
-  bool noted = keeper && keeper->see;
-  int32_t vocab = p->model->text.vocab;
-  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  if (!logits_are_changed(d) && !noted && it->bias.count == 0) return DIMPLE_OK;
-  if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
-  for (int32_t i = 0; i < rows; i++) {
-    float *z = head->logits + (int64_t)i * vocab;
-    if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
-    if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
-    if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
-    float unbiased = it->bias.count > 0 ? logits_summary(z, vocab).log_sum : 0;
-    bias_apply(&it->bias, z, it->constraint != NULL);
-    if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
-    head->results[i] = logits_summary(z, vocab);
-    it->room.log_sums[positions[at + i]] = unbiased - head->results[i].log_sum;
-  }
-  return DIMPLE_OK;
-}
-
-/* Candidates of rows at..at + rows - 1 of `total` scored ones; under a constraint not yet: they are of one path over all rows. */
-static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                int32_t total, float *bare, head_call *head) {
-  DIMPLE_TRY(read_logits(it, step, p, positions, at, rows, bare, head));
-  if (it->constraint) return constrained_rows(it->constraint, step, head->results, head->logits, rows, positions + at);
-  return candidates_from_logits(step, head->results, head->logits, rows, p->model->text.vocab, positions + at, at, total,
-                                it->room.candidates + at);
-}
-
-/* Candidates from whole rows of logits, a block of rows at a time. */
-static dimple_status score_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count,
-                                  head_call head) {
-  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
-  int64_t room = (int64_t)block * p->model->text.vocab;
-  bool guided = it->decoding.guidance_scale > 0;
-  ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
-  dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
-    int32_t rows = count - at < block ? count - at : block;
-    status = score_rows(it, step, p, positions, at, rows, count, guided ? head.logits + room : NULL, &head);
-  }
-  free(head.logits);
-  return status;
-}
-
-/* Candidates on one path through the constraint. */
-static dimple_status score_constrained(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
-                                       head_call head) {
-  int32_t count = pass_rows_count(&rows);
-  head.temperature = constrained_head_temperature(step->decoding);
-  head.positions = positions;
-  DIMPLE_TRY(pass_score(p, rows, NULL));
-  DIMPLE_TRY(score_logits(it, step, p, positions, count, head));
-  constrained_candidates(it->constraint, step, positions, count, it->room.candidates);
-  return DIMPLE_OK;
-}
-
-/* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
-static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
-  if (pipeline_of(&it->decoding)->reveals_mask) return DIMPLE_OK;
-  float *logits = NULL;
-  dimple_status status = DIMPLE_OK;
-  for (int32_t i = 0; i < count && status == DIMPLE_OK; i++) {
-    if (it->room.candidates[i].token != it->tokens.mask) continue;
-    if (!logits) ALLOCATE(logits, p->model->text.vocab, "logits");
-    head_row summary;
-    status = score_rows(it, step, p, positions, i, 1, count, NULL, &(head_call){.results = &summary, .logits = logits});
-  }
-  free(logits);
-  return status;
-}
-
-/* Log-probabilities are the model's, whatever the bias. */
-static void take_bias_back(iteration *it, const int32_t *positions, int32_t count) {
-  for (int32_t i = 0; i < count; i++) {
-    candidate *found = &it->room.candidates[i];
-    found->log_probability -= bias_of(&it->bias, found->token, it->constraint != NULL) + it->room.log_sums[positions[i]];
-    if (found->log_probability > 0) found->log_probability = 0; /* by rounding */
-  }
-}
-
-/* Candidates from whole logits. */
-static dimple_status score_whole(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
-                                 head_call head) {
-  if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
-  DIMPLE_TRY(pass_score(p, rows, NULL));
-  return score_logits(it, step, p, positions, pass_rows_count(&rows), head);
-}
-
-/* Candidates for response positions[..], one for each of the rows: of the head's summary, where that is enough. */
-static dimple_status score(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
-  int32_t count = pass_rows_count(&rows);
-  head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
-  if (it->constraint || candidates_need_logits(step) || it->bias.count > 0) {
-    DIMPLE_TRY(score_whole(it, step, p, rows, positions, head));
-    if (it->bias.count > 0) take_bias_back(it, positions, count);
-    return DIMPLE_OK;
-  }
-  head.temperature = it->decoding.temperature;
-  head.positions = positions;
-  DIMPLE_TRY(pass_score(p, rows, &head));
-  candidates_from_summary(step, it->room.summaries, count, it->room.candidates);
-  return replace_masks(it, step, p, positions, count);
-}
-
-/* The beliefs in the tokens of watched positions, from their shadows. */
-static dimple_status judge_rows(iteration *it, pass *p, const canvas *c, pass_rows rows, int32_t at, int32_t count, head_call *head) {
-  int64_t vocab = p->model->text.vocab;
-  DIMPLE_TRY(pass_head(p, VIEW_SHADOW, at, count, head));
-  for (int32_t i = 0; i < count; i++) {
-    float logit = head->logits[i * vocab + c->tokens[rows.watched[at + i]]];
-    algorithm_of(&it->decoding)->reviser->judge(it->notes, at + i, expf(logit - head->results[i].log_sum));
-  }
-  return DIMPLE_OK;
-}
-
-static dimple_status judge(iteration *it, pass *p, const canvas *c, pass_rows rows) {
-  int32_t total = rows.watched_count, block = total < LOGIT_ROWS ? total : LOGIT_ROWS;
-  if (total == 0) return DIMPLE_OK;
-  head_row results[LOGIT_ROWS];
-  head_call head = {.results = results};
-  ALLOCATE(head.logits, (int64_t)block * p->model->text.vocab, "logits");
-  dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < total && status == DIMPLE_OK; at += block)
-    status = judge_rows(it, p, c, rows, at, total - at < block ? total - at : block, &head);
-  free(head.logits);
-  return status;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- deciding */
 
 /* What one iteration works on; of a pipeline without blocks: every masked position. */
@@ -313,14 +175,14 @@ static dimple_status choose_then_score(iteration *it, const sampler_step *step, 
   DIMPLE_TRY(sampler_choose(step, NULL, it->room.chosen, count));
   if (*count == 0) return DIMPLE_OK;
   if (it->constraint) { /* a path is found from the scores of all positions */
-    DIMPLE_TRY(score(it, step, p, rows, step->positions));
+    DIMPLE_TRY(proposals_make(it, step, p, rows, step->positions));
     note(it, step, *count, false);
     return DIMPLE_OK;
   }
   for (int32_t i = 0; i < *count; i++) it->room.revealed[i] = step->positions[it->room.chosen[i]];
   rows.chosen = it->room.chosen;
   rows.chosen_count = *count;
-  DIMPLE_TRY(score(it, step, p, rows, it->room.revealed));
+  DIMPLE_TRY(proposals_make(it, step, p, rows, it->room.revealed));
   note(it, step, *count, true);
   return DIMPLE_OK;
 }
@@ -332,8 +194,8 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
     rows.shadow_first = it->blocks.first;
     rows.shadow_end = it->blocks.end;
   }
-  DIMPLE_TRY(score(it, step, p, rows, step->positions));
-  DIMPLE_TRY(judge(it, p, c, rows));
+  DIMPLE_TRY(proposals_make(it, step, p, rows, step->positions));
+  DIMPLE_TRY(proposals_judge(it, p, c, rows));
   DIMPLE_TRY(sampler_choose(step, it->room.candidates, it->room.chosen, count));
   note(it, step, *count, false);
   if (reviser) it->remasked_count = reviser->drop(it->notes, step, *count, &it->remasked);
@@ -453,7 +315,7 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   block_plan plan = plan_iteration(it, c);
   sampler_step step = step_of(it, c, &plan);
-  if (plan.count > 0) DIMPLE_TRY(score(it, &step, p, (pass_rows){.scope = plan.scope, .count = plan.count}, step.positions));
+  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, (pass_rows){.scope = plan.scope, .count = plan.count}, step.positions));
   for (int32_t i = 0; i < plan.count; i++) {
     it->room.tokens[i] = it->room.candidates[i].token;
     it->room.confidence[i] = it->room.candidates[i].confidence;
@@ -500,7 +362,7 @@ dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t 
 
 dimple_status iteration_complete(iteration *it, canvas *c) {
   DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
-  if (it->bias.count > 0) take_bias_back(it, c->masked, c->masked_count);
+  if (it->bias.count > 0) proposals_take_bias_back(it, c->masked, c->masked_count);
   it->revealed_count = c->masked_count;
   it->forced_count = it->remasked_count = 0;
   for (int32_t i = 0; i < it->revealed_count; i++) {
