@@ -2,6 +2,7 @@
 #include "constraint/lattice.h"
 
 #include <math.h>
+#include <stddef.h>
 
 #include "constraint/lattice_draws.h"
 
