@@ -7,6 +7,7 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -14,13 +15,13 @@ import java.util.concurrent.TimeUnit;
 
 /** Programs in a process of their own, on the same Java. */
 final class JavaProcess {
-  private static final int MINUTES = 3;
+  private static final Duration LIMIT = Duration.ofMinutes(3);
 
   private JavaProcess() {}
 
   /** The command line as it is shipped: the jar with its libraries beside it, or the classes where Maven has not packaged it. */
   static Outcome dimple(Map<String, String> environment, String... arguments) {
-    return run(environment, dimple(), List.of(arguments));
+    return run(environment, LIMIT, dimple(), List.of(arguments));
   }
 
   private static List<String> dimple() {
@@ -49,7 +50,12 @@ final class JavaProcess {
 
   /** The main method of a class of the tests. */
   static Outcome run(Class<?> program, String... arguments) {
-    return run(Map.of(), List.of("--enable-native-access=ALL-UNNAMED", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
+    return run(LIMIT, program, arguments);
+  }
+
+  /** The main method of a class of the tests that may take some time. */
+  static Outcome run(Duration limit, Class<?> program, String... arguments) {
+    return run(Map.of(), limit, List.of("--enable-native-access=ALL-UNNAMED", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
         program.getName()), List.of(arguments));
   }
 
@@ -61,7 +67,7 @@ final class JavaProcess {
     return command;
   }
 
-  private static Outcome run(Map<String, String> environment, List<String> program, List<String> arguments) {
+  private static Outcome run(Map<String, String> environment, Duration limit, List<String> program, List<String> arguments) {
     List<String> command = command(program, arguments);
     try {
       Path out = Files.createTempFile(Temporary.folder(), "out", ".txt");
@@ -70,9 +76,9 @@ final class JavaProcess {
       builder.environment().remove("JAVA_TOOL_OPTIONS"); // Java would announce it on standard error
       builder.environment().putAll(environment);
       Process process = builder.start();
-      if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
+      if (!process.waitFor(limit.toSeconds(), TimeUnit.SECONDS)) {
         process.destroyForcibly();
-        throw new IllegalStateException(command + " did not end within " + MINUTES + " minutes");
+        throw new IllegalStateException(command + " did not end within " + limit.toSeconds() + " s");
       }
       return new Outcome(process.exitValue(), Files.readString(out, StandardCharsets.UTF_8), Files.readString(err, StandardCharsets.UTF_8));
     } catch (IOException e) {
