@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.github.dimple4j.structure.ByteAutomaton;
@@ -10,10 +11,14 @@ import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.RandomSchemas;
 import io.github.dimple4j.structure.RefusedSchemaException;
 import io.github.dimple4j.structure.SchemaOptions;
+import io.github.dimple4j.structure.Spacing;
 import io.github.dimple4j.structure.Validator;
+import io.github.dimple4j.tokenizer.GoldenTokenizer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -23,20 +28,23 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Answers under random schemas, by a random model and by the bundled one, under random settings: each is JSON, fits its schema in the
- * judgement of another's validator, and could be completed after every iteration. {@code -Ddimple.structure.schemas=500} is the long run.
+ * Answers under random schemas, by random models with the tokenizers of the tests and by the bundled one, under random settings: each is
+ * JSON, fits its schema in the judgement of another's validator, and could be completed after every iteration, whether the decoding goes
+ * on to its end, runs into a budget or is cancelled. {@code -Ddimple.structure.schemas=500} is the long run.
  */
 class StructuredDecodingTest {
   private static final int SCHEMAS = Integer.getInteger("dimple.structure.schemas", 20);
-  private static final int DECODINGS = 6; // under a schema with a model
+  private static final int DECODINGS = 4; // under a schema with a model
   private static final JsonMapper STRICT = JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
   private static final List<Algorithm> ALGORITHMS =
       List.of(Algorithm.MASKGIT_PLUS, Algorithm.TOPK_MARGIN, Algorithm.ENTROPY, Algorithm.ORIGIN, Algorithm.AUTOREGRESSIVE,
-          Algorithm.ORIGIN_RATIO, Algorithm.ENTROPY_BOUND, Algorithm.KLASS, Algorithm.CREDIT, Algorithm.HIERARCHY, Algorithm.WINO);
+          Algorithm.ORIGIN_RATIO, Algorithm.ENTROPY_BOUND, Algorithm.KLASS, Algorithm.CREDIT, Algorithm.HIERARCHY, Algorithm.WINO,
+          Algorithm.CONFIDENCE_THRESHOLD);
 
   @TempDir static Path folder;
   private static List<DimpleModel> models;
@@ -46,9 +54,15 @@ class StructuredDecodingTest {
 
   @BeforeAll
   static void load() throws IOException {
-    models = List.of(DimpleModel.load(TinyModel.ofText().write(folder.resolve("model.gguf"))),
-        DimpleModel.load(TinyModel.ofText().put("diffusion.shift_logits", false).write(folder.resolve("unshifted.gguf"))), // WINO needs it
+    models = List.of(load("bytes", TinyModel.ofText()), // a token a byte
+        load("trained", TinyModel.ofText(GoldenTokenizer.data("qwen2"))), // tokens of many bytes, some over the borders of characters
+        load("llada", TinyModel.ofText(GoldenTokenizer.data("bailingmoe")).put("diffusion.shift_logits", false)), // WINO needs it
+        load("untyped", TinyModel.ofText(GoldenTokenizer.untyped("gpt-2"))), // spelled control tokens are text
         DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf")));
+  }
+
+  private static DimpleModel load(String name, TinyModel model) throws IOException {
+    return DimpleModel.load(model.write(folder.resolve(name + ".gguf")));
   }
 
   @AfterAll
@@ -61,17 +75,16 @@ class StructuredDecodingTest {
     RandomSchemas schemas = new RandomSchemas(11);
     for (int i = 0; i < SCHEMAS; i++) {
       ObjectNode schema = schemas.nextObject();
-      ByteAutomaton automaton;
+      Validator validator = new Validator(schema.toString());
       try {
-        automaton = Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING).compile();
+        for (DimpleModel model : models) {
+          SchemaOptions options = SchemaOptions.PRODUCING.withSpacing(oneOf(Spacing.values())).withKeyOrder(oneOf(SchemaOptions.KeyOrder.values()));
+          decode(model, schema, options, validator);
+        }
       } catch (RefusedSchemaException refused) {
         assertThat(refused).as("%s", schema).hasMessageContaining("no value fits the schema"); // its alternatives contradict each other
         count("fits nothing");
         continue;
-      }
-      Validator validator = new Validator(schema.toString());
-      for (DimpleModel model : models) {
-        decode(model, schema, automaton, validator);
       }
       count("schemas");
     }
@@ -82,30 +95,86 @@ class StructuredDecodingTest {
     System.out.println("StructuredDecodingTest: " + counts);
   }
 
-  private void decode(DimpleModel model, ObjectNode schema, ByteAutomaton automaton, Validator validator) {
+  private void decode(DimpleModel model, ObjectNode schema, SchemaOptions options, Validator validator) {
+    ByteAutomaton automaton = Piece.json(JsonSchema.of(schema), options).compile();
     int length = automaton.shortest().length + random.nextInt(60); // a token is a byte or more
     Completions completions = new Completions(automaton, model);
     try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
       for (int i = 0; i < DECODINGS; i++) {
         Decoding decoding = decoding(length, !model.info().shiftLogits());
-        String what = decoding + " of " + length + " tokens, schema " + schema;
-        for (Step step : session.steps(decoding)) {
-          if (!completions.exists(step.canvas().tokens())) {
-            fail("no completion after iteration %d: %s, %s", step.iteration(), step.canvas().text(), what);
-          }
-          count("iterations");
-        }
+        String what = decoding + " of " + length + " tokens, " + options + ", schema " + schema;
+        boolean whole = run(session, decoding, completions, random.nextInt(4) == 0 ? random.nextInt(4) : Integer.MAX_VALUE, what);
         Generation answer = session.generation();
         assertThat(answer.finish()).as(what).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
-        assertThat(answer.canvas().remaining()).as(what).isLessThanOrEqualTo(decoding.earlyStop() ? length - answer.textTokens().length : 0);
+        assertThat(answer.canvas().remaining()).as(what).isLessThanOrEqualTo(whole ? 0 : length - answer.textTokens().length);
         assertThat(answer.textTokens()).as(what).doesNotContain(model.info().maskTokenId().orElseThrow());
         byte[] text = completions.text(answer.textTokens());
         assertThat(answer.text()).as(what).isEqualTo(new String(text, StandardCharsets.UTF_8));
-        assertThat(STRICT.readTree(text).isObject()).as(what).isTrue();
+        JsonNode value = STRICT.readTree(text);
+        assertThat(value.isObject()).as(what).isTrue();
         assertThat(validator.errors(text)).as("%s, %s", answer.text(), what).isEmpty();
+        assertThat(outsideStrings(answer.text())).as(what).matches(white(options.spacing()));
+        assertKeysInOrder(value, schema, options.keyOrder(), what);
         count("answers");
       }
     }
+  }
+
+  /**
+   * Decodes to the end, or cancels after some iterations and completes what there is.
+   *
+   * @return whether nothing is masked at the end
+   */
+  private boolean run(Session session, Decoding decoding, Completions completions, int mostIterations, String what) {
+    Iterator<Step> steps = session.steps(decoding).iterator();
+    Step last = null;
+    for (int i = 0; i < mostIterations && steps.hasNext(); i++) {
+      last = steps.next();
+      assertCanBeCompleted(last.canvas(), completions, what);
+      count("iterations");
+    }
+    if (!steps.hasNext()) {
+      boolean inBudget = decoding.iterationBudget().isEmpty() && decoding.timeBudget().isEmpty();
+      count(inBudget ? "to the end" : "with a budget");
+      return !decoding.earlyStop();
+    }
+    session.cancel();
+    assertThatExceptionOfType(CancelledException.class).as(what).isThrownBy(steps::next);
+    Generation partial = session.generation();
+    assertCanBeCompleted(partial.canvas(), completions, what);
+    assertThat(partial.finish()).as(what).isEqualTo(partial.canvas().isComplete() ? partial.canvas().finish() : Finish.CANCELLED);
+    assertThat(partial.canvas().tokens()).as(what).isEqualTo(last == null ? session.generation().tokens() : last.canvas().tokens());
+    assertThat(session.complete().canvas().remaining()).as(what).isZero();
+    count("cancelled");
+    return true;
+  }
+
+  private static void assertCanBeCompleted(Canvas canvas, Completions completions, String what) {
+    if (!completions.exists(canvas.tokens())) {
+      fail("no completion: %s, %s", canvas.text(), what);
+    }
+  }
+
+  private static String outsideStrings(String json) {
+    return json.replaceAll("\"(\\\\.|[^\"\\\\])*\"", "s");
+  }
+
+  private static String white(Spacing spacing) {
+    return switch (spacing) {
+      case COMPACT -> "\\S+";
+      case BLANK -> "([^\\s,:]|[,:] (?! ))+";
+      case EITHER -> "([^\\s,:]|[,:] ?(?! ))+";
+    };
+  }
+
+  /** The keys that the schema spells out come in its order, or by their code points, before all others. */
+  private static void assertKeysInOrder(JsonNode value, ObjectNode schema, SchemaOptions.KeyOrder order, String what) {
+    List<String> spelled = List.copyOf(schema.get("properties").propertyNames());
+    if (order == SchemaOptions.KeyOrder.ALPHABETICAL) {
+      spelled = spelled.stream().sorted().toList(); // all names are of the basic plane
+    }
+    List<String> there = value.propertyNames().stream().filter(spelled::contains).toList();
+    assertThat(there).as(what).isEqualTo(spelled.stream().filter(there::contains).toList());
   }
 
   private void count(String what) {
@@ -127,10 +196,20 @@ class StructuredDecodingTest {
       if (random.nextInt(3) == 0) {
         builder.topK(oneOf(1, 5)).topP(oneOf(0.5f, 0.9f));
       }
+      switch (random.nextInt(8)) {
+        case 0 -> builder.iterationBudget(1 + random.nextInt(3));
+        case 1 -> builder.timeBudget(Duration.ofNanos(oneOf(1, 2_000_000)));
+        default -> { } // none
+      }
       builder.allowedConfidence(random.nextBoolean()).earlyStop(random.nextBoolean());
       try {
         Decoding decoding = builder.build();
-        if (wino || decoding.algorithm() != Algorithm.WINO) {
+        boolean canBe = switch (decoding.algorithm()) {
+          case WINO -> wino;
+          case CONFIDENCE_THRESHOLD -> decoding.cache() != BlockCache.MODEL; // these models ask for none
+          default -> true;
+        };
+        if (canBe) {
           return decoding;
         }
       } catch (InvalidArgumentException another) {

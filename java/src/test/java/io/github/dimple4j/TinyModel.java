@@ -30,7 +30,8 @@ final class TinyModel {
   static final int IM_END = 263;
   static final int IMAGE = 266;
   static final int MASK = 267;
-  private static final int VOCABULARY = 272; // more than the tokenizer has, as in the real model
+  private static final int UNUSED_IDS = 4; // a model has more ids than its tokenizer has tokens, as the real one
+  private static final int VOCABULARY = MASK + 1 + UNUSED_IDS;
 
   static final String ARCHITECTURE = "dimple";
   private static final int WIDTH = 32;
@@ -43,16 +44,16 @@ final class TinyModel {
   private final Map<String, long[]> tensors = new LinkedHashMap<>();
   private final Random random = new Random(1);
 
-  private TinyModel() {
+  private TinyModel(int vocabulary) {
     put("general.architecture", ARCHITECTURE).put("dimple.context_length", 2048).put("dimple.embedding_length", WIDTH)
-        .put("dimple.block_count", LAYERS).put("dimple.feed_forward_length", FEED_FORWARD).put("dimple.vocab_size", VOCABULARY)
+        .put("dimple.block_count", LAYERS).put("dimple.feed_forward_length", FEED_FORWARD).put("dimple.vocab_size", vocabulary)
         .put("dimple.attention.head_count", 2).put("dimple.attention.head_count_kv", 1)
         .put("dimple.attention.layer_norm_rms_epsilon", 1e-6f).put("dimple.attention.causal", false)
         .put("dimple.rope.freq_base", 1e6f).put("dimple.rope.dimension_count", 16)
         .put("dimple.rope.dimension_sections", new int[] {2, 3, 3, 0}).put("diffusion.shift_logits", true)
         .put("dimple.image_token_id", IMAGE).put("tokenizer.ggml.bos_token_id", IM_START).put("tokenizer.ggml.eos_token_id", IM_END)
         .put("tokenizer.ggml.padding_token_id", PAD).put("tokenizer.ggml.mask_token_id", MASK);
-    tensor("token_embd.weight", WIDTH, VOCABULARY).tensor("output_norm.weight", WIDTH).tensor("output.weight", WIDTH, VOCABULARY);
+    tensor("token_embd.weight", WIDTH, vocabulary).tensor("output_norm.weight", WIDTH).tensor("output.weight", WIDTH, vocabulary);
     for (int i = 0; i < LAYERS; i++) {
       String block = "blk." + i + ".";
       tensor(block + "attn_norm.weight", WIDTH).tensor(block + "ffn_norm.weight", WIDTH);
@@ -64,14 +65,30 @@ final class TinyModel {
 
   /** A text model that takes and gives token ids only. */
   static TinyModel ofTokens() {
-    return new TinyModel();
+    return new TinyModel(VOCABULARY);
   }
 
   /** A text model with a tokenizer of single bytes and two words. */
   static TinyModel ofText() {
-    return new TinyModel().put("tokenizer.ggml.model", "gpt2").put("tokenizer.ggml.pre", "qwen2")
-        .put("tokenizer.ggml.tokens", vocabulary().toArray(String[]::new)).put("tokenizer.ggml.token_type", tokenTypes())
-        .put("tokenizer.ggml.merges", MERGES.toArray(String[]::new));
+    return new TinyModel(VOCABULARY).withTokenizer(tokenizerData());
+  }
+
+  /** A text model with another tokenizer. */
+  static TinyModel ofText(TokenizerData data) {
+    return new TinyModel(data.tokens().size() + UNUSED_IDS).withTokenizer(data)
+        .put("dimple.image_token_id", List.of(strings(data.tokens())).indexOf("<|image_pad|>"));
+  }
+
+  private TinyModel withTokenizer(TokenizerData data) {
+    put("tokenizer.ggml.model", data.model()).put("tokenizer.ggml.pre", data.pre()).put("tokenizer.ggml.tokens", strings(data.tokens()))
+        .put("tokenizer.ggml.merges", strings(data.merges())).put("tokenizer.ggml.bos_token_id", data.bosId())
+        .put("tokenizer.ggml.eos_token_id", data.eosId()).put("tokenizer.ggml.padding_token_id", data.padId())
+        .put("tokenizer.ggml.mask_token_id", data.maskId());
+    return data.tokenTypes() == null ? this : put("tokenizer.ggml.token_type", data.tokenTypes());
+  }
+
+  private static String[] strings(Utf8Strings all) {
+    return IntStream.range(0, all.size()).mapToObj(all::get).toArray(String[]::new);
   }
 
   TinyModel withVision() {
@@ -94,8 +111,12 @@ final class TinyModel {
 
   /** The tokenizer that {@link #ofText} puts into the file. */
   static Tokenizer tokenizer() {
-    return Tokenizer.of(new TokenizerData("gpt2", "qwen2", Utf8Strings.of(vocabulary()), tokenTypes(), Utf8Strings.of(MERGES), false,
-        IM_START, IM_END, PAD, MASK));
+    return Tokenizer.of(tokenizerData());
+  }
+
+  private static TokenizerData tokenizerData() {
+    return new TokenizerData("gpt2", "qwen2", Utf8Strings.of(vocabulary()), tokenTypes(), Utf8Strings.of(MERGES), false, IM_START, IM_END,
+        PAD, MASK);
   }
 
   TinyModel put(String key, Object value) {

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.function.Function;
 
 /** The small vocabulary that make_goldens.py trains, and the cases it encodes with it. */
-final class GoldenTokenizer {
+public final class GoldenTokenizer {
   record Case(int[] ids, String text) {}
 
   private GoldenTokenizer() {}
@@ -34,12 +34,37 @@ final class GoldenTokenizer {
   }
 
   private static Tokenizer load(String rule, AddedTokenFlags flags) {
+    return Tokenizer.of(data(rule, flags));
+  }
+
+  /**
+   * The vocabulary as a file has it: merged tokens, control tokens behind them, then user-defined ones.
+   *
+   * @param rule of words
+   * @return what a tokenizer is made of
+   */
+  public static TokenizerData data(String rule) {
+    return data(rule, AddedTokenFlags.NONE);
+  }
+
+  /**
+   * The vocabulary without the types of its tokens, as a file may leave them out.
+   *
+   * @param rule of words
+   * @return what a tokenizer is made of
+   */
+  public static TokenizerData untyped(String rule) {
+    TokenizerData data = data(rule);
+    return new TokenizerData(data.model(), rule, data.tokens(), null, data.merges(), false, data.bosId(), data.eosId(), data.padId(), data.maskId());
+  }
+
+  private static TokenizerData data(String rule, AddedTokenFlags flags) {
     List<String> lines = lines("vocabulary.txt");
     int[] types = lines.stream().mapToInt(l -> l.charAt(0) - '0').toArray();
     Utf8Strings tokens = Utf8Strings.of(lines.stream().map(l -> l.substring(2)).toList());
     int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
-    return Tokenizer.of(new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false,
-        first + 1, first + 2, first, first + 6, new int[0], flags, null));
+    return new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false, first + 1, first + 2, first, first + 6,
+        new int[0], flags, null);
   }
 
   static List<Case> cases(String rule) {
