@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -137,10 +138,11 @@ final class CanvasSequence {
     handle.run(core -> core.shorten(position - first));
   }
 
-  /** The core's figures, times those of the canvases before added. */
-  SessionFigures figures() {
+  /** Where the time went, of all canvases. */
+  Timings timings() {
     SessionFigures latest = handle.call(CoreSession::figures);
-    return new SessionFigures(latest.vision(), prefill + latest.prefill(), steps + latest.steps(), latest.kvBytes(), latest.scratchBytes());
+    return new Timings(Duration.ofNanos(latest.vision()), Duration.ofNanos(prefill + latest.prefill()),
+        Duration.ofNanos(steps + latest.steps()));
   }
 
   /** How many rows a pass of the core has behind those of the prompt. */

@@ -6,9 +6,6 @@ import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
-import java.time.Duration;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -16,8 +13,6 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * A prompt with its response: what one prefill serves. Any number of decodings may follow each other on it.
@@ -25,7 +20,8 @@ import java.util.stream.Stream;
  * <p>A session serves one thread at a time; a call while another thread is inside throws {@link SessionStateException} and harms
  * nothing. Only {@link #cancel} and {@link #close} may come from any thread at any time. Interrupting the thread inside stops a call
  * that runs the model as {@link #cancel} does, at its next layer; the thread's interrupt status stays set. Sessions of one model are
- * independent of each other. Closing the model does not end its sessions. A session that nobody closes is freed some time after it became unreachable.
+ * independent of each other. Closing the model does not end its sessions. A session that nobody closes is freed some time after it became
+ * unreachable.
  */
 public final class Session implements AutoCloseable {
   private final SessionHandle handle;
@@ -38,23 +34,7 @@ public final class Session implements AutoCloseable {
   private final CanvasSequence canvases;
 
   private boolean constrained;
-
-  // The decoding under way; touched by the session's user only.
-  private long decodings;
-  private Decisions decisions; // null: the core decides
-  private Ending ending;
-  private Response reading; // the response with the decoding's stop strings
-  private boolean settled; // what is revealed stays
-  private long began;
-  private Canvas canvas;
-  private float[] logProbabilities;
-  private boolean stopsEarly;
-  private int used; // positions that are worked on
-  private int revealed;
-  private int iterations;
-  private int forwardPasses;
-  private boolean cancelled;
-  private boolean exhausted;
+  private DecodingRun run; // the latest decoding; null before the first. Touched by the session's user only
 
   /** @param canvasLength positions that are decoded at a time; 0 without a response */
   Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response,
@@ -137,12 +117,12 @@ public final class Session implements AutoCloseable {
 
   private Generation decodeAll(Decoding decoding, Decoder own) {
     return use(() -> {
-      beginDecoding(decoding, own);
+      DecodingRun begun = beginDecoding(decoding, own);
       Step step;
       do {
-        step = nextStep();
+        step = begun.step();
       } while (!step.done());
-      return latest();
+      return begun.generation();
     });
   }
 
@@ -217,8 +197,9 @@ public final class Session implements AutoCloseable {
    */
   public Generation complete() {
     return use(() -> {
-      take(handle.call(CoreSession::complete));
-      return latest();
+      StepResult completion = handle.call(CoreSession::complete);
+      run.take(completion);
+      return run.generation();
     });
   }
 
@@ -231,10 +212,10 @@ public final class Session implements AutoCloseable {
    */
   public Generation generation() {
     return use(() -> {
-      if (canvas == null) {
+      if (run == null) {
         throw new SessionStateException("no decoding was begun");
       }
-      return latest();
+      return run.generation();
     });
   }
 
@@ -342,7 +323,7 @@ public final class Session implements AutoCloseable {
    * @throws ClosedException if the session is closed
    */
   public Timings timings() {
-    return use(this::latestTimings);
+    return use(canvases::timings);
   }
 
   /**
@@ -392,12 +373,12 @@ public final class Session implements AutoCloseable {
     return use(() -> new StepIterator(beginDecoding(decoding, own)));
   }
 
-  /** One decoding, by its number: it ends when another one begins. */
+  /** The iterations of one decoding, which ends when another one begins. */
   private final class StepIterator implements Iterator<Step> {
-    private final long decoding;
+    private final DecodingRun decoding;
     private boolean done;
 
-    StepIterator(long decoding) {
+    StepIterator(DecodingRun decoding) {
       this.decoding = decoding;
     }
 
@@ -411,139 +392,22 @@ public final class Session implements AutoCloseable {
       if (done) {
         throw new NoSuchElementException("the decoding is done");
       }
-      Step step = use(() -> {
-        if (decoding != decodings) {
-          throw new SessionStateException("another decoding was begun on this session");
-        }
-        return nextStep();
-      });
+      Step step = use(decoding::step);
       done = step.done();
       return step;
     }
   }
 
-  private long beginDecoding(Decoding decoding, Decoder own) {
+  private DecodingRun beginDecoding(Decoding decoding, Decoder own) {
     if (own != null && canvases.several()) {
       throw new UnsupportedException("a decoder of one's own goes with a response of one canvas, without a canvas length");
     }
     canvases.begin(decoding);
-    decodings++; // an earlier one is over, whatever follows
-    if (decoding.prune() && !constrained) {
-      checkPruning();
+    if (run != null) {
+      run.end(); // whatever follows
     }
-    if (!decoding.stop().isEmpty()) {
-      response.vocabulary().tokenizer(); // stop strings need one
-    }
-    decisions = own == null ? null : new Decisions(handle, own);
-    ending = decoding.ending();
-    stopsEarly = decoding.earlyStop();
-    used = canvases.end();
-    began = System.nanoTime();
-    settled = decoding.algorithm() != Algorithm.WINO;
-    reading = response.endingAt(ending.stops());
-    canvas = canvasOf(response.tokens());
-    logProbabilities = new float[response.length()];
-    Arrays.fill(logProbabilities, Float.NaN);
-    revealed = 0;
-    iterations = 0;
-    forwardPasses = 0;
-    cancelled = false;
-    exhausted = false;
-    return decodings;
-  }
-
-  /** What a file says of blocks can make a decoding one that cannot leave positions out. */
-  private void checkPruning() {
-    try {
-      canvases.shorten(canvases.end());
-    } catch (UnsupportedException e) {
-      throw new UnsupportedException("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
-    }
-  }
-
-  /** The canvases up to the one under way. */
-  private Canvas canvasOf(int[] tokens) {
-    int end = canvases.end();
-    Response shape = end < response.length() ? reading.first(end) : reading;
-    return new Canvas(shape, Arrays.copyOf(tokens, end), settled ? end : canvases.first());
-  }
-
-  /** The canvas is full, and nothing ended the text. */
-  private void openNextCanvas() {
-    canvases.next();
-    int[] tokens = response.tokens().clone();
-    System.arraycopy(canvas.tokens(), 0, tokens, 0, canvas.length());
-    canvas = canvasOf(tokens);
-    used = canvases.end();
-  }
-
-  private Step nextStep() {
-    StepResult result = runStep();
-    List<Reveal> reveals = take(result);
-    boolean finished = result.done() || stopsEarly && canvas.isComplete();
-    while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
-      openNextCanvas();
-      finished = canvas.remaining() == 0; // all of it is fixed
-    }
-    exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
-    if (constrained && (result.done() || exhausted) && canvas.remaining() > 0) {
-      StepResult completion = handle.call(CoreSession::complete);
-      reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
-    }
-    if (ending.pruned() && !constrained && !finished && !exhausted && canvas.usedLength() < used) {
-      used = canvas.usedLength();
-      canvases.shorten(used);
-    }
-    canvas = finished || exhausted ? canvas.asLast() : canvas;
-    return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList());
-  }
-
-  /** Takes over what an iteration did. */
-  private List<Reveal> take(StepResult result) {
-    canvas = canvas.with(result.canvas());
-    List<Reveal> reveals = reveals(result);
-    for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
-      logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
-    }
-    for (int position : result.remasked()) {
-      logProbabilities[position] = Float.NaN;
-    }
-    revealed += reveals.size() - result.remasked().length;
-    iterations = result.iteration() + 1;
-    forwardPasses = result.forwardPasses();
-    return reveals;
-  }
-
-  private StepResult runStep() {
-    try {
-      StepResult result = decisions == null ? canvases.step(canvas.tokens()) : decisions.step(iterations, canvas);
-      cancelled = false;
-      return result;
-    } catch (CancelledException e) {
-      cancelled = true;
-      throw e;
-    }
-  }
-
-  private List<Reveal> reveals(StepResult result) {
-    int[] at = result.revealed();
-    return IntStream.range(0, at.length)
-        .mapToObj(i -> new Reveal(at[i], result.canvas()[at[i]], result.confidence()[i], result.logProbability()[i])).toList();
-  }
-
-  private Generation latest() {
-    Finish finish = canvas.finish();
-    if (finish == Finish.MASKED) {
-      finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
-    }
-    List<Float> probabilities = IntStream.range(0, canvas.length()).mapToObj(i -> logProbabilities[i]).toList();
-    return new Generation(canvas, finish, revealed, iterations, forwardPasses, prompt.length, probabilities, latestTimings());
-  }
-
-  private Timings latestTimings() {
-    SessionFigures figures = canvases.figures();
-    return new Timings(Duration.ofNanos(figures.vision()), Duration.ofNanos(figures.prefill()), Duration.ofNanos(figures.steps()));
+    run = new DecodingRun(handle, canvases, response, constrained, prompt.length, decoding, own);
+    return run;
   }
 
   /** Runs calls of the core as the only user of the session, which stays reachable meanwhile. */

@@ -1,0 +1,162 @@
+package io.github.dimple4j;
+
+import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.StepResult;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * One decoding of a session: the canvas as its iterations leave it, what they took, and when it ends. To be used inside
+ * {@link SessionHandle#use}.
+ */
+final class DecodingRun {
+  private final SessionHandle handle;
+  private final CanvasSequence canvases;
+  private final Response response;
+  private final Response reading; // the response with the decoding's stop strings
+  private final boolean constrained;
+  private final int promptLength;
+  private final Ending ending;
+  private final boolean stopsEarly;
+  private final boolean settled; // what is revealed stays
+  private final Decisions decisions; // null: the core decides
+  private final float[] logProbabilities;
+  private final long began = System.nanoTime();
+
+  private Canvas canvas;
+  private int used; // positions that are worked on
+  private int revealed;
+  private int iterations;
+  private int forwardPasses;
+  private boolean cancelled;
+  private boolean exhausted;
+  private boolean over;
+
+  /** A decoding that the canvases have begun. {@code own}, which may be null, decides in the place of the core. */
+  DecodingRun(SessionHandle handle, CanvasSequence canvases, Response response, boolean constrained, int promptLength,
+      Decoding decoding, Decoder own) {
+    this.handle = handle;
+    this.canvases = canvases;
+    this.response = response;
+    this.constrained = constrained;
+    this.promptLength = promptLength;
+    this.ending = decoding.ending();
+    this.stopsEarly = decoding.earlyStop();
+    this.settled = decoding.algorithm() != Algorithm.WINO;
+    this.decisions = own == null ? null : new Decisions(handle, own);
+    if (decoding.prune() && !constrained) {
+      checkPruning();
+    }
+    if (!decoding.stop().isEmpty()) {
+      response.vocabulary().tokenizer(); // stop strings need one
+    }
+    this.reading = response.endingAt(ending.stops());
+    this.logProbabilities = new float[response.length()];
+    Arrays.fill(logProbabilities, Float.NaN);
+    this.used = canvases.end();
+    this.canvas = canvasOf(response.tokens());
+  }
+
+  /** What a file says of blocks can make a decoding one that cannot leave positions out. */
+  private void checkPruning() {
+    try {
+      canvases.shorten(canvases.end());
+    } catch (UnsupportedException e) {
+      throw new UnsupportedException("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
+    }
+  }
+
+  /** Another decoding takes the place of this one, of which no iteration runs any more. */
+  void end() {
+    over = true;
+  }
+
+  /** The canvases up to the one under way. */
+  private Canvas canvasOf(int[] tokens) {
+    int end = canvases.end();
+    Response shape = end < response.length() ? reading.first(end) : reading;
+    return new Canvas(shape, Arrays.copyOf(tokens, end), settled ? end : canvases.first());
+  }
+
+  /** The canvas is full, and nothing ended the text. */
+  private void openNextCanvas() {
+    canvases.next();
+    int[] tokens = response.tokens().clone();
+    System.arraycopy(canvas.tokens(), 0, tokens, 0, canvas.length());
+    canvas = canvasOf(tokens);
+    used = canvases.end();
+  }
+
+  /** Runs the next iteration. */
+  Step step() {
+    if (over) {
+      throw new SessionStateException("another decoding was begun on this session");
+    }
+    StepResult result = runStep();
+    List<Reveal> reveals = take(result);
+    boolean finished = result.done() || stopsEarly && canvas.isComplete();
+    while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
+      openNextCanvas();
+      finished = canvas.remaining() == 0; // all of it is fixed
+    }
+    exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
+    if (constrained && (result.done() || exhausted) && canvas.remaining() > 0) {
+      StepResult completion = handle.call(CoreSession::complete);
+      reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
+    }
+    if (ending.pruned() && !constrained && !finished && !exhausted && canvas.usedLength() < used) {
+      used = canvas.usedLength();
+      canvases.shorten(used);
+    }
+    canvas = finished || exhausted ? canvas.asLast() : canvas;
+    return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
+        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList());
+  }
+
+  private StepResult runStep() {
+    try {
+      StepResult result = decisions == null ? canvases.step(canvas.tokens()) : decisions.step(iterations, canvas);
+      cancelled = false;
+      return result;
+    } catch (CancelledException e) {
+      cancelled = true;
+      throw e;
+    }
+  }
+
+  /** Takes over what an iteration of the core did. */
+  List<Reveal> take(StepResult result) {
+    canvas = canvas.with(result.canvas());
+    List<Reveal> reveals = reveals(result);
+    for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
+      logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
+    }
+    for (int position : result.remasked()) {
+      logProbabilities[position] = Float.NaN;
+    }
+    revealed += reveals.size() - result.remasked().length;
+    iterations = result.iteration() + 1;
+    forwardPasses = result.forwardPasses();
+    return reveals;
+  }
+
+  private static List<Reveal> reveals(StepResult result) {
+    int[] at = result.revealed();
+    return IntStream.range(0, at.length)
+        .mapToObj(i -> new Reveal(at[i], result.canvas()[at[i]], result.confidence()[i], result.logProbability()[i])).toList();
+  }
+
+  /** The response as it stands. */
+  Generation generation() {
+    Finish finish = canvas.finish();
+    if (finish == Finish.MASKED) {
+      finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
+    }
+    List<Float> probabilities = IntStream.range(0, canvas.length()).mapToObj(i -> logProbabilities[i]).toList();
+    return new Generation(canvas, finish, revealed, iterations, forwardPasses, promptLength, probabilities, canvases.timings());
+  }
+}
