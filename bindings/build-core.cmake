@@ -1,5 +1,5 @@
 # Configures and builds the C core; called by Maven and quick when nothing has changed.
-#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all [-DCOPY_TO=folder] -P build-core.cmake
+#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all -P build-core.cmake
 cmake_minimum_required(VERSION 3.20)
 
 function(run)
@@ -23,7 +23,3 @@ endif()
 
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 run(${CMAKE_COMMAND} --build ${BUILD} --target ${TARGET} --parallel ${cores})
-
-if(COPY_TO)
-  file(COPY ${BUILD}/libdimple.so DESTINATION ${COPY_TO})
-endif()

@@ -1,5 +1,6 @@
 package io.github.dimple4j.bindings;
 
+import io.github.dimple4j.platform.NativeResources;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -24,6 +25,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.ServiceLoader;
 
 /** One walk through the places of {@link NativeLibrary}, which keeps why each of them failed. */
 final class LibrarySearch {
@@ -56,7 +58,7 @@ final class LibrarySearch {
       library = fromLibraryPath();
     }
     if (library == null) {
-      library = fromClassPath();
+      library = fromResource();
     }
     if (library == null) {
       throw failure();
@@ -132,13 +134,14 @@ final class LibrarySearch {
     return null;
   }
 
-  private Path fromClassPath() {
+  private Path fromResource() {
     String name = "native/" + platform() + "/" + FILE_NAME;
-    String place = "class path resource " + name;
+    String place = "resource " + name;
     byte[] content;
-    try (InputStream in = resources == null ? ClassLoader.getSystemResourceAsStream(name) : resources.getResourceAsStream(name)) {
+    try (InputStream in = resource(name)) {
       if (in == null) {
-        failures.add(place + ": not there");
+        failures.add(place + ": on neither class path nor module path");
+        failures.add(Artefact.advice(platform()));
         return null;
       }
       content = in.readAllBytes();
@@ -159,6 +162,21 @@ final class LibrarySearch {
       failures.add("the property dimple.cache names another folder, which has to be one that can be written to and that libraries load from");
     }
     return file;
+  }
+
+  /** Opens a resource of the class path, or of a module that a class loader of its own has. Null if there is none. */
+  private InputStream resource(String name) throws IOException {
+    InputStream in = resources == null ? ClassLoader.getSystemResourceAsStream(name) : resources.getResourceAsStream(name);
+    ModuleLayer layer = LibrarySearch.class.getModule().getLayer(); // null on the class path
+    if (in == null && layer != null) {
+      for (NativeResources module : ServiceLoader.load(layer, NativeResources.class)) {
+        in = module.open(name);
+        if (in != null) {
+          break;
+        }
+      }
+    }
+    return in;
   }
 
   /**
@@ -247,6 +265,9 @@ final class LibrarySearch {
       }
       symbols = SymbolLookup.libraryLookup(file, Arena.global());
       return null;
+    } catch (IllegalCallerException e) { // not asked for, and --illegal-native-access=deny, which will be the default
+      Module module = LibrarySearch.class.getModule();
+      return "Java denies native access: start it with --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED");
     } catch (IllegalArgumentException e) {
       return whyNot(file);
     } catch (Error | RuntimeException e) {

@@ -14,8 +14,9 @@ import java.util.stream.Collectors;
  *   <li>the file that the system property {@code dimple.library} names;
  *   <li>the file that the environment variable {@code DIMPLE_LIBRARY} names;
  *   <li>the folders of {@code java.library.path};
- *   <li>the class path resource {@code native/<os>-<arch>/}{@link System#mapLibraryName libdimple.so}, as the jar with the
- *       platform's classifier brings it, unpacked to a cache folder: {@code dimple.cache} (property), {@code DIMPLE_CACHE}
+ *   <li>the resource {@code native/}{@link #platform() <platform>}{@code /}{@link System#mapLibraryName libdimple.so} of the class path or of a
+ *       module that provides {@link io.github.dimple4j.platform.NativeResources}, as the jars {@code dimple4j-natives} bring it, unpacked to a
+ *       cache folder: {@code dimple.cache} (property), {@code DIMPLE_CACHE}
  *       (environment), or {@code dimple4j} in the user's cache folder. A file there is named by the hash of its content, so
  *       versions live side by side and several JVMs may unpack at once. Where that folder cannot be written to, or libraries do not load from it
  *       (a file system mounted with {@code noexec}), it is unpacked to {@code java.io.tmpdir} for the time of loading, and a warning says so.
@@ -46,6 +47,15 @@ public final class NativeLibrary {
       System.getLogger("io.github.dimple4j").log(System.Logger.Level.DEBUG, "loaded {0}", loaded);
     }
     return loaded;
+  }
+
+  /**
+   * This machine's operating system and processor, as in the names of the jars of native libraries.
+   *
+   * @return e.g. {@code linux-x86_64}
+   */
+  public static String platform() {
+    return new LibrarySearch(properties(), System.getenv(), null).platform();
   }
 
   /**

@@ -51,7 +51,27 @@ class LibrarySearchTest {
             newer + ": has API version 99, expected " + Dimple.DIMPLE_API_VERSION(),
             text + ": ",
             "no " + LibrarySearch.FILE_NAME + " in " + empty,
-            "class path resource native/", LibrarySearch.FILE_NAME + ": not there");
+            "resource native/", LibrarySearch.FILE_NAME + ": on neither class path nor module path");
+  }
+
+  @Test
+  void failureNamesTheArtefactToAdd() throws IOException {
+    properties.putAll(Map.of("os.name", "Windows 11", "os.arch", "amd64"));
+    assertThatThrownBy(() -> search(folder).load()).message()
+        .containsPattern("add the artefact io\\.github\\.dimple4j:dimple4j-natives:[^:]+:windows-x86_64 ");
+    properties.putAll(Map.of("os.name", "Linux", "os.arch", "riscv64"));
+    assertThatThrownBy(() -> search(folder).load()).hasMessageContaining("no artefact has a library for linux-riscv64: build csrc with CMake");
+  }
+
+  @Test
+  void deniedNativeAccessSaysWhichOptionAllowsIt() throws Exception {
+    assumeTrue(Runtime.version().feature() >= 24, "--illegal-native-access came with JDK 24");
+    Path library = Compiler.library(folder.resolve("good"), GOOD);
+    List<String> command = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--illegal-native-access=deny",
+        "-Ddimple.library=" + library, "-cp", location(NativeLibrary.class) + java.io.File.pathSeparator + location(PrintLibrary.class),
+        PrintLibrary.class.getName());
+    assertThat(output(new ProcessBuilder(command).redirectErrorStream(true).start()))
+        .contains("NativeLibraryException", library + ": Java denies native access: start it with --enable-native-access=ALL-UNNAMED");
   }
 
   @Test
