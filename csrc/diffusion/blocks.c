@@ -41,21 +41,21 @@ static void enter(blocks *b, const canvas *c, int32_t index) {
   b->group_end = blocks_group(b, c);
 }
 
-/* The first block from `index` on that has a mask. */
-static bool enter_next(blocks *b, const canvas *c, int32_t index) {
+/* The first block from `index` on that has a mask; or else what is left, if it `goes_on`. */
+static bool enter_next(blocks *b, const canvas *c, int32_t index, bool goes_on) {
   int32_t count = count_of(b);
   for (; index < count; index++) {
     enter(b, c, index);
     if (b->masked > 0) return true;
   }
-  if (c->masked_count == 0 || !b->decoding->complete) return false;
+  if (c->masked_count == 0 || !goes_on) return false;
   enter(b, c, count);
   return true;
 }
 
 bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model) {
   *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token};
-  return enter_next(b, c, 0);
+  return enter_next(b, c, 0, d->complete);
 }
 
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
@@ -63,7 +63,7 @@ bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
   if (is_rest(b)) return c->masked_count > 0;
   if (!rules->over(b, c)) return true;
   if (rules->ends && rules->ends(b, c)) return false;
-  return enter_next(b, c, b->index + 1);
+  return enter_next(b, c, b->index + 1, b->decoding->complete && !rules->leaves);
 }
 
 block_plan blocks_plan(const blocks *b, const canvas *c, const block_rules *rules) {
@@ -81,3 +81,17 @@ pass_scope blocks_cached_scope(const blocks *b, int32_t first) {
   bool block_alone = b->decoding->cache == DIMPLE_CACHE_DUAL;
   return (pass_scope){.kind = SCOPE_PART, .first = first, .end = block_alone ? b->end : b->response};
 }
+
+/* ---------------------------------------------------------------------------------------------------- the caller decides */
+
+/* The row that scores the block's first position is run with it, also where the pipeline leaves it out. */
+static void plan_for_caller(const blocks *b, const canvas *c, block_plan *plan) {
+  bool cached = decoding_is_cached(b->decoding) && b->iteration > 0;
+  if (cached) plan->scope = blocks_cached_scope(b, b->first - b->shift);
+  plan->from = blocks_masked_before(c, b->first);
+  plan->count = blocks_open(b, c);
+}
+
+static bool over_for_caller(blocks *b, const canvas *c) { return blocks_open(b, c) == 0 || b->iteration >= b->steps; }
+
+const block_rules blocks_of_caller = {.need = blocks_need, .plan = plan_for_caller, .over = over_for_caller, .leaves = true};

@@ -46,7 +46,12 @@ typedef struct block_rules {
   bool (*over)(blocks *b, const canvas *c);
   /* Whether the decoding is over with the block, which is, masks or not; null: never. */
   bool (*ends)(const blocks *b, const canvas *c);
+  bool leaves; /* what the blocks leave masked stays masked, even of a complete decoding */
 } block_rules;
+
+/* The rules of a decoding whose decisions are the caller's, whatever its pipeline: an iteration offers all masks of the block, which is over
+ * when it is full or its share of the steps is used up. */
+extern const block_rules blocks_of_caller;
 
 /* Begins with the first block that has a mask. False: there is none. */
 bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model);

@@ -152,10 +152,16 @@ void iteration_end(iteration *it) {
 
 /* ------------------------------------------------------------------------------------------------------------- deciding */
 
-/* What one iteration works on; of a pipeline without blocks: every masked position. */
-static block_plan plan_iteration(const iteration *it, const canvas *c) {
+/* A decoding in blocks begins with the canvas as it was set, which it is before the first iteration. */
+static void begin_blocks(iteration *it, const pass *p, const canvas *c) {
+  if (!pipeline_of(&it->decoding)->blocks || it->number > 0) return;
+  blocks_begin(&it->blocks, &it->decoding, c, &p->model->text);
+  if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
+}
+
+/* What one iteration works on; of a pipeline without blocks (`rules` is null): every masked position. */
+static block_plan plan_iteration(const iteration *it, const canvas *c, const block_rules *rules) {
   block_plan plan = {.scope = {.kind = SCOPE_CANVAS}, .count = c->masked_count};
-  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
   return rules ? blocks_plan(&it->blocks, c, rules) : plan;
 }
 
@@ -208,25 +214,28 @@ static sampler_step step_of(const iteration *it, const canvas *c, const block_pl
                         .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
 }
 
+static pass_rows rows_of(const iteration *it, const block_plan *plan) {
+  return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .bare = it->decoding.guidance_scale > 0};
+}
+
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
   *count = 0;
   it->looked = false;
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
-  block_plan plan = plan_iteration(it, c);
+  block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
   if (plan.count == 0) return DIMPLE_OK;
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   sampler_step step = step_of(it, c, &plan);
-  pass_rows rows = {.scope = plan.scope, .from = plan.from, .count = plan.count + plan.watched, .bare = it->decoding.guidance_scale > 0};
+  pass_rows rows = rows_of(it, &plan);
   return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
                                                         : score_then_choose(it, &step, p, c, rows, count);
 }
 
 /* Whether that was the last iteration. */
-static bool finished(iteration *it, const canvas *c) {
-  const pipeline *how = pipeline_of(&it->decoding);
-  if (how->blocks) return c->initial_masked == 0 || !blocks_advance(&it->blocks, c, how->blocks);
-  return it->number == it->decoding.steps || how->done(c->masked_count);
+static bool finished(iteration *it, const canvas *c, const block_rules *rules) {
+  if (rules) return c->initial_masked == 0 || !blocks_advance(&it->blocks, c, rules);
+  return it->number == it->decoding.steps || pipeline_of(&it->decoding)->done(c->masked_count);
 }
 
 /* Takes position `at` into what was revealed, which stays ascending. */
@@ -271,25 +280,19 @@ static void fill_behind_end(iteration *it, canvas *c) {
   it->revealed_count += added;
 }
 
-/* What follows when `count` positions have been revealed. */
-static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count) {
+/* What follows when `count` positions have been revealed, of blocks by these rules. */
+static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules) {
   it->looked = false;
   if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
   it->number++;
-  it->done = finished(it, c);
-  fill_behind_end(it, c);
+  it->done = finished(it, c, rules);
   return DIMPLE_OK;
 }
 
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
-  /* A decoding in blocks begins with the canvas as it was set, which it is now. */
-  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
-  if (rules && it->number == 0) {
-    blocks_begin(&it->blocks, &it->decoding, c, &p->model->text);
-    if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
-  }
+  begin_blocks(it, p, c);
   dimple_status status = decide(it, p, c, &count);
   if (status != DIMPLE_OK) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
@@ -301,43 +304,55 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
-  return conclude(it, p, c, count);
+  DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks));
+  fill_behind_end(it, c);
+  return DIMPLE_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------- the caller decides */
 
+static const block_rules *rules_for_caller(const iteration *it) {
+  return pipeline_of(&it->decoding)->blocks ? &blocks_of_caller : NULL;
+}
+
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
-  if (pipeline_of(&it->decoding)->blocks)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a decoding in blocks decides by itself: take pipeline dim, or dream without a cache");
+  if (algorithm_of(&it->decoding)->reviser)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s decides by itself, for it masks again what it has revealed",
+                       algorithm_of(&it->decoding)->name);
   if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
   DIMPLE_TRY(check_cancelled(p->cancelled));
   it->looked = false;
+  begin_blocks(it, p, c);
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
-  block_plan plan = plan_iteration(it, c);
+  block_plan plan = plan_iteration(it, c, rules_for_caller(it));
   sampler_step step = step_of(it, c, &plan);
-  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, (pass_rows){.scope = plan.scope, .count = plan.count}, step.positions));
+  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, rows_of(it, &plan), step.positions));
   for (int32_t i = 0; i < plan.count; i++) {
     it->room.tokens[i] = it->room.candidates[i].token;
     it->room.confidence[i] = it->room.candidates[i].confidence;
     it->room.log_probability[i] = it->room.candidates[i].log_probability;
   }
   it->looked = true;
+  it->offered_from = plan.from;
+  it->offered_count = plan.count;
   return DIMPLE_OK;
 }
 
 /* Notes what the caller reveals: of a token that is not the candidate little is known. */
 static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, const int32_t *positions, const int32_t *tokens,
                                 int32_t count) {
+  const int32_t *offered = c->masked + it->offered_from;
+  const char *whose = pipeline_of(&it->decoding)->blocks ? " of the block" : "";
   for (int32_t i = 0, k = 0; i < count; i++, k++) {
-    while (k < c->masked_count && c->masked[k] != positions[i]) k++;
-    if (k == c->masked_count)
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed, expected masked ones in ascending order", positions[i]);
+    while (k < it->offered_count && offered[k] != positions[i]) k++;
+    if (k == it->offered_count)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed, expected masked ones%s in ascending order", positions[i], whose);
     if (tokens[i] < 0 || tokens[i] >= vocab)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed as token %d, expected 0 to %d", positions[i], tokens[i],
                          vocab - 1);
     const candidate *found = &it->room.candidates[k];
     bool same = found->token == tokens[i];
-    it->room.revealed[i] = c->masked[k];
+    it->room.revealed[i] = offered[k];
     it->room.chosen[i] = tokens[i];
     it->room.confidence[i] = same ? found->confidence : confidence_of(&it->decoding)->low;
     it->room.log_probability[i] = same ? found->log_probability : NAN;
@@ -357,7 +372,7 @@ dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t 
   }
   it->revealed_count = count;
   it->forced_count = it->remasked_count = 0;
-  return conclude(it, p, c, count);
+  return conclude(it, p, c, count, rules_for_caller(it));
 }
 
 dimple_status iteration_complete(iteration *it, canvas *c) {

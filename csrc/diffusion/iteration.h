@@ -33,6 +33,7 @@ typedef struct iteration {
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
   bool looked;      /* the candidates of this iteration are in the room: iteration_look */
+  int32_t offered_from, offered_count; /* they are of the canvas' masked[from .. from + count) */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
   const int32_t *remasked;
@@ -71,12 +72,12 @@ void iteration_end(iteration *it);
  * After iteration_begin, pass_prefill, and not when it is done. Errors: STATE (replay), MEMORY, CANCELLED. */
 dimple_status iteration_run(iteration *it, pass *p, canvas *c);
 
-/* The first half of an iteration whose decision the caller takes: candidates of all masked positions. Their tokens, confidences and
- * log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (a decoding in blocks), STATE (recorded draws), MEMORY,
- * CANCELLED. */
+/* The first half of an iteration whose decision the caller takes: candidates of all masked positions, in blocks of those of the block. Their
+ * tokens, confidences and log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (an algorithm that masks again
+ * what it has revealed), STATE (recorded draws), MEMORY, CANCELLED. */
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
 
-/* The second half: reveals positions [count], ascending masked ones, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a
+/* The second half: reveals positions [count], ascending ones of those offered, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a
  * position or token, or what no response that fits the constraint agrees with); nothing changes then. */
 dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 

@@ -327,7 +327,7 @@ static dimple_status look(dimple_session *s, dimple_candidates *result) {
   int64_t elapsed = platform_now() - start, other_work = vision_time(s) + s->prefill_time - earlier;
   s->step_time += elapsed - other_work;
   const iteration *it = &s->iteration;
-  *result = (dimple_candidates){.iteration = it->number, .count = s->canvas.masked_count, .positions = s->canvas.masked,
+  *result = (dimple_candidates){.iteration = it->number, .count = it->offered_count, .positions = s->canvas.masked + it->offered_from,
                                 .tokens = it->room.tokens, .confidence = it->room.confidence, .log_probability = it->room.log_probability,
                                 .nanoseconds = elapsed};
   return DIMPLE_OK;

@@ -502,7 +502,7 @@ DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const 
 /* What an iteration has to choose from. The pointers are the session's and stay valid until its next call. */
 typedef struct dimple_candidates {
   int32_t iteration;            /* from 0 */
-  int32_t count;                /* masked positions */
+  int32_t count;                /* masked positions, of a decoding in blocks those of the block */
   const int32_t *positions;     /* [count] response positions, ascending */
   const int32_t *tokens;        /* [count] the candidate of each; all of them on one path of the constraint, if there is one */
   const float *confidence;      /* [count] as dimple_step's */
@@ -510,15 +510,16 @@ typedef struct dimple_candidates {
   int64_t nanoseconds;          /* wall time of this call */
 } dimple_candidates;
 
-/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings;
- * nothing is revealed. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as
- * dimple_session_step, and UNSUPPORTED for a decoding in blocks. */
+/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings, in
+ * blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count: a
+ * block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that decodes
+ * gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
 /* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the
  * candidates or any others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence
- * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, or after its steps. Errors: STATE
- * (dimple_session_look has not been), ARGUMENT (also for tokens that no response that fits the constraint agrees with). */
+ * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, after its steps, or behind its last block.
+ * Errors: STATE (dimple_session_look has not been), ARGUMENT (also for tokens that no response that fits the constraint agrees with). */
 DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count,
                                                dimple_step *step);
 

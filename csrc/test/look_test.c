@@ -42,6 +42,67 @@ static void equal_to_the_built_in(dimple_model *m, int32_t prefill) {
   dimple_session_free(s);
 }
 
+/* All of at least the threshold, or the surest: what pipeline llada reveals in its blocks, whatever is cached. */
+static outcome decode_blocks_by_hand(dimple_session *s, const dimple_decoding *d) {
+  outcome o = fresh_outcome();
+  dimple_candidates found;
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  while (!step.done) {
+    int32_t positions[RESPONSE], tokens[RESPONSE], count = 0, best = 0;
+    EXPECT_OK(dimple_session_look(s, &found));
+    for (int32_t i = 0; i < found.count; i++) {
+      if (found.confidence[i] > found.confidence[best]) best = i;
+      if (found.confidence[i] < d->threshold) continue;
+      positions[count] = found.positions[i];
+      tokens[count++] = found.tokens[i];
+    }
+    EXPECT_OK(count > 0 ? dimple_session_reveal(s, positions, tokens, count, &step)
+                        : dimple_session_reveal(s, found.positions + best, found.tokens + best, 1, &step));
+    note_step(&step, &o);
+  }
+  return o;
+}
+
+static void blocks_equal_to_the_built_in(dimple_model *m) {
+  dimple_session *s = text_session(m, 1, 1);
+  for (int32_t i = 0; i < 12; i++) {
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    d.block_length = i % 2 ? 4 : 7;
+    d.cache = DIMPLE_CACHE_NONE + i / 2 % 3;
+    d.threshold = i < 6 ? 0.03f : 0.08f;
+    d.steps = 1000;
+    outcome built = decode(s, &d), mine = decode_blocks_by_hand(s, &d);
+    EXPECT(memcmp(built.tokens, mine.tokens, sizeof built.tokens[0] * RESPONSE) == 0 && built.iterations == mine.iterations,
+           "blocks of %d, cache %d: %d iterations, built in %d", d.block_length, d.cache, mine.iterations, built.iterations);
+  }
+  dimple_session_free(s);
+}
+
+/* A caller who reveals nothing gets through all blocks, and the masks stay. */
+static void blocks_end_with_their_steps(int32_t pipeline, int32_t cache) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(pipeline, pipeline == DIMPLE_PIPELINE_LLADA ? DIMPLE_ALGORITHM_CREDIT : DIMPLE_ALGORITHM_ENTROPY);
+  dimple_candidates found;
+  dimple_step step = {0};
+  int32_t block = 5, blocks = (RESPONSE + block - 1) / block, beyond = RESPONSE - 1, token = 4, iterations = 0;
+  d.block_length = block;
+  d.cache = cache;
+  d.steps = 2 * blocks;
+  EXPECT_OK(dimple_session_begin(s, &d));
+  for (; !step.done && iterations < 100; iterations++) {
+    EXPECT_OK(dimple_session_look(s, &found));
+    int32_t first = iterations / 2 * block, end = first + block < RESPONSE ? first + block : RESPONSE;
+    EXPECT(found.count == end - first && found.positions[0] == first, "iteration %d: %d candidates from %d", iterations, found.count,
+           found.positions[0]);
+    if (end < RESPONSE)
+      EXPECT_FAILS(dimple_session_reveal(s, &beyond, &token, 1, &step), DIMPLE_ERROR_ARGUMENT, "expected masked ones of the block");
+    EXPECT_OK(dimple_session_reveal(s, NULL, NULL, 0, &step));
+  }
+  EXPECT(iterations == 2 * blocks && step.remaining == RESPONSE, "%d iterations, %d masked", iterations, step.remaining);
+  dimple_session_free(s);
+}
+
 static void order_of_calls(void) {
   dimple_session *s = text_session(text_model, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -77,9 +138,15 @@ static void order_of_calls(void) {
   dimple_session_cancel(s);
   EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_CANCELLED, "cancelled");
   EXPECT_OK(dimple_session_look(s, &found));
-  d.pipeline = DIMPLE_PIPELINE_LLADA;
+  dimple_session_free(s);
+}
+
+static void what_is_masked_again_is_not_the_callers(dimple_model *unshifted) {
+  dimple_session *s = text_session(unshifted, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_WINO);
+  dimple_candidates found;
   EXPECT_OK(dimple_session_begin(s, &d));
-  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_UNSUPPORTED, "in blocks");
+  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_UNSUPPORTED, "algorithm wino decides by itself");
   dimple_session_free(s);
 }
 
@@ -116,6 +183,12 @@ int main(void) {
     equal_to_the_built_in(text_model, prefill);
     equal_to_the_built_in(unshifted, prefill);
   }
+  blocks_equal_to_the_built_in(text_model);
+  blocks_equal_to_the_built_in(unshifted);
+  for (int32_t cache = DIMPLE_CACHE_NONE; cache <= DIMPLE_CACHE_DUAL; cache++) blocks_end_with_their_steps(DIMPLE_PIPELINE_LLADA, cache);
+  blocks_end_with_their_steps(DIMPLE_PIPELINE_DREAM, DIMPLE_CACHE_PREFIX);
+  blocks_end_with_their_steps(DIMPLE_PIPELINE_DREAM, DIMPLE_CACHE_DUAL);
+  what_is_masked_again_is_not_the_callers(unshifted);
   dimple_model_free(unshifted);
   order_of_calls();
   biases();

@@ -12,7 +12,8 @@ import java.util.Map;
  * }</pre>
  *
  * <p>The decoding ends when nothing is masked, when its text is complete ({@link Decoding#earlyStop()}), or after {@link Decoding#steps()}
- * iterations; what is masked then stays masked. Called by the thread that decodes, which must not use the session meanwhile; what it throws
+ * iterations; what is masked then stays masked, but under a structure it is filled. A decoding in blocks ({@link Decoding#blockLength()})
+ * offers the positions of a block until that is full, or its share of the steps is used up; then come those of the next. Called by the thread that decodes, which must not use the session meanwhile; what it throws
  * ends the call, and the iteration may be asked for again.
  */
 @FunctionalInterface
@@ -20,7 +21,7 @@ public interface Decoder {
   /**
    * Decides on one iteration.
    *
-   * @param candidates a token for every masked position
+   * @param candidates a token for every masked position, in blocks of the block
    * @return what is revealed, in any order, each position once: candidates, or other tokens ({@link Candidate#as}). May be empty.
    *     Under a structure other tokens that do not fit it are refused with {@link InvalidArgumentException}
    */

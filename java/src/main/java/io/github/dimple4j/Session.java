@@ -103,10 +103,10 @@ public final class Session implements AutoCloseable {
   /**
    * Decodes the response from its beginning by a way of your own.
    *
-   * @param decoding settings of the candidates, and when it ends; a pipeline without blocks
+   * @param decoding settings of the candidates, its blocks if it has any, and when it ends
    * @param decoder decides what each iteration reveals
    * @return the response as it stands at the end
-   * @throws UnsupportedException for a decoding in blocks, or a response in several canvases
+   * @throws UnsupportedException for {@link Algorithm#WINO}, or a response in several canvases
    * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
    * @throws DimpleException as {@link #decode(Decoding)} does
    */
@@ -165,7 +165,7 @@ public final class Session implements AutoCloseable {
   /**
    * Decodes by a way of your own, iteration by iteration.
    *
-   * @param decoding settings of the candidates, and when it ends; a pipeline without blocks
+   * @param decoding settings of the candidates, its blocks if it has any, and when it ends
    * @param decoder decides what each iteration reveals; see {@link #decode(Decoding, Decoder)}
    * @return the iterations, none of which has run yet
    */

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Decoders of one's own, and biases, on a model with random weights. */
@@ -145,12 +146,52 @@ class DecoderTest {
         assertThatThrownBy(steps::next).isInstanceOf(InvalidArgumentException.class).hasMessageContaining(message);
         assertThat(steps.next().canvas().text()).isEqualTo(expected);
       });
-      assertThatThrownBy(() -> session.decode(SETTINGS.toBuilder().pipeline(Pipeline.LLADA).threshold(0).build(), ALL))
-          .isInstanceOf(UnsupportedException.class).hasMessageContaining("a decoding in blocks decides by itself");
       assertThatThrownBy(() -> session.decode(SETTINGS, candidates -> {
         session.cancel();
         return session.decode(SETTINGS).canvas().remaining() == 0 ? candidates.all() : List.of();
       })).isInstanceOf(SessionStateException.class);
+    }
+  }
+
+  /** Fast-dLLM's threshold, written once more: all of at least the threshold, and the surest in any case. */
+  private record Sure(float threshold) implements Decoder {
+    @Override
+    public Collection<Candidate> decide(Candidates candidates) {
+      Candidate best = candidates.all().stream().max(Comparator.comparing(Candidate::confidence)).orElseThrow();
+      return candidates.all().stream().filter(c -> c.confidence() >= threshold || c == best).toList();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = BlockCache.class, names = "MODEL", mode = EnumSource.Mode.EXCLUDE)
+  void blocksAreFilledOneAfterTheOther(BlockCache cache) {
+    Decoding decoding = SETTINGS.toBuilder().pipeline(Pipeline.LLADA).blockLength(6).cache(cache).threshold(0.05f).steps(200).build();
+    try (Session session = session()) {
+      List<String> built = told(session.steps(decoding));
+      assertThat(told(session.steps(decoding, new Sure(0.05f)))).isEqualTo(built);
+      List<Integer> firsts = new ArrayList<>();
+      Generation none = session.decode(decoding.toBuilder().steps(8).build(), candidates -> {
+        assertThat(candidates.all()).hasSizeLessThanOrEqualTo(6);
+        firsts.add(candidates.all().getFirst().position());
+        return List.of();
+      });
+      assertThat(firsts).containsExactly(0, 0, 6, 6, 12, 12, 18, 18);
+      assertThat(none.canvas().remaining()).isEqualTo(LENGTH);
+      assertThatThrownBy(() -> session.decode(decoding, candidates -> List.of(new Candidate(LENGTH - 1, 65, 0, 0))))
+          .isInstanceOf(InvalidArgumentException.class).hasMessageContaining("position 19 is revealed, expected masked ones of the block");
+    }
+  }
+
+  @Test
+  void blocksUnderAStructure() {
+    Template template = Template.of(Template.choice("yes", "no", "undecided"), " ", Template.pattern("[a-z]{3,9}"));
+    try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).response(template).open()) {
+      for (BlockCache cache : BlockCache.values()) {
+        for (Decoder decoder : List.of(BACKWARDS, ALL, new Sure(0.3f), candidates -> List.of())) {
+          Decoding decoding = Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).cache(cache).temperature(1.5f).build();
+          assertThat(session.decode(decoding, decoder).text()).matches("(yes|no|undecided) [a-z]{3,9}");
+        }
+      }
     }
   }
 
