@@ -10,8 +10,8 @@ import java.util.function.Consumer;
  *
  * <pre>{@code
  * Conversation talk = model.conversation().system("Be brief.");
- * talk.ask("What is in the picture?", Image.read(path)).text();
- * talk.ask("And what colour is it?").text();
+ * String answer = talk.ask("What is in the picture?", Image.read(Path.of("cat.jpg"))).text();
+ * String colour = talk.ask("And what colour is it?").text(); // sees the turn before it
  * }</pre>
  *
  * <p>What users and system say is text, whatever it spells. A turn counts once its answer is there: after a failure, or when the thread was

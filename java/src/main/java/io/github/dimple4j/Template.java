@@ -18,9 +18,9 @@ import java.util.Optional;
  * <p><b>A structure</b> consists of texts and typed slots, or of a JSON Schema or a record:
  *
  * <pre>{@code
- * Template.of("Animal: ", choice("cat", "dog"), "\nHow many: ", integer(0, 99))
- * Template.json(schema)
- * Template.of(Animal.class)
+ * Template lines = Template.of("Animal: ", choice("cat", "dog"), "\nHow many: ", integer(0, 99));
+ * Template object = Template.json(schema);
+ * Template instance = Template.of(Animal.class);
  * }</pre>
  *
  * <p>The answer has that structure whatever the model, the algorithm and the number of iterations; parts may be of any length, left out
@@ -29,7 +29,7 @@ import java.util.Optional;
  * <p><b>A structure prior</b> fixes tokens at their positions, which the model fills in around:
  *
  * <pre>{@code
- * Template.of("{\"animal\": \"", slot(8), "\", \"count\": ", slot(2), "}")
+ * Template prior = Template.of("{\"animal\": \"", slot(8), "\", \"count\": ", slot(2), "}");
  * }</pre>
  *
  * <p>It says where everything stands and nothing of what comes into a slot: to steer how long the answer's parts are, to place a phrase in

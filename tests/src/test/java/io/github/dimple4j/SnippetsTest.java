@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.tools.JavaCompiler;
@@ -24,13 +25,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The Java of README and docs compiles, each snippet as the body of a method; those which the bundled model can answer run. What a snippet
- * takes for granted is a field or method of {@link #PRELUDE}.
+ * The Java of README, docs and Javadoc compiles and runs, each snippet as the body of a method. What a snippet takes for granted is a field
+ * or method of {@link #PRELUDE}; for files that nobody has here the bundled model, one of its pictures and a small checkpoint stand in.
  */
 class SnippetsTest {
   private static final Path ROOT = Path.of("..");
   private static final String PRELUDE = """
       import io.github.dimple4j.*;
+      import io.github.dimple4j.gguf.*;
+      import io.github.dimple4j.gguf.tools.*;
       import io.github.dimple4j.structure.*;
       import java.nio.file.Path;
       import java.util.*;
@@ -73,13 +76,26 @@ class SnippetsTest {
       }
       """;
 
+  private static final Pattern OUTPUT = Pattern.compile("write\\(Path\\.of\\(\"([^\"]*)\"\\)\\)");
+  private static final Pattern IN_MARKDOWN = Pattern.compile("^```java\\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE);
+  private static final Pattern IN_JAVADOC = Pattern.compile("<pre>\\{@code\\n(.*?)^ *\\* *\\}</pre>", Pattern.DOTALL | Pattern.MULTILINE);
+
   private record Snippet(String file, int number, String code) {
     String name() {
       return file.replaceAll("\\W", "_") + "_" + number;
     }
 
     boolean runs() {
-      return !code.contains("dimple-7b"); // nobody has that here
+      return !code.contains(".vision(vision)"); // a tower in a file of its own, which no bundled model has
+    }
+
+    /** With files that are here; the tests run in a folder of the repository. */
+    String with(Path outputs) {
+      String written = OUTPUT.matcher(code).replaceAll(path ->
+          Matcher.quoteReplacement("write(Path.of(\"" + outputs.toUri().getPath() + path.group(1) + "\"))"));
+      return written.replaceAll("Path.of\\(\"dimple-7b[^\"]*gguf\"", "Path.of(\"models/mini/dimple-mini-f16.gguf\"")
+          .replace("Path.of(\"Dimple-7B\"", "Path.of(\"tests/goldens/alpha\"")
+          .replace("Path.of(\"cat.jpg\"", "Path.of(\"docs/images/scene-01.png\"");
     }
 
     @Override
@@ -91,28 +107,44 @@ class SnippetsTest {
   @TempDir static Path folder;
 
   static Stream<Snippet> snippets() throws IOException {
-    List<Path> files = new ArrayList<>(List.of(ROOT.resolve("README.md")));
-    try (Stream<Path> docs = Files.list(ROOT.resolve("docs"))) {
-      docs.filter(file -> file.toString().endsWith(".md")).sorted().forEach(files::add);
-    }
     List<Snippet> all = new ArrayList<>();
-    for (Path file : files) {
-      Pattern fenced = Pattern.compile("^```java\\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE);
-      List<MatchResult> found = fenced.matcher(Files.readString(file)).results().toList();
-      for (int i = 0; i < found.size(); i++) {
-        all.add(new Snippet(ROOT.relativize(file).toString(), i + 1, found.get(i).group(1)));
+    addFrom(ROOT.resolve("README.md"), IN_MARKDOWN, all);
+    for (Path file : files(ROOT.resolve("docs"), ".md")) {
+      addFrom(file, IN_MARKDOWN, all);
+    }
+    for (String module : List.of("java", "gguf-tools")) { // which have a public API
+      for (Path file : files(ROOT.resolve(module).resolve("src/main/java"), ".java")) {
+        addFrom(file, IN_JAVADOC, all);
       }
     }
     return all.stream();
   }
 
+  private static List<Path> files(Path under, String ending) throws IOException {
+    try (Stream<Path> files = Files.walk(under)) {
+      return files.filter(file -> file.toString().endsWith(ending)).sorted().toList();
+    }
+  }
+
+  private static void addFrom(Path file, Pattern fence, List<Snippet> all) throws IOException {
+    String text = Files.readString(file);
+    List<MatchResult> found = fence.matcher(text).results().toList();
+    if (fence == IN_JAVADOC) {
+      assertThat(text.split("<pre>|@snippet", -1)).as("%s: examples stand in <pre>{@code", file).hasSize(found.size() + 1);
+    }
+    for (int i = 0; i < found.size(); i++) {
+      all.add(new Snippet(ROOT.relativize(file).toString(), i + 1, found.get(i).group(1).replaceAll("(?m)^ +\\* ?", "")));
+    }
+  }
+
   /** What it prints. */
   private static String run(Snippet snippet) throws Exception {
     Path source = Files.createDirectories(folder.resolve(snippet.name())).resolve(snippet.name() + ".java");
-    String imports = snippet.code().lines().filter(line -> line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
-    String body = snippet.code().lines().filter(line -> !line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
+    String code = snippet.with(source.getParent());
+    String imports = code.lines().filter(line -> line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
+    String body = code.lines().filter(line -> !line.startsWith("import ")).reduce("", (all, line) -> all + line + "\n");
     String text = imports + PRELUDE.formatted(snippet.name(), body.replace("{ ... }", "{ }"));
-    Files.writeString(source, text.replace("Path.of(\"", "Path.of(\"../")); // the tests run in a folder of the repository
+    Files.writeString(source, text.replaceAll("Path\\.of\\(\"(?=[^/])", "Path.of(\"../"));
     JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
     StringWriter messages = new StringWriter();
     try (var manager = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
