@@ -86,7 +86,7 @@ class SnippetsTest {
     }
 
     boolean runs() {
-      return !code.contains(".vision(vision)"); // a tower in a file of its own, which no bundled model has
+      return !code.contains(".mmproj(vision)"); // a tower in a file of its own, which no bundled model has
     }
 
     /** With files that are here; the tests run in a folder of the repository. */
