@@ -32,10 +32,7 @@ record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
   static BatchItem parse(TextSource source, int number, String text, PromptFormat format, int length) throws IOException {
     JsonLine line = JsonLine.parse("", text, KEYS);
     List<Path> pictures = line.has("images") ? line.images("images", source) : List.of();
-    String system = line.has("system") ? line.text("system") : null;
-    if (system != null && format.raw()) {
-      throw line.wrong("has a \"system\" message, which goes with a chat template and not with --raw");
-    }
+    String system = line.system(format);
     Template template = line.template();
     OptionalInt own = line.length();
     Prompt prompt = new Prompt(line.text("prompt"), null, system, pictures, template, own, Map.of(), format).orLength(length);

@@ -18,6 +18,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
@@ -38,6 +39,11 @@ final class EvalCommand implements Callable<Integer> {
 
   @Parameters(index = "1", arity = "0..1", paramLabel = "MODEL.gguf", description = "The model; without one, the bundled dimple-mini.")
   private Path model;
+
+  @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
+      description = "Ask this text, a file in UTF-8, of all pictures in the place of each line's \"question\"; - is standard input. A line end at "
+      + "its end is left out.")
+  private TextSource promptFile;
 
   @Option(names = "--length", paramLabel = "TASK=N", description = "Response length of a task (default: describe 64, json 32, others 16).")
   private Map<String, Integer> lengths = Map.of();
@@ -117,14 +123,14 @@ final class EvalCommand implements Callable<Integer> {
     engine.check();
     check();
     structureOptions.read();
-    List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit);
+    String asked = promptFile == null ? null : promptFile.readWithoutLastLineEnd();
+    List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit, promptOptions.format(), asked);
     List<Answered> answers = new ArrayList<>();
-    PromptFormat format = promptOptions.format();
     boolean jsonOut = output != null && output.isStandardOutput();
     PrintWriter out = quiet || jsonOut ? spec.commandLine().getErr() : spec.commandLine().getOut();
     try (DimpleModel loaded = engine.load(model != null ? model : BundledModel.find())) {
       for (EvalQuestion question : questions) {
-        Answered answer = ask(loaded, question, format);
+        Answered answer = ask(loaded, question);
         answers.add(answer);
         if (quiet && !jsonOut) {
           spec.commandLine().getOut().println(answer.text());
@@ -157,13 +163,16 @@ final class EvalCommand implements Callable<Integer> {
       }
     });
     promptOptions.check();
+    if (promptFile != null && promptFile.isStandardInput() && questionFile.isStandardInput()) {
+      throw new ParameterException(spec.commandLine(), "the questions and --prompt-file cannot both be standard input");
+    }
     if (output != null) {
       output.check();
     }
   }
 
-  private Answered ask(DimpleModel loaded, EvalQuestion question, PromptFormat format) {
-    Prompt prompt = structureOptions.hold(question.prompt().in(format).orLength(length(question.task())));
+  private Answered ask(DimpleModel loaded, EvalQuestion question) {
+    Prompt prompt = structureOptions.hold(question.prompt().orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
       Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));

@@ -17,14 +17,18 @@ import java.util.Set;
 record EvalQuestion(String task, Prompt prompt, String answer) {
   private static final Set<String> KEYS = Set.of("id", "image", "task", "question", "answer", "system", "length", "template");
 
-  /** Reads the first {@code limit} questions of a file. */
-  static List<EvalQuestion> read(TextSource source, int limit) throws IOException {
+  /**
+   * Reads the first {@code limit} questions of a file.
+   *
+   * @param asked in the place of each line's question; null: that
+   */
+  static List<EvalQuestion> read(TextSource source, int limit, PromptFormat format, String asked) throws IOException {
     List<String> lines = source.read().lines().toList();
     List<EvalQuestion> questions = new ArrayList<>();
     for (int number = 1; number <= lines.size() && questions.size() < limit; number++) {
       String line = lines.get(number - 1);
       if (!line.isBlank()) {
-        questions.add(question(JsonLine.parse(source.title() + ", line " + number + ": ", line, KEYS), source));
+        questions.add(question(JsonLine.parse(source.title() + ", line " + number + ": ", line, KEYS), source, format, asked));
       }
     }
     if (questions.isEmpty()) {
@@ -33,10 +37,10 @@ record EvalQuestion(String task, Prompt prompt, String answer) {
     return questions;
   }
 
-  private static EvalQuestion question(JsonLine line, TextSource source) throws IOException {
+  private static EvalQuestion question(JsonLine line, TextSource source, PromptFormat format, String asked) throws IOException {
     List<Path> pictures = line.images("image", source);
-    String system = line.has("system") ? line.text("system") : null;
-    Prompt prompt = new Prompt(line.text("question"), null, system, pictures, line.template(), line.length(), Map.of(), PromptFormat.OF_MODEL);
+    String text = asked != null ? asked : line.text("question");
+    Prompt prompt = new Prompt(text, null, line.system(format), pictures, line.template(), line.length(), Map.of(), format);
     return new EvalQuestion(line.text("task"), prompt, line.text("answer"));
   }
 }

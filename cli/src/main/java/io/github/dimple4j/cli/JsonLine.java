@@ -70,6 +70,17 @@ record JsonLine(String prefix, JsonNode node) {
     return text;
   }
 
+  /** The system message, which needs a chat template; null if the line has none. */
+  String system(PromptFormat format) throws IOException {
+    if (!has("system")) {
+      return null;
+    }
+    if (format.raw()) {
+      throw wrong("has a \"system\" message, which goes with a chat template and not with --raw");
+    }
+    return text("system");
+  }
+
   /** A file or a list of files, relative to where the line stands. */
   List<Path> images(String name, TextSource source) throws IOException {
     JsonNode value = node.path(name);
@@ -91,8 +102,11 @@ record JsonLine(String prefix, JsonNode node) {
     if (!has("template")) {
       return null;
     }
+    if (!node.get("template").isArray()) {
+      throw wrong("\"template\" is no list of texts and numbers of tokens to fill");
+    }
     List<Object> parts = new ArrayList<>();
-    for (JsonNode part : node.path("template")) {
+    for (JsonNode part : node.get("template")) {
       if (part.isString()) {
         parts.add(part.stringValue());
       } else if (part.isInt() && part.intValue() >= 1) {

@@ -31,11 +31,6 @@ record Prompt(String text, int[] tokens, String system, List<Path> pictures, Tem
         : new Prompt(text, tokens, system, pictures, null, OptionalInt.of(otherwise), prior, format);
   }
 
-  /** The same with another format. */
-  Prompt in(PromptFormat other) {
-    return new Prompt(text, tokens, system, pictures, template, length, prior, other);
-  }
-
   /** The same with a response that is held to a structure. */
   Prompt held(Template structure) {
     return new Prompt(text, tokens, system, pictures, structure, length, prior, format);

@@ -87,6 +87,20 @@ class EvalCommandTest {
     assertThat(output.err()).containsPattern("count +2 +100\\.0 %");
   }
 
+  /** In the place of the lines' own questions, which need not be there then. */
+  @Test
+  void onePromptOfAFileIsAskedOfAllPictures() throws IOException {
+    Path prompt = Files.writeString(folder.resolve("prompt.txt"), "How many squares are there?\n");
+    Path json = folder.resolve("answers.json");
+    String without = question("count", "x", "1").replace("\"question\": \"x\", ", "");
+    Output output = eval(question("count", "Which number do you see?", "1") + without, "--prompt-file", prompt.toString(), "--json", json.toString());
+    assertThat(output.err()).isEmpty();
+    assertThat(output.out()).containsPattern("count +2 +100\\.0 %");
+    assertThat(JsonMapper.shared().readTree(json).findValuesAsString("question")).containsExactly("How many squares are there?", "How many squares are there?");
+    assertThat(eval(without, "--quiet").err()).contains("line 1: has no text named \"question\"");
+    assertThat(Output.of("eval", "-", "--prompt-file", "-").status()).isEqualTo(2);
+  }
+
   @Test
   void severalPicturesMakeALongerPrompt() throws IOException {
     String line = "{\"image\": [\"" + PICTURE + "\", \"" + PICTURE + "\"], \"task\": \"count\", \"question\": \"How many squares are there?\", "
@@ -109,6 +123,8 @@ class EvalCommandTest {
     assertThat(eval(question("count", "?", "1"), "--length", "a=1", "--length", "a=2").err()).contains("'--length': a task is given twice");
     assertThat(eval("{\"image\": \"x.png\", \"task\": \"count\", \"question\": \"?\"}").err())
         .contains("questions.jsonl, line 1: has no text named \"answer\"");
+    assertThat(eval(withMore("\"system\": \"s\""), "--raw").err()).contains("line 1: has a \"system\" message, which goes with a chat template");
+    assertThat(eval(withMore("\"template\": {\"a\": 3}")).err()).contains("line 1: \"template\" is no list of texts");
     assertThat(eval(withMore("\"template\": []")).err()).contains("line 1: \"template\" is no list of texts");
     assertThat(eval(withMore("\"template\": [\"a\", 0]")).err()).contains("line 1: \"template\" holds 0, expected");
     assertThat(eval(withMore("\"length\": -1")).err()).contains("line 1: \"length\" is -1");

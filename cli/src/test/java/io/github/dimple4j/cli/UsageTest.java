@@ -166,7 +166,7 @@ class UsageTest {
       "run    | background chat-template image max-new-tokens min-side prompt prompt-file raw response-template system",
       "trace  | background chat-template ids-file image max-new-tokens min-side prior prompt prompt-file raw system",
       "logits | background ids-file image min-side",
-      "eval   | background chat-template image min-side raw",
+      "eval   | background chat-template image min-side prompt-file raw",
       "score  | background chat-template ids-file image min-side prompt prompt-file raw system",
   })
   void promptOptionsOfEachCommand(String command, String options) {
