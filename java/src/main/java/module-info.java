@@ -9,7 +9,7 @@
 module io.github.dimple4j {
   requires io.github.dimple4j.bindings;
   requires transitive tools.jackson.databind; // JSON Schemas, and answers as records
-  requires transitive java.desktop; // BufferedImage; ImageIO reads the picture formats
+  requires java.desktop; // ImageIO; not transitive, or `import module` would find java.awt's Image and Canvas, too
 
   exports io.github.dimple4j;
   exports io.github.dimple4j.chat;

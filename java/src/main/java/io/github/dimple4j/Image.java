@@ -97,6 +97,7 @@ public final class Image implements Part {
    * @param image any kind of picture
    * @return the copy
    */
+  @SuppressWarnings("exports") // of java.desktop, which whoever has a BufferedImage requires already
   public static Image of(BufferedImage image) {
     return of(image, DEFAULTS);
   }
@@ -108,6 +109,7 @@ public final class Image implements Part {
    * @param options what becomes of transparent and of small pictures
    * @return the copy
    */
+  @SuppressWarnings("exports") // of java.desktop, which whoever has a BufferedImage requires already
   public static Image of(BufferedImage image, ImageOptions options) {
     Objects.requireNonNull(image, "image");
     Objects.requireNonNull(options, "options");
