@@ -2,6 +2,7 @@
 module io.github.dimple4j.cli {
   requires info.picocli;
   requires jdk.unsupported; // ^C in a conversation
+  requires java.desktop; // the picture of a trace page
   requires io.github.dimple4j;
   requires io.github.dimple4j.gguf;
   requires tools.jackson.core;
