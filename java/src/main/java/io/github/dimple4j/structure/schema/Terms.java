@@ -9,6 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.BooleanNode;
 
 /** The terms of one document: who makes them, what their shapes are, and which of them no value fits. */
 final class Terms {
@@ -22,13 +23,16 @@ final class Terms {
   private final Map<List<Integer>, Term> terms = new HashMap<>();
   private final Map<Integer, List<Shape>> literals = new HashMap<>();
   private final List<Integer> underWay = new ArrayList<>();
-  private final Keywords keywords = new Keywords(this);
+  private final Keywords keywords;
   final Term anything;
+  final Term nothing;
 
   Terms(SchemaDocument document, int stringLimit) {
     this.document = document;
     this.languages = new StringLanguages(document, stringLimit);
+    this.keywords = new Keywords(this, document);
     this.anything = term(new int[0]);
+    this.nothing = of(BooleanNode.FALSE, false);
   }
 
   private Term term(int... literals) {
