@@ -5,7 +5,7 @@
  * <p>The native library underneath needs {@code --enable-native-access=io.github.dimple4j.bindings} (on the class path
  * {@code ALL-UNNAMED}); without it newer JDKs print a warning.
  */
-@SuppressWarnings("module") // of the qualified export, whose module is compiled later
+@SuppressWarnings("module") // of the qualified export, whose modules are compiled later
 module io.github.dimple4j {
   requires io.github.dimple4j.bindings;
   requires transitive tools.jackson.databind; // JSON Schemas, and answers as records
@@ -15,5 +15,8 @@ module io.github.dimple4j {
   exports io.github.dimple4j.chat;
   exports io.github.dimple4j.tokenizer;
   exports io.github.dimple4j.structure;
-  exports io.github.dimple4j.core to io.github.dimple4j.gguf;
+  exports io.github.dimple4j.core to io.github.dimple4j.gguf, io.github.dimple4j.jni;
+
+  uses io.github.dimple4j.core.CoreProvider;
+  provides io.github.dimple4j.core.CoreProvider with io.github.dimple4j.core.ForeignProvider;
 }

@@ -12,13 +12,13 @@ import java.util.Optional;
  */
 public interface Core {
   /**
-   * The implementation of this platform, loaded by the first call.
+   * The implementation that {@link CoreProvider} chooses, loaded by the first call.
    *
    * @return the engine
    * @throws CoreException of kind {@link CoreException.Kind#LIBRARY} if it cannot be loaded
    */
   static Core instance() {
-    return ForeignCore.INSTANCE.get();
+    return CoreChoice.provider().core();
   }
 
   /** One line on the processor and the kernels for it. */
