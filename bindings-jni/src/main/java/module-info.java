@@ -4,6 +4,7 @@
  */
 module io.github.dimple4j.jni {
   requires io.github.dimple4j;
+  requires java.logging;
 
   provides io.github.dimple4j.core.CoreProvider with io.github.dimple4j.jni.JniProvider;
 }

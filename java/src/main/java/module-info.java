@@ -18,5 +18,7 @@ module io.github.dimple4j {
   exports io.github.dimple4j.core to io.github.dimple4j.gguf, io.github.dimple4j.jni;
 
   uses io.github.dimple4j.core.CoreProvider;
+  uses io.github.dimple4j.image.PlatformFormats;
+  provides io.github.dimple4j.image.PlatformFormats with io.github.dimple4j.image.ImageIoFormats;
   provides io.github.dimple4j.core.CoreProvider with io.github.dimple4j.core.ForeignProvider;
 }

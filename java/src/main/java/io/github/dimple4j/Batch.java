@@ -14,6 +14,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -26,6 +27,7 @@ final class Batch implements Iterator<BatchResult> {
 
   private final Iterator<SessionBuilder> prompts;
   private final Decoding decoding;
+  private final AtomicInteger threads = new AtomicInteger();
   private final ThreadPoolExecutor workers;
   private final Queue<Future<BatchResult>> pending = new ArrayDeque<>();
   private long taken;
@@ -34,7 +36,7 @@ final class Batch implements Iterator<BatchResult> {
     this.prompts = prompts;
     this.decoding = decoding;
     workers = new ThreadPoolExecutor(parallel, parallel, 1, TimeUnit.SECONDS, new LinkedBlockingQueue<>(),
-        Thread.ofPlatform().daemon().name("dimple-batch-", 0).factory());
+        work -> DaemonThread.of("dimple-batch-" + threads.getAndIncrement(), work));
     workers.allowCoreThreadTimeOut(true);
   }
 

@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.CoreProvider;
 import io.github.dimple4j.core.FileName;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
@@ -27,8 +28,6 @@ import java.util.stream.Stream;
  * after it became unreachable.
  */
 public final class DimpleModel implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("io.github.dimple4j");
-
   private final ModelHandle handle;
   private final Cleaner.Cleanable owner;
   private final ModelInfo info;
@@ -84,8 +83,8 @@ public final class DimpleModel implements AutoCloseable {
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown()));
     var model = new DimpleModel(new ModelHandle(loaded));
-    LOG.log(System.Logger.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
-        model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000));
+    Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
+        model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
     return model;
   }
 

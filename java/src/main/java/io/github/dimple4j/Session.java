@@ -136,7 +136,7 @@ public final class Session implements AutoCloseable {
   public CompletableFuture<Generation> decodeAsync(Decoding decoding) {
     Objects.requireNonNull(decoding, "decoding");
     CompletableFuture<Generation> future = new CompletableFuture<>();
-    Thread worker = Thread.ofPlatform().daemon().name("dimple-decode").unstarted(() -> {
+    Thread worker = DaemonThread.of("dimple-decode", () -> {
       try {
         future.complete(decode(decoding));
       } catch (RuntimeException | Error e) {

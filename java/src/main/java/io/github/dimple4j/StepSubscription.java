@@ -1,5 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreProvider;
 import java.util.Iterator;
 import java.util.Objects;
 import java.util.concurrent.Flow;
@@ -9,8 +11,6 @@ import java.util.concurrent.Flow;
  * that never asks again leaves nothing behind.
  */
 final class StepSubscription implements Flow.Subscription {
-  private static final System.Logger LOG = System.getLogger("io.github.dimple4j");
-
   private final Steps steps;
   private final SessionHandle session;
   private final Flow.Subscriber<? super Step> subscriber;
@@ -46,7 +46,7 @@ final class StepSubscription implements Flow.Subscription {
     }
     if (!running) {
       running = true;
-      Thread.ofPlatform().daemon().name("dimple-steps").start(this::serve);
+      DaemonThread.of("dimple-steps", this::serve).start();
     }
   }
 
@@ -71,7 +71,7 @@ final class StepSubscription implements Flow.Subscription {
         }
       } catch (RuntimeException | Error e) {
         end();
-        LOG.log(System.Logger.Level.WARNING, "a subscriber failed; its decoding ends", e);
+        Core.log(CoreProvider.Level.WARNING, () -> "a subscriber failed; its decoding ends", e);
         return;
       }
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.core.Core;
 import io.github.dimple4j.tokenizer.TokenizerException;
 import java.io.File;
 import java.io.IOException;
@@ -216,10 +217,12 @@ class DimpleModelTest {
   @EnabledOnOs(OS.LINUX)
   void hundredModelsLeaveMemoryFlat() throws Exception {
     Path file = TinyModel.ofText().withVision().write(folder.resolve("model.gguf"));
-    String classes = String.join(File.pathSeparator, location(Dimple.class), location(DimpleModel.class), "target/test-classes");
+    String classes = String.join(File.pathSeparator, location(Dimple.class), location(DimpleModel.class),
+        location(Core.instance().getClass()), "target/test-classes");
     var process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xms48m", "-Xmx48m",
         "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED",
-        "-Ddimple.library=" + System.getProperty("dimple.library"), "-cp", classes, HundredModels.class.getName(), file.toString())
+        "-Ddimple.library=" + System.getProperty("dimple.library"), "-Ddimple.core=" + System.getProperty("dimple.core", ""), "-cp", classes,
+        HundredModels.class.getName(), file.toString())
         .redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(output).as("growth in kB").matches("-?\\d+");

@@ -2,6 +2,8 @@ package io.github.dimple4j.jni;
 
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreProvider;
+import java.util.function.Supplier;
+import java.util.logging.Logger;
 
 /** Offers the core through JNI, by the name {@code jni}. */
 public final class JniProvider implements CoreProvider {
@@ -22,5 +24,12 @@ public final class JniProvider implements CoreProvider {
   public Core core() {
     ShimLibrary.load();
     return Holder.CORE;
+  }
+
+  /** By java.util.logging: Android's Java has no System.Logger. */
+  @Override
+  public void log(Level level, Supplier<String> message, Throwable failure) {
+    Logger.getLogger("io.github.dimple4j")
+        .log(level == Level.WARNING ? java.util.logging.Level.WARNING : java.util.logging.Level.FINE, failure, message);
   }
 }

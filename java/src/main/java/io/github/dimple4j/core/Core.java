@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * The engine. Thread-safe. Every call may throw {@link CoreException}, whose message is the core's own line.
@@ -19,6 +20,17 @@ public interface Core {
    */
   static Core instance() {
     return CoreChoice.provider().core();
+  }
+
+  /**
+   * Says something in the platform's log.
+   *
+   * @param level how important it is
+   * @param message made only if it is heard
+   * @param failure what it is about; null: none
+   */
+  static void log(CoreProvider.Level level, Supplier<String> message, Throwable failure) {
+    CoreChoice.provider().log(level, message, failure);
   }
 
   /** One line on the processor and the kernels for it. */

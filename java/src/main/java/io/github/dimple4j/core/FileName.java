@@ -22,7 +22,15 @@ public final class FileName {
    * @throws CoreException of kind {@link Kind#ARGUMENT} if the file is in another file system, or its text is not its name
    */
   public static String of(Path file) {
-    return of(file, Charset.forName(System.getProperty("sun.jnu.encoding"), StandardCharsets.US_ASCII));
+    return of(file, encoding(System.getProperty("sun.jnu.encoding")));
+  }
+
+  /** The charset of that name. Without a name it is Android's, whose names of files are in UTF-8. */
+  private static Charset encoding(String name) {
+    if (name == null) {
+      return StandardCharsets.UTF_8;
+    }
+    return Charset.isSupported(name) ? Charset.forName(name) : StandardCharsets.US_ASCII;
   }
 
   /** The same for an encoding that Java has names of files in. */

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ServiceLoader;
 
 /**
  * Reads picture files. What a file of a known format gives is settled here and by the platform alone: readers that an application has
@@ -20,6 +21,9 @@ public final class PictureDecoder {
   private static final long MAX_FILE_SIZE = 3 * Pixels.MAX_PIXELS + (1 << 20);
 
   private static final String FORMATS = "PNG, JPEG, WebP, GIF, BMP or TIFF";
+
+  private static final PlatformFormats PLATFORM =
+      ServiceLoader.load(PlatformFormats.class, PlatformFormats.class.getClassLoader()).findFirst().orElseGet(NoPlatformFormats::new);
 
   private PictureDecoder() {}
 
@@ -74,16 +78,13 @@ public final class PictureDecoder {
   private static Pixels stored(byte[] encoded) throws IOException {
     return switch (PictureFormat.of(encoded)) {
       case JPEG -> JpegDecoder.decode(encoded);
-      case PNG -> PlatformPicture.pixels(PlatformReader.read("png", PngFile.essence(encoded)));
+      case PNG -> PLATFORM.png(encoded);
       case GIF -> GifDecoder.decode(encoded);
-      case BMP -> {
-        BmpFile.check(encoded);
-        yield PlatformPicture.pixels(PlatformReader.read("bmp", encoded));
-      }
-      case TIFF -> TiffFile.decode(encoded);
+      case BMP -> PLATFORM.bmp(encoded);
+      case TIFF -> PLATFORM.tiff(encoded);
       case BIG_TIFF -> throw PictureException.unsupported("a BigTIFF file");
       case WEBP -> WebpDecoder.decode(encoded);
-      case OTHER -> PlatformPicture.pixels(PlatformReader.readOther(encoded, FORMATS));
+      case OTHER -> PLATFORM.other(encoded, FORMATS);
     };
   }
 }
