@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "backend/backend.h"
+#include "platform/platform.h"
 #include "quant/block_formats.h"
 
 typedef struct settings {
@@ -39,11 +40,10 @@ static void check(dimple_status status) {
   exit(1);
 }
 
-static double seconds(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+/* Of all threads; on Windows, C's clock is the wall's. */
+static double processor_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+static double seconds(void) { return 1e-9 * (double)platform_now(); }
 
 static float noise(void) { return (float)rand() / (float)RAND_MAX - 0.5f; }
 
@@ -155,13 +155,13 @@ static int by_size(const void *a, const void *b) {
 static void measure(const bench *t) {
   double operations = run(t);
   double *times = malloc((size_t)t->s.repeat * sizeof *times);
-  double processor = seconds(CLOCK_PROCESS_CPUTIME_ID);
+  double processor = processor_seconds();
   for (int64_t i = 0; i < t->s.repeat; i++) {
-    double start = seconds(CLOCK_MONOTONIC);
+    double start = seconds();
     run(t);
-    times[i] = seconds(CLOCK_MONOTONIC) - start;
+    times[i] = seconds() - start;
   }
-  processor = seconds(CLOCK_PROCESS_CPUTIME_ID) - processor;
+  processor = processor_seconds() - processor;
   qsort(times, (size_t)t->s.repeat, sizeof *times, by_size);
   double median = times[t->s.repeat / 2], best = times[0];
   printf("%-16s %-9s", t->b->name, t->s.op);

@@ -1,6 +1,7 @@
 /*
  * What the core asks of the operating system: files mapped into memory, aligned memory, processors, a clock, threads. Nothing
- * outside this folder includes a header of the system; another system is another file beside posix.c.
+ * outside this folder includes a header of the system or asks which one it is. A system is a file: windows.c alone; linux.c or darwin.c with
+ * posix.c, which has what these two do alike; CMakeLists.txt takes those of the system it builds for.
  */
 #ifndef DIMPLE_PLATFORM_H
 #define DIMPLE_PLATFORM_H
@@ -20,7 +21,7 @@ typedef struct platform_mapping {
   int64_t size;
 } platform_mapping;
 
-/* Maps the regular file at `path`; `expected` ("a GGUF file") ends the message for a path that is none. Never waits for a pipe.
+/* Maps the regular file at `path`, UTF-8 on every system; `expected` ("a GGUF file") ends the message for a path that is none. Never waits for a pipe.
  * Errors: IO (cannot be opened or mapped, a directory, not a regular file), FORMAT (empty). */
 dimple_status platform_map(const char *path, const char *expected, platform_mapping *out);
 void platform_unmap(platform_mapping *mapping); /* one with nothing mapped is allowed */
@@ -43,7 +44,7 @@ void platform_free(void *memory); /* null is allowed */
 /* ------------------------------------------------------------------------------------------------- processors and clocks */
 
 /* Processors this process may use, at least 1: what it is allowed to run on, less what a quota on its processor time (a
- * container's) leaves unused. */
+ * container's; on Linux) leaves unused. */
 int32_t platform_processor_count(void);
 
 /* Asks the system for the registers of AMX's tiles, for all threads. False: refused, or there are none. */
@@ -76,6 +77,9 @@ void platform_condition_free(platform_condition *condition); /* null is allowed 
 void platform_condition_wait(platform_condition *condition, platform_mutex *mutex);
 void platform_condition_signal(platform_condition *condition); /* one waiting thread */
 void platform_condition_broadcast(platform_condition *condition); /* all */
+
+/* Lets another thread run. */
+void platform_yield(void);
 
 /* Static; zero is its beginning. */
 typedef struct platform_once {

@@ -1,4 +1,4 @@
-/* POSIX, with what Linux and macOS add. */
+/* What Linux and macOS have in common: POSIX. */
 #include "platform/platform.h"
 
 #include <errno.h>
@@ -13,12 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#endif
 
 #include "error.h"
-#include "platform/cgroup.h"
 
 /* ---------------------------------------------------------------------------------------------------------- mapped files */
 
@@ -58,44 +54,7 @@ void platform_release(const platform_mapping *mapping, int64_t offset, int64_t s
   if (start < end) madvise((void *)(mapping->bytes + start), (size_t)(end - start), MADV_DONTNEED);
 }
 
-/* -------------------------------------------------------------------------------------------------------- aligned memory */
-
-void *platform_allocate(size_t bytes, size_t alignment) {
-  void *memory = aligned_alloc(alignment, bytes ? bytes : alignment);
-#if defined(MADV_HUGEPAGE)
-  if (memory && alignment == PLATFORM_LARGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: refusal does no harm */
-#endif
-  return memory;
-}
-
-void platform_free(void *memory) { free(memory); }
-
-/* ------------------------------------------------------------------------------------------------- processors and clocks */
-
-static int32_t allowed_processors(void) {
-#ifdef CPU_COUNT
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-#endif
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online < 1 ? 1 : (int32_t)online;
-}
-
-int32_t platform_processor_count(void) {
-  int32_t allowed = allowed_processors(), quota = cgroup_processors("/proc/self/cgroup", "/proc/self/mountinfo");
-  return quota < allowed ? quota : allowed;
-}
-
-/* Linux hands out the 8 KiB of tile registers only to processes that ask (arch_prctl(2), ARCH_REQ_XCOMP_PERM); the
- * permission covers all threads started later and those running. */
-bool platform_permit_amx(void) {
-#if defined(__linux__) && defined(__x86_64__)
-  enum { ARCH_REQUEST_PERMISSION = 0x1023, TILE_DATA_COMPONENT = 18 };
-  return syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, TILE_DATA_COMPONENT) == 0;
-#else
-  return false;
-#endif
-}
+/* ------------------------------------------------------------------------------------------------------------------ clock */
 
 int64_t platform_now(void) {
   struct timespec t;
@@ -183,14 +142,4 @@ void platform_condition_signal(platform_condition *condition) { pthread_cond_sig
 
 void platform_condition_broadcast(platform_condition *condition) { pthread_cond_broadcast(&condition->system); }
 
-/* Tasks are short, and nothing but their end is waited for. */
-void platform_run_once(platform_once *once, void (*task)(void)) {
-  enum { NOT_BEGUN, RUNNING, DONE };
-  if (atomic_load(&once->state) == DONE) return;
-  int expected = NOT_BEGUN;
-  if (atomic_compare_exchange_strong(&once->state, &expected, RUNNING)) {
-    task();
-    atomic_store(&once->state, DONE);
-  }
-  while (atomic_load(&once->state) != DONE) sched_yield();
-}
+void platform_yield(void) { sched_yield(); }

@@ -1,7 +1,6 @@
 /* Every family of models in every kind of file: on the backend under test as on ref, and decoded to the end. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "draws.h"
 #include "test/session_fixture.h"
@@ -40,7 +39,7 @@ static void backends_agree(void) {
       char path[64];
       random_model_save(&(model_shape){.family = (model_family)family, .type = types[t].type}, path);
       float *z = prompt_logits(path, backend_under_test()), *expected = prompt_logits(path, "ref");
-      unlink(path);
+      remove(path);
       if (z && expected) {
         double off = distance(z, expected, PROMPT * VOCAB);
         EXPECT(off < types[t].limit, "family %d, type %d: off by %g", family, types[t].type, off);
@@ -98,7 +97,7 @@ static void expect_same_logits(gguf_writer *one, gguf_writer *other, const char 
     double off = distance(a, b, PROMPT * VOCAB);
     EXPECT(off < 1e-5, "%s: off by %g", what, off);
   }
-  for (int i = 0; i < 2; i++) unlink(paths[i]);
+  for (int i = 0; i < 2; i++) remove(paths[i]);
   free(a);
   free(b);
 }

@@ -3,9 +3,10 @@
 
 #include "backend/backend.h"
 #include "expect.h"
+#include "test/files.h"
 
 static void check_selection(void) {
-  unsetenv("DIMPLE_CPU");
+  set_environment("DIMPLE_CPU", NULL);
   const backend_operations *found = NULL;
   EXPECT_OK(backend_select(NULL, &found));
   const backend_operations *best = found;
@@ -17,15 +18,15 @@ static void check_selection(void) {
   EXPECT_OK(backend_select("cpu-plain", &found));
   EXPECT(strcmp(found->name, "cpu-plain") == 0, "%s", found->name);
   EXPECT_FAILS(backend_select("cpu-quantum", &found), DIMPLE_ERROR_UNSUPPORTED, "cpu-plain");
-  setenv("DIMPLE_CPU", "plain", 1);
+  set_environment("DIMPLE_CPU", "plain");
   EXPECT_OK(backend_select("cpu", &found));
   EXPECT(strcmp(found->name, "cpu-plain") == 0, "%s", found->name);
   EXPECT_OK(backend_select("ref", &found));
   EXPECT(found == reference, "a named backend is not overridden: %s", found->name);
-  setenv("DIMPLE_CPU", "abacus", 1);
+  set_environment("DIMPLE_CPU", "abacus");
   EXPECT_FAILS(backend_select(NULL, &found), DIMPLE_ERROR_UNSUPPORTED, "DIMPLE_CPU=\"abacus\"");
   EXPECT_FAILS(backend_select(NULL, &found), DIMPLE_ERROR_UNSUPPORTED, "plain");
-  unsetenv("DIMPLE_CPU");
+  set_environment("DIMPLE_CPU", NULL);
   EXPECT(strstr(dimple_cpu_description(), "plain") && strstr(dimple_cpu_description(), "(selected)"), "%s", dimple_cpu_description());
 }
 

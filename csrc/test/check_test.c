@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "test/expect.h"
 #include "test/random_model.h"
@@ -36,7 +35,7 @@ static dimple_model_check *check_written(gguf_writer *w) {
   char path[64];
   temporary_file(w, path);
   dimple_model_check *check = check_file(path, NULL);
-  unlink(path);
+  remove(path);
   return check;
 }
 
@@ -79,8 +78,8 @@ static void two_files(void) {
   dimple_model_check_free(wrong);
   dimple_model_check_free(both);
   dimple_model_check_free(alone);
-  unlink(path);
-  unlink(mmproj);
+  remove(path);
+  remove(mmproj);
 }
 
 /* A key with a harmless value; NULL for one that has none but as a number. */
@@ -123,8 +122,8 @@ static void second_parts(void) {
       expect_sound(check, "two parts");
     }
   }
-  unlink(first);
-  unlink(second);
+  remove(first);
+  remove(second);
 }
 
 /* A file with a text model of its own beside another: what of it is not the tower is not used. */
@@ -136,8 +135,8 @@ static void towers_with_more(void) {
   EXPECT(strstr(finding_of(check, 0).text, "key diffusion.shift_logits is unknown"), "\"%s\"", finding_of(check, 0).text);
   EXPECT(summary_of(check).unknown_tensor_count == 3 + LAYERS * 12, "%d tensors", (int)summary_of(check).unknown_tensor_count);
   dimple_model_check_free(check);
-  unlink(path);
-  unlink(mmproj);
+  remove(path);
+  remove(mmproj);
 }
 
 /* What llama.cpp's converter writes beside the keys that are read, and what a writer says to switch something off. */
@@ -204,7 +203,7 @@ static void keys_that_ask(void) {
     EXPECT(strcmp(finding_of(check, 1).text, asking[i].name) == 0, "\"%s\"", finding_of(check, 1).text);
     EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_UNSUPPORTED, finding_of(check, 0).text);
     dimple_model_check_free(check);
-    unlink(path);
+    remove(path);
   }
 }
 
@@ -247,7 +246,7 @@ static void unknown_names(void) {
   EXPECT_NULL_REFUSED(dimple_model_get_ignored(m, 0, NULL));
   dimple_model_free(m);
   dimple_model_check_free(check);
-  unlink(path);
+  remove(path);
 }
 
 /* Tensors that would change the result, one by one: of a quantization with scales of its own, of an architecture with norms of heads, of a
@@ -283,7 +282,7 @@ static void problems(void) {
   EXPECT(strstr(second.text, "blk.1.ffn_norm.weight is missing") && second.kind == DIMPLE_FINDING_PROBLEM, "\"%s\"", second.text);
   EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_FORMAT, first.text);
   dimple_model_check_free(check);
-  unlink(path);
+  remove(path);
 }
 
 static void problems_with_keys(void) {

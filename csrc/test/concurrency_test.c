@@ -1,10 +1,9 @@
 /* Sessions and several threads: cancelled calls, a second thread in a session, two sessions of a model. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "draws.h"
+#include "platform/platform.h"
 #include "test/session_fixture.h"
 
 static void cancelled_calls_can_be_repeated(void) {
@@ -35,18 +34,21 @@ static void cancelled_calls_can_be_repeated(void) {
 typedef struct visitor {
   dimple_session *session;
   atomic_bool stop;
-  float pause; /* microseconds, about one iteration */
+  float pause; /* nanoseconds, about one iteration */
   atomic_int refused;
   int32_t served, failed;
 } visitor;
 
-static void *keep_cancelling(void *argument) {
+static void pass_time(int64_t nanoseconds) {
+  for (int64_t end = platform_now() + nanoseconds; platform_now() < end;) platform_yield();
+}
+
+static void keep_cancelling(void *argument) {
   visitor *v = argument;
   for (uint32_t i = 0; !atomic_load(&v->stop); i++) {
     dimple_session_cancel(v->session);
-    usleep((useconds_t)(v->pause * (0.5f + 3 * draw_uniform(3, i, 0, 0, 0))));
+    pass_time((int64_t)(v->pause * (0.5f + 3 * draw_uniform(3, i, 0, 0, 0))));
   }
-  return NULL;
 }
 
 /* Cancelled at any moment, a decoding that goes on comes to the same end. */
@@ -58,10 +60,10 @@ static void cancelled_at_any_moment(void) {
   outcome expected = decode(v.session, &d);
   dimple_timings timings;
   EXPECT_OK(dimple_session_get_timings(v.session, &timings));
-  v.pause = (float)timings.steps / 1000 / (float)expected.iterations;
+  v.pause = (float)timings.steps / (float)expected.iterations;
   int32_t cancelled = 0;
-  pthread_t thread;
-  pthread_create(&thread, NULL, keep_cancelling, &v);
+  platform_thread *thread;
+  EXPECT(!platform_thread_start(keep_cancelling, &v, &thread), "no thread");
   for (int round = 0; round < 8 || (cancelled == 0 && round < 500); round++) { /* on a busy machine the other thread comes late */
     outcome o = fresh_outcome();
     EXPECT_OK(dimple_session_begin(v.session, &d));
@@ -75,12 +77,12 @@ static void cancelled_at_any_moment(void) {
     EXPECT(same_outcome(&o, &expected), "round %d ends differently", round);
   }
   atomic_store(&v.stop, true);
-  pthread_join(thread, NULL);
+  platform_thread_join(thread);
   EXPECT(cancelled > 0, "nothing was ever cancelled");
   dimple_session_free(v.session);
 }
 
-static void *keep_visiting(void *argument) {
+static void keep_visiting(void *argument) {
   visitor *v = argument;
   dimple_decoding d = decoding_of(1, DIMPLE_ALGORITHM_ORIGIN);
   while (!atomic_load(&v->stop)) {
@@ -92,7 +94,6 @@ static void *keep_visiting(void *argument) {
     d.steps = 0; /* refused in any case */
     v->failed += dimple_session_begin(v->session, &d) == DIMPLE_OK;
   }
-  return NULL;
 }
 
 /* A second thread is turned away and harms nothing. The owner, turned away in its turn, tries again. */
@@ -100,8 +101,8 @@ static void two_threads_in_one_session(void) {
   visitor v = {.session = picture_session(vision_model, 1, 1)};
   dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
   outcome expected = decode(v.session, &d);
-  pthread_t thread;
-  pthread_create(&thread, NULL, keep_visiting, &v);
+  platform_thread *thread;
+  EXPECT(!platform_thread_start(keep_visiting, &v, &thread), "no thread");
   for (int round = 0; round < 8 || (atomic_load(&v.refused) == 0 && round < 500); round++) {
     outcome o = fresh_outcome();
     dimple_step step = {0};
@@ -120,7 +121,7 @@ static void two_threads_in_one_session(void) {
     EXPECT(o.iterations == expected.iterations && o.remaining == expected.remaining, "round %d: %d iterations", round, o.iterations);
   }
   atomic_store(&v.stop, true);
-  pthread_join(thread, NULL);
+  platform_thread_join(thread);
   EXPECT(v.refused > 0 && v.failed == 0, "%d refused, %d served, %d failed", v.refused, v.served, v.failed);
   outcome after = decode(v.session, &d);
   EXPECT(same_outcome(&after, &expected), "the visitor changed the result");
@@ -134,7 +135,7 @@ typedef struct worker {
   int32_t expected[RESPONSE];
 } worker;
 
-static void *keep_decoding(void *argument) {
+static void keep_decoding(void *argument) {
   worker *w = argument;
   for (int32_t round = 0; round < w->rounds; round++) {
     dimple_step step = {0};
@@ -142,20 +143,19 @@ static void *keep_decoding(void *argument) {
     while (status == DIMPLE_OK && !step.done) status = dimple_session_step(w->session, &step);
     w->wrong += status != DIMPLE_OK || memcmp(step.canvas, w->expected, sizeof w->expected) != 0;
   }
-  return NULL;
 }
 
 static void two_sessions_of_one_model(void) {
   worker workers[2];
-  pthread_t threads[2];
+  platform_thread *threads[2];
   for (int i = 0; i < 2; i++) {
     workers[i] = (worker){.session = picture_session(vision_model, 2, 1), .decoding = decoding_of(i, DIMPLE_ALGORITHM_ENTROPY), .rounds = 5};
     outcome o = decode(workers[i].session, &workers[i].decoding);
     memcpy(workers[i].expected, o.tokens, sizeof workers[i].expected);
   }
-  for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, keep_decoding, &workers[i]);
+  for (int i = 0; i < 2; i++) EXPECT(!platform_thread_start(keep_decoding, &workers[i], &threads[i]), "no thread");
   for (int i = 0; i < 2; i++) {
-    pthread_join(threads[i], NULL);
+    platform_thread_join(threads[i]);
     EXPECT(workers[i].wrong == 0, "%d of %d decodings differ", workers[i].wrong, workers[i].rounds);
     dimple_session_free(workers[i].session);
   }

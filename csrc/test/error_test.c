@@ -1,22 +1,20 @@
 /* The error message: one line, cut to its buffer, one a thread; and the version. */
 #include "error.h"
 
-#include <pthread.h>
-
+#include "platform/platform.h"
 #include "test/expect.h"
 
-static void *look_and_fail(void *found) {
+static void look_and_fail(void *found) {
   strcpy(found, dimple_last_error());
   dimple_fail(DIMPLE_ERROR_IO, "of the other thread");
-  return NULL;
 }
 
 static void a_message_is_the_threads_own(void) {
   char found[64] = "unread";
-  pthread_t thread;
+  platform_thread *thread;
   EXPECT(dimple_fail(DIMPLE_ERROR_LIMIT, "%s is %d", "x", 7) == DIMPLE_ERROR_LIMIT, "the status is handed on");
-  pthread_create(&thread, NULL, look_and_fail, found);
-  pthread_join(thread, NULL);
+  EXPECT(!platform_thread_start(look_and_fail, found, &thread), "no thread");
+  platform_thread_join(thread);
   EXPECT(found[0] == '\0', "a new thread has the message \"%s\"", found);
   EXPECT(strcmp(dimple_last_error(), "x is 7") == 0, "%s", dimple_last_error());
 }

@@ -2,20 +2,19 @@
 #include "test/gguf_fixture.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "test/files.h"
 
 static void test_bad_paths(void) {
   gguf_file *file = NULL;
   EXPECT_FAILS(gguf_open("/nowhere/to/be/found.gguf", &file), DIMPLE_ERROR_IO, "/nowhere/to/be/found.gguf");
   EXPECT_FAILS(gguf_open("", &file), DIMPLE_ERROR_IO, "cannot open");
   EXPECT_FAILS(gguf_open(directory, &file), DIMPLE_ERROR_IO, "directory");
-  EXPECT_FAILS(gguf_open("/dev/null", &file), DIMPLE_ERROR_IO, "regular");
+  EXPECT_FAILS(gguf_open(null_device, &file), DIMPLE_ERROR_IO, "regular");
   char pipe_path[sizeof path + 8];
   snprintf(pipe_path, sizeof pipe_path, "%s/pipe", directory);
-  EXPECT(mkfifo(pipe_path, 0600) == 0, "%s cannot be made", pipe_path);
-  EXPECT_FAILS(gguf_open(pipe_path, &file), DIMPLE_ERROR_IO, "regular");
-  unlink(pipe_path);
+  if (make_pipe(pipe_path)) EXPECT_FAILS(gguf_open(pipe_path, &file), DIMPLE_ERROR_IO, "regular");
+  remove(pipe_path);
   EXPECT(file == NULL, "output was set");
 }
 

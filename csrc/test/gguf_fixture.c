@@ -1,32 +1,21 @@
 #include "test/gguf_fixture.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "test/files.h"
 
 gguf_bytes image;
-char directory[256], path[300];
-
-static int descriptor = -1;
-
-static void give_up(const char *what) {
-  perror(what);
-  exit(1);
-}
+char directory[FILE_PATH], path[80];
 
 void gguf_fixture_open(void) {
-  const char *temporary = getenv("TMPDIR");
-  snprintf(directory, sizeof directory, "%s/gguf_testXXXXXX", temporary ? temporary : "/tmp");
-  if (!mkdtemp(directory)) give_up(directory);
+  new_folder(directory);
   snprintf(path, sizeof path, "%s/model.gguf", directory);
-  descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  if (descriptor < 0) give_up(path);
 }
 
 void gguf_fixture_close(void) {
-  close(descriptor);
-  unlink(path);
-  rmdir(directory);
+  remove(path);
+  remove_folder(directory);
   gguf_bytes_free(&image);
 }
 
@@ -71,7 +60,11 @@ void build_sample(uint32_t version) {
 }
 
 void write_file(size_t size) {
-  if (pwrite(descriptor, image.data, size, 0) != (ssize_t)size || ftruncate(descriptor, (off_t)size) != 0) give_up(path);
+  remove(path); /* a file that is emptied and written again makes some file systems write to the disk at once */
+  FILE *file = fopen(path, "wb");
+  if (file && fwrite(image.data, 1, size, file) == size && fclose(file) == 0) return;
+  perror(path);
+  exit(1);
 }
 
 dimple_status open_image(gguf_file **file) {

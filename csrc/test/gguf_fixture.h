@@ -7,7 +7,7 @@
 #include "test/gguf_writer.h"
 
 extern gguf_bytes image;                /* the file being built */
-extern char directory[256], path[300]; /* a temporary directory, and the file in it */
+extern char directory[64], path[80]; /* a temporary directory, and the file in it */
 
 /* Makes and removes the directory and the file; a failure ends the program. */
 void gguf_fixture_open(void);

@@ -1,6 +1,5 @@
 /* What a model's keys and tensors must be: required and optional ones, ranges, and what must agree. */
 #include <string.h>
-#include <unistd.h>
 
 #include "model/model.h"
 #include "test/expect.h"
@@ -16,7 +15,7 @@ static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_stat
   temporary_file(w, path);
   EXPECT_FAILS(load_model(path, NULL, &m), status, text);
   EXPECT(!m, "output touched: %s", text);
-  unlink(path);
+  remove(path);
 }
 
 /* It loads; the caller frees it. */
@@ -26,7 +25,7 @@ static dimple_model *expect_taken(gguf_writer *w, const model_shape *shape) {
   random_model_write(w, shape);
   temporary_file(w, path);
   EXPECT_OK(load_model(path, NULL, &m));
-  unlink(path);
+  remove(path);
   return m;
 }
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "draws.h"
 #include "model/architecture.h"
@@ -101,7 +100,7 @@ static void open_model(bool causal) {
   put_tensors(&w, &model.text_tensors);
   temporary_file(&w, path);
   EXPECT_OK(gguf_parts_open(path, &model.files));
-  unlink(path);
+  remove(path);
   EXPECT_OK(backend_select(backend_under_test(), &model.ops));
   EXPECT_OK(model.ops->context_open(2, &threads));
   EXPECT_OK(tensor_list_check_all(&model.text_tensors));

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -58,7 +57,7 @@ static void loading(const model_shape *shape) {
   dimple_model *m = NULL;
   random_model_save(shape, path);
   EVERY_REFUSAL(load_model(path, NULL, &m));
-  unlink(path);
+  remove(path);
   dimple_model_free(m);
 }
 

@@ -1,6 +1,5 @@
 /* Loading models: what is refused, and what a loaded one says of itself. */
 #include <string.h>
-#include <unistd.h>
 
 #include "test/session_fixture.h"
 
@@ -39,20 +38,20 @@ static void unloadable_files(void) {
   EXPECT_FAILS(dimple_model_load(path, &(dimple_model_options){.threads = -1}, &m), DIMPLE_ERROR_ARGUMENT, "threads is -1");
   EXPECT_FAILS(load_model(path, "/tmp/dimple-there-is-no-such-file", &m), DIMPLE_ERROR_IO, "no-such-file");
   EXPECT_FAILS(load_model(path, path, &m), DIMPLE_ERROR_FORMAT, "no vision encoder");
-  unlink(path);
+  remove(path);
   random_model_save(&(model_shape){.vision = true}, path);
   EXPECT_FAILS(load_model(path, path, &m), DIMPLE_ERROR_ARGUMENT, "vision tower of its own");
-  unlink(path);
+  remove(path);
   random_model_save(&(model_shape){.mmproj = true}, vision_path);
   EXPECT_FAILS(load_model(vision_path, NULL, &m), DIMPLE_ERROR_UNSUPPORTED, "clip");
-  unlink(vision_path);
+  remove(vision_path);
   static const char *const missing[] = {"token_embd.weight", "output_norm.weight", "blk.1.attn_v.bias", "blk.0.ffn_down.weight",
                                         "v.patch_embd.weight.1", "v.blk.1.ffn_gate.bias", "v.post_ln.weight", "mm.2.bias",
                                         "mm.img_projector.0.weight"};
   for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
     random_model_save(&(model_shape){.vision = true, .missing = missing[i]}, path);
     EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_FORMAT, missing[i]);
-    unlink(path);
+    remove(path);
   }
   EXPECT(m == NULL, "output touched");
 }

@@ -1,12 +1,12 @@
 /* Weights that are NaN or infinite, and numbers that overflow, wherever they stand in a model: every way to logits fails, on every backend, and
  * none makes tokens of them. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "gguf/gguf.h"
 #include "quant/block_formats.h"
 #include "test/expect.h"
+#include "test/files.h"
 #include "test/random_model.h"
 
 enum { NUMBERS_WIDTH = 64, PROMPT_SIZE = 4, RESPONSE = 3, SIDE = 8 };
@@ -40,8 +40,7 @@ static void spoil(FILE *file, const gguf_file *g, const gguf_tensor *t, const ba
 static void spoilt_copy(const char *path, int64_t tensor, const bad_number *bad, char copy[64]) {
   char buffer[1 << 14];
   gguf_file *g = NULL;
-  strcpy(copy, "/tmp/dimple-test-XXXXXX");
-  close(mkstemp(copy));
+  new_file(copy);
   FILE *from = fopen(path, "rb"), *to = fopen(copy, "wb");
   for (size_t size; (size = fread(buffer, 1, sizeof buffer, from)) > 0;) fwrite(buffer, 1, size, to);
   EXPECT_OK(gguf_open(path, &g));
@@ -128,10 +127,10 @@ static void spoil_each(model_shape shape) {
     snprintf(what, sizeof what, "%s in %s of type %d", bad->what, gguf_tensor_at(g, t)->name, gguf_tensor_at(g, t)->type);
     for (int b = 0; b < BACKENDS; b++) tried += try_spoilt(copy, backends[b], what, t % 5 == 0);
     EXPECT(tried >= 2, "%d backends", tried);
-    unlink(copy);
+    remove(copy);
   }
   gguf_close(g);
-  unlink(path);
+  remove(path);
 }
 
 /* Weights that are numbers, of models whose numbers are none. */
@@ -150,7 +149,7 @@ static void overflows(void) {
     temporary_file(&w, path);
     for (int b = 0; b < BACKENDS; b++) try_spoilt(path, backends[b], names[n], true);
     free(values);
-    unlink(path);
+    remove(path);
   }
 }
 
@@ -173,11 +172,11 @@ static void image_features(void) {
     EXPECT(status == DIMPLE_ERROR_MODEL && strstr(dimple_last_error(), "image features"), "%d: %s", (int)status, dimple_last_error());
     dimple_session_free(s);
     dimple_model_free(m);
-    unlink(copy);
+    remove(copy);
   }
   EXPECT(m, "there is no such tensor");
   gguf_close(g);
-  unlink(path);
+  remove(path);
 }
 
 int main(void) {

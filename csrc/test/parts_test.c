@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "test/expect.h"
+#include "test/files.h"
 #include "test/gguf_writer.h"
 
 enum { PARTS = 3 };
@@ -102,7 +102,7 @@ static void misfits_are_refused(void) {
   expect_refused(names[0], DIMPLE_ERROR_FORMAT, "part 2 of 3, expected part 3 of 3");
   write_part(names[2], 2, 4, -1);
   expect_refused(names[0], DIMPLE_ERROR_FORMAT, "part 3 of 4, expected part 3 of 3");
-  unlink(in_folder(names[2]));
+  remove(in_folder(names[2]));
   expect_refused(names[0], DIMPLE_ERROR_IO, names[2]);
   write_part(names[0], 0, 100000, -1);
   expect_refused(names[0], DIMPLE_ERROR_FORMAT, "split.count");
@@ -114,18 +114,17 @@ static void misfits_are_refused(void) {
   expect_refused("none", DIMPLE_ERROR_IO, "none");
 }
 
-static void remove_folder(void) {
+static void remove_files(void) {
   const char *const files[] = {names[0], names[1], names[2], "whole", "renamed", "a-longer-name-than-the-number-of-a-part.gguf"};
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(in_folder(files[i]));
-  rmdir(folder);
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove(in_folder(files[i]));
+  remove_folder(folder);
 }
 
 int main(void) {
-  strcpy(folder, "/tmp/dimple-parts-XXXXXX");
-  if (!mkdtemp(folder)) return perror(folder), 1;
+  new_folder(folder);
   three_parts_are_one_model();
   an_uncut_file_is_one_part();
   misfits_are_refused();
-  remove_folder();
+  remove_files();
   return expect_summary("parts");
 }

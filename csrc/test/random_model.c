@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "draws.h"
 #include "test/expect.h"
+#include "test/files.h"
 
 /* What a family's files say and hold. */
 static const struct {
@@ -223,13 +223,7 @@ void random_model_write(gguf_writer *w, const model_shape *shape) {
 }
 
 void temporary_file(gguf_writer *w, char path[64]) {
-  strcpy(path, "/tmp/dimple-test-XXXXXX");
-  int descriptor = mkstemp(path);
-  if (descriptor < 0) {
-    perror(path);
-    exit(1);
-  }
-  close(descriptor);
+  new_file(path);
   gguf_writer_save(w, path);
   gguf_writer_free(w);
 }
@@ -252,6 +246,6 @@ dimple_model *random_model(model_shape shape) {
   dimple_model *m = NULL;
   random_model_save(&shape, path);
   EXPECT_OK(load_model(path, NULL, &m));
-  unlink(path);
+  remove(path);
   return m;
 }

@@ -1,6 +1,5 @@
 /* The keys of a scaled rotary embedding: the frequencies and magnitudes that follow from them, and which of them are refused. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "gguf/gguf.h"
 #include "model/rope.h"
@@ -105,7 +104,7 @@ static dimple_status read_rotary_of(const scaling_key *keys, float base, rotary_
   *rotary = p->rotary[0];
   gguf_close(file);
   free(p);
-  unlink(path);
+  remove(path);
   return status;
 }
 
@@ -154,7 +153,7 @@ static void other_types(void) {
     EXPECT(strstr(dimple_last_error(), "1 more"), "\"%s\"", dimple_last_error());
     EXPECT_OK(dimple_model_load(path, &(dimple_model_options){.ignore_unknown = 1}, &m));
     dimple_model_free(m);
-    unlink(path);
+    remove(path);
   }
 }
 

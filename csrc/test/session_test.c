@@ -1,6 +1,5 @@
 /* The life of a session: arguments, the order of calls, life spans. */
 #include <string.h>
-#include <unistd.h>
 
 #include "test/session_fixture.h"
 
@@ -196,7 +195,7 @@ static void a_hundred_lives(void) {
     dimple_session_free(s);
     if (life % 4 != 3) dimple_model_free(m);
   }
-  unlink(path);
+  remove(path);
 }
 
 int main(void) {

@@ -1,7 +1,6 @@
 /* Pictures as the model sees them, their preparation, and a vision tower in a file of its own. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "test/session_fixture.h"
 
@@ -32,8 +31,8 @@ static void separate_vision_file(void) {
   random_model_save(&(model_shape){0}, text_path);
   random_model_save(&(model_shape){.mmproj = true}, vision_path);
   EXPECT_OK(load_model(text_path, vision_path, &m));
-  unlink(text_path);
-  unlink(vision_path);
+  remove(text_path);
+  remove(vision_path);
   dimple_session *s = picture_session(m, 1, 1), *t = picture_session(vision_model, 1, 1);
   dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_TOPK_MARGIN);
   outcome a = decode(s, &d), b = decode(t, &d);

@@ -1,0 +1,197 @@
+/* Windows 10 and newer. */
+#include "platform/platform.h"
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <process.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+/* What the system says about an error, as one line of UTF-8 that holds until the calling thread's next call. */
+static const char *error_text(DWORD error) {
+  static _Thread_local char text[512];
+  WCHAR wide[256];
+  DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK; /* the mask: no line ends */
+  DWORD length = FormatMessageW(flags, NULL, error, 0, wide, sizeof wide / sizeof *wide, NULL);
+  while (length > 0 && (wide[length - 1] == L' ' || wide[length - 1] == L'.')) length--;
+  int bytes = WideCharToMultiByte(CP_UTF8, 0, wide, (int)length, text, sizeof text - 1, NULL, NULL);
+  if (length == 0 || bytes == 0) return "an error of the system that it has no text for";
+  text[bytes] = '\0';
+  return text;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- mapped files */
+
+/* Opens a file for reading, a directory as well. Windows itself takes UTF-16, and more than 260 characters (MAX_PATH) only of a full path with
+ * a prefix; a device's or another machine's (which begin with two strokes) stays as it is. */
+static HANDLE open_file(const char *path) {
+  static const WCHAR prefix[] = L"\\\\?\\";
+  enum { PREFIX = 4, LONGEST = 32767 };
+  HANDLE file = INVALID_HANDLE_VALUE;
+  WCHAR *wide = malloc(sizeof *wide * LONGEST), *full = malloc(sizeof *full * (PREFIX + LONGEST));
+  if (!wide || !full) {
+    SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+  } else if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, LONGEST) > 0) {
+    DWORD length = GetFullPathNameW(wide, LONGEST, full + PREFIX, NULL);
+    bool local = length > 2 && length < LONGEST && full[PREFIX + 1] == L':';
+    if (local) memcpy(full, prefix, PREFIX * sizeof *full);
+    file = CreateFileW(local ? full : wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+                       FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  }
+  DWORD error = GetLastError();
+  free(wide);
+  free(full);
+  SetLastError(error);
+  return file;
+}
+
+/* Maps an open file that is known to be a regular one and not empty. */
+static dimple_status map_open(HANDLE file, const char *path, int64_t size, platform_mapping *out) {
+  HANDLE section = CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
+  const void *bytes = section ? MapViewOfFile(section, FILE_MAP_READ, 0, 0, 0) : NULL;
+  DWORD error = GetLastError();
+  if (section) CloseHandle(section); /* the view holds it */
+  if (!bytes) return dimple_fail(DIMPLE_ERROR_IO, "%s: cannot map %" PRId64 " bytes: %s", path, size, error_text(error));
+  *out = (platform_mapping){.bytes = bytes, .size = size};
+  return DIMPLE_OK;
+}
+
+dimple_status platform_map(const char *path, const char *expected, platform_mapping *out) {
+  HANDLE file = open_file(path);
+  if (file == INVALID_HANDLE_VALUE) return dimple_fail(DIMPLE_ERROR_IO, "%s: cannot open: %s", path, error_text(GetLastError()));
+  BY_HANDLE_FILE_INFORMATION facts;
+  dimple_status result;
+  if (GetFileType(file) != FILE_TYPE_DISK)
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is not a regular file", path);
+  else if (!GetFileInformationByHandle(file, &facts))
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot be examined: %s", path, error_text(GetLastError()));
+  else if (facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY)
+    result = dimple_fail(DIMPLE_ERROR_IO, "%s: is a directory, expected %s", path, expected);
+  else if (facts.nFileSizeHigh == 0 && facts.nFileSizeLow == 0)
+    result = dimple_fail(DIMPLE_ERROR_FORMAT, "%s: is empty, expected %s", path, expected);
+  else
+    result = map_open(file, path, (int64_t)((uint64_t)facts.nFileSizeHigh << 32 | facts.nFileSizeLow), out);
+  CloseHandle(file);
+  return result;
+}
+
+void platform_unmap(platform_mapping *mapping) {
+  if (mapping->bytes) UnmapViewOfFile(mapping->bytes);
+  *mapping = (platform_mapping){0};
+}
+
+/* Unlocking pages that are not locked takes them out of the process's working set; that it then fails is documented, too. */
+void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size) {
+  SYSTEM_INFO system;
+  GetSystemInfo(&system);
+  int64_t page = system.dwPageSize;
+  int64_t start = offset + (page - offset % page) % page, end = offset + size;
+  end -= end % page;
+  if (start < end) VirtualUnlock((void *)(mapping->bytes + start), (size_t)(end - start));
+}
+
+/* -------------------------------------------------------------------------------------------------------- aligned memory */
+
+/* Large pages are for those who hold a privilege that users are not given, so none are asked for. */
+void *platform_allocate(size_t bytes, size_t alignment) { return _aligned_malloc(bytes ? bytes : alignment, alignment); }
+
+void platform_free(void *memory) { _aligned_free(memory); }
+
+/* ------------------------------------------------------------------------------------------------- processors and clocks */
+
+/* The masks are of one group of at most 64 processors, and zero in a process that has threads in several. */
+int32_t platform_processor_count(void) {
+  DWORD_PTR allowed, all;
+  if (GetProcessAffinityMask(GetCurrentProcess(), &allowed, &all) && allowed) return (int32_t)__builtin_popcountll(allowed);
+  DWORD active = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+  return active < 1 ? 1 : (int32_t)active;
+}
+
+/* Not asked for: no machine was at hand to try it on. */
+bool platform_permit_amx(void) { return false; }
+
+/* The counter runs at 10 MHz on today's systems: seconds and the rest apart, so that the product stays within 64 bits. */
+int64_t platform_now(void) {
+  LARGE_INTEGER ticks, rate;
+  QueryPerformanceFrequency(&rate);
+  QueryPerformanceCounter(&ticks);
+  return ticks.QuadPart / rate.QuadPart * 1000000000 + ticks.QuadPart % rate.QuadPart * 1000000000 / rate.QuadPart;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- threads */
+
+struct platform_thread {
+  HANDLE handle;
+  void (*run)(void *);
+  void *argument;
+};
+
+struct platform_mutex {
+  SRWLOCK system;
+};
+
+struct platform_condition {
+  CONDITION_VARIABLE system;
+};
+
+static unsigned __stdcall run_thread(void *thread) {
+  platform_thread *t = thread;
+  t->run(t->argument);
+  return 0;
+}
+
+/* There are no signals to keep away. */
+const char *platform_thread_start(void (*run)(void *), void *argument, platform_thread **out) {
+  platform_thread *thread = malloc(sizeof *thread);
+  if (!thread) return error_text(ERROR_NOT_ENOUGH_MEMORY);
+  *thread = (platform_thread){.run = run, .argument = argument};
+  thread->handle = (HANDLE)_beginthreadex(NULL, 0, run_thread, thread, 0, NULL);
+  if (!thread->handle) {
+    DWORD error = _doserrno;
+    free(thread);
+    return error_text(error);
+  }
+  *out = thread;
+  return NULL;
+}
+
+void platform_thread_join(platform_thread *thread) {
+  WaitForSingleObject(thread->handle, INFINITE);
+  CloseHandle(thread->handle);
+  free(thread);
+}
+
+platform_mutex *platform_mutex_new(void) {
+  platform_mutex *mutex = malloc(sizeof *mutex);
+  if (mutex) InitializeSRWLock(&mutex->system);
+  return mutex;
+}
+
+void platform_mutex_free(platform_mutex *mutex) { free(mutex); }
+
+void platform_mutex_lock(platform_mutex *mutex) { AcquireSRWLockExclusive(&mutex->system); }
+
+void platform_mutex_unlock(platform_mutex *mutex) { ReleaseSRWLockExclusive(&mutex->system); }
+
+platform_condition *platform_condition_new(void) {
+  platform_condition *condition = malloc(sizeof *condition);
+  if (condition) InitializeConditionVariable(&condition->system);
+  return condition;
+}
+
+void platform_condition_free(platform_condition *condition) { free(condition); }
+
+void platform_condition_wait(platform_condition *condition, platform_mutex *mutex) {
+  SleepConditionVariableSRW(&condition->system, &mutex->system, INFINITE, 0);
+}
+
+void platform_condition_signal(platform_condition *condition) { WakeConditionVariable(&condition->system); }
+
+void platform_condition_broadcast(platform_condition *condition) { WakeAllConditionVariable(&condition->system); }
+
+void platform_yield(void) { SwitchToThread(); }
