@@ -130,14 +130,14 @@ def question_batches(rng, tokenizer, batch, tokens, paper_pads=False, varied=Fal
 
 
 # -------------------------------------------------------------------------------------------------------- objectives
-def answer_loss(model, ids, image, grid, valid, wanted, causal, given=None):
-    """Cross entropy at the wanted positions, each predicted from the position before it.  `given`: the ids that the
+def answer_loss(model, ids, image, grid, valid, wanted, causal, given=None, shift=1):
+    """Cross entropy at the wanted positions, each predicted from the position `shift` before it.  `given`: the ids that the
     model sees, if not the true ones."""
     h = model.hidden(ids if given is None else given, image, grid, causal, valid)
-    return F.cross_entropy(model.lm_head(h[:, :-1][wanted[:, 1:]]).float(), ids[:, 1:][wanted[:, 1:]])
+    return F.cross_entropy(model.lm_head(h[:, :ids.shape[1] - shift][wanted[:, shift:]]).float(), ids[wanted])
 
 
-def diffusion_loss(model, ids, image, grid, valid, answer, noise):
+def diffusion_loss(model, ids, image, grid, valid, answer, noise, shift=1):
     """Masked diffusion: per row t uniform in [1e-3, 1], each answer token masked with probability t, plain mean of the
     cross entropy over the masked positions."""
     t = 1e-3 + (1 - 1e-3) * noise.random((len(ids), 1))
@@ -145,7 +145,7 @@ def diffusion_loss(model, ids, image, grid, valid, answer, noise):
     if not bool(masked.any()):  # a batch without any mask has no loss; its gradient is zero
         return model.lm_head.weight.sum() * 0
     given = ids.masked_fill(masked, model.cfg["mask_token_id"])
-    return answer_loss(model, ids, image, grid, valid, masked, False, given)
+    return answer_loss(model, ids, image, grid, valid, masked, False, given, shift)
 
 
 MASKED = ["diffusion", "refinement"]  # phases with the loss of masked diffusion
