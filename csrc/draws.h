@@ -18,7 +18,9 @@ typedef enum draw_purpose {
   DRAW_PATH = 6,        /* the way of a constrained path over a position, index = 0, 1 */
   DRAW_MEMBER = 7,      /* which token of a class stands on it, index = 2 * class, 2 * class + 1 */
   DRAW_ROUND = 8,       /* how much a round of scoring masks, iteration = round, index = 0 */
-  DRAW_ANSWER = 9       /* a token's rank among those masked, iteration = round, index = row */
+  DRAW_ANSWER = 9,      /* a token's rank among those masked, iteration = round, index = row */
+  DRAW_SEGMENT = 10,    /* which segment of a class of tokens, index = segment */
+  DRAW_SEGMENT_TOKEN = 11 /* which token inside the segment, index = segment */
 } draw_purpose;
 
 /* The first output word of Philox4x32-10 for key `seed` and counter (iteration, position, purpose, index). */

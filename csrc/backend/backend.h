@@ -177,8 +177,29 @@ typedef struct head_row {
   float hot_mean;     /* sum q z/temperature; mean_logit when temperature is 0 */
 } head_row;
 
+/* Classes of tokens, laid out for the head: every chunk of the vocabulary is cut into segments, one for each class that has tokens in it. A
+ * token is of one class or of none. Host memory. */
+typedef struct head_partition {
+  int32_t classes;
+  int32_t segments;
+  int32_t most_segments;  /* of a chunk */
+  int32_t *chunk_first;   /* [chunks + 1] into segments */
+  int32_t *segment_class; /* [segments] ascending within a chunk */
+  int32_t *segment_first; /* [segments + 1] into tokens */
+  int32_t *tokens;        /* ascending within a segment */
+} head_partition;
+
+/* What the head keeps of classes: for each row and class a head_row as if the class were all of the vocabulary, but that a token is drawn
+ * from segments, with DRAW_SEGMENT and DRAW_SEGMENT_TOKEN, as the row's is from chunks. So a constraint needs no logits. Host memory that
+ * lives until the end of the pass. */
+typedef struct head_classes {
+  const head_partition *partition;
+  const uint8_t *wanted; /* [rows x classes] flags; of the other classes nothing is computed */
+  head_row *results;     /* [rows x classes]; of classes that are not wanted undefined */
+} head_classes;
+
 /* The language-model head over x [rows x columns] (already normalised). Streams over the vocabulary: writes results
- * [rows] (host memory; null: not wanted) and, only if asked, logits [rows x vocab] (host memory).
+ * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory).
  * A draw at temperature > 0: every chunk c of the vocabulary gets the score log(sum over c of exp(z/T)) + Gumbel noise from
  * draw_uniform(seed, iteration, position, DRAW_CHUNK, c); the chunk with the highest score wins (Gumbel-max), and the
  * token inside it is found by inverting its cumulative sum at draw_uniform(seed, iteration, position, DRAW_TOKEN, c). */
@@ -190,6 +211,7 @@ typedef struct head_call {
   int32_t iteration;
   const int32_t *positions; /* [rows] host memory, the response position of each row; needed for a draw */
   head_row *results;
+  const head_classes *classes; /* null: not wanted */
   float *logits;
 } head_call;
 

@@ -1,14 +1,14 @@
 /*
  * dimple-bench-constraint: times what a constraint costs: making the vocabulary, compiling the automaton of a flat JSON object whose fields
- * are a string, an integer, a boolean and one of three words in turn, and what one iteration adds to a pass of the model. All of it runs on
- * one thread; times are of the processor.
+ * are a string, an integer, a boolean and one of three words in turn, and what one iteration adds to a pass of the model: scores that the
+ * head keeps of classes of tokens, and beside them scores taken from whole logits, as filters need them. Times are of the processor.
  *
  *   dimple-bench-constraint [--tokens 152064] [--fields 20] [--max-length 0] [--rows 64] [--length 256] [--temperature 0] [--allowed 1]
- *                           [--repeat 5]
+ *                           [--width 3584] [--threads 1] [--repeat 5]
  *
  * The vocabulary is made up: as many tokens as asked for of one to a dozen letters, about as in the vocabularies of multilingual models.
- * `rows` of `length` masked positions have scores. With a max-length strings have at most that many characters. `allowed` takes confidences
- * among the tokens that fit (dimple_decoding.allowed_confidence).
+ * `rows` of `length` masked positions have scores, from a head of Q4_0 weights, `width` wide. With a max-length strings have at most that many
+ * characters. `allowed` takes confidences among the tokens that fit (dimple_decoding.allowed_confidence).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,10 @@
 
 #include "diffusion/constrained.h"
 #include "draws.h"
+#include "quant/block_formats.h"
 
 typedef struct settings {
-  int64_t tokens, fields, max_length, rows, length, temperature, allowed, repeat;
+  int64_t tokens, fields, max_length, rows, length, temperature, allowed, width, threads, repeat;
 } settings;
 
 static void check(dimple_status status) {
@@ -205,16 +206,56 @@ static dimple_constraint *make_constraint(dimple_vocabulary *v, const settings *
 
 /* ------------------------------------------------------------------------------------------------------------- iteration */
 
-/* A row of logits as of the head. */
-static head_row make_row(float *logits, int32_t tokens) {
-  head_row row = {.best = 0};
-  for (int32_t t = 0; t < tokens; t++) {
-    logits[t] = (float)below(1000) / 100 - 5;
-    if (logits[t] > logits[row.best]) row.best = t;
-  }
-  row.best_logit = logits[row.best];
-  row.log_sum = row.best_logit + 8;
-  return row;
+/* A head over random states. */
+typedef struct head {
+  const backend_operations *ops;
+  context *context;
+  weight *weights; /* [tokens x width], Q4_0; a few random rows, over and over */
+  view states;     /* [rows x width] */
+} head;
+
+static float noise(void) { return (float)below(2000) / 1000 - 1; }
+
+static head make_head(const settings *s) {
+  enum { DIFFERENT = 509 };
+  const block_format *format = block_format_of(DIMPLE_TENSOR_Q4_0);
+  int64_t row_size = block_format_row_size(format, s->width);
+  float *values = malloc((size_t)(DIFFERENT * s->width) * sizeof *values), *states = malloc((size_t)(s->rows * s->width) * sizeof *states);
+  uint8_t *data = malloc((size_t)(s->tokens * row_size));
+  head h;
+  buffer *memory;
+  for (int64_t i = 0; i < DIFFERENT * s->width; i++) values[i] = noise() * 0.1f;
+  for (int64_t i = 0; i < s->rows * s->width; i++) states[i] = noise();
+  for (int64_t r = 0; r < s->tokens; r += DIFFERENT)
+    format->quantize(values, NULL, data + r * row_size, (s->tokens - r < DIFFERENT ? s->tokens - r : DIFFERENT) * s->width / format->block_length);
+  check(backend_select("auto", &h.ops));
+  check(h.ops->context_open((int32_t)s->threads, &h.context));
+  tensor_source source = {.name = "bench", .type = DIMPLE_TENSOR_Q4_0, .rows = s->tokens, .columns = s->width, .data = data};
+  check(h.ops->weight_upload(h.context, &source, WEIGHT_LINEAR, &h.weights));
+  check(h.ops->buffer_alloc(h.context, s->rows * s->width, &memory));
+  h.states = view_of(memory, s->rows, s->width);
+  check(h.ops->pass_begin(h.context, NULL));
+  check(h.ops->pass_end(h.context, h.ops->copy_in(h.context, h.states, states)));
+  free(values);
+  free(states);
+  free(data);
+  return h;
+}
+
+/* Milliseconds of a call. */
+static double run_head(const head *h, head_call call) {
+  call.x = h->states;
+  call.w = h->weights;
+  double start = seconds();
+  check(h->ops->pass_begin(h->context, NULL));
+  check(h->ops->pass_end(h->context, h->ops->head(h->context, &call)));
+  return 1e3 * (seconds() - start);
+}
+
+static void free_head(head *h) {
+  h->ops->buffer_free(h->context, h->states.memory);
+  h->ops->weight_free(h->weights);
+  h->ops->context_close(h->context);
 }
 
 static void time_iterations(dimple_constraint *c, const settings *s) {
@@ -223,11 +264,11 @@ static void time_iterations(dimple_constraint *c, const settings *s) {
   float *logits = malloc((size_t)rows * (size_t)tokens * sizeof *logits);
   head_row *summaries = malloc((size_t)rows * sizeof *summaries);
   candidate *candidates = malloc((size_t)rows * sizeof *candidates);
+  head h = make_head(s);
   constrained *g;
   canvas k;
   dimple_decoding d;
   for (int32_t i = 0; i < length; i++) response[i] = mask;
-  for (int32_t i = 0; i < rows; i++) summaries[i] = make_row(logits + (int64_t)i * tokens, tokens);
   check(canvas_create(response, length, mask, &k));
   check(constrained_create(c, response, length, mask, tokens, initial, &g));
   dimple_decoding_defaults(&d);
@@ -235,18 +276,33 @@ static void time_iterations(dimple_constraint *c, const settings *s) {
   d.allowed_confidence = (int32_t)s->allowed;
   for (int32_t n = 0; n < s->repeat; n++) {
     sampler_step step = {.decoding = &d, .iteration = n, .masked = rows, .positions = k.masked};
+    head_call plain = {.temperature = d.temperature, .iteration = n, .positions = k.masked, .results = summaries}, asked = plain, whole = plain;
+    head_classes classes;
     double start = seconds();
     check(constrained_look(g, &k));
     double looked = seconds();
-    check(constrained_rows(g, &step, summaries, logits, rows, k.masked));
-    double scored = seconds();
+    check(constrained_ask(g, k.masked, rows, &classes));
+    double wanted = seconds();
+    asked.classes = &classes;
+    whole.logits = logits;
+    double alone = run_head(&h, plain), with_classes = run_head(&h, asked), with_logits = run_head(&h, whole);
+    double kept = seconds();
+    constrained_take(g, &step, summaries, k.masked, rows);
+    double taken = seconds();
     constrained_candidates(g, &step, k.masked, rows, candidates);
     double found = seconds();
-    printf("iteration: %.1f ms: what may stand where %.1f, scores %.1f, path %.1f\n", 1e3 * (found - start), 1e3 * (looked - start),
-           1e3 * (scored - looked), 1e3 * (found - scored));
+    check(constrained_rows(g, &step, summaries, logits, rows, k.masked));
+    double scored = seconds();
+    double around = 1e3 * (looked - start), path = 1e3 * (found - taken), host = 1e3 * (wanted - looked + taken - kept);
+    printf("iteration: head alone %.1f ms; what may stand where %.1f, path %.1f; scores in the head %.1f + %.1f, all %.1f ms; "
+           "of logits %.1f + %.1f, all %.1f ms\n", alone, around, path, with_classes - alone, host, around + path + host + with_classes - alone,
+           with_logits - alone, 1e3 * (scored - found), around + path + 1e3 * (scored - found) + with_logits - alone);
   }
+  printf("memory: constraint and lattice of %d positions %.1f MiB; a block of logits would take %.1f MiB\n", length,
+         (double)constrained_bytes(g) / 0x1p20, (double)rows * tokens * sizeof *logits / 0x1p20);
   constrained_free(g);
   canvas_free(&k);
+  free_head(&h);
   free(candidates);
   free(summaries);
   free(logits);
@@ -255,13 +311,14 @@ static void time_iterations(dimple_constraint *c, const settings *s) {
 }
 
 int main(int count, char **arguments) {
-  settings s = {.tokens = 152064, .fields = 20, .rows = 64, .length = 256, .allowed = 1, .repeat = 5};
+  settings s = {.tokens = 152064, .fields = 20, .rows = 64, .length = 256, .allowed = 1, .width = 3584, .threads = 1, .repeat = 5};
   const struct {
     const char *name;
     int64_t *value, low, high;
   } options[] = {{"--tokens", &s.tokens, 300, 1 << 22}, {"--fields", &s.fields, 1, 1000},     {"--max-length", &s.max_length, 0, 1000},
                  {"--rows", &s.rows, 1, 4096},          {"--length", &s.length, 1, 4096},     {"--temperature", &s.temperature, 0, 100},
-                 {"--allowed", &s.allowed, 0, 1},       {"--repeat", &s.repeat, 1, 1000}};
+                 {"--allowed", &s.allowed, 0, 1},       {"--width", &s.width, 32, 1 << 16},  {"--threads", &s.threads, 1, 1024},
+                 {"--repeat", &s.repeat, 1, 1000}};
   for (int i = 1; i < count; i++) {
     size_t k = 0, known = sizeof options / sizeof *options;
     while (k < known && strcmp(arguments[i], options[k].name) != 0) k++;

@@ -3,7 +3,8 @@
  * best path through it, or a drawn one.
  *
  *     lattice_update          the canvas as it is: what may stand where
- *     lattice_score           the scores of a position, for each of those that a pass scored
+ *     lattice_score           the scores of a position, for each of those that a pass scored, from its logits,
+ *     lattice_take            or from what a head keeps of its classes
  *     lattice_find_path       one assignment of all masked positions that agrees with every fixed one and fits
  *
  * Sums are taken in double precision and in a fixed order, so a result depends neither on threads nor on the order of lattice_score.
@@ -11,6 +12,7 @@
 #ifndef DIMPLE_LATTICE_H
 #define DIMPLE_LATTICE_H
 
+#include "backend/backend.h"
 #include "constraint/constraint.h"
 
 /* How paths are weighed. */
@@ -83,6 +85,10 @@ const uint8_t *lattice_allowed(lattice *l, int32_t position);
  * for tokens that filters keep: on a path the others stand where no kept ones can. `row`, with its temperature, receives what there is to
  * choose from; null: not wanted. */
 void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s, allowed_row *row);
+
+/* The same from what a head keeps of the classes [classes] at the position, without filters: those that lattice_allowed names were wanted, and
+ * at a temperature above 0 of `s`, or of `row` beside 1, it was the head's. */
+void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const path_settings *s, allowed_row *row);
 
 /* Finds l->path. The best one has the fewest positions where filters give way, and among those paths the highest sum of logits. A drawn
  * one is drawn from position to position, each token by its probability among those that can stand there and behind which filters give way

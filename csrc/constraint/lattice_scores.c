@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "constraint/lattice_draws.h"
 
@@ -103,20 +104,26 @@ static int32_t member_at(const members *m, const float *weights, double share) {
   return found;
 }
 
-/* Adds the members of a class to what is known of a position, whose sums are of weights relative to the best one so far. */
-static void add_members(allowed_row *row, const members *m, weighing w) {
-  float best = m->logits[m->best];
-  bool better = row->best < 0 || best > row->best_logit || (best == row->best_logit && m->tokens[m->best] < row->best);
-  double rescale = row->best < 0 ? 0 : exp(-fabs((double)best - row->best_logit) / row->temperature);
+/* What there is to choose from in one class, whose sums are of weights relative to its best token. */
+typedef struct choices {
+  int32_t best;
+  float best_logit, second_logit; /* as in allowed_row */
+  weighing w;
+} choices;
+
+/* Adds a class to what is known of a position, whose sums are of weights relative to the best token so far. */
+static void add_choices(allowed_row *row, const choices *c) {
+  bool better = row->best < 0 || c->best_logit > row->best_logit || (c->best_logit == row->best_logit && c->best < row->best);
+  double rescale = row->best < 0 ? 0 : exp(-fabs((double)c->best_logit - row->best_logit) / row->temperature);
   double own = better ? 1 : rescale, others = better ? rescale : 1;
-  row->sum = row->sum * others + w.sum * own;
-  row->moment = row->moment * others + w.moment * own;
-  float second = better ? row->best_logit : best;
+  row->sum = row->sum * others + c->w.sum * own;
+  row->moment = row->moment * others + c->w.moment * own;
+  float second = better ? row->best_logit : c->best_logit;
   if (row->best >= 0 && second > row->second_logit) row->second_logit = second;
-  if (m->second > row->second_logit) row->second_logit = m->second;
+  if (c->second_logit > row->second_logit) row->second_logit = c->second_logit;
   if (better) {
-    row->best = m->tokens[m->best];
-    row->best_logit = best;
+    row->best = c->best;
+    row->best_logit = c->best_logit;
   }
 }
 
@@ -125,12 +132,16 @@ static class_score score_members(const lattice *l, const members *m, int32_t pos
   double judged = row ? row->temperature : s->temperature;
   weighing w = {0};
   if (judged > 0) w = weigh_members(m, judged, l->member_weights);
-  if (row) add_members(row, m, w);
   float best = m->logits[m->best];
+  if (row) add_choices(row, &(choices){m->tokens[m->best], best, m->second, w});
   if (s->temperature == 0) return (class_score){best, best, m->tokens[m->best]};
   if (judged != s->temperature) w = weigh_members(m, s->temperature, l->member_weights);
   int32_t drawn = member_at(m, l->member_weights, lattice_uniform(s, position, DRAW_MEMBER, class) * w.sum);
   return (class_score){best / s->temperature + log(w.sum), m->logits[drawn], m->tokens[drawn]};
+}
+
+static allowed_row no_choices(double temperature) {
+  return (allowed_row){.temperature = temperature, .best = -1, .best_logit = -INFINITY, .second_logit = -INFINITY};
 }
 
 void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s, allowed_row *row) {
@@ -138,13 +149,39 @@ void lattice_score(lattice *l, int32_t position, const float *logits, const floa
   const uint8_t *allowed = lattice_allowed(l, position);
   class_score *scores = l->scores + (int64_t)position * count;
   uint8_t *yielded = l->yielded + (int64_t)position * count;
-  if (row) *row = (allowed_row){.temperature = row->temperature, .best = -1, .best_logit = -INFINITY, .second_logit = -INFINITY};
+  if (row) *row = no_choices(row->temperature);
   for (int32_t k = 0; k < count; k++) {
     if (!allowed[k]) continue;
     bool yields;
     members m = read_members(l, k, logits, kept, &yields);
     yielded[k] = yields;
     scores[k] = score_members(l, &m, position, k, s, yields ? NULL : row);
+  }
+  l->scored[position] = 1;
+}
+
+/* The sums of a class as the head keeps them, at temperature 1 or at that of its call. */
+static choices choices_of(const head_row *class, double temperature) {
+  bool hot = temperature != 1;
+  double log_sum = hot ? class->hot_log_sum : class->log_sum, mean = hot ? class->hot_mean * temperature : class->mean_logit;
+  double sum = exp(log_sum - class->best_logit / temperature);
+  return (choices){class->best, class->best_logit, class->second_logit, {sum, sum * mean}};
+}
+
+void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const path_settings *s, allowed_row *row) {
+  int32_t count = l->constraint->classes.count;
+  const uint8_t *allowed = lattice_allowed(l, position);
+  class_score *scores = l->scores + (int64_t)position * count;
+  memset(l->yielded + (int64_t)position * count, 0, (size_t)count);
+  if (row) *row = no_choices(row->temperature);
+  for (int32_t k = 0; k < count; k++) {
+    if (!allowed[k]) continue;
+    const head_row *of = &of_classes[k];
+    scores[k] = s->temperature == 0 ? (class_score){of->best_logit, of->best_logit, of->best}
+                                    : (class_score){of->hot_log_sum, of->drawn_logit, of->drawn};
+    if (!row) continue;
+    choices c = choices_of(of, row->temperature);
+    add_choices(row, &c);
   }
   l->scored[position] = 1;
 }

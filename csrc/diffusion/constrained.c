@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "constraint/partition.h"
 #include "diffusion/pipeline.h"
 
 struct constrained {
@@ -12,6 +13,10 @@ struct constrained {
   head_row *rows;     /* [length] what confidences at each scored position are taken from */
   float *log_sums;    /* [length] of the logits of each scored position */
   float *confidences; /* [length] of the path's tokens; of positions that no pass scored the lowest there is */
+  head_partition partition;
+  uint8_t *wanted;      /* [asked x classes] of the head */
+  head_row *of_classes; /* [asked x classes] */
+  int32_t asked;        /* most positions at a time so far */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ life cycle */
@@ -30,6 +35,7 @@ static dimple_status fill(constrained *g, dimple_constraint *constraint, const i
   ALLOCATE(g->rows, length, "the scores of a constraint");
   ALLOCATE(g->log_sums, length, "the sums of a constraint");
   ALLOCATE(g->confidences, length, "the scores of a constraint");
+  DIMPLE_TRY(partition_create(&constraint->classes, constraint->vocabulary->count, &g->partition));
   DIMPLE_TRY(lattice_update(&g->lattice, response, g->mask_token));
   for (int32_t i = 0; i < length; i++) {
     int32_t forced = response[i] == g->mask_token ? lattice_forced(&g->lattice, i) : -1;
@@ -59,13 +65,18 @@ void constrained_free(constrained *g) {
   free(g->rows);
   free(g->confidences);
   free(g->log_sums);
+  free(g->wanted);
+  free(g->of_classes);
+  partition_free(&g->partition);
   free(g);
 }
 
 int64_t constrained_bytes(const constrained *g) {
   if (!g) return 0;
   int64_t of_position = (int64_t)(sizeof *g->rows + sizeof *g->log_sums + sizeof *g->confidences);
-  return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position;
+  int64_t of_asked = g->partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
+  return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked +
+         partition_bytes(&g->partition);
 }
 
 void constrained_restart(constrained *g) { g->lattice.has_path = false; }
@@ -78,6 +89,63 @@ static bool judges_hot(const dimple_decoding *d) { return d->temperature > 0 && 
 static bool filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k > 0; }
 
 float constrained_head_temperature(const dimple_decoding *d) { return judges_hot(d) && !d->allowed_confidence ? d->temperature : 0; }
+
+/* What the head says of a row, but for the tokens that cannot stand there. */
+static head_row summary_of(const allowed_row *a, const head_row *all, bool hot) {
+  head_row row = *all;
+  float log_sum = (float)(a->best_logit / a->temperature + log(a->sum)), mean = (float)(a->moment / a->sum / a->temperature);
+  row.best = a->best;
+  row.best_logit = a->best_logit;
+  row.second_logit = a->second_logit;
+  if (hot) {
+    row.hot_log_sum = log_sum;
+    row.hot_mean = mean;
+  } else {
+    row.log_sum = log_sum;
+    row.mean_logit = mean;
+  }
+  return row;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- classes */
+
+bool constrained_takes_classes(const dimple_decoding *d) { return !filters(d) && !logits_are_changed(d); }
+
+static dimple_status make_room(constrained *g, int32_t count) {
+  if (count <= g->asked) return DIMPLE_OK;
+  int64_t room = (int64_t)count * g->partition.classes;
+  free(g->wanted);
+  free(g->of_classes);
+  g->wanted = NULL;
+  g->of_classes = NULL;
+  g->asked = 0;
+  ALLOCATE(g->wanted, room, "the classes of a constraint");
+  ALLOCATE(g->of_classes, room, "the classes of a constraint");
+  g->asked = count;
+  return DIMPLE_OK;
+}
+
+dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out) {
+  size_t classes = (size_t)g->partition.classes;
+  DIMPLE_TRY(make_room(g, count));
+  for (int32_t i = 0; i < count; i++) memcpy(g->wanted + (size_t)i * classes, lattice_allowed(&g->lattice, positions[i]), classes);
+  *out = (head_classes){.partition = &g->partition, .wanted = g->wanted, .results = g->of_classes};
+  return DIMPLE_OK;
+}
+
+void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count) {
+  const dimple_decoding *d = step->decoding;
+  path_settings s = {d->temperature, d->seed, step->iteration};
+  bool hot = judges_hot(d);
+  for (int32_t i = 0; i < count; i++) {
+    allowed_row row = {.temperature = hot ? d->temperature : 1};
+    lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->partition.classes, &s, d->allowed_confidence ? &row : NULL);
+    g->log_sums[positions[i]] = summaries[i].log_sum;
+    g->rows[positions[i]] = d->allowed_confidence ? summary_of(&row, &summaries[i], hot) : summaries[i];
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- logits */
 
 /* Scratch for rows that are filtered, or judged without ends. */
 typedef struct row_room {
@@ -106,23 +174,6 @@ static const float *filter_row(constrained *g, row_room *r, const float *logits,
   if (d->top_p < 1) distribution_keep_top_p(&r->left, d->top_p);
   if (d->top_k > 0) distribution_keep_top_k(&r->left, d->top_k);
   return r->left.weights;
-}
-
-/* What the head says of a row, but for the tokens that cannot stand there. */
-static head_row summary_of(const allowed_row *a, const head_row *all, bool hot) {
-  head_row row = *all;
-  float log_sum = (float)(a->best_logit / a->temperature + log(a->sum)), mean = (float)(a->moment / a->sum / a->temperature);
-  row.best = a->best;
-  row.best_logit = a->best_logit;
-  row.second_logit = a->second_logit;
-  if (hot) {
-    row.hot_log_sum = log_sum;
-    row.hot_mean = mean;
-  } else {
-    row.log_sum = log_sum;
-    row.mean_logit = mean;
-  }
-  return row;
 }
 
 static bool unended(const dimple_decoding *d) { return d->no_eos_confidence; }

@@ -23,6 +23,15 @@ void constrained_restart(constrained *g);
 /* Takes the canvas as it is, before rows are scored. Errors: ARGUMENT (it agrees with nothing that fits). */
 dimple_status constrained_look(constrained *g, const canvas *c);
 
+/* Whether a decoding's scores can be what the head keeps of classes. Where it filters or changes logits they are those of whole rows. */
+bool constrained_takes_classes(const dimple_decoding *d);
+
+/* What the head is to keep of `count` masked positions, as room that lasts until the next call. Errors: MEMORY. */
+dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out);
+
+/* Takes what the head, called with the decoding's temperature, has kept since constrained_ask, and the rows' summaries. */
+void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count);
+
 /* The temperature that the head is to be called with, for constrained_row's summaries. */
 float constrained_head_temperature(const dimple_decoding *d);
 

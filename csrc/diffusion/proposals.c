@@ -58,14 +58,30 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
   return status;
 }
 
+/* Scores under the constraint from what the head keeps of its classes, a block of rows at a time: there are no logits. */
+static dimple_status score_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count, head_call head) {
+  head_classes classes;
+  head.classes = &classes;
+  for (int32_t at = 0; at < count; at += LOGIT_ROWS) {
+    int32_t rows = count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS;
+    head.positions = positions + at;
+    DIMPLE_TRY(constrained_ask(it->constraint, head.positions, rows, &classes));
+    DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
+    constrained_take(it->constraint, step, head.results, head.positions, rows);
+  }
+  return DIMPLE_OK;
+}
+
 /* Candidates on one path through the constraint. */
 static dimple_status score_constrained(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
                                        head_call head) {
   int32_t count = pass_rows_count(&rows);
-  head.temperature = constrained_head_temperature(step->decoding);
+  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
+  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || (keeper && keeper->see);
+  head.temperature = whole ? constrained_head_temperature(step->decoding) : step->decoding->temperature;
   head.positions = positions;
   DIMPLE_TRY(pass_score(p, rows, NULL));
-  DIMPLE_TRY(score_logits(it, step, p, positions, count, head));
+  DIMPLE_TRY(whole ? score_logits(it, step, p, positions, count, head) : score_classes(it, step, p, positions, count, head));
   constrained_candidates(it->constraint, step, positions, count, it->room.candidates);
   return DIMPLE_OK;
 }

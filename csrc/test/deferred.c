@@ -471,6 +471,7 @@ static dimple_status deferred_head(context *c, const head_call *call) {
   DIMPLE_TRY(keep_numbers(c, &o.head.positions, call->x.rows));
   if (call->results) memset(call->results, 0xff, (size_t)call->x.rows * sizeof *call->results);
   if (call->logits) memset(call->logits, 0xff, (size_t)(call->x.rows * call->w->rows) * sizeof *call->logits);
+  if (call->classes) memset(call->classes->results, 0xff, (size_t)(call->x.rows * call->classes->partition->classes) * sizeof(head_row));
   return add(c, o);
 }
 

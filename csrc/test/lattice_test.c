@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "diffusion/logits.h"
 #include "test/chi_square.h"
 #include "test/constraint_fixture.h"
 #include "test/expect.h"
@@ -300,6 +301,43 @@ static void expect_row(scene *s, int32_t count, int32_t position, double tempera
   EXPECT(fabs(row.moment - moment) < 1e-5 * sum, "moment %.9g, not %.9g", row.moment, moment);
 }
 
+/* What a head keeps of the classes is as good as its logits. */
+static void expect_taken(scene *s, int32_t position, double temperature) {
+  const dimple_constraint *c = s->constraint;
+  int32_t count = c->classes.count;
+  const float *z = s->logits[position];
+  head_row of_classes[MAX_WORDS + 2];
+  uint8_t allowed[MAX_WORDS + 2];
+  memcpy(allowed, lattice_allowed(&s->lattice, position), (size_t)count);
+  for (int32_t k = 0; k < count; k++) {
+    float members[MAX_WORDS];
+    const int32_t *tokens = c->classes.members + c->classes.first[k];
+    int32_t size = c->classes.first[k + 1] - c->classes.first[k];
+    if (!allowed[k]) continue;
+    for (int32_t i = 0; i < size; i++) members[i] = z[tokens[i]];
+    of_classes[k] = logits_summary(members, size);
+    of_classes[k].best = of_classes[k].drawn = tokens[of_classes[k].best];
+    for (int32_t i = 0; i < size; i++) members[i] = (float)(z[tokens[i]] / temperature);
+    head_row hot = logits_summary(members, size);
+    of_classes[k].hot_log_sum = hot.log_sum;
+    of_classes[k].hot_mean = hot.mean_logit;
+  }
+  path_settings settings = {0};
+  allowed_row scored = {.temperature = temperature}, taken = {.temperature = temperature};
+  class_score scores[MAX_WORDS + 2];
+  lattice_score(&s->lattice, position, z, NULL, &settings, &scored);
+  memcpy(scores, s->lattice.scores + (int64_t)position * count, (size_t)count * sizeof *scores);
+  lattice_take(&s->lattice, position, of_classes, &settings, &taken);
+  const class_score *found = s->lattice.scores + (int64_t)position * count;
+  for (int32_t k = 0; k < count; k++)
+    EXPECT(!allowed[k] || (found[k].token == scores[k].token && found[k].weight == scores[k].weight && found[k].logit == scores[k].logit),
+           "class %d: token %d, not %d", k, found[k].token, scores[k].token);
+  EXPECT(taken.best == scored.best && taken.best_logit == scored.best_logit && taken.second_logit == scored.second_logit, "best %d, not %d",
+         taken.best, scored.best);
+  EXPECT(fabs(taken.sum - scored.sum) < 1e-5 * scored.sum, "sum %.9g, not %.9g", taken.sum, scored.sum);
+  EXPECT(fabs(taken.moment - scored.moment) < 1e-4 * scored.sum, "moment %.9g, not %.9g", taken.moment, scored.moment);
+}
+
 static void rows_are_of_what_can_stand_there(void) {
   int32_t rows = 0;
   for (uint64_t seed = 3000; seed < 3400; seed++) {
@@ -309,6 +347,7 @@ static void rows_are_of_what_can_stand_there(void) {
     for (int32_t i = 0; i < s.length; i++) {
       if (s.canvas[i] >= 0) continue;
       expect_row(&s, count, i, seed % 5 ? 1 : 0.6);
+      expect_taken(&s, i, seed % 5 ? 1 : 0.6);
       rows++;
     }
     close_scene(&s);

@@ -179,8 +179,138 @@ static void check_head_without_numbers(void) {
   free_weight(&w);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- classes */
+
+/* Random classes of a vocabulary: large and small ones, tokens without a class, empty classes. */
+static head_partition random_partition(int32_t vocab, int32_t classes) {
+  int32_t chunks = (vocab + HEAD_CHUNK - 1) / HEAD_CHUNK, written = 0;
+  head_partition p = {.classes = classes};
+  int32_t *of = malloc((size_t)vocab * sizeof *of);
+  p.chunk_first = calloc((size_t)chunks + 1, sizeof *p.chunk_first);
+  p.segment_class = calloc((size_t)vocab + 1, sizeof *p.segment_class);
+  p.segment_first = calloc((size_t)vocab + 1, sizeof *p.segment_first);
+  p.tokens = calloc((size_t)vocab + 1, sizeof *p.tokens);
+  for (int32_t t = 0; t < vocab; t++) of[t] = random_below(3) ? random_below(2) : random_below(classes + 1) - 1;
+  for (int32_t c = 0; c < chunks; c++) {
+    for (int32_t k = 0; k < classes; k++) {
+      int32_t before = written;
+      for (int32_t t = c * HEAD_CHUNK; t < vocab && t < (c + 1) * HEAD_CHUNK; t++)
+        if (of[t] == k) p.tokens[written++] = t;
+      if (written == before) continue;
+      p.segment_class[p.segments++] = k;
+      p.segment_first[p.segments] = written;
+    }
+    p.chunk_first[c + 1] = p.segments;
+    if (p.segments - p.chunk_first[c] > p.most_segments) p.most_segments = p.segments - p.chunk_first[c];
+  }
+  free(of);
+  return p;
+}
+
+static void free_partition(head_partition *p) {
+  free(p->chunk_first);
+  free(p->segment_class);
+  free(p->segment_first);
+  free(p->tokens);
+}
+
+static bool has_tokens(const head_partition *p, int32_t class) {
+  for (int32_t s = 0; s < p->segments; s++)
+    if (p->segment_class[s] == class) return true;
+  return false;
+}
+
+/* Every wanted class of every row as the reference has it, for any number of threads; what is not wanted is not written. */
+static void check_classes(int32_t type, int64_t rows, int64_t columns, int32_t vocab, int32_t classes, float temperature) {
+  float *x = representable(rows * columns), *logits = floats(rows * vocab);
+  test_weight w = make_weight(type, vocab, columns, WEIGHT_LINEAR);
+  head_partition p = random_partition(vocab, classes);
+  int64_t count = rows * classes;
+  int32_t *positions = malloc((size_t)rows * sizeof *positions);
+  uint8_t *wanted = malloc((size_t)count);
+  head_row *of_rows = malloc((size_t)rows * sizeof *of_rows), *found[1 + CONTEXTS];
+  for (int64_t r = 0; r < rows; r++) positions[r] = (int32_t)(r * 5 + 2);
+  for (int64_t i = 0; i < count; i++) wanted[i] = random_below(5) > 0;
+  for (int side = 0; side <= CONTEXTS; side++) {
+    found[side] = malloc((size_t)count * sizeof **found);
+    memset(found[side], 0x55, (size_t)count * sizeof **found);
+    head_classes of = {&p, wanted, found[side]};
+    head_call call = {.temperature = temperature, .seed = 9, .iteration = 3, .positions = positions, .classes = &of};
+    call.results = side == 2 ? NULL : of_rows;
+    call.logits = side == 0 ? logits : NULL;
+    run_head(side ? &tested[side - 1] : &reference, x, &call, &w, rows);
+  }
+  double tolerance = tolerance_of(type) * 4;
+  for (int64_t i = 0; i < count; i++) {
+    if (!wanted[i] || !has_tokens(&p, (int32_t)(i % classes))) continue;
+    expect_row(&found[1][i], &found[0][i], logits + i / classes * vocab, temperature, tolerance, i);
+    for (int side = 2; side <= CONTEXTS; side++)
+      EXPECT(memcmp(&found[1][i], &found[side][i], sizeof **found) == 0, "%s: threads change class %lld", tested_name(), (long long)i);
+  }
+  for (int64_t i = 0; i < count; i++) {
+    head_row untouched;
+    memset(&untouched, 0x55, sizeof untouched);
+    bool same = wanted[i] || strcmp(tested_name(), "deferred") == 0 || memcmp(&found[1][i], &untouched, sizeof untouched) == 0;
+    EXPECT(same, "%s: class %lld is not wanted", tested_name(), (long long)i);
+  }
+  for (int side = 0; side <= CONTEXTS; side++) free(found[side]);
+  free(x);
+  free(logits);
+  free(positions);
+  free(wanted);
+  free(of_rows);
+  free_partition(&p);
+  free_weight(&w);
+}
+
+static void check_all_classes(void) {
+  drawn_otherwise = 0;
+  check_classes(DIMPLE_TENSOR_F32, 7, 40, 3000, 20, 0);
+  check_classes(DIMPLE_TENSOR_F32, 50, 40, 1025, 60, 0.7f);
+  check_classes(DIMPLE_TENSOR_Q4_0, 3, 64, 31, 5, 1);
+  check_classes(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 2);
+  check_classes(DIMPLE_TENSOR_F32, 400, 8, 2500, 700, 0); /* several slabs of rows, and waves of one chunk */
+  EXPECT(drawn_otherwise <= 40, "%s: %d draws in classes differ from the reference's", tested_name(), drawn_otherwise);
+}
+
+/* Draws within a class follow its softmax, over segments and within them. */
+static void check_class_draws(void) {
+  enum { VOCAB = 2060, DRAWS = 20000, ROWS = 100, WATCHED = 5 };
+  static const int32_t members[WATCHED] = {1, 4, 1100, 1500, 2059}, firsts[] = {0, 2, 4, 5}, chunks[] = {0, 1, 2, 3}, classes[] = {0, 0, 0};
+  float *values = floats(VOCAB), *x = malloc(ROWS * sizeof(float));
+  for (int i = 0; i < WATCHED; i++) values[members[i]] = (float)i * 0.3f;
+  for (int r = 0; r < ROWS; r++) x[r] = 1;
+  test_weight w = make_weight_from(values, DIMPLE_TENSOR_F32, 0, VOCAB, 1, WEIGHT_LINEAR);
+  head_partition p = {.classes = 1, .segments = 3, .most_segments = 1, .chunk_first = (int32_t *)chunks, .segment_class = (int32_t *)classes,
+                      .segment_first = (int32_t *)firsts, .tokens = (int32_t *)members};
+  int32_t positions[ROWS], counts[WATCHED] = {0};
+  uint8_t wanted[ROWS];
+  head_row rows[ROWS];
+  for (int r = 0; r < ROWS; r++) positions[r] = r;
+  memset(wanted, 1, sizeof wanted);
+  head_classes of = {&p, wanted, rows};
+  head_call call = {.temperature = 0.8f, .seed = 7, .positions = positions, .classes = &of};
+  for (call.iteration = 0; call.iteration < DRAWS / ROWS; call.iteration++) {
+    run_head(&tested[1], x, &call, &w, ROWS);
+    for (int r = 0; r < ROWS; r++)
+      for (int i = 0; i < WATCHED; i++) counts[i] += rows[r].drawn == members[i];
+  }
+  double total = 0, chi_squared = 0;
+  for (int i = 0; i < WATCHED; i++) total += exp(values[members[i]] / 0.8);
+  for (int i = 0; i < WATCHED; i++) {
+    double expected = DRAWS * exp(values[members[i]] / 0.8) / total;
+    chi_squared += (counts[i] - expected) * (counts[i] - expected) / expected;
+  }
+  EXPECT(chi_squared < 18.5, "%s: chi-squared %g with 4 degrees of freedom (0.1 %%: 18.5)", tested_name(), chi_squared);
+  free_weight(&w);
+  free(values);
+  free(x);
+}
+
 static void check_the_head(void) {
   check_heads();
+  check_all_classes();
+  check_class_draws();
   check_head_ties();
   check_draw_distribution();
   check_cold_draws();

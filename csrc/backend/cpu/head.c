@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/cpu/operations.h"
+#include "backend/cpu/head_classes.h"
 #include "draws.h"
 #include "error.h"
 
@@ -13,7 +13,9 @@ typedef struct head_task {
   prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t chunks;
+  int64_t first_chunk, wave; /* of them that are worked on: all, but for classes */
   chunk_summary *summaries; /* [rows x chunks] */
+  class_reduction classes;
 } head_task;
 
 static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
@@ -24,7 +26,7 @@ static void head_item(void *work, int64_t item, void *scratch) {
   const head_task *t = work;
   const head_call *call = t->call;
   const cpu_kernels *k = t->c->kernels;
-  int64_t chunk = item % t->chunks, row = item / t->chunks * HEAD_ROWS, vocab = call->w->rows;
+  int64_t place = item % t->wave, chunk = t->first_chunk + place, row = item / t->wave * HEAD_ROWS, vocab = call->w->rows;
   int64_t first = chunk * HEAD_CHUNK, count = smaller(HEAD_CHUNK, vocab - first), rows = smaller(HEAD_ROWS, t->rows - row);
   head_scratch *memory = scratch;
   for (int64_t j = 0; j < count; j += RUN_PANELS * PANEL) {
@@ -38,10 +40,19 @@ static void head_item(void *work, int64_t item, void *scratch) {
     const float *z = memory->logits + r * HEAD_CHUNK;
     int64_t at = t->first_row + row + r;
     if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
+    if (call->classes) cpu_classes_summarize(&t->classes, row + r, at, chunk, place, z);
     if (!call->results) continue;
     float u = call->temperature > 0 ? draw(call, at, DRAW_TOKEN, chunk) : 0.5f;
     k->summarize(z, count, call->temperature, u, &t->summaries[(row + r) * t->chunks + chunk]);
   }
+}
+
+/* Adds a wave to the classes of one row. */
+static void merge_classes_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const head_task *t = work;
+  cpu_classes_merge(&t->classes, item, t->first_row + item, t->first_chunk, t->wave);
+  if (t->first_chunk + t->wave == t->chunks) cpu_classes_finish(&t->classes, item, t->first_row + item);
 }
 
 /* Merges the chunks of one row, in their order. */
@@ -91,20 +102,36 @@ static void merge_item(void *work, int64_t item, void *scratch) {
   call->results[row] = out;
 }
 
+/* The rows from first_row on, as many as fit a slab. */
+static void run_slab(head_task *t) {
+  context *c = t->c;
+  const head_call *call = t->call;
+  t->rows = smaller(SLAB_ROWS, call->x.rows - t->first_row);
+  cpu_prepare(c, &t->x, view_rows(call->x, t->first_row, t->rows));
+  cpu_classes_begin(&t->classes, t->rows);
+  for (t->first_chunk = 0; t->first_chunk < t->chunks; t->first_chunk += t->wave) {
+    t->wave = smaller(t->classes.wave, t->chunks - t->first_chunk);
+    cpu_pool_run(c->pool, t->wave * parts(t->rows, HEAD_ROWS), head_item, t, c->scratch);
+    if (call->classes) cpu_pool_run(c->pool, t->rows, merge_classes_item, t, c->scratch);
+  }
+  if (call->results) cpu_pool_run(c->pool, t->rows, merge_item, t, c->scratch);
+}
+
+static dimple_status run_slabs(head_task *t, int64_t slab) {
+  cpu_want(&t->x, t->c->kernels, t->call->w);
+  DIMPLE_TRY(cpu_reserve(t->c, &t->x, slab, t->call->x.columns));
+  size_t bytes = (size_t)(slab * t->chunks) * sizeof *t->summaries;
+  t->summaries = malloc(bytes ? bytes : 1);
+  if (!t->summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
+  DIMPLE_TRY(cpu_classes_open(t->call, t->c->kernels, slab, t->chunks, &t->classes));
+  for (t->first_row = 0; t->first_row < t->call->x.rows; t->first_row += SLAB_ROWS) run_slab(t);
+  return DIMPLE_OK;
+}
+
 dimple_status cpu_head(context *c, const head_call *call) {
   head_task task = {.c = c, .call = call, .chunks = parts(call->w->rows, HEAD_CHUNK)};
-  int64_t slab = smaller(call->x.rows, SLAB_ROWS);
-  cpu_want(&task.x, c->kernels, call->w);
-  DIMPLE_TRY(cpu_reserve(c, &task.x, slab, call->x.columns));
-  size_t bytes = (size_t)(slab * task.chunks) * sizeof *task.summaries;
-  task.summaries = malloc(bytes ? bytes : 1);
-  if (!task.summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
-  for (task.first_row = 0; task.first_row < call->x.rows; task.first_row += SLAB_ROWS) {
-    task.rows = smaller(SLAB_ROWS, call->x.rows - task.first_row);
-    cpu_prepare(c, &task.x, view_rows(call->x, task.first_row, task.rows));
-    cpu_pool_run(c->pool, task.chunks * parts(task.rows, HEAD_ROWS), head_item, &task, c->scratch);
-    if (call->results) cpu_pool_run(c->pool, task.rows, merge_item, &task, c->scratch);
-  }
+  dimple_status status = run_slabs(&task, smaller(call->x.rows, SLAB_ROWS));
   free(task.summaries);
-  return DIMPLE_OK;
+  cpu_classes_close(&task.classes);
+  return status;
 }

@@ -10,6 +10,7 @@ target_sources(dimple_core PRIVATE
   backend/cpu/attention.c
   backend/cpu/experts.c
   backend/cpu/head.c
+  backend/cpu/head_classes.c
   backend/cpu/operations.c
 )
 

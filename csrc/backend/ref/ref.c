@@ -385,18 +385,95 @@ static head_row summarize(const head_call *call, const float *z, int64_t vocab, 
   return row;
 }
 
+/* Log-sum and mean of z / temperature over some tokens, relative to the highest of them. */
+typedef struct reference_sums {
+  double log_sum, mean;
+} reference_sums;
+
+static reference_sums sums_of(const float *z, const int32_t *tokens, int64_t count, double temperature, double best) {
+  double sum = 0, mean = 0;
+  for (int64_t i = 0; i < count; i++) {
+    double below = (z[tokens[i]] - best) / temperature, e = exp(below);
+    sum += e + 0 * (double)z[tokens[i]];
+    mean += e * below;
+  }
+  return (reference_sums){best / temperature + log(sum), best / temperature + mean / sum};
+}
+
+/* The token of a segment where the sum of exp(z / temperature) passes the share u. */
+static int32_t draw_member(const float *z, const int32_t *tokens, int64_t count, double temperature, double u) {
+  double highest = -INFINITY, left = 0;
+  for (int64_t i = 0; i < count; i++) highest = z[tokens[i]] > highest ? z[tokens[i]] : highest;
+  for (int64_t i = 0; i < count; i++) left += u * exp((z[tokens[i]] - highest) / temperature);
+  int64_t i = 0;
+  for (; i + 1 < count; i++) {
+    left -= exp((z[tokens[i]] - highest) / temperature);
+    if (left < 0) break;
+  }
+  return tokens[i];
+}
+
+/* A row of one class, from its tokens [count] in the order of the vocabulary. */
+static head_row summarize_class(const head_call *call, const float *z, int64_t r, int32_t class, int32_t *tokens) {
+  const head_partition *p = call->classes->partition;
+  double temperature = call->temperature > 0 ? call->temperature : 1, best_score = -INFINITY;
+  head_row row = {.best = -1, .best_logit = -INFINITY, .second_logit = -INFINITY};
+  int64_t count = 0;
+  for (int32_t s = 0; s < p->segments; s++) {
+    if (p->segment_class[s] != class) continue;
+    int64_t size = p->segment_first[s + 1] - p->segment_first[s];
+    const int32_t *members = p->tokens + p->segment_first[s];
+    memcpy(tokens + count, members, (size_t)size * sizeof *tokens);
+    count += size;
+    if (!(call->temperature > 0)) continue;
+    uint32_t position = (uint32_t)call->positions[r], iteration = (uint32_t)call->iteration;
+    reference_sums of = sums_of(z, members, size, temperature, z[members[0]]);
+    double score = of.log_sum - log(-log(draw_uniform(call->seed, iteration, position, DRAW_SEGMENT, (uint32_t)s)));
+    if (!(score > best_score)) continue;
+    best_score = score;
+    row.drawn = draw_member(z, members, size, temperature, draw_uniform(call->seed, iteration, position, DRAW_SEGMENT_TOKEN, (uint32_t)s));
+  }
+  for (int64_t i = 0; i < count; i++) {
+    float logit = z[tokens[i]];
+    bool better = row.best < 0 || logit > row.best_logit;
+    float other = better ? row.best_logit : logit;
+    if (other > row.second_logit) row.second_logit = other;
+    if (!better) continue;
+    row.best = tokens[i];
+    row.best_logit = logit;
+  }
+  if (count == 0) return row;
+  reference_sums plain = sums_of(z, tokens, count, 1, row.best_logit), hot = sums_of(z, tokens, count, temperature, row.best_logit);
+  row.log_sum = (float)plain.log_sum;
+  row.mean_logit = (float)plain.mean;
+  row.hot_log_sum = (float)hot.log_sum;
+  row.hot_mean = (float)hot.mean;
+  if (!(call->temperature > 0)) row.drawn = row.best;
+  row.drawn_logit = z[row.drawn];
+  return row;
+}
+
+/* One row; `z` and `tokens` [vocab] are scratch. */
+static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tokens) {
+  const head_classes *k = call->classes;
+  int64_t vocab = call->w->rows, classes = k ? k->partition->classes : 0;
+  for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
+  if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
+  if (call->results) call->results[r] = summarize(call, z, vocab, r);
+  for (int32_t i = 0; i < classes; i++)
+    if (k->wanted[r * classes + i]) k->results[r * classes + i] = summarize_class(call, z, r, i, tokens);
+}
+
 static dimple_status ref_head(context *c, const head_call *call) {
   (void)c;
-  int64_t vocab = call->w->rows;
-  float *z = malloc((size_t)vocab * sizeof(float));
-  if (!z) return dimple_fail_memory((uint64_t)vocab * sizeof(float), "logits");
-  for (int64_t r = 0; r < call->x.rows; r++) {
-    for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
-    if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
-    if (call->results) call->results[r] = summarize(call, z, vocab, r);
-  }
+  size_t size = (size_t)call->w->rows * sizeof(float);
+  float *z = malloc(size);
+  int32_t *tokens = malloc(size);
+  bool there = z && tokens;
+  for (int64_t r = 0; there && r < call->x.rows; r++) head_of_row(call, r, z, tokens);
   free(z);
-  return DIMPLE_OK;
+  free(tokens);
+  return there ? DIMPLE_OK : dimple_fail_memory(2 * size, "logits");
 }
 
 const backend_operations backend_ref = {
