@@ -8,6 +8,7 @@
 @SuppressWarnings("module") // of the qualified export, whose modules are compiled later
 module io.github.dimple4j {
   requires io.github.dimple4j.bindings;
+  requires java.net.http; // fetching models
   requires transitive tools.jackson.databind; // JSON Schemas, and answers as records
   requires java.desktop; // ImageIO; not transitive, or `import module` would find java.awt's Image and Canvas, too
 

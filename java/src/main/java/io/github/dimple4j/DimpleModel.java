@@ -12,6 +12,7 @@ import io.github.dimple4j.core.ModelFacts;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.net.URI;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -56,6 +57,20 @@ public final class DimpleModel implements AutoCloseable {
    */
   public static DimpleModel load(Path file) {
     return load(file, ModelOptions.builder().build());
+  }
+
+  /**
+   * Fetches a model file into the user's own {@link ModelStore}, unless it is there: {@code DimpleModel.load(DimpleModel.fetch(address, hash))}.
+   *
+   * @param source http or https
+   * @param sha256 what the file's SHA-256 is, in hexadecimal
+   * @return the file, for {@link #load(Path)}
+   * @throws InvalidArgumentException if the address or the hash is none
+   * @throws FetchException if the file cannot be had, is no GGUF file, or has another hash
+   * @throws CancelledException if the thread is interrupted
+   */
+  public static Path fetch(URI source, String sha256) {
+    return ModelStore.standard().fetch(source, sha256);
   }
 
   /**

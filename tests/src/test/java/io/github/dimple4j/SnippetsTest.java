@@ -50,6 +50,7 @@ class SnippetsTest {
         final DimpleModel model = DimpleModel.load(path);
         final Decoding decoding = ConfidentDecoding.threshold(0.95f);
         final Session session = model.session().user("Describe this image.", picture).responseLength(64).open();
+        final String sha256 = "0".repeat(64);
         final String schema = "{\\"type\\": \\"object\\", \\"properties\\": {\\"name\\": {\\"type\\": \\"string\\"}}}";
         final List<SessionBuilder> prompts = List.of(model.session().user("Describe this image.", picture));
         final CountDownLatch received = new CountDownLatch(1);

@@ -59,6 +59,15 @@ public final class NativeLibrary {
   }
 
   /**
+   * The folder that libraries are unpacked to, in which other things of the project may be kept, too.
+   *
+   * @return the folder as the list above has it; it need not exist
+   */
+  public static Path cacheFolder() {
+    return new LibrarySearch(properties(), System.getenv(), NativeLibrary.class.getClassLoader()).cache();
+  }
+
+  /**
    * The address of a function of the library, which is loaded if need be.
    *
    * @throws UnsatisfiedLinkError if the library has no such function

@@ -16,7 +16,10 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
-/** The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch}, {@code schema} and {@code gguf}. */
+/**
+ * The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch},
+ * {@code schema}, {@code pull} and {@code gguf}.
+ */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
     exitCodeListHeading = "%nExit status:%n",
@@ -40,6 +43,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("score", ScoreCommand::new);
     COMMANDS.put("batch", BatchCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
+    COMMANDS.put("pull", PullCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);
   }
 

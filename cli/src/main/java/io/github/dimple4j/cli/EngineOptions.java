@@ -3,6 +3,8 @@ package io.github.dimple4j.cli;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.ModelOptions;
+import io.github.dimple4j.ModelStore;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -35,7 +37,9 @@ final class EngineOptions {
     }
   }
 
-  DimpleModel load(Path file) {
+  /** Loads a file, or a model that was pulled under that name. */
+  DimpleModel load(Path named) {
+    Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
     ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown);
     DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
