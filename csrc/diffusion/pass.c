@@ -73,8 +73,8 @@ static int32_t scoring_row(const pass *p, int32_t i) { return p->prompt->length 
  * first + wanted[states.rows]. */
 static dimple_status record_rows(const pass *p, text_state *text, int32_t first, int32_t end, const int32_t *prompt_tokens,
                                  const int32_t *response, const text_images *images, const int32_t *wanted, view states) {
-  int32_t border = p->prompt->length, skipped = first < border ? first : border, begun = first - skipped;
-  text_piece pieces[] = {{prompt_tokens + skipped, border - skipped}, {response + begun, end - border - begun}};
+  int32_t border = p->prompt->length, skipped = first < border ? first : border, begun = first - skipped, rest = end - border - begun;
+  text_piece pieces[] = {{prompt_tokens + skipped, border - skipped}, {rest ? response + begun : NULL, rest}}; /* there may be no response yet */
   return text_forward(p->model, p->context, text, first, pieces, 2, images, NULL, wanted, states);
 }
 

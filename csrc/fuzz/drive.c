@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target where there is no libFuzzer: TARGET [-runs=N] [-seed=N] FOLDER runs every file of the corpus, then N mutations of
- * them (of nothing, if it is empty). The same seed runs the same inputs. An input that does not pass is left in last-input.
+ * Runs a fuzz target where there is no libFuzzer: TARGET [-runs=N] [-seed=N] FOLDER... runs every file of the folders, then N mutations of
+ * them (of nothing, if they are empty). The same seed runs the same inputs. An input that does not pass is left in last-input.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -39,19 +39,18 @@ static input read_input(const char *path) {
 static int not_hidden(const struct dirent *entry) { return entry->d_name[0] != '.'; }
 
 /* In order of names, so that a run can be repeated. */
-static corpus read_corpus(const char *folder) {
+static void read_folder(const char *folder, corpus *c) {
   struct dirent **names;
   int count = scandir(folder, &names, not_hidden, alphasort);
   if (count < 0) checked(NULL);
-  corpus c = {checked(calloc((size_t)count + 1, sizeof *c.inputs)), (size_t)count};
+  c->inputs = checked(realloc(c->inputs, (c->count + (size_t)count + 1) * sizeof *c->inputs));
   for (int i = 0; i < count; i++) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-    c.inputs[i] = read_input(path);
+    c->inputs[c->count++] = read_input(path);
     free(names[i]);
   }
   free(names);
-  return c;
 }
 
 static void free_corpus(corpus *c) {
@@ -102,6 +101,7 @@ static input mutate(const corpus *c) {
         }
     }
   }
+  i.data = checked(realloc(i.data, i.size + 1)); /* so that a sanitizer sees where it ends */
   return i;
 }
 
@@ -137,15 +137,14 @@ static void run(input i) {
 
 int main(int argument_count, char **arguments) {
   long long runs = 0, seed = 1;
-  const char *folder = NULL;
+  corpus c = {0};
   for (int i = 1; i < argument_count; i++)
-    if (sscanf(arguments[i], "-runs=%lld", &runs) != 1 && sscanf(arguments[i], "-seed=%lld", &seed) != 1) folder = arguments[i];
-  if (!folder) {
-    fprintf(stderr, "usage: %s [-runs=N] [-seed=N] FOLDER\n", arguments[0]);
+    if (sscanf(arguments[i], "-runs=%lld", &runs) != 1 && sscanf(arguments[i], "-seed=%lld", &seed) != 1) read_folder(arguments[i], &c);
+  if (!c.inputs) {
+    fprintf(stderr, "usage: %s [-runs=N] [-seed=N] FOLDER...\n", arguments[0]);
     return 2;
   }
   LLVMFuzzerInitialize(&argument_count, &arguments);
-  corpus c = read_corpus(folder);
   keep_what_does_not_pass();
   for (size_t i = 0; i < c.count; i++) run(c.inputs[i]);
   state = (uint64_t)seed;

@@ -54,10 +54,8 @@ static inline int32_t take_i32(decisions *d) {
   return x;
 }
 
-/* low .. high, both at most 32 bits apart. */
-static inline int32_t take_between(decisions *d, int32_t low, int32_t high) {
-  return low + (int32_t)((uint32_t)take_i32(d) % ((uint32_t)high - (uint32_t)low + 1));
-}
+/* low .. high, at most 255 apart. */
+static inline int32_t take_between(decisions *d, int32_t low, int32_t high) { return low + take_u8(d) % (high - low + 1); }
 
 /* Any float, ordinary ones half of the time. */
 static inline float take_float(decisions *d) {

@@ -1,33 +1,32 @@
 /* An automaton over bytes with any tables: refused, or compiled and decoded under, and then the response is one that it accepts. */
+#include <math.h>
 #include <stdbool.h>
 
-#include "fuzz/fuzz.h"
-#include "test/random_model.h"
+#include "fuzz/small_model.h"
 
-enum { MAX_STATES = 12, MAX_CLASSES = 6, MAX_SLOTS = 2, MAX_RESPONSE = 12, TOKEN_BYTES = 2 * VOCAB, STEPS = 6 };
+enum { MAX_STATES = 12, MAX_CLASSES = 6, MAX_SLOTS = 2, MAX_RESPONSE = 12, LETTERS = 4, STEPS = 6 };
 
 static dimple_model *model;
 static dimple_vocabulary *vocabulary;
-static uint8_t bytes[TOKEN_BYTES];
-static int64_t offsets[VOCAB + 1];
-static uint8_t kinds[VOCAB];
+static uint8_t bytes[2 * TOKENS];
+static int64_t offsets[TOKENS + 1];
+static uint8_t kinds[TOKENS];
 
-/* Tokens are one or two of the letters a to h; the last four are the model's own. */
+/* Tokens are one or two of the letters a to d; the last four are the model's own. */
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
   int64_t size = 0;
-  for (int32_t t = 0; t < VOCAB; t++) {
+  for (int32_t t = 0; t < TOKENS; t++) {
     offsets[t] = size;
-    kinds[t] = t == EOS ? DIMPLE_TOKEN_END : t == PAD ? DIMPLE_TOKEN_FILLER : t >= PAD ? DIMPLE_TOKEN_EXCLUDED : DIMPLE_TOKEN_TEXT;
+    kinds[t] = token_kind(t);
     if (kinds[t] != DIMPLE_TOKEN_TEXT) continue;
-    bytes[size++] = (uint8_t)('a' + t % 8);
-    if (t >= 8) bytes[size++] = (uint8_t)('a' + t / 8 % 8);
+    bytes[size++] = (uint8_t)('a' + t % LETTERS);
+    if (t >= LETTERS) bytes[size++] = (uint8_t)('a' + t / LETTERS - 1);
   }
-  offsets[VOCAB] = size;
-  model = random_model((model_shape){0});
-  REQUIRE(model);
-  REQUIRE(dimple_vocabulary_create(bytes, offsets, kinds, VOCAB, &vocabulary) == DIMPLE_OK);
+  offsets[TOKENS] = size;
+  model = small_model((model_shape){0});
+  REQUIRE(dimple_vocabulary_create(bytes, offsets, kinds, TOKENS, &vocabulary) == DIMPLE_OK);
   return 0;
 }
 
@@ -88,11 +87,39 @@ static dimple_decoding take_decoding(decisions *d) {
   return decoding;
 }
 
+/* Bans a token and favours another. */
+static void set_bias(dimple_session *session, decisions *d) {
+  int32_t banned = take_u8(d) % (TOKENS - 1);
+  REQUIRE(dimple_session_set_bias(session, (int32_t[]){banned, banned + 1}, (float[]){-INFINITY, take_u8(d)}, 2) == DIMPLE_OK);
+}
+
+/* An iteration whose decision is the input's: any tokens for some of the candidates, which fit or are refused. */
+static void decide(dimple_session *session, decisions *d, dimple_step *step) {
+  dimple_candidates found;
+  dimple_status status = dimple_session_look(session, &found);
+  REQUIRE(status == DIMPLE_OK || status == DIMPLE_ERROR_UNSUPPORTED);
+  if (status != DIMPLE_OK) return;
+  int32_t positions[MAX_RESPONSE], tokens[MAX_RESPONSE], count = 0;
+  for (int32_t i = 0; i < found.count; i++) {
+    uint8_t byte = take_u8(d);
+    if (byte & 1) continue;
+    positions[count] = found.positions[i];
+    tokens[count++] = byte < 160 ? found.tokens[i] : byte % TOKENS;
+  }
+  status = dimple_session_reveal(session, positions, tokens, count, step);
+  REQUIRE(status == DIMPLE_OK || status == DIMPLE_ERROR_ARGUMENT);
+}
+
 static void decode(dimple_session *session, const dimple_automaton *a, decisions *d) {
   dimple_decoding decoding = take_decoding(d);
   if (dimple_session_begin(session, &decoding) != DIMPLE_OK) return;
   dimple_step step = {0};
-  for (int i = take_u8(d) % (STEPS + 1); i > 0 && !step.done; i--) REQUIRE(dimple_session_step(session, &step) == DIMPLE_OK);
+  for (int i = take_u8(d) % (STEPS + 1); i > 0 && !step.done; i--) {
+    uint8_t how = take_u8(d);
+    if (how % 8 == 1) set_bias(session, d);
+    if (how < 64) decide(session, d, &step);
+    else REQUIRE(dimple_session_step(session, &step) == DIMPLE_OK);
+  }
   if (!step.done || step.remaining > 0) REQUIRE(dimple_session_complete(session, &step) == DIMPLE_OK);
   REQUIRE(step.remaining == 0 && is_accepted(a, step.canvas, step.canvas_length));
 }
@@ -101,7 +128,7 @@ static void run(dimple_constraint *constraint, const dimple_automaton *a, decisi
   int32_t prompt[2] = {1, 2}, response[MAX_RESPONSE], length = 1 + take_u8(d) % MAX_RESPONSE;
   for (int32_t i = 0; i < length; i++) {
     uint8_t byte = take_u8(d);
-    response[i] = byte < 230 ? MASK : byte % VOCAB;
+    response[i] = byte < 230 ? MASK_ID : byte % TOKENS;
   }
   dimple_session *session = NULL;
   REQUIRE(dimple_session_create(model, &(dimple_session_options){.threads = 1, .prefill = 1}, &session) == DIMPLE_OK);

@@ -1,29 +1,15 @@
 /* A GGUF file, whatever is in it: checked, loaded, and if it loads run for two iterations. Loading and checking have to agree. */
 #include <stdbool.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "fuzz/fuzz.h"
+#include "fuzz/memory_file.h"
 
-enum { PROMPT = 5, RESPONSE = 4, STEPS = 2 };
+enum { PROMPT = 3, RESPONSE = 2, STEPS = 2 };
 
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
   return 0;
-}
-
-/* A file in memory; returns its descriptor. */
-static int write_file(const uint8_t *data, size_t size, char path[64]) {
-  int descriptor = memfd_create("model.gguf", 0);
-  REQUIRE(descriptor >= 0);
-  for (size_t written = 0; written < size;) {
-    ssize_t n = write(descriptor, data + written, size - written);
-    REQUIRE(n > 0);
-    written += (size_t)n;
-  }
-  snprintf(path, 64, "/proc/self/fd/%d", descriptor);
-  return descriptor;
 }
 
 /* Whether the check found nothing that keeps the file from loading. */
@@ -92,8 +78,7 @@ static void run(dimple_model *model) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char path[64];
-  int descriptor = write_file(data, size, path);
+  const char *path = memory_file(data, size);
   int sound = is_sound(path);
   dimple_model *model = NULL;
   dimple_status status = dimple_model_load(path, &(dimple_model_options){.threads = 1}, &model);
@@ -103,6 +88,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   REQUIRE((status == DIMPLE_OK) == (model != NULL));
   if (model) run(model);
   dimple_model_free(model);
-  close(descriptor);
   return 0;
 }

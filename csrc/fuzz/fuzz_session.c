@@ -1,122 +1,345 @@
-/* Any calls of a session in any order, with any arguments that point to memory. */
+/* Any calls of sessions in any order, with any arguments that point to memory. Now and then a second thread has a session of the same
+ * model, and cancels what the first one does. */
+#include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 
-#include "fuzz/fuzz.h"
-#include "test/random_model.h"
+#include "fuzz/small_model.h"
 
-enum { MODELS = 3, MOST_CALLS = 40, MOST_TOKENS = CONTEXT + 4, PIXELS = 16 };
+enum { MODELS = 4, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
+static dimple_constraint *constraints[CONSTRAINTS]; /* the first one is null, the last one of another vocabulary than the models' */
+
+/* Token t is the letter a + t. */
+static dimple_vocabulary *letters(int32_t count) {
+  uint8_t bytes[TOKENS], kinds[TOKENS];
+  int64_t offsets[TOKENS + 1];
+  for (int32_t t = 0; t < count; t++) {
+    bytes[t] = (uint8_t)('a' + t);
+    offsets[t] = t;
+    kinds[t] = token_kind(t);
+  }
+  offsets[count] = count;
+  dimple_vocabulary *vocabulary = NULL;
+  REQUIRE(dimple_vocabulary_create(bytes, offsets, kinds, count, &vocabulary) == DIMPLE_OK);
+  return vocabulary;
+}
+
+/* (a | b+ c)*, where the letters go on in this order and around: d is as a, and so on; with a slot, b+ is at most three tokens. */
+static dimple_constraint *constraint(int32_t tokens, bool slot) {
+  uint8_t byte_class[256];
+  static const int32_t next[] = {0, 1, -1, -1, 1, 0}, state_slot[] = {-1, 0}, slot_tokens[] = {3};
+  for (int i = 0; i < 256; i++) byte_class[i] = (uint8_t)(i % 3);
+  dimple_automaton a = {.state_count = 2, .class_count = 3, .byte_class = byte_class, .next = next, .accepting = (uint8_t[]){1, 0}};
+  if (slot) {
+    a.slot_count = 1;
+    a.state_slot = state_slot;
+    a.slot_tokens = slot_tokens;
+  }
+  dimple_vocabulary *vocabulary = letters(tokens);
+  dimple_constraint *out = NULL;
+  REQUIRE(dimple_constraint_create(vocabulary, &a, &out) == DIMPLE_OK);
+  dimple_vocabulary_free(vocabulary);
+  return out;
+}
 
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
-  models[0] = random_model((model_shape){0});
-  models[1] = random_model((model_shape){.vision = true});
-  models[2] = random_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
-  for (int i = 0; i < MODELS; i++) REQUIRE(models[i]);
+  models[0] = small_model((model_shape){0});
+  models[1] = small_model((model_shape){.vision = true});
+  models[2] = small_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
+  models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
+  constraints[1] = constraint(TOKENS, false);
+  constraints[2] = constraint(TOKENS, true);
+  constraints[3] = constraint(TOKENS - 1, false);
   return 0;
 }
 
-/* Mostly ids of the vocabulary, and mostly masks where those make sense. */
+/* A session, the input that decides what becomes of it, and what is known of it. */
+typedef struct user {
+  dimple_session *session, *victim; /* the victim is only cancelled */
+  decisions decisions;
+  int32_t given[MOST_TOKENS], length; /* the response as it was set; 0: none */
+  int32_t candidates, positions[MOST_TOKENS], tokens[MOST_TOKENS]; /* of the latest look */
+} user;
+
+static void *maybe_null(decisions *d, void *pointer) { return take_u8(d) == 255 ? NULL : pointer; }
+
+static bool succeeds(dimple_status status) {
+  if (status == DIMPLE_OK) return true;
+  REQUIRE(status > DIMPLE_OK && status <= DIMPLE_ERROR_MODEL && status != DIMPLE_ERROR_IO && status != DIMPLE_ERROR_FORMAT);
+  REQUIRE(dimple_last_error()[0] != '\0' && !strchr(dimple_last_error(), '\n'));
+  return false;
+}
+
+static int32_t take_token(decisions *d) {
+  uint8_t byte = take_u8(d);
+  return byte == 255 ? take_i32(d) : byte % TOKENS;
+}
+
+/* Mostly a few ids of the vocabulary, and mostly masks where those make sense. */
 static int32_t take_tokens(decisions *d, int32_t *tokens, bool masks) {
-  int32_t count = take_between(d, -1, take_u8(d) & 15 ? 12 : MOST_TOKENS);
-  for (int32_t i = 0; i < count; i++) {
-    uint8_t byte = take_u8(d);
-    tokens[i] = byte == 255 ? take_i32(d) : masks && byte < 160 ? MASK : byte % VOCAB;
-  }
+  int32_t count = take_between(d, -1, take_u8(d) < 240 ? 10 : MOST_TOKENS);
+  for (int32_t i = 0; i < count; i++) tokens[i] = masks && take_u8(d) < 160 ? MASK_ID : take_token(d);
   return count;
 }
 
-static void set_prompt(dimple_session *session, decisions *d) {
-  static uint8_t pixels[3 * PIXELS * PIXELS];
-  int32_t tokens[MOST_TOKENS];
-  int32_t count = take_tokens(d, tokens, false);
-  dimple_image image = {.rgb = pixels, .width = take_between(d, 0, PIXELS), .height = take_between(d, 0, PIXELS), .row_stride = 3 * PIXELS};
-  dimple_session_set_prompt(session, tokens, count, &image, take_between(d, 0, 1));
+static void set_prompt(user *u, decisions *d) {
+  static const uint8_t pixels[3 * PIXELS * PIXELS];
+  int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, false);
+  dimple_image images[2];
+  for (int i = 0; i < 2; i++)
+    images[i] = (dimple_image){.rgb = pixels, .width = take_between(d, 0, PIXELS), .height = take_between(d, 0, PIXELS), .row_stride = 3 * PIXELS};
+  /* The placeholders of the first picture, so that many a prompt is a good one. */
+  dimple_image_grid grid;
+  int32_t pictures = take_between(d, 0, 2);
+  if (pictures == 1 && count >= 0 && dimple_model_get_image_grid(models[1], images[0].width, images[0].height, &grid) == DIMPLE_OK)
+    for (int32_t i = 0; i < grid.tokens && count < MOST_TOKENS; i++) tokens[count++] = IMAGE_ID;
+  if (succeeds(dimple_session_set_prompt(u->session, maybe_null(d, tokens), count, maybe_null(d, images), pictures))) u->length = 0;
 }
 
-static dimple_decoding take_decoding(decisions *d) {
+static void set_answer(user *u, decisions *d) {
+  int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, false);
+  if (succeeds(dimple_session_set_answer(u->session, maybe_null(d, tokens), count))) u->length = 0;
+}
+
+static void set_response(user *u, decisions *d) {
+  int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, true);
+  if (!succeeds(dimple_session_set_response(u->session, maybe_null(d, tokens), count))) return;
+  u->length = count;
+  memcpy(u->given, tokens, (size_t)count * sizeof *tokens);
+}
+
+static void set_constraint(user *u, decisions *d) { succeeds(dimple_session_set_constraint(u->session, constraints[take_u8(d) % CONSTRAINTS])); }
+
+static void prefill(user *u, decisions *d) {
+  (void)d;
+  succeeds(dimple_session_prefill(u->session));
+}
+
+static void take_wild(decisions *d, dimple_decoding *decoding) {
+  uint8_t wild = take_u8(d);
+  if (wild & 1) decoding->threshold = take_float(d);
+  if (wild & 2) decoding->temperature = take_float(d);
+  if (wild & 4) decoding->top_p = take_float(d);
+  if (wild & 8) decoding->top_k = take_between(d, -1, TOKENS);
+  if (wild & 16) decoding->algorithm_temperature = take_float(d);
+  if (wild & 32) decoding->guidance_scale = take_float(d);
+  if (wild & 64) decoding->factor = take_float(d);
+  if (wild & 128) take(d, decoding, sizeof *decoding);
+}
+
+static void take_blocks(decisions *d, dimple_decoding *decoding) {
+  decoding->block_length = take_between(d, -1, 10);
+  decoding->cache = take_between(d, -1, 4);
+  uint8_t flags = take_u8(d);
+  decoding->complete = flags & 1;
+  decoding->no_eos_logits = flags >> 1 & 1;
+  decoding->no_eos_confidence = flags >> 2 & 1;
+  decoding->no_mask_logits = flags >> 3 & 1;
+  decoding->original_confidence = flags >> 4 & 1;
+  decoding->allowed_confidence = flags >> 5 & 1;
+}
+
+static void take_rules(decisions *d, dimple_decoding *decoding) {
+  decoding->order = take_between(d, -1, 3);
+  decoding->gamma = take_float(d);
+  decoding->kl_threshold = take_float(d);
+  decoding->kl_history = take_between(d, 0, 65);
+  decoding->unmask = take_between(d, -1, 3);
+  decoding->credit_alpha = take_float(d);
+  decoding->boost_gamma = take_float(d);
+  decoding->decay_beta = take_float(d);
+  decoding->low_threshold = take_float(d);
+  decoding->expected_tpf = take_between(d, 0, 10);
+  decoding->maximum_unroll = take_between(d, 0, 10);
+  decoding->threshold_back = take_float(d);
+}
+
+static void begin(user *u, decisions *d) {
   dimple_decoding decoding;
   dimple_decoding_defaults(&decoding);
-  decoding.steps = take_between(d, 1, 20);
-  uint8_t wild = take_u8(d);
-  if (wild & 1) take(d, &decoding, sizeof decoding);
-  if (wild & 2) decoding.pipeline = take_between(d, -1, 4);
-  if (wild & 4) decoding.algorithm = take_between(d, -1, 16);
-  if (wild & 8) decoding.threshold = take_float(d);
-  if (wild & 16) decoding.temperature = take_float(d);
-  if (wild & 32) decoding.top_p = take_float(d);
-  if (wild & 64) decoding.top_k = take_i32(d);
-  if (wild & 128) decoding.algorithm_temperature = take_float(d);
-  if (decoding.steps > 64) decoding.steps = 64;
-  return decoding;
+  decoding.pipeline = take_between(d, -1, 3);
+  decoding.algorithm = take_between(d, -1, 12);
+  decoding.steps = take_between(d, 0, 20);
+  decoding.threshold = (float)take_u8(d) / 250;
+  decoding.seed = take_u8(d);
+  uint8_t more = take_u8(d);
+  if (more & 1) take_blocks(d, &decoding);
+  if (more & 2) take_rules(d, &decoding);
+  if (more & 4) take_wild(d, &decoding);
+  bool valid = succeeds(dimple_decoding_validate(&decoding));
+  if (succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) REQUIRE(valid);
 }
 
-static void step(dimple_session *session) {
-  dimple_step done;
-  if (dimple_session_step(session, &done) != DIMPLE_OK) return;
+/* What every step promises, whichever call made it. */
+static void check_step(const user *u, const dimple_step *step) {
   int32_t masked = 0;
-  for (int32_t i = 0; i < done.canvas_length; i++) {
-    REQUIRE(done.canvas[i] >= 0 && done.canvas[i] < VOCAB);
-    masked += done.canvas[i] == MASK;
+  REQUIRE(step->canvas_length == u->length && step->remaining >= 0);
+  for (int32_t i = 0; i < step->canvas_length; i++) {
+    REQUIRE(step->canvas[i] >= 0 && step->canvas[i] < TOKENS);
+    REQUIRE(u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
+    masked += step->canvas[i] == MASK_ID;
   }
-  REQUIRE(masked >= done.remaining && done.revealed_count <= done.canvas_length);
-  for (int32_t i = 0; i < done.revealed_count; i++) {
-    REQUIRE(done.revealed[i] >= 0 && done.revealed[i] < done.canvas_length);
-    REQUIRE(i == 0 || done.revealed[i] > done.revealed[i - 1]);
-    REQUIRE(done.confidence[i] == done.confidence[i]);
+  REQUIRE(masked >= step->remaining && step->revealed_count >= 0 && step->revealed_count <= step->canvas_length);
+  REQUIRE(step->forced_count >= 0 && step->forced_count <= step->revealed_count && step->remasked_count <= step->canvas_length);
+  for (int32_t i = 0; i < step->revealed_count; i++) {
+    REQUIRE(step->revealed[i] > (i ? step->revealed[i - 1] : -1) && step->revealed[i] < step->canvas_length);
+    REQUIRE(!isnan(step->confidence[i]) && !(step->log_probability[i] > 1e-4f));
+  }
+  for (int32_t i = 0; i < step->remasked_count; i++)
+    REQUIRE(step->remasked[i] > (i ? step->remasked[i - 1] : -1) && step->remasked[i] < step->canvas_length);
+}
+
+static void step(user *u, decisions *d) {
+  dimple_step done;
+  if (succeeds(dimple_session_step(u->session, maybe_null(d, &done)))) check_step(u, &done);
+}
+
+static void complete(user *u, decisions *d) {
+  dimple_step done;
+  if (!succeeds(dimple_session_complete(u->session, maybe_null(d, &done)))) return;
+  check_step(u, &done);
+  REQUIRE(done.done && done.remaining == 0);
+}
+
+static void look(user *u, decisions *d) {
+  dimple_candidates found;
+  if (!succeeds(dimple_session_look(u->session, maybe_null(d, &found)))) return;
+  REQUIRE(found.count >= 0 && found.count <= u->length);
+  for (int32_t i = 0; i < found.count; i++) {
+    REQUIRE(found.positions[i] > (i ? found.positions[i - 1] : -1) && found.positions[i] < u->length);
+    REQUIRE(u->given[found.positions[i]] == MASK_ID && found.tokens[i] >= 0 && found.tokens[i] < TOKENS);
+    REQUIRE(!isnan(found.confidence[i]) && !(found.log_probability[i] > 1e-4f));
+    u->positions[i] = found.positions[i];
+    u->tokens[i] = found.tokens[i];
+  }
+  u->candidates = found.count;
+}
+
+/* Some of the latest candidates, which may be long gone, with tokens of their own now and then. */
+static void reveal(user *u, decisions *d) {
+  int32_t positions[MOST_TOKENS], tokens[MOST_TOKENS], count = 0;
+  for (int32_t i = 0; i < u->candidates; i++) {
+    uint8_t byte = take_u8(d);
+    if (byte & 1) continue;
+    positions[count] = byte < 250 ? u->positions[i] : take_between(d, -1, MOST_TOKENS);
+    tokens[count++] = byte < 200 ? u->tokens[i] : take_token(d);
+  }
+  dimple_step done;
+  if (take_u8(d) == 255) count = -1;
+  if (succeeds(dimple_session_reveal(u->session, maybe_null(d, positions), maybe_null(d, tokens), count, maybe_null(d, &done)))) check_step(u, &done);
+}
+
+static void shorten(user *u, decisions *d) { succeeds(dimple_session_shorten(u->session, take_between(d, -1, MOST_TOKENS))); }
+
+static void set_bias(user *u, decisions *d) {
+  int32_t tokens[8], count = take_between(d, -1, 8), last = -1;
+  float values[8];
+  for (int32_t i = 0; i < count; i++) {
+    uint8_t byte = take_u8(d);
+    tokens[i] = last = byte == 255 ? take_i32(d) : last + 1 + byte % 5;
+    values[i] = byte % 3 == 0 ? -INFINITY : 4 * take_float(d);
+    if (last > TOKENS) last = 0;
+  }
+  succeeds(dimple_session_set_bias(u->session, maybe_null(d, tokens), maybe_null(d, values), count));
+}
+
+static void score(user *u, decisions *d) {
+  int32_t response[MOST_TOKENS], targets[MOST_TOKENS], count = take_tokens(d, response, true);
+  float results[MOST_TOKENS], scale = take_u8(d) < 200 ? 0 : take_float(d);
+  for (int32_t i = 0; i < count; i++) targets[i] = take_u8(d) < 80 ? -1 : take_token(d);
+  if (!succeeds(dimple_session_score(u->session, response, maybe_null(d, targets), count, scale, maybe_null(d, results)))) return;
+  for (int32_t i = 0; i < count; i++) REQUIRE(targets[i] < 0 ? isnan(results[i]) : results[i] <= 1e-4f);
+}
+
+static void score_masks(user *u, decisions *d) {
+  (void)u;
+  uint8_t masks[8 * MOST_TOKENS];
+  int32_t length = take_between(d, -1, MOST_TOKENS), rows = take_between(d, -1, 8);
+  if (!succeeds(dimple_score_masks(length, rows, take_u8(d), take_between(d, -1, 200), maybe_null(d, masks)))) return;
+  for (int32_t r = 0; r < rows; r++) {
+    int32_t masked = 0;
+    for (int32_t i = 0; i < length; i++) masked += masks[r * length + i];
+    REQUIRE(masked >= 1 && masked <= length);
   }
 }
 
-static void replay(dimple_session *session, decisions *d) {
-  int32_t kinds[4], lengths[4], count = take_between(d, 0, 4);
+static void replay(user *u, decisions *d) {
+  int32_t kinds[4], lengths[4], count = take_between(d, -1, 4);
   double values[32];
   for (int32_t i = 0; i < count; i++) {
     kinds[i] = take_between(d, -1, 4);
     lengths[i] = take_between(d, -1, 8);
   }
-  for (int i = 0; i < 32; i++) values[i] = take_u8(d) & 1 ? take_between(d, 0, VOCAB) : (double)take_float(d);
-  dimple_session_replay_draws(session, kinds, lengths, count, values, take_between(d, 0, 32));
+  for (int i = 0; i < 32; i++) values[i] = take_u8(d) & 1 ? take_between(d, 0, TOKENS) : (double)take_float(d);
+  succeeds(dimple_session_replay_draws(u->session, kinds, lengths, count, values, take_between(d, -1, 32)));
 }
 
-static void look(dimple_session *session, decisions *d) {
-  static float logits[2 * CONTEXT * VOCAB];
-  dimple_timings timings;
-  REQUIRE(dimple_session_get_timings(session, &timings) == DIMPLE_OK);
-  REQUIRE(timings.kv_bytes >= 0 && timings.scratch_bytes >= 0);
-  int64_t count = (int64_t)take_between(d, 0, 2 * CONTEXT) * VOCAB;
-  if (take_u8(d) & 1) dimple_session_get_logits(session, logits, count);
-  else dimple_session_get_image_features(session, logits, count / VOCAB * WIDTH);
+static void get_logits(user *u, decisions *d) {
+  float logits[2 * SMALL_CONTEXT * TOKENS];
+  int64_t count = (int64_t)take_between(d, 0, 2 * SMALL_CONTEXT) * TOKENS;
+  if (!succeeds(dimple_session_get_logits(u->session, maybe_null(d, logits), count))) return;
+  for (int64_t i = 0; i < count; i++) REQUIRE(isfinite(logits[i]));
 }
 
-static void call(dimple_session *session, decisions *d) {
-  int32_t tokens[MOST_TOKENS];
-  dimple_decoding decoding;
-  switch (take_u8(d) % 12) {
-    case 0: set_prompt(session, d); break;
-    case 1:
-    case 2: dimple_session_set_response(session, tokens, take_tokens(d, tokens, true)); break;
-    case 3: dimple_session_prefill(session); break;
-    case 4:
-      decoding = take_decoding(d);
-      if (dimple_session_begin(session, &decoding) == DIMPLE_OK) REQUIRE(dimple_decoding_validate(&decoding) == DIMPLE_OK);
-      break;
-    case 5: replay(session, d); break;
-    case 6: look(session, d); break;
-    case 7:
-      if (take_u8(d) < 40) dimple_session_cancel(session);
-      break;
-    default: step(session);
-  }
+static void get_image_features(user *u, decisions *d) {
+  float features[SMALL_CONTEXT * SMALL_WIDTH];
+  int64_t count = (int64_t)take_between(d, 0, SMALL_CONTEXT) * SMALL_WIDTH;
+  if (!succeeds(dimple_session_get_image_features(u->session, maybe_null(d, features), count))) return;
+  for (int64_t i = 0; i < count; i++) REQUIRE(isfinite(features[i]));
+}
+
+static void get_timings(user *u, decisions *d) {
+  dimple_timings t;
+  if (!succeeds(dimple_session_get_timings(u->session, maybe_null(d, &t)))) return;
+  REQUIRE(t.vision >= 0 && t.prefill >= 0 && t.steps >= 0 && t.forward_passes >= 0 && t.kv_bytes >= 0 && t.scratch_bytes > 0);
+}
+
+static void cancel(user *u, decisions *d) { dimple_session_cancel(take_u8(d) < 128 ? u->session : u->victim); }
+
+/* What is called most stands several times. */
+static void (*const calls[])(user *, decisions *) = {
+    set_prompt, set_prompt, set_answer, set_response, set_response, set_response, set_constraint, prefill, begin, begin, begin, step, step, step,
+    step, step, complete, look, look, look, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay, get_logits, get_image_features,
+    get_timings, cancel};
+
+static void *run(void *argument) {
+  user *u = argument;
+  for (int i = 0; i < MOST_CALLS && u->decisions.size > 0; i++) calls[take_u8(&u->decisions) % (sizeof calls / sizeof *calls)](u, &u->decisions);
+  return NULL;
+}
+
+static bool open_user(user *u, int32_t model) {
+  decisions *d = &u->decisions;
+  dimple_session_options options = {.threads = 1, .prefill = take_u8(d) < 250 ? take_u8(d) & 1 : 2};
+  if (take_u8(d) >= 240) options.context_length = take_i32(d);
+  if (take_u8(d) >= 250) options.threads = 2;
+  return succeeds(dimple_session_create(models[model], &options, &u->session));
+}
+
+/* The second half of the input is another session's, and runs beside the first half. */
+static void run_two(user *first, int32_t model) {
+  size_t half = first->decisions.size / 2;
+  user second = {.victim = first->session, .decisions = {first->decisions.data + half, first->decisions.size - half}};
+  pthread_t thread;
+  if (!open_user(&second, model)) return;
+  first->decisions.size = half;
+  REQUIRE(pthread_create(&thread, NULL, run, &second) == 0);
+  run(first);
+  REQUIRE(pthread_join(thread, NULL) == 0);
+  dimple_session_free(second.session);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  decisions d = {data, size};
-  dimple_session_options options = {.prefill = take_between(&d, -1, 2), .context_length = take_u8(&d) < 200 ? 0 : take_i32(&d), .threads = 1};
-  dimple_session *session = NULL;
-  if (dimple_session_create(models[take_u8(&d) % MODELS], &options, &session) != DIMPLE_OK) return 0;
-  for (int i = 0; i < MOST_CALLS && d.size > 0; i++) call(session, &d);
-  dimple_session_free(session);
+  user u = {.decisions = {data, size}};
+  int32_t model = take_u8(&u.decisions) % MODELS;
+  bool two = take_u8(&u.decisions) >= 252; /* a thread takes longer than all calls together */
+  if (!open_user(&u, model)) return 0;
+  if (two) run_two(&u, model);
+  else run(&u);
+  dimple_session_free(u.session);
   return 0;
 }

@@ -1,10 +1,20 @@
-/* Writes the corpus of fuzz_model anew: the smallest models of every family, with and without a tower. seeds FOLDER */
+/* Writes seeds anew: for fuzz_model the smallest models of every family, with and without a tower, and for fuzz_gguf files that have a bit of
+ * everything. seeds FOLDER, which is corpus/ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "test/random_model.h"
 
-int main(int argument_count, char **arguments) {
+static const char *folder;
+
+static const char *place(const char *target, const char *name) {
+  static char path[4096];
+  snprintf(path, sizeof path, "%s/%s/%s.gguf", folder, target, name);
+  return path;
+}
+
+static void write_models(void) {
   static const struct {
     const char *name;
     model_shape shape;
@@ -17,13 +27,8 @@ int main(int argument_count, char **arguments) {
       {"llada-moe", {.family = FAMILY_LLADA_MOE}},
       {"mmproj", {.mmproj = true}},
   };
-  if (argument_count != 2) {
-    fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
-    return 2;
-  }
   for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
     model_shape shape = seeds[i].shape;
-    char path[4096];
     gguf_writer w = {0};
     shape.layers = 1;
     if (!shape.width) shape.width = 8;
@@ -32,9 +37,66 @@ int main(int argument_count, char **arguments) {
     shape.feed_forward = shape.width;
     shape.vocab = 12;
     random_model_write(&w, &shape);
-    snprintf(path, sizeof path, "%s/%s.gguf", arguments[1], seeds[i].name);
-    gguf_writer_save(&w, path);
+    gguf_writer_save(&w, place("model", seeds[i].name));
     gguf_writer_free(&w);
   }
+}
+
+static void write_kinds_of_values(void) {
+  static const float values[32] = {1, -2, 0.5f};
+  gguf_writer w = {0};
+  gguf_writer_u32(&w, "general.alignment", GGUF_ALIGNMENT);
+  gguf_writer_string(&w, "s", "text");
+  gguf_writer_f32(&w, "f", 0.5f);
+  gguf_writer_bool(&w, "b", true);
+  gguf_writer_ints(&w, "i", (int32_t[]){1, -1, 7}, 3);
+  gguf_writer_floats(&w, "a", values, 3);
+  gguf_writer_strings(&w, "t", (const char *const[]){"one", "", "three"}, 3);
+  gguf_writer_tensor(&w, "v", 1, (uint64_t[]){3}, DIMPLE_TENSOR_F32, values);
+  gguf_writer_tensor(&w, "m", 2, (uint64_t[]){2, 3}, DIMPLE_TENSOR_F16, values);
+  gguf_writer_tensor(&w, "q", 1, (uint64_t[]){32}, DIMPLE_TENSOR_Q8_0, values);
+  gguf_writer_save(&w, place("gguf", "values"));
+  gguf_writer_free(&w);
+}
+
+static void write_part(void) {
+  gguf_writer w = {0};
+  gguf_writer_u32(&w, "split.no", 0);
+  gguf_writer_u32(&w, "split.count", 3);
+  gguf_writer_u32(&w, "split.tensors.count", 1);
+  gguf_writer_tensor(&w, "v", 1, (uint64_t[]){1}, DIMPLE_TENSOR_F32, (const float[]){1});
+  gguf_writer_save(&w, place("gguf", "part"));
+  gguf_writer_free(&w);
+}
+
+/* Numbers of every type, by hand: the writer knows the common ones. */
+static void write_numbers(void) {
+  static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+  gguf_bytes b = {0};
+  gguf_put_header(&b, 2, 0, 11);
+  for (uint32_t type = 0; type < sizeof sizes; type++) {
+    if (!sizes[type]) continue;
+    gguf_put_key(&b, (const char[]){(char)('a' + type), 0}, type);
+    gguf_put_u8(&b, 1);
+    gguf_put_zeros(&b, sizes[type] - 1u);
+  }
+  FILE *file = fopen(place("gguf", "numbers"), "wb");
+  if (!file || fwrite(b.data, 1, b.size, file) != b.size || fclose(file) != 0) {
+    perror(folder);
+    exit(1);
+  }
+  gguf_bytes_free(&b);
+}
+
+int main(int argument_count, char **arguments) {
+  if (argument_count != 2) {
+    fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
+    return 2;
+  }
+  folder = arguments[1];
+  write_models();
+  write_kinds_of_values();
+  write_part();
+  write_numbers();
   return 0;
 }

@@ -15,8 +15,8 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
   if (!threads) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_resolve_threads: threads is null");
   if (wanted < 0 || wanted > MAX_THREADS)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "threads is %d, expected 0 (one per processor) to %d", wanted, MAX_THREADS);
-  int32_t processors = platform_processor_count();
-  *threads = wanted != 0 ? wanted : processors < MAX_THREADS ? processors : MAX_THREADS;
+  if (wanted == 0) wanted = platform_processor_count();
+  *threads = wanted < MAX_THREADS ? wanted : MAX_THREADS;
   return DIMPLE_OK;
 }
 

@@ -1,14 +1,22 @@
 package io.github.dimple4j.fuzz;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.dimple4j.DimpleException;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
+import io.github.dimple4j.cli.BatchLines;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.ProgressListener;
+import io.github.dimple4j.gguf.architecture.Architectures;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
 import io.github.dimple4j.gguf.tools.Converter;
 import io.github.dimple4j.gguf.tools.Validator;
 import io.github.dimple4j.structure.ByteAutomaton;
@@ -16,6 +24,8 @@ import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.SchemaOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,6 +35,8 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,52 +44,54 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Mutations of good inputs of everything that Java reads: each is taken or refused by an exception of ours or an IOException with a
- * message, and within seconds. {@code -Ddimple.fuzz.runs=N} for more of each, {@code -Ddimple.fuzz.seed=N} for others.
+ * message, and within seconds. {@code -Ddimple.fuzz.runs=N} for more of each, {@code -Ddimple.fuzz.seed=N} for others,
+ * {@code -Ddimple.fuzz.targets=NAME,NAME} for some of the targets.
  */
 class FuzzTest {
   private static final int RUNS = Integer.getInteger("dimple.fuzz.runs", 300);
   private static final long SEED = Long.getLong("dimple.fuzz.seed", 1);
+  private static final String TARGETS = System.getProperty("dimple.fuzz.targets", "");
   private static final long SLOW_NANOS = 10_000_000_000L;
+
+  /** A whole conversion or check takes a hundred times as long as reading a file, and so is done for one mutation of so many. */
+  private static final int THOROUGH = 50;
+  private static final int VOCABULARY = 640;
 
   @TempDir private Path folder;
 
   /** What is read. */
   enum Target {
-    PICTURE(1),
-    CHAT_TEMPLATE(1),
-    JSON_SCHEMA(1),
-    SAFETENSORS(8),
-    TOKENIZER_JSON(8),
-    CONFIG_JSON(8),
-    GGUF(4);
-
-    /** A mutation of a file on disk takes so many times as long. */
-    private final int cost;
-
-    Target(int cost) {
-      this.cost = cost;
-    }
+    PICTURE,
+    CHAT_TEMPLATE,
+    JSON_SCHEMA,
+    JSON_LINES,
+    SAFETENSORS,
+    TOKENIZER_JSON,
+    CONFIG_JSON,
+    GGUF
   }
 
   @ParameterizedTest
   @EnumSource(Target.class)
   void everyInputIsReadOrRefused(Target target) throws IOException {
+    assumeTrue(TARGETS.isEmpty() || List.of(TARGETS.split(",")).contains(target.name()), "not asked for");
     List<byte[]> seeds = seeds(target);
     assertThat(seeds).isNotEmpty();
     Mutator mutator = new Mutator(seeds, words(target), SEED);
+    Mutator wholeMutator = new Mutator(wholeSeeds(target), words(target), SEED);
     int taken = 0;
-    int runs = Math.max(1, RUNS / target.cost);
-    for (int i = 0; i < runs; i++) {
-      byte[] input = mutator.next();
-      taken += isTaken(target, input) ? 1 : 0;
+    long start = System.nanoTime();
+    for (int i = 0; i < RUNS; i++) {
+      boolean thorough = i % THOROUGH == THOROUGH - 1;
+      taken += isTaken(target, (thorough ? wholeMutator : mutator).next(), thorough) ? 1 : 0;
     }
-    System.out.printf("%s: %d mutations, %d of them taken%n", target, runs, taken);
+    System.out.printf("%s: %d mutations in %d s, %d of them taken%n", target, RUNS, (System.nanoTime() - start) / 1_000_000_000, taken);
   }
 
-  private boolean isTaken(Target target, byte[] input) throws IOException {
+  private boolean isTaken(Target target, byte[] input, boolean thorough) throws IOException {
     long start = System.nanoTime();
     try {
-      read(target, input);
+      read(target, input, thorough);
       return true;
     } catch (DimpleException | GgufException | IOException | UncheckedIOException refusal) {
       if (refusal.getMessage() == null || refusal.getMessage().isBlank()) {
@@ -100,7 +114,7 @@ class FuzzTest {
         + HexFormat.of().formatHex(input, 0, Math.min(input.length, 64)), cause);
   }
 
-  private void read(Target target, byte[] input) throws IOException {
+  private void read(Target target, byte[] input, boolean thorough) throws IOException {
     switch (target) {
       case PICTURE -> Image.decode(input, "mutation");
       case CHAT_TEMPLATE -> ChatTemplate.parse(text(input)).render(
@@ -110,15 +124,42 @@ class FuzzTest {
         ByteAutomaton automaton = JsonSchema.of(text(input)).compile(SchemaOptions.PRODUCING);
         assertThat(automaton.accepts(new byte[0])).as("the empty text").isFalse();
       }
-      case SAFETENSORS -> convert("model.safetensors", input);
-      case TOKENIZER_JSON -> convert("tokenizer.json", input);
-      case CONFIG_JSON -> convert("config.json", input);
+      case JSON_LINES -> BatchLines.readable(file("lines.jsonl", input));
+      case SAFETENSORS -> {
+        new SafetensorsFile(file("mutation.safetensors", input)).close();
+        if (thorough) {
+          convert("model.safetensors", input);
+        }
+      }
+      case TOKENIZER_JSON -> {
+        Path directory = file("tokenizer.json", input).getParent();
+        Optional<TokenizerFiles> files = TokenizerFiles.read(directory, VOCABULARY, PreTokenizer.QWEN2);
+        assertThat(files).isPresent();
+        files.get().metadata();
+        if (thorough) {
+          convert("tokenizer.json", input);
+        }
+      }
+      case CONFIG_JSON -> {
+        JsonSettings config = JsonSettings.read(file("config.json", input));
+        Architectures.layout(config, JsonSettings.empty("preprocessor_config.json"), Set.of("model.embed_tokens.weight"));
+        SpecialTokens.read(config);
+        if (thorough) {
+          convert("config.json", input);
+        }
+      }
       case GGUF -> {
-        Path file = Files.write(folder.resolve("mutation.gguf"), input);
+        Path file = file("mutation.gguf", input);
         GgufFile.open(file).close();
-        Validator.check(file, ProgressListener.NONE);
+        if (thorough) {
+          Validator.check(file, ProgressListener.NONE);
+        }
       }
     }
+  }
+
+  private Path file(String name, byte[] content) throws IOException {
+    return Files.write(folder.resolve(name), content);
   }
 
   private static String text(byte[] input) {
@@ -135,28 +176,68 @@ class FuzzTest {
     Converter.of(checkpoint).overwrite(true).write(folder.resolve("converted.gguf"));
   }
 
+  /** Small ones, which are read at once. */
   private static List<byte[]> seeds(Target target) throws IOException {
     return switch (target) {
-      case PICTURE -> files(Path.of("../java/src/test/resources/io/github/dimple4j/image/pictures"), 8000);
+      case PICTURE -> files(Path.of("../java/src/test/resources/io/github/dimple4j/image/pictures"), 1500);
       case CHAT_TEMPLATE -> lines(Path.of("../java/src/test/resources/io/github/dimple4j/chat/templates.txt"));
-      case JSON_SCHEMA -> Stream.of("""
+      case JSON_SCHEMA -> texts("""
           {"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":9,"pattern":"^[a-z]+$"},
-          "age":{"type":"integer","minimum":0,"maximum":150},"tags":{"type":"array","items":{"enum":["a","b",null,1.5]},"minItems":1,"maxItems":3}},
-          "required":["name"],"additionalProperties":false}""", """
-          {"$defs":{"p":{"type":["number","null"],"exclusiveMinimum":-2.5}},"anyOf":[{"$ref":"#/$defs/p"},{"const":{"k":[true,{}]}},
-          {"type":"string","format":"date"}]}""", """
+          "age":{"type":"integer","minimum":0,"maximum":150}},"required":["name"],"additionalProperties":false}""", """
+          {"type":"array","items":{"enum":["a","b",null,1.5]},"minItems":1,"maxItems":3}""", """
+          {"$defs":{"p":{"type":["number","null"],"exclusiveMinimum":-2.5}},"anyOf":[{"$ref":"#/$defs/p"},{"const":{"k":[true,{}]}}]}""", """
+          {"type":"string","format":"date"}""", """
           {"allOf":[{"type":"object","properties":{"a":{"type":"boolean"}}},{"properties":{"b":{"prefixItems":[{"type":"integer"}]}}}],
-          "patternProperties":{"^x":{"oneOf":[{"type":"string"},{"type":"integer"}]}}}""").map(FuzzTest::bytes).toList();
+          "patternProperties":{"^x":{"oneOf":[{"type":"string"},{"type":"integer"}]}}}""");
+      case JSON_LINES -> texts("""
+          {"prompt":"Hello"}
+          {"id":"b","prompt":"What is this?","images":["a.png"],"length":16,"seed":18446744073709551615}
+
+          {"id":3,"prompt":"Grüße 👋 \\ud83d\\ude00","system":"Be brief.","template":["It is ",4,"."]}
+          """, """
+          {"prompt":"x","template":[4,"text"],"length":40}
+          [1,2]
+          {"prompt":7}""");
+      case SAFETENSORS -> List.of(safetensors("""
+          {"__metadata__":{"format":"pt"},"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[],"data_offsets":[12,16]},\
+          "c":{"dtype":"I64","shape":[0],"data_offsets":[16,16]}}""", 16));
+      case TOKENIZER_JSON -> texts("""
+          {"added_tokens":[{"id":5,"content":"<|end|>","single_word":false,"lstrip":true,"rstrip":false,"normalized":false,"special":true}],
+          "normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},
+          "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"\\u0120a":3,"\\u0120":4},"merges":[["a","b"],"\\u0120 a"]}}""");
+      case CONFIG_JSON -> Stream.concat(files(Path.of("goldens/dream/config.json"), 1 << 20).stream(), texts("""
+          {"model_type":"llada","d_model":64,"n_heads":4,"n_layers":2,"mlp_hidden_size":96,"vocab_size":640,"embedding_size":640,
+          "max_sequence_length":128,"eos_token_id":[1,2],"mask_token_id":5,"rope_theta":500000.0}""", """
+          {"model_type":"dimple","hidden_size":64,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":640,"rope_scaling":{"type":"yarn","factor":4},
+          "vision_config":{"depth":2,"hidden_size":32,"num_heads":2,"fullatt_block_indexes":[1]}}""").stream()).toList();
+      case GGUF -> files(Path.of("../csrc/fuzz/corpus/gguf"), 1 << 20);
+    };
+  }
+
+  /** For the thorough way. */
+  private static List<byte[]> wholeSeeds(Target target) throws IOException {
+    return switch (target) {
       case SAFETENSORS -> files(Path.of("goldens/dream/model.safetensors"), 1 << 20);
       case TOKENIZER_JSON -> files(Path.of("goldens/dream/tokenizer.json"), 1 << 20);
-      case CONFIG_JSON -> files(Path.of("goldens/dream/config.json"), 1 << 20);
       case GGUF -> files(Path.of("../csrc/fuzz/corpus/model"), 1 << 20);
+      default -> seeds(target);
     };
+  }
+
+  private static byte[] safetensors(String header, int dataSize) {
+    byte[] json = bytes(header);
+    return ByteBuffer.allocate(Long.BYTES + json.length + dataSize).order(ByteOrder.LITTLE_ENDIAN).putLong(json.length).put(json).array();
+  }
+
+  private static List<byte[]> texts(String... texts) {
+    return Arrays.stream(texts).map(FuzzTest::bytes).toList();
   }
 
   private static List<byte[]> words(Target target) {
     String words = switch (target) {
       case PICTURE, SAFETENSORS, GGUF -> "";
+      case JSON_LINES -> "{ } [ ] : , true false null -1 1e999 0.1 99999999999 \"id\" \"prompt\" \"images\" \"system\" \"length\" \"template\" \"seed\" "
+          + "\"\\ud800\" \"template\":[3] \"[\" \n \u0000";
       case CHAT_TEMPLATE -> "{% {%- %} -%} {{ }} {# for endfor if else endif set macro endmacro call endcall messages loop.index | ~ [ ] ( ) "
           + "** // == namespace() tojson join trim replace range(9999999999) is defined not ' \" {% raw %} [::-1] * 99999";
       case JSON_SCHEMA -> "{ } [ ] : , true false null -1 1e999 0.1 99999999999 \"type\" \"items\" \"not\" \"$ref\":\"#\" \"minLength\":100000 \"pattern\":\"(a*)*b\" "
