@@ -8,12 +8,15 @@ import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Unmask;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Iterator;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -29,6 +32,18 @@ final class DecodingOptions {
 
   /** What the core says of a setting that is out of range. */
   private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
+
+  /** What it says of a setting that is of no use beside others. */
+  private static final Pattern OUT_OF_PLACE = Pattern.compile("decoding: (?<setting>\\w+) does not go with (?<other>\\w+)(?<rest>.*)");
+
+  /** Options that say something to these algorithms only. */
+  private static final Map<String, Set<Algorithm>> OF_ALGORITHMS = Map.ofEntries(Map.entry("--gamma", Set.of(Algorithm.ENTROPY_BOUND)),
+      Map.entry("--order", Set.of(Algorithm.ENTROPY_BOUND)), Map.entry("--kl-threshold", Set.of(Algorithm.KLASS)),
+      Map.entry("--kl-history", Set.of(Algorithm.KLASS)), Map.entry("--unmask", Set.of(Algorithm.KLASS)),
+      Map.entry("--credit-alpha", Set.of(Algorithm.CREDIT)), Map.entry("--boost-gamma", Set.of(Algorithm.CREDIT)),
+      Map.entry("--decay-beta", Set.of(Algorithm.CREDIT)), Map.entry("--low-threshold", Set.of(Algorithm.HIERARCHY)),
+      Map.entry("--expected-tpf", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
+      Map.entry("--maximum-unroll", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)), Map.entry("--threshold-back", Set.of(Algorithm.WINO)));
 
   /** The authors' defaults of algorithms that always have a threshold. */
   private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
@@ -160,6 +175,13 @@ final class DecodingOptions {
   /** Has the core check the settings, before anything is loaded. */
   void check() {
     decoding();
+    OF_ALGORITHMS.keySet().stream().sorted().filter(option -> spec.commandLine().getParseResult().hasMatchedOption(option)).forEach(option -> {
+      Set<Algorithm> served = OF_ALGORITHMS.get(option);
+      if (!served.contains(algorithm)) {
+        throw new ParameterException(spec.commandLine(), option + " goes with --alg "
+            + served.stream().map(Algorithm::label).collect(Collectors.joining(" or ")));
+      }
+    });
   }
 
   /** The settings. What the core refuses is wrong usage and not failed work. */
@@ -205,6 +227,15 @@ final class DecodingOptions {
 
   /** The core's message in terms of the option. */
   private String usage(String message) {
+    Matcher misplaced = OUT_OF_PLACE.matcher(message.replace("a cache", "cache"));
+    if (misplaced.matches()) {
+      String option = option(misplaced.group("setting"));
+      if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
+        boolean dream = pipeline == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
+        return option + " goes with --pipeline llada" + (dream ? ", or dream with --cache prefix or dual" : "");
+      }
+      return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");
+    }
     Matcher found = OUT_OF_RANGE.matcher(message);
     if (!found.matches()) {
       return message;
@@ -213,9 +244,13 @@ final class DecodingOptions {
     if (setting.equals("algorithm")) { // its name is checked already: what does not fit is the pipeline
       return "--alg " + algorithm.label() + " goes with --" + found.group("range") + " only";
     }
-    String option = OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
+    String option = option(setting);
     String range = found.group("range").replace(" .. " + Integer.MAX_VALUE, " or more").replace(" .. ", " to ").replace(">= 0", "of 0 or more");
     return "Invalid value for option '" + option + "': " + spec.findOption(option).getValue() + ", expected " + range;
+  }
+
+  private static String option(String setting) {
+    return OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
   }
 
   /** What a trace calls the settings, and their values as they are used, but for those that stand further down in its file. */

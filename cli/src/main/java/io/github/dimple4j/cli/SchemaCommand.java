@@ -6,7 +6,6 @@ import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions;
-import io.github.dimple4j.structure.Spacing;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -14,19 +13,15 @@ import java.io.PrintWriter;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine.TypeConversionException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -59,59 +54,11 @@ final class SchemaCommand implements Callable<Integer> {
     private String lines;
   }
 
-  @Option(names = "--objects", paramLabel = "open|closed", converter = ObjectsConverter.class,
-      description = "Whether objects take properties that the schema does not "
-      + "mention where it is silent about them. Default: closed; open with --lines.")
-  private Objects objects;
-
-  @Option(names = "--spacing", paramLabel = "compact|blank|either", converter = SpacingConverter.class,
-      description = "White space behind commas and colons. Default: either.")
-  private Spacing spacing;
-
-  @Option(names = "--key-order", paramLabel = "schema|alphabetical", defaultValue = "schema", converter = KeyOrderConverter.class,
-      description = "The order of keys. Default: ${DEFAULT-VALUE}.")
-  private SchemaOptions.KeyOrder keyOrder;
+  @Mixin private SpellingOptions spelling;
 
   @Option(names = "--max-states", paramLabel = "N",
       description = "States that the automaton may have. Default: 65536; 250000 with --lines.")
   private Integer maxStates;
-
-  /** Objects with or without properties that the schema does not mention. */
-  enum Objects {
-    OPEN, CLOSED
-  }
-
-  /** A constant by its name in small letters. */
-  private static <E extends Enum<E>> E constant(Class<E> type, String name) {
-    for (E constant : type.getEnumConstants()) {
-      if (constant.name().toLowerCase(Locale.ROOT).equals(name)) {
-        return constant;
-      }
-    }
-    String names = Arrays.stream(type.getEnumConstants()).map(constant -> constant.name().toLowerCase(Locale.ROOT)).toList().toString();
-    throw new TypeConversionException("expected one of " + names + " but was '" + name + "'");
-  }
-
-  static final class ObjectsConverter implements ITypeConverter<Objects> {
-    @Override
-    public Objects convert(String name) {
-      return constant(Objects.class, name);
-    }
-  }
-
-  static final class SpacingConverter implements ITypeConverter<Spacing> {
-    @Override
-    public Spacing convert(String name) {
-      return constant(Spacing.class, name);
-    }
-  }
-
-  static final class KeyOrderConverter implements ITypeConverter<SchemaOptions.KeyOrder> {
-    @Override
-    public SchemaOptions.KeyOrder convert(String name) {
-      return constant(SchemaOptions.KeyOrder.class, name);
-    }
-  }
 
   @Override
   public Integer call() throws IOException {
@@ -120,7 +67,7 @@ final class SchemaCommand implements Callable<Integer> {
       lines(out);
       return 0;
     }
-    JsonSchema schema = JsonSchema.of(input.schema.read());
+    JsonSchema schema = input.schema.schema();
     long start = System.nanoTime();
     ByteAutomaton automaton;
     try {
@@ -140,9 +87,7 @@ final class SchemaCommand implements Callable<Integer> {
   }
 
   private SchemaOptions options(SchemaOptions defaults) {
-    SchemaOptions options = defaults.withKeyOrder(keyOrder);
-    options = objects == null ? options : options.withOpenObjects(objects == Objects.OPEN);
-    options = spacing == null ? options : options.withSpacing(spacing);
+    SchemaOptions options = spelling.over(defaults);
     return maxStates == null ? options : options.withMaxStates(maxStates);
   }
 

@@ -1,8 +1,10 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.Template;
+import io.github.dimple4j.structure.SchemaOptions;
 import java.io.IOException;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
@@ -15,6 +17,8 @@ final class StructureOptions {
       description = "Hold the answer to a JSON Schema, a file or the text itself; dimple schema says whether it can be held.")
   private SchemaText schema;
 
+  @Mixin private SpellingOptions spelling;
+
   private Template template;
 
   boolean isGiven() {
@@ -23,7 +27,13 @@ final class StructureOptions {
 
   /** Reads and compiles the schema, if there is one. */
   void read() throws IOException {
-    template = schema == null ? null : schema.template();
+    if (schema == null) {
+      spelling.given().ifPresent(option -> {
+        throw new ParameterException(spec.commandLine(), option + " goes with --json-schema");
+      });
+      return;
+    }
+    template = schema.template(spelling.over(SchemaOptions.PRODUCING));
   }
 
   /** A prompt whose answer is held to it; {@link #read} comes first. */

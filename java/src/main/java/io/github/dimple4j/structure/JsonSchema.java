@@ -6,6 +6,7 @@ import io.github.dimple4j.structure.automaton.Graph;
 import io.github.dimple4j.structure.automaton.TooManyStatesException;
 import io.github.dimple4j.structure.schema.SchemaTexts;
 import java.util.Objects;
+import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -19,6 +20,9 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public final class JsonSchema {
   private static final JsonMapper MAPPER = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
+
+  /** Of a place in a text that is not shown. */
+  private static final Pattern PLACE = Pattern.compile(" \\(start marker at .*");
 
   private final JsonNode root;
 
@@ -38,7 +42,7 @@ public final class JsonSchema {
     try {
       return of(MAPPER.readTree(text));
     } catch (JacksonException wrong) {
-      throw new InvalidArgumentException("the schema is not JSON: " + wrong.getOriginalMessage());
+      throw new InvalidArgumentException("the schema is not JSON: " + PLACE.matcher(wrong.getOriginalMessage()).replaceFirst(""));
     }
   }
 
