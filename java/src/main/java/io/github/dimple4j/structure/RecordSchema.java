@@ -1,6 +1,9 @@
 package io.github.dimple4j.structure;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.dimple4j.InvalidArgumentException;
+import java.lang.annotation.Annotation;
+import java.lang.reflect.AnnotatedElement;
 import java.lang.reflect.GenericArrayType;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
@@ -21,6 +24,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.UUID;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -34,12 +38,17 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>A record becomes an object with a property for each component, in their order. All are there, but for {@link Optional} ones, which
  * may be left out. Components may be records, enums, strings, {@code char}, {@code boolean}, numbers of any kind (whole ones within the
  * bounds of their type), lists, collections, arrays, maps from strings, {@link LocalDate}, {@link Instant}, {@link OffsetDateTime},
- * {@link UUID} and {@link URI}. Nothing is null.
+ * {@link UUID} and {@link URI}. Nothing is null. A property has its component's name, or that of {@link JsonProperty}; other annotations that
+ * change how Jackson reads a record are refused.
  *
  * <p>Records must be open to Jackson, which makes them: public, or in a package that is open to {@code tools.jackson.databind}.
  */
 public final class RecordSchema {
   private static final JsonMapper MAPPER = JsonMapper.builder().build();
+
+  /** Of Jackson's annotations those that change nothing of reading. */
+  private static final Set<String> HARMLESS = Set.of("JsonPropertyDescription", "JsonClassDescription", "JsonPropertyOrder", "JsonInclude",
+      "JsonAlias");
 
   private final Deque<Class<?>> underWay = new ArrayDeque<>();
 
@@ -114,12 +123,13 @@ public final class RecordSchema {
     if (underWay.contains(type)) {
       throw new InvalidArgumentException(place + ": the record " + type.getName() + " lies within itself");
     }
+    refuseAnnotations(type, place);
     underWay.push(type);
     ObjectNode schema = ofType("object");
     ObjectNode properties = schema.putObject("properties");
     ArrayNode required = schema.putArray("required");
     for (RecordComponent component : type.getRecordComponents()) {
-      String name = component.getName();
+      String name = name(component, place + "." + component.getName());
       Type inside = optional(component.getGenericType());
       properties.set(name, schema(inside == null ? component.getGenericType() : inside, place + "." + name));
       if (inside == null) {
@@ -128,6 +138,28 @@ public final class RecordSchema {
     }
     underWay.pop();
     return schema.put("additionalProperties", false);
+  }
+
+  private static String name(RecordComponent component, String place) {
+    JsonProperty said = component.getAccessor().getAnnotation(JsonProperty.class);
+    refuseAnnotations(component.getAccessor(), place);
+    if (said == null) {
+      return component.getName();
+    }
+    if (said.access() == JsonProperty.Access.READ_ONLY) {
+      throw new InvalidArgumentException(place + ": @JsonProperty keeps it from being read");
+    }
+    return said.value().isEmpty() ? component.getName() : said.value();
+  }
+
+  private static void refuseAnnotations(AnnotatedElement element, String place) {
+    for (Annotation annotation : element.getAnnotations()) {
+      Class<?> type = annotation.annotationType();
+      boolean jacksons = type.getName().startsWith("com.fasterxml.jackson.") || type.getName().startsWith("tools.jackson.");
+      if (jacksons && !(annotation instanceof JsonProperty) && !HARMLESS.contains(type.getSimpleName())) {
+        throw new InvalidArgumentException(place + ": @" + type.getSimpleName() + " changes how it is read, of which its schema knows nothing");
+      }
+    }
   }
 
   /** What is in an optional, or null for all other types. */

@@ -3,6 +3,11 @@ package io.github.dimple4j.structure;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.annotation.JsonAlias;
+import com.fasterxml.jackson.annotation.JsonFormat;
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Template;
 import java.math.BigDecimal;
@@ -54,8 +59,35 @@ class RecordSchemaTest {
     assertThat(cat).isEqualTo(new Animal(Kind.CAT, 3, Optional.empty()));
   }
 
+  public record Renamed(@JsonProperty("n") int count, @JsonPropertyDescription("what it is called") @JsonAlias("title") String name) {}
+
+  public record Ignoring(@JsonIgnore int count) {}
+
+  public record ReadOnly(@JsonProperty(access = JsonProperty.Access.READ_ONLY) int count) {}
+
+  @JsonFormat(shape = JsonFormat.Shape.ARRAY)
+  public record AsArray(int count) {}
+
+  /** What Jackson reads differently from what the components' names say: the name is taken over, all else refused. */
+  @Test
+  void annotationsCountOrAreRefused() {
+    assertThat(RecordSchema.of(Renamed.class).toString()).contains("\"required\":[\"n\",\"name\"]");
+    assertThat(RecordSchema.read("{\"n\":3,\"name\":\"x\"}", Renamed.class)).isEqualTo(new Renamed(3, "x"));
+    assertThatThrownBy(() -> RecordSchema.of(Ignoring.class)).isInstanceOf(InvalidArgumentException.class)
+        .hasMessage("Ignoring.count: @JsonIgnore changes how it is read, of which its schema knows nothing");
+    assertThatThrownBy(() -> RecordSchema.of(ReadOnly.class)).hasMessageContaining("@JsonProperty keeps it from being read");
+    assertThatThrownBy(() -> RecordSchema.of(AsArray.class)).hasMessageStartingWith("AsArray: @JsonFormat");
+  }
+
+  public sealed interface Shape permits Square {}
+
+  public record Square(int side) implements Shape {}
+
+  public record Drawing(Shape shape) {}
+
   @Test
   void refusesWhatHasNoSchema() {
+    assertThatThrownBy(() -> RecordSchema.of(Drawing.class)).hasMessageMatching("Drawing.shape is of type .*Shape, of which no schema can be made");
     assertThatThrownBy(() -> RecordSchema.of(Node.class)).isInstanceOf(InvalidArgumentException.class)
         .hasMessage("Node.children: the record io.github.dimple4j.structure.RecordSchemaTest$Node lies within itself");
     assertThatThrownBy(() -> RecordSchema.of(WithSet.class)).hasMessageStartingWith("WithSet.tags is of type java.util.Set<");
