@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The Java of README, docs and Javadoc compiles and runs, each snippet as the body of a method. What a snippet takes for granted is a field
@@ -177,11 +178,38 @@ class SnippetsTest {
     run(snippet);
   }
 
-  /** The README's first program prints what its comment says. */
+  /** The README's ten lines print what their comment says. */
   @Test
   void readmesExamplePrintsARecord() throws Exception {
-    Snippet first = snippets().findFirst().orElseThrow();
+    Snippet first = snippets().filter(snippet -> snippet.code().contains("record Scene(")).findFirst().orElseThrow();
     MatchResult comment = Pattern.compile("// (Scene\\[.*])").matcher(first.code()).results().findFirst().orElseThrow();
     assertThat(run(first).lines()).contains(comment.group(1)).hasSize(2);
+  }
+
+  /** What README and guide say of adding it to a project is what {@code tests/install/try} tries. */
+  @ParameterizedTest
+  @ValueSource(strings = {"README.md", "docs/guide.md"})
+  void installingIsDescribedAsItIsTried(String page) throws IOException {
+    List<String> tried = new ArrayList<>();
+    for (Path file : files(Path.of("install"), "")) {
+      if (Files.isRegularFile(file)) {
+        tried.add(words(Files.readString(file)));
+      }
+    }
+    String section = Files.readString(ROOT.resolve(page)).split("(?m)^## Add it to your project$")[1].split("(?m)^## ")[0]
+        .replaceAll("(?s)\\R### Native access.*", "");
+    List<String> blocks = Pattern.compile("^```\\w+\\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE).matcher(section)
+        .results().map(block -> block.group(1)).toList();
+    assertThat(blocks).hasSizeGreaterThan(3);
+    for (String block : blocks) {
+      List<String> parts = page.equals("README.md") && block.startsWith("mvn ") ? block.lines().toList() : List.of(block.split("\\n\\n"));
+      for (String part : parts) { // of several files, or of one that has more between them
+        assertThat(tried).as(part).anyMatch(file -> file.contains(words(part)));
+      }
+    }
+  }
+
+  private static String words(String text) {
+    return text.replaceAll("\\s+", " ").strip();
   }
 }

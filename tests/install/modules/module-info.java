@@ -1,0 +1,1 @@
+module describe { requires io.github.dimple4j; }
