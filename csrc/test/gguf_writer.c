@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dimple.h"
-
 static void give_up(const char *what) {
   perror(what);
   exit(1);
@@ -134,6 +132,15 @@ void gguf_writer_floats(gguf_writer *w, const char *key, const float *x, uint64_
 void gguf_writer_strings(gguf_writer *w, const char *key, const char *const *x, uint64_t count) {
   if (!start_array(w, key, DIMPLE_METADATA_STRING, count)) return;
   for (uint64_t i = 0; i < count; i++) gguf_put_string(&w->keys, x[i]);
+}
+
+void gguf_writer_copy(gguf_writer *w, const dimple_metadata *entry) {
+  char key[256];
+  snprintf(key, sizeof key, "%.*s", (int)entry->key_size, entry->key);
+  bool array = entry->type == DIMPLE_METADATA_ARRAY;
+  if (array ? !start_array(w, key, (uint32_t)entry->element_type, entry->count) : !start_key(w, key, (uint32_t)entry->type)) return;
+  if (entry->type == DIMPLE_METADATA_STRING) gguf_put_u64(&w->keys, entry->size);
+  gguf_put(&w->keys, entry->data, entry->size);
 }
 
 void gguf_writer_tensor(gguf_writer *w, const char *name, uint32_t dimension_count, const uint64_t *dimensions, int32_t type,

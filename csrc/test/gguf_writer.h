@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dimple.h"
+
 /* ------------------------------------------------------------------------------------------------------------- pieces */
 
 /* Bytes that grow. A zeroed one is empty; setting size to 0 empties it and keeps its memory. */
@@ -64,6 +66,9 @@ void gguf_writer_string(gguf_writer *w, const char *key, const char *x);
 void gguf_writer_ints(gguf_writer *w, const char *key, const int32_t *x, uint64_t count);
 void gguf_writer_floats(gguf_writer *w, const char *key, const float *x, uint64_t count);
 void gguf_writer_strings(gguf_writer *w, const char *key, const char *const *x, uint64_t count);
+
+/* A key of another file, as it is. */
+void gguf_writer_copy(gguf_writer *w, const dimple_metadata *entry);
 
 /* A tensor of the given dimensions, fastest first, with `values` encoded in `type` (dimple_tensor_type). The first dimension is a
  * multiple of the type's block. */
