@@ -23,7 +23,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.ServiceLoader;
 
@@ -66,16 +65,9 @@ final class LibrarySearch {
     return library;
   }
 
-  /** The operating system and processor as in the resource's folder, e.g. {@code linux-x86_64}. */
+  /** The platform as in the resource's folder, e.g. {@code linux-x86_64}. */
   String platform() {
-    String os = properties.get("os.name").toLowerCase(Locale.ROOT);
-    String arch = properties.get("os.arch").toLowerCase(Locale.ROOT);
-    String system = os.startsWith("windows") ? "windows" : os.startsWith("mac") ? "macos" : os.replace(' ', '_');
-    return system + "-" + switch (arch) {
-      case "amd64", "x86-64" -> "x86_64";
-      case "arm64" -> "aarch64";
-      default -> arch;
-    };
+    return Platform.name(properties, Platform.THIS_PROGRAM);
   }
 
   /** The folder that libraries are unpacked to. It need not exist. */

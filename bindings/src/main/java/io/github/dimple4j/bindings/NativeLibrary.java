@@ -50,9 +50,10 @@ public final class NativeLibrary {
   }
 
   /**
-   * This machine's operating system and processor, as in the names of the jars of native libraries.
+   * This machine's operating system and processor, and on Linux this Java's C library where it is musl, as in the names of the jars of native
+   * libraries.
    *
-   * @return e.g. {@code linux-x86_64}
+   * @return e.g. {@code linux-x86_64} (a Java of glibc) or {@code linux-x86_64-musl}
    */
   public static String platform() {
     return new LibrarySearch(properties(), System.getenv(), null).platform();

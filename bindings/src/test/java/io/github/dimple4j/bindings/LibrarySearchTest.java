@@ -177,19 +177,6 @@ class LibrarySearchTest {
     assertThat(temporary).isEmptyDirectory();
   }
 
-  @Test
-  void platformNamesAreThoseOfTheJars() {
-    var search = search(folder);
-    properties.putAll(Map.of("os.name", "Linux", "os.arch", "amd64"));
-    assertThat(search.platform()).isEqualTo("linux-x86_64");
-    properties.putAll(Map.of("os.name", "Linux", "os.arch", "aarch64"));
-    assertThat(search.platform()).isEqualTo("linux-aarch64");
-    properties.putAll(Map.of("os.name", "Mac OS X", "os.arch", "aarch64"));
-    assertThat(search.platform()).isEqualTo("macos-aarch64");
-    properties.putAll(Map.of("os.name", "Windows 11", "os.arch", "amd64"));
-    assertThat(search.platform()).isEqualTo("windows-x86_64");
-  }
-
   /** Several JVMs unpack the same resource into the same empty cache. */
   @Test
   void virtualMachinesUnpackAtTheSameTime() throws Exception {
