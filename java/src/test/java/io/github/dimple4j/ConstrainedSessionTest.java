@@ -14,7 +14,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -157,6 +160,36 @@ class ConstrainedSessionTest {
       }
     }
     assertThat(seen).containsExactly("0 items", "1 items", "2 items", "a", "no a");
+  }
+
+  /**
+   * Above temperature 0 every way is taken now and then, whatever the pipeline: of lengths of texts, lists and numbers, options and choices.
+   * Hot, so that all tokens have about the same probability.
+   */
+  @Test
+  void aRandomModelYieldsEveryLengthOfEverything() {
+    Template template = Template.of(Template.optional("<", Template.pattern("[ab]{0,3}"), ">"),
+        Template.list(0, 3, ",", Template.choice("x", "yy", "zzz")), Template.optional("#"), Template.integer(1, 999));
+    List<Decoding.Builder> ways = List.of(Decoding.builder().threshold(0.3f), Decoding.builder().pipeline(Pipeline.DREAM).threshold(0).steps(8),
+        Decoding.builder().pipeline(Pipeline.LLADA).threshold(0.3f).blockLength(5), Decoding.builder().pipeline(Pipeline.LLADA).threshold(0)
+        .algorithm(Algorithm.ENTROPY_BOUND).blockLength(7).cache(BlockCache.DUAL));
+    for (Decoding.Builder way : ways) {
+      Set<String> seen = new TreeSet<>();
+      try (var session = model.session().prompt("hello").response(template).responseLength(24).prefill()) {
+        for (int seed = 0; seed < 300; seed++) {
+          String text = session.decode(way.temperature(6).seed(seed).build()).text();
+          Matcher parts = Pattern.compile("(<[ab]*>)?((?:x|yy|zzz)(?:,(?:x|yy|zzz))*)?(#?)([1-9][0-9]*)").matcher(text);
+          assertThat(parts.matches()).as(text).isTrue();
+          seen.add(parts.group(1) == null ? "no text" : "text of " + (parts.group(1).length() - 2));
+          seen.add("list of " + (parts.group(2) == null ? 0 : parts.group(2).split(",").length));
+          Stream.of("x", "yy", "zzz").filter(member -> parts.group(2) != null && List.of(parts.group(2).split(",")).contains(member)).forEach(seen::add);
+          seen.add(parts.group(3).isEmpty() ? "no sign" : "sign");
+          seen.add("digits: " + parts.group(4).length());
+        }
+      }
+      assertThat(seen).as("%s", way.build()).containsExactly("digits: 1", "digits: 2", "digits: 3", "list of 0", "list of 1", "list of 2", "list of 3",
+          "no sign", "no text", "sign", "text of 0", "text of 1", "text of 2", "text of 3", "x", "yy", "zzz");
+    }
   }
 
   @Test
