@@ -386,7 +386,7 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2, /* the leftmost masked position */
   DIMPLE_ALGORITHM_MASKGIT_PLUS = 3,   /* the highest probabilities */
   DIMPLE_ALGORITHM_TOPK_MARGIN = 4,    /* the largest gaps between best and second best probability */
-  DIMPLE_ALGORITHM_ENTROPY = 5,        /* the lowest entropies */
+  DIMPLE_ALGORITHM_ENTROPY = 5,        /* the lowest entropies; pipeline llada, as KLASS's code: the highest */
   DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD = 6, /* probabilities of at least the threshold, and the best; dream with a cache only */
   /* These decide by rules of their own how many positions they reveal; pipeline llada, klass also in dream. docs/decoding.md has them. */
   DIMPLE_ALGORITHM_ENTROPY_BOUND = 7, /* EB-Sampler: the surest ones whose entropies, without the largest, add up to at most gamma */

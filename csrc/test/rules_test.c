@@ -37,6 +37,8 @@ static void quotas_take_the_surest(void) {
   dimple_decoding d = llada(DIMPLE_ALGORITHM_MASKGIT_PLUS);
   expect_revealed("two", &d, &(step_case){5, .confidence = {0.5f, 0.9f, 0.5f, 0.2f, 0.5f}, .revealed = "11000"}, 2);
   expect_revealed("none", &d, &(step_case){2, .confidence = {0.5f, 0.9f}, .revealed = "00"}, 0);
+  d.algorithm = DIMPLE_ALGORITHM_ENTROPY; /* the authors' confidence is plus the entropy, ours minus */
+  expect_revealed("the least sure", &d, &(step_case){4, .confidence = {-0.5f, -0.9f, -0.1f, -0.2f}, .revealed = "1100"}, 2);
   d.algorithm = DIMPLE_ALGORITHM_ORIGIN;
   expect_revealed("none at random", &d, &(step_case){2, .confidence = {0.5f, 0.9f}, .revealed = "00"}, 0);
 }

@@ -1,19 +1,27 @@
 /* The positions the model is surest of, or, at an algorithm temperature above 0, a draw of positions in which surer ones are likelier.
- * The three algorithms differ in what they call sure. */
+ * The three algorithms differ in what they call sure. Of LLaDA's pipeline entropy is turned round: the only code of that kind, KLASS's
+ * (llada_klass.py, alg "entropy"), takes the most uncertain positions first. */
 #include <math.h>
 
 #include "diffusion/algorithm.h"
+
+/* What positions are ranked by. */
+static double rank(const choice *c, int32_t index) {
+  const dimple_decoding *d = c->step->decoding;
+  double confidence = c->candidates[index].confidence;
+  return d->pipeline == DIMPLE_PIPELINE_LLADA && d->algorithm == DIMPLE_ALGORITHM_ENTROPY ? -confidence : confidence;
+}
 
 /* Gumbel noise on the log weights, and then the highest keys: the same distribution as drawing one position after the other
  * without replacement, with weights softmax(confidence / algorithm temperature) (Gumbel-top-k). */
 static double subset_key(const choice *c, int32_t index) {
   double u = ((double)choice_word(c, index, DRAW_SUBSET) + 0.5) * 0x1p-32;
-  return (double)c->candidates[index].confidence / (double)c->step->decoding->algorithm_temperature - log(-log(u));
+  return rank(c, index) / (double)c->step->decoding->algorithm_temperature - log(-log(u));
 }
 
 static dimple_status choose_confident(choice *c, quota due) {
   if (due.count == 0) return DIMPLE_OK;
-  if (c->step->decoding->algorithm_temperature == 0) return choice_highest(c, due.count, choice_confidence);
+  if (c->step->decoding->algorithm_temperature == 0) return choice_highest(c, due.count, rank);
   if (c->step->recorded) return choice_recorded(c, DIMPLE_DRAW_SUBSET, due.count, due.count);
   return choice_highest(c, due.count, subset_key);
 }

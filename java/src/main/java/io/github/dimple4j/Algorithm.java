@@ -18,7 +18,7 @@ public enum Algorithm {
   MASKGIT_PLUS("maskgit_plus"),
   /** The largest gaps between best and second best probability. */
   TOPK_MARGIN("topk_margin"),
-  /** The lowest entropies. */
+  /** The lowest entropies; with {@link Pipeline#LLADA}, as in KLASS's code, the highest. */
   ENTROPY("entropy"),
   /** Probabilities of at least the threshold, and the best; {@link Pipeline#DREAM} with a cache only. */
   CONFIDENCE_THRESHOLD("confidence_threshold"),

@@ -29,11 +29,6 @@ class BlockConformanceTest {
     return backend.equals("ref") ? 23 : 7; // prime: no pattern of the list is left out
   }
 
-  /** KLASS's code by entropy alone reveals the most uncertain positions first, against its own comment: that is mended here. */
-  private static boolean isMended(BlockGolden.Run run) {
-    return run.function().equals("klass") && run.word("alg").equals("entropy");
-  }
-
   static Stream<Arguments> models() {
     return BlockGolden.all().stream().flatMap(golden -> Backends.all().stream().map(backend -> Arguments.of(golden, backend)));
   }
@@ -41,7 +36,7 @@ class BlockConformanceTest {
   @ParameterizedTest
   @MethodSource("models")
   void canvasesAreTheAuthorsAfterEveryPass(BlockGolden golden, String backend) {
-    List<BlockGolden.Run> runs = golden.runs().stream().filter(run -> !isMended(run)).toList();
+    List<BlockGolden.Run> runs = golden.runs();
     List<String> differences = new ArrayList<>();
     try (DimpleModel model = golden.load(backend)) {
       for (int i = 0; i < runs.size(); i += stride(backend)) {
@@ -106,12 +101,12 @@ class BlockConformanceTest {
         .klHistory(run.integer("kl_history_length")).unmask(unmask);
   }
 
-  /** Without its test of stability KLASS is Fast-dLLM without a cache; by entropy it reveals the most uncertain first, which is mended here. */
+  /** Without its test of stability KLASS is Fast-dLLM without a cache, of other confidences. */
   private static Decoding klass(BlockGolden.Run run, Decoding.Builder builder) {
     return switch (run.word("alg")) {
       case "klass" -> ready(run, builder).build();
       case "default" -> builder.cache(BlockCache.NONE).build();
-      case "topk_margin" -> builder.cache(BlockCache.NONE).algorithm(Algorithm.TOPK_MARGIN).build();
+      case "topk_margin", "entropy" -> builder.cache(BlockCache.NONE).algorithm(Algorithm.of(run.word("alg"))).build();
       case String function -> throw new IllegalArgumentException("unknown function " + function);
     };
   }

@@ -6,6 +6,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -72,6 +73,8 @@ final class BatchCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfQuestions promptOptions;
 
+  @Mixin private CanvasOption canvasOption;
+
   @Mixin private StructureOptions structureOptions;
 
   @Mixin private DecodingOptions decodingOptions;
@@ -91,6 +94,8 @@ final class BatchCommand implements Callable<Integer> {
     engine.check();
     promptOptions.check();
     promptOptions.checkLength(maxNewTokens);
+    canvasOption.check();
+    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     structureOptions.read();
     Path file = model != null ? model : BundledModel.find();
     long start = System.nanoTime();
@@ -187,7 +192,8 @@ final class BatchCommand implements Callable<Integer> {
     try {
       Prompt prompt = structureOptions.hold(item.prompt());
       Image[] images = prompt.readImages(promptOptions.imageOptions());
-      try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
+      SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+      try (Session session = canvasOption.addTo(builder).open()) {
         Generation answer = session.decode(decoding.build());
         String text = json(generator -> write(generator, line, session, answer));
         answered++;

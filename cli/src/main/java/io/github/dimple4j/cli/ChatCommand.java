@@ -51,6 +51,8 @@ final class ChatCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfConversation promptOptions;
 
+  @Mixin private CanvasOption canvasOption;
+
   @Mixin private DecodingOptions decodingOptions;
 
   @Mixin private StopOptions stopOptions;
@@ -71,6 +73,7 @@ final class ChatCommand implements Callable<Integer> {
     stopOptions.check();
     engine.check();
     promptOptions.check();
+    canvasOption.check();
     promptOptions.pictures().forEach(this::addPicture);
     out = spec.commandLine().getOut();
     err = spec.commandLine().getErr();
@@ -81,7 +84,7 @@ final class ChatCommand implements Callable<Integer> {
       conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads()).prefillCache(decodingOptions.prefill())
           .decoding(stopOptions.addTo(decodingOptions.decoding(), true));
       promptOptions.length().ifPresent(conversation::responseLength);
-      promptOptions.canvasLength().ifPresent(conversation::canvasLength);
+      canvasOption.addTo(conversation);
       ControlC.does(this::interrupt);
       talk();
     }

@@ -4,6 +4,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -62,6 +63,8 @@ final class EvalCommand implements Callable<Integer> {
   private boolean quiet;
 
   @Mixin private PromptOptions.OfQuestions promptOptions;
+
+  @Mixin private CanvasOption canvasOption;
 
   @Mixin private StructureOptions structureOptions;
 
@@ -163,6 +166,8 @@ final class EvalCommand implements Callable<Integer> {
       }
     });
     promptOptions.check();
+    canvasOption.check();
+    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     if (promptFile != null && promptFile.isStandardInput() && questionFile.isStandardInput()) {
       throw new ParameterException(spec.commandLine(), "the questions and --prompt-file cannot both be standard input");
     }
@@ -174,7 +179,8 @@ final class EvalCommand implements Callable<Integer> {
   private Answered ask(DimpleModel loaded, EvalQuestion question) {
     Prompt prompt = structureOptions.hold(question.prompt().orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
-    try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
+    SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+    try (Session session = canvasOption.addTo(builder).open()) {
       Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));
       return new Answered(question, generation.text().strip(), generation);
     }

@@ -68,13 +68,6 @@ abstract class PromptOptions {
     }
   }
 
-  /** Null is none given. */
-  final void checkCanvasLength(Integer canvasLength) {
-    if (canvasLength != null && canvasLength < 1) {
-      throw Failures.invalidValue(spec, "--canvas-length", canvasLength + ", expected 1 or more");
-    }
-  }
-
   /** Prompts of text, which a chat template writes. */
   abstract static class OfWords extends PromptOptions {
     @Option(names = "--chat-template", paramLabel = "FILE", converter = TextSource.Converter.class,
@@ -145,11 +138,6 @@ abstract class PromptOptions {
         description = "Length of the response (default: 64, or that of the template).")
     private Integer maxNewTokens;
 
-    @Option(names = "--canvas-length", paramLabel = "N",
-        description = "Fill the response in canvases of N tokens, one behind the other, until the answer ends or --max-new-tokens are there "
-        + "(default: all in one).")
-    private Integer canvasLength;
-
     @Option(names = "--response-template", paramLabel = "TEXT", converter = SlotTemplate.class,
         description = "The answer with {{slot:N}} where the model fills in N tokens.")
     private Template template;
@@ -160,15 +148,11 @@ abstract class PromptOptions {
       if (maxNewTokens != null) {
         checkLength(maxNewTokens);
       }
-      checkCanvasLength(canvasLength);
-      if (canvasLength != null && template != null) {
-        throw wrongUsage("--canvas-length goes without --response-template");
-      }
       checkSystem(system);
     }
 
-    OptionalInt canvasLength() {
-      return canvasLength == null ? OptionalInt.empty() : OptionalInt.of(canvasLength);
+    boolean hasTemplate() {
+      return template != null;
     }
 
     /** Reads the question and the chat template, if they are files. */
@@ -186,15 +170,9 @@ abstract class PromptOptions {
     @Option(names = "--max-new-tokens", paramLabel = "N", description = "Length of an answer (default: 64).")
     private Integer maxNewTokens;
 
-    @Option(names = "--canvas-length", paramLabel = "N",
-        description = "Fill the response in canvases of N tokens, one behind the other, until the answer ends or --max-new-tokens are there "
-        + "(default: all in one).")
-    private Integer canvasLength;
-
     @Override
     void check() {
       super.check();
-      checkCanvasLength(canvasLength);
       if (maxNewTokens != null) {
         checkLength(maxNewTokens);
       }
@@ -202,10 +180,6 @@ abstract class PromptOptions {
 
     String system() {
       return system;
-    }
-
-    OptionalInt canvasLength() {
-      return canvasLength == null ? OptionalInt.empty() : OptionalInt.of(canvasLength);
     }
 
     OptionalInt length() {

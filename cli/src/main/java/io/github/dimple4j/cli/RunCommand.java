@@ -15,7 +15,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -38,6 +37,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private PromptOptions.OfText promptOptions;
 
+  @Mixin private CanvasOption canvasOption;
+
   @Mixin private StructureOptions structureOptions;
 
   @Mixin private DecodingOptions decodingOptions;
@@ -52,11 +53,11 @@ final class RunCommand implements Callable<Integer> {
     stopOptions.check();
     engine.check();
     promptOptions.check();
+    canvasOption.check();
+    canvasOption.refuseWith("--response-template", promptOptions.hasTemplate());
+    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
     structureOptions.read();
-    if (promptOptions.canvasLength().isPresent() && structureOptions.isGiven()) {
-      throw new ParameterException(spec.commandLine(), "--canvas-length goes without --json-schema");
-    }
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     Path file = model != null ? model : BundledModel.find();
@@ -65,8 +66,7 @@ final class RunCommand implements Callable<Integer> {
     try (DimpleModel loaded = engine.load(file)) {
       long loadNanos = System.nanoTime() - start;
       SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
-      promptOptions.canvasLength().ifPresent(builder::canvasLength);
-      try (Session session = builder.open()) {
+      try (Session session = canvasOption.addTo(builder).open()) {
         Terminal terminal = Terminal.ofStandardOutput();
         boolean shown = live && !quiet && terminal.interactive();
         Generation answer = shown ? decodeLive(session, decoding, terminal, out) : session.decode(decoding);

@@ -7,6 +7,7 @@ import io.github.dimple4j.Image;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Reveal;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.Timings;
 import io.github.dimple4j.tokenizer.TokenizerException;
@@ -28,7 +29,7 @@ import tools.jackson.core.JsonGenerator;
 /** {@code dimple trace}: every iteration, for programs. */
 @Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, "
+    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, "
     + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -40,6 +41,8 @@ final class TraceCommand implements Callable<Integer> {
   private boolean quiet;
 
   @Mixin private PromptOptions.OfTextOrTokens promptOptions;
+
+  @Mixin private CanvasOption canvasOption;
 
   @Mixin private StructureOptions structureOptions;
 
@@ -62,6 +65,8 @@ final class TraceCommand implements Callable<Integer> {
     stopOptions.check();
     engine.check();
     promptOptions.check();
+    canvasOption.check();
+    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     checkOutputs();
     structureOptions.read();
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
@@ -70,7 +75,8 @@ final class TraceCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
-      try (Session session = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads()).open()) {
+      SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+      try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();
         List<Step> steps = new ArrayList<>();
         session.steps(decoding).forEach(steps::add);
@@ -130,8 +136,9 @@ final class TraceCommand implements Callable<Integer> {
   private void writeSettings(JsonGenerator json, DimpleModel loaded, Prompt prompt, Decoding decoding) {
     json.writeName("settings");
     json.writeStartObject();
-    json.writeNumberProperty("max_new_tokens", prompt.length().getAsInt());
-    decodingOptions.write(json, decoding, prompt.length().getAsInt());
+    int length = prompt.length().getAsInt();
+    json.writeNumberProperty("max_new_tokens", length);
+    decodingOptions.write(json, decoding, canvasOption.of(length));
     json.writeNumberProperty("threads", engine.effectiveThreads());
     json.writeBooleanProperty("prefill", decodingOptions.prefill());
     json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() != Pipeline.DREAM);
@@ -145,6 +152,9 @@ final class TraceCommand implements Callable<Integer> {
       DecodingOptions.writeBlocks(json, decoding);
     }
     json.writeBooleanProperty("complete", decoding.complete());
+    if (canvasOption.isGiven()) {
+      json.writeNumberProperty("canvas_length", canvasOption.of(length));
+    }
     if (structureOptions.isGiven()) {
       json.writeBooleanProperty("allowed_confidence", decoding.allowedConfidence());
     }

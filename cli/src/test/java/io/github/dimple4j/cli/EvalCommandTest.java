@@ -53,6 +53,17 @@ class EvalCommandTest {
     assertThat(output.out()).containsPattern("count +1 +100\\.0 % +(0\\.750|1\\.000)");
   }
 
+  /** A description has more than twenty tokens. */
+  @Test
+  void answersAreFilledCanvasAfterCanvas() throws IOException {
+    Path json = folder.resolve("long.json");
+    Output output = eval(question("describe", "Describe this image.", "?"), "--canvas-length", "20", "--json", json.toString());
+    assertThat(output.status()).isZero();
+    JsonNode answer = JsonMapper.shared().readTree(json).path(0);
+    assertThat(answer.path("length").asInt()).isIn(40, 60, 64);
+    assertThat(answer.path("answered").asString()).startsWith("A ");
+  }
+
   /** A template holds its fixed texts, and a question may say its own response length. */
   @Test
   void templateSystemAndLengthOfAQuestionAreKept() throws IOException {

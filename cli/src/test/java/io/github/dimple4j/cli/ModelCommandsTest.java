@@ -43,8 +43,12 @@ class ModelCommandsTest {
   }
 
   private static Map<?, ?> trace(String... options) throws IOException {
+    return traceOf(ids, LENGTH, options);
+  }
+
+  private static Map<?, ?> traceOf(String ids, int length, String... options) throws IOException {
     Path json = folder.resolve("trace.json");
-    String[] fixed = {"trace", model, "--ids-file", ids, "--max-new-tokens", String.valueOf(LENGTH), "--json", json.toString()};
+    String[] fixed = {"trace", model, "--ids-file", ids, "--max-new-tokens", String.valueOf(length), "--json", json.toString()};
     Output output = Output.of(Stream.concat(Stream.of(fixed), Stream.of(options)).toArray(String[]::new));
     assertThat(output.err()).isEmpty();
     assertThat(output.status()).isZero();
@@ -139,6 +143,27 @@ class ModelCommandsTest {
     assertThat(settings.get("steps")).isEqualTo(new Json.Number("3"));
     Map<?, ?> dim = (Map<?, ?>) trace("--no-original-confidence").get("settings");
     assertThat(dim.get("original_confidence")).isEqualTo(false);
+  }
+
+  private static List<Integer> tokens(Map<?, ?> from) {
+    return ((List<?>) from.get("tokens")).stream().map(number -> ((Json.Number) number).integer()).toList();
+  }
+
+  /** A canvas of a long answer is what comes behind the prompt and the canvases before it, with the next seed. */
+  @Test
+  void aTraceOfSeveralCanvases() throws IOException {
+    String[] decoding = {"--threshold", "0", "--temperature", "0.7"};
+    Map<?, ?> whole = trace(Stream.concat(Stream.of(decoding), Stream.of("--canvas-length", "5", "--seed", "3")).toArray(String[]::new));
+    List<Integer> answer = tokens(whole);
+    assertThat(answer).hasSize(LENGTH);
+    assertThat(((Map<?, ?>) whole.get("settings")).toString()).contains("steps=Number[text=5]", "canvas_length=Number[text=5]");
+    List<Map<?, ?>> iterations = ((List<?>) whole.get("iterations")).stream().<Map<?, ?>>map(each -> (Map<?, ?>) each).toList();
+    assertThat(iterations).extracting(each -> tokens(each).size()).containsSubsequence(5, 10, 12).isSorted();
+    String second = Files.writeString(folder.resolve("second.json"), Stream.concat(Stream.of(5, 6, 7, 8), answer.stream().limit(5)).toList().toString())
+        .toString();
+    Map<?, ?> behind = traceOf(second, 5, Stream.concat(Stream.of(decoding), Stream.of("--seed", "4")).toArray(String[]::new));
+    assertThat(tokens(behind)).isEqualTo(answer.subList(5, 10));
+    assertThat(trace("--canvas-length", "99").get("tokens")).isEqualTo(trace().get("tokens"));
   }
 
   /** A trace shows the whole decoding unless it is asked to end with the text. */

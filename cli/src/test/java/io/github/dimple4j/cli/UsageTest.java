@@ -60,6 +60,11 @@ class UsageTest {
     assertWrong("--expected-tpf goes with --alg credit or hierarchy", "dimple eval", "eval", "x", "--expected-tpf", "1");
     assertWrong("--canvas-length goes without --json-schema", "dimple run",
         "run", "--prompt", "x", "--canvas-length", "4", "--json-schema", "{\"type\": \"boolean\"}");
+    for (String command : new String[] {"trace x.gguf --prompt x --json -", "eval x.jsonl", "batch x.jsonl -o -"}) {
+      String name = "dimple " + command.substring(0, command.indexOf(' '));
+      assertWrong("--canvas-length goes without --json-schema", name, (command + " --canvas-length 4 --json-schema {\"type\":\"null\"}").split(" "));
+      assertWrong("Invalid value for option '--canvas-length': 0, expected 1 or more", name, (command + " --canvas-length 0").split(" "));
+    }
     assertWrong("Invalid value for option '--canvas-length': 0, expected 1 or more", "dimple chat", "chat", "--canvas-length", "0");
     assertWrong("--system goes with a chat template, not with --raw", "dimple run", "run", "--prompt", "x", "--raw", "--system", "y");
     assertWrong("Missing required argument (specify one of these): (--answer=TEXT [--answer=TEXT]... | --answer-ids-file=IDS.json "
