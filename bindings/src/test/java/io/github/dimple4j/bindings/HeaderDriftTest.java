@@ -7,8 +7,10 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,6 +47,27 @@ class HeaderDriftTest {
       assertThat(Dimple.class.getMethod(function.getKey() + "$descriptor").invoke(null))
           .as(function.getKey()).isEqualTo(descriptor(function.getValue()));
     }
+  }
+
+  /** GraalVM's native-image prepares the calls that this file lists, and no others. */
+  @Test
+  void nativeImagesHaveEveryKindOfCall() throws ReflectiveOperationException, IOException {
+    var calls = new TreeSet<String>();
+    for (String function : header.functions().keySet()) {
+      var descriptor = (FunctionDescriptor) Dimple.class.getMethod(function + "$descriptor").invoke(null);
+      calls.add("{\"returnType\": \"" + descriptor.returnLayout().map(HeaderDriftTest::canonicalName).orElse("void") + "\", \"parameterTypes\": ["
+          + descriptor.argumentLayouts().stream().map(type -> '"' + canonicalName(type) + '"').collect(Collectors.joining(", ")) + "]}");
+    }
+    try (var in = Dimple.class.getResourceAsStream("/META-INF/native-image/io.github.dimple4j/dimple4j-bindings/reachability-metadata.json")) {
+      String metadata = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      assertThat(metadata.lines().map(String::strip).filter(line -> line.contains("returnType")).map(line -> line.replaceAll(",$", "")))
+          .containsExactlyElementsOf(calls);
+    }
+  }
+
+  private static String canonicalName(MemoryLayout type) {
+    return Map.of(ValueLayout.JAVA_INT, "int", ValueLayout.JAVA_LONG, "long long", ValueLayout.JAVA_FLOAT, "float", DimpleSymbols.C_POINTER, "void*")
+        .get(type);
   }
 
   @Test
