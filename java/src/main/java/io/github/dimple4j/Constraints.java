@@ -10,7 +10,7 @@ import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
-import java.util.SequencedMap;
+import java.util.Map;
 import java.util.function.Function;
 
 /**
@@ -29,7 +29,7 @@ final class Constraints {
   private final ModelHandle model;
   private final ModelInfo info;
   private final ModelText text;
-  private final SequencedMap<ByteAutomaton, CoreConstraint> compiled = new LinkedHashMap<>(16, 0.75f, true);
+  private final Map<ByteAutomaton, CoreConstraint> compiled = new LinkedHashMap<>(16, 0.75f, true);
   private CoreVocabulary vocabulary;
 
   Constraints(ModelHandle model, ModelInfo info, ModelText text) {
@@ -48,7 +48,9 @@ final class Constraints {
       constraint = Engine.call(() -> vocabulary.constraint(tables(automaton)));
       compiled.put(automaton, constraint);
       if (compiled.size() > KEPT) {
-        compiled.pollFirstEntry().getValue().free();
+        var eldest = compiled.values().iterator();
+        eldest.next().free();
+        eldest.remove();
       }
     }
     return body.apply(constraint);
