@@ -29,8 +29,10 @@ target_include_directories(dimple-jni SYSTEM PRIVATE ${DIMPLE_JNI_INCLUDE} ${mac
 target_include_directories(dimple-jni PRIVATE include)
 target_compile_options(dimple-jni PRIVATE -Wall -Wextra -Werror)
 target_link_libraries(dimple-jni PRIVATE dimple)
+# It finds libdimple beside it.
 if(APPLE)
-  set_target_properties(dimple-jni PROPERTIES BUILD_RPATH "@loader_path" INSTALL_RPATH "@loader_path")
+  set_target_properties(dimple-jni PROPERTIES INSTALL_RPATH "@loader_path")
 else()
-  set_target_properties(dimple-jni PROPERTIES BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
+  set_target_properties(dimple-jni PROPERTIES INSTALL_RPATH "$ORIGIN")
 endif()
+set_target_properties(dimple-jni PROPERTIES BUILD_WITH_INSTALL_RPATH ON)

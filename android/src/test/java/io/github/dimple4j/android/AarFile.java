@@ -1,24 +1,27 @@
 package io.github.dimple4j.android;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
-import java.util.zip.ZipFile;
+import java.util.zip.ZipInputStream;
 import java.util.zip.ZipOutputStream;
 import org.objectweb.asm.ClassReader;
 import org.objectweb.asm.ClassWriter;
+import org.objectweb.asm.Opcodes;
 import org.objectweb.asm.commons.ClassRemapper;
 import org.objectweb.asm.commons.SimpleRemapper;
 
-/** Makes the AAR, in two steps with D8 between them. No part of Android's SDK is used. Equal input gives equal files. */
+/** Makes the AAR. Beside D8 no part of Android's SDK is used. Equal input gives equal files. */
 final class AarFile {
   /** The folders of compiled classes that go in. */
   static final List<Path> CLASSES = List.of(Path.of("..", "java", "target", "classes"), Path.of("..", "bindings-jni", "target", "classes"),
@@ -27,30 +30,22 @@ final class AarFile {
   private static final Path FILES = Path.of("src", "main", "aar");
   private static final String SERVICE = "META-INF/services/io.github.dimple4j.core.CoreProvider";
   /** What D8 gives desugared records for a superclass. Every D8 makes one, so an app with records of its own would have two. */
-  private static final SimpleRemapper RECORDS = new SimpleRemapper("com/android/tools/r8/RecordTag", "io/github/dimple4j/android/RecordTag");
+  private static final SimpleRemapper RECORDS = new SimpleRemapper(Opcodes.ASM9, "com/android/tools/r8/RecordTag",
+      "io/github/dimple4j/android/RecordTag");
+  /** Below the AAR's own level, for which D8 would keep methods of buffers that the list of that level does not have. */
+  private static final String MIN_API = "26";
   private static final LocalDateTime TIME = LocalDateTime.of(2020, 1, 1, 0, 0); // of all entries
 
   private AarFile() {}
 
-  /**
-   * {@code classes JAR} writes the classes for D8; {@code pack JAR NATIVES AAR} makes the AAR of what D8 wrote and of the folder with
-   * {@code arm64-v8a/libdimple.so}.
-   */
-  public static void main(String[] arguments) throws IOException {
-    if (arguments[0].equals("classes")) {
-      Map<String, byte[]> classes = AndroidClasses.of(CLASSES);
-      classes.put(SERVICE, Files.readAllBytes(Path.of("..", "bindings-jni", "src", "main", "resources").resolve(SERVICE)));
-      write(Path.of(arguments[1]), classes);
-    } else {
-      pack(Path.of(arguments[1]), Path.of(arguments[2]), Path.of(arguments[3]));
-    }
-  }
-
-  private static void pack(Path desugared, Path natives, Path aar) throws IOException {
+  /** {@code NATIVES AAR}: the folder with {@code arm64-v8a/libdimple.so}, and the file to make. */
+  public static void main(String[] arguments) throws IOException, ReflectiveOperationException {
+    Path natives = Path.of(arguments[0]);
+    Path aar = Path.of(arguments[1]);
     Map<String, byte[]> files = new TreeMap<>();
-    Path classes = aar.resolveSibling("classes.jar");
-    write(classes, withOwnRecords(read(desugared)));
-    files.put("classes.jar", Files.readAllBytes(classes));
+    Map<String, byte[]> classes = withOwnRecords(desugared(AndroidClasses.of(CLASSES)));
+    classes.put(SERVICE, Files.readAllBytes(Path.of("..", "bindings-jni", "src", "main", "resources").resolve(SERVICE)));
+    files.put("classes.jar", zip(classes));
     for (String name : List.of("AndroidManifest.xml", "proguard.txt")) {
       files.put(name, Files.readAllBytes(FILES.resolve(name)));
     }
@@ -61,7 +56,28 @@ final class AarFile {
         files.put("jni/" + natives.relativize(library).toString().replace('\\', '/'), Files.readAllBytes(library));
       }
     }
-    write(aar, files);
+    Files.write(aar, zip(files));
+  }
+
+  /** Has D8 turn classes into such of Java 8, with its own stand-ins for what came to Java later. It is on the class path in the profile aar. */
+  private static Map<String, byte[]> desugared(Map<String, byte[]> classes) throws IOException, ReflectiveOperationException {
+    Path in = Files.createTempFile("dimple4j", ".jar");
+    Path out = Files.createTempFile("dimple4j", ".jar");
+    try {
+      Files.write(in, zip(classes));
+      List<String> arguments = new ArrayList<>(List.of("--classfile", "--min-api", MIN_API, "--lib", System.getProperty("java.home"),
+          "--output", out.toString(), in.toString()));
+      for (String jar : System.getProperty("java.class.path").split(File.pathSeparator)) {
+        if (jar.contains("jackson")) {
+          arguments.addAll(List.of("--classpath", jar));
+        }
+      }
+      Class.forName("com.android.tools.r8.D8").getMethod("main", String[].class).invoke(null, (Object) arguments.toArray(String[]::new));
+      return unzip(Files.readAllBytes(out));
+    } finally {
+      Files.delete(in);
+      Files.delete(out);
+    }
   }
 
   private static Map<String, byte[]> withOwnRecords(Map<String, byte[]> files) {
@@ -80,21 +96,19 @@ final class AarFile {
   }
 
   /** The files of a zip by their names. */
-  static Map<String, byte[]> read(Path zip) throws IOException {
+  static Map<String, byte[]> unzip(byte[] zip) throws IOException {
     Map<String, byte[]> files = new TreeMap<>();
-    try (var file = new ZipFile(zip.toFile(), StandardCharsets.UTF_8)) {
-      for (ZipEntry entry : file.stream().filter(each -> !each.isDirectory()).toList()) {
-        try (var in = file.getInputStream(entry)) {
-          files.put(entry.getName(), in.readAllBytes());
-        }
+    try (var in = new ZipInputStream(new ByteArrayInputStream(zip))) {
+      for (ZipEntry entry = in.getNextEntry(); entry != null; entry = in.getNextEntry()) {
+        files.put(entry.getName(), in.readAllBytes());
       }
     }
     return files;
   }
 
-  private static void write(Path zip, Map<String, byte[]> files) throws IOException {
-    Files.createDirectories(zip.toAbsolutePath().getParent());
-    try (OutputStream out = Files.newOutputStream(zip); var entries = new ZipOutputStream(out)) {
+  private static byte[] zip(Map<String, byte[]> files) throws IOException {
+    var out = new ByteArrayOutputStream();
+    try (var entries = new ZipOutputStream(out)) {
       for (var file : files.entrySet()) {
         var entry = new ZipEntry(file.getKey());
         entry.setTimeLocal(TIME);
@@ -103,5 +117,6 @@ final class AarFile {
         entries.closeEntry();
       }
     }
+    return out.toByteArray();
   }
 }

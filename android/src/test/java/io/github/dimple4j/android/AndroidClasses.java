@@ -19,14 +19,16 @@ import org.objectweb.asm.Opcodes;
 import org.objectweb.asm.Type;
 
 /**
- * The classes of the API and of the JNI core as Android can have them: without those that need foreign functions or ImageIO, without methods
- * that take a picture of the desktop, and with {@link Backports} called for what Android's Java lacks. Everything else is as it was compiled.
+ * The classes of the API and of the JNI core as Android can have them: without those that need foreign functions, ImageIO or java.net.http,
+ * without the methods that lead there, and with {@link Backports} called for what Android's Java lacks. Everything else is as it was compiled.
  */
 final class AndroidClasses {
   /** Classes for the desktop alone; found through services, which the AAR's list otherwise. */
   private static final Pattern LEFT_OUT = Pattern.compile("module-info|io/github/dimple4j/(core/(Foreign|StructFields).*"
-      + "|image/(ImageIoFormats|PlatformPicture|PlatformReader|PngFile|BmpFile|TiffFile).*)");
-  private static final String DESKTOP = "java/awt/";
+      + "|image/(ImageIoFormats|PlatformPicture|PlatformReader|BmpFile|TiffFile).*"
+      + "|hub/.*|ModelStore.*|FetchException|FetchProgress)");
+  /** Methods that need one of these: by the desktop's types in their descriptors, or by name. */
+  private static final Pattern METHODS_LEFT_OUT = Pattern.compile(".*Ljava/awt/.*|io/github/dimple4j/DimpleModel\\.fetch\\(.*");
   private static final String BACKPORTS = Type.getInternalName(Backports.class);
   private static final Set<String> PORTED = Stream.of(Backports.class.getDeclaredMethods()).filter(method -> method.canAccess(null))
       .map(AndroidClasses::original).collect(Collectors.toSet());
@@ -59,7 +61,7 @@ final class AndroidClasses {
     reader.accept(new ClassVisitor(Opcodes.ASM9, writer) {
       @Override
       public MethodVisitor visitMethod(int access, String name, String descriptor, String signature, String[] exceptions) {
-        if (descriptor.contains(DESKTOP)) {
+        if (METHODS_LEFT_OUT.matcher(reader.getClassName() + "." + name + descriptor).matches()) {
           return null;
         }
         return new MethodVisitor(Opcodes.ASM9, super.visitMethod(access, name, descriptor, signature, exceptions)) {
