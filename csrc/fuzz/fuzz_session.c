@@ -9,6 +9,8 @@
 enum { MODELS = 4, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
+static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
+static int32_t usual_count;
 static dimple_constraint *constraints[CONSTRAINTS]; /* the first one is null, the last one of another vocabulary than the models' */
 
 /* Token t is the letter a + t. */
@@ -44,6 +46,16 @@ static dimple_constraint *constraint(int32_t tokens, bool slot) {
   return out;
 }
 
+static void list_usual(void) {
+  dimple_decoding d;
+  dimple_decoding_defaults(&d);
+  for (d.pipeline = 0; d.pipeline < 3; d.pipeline++)
+    for (d.algorithm = 0; d.algorithm < 12; d.algorithm++)
+      for (d.cache = DIMPLE_CACHE_MODEL; d.cache <= DIMPLE_CACHE_DUAL; d.cache++)
+        if (dimple_decoding_validate(&d) == DIMPLE_OK) usual[usual_count++] = d;
+  REQUIRE(usual_count > 24);
+}
+
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
@@ -51,6 +63,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[1] = small_model((model_shape){.vision = true});
   models[2] = small_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
   models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
+  list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
   constraints[3] = constraint(TOKENS - 1, false);
@@ -159,10 +172,9 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
 }
 
 static void begin(user *u, decisions *d) {
-  dimple_decoding decoding;
-  dimple_decoding_defaults(&decoding);
-  decoding.pipeline = take_between(d, -1, 3);
-  decoding.algorithm = take_between(d, -1, 12);
+  dimple_decoding decoding = usual[take_u8(d) % usual_count];
+  uint8_t block = take_u8(d);
+  if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;
   decoding.steps = take_between(d, 0, 20);
   decoding.threshold = (float)take_u8(d) / 250;
   decoding.seed = take_u8(d);
@@ -170,6 +182,8 @@ static void begin(user *u, decisions *d) {
   if (more & 1) take_blocks(d, &decoding);
   if (more & 2) take_rules(d, &decoding);
   if (more & 4) take_wild(d, &decoding);
+  if (more & 8) decoding.pipeline = take_between(d, -1, 3);
+  if (more & 16) decoding.algorithm = take_between(d, -1, 12);
   bool valid = succeeds(dimple_decoding_validate(&decoding));
   if (succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) REQUIRE(valid);
 }
