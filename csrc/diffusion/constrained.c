@@ -254,6 +254,13 @@ void constrained_candidates(constrained *g, const sampler_step *step, const int3
   for (int32_t i = 0; i < count; i++) out[i] = candidate_at(g, positions[i]);
 }
 
+void constrained_forbid(constrained *g, int32_t position, float *logits) {
+  const int32_t *classes = g->lattice.constraint->classes.of;
+  const uint8_t *allowed = lattice_allowed(&g->lattice, position);
+  for (int32_t t = 0; t < g->lattice.constraint->vocabulary->count; t++)
+    if (classes[t] < 0 || !allowed[classes[t]]) logits[t] = -INFINITY;
+}
+
 int32_t constrained_forced(constrained *g, int32_t position) { return lattice_forced(&g->lattice, position); }
 
 dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out) {

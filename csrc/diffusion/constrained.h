@@ -42,6 +42,9 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
 /* After all rows: finds the path, and writes its tokens at positions[count], and how sure the model is of each. */
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out);
 
+/* Makes -inf of the logits [vocabulary] of tokens that cannot stand at a masked position of the canvas that constrained_look took last. */
+void constrained_forbid(constrained *g, int32_t position, float *logits);
+
 /* The one token that is left for a masked position of the canvas that constrained_look took last; -1 if there are several. */
 int32_t constrained_forced(constrained *g, int32_t position);
 

@@ -311,6 +311,8 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
 
 /* -------------------------------------------------------------------------------------------------- the caller decides */
 
+enum { MOST_ALTERNATIVES = 64 };
+
 static const block_rules *rules_for_caller(const iteration *it) {
   return pipeline_of(&it->decoding)->blocks ? &blocks_of_caller : NULL;
 }
@@ -332,10 +334,21 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
     it->room.confidence[i] = it->room.candidates[i].confidence;
     it->room.log_probability[i] = it->room.candidates[i].log_probability;
   }
-  it->looked = true;
+  it->looked = it->scored = true;
   it->offered_from = plan.from;
   it->offered_count = plan.count;
   return DIMPLE_OK;
+}
+
+dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability) {
+  if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to list alternatives to: call dimple_session_look first");
+  if (!it->scored)
+    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before anything else is asked of the model: call dimple_session_look again");
+  if (count < 1 || count > MOST_ALTERNATIVES)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "alternatives: count is %d, expected 1 to %d", count, MOST_ALTERNATIVES);
+  block_plan plan = {.from = it->offered_from, .count = it->offered_count};
+  sampler_step step = step_of(it, c, &plan);
+  return proposals_list(it, &step, p, count, tokens, log_probability);
 }
 
 /* Notes what the caller reveals: of a token that is not the candidate little is known. */

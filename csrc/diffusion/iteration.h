@@ -33,6 +33,7 @@ typedef struct iteration {
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
   bool looked;      /* the candidates of this iteration are in the room: iteration_look */
+  bool scored;      /* and the pass still has the rows that they were scored from */
   int32_t offered_from, offered_count; /* they are of the canvas' masked[from .. from + count) */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
@@ -76,6 +77,9 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c);
  * tokens, confidences and log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (an algorithm that masks again
  * what it has revealed), STATE (recorded draws), MEMORY, CANCELLED. */
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
+
+/* Behind the first half: as dimple_session_alternatives. Errors: STATE, ARGUMENT, MEMORY, CANCELLED, MODEL. */
+dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability);
 
 /* The second half: reveals positions [count], ascending ones of those offered, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a
  * position or token, or what no response that fits the constraint agrees with); nothing changes then. */

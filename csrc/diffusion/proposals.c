@@ -101,11 +101,16 @@ static dimple_status replace_masks(iteration *it, const sampler_step *step, pass
   return status;
 }
 
+/* What is left of a log-probability when the bias of a token at a position is taken back. */
+static float without_bias(const iteration *it, float log_probability, int32_t token, int32_t position) {
+  if (it->bias.count > 0) log_probability -= bias_of(&it->bias, token, it->constraint != NULL) + it->room.log_sums[position];
+  return log_probability > 0 ? 0 : log_probability; /* by rounding */
+}
+
 void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t count) {
   for (int32_t i = 0; i < count; i++) {
     candidate *found = &it->room.candidates[i];
-    found->log_probability -= bias_of(&it->bias, found->token, it->constraint != NULL) + it->room.log_sums[positions[i]];
-    if (found->log_probability > 0) found->log_probability = 0; /* by rounding */
+    found->log_probability = without_bias(it, found->log_probability, found->token, positions[i]);
   }
 }
 
@@ -130,6 +135,51 @@ dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, p
   DIMPLE_TRY(pass_score(p, rows, &head));
   candidates_from_summary(step, it->room.summaries, count, it->room.candidates);
   return replace_masks(it, step, p, positions, count);
+}
+
+/* The `count` best tokens of a row of logits, in which -inf is no token, by insertion: there are few. */
+static void list_row(const float *logits, int32_t vocab, int32_t count, int32_t *tokens) {
+  int32_t found = 0;
+  for (int32_t t = 0; t < vocab; t++) {
+    if (logits[t] == -INFINITY || (found == count && logits[t] <= logits[tokens[count - 1]])) continue;
+    int32_t i = found < count ? found++ : count - 1;
+    for (; i > 0 && logits[tokens[i - 1]] < logits[t]; i--) tokens[i] = tokens[i - 1];
+    tokens[i] = t;
+  }
+  for (; found < count; found++) tokens[found] = -1;
+}
+
+/* The same of a block of rows, with log-probabilities. */
+static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p, int32_t at, int32_t rows, float *bare, head_call *head,
+                               int32_t count, int32_t *tokens, float *log_probability) {
+  int32_t vocab = p->model->text.vocab;
+  DIMPLE_TRY(read_logits(it, step, p, step->positions, at, rows, bare, head));
+  for (int32_t i = 0; i < rows; i++, tokens += count, log_probability += count) {
+    float *z = head->logits + (int64_t)i * vocab;
+    int32_t position = step->positions[at + i];
+    if (!pipeline_of(&it->decoding)->reveals_mask) logits_forbid(z, vocab, it->tokens.mask);
+    if (it->constraint) constrained_forbid(it->constraint, position, z);
+    list_row(z, vocab, count, tokens);
+    for (int32_t k = 0; k < count; k++)
+      log_probability[k] = tokens[k] < 0 ? NAN : without_bias(it, z[tokens[k]] - head->results[i].log_sum, tokens[k], position);
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, int32_t count, int32_t *tokens, float *log_probability) {
+  int32_t total = step->masked, block = total < LOGIT_ROWS ? total : LOGIT_ROWS;
+  if (total == 0) return DIMPLE_OK;
+  int64_t room = (int64_t)block * p->model->text.vocab;
+  bool guided = it->decoding.guidance_scale > 0;
+  head_row results[LOGIT_ROWS];
+  head_call head = {.results = results};
+  ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
+  dimple_status status = DIMPLE_OK;
+  for (int32_t at = 0; at < total && status == DIMPLE_OK; at += block)
+    status = list_rows(it, step, p, at, total - at < block ? total - at : block, guided ? head.logits + room : NULL, &head, count,
+                       tokens + (int64_t)at * count, log_probability + (int64_t)at * count);
+  free(head.logits);
+  return status;
 }
 
 /* The beliefs in the tokens of watched positions, from their shadows. */

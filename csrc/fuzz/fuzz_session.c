@@ -233,6 +233,15 @@ static void look(user *u, decisions *d) {
   u->candidates = found.count;
 }
 
+static void alternatives(user *u, decisions *d) {
+  int32_t count = take_between(d, 0, 5), tokens[MOST_TOKENS * 5];
+  float likely[MOST_TOKENS * 5];
+  if (!succeeds(dimple_session_alternatives(u->session, count, maybe_null(d, tokens), maybe_null(d, likely)))) return;
+  REQUIRE(count > 0);
+  for (int32_t i = 0; i < u->candidates * count; i++)
+    REQUIRE(tokens[i] >= -1 && tokens[i] < TOKENS && !(likely[i] > 0) && (tokens[i] < 0) == (isnan(likely[i]) != 0));
+}
+
 /* Some of the latest candidates, which may be long gone, with tokens of their own now and then. */
 static void reveal(user *u, decisions *d) {
   int32_t positions[MOST_TOKENS], tokens[MOST_TOKENS], count = 0;
@@ -317,7 +326,7 @@ static void cancel(user *u, decisions *d) { dimple_session_cancel(take_u8(d) < 1
 /* What is called most stands several times. */
 static void (*const calls[])(user *, decisions *) = {
     set_prompt, set_prompt, set_answer, set_response, set_response, set_response, set_constraint, prefill, begin, begin, begin, step, step, step,
-    step, step, complete, look, look, look, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay, get_logits, get_image_features,
+    step, step, complete, look, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay, get_logits, get_image_features,
     get_timings, cancel};
 
 static void *run(void *argument) {

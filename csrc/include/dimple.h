@@ -516,6 +516,13 @@ typedef struct dimple_candidates {
  * gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
+/* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance and
+ * bias, before temperature and filters, and under a constraint of those that can stand there. tokens [candidates x count] ids, -1 behind the
+ * last where there are fewer; log_probability [candidates x count] as dimple_candidates has it, NaN beside -1. Runs the head over these
+ * positions once more. Errors: STATE (dimple_session_look has not been, or the session was asked for logits or scores since), ARGUMENT, MEMORY,
+ * CANCELLED, MODEL. */
+DIMPLE_API dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability);
+
 /* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the
  * candidates or any others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence
  * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, after its steps, or behind its last block.

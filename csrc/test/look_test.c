@@ -103,6 +103,40 @@ static void blocks_end_with_their_steps(int32_t pipeline, int32_t cache) {
   dimple_session_free(s);
 }
 
+/* The best tokens of each position: falling log-probabilities of which the first are the candidates', those of the whole logits. */
+static void alternatives_of_each(dimple_model *m, bool biased) {
+  enum { LISTED = 5 };
+  dimple_session *s = text_session(m, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.block_length = 6;
+  dimple_candidates found;
+  int32_t tokens[RESPONSE * LISTED], banned = 3;
+  float likely[RESPONSE * LISTED], ban = -INFINITY, logits[(PROMPT + RESPONSE) * VOCAB];
+  EXPECT_OK(dimple_session_begin(s, &d));
+  if (biased) EXPECT_OK(dimple_session_set_bias(s, &banned, &ban, 1));
+  EXPECT_FAILS(dimple_session_alternatives(s, LISTED, tokens, likely), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  EXPECT_OK(dimple_session_look(s, &found));
+  EXPECT_FAILS(dimple_session_alternatives(s, 0, tokens, likely), DIMPLE_ERROR_ARGUMENT, "count is 0, expected 1 to 64");
+  EXPECT_FAILS(dimple_session_alternatives(s, 65, tokens, likely), DIMPLE_ERROR_ARGUMENT, "count is 65, expected 1 to 64");
+  EXPECT_NULL_REFUSED(dimple_session_alternatives(NULL, LISTED, tokens, likely));
+  EXPECT_NULL_REFUSED(dimple_session_alternatives(s, LISTED, NULL, likely));
+  EXPECT_NULL_REFUSED(dimple_session_alternatives(s, LISTED, tokens, NULL));
+  EXPECT_OK(dimple_session_alternatives(s, LISTED, tokens, likely));
+  EXPECT(found.count == 6, "%d candidates", found.count);
+  for (int32_t i = 0; i < found.count; i++) {
+    const int32_t *of = tokens + i * LISTED;
+    const float *p = likely + i * LISTED;
+    EXPECT(of[0] == found.tokens[i] && fabsf(p[0] - found.log_probability[i]) < 1e-5f, "position %d: token %d, %g", i, of[0], (double)p[0]);
+    for (int32_t k = 0; k < LISTED; k++) {
+      EXPECT(of[k] >= 0 && of[k] != MASK && (!biased || of[k] != banned) && (k == 0 || p[k] <= p[k - 1]), "position %d: alternative %d is %d", i, k, of[k]);
+      for (int32_t j = 0; j < k; j++) EXPECT(of[j] != of[k], "position %d: token %d twice", i, of[k]);
+    }
+  }
+  EXPECT_OK(dimple_session_get_logits(s, logits, (PROMPT + RESPONSE) * VOCAB));
+  EXPECT_FAILS(dimple_session_alternatives(s, LISTED, tokens, likely), DIMPLE_ERROR_STATE, "call dimple_session_look again");
+  dimple_session_free(s);
+}
+
 static void order_of_calls(void) {
   dimple_session *s = text_session(text_model, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -189,6 +223,10 @@ int main(void) {
   blocks_end_with_their_steps(DIMPLE_PIPELINE_DREAM, DIMPLE_CACHE_PREFIX);
   blocks_end_with_their_steps(DIMPLE_PIPELINE_DREAM, DIMPLE_CACHE_DUAL);
   what_is_masked_again_is_not_the_callers(unshifted);
+  for (int32_t biased = 0; biased < 2; biased++) {
+    alternatives_of_each(text_model, biased);
+    alternatives_of_each(unshifted, biased);
+  }
   dimple_model_free(unshifted);
   order_of_calls();
   biases();

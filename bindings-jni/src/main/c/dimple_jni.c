@@ -395,6 +395,12 @@ SHIM(jint, dimple_1session_1look)(JNIEnv *env, jclass shim, jlong session, jobje
   return (jint)dimple_session_look(handle(session), at(env, candidates));
 }
 
+SHIM(jint, dimple_1session_1alternatives)(JNIEnv *env, jclass shim, jlong session, jint count, jobject tokens,
+    jobject log_probability) {
+  (void)shim;
+  return (jint)dimple_session_alternatives(handle(session), count, at(env, tokens), at(env, log_probability));
+}
+
 SHIM(jint, dimple_1session_1reveal)(JNIEnv *env, jclass shim, jlong session, jobject positions, jobject tokens, jint count,
     jobject step) {
   (void)shim;

@@ -1,9 +1,11 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.AlternativeResult;
 import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.StepResult;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -12,6 +14,8 @@ import java.util.stream.IntStream;
 
 /** Iterations of one decoding that a {@link Decoder} decides on. Inside {@link SessionHandle#use}. */
 final class Decisions {
+  private static final int MOST_ALTERNATIVES = 64; // as dimple.h has it
+
   private final SessionHandle handle;
   private final Decoder decoder;
   private SortedMap<Integer, Float> bias = new TreeMap<>(); // that the core has
@@ -26,11 +30,30 @@ final class Decisions {
     CandidateResult found = handle.work(CoreSession::look);
     List<Candidate> all = IntStream.range(0, found.positions().length).mapToObj(i ->
         new Candidate(found.positions()[i], found.tokens()[i], found.confidence()[i], found.logProbability()[i])).toList();
-    List<Candidate> chosen = decoder.decide(new Candidates(iteration, canvas, all)).stream()
+    List<Candidate> chosen = decoder.decide(new Candidates(iteration, canvas, all, alternatives(found.positions()))).stream()
         .sorted(Comparator.comparingInt(Candidate::position)).toList();
     int[] positions = chosen.stream().mapToInt(Candidate::position).toArray();
     int[] tokens = chosen.stream().mapToInt(Candidate::token).toArray();
     return handle.call(core -> core.reveal(positions, tokens)).after(found.nanoseconds());
+  }
+
+  /** Of each position those that were asked for. */
+  private Map<Integer, List<Candidate>> alternatives(int[] positions) {
+    int count = decoder.alternatives();
+    if (count == 0) {
+      return Map.of();
+    }
+    if (count < 0 || count > MOST_ALTERNATIVES) {
+      throw new InvalidArgumentException("a decoder wants " + count + " alternatives, expected 0 to " + MOST_ALTERNATIVES);
+    }
+    AlternativeResult found = handle.work(core -> core.alternatives(positions.length, count));
+    Map<Integer, List<Candidate>> all = new HashMap<>();
+    for (int i = 0; i < positions.length; i++) {
+      int position = positions[i];
+      all.put(position, IntStream.range(i * count, (i + 1) * count).filter(k -> found.tokens()[k] >= 0).mapToObj(k ->
+          new Candidate(position, found.tokens()[k], (float) Math.exp(found.logProbability()[k]), found.logProbability()[k])).toList());
+    }
+    return all;
   }
 
   private void setBias(Map<Integer, Float> asked) {

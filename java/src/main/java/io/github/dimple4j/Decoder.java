@@ -28,6 +28,16 @@ public interface Decoder {
   Collection<Candidate> decide(Candidates candidates);
 
   /**
+   * How many of the most probable tokens of each position it wants to see ({@link Candidates#alternatives}). They take another run of the
+   * model's last matrix in each iteration.
+   *
+   * @return 0 to 64; by default 0
+   */
+  default int alternatives() {
+    return 0;
+  }
+
+  /**
    * What is added to the logits in the coming iteration, at all positions, before temperature and filters: to favour tokens, to disfavour
    * them, or, with {@link Float#NEGATIVE_INFINITY}, to ban them. A structure comes first: a banned token stands where no other can.
    *

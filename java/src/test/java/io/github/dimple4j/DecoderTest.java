@@ -182,6 +182,55 @@ class DecoderTest {
     }
   }
 
+  /** Reveals one position at a time, as the n-th of its tokens, n counted from the best, or as the last there is. */
+  private record Alternative(int rank, int wanted) implements Decoder {
+    @Override
+    public int alternatives() {
+      return wanted;
+    }
+
+    @Override
+    public Collection<Candidate> decide(Candidates candidates) {
+      int position = candidates.all().getFirst().position();
+      List<Candidate> those = candidates.alternatives().get(position);
+      assertThat(candidates.alternatives()).hasSameSizeAs(candidates.all());
+      assertThat(those).isSortedAccordingTo(Comparator.comparing(Candidate::logProbability).reversed()).hasSizeBetween(1, wanted)
+          .allMatch(c -> c.position() == position && Math.abs(Math.exp(c.logProbability()) - c.confidence()) < 1e-6);
+      return List.of(those.get(Math.min(rank, those.size() - 1)));
+    }
+  }
+
+  @Test
+  void alternativesOfEachPosition() {
+    try (Session session = session()) {
+      Decoding leftmost = SETTINGS.toBuilder().threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).build();
+      assertThat(session.decode(leftmost, new Alternative(0, 1)).tokens()).isEqualTo(session.decode(leftmost).tokens());
+      int[] best = session.decode(SETTINGS, new Alternative(0, 3)).tokens();
+      int[] second = session.decode(SETTINGS, new Alternative(1, 3)).tokens();
+      assertThat(second[0]).isNotEqualTo(best[0]);
+      Generation hot = session.decode(SETTINGS.toBuilder().temperature(2).topK(1).build(), new Alternative(5, 6)); // whatever these do
+      assertThat(hot.tokens()).isNotEqualTo(best);
+      assertThat(hot.logProbabilities()).allMatch(p -> Float.isNaN(p)); // of tokens that were not the candidates nothing is kept
+      for (int wrong : new int[] {-1, 65}) {
+        assertThatThrownBy(() -> session.decode(SETTINGS, new Alternative(0, wrong))).isInstanceOf(InvalidArgumentException.class)
+            .hasMessageContaining("a decoder wants " + wrong + " alternatives, expected 0 to 64");
+      }
+    }
+  }
+
+  /** One at a time any of them can be revealed. */
+  @Test
+  void alternativesUnderAStructureFitIt() {
+    Template template = Template.of(Template.choice("yes", "no", "undecided"), " ", Template.pattern("[a-z]{3,9}"), Template.optional("!"));
+    try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).response(template).open()) {
+      for (int rank = 0; rank < 8; rank++) {
+        for (Decoding decoding : List.of(Decoding.defaults(), Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).build())) {
+          assertThat(session.decode(decoding, new Alternative(rank, 8)).text()).matches("(yes|no|undecided) [a-z]{3,9}!?");
+        }
+      }
+    }
+  }
+
   @Test
   void blocksUnderAStructure() {
     Template template = Template.of(Template.choice("yes", "no", "undecided"), " ", Template.pattern("[a-z]{3,9}"));

@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.AlternativeResult;
 import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreConstraint;
@@ -213,6 +214,11 @@ final class RecordingCore implements Core {
       int[] tokens = new int[positions.length];
       Arrays.fill(tokens, REVEALED);
       return new CandidateResult(iteration, positions, tokens, new float[positions.length], new float[positions.length], 100);
+    }
+
+    @Override
+    public AlternativeResult alternatives(int candidates, int count) {
+      throw new UnsupportedOperationException("alternatives");
     }
 
     @Override

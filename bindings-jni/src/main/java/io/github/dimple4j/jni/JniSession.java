@@ -1,5 +1,6 @@
 package io.github.dimple4j.jni;
 
+import io.github.dimple4j.core.AlternativeResult;
 import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreException;
@@ -86,6 +87,19 @@ final class JniSession implements CoreSession {
       return new CandidateResult(Candidates.ITERATION.integer(found), Memory.ints(Candidates.POSITIONS.number(found), count),
           Memory.ints(Candidates.TOKENS.number(found), count), Memory.floats(Candidates.CONFIDENCE.number(found), count),
           Memory.floats(Candidates.LOG_PROBABILITY.number(found), count), Candidates.NANOSECONDS.number(found));
+    }
+  }
+
+  @Override
+  public AlternativeResult alternatives(int candidates, int count) {
+    try (Memory memory = new Memory()) {
+      AlternativeResult found = new AlternativeResult(new int[candidates * count], new float[candidates * count]);
+      ByteBuffer tokens = memory.of(found.tokens());
+      ByteBuffer likely = memory.of(found.logProbability());
+      JniCore.check(Shim.dimple_session_alternatives(session, count, tokens, likely));
+      tokens.asIntBuffer().get(found.tokens());
+      likely.asFloatBuffer().get(found.logProbability());
+      return found;
     }
   }
 

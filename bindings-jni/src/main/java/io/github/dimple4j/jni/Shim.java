@@ -181,6 +181,8 @@ final class Shim {
 
   static native int dimple_session_look(long session, ByteBuffer candidates);
 
+  static native int dimple_session_alternatives(long session, int count, ByteBuffer tokens, ByteBuffer log_probability);
+
   static native int dimple_session_reveal(long session, ByteBuffer positions, ByteBuffer tokens, int count, ByteBuffer step);
 
   static native int dimple_session_shorten(long session, int length);

@@ -2611,6 +2611,69 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_alternatives {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_alternatives");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_alternatives$descriptor() {
+        return dimple_session_alternatives.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability)
+     * }
+     */
+    public static MethodHandle dimple_session_alternatives$handle() {
+        return dimple_session_alternatives.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability)
+     * }
+     */
+    public static MemorySegment dimple_session_alternatives$address() {
+        return dimple_session_alternatives.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability)
+     * }
+     */
+    public static int dimple_session_alternatives(MemorySegment session, int count, MemorySegment tokens, MemorySegment log_probability) {
+        var mh$ = dimple_session_alternatives.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_alternatives", session, count, tokens, log_probability);
+            }
+            return (int)mh$.invokeExact(session, count, tokens, log_probability);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_reveal {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

@@ -51,6 +51,15 @@ public interface CoreSession {
   CandidateResult look();
 
   /**
+   * Behind the first half: the best tokens of each of its positions.
+   *
+   * @param candidates how many positions it has
+   * @param count how many of each
+   * @return by position one after the other
+   */
+  AlternativeResult alternatives(int candidates, int count);
+
+  /**
    * The second half.
    *
    * @param positions masked ones, ascending

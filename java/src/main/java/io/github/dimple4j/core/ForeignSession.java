@@ -87,6 +87,16 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public AlternativeResult alternatives(int candidates, int count) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, (long) candidates * count);
+      MemorySegment likely = arena.allocate(ValueLayout.JAVA_FLOAT, (long) candidates * count);
+      ForeignCore.check(Dimple.dimple_session_alternatives(session, count, tokens, likely));
+      return new AlternativeResult(tokens.toArray(ValueLayout.JAVA_INT), likely.toArray(ValueLayout.JAVA_FLOAT));
+    }
+  }
+
+  @Override
   public StepResult reveal(int[] positions, int[] tokens) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment at = arena.allocateFrom(ValueLayout.JAVA_INT, positions);
