@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
 enum { MAX_STATES = 12, MAX_CLASSES = 6, MAX_SLOTS = 2, MAX_RESPONSE = 12, LETTERS = 4, STEPS = 6 };
@@ -78,8 +79,8 @@ static dimple_decoding take_decoding(decisions *d) {
   dimple_decoding decoding;
   dimple_decoding_defaults(&decoding);
   decoding.steps = 1 + take_u8(d) % STEPS;
-  decoding.pipeline = take_u8(d) % 3;
-  decoding.algorithm = take_u8(d) % 12;
+  decoding.pipeline = take_u8(d) % PIPELINE_COUNT;
+  decoding.algorithm = take_u8(d) % ALGORITHM_COUNT;
   decoding.threshold = take_u8(d) & 1 ? 0 : (float)take_u8(d) / 250;
   decoding.temperature = take_u8(d) & 1 ? 0 : (float)take_u8(d) / 100;
   decoding.top_k = take_u8(d) & 1 ? 0 : take_u8(d) % 5;

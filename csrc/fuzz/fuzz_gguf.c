@@ -1,5 +1,5 @@
-/* A GGUF file read: header, keys and tensors, alone or as the first of several parts. Whatever the reader hands out lies in the file, and is
- * found again by its name; typed access takes a key or refuses it. */
+/* A GGUF file is read: header, keys and tensors, alone or as the first of several parts. Whatever the reader hands out lies in the file,
+ * and is found again by its name; typed access takes a key or refuses it. */
 #include "fuzz/fuzz.h"
 #include "fuzz/memory_file.h"
 #include "gguf/parts.h"

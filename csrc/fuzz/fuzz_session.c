@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
 enum { MODELS = 4, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
@@ -49,8 +50,8 @@ static dimple_constraint *constraint(int32_t tokens, bool slot) {
 static void list_usual(void) {
   dimple_decoding d;
   dimple_decoding_defaults(&d);
-  for (d.pipeline = 0; d.pipeline < 3; d.pipeline++)
-    for (d.algorithm = 0; d.algorithm < 12; d.algorithm++)
+  for (d.pipeline = 0; d.pipeline < PIPELINE_COUNT; d.pipeline++)
+    for (d.algorithm = 0; d.algorithm < ALGORITHM_COUNT; d.algorithm++)
       for (d.cache = DIMPLE_CACHE_MODEL; d.cache <= DIMPLE_CACHE_DUAL; d.cache++)
         if (dimple_decoding_validate(&d) == DIMPLE_OK) usual[usual_count++] = d;
   REQUIRE(usual_count > 24);
@@ -103,8 +104,10 @@ static void set_prompt(user *u, decisions *d) {
   static const uint8_t pixels[3 * PIXELS * PIXELS];
   int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, false);
   dimple_image images[2];
-  for (int i = 0; i < 2; i++)
-    images[i] = (dimple_image){.rgb = pixels, .width = take_between(d, 0, PIXELS), .height = take_between(d, 0, PIXELS), .row_stride = 3 * PIXELS};
+  for (int i = 0; i < 2; i++) {
+    int32_t width = take_between(d, 0, PIXELS), height = take_between(d, 0, PIXELS);
+    images[i] = (dimple_image){.rgb = pixels, .width = width, .height = height, .row_stride = 3 * PIXELS};
+  }
   /* The placeholders of the first picture, so that many a prompt is a good one. */
   dimple_image_grid grid;
   int32_t pictures = take_between(d, 0, 2);
@@ -125,7 +128,9 @@ static void set_response(user *u, decisions *d) {
   memcpy(u->given, tokens, (size_t)count * sizeof *tokens);
 }
 
-static void set_constraint(user *u, decisions *d) { succeeds(dimple_session_set_constraint(u->session, constraints[take_u8(d) % CONSTRAINTS])); }
+static void set_constraint(user *u, decisions *d) {
+  succeeds(dimple_session_set_constraint(u->session, constraints[take_u8(d) % CONSTRAINTS]));
+}
 
 static void prefill(user *u, decisions *d) {
   (void)d;
@@ -182,8 +187,8 @@ static void begin(user *u, decisions *d) {
   if (more & 1) take_blocks(d, &decoding);
   if (more & 2) take_rules(d, &decoding);
   if (more & 4) take_wild(d, &decoding);
-  if (more & 8) decoding.pipeline = take_between(d, -1, 3);
-  if (more & 16) decoding.algorithm = take_between(d, -1, 12);
+  if (more & 8) decoding.pipeline = take_between(d, -1, PIPELINE_COUNT);
+  if (more & 16) decoding.algorithm = take_between(d, -1, ALGORITHM_COUNT);
   bool valid = succeeds(dimple_decoding_validate(&decoding));
   if (succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) REQUIRE(valid);
 }
@@ -253,7 +258,8 @@ static void reveal(user *u, decisions *d) {
   }
   dimple_step done;
   if (take_u8(d) == 255) count = -1;
-  if (succeeds(dimple_session_reveal(u->session, maybe_null(d, positions), maybe_null(d, tokens), count, maybe_null(d, &done)))) check_step(u, &done);
+  dimple_status status = dimple_session_reveal(u->session, maybe_null(d, positions), maybe_null(d, tokens), count, maybe_null(d, &done));
+  if (succeeds(status)) check_step(u, &done);
 }
 
 static void shorten(user *u, decisions *d) { succeeds(dimple_session_shorten(u->session, take_between(d, -1, MOST_TOKENS))); }
@@ -290,7 +296,7 @@ static void score_masks(user *u, decisions *d) {
   }
 }
 
-static void replay(user *u, decisions *d) {
+static void replay_draws(user *u, decisions *d) {
   int32_t kinds[4], lengths[4], count = take_between(d, -1, 4);
   double values[32];
   for (int32_t i = 0; i < count; i++) {
@@ -325,13 +331,14 @@ static void cancel(user *u, decisions *d) { dimple_session_cancel(take_u8(d) < 1
 
 /* What is called most stands several times. */
 static void (*const calls[])(user *, decisions *) = {
-    set_prompt, set_prompt, set_answer, set_response, set_response, set_response, set_constraint, prefill, begin, begin, begin, step, step, step,
-    step, step, complete, look, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay, get_logits, get_image_features,
-    get_timings, cancel};
+    set_prompt, set_prompt, set_answer, set_response, set_response, set_response, set_constraint, prefill, begin, begin, begin, step, step,
+    step, step, step, complete, look, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay_draws,
+    get_logits, get_image_features, get_timings, cancel};
 
 static void *run(void *argument) {
   user *u = argument;
-  for (int i = 0; i < MOST_CALLS && u->decisions.size > 0; i++) calls[take_u8(&u->decisions) % (sizeof calls / sizeof *calls)](u, &u->decisions);
+  decisions *d = &u->decisions;
+  for (int i = 0; i < MOST_CALLS && d->size > 0; i++) calls[take_u8(d) % (sizeof calls / sizeof *calls)](u, d);
   return NULL;
 }
 

@@ -1,5 +1,5 @@
-/* Writes seeds anew: for fuzz_model the smallest models of every family, with and without a tower, and for fuzz_gguf files that have a bit of
- * everything. seeds FOLDER, which is corpus/ */
+/* Writes seeds anew: for fuzz_model the smallest models of every family, with and without a tower, and for fuzz_gguf files that have a bit
+ * of everything. seeds FOLDER, which is corpus/ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

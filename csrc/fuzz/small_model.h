@@ -26,7 +26,8 @@ static inline dimple_model *small_model(model_shape shape) {
 
 /* What a token is under a constraint. */
 static inline uint8_t token_kind(int32_t token) {
-  return token == EOS_ID ? DIMPLE_TOKEN_END : token == PAD_ID ? DIMPLE_TOKEN_FILLER : token > PAD_ID ? DIMPLE_TOKEN_EXCLUDED : DIMPLE_TOKEN_TEXT;
+  if (token < PAD_ID) return DIMPLE_TOKEN_TEXT;
+  return token == EOS_ID ? DIMPLE_TOKEN_END : token == PAD_ID ? DIMPLE_TOKEN_FILLER : DIMPLE_TOKEN_EXCLUDED;
 }
 
 #endif
