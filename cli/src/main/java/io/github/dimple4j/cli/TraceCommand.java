@@ -32,6 +32,8 @@ import tools.jackson.core.JsonGenerator;
     + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, "
     + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
+  private static final String STANDARD_OUTPUT = "-";
+
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "MODEL.gguf", description = "The model.")
@@ -56,7 +58,8 @@ final class TraceCommand implements Callable<Integer> {
       description = "The JSON file to write; - is standard output.")
   private JsonOutput output;
 
-  @Option(names = "--html", paramLabel = "OUT", description = "A page to write that plays the decoding in a browser; one file that needs no other.")
+  @Option(names = "--html", paramLabel = "OUT", description = "A page to write that plays the decoding in a browser, one file that needs no "
+      + "other; - is standard output.")
   private String page;
 
   @Override
@@ -82,7 +85,7 @@ final class TraceCommand implements Callable<Integer> {
         session.steps(decoding).forEach(steps::add);
         if (page != null) {
           var whole = new TracePage(model.getFileName().toString(), loaded, session, prompt.text(), images, steps);
-          new OutputFile("--html", page).write(whole::write);
+          writePage(whole);
         }
         if (output != null) {
           output.write(spec.commandLine().getOut(), json -> write(json, loaded, prompt, session, decoding, steps, load));
@@ -99,8 +102,22 @@ final class TraceCommand implements Callable<Integer> {
     if (output != null) {
       output.check();
     }
-    if (page != null) {
+    if (page == null) {
+      return;
+    }
+    if (!page.equals(STANDARD_OUTPUT)) {
       new OutputFile("--html", page).check();
+    } else if (output != null && output.isStandardOutput()) {
+      throw new ParameterException(spec.commandLine(), "--json and --html cannot both be standard output");
+    }
+  }
+
+  private void writePage(TracePage whole) throws IOException {
+    if (page.equals(STANDARD_OUTPUT)) {
+      whole.write(spec.commandLine().getOut());
+      spec.commandLine().getOut().flush();
+    } else {
+      new OutputFile("--html", page).write(whole::write);
     }
   }
 

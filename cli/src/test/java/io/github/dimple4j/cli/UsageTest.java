@@ -46,6 +46,7 @@ class UsageTest {
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
     assertWrong("--canvas-length goes without --response-template", "dimple run",
         "run", "--prompt", "x", "--canvas-length", "4", "--response-template", "{{slot:2}}");
+    assertWrong("--json and --html cannot both be standard output", "dimple trace", "trace", "x", "--prompt", "x", "--json", "-", "--html", "-");
     assertWrong("--spacing goes with --json-schema", "dimple run", "run", "--prompt", "x", "--spacing", "compact");
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
