@@ -1,7 +1,9 @@
 # cmake -DROOT=csrc -P includes.cmake: files do not include each other, nor do folders (those right under csrc; files beside them are
 # a folder of their own), in however many steps; and the library, which is all but test/, bench/ and fuzz/, includes headers of C and of the
-# processor's instructions alone, but for platform/.
+# processor's instructions alone and does not ask what system it is built for, but for platform/. (include/dimple.h asks how functions are
+# exported.)
 cmake_minimum_required(VERSION 3.20)
+set(systems "_WIN32|_WIN64|__MINGW|__CYGWIN__|__APPLE__|__MACH__|__linux__|__gnu_linux__|__ANDROID__|__unix__|__GLIBC__|BSD__")
 set(allowed "^(assert|cpuid|ctype|float|immintrin|inttypes|limits|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string)\\.h$")
 
 # Takes away, again and again, what includes nothing that is left, or is included by nothing that is left: circles stay.
@@ -37,6 +39,11 @@ foreach(file ${files})
   folder_of(${file} folder)
   list(APPEND folders ${folder})
   get_filename_component(beside ${ROOT}/${file} DIRECTORY)
+  file(STRINGS ${ROOT}/${file} lines REGEX "${systems}")
+  if(lines AND NOT folder MATCHES "^(platform|test|bench|fuzz)/$" AND NOT file STREQUAL "include/dimple.h")
+    list(JOIN lines "\n  " lines)
+    message(SEND_ERROR "${file} asks for the system, which is platform/'s alone:\n  ${lines}")
+  endif()
   file(STRINGS ${ROOT}/${file} lines REGEX "^ *# *include ")
   foreach(line ${lines})
     string(REGEX MATCH "[<\"](.*)[>\"]" name "${line}")
