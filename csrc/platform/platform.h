@@ -50,6 +50,13 @@ int32_t platform_processor_count(void);
 /* Asks the system for the registers of AMX's tiles, for all threads. False: refused, or there are none. */
 bool platform_permit_amx(void);
 
+/* What the system says that an ARM processor has beyond the vectors that every AArch64 has; a sum of bits, 0 on others. */
+enum {
+  PLATFORM_ARM_DOTPROD = 1, /* dot products of four bytes, FEAT_DotProd */
+  PLATFORM_ARM_I8MM = 2     /* products of 2 x 8 by 8 x 2 bytes, FEAT_I8MM */
+};
+uint32_t platform_arm_features(void);
+
 /* Nanoseconds since some moment; never goes back. */
 int64_t platform_now(void);
 

@@ -225,10 +225,14 @@ static inline void check_backend(const backend_operations *ops, void (*check)(vo
 static inline int run_suite(const char *name, void (*check)(void), int argc, char **argv) {
   if (backend_select("ref", &reference.ops) != DIMPLE_OK) return 1;
   EXPECT_OK(reference.ops->context_open(1, &reference.context));
+  bool any = false;
   for (const backend_operations *const *each = backend_list; *each; each++) {
     bool wanted = argc > 1 ? strcmp(argv[1], (*each)->name) == 0 : *each != reference.ops;
-    if (wanted && (*each)->available()) check_backend(*each, check);
+    if (!wanted || !(*each)->available()) continue;
+    check_backend(*each, check);
+    any = true;
   }
+  EXPECT(any, "this machine has no backend %s", argc > 1 ? argv[1] : "but the reference");
   reference.ops->context_close(reference.context);
   return expect_summary(name);
 }

@@ -2,8 +2,14 @@
 
 #include <string.h>
 
+/* How codes lie in a panel. */
+typedef struct code_order {
+  uint32_t flip; /* of every 8-bit code */
+  int64_t group; /* inputs of a column that lie together, with 8 bits: 4 or 8 */
+} code_order;
+
 /* Column `o` of a unit. */
-static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_block *source, uint32_t flip, int64_t o,
+static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_block *source, code_order order, int64_t o,
                               uint8_t *unit) {
   if (l->float_scales)
     for (int j = 0; j < l->unit_blocks * l->halves; j++) memcpy(unit + (j * PANEL + o) * 4, &source->scale[j], 4);
@@ -18,15 +24,16 @@ static void store_unit_column(const code_layout *l, const unit_layout *u, const 
   }
   for (int b = 0; b < l->unit_blocks; b++) {
     const uint8_t *codes = source->codes + b * BLOCK;
-    uint8_t *target = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2) + o % 16 * 4;
+    uint8_t *target = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
     if (l->bits == 8)
-      for (int k = 0; k < BLOCK; k += 4) store_four(target + k / 4 * 64, load_four(codes + k) ^ flip * 0x01010101u);
+      for (int64_t k = 0; k < BLOCK; k += 4)
+        store_four(target + (k / order.group * 16 + o % 16) * order.group + k % order.group, load_four(codes + k) ^ order.flip * 0x01010101u);
     else
-      for (int k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64, load_four(codes + k) | load_four(codes + k + 4) << 4);
+      for (int k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, load_four(codes + k) | load_four(codes + k + 4) << 4);
   }
 }
 
-static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint32_t flip) {
+static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code_order order) {
   const code_layout *l = &w->layout;
   unit_layout u = unit_layout_of(l);
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
@@ -37,16 +44,19 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, uint
   for (int64_t i = 0; i < units; i++) {
     for (int64_t o = 0; o < count; o++) {
       w->format->unpack(rows + (first + o) * row_size + i * w->format->block_size, &unpacked);
-      store_unit_column(l, &u, &unpacked, flip, o, target + i * u.size);
+      store_unit_column(l, &u, &unpacked, order, o, target + i * u.size);
     }
   }
 }
 
-static void pack_signed(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, 0); }
+static void pack_signed(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, (code_order){0, 4}); }
 
-static void pack_unsigned(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, 0x80); }
+static void pack_unsigned(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, (code_order){0x80, 4}); }
+
+static void pack_pairs(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, (code_order){0, 8}); }
 
 static int64_t panel_size(const weight *w) { return w->columns / w->format->block_length * unit_layout_of(&w->layout).size; }
 
 const code_packer signed_code_packer = {panel_size, pack_signed};
 const code_packer unsigned_code_packer = {panel_size, pack_unsigned};
+const code_packer signed_pair_packer = {panel_size, pack_pairs};

@@ -17,6 +17,8 @@
 
 /* Signed 8-bit codes as they are, or made unsigned by adding 128. */
 extern const code_packer signed_code_packer, unsigned_code_packer;
+/* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */
+extern const code_packer signed_pair_packer;
 
 /* Parts of a unit, in bytes from its start. */
 typedef struct unit_layout {
@@ -47,9 +49,10 @@ typedef struct code_chunk {
   _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
-  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] bytes each */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes each */
   int64_t blocks;
   int64_t halves;
+  int32_t largest; /* absolute value of a code, or more */
   bool has_minimum;
   bool narrow; /* codes are unsigned, 0 .. 15, and `minimum` has taken up the offset */
 } code_chunk;

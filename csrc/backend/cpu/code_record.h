@@ -4,7 +4,7 @@
 
 #include "backend/cpu/cpu.h"
 
-/* A block of 32 inputs of a tile of rows: q [tile_rows][32], scale, total and first [tile_rows] each. */
+/* A block of 32 inputs of a tile of rows: q [tile_rows][32] or [tile_rows / 2][4][2][8], scale, total and first [tile_rows] each. */
 typedef struct code_record {
   const int8_t *q;
   const float *scale;

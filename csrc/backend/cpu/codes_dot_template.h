@@ -2,7 +2,9 @@
  * Products of quantized weights and quantized activations by integer dot products. Wants product_template.h and a code_tile_*.h
  * before it, which defines
  *   CODE_ROWS     its row tile, a divisor of 96
- *   CODE_PACKER   signed_code_packer or unsigned_code_packer
+ *   CODE_PACKER   signed_code_packer, unsigned_code_packer or signed_pair_packer
+ *   CODE_GROUP    4; or 8 with signed_pair_packer, where the activations of a tile are in order [rows / 2][4][2][8], not [rows][32]. Then
+ *                 EXPAND_CODES names a function that puts 4-bit codes in groups of 8, too
  *   CODE_FLIP     0 for signed codes, 0x80 for unsigned ones
  *   SUM_FACTOR    see code_record: 1 for signed codes; for unsigned ones -128, which takes off what CODE_FLIP put on
  *   NARROW_CODES  whether it wants the 4-bit codes of formats with an even scale as they are, 0 .. 15; for signed codes only
@@ -14,18 +16,28 @@ _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head
 _Static_assert((CODE_FLIP == 0 && SUM_FACTOR == 1) || (CODE_FLIP == 0x80 && SUM_FACTOR == -128 && !NARROW_CODES),
                "signed codes, or unsigned ones with their offset of 128 in the sums");
 
+/* The bytes of row r of a tile. */
+static inline void store_row(const int8_t *bytes, int64_t r, int8_t *tile) {
+  if (CODE_GROUP == 4)
+    memcpy(tile + r * BLOCK, bytes, BLOCK);
+  else
+    for (int64_t k = 0; k < BLOCK; k += CODE_GROUP) memcpy(tile + r / 2 * 2 * BLOCK + k * 2 + r % 2 * CODE_GROUP, bytes + k, CODE_GROUP);
+}
+
 static void quantize(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
   for (int64_t k = 0; k < columns; k += BLOCK) {
     int8_t *q = (int8_t *)tile;
     float *scale = (float *)(tile + CODE_ROWS * BLOCK);
     int32_t *total = (int32_t *)(scale + CODE_ROWS), *first = total + CODE_ROWS;
     for (int64_t r = 0; r < rows; r++) {
-      quantize_block(x + r * stride + k, q + r * BLOCK, &scale[r], &first[r], &total[r]);
+      int8_t bytes[BLOCK];
+      quantize_block(x + r * stride + k, bytes, &scale[r], &first[r], &total[r]);
+      store_row(bytes, r, q);
       first[r] = (int32_t)((uint32_t)first[r] * (uint32_t)SUM_FACTOR);
       total[r] = (int32_t)((uint32_t)total[r] * (uint32_t)SUM_FACTOR);
     }
     for (int64_t r = rows; r < CODE_ROWS; r++) {
-      memset(q + r * BLOCK, 0, BLOCK);
+      store_row((const int8_t[BLOCK]){0}, r, q);
       scale[r] = 0;
       total[r] = first[r] = 0;
     }

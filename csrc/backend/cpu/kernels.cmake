@@ -1,5 +1,5 @@
 # The CPU backends: portable code, and one translation unit per level of levels.cmake with its own compile flags. Nothing else may
-# be compiled with such flags, and what is compiled so is called only after a run-time check (features.c of the family).
+# be compiled with such flags, and what is compiled so is called only after a run-time check (features.h of the family).
 target_sources(dimple_core PRIVATE
   backend/cpu/pool.c
   backend/cpu/weights.c
@@ -21,6 +21,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     backend/cpu/x86/features.c
     backend/cpu/x86/fixed_panels.c
   )
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  set(cpu_family arm)
 endif()
 
 include(CheckCCompilerFlag)

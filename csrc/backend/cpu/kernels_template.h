@@ -5,7 +5,7 @@
  *   HALF_FORM and MULTIPLY_HALVES, both or none, if 16-bit floats are not multiplied like 32-bit ones (x86/floats_amx.h)
  *   CODE_PACKER, code_form, multiply_scratch and multiply_codes, from one of
  *     codes_float_template.h    any simd_*.h
- *     codes_dot_template.h      behind x86/code_tile_avx2.h or x86/code_tile_vnni.h, which say which simd_*.h they take
+ *     codes_dot_template.h      behind a code_tile_*.h, which says which simd_*.h it takes
  *     x86/codes_amx.h           with simd_avx512.h, behind x86/floats_amx.h
  * multiply_scratch has room for CHUNK_FLOATS * PANEL floats, which float panels are widened into.
  */

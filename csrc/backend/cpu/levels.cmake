@@ -4,6 +4,10 @@
 #   FAMILY  the folder, see kernels.cmake for when it is built; "." for portable C
 #   NEEDS   what the machine must have, in the words of FAMILY/features.h; nothing: any will do
 #   FLAGS   the compiler's; a compiler that does not know them builds without the level
+cpu_level(neon_i8mm    arm NEEDS ARM_NEON ARM_I8MM    FLAGS -march=armv8.2-a+i8mm)
+cpu_level(neon_dotprod arm NEEDS ARM_NEON ARM_DOTPROD FLAGS -march=armv8.2-a+dotprod)
+cpu_level(neon         arm NEEDS ARM_NEON             FLAGS -march=armv8-a)
+
 set(avx2_needs X86_AVX2 X86_FMA X86_F16C)
 set(avx2_flags -mavx2 -mfma -mf16c)
 set(avx512_needs ${avx2_needs} X86_AVX512F X86_AVX512BW X86_AVX512DQ X86_AVX512VL X86_AVX512_VNNI)

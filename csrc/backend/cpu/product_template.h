@@ -12,6 +12,17 @@ _Static_assert(GROUP_ROWS / 2 % FLOAT_ROWS == 0, "groups of rows, and of the hea
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* sums [rows][vectors] += a[r * a_row] times columns[v]. A simd_*.h names another way to the same by ADD_PRODUCTS. */
+#ifndef ADD_PRODUCTS
+#define ADD_PRODUCTS add_products
+INLINE void add_products(const int rows, const int vectors, const float *a, const int64_t a_row, const vf columns[2], vf sums[FLOAT_ROWS][2]) {
+  for (int r = 0; r < rows; r++) {
+    vf x = vf_set(a[r * a_row]);
+    for (int v = 0; v < vectors; v++) sums[r][v] = vf_fma(x, columns[v], sums[r][v]);
+  }
+}
+#endif
+
 /* c [rows x vectors * LANES] += a b (or = a b if `fresh`), where a is [rows x depth] (a[r * a_row + k * a_depth]), b [depth x vectors * LANES] with
  * rows b_row apart, c with rows c_row apart. Inlined with constants for rows, vectors, fresh, a_row and a_depth, so that sums stay in
  * registers. */
@@ -23,10 +34,7 @@ INLINE void product_tile(const int rows, const int vectors, const bool fresh, co
   for (int64_t k = 0; k < depth; k++) {
     vf columns[2];
     for (int v = 0; v < vectors; v++) columns[v] = vf_load(b + v * LANES);
-    for (int r = 0; r < rows; r++) {
-      vf x = vf_set(a[r * a_row]);
-      for (int v = 0; v < vectors; v++) sums[r][v] = vf_fma(x, columns[v], sums[r][v]);
-    }
+    ADD_PRODUCTS(rows, vectors, a, a_row, columns, sums);
     a += a_depth;
     b += b_row;
   }

@@ -1,7 +1,11 @@
-/* Unpacks a piece of a panel of quantized weights, packed by signed_code_packer or unsigned_code_packer, see code_panels.h: any format, with
- * 4- or 8-bit codes. Wants a simd_*.h before it, any of them, for its vectors and expand_codes. */
+/* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
+ * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. */
 
 #include "backend/cpu/code_panels.h"
+
+#ifndef EXPAND_CODES
+#define EXPAND_CODES expand_codes
+#endif
 
 /* The scales and minima of block `block` of the chunk, block `in_unit` of `unit`; `start` as in unpack_chunk. */
 static void unpack_scales(const code_layout *l, const unit_layout *u, const uint8_t *unit, int64_t in_unit, float start,
@@ -33,6 +37,7 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
   const unit_layout u = unit_layout_of(l);
   chunk->blocks = count;
   chunk->halves = l->halves;
+  chunk->largest = l->largest;
   chunk->has_minimum = l->has_minimum || start != 0;
   for (int64_t b = 0; b < count; b++) {
     int64_t in_unit = (first + b) % l->unit_blocks;
@@ -42,7 +47,7 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
       chunk->codes[b] = codes;
     } else {
       uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK;
-      expand_codes(codes, table, expanded);
+      EXPAND_CODES(codes, table, expanded);
       chunk->codes[b] = expanded;
     }
     unpack_scales(l, &u, unit, in_unit, start, b, chunk);

@@ -10,7 +10,7 @@
 #include "backend/cpu/code_record.h"
 
 #define CODE_PACKER signed_code_packer
-enum { CODE_ROWS = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 1 };
+enum { CODE_ROWS = 4, CODE_GROUP = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 
 static inline __m256i four_bytes(const int8_t *p) {

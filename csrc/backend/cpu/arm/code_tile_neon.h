@@ -1,0 +1,114 @@
+/*
+ * Integer tiles without dot products: bytes are multiplied eight at a time into 16 bits. What is added up there must not overflow:
+ *   small codes, up to 32: all products of 32 inputs, 8 to a sum, at most 8 * 32 * 127 = 32512;
+ *   others: two products, at most 2 * 128 * 127 = 32512, before they are widened.
+ */
+enum { CODE_ROWS = 2 }; /* 8 integer and 4 float accumulators, 4 vectors of weights and 2 of activations of 32 registers */
+#define FOR_EACH_CODE_ROWS(X) X(1) X(2)
+
+#include "backend/cpu/arm/code_rows.h"
+
+enum { SMALL_CODE = 32 };
+
+static inline int8x16_t four_bytes(const int8_t *p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return vreinterpretq_s8_s32(vdupq_n_s32(word));
+}
+
+static inline int8x16_t load_codes(const uint8_t *p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+
+/* Two groups of four inputs times 2 * LANES columns: sums += products, or = where they are the first. */
+INLINE void add_small(const int rows, const bool fresh, const uint8_t *codes, const int8_t *q, int16x8_t sums[CODE_ROWS][2][2]) {
+#pragma GCC unroll 2
+  for (int g = 0; g < 2; g++) {
+    int8x16_t w[2] = {load_codes(codes + g * 64), load_codes(codes + g * 64 + 16)};
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; r++) {
+      int8x16_t x = four_bytes(q + r * BLOCK + g * 4);
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) {
+        int16x8_t *s = sums[r][v];
+        s[0] = fresh && g == 0 ? vmull_s8(vget_low_s8(w[v]), vget_low_s8(x)) : vmlal_s8(s[0], vget_low_s8(w[v]), vget_low_s8(x));
+        s[1] = fresh && g == 0 ? vmull_high_s8(w[v], x) : vmlal_high_s8(s[1], w[v], x);
+      }
+    }
+  }
+}
+
+INLINE void add_bytes(const int rows, const bool fresh, const uint8_t *codes, const int8_t *q, int32x4_t sums[CODE_ROWS][2][2]) {
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; v++) {
+    int8x16_t a = load_codes(codes + v * 16), b = load_codes(codes + 64 + v * 16);
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; r++) {
+      int8x16_t x = four_bytes(q + r * BLOCK), y = four_bytes(q + r * BLOCK + 4);
+      int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(x)), vget_low_s8(b), vget_low_s8(y));
+      int16x8_t high = vmlal_high_s8(vmull_high_s8(a, x), b, y);
+      int32x4_t *s = sums[r][v];
+      s[0] = fresh ? vpaddlq_s16(low) : vpadalq_s16(s[0], low);
+      s[1] = fresh ? vpaddlq_s16(high) : vpadalq_s16(s[1], high);
+    }
+  }
+}
+
+/* dots = 32 / halves inputs times 2 * LANES columns. */
+INLINE void dot_small(const int rows, const int halves, const uint8_t *codes, const int8_t *q, int32x4_t dots[CODE_ROWS][2]) {
+  int16x8_t sums[CODE_ROWS][2][2];
+  add_small(rows, true, codes, q, sums);
+  add_small(rows, false, codes + 128, q + 8, sums);
+  if (halves == 1) {
+    add_small(rows, false, codes + 256, q + 16, sums);
+    add_small(rows, false, codes + 384, q + 24, sums);
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) dots[r][v] = vpaddq_s32(vpaddlq_s16(sums[r][v][0]), vpaddlq_s16(sums[r][v][1]));
+}
+
+INLINE void dot_bytes(const int rows, const int halves, const uint8_t *codes, const int8_t *q, int32x4_t dots[CODE_ROWS][2]) {
+  int32x4_t sums[CODE_ROWS][2][2];
+  add_bytes(rows, true, codes, q, sums);
+  add_bytes(rows, false, codes + 128, q + 8, sums);
+  if (halves == 1) {
+    add_bytes(rows, false, codes + 256, q + 16, sums);
+    add_bytes(rows, false, codes + 384, q + 24, sums);
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) dots[r][v] = vpaddq_s32(sums[r][v][0], sums[r][v][1]);
+}
+
+INLINE void neon_tile(const int rows, const int halves, const bool has_minimum, const bool small, const code_chunk *chunk,
+                      const uint8_t *records, int column, float *y) {
+  vf sums[CODE_ROWS][2];
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
+  for (int64_t b = 0; b < chunk->blocks; b++) {
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    const uint8_t *codes = codes_at(chunk, b, column);
+    int32x4_t dots[2][CODE_ROWS][2];
+#pragma GCC unroll 2
+    for (int h = 0; h < halves; h++) {
+      if (small)
+        dot_small(rows, halves, codes + h * 256, record.q + h * 16, dots[h]);
+      else
+        dot_bytes(rows, halves, codes + h * 256, record.q + h * 16, dots[h]);
+    }
+    scale_dots(rows, halves, has_minimum, chunk, &record, b, column, dots, sums);
+  }
+  for (int r = 0; r < rows; r++)
+    for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
+}
+
+INLINE void code_tile(const int rows, const int halves, const bool has_minimum, const code_chunk *chunk, const uint8_t *records, int column,
+                      float *y) {
+  if (chunk->largest <= SMALL_CODE)
+    neon_tile(rows, halves, has_minimum, true, chunk, records, column, y);
+  else
+    neon_tile(rows, halves, has_minimum, false, chunk, records, column, y);
+}
+
+#include "backend/cpu/arm/code_cases.h"
