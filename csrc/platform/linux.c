@@ -1,8 +1,9 @@
-/* Linux: processors and their quotas, AMX, pages of 2 MiB. The rest is POSIX. */
+/* Linux: processors, what they have and their quotas, pages of 2 MiB. The rest is POSIX. */
 #include "platform/platform.h"
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,5 +38,16 @@ bool platform_permit_amx(void) {
   return syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, TILE_DATA_COMPONENT) == 0;
 #else
   return false;
+#endif
+}
+
+/* Bits of AT_HWCAP and AT_HWCAP2 (arch/arm64/include/uapi/asm/hwcap.h: HWCAP_ASIMDDP, HWCAP2_I8MM). */
+uint32_t platform_arm_features(void) {
+#if defined(__aarch64__)
+  enum { CAPABILITY_DOTPROD = 20, CAPABILITY_2_I8MM = 13 };
+  uint32_t dotprod = getauxval(AT_HWCAP) >> CAPABILITY_DOTPROD & 1, i8mm = getauxval(AT_HWCAP2) >> CAPABILITY_2_I8MM & 1;
+  return dotprod * PLATFORM_ARM_DOTPROD + i8mm * PLATFORM_ARM_I8MM;
+#else
+  return 0;
 #endif
 }

@@ -115,6 +115,9 @@ int32_t platform_processor_count(void) {
 /* Not asked for: no machine was at hand to try it on. */
 bool platform_permit_amx(void) { return false; }
 
+/* There is no build for Windows on ARM. */
+uint32_t platform_arm_features(void) { return 0; }
+
 /* The counter runs at 10 MHz on today's systems: seconds and the rest apart, so that the product stays within 64 bits. */
 int64_t platform_now(void) {
   LARGE_INTEGER ticks, rate;

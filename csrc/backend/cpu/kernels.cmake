@@ -14,6 +14,8 @@ target_sources(dimple_core PRIVATE
   backend/cpu/operations.c
 )
 
+include(CheckCCompilerFlag)
+
 # The family of the processor to build for, and what its levels share.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(cpu_family x86)
@@ -23,9 +25,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   )
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   set(cpu_family arm)
+  # How the compiler is told of extensions: gcc wants an architecture that they belong to, zig's clang takes processors alone.
+  check_c_compiler_flag(-march=armv8.2-a DIMPLE_COMPILER_KNOWS_ARMV8)
+  set(armv8 -mcpu=generic)
+  if(DIMPLE_COMPILER_KNOWS_ARMV8)
+    set(armv8 -march=armv8.2-a)
+  endif()
 endif()
-
-include(CheckCCompilerFlag)
 
 # A line of levels.cmake: builds the kernels and adds LEVEL(name, shown name, whether the machine has it) to cpu_levels.
 macro(cpu_level name family)
