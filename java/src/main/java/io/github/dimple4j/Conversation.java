@@ -221,4 +221,14 @@ public final class Conversation {
   public Conversation fork() {
     return new Conversation(this);
   }
+
+  /**
+   * How far the conversation is, for logs.
+   *
+   * @return for example {@code "Conversation[3 turns, dimple on cpu-avx2]"}
+   */
+  @Override
+  public String toString() {
+    return "Conversation[" + turns.size() + " turns, " + model.info().architecture() + " on " + model.info().backend() + "]";
+  }
 }

@@ -865,5 +865,15 @@ public final class Decoding {
       }
       return decoding;
     }
+
+    /**
+     * The settings so far, unchecked, for logs.
+     *
+     * @return names and numbers as the core has them
+     */
+    @Override
+    public String toString() {
+      return "Decoding.Builder" + settings;
+    }
   }
 }

@@ -318,4 +318,14 @@ public final class DimpleModel implements AutoCloseable {
   private static OptionalInt token(int id) {
     return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
   }
+
+  /**
+   * What was loaded, for logs; of a closed model, too.
+   *
+   * @return for example {@code "DimpleModel[dimple on cpu-avx2, 3700000 parameters]"}
+   */
+  @Override
+  public String toString() {
+    return "DimpleModel[" + info.architecture() + " on " + info.backend() + ", " + info.parameterCount() + " parameters" + (closed ? ", closed]" : "]");
+  }
 }

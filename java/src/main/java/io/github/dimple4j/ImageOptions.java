@@ -78,5 +78,15 @@ public record ImageOptions(OptionalInt background, int minimumSide) {
     public ImageOptions build() {
       return new ImageOptions(background, minimumSide);
     }
+
+    /**
+     * The options so far, for logs.
+     *
+     * @return for example {@code "ImageOptions.Builder[background=OptionalInt.empty, minimumSide=28]"}
+     */
+    @Override
+    public String toString() {
+      return "ImageOptions.Builder[background=" + background + ", minimumSide=" + minimumSide + "]";
+    }
   }
 }

@@ -92,5 +92,15 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     public ModelOptions build() {
       return new ModelOptions(backend, mmproj, threads, ignoreUnknown);
     }
+
+    /**
+     * The options so far, for logs.
+     *
+     * @return names and values
+     */
+    @Override
+    public String toString() {
+      return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads + ", ignoreUnknown=" + ignoreUnknown + "]";
+    }
   }
 }

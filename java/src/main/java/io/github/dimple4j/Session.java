@@ -418,4 +418,14 @@ public final class Session implements AutoCloseable {
       Reference.reachabilityFence(this);
     }
   }
+
+  /**
+   * The session's shape, for logs; of a closed session, too.
+   *
+   * @return for example {@code "Session[prompt of 230 tokens, response of 64, dimple on cpu-avx2]"}
+   */
+  @Override
+  public String toString() {
+    return "Session[prompt of " + prompt.length + " tokens, response of " + responseLength() + ", " + model.architecture() + " on " + model.backend() + "]";
+  }
 }

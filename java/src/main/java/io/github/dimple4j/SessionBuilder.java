@@ -441,4 +441,16 @@ public final class SessionBuilder {
     model.handle().hold();
     return new SessionHandle(session, model.handle());
   }
+
+  /**
+   * What was set so far, for logs: no text of the prompt.
+   *
+   * @return for example {@code "SessionBuilder[2 messages, 1 images, response of 64]"}
+   */
+  @Override
+  public String toString() {
+    String prompt = tokens != null ? tokens.length + " tokens" : text != null ? "a text" : messages.size() + (system == null ? 0 : 1) + " messages";
+    return "SessionBuilder[" + prompt + ", " + images.size() + " images, " + (withoutResponse ? "without response" : template != null ? "response " + template
+        : "response of " + responseLength.orElse(DEFAULT_RESPONSE_LENGTH)) + "]";
+  }
 }

@@ -46,4 +46,14 @@ public final class Steps implements Iterable<Step> {
     int characteristics = Spliterator.ORDERED | Spliterator.NONNULL | Spliterator.IMMUTABLE;
     return StreamSupport.stream(() -> Spliterators.spliteratorUnknownSize(iterator(), characteristics), characteristics, false);
   }
+
+  /**
+   * What is decoded and how, for logs.
+   *
+   * @return session and decoding
+   */
+  @Override
+  public String toString() {
+    return "Steps[" + session + ", " + decoding + "]";
+  }
 }

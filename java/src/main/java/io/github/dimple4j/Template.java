@@ -50,7 +50,12 @@ public final class Template {
   /** What a structure prior consists of. */
   private sealed interface Prior permits Literal, Tokens, Slot {}
 
-  private record Literal(String text) implements Prior {}
+  private record Literal(String text) implements Prior {
+    @Override
+    public String toString() {
+      return '"' + text + '"';
+    }
+  }
 
   /** Tokens given by their ids, made by {@link Template#tokens}. */
   public static final class Tokens implements Prior {
@@ -58,6 +63,16 @@ public final class Template {
 
     private Tokens(int[] ids) {
       this.ids = ids.clone();
+    }
+
+    /**
+     * The ids, for logs.
+     *
+     * @return for example {@code "tokens[12, 7]"}
+     */
+    @Override
+    public String toString() {
+      return "tokens" + Arrays.toString(ids);
     }
   }
 
@@ -67,6 +82,16 @@ public final class Template {
 
     private Slot(int length) {
       this.length = length;
+    }
+
+    /**
+     * The length, for logs.
+     *
+     * @return for example {@code "slot(8)"}
+     */
+    @Override
+    public String toString() {
+      return "slot(" + length + ")";
     }
   }
 
@@ -301,5 +326,15 @@ public final class Template {
       Arrays.fill(tokens, end, length, vocabulary.mask());
     }
     return new Response(vocabulary, tokens, segments);
+  }
+
+  /**
+   * The parts, for logs.
+   *
+   * @return for example {@code Template["{\"a\": \"", slot(8), "\"}"]}
+   */
+  @Override
+  public String toString() {
+    return "Template" + (structure == null ? priors : "[" + structure + "]");
   }
 }

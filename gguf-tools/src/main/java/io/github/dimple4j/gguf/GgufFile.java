@@ -139,4 +139,14 @@ public final class GgufFile implements AutoCloseable {
   public void close() throws IOException {
     input.close();
   }
+
+  /**
+   * File and size, for logs; of a closed file, too.
+   *
+   * @return for example {@code "GgufFile[model.gguf, 339 tensors]"}
+   */
+  @Override
+  public String toString() {
+    return "GgufFile[" + path() + ", " + tensors().size() + " tensors]";
+  }
 }

@@ -150,4 +150,14 @@ public final class GgufParts implements AutoCloseable {
   private static String five(long number) {
     return String.format("%05d", number);
   }
+
+  /**
+   * Parts and size, for logs; of closed parts, too.
+   *
+   * @return for example {@code "GgufParts[2 parts, 339 tensors]"}
+   */
+  @Override
+  public String toString() {
+    return "GgufParts[" + parts.size() + " parts, " + tensors.size() + " tensors]";
+  }
 }

@@ -298,4 +298,14 @@ public final class GgufWriter implements AutoCloseable {
       }
     }
   }
+
+  /**
+   * How far the file is, for logs.
+   *
+   * @return for example {@code "GgufWriter[model.gguf, 4096 bytes written]"}
+   */
+  @Override
+  public String toString() {
+    return "GgufWriter[" + target + ", " + written + " bytes written]";
+  }
 }

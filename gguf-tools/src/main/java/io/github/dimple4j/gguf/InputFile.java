@@ -79,4 +79,14 @@ public final class InputFile implements AutoCloseable {
   public void close() throws IOException {
     channel.close();
   }
+
+  /**
+   * The file, for logs; closed, too.
+   *
+   * @return for example {@code "InputFile[model.gguf, 4096 bytes]"}
+   */
+  @Override
+  public String toString() {
+    return "InputFile[" + path + ", " + size + " bytes]";
+  }
 }

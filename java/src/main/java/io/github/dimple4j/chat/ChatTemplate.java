@@ -136,4 +136,14 @@ public final class ChatTemplate {
     Statement.runAll(program, rendering);
     return rendering;
   }
+
+  /**
+   * The size of the template, for logs.
+   *
+   * @return for example {@code "ChatTemplate[12 statements]"}
+   */
+  @Override
+  public String toString() {
+    return "ChatTemplate[" + program.size() + " statements]";
+  }
 }

@@ -62,7 +62,7 @@ public final class Download {
   /** A failure that another try may mend. */
   private static final class Interruption extends IOException {
     private static final long serialVersionUID = 1;
-    private final OptionalLong seconds; // to wait, as the server says
+    private final transient OptionalLong seconds; // to wait, as the server says
 
     Interruption(String message, OptionalLong seconds) {
       super(message);

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Collectors;
 
 /**
  * A piece of a structured response: a text, a typed slot, or pieces put together. Immutable; any thread.
@@ -32,6 +33,14 @@ public abstract sealed class Piece {
 
   /** Adds it to a graph before a state; the state before it. */
   abstract int before(Place place, int to);
+
+  /**
+   * What the piece is, for logs.
+   *
+   * @return for example {@code "("cat" | "dog")"}
+   */
+  @Override
+  public abstract String toString();
 
   /** A graph under construction. */
   private record Place(Graph graph, JsonText json, SchemaTexts.Step step, List<Integer> slotTokens) {
@@ -54,6 +63,11 @@ public abstract sealed class Piece {
     int before(Place place, int to) {
       return place.graph.literal(text.getBytes(StandardCharsets.UTF_8), to);
     }
+
+    @Override
+    public String toString() {
+      return '"' + text + '"';
+    }
   }
 
   /** Texts that an automaton over code points accepts, as they are. */
@@ -75,6 +89,11 @@ public abstract sealed class Piece {
       }
       return start;
     }
+
+    @Override
+    public String toString() {
+      return tokens > 0 ? "text(" + tokens + ")" : "pattern of " + texts.states() + " states";
+    }
   }
 
   /** Any string of JSON. */
@@ -92,6 +111,11 @@ public abstract sealed class Piece {
       place.slot(from, start, tokens); // the quotation mark before it is no part of it
       return start;
     }
+
+    @Override
+    public String toString() {
+      return "string(" + tokens + ")";
+    }
   }
 
   private static final class Numeric extends Piece {
@@ -105,6 +129,11 @@ public abstract sealed class Piece {
     int before(Place place, int to) {
       return place.json.number(range, to);
     }
+
+    @Override
+    public String toString() {
+      return "number " + range;
+    }
   }
 
   private static final class Choice extends Piece {
@@ -117,6 +146,11 @@ public abstract sealed class Piece {
     @Override
     int before(Place place, int to) {
       return place.graph.either(ways.stream().mapToInt(way -> way.before(place, to)).toArray());
+    }
+
+    @Override
+    public String toString() {
+      return ways.stream().map(Piece::toString).collect(Collectors.joining(" | ", "(", ")"));
     }
   }
 
@@ -134,6 +168,11 @@ public abstract sealed class Piece {
         state = piece.before(place, state);
       }
       return state;
+    }
+
+    @Override
+    public String toString() {
+      return pieces.stream().map(Piece::toString).collect(Collectors.joining(" "));
     }
   }
 
@@ -160,6 +199,11 @@ public abstract sealed class Piece {
       }
       return behind;
     }
+
+    @Override
+    public String toString() {
+      return "(" + item + "){" + least + "," + most + "} separated by " + separator;
+    }
   }
 
   private static final class Json extends Piece {
@@ -174,6 +218,11 @@ public abstract sealed class Piece {
     @Override
     int before(Place place, int to) {
       return new SchemaTexts(schema.root(), options).before(place.graph, place.step, to);
+    }
+
+    @Override
+    public String toString() {
+      return "json(" + schema + ")";
     }
   }
 

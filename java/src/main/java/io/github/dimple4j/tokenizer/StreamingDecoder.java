@@ -54,4 +54,14 @@ public final class StreamingDecoder {
     in.get(waiting);
     return out.flip().toString();
   }
+
+  /**
+   * What is held back, for logs.
+   *
+   * @return for example {@code "StreamingDecoder[2 bytes waiting]"}
+   */
+  @Override
+  public String toString() {
+    return "StreamingDecoder[" + waiting.length + " bytes waiting]";
+  }
 }

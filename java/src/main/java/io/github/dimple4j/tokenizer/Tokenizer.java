@@ -494,4 +494,14 @@ public final class Tokenizer {
   public int maskId() {
     return data.maskId();
   }
+
+  /**
+   * The size of the vocabulary, for logs.
+   *
+   * @return for example {@code "Tokenizer[152064 tokens]"}
+   */
+  @Override
+  public String toString() {
+    return "Tokenizer[" + size() + " tokens]";
+  }
 }

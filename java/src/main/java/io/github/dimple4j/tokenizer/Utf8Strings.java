@@ -106,4 +106,14 @@ public final class Utf8Strings {
   int end(int index) {
     return ends[index];
   }
+
+  /**
+   * How many there are, for logs.
+   *
+   * @return for example {@code "Utf8Strings[152064]"}
+   */
+  @Override
+  public String toString() {
+    return "Utf8Strings[" + size() + "]";
+  }
 }

@@ -175,4 +175,14 @@ public final class Converter {
     metadata.putAll(special.withEnds(config, optionalConfig("generation_config.json"), layout.vocabulary()).metadata());
     return metadata;
   }
+
+  /**
+   * What is converted to what, for logs.
+   *
+   * @return for example {@code "Converter[Dimple-7B to F16]"}
+   */
+  @Override
+  public String toString() {
+    return "Converter[" + directory + " to " + quantization + "]";
+  }
 }

@@ -161,4 +161,14 @@ public final class Inspector {
   private static String format(String format, Object... arguments) {
     return String.format(Locale.ROOT, format, arguments);
   }
+
+  /**
+   * What is shown, for logs; {@link #text} is the report.
+   *
+   * @return for example {@code "Inspector[GgufFile[model.gguf, 339 tensors]]"}
+   */
+  @Override
+  public String toString() {
+    return "Inspector[" + file + "]";
+  }
 }

@@ -210,4 +210,14 @@ public final class Quantizer {
     matrix.ifPresent(m -> metadata.putAll(m.metadata()));
     return metadata;
   }
+
+  /**
+   * What is quantized to what, for logs.
+   *
+   * @return for example {@code "Quantizer[model.gguf to Q4_K_M]"}
+   */
+  @Override
+  public String toString() {
+    return "Quantizer[" + source + " to " + quantization + "]";
+  }
 }

@@ -202,4 +202,14 @@ public final class Synth {
         OptionalInt.of(vocabulary.id("<|mask|>")));
     return new Preset(name, Dimple.layout(text, vision, sections, images, special), vocabulary);
   }
+
+  /**
+   * What is made, for logs.
+   *
+   * @return for example {@code "Synth[dimple-7b, Q4_0, seed 0]"}
+   */
+  @Override
+  public String toString() {
+    return "Synth[" + preset.name() + ", " + type + ", seed " + seed + "]";
+  }
 }
