@@ -80,7 +80,7 @@ public final class Download {
   public void run(boolean anew) {
     try {
       Files.createDirectories(target.getParent());
-      try (FolderLock held = FolderLock.of(target)) {
+      try (FolderLock _ = FolderLock.of(target)) {
         if (anew || !isThere()) {
           fetch();
         }
