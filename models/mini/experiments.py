@@ -31,6 +31,7 @@ ONE_TOKEN = ["--threshold", "0"]  # as many steps as the response has tokens
 THRESHOLDS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
 SLOW = 200  # questions of an experiment that decodes many of them token by token
 ROUNDS = 5  # of ways that are compared by time
+PARTS = 10  # of questions that are asked in two ways in turn
 RECIPES = ["ar", "diffusion", "ar-then-diffusion"]
 
 
@@ -362,8 +363,29 @@ def random_prompts(count, seed):
     return [dict(image=[], task="random", question=" ".join(rng.choices(words, k=rng.randint(1, 12))), answer="") for _ in range(count)]
 
 
+def milliseconds(answers):
+    return sum(a["prefill_ms"] + a["steps_ms"] for a in answers)
+
+
+def without_and_with(bench, questions, without, switched, options):
+    """The same questions in two ways, a few at a time in turn, so that a change of the machine's speed meets both. `time` is the median over
+    these few of the second way's time as a share of the first's."""
+    off, on, shares = [], [], []
+    size = max(1, len(questions) // PARTS)
+    for start in range(0, len(questions), size):
+        ways = [(off, without), (on, switched)]
+        for given, switch in ways if len(shares) % 2 else reversed(ways):  # the second of two may find a warmer machine
+            given += bench.ask(questions[start:start + size], *switch, *options)
+        shares.append(milliseconds(on[start:]) / milliseconds(off[start:]))
+    return dict(decoding="one token per step" if ONE_TOKEN[0] in options else "confident", questions=len(questions),
+                equal=sum(a["answered"] == b["answered"] for a, b in zip(off, on)),
+                exact=[sum(a["exact"] for a in given) for given in (off, on)],
+                iterations=[statistics.mean(a["iterations"] for a in given) for given in (off, on)],
+                ms=[milliseconds(given) / len(given) for given in (off, on)], time=statistics.median(shares))
+
+
 def early_stop(bench):
-    """Whether ending a decoding with its text changes a text, and what it saves: iterations and ms per answer without and with it."""
+    """Whether ending a decoding with its text changes a text, and what it saves: iterations and time per answer without and with it."""
     asked = bench.questions()
     descriptions, short = [q for q in asked if describe(q["task"])], [q for q in asked if brief(q["task"])]
     nonsense = random_prompts(len(bench.examples), 1)
@@ -372,11 +394,8 @@ def early_stop(bench):
                                              ("descriptions", descriptions, 256, []), ("descriptions", descriptions[:SLOW], 64, ONE_TOKEN),
                                              ("random prompts", nonsense, 64, []), ("random prompts", nonsense[:SLOW], 64, ONE_TOKEN)):
         lengths = [option for task in sorted({q["task"] for q in questions}) for option in ("--length", "%s=%d" % (task, length))]
-        off, on = (bench.ask(questions, "--early-stop", switch, *lengths, *options) for switch in ("off", "on"))
-        rows.append(dict(what=what, length=length, decoding="one token per step" if options else "confident", questions=len(questions),
-                         equal=sum(a["answered"] == b["answered"] for a, b in zip(off, on)),
-                         iterations=[statistics.mean(a["iterations"] for a in given) for given in (off, on)],
-                         ms=[statistics.mean(a["prefill_ms"] + a["steps_ms"] for a in given) for given in (off, on)]))
+        rows.append(dict(without_and_with(bench, questions, ["--early-stop", "off"], ["--early-stop", "on"], lengths + options),
+                         what=what, length=length))
     return rows
 
 
@@ -385,12 +404,8 @@ def prune(bench):
     asked = [q for q in bench.questions() if describe(q["task"])]
     rows = []
     for length, questions, options in ((64, asked, []), (256, asked, []), (64, asked[:SLOW], ONE_TOKEN), (256, asked[:SLOW // 4], ONE_TOKEN)):
-        off, on = (bench.ask(questions, "--early-stop", "on", *switch, "--length", "describe=%d" % length, *options) for switch in ([], ["--prune"]))
-        rows.append(dict(length=length, decoding="one token per step" if options else "confident", questions=len(questions),
-                         equal=sum(a["answered"] == b["answered"] for a, b in zip(off, on)),
-                         exact=[sum(a["exact"] for a in given) for given in (off, on)],
-                         iterations=[statistics.mean(a["iterations"] for a in given) for given in (off, on)],
-                         ms=[statistics.mean(a["prefill_ms"] + a["steps_ms"] for a in given) for given in (off, on)]))
+        rows.append(dict(without_and_with(bench, questions, [], ["--prune"], ["--early-stop", "on", "--length", "describe=%d" % length] + options),
+                         length=length))
     return rows
 
 

@@ -12,6 +12,7 @@ import torch
 import evaluate
 import experiments
 import model
+import reuse
 import scenes
 import tokenizer
 import train
@@ -146,6 +147,34 @@ class Model(unittest.TestCase):
             counts.append(evaluate.unmask_count(left, 8, len(counts), levels))
             left -= counts[-1]
         self.assertEqual(counts, [1, 1, 1, 1, 1, 1, 2])
+
+
+class Reuse(unittest.TestCase):
+    """What reuse.py keeps is what a pass over everything computes, as long as nothing has changed."""
+
+    def setUp(self):
+        torch.manual_seed(2)
+        self.model = model.Dimple(model.mini_config(64)).eval()
+        self.body = reuse.Body(self.model, list(range(1, 9)), None, (0, 0), 5, 0)
+
+    @torch.no_grad()
+    def test_all_rows_are_a_pass(self):
+        expected = self.model.lm_head(self.model.hidden(self.body.ids[None]))[0]
+        torch.testing.assert_close(self.body.whole_rows(torch.arange(13)), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(self.body.whole_rows(torch.arange(8, 13)), expected[8:], rtol=1e-4, atol=1e-4)
+        self.assertEqual(self.body.rows, 18)
+
+    @torch.no_grad()
+    def test_nothing_changed_nothing_computed_otherwise(self):
+        expected = self.body.whole_rows(torch.arange(13))
+        torch.testing.assert_close(self.body.changed_rows(0.4), expected, rtol=1e-4, atol=1e-4)
+        self.assertLess(self.body.rows, 13 + 5)
+
+    def test_caches_that_are_always_refreshed_change_nothing(self):
+        ways = [reuse.Anew(), reuse.DelayedCache(1), reuse.AdaptiveCache(1, 1, 0.25)]
+        answers = [reuse.decode(reuse.Body(self.model, list(range(1, 9)), None, (0, 0), 5, 0), way, None) for way in ways]
+        self.assertEqual(answers[0][1], 5)
+        self.assertEqual(answers[1:], answers[:1] * 2)
 
 
 if __name__ == "__main__":
