@@ -215,7 +215,8 @@ static sampler_step step_of(const iteration *it, const canvas *c, const block_pl
 }
 
 static pass_rows rows_of(const iteration *it, const block_plan *plan) {
-  return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .bare = it->decoding.guidance_scale > 0};
+  return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched,
+                     .bare = it->decoding.guidance_scale > 0};
 }
 
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
@@ -343,7 +344,7 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
 dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability) {
   if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to list alternatives to: call dimple_session_look first");
   if (!it->scored)
-    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before anything else is asked of the model: call dimple_session_look again");
+    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before the model is asked anything else: call dimple_session_look again");
   if (count < 1 || count > MOST_ALTERNATIVES)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "alternatives: count is %d, expected 1 to %d", count, MOST_ALTERNATIVES);
   block_plan plan = {.from = it->offered_from, .count = it->offered_count};

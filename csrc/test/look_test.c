@@ -128,7 +128,8 @@ static void alternatives_of_each(dimple_model *m, bool biased) {
     const float *p = likely + i * LISTED;
     EXPECT(of[0] == found.tokens[i] && fabsf(p[0] - found.log_probability[i]) < 1e-5f, "position %d: token %d, %g", i, of[0], (double)p[0]);
     for (int32_t k = 0; k < LISTED; k++) {
-      EXPECT(of[k] >= 0 && of[k] != MASK && (!biased || of[k] != banned) && (k == 0 || p[k] <= p[k - 1]), "position %d: alternative %d is %d", i, k, of[k]);
+      EXPECT(of[k] >= 0 && of[k] != MASK && (!biased || of[k] != banned) && (k == 0 || p[k] <= p[k - 1]),
+             "position %d: alternative %d is %d", i, k, of[k]);
       for (int32_t j = 0; j < k; j++) EXPECT(of[j] != of[k], "position %d: token %d twice", i, of[k]);
     }
   }

@@ -224,7 +224,8 @@ class DecoderTest {
     Template template = Template.of(Template.choice("yes", "no", "undecided"), " ", Template.pattern("[a-z]{3,9}"), Template.optional("!"));
     try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).response(template).open()) {
       for (int rank = 0; rank < 8; rank++) {
-        for (Decoding decoding : List.of(Decoding.defaults(), Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).build())) {
+        Decoding blocks = Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).build();
+        for (Decoding decoding : List.of(Decoding.defaults(), blocks)) {
           assertThat(session.decode(decoding, new Alternative(rank, 8)).text()).matches("(yes|no|undecided) [a-z]{3,9}!?");
         }
       }
@@ -237,7 +238,8 @@ class DecoderTest {
     try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).response(template).open()) {
       for (BlockCache cache : BlockCache.values()) {
         for (Decoder decoder : List.of(BACKWARDS, ALL, new Sure(0.3f), candidates -> List.of())) {
-          Decoding decoding = Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).cache(cache).temperature(1.5f).build();
+          Decoding decoding = Decoding.builder().pipeline(Pipeline.LLADA).threshold(0).blockLength(4).cache(cache).temperature(1.5f)
+              .build();
           assertThat(session.decode(decoding, decoder).text()).matches("(yes|no|undecided) [a-z]{3,9}");
         }
       }

@@ -78,8 +78,8 @@ class StructuredDecodingTest {
       Validator validator = new Validator(schema.toString());
       try {
         for (DimpleModel model : models) {
-          SchemaOptions options = SchemaOptions.PRODUCING.withSpacing(oneOf(Spacing.values())).withKeyOrder(oneOf(SchemaOptions.KeyOrder.values()));
-          decode(model, schema, options, validator);
+          decode(model, schema, SchemaOptions.PRODUCING.withSpacing(oneOf(Spacing.values()))
+              .withKeyOrder(oneOf(SchemaOptions.KeyOrder.values())), validator);
         }
       } catch (RefusedSchemaException refused) {
         assertThat(refused).as("%s", schema).hasMessageContaining("no value fits the schema"); // its alternatives contradict each other
@@ -185,7 +185,8 @@ class StructuredDecodingTest {
   private Decoding decoding(int length, boolean wino) {
     while (true) {
       Decoding.Builder builder = Decoding.builder().seed(random.nextInt(1000)).temperature(oneOf(0f, 1.5f))
-          .pipeline(oneOf(Pipeline.DIM, Pipeline.DIM, Pipeline.LLADA, Pipeline.LLADA, Pipeline.DREAM)).algorithm(oneOf(ALGORITHMS.toArray(Algorithm[]::new)));
+          .pipeline(oneOf(Pipeline.DIM, Pipeline.DIM, Pipeline.LLADA, Pipeline.LLADA, Pipeline.DREAM))
+          .algorithm(oneOf(ALGORITHMS.toArray(Algorithm[]::new)));
       builder.steps(oneOf(1, 3, 10, Math.max(1, length / 2), length));
       if (random.nextInt(4) > 0) {
         builder.threshold(oneOf(0.3f, 0.6f, 0.9f, 1f));

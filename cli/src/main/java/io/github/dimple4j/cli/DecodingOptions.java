@@ -21,6 +21,7 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 import tools.jackson.core.JsonGenerator;
@@ -43,7 +44,8 @@ final class DecodingOptions {
       Map.entry("--credit-alpha", Set.of(Algorithm.CREDIT)), Map.entry("--boost-gamma", Set.of(Algorithm.CREDIT)),
       Map.entry("--decay-beta", Set.of(Algorithm.CREDIT)), Map.entry("--low-threshold", Set.of(Algorithm.HIERARCHY)),
       Map.entry("--expected-tpf", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
-      Map.entry("--maximum-unroll", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)), Map.entry("--threshold-back", Set.of(Algorithm.WINO)));
+      Map.entry("--maximum-unroll", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
+      Map.entry("--threshold-back", Set.of(Algorithm.WINO)));
 
   /** The authors' defaults of algorithms that always have a threshold. */
   private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
@@ -175,7 +177,8 @@ final class DecodingOptions {
   /** Has the core check the settings, before anything is loaded. */
   void check() {
     decoding();
-    OF_ALGORITHMS.keySet().stream().sorted().filter(option -> spec.commandLine().getParseResult().hasMatchedOption(option)).forEach(option -> {
+    ParseResult given = spec.commandLine().getParseResult();
+    OF_ALGORITHMS.keySet().stream().sorted().filter(given::hasMatchedOption).forEach(option -> {
       Set<Algorithm> served = OF_ALGORITHMS.get(option);
       if (!served.contains(algorithm)) {
         throw new ParameterException(spec.commandLine(), option + " goes with --alg "

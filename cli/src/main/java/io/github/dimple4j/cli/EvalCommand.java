@@ -42,8 +42,8 @@ final class EvalCommand implements Callable<Integer> {
   private Path model;
 
   @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
-      description = "Ask this text, a file in UTF-8, of all pictures in the place of each line's \"question\"; - is standard input. A line end at "
-      + "its end is left out.")
+      description = "Ask this text, a file in UTF-8, of all pictures in the place of each line's \"question\"; - is standard input. A line end "
+      + "at its end is left out.")
   private TextSource promptFile;
 
   @Option(names = "--length", paramLabel = "TASK=N", description = "Response length of a task (default: describe 64, json 32, others 16).")
@@ -127,7 +127,8 @@ final class EvalCommand implements Callable<Integer> {
     check();
     structureOptions.read();
     String asked = promptFile == null ? null : promptFile.readWithoutLastLineEnd();
-    List<EvalQuestion> questions = EvalQuestion.read(questionFile, limit == null ? Integer.MAX_VALUE : limit, promptOptions.format(), asked);
+    int most = limit == null ? Integer.MAX_VALUE : limit;
+    List<EvalQuestion> questions = EvalQuestion.read(questionFile, most, promptOptions.format(), asked);
     List<Answered> answers = new ArrayList<>();
     boolean jsonOut = output != null && output.isStandardOutput();
     PrintWriter out = quiet || jsonOut ? spec.commandLine().getErr() : spec.commandLine().getOut();

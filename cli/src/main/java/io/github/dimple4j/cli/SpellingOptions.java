@@ -12,8 +12,8 @@ import picocli.CommandLine.TypeConversionException;
 /** Which of the texts that a schema's values can be spelled as are wanted. */
 final class SpellingOptions {
   @Option(names = "--objects", paramLabel = "open|closed", converter = ObjectsConverter.class,
-      description = "Whether objects take properties that the schema does not mention where it is silent about them. Default: closed; open where "
-      + "texts are judged (dimple schema --lines).")
+      description = "Whether objects take properties that the schema does not mention where it is silent about them. Default: closed; open "
+      + "where texts are judged (dimple schema --lines).")
   private Objects objects;
 
   @Option(names = "--spacing", paramLabel = "compact|blank|either", converter = SpacingConverter.class,

@@ -58,8 +58,8 @@ final class TraceCommand implements Callable<Integer> {
       description = "The JSON file to write; - is standard output.")
   private JsonOutput output;
 
-  @Option(names = "--html", paramLabel = "OUT", description = "A page to write that plays the decoding in a browser, one file that needs no "
-      + "other; - is standard output.")
+  @Option(names = "--html", paramLabel = "OUT", description = "A page to write that plays the decoding in a browser, one file that needs "
+      + "no other; - is standard output.")
   private String page;
 
   @Override

@@ -55,8 +55,8 @@ class TracePageTest {
         "--max-new-tokens", "4", "--html", both.toString(), "--json", json.toString())).isEqualTo(new Output(0, "", ""));
     assertThat(both).content().contains("\"question\":null");
     assertThat(Json.read(json).keySet().stream().map(Object::toString)).contains("iterations");
-    assertThat(Output.of("trace", "../models/mini/dimple-mini-f16.gguf", "--ids-file", folder.resolve("ids.json").toString(), "--max-new-tokens", "4",
-        "--html", "-").out()).containsIgnoringCase("<!doctype html>").contains("\"question\":null");
+    assertThat(Output.of("trace", "../models/mini/dimple-mini-f16.gguf", "--ids-file", folder.resolve("ids.json").toString(),
+        "--max-new-tokens", "4", "--html", "-").out()).containsIgnoringCase("<!doctype html>").contains("\"question\":null");
     Output refused = Output.of("trace", "x.gguf", "--ids-file", folder.resolve("ids.json").toString(), "--max-new-tokens", "4", "--html",
         folder.resolve("none/x.html").toString());
     assertThat(refused.status()).isEqualTo(1);

@@ -46,7 +46,8 @@ class UsageTest {
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
     assertWrong("--canvas-length goes without --response-template", "dimple run",
         "run", "--prompt", "x", "--canvas-length", "4", "--response-template", "{{slot:2}}");
-    assertWrong("--json and --html cannot both be standard output", "dimple trace", "trace", "x", "--prompt", "x", "--json", "-", "--html", "-");
+    assertWrong("--json and --html cannot both be standard output", "dimple trace",
+        "trace", "x", "--prompt", "x", "--json", "-", "--html", "-");
     assertWrong("--spacing goes with --json-schema", "dimple run", "run", "--prompt", "x", "--spacing", "compact");
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
@@ -56,7 +57,8 @@ class UsageTest {
     assertWrong("--factor goes with --pipeline llada", "dimple run", "run", "--prompt", "x", "--factor", "1");
     assertWrong("--guidance-scale does not go with --cache", "dimple trace", "trace", "x", "--prompt", "x", "--json", "-",
         "--pipeline", "llada", "--guidance-scale", "1", "--cache", "dual");
-    assertWrong("--cache does not go with --alg klass", "dimple eval", "eval", "x", "--pipeline", "llada", "--alg", "klass", "--cache", "dual");
+    assertWrong("--cache does not go with --alg klass", "dimple eval",
+        "eval", "x", "--pipeline", "llada", "--alg", "klass", "--cache", "dual");
     assertWrong("--gamma goes with --alg entropy_bound", "dimple run", "run", "--prompt", "x", "--gamma", "1");
     assertWrong("--expected-tpf goes with --alg credit or hierarchy", "dimple eval", "eval", "x", "--expected-tpf", "1");
     assertWrong("--canvas-length goes without --json-schema", "dimple run",

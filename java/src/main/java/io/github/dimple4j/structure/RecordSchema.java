@@ -38,8 +38,8 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>A record becomes an object with a property for each component, in their order. All are there, but for {@link Optional} ones, which
  * may be left out. Components may be records, enums, strings, {@code char}, {@code boolean}, numbers of any kind (whole ones within the
  * bounds of their type), lists, collections, arrays, maps from strings, {@link LocalDate}, {@link Instant}, {@link OffsetDateTime},
- * {@link UUID} and {@link URI}. Nothing is null. A property has its component's name, or that of {@link JsonProperty}; other annotations that
- * change how Jackson reads a record are refused.
+ * {@link UUID} and {@link URI}. Nothing is null. A property has its component's name, or that of {@link JsonProperty}; other annotations
+ * that change how Jackson reads a record are refused.
  *
  * <p>Records must be open to Jackson, which makes them: public, or in a package that is open to {@code tools.jackson.databind}.
  */
@@ -157,7 +157,8 @@ public final class RecordSchema {
       Class<?> type = annotation.annotationType();
       boolean jacksons = type.getName().startsWith("com.fasterxml.jackson.") || type.getName().startsWith("tools.jackson.");
       if (jacksons && !(annotation instanceof JsonProperty) && !HARMLESS.contains(type.getSimpleName())) {
-        throw new InvalidArgumentException(place + ": @" + type.getSimpleName() + " changes how it is read, of which its schema knows nothing");
+        throw new InvalidArgumentException(
+            place + ": @" + type.getSimpleName() + " changes how it is read, of which its schema knows nothing");
       }
     }
   }

@@ -87,7 +87,8 @@ class RecordSchemaTest {
 
   @Test
   void refusesWhatHasNoSchema() {
-    assertThatThrownBy(() -> RecordSchema.of(Drawing.class)).hasMessageMatching("Drawing.shape is of type .*Shape, of which no schema can be made");
+    assertThatThrownBy(() -> RecordSchema.of(Drawing.class))
+        .hasMessageMatching("Drawing.shape is of type .*Shape, of which no schema can be made");
     assertThatThrownBy(() -> RecordSchema.of(Node.class)).isInstanceOf(InvalidArgumentException.class)
         .hasMessage("Node.children: the record io.github.dimple4j.structure.RecordSchemaTest$Node lies within itself");
     assertThatThrownBy(() -> RecordSchema.of(WithSet.class)).hasMessageStartingWith("WithSet.tags is of type java.util.Set<");

@@ -26,7 +26,8 @@ import tools.jackson.databind.node.ObjectNode;
 class SchemaInstancesTest {
   private static final JsonMapper MAPPER = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
   private static final JsonMapper STRICT = MAPPER.rebuild().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-  private static final List<JsonNode> OTHERS = Stream.of("null", "true", "0", "-1", "2.5", "\"\"", "\"a\"", "\"é😀\"", "[]", "{}", "[1]", "{\"a\":1}", "100")
+  private static final List<JsonNode> OTHERS = Stream.of(
+      "null", "true", "0", "-1", "2.5", "\"\"", "\"a\"", "\"é😀\"", "[]", "{}", "[1]", "{\"a\":1}", "100")
       .map(MAPPER::readTree).toList();
 
   private final Random random = new Random(4);

@@ -55,7 +55,8 @@ public final class GoldenTokenizer {
    */
   public static TokenizerData untyped(String rule) {
     TokenizerData data = data(rule);
-    return new TokenizerData(data.model(), rule, data.tokens(), null, data.merges(), false, data.bosId(), data.eosId(), data.padId(), data.maskId());
+    return new TokenizerData(data.model(), rule, data.tokens(), null, data.merges(), false, data.bosId(),
+        data.eosId(), data.padId(), data.maskId());
   }
 
   private static TokenizerData data(String rule, AddedTokenFlags flags) {
@@ -63,8 +64,8 @@ public final class GoldenTokenizer {
     int[] types = lines.stream().mapToInt(l -> l.charAt(0) - '0').toArray();
     Utf8Strings tokens = Utf8Strings.of(lines.stream().map(l -> l.substring(2)).toList());
     int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
-    return new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false, first + 1, first + 2, first, first + 6,
-        new int[0], flags, null);
+    return new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false, first + 1, first + 2, first,
+        first + 6, new int[0], flags, null);
   }
 
   static List<Case> cases(String rule) {

@@ -67,7 +67,8 @@ final class Assertions {
           "a number, where this draft has true or false");
     } else {
       range = new NumberRange(true, true, low, false, high, false)
-          .and(new NumberRange(true, true, values.decimal(schema, "exclusiveMinimum"), true, values.decimal(schema, "exclusiveMaximum"), true));
+          .and(new NumberRange(true, true, values.decimal(schema, "exclusiveMinimum"), true,
+              values.decimal(schema, "exclusiveMaximum"), true));
     }
     BigDecimal divisor = values.decimal(schema, "multipleOf");
     if (divisor != null) {
@@ -101,9 +102,8 @@ final class Assertions {
     if (schema.has("items") || schema.has("prefixItems")) {
       List<Term> first = new ArrayList<>();
       if (schema.has("prefixItems") && !terms.document.draft().knows("prefixItems")) {
-        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(values.list(schema, "prefixItems").stream().map(item -> terms.of(item, false))
-            .toList(),
-            null)), 0, ArrayRule.UNBOUNDED, null));
+        List<Term> all = values.list(schema, "prefixItems").stream().map(item -> terms.of(item, false)).toList();
+        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(all, null)), 0, ArrayRule.UNBOUNDED, null));
       } else if (schema.has("prefixItems")) {
         values.list(schema, "prefixItems").forEach(item -> first.add(terms.of(item, false)));
       } else if (tuple) {
@@ -138,7 +138,8 @@ final class Assertions {
       rule = rule.and(ObjectRule.requiring(values.names(schema, "required", schema.get("required"))));
     }
     if (schema.has("minProperties") || schema.has("maxProperties")) {
-      rule = rule.and(ObjectRule.ofSize(values.size(schema, "minProperties", 0), values.size(schema, "maxProperties", ObjectRule.UNBOUNDED)));
+      rule = rule.and(ObjectRule.ofSize(values.size(schema, "minProperties", 0),
+          values.size(schema, "maxProperties", ObjectRule.UNBOUNDED)));
     }
     if (schema.has("propertyNames")) {
       rule = rule.and(new ObjectRule(List.of(), Set.of(), List.of(terms.of(schema.get("propertyNames"), false)), 0, ObjectRule.UNBOUNDED,
