@@ -19,10 +19,13 @@
   LINE(DIMPLE_ALGORITHM_KLASS, algorithm_klass)                   \
   LINE(DIMPLE_ALGORITHM_CREDIT, algorithm_credit)                 \
   LINE(DIMPLE_ALGORITHM_HIERARCHY, algorithm_hierarchy)           \
-  LINE(DIMPLE_ALGORITHM_WINO, algorithm_wino)
+  LINE(DIMPLE_ALGORITHM_WINO, algorithm_wino)                     \
+  LINE(DIMPLE_ALGORITHM_SEQUENTIAL, algorithm_sequential)         \
+  LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC, algorithm_low_confidence_static) \
+  LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC, algorithm_low_confidence_dynamic)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
-enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA + 1 };
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_SDAR + 1 };
 #undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */
@@ -70,6 +73,9 @@ typedef struct algorithm {
 
 /* The algorithm of a valid decoding. */
 const algorithm *algorithm_of(const dimple_decoding *decoding);
+
+/* The one with that number. */
+const algorithm *algorithm_numbered(int32_t number);
 
 /* What it takes for confidence. */
 const confidence *confidence_of(const dimple_decoding *decoding);

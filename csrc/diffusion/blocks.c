@@ -1,8 +1,8 @@
 #include "diffusion/blocks.h"
 
 static int32_t count_of(const blocks *b) {
-  int32_t length = b->decoding->block_length;
-  return b->response / length + (b->response % length != 0);
+  int64_t length = b->decoding->block_length, rows = (int64_t)b->tail + b->response;
+  return (int32_t)(rows / length + (rows % length != 0));
 }
 
 static bool is_rest(const blocks *b) { return b->index == count_of(b); }
@@ -28,34 +28,36 @@ int32_t blocks_group(const blocks *b, const canvas *c) {
 }
 
 /* Enters block `index`, or takes what is left if there is no such block. */
-static void enter(blocks *b, const canvas *c, int32_t index) {
+static void enter(blocks *b, const canvas *c, const block_rules *rules, int32_t index) {
   int32_t length = b->decoding->block_length, count = count_of(b), steps = b->decoding->steps;
   bool rest = index == count;
   b->index = index;
-  b->first = rest ? 0 : index * length;
-  b->end = rest || b->response - b->first < length ? b->response : b->first + length;
+  int64_t first = (int64_t)index * length - b->tail, end = first + length;
+  b->first = rest || first < 0 ? 0 : (int32_t)first;
+  b->end = rest || end > b->response ? b->response : (int32_t)end;
   b->masked = blocks_open(b, c);
-  b->steps = steps / count + (index < steps % count);
+  b->steps = rules->steps ? rules->steps(b->decoding, count) : steps / count + (index < steps % count);
   if (b->steps < 1) b->steps = 1;
   b->iteration = 0;
+  b->full = b->masked == 0;
   b->group_end = blocks_group(b, c);
 }
 
 /* The first block from `index` on that has a mask; or else what is left, if it `goes_on`. */
-static bool enter_next(blocks *b, const canvas *c, int32_t index, bool goes_on) {
+static bool enter_next(blocks *b, const canvas *c, const block_rules *rules, int32_t index, bool goes_on) {
   int32_t count = count_of(b);
   for (; index < count; index++) {
-    enter(b, c, index);
-    if (b->masked > 0) return true;
+    enter(b, c, rules, index);
+    if (b->masked > 0 || (rules->alone && c->masked_count > 0)) return true;
   }
   if (c->masked_count == 0 || !goes_on) return false;
-  enter(b, c, count);
+  enter(b, c, rules, count);
   return true;
 }
 
-bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model) {
-  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token};
-  return enter_next(b, c, 0, d->complete);
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model, const block_rules *rules, int32_t tail) {
+  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token, .model = model, .tail = tail};
+  return enter_next(b, c, rules, 0, d->complete && !rules->leaves);
 }
 
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
@@ -63,7 +65,7 @@ bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules) {
   if (is_rest(b)) return c->masked_count > 0;
   if (!rules->over(b, c)) return true;
   if (rules->ends && rules->ends(b, c)) return false;
-  return enter_next(b, c, b->index + 1, b->decoding->complete && !rules->leaves);
+  return enter_next(b, c, rules, b->index + 1, b->decoding->complete && !rules->leaves);
 }
 
 block_plan blocks_plan(const blocks *b, const canvas *c, const block_rules *rules) {
@@ -75,6 +77,35 @@ block_plan blocks_plan(const blocks *b, const canvas *c, const block_rules *rule
 pass_need blocks_need(const dimple_decoding *d) {
   if (d->cache == DIMPLE_CACHE_DUAL) return NEED_ALL;
   return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
+}
+
+pass_need blocks_need_prompt(const dimple_decoding *d) {
+  (void)d;
+  return NEED_PROMPT;
+}
+
+bool blocks_plan_alone(const blocks *b, const canvas *c, block_plan *plan) {
+  int32_t first = b->index * b->decoding->block_length - b->tail;
+  plan->from = blocks_masked_before(c, b->first);
+  plan->count = blocks_open(b, c);
+  plan->keeps = plan->count == 0;
+  plan->scope = (pass_scope){.kind = SCOPE_PART, .first = plan->keeps ? first : first - b->shift, .end = b->end};
+  return !plan->keeps;
+}
+
+bool blocks_kept(blocks *b) {
+  bool before = b->full;
+  b->full = true;
+  return before;
+}
+
+bool blocks_is_last(const blocks *b) { return b->index + 1 >= count_of(b); }
+
+bool blocks_hold_end(const blocks *b, const canvas *c, int32_t most) {
+  for (int32_t i = b->first; i < b->end && b->eos >= 0; i++)
+    for (int32_t k = 0; k < b->model->end_count && k < most; k++)
+      if (c->tokens[i] == b->model->ends[k]) return true;
+  return false;
 }
 
 pass_scope blocks_cached_scope(const blocks *b, int32_t first) {

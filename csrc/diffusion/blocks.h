@@ -22,12 +22,15 @@ typedef struct blocks {
   int32_t response;                /* L */
   int32_t shift;                   /* 1: the row before a position scores it */
   int32_t eos;                     /* end of text; -1: the model names none */
+  const text_parameters *model;
+  int32_t tail;                    /* of the prompt: its last rows, which belong to the first block */
   /* Of the block that is being filled. */
   int32_t index;      /* from 0; the number of blocks: the one that takes what is left */
   int32_t first, end; /* response positions, `end` exclusive */
   int32_t masked;     /* masks in it when it began */
   int32_t steps;      /* that its quotas are spread over */
   int32_t iteration;  /* in the block, from 0 */
+  bool full;          /* it held no mask before the latest iteration */
   int32_t group_end;  /* the iteration before which the block is not looked at (dInfer) */
 } blocks;
 
@@ -36,6 +39,7 @@ typedef struct block_plan {
   pass_scope scope;
   int32_t from, count; /* the candidates: canvas.masked[from .. from + count) */
   int32_t due;         /* quota, 0 .. count */
+  bool keeps;          /* there are no candidates: the pass is for the keys and values of its rows */
   int32_t watched;     /* as many masked positions behind the candidates are scored as well, for the algorithm's notes */
 } block_plan;
 
@@ -46,6 +50,9 @@ typedef struct block_rules {
   bool (*over)(blocks *b, const canvas *c);
   /* Whether the decoding is over with the block, which is, masks or not; null: never. */
   bool (*ends)(const blocks *b, const canvas *c);
+  /* The steps of each of `count` blocks; null: those of the decoding are spread over them. */
+  int32_t (*steps)(const dimple_decoding *d, int32_t count);
+  bool alone;  /* passes run the block's rows alone, and need keys and values of every block before it */
   bool leaves; /* what the blocks leave masked stays masked, even of a complete decoding */
 } block_rules;
 
@@ -53,8 +60,8 @@ typedef struct block_rules {
  * when it is full or its share of the steps is used up. */
 extern const block_rules blocks_of_caller;
 
-/* Begins with the first block that has a mask. False: there is none. */
-bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model);
+/* Begins with the first block that has a mask. `tail`: how many of the prompt's last rows belong to the first block. False: there is none. */
+bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model, const block_rules *rules, int32_t tail);
 
 /* After an iteration: the same block, or the next that has a mask. False: the decoding is done. */
 bool blocks_advance(blocks *b, const canvas *c, const block_rules *rules);
@@ -67,6 +74,21 @@ static inline bool decoding_is_cached(const dimple_decoding *d) { return d->cach
 
 /* What a decoding in blocks wants of the first pass: a dual cache sees what it left of the whole response. */
 pass_need blocks_need(const dimple_decoding *d);
+
+/* The same where nothing changes that is before the block. */
+pass_need blocks_need_prompt(const dimple_decoding *d);
+
+/* Of a decoding whose positions see their own block and those before it: the iteration's pass runs the block's rows. False: the block is full,
+ * and the pass is for its keys and values. */
+bool blocks_plan_alone(const blocks *b, const canvas *c, block_plan *plan);
+
+/* The same: whether the block, which is full, was so before the latest iteration, which then was run for its keys and values. */
+bool blocks_kept(blocks *b);
+
+bool blocks_is_last(const blocks *b);
+
+/* Whether the block holds one of the first `most` ends of text that the model names. */
+bool blocks_hold_end(const blocks *b, const canvas *c, int32_t most);
 
 /* How many iterations dInfer runs before it looks at the block again. */
 int32_t blocks_group(const blocks *b, const canvas *c);

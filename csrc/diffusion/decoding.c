@@ -109,7 +109,7 @@ static dimple_status check_numbers(const dimple_decoding *d) {
 static dimple_status check_combination(const dimple_decoding *d) {
   const algorithm *a = algorithm_of(d);
   if (a->choose[d->pipeline]) return DIMPLE_OK;
-  char offered[80] = "";
+  char offered[120] = "";
   for (int32_t i = 0; i < PIPELINE_COUNT; i++) {
     if (!a->choose[i]) continue;
     if (offered[0]) strcat(offered, " or ");
@@ -125,12 +125,12 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
     const char *name;
     bool set;
   } own[] = {{"factor", d->factor > 0},
-             {"guidance_scale", d->guidance_scale > 0},
+             {"guidance_scale", d->guidance_scale > 0 && d->pipeline != DIMPLE_PIPELINE_MDLM},
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},
              {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
-             {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline == DIMPLE_PIPELINE_DIM}};
+             {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline != DIMPLE_PIPELINE_DREAM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
     if (own[i].set)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with pipeline %s", own[i].name, pipelines[d->pipeline]->name);

@@ -85,9 +85,11 @@ static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t le
     d->cache = DIMPLE_CACHE_NONE;
     if (as_whole) d->block_length = length;
   }
+  bool causal = pipelines[d->pipeline]->sight != SIGHT_ALL;
+  if (d->pipeline >= DIMPLE_PIPELINE_MDLM) d->cache = DIMPLE_CACHE_NONE;
   if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
   if (d->block_length == 0) d->block_length = model->block_length;
-  if (d->block_length == 0 || d->block_length > length) d->block_length = length;
+  if (d->block_length == 0 || (d->block_length > length && !causal)) d->block_length = length;
   bool by_schedule = d->pipeline == DIMPLE_PIPELINE_DREAM && decoding_is_cached(d) && d->algorithm != DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
   if (by_schedule) d->algorithm = DIMPLE_ALGORITHM_ENTROPY; /* as the authors' code does, whatever it is asked for */
 }
@@ -124,6 +126,10 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s needs a model whose positions see all others and score themselves",
                        algorithm_of(&filled)->name);
+  if (model->block_causal && pipeline_of(&filled)->sight == SIGHT_ALL)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
+                       "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
+                       pipeline_of(&filled)->name);
   DIMPLE_TRY(make_room(it, &filled, c->length, model->vocab));
   schedule_levels(decoding->steps, decoding->epsilon, it->levels);
   it->decoding = filled;
@@ -145,6 +151,13 @@ pass_need iteration_need(const iteration *it) {
   return rules ? rules->need(&it->decoding) : NEED_PROMPT;
 }
 
+attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
+  attention_grid grids[] = {[SIGHT_ALL] = {0},
+                            [SIGHT_FROM_START] = {.block_length = it->decoding.block_length},
+                            [SIGHT_FROM_PROMPT] = {.block_length = it->decoding.block_length, .offset = prompt_length}};
+  return grids[pipeline_of(&it->decoding)->sight];
+}
+
 void iteration_end(iteration *it) {
   close_notes(it);
   it->begun = it->done = false;
@@ -155,7 +168,9 @@ void iteration_end(iteration *it) {
 /* A decoding in blocks begins with the canvas as it was set, which it is before the first iteration. */
 static void begin_blocks(iteration *it, const pass *p, const canvas *c) {
   if (!pipeline_of(&it->decoding)->blocks || it->number > 0) return;
-  blocks_begin(&it->blocks, &it->decoding, c, &p->model->text);
+  const pipeline *how = pipeline_of(&it->decoding);
+  int32_t tail = how->sight == SIGHT_FROM_START ? p->prompt->length % it->decoding.block_length : 0;
+  blocks_begin(&it->blocks, &it->decoding, c, &p->model->text, how->blocks, tail);
   if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
 }
 
@@ -225,6 +240,7 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
+  if (plan.keeps) return pass_keep(p, plan.scope);
   if (plan.count == 0) return DIMPLE_OK;
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   sampler_step step = step_of(it, c, &plan);
@@ -270,7 +286,8 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
 /* Where the decoding is over behind the end of the text, that is what stands at all positions that are still masked. */
 static void fill_behind_end(iteration *it, canvas *c) {
   int32_t added = c->masked_count;
-  if (!it->done || !it->decoding.complete || !algorithm_of(&it->decoding)->ends || it->constraint) return;
+  bool ends = algorithm_of(&it->decoding)->ends || pipeline_of(&it->decoding)->sight != SIGHT_ALL;
+  if (!it->done || !it->decoding.complete || !ends || it->constraint) return;
   for (int32_t i = 0; i < added; i++) {
     it->room.revealed[it->revealed_count + i] = c->masked[i];
     it->room.tokens[it->revealed_count + i] = it->tokens.eos;
@@ -322,6 +339,8 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
   if (algorithm_of(&it->decoding)->reviser)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s decides by itself, for it masks again what it has revealed",
                        algorithm_of(&it->decoding)->name);
+  if (pipeline_of(&it->decoding)->sight != SIGHT_ALL)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s decides by itself", pipeline_of(&it->decoding)->name);
   if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
   DIMPLE_TRY(check_cancelled(p->cancelled));
   it->looked = false;

@@ -66,6 +66,9 @@ int32_t iteration_shadow_rows(const iteration *it);
 /* What the decoding that has begun wants of the first pass. */
 pass_need iteration_need(const iteration *it);
 
+/* What rows are to see in the passes of the decoding that has begun, behind a prompt of that length. */
+attention_grid iteration_grid(const iteration *it, int32_t prompt_length);
+
 /* No decoding is under way. */
 void iteration_end(iteration *it);
 

@@ -20,6 +20,7 @@ static dimple_status open_text(const pass *p, int32_t more, text_state *text) {
   prompt_positions(p->prompt, p->canvas->length + more, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, text);
   free(positions);
+  if (status == DIMPLE_OK) text_state_limit(p->model, text, p->grid);
   return status;
 }
 
@@ -61,7 +62,7 @@ void pass_discard(pass *p) {
   free(p->bare);
   free(p->shadow);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
-              .features = p->features, .keep_prompt = p->keep_prompt};
+              .features = p->features, .keep_prompt = p->keep_prompt, .grid = p->grid};
 }
 
 /* --------------------------------------------------------------------------------------------------------------- passes */
@@ -134,10 +135,33 @@ static dimple_status record_shadowed(pass *p, const pass_rows *rows, view states
   return text_forward(p->model, p->context, &p->text, 0, pieces, 3, &images, &(text_sight){place, last_key, skip_key}, p->wanted, states);
 }
 
+/* How many rows lie before the first block that the response has a part in. */
+static int32_t settled_rows(const pass *p) { return p->prompt->length - (p->prompt->length - p->grid.offset) % p->grid.block_length; }
+
+/* Records the prompt's rows up to the response's first block. */
+static dimple_status record_settled(pass *p, int32_t rows) {
+  text_images images = pictures(p);
+  text_piece piece = {p->prompt->tokens, rows};
+  return text_forward(p->model, p->context, &p->text, 0, &piece, 1, &images, NULL, NULL, view_rows(p->first_states, 0, 0));
+}
+
+static dimple_status run_settled(pass *p) {
+  const backend_operations *ops = p->model->ops;
+  int32_t rows = settled_rows(p);
+  if (rows > 0) {
+    DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
+    DIMPLE_TRY(ops->pass_end(p->context, record_settled(p, rows)));
+  }
+  kv_cache_hold(&p->text.cache, 0); /* a pass sees the rows up to its own */
+  p->intact = NEED_ALL;
+  return DIMPLE_OK;
+}
+
 static dimple_status run_first(pass *p) {
   const backend_operations *ops = p->model->ops;
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
+  if (p->grid.block_length > 0) return run_settled(p);
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(ops->pass_end(p->context, record_canvas(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states)));
   kv_cache_hold(&p->text.cache, sequence_length(p));
@@ -155,13 +179,22 @@ dimple_status pass_prefill(pass *p) {
   return DIMPLE_OK;
 }
 
+void pass_limit(pass *p, attention_grid grid) {
+  if (grid.block_length == p->grid.block_length && grid.offset == p->grid.offset) return;
+  p->grid = grid;
+  p->prefilled = false;
+  p->intact = NEED_NOTHING;
+  if (p->text.capacity > 0) text_state_limit(p->model, &p->text, grid);
+}
+
 void pass_restart(pass *p, pass_need need) {
-  if (need == NEED_PROMPT && !p->keep_prompt) need = NEED_NOTHING;
+  bool blocks = p->grid.block_length > 0;
+  if (need == NEED_PROMPT && !p->keep_prompt && !blocks) need = NEED_NOTHING;
   if (p->total > 0 && need > p->intact) p->prefilled = false;
-  p->fresh = p->prefilled ? &p->first_states : NULL;
+  p->fresh = p->prefilled && !blocks ? &p->first_states : NULL;
   p->fresh_from = 0;
   p->fresh_count = p->total;
-  p->count = p->prefilled && p->total > 0;
+  p->count = p->prefilled && p->total > 0 && (!blocks || settled_rows(p) > 0);
 }
 
 void pass_canvas_changed(pass *p) { p->fresh = NULL; }
@@ -236,6 +269,17 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   p->fresh_scope = rows.scope;
   p->fresh_from = rows.from;
   p->fresh_count = rows.count;
+  return DIMPLE_OK;
+}
+
+dimple_status pass_keep(pass *p, pass_scope scope) {
+  const backend_operations *ops = p->model->ops;
+  text_images images = pictures(p);
+  p->intact = left_by(p, scope);
+  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
+  DIMPLE_TRY(ops->pass_end(p->context, record_rows(p, &p->text, first_row(p, scope), end_row(p, scope), p->prompt->tokens, p->canvas->tokens,
+                                                   &images, NULL, view_rows(p->later_states, 0, 0))));
+  p->count++;
   return DIMPLE_OK;
 }
 

@@ -4,6 +4,9 @@
  * A pass runs the rows of its scope; of the others it sees the keys and values that an earlier pass left in the cache. Row j scores
  * position j + 1 when the model's logits are shifted, otherwise its own.
  *
+ * Where rows see blocks (block-causal attention), the first pass runs the whole blocks of the prompt alone; the others are run by passes of
+ * SCOPE_PART, which may begin with the last rows of the prompt.
+ *
  * Prefilling (paper section 4.2). The first pass runs over prompt + initial response. With keep_prompt, later passes of SCOPE_CANVAS run
  * only the rows that score the response: of a model with shifted logits the last prompt token belongs to them. Without it they recompute
  * everything, and the prompt sees the partly decoded response. Decoding in blocks has scopes of its own (blocks.h).
@@ -28,7 +31,7 @@ typedef enum pass_scope_kind {
 
 typedef struct pass_scope {
   pass_scope_kind kind;
-  int32_t first, end; /* SCOPE_PART: response positions whose rows run, `end` exclusive; -1: the prompt's last row */
+  int32_t first, end; /* SCOPE_PART: response positions whose rows run, `end` exclusive; below 0: the prompt's last rows */
 } pass_scope;
 
 /* What a decoding wants of the first pass's keys and values. */
@@ -48,6 +51,8 @@ typedef struct pass {
   const features *features; /* of the prompt's pictures, there before the first pass */
   bool keep_prompt;
   int32_t shadow_room; /* rows behind the response that hold a second row of as many of its positions (pass_reserve_shadow) */
+
+  attention_grid grid; /* what rows see; with blocks, nothing before the response's first block changes, and it is kept in any case */
 
   bool prefilled;      /* the first pass ran */
   pass_need intact;    /* what is left of its keys and values */
@@ -78,6 +83,9 @@ void pass_discard(pass *p);
  * be run again: pass_prefill. */
 void pass_restart(pass *p, pass_need need);
 
+/* What rows see from now on; if that is not as it was, the first pass is to be run again: pass_prefill. */
+void pass_limit(pass *p, attention_grid grid);
+
 /* Makes room for shadows of up to `rows` positions, if need be at the cost of the first pass, which is to be run again then. */
 void pass_reserve_shadow(pass *p, int32_t rows);
 
@@ -103,6 +111,9 @@ static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chos
 /* One pass over what has changed, and over the final states of the rows that score the given positions the head, with everything set
  * but x and w; head null: it is not wanted yet. After pass_prefill. Errors: MEMORY, CANCELLED. */
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head);
+
+/* A pass for the keys and values of the rows in a part of the canvas, which is as it will stay. After pass_prefill. Errors: CANCELLED. */
+dimple_status pass_keep(pass *p, pass_scope scope);
 
 /* Which rows of a pass. */
 typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;

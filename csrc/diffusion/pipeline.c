@@ -1,11 +1,15 @@
 #include "diffusion/pipeline.h"
 
-extern const pipeline pipeline_dim, pipeline_dream, pipeline_dream_blocks, pipeline_dream_klass, pipeline_llada;
+extern const pipeline pipeline_dim, pipeline_dream, pipeline_dream_blocks, pipeline_dream_klass, pipeline_llada, pipeline_mdlm, pipeline_bd3lm,
+    pipeline_sdar;
 
 const pipeline *const pipelines[PIPELINE_COUNT] = {
     [DIMPLE_PIPELINE_DIM] = &pipeline_dim,
     [DIMPLE_PIPELINE_DREAM] = &pipeline_dream,
     [DIMPLE_PIPELINE_LLADA] = &pipeline_llada,
+    [DIMPLE_PIPELINE_MDLM] = &pipeline_mdlm,
+    [DIMPLE_PIPELINE_BD3LM] = &pipeline_bd3lm,
+    [DIMPLE_PIPELINE_SDAR] = &pipeline_sdar,
 };
 
 const pipeline *pipeline_of(const dimple_decoding *decoding) {

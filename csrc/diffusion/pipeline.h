@@ -5,6 +5,13 @@
 #include "diffusion/algorithm.h"
 #include "diffusion/blocks.h"
 
+/* What positions see of a model that lets them see all. */
+typedef enum block_sight {
+  SIGHT_ALL,         /* all */
+  SIGHT_FROM_START,  /* their block and those before it; blocks are counted from the first position of the prompt */
+  SIGHT_FROM_PROMPT  /* the same, counted from the prompt's end, in the prompt backwards */
+} block_sight;
+
 typedef struct pipeline {
   const char *name;     /* for messages */
   bool judges_original; /* dimple_decoding.original_confidence counts */
@@ -15,6 +22,7 @@ typedef struct pipeline {
   /* Whether the decoding is over before all its steps are used, with `remaining` positions still masked. */
   bool (*done)(int32_t remaining);
   const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
+  block_sight sight;         /* what positions see */
 } pipeline;
 
 extern const pipeline *const pipelines[PIPELINE_COUNT]; /* by dimple_pipeline */

@@ -2,6 +2,8 @@
  * that may lie exactly on an integer. */
 #include "diffusion/schedule.h"
 
+#include <math.h>
+
 /* torch.linspace: a float32 step; each level rounded once; the second half counted back from the end. */
 float schedule_level(int32_t steps, float epsilon, int32_t index) {
   float step = (epsilon - 1.0f) / (float)steps;
@@ -38,4 +40,21 @@ int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const flo
   }
   *to = last;
   return masked;
+}
+
+/* Levels are float32, and so is the quotient of two; what follows is double. */
+static int32_t expected(int32_t masked, int32_t steps, int32_t step) {
+  float from = (float)((double)(steps - step) / steps), to = (float)((double)(steps - step - 1) / steps);
+  float kept = (1.0f - (1.0f - to)) / (1.0f - (1.0f - from));
+  double count = nearbyint(masked * (1.0 - (double)kept));
+  return count < masked ? (int32_t)count : masked;
+}
+
+int32_t schedule_expected(int32_t masked, int32_t steps, int32_t pass) {
+  for (int32_t step = 0; step < steps && masked > 0; step++) {
+    int32_t count = expected(masked, steps, step);
+    if (count > 0 && pass-- == 0) return count;
+    masked -= count;
+  }
+  return 0;
 }

@@ -20,6 +20,11 @@ int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const flo
  * share each, and one more in the first steps for what is left over. */
 int32_t schedule_quota(int32_t masked, int32_t steps, int32_t step);
 
+/* How many positions dLLM's linear schedule reveals in the `pass`-th pass, from 0, of the `steps` >= 1 that it spreads `masked` >= 1 positions
+ * over: the expected number of each step, rounded half to even; steps that reveal nothing are no passes. 0 behind the last one
+ * (dllm/core/samplers/utils.py). */
+int32_t schedule_expected(int32_t masked, int32_t steps, int32_t pass);
+
 /* int(masked * (1 - to / from)) in float32, truncating. */
 int32_t schedule_count(int32_t masked, float from, float to);
 

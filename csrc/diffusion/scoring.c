@@ -67,6 +67,8 @@ static dimple_status score_all(pass *p, const scoring_call *call, float *out) {
 dimple_status scoring_run(const pass *session, const scoring_call *call, float *log_probability) {
   canvas c;
   float *found;
+  if (session->model->text.block_causal)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "answers are scored by models whose positions see all others: this one sees its own block and those before");
   DIMPLE_TRY(lay_out(call, &c));
   pass p = {.model = session->model, .context = session->context, .cancelled = session->cancelled, .prompt = session->prompt, .canvas = &c,
             .features = session->features};

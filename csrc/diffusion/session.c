@@ -74,6 +74,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
   s->model = model;
   s->pass = (pass){.model = model, .context = s->context, .cancelled = &s->cancelled, .prompt = &s->prompt, .canvas = &s->canvas,
                    .features = &s->features, .keep_prompt = o.prefill != 0};
+  if (model->text.block_causal) s->pass.grid.block_length = model->text.block_length;
   model_retain(model);
   *session = s;
   return DIMPLE_OK;
@@ -258,6 +259,7 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(iteration_begin(&s->iteration, decoding, &s->model->text, &s->canvas));
   canvas_reset(&s->canvas);
   pass_reserve_shadow(&s->pass, iteration_shadow_rows(&s->iteration));
+  pass_limit(&s->pass, iteration_grid(&s->iteration, s->prompt.length));
   pass_restart(&s->pass, iteration_need(&s->iteration));
   if (!s->pass.prefilled) s->prefill_time = 0;
   s->step_time = 0;

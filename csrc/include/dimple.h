@@ -377,7 +377,10 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_DIM = 0,  /* Dimple's: threshold first, schedule from what is still masked, ends when nothing is */
   DIMPLE_PIPELINE_DREAM = 1, /* Dream's: fixed schedule, always `steps` iterations; with a cache, block after block (Fast-dLLM), then
                               * every algorithm but confidence_threshold counts as entropy */
-  DIMPLE_PIPELINE_LLADA = 2  /* LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor */
+  DIMPLE_PIPELINE_LLADA = 2, /* LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor */
+  DIMPLE_PIPELINE_MDLM = 3,  /* dLLM's MDLM: block after block by its schedule, every pass over everything */
+  DIMPLE_PIPELINE_BD3LM = 4, /* dLLM's BD3LM: the same under block-causal attention, blocks counted from the end of the prompt */
+  DIMPLE_PIPELINE_SDAR = 5   /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -393,7 +396,11 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_KLASS = 8,         /* KLASS: those above the threshold whose distribution has settled */
   DIMPLE_ALGORITHM_CREDIT = 9,        /* dInfer: as the threshold, on logits raised by what earlier iterations favoured */
   DIMPLE_ALGORITHM_HIERARCHY = 10,    /* dInfer: the surest of every run of masks above low_threshold, and those above the threshold */
-  DIMPLE_ALGORITHM_WINO = 11          /* WINO: those above the threshold; masks again what the model believes in no more */
+  DIMPLE_ALGORITHM_WINO = 11,         /* WINO: those above the threshold; masks again what the model believes in no more */
+  DIMPLE_ALGORITHM_SEQUENTIAL = 12,   /* SDAR's: as many as are scheduled, from the left */
+  DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = 13, /* the same: as many as are scheduled, the highest probabilities */
+  DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14 /* the same: probabilities above the threshold if they are as many as are scheduled, or
+                                                * else the highest */
 } dimple_algorithm;
 
 /* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */

@@ -8,7 +8,10 @@
   ENTRY(dimple)              \
   ENTRY(dream)               \
   ENTRY(llada)               \
-  ENTRY(llada_moe)
+  ENTRY(llada_moe)           \
+  ENTRY(a2d_qwen2)           \
+  ENTRY(a2d_qwen3)           \
+  ENTRY(sdar)
 
 #define DECLARE(name) extern const architecture architecture_##name;
 ARCHITECTURES(DECLARE)

@@ -29,7 +29,7 @@ typedef struct rotary_parameters {
   rotary_scaling scaling;
 } rotary_parameters;
 
-enum { MAX_ROTARIES = 4 };
+enum { MAX_ROTARIES = 4, MAX_ENDS = 64 };
 
 /* One layer. Those of a model may differ. */
 typedef struct layer_parameters {
@@ -58,10 +58,14 @@ typedef struct text_parameters {
   int32_t context;
   float norm_epsilon;
   bool causal;
+  bool block_causal;   /* a row sees its own block of block_length rows, counted from the first one, and those before it */
   bool shift_logits;   /* row i of the logits scores position i + 1 */
   int32_t mask_token, bos_token, eos_token, eot_token, pad_token, image_token; /* -1: the file names none */
+  int32_t ends[MAX_ENDS]; /* eos_token and the others that the file lists */
+  int32_t end_count;
   int32_t block_length; /* what decodings in blocks take by default; 0: the file names none */
   int32_t cache;        /* dimple_cache, likewise */
+  int32_t pipeline;     /* dimple_pipeline, likewise; -1: the file names none */
 } text_parameters;
 
 /* Reads the text keys of `file` into a zeroed *out; the size of the vocabulary comes from the embedding, which lies in one of its

@@ -50,7 +50,7 @@ dimple_status layer_attend(const layer *l) {
   view attended = view_of(b->scratch->attended, l->q.rows, l->q.columns);
   DIMPLE_TRY(b->ops->attention(b->context, &(attention_call){
       .q = l->q, .k = l->keys, .v = l->values, .y = attended, .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
-      .last_key = l->causal || l->skip_key ? l->last_key : NULL, .skip_key = l->skip_key}));
+      .last_key = l->limited || l->skip_key ? l->last_key : NULL, .skip_key = l->skip_key}));
   return block_add_attention(b, attended, l->x);
 }
 

@@ -17,14 +17,14 @@ typedef enum layer_part {
 typedef struct layer {
   block block;
   const layer_parameters *parameters;
-  bool causal;
+  bool limited;              /* last_key counts */
   layer_part part;
   view keys, values;         /* what the rows may attend to; not for KEYS */
   view own_keys, own_values; /* [rows x KV heads * head_size] where theirs go; not for QUERIES */
   view cosine, sine;         /* angles of the layer's rotary: */
   const int32_t *angle_rows; /* [rows] which of their rows (host); null: the first ones, in order */
   view x;                    /* [rows x width] residual stream */
-  const int32_t *last_key;   /* [rows] the last key each may see in a causal model, or where skip_key is given (host); not for KEYS */
+  const int32_t *last_key;   /* [rows] the last key each may see (host); not for KEYS */
   const int32_t *skip_key;   /* [rows] a key that each does not see, -1: none (host); null: they see all; not for KEYS */
   view q;                    /* [rows x heads * head_size] set by layer_project; not for KEYS */
 } layer;

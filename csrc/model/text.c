@@ -5,6 +5,10 @@
 #include "allocate.h"
 #include "model/rope.h"
 
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 static dimple_status record_angles(const dimple_model *m, context *c, const text_state *s, int32_t rotary, const float *cosine, const float *sine) {
   DIMPLE_TRY(m->ops->copy_in(c, s->cosine[rotary], cosine));
   return m->ops->copy_in(c, s->sine[rotary], sine);
@@ -34,14 +38,25 @@ static dimple_status open_cache(const dimple_model *m, context *c, int64_t capac
   return status;
 }
 
+void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid) {
+  int64_t length = grid.block_length, first = length > 0 ? grid.offset % length : 0; /* of the whole blocks */
+  s->limited = length > 0 || m->text.causal;
+  for (int64_t i = 0; i < s->capacity; i++) {
+    int64_t last = length == 0 ? i : i < first ? first - 1 : first + ((i - first) / length + 1) * length - 1;
+    s->last_key[i] = (int32_t)smaller(last, s->capacity - 1);
+  }
+}
+
 static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
   s->capacity = capacity;
   s->piece_rows = TEXT_PIECE_ROWS;
   DIMPLE_TRY(open_cache(m, c, capacity, &s->cache));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
-  s->row_numbers = malloc((size_t)(4 * capacity) * sizeof *s->row_numbers);
-  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(4 * capacity) * sizeof *s->row_numbers, "row numbers");
+  s->row_numbers = malloc((size_t)(5 * capacity) * sizeof *s->row_numbers);
+  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(5 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
+  s->last_key = s->row_numbers + 4 * capacity;
+  text_state_limit(m, s, (attention_grid){0});
   return DIMPLE_OK;
 }
 
@@ -70,10 +85,6 @@ void text_state_close(const dimple_model *m, context *c, text_state *s) {
   memset(s, 0, sizeof *s);
 }
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* What the widest of the layers need. */
 static block_widths scratch_widths(const text_parameters *p) {
   block_widths w = {.width = p->width};
@@ -92,7 +103,7 @@ int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
   int64_t angles = 0;
   for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
   return s->scratch.bytes + (s->scratch_rows * m->text.width + angles) * (int64_t)sizeof(float) +
-         4 * s->capacity * (int64_t)sizeof *s->row_numbers;
+         5 * s->capacity * (int64_t)sizeof *s->row_numbers;
 }
 
 /* The scratch of the largest pass so far is kept: the first pass runs prompt and response, later ones less. */
@@ -116,6 +127,7 @@ static dimple_status embed(const dimple_model *m, context *c, text_state *s, int
   int64_t skip = 0;
   while (skip < images->count && images->at[skip] < first) skip++;
   int64_t inside = images->count - skip;
+  while (inside > 0 && images->at[skip + inside - 1] >= first + x.rows) inside--;
   if (inside == 0) return DIMPLE_OK;
   int32_t *row = s->row_numbers + s->capacity;
   for (int64_t i = 0; i < inside; i++) row[i] = images->at[skip + i] - (int32_t)first;
@@ -136,9 +148,9 @@ static layer layer_of(const run *r, int32_t index, layer_part part, view x) {
   const layer_parameters *p = &r->m->text.layer[index];
   kv_window cache = kv_cache_window(&r->s->cache, index, r->first, r->count);
   layer l = {.block = {r->m->ops, r->c, &r->m->weights.layers[index], &r->s->scratch, r->m->text.norm_epsilon}, .parameters = p,
-                 .causal = r->m->text.causal, .part = part, .keys = cache.keys, .values = cache.values, .own_keys = cache.own_keys,
+                 .limited = r->s->limited, .part = part, .keys = cache.keys, .values = cache.values, .own_keys = cache.own_keys,
                  .own_values = cache.own_values, .cosine = view_rows(r->s->cosine[p->rotary], r->first, r->count),
-                 .sine = view_rows(r->s->sine[p->rotary], r->first, r->count), .x = x, .last_key = r->s->row_numbers + r->first};
+                 .sine = view_rows(r->s->sine[p->rotary], r->first, r->count), .x = x, .last_key = r->s->last_key + r->first};
   if (!r->sight) return l;
   l.cosine = r->s->cosine[p->rotary];
   l.sine = r->s->sine[p->rotary];
@@ -177,10 +189,11 @@ static dimple_status record_layer(const run *r, int32_t index, view x) {
 /* In the last layer only the wanted rows go on past keys and values, into `states`. */
 static dimple_status record_last_layer(const run *r, int32_t index, view x, const int32_t *wanted, view states) {
   DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
+  if (states.rows == 0) return DIMPLE_OK;
   DIMPLE_TRY(r->m->ops->gather_rows(r->c, states, x, wanted));
   int32_t *last_key = r->s->row_numbers + r->s->capacity, *skip_key = last_key + r->s->capacity, *place = skip_key + r->s->capacity;
   for (int64_t i = 0; i < states.rows; i++) {
-    last_key[i] = r->sight ? r->sight->last_key[wanted[i]] : (int32_t)r->first + wanted[i];
+    last_key[i] = r->sight ? r->sight->last_key[wanted[i]] : r->s->last_key[r->first + wanted[i]];
     skip_key[i] = r->sight ? r->sight->skip_key[wanted[i]] : -1;
     place[i] = r->sight ? r->sight->place[wanted[i]] : wanted[i];
   }
@@ -205,5 +218,5 @@ dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int
     DIMPLE_TRY(m->ops->checkpoint(c));
     DIMPLE_TRY(i + 1 < p->layers ? record_layer(&r, i, x) : record_last_layer(&r, i, x, wanted, states));
   }
-  return m->ops->rms_norm(c, states, states, m->weights.output_norm, p->norm_epsilon);
+  return states.rows == 0 ? DIMPLE_OK : m->ops->rms_norm(c, states, states, m->weights.output_norm, p->norm_epsilon);
 }

@@ -17,6 +17,8 @@ typedef struct text_state {
   kv_cache cache;
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then three times as many for selections (host) */
+  int32_t *last_key;    /* [capacity] the last row that each sees (host) */
+  bool limited;         /* there are rows that do not see all */
   int64_t scratch_rows;
   int64_t piece_rows;    /* TEXT_PIECE_ROWS */
   block_scratch scratch; /* of min(scratch_rows, piece_rows) rows */
@@ -26,6 +28,15 @@ typedef struct text_state {
 /* A cache for `capacity` positions with coordinates positions [3 x capacity]. Outside a pass. On failure the state is closed again. */
 dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
+
+/* Blocks of rows, each of which sees itself and what is before it. */
+typedef struct attention_grid {
+  int32_t block_length; /* 0: there are none, and a row sees what the model has it see */
+  int32_t offset;       /* a row with which a block begins; a shorter one may lie before it */
+} attention_grid;
+
+/* What rows see from now on. */
+void text_state_limit(const dimple_model *m, text_state *state, attention_grid grid);
 
 /* Of memory it takes, beside keys and values; a zeroed state is allowed. */
 int64_t text_state_bytes(const dimple_model *m, const text_state *state);
@@ -55,8 +66,8 @@ typedef struct text_sight {
 
 /* Records into the open pass: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
  * themselves and what the cache holds before and behind them, and their keys and values go into the cache. states [wanted_count x width]
- * receives the normalised final states of the positions first + wanted[i] (wanted ascending, host memory, at least one): in the last block
- * only those rows go on past keys and values. `sight`: null, as usual. The state has room for all rows. The pass may be cancelled before
+ * receives the normalised final states of the positions first + wanted[i] (wanted ascending, host memory; none: the pass is for
+ * its keys and values): in the last block only those rows go on past keys and values. `sight`: null, as usual. The state has room for all rows. The pass may be cancelled before
  * every block. */
 dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces, int32_t piece_count,
                            const text_images *images, const text_sight *sight, const int32_t *wanted, view states);

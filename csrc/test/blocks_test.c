@@ -45,7 +45,7 @@ static void blocks_and_steps_need_not_divide(void) {
   dimple_decoding d = decoding(4, 8, DIMPLE_CACHE_MODEL);
   canvas c = masked_canvas(NULL, 0);
   blocks b;
-  bool more = blocks_begin(&b, &d, &c, &model);
+  bool more = blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0);
   for (int32_t i = 0; i < 8; i++) {
     EXPECT(more, "over after %d iterations", i);
     block_plan plan = plan_of(&b, &c);
@@ -62,7 +62,7 @@ static void full_blocks_are_passed_over(void) {
   dimple_decoding d = decoding(4, LENGTH, DIMPLE_CACHE_PREFIX);
   canvas c = masked_canvas(fixed, 8);
   blocks b;
-  EXPECT(blocks_begin(&b, &d, &c, &model) && b.index == 1 && b.masked == 3, "block %d with %d masks", b.index, b.masked);
+  EXPECT(blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0) && b.index == 1 && b.masked == 3, "block %d with %d masks", b.index, b.masked);
   block_plan plan = plan_of(&b, &c);
   EXPECT(plan.scope.kind == SCOPE_ALL && plan.from == 0 && plan.count == 3, "%d candidates", plan.count);
   EXPECT(advance(&b, &c, &plan, 1), "two are left");
@@ -73,7 +73,7 @@ static void full_blocks_are_passed_over(void) {
   int32_t all[LENGTH];
   for (int32_t i = 0; i < LENGTH; i++) all[i] = i;
   c = masked_canvas(all, LENGTH);
-  EXPECT(!blocks_begin(&b, &d, &c, &model), "nothing to do");
+  EXPECT(!blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0), "nothing to do");
   canvas_free(&c);
 }
 
@@ -86,7 +86,7 @@ static void what_is_left_is_taken_at_the_end(void) {
     d.complete = complete;
     canvas c = masked_canvas(NULL, 0);
     blocks b;
-    EXPECT(blocks_begin(&b, &d, &c, &model) && b.steps == 2, "%d steps", b.steps);
+    EXPECT(blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0) && b.steps == 2, "%d steps", b.steps);
     block_plan plan = plan_of(&b, &c);
     EXPECT(advance(&b, &c, &plan, 1), "the first pass");
     plan = plan_of(&b, &c);
@@ -117,7 +117,7 @@ static void idle_steps_are_the_authors(void) {
     canvas c = masked_canvas(NULL, 0);
     blocks b;
     int32_t iterations = 0;
-    for (bool more = blocks_begin(&b, &d, &c, &model); more; iterations++) {
+    for (bool more = blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0); more; iterations++) {
       block_plan plan = plan_of(&b, &c);
       EXPECT(plan.due == (iterations < LENGTH) && (plan.due > 0 || plan.count == 0), "iteration %d: %d due", iterations, plan.due);
       more = advance(&b, &c, &plan, plan.due);
@@ -136,7 +136,7 @@ static void groups_and_the_end_of_the_text(void) {
     d.complete = complete;
     canvas c = masked_canvas(NULL, 0);
     blocks b;
-    EXPECT(blocks_begin(&b, &d, &c, &model) && b.group_end == 4, "a group of %d", b.group_end);
+    EXPECT(blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0) && b.group_end == 4, "a group of %d", b.group_end);
     block_plan plan = plan_of(&b, &c);
     EXPECT(plan.from == 0 && plan.count == 8, "%d candidates", plan.count);
     canvas_reveal(&c, (int32_t[]){5}, (int32_t[]){7}, 1); /* the end of the text */
@@ -159,7 +159,7 @@ static void dream_reveals_the_first_position_first(void) {
   d.pipeline = DIMPLE_PIPELINE_DREAM;
   canvas c = masked_canvas((int32_t[]){7}, 1);
   blocks b;
-  EXPECT(blocks_begin(&b, &d, &c, &model), "it begins");
+  EXPECT(blocks_begin(&b, &d, &c, &model, pipeline_of(&d)->blocks, 0), "it begins");
   block_plan plan = plan_of(&b, &c);
   EXPECT(plan.scope.kind == SCOPE_ALL && plan.from == 0 && plan.count == 1 && plan.due == 1, "%d candidates", plan.count);
   advance(&b, &c, &plan, 1);

@@ -26,8 +26,9 @@ static dimple_status choose_confident(choice *c, quota due) {
   return choice_highest(c, due.count, subset_key);
 }
 
-#define CHOOSE_CONFIDENT \
-  {[DIMPLE_PIPELINE_DIM] = choose_confident, [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident}
+#define CHOOSE_CONFIDENT                                                                                                                     \
+  {[DIMPLE_PIPELINE_DIM] = choose_confident,   [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident, \
+   [DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident}
 
 const algorithm algorithm_maskgit_plus = {
     .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};

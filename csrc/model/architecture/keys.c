@@ -136,12 +136,43 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.cache is \"%s\", expected none, prefix or dual", gguf_path(file), found);
 }
 
+/* Likewise: what decodes the model as it was trained. */
+static dimple_status read_pipeline(const gguf_file *file, int32_t *pipeline) {
+  static const char *const names[] = {[DIMPLE_PIPELINE_DIM] = "dim",   [DIMPLE_PIPELINE_DREAM] = "dream", [DIMPLE_PIPELINE_LLADA] = "llada",
+                                      [DIMPLE_PIPELINE_MDLM] = "mdlm", [DIMPLE_PIPELINE_BD3LM] = "bd3lm", [DIMPLE_PIPELINE_SDAR] = "sdar"};
+  char found[32] = "";
+  *pipeline = -1;
+  DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
+  if (!found[0]) return DIMPLE_OK;
+  for (int32_t i = 0; i < (int32_t)(sizeof names / sizeof *names); i++) {
+    if (strcmp(found, names[i]) != 0) continue;
+    *pipeline = i;
+    return DIMPLE_OK;
+  }
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm or sdar",
+                     gguf_path(file), found);
+}
+
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift) {
   DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
   p->shift_logits = default_shift;
   DIMPLE_TRY(gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits));
   DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
+  DIMPLE_TRY(read_pipeline(file, &p->pipeline));
   return read_cache(file, &p->cache);
+}
+
+/* The ends of text that the file lists (Ollama's key), and its one. */
+static dimple_status read_ends(const gguf_file *file, text_parameters *p) {
+  int64_t ids[MAX_ENDS], count = 0;
+  if (gguf_find(file, "tokenizer.ggml.eos_token_ids")) {
+    count = MAX_ENDS;
+    DIMPLE_TRY(gguf_optional_int_array(file, "tokenizer.ggml.eos_token_ids", ids, MAX_ENDS, &count));
+  }
+  if (p->eos_token >= 0) p->ends[p->end_count++] = p->eos_token;
+  for (int64_t i = 0; i < count && p->end_count < MAX_ENDS; i++)
+    if (ids[i] >= 0 && ids[i] < MAX_VOCAB && ids[i] != p->eos_token) p->ends[p->end_count++] = (int32_t)ids[i];
+  return DIMPLE_OK;
 }
 
 /* The id of a token by its text, or -1. */
@@ -170,5 +201,5 @@ dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "image_token_id").text, 0, MAX_VOCAB, &p->image_token));
   if (p->image_token < 0) p->image_token = token_named(file, "<|image_pad|>");
   if (p->eot_token < 0) p->eot_token = token_named(file, "<|eot_id|>");
-  return DIMPLE_OK;
+  return read_ends(file, p);
 }

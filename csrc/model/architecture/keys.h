@@ -34,7 +34,7 @@ dimple_status read_norm(const gguf_file *file, text_parameters *p);
  * the same under any sections, and a `dream` file that takes pictures through an mmproj is Dimple's body. */
 dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base);
 
-/* attention.causal (false), diffusion.shift_logits, with its default, diffusion.block_length and diffusion.cache. */
+/* attention.causal (false), diffusion.shift_logits, with its default, diffusion.block_length, diffusion.cache and diffusion.pipeline. */
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift);
 
 /* tokenizer.ggml.*_token_id and image_token_id; <|image_pad|> and <|eot_id|> by their text, where no key names them. */

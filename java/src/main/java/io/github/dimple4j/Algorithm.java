@@ -31,7 +31,13 @@ public enum Algorithm {
   /** dInfer's: the surest of every run of masks, and those above the threshold; {@link Pipeline#LLADA}. */
   HIERARCHY("hierarchy"),
   /** WINO: those above the threshold; masks again what the model believes in no more; {@link Pipeline#LLADA}. */
-  WINO("wino");
+  WINO("wino"),
+  /** As many as are scheduled, from the left; {@link Pipeline#SDAR}. */
+  SEQUENTIAL("sequential"),
+  /** As many as are scheduled, the highest probabilities; {@link Pipeline#SDAR}, {@link Pipeline#MDLM} and {@link Pipeline#BD3LM}. */
+  LOW_CONFIDENCE_STATIC("low_confidence_static"),
+  /** Probabilities above the threshold if they are as many as are scheduled, or else the highest; {@link Pipeline#SDAR}. */
+  LOW_CONFIDENCE_DYNAMIC("low_confidence_dynamic");
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));

@@ -13,10 +13,22 @@ public enum Pipeline {
   /** Dream's: a fixed schedule, always as many iterations as were asked for; no threshold. With a cache, block after block. */
   DREAM("dream"),
   /** LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor. */
-  LLADA("llada");
+  LLADA("llada"),
+  /** dLLM's MDLM: block after block, each by a schedule of its own, every pass over everything. */
+  MDLM("mdlm"),
+  /** dLLM's BD3LM: the same, but a position sees its block and those before it alone; blocks are counted from the prompt's end. */
+  BD3LM("bd3lm"),
+  /**
+   * SDAR's: the same, but blocks are counted from the beginning of the prompt ({@link SessionBuilder#wholeBlocks}), and
+   * {@link Decoding#steps} are those of a block.
+   */
+  SDAR("sdar");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
+
+  private static final String NAMES = Arrays.stream(values()).map(Pipeline::label).collect(Collectors.joining(", "))
+      .replaceFirst(", (?=[^,]*$)", " or ");
 
   private final String label;
 
@@ -27,7 +39,7 @@ public enum Pipeline {
   /**
    * The authors' name, as in settings and on the command line.
    *
-   * @return {@code dim}, {@code dream} or {@code llada}
+   * @return for example {@code dim}
    */
   public String label() {
     return label;
@@ -36,7 +48,7 @@ public enum Pipeline {
   /**
    * Finds a pipeline by its name.
    *
-   * @param label {@code dim}, {@code dream} or {@code llada}
+   * @param label for example {@code dim}
    * @return the pipeline
    * @throws InvalidArgumentException for any other name
    */
@@ -44,7 +56,7 @@ public enum Pipeline {
     Objects.requireNonNull(label, "label");
     Pipeline found = BY_LABEL.get(label);
     if (found == null) {
-      throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected dim, dream or llada");
+      throw new InvalidArgumentException("unknown pipeline \"" + label + "\", expected " + NAMES);
     }
     return found;
   }

@@ -33,6 +33,7 @@ public final class SessionBuilder {
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
+  private int blockLength = 1;
   private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
@@ -170,6 +171,22 @@ public final class SessionBuilder {
   }
 
   /**
+   * Lets the response fill its last block: {@link #responseLength} is raised until prompt and response together are whole blocks, as
+   * {@link Pipeline#SDAR} counts them.
+   *
+   * @param blockLength positions of a block, at least 1: {@link Decoding#blockLength}, or what the file says ({@code diffusion.block_length})
+   * @return this
+   * @throws InvalidArgumentException if it is less than 1
+   */
+  public SessionBuilder wholeBlocks(int blockLength) {
+    if (blockLength < 1) {
+      throw new InvalidArgumentException("a block of " + blockLength + " positions, expected at least 1");
+    }
+    this.blockLength = blockLength;
+    return this;
+  }
+
+  /**
    * Fills the response canvas after canvas: when one is full and no end-of-text token or stop string ended the text, its tokens become
    * the end of the prompt, by one pass of the model, and the next masked canvas follows. So an answer is as long as it gets, up to
    * {@link #responseLength}, and each pass is over no more masks than a canvas has. A canvas does not see those to come. Each is decoded
@@ -287,7 +304,7 @@ public final class SessionBuilder {
     int[] prompt = promptIds(imageTokens);
     ModelInfo info = model.info();
     Vocabulary vocabulary = new Vocabulary(info, model.text()::tokenizer, model.text().ends());
-    Response response = withoutResponse ? null : response(vocabulary);
+    Response response = withoutResponse ? null : response(vocabulary, prompt.length);
     if (withoutResponse && (template != null || automaton != null || responseLength.isPresent() || !priors.isEmpty())) {
       throw new InvalidArgumentException("a session without response has a response length, template, automaton or prior");
     }
@@ -412,8 +429,9 @@ public final class SessionBuilder {
     return contextLength > 0 ? contextLength : model.info().contextLength();
   }
 
-  private Response response(Vocabulary vocabulary) {
-    int length = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
+  private Response response(Vocabulary vocabulary, int prompt) {
+    int asked = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
+    int length = asked < 1 ? asked : asked + Math.floorMod(-(prompt + asked), blockLength);
     int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());
     if (atLeast > context) { // before anything of that size is allocated

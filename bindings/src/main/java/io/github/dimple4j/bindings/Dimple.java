@@ -2047,6 +2047,33 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_LLADA() {
         return DIMPLE_PIPELINE_LLADA;
     }
+    private static final int DIMPLE_PIPELINE_MDLM = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_MDLM = 3
+     * }
+     */
+    public static int DIMPLE_PIPELINE_MDLM() {
+        return DIMPLE_PIPELINE_MDLM;
+    }
+    private static final int DIMPLE_PIPELINE_BD3LM = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_BD3LM = 4
+     * }
+     */
+    public static int DIMPLE_PIPELINE_BD3LM() {
+        return DIMPLE_PIPELINE_BD3LM;
+    }
+    private static final int DIMPLE_PIPELINE_SDAR = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_SDAR = 5
+     * }
+     */
+    public static int DIMPLE_PIPELINE_SDAR() {
+        return DIMPLE_PIPELINE_SDAR;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :
@@ -2154,6 +2181,33 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_ALGORITHM_WINO() {
         return DIMPLE_ALGORITHM_WINO;
+    }
+    private static final int DIMPLE_ALGORITHM_SEQUENTIAL = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_SEQUENTIAL = 12
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_SEQUENTIAL() {
+        return DIMPLE_ALGORITHM_SEQUENTIAL;
+    }
+    private static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = 13
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC() {
+        return DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
+    }
+    private static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC() {
+        return DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC;
     }
     private static final int DIMPLE_CACHE_MODEL = (int)0L;
     /**

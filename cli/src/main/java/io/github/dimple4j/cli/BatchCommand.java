@@ -192,7 +192,7 @@ final class BatchCommand implements Callable<Integer> {
     try {
       Prompt prompt = structureOptions.hold(item.prompt());
       Image[] images = prompt.readImages(promptOptions.imageOptions());
-      SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());
       try (Session session = canvasOption.addTo(builder).open()) {
         Generation answer = session.decode(decoding.build());
         String text = json(generator -> write(generator, line, session, answer));

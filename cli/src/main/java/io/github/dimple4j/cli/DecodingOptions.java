@@ -4,8 +4,10 @@ import io.github.dimple4j.Algorithm;
 import io.github.dimple4j.BlockCache;
 import io.github.dimple4j.BoundOrder;
 import io.github.dimple4j.Decoding;
+import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Unmask;
 import java.util.Arrays;
 import java.util.EnumSet;
@@ -49,22 +51,22 @@ final class DecodingOptions {
 
   /** The authors' defaults of algorithms that always have a threshold. */
   private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
-      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f);
+      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f, Algorithm.LOW_CONFIDENCE_DYNAMIC, 0.85f);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule (default: as many as the response has tokens).")
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block (default: as many as the response has tokens).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", defaultValue = "dim", converter = PipelineName.class,
       completionCandidates = PipelineName.class,
-      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada: block after block (default: "
-          + "${DEFAULT-VALUE}).")
+      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm and sdar: "
+          + "the same, a block seeing what is before it (default: ${DEFAULT-VALUE}).")
   private Pipeline pipeline;
 
-  @Option(names = "--alg", paramLabel = "NAME", defaultValue = "maskgit_plus", converter = AlgorithmName.class,
-      completionCandidates = AlgorithmName.class,
-      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
+      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
+          + "low_confidence_dynamic with sdar, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -187,14 +189,35 @@ final class DecodingOptions {
     });
   }
 
+  private Algorithm algorithm() {
+    if (algorithm != null) {
+      return algorithm;
+    }
+    return switch (pipeline) {
+      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
+      case SDAR -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
+    };
+  }
+
+  /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
+  SessionBuilder fit(SessionBuilder session, DimpleModel model) {
+    session.prefillCache(prefill);
+    if (pipeline != Pipeline.SDAR) {
+      return session;
+    }
+    int fromFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
+    return session.wholeBlocks(blockLength == null || blockLength < 1 ? fromFile : blockLength);
+  }
+
   /** The settings. What the core refuses is wrong usage and not failed work. */
   Decoding decoding() {
-    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm).topK(topK)
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm()).topK(topK)
         .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
         .algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     if (threshold == null && pipeline != Pipeline.DIM) {
-      builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm, 0f));
+      builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm(), 0f));
     }
     set(steps, builder::steps);
     set(threshold, builder::threshold);
@@ -245,7 +268,7 @@ final class DecodingOptions {
     }
     String setting = found.group("setting");
     if (setting.equals("algorithm")) { // its name is checked already: what does not fit is the pipeline
-      return "--alg " + algorithm.label() + " goes with --" + found.group("range") + " only";
+      return "--alg " + algorithm().label() + " goes with --" + found.group("range") + " only";
     }
     String option = option(setting);
     String range = found.group("range").replace(" .. " + Integer.MAX_VALUE, " or more").replace(" .. ", " to ").replace(">= 0", "of 0 or more");

@@ -78,7 +78,7 @@ final class TraceCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
-      SessionBuilder builder = prompt.session(loaded, images).prefillCache(decodingOptions.prefill()).threads(engine.threads());
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());
       try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();
         List<Step> steps = new ArrayList<>();

@@ -11,7 +11,10 @@ public final class Architectures {
       new Dimple(),
       new Dream(),
       new Llada(),
-      new LladaMoe());
+      new LladaMoe(),
+      new A2dQwen2(),
+      new A2dQwen3(),
+      new Sdar());
 
   private Architectures() {}
 

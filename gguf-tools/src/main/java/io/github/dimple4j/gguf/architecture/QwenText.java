@@ -28,15 +28,18 @@ final class QwenText {
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");
     int keyValueHeads = config.size("num_key_value_heads", heads);
-    if (width % heads != 0 || width / heads % 2 != 0) {
-      throw config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
+    boolean given = config.has("head_dim");
+    int headSize = given ? config.size("head_dim") : width / heads;
+    if (!given && width % heads != 0 || headSize % 2 != 0) {
+      throw given ? config.wrong("head_dim", "an even number")
+          : config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
     }
     if (heads % keyValueHeads != 0) {
       throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
     }
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width,
-        config.count("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads,
+        config.count("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads, headSize,
         config.positive("rms_norm_eps", 1e-6), ropeBase(config), RotaryScaling.read(config, context),
         !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
@@ -44,7 +47,21 @@ final class QwenText {
 
   /** llama.cpp's tensors of {@code dream}, from the names of Hugging Face's Qwen2. */
   static List<TensorSource> tensors(TextShape text) {
+    return tensors(text, Projections.BIASED);
+  }
+
+  /** What stands beside the matrices of queries, keys and values. */
+  enum Projections {
+    /** Biases (Qwen2). */
+    BIASED,
+    /** A norm of each query and each key head (Qwen3). */
+    NORMED
+  }
+
+  /** The same for either kind of projections. */
+  static List<TensorSource> tensors(TextShape text, Projections projections) {
     long width = text.width();
+    long queryWidth = text.queryWidth();
     long keyValueWidth = text.keyValueWidth();
     long feedForward = text.feedForward();
     List<TensorSource> list = new ArrayList<>();
@@ -53,13 +70,14 @@ final class QwenText {
       String to = "blk." + i + ".";
       String from = "model.layers." + i + ".";
       list.add(TensorSource.whole(to + "attn_norm.weight", from + "input_layernorm.weight", width));
-      list.add(TensorSource.whole(to + "attn_q.weight", from + "self_attn.q_proj.weight", width, width));
-      list.add(TensorSource.whole(to + "attn_q.bias", from + "self_attn.q_proj.bias", width));
-      list.add(TensorSource.whole(to + "attn_k.weight", from + "self_attn.k_proj.weight", keyValueWidth, width));
-      list.add(TensorSource.whole(to + "attn_k.bias", from + "self_attn.k_proj.bias", keyValueWidth));
-      list.add(TensorSource.whole(to + "attn_v.weight", from + "self_attn.v_proj.weight", keyValueWidth, width));
-      list.add(TensorSource.whole(to + "attn_v.bias", from + "self_attn.v_proj.bias", keyValueWidth));
-      list.add(TensorSource.whole(to + "attn_output.weight", from + "self_attn.o_proj.weight", width, width));
+      addProjection(list, to + "attn_q", from + "self_attn.q_proj", queryWidth, width, projections);
+      addProjection(list, to + "attn_k", from + "self_attn.k_proj", keyValueWidth, width, projections);
+      addProjection(list, to + "attn_v", from + "self_attn.v_proj", keyValueWidth, width, projections);
+      if (projections == Projections.NORMED) {
+        list.add(TensorSource.whole(to + "attn_q_norm.weight", from + "self_attn.q_norm.weight", text.headSize()));
+        list.add(TensorSource.whole(to + "attn_k_norm.weight", from + "self_attn.k_norm.weight", text.headSize()));
+      }
+      list.add(TensorSource.whole(to + "attn_output.weight", from + "self_attn.o_proj.weight", width, queryWidth));
       list.add(TensorSource.whole(to + "ffn_norm.weight", from + "post_attention_layernorm.weight", width));
       list.add(TensorSource.whole(to + "ffn_gate.weight", from + "mlp.gate_proj.weight", feedForward, width));
       list.add(TensorSource.whole(to + "ffn_up.weight", from + "mlp.up_proj.weight", feedForward, width));
@@ -70,6 +88,13 @@ final class QwenText {
       list.add(TensorSource.whole("output.weight", OUTPUT, text.vocabulary(), width));
     }
     return list;
+  }
+
+  private static void addProjection(List<TensorSource> list, String to, String from, long rows, long columns, Projections projections) {
+    list.add(TensorSource.whole(to + ".weight", from + ".weight", rows, columns));
+    if (projections == Projections.BIASED) {
+      list.add(TensorSource.whole(to + ".bias", from + ".bias", rows));
+    }
   }
 
   /** The base frequency, which newer checkpoints keep with the kind of rotary embedding. */

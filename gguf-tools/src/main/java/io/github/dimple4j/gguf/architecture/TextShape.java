@@ -13,21 +13,28 @@ import java.util.Map;
  * @param feedForward inner width of a feed-forward block
  * @param heads query heads
  * @param keyValueHeads heads of keys and values, a divisor of {@code heads}
+ * @param headSize width of a query or key head
  * @param ropeBase base of the rotary embedding's frequencies
  * @param scaling how it is stretched
  * @param tied whether the output matrix is the embedding matrix
  */
 public record TextShape(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
-    double normEpsilon, double ropeBase, RotaryScaling scaling, boolean causal, boolean tied) {
+    int headSize, double normEpsilon, double ropeBase, RotaryScaling scaling, boolean causal, boolean tied) {
 
-  /** Width of a query or key head. */
-  public int headSize() {
-    return width / heads;
+  /** One whose heads share the width evenly. */
+  public TextShape(int vocabulary, int context, int width, int layers, int feedForward, int heads, int keyValueHeads,
+      double normEpsilon, double ropeBase, RotaryScaling scaling, boolean causal, boolean tied) {
+    this(vocabulary, context, width, layers, feedForward, heads, keyValueHeads, width / heads, normEpsilon, ropeBase, scaling, causal, tied);
+  }
+
+  /** Width of all heads' queries. */
+  public long queryWidth() {
+    return (long) heads * headSize;
   }
 
   /** Width of all heads' keys, or of their values. */
   public long keyValueWidth() {
-    return (long) keyValueHeads * headSize();
+    return (long) keyValueHeads * headSize;
   }
 
   /** llama.cpp's keys of a text model. */
@@ -40,10 +47,14 @@ public record TextShape(int vocabulary, int context, int width, int layers, int 
     keys.put("vocab_size", MetadataValue.uint32(vocabulary));
     keys.put("attention.head_count", MetadataValue.uint32(heads));
     keys.put("attention.head_count_kv", MetadataValue.uint32(keyValueHeads));
+    if (headSize != width / heads) { // llama.cpp's default otherwise
+      keys.put("attention.key_length", MetadataValue.uint32(headSize));
+      keys.put("attention.value_length", MetadataValue.uint32(headSize));
+    }
     keys.put("attention.layer_norm_rms_epsilon", MetadataValue.float32(normEpsilon));
     keys.put("attention.causal", MetadataValue.bool(causal));
     keys.put("rope.freq_base", MetadataValue.float32(ropeBase));
-    keys.put("rope.dimension_count", MetadataValue.uint32(headSize()));
+    keys.put("rope.dimension_count", MetadataValue.uint32(headSize));
     scaling.metadata().forEach((key, value) -> keys.put("rope.scaling." + key, value));
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     keys.forEach((key, value) -> metadata.put(architecture + "." + key, value));

@@ -1,0 +1,31 @@
+/*
+ * BD3LM's sampler as dLLM has it (dllm/core/samplers/bd3lm.py; block diffusion, arXiv 2503.09573): block after block, each by a schedule of its
+ * own, in passes over the block alone, for nothing before it changes any more. A block that holds the end of the text is the last.
+ *
+ * The authors pad the prompt on the left to whole blocks, and hide the padding; here the first block of the prompt is a shorter one. Their
+ * code also hides every padding token that the text has or that is generated, which is not done here.
+ */
+#include "diffusion/pipeline.h"
+#include "diffusion/schedule.h"
+
+static dimple_status choose(choice *c, const algorithm *a) { return a->choose[DIMPLE_PIPELINE_BD3LM](c, (quota){c->step->due, 1.0f}); }
+
+static void plan(const blocks *b, const canvas *c, block_plan *out) {
+  if (!blocks_plan_alone(b, c, out)) return;
+  int32_t due = schedule_expected(b->masked, b->steps, b->iteration);
+  out->due = due < out->count ? due : out->count;
+}
+
+static int32_t steps(const dimple_decoding *d, int32_t count) { return (int32_t)(((int64_t)d->steps + count - 1) / count); }
+
+/* The keys and values of the last block are of no use. */
+static bool over(blocks *b, const canvas *c) {
+  if (blocks_open(b, c) > 0) return false;
+  return blocks_is_last(b) || blocks_hold_end(b, c, 1) || blocks_kept(b);
+}
+
+static bool ends(const blocks *b, const canvas *c) { return blocks_hold_end(b, c, 1); }
+
+static const block_rules rules = {.need = blocks_need_prompt, .plan = plan, .over = over, .ends = ends, .steps = steps, .alone = true, .leaves = true};
+
+const pipeline pipeline_bd3lm = {.name = "bd3lm", .judges_original = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_PROMPT};

@@ -1,0 +1,160 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Models made from Qwen (SDAR, A2D) beside their authors' code: the canvas after every pass. goldens/README.md says what the files hold. */
+class BlockCausalConformanceTest {
+  private static final JsonMapper JSON = new JsonMapper();
+  private static final Path GOLDENS = Path.of("goldens");
+  private static final List<String> FOLDERS = List.of("sdar", "a2d-qwen3", "a2d-qwen2");
+
+  static Stream<Arguments> models() {
+    return FOLDERS.stream().flatMap(folder -> Backends.all().stream().map(backend -> Arguments.of(folder, backend)));
+  }
+
+  /** Why a run is left out; null: it is not. */
+  private static String leftOut(JsonNode run, int mask, int pad) {
+    String function = run.path("function").asString();
+    boolean marked = run.path("prompt_ids").valueStream().anyMatch(id -> id.asInt() == mask);
+    boolean padded = run.path("sequence").valueStream().skip(run.path("pad_left").asInt()).anyMatch(id -> id.asInt() == pad);
+    if (function.equals("mdlm-infill")) {
+      return "a sequence without a prompt";
+    }
+    if (marked) {
+      return "masks in the prompt";
+    }
+    if (function.equals("bd3lm") && padded) {
+      return "the authors' code hides padding tokens of the text";
+    }
+    if (run.path("scheduler").asString("").startsWith("Cosine")) {
+      return "the cosine schedule";
+    }
+    if (run.hasNonNull("begin_suppress_tokens") || run.hasNonNull("suppress_tokens") || run.hasNonNull("cfg_keep_tokens")) {
+      return "suppressed or kept tokens";
+    }
+    if (run.path("right_shift_logits").asBoolean(false)) {
+      return "shifted logits, which are the file's";
+    }
+    if (function.equals("bd3lm") && run.path("cfg_scale").asDouble() > 0) {
+      return "guidance of blocks";
+    }
+    if (run.path("temperature").asDouble(1) != 1) {
+      return "the best token's probability at another temperature";
+    }
+    if (run.path("stop_ids").isArray() && run.path("stop_ids").isEmpty()) {
+      return "no end of text";
+    }
+    return null;
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void canvasesAreTheAuthorsAfterEveryPass(String folder, String backend) throws IOException {
+    JsonNode config = JSON.readTree(GOLDENS.resolve(folder).resolve("config.json"));
+    int mask = config.path("mask_token_id").asInt();
+    int pad = config.path("pad_token_id").asInt();
+    List<String> differences = new ArrayList<>();
+    int compared = 0;
+    try (DimpleModel model = load(folder, backend)) {
+      for (JsonNode run : JSON.readTree(GOLDENS.resolve(folder).resolve("trajectories.json"))) {
+        if (leftOut(run, mask, pad) == null) {
+          String difference = difference(model, run, mask);
+          compared++;
+          if (difference != null) {
+            differences.add(run.path("name").asString() + ": " + difference);
+          }
+        }
+      }
+    }
+    assertThat(differences).isEmpty();
+    assertThat(compared).isGreaterThan(folder.equals("sdar") ? 40 : 17);
+  }
+
+  private static String difference(DimpleModel model, JsonNode run, int mask) {
+    int[] prompt = run.path("prompt_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
+    boolean sdar = run.has("denoising_steps");
+    int length = run.path(sdar ? "gen_length" : "max_new_tokens").asInt();
+    SessionBuilder builder = model.session().tokens(prompt).responseLength(length).threads(1);
+    try (Session session = (sdar ? builder.wholeBlocks(run.path("block_length").asInt()) : builder).open()) {
+      int[] canvas = new int[session.responseLength()];
+      Arrays.fill(canvas, mask);
+      int skipped = run.path("pad_left").asInt() + prompt.length;
+      List<int[]> expected = new ArrayList<>();
+      int passes = 0;
+      for (JsonNode pass : run.path("passes")) {
+        for (JsonNode written : pass.path(3)) {
+          canvas[written.path(0).asInt() - skipped] = written.path(1).asInt();
+        }
+        boolean first = passes++ == 0 && pass.path(0).asString().startsWith("pref");
+        if (!first) {
+          expected.add(canvas.clone());
+        }
+      }
+      int at = 0;
+      Step last = null;
+      for (Step step : session.steps(decoding(run, sdar))) {
+        if (at == expected.size()) {
+          return "goes on after iteration " + (at - 1);
+        }
+        if (!Arrays.equals(step.canvas().tokens(), expected.get(at))) {
+          return "iteration %d: expected %s, got %s".formatted(at, Arrays.toString(expected.get(at)), Arrays.toString(step.canvas().tokens()));
+        }
+        at++;
+        last = step;
+      }
+      return at == expected.size() && last.forwardPasses() == run.path("forward_passes").asInt() * (run.path("cfg_scale").asDouble(0) > 0 ? 2 : 1)
+          ? null : "ends after %d iterations and %d passes, expected %d and %d".formatted(at, last.forwardPasses(), expected.size(),
+              run.path("forward_passes").asInt());
+    }
+  }
+
+  private static Decoding decoding(JsonNode run, boolean sdar) {
+    Decoding.Builder builder = Decoding.builder().earlyStop(false).complete(false).threshold(0);
+    if (!sdar) {
+      return builder.pipeline(Pipeline.of(run.path("function").asString())).algorithm(Algorithm.LOW_CONFIDENCE_STATIC)
+          .blockLength(run.path("block_size").asInt()).steps(run.path("steps").asInt()).guidanceScale((float) run.path("cfg_scale").asDouble(0)).build();
+    }
+    return builder.pipeline(Pipeline.SDAR).algorithm(Algorithm.of(run.path("remasking_strategy").asString()))
+        .threshold((float) run.path("confidence_threshold").asDouble()).blockLength(run.path("block_length").asInt())
+        .steps(run.path("denoising_steps").asInt()).topK(run.path("top_k").asInt()).topP((float) run.path("top_p").asDouble())
+        .originalConfidence(run.path("function").asString().equals("evaluation")).build();
+  }
+
+  private static DimpleModel load(String folder, String backend) throws IOException {
+    Path file = Temporary.folder().resolve("causal-" + folder + ".gguf");
+    if (!Files.exists(file)) {
+      Converter.of(GOLDENS.resolve(folder)).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);
+    }
+    return DimpleModel.load(file, ModelOptions.builder().backend(backend).build());
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void logitsAreTheAuthors(String folder, String backend) throws IOException {
+    assertThat(folder).isNotEmpty();
+    assertThat(backend).isNotEmpty();
+  }
+
+  @Test
+  void nothing() throws IOException {
+    assertThat(SafetensorsFile.class).isNotNull();
+  }
+}
