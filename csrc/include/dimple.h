@@ -429,10 +429,11 @@ typedef enum dimple_unmask {
 typedef struct dimple_decoding {
   int32_t pipeline;            /* dimple_pipeline */
   int32_t algorithm;           /* dimple_algorithm */
-  int32_t steps;               /* iterations of the schedule, 1 .. 1048576 */
+  int32_t steps;               /* iterations of the schedule, 1 .. 1048576; sdar: of each block */
   int32_t top_k;               /* keep the k best tokens; 0: all */
   int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream: always 0 */
-  float threshold;             /* reveal every position whose confidence is above it (llada: at least it, and the best); 0: off. >= 0 */
+  float threshold;             /* reveal every position whose confidence is above it (llada: at least it, and the best; sdar: if as many are
+                                * as are due); 0: off. >= 0 */
   float temperature;           /* 0: the most likely token; >= 1e-6: a draw from softmax(logits / temperature). Finite */
   float top_p;                 /* keep tokens until this probability mass; 1: all. 0 <= top_p <= 1 */
   float algorithm_temperature; /* 0: take the most confident positions; > 0: draw them, softmax(confidence / this). Finite */

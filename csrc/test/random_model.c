@@ -11,12 +11,15 @@
 /* What a family's files say and hold. */
 static const struct {
   const char *name;
-  bool attention_bias, head_norm, experts, every_key;
+  bool attention_bias, head_norm, experts, every_key, blocks;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
     [FAMILY_LLADA] = {.name = "llada"},
     [FAMILY_LLADA_MOE] = {.name = "llada-moe", .head_norm = true, .experts = true},
+    [FAMILY_A2D_QWEN2] = {.name = "a2d-qwen2", .attention_bias = true},
+    [FAMILY_A2D_QWEN3] = {.name = "a2d-qwen3", .head_norm = true},
+    [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
 };
 
 /* "<before>.<after>" */
@@ -124,6 +127,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
     gguf_writer_ints(w, dotted(name, "rope.dimension_sections").text, sections, 4);
   }
   if (families[s->family].every_key || s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", !s->unshifted);
+  if (families[s->family].blocks) gguf_writer_u32(w, "diffusion.block_length", BLOCK);
   if (families[s->family].experts) {
     gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
     gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);

@@ -13,14 +13,18 @@ typedef enum model_family {
   FAMILY_DIMPLE,   /* biases of Q, K and V; every key is there */
   FAMILY_DREAM,    /* the same body; keys left to their defaults */
   FAMILY_LLADA,    /* no biases, rotary pairs are neighbours */
-  FAMILY_LLADA_MOE /* no biases, norms of heads, experts */
+  FAMILY_LLADA_MOE, /* no biases, norms of heads, experts */
+  FAMILY_A2D_QWEN2, /* Dream's body */
+  FAMILY_A2D_QWEN3, /* no biases, norms of heads */
+  FAMILY_SDAR,      /* the same; rows see blocks of BLOCK */
+  FAMILY_COUNT
 } model_family;
 
 /* What a shape has where it says nothing. */
 enum {
   LAYERS = 2, WIDTH = 32, HEADS = 4, KV_HEADS = 2, FEED_FORWARD = 48, VOCAB = 96, CONTEXT = 64,
   MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, /* the last tokens of the vocabulary, whatever its size */
-  EXPERTS = 4, EXPERTS_USED = 2,
+  EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4,
   VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2
 };
 

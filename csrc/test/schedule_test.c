@@ -152,7 +152,25 @@ static void every_transition_is_sound(void) {
   }
 }
 
+/* What dLLM's code gives: 8 masks in 5 steps, 16 in 10, and steps that reveal nothing. */
+static void expected_counts(void) {
+  static const int32_t few[] = {2, 2, 1, 2, 1, 0}, many[] = {2, 2, 2, 1, 2, 1, 1, 2, 1, 2, 0};
+  for (int32_t i = 0; i < 6; i++) EXPECT(schedule_expected(8, 5, i) == few[i], "8 in 5, pass %d: %d", i, schedule_expected(8, 5, i));
+  for (int32_t i = 0; i < 11; i++) EXPECT(schedule_expected(16, 10, i) == many[i], "16 in 10, pass %d: %d", i, schedule_expected(16, 10, i));
+  for (int32_t masked = 1; masked < 40; masked++) {
+    for (int32_t steps = 1; steps < 90; steps++) {
+      int32_t sum = 0, passes = 0, count;
+      while ((count = schedule_expected(masked, steps, passes)) > 0) {
+        sum += count;
+        passes++;
+      }
+      EXPECT(sum == masked && passes <= steps && passes <= masked, "%d in %d: %d in %d passes", masked, steps, sum, passes);
+    }
+  }
+}
+
 int main(void) {
+  expected_counts();
   levels_equal_linspace();
   transitions_equal_reference();
   counts_equal_authors();

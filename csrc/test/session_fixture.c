@@ -112,12 +112,14 @@ void note_step(const dimple_step *step, outcome *o) {
 outcome decode(dimple_session *s, const dimple_decoding *d) {
   outcome o = fresh_outcome();
   EXPECT_OK(dimple_session_begin(s, d));
-  for (dimple_step step = {0}; !step.done && o.iterations < d->steps;) {
+  /* Under block-causal attention a full block is run once more, and some pipelines' steps are those of a block. */
+  int32_t most = d->pipeline < DIMPLE_PIPELINE_MDLM ? d->steps : 3 * CONTEXT;
+  for (dimple_step step = {0}; !step.done && o.iterations < most;) {
     dimple_status status = dimple_session_step(s, &step);
     EXPECT(status == DIMPLE_OK, "step %d: %s", o.iterations, dimple_last_error());
     if (status != DIMPLE_OK) return o;
     note_step(&step, &o);
-    EXPECT(step.done || o.iterations < d->steps, "not done after all %d steps", d->steps);
+    EXPECT(step.done || o.iterations < most, "not done after all %d steps", most);
   }
   dimple_step step;
   EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_STATE, "done");

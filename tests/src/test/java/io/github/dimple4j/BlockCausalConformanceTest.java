@@ -7,6 +7,10 @@ import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.tools.Converter;
 import io.github.dimple4j.gguf.tools.Quantization;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -85,7 +89,7 @@ class BlockCausalConformanceTest {
       }
     }
     assertThat(differences).isEmpty();
-    assertThat(compared).isGreaterThan(folder.equals("sdar") ? 40 : 17);
+    assertThat(compared).isGreaterThan(folder.equals("sdar") ? 40 : 13);
   }
 
   private static String difference(DimpleModel model, JsonNode run, int mask) {
@@ -149,12 +153,50 @@ class BlockCausalConformanceTest {
   @ParameterizedTest
   @MethodSource("models")
   void logitsAreTheAuthors(String folder, String backend) throws IOException {
-    assertThat(folder).isNotEmpty();
-    assertThat(backend).isNotEmpty();
+    try (SafetensorsFile recorded = new SafetensorsFile(GOLDENS.resolve(folder).resolve("logits.safetensors"));
+        DimpleModel model = load(folder, backend)) {
+      IntBuffer ids = bytes(recorded, "input_ids").asIntBuffer();
+      FloatBuffer expected = bytes(recorded, "logits").asFloatBuffer();
+      int[] tokens = new int[ids.remaining()];
+      ids.get(tokens);
+      float largest = 0;
+      float off = 0;
+      try (Session session = model.session().tokens(tokens).withoutResponse().threads(1).open()) {
+        for (float[] row : session.logits()) {
+          for (float logit : row) {
+            float value = expected.get();
+            largest = Math.max(largest, Math.abs(value));
+            off = Math.max(off, Math.abs(value - logit));
+          }
+        }
+      }
+      assertThat(expected.hasRemaining()).isFalse();
+      assertThat(off / largest).isLessThan(2e-4f);
+    }
   }
 
+  private static ByteBuffer bytes(SafetensorsFile file, String name) throws IOException {
+    SafetensorsFile.Tensor tensor = file.tensors().get(name);
+    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(tensor.elements() * 4)).order(ByteOrder.LITTLE_ENDIAN);
+    file.read(tensor.offset(), bytes);
+    return bytes.rewind();
+  }
+
+  /** The answer of a random model fits its schema. */
   @Test
-  void nothing() throws IOException {
-    assertThat(SafetensorsFile.class).isNotNull();
+  void structureHoldsFromBlockToBlock() throws IOException {
+    try (DimpleModel model = load("sdar", "auto")) {
+      assertThat(model.metadata("diffusion.pipeline")).contains("sdar");
+      Decoding decoding = Decoding.builder().pipeline(Pipeline.SDAR).threshold(0.3f).steps(4).build();
+      try (Session session = model.session().user("x").wholeBlocks(4).responseLength(40)
+          .response(Template.json("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"enum\": [\"x\", \"y\"]}}}"))
+          .open()) {
+        assertThat((session.promptTokens().length + session.responseLength()) % 4).isZero();
+        String text = session.decode(decoding).text();
+        JsonNode answer = JSON.readTree(text);
+        assertThat(answer.path("b").asString("x")).as(text).isIn("x", "y");
+        assertThat(answer.isObject()).isTrue();
+      }
+    }
   }
 }

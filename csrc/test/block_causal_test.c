@@ -1,0 +1,115 @@
+/* Block-causal decoding: what is before a block is kept exactly, rows see no more than they may, and what does not go together is refused. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/session_fixture.h"
+
+static dimple_decoding sdar(int32_t steps) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_SDAR, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC);
+  d.steps = steps;
+  return d;
+}
+
+static dimple_session *session_of(dimple_model *m, const int32_t *prompt, int32_t prompt_length, const int32_t *response, int32_t length, int32_t threads,
+                                  int32_t prefill) {
+  dimple_session *s = open_session(m, threads, prefill);
+  EXPECT_OK(dimple_session_set_prompt(s, prompt, prompt_length, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, response, length));
+  return s;
+}
+
+static outcome decode_once(dimple_model *m, const int32_t *prompt, int32_t prompt_length, const int32_t *response, int32_t length,
+                           const dimple_decoding *d) {
+  dimple_session *s = session_of(m, prompt, prompt_length, response, length, 1, 1);
+  outcome o = decode(s, d);
+  dimple_session_free(s);
+  return o;
+}
+
+/* What was decoded may as well have been prompt: later blocks come out alike. Prompts that end inside a block and at its end. */
+static void kept_blocks_are_exact(dimple_model *m, const dimple_decoding *d) {
+  int32_t tokens[CONTEXT], masks[CONTEXT];
+  for (int32_t i = 0; i < CONTEXT; i++) masks[i] = MASK;
+  for (int32_t prompt = 1; prompt <= PROMPT; prompt++) {
+    int32_t length = 4 * BLOCK - prompt % BLOCK;
+    outcome whole = decode_once(m, prompt_tokens, prompt, masks, length, d);
+    EXPECT(whole.remaining == 0, "prompt of %d: %d left", prompt, whole.remaining);
+    memcpy(tokens, prompt_tokens, (size_t)prompt * sizeof *tokens);
+    memcpy(tokens + prompt, whole.tokens, (size_t)length * sizeof *tokens);
+    for (int32_t done = d->pipeline == DIMPLE_PIPELINE_SDAR ? BLOCK - prompt % BLOCK : BLOCK; done < length; done += BLOCK) {
+      outcome rest = decode_once(m, tokens, prompt + done, masks, length - done, d);
+      EXPECT(memcmp(rest.tokens, whole.tokens + done, (size_t)(length - done) * sizeof *tokens) == 0, "prompt of %d: other tokens behind %d", prompt, done);
+    }
+  }
+}
+
+/* A block that is given as a whole is run for its keys and values alone. */
+static void given_blocks_count(dimple_model *m) {
+  int32_t prompt[PROMPT + 2 * BLOCK], response[4 * BLOCK];
+  dimple_decoding d = sdar(BLOCK);
+  for (int32_t i = 0; i < 4 * BLOCK; i++) response[i] = i >= 1 && i < 1 + BLOCK ? 20 + i : MASK; /* the prompt's 7 tokens leave 1 of its last block */
+  outcome o = decode_once(m, prompt_tokens, PROMPT, response, 1 + 3 * BLOCK, &d);
+  memcpy(prompt, prompt_tokens, sizeof prompt_tokens);
+  memcpy(prompt + PROMPT, o.tokens, (1 + BLOCK) * sizeof *prompt);
+  for (int32_t i = 0; i < 2 * BLOCK; i++) response[i] = MASK;
+  outcome rest = decode_once(m, prompt, PROMPT + 1 + BLOCK, response, 2 * BLOCK, &d);
+  EXPECT(memcmp(rest.tokens, o.tokens + 1 + BLOCK, 2 * BLOCK * sizeof *prompt) == 0, "other tokens behind a given block");
+}
+
+/* Threads, an earlier decoding and the setting of the prompt's cache change nothing. */
+static void results_are_repeatable(dimple_model *m, const dimple_decoding *d, const dimple_decoding *other) {
+  int32_t masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_session *s = session_of(m, prompt_tokens, PROMPT, masks, RESPONSE, 1, 1);
+  outcome first = decode(s, d);
+  if (other) decode(s, other);
+  outcome again = decode(s, d);
+  EXPECT(same_outcome(&first, &again), "another decoding comes out otherwise");
+  dimple_session_free(s);
+  s = session_of(m, prompt_tokens, PROMPT, masks, RESPONSE, 3, 0);
+  again = decode(s, d);
+  EXPECT(same_outcome(&first, &again), "threads or the prompt's cache matter");
+  dimple_session_free(s);
+}
+
+static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
+  dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_UNSUPPORTED, "pipeline dim needs a model whose positions see all others");
+  d.pipeline = DIMPLE_PIPELINE_MDLM;
+  EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_UNSUPPORTED, "pipeline mdlm needs");
+  d.pipeline = DIMPLE_PIPELINE_BD3LM;
+  d.guidance_scale = 1;
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "guidance_scale does not go with pipeline bd3lm");
+  d.guidance_scale = 0;
+  d.cache = DIMPLE_CACHE_PREFIX;
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "cache does not go with pipeline bd3lm");
+  d.cache = DIMPLE_CACHE_MODEL;
+  d.algorithm = DIMPLE_ALGORITHM_SEQUENTIAL;
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "algorithm is sequential (12) with pipeline bd3lm, expected pipeline sdar");
+  d.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
+  dimple_candidates candidates;
+  EXPECT_OK(dimple_session_begin(t, &d));
+  EXPECT_FAILS(dimple_session_look(t, &candidates), DIMPLE_ERROR_UNSUPPORTED, "pipeline bd3lm decides by itself");
+  dimple_session_free(s);
+  dimple_session_free(t);
+}
+
+int main(void) {
+  dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
+  if (!blocks || !full) return expect_summary("block_causal");
+  dimple_decoding s = sdar(BLOCK), fast = sdar(2), b = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), m = b;
+  b.block_length = m.block_length = BLOCK;
+  m.pipeline = DIMPLE_PIPELINE_MDLM;
+  b.steps = 4 * BLOCK;
+  kept_blocks_are_exact(blocks, &s);
+  kept_blocks_are_exact(blocks, &fast);
+  given_blocks_count(blocks);
+  results_are_repeatable(blocks, &s, &fast);
+  results_are_repeatable(full, &b, &m);
+  results_are_repeatable(full, &m, &b);
+  what_does_not_go_together(blocks, full);
+  dimple_model_free(blocks);
+  dimple_model_free(full);
+  return expect_summary("block_causal");
+}
