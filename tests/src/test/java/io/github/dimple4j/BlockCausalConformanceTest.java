@@ -28,7 +28,8 @@ import tools.jackson.databind.json.JsonMapper;
 class BlockCausalConformanceTest {
   private static final JsonMapper JSON = new JsonMapper();
   private static final Path GOLDENS = Path.of("goldens");
-  private static final List<String> FOLDERS = List.of("sdar", "a2d-qwen3", "a2d-qwen2");
+  private static final String SDAR = Pipeline.SDAR.label();
+  private static final List<String> FOLDERS = List.of(SDAR, "a2d-qwen3", "a2d-qwen2");
 
   static Stream<Arguments> models() {
     return FOLDERS.stream().flatMap(folder -> Backends.all().stream().map(backend -> Arguments.of(folder, backend)));
@@ -89,7 +90,7 @@ class BlockCausalConformanceTest {
       }
     }
     assertThat(differences).isEmpty();
-    assertThat(compared).isGreaterThan(folder.equals("sdar") ? 40 : 13);
+    assertThat(compared).isGreaterThan(folder.equals(SDAR) ? 40 : 13);
   }
 
   private static String difference(DimpleModel model, JsonNode run, int mask) {
@@ -185,8 +186,8 @@ class BlockCausalConformanceTest {
   /** The answer of a random model fits its schema. */
   @Test
   void structureHoldsFromBlockToBlock() throws IOException {
-    try (DimpleModel model = load("sdar", "auto")) {
-      assertThat(model.metadata("diffusion.pipeline")).contains("sdar");
+    try (DimpleModel model = load(SDAR, "auto")) {
+      assertThat(model.metadata("diffusion.pipeline")).contains(SDAR);
       Decoding decoding = Decoding.builder().pipeline(Pipeline.SDAR).threshold(0.3f).steps(4).build();
       try (Session session = model.session().user("x").wholeBlocks(4).responseLength(40)
           .response(Template.json("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"enum\": [\"x\", \"y\"]}}}"))
