@@ -332,7 +332,7 @@ static void cancel(user *u, decisions *d) { dimple_session_cancel(take_u8(d) < 1
 /* What is called most stands several times. */
 static void (*const calls[])(user *, decisions *) = {
     set_prompt, set_prompt, set_answer, set_response, set_response, set_response, set_constraint, prefill, begin, begin, begin, step, step,
-    step, step, step, complete, look, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay_draws,
+    step, step, step, complete, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay_draws,
     get_logits, get_image_features, get_timings, cancel};
 
 static void *run(void *argument) {
