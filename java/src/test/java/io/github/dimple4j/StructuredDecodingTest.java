@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -118,6 +119,54 @@ class StructuredDecodingTest {
         count("answers");
       }
     }
+  }
+
+  /** Reveals some of the candidates, or one position as another token that can stand there. */
+  private final class Whimsical implements Decoder {
+    @Override
+    public int alternatives() {
+      return 5;
+    }
+
+    @Override
+    public Collection<Candidate> decide(Candidates candidates) {
+      if (random.nextInt(3) > 0) {
+        return candidates.all().stream().filter(candidate -> random.nextInt(3) == 0).toList();
+      }
+      List<List<Candidate>> others = List.copyOf(candidates.alternatives().values());
+      List<Candidate> those = others.get(random.nextInt(others.size()));
+      return List.of(those.get(random.nextInt(those.size())));
+    }
+  }
+
+  @Test
+  void decodersOfOnesOwnAreHeldToIt() {
+    RandomSchemas schemas = new RandomSchemas(12);
+    for (int i = 0; i < SCHEMAS / 4; i++) {
+      ObjectNode schema = schemas.nextObject();
+      Validator validator = new Validator(schema.toString());
+      ByteAutomaton automaton;
+      try {
+        automaton = Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING).compile();
+      } catch (RefusedSchemaException nothingFits) {
+        continue;
+      }
+      for (DimpleModel model : models) {
+        int length = automaton.shortest().length + random.nextInt(30);
+        Completions completions = new Completions(automaton, model);
+        Decoding decoding = decoding(length, false);
+        String what = decoding + " of " + length + " tokens, schema " + schema;
+        try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
+          for (Step step : session.steps(decoding, new Whimsical())) {
+            assertCanBeCompleted(step.canvas(), completions, what);
+          }
+          String answer = session.generation().text();
+          assertThat(validator.errors(answer.getBytes(StandardCharsets.UTF_8))).as("%s, %s", answer, what).isEmpty();
+          count("answers");
+        }
+      }
+    }
+    assertThat(counts.get("answers")).isPositive();
   }
 
   /**
