@@ -14,7 +14,7 @@ import numpy as np
 
 VOCABULARY, WIDTH, LAYERS, HEADS, KEY_HEADS, INNER, EPSILON, BASE = 96, 64, 3, 4, 2, 96, 1e-6, 1e4
 SIZE = WIDTH // HEADS
-CONFIG = {"model_type": "a2d-qwen3", "hidden_act": "silu", "hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": LAYERS,
+CONFIG = {"model_type": "qwen3-mdm", "hidden_act": "silu", "hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": LAYERS,
           "num_attention_heads": HEADS, "num_key_value_heads": KEY_HEADS, "head_dim": SIZE, "vocab_size": VOCABULARY,
           "max_position_embeddings": 256, "rms_norm_eps": EPSILON, "rope_theta": BASE, "mask_token_id": VOCABULARY - 1,
           "eos_token_id": VOCABULARY - 2, "tie_word_embeddings": False}
