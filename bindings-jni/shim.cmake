@@ -27,7 +27,7 @@ endif()
 add_library(dimple-jni SHARED ${CMAKE_CURRENT_LIST_DIR}/src/main/c/dimple_jni.c)
 target_include_directories(dimple-jni SYSTEM PRIVATE ${DIMPLE_JNI_INCLUDE} ${machine})
 target_include_directories(dimple-jni PRIVATE include)
-target_compile_options(dimple-jni PRIVATE -Wall -Wextra -Werror)
+target_compile_options(dimple-jni PRIVATE ${DIMPLE_WARNINGS})
 target_link_libraries(dimple-jni PRIVATE dimple)
 # It finds libdimple beside it.
 if(APPLE)

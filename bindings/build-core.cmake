@@ -1,5 +1,5 @@
 # Configures and builds the C core; called by Maven and quick when nothing has changed.
-#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all -P build-core.cmake
+#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all [-DSETTINGS=-D...] -P build-core.cmake
 cmake_minimum_required(VERSION 3.20)
 
 function(run)
@@ -10,6 +10,10 @@ function(run)
   endif()
 endfunction()
 
+if(NOT SETTINGS)
+  set(SETTINGS -DCMAKE_BUILD_TYPE=Release)
+endif()
+
 # A configured folder keeps its generator; the build itself configures again when a CMakeLists.txt has changed.
 if(NOT EXISTS ${BUILD}/build.ninja AND NOT EXISTS ${BUILD}/Makefile)
   find_program(ninja NAMES ninja ninja-build)
@@ -18,7 +22,7 @@ if(NOT EXISTS ${BUILD}/build.ninja AND NOT EXISTS ${BUILD}/Makefile)
   else()
     set(generator "Unix Makefiles")
   endif()
-  run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILD} -G ${generator} -DCMAKE_BUILD_TYPE=Release)
+  run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BUILD} -G ${generator} ${SETTINGS})
 endif()
 
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)

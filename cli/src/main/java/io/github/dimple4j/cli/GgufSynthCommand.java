@@ -33,6 +33,10 @@ final class GgufSynthCommand implements Callable<Integer> {
       description = "Type of the matrices; the vision tower of a quantized file is f16 (default: ${DEFAULT-VALUE}).")
   private TensorType type;
 
+  @Option(names = "--layers", paramLabel = "N", description = "Layers of the text, for a model that is as wide but needs less time and memory"
+      + " (default: the real model's).")
+  private Integer layers;
+
   @Option(names = "--seed", defaultValue = "0", description = "Seed of the weights (default: ${DEFAULT-VALUE}).")
   private long seed;
 
@@ -44,6 +48,12 @@ final class GgufSynthCommand implements Callable<Integer> {
       throw Failures.invalidValue(spec, "--preset", "'" + preset + "' is not one of " + String.join(", ", Synth.presets()));
     }
     Synth synth = Synth.of(preset).type(type).seed(seed).overwrite(output.force());
+    if (layers != null) {
+      if (layers < 1) {
+        throw Failures.invalidValue(spec, "--layers", "'" + layers + "' is not 1 or more");
+      }
+      synth.layers(layers);
+    }
     output.report(progress -> synth.progress(progress).write(output.file()));
     return 0;
   }

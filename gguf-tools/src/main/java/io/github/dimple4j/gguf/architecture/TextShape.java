@@ -27,6 +27,12 @@ public record TextShape(int vocabulary, int context, int width, int layers, int 
     this(vocabulary, context, width, layers, feedForward, heads, keyValueHeads, width / heads, normEpsilon, ropeBase, scaling, causal, tied);
   }
 
+  /** The same with another number of layers. */
+  public TextShape withLayers(int other) {
+    return new TextShape(vocabulary, context, width, other, feedForward, heads, keyValueHeads, headSize, normEpsilon, ropeBase, scaling, causal,
+        tied);
+  }
+
   /** Width of all heads' queries. */
   public long queryWidth() {
     return (long) heads * headSize;

@@ -31,11 +31,21 @@ import java.util.OptionalInt;
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Synth {
-  private record Preset(String name, ModelLayout layout, SyntheticVocabulary vocabulary) {}
+  private record Preset(String name, TextShape text, QwenVision vision, List<Integer> sections, SyntheticVocabulary vocabulary) {
+    ModelLayout layout(int layers) {
+      Dimple.ImageTokens images = new Dimple.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
+          vocabulary.id("<|vision_start|>"), vocabulary.id("<|vision_end|>"));
+      SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<|im_start|>")),
+          OptionalInt.of(vocabulary.id("<|im_end|>")), OptionalInt.of(vocabulary.id("<|endoftext|>")),
+          OptionalInt.of(vocabulary.id("<|mask|>")));
+      return Dimple.layout(text.withLayers(layers), vision, sections, images, special);
+    }
+  }
 
   private static final List<Preset> PRESETS = List.of(dimple7b(), dimpleMini());
 
   private final Preset preset;
+  private int layers;
   private TensorType type = TensorType.Q4_0;
   private long seed;
   private boolean overwrite;
@@ -43,6 +53,7 @@ public final class Synth {
 
   private Synth(Preset preset) {
     this.preset = preset;
+    this.layers = preset.text().layers();
   }
 
   /**
@@ -69,6 +80,21 @@ public final class Synth {
       }
     }
     throw new GgufException("there is no preset \"" + preset + "\"; expected one of " + String.join(", ", presets()));
+  }
+
+  /**
+   * Sets the number of the text's layers: a model with fewer than the preset is as wide, in less time and memory.
+   *
+   * @param layers at least 1
+   * @return this
+   * @throws GgufException if it is less
+   */
+  public Synth layers(int layers) {
+    if (layers < 1) {
+      throw new GgufException("layers is " + layers + "; expected at least 1");
+    }
+    this.layers = layers;
+    return this;
   }
 
   /**
@@ -128,7 +154,7 @@ public final class Synth {
   public WrittenFile write(Path target) throws IOException {
     Objects.requireNonNull(target, "target");
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
-    ModelLayout layout = preset.layout();
+    ModelLayout layout = preset.layout(layers);
     metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));
     metadata.putAll(layout.metadata());
     metadata.putAll(preset.vocabulary().metadata());
@@ -181,7 +207,7 @@ public final class Synth {
     TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
-    return preset("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
+    return new Preset("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
   }
 
   /** The shape of dimple-mini, the bundled model. */
@@ -190,17 +216,7 @@ public final class Synth {
     TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
-    return preset("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
-  }
-
-  private static Preset preset(String name, TextShape text, QwenVision vision, List<Integer> sections,
-      SyntheticVocabulary vocabulary) {
-    Dimple.ImageTokens images = new Dimple.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
-        vocabulary.id("<|vision_start|>"), vocabulary.id("<|vision_end|>"));
-    SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<|im_start|>")),
-        OptionalInt.of(vocabulary.id("<|im_end|>")), OptionalInt.of(vocabulary.id("<|endoftext|>")),
-        OptionalInt.of(vocabulary.id("<|mask|>")));
-    return new Preset(name, Dimple.layout(text, vision, sections, images, special), vocabulary);
+    return new Preset("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
   }
 
   /**

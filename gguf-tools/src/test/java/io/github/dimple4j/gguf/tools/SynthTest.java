@@ -102,6 +102,20 @@ class SynthTest {
   }
 
   @Test
+  void fewerLayersAreAsWide() throws IOException {
+    Path whole = folder.resolve("whole.gguf");
+    Path path = folder.resolve("x.gguf");
+    Synth.of("dimple-mini").write(whole);
+    Synth.of("dimple-mini").layers(1).write(path);
+    try (GgufFile file = GgufFile.open(path); GgufFile four = GgufFile.open(whole)) {
+      assertThat(file.tensor("blk.1.attn_q.weight")).isEmpty();
+      TensorInfo tensor = file.tensor("blk.0.ffn_down.weight").orElseThrow();
+      assertThat(TensorRows.read(file, tensor, 0, 2)).isEqualTo(TensorRows.read(four, four.tensor(tensor.name()).orElseThrow(), 0, 2));
+    }
+    assertThatThrownBy(() -> Synth.of("dimple-mini").layers(0)).isInstanceOf(GgufException.class).hasMessage("layers is 0; expected at least 1");
+  }
+
+  @Test
   void unknownPresetsAreRefused() {
     assertThatThrownBy(() -> Synth.of("gpt-5")).isInstanceOf(GgufException.class).hasMessageContaining("dimple-7b, dimple-mini");
   }

@@ -1,0 +1,79 @@
+# Builds the C tests with sanitizers and runs them; called by Maven after build-core.cmake, whose compiler it takes.
+#   cmake -DSOURCE=csrc -DCORE=folder of the built core -DBUILD=folder to build in -P sanitize-core.cmake
+# What the machine does not allow is left out, and a line says so: a compiler without the runtime, a system without what that asks for.
+cmake_minimum_required(VERSION 3.20)
+include(ProcessorCount)
+
+load_cache(${CORE} READ_WITH_PREFIX core_ CMAKE_C_COMPILER)
+ProcessorCount(cores)
+set(probe ${CMAKE_CURRENT_LIST_DIR}/sanitize-probe.c)
+file(MAKE_DIRECTORY ${BUILD})
+
+# try(RESULT SANITIZERS FAULT...): whether a program under these sanitizers ends well, and does not with any of the faults. Otherwise
+# RESULT is what stands against it.
+function(try result sanitizers)
+  string(MAKE_C_IDENTIFIER ${sanitizers} name)
+  set(program ${BUILD}/probe-${name})
+  execute_process(COMMAND ${core_CMAKE_C_COMPILER} -std=c11 -O1 -fsanitize=${sanitizers} -fno-sanitize-recover=all -pthread ${probe} -o ${program}
+                  RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT status EQUAL 0)
+    set(${result} "${core_CMAKE_C_COMPILER} cannot build with them" PARENT_SCOPE)
+    return()
+  endif()
+  execute_process(COMMAND ${program} none RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(NOT status EQUAL 0)
+    string(STRIP "${said}" said)
+    string(REGEX REPLACE "\n.*" "" said "${said}")
+    set(${result} "a program without faults does not run (${status}): ${said}" PARENT_SCOPE)
+    return()
+  endif()
+  foreach(fault ${ARGN})
+    execute_process(COMMAND ${program} ${fault} RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+    if(status EQUAL 0)
+      set(${result} "they do not notice a fault (${fault})" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  set(${result} "" PARENT_SCOPE)
+endfunction()
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGN " " line)
+    message(FATAL_ERROR "failed (${status}): ${line}")
+  endif()
+endfunction()
+
+# test(SANITIZERS TARGET SELECTION...): builds the target, and runs the tests of ctest's selection.
+function(test sanitizers target)
+  string(MAKE_C_IDENTIFIER ${sanitizers} name)
+  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
+      "-DSETTINGS=-DCMAKE_C_COMPILER=${core_CMAKE_C_COMPILER};-DDIMPLE_SANITIZE=${sanitizers}" -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
+  run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
+endfunction()
+
+set(sanitizers address,undefined)
+try(against ${sanitizers} overflow overshift leak)
+if(against AND NOT DEFINED ENV{ASAN_OPTIONS})
+  # The search for lost memory stops the process as a debugger does, which not every container allows.
+  set(ENV{ASAN_OPTIONS} detect_leaks=0)
+  try(against_the_rest ${sanitizers} overflow overshift)
+  if(NOT against_the_rest)
+    message("Sanitizers: lost memory is not looked for: ${against}")
+    set(against "")
+  endif()
+endif()
+if(against)
+  message("Sanitizers: ${sanitizers} left out: ${against}")
+else()
+  test(${sanitizers} all --label-exclude repeat)
+endif()
+
+set(sanitizers thread)
+try(against ${sanitizers} race)
+if(against)
+  message("Sanitizers: ${sanitizers} left out: ${against}")
+else()
+  test(${sanitizers} thread_tests --label-regex "^threads$")
+endif()
