@@ -1,5 +1,5 @@
 # Configures and builds the C core; called by Maven and quick when nothing has changed.
-#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all [-DSETTINGS=-D...] -P build-core.cmake
+#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all [-DSETTINGS=-DNAME=VALUE] -P build-core.cmake
 cmake_minimum_required(VERSION 3.20)
 
 function(run)

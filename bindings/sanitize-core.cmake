@@ -5,6 +5,7 @@ cmake_minimum_required(VERSION 3.20)
 include(ProcessorCount)
 
 load_cache(${CORE} READ_WITH_PREFIX core_ CMAKE_C_COMPILER)
+set(ENV{CC} ${core_CMAKE_C_COMPILER})
 ProcessorCount(cores)
 set(probe ${CMAKE_CURRENT_LIST_DIR}/sanitize-probe.c)
 file(MAKE_DIRECTORY ${BUILD})
@@ -48,8 +49,8 @@ endfunction()
 # test(SANITIZERS TARGET SELECTION...): builds the target, and runs the tests of ctest's selection.
 function(test sanitizers target)
   string(MAKE_C_IDENTIFIER ${sanitizers} name)
-  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
-      "-DSETTINGS=-DCMAKE_C_COMPILER=${core_CMAKE_C_COMPILER};-DDIMPLE_SANITIZE=${sanitizers}" -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
+  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target} -DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers}
+      -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
   run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
 endfunction()
 

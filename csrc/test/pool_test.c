@@ -14,6 +14,8 @@
 enum { MAX_ITEMS = 48, ROUNDS = 60000, CALLERS = 12, CALLER_ROUNDS = 4000 };
 
 typedef struct tally {
+  uint32_t round;
+  uint32_t results[MAX_ITEMS]; /* the round, as plain data: what an item leaves is the caller's when the task is over */
   atomic_int runs[MAX_ITEMS];
   atomic_int clashes; /* items that found another one's mark in their scratch memory */
 } tally;
@@ -22,6 +24,7 @@ static void count_item(void *work, int64_t item, void *scratch) {
   tally *t = work;
   _Atomic(atomic_int *) *owner = scratch;
   atomic_store(owner, &t->runs[item]);
+  t->results[item] = t->round;
   atomic_fetch_add(&t->runs[item], 1);
   if (atomic_load(owner) != &t->runs[item]) atomic_fetch_add(&t->clashes, 1);
 }
@@ -33,8 +36,10 @@ static int32_t run_tasks(cpu_pool *pool, tally *t, uint32_t rounds) {
   for (uint32_t round = 0; round < rounds; round++) {
     int32_t items = (int32_t)(round * 2654435761u >> 16) % (MAX_ITEMS + 1);
     for (int32_t i = 0; i < MAX_ITEMS; i++) atomic_store_explicit(&t->runs[i], 0, memory_order_relaxed);
+    t->round = round;
     cpu_pool_run(pool, items, count_item, t, scratch);
     for (int32_t i = 0; i < MAX_ITEMS; i++) wrong += atomic_load_explicit(&t->runs[i], memory_order_relaxed) != (i < items);
+    for (int32_t i = 0; i < items; i++) wrong += t->results[i] != round;
   }
   return wrong;
 }
@@ -45,7 +50,7 @@ static void every_item_runs_once(int32_t threads) {
   EXPECT_OK(cpu_pool_open(threads, &pool));
   EXPECT(cpu_pool_threads(pool) == threads, "%d threads", cpu_pool_threads(pool));
   int32_t wrong = run_tasks(pool, &t, ROUNDS);
-  EXPECT(wrong == 0, "%d threads: %d items ran not at all or twice", threads, wrong);
+  EXPECT(wrong == 0, "%d threads: %d items ran not at all or twice, or left nothing", threads, wrong);
   EXPECT(atomic_load(&t.clashes) == 0, "%d threads: two of them shared their scratch memory %d times", threads, t.clashes);
   cpu_pool_close(pool);
 }
@@ -97,7 +102,7 @@ static void pools_share_the_threads(void) {
   int32_t during = count_threads();
   for (int32_t i = 0; i < CALLERS; i++) {
     platform_thread_join(callers[i].thread);
-    EXPECT(callers[i].wrong == 0, "caller %d: %d items ran not at all or twice", i, callers[i].wrong);
+    EXPECT(callers[i].wrong == 0, "caller %d: %d items ran not at all or twice, or left nothing", i, callers[i].wrong);
     EXPECT(atomic_load(&callers[i].t.clashes) == 0, "caller %d: shared scratch memory", i);
   }
   EXPECT(during <= before + CALLERS + 5, "%d threads became %d: %d callers and 5 to help them were expected", before, during, CALLERS);
