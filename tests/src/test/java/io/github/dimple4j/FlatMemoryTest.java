@@ -6,13 +6,14 @@ import io.github.dimple4j.gguf.TensorType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
 /**
- * A hundred loads and a thousand more sessions in one process leave its memory flat ({@code -Ddimple.flat.sessions=100000} for more). In a process of its own, whose heap cannot grow and whose
- * code is soon compiled: what grows there is native memory.
+ * A hundred loads and a thousand more sessions in one process leave its memory flat ({@code -Ddimple.flat.sessions=100000} for more). In a
+ * process of its own, whose heap cannot grow and whose code is soon compiled: what grows there is native memory.
  */
 class FlatMemoryTest {
   private static final int WARM_UP = 25;
@@ -84,7 +85,7 @@ class FlatMemoryTest {
   @Test
   @EnabledOnOs(value = OS.LINUX, disabledReason = "reads /proc/self/status")
   void hundredLoadsAndSessions() {
-    Outcome outcome = JavaProcess.run(Loads.class, Synthetic.file(TensorType.Q8_0).toString(), "../docs/images/scene.png",
+    Outcome outcome = JavaProcess.run(Duration.ofSeconds(180 + SESSIONS / 20), Loads.class, Synthetic.file(TensorType.Q8_0).toString(), "../docs/images/scene.png",
         Integer.toString(SESSIONS)).assertDone();
     System.out.printf("A hundred models, %d more sessions: resident memory grows by %s KiB%n", SESSIONS, outcome.out().strip());
     assertThat(Long.parseLong(outcome.out().strip())).isLessThan(LIMIT_KIB);

@@ -26,6 +26,42 @@ class KilledCommandTest {
     List<String> writing(Path output);
   }
 
+  /** Kills at random moments of a command's time. A run that ended before its moment does not count; one of all the work says how long it takes. */
+  private static final class Moments {
+    private final Random random = new Random(1);
+    private final boolean goesOn; // where it was killed
+    private long nanos;
+    private int killed;
+    private int tooLate;
+
+    Moments(long nanos, boolean goesOn) {
+      this.nanos = nanos;
+      this.goesOn = goesOn;
+    }
+
+    boolean anotherOne() {
+      return killed < KILLS && tooLate < 10 * KILLS;
+    }
+
+    /** Whether the command came to its end. Its first fifth is Java's own. */
+    boolean kill(List<String> command) throws IOException, InterruptedException {
+      long start = System.nanoTime();
+      boolean ended = JavaProcess.kill((long) (nanos * (0.2 + 0.8 * random.nextDouble())), command);
+      if (ended) {
+        tooLate++;
+        nanos = goesOn ? nanos : Math.min(nanos, System.nanoTime() - start);
+      } else {
+        killed++;
+      }
+      return ended;
+    }
+
+    @Override
+    public String toString() {
+      return "killed " + killed + " times, too late " + tooLate + " times";
+    }
+  }
+
   @Test
   void convert() throws IOException, InterruptedException {
     kill("convert", output -> List.of("gguf", "convert", "goldens/alpha", "-o", output.toString(), "--type", "q8_0", "--force"));
@@ -49,15 +85,17 @@ class KilledCommandTest {
     long nanos = System.nanoTime() - start;
     List<String> expected = answers(whole);
     assertThat(expected).hasSize(150);
-    var random = new Random(1);
-    for (int i = 0; i < KILLS; i++) {
-      if (JavaProcess.kill((long) (nanos * (0.2 + 0.8 * random.nextDouble())), command.writing(output))) {
-        assertThat(answers(output)).as("killed the %d. time", i).isEqualTo(expected);
+    Moments moments = new Moments(nanos, true);
+    while (moments.anotherOne()) {
+      boolean ended = moments.kill(command.writing(output));
+      if (Files.exists(output)) { // killed after its last deed, perhaps
+        assertThat(answers(output)).as("%s", moments).isEqualTo(expected);
         Files.delete(output);
       } else {
-        assertThat(output).as("killed the %d. time", i).doesNotExist();
+        assertThat(ended).as("%s", moments).isFalse();
       }
     }
+    System.out.println("batch: " + moments);
     JavaProcess.dimple(Map.of(), command.writing(output).toArray(String[]::new)).assertStatus(0);
     assertThat(answers(output)).isEqualTo(expected);
     assertThat(folder.resolve("output.jsonl.part")).doesNotExist();
@@ -74,29 +112,26 @@ class KilledCommandTest {
     JavaProcess.dimple(Map.of(), command.writing(whole).toArray(String[]::new)).assertDone();
     long nanos = System.nanoTime() - start;
     byte[] expected = Files.readAllBytes(whole);
-    var random = new Random(1);
-    int finished = 0;
-    for (int i = 0; i < KILLS; i++) {
+    Moments moments = new Moments(nanos, false);
+    while (moments.anotherOne()) {
       Path output = folder.resolve("output.gguf");
-      boolean replaces = i % 2 == 0;
+      boolean replaces = moments.killed % 2 == 0;
       Files.deleteIfExists(output);
       if (replaces) {
         Files.writeString(output, "what was there before");
       }
-      // The second half of a run is where files are written.
-      boolean ended = JavaProcess.kill((long) (nanos * (0.2 + 0.8 * random.nextDouble())), command.writing(output));
-      finished += ended ? 1 : 0;
+      boolean ended = moments.kill(command.writing(output));
       if (Files.exists(output) && !(replaces && Files.size(output) < 100)) {
-        assertThat(Files.readAllBytes(output)).as("%s, killed the %d. time", name, i).isEqualTo(expected);
+        assertThat(Files.readAllBytes(output)).as("%s %s", name, moments).isEqualTo(expected);
       } else {
-        assertThat(ended).as("%s, the %d. time", name, i).isFalse();
+        assertThat(ended).as("%s %s", name, moments).isFalse();
         assertThat(Files.exists(output)).isEqualTo(replaces);
       }
     }
     JavaProcess.dimple(Map.of(), command.writing(folder.resolve("output.gguf")).toArray(String[]::new)).assertDone();
     assertThat(folder.resolve("output.gguf")).hasBinaryContent(expected);
     try (Stream<Path> left = Files.list(folder)) {
-      System.out.printf("%s: killed %d times, %d times too late; %d files left half done%n", name, KILLS, finished, left.count() - 2);
+      System.out.printf("%s: %s; %d files left half done%n", name, moments, left.count() - 2);
     }
   }
 }

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.LongStream;
 
 /**
@@ -26,15 +27,22 @@ final class TiffFile {
   private static final int STRIP_SIZES = 279;
   private static final int TILE_OFFSETS = 324;
   private static final int TILE_SIZES = 325;
+  private static final int PREDICTOR = 317;
   private static final int SAMPLE_FORMAT = 339;
+  private static final int CHROMA_SAMPLING = 530;
 
   private static final int MOST_VALUES = 1 << 22; // of a tag
   private static final int OLD_JPEG = 6;
+  private static final int JPEG = 7;
+  private static final int HORIZONTAL = 2; // differences of neighbours, the one predictor of TIFF 6.0
   private static final int INKS = 5;
   private static final int YCBCR = 6;
   private static final int INTEGER = 1;
   private static final int FLOAT = 3;
   private static final int[] TYPE_SIZES = {0, 1, 1, 2, 4}; // bytes, characters, 16 and 32 bits
+
+  /** What the platform's reader undoes: none, CCITT's three, LZW, JPEG, deflate, PackBits, deflate as it was first numbered. */
+  private static final Set<Long> COMPRESSIONS = Set.of(1L, 2L, 3L, 4L, 5L, (long) JPEG, 8L, 32773L, 32946L);
 
   /** Bytes that a byte expands to at most, by compression: none, LZW, deflate (two numbers), PackBits. */
   private static final Map<Integer, Long> MOST_EXPANDED = Map.of(1, 1L, 5, 4096L, 8, 1032L, 32946, 1032L, 32773, 64L);
@@ -108,6 +116,15 @@ final class TiffFile {
     if (first(COMPRESSION, 1) == OLD_JPEG) {
       throw PictureException.unsupported("a TIFF of compression 6 (JPEG as before 1995)");
     }
+    if (!COMPRESSIONS.contains(first(COMPRESSION, 1))) {
+      throw PictureException.unsupported("a TIFF of compression " + first(COMPRESSION, 1));
+    }
+    if (first(COMPRESSION, 1) == JPEG) {
+      checkJpeg();
+    }
+    if (first(PREDICTOR, 1) > HORIZONTAL) {
+      throw PictureException.unsupported("a TIFF of predictor " + first(PREDICTOR, 1));
+    }
     long format = first(SAMPLE_FORMAT, INTEGER);
     long bits = first(BITS, 1);
     long samples = first(SAMPLES, 1);
@@ -117,6 +134,18 @@ final class TiffFile {
       String[] names = {"undefined", "unsigned", "signed", "floating-point"};
       throw PictureException.unsupported("a TIFF of " + samples + " samples of " + bits + " bits ("
           + names[format >= 1 && format <= FLOAT ? (int) format : 0] + ") per pixel");
+    }
+  }
+
+  /** The platform's reader gives black where four samples are compressed together, and is 62 levels off where only rows are halved. */
+  private void checkJpeg() throws PictureException {
+    long samples = first(SAMPLES, 1);
+    if (samples != 1 && samples != 3) {
+      throw PictureException.unsupported("a TIFF of " + samples + " samples per pixel compressed as JPEG");
+    }
+    long[] sampling = values(CHROMA_SAMPLING);
+    if (sampling.length == 2 && sampling[0] == 1 && sampling[1] == 2) {
+      throw PictureException.unsupported("a TIFF compressed as JPEG with colours in half of the rows");
     }
   }
 

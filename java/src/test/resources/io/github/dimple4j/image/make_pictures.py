@@ -623,6 +623,12 @@ def tiffs():
     for kind in ("group3", "group4", "tiff_ccitt"):
         add(f"tiff-{kind}.tif", saved(LITTLE.convert("1", dither=0), "TIFF", compression=kind), "equal")
     add("tiff-lab.tif", tiff_of(s, 8, 8), "unsupported")
+    add("tiff-zstd.tif", tiff_of(s, 8, 2, code=50000), "unsupported")
+    add("tiff-predictor-3.tif", tiff_of(s, 8, 2, code=8, compress=difference, more={317: (3, [3])}), "unsupported")
+    add("tiff-cmyk-jpeg.tif", saved(LITTLE.convert("CMYK"), "TIFF", compression="jpeg"), "unsupported")
+    add("tiff-rgba-jpeg.tif", tiffcp(tiff_of(np.dstack([s, alpha]), 8, 2, extra=[2], rows_per_strip=8), "-c", "jpeg:r"), "unsupported")
+    halved = {256: (4, [35]), 257: (4, [27]), 258: (3, [8] * 3), 259: (3, [7]), 262: (3, [6]), 277: (3, [3]), 278: (3, [27]), 530: (3, [1, 2])}
+    add("tiff-jpeg-halved-rows.tif", tiff(halved, [cjpeg("-sample", "1x2,1x1,1x1")]), "unsupported")
     add("tiff-ycbcr-jpeg.tif", tiffcp(saved(PICTURE, "TIFF"), "-c", "jpeg"), "equal")
     add("tiff-lzw-predictor.tif", tiffcp(saved(PICTURE, "TIFF"), "-c", "lzw:2"), "equal")
     for value in range(1, 9):
