@@ -85,8 +85,8 @@ class FlatMemoryTest {
   @Test
   @EnabledOnOs(value = OS.LINUX, disabledReason = "reads /proc/self/status")
   void hundredLoadsAndSessions() {
-    Outcome outcome = JavaProcess.run(Duration.ofSeconds(180 + SESSIONS / 20), Loads.class, Synthetic.file(TensorType.Q8_0).toString(), "../docs/images/scene.png",
-        Integer.toString(SESSIONS)).assertDone();
+    Outcome outcome = JavaProcess.run(Duration.ofSeconds(180 + SESSIONS / 20), Loads.class, Synthetic.file(TensorType.Q8_0).toString(),
+        "../docs/images/scene.png", Integer.toString(SESSIONS)).assertDone();
     System.out.printf("A hundred models, %d more sessions: resident memory grows by %s KiB%n", SESSIONS, outcome.out().strip());
     assertThat(Long.parseLong(outcome.out().strip())).isLessThan(LIMIT_KIB);
   }

@@ -26,7 +26,7 @@ class KilledCommandTest {
     List<String> writing(Path output);
   }
 
-  /** Kills at random moments of a command's time. A run that ended before its moment does not count; one of all the work says how long it takes. */
+  /** Kills at random moments of a command's time. A run that ended before does not count, but says how long all of the work takes. */
   private static final class Moments {
     private final Random random = new Random(1);
     private final boolean goesOn; // where it was killed

@@ -15,8 +15,8 @@ import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
 /**
- * What a long prompt takes: {@code -Ddimple.long.model=FILE -Ddimple.long.tokens=32768}. Memory grows by what the session says it holds, and
- * that is the cache, a row of the model's width for each position, and scratch that does not hang on the prompt's length.
+ * What a long prompt takes: {@code -Ddimple.long.model=FILE -Ddimple.long.tokens=32768}. Memory grows by what the session says it holds,
+ * and that is the cache, a row of the model's width for each position, and scratch that does not hang on the prompt's length.
  */
 class LongPromptTest {
   private static final int TOKENS = Integer.getInteger("dimple.long.tokens", 32_768);
@@ -40,7 +40,8 @@ class LongPromptTest {
           session.prefill();
           double seconds = (System.nanoTime() - start) / 1e9;
           SessionMemory memory = session.memory();
-          System.out.printf("%d %d %d %d %.0f%n", model.info().embeddingLength(), memory.kvBytes(), memory.scratchBytes(), peak.get() - before, seconds);
+          System.out.printf("%d %d %d %d %.0f%n", model.info().embeddingLength(), memory.kvBytes(), memory.scratchBytes(), peak.get() - before,
+              seconds);
         }
       }
     }
@@ -58,8 +59,9 @@ class LongPromptTest {
 
     /** Without pages of the model's file. */
     private static long anonymousBytes() throws IOException {
-      return 1024 * Long.parseLong(Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("RssAnon:")).findFirst()
-          .orElseThrow().replaceAll("\\D", ""));
+      String line = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(text -> text.startsWith("RssAnon:")).findFirst()
+          .orElseThrow();
+      return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
     }
   }
 
@@ -67,11 +69,12 @@ class LongPromptTest {
   @EnabledOnOs(value = OS.LINUX, disabledReason = "reads /proc/self/status")
   @EnabledIfSystemProperty(named = "dimple.long.model", matches = ".+", disabledReason = "takes a large model and minutes")
   void growsByTheCacheAndLittleElse() {
-    String[] printed = JavaProcess.run(Duration.ofHours(3), Prefill.class, System.getProperty("dimple.long.model"), Integer.toString(TOKENS)).assertDone()
-        .out().strip().split(" ");
+    Outcome outcome = JavaProcess.run(Duration.ofHours(3), Prefill.class, System.getProperty("dimple.long.model"),
+        Integer.toString(TOKENS)).assertDone();
+    String[] printed = outcome.out().strip().split(" ");
     long[] bytes = Arrays.stream(printed).mapToLong(Long::parseLong).toArray();
-    System.out.printf("A prompt of %d tokens, width %d: cache %d, scratch %d bytes, the process grows by %d, in %d s%n", TOKENS, bytes[0], bytes[1],
-        bytes[2], bytes[3], bytes[4]);
+    System.out.printf("A prompt of %d tokens, width %d: cache %d, scratch %d bytes, the process grows by %d, in %d s%n", TOKENS, bytes[0],
+        bytes[1], bytes[2], bytes[3], bytes[4]);
     long stream = 4L * bytes[0] * (TOKENS + 8);
     assertThat(bytes[2]).isLessThan(stream + SCRATCH_LIMIT);
     assertThat(bytes[3]).isLessThan((long) (1.02 * (bytes[1] + bytes[2])) + (32L << 20));

@@ -28,7 +28,8 @@ final class Soak {
   private static final int CALLERS = 8;
   private static final int QUESTIONS = 12;
   private static final String SCHEMA = "{\"type\": \"object\", \"properties\": {\"count\": {\"type\": \"integer\", \"minimum\": 0, "
-      + "\"maximum\": 99}, \"kind\": {\"enum\": [\"red\", \"blue\"]}}, \"required\": [\"count\", \"kind\"], \"additionalProperties\": false}";
+      + "\"maximum\": 99}, \"kind\": {\"enum\": [\"red\", \"blue\"]}}, \"required\": [\"count\", \"kind\"], "
+      + "\"additionalProperties\": false}";
 
   /** What becomes of a session. */
   enum Fate { ANSWERED, CANCELLED, CLOSED, INTERRUPTED, ABANDONED }
