@@ -62,7 +62,7 @@ void build_sample(uint32_t version) {
 void write_file(size_t size) {
   remove(path); /* a file that is emptied and written again makes some file systems write to the disk at once */
   FILE *file = fopen(path, "wb");
-  if (file && fwrite(image.data, 1, size, file) == size && fclose(file) == 0) return;
+  if (file && (size == 0 || fwrite(image.data, 1, size, file) == size) && fclose(file) == 0) return; /* empty: there may be no data yet */
   perror(path);
   exit(1);
 }
