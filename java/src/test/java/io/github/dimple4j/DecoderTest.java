@@ -182,6 +182,26 @@ class DecoderTest {
     }
   }
 
+  @Test
+  void guidanceAndTheAlgorithmsConfidencesCountInBlocks() {
+    Decoding blocks = SETTINGS.toBuilder().pipeline(Pipeline.LLADA).blockLength(6).threshold(0.05f).steps(200).build();
+    try (Session session = session()) {
+      Decoding guided = blocks.toBuilder().guidanceScale(1.5f).build();
+      List<String> built = told(session.steps(guided));
+      assertThat(told(session.steps(guided, new Sure(0.05f)))).isEqualTo(built).isNotEqualTo(told(session.steps(blocks)));
+      for (Algorithm algorithm : List.of(Algorithm.ENTROPY_BOUND, Algorithm.KLASS, Algorithm.CREDIT, Algorithm.HIERARCHY)) {
+        Generation answer = session.decode(blocks.toBuilder().algorithm(algorithm).build(), new Alternative(1, 2));
+        assertThat(answer.canvas().remaining()).as("%s", algorithm).isZero();
+        assertThat(answer.iterations()).isEqualTo(LENGTH); // one at a time, nothing filled in behind an end
+      }
+      Decoding entropies = blocks.toBuilder().algorithm(Algorithm.ENTROPY_BOUND).build();
+      session.decode(entropies, candidates -> {
+        assertThat(candidates.all()).allMatch(candidate -> candidate.confidence() < 0); // nats
+        return candidates.all();
+      });
+    }
+  }
+
   /** Reveals one position at a time, as the n-th of its tokens, n counted from the best, or as the last there is. */
   private record Alternative(int rank, int wanted) implements Decoder {
     @Override
