@@ -182,7 +182,7 @@ final class DecodingOptions {
     ParseResult given = spec.commandLine().getParseResult();
     OF_ALGORITHMS.keySet().stream().sorted().filter(given::hasMatchedOption).forEach(option -> {
       Set<Algorithm> served = OF_ALGORITHMS.get(option);
-      if (!served.contains(algorithm)) {
+      if (!served.contains(algorithm())) {
         throw new ParameterException(spec.commandLine(), option + " goes with --alg "
             + served.stream().map(Algorithm::label).collect(Collectors.joining(" or ")));
       }

@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import io.github.dimple4j.DimpleException;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
@@ -177,7 +178,16 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
-  private Answered ask(DimpleModel loaded, EvalQuestion question) {
+  /** Fails with the question's place, for there may be many. */
+  private Answered ask(DimpleModel loaded, EvalQuestion question) throws IOException {
+    try {
+      return answer(loaded, question);
+    } catch (DimpleException e) {
+      throw new IOException(question.place() + e.getMessage(), e);
+    }
+  }
+
+  private Answered answer(DimpleModel loaded, EvalQuestion question) {
     Prompt prompt = structureOptions.hold(question.prompt().orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());

@@ -10,11 +10,12 @@ import java.util.Set;
 /**
  * A line of a file of questions.
  *
+ * @param place file and line, for messages
  * @param task the kind of question, under which it is counted
  * @param prompt the question; its pictures lie beside the file unless their paths are absolute, its length may be left to the task
  * @param answer the one right answer
  */
-record EvalQuestion(String task, Prompt prompt, String answer) {
+record EvalQuestion(String place, String task, Prompt prompt, String answer) {
   private static final Set<String> KEYS = Set.of("id", "image", "task", "question", "answer", "system", "length", "template");
 
   /**
@@ -28,7 +29,7 @@ record EvalQuestion(String task, Prompt prompt, String answer) {
     for (int number = 1; number <= lines.size() && questions.size() < limit; number++) {
       String line = lines.get(number - 1);
       if (!line.isBlank()) {
-        questions.add(question(JsonLine.parse(source.title() + ", line " + number + ": ", line, KEYS), source, format, asked));
+        questions.add(question(source.title() + ", line " + number + ": ", line, source, format, asked));
       }
     }
     if (questions.isEmpty()) {
@@ -37,10 +38,11 @@ record EvalQuestion(String task, Prompt prompt, String answer) {
     return questions;
   }
 
-  private static EvalQuestion question(JsonLine line, TextSource source, PromptFormat format, String asked) throws IOException {
+  private static EvalQuestion question(String place, String text, TextSource source, PromptFormat format, String asked) throws IOException {
+    JsonLine line = JsonLine.parse(place, text, KEYS);
     List<Path> pictures = line.images("image", source);
-    String text = asked != null ? asked : line.text("question");
-    Prompt prompt = new Prompt(text, null, line.system(format), pictures, line.template(), line.length(), Map.of(), format);
-    return new EvalQuestion(line.text("task"), prompt, line.text("answer"));
+    String question = asked != null ? asked : line.text("question");
+    Prompt prompt = new Prompt(question, null, line.system(format), pictures, line.template(), line.length(), Map.of(), format);
+    return new EvalQuestion(place, line.text("task"), prompt, line.text("answer"));
   }
 }

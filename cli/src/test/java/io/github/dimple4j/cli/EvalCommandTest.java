@@ -141,6 +141,8 @@ class EvalCommandTest {
     assertThat(eval(withMore("\"template\": []")).err()).contains("line 1: \"template\" is no list of texts");
     assertThat(eval(withMore("\"template\": [\"a\", 0]")).err()).contains("line 1: \"template\" holds 0, expected");
     assertThat(eval(withMore("\"length\": -1")).err()).contains("line 1: \"length\" is -1");
+    assertThat(eval("\n" + question("count", "?", "1"), "--raw").err()).contains("questions.jsonl, line 2: the prompt has 0 image placeholder(s)");
+    assertThat(eval(question("count", "?", "1").replace("scene.png", "nowhere.png")).err()).contains("line 1: ").contains("nowhere.png: no such file");
     assertThat(eval(withMore("\"system\": 7")).err()).contains("line 1: has no text named \"system\"");
     assertThat(eval("{\"image\": [1], \"task\": \"count\", \"question\": \"?\", \"answer\": \"\"}").err())
         .contains("line 1: \"image\" holds something else than file names");
