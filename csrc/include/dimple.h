@@ -518,17 +518,18 @@ typedef struct dimple_candidates {
   int64_t nanoseconds;          /* wall time of this call */
 } dimple_candidates;
 
-/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings, in
- * blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count: a
- * block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that decodes
- * gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed. */
+/* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings,
+ * in blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count:
+ * a block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that
+ * decodes gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed, bd3lm
+ * and sdar. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
-/* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance and
- * bias, before temperature and filters, and under a constraint of those that can stand there. tokens [candidates x count] ids, -1 behind the
- * last where there are fewer; log_probability [candidates x count] as dimple_candidates has it, NaN beside -1. Runs the head over these
- * positions once more. Errors: STATE (dimple_session_look has not been, or the session was asked for logits or scores since), ARGUMENT, MEMORY,
- * CANCELLED, MODEL. */
+/* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance
+ * and bias, before temperature and filters, and under a constraint of those that can stand there. tokens [candidates x count] ids, -1
+ * behind the last where there are fewer; log_probability [candidates x count] as dimple_candidates has it, NaN beside -1. Runs the head
+ * over these positions once more. Errors: STATE (dimple_session_look has not been, or the session was asked for logits or scores since),
+ * ARGUMENT, MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability);
 
 /* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the
