@@ -33,7 +33,7 @@ typedef struct buffer buffer;
 
 /* --------------------------------------------------------------------------------------------------------------- views */
 
-/* A matrix inside a buffer. Its elements are float32, or int32 where an operation says so; both take four bytes. */
+/* A matrix inside a buffer. Its elements are float32, or where an operation says so int32 or pairs of half floats; all take four bytes. */
 typedef struct view {
   buffer *memory; /* null: no view */
   int64_t first;  /* element of the buffer at which row 0 begins */
@@ -83,9 +83,10 @@ typedef struct tensor_source {
 } tensor_source;
 
 typedef enum weight_use {
-  WEIGHT_LINEAR, /* right-hand side of linear, experts and head: packed */
-  WEIGHT_ROWS,   /* looked up by row (embed_rows): stays as it lies, `data` must outlive it */
-  WEIGHT_VECTOR  /* norm weight or bias: widened to float32 */
+  WEIGHT_LINEAR,   /* right-hand side of linear, experts and head: packed */
+  WEIGHT_UNPACKED, /* the same, slower, with the same results: stays as it lies, `data` must outlive it; a backend may pack it anyway */
+  WEIGHT_ROWS,     /* looked up by row (embed_rows): stays as it lies, `data` must outlive it */
+  WEIGHT_VECTOR    /* norm weight or bias: widened to float32 */
 } weight_use;
 
 /* ---------------------------------------------------------------------------------------------------------- operations */
@@ -221,7 +222,7 @@ typedef struct backend_operations {
   /* Whether this machine can run it. */
   bool (*available)(void);
 
-  /* Packs a tensor. `c` lends its threads; outside a pass. The source may be discarded afterwards unless use is WEIGHT_ROWS.
+  /* Packs a tensor. `c` lends its threads; outside a pass. The source may be discarded afterwards unless `use` says that it stays.
    * Errors: UNSUPPORTED (type), MEMORY. */
   dimple_status (*weight_upload)(context *c, const tensor_source *source, weight_use use, weight **out);
   void (*weight_free)(weight *w); /* null is allowed */
@@ -254,6 +255,10 @@ typedef struct backend_operations {
   dimple_status (*gather_rows)(context *c, view y, view x, const int32_t *index);
   /* Row index[i] of y = row i of x; of equal indices the last one wins. */
   dimple_status (*scatter_rows)(context *c, view y, view x, const int32_t *index);
+  /* Rows of floats to rows of half floats, two to an element, and back: x [rows x 2 n], halves [rows x n]. Rounding is to nearest, ties
+   * to even, and what is beyond 65504 becomes that. */
+  dimple_status (*pack_halves)(context *c, view halves, view x);
+  dimple_status (*unpack_halves)(context *c, view x, view halves);
   /* y = w * x / sqrt(mean(x^2) + epsilon), row by row. y may be x. */
   dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);
   dimple_status (*linear)(context *c, const linear_call *call);

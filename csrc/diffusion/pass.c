@@ -18,7 +18,7 @@ static dimple_status open_text(const pass *p, int32_t more, text_state *text) {
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
   prompt_positions(p->prompt, p->canvas->length + more, positions);
-  dimple_status status = text_state_open(p->model, p->context, positions, length, text);
+  dimple_status status = text_state_open(p->model, p->context, positions, length, p->half_cache, text);
   free(positions);
   if (status == DIMPLE_OK) text_state_limit(p->model, text, p->grid);
   return status;
@@ -62,7 +62,8 @@ void pass_discard(pass *p) {
   free(p->bare);
   free(p->shadow);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
-              .features = p->features, .keep_prompt = p->keep_prompt, .grid = p->grid};
+              .features = p->features, .keep_prompt = p->keep_prompt, .half_cache = p->half_cache,
+              .grid = p->grid};
 }
 
 /* --------------------------------------------------------------------------------------------------------------- passes */

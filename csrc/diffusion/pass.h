@@ -50,6 +50,7 @@ typedef struct pass {
   const canvas *canvas;
   const features *features; /* of the prompt's pictures, there before the first pass */
   bool keep_prompt;
+  bool half_cache;    /* keys and values are kept as half floats */
   int32_t shadow_room; /* rows behind the response that hold a second row of as many of its positions (pass_reserve_shadow) */
 
   attention_grid grid; /* what rows see; with blocks, nothing before the response's first block changes, and it is kept in any case */

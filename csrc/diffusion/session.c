@@ -60,6 +60,8 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "context_length is %d, expected 0 (the model's) to the model's %d", o.context_length,
                        model->text.context);
   if (o.prefill != 0 && o.prefill != 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "prefill is %d, expected 0 or 1", o.prefill);
+  if (o.half_cache != 0 && o.half_cache != 1)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "half_cache is %d, expected 0 or 1", o.half_cache);
 
   dimple_session *s = calloc(1, sizeof *s);
   if (!s) return dimple_fail_memory(sizeof *s, "a session");
@@ -73,7 +75,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
   s->context_length = o.context_length ? o.context_length : model->text.context;
   s->model = model;
   s->pass = (pass){.model = model, .context = s->context, .cancelled = &s->cancelled, .prompt = &s->prompt, .canvas = &s->canvas,
-                   .features = &s->features, .keep_prompt = o.prefill != 0};
+                   .features = &s->features, .keep_prompt = o.prefill != 0, .half_cache = o.half_cache != 0};
   if (model->text.block_causal) s->pass.grid.block_length = model->text.block_length;
   model_retain(model);
   *session = s;

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 2
+#define DIMPLE_API_VERSION 3
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -89,9 +89,14 @@ typedef struct dimple_model_options {
   /* What to do with a file that has unknown keys or tensors (dimple_model_check_summary says which these are): 0 to refuse it, because what
    * they ask for may change the result; 1 to run the model without, and list them in dimple_model_get_ignored. */
   int32_t ignore_unknown;
+  /* 1: weights are not packed but read from the mapped file by every pass: less memory that is the process's own, and none is filled while
+   * loading, but slower. Results are the same, bit for bit. What has to be reordered (queries and keys of some files) is packed
+   * all the same, and so is everything by "ref". */
+  int32_t unpacked;
+  int32_t reserved;
 } dimple_model_options;
 
-/* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend; the file stays
+/* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend unless it says otherwise; the file stays
  * mapped until the model is freed and must not be changed meanwhile. Errors: IO, FORMAT, UNSUPPORTED, MEMORY, ARGUMENT. */
 DIMPLE_API dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model);
 
@@ -123,8 +128,8 @@ typedef struct dimple_model_info {
   int64_t max_pixels;
   int64_t parameter_count;    /* elements of all tensors */
   int64_t file_size;          /* bytes of the file, and of the mmproj beside it */
-  int64_t weight_size;        /* bytes the packed weights take in memory */
-  int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session */
+  int64_t weight_size;        /* bytes the packed weights take in memory; what is not packed is in the mapped file, and takes none here */
+  int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session; half of it with half_cache */
 } dimple_model_info;
 
 DIMPLE_API dimple_status dimple_model_get_info(const dimple_model *model, dimple_model_info *info);
@@ -333,7 +338,8 @@ typedef struct dimple_session_options {
                            * on it. All sessions of a process share the same threads: as many as the largest asks for */
   int32_t context_length; /* largest P + L of this session; 0: the model's */
   int32_t prefill;        /* 1: later iterations reuse the prompt's keys and values (paper section 4.2); 0: recompute the prompt */
-  int32_t reserved;
+  int32_t half_cache;     /* 1: keys and values are kept in 16 bits (IEEE half, rounded to nearest even; above 65504: that), for half the
+                           * memory; 0: in 32 */
 } dimple_session_options;
 
 /* `options` may be null: all threads, the model's context, prefill 1. Errors: ARGUMENT, MEMORY. */

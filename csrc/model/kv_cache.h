@@ -6,7 +6,7 @@
 
 /* One layer's. Layers of a model may differ in width. */
 typedef struct kv_layer {
-  view keys, values; /* [capacity x the layer's KV heads * head size], keys already rotated */
+  view keys, values; /* [capacity x the layer's KV heads * head size], keys already rotated; of halves half as many elements */
 } kv_layer;
 
 typedef struct kv_cache {
@@ -25,7 +25,7 @@ typedef struct kv_window {
   view own_keys, own_values; /* the pass's own `count` of them, from `first` on */
 } kv_window;
 
-/* A cache of `capacity` rows, none of them held, whose layer i is widths[i] elements wide. Outside a pass. On failure the cache
+/* A cache of `capacity` rows, none of them held, whose layer i is widths[i] elements wide; of halves, widths[i] / 2. Outside a pass. On failure the cache
  * is closed again. Errors: MEMORY. */
 dimple_status kv_cache_open(const backend_operations *ops, context *c, const int64_t *widths, int32_t layer_count, int64_t capacity,
                             kv_cache *cache);

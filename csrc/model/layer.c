@@ -43,7 +43,21 @@ dimple_status layer_rotate(const layer *l) {
   return has_keys(l) ? rotate(l, l->own_keys, l->parameters->kv_heads) : DIMPLE_OK;
 }
 
+/* Own rows go to the halves that are kept, and what attention sees comes from there: it is the same in this pass and in later ones. */
+static dimple_status pass_through_halves(const layer *l) {
+  const backend_operations *ops = l->block.ops;
+  context *c = l->block.context;
+  if (has_keys(l)) {
+    DIMPLE_TRY(ops->pack_halves(c, l->halves.own_keys, l->own_keys));
+    DIMPLE_TRY(ops->pack_halves(c, l->halves.own_values, l->own_values));
+  }
+  if (!has_queries(l)) return DIMPLE_OK;
+  DIMPLE_TRY(ops->unpack_halves(c, l->keys, l->halves.keys));
+  return ops->unpack_halves(c, l->values, l->halves.values);
+}
+
 dimple_status layer_attend(const layer *l) {
+  if (l->halves.keys.memory) DIMPLE_TRY(pass_through_halves(l));
   if (!has_queries(l)) return DIMPLE_OK;
   const block *b = &l->block;
   const layer_parameters *p = l->parameters;

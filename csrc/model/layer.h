@@ -21,6 +21,7 @@ typedef struct layer {
   layer_part part;
   view keys, values;         /* what the rows may attend to; not for KEYS */
   view own_keys, own_values; /* [rows x KV heads * head_size] where theirs go; not for QUERIES */
+  kv_window halves;          /* where these are kept as half floats; keys.memory null: they are not */
   view cosine, sine;         /* angles of the layer's rotary: */
   const int32_t *angle_rows; /* [rows] which of their rows (host); null: the first ones, in order */
   view x;                    /* [rows x width] residual stream */

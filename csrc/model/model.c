@@ -20,10 +20,10 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
   return DIMPLE_OK;
 }
 
-static dimple_status upload(dimple_model *m, int32_t threads) {
+static dimple_status upload(dimple_model *m, int32_t threads, bool unpacked) {
   DIMPLE_TRY(m->ops->context_open(threads, &m->context));
-  DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, &m->totals));
-  return tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals);
+  DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, unpacked, &m->totals));
+  return tensor_list_load(&m->vision_tensors, m->ops, m->context, unpacked, &m->totals);
 }
 
 static dimple_status check_unknown(dimple_model *m, bool ignore) {
@@ -36,12 +36,14 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   int32_t threads = 0;
   DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
   DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
+  if (options && options->unpacked != 0 && options->unpacked != 1)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "unpacked is %d, expected 0 or 1", options->unpacked);
   DIMPLE_TRY(model_open(m, path));
   DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));
   DIMPLE_TRY(model_check_fit(m));
   DIMPLE_TRY(check_unknown(m, options && options->ignore_unknown));
-  return upload(m, threads);
+  return upload(m, threads, options && options->unpacked);
 }
 
 dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model) {

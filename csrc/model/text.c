@@ -29,10 +29,14 @@ static dimple_status open_angles(const dimple_model *m, context *c, int32_t rota
   return status;
 }
 
-static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, kv_cache *cache) {
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, bool half, kv_cache *cache) {
   int64_t *widths;
   ALLOCATE(widths, m->text.layers, "the widths of the cache's layers");
-  for (int32_t i = 0; i < m->text.layers; i++) widths[i] = layer_kv_width(&m->text.layer[i]);
+  for (int32_t i = 0; i < m->text.layers; i++) widths[i] = layer_kv_width(&m->text.layer[i]) / (half ? 2 : 1);
   dimple_status status = kv_cache_open(m->ops, c, widths, m->text.layers, capacity, cache);
   free(widths);
   return status;
@@ -47,10 +51,27 @@ void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid)
   }
 }
 
-static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
+static int64_t widest_layer(const text_parameters *p) {
+  int64_t width = 0;
+  for (int32_t i = 0; i < p->layers; i++) width = larger(width, layer_kv_width(&p->layer[i]));
+  return width;
+}
+
+/* What layers of a cache of halves go through. */
+static dimple_status open_floats(const dimple_model *m, context *c, text_state *s) {
+  int64_t width = widest_layer(&m->text);
+  DIMPLE_TRY(matrix_alloc(m->ops, c, smaller(s->capacity, s->piece_rows), width, &s->fresh_keys));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, smaller(s->capacity, s->piece_rows), width, &s->fresh_values));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, s->capacity, width, &s->wide_keys));
+  return matrix_alloc(m->ops, c, s->capacity, width, &s->wide_values);
+}
+
+static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *s) {
   s->capacity = capacity;
   s->piece_rows = TEXT_PIECE_ROWS;
-  DIMPLE_TRY(open_cache(m, c, capacity, &s->cache));
+  s->half = half;
+  DIMPLE_TRY(open_cache(m, c, capacity, half, &s->cache));
+  if (half) DIMPLE_TRY(open_floats(m, c, s));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
   s->row_numbers = malloc((size_t)(5 * capacity) * sizeof *s->row_numbers);
   if (!s->row_numbers) return dimple_fail_memory((uint64_t)(5 * capacity) * sizeof *s->row_numbers, "row numbers");
@@ -60,9 +81,9 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   return DIMPLE_OK;
 }
 
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *s) {
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *s) {
   memset(s, 0, sizeof *s);
-  dimple_status status = allocate_state(m, c, positions, capacity, s);
+  dimple_status status = allocate_state(m, c, positions, capacity, half, s);
   if (status != DIMPLE_OK) text_state_close(m, c, s);
   return status;
 }
@@ -77,6 +98,8 @@ static void close_scratch(const dimple_model *m, context *c, text_state *s) {
 void text_state_close(const dimple_model *m, context *c, text_state *s) {
   close_scratch(m, c, s);
   kv_cache_close(m->ops, c, &s->cache);
+  view floats[] = {s->fresh_keys, s->fresh_values, s->wide_keys, s->wide_values};
+  for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) m->ops->buffer_free(c, floats[i].memory);
   for (int32_t i = 0; i < MAX_ROTARIES; i++) {
     m->ops->buffer_free(c, s->cosine[i].memory);
     m->ops->buffer_free(c, s->sine[i].memory);
@@ -102,7 +125,8 @@ int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
   if (s->capacity == 0) return 0;
   int64_t angles = 0;
   for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
-  return s->scratch.bytes + (s->scratch_rows * m->text.width + angles) * (int64_t)sizeof(float) +
+  int64_t floats = 2 * (s->fresh_keys.rows * s->fresh_keys.columns + s->wide_keys.rows * s->wide_keys.columns);
+  return s->scratch.bytes + (s->scratch_rows * m->text.width + angles + floats) * (int64_t)sizeof(float) +
          5 * s->capacity * (int64_t)sizeof *s->row_numbers;
 }
 
@@ -160,6 +184,19 @@ static layer layer_of(const run *r, int32_t index, layer_part part, view x) {
   return l;
 }
 
+/* The first rows of a view, in the width of a layer. */
+static view part_of(view floats, int64_t rows, int64_t columns) { return view_rows(view_columns(floats, 0, columns), 0, rows); }
+
+/* Turns the windows into a cache of halves to windows of floats, and keeps them for what packs and unpacks. */
+static void through_floats(const text_state *s, layer *l) {
+  int64_t columns = 2 * l->keys.columns, seen = l->keys.rows, own = l->x.rows;
+  l->halves = (kv_window){.keys = l->keys, .values = l->values, .own_keys = l->own_keys, .own_values = l->own_values};
+  l->keys = part_of(s->wide_keys, seen, columns);
+  l->values = part_of(s->wide_values, seen, columns);
+  l->own_keys = part_of(s->fresh_keys, own, columns);
+  l->own_values = part_of(s->fresh_values, own, columns);
+}
+
 /* One part of a layer, of the pass's rows in x, piece by piece. */
 static dimple_status record_part(const run *r, int32_t index, layer_part part, view x) {
   for (int64_t at = 0; at < x.rows; at += r->s->piece_rows) {
@@ -167,6 +204,7 @@ static dimple_status record_part(const run *r, int32_t index, layer_part part, v
     layer l = layer_of(r, index, part, view_rows(x, at, rows));
     l.own_keys = view_rows(l.own_keys, at, rows);
     l.own_values = view_rows(l.own_values, at, rows);
+    if (r->s->half) through_floats(r->s, &l);
     l.last_key += at;
     if (r->sight) {
       l.angle_rows += at;
@@ -202,6 +240,7 @@ static dimple_status record_last_layer(const run *r, int32_t index, view x, cons
     l.angle_rows = place + at;
     l.last_key = last_key + at;
     if (r->sight) l.skip_key = skip_key + at;
+    if (r->s->half) through_floats(r->s, &l);
     DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
   }
   return DIMPLE_OK;

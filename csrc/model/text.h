@@ -15,6 +15,9 @@ enum { TEXT_PIECE_ROWS = 768 };
 typedef struct text_state {
   int64_t capacity;  /* rows of the cache: P + L; 0: not open */
   kv_cache cache;
+  bool half;         /* the cache has halves; a layer's rows go through these: */
+  view fresh_keys, fresh_values; /* [piece_rows x widest layer] of the rows that run */
+  view wide_keys, wide_values;   /* [capacity x widest layer] of all that attention sees */
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then three times as many for selections (host) */
   int32_t *last_key;    /* [capacity] the last row that each sees (host) */
@@ -25,8 +28,9 @@ typedef struct text_state {
   view x;                /* [scratch_rows x width] residual stream */
 } text_state;
 
-/* A cache for `capacity` positions with coordinates positions [3 x capacity]. Outside a pass. On failure the state is closed again. */
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, text_state *state);
+/* A cache for `capacity` positions with coordinates positions [3 x capacity]; of half floats if `half`. Outside a pass. On failure the state is
+ * closed again. */
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
 
 /* Blocks of rows, each of which sees itself and what is before it. */

@@ -70,6 +70,7 @@ static inline int64_t block_format_row_size(const block_format *f, int64_t colum
 /* IEEE half and bfloat16 <-> float32, rounding to nearest, ties to even. */
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);
+uint16_t finite_half(float value); /* the same, but what is beyond the largest half float, 65504, becomes that; NaN stays NaN */
 static inline float bfloat16_to_float(uint16_t bits) {
   union { uint32_t u; float f; } word = {(uint32_t)bits << 16};
   return word.f;

@@ -51,12 +51,6 @@ static inline void split_nibbles(const uint8_t *bytes, uint8_t *codes) {
 /* The largest finite half float. A format whose scales are half floats takes no value above it. */
 #define LARGEST_HALF 65504.0f
 
-/* The half float nearest to `value`, saturated: a regression may end beyond the largest value of a block. */
-static inline uint16_t finite_half(float value) {
-  value = value > LARGEST_HALF ? LARGEST_HALF : value;
-  return float_to_half(value < -LARGEST_HALF ? -LARGEST_HALF : value);
-}
-
 /* Stores it and returns what a reader will see, for the quantizer to round against. */
 static inline float store_half(uint8_t *at, float value) {
   uint16_t half = finite_half(value);

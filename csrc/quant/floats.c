@@ -51,6 +51,12 @@ static inline uint16_t narrow_to_bfloat16(float value) {
 
 float half_to_float(uint16_t half) { return widen_half(half); }
 uint16_t float_to_half(float value) { return narrow_to_half(value); }
+
+uint16_t finite_half(float value) {
+  value = value > LARGEST_HALF ? LARGEST_HALF : value;
+  return narrow_to_half(value < -LARGEST_HALF ? -LARGEST_HALF : value);
+}
+
 uint16_t float_to_bfloat16(float value) { return narrow_to_bfloat16(value); }
 
 static void dequantize_f32(const uint8_t *source, float *target, int64_t blocks) {

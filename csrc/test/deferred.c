@@ -326,6 +326,26 @@ static dimple_status run_rms_norm(const context *c, const operation *o) {
   return backend_ref.rms_norm(c->inner, resolve(c, o->y), resolve(c, o->x), o->w->inner, o->epsilon);
 }
 
+static dimple_status run_pack_halves(const context *c, const operation *o) {
+  return backend_ref.pack_halves(c->inner, resolve(c, o->y), resolve(c, o->x));
+}
+
+static dimple_status deferred_pack_halves(context *c, view halves, view x) {
+  DIMPLE_TRY(check_shape(c, halves, x.rows, x.columns / 2, "pack_halves' halves"));
+  DIMPLE_TRY(check_apart(halves, x, "pack_halves"));
+  return add(c, (operation){.run = run_pack_halves, .y = halves, .x = x});
+}
+
+static dimple_status run_unpack_halves(const context *c, const operation *o) {
+  return backend_ref.unpack_halves(c->inner, resolve(c, o->y), resolve(c, o->x));
+}
+
+static dimple_status deferred_unpack_halves(context *c, view x, view halves) {
+  DIMPLE_TRY(check_shape(c, x, halves.rows, 2 * halves.columns, "unpack_halves' x"));
+  DIMPLE_TRY(check_apart(x, halves, "unpack_halves"));
+  return add(c, (operation){.run = run_unpack_halves, .y = x, .x = halves});
+}
+
 static dimple_status deferred_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   DIMPLE_TRY(check_shape(c, x, x.rows, w->columns, "rms_norm's x"));
   DIMPLE_TRY(check_shape(c, y, x.rows, x.columns, "rms_norm's y"));
@@ -496,6 +516,8 @@ const backend_operations backend_deferred = {
     .embed_rows = deferred_embed_rows,
     .gather_rows = deferred_gather_rows,
     .scatter_rows = deferred_scatter_rows,
+    .pack_halves = deferred_pack_halves,
+    .unpack_halves = deferred_unpack_halves,
     .rms_norm = deferred_rms_norm,
     .linear = deferred_linear,
     .rotary = deferred_rotary,

@@ -104,7 +104,7 @@ static void open_model(bool causal) {
   EXPECT_OK(backend_select(backend_under_test(), &model.ops));
   EXPECT_OK(model.ops->context_open(2, &threads));
   EXPECT_OK(tensor_list_check_all(&model.text_tensors));
-  EXPECT_OK(tensor_list_load(&model.text_tensors, model.ops, threads, &model.totals));
+  EXPECT_OK(tensor_list_load(&model.text_tensors, model.ops, threads, false, &model.totals));
 }
 
 static void close_model(void) {
@@ -262,7 +262,7 @@ static void open_state(text_state *state) {
   int32_t positions[3 * ROWS];
   for (int axis = 0; axis < 3; axis++)
     for (int row = 0; row < ROWS; row++) positions[axis * ROWS + row] = coordinate(axis, row);
-  EXPECT_OK(text_state_open(&model, threads, positions, ROWS, state));
+  EXPECT_OK(text_state_open(&model, threads, positions, ROWS, false, state));
 }
 
 static void expect_close(const float *got, const double *expected, const char *what) {

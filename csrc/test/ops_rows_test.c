@@ -111,6 +111,40 @@ static void check_moving_rows(void) {
   free(before);
 }
 
+/* To halves and back. */
+static float *through_halves(const side *s, const float *x, int64_t rows, int64_t columns) {
+  matrix from = place(s, x, rows, columns, GUARD), halves = place(s, x, rows, columns / 2, 1), to = place(s, x, rows, columns, GUARD);
+  EXPECT_OK(IN_PASS(*s, s->ops->pack_halves(s->context, halves.v, from.v)));
+  EXPECT_OK(IN_PASS(*s, s->ops->unpack_halves(s->context, to.v, halves.v)));
+  free(fetch(s, halves, "pack_halves"));
+  float *found = fetch(s, to, "unpack_halves");
+  drop(s, from);
+  drop(s, halves);
+  drop(s, to);
+  return found;
+}
+
+static void check_halves(void) {
+  static const int64_t widths[] = {2, 14, 16, 30, 64, 254};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    int64_t rows = 9, columns = widths[i];
+    float *x = floats(rows * columns);
+    x[0] = 1e6f;
+    x[1] = -1e6f;
+    x[columns] = 1e-8f;
+    float *expected = through_halves(&reference, x, rows, columns);
+    EXPECT(expected[0] == 65504 && expected[1] == -65504, "%g, %g", (double)expected[0], (double)expected[1]);
+    expect_close(expected + columns, x + columns, (rows - 1) * columns, 5e-4, "halves");
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = through_halves(&tested[c], x, rows, columns);
+      expect_same_bits(found, expected, rows * columns, "halves");
+      free(found);
+    }
+    free(expected);
+    free(x);
+  }
+}
+
 static float *norm_rows(const side *s, const test_weight *w, const float *x, int64_t rows, int64_t columns, bool in_place) {
   matrix from = place(s, x, rows, columns, GUARD), y = place(s, x, rows, columns, GUARD);
   view target = in_place ? from.v : y.v;
@@ -187,6 +221,7 @@ static void check_rows(void) {
   check_cancelling();
   check_embed_rows();
   check_moving_rows();
+  check_halves();
   check_rms_norm();
   check_rotary();
 }

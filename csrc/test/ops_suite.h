@@ -173,6 +173,7 @@ static inline test_weight make_weight_from(const float *values, int32_t type, in
   if (format->quantize) format->quantize(values, NULL, w.data, all * columns / format->block_length);
   else random_blocks(format, w.data, all * columns / format->block_length);
   w.source.data = w.data;
+  if (use == WEIGHT_LINEAR && getenv("DIMPLE_TEST_UNPACKED")) use = WEIGHT_UNPACKED;
   EXPECT_OK(reference.ops->weight_upload(reference.context, &w.source, use, &w.of_reference));
   EXPECT_OK(tested[1].ops->weight_upload(tested[1].context, &w.source, use, &w.of_tested));
   EXPECT(tested[1].ops->weight_bytes(w.of_tested) > 0, "%s", w.source.name);

@@ -127,13 +127,20 @@ dimple_status tensor_list_check_all(const tensor_list *list) {
 typedef struct loader {
   const backend_operations *ops;
   context *context;
+  bool unpacked;
   tensor_totals *totals;
 } loader;
+
+/* Matrices that the file has in the order wanted can stay in it. */
+static weight_use use_of(const loader *l, const wanted_tensor *wanted) {
+  const tensor_want *w = &wanted->want;
+  return l->unpacked && w->use == WEIGHT_LINEAR && w->paired_heads == 0 ? WEIGHT_UNPACKED : w->use;
+}
 
 static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
   tensor_source source = {wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices};
-  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, w->use, w->target));
+  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(l, wanted), w->target));
   l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;
   l->totals->bytes += l->ops->weight_bytes(*w->target);
   return DIMPLE_OK;
@@ -157,12 +164,13 @@ static dimple_status upload_reordered(const loader *l, const wanted_tensor *want
 
 static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
   DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data));
-  if (wanted->want.use != WEIGHT_ROWS) gguf_release(wanted->file, wanted->found);
+  weight_use use = use_of(l, wanted);
+  if (use == WEIGHT_LINEAR || use == WEIGHT_VECTOR) gguf_release(wanted->file, wanted->found);
   return DIMPLE_OK;
 }
 
-dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals) {
-  loader l = {ops, c, totals};
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, bool unpacked, tensor_totals *totals) {
+  loader l = {ops, c, unpacked, totals};
   for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(load_tensor(&l, &list->tensors[i]));
   return DIMPLE_OK;
 }

@@ -77,9 +77,9 @@ typedef struct tensor_totals {
   int64_t bytes; /* of packed weights */
 } tensor_totals;
 
-/* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals. What was packed before a failure
- * stays with its target. Errors: as backend.h's weight_upload. */
-dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals);
+/* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals; with `unpacked` matrices are left in the
+ * file where that can be. What was packed before a failure stays with its target. Errors: as backend.h's weight_upload. */
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, bool unpacked, tensor_totals *totals);
 /* Frees what the targets hold. */
 void tensor_list_unload(const tensor_list *list, const backend_operations *ops);
 

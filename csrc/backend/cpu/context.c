@@ -11,6 +11,8 @@ void cpu_context_close(context *c) {
   cpu_pool_close(c->pool);
   platform_free(c->scratch);
   platform_free(c->activations);
+  platform_free(c->unpacked);
+  free(c->unpacked_taken);
   platform_free(c->routed);
   free(c);
 }
@@ -29,7 +31,8 @@ dimple_status cpu_context_open(const cpu_kernels *kernels, int32_t threads, cont
 }
 
 int64_t cpu_context_bytes(const context *c) {
-  return (int64_t)sizeof *c + (c->scratch ? CPU_SCRATCH : 0) + c->activations_size + c->routed_size;
+  return (int64_t)sizeof *c + (c->scratch ? CPU_SCRATCH : 0) + c->activations_size + c->unpacked_size * cpu_pool_threads(c->pool) +
+         c->routed_size;
 }
 
 dimple_status cpu_buffer_alloc(context *c, int64_t count, buffer **out) {

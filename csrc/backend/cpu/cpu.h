@@ -33,12 +33,12 @@ struct weight {
   weight *members;  /* [matrices] */
   int64_t rows;
   int64_t columns;
-  const uint8_t *file_rows; /* WEIGHT_ROWS: the caller's bytes */
+  const uint8_t *file_rows; /* WEIGHT_ROWS, WEIGHT_UNPACKED: the caller's bytes */
   float *vector;            /* WEIGHT_VECTOR */
-  packing packing;          /* WEIGHT_LINEAR */
+  packing packing;          /* WEIGHT_LINEAR, WEIGHT_UNPACKED */
   code_layout layout;
   int64_t panel_size; /* bytes */
-  uint8_t *panels;
+  uint8_t *panels;    /* null: WEIGHT_UNPACKED */
 };
 
 static inline int64_t weight_panels(const weight *w) { return (w->rows + PANEL - 1) / PANEL; }
@@ -122,6 +122,7 @@ typedef struct cpu_kernels {
                  const float *b);
 
   void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row */
+  void (*unpack_halves)(float *y, const uint16_t *x, int64_t columns); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
   void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size);
   void (*attention)(const attention_operands *of, const attention_block *block, int32_t head, int32_t head_count, void *scratch);
@@ -139,9 +140,15 @@ struct context {
   void *scratch; /* CPU_SCRATCH bytes for the thread that calls; null before the first pass */
   uint8_t *activations; /* the prepared x of the current operation; kept for the next one */
   int64_t activations_size;
+  uint8_t *unpacked; /* a panel for each thread, for the weights that are not packed; kept likewise */
+  int64_t unpacked_size; /* bytes of each */
+  atomic_flag *unpacked_taken; /* [threads] */
   float *routed; /* what experts need between their products; kept likewise */
   int64_t routed_size; /* bytes */
 };
+
+/* Packs panel `panel` of an unpacked weight into `memory` of panel_size bytes, as the weight *one, whose only panel it is. */
+void cpu_pack_panel(const cpu_kernels *k, const weight *w, int64_t panel, uint8_t *memory, weight *one);
 
 dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out);
 void cpu_weight_free(weight *w);

@@ -5,7 +5,10 @@
 #include "error.h"
 #include "platform/platform.h"
 
-void cpu_want(prepared_forms *p, const cpu_kernels *k, const weight *w) { p->of[w->packing].form = k->forms[w->packing]; }
+void cpu_want(prepared_forms *p, const cpu_kernels *k, const weight *w) {
+  p->of[w->packing].form = k->forms[w->packing];
+  if (!w->panels) p->unpacked_size = larger(p->unpacked_size, w->panel_size);
+}
 
 /* The earlier packing with the same form, or `i` itself. */
 static int first_with_form(const prepared_forms *p, int i) {
@@ -14,7 +17,28 @@ static int first_with_form(const prepared_forms *p, int i) {
   return i;
 }
 
+/* Panels lie a whole number of cache lines apart. */
+static dimple_status reserve_unpacked(context *c, int64_t size) {
+  int32_t threads = cpu_pool_threads(c->pool);
+  size = parts(size, PLATFORM_CACHE_LINE) * PLATFORM_CACHE_LINE;
+  if (size <= c->unpacked_size) return DIMPLE_OK;
+  if (!c->unpacked_taken) {
+    c->unpacked_taken = malloc((size_t)threads * sizeof *c->unpacked_taken);
+    if (!c->unpacked_taken) return dimple_fail_memory((uint64_t)threads * sizeof *c->unpacked_taken, "a context");
+    for (int32_t i = 0; i < threads; i++) atomic_flag_clear(&c->unpacked_taken[i]);
+  }
+  platform_free(c->unpacked);
+  c->unpacked_size = 0;
+  c->unpacked = NULL;
+  void *memory;
+  DIMPLE_TRY(cpu_allocate(threads, size, "panels of unpacked weights", &memory));
+  c->unpacked = memory;
+  c->unpacked_size = size;
+  return DIMPLE_OK;
+}
+
 dimple_status cpu_reserve(context *c, prepared_forms *p, int64_t rows, int64_t columns) {
+  if (p->unpacked_size) DIMPLE_TRY(reserve_unpacked(c, p->unpacked_size));
   int64_t offset[PACKINGS] = {0}, bytes = 0;
   for (int i = 0; i < PACKINGS; i++) {
     if (!p->of[i].form) continue;
@@ -58,10 +82,27 @@ void cpu_prepare(context *c, const prepared_forms *p, view x) {
   }
 }
 
+/* Packs panel after panel, and multiplies each at once. No more items run at a time than there are threads, so one place is free. */
+static void multiply_unpacked(const context *c, const prepared *x, const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles,
+                              int64_t rows, float *y, void *scratch) {
+  int32_t place = 0, threads = cpu_pool_threads(c->pool);
+  while (atomic_flag_test_and_set_explicit(&c->unpacked_taken[place], memory_order_acquire)) place = (place + 1) % threads;
+  for (int64_t i = 0; i < panels; i++) {
+    weight one;
+    cpu_pack_panel(c->kernels, w, panel + i, c->unpacked + place * c->unpacked_size, &one);
+    c->kernels->multiply(&one, 0, 1, tiles, x->tile_size, rows, y + i * GROUP_ROWS * PANEL, scratch);
+  }
+  atomic_flag_clear_explicit(&c->unpacked_taken[place], memory_order_release);
+}
+
 void cpu_multiply(const context *c, const prepared_forms *p, const weight *w, int64_t panel, int64_t panels, int64_t row,
                   int64_t rows, float *y, void *scratch) {
   const prepared *x = &p->of[w->packing];
-  c->kernels->multiply(w, panel, panels, x->tiles + row / x->form->tile_rows * x->tile_size, x->tile_size, rows, y, scratch);
+  const uint8_t *tiles = x->tiles + row / x->form->tile_rows * x->tile_size;
+  if (w->panels)
+    c->kernels->multiply(w, panel, panels, tiles, x->tile_size, rows, y, scratch);
+  else
+    multiply_unpacked(c, x, w, panel, panels, tiles, rows, y, scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- linear */

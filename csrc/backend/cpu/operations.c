@@ -23,6 +23,8 @@
   .rms_norm = cpu_rms_norm,           \
   .linear = cpu_linear,               \
   .rotary = cpu_rotary,               \
+  .pack_halves = cpu_pack_halves,     \
+  .unpack_halves = cpu_unpack_halves, \
   .attention = cpu_attention,         \
   .route = cpu_route,                 \
   .experts = cpu_experts,             \

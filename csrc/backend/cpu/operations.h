@@ -59,6 +59,8 @@ dimple_status cpu_gather_rows(context *c, view y, view x, const int32_t *index);
 dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index);
 /* Row index[i] of y += scale[i] * row i of x; the rows index[] are all different. */
 void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, const float *scale);
+dimple_status cpu_pack_halves(context *c, view halves, view x);
+dimple_status cpu_unpack_halves(context *c, view x, view halves);
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon);
 dimple_status cpu_rotary(context *c, const rotary_call *call);
 
@@ -67,11 +69,12 @@ dimple_status cpu_rotary(context *c, const rotary_call *call);
 /* x in every form that the weights of an operation want; packings may share one. */
 typedef struct prepared_forms {
   prepared of[PACKINGS]; /* form null: not wanted */
+  int64_t unpacked_size; /* bytes of the largest panel of weights that are not packed; 0: all are */
 } prepared_forms;
 
 /* Notes that x will be multiplied with w. */
 void cpu_want(prepared_forms *p, const cpu_kernels *k, const weight *w);
-/* Makes room for `rows` rows in the forms that are wanted. Errors: MEMORY. */
+/* Makes room for `rows` rows in the forms that are wanted, and for a panel of unpacked weights for each thread. Errors: MEMORY. */
 dimple_status cpu_reserve(context *c, prepared_forms *p, int64_t rows, int64_t columns);
 /* Lays out the rows of x in these forms. */
 void cpu_prepare(context *c, const prepared_forms *p, view x);

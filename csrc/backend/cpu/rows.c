@@ -84,6 +84,35 @@ void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, cons
   run_rows(c, &task, scatter_add_item);
 }
 
+static void pack_halves_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
+    const float *x = row_of(t->x, r);
+    uint16_t *y = (uint16_t *)(void *)row_of(t->y, r);
+    for (int64_t j = 0; j < t->columns; j++) y[j] = finite_half(x[j]);
+  }
+}
+
+dimple_status cpu_pack_halves(context *c, view halves, view x) {
+  rows_task task = {.x = x, .y = halves, .rows = x.rows, .columns = x.columns};
+  run_rows(c, &task, pack_halves_item);
+  return DIMPLE_OK;
+}
+
+static void unpack_halves_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->unpack_halves(row_of(t->y, r), (const uint16_t *)(const void *)row_of(t->x, r), t->columns);
+}
+
+dimple_status cpu_unpack_halves(context *c, view x, view halves) {
+  rows_task task = {.x = halves, .y = x, .rows = x.rows, .columns = x.columns};
+  run_rows(c, &task, unpack_halves_item);
+  return DIMPLE_OK;
+}
+
 static void rms_norm_item(void *work, int64_t item, void *scratch) {
   (void)scratch;
   const rows_task *t = work;

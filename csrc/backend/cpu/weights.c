@@ -7,23 +7,20 @@
 #include "platform/platform.h"
 
 typedef struct packing_task {
-  const tensor_source *source;
-  weight *w;
+  const uint8_t *rows;
+  const weight *w;
   const code_packer *packer;
 } packing_task;
 
-/* Panel `item` of a float tensor: a transpose of up to PANEL rows, some columns at a time, so that what is written stays in the
+/* A panel of a float tensor: a transpose of up to PANEL rows, some columns at a time, so that what is written stays in the
  * nearest cache until its lines are full. */
-static void pack_float_panel(void *work, int64_t item, void *scratch) {
-  (void)scratch;
+static void pack_float_panel(const weight *w, const uint8_t *tensor, int64_t number) {
   enum { AT_A_TIME = 64 };
-  const packing_task *t = work;
-  const weight *w = t->w;
-  int64_t columns = w->columns, first = item * PANEL;
+  int64_t columns = w->columns, first = number * PANEL;
   int64_t count = w->rows - first < PANEL ? w->rows - first : PANEL;
-  uint8_t *panel = w->panels + item * w->panel_size;
+  uint8_t *panel = w->panels + number * w->panel_size;
   if (count < PANEL) memset(panel, 0, (size_t)w->panel_size);
-  const uint8_t *rows = t->source->data + first * block_format_row_size(w->format, columns);
+  const uint8_t *rows = tensor + first * block_format_row_size(w->format, columns);
   for (int64_t k0 = 0; k0 < columns; k0 += AT_A_TIME) {
     int64_t end = columns - k0 < AT_A_TIME ? columns : k0 + AT_A_TIME;
     for (int64_t o = 0; o < count; o++) {
@@ -35,11 +32,27 @@ static void pack_float_panel(void *work, int64_t item, void *scratch) {
   }
 }
 
-static void pack_code_panel(void *work, int64_t item, void *scratch) {
+static void pack_panel(const code_packer *packer, const weight *w, const uint8_t *rows, int64_t number) {
+  if (w->packing != PACKED_CODES) {
+    pack_float_panel(w, rows, number);
+    return;
+  }
+  memset(w->panels + number * w->panel_size, 0, (size_t)w->panel_size);
+  packer->pack_panel(w, rows, number);
+}
+
+static void pack_item(void *work, int64_t item, void *scratch) {
   (void)scratch;
   const packing_task *t = work;
-  memset(t->w->panels + item * t->w->panel_size, 0, (size_t)t->w->panel_size);
-  t->packer->pack_panel(t->w, t->source->data, item);
+  pack_panel(t->packer, t->w, t->rows, item);
+}
+
+void cpu_pack_panel(const cpu_kernels *k, const weight *w, int64_t panel, uint8_t *memory, weight *one) {
+  int64_t first = panel * PANEL;
+  *one = *w;
+  one->rows = w->rows - first < PANEL ? w->rows - first : PANEL;
+  one->panels = memory;
+  pack_panel(k->packer, one, w->file_rows + first * block_format_row_size(w->format, w->columns), 0);
 }
 
 dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out) {
@@ -53,8 +66,7 @@ dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, voi
   return DIMPLE_OK;
 }
 
-static dimple_status pack_linear(context *c, const tensor_source *source, weight *w) {
-  packing_task task = {.source = source, .w = w, .packer = c->kernels->packer};
+static dimple_status pack_linear(context *c, const tensor_source *source, weight_use use, weight *w) {
   switch (source->type) {
     case DIMPLE_TENSOR_F32: w->packing = PACKED_F32; break;
     case DIMPLE_TENSOR_F16: w->packing = PACKED_F16; break;
@@ -65,15 +77,19 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
         return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
       w->layout = w->format->codes;
   }
-  bool codes = w->packing == PACKED_CODES;
-  if (!codes)
-    w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
-  else
+  if (w->packing == PACKED_CODES)
     w->panel_size = c->kernels->packer->panel_size(w);
+  else
+    w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
+  if (use == WEIGHT_UNPACKED) {
+    w->file_rows = source->data;
+    return DIMPLE_OK;
+  }
   void *panels;
   DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
-  cpu_pool_run(c->pool, weight_panels(w), codes ? pack_code_panel : pack_float_panel, &task, NULL);
+  packing_task task = {.rows = source->data, .w = w, .packer = c->kernels->packer};
+  cpu_pool_run(c->pool, weight_panels(w), pack_item, &task, NULL);
   return DIMPLE_OK;
 }
 
@@ -82,7 +98,7 @@ static dimple_status pack(context *c, const tensor_source *source, weight_use us
     w->file_rows = source->data;
     return DIMPLE_OK;
   }
-  if (use == WEIGHT_LINEAR) return pack_linear(c, source, w);
+  if (use == WEIGHT_LINEAR || use == WEIGHT_UNPACKED) return pack_linear(c, source, use, w);
   void *values;
   DIMPLE_TRY(cpu_allocate(w->rows * w->columns, sizeof(float), source->name, &values));
   w->vector = values;

@@ -159,6 +159,24 @@ static double dot(const float *a, const float *b, int64_t n) {
   return sum;
 }
 
+static dimple_status ref_pack_halves(context *c, view halves, view x) {
+  (void)c;
+  for (int64_t r = 0; r < x.rows; r++) {
+    uint16_t *to = (uint16_t *)(void *)row_of(halves, r);
+    for (int64_t j = 0; j < x.columns; j++) to[j] = finite_half(row_of(x, r)[j]);
+  }
+  return DIMPLE_OK;
+}
+
+static dimple_status ref_unpack_halves(context *c, view x, view halves) {
+  (void)c;
+  for (int64_t r = 0; r < x.rows; r++) {
+    const uint16_t *from = (const uint16_t *)(const void *)row_of(halves, r);
+    for (int64_t j = 0; j < x.columns; j++) row_of(x, r)[j] = half_to_float(from[j]);
+  }
+  return DIMPLE_OK;
+}
+
 static dimple_status ref_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   (void)c;
   for (int64_t r = 0; r < x.rows; r++) {
@@ -495,6 +513,8 @@ const backend_operations backend_ref = {
     .embed_rows = ref_embed_rows,
     .gather_rows = ref_gather_rows,
     .scatter_rows = ref_scatter_rows,
+    .pack_halves = ref_pack_halves,
+    .unpack_halves = ref_unpack_halves,
     .rms_norm = ref_rms_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,

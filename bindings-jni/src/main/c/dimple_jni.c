@@ -15,7 +15,9 @@ _Static_assert(offsetof(dimple_model_options, backend) == 0, "as in Structs.java
 _Static_assert(offsetof(dimple_model_options, mmproj_path) == 8, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, threads) == 16, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, ignore_unknown) == 20, "as in Structs.java");
-_Static_assert(sizeof(dimple_model_options) == 24, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_options, unpacked) == 24, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_options, reserved) == 28, "as in Structs.java");
+_Static_assert(sizeof(dimple_model_options) == 32, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_model_info, architecture) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_info, backend) == 32, "as in Structs.java");
@@ -102,7 +104,7 @@ _Static_assert(sizeof(dimple_constraint_info) == 32, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, threads) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, context_length) == 4, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, prefill) == 8, "as in Structs.java");
-_Static_assert(offsetof(dimple_session_options, reserved) == 12, "as in Structs.java");
+_Static_assert(offsetof(dimple_session_options, half_cache) == 12, "as in Structs.java");
 _Static_assert(sizeof(dimple_session_options) == 16, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_decoding, pipeline) == 0, "as in Structs.java");

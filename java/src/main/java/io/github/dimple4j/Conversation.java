@@ -28,6 +28,7 @@ public final class Conversation {
   private int canvasLength; // 0: an answer is one canvas
   private int threads;
   private boolean prefillCache = true;
+  private boolean halfCache;
   private volatile Session answering; // null: nothing is being answered
 
   Conversation(DimpleModel model) {
@@ -43,6 +44,7 @@ public final class Conversation {
     canvasLength = other.canvasLength;
     threads = other.threads;
     prefillCache = other.prefillCache;
+    halfCache = other.halfCache;
   }
 
   /**
@@ -112,6 +114,17 @@ public final class Conversation {
   }
 
   /**
+   * Chooses whether keys and values are kept in 16 bits.
+   *
+   * @param half as {@link SessionBuilder#halfCache}
+   * @return this
+   */
+  public Conversation halfCache(boolean half) {
+    halfCache = half;
+    return this;
+  }
+
+  /**
    * Says something and waits for the answer.
    *
    * @param text what is said
@@ -150,7 +163,7 @@ public final class Conversation {
   }
 
   private Session open(Turn question) {
-    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache);
+    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).halfCache(halfCache);
     if (system != null) {
       builder.system(system);
     }

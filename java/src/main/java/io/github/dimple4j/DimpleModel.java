@@ -96,7 +96,8 @@ public final class DimpleModel implements AutoCloseable {
   static DimpleModel load(Core core, Path file, ModelOptions options) {
     long start = System.nanoTime();
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
-    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown()));
+    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
+        options.unpacked()));
     var model = new DimpleModel(new ModelHandle(loaded));
     Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
         model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);

@@ -14,8 +14,10 @@ import java.util.Optional;
  * @param threads how many threads pack the weights while loading; 0: one per processor
  * @param ignoreUnknown whether a file with keys or tensors that this library does not know, and that may change the result, is run without
  *     them; {@link ModelInfo#ignored()} lists them then. Otherwise such a file is refused
+ * @param unpacked whether weights are not packed but read from the mapped file by every pass: less memory of the process's own and nothing to
+ *     do while loading, but slower. Results are the same
  */
-public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown) {
+public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
   /** Checks that nothing is null; the values are checked when a model is loaded with them. */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
@@ -23,7 +25,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
   }
 
   /**
-   * Starts from the defaults: the fastest backend, no second file, one thread per processor, nothing ignored.
+   * Starts from the defaults: the fastest backend, no second file, one thread per processor, nothing ignored, weights packed.
    *
    * @return a builder
    */
@@ -37,6 +39,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private Optional<Path> mmproj = Optional.empty();
     private int threads;
     private boolean ignoreUnknown;
+    private boolean unpacked;
 
     private Builder() {}
 
@@ -85,12 +88,23 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Decides whether weights stay in the file, for machines with little memory.
+     *
+     * @param unpacked see {@link ModelOptions#unpacked()}
+     * @return this
+     */
+    public Builder unpacked(boolean unpacked) {
+      this.unpacked = unpacked;
+      return this;
+    }
+
+    /**
      * Ends the collection.
      *
      * @return the options
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked);
     }
 
     /**

@@ -42,6 +42,7 @@ public final class SessionBuilder {
   private int threads;
   private int contextLength;
   private boolean prefillCache = true;
+  private boolean halfCache;
   private boolean controlTokens;
 
   SessionBuilder(DimpleModel model) {
@@ -288,6 +289,18 @@ public final class SessionBuilder {
   }
 
   /**
+   * Chooses whether keys and values are kept in 16 bits, which takes half the memory and rounds them to 11 bits. For machines with little of
+   * it; {@link SessionMemory#kvBytes} tells the difference.
+   *
+   * @param half false (the default) to keep them in 32 bits
+   * @return this
+   */
+  public SessionBuilder halfCache(boolean half) {
+    halfCache = half;
+    return this;
+  }
+
+  /**
    * Makes the session without running the model; the first decoding then does the prefill.
    *
    * @return the session
@@ -455,7 +468,7 @@ public final class SessionBuilder {
   }
 
   private SessionHandle open(CoreModel core) {
-    CoreSession session = core.session(threads, contextLength, prefillCache);
+    CoreSession session = core.session(threads, contextLength, prefillCache, halfCache);
     model.handle().hold();
     return new SessionHandle(session, model.handle());
   }

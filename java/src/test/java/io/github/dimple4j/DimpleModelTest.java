@@ -77,6 +77,16 @@ class DimpleModelTest {
   }
 
   @Test
+  void unpackedWeightsTakeNoMemoryAndGiveTheSame() throws IOException {
+    Path file = TinyModel.ofText().write(folder.resolve("model.gguf"));
+    try (var packed = DimpleModel.load(file); var unpacked = DimpleModel.load(file, ModelOptions.builder().unpacked(true).build());
+        var expected = packed.session().user("cat").responseLength(16).open(); var found = unpacked.session().user("cat").responseLength(16).open()) {
+      assertThat(unpacked.info().weightSize()).isLessThan(packed.info().weightSize() / 2);
+      assertThat(found.decode(Decoding.defaults()).canvas()).isEqualTo(expected.decode(Decoding.defaults()).canvas());
+    }
+  }
+
+  @Test
   void metadataHasEveryType() throws IOException {
     TinyModel tiny = TinyModel.ofTokens().put("t.i8", (byte) -3).put("t.i16", (short) -300).put("t.u32", -1).put("t.f32", 0.5f)
         .put("t.bool", true).put("t.string", "grün").put("t.i64", -5L).put("t.f64", 0.1).put("t.integers", new int[] {-1, 2})

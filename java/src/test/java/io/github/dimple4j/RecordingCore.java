@@ -165,8 +165,8 @@ final class RecordingCore implements Core {
     }
 
     @Override
-    public CoreSession session(int threads, int contextLength, boolean keepPrompt) {
-      record("session", threads, contextLength, keepPrompt);
+    public CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache) {
+      record("session", threads, contextLength, keepPrompt, halfCache);
       return new RecordingSession();
     }
 

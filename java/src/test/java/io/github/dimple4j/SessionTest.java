@@ -304,6 +304,14 @@ class SessionTest {
   }
 
   @Test
+  void halfCacheTakesHalfTheMemory() {
+    try (var full = tokens().responseLength(8).prefill(); var half = tokens().responseLength(8).halfCache(true).prefill()) {
+      assertThat(half.memory().kvBytes()).isEqualTo(full.memory().kvBytes() / 2).isPositive();
+      assertThat(half.decode(Decoding.defaults()).canvas().remaining()).isZero();
+    }
+  }
+
+  @Test
   void logitsScoreTheNextPosition() {
     try (var session = tokens().responseLength(3).open()) {
       float[][] logits = session.logits();

@@ -59,13 +59,14 @@ final class JniCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
     try (Memory memory = new Memory()) {
       ByteBuffer options = memory.allocate(ModelOptions.SIZEOF);
       ModelOptions.BACKEND.set(options, Shim.address(memory.of(backend)));
       ModelOptions.MMPROJ_PATH.set(options, Shim.address(memory.of(mmproj)));
       ModelOptions.THREADS.set(options, threads);
       ModelOptions.IGNORE_UNKNOWN.set(options, ignoreUnknown ? 1 : 0);
+      ModelOptions.UNPACKED.set(options, unpacked ? 1 : 0);
       ByteBuffer model = memory.pointer();
       check(Shim.dimple_model_load(memory.of(file), options, model));
       return new JniModel(model.getLong(0));

@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * direct buffer of which only the address counts, or null.
  */
 final class Shim {
-  static final int DIMPLE_API_VERSION = 2;
+  static final int DIMPLE_API_VERSION = 3;
   static final int DIMPLE_OK = 0;
   static final int DIMPLE_ERROR_ARGUMENT = 1;
   static final int DIMPLE_ERROR_IO = 2;
@@ -43,6 +43,9 @@ final class Shim {
   static final int DIMPLE_PIPELINE_DIM = 0;
   static final int DIMPLE_PIPELINE_DREAM = 1;
   static final int DIMPLE_PIPELINE_LLADA = 2;
+  static final int DIMPLE_PIPELINE_MDLM = 3;
+  static final int DIMPLE_PIPELINE_BD3LM = 4;
+  static final int DIMPLE_PIPELINE_SDAR = 5;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;
@@ -55,6 +58,9 @@ final class Shim {
   static final int DIMPLE_ALGORITHM_CREDIT = 9;
   static final int DIMPLE_ALGORITHM_HIERARCHY = 10;
   static final int DIMPLE_ALGORITHM_WINO = 11;
+  static final int DIMPLE_ALGORITHM_SEQUENTIAL = 12;
+  static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = 13;
+  static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14;
   static final int DIMPLE_CACHE_MODEL = 0;
   static final int DIMPLE_CACHE_NONE = 1;
   static final int DIMPLE_CACHE_PREFIX = 2;

@@ -10,12 +10,14 @@ final class Structs {
 
   /** {@code dimple_model_options}. */
   static final class ModelOptions {
-    static final int SIZEOF = 24;
+    static final int SIZEOF = 32;
     static final Field BACKEND = new Field("backend", Kind.ADDRESS, 0);
     static final Field MMPROJ_PATH = new Field("mmproj_path", Kind.ADDRESS, 8);
     static final Field THREADS = new Field("threads", Kind.INT, 16);
     static final Field IGNORE_UNKNOWN = new Field("ignore_unknown", Kind.INT, 20);
-    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN);
+    static final Field UNPACKED = new Field("unpacked", Kind.INT, 24);
+    static final Field RESERVED = new Field("reserved", Kind.INT, 28);
+    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN, UNPACKED, RESERVED);
 
     private ModelOptions() {}
   }
@@ -161,8 +163,8 @@ final class Structs {
     static final Field THREADS = new Field("threads", Kind.INT, 0);
     static final Field CONTEXT_LENGTH = new Field("context_length", Kind.INT, 4);
     static final Field PREFILL = new Field("prefill", Kind.INT, 8);
-    static final Field RESERVED = new Field("reserved", Kind.INT, 12);
-    static final List<Field> FIELDS = List.of(THREADS, CONTEXT_LENGTH, PREFILL, RESERVED);
+    static final Field HALF_CACHE = new Field("half_cache", Kind.INT, 12);
+    static final List<Field> FIELDS = List.of(THREADS, CONTEXT_LENGTH, PREFILL, HALF_CACHE);
 
     private SessionOptions() {}
   }

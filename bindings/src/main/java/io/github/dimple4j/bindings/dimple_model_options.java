@@ -19,6 +19,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const char *mmproj_path;
  *     int32_t threads;
  *     int32_t ignore_unknown;
+ *     int32_t unpacked;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -32,7 +34,9 @@ public class dimple_model_options {
         Dimple.C_POINTER.withName("backend"),
         Dimple.C_POINTER.withName("mmproj_path"),
         Dimple.C_INT.withName("threads"),
-        Dimple.C_INT.withName("ignore_unknown")
+        Dimple.C_INT.withName("ignore_unknown"),
+        Dimple.C_INT.withName("unpacked"),
+        Dimple.C_INT.withName("reserved")
     ).withName("dimple_model_options");
 
     /**
@@ -216,6 +220,94 @@ public class dimple_model_options {
      */
     public static void ignore_unknown(MemorySegment struct, int fieldValue) {
         struct.set(ignore_unknown$LAYOUT, ignore_unknown$OFFSET, fieldValue);
+    }
+
+    private static final OfInt unpacked$LAYOUT = (OfInt)$LAYOUT.select(groupElement("unpacked"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t unpacked
+     * }
+     */
+    public static final OfInt unpacked$layout() {
+        return unpacked$LAYOUT;
+    }
+
+    private static final long unpacked$OFFSET = $LAYOUT.byteOffset(groupElement("unpacked"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t unpacked
+     * }
+     */
+    public static final long unpacked$offset() {
+        return unpacked$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t unpacked
+     * }
+     */
+    public static int unpacked(MemorySegment struct) {
+        return struct.get(unpacked$LAYOUT, unpacked$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t unpacked
+     * }
+     */
+    public static void unpacked(MemorySegment struct, int fieldValue) {
+        struct.set(unpacked$LAYOUT, unpacked$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**

@@ -18,7 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t threads;
  *     int32_t context_length;
  *     int32_t prefill;
- *     int32_t reserved;
+ *     int32_t half_cache;
  * }
  * }
  */
@@ -32,7 +32,7 @@ public class dimple_session_options {
         Dimple.C_INT.withName("threads"),
         Dimple.C_INT.withName("context_length"),
         Dimple.C_INT.withName("prefill"),
-        Dimple.C_INT.withName("reserved")
+        Dimple.C_INT.withName("half_cache")
     ).withName("dimple_session_options");
 
     /**
@@ -174,48 +174,48 @@ public class dimple_session_options {
         struct.set(prefill$LAYOUT, prefill$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt half_cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("half_cache"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t half_cache
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt half_cache$layout() {
+        return half_cache$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long half_cache$OFFSET = $LAYOUT.byteOffset(groupElement("half_cache"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t half_cache
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long half_cache$offset() {
+        return half_cache$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t half_cache
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int half_cache(MemorySegment struct) {
+        return struct.get(half_cache$LAYOUT, half_cache$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t half_cache
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void half_cache(MemorySegment struct, int fieldValue) {
+        struct.set(half_cache$LAYOUT, half_cache$OFFSET, fieldValue);
     }
 
     /**

@@ -192,7 +192,8 @@ final class BatchCommand implements Callable<Integer> {
     try {
       Prompt prompt = structureOptions.hold(item.prompt());
       Image[] images = prompt.readImages(promptOptions.imageOptions());
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+          .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
         Generation answer = session.decode(decoding.build());
         String text = json(generator -> write(generator, line, session, answer));

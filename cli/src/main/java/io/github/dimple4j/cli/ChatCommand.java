@@ -81,7 +81,8 @@ final class ChatCommand implements Callable<Integer> {
     try (DimpleModel opened = engine.load(model != null ? model : BundledModel.find())) {
       loaded = opened;
       loadNanos = System.nanoTime() - start;
-      conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads()).prefillCache(decodingOptions.prefill())
+      conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads())
+          .halfCache(engine.halfCache()).prefillCache(decodingOptions.prefill())
           .decoding(stopOptions.addTo(decodingOptions.decoding(), true));
       promptOptions.length().ifPresent(conversation::responseLength);
       canvasOption.addTo(conversation);

@@ -28,6 +28,12 @@ final class EngineOptions {
   @Option(names = "--ignore-unknown", description = "Run a file that has keys or tensors this program does not know, without them.")
   private boolean ignoreUnknown;
 
+  @Option(names = "--unpacked", description = "Leave the weights in the file, for little memory: slower, with the same results.")
+  private boolean unpacked;
+
+  @Option(names = "--half-cache", description = "Keep keys and values in 16 bits, for little memory.")
+  private boolean halfCache;
+
   /** Asks the core whether there can be so many threads, before anything is loaded. */
   void check() {
     try {
@@ -40,11 +46,15 @@ final class EngineOptions {
   /** Loads a file, or a model that was pulled under that name. */
   DimpleModel load(Path named) {
     Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
-    ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown);
+    ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked);
     DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
     spec.commandLine().getErr().flush();
     return model;
+  }
+
+  boolean halfCache() {
+    return halfCache;
   }
 
   int threads() {

@@ -65,7 +65,8 @@ final class RunCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(file)) {
       long loadNanos = System.nanoTime() - start;
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+          .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
         Terminal terminal = Terminal.ofStandardOutput();
         boolean shown = live && !quiet && terminal.interactive();

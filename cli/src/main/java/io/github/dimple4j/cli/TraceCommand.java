@@ -78,7 +78,8 @@ final class TraceCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads());
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+          .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();
         List<Step> steps = new ArrayList<>();

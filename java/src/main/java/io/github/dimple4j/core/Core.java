@@ -51,8 +51,9 @@ public interface Core {
    * @param mmproj the path of a second file with the vision tower; null: none
    * @param threads for packing weights; 0: one per processor
    * @param ignoreUnknown whether a file with unknown keys or tensors loads
+   * @param unpacked whether weights stay in the mapped file
    */
-  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown);
+  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked);
 
   /**
    * Checks what {@link #load} checks, of keys and tensors, without reading weights. Fails only if the file cannot be read as GGUF.

@@ -43,8 +43,9 @@ public interface CoreModel {
    * @param threads 0: one per processor
    * @param contextLength 0: the model's
    * @param keepPrompt whether later iterations reuse the prompt's keys and values
+   * @param halfCache whether keys and values are kept in 16 bits
    */
-  CoreSession session(int threads, int contextLength, boolean keepPrompt);
+  CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache);
 
   /** Frees it. Once. */
   void free();

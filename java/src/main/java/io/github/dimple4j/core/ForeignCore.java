@@ -86,13 +86,14 @@ final class ForeignCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_model_options.allocate(arena);
       dimple_model_options.backend(options, text(backend, arena));
       dimple_model_options.mmproj_path(options, text(mmproj, arena));
       dimple_model_options.threads(options, threads);
       dimple_model_options.ignore_unknown(options, ignoreUnknown ? 1 : 0);
+      dimple_model_options.unpacked(options, unpacked ? 1 : 0);
       MemorySegment model = arena.allocate(ValueLayout.ADDRESS);
       check(Dimple.dimple_model_load(arena.allocateFrom(file), options, model));
       return new ForeignModel(model.get(ValueLayout.ADDRESS, 0));

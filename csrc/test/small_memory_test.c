@@ -1,0 +1,125 @@
+/* What small machines are offered: weights that stay in the file, and keys and values in 16 bits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/session_fixture.h"
+
+static float *picture_logits(dimple_model *m, int32_t half_cache) {
+  dimple_session *s = NULL;
+  EXPECT_OK(dimple_session_create(m, &(dimple_session_options){.threads = 2, .prefill = 1, .half_cache = half_cache}, &s));
+  int32_t tokens[PICTURE_PROMPT];
+  dimple_image image = picture();
+  EXPECT_OK(dimple_session_set_prompt(s, tokens, picture_prompt(tokens), &image, 1));
+  float *logits = logits_of(s, PICTURE_PROMPT);
+  dimple_session_free(s);
+  return logits;
+}
+
+static int64_t weight_size_of(const dimple_model *m) {
+  dimple_model_info info;
+  EXPECT_OK(dimple_model_get_info(m, &info));
+  return info.weight_size;
+}
+
+/* A family whose queries and keys are reordered keeps these packed. */
+static void unpacked_weights_give_the_same(model_family family, int32_t type) {
+  char path[64];
+  model_shape shape = {.family = family, .vision = family == FAMILY_DIMPLE, .type = type};
+  random_model_save(&shape, path);
+  dimple_model *packed = NULL, *unpacked = NULL;
+  EXPECT_OK(load_model(path, NULL, &packed));
+  EXPECT_OK(dimple_model_load(path, &(dimple_model_options){.backend = backend_under_test(), .unpacked = 1, .threads = 2}, &unpacked));
+  dimple_session *a = text_session(packed, 1, 1), *b = text_session(unpacked, 2, 1);
+  float *expected = logits_of(a, PROMPT + RESPONSE), *found = logits_of(b, PROMPT + RESPONSE);
+  EXPECT(memcmp(expected, found, sizeof(float) * (PROMPT + RESPONSE) * VOCAB) == 0, "family %d, type %d: other logits", (int)family, type);
+  free(expected);
+  free(found);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  outcome first = decode(a, &d), second = decode(b, &d);
+  EXPECT(same_outcome(&first, &second), "family %d, type %d: another result", (int)family, type);
+  dimple_model_info info;
+  EXPECT_OK(dimple_model_get_info(unpacked, &info));
+  if (strncmp(info.backend, "cpu-", 4) == 0)
+    EXPECT(weight_size_of(unpacked) < weight_size_of(packed) * 3 / 4, "%lld bytes, packed %lld", (long long)weight_size_of(unpacked),
+           (long long)weight_size_of(packed));
+  dimple_session_free(a);
+  dimple_session_free(b);
+  dimple_model_free(packed);
+  dimple_model_free(unpacked);
+  remove(path);
+}
+
+static double furthest(const float *a, const float *b, int64_t count) {
+  double most = 0;
+  for (int64_t i = 0; i < count; i++) most = fmax(most, fabs((double)a[i] - b[i]));
+  return most;
+}
+
+/* Rounding to 11 bits moves logits of about one by a little, and by something. */
+static void half_caches_are_close(void) {
+  float *expected = picture_logits(vision_model, 0), *found = picture_logits(vision_model, 1);
+  double off = furthest(expected, found, PICTURE_PROMPT * VOCAB);
+  EXPECT(off > 0 && off < 5e-3, "logits are off by %g", off);
+  free(expected);
+  free(found);
+}
+
+static dimple_session *half_session(int32_t threads, int32_t prefill) {
+  dimple_session *s = NULL;
+  EXPECT_OK(dimple_session_create(text_model, &(dimple_session_options){.threads = threads, .prefill = prefill, .half_cache = 1}, &s));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+  set_masks(s, RESPONSE);
+  return s;
+}
+
+static void half_caches_take_half(void) {
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_session *full = text_session(text_model, 1, 1), *half = half_session(1, 1), *other = half_session(3, 1);
+  decode(full, &d);
+  outcome one = decode(half, &d), two = decode(other, &d);
+  EXPECT(one.remaining == 0 && same_outcome(&one, &two), "threads change the result");
+  dimple_timings of_full, of_half;
+  EXPECT_OK(dimple_session_get_timings(full, &of_full));
+  EXPECT_OK(dimple_session_get_timings(half, &of_half));
+  EXPECT(of_half.kv_bytes * 2 == of_full.kv_bytes, "%lld bytes, in 32 bits %lld", (long long)of_half.kv_bytes, (long long)of_full.kv_bytes);
+  EXPECT(of_half.scratch_bytes > of_full.scratch_bytes, "what is wide for one layer is not counted");
+  dimple_session_free(full);
+  dimple_session_free(half);
+  dimple_session_free(other);
+}
+
+/* Blocks replace rows between a prefix and a suffix that are kept. */
+static void half_caches_serve_blocks(void) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.block_length = 4;
+  d.cache = DIMPLE_CACHE_DUAL;
+  dimple_session *s = half_session(2, 1);
+  outcome o = decode(s, &d);
+  EXPECT(o.remaining == 0, "%d masks are left", o.remaining);
+  dimple_session_free(s);
+}
+
+static void bad_options(void) {
+  dimple_session *s = NULL;
+  EXPECT_FAILS(dimple_session_create(text_model, &(dimple_session_options){.prefill = 1, .half_cache = 2}, &s), DIMPLE_ERROR_ARGUMENT,
+               "half_cache is 2");
+  dimple_model *m = NULL;
+  EXPECT_FAILS(dimple_model_load("none.gguf", &(dimple_model_options){.unpacked = -1}, &m), DIMPLE_ERROR_ARGUMENT, "unpacked is -1");
+}
+
+int main(void) {
+  if (fixture_open()) {
+    unpacked_weights_give_the_same(FAMILY_DIMPLE, DIMPLE_TENSOR_F32);
+    unpacked_weights_give_the_same(FAMILY_DIMPLE, DIMPLE_TENSOR_Q4_0);
+    unpacked_weights_give_the_same(FAMILY_LLADA, DIMPLE_TENSOR_F16);
+    unpacked_weights_give_the_same(FAMILY_LLADA_MOE, DIMPLE_TENSOR_Q8_0);
+    half_caches_are_close();
+    half_caches_take_half();
+    half_caches_serve_blocks();
+    bad_options();
+  }
+  fixture_close();
+  return expect_summary("small_memory");
+}
