@@ -29,10 +29,6 @@ static dimple_status open_angles(const dimple_model *m, context *c, int32_t rota
   return status;
 }
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, bool half, kv_cache *cache) {
   int64_t *widths;
   ALLOCATE(widths, m->text.layers, "the widths of the cache's layers");

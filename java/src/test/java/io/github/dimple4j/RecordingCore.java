@@ -77,7 +77,7 @@ final class RecordingCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
     record("load", file, backend, mmproj, threads, ignoreUnknown);
     return new RecordingModel();
   }
