@@ -89,7 +89,8 @@ bool blocks_plan_alone(const blocks *b, const canvas *c, block_plan *plan) {
   plan->from = blocks_masked_before(c, b->first);
   plan->count = blocks_open(b, c);
   plan->keeps = plan->count == 0;
-  plan->scope = (pass_scope){.kind = SCOPE_PART, .first = plan->keeps ? first : first - b->shift, .end = b->end};
+  int32_t scoring = b->first - b->shift; /* the row of the block's first position; the prompt's tail may begin before it */
+  plan->scope = (pass_scope){.kind = SCOPE_PART, .first = plan->keeps || first < scoring ? first : scoring, .end = b->end};
   return !plan->keeps;
 }
 
