@@ -169,7 +169,7 @@ final class BatchFile implements AutoCloseable {
 
   /** Ends the batch: the lines become the file. */
   void finish(List<String> lines) throws IOException {
-    Path whole = file.resolveSibling("." + file.getFileName() + "-" + ProcessHandle.current().pid() + ".tmp");
+    Path whole = OutputFile.unfinished(file);
     try {
       try (FileChannel output = FileChannel.open(whole, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
         for (String line : lines) {

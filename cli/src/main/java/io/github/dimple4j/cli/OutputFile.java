@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import tools.jackson.core.exc.JacksonIOException;
 
 /**
@@ -42,6 +43,11 @@ record OutputFile(String option, String name) {
     if (Files.isDirectory(Path.of(name))) {
       throw new IOException(name + ": is a directory");
     }
+    try {
+      Files.readAttributes(Path.of(name), BasicFileAttributes.class);
+    } catch (NoSuchFileException e) {
+      // It can be made. Anything else, a name that is too long for example, is why it cannot.
+    }
   }
 
   void write(Content content) throws IOException {
@@ -51,7 +57,7 @@ record OutputFile(String option, String name) {
       return;
     }
     Path place = Files.exists(file) ? file.toRealPath() : file; // behind a symbolic link
-    Path unfinished = place.resolveSibling("." + place.getFileName() + "-" + ProcessHandle.current().pid() + ".tmp");
+    Path unfinished = unfinished(place);
     try {
       write(unfinished, content);
       try {
@@ -62,6 +68,11 @@ record OutputFile(String option, String name) {
     } finally {
       Files.deleteIfExists(unfinished);
     }
+  }
+
+  /** Where a file is written until it is whole. Not named like it, since that may be as long as a name can be. */
+  static Path unfinished(Path file) {
+    return file.resolveSibling(".dimple-" + ProcessHandle.current().pid() + ".tmp");
   }
 
   private static void write(Path file, Content content) throws IOException {

@@ -81,6 +81,7 @@ class FailureTest {
 
   @Test
   void outputThatCannotBeWrittenFailsBeforeTheModelIsLoaded() {
+    assertFails("File name too long", "trace", "x.gguf", "--ids-file", ids, "--json", folder.resolve("x".repeat(256)).toString());
     assertFails("no such directory", "trace", "x.gguf", "--ids-file", ids, "--json", folder.resolve("none/out.json").toString());
     assertFails("is a directory", "logits", "x.gguf", "--ids-file", ids, "--json", folder.toString());
   }

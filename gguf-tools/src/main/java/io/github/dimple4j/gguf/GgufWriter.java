@@ -6,9 +6,11 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -74,7 +76,7 @@ public final class GgufWriter implements AutoCloseable {
     this.direct = exists && !Files.isRegularFile(target);
     this.place = exists && !direct ? target.toRealPath() : target;
     this.partial = direct ? target
-        : place.resolveSibling("." + place.getFileName() + "." + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
+        : place.resolveSibling(".dimple-" + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
     this.channel = direct ? FileChannel.open(target, StandardOpenOption.WRITE)
         : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     this.removeAtExit = new Thread(this::removePartial, "remove " + partial.getFileName());
@@ -108,6 +110,13 @@ public final class GgufWriter implements AutoCloseable {
     }
     if (!overwrite && Files.exists(target)) {
       throw new GgufException(target + " exists already");
+    }
+    try {
+      Files.readAttributes(target, BasicFileAttributes.class);
+    } catch (NoSuchFileException e) {
+      // It can be made.
+    } catch (IOException e) {
+      throw new GgufException(e.getMessage(), e); // its name is too long, for example
     }
   }
 

@@ -106,6 +106,17 @@ class GgufFileTest {
     assertThat(folder).isEmptyDirectory();
   }
 
+  /** On the file systems of today, names of 255 bytes. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void namesMayBeAsLongAsTheFileSystemAllows() throws IOException {
+    Path longest = folder.resolve("x".repeat(250) + ".gguf");
+    write(longest, everyType());
+    assertThat(longest).isRegularFile();
+    assertThatThrownBy(() -> GgufWriter.requireWritable(folder.resolve("x".repeat(251) + ".gguf"), false)).isInstanceOf(GgufException.class)
+        .hasMessageEndingWith("x.gguf: File name too long");
+  }
+
   @Test
   void aLinkStaysALink() throws IOException {
     Path file = Files.writeString(folder.resolve("behind.gguf"), "old");
