@@ -240,6 +240,7 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
+  if (c->initial_masked == 0) return DIMPLE_OK; /* all is given, and the prefill has made no room for passes */
   if (plan.keeps) return pass_keep(p, plan.scope);
   if (plan.count == 0) return DIMPLE_OK;
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));

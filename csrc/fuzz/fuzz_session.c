@@ -7,7 +7,7 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 4, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 5, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
@@ -64,6 +64,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[1] = small_model((model_shape){.vision = true});
   models[2] = small_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
   models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
+  models[4] = small_model((model_shape){.family = FAMILY_SDAR});
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
