@@ -85,10 +85,7 @@ static text_images pictures(const pass *p) {
 }
 
 static int32_t first_row(const pass *p, pass_scope scope) {
-  if (scope.kind == SCOPE_PART) { /* a block that the prompt begins in may have no row before it */
-    int32_t first = p->prompt->length + scope.first;
-    return first > 0 ? first : 0;
-  }
+  if (scope.kind == SCOPE_PART) return p->prompt->length + scope.first;
   return scope.kind == SCOPE_CANVAS && p->keep_prompt ? scoring_row(p, 0) : 0;
 }
 
