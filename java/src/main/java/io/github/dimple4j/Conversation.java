@@ -152,7 +152,7 @@ public final class Conversation {
     Turn question = new Turn("user", List.copyOf(parts));
     try (Session session = open(question)) {
       answering = session;
-      session.steps(decoding == null ? Decoding.defaults() : decoding).forEach(watcher);
+      session.steps(decoding == null ? model.decoding() : decoding).forEach(watcher);
       Generation answer = session.generation();
       turns.add(question);
       turns.add(new Turn("assistant", List.of(Part.text(answer.text()))));

@@ -150,6 +150,28 @@ public final class DimpleModel implements AutoCloseable {
   }
 
   /**
+   * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), or else by the
+   * {@linkplain Decoding#defaults defaults}.
+   *
+   * @return settings, to be changed through {@link Decoding#toBuilder}
+   * @throws ClosedException if the model is closed
+   */
+  public Decoding decoding() {
+    return pipeline().map(pipeline -> Decoding.builder().pipeline(pipeline).build()).orElseGet(Decoding::defaults);
+  }
+
+  /** That the file names; loading has refused any that is not known. */
+  private Optional<Pipeline> pipeline() {
+    return metadata("diffusion.pipeline").map(name -> Pipeline.of((String) name));
+  }
+
+  /** How many positions a block has if prompt and response are counted in blocks; otherwise 1. */
+  int countedBlock() {
+    boolean counted = pipeline().filter(Pipeline.SDAR::equals).isPresent();
+    return counted ? metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1) : 1;
+  }
+
+  /**
    * The metadata keys of the file.
    *
    * @return all keys in file order
@@ -234,7 +256,7 @@ public final class DimpleModel implements AutoCloseable {
    */
   public Generation ask(String text, Image... images) {
     try (Session session = session().user(text, images).open()) {
-      return session.decode(Decoding.defaults());
+      return session.decode(decoding());
     }
   }
 

@@ -33,7 +33,7 @@ public final class SessionBuilder {
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
-  private int blockLength = 1;
+  private int blockLength; // 0: by the file
   private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
@@ -173,9 +173,9 @@ public final class SessionBuilder {
 
   /**
    * Lets the response fill its last block: {@link #responseLength} is raised until prompt and response together are whole blocks, as
-   * {@link Pipeline#SDAR} counts them.
+   * {@link Pipeline#SDAR} counts them. Of a model whose file names that pipeline this is so without asking, with the file's blocks.
    *
-   * @param blockLength positions of a block, at least 1: {@link Decoding#blockLength}, or what the file says ({@code diffusion.block_length})
+   * @param blockLength positions of a block, at least 1: {@link Decoding#blockLength}; 1 leaves the response as it is
    * @return this
    * @throws InvalidArgumentException if it is less than 1
    */
@@ -444,7 +444,7 @@ public final class SessionBuilder {
 
   private Response response(Vocabulary vocabulary, int prompt) {
     int asked = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
-    int length = asked < 1 ? asked : asked + Math.floorMod(-(prompt + asked), blockLength);
+    int length = asked < 1 ? asked : asked + Math.floorMod(-(prompt + asked), blockLength > 0 ? blockLength : model.countedBlock());
     int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());
     if (atLeast > context) { // before anything of that size is allocated

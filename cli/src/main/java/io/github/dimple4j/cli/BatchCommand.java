@@ -172,6 +172,7 @@ final class BatchCommand implements Callable<Integer> {
   private DimpleModel load(Path file) {
     DimpleModel loaded = engine.load(file);
     try {
+      decodingOptions.follow(loaded);
       loaded.tokenizer();
       return loaded;
     } catch (RuntimeException e) {

@@ -81,6 +81,7 @@ final class ChatCommand implements Callable<Integer> {
     try (DimpleModel opened = engine.load(model != null ? model : BundledModel.find())) {
       loaded = opened;
       loadNanos = System.nanoTime() - start;
+      decodingOptions.follow(opened);
       conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads())
           .halfCache(engine.halfCache()).prefillCache(decodingOptions.prefill())
           .decoding(stopOptions.addTo(decodingOptions.decoding(), true));

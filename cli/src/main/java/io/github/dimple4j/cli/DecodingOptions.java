@@ -58,11 +58,12 @@ final class DecodingOptions {
   @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block (default: as many as the response has tokens).")
   private Integer steps;
 
-  @Option(names = "--pipeline", paramLabel = "NAME", defaultValue = "dim", converter = PipelineName.class,
-      completionCandidates = PipelineName.class,
+  @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm and sdar: "
-          + "the same, a block seeing what is before it (default: ${DEFAULT-VALUE}).")
+          + "the same, a block seeing what is before it (default: what the file says, or dim).")
   private Pipeline pipeline;
+
+  private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
@@ -189,11 +190,20 @@ final class DecodingOptions {
     });
   }
 
+  /** Takes over what a model's file says. */
+  void follow(DimpleModel model) {
+    byFile = model.decoding().pipeline();
+  }
+
+  private Pipeline pipeline() {
+    return pipeline != null ? pipeline : byFile;
+  }
+
   private Algorithm algorithm() {
     if (algorithm != null) {
       return algorithm;
     }
-    return switch (pipeline) {
+    return switch (pipeline()) {
       case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
       case SDAR -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
@@ -203,8 +213,8 @@ final class DecodingOptions {
   /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
   SessionBuilder fit(SessionBuilder session, DimpleModel model) {
     session.prefillCache(prefill);
-    if (pipeline != Pipeline.SDAR) {
-      return session;
+    if (pipeline() != Pipeline.SDAR) {
+      return session.wholeBlocks(1);
     }
     int fromFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
     return session.wholeBlocks(blockLength == null || blockLength < 1 ? fromFile : blockLength);
@@ -212,11 +222,11 @@ final class DecodingOptions {
 
   /** The settings. What the core refuses is wrong usage and not failed work. */
   Decoding decoding() {
-    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm()).topK(topK)
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline()).algorithm(algorithm()).topK(topK)
         .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
         .algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
-    if (threshold == null && pipeline != Pipeline.DIM) {
+    if (threshold == null && pipeline() != Pipeline.DIM) {
       builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm(), 0f));
     }
     set(steps, builder::steps);
@@ -257,7 +267,7 @@ final class DecodingOptions {
     if (misplaced.matches()) {
       String option = option(misplaced.group("setting"));
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
-        boolean dream = pipeline == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
+        boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
         return option + " goes with --pipeline llada" + (dream ? ", or dream with --cache prefix or dual" : "");
       }
       return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");

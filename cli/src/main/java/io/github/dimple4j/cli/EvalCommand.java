@@ -134,6 +134,7 @@ final class EvalCommand implements Callable<Integer> {
     boolean jsonOut = output != null && output.isStandardOutput();
     PrintWriter out = quiet || jsonOut ? spec.commandLine().getErr() : spec.commandLine().getOut();
     try (DimpleModel loaded = engine.load(model != null ? model : BundledModel.find())) {
+      decodingOptions.follow(loaded);
       for (EvalQuestion question : questions) {
         Answered answer = ask(loaded, question);
         answers.add(answer);

@@ -56,7 +56,6 @@ final class RunCommand implements Callable<Integer> {
     canvasOption.check();
     canvasOption.refuseWith("--response-template", promptOptions.hasTemplate());
     canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
-    Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
     structureOptions.read();
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
@@ -65,6 +64,8 @@ final class RunCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(file)) {
       long loadNanos = System.nanoTime() - start;
+      decodingOptions.follow(loaded);
+      Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
       SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {

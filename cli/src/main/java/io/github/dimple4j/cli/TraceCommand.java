@@ -74,10 +74,11 @@ final class TraceCommand implements Callable<Integer> {
     structureOptions.read();
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());
-    Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
     long start = System.nanoTime();
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
+      decodingOptions.follow(loaded);
+      Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
       SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
