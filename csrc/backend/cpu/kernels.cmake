@@ -31,6 +31,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   if(DIMPLE_COMPILER_KNOWS_ARMV8)
     set(armv8 -march=armv8.2-a)
   endif()
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    set(keep_sums -fno-schedule-insns) # gcc would load so far ahead that sums leave their registers
+  endif()
 endif()
 
 # A line of levels.cmake: builds the kernels and adds LEVEL(name, shown name, whether the machine has it) to cpu_levels.
