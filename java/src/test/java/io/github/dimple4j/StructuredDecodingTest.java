@@ -140,7 +140,7 @@ class StructuredDecodingTest {
   }
 
   @Test
-  void decodersOfOnesOwnAreHeldToIt() {
+  void decodersOfOnesOwnAndPipelinesOfBlockDiffusionAreHeldToIt() {
     RandomSchemas schemas = new RandomSchemas(12);
     for (int i = 0; i < SCHEMAS / 4; i++) {
       ObjectNode schema = schemas.nextObject();
@@ -154,19 +154,36 @@ class StructuredDecodingTest {
       for (DimpleModel model : models) {
         int length = automaton.shortest().length + random.nextInt(30);
         Completions completions = new Completions(automaton, model);
-        Decoding decoding = decoding(length, false);
-        String what = decoding + " of " + length + " tokens, schema " + schema;
         try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
-          for (Step step : session.steps(decoding, new Whimsical())) {
-            assertCanBeCompleted(step.canvas(), completions, what);
+          assertFits(session, session.steps(decoding(length, false), new Whimsical()), completions, validator, "own decoder, " + schema);
+          for (Pipeline pipeline : List.of(Pipeline.MDLM, Pipeline.BD3LM, Pipeline.SDAR)) {
+            Decoding decoding = decoding(pipeline);
+            assertFits(session, session.steps(decoding), completions, validator, decoding + ", " + schema);
           }
-          String answer = session.generation().text();
-          assertThat(validator.errors(answer.getBytes(StandardCharsets.UTF_8))).as("%s, %s", answer, what).isEmpty();
-          count("answers");
         }
       }
     }
     assertThat(counts.get("answers")).isPositive();
+  }
+
+  private void assertFits(Session session, Steps steps, Completions completions, Validator validator, String what) {
+    for (Step step : steps) {
+      assertCanBeCompleted(step.canvas(), completions, what);
+    }
+    String answer = session.generation().text();
+    assertThat(validator.errors(answer.getBytes(StandardCharsets.UTF_8))).as("%s, %s", answer, what).isEmpty();
+    count("answers");
+  }
+
+  private Decoding decoding(Pipeline pipeline) {
+    while (true) {
+      try {
+        return Decoding.builder().pipeline(pipeline).algorithm(oneOf(Algorithm.values())).threshold(oneOf(0f, 0.3f, 0.9f))
+            .blockLength(oneOf(1, 5, 16)).temperature(oneOf(0f, 1.5f)).seed(random.nextInt(1000)).build();
+      } catch (InvalidArgumentException another) {
+        continue;
+      }
+    }
   }
 
   /**
