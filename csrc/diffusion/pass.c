@@ -20,7 +20,7 @@ static dimple_status open_text(const pass *p, int32_t more, text_state *text) {
   prompt_positions(p->prompt, p->canvas->length + more, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, p->half_cache, text);
   free(positions);
-  if (status == DIMPLE_OK) text_state_limit(p->model, text, p->grid);
+  if (status == DIMPLE_OK) text_state_limit(p->model, text, p->grid, sequence_length(p));
   return status;
 }
 
@@ -185,7 +185,7 @@ void pass_limit(pass *p, attention_grid grid) {
   p->grid = grid;
   p->prefilled = false;
   p->intact = NEED_NOTHING;
-  if (p->text.capacity > 0) text_state_limit(p->model, &p->text, grid);
+  if (p->text.capacity > 0) text_state_limit(p->model, &p->text, grid, sequence_length(p));
 }
 
 void pass_restart(pass *p, pass_need need) {

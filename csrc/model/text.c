@@ -38,12 +38,12 @@ static dimple_status open_cache(const dimple_model *m, context *c, int64_t capac
   return status;
 }
 
-void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid) {
+void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid, int64_t rows) {
   int64_t length = grid.block_length, first = length > 0 ? grid.offset % length : 0; /* of the whole blocks */
   s->limited = length > 0 || m->text.causal;
   for (int64_t i = 0; i < s->capacity; i++) {
     int64_t last = length == 0 ? i : i < first ? first - 1 : first + ((i - first) / length + 1) * length - 1;
-    s->last_key[i] = (int32_t)smaller(last, s->capacity - 1);
+    s->last_key[i] = (int32_t)(length == 0 ? last : smaller(last, rows - 1));
   }
 }
 
@@ -73,7 +73,7 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   if (!s->row_numbers) return dimple_fail_memory((uint64_t)(5 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
   s->last_key = s->row_numbers + 4 * capacity;
-  text_state_limit(m, s, (attention_grid){0});
+  text_state_limit(m, s, (attention_grid){0}, capacity);
   return DIMPLE_OK;
 }
 

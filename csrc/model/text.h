@@ -39,8 +39,8 @@ typedef struct attention_grid {
   int32_t offset;       /* a row with which a block begins; a shorter one may lie before it */
 } attention_grid;
 
-/* What rows see from now on. */
-void text_state_limit(const dimple_model *m, text_state *state, attention_grid grid);
+/* What rows see from now on; the last block ends with the last of `rows` rows, behind which a state may have room for others (shadows). */
+void text_state_limit(const dimple_model *m, text_state *state, attention_grid grid, int64_t rows);
 
 /* Of memory it takes, beside keys and values; a zeroed state is allowed. */
 int64_t text_state_bytes(const dimple_model *m, const text_state *state);
