@@ -34,6 +34,7 @@ class PublicTypesTest {
 
   @Test
   void textsNameWhatMatters() throws IOException {
+    DimpleModel closed;
     try (DimpleModel model = DimpleModel.load(MODEL); Session session = model.session().user("Hello").responseLength(8).open();
         GgufFile file = GgufFile.open(MODEL)) {
       assertThat(model.toString()).matches("DimpleModel\\[dimple on \\S+, \\d+ parameters]");
@@ -46,9 +47,9 @@ class PublicTypesTest {
       assertThat(Template.of(Template.choice("cat", "dog"), " ", Template.string(4))).asString()
           .isEqualTo("Template[(\"cat\" | \"dog\") \" \" string(4)]");
       assertThat(Inspector.of(file, 3)).asString().contains("Inspector[GgufFile[", "dimple-mini-f16.gguf, ", " tensors]]");
-      model.close();
-      assertThat(model.toString()).endsWith(", closed]");
+      closed = model;
     }
+    assertThat(closed.toString()).endsWith(", closed]");
   }
 
   private static boolean isStaticOnly(Class<?> type) {
