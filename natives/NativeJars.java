@@ -16,11 +16,12 @@ import java.util.stream.Stream;
 
 /**
  * Lays out the jars of native libraries: a folder for each platform that was built, and one that has all of them. Each is a module that
- * provides its resources, {@code native/<platform>/<library>}, to the bindings. Java runs this file as it is, with the bindings on the class path.
+ * provides its resources, {@code native/<platform>/<library>}, to the bindings. Java runs this file as it is, with the bindings on the
+ * class path.
  *
- * <p>Arguments: this machine's library; the folder of those that were cross-compiled, {@code <platform>/<library>}, which may be missing; the
- * core's sources; the folder for all platforms; the folder of the platforms' folders; the version. A cross-compiled library takes the place of this machine's
- * for the same platform, for it runs on more systems. One that is older than the sources is left out.
+ * <p>Arguments: this machine's library; the folder of those that were cross-compiled, {@code <platform>/<library>}, which may be missing;
+ * the core's sources; the folder for all platforms; the folder of the platforms' folders; the version. A cross-compiled library takes the
+ * place of this machine's for the same platform, for it runs on more systems. One that is older than the sources is left out.
  */
 final class NativeJars {
   private final Path all;

@@ -349,6 +349,7 @@ public final class DimpleModel implements AutoCloseable {
    */
   @Override
   public String toString() {
-    return "DimpleModel[" + info.architecture() + " on " + info.backend() + ", " + info.parameterCount() + " parameters" + (closed ? ", closed]" : "]");
+    return "DimpleModel[" + info.architecture() + " on " + info.backend() + ", " + info.parameterCount() + " parameters"
+        + (closed ? ", closed]" : "]");
   }
 }

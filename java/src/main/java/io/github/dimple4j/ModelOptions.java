@@ -114,7 +114,8 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      */
     @Override
     public String toString() {
-      return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads + ", ignoreUnknown=" + ignoreUnknown + "]";
+      return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
+          + ", ignoreUnknown=" + ignoreUnknown + "]";
     }
   }
 }

@@ -426,6 +426,7 @@ public final class Session implements AutoCloseable {
    */
   @Override
   public String toString() {
-    return "Session[prompt of " + prompt.length + " tokens, response of " + responseLength() + ", " + model.architecture() + " on " + model.backend() + "]";
+    return "Session[prompt of " + prompt.length + " tokens, response of " + responseLength() + ", " + model.architecture() + " on "
+        + model.backend() + "]";
   }
 }

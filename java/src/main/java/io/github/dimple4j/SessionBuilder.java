@@ -480,8 +480,10 @@ public final class SessionBuilder {
    */
   @Override
   public String toString() {
-    String prompt = tokens != null ? tokens.length + " tokens" : text != null ? "a text" : messages.size() + (system == null ? 0 : 1) + " messages";
-    return "SessionBuilder[" + prompt + ", " + images.size() + " images, " + (withoutResponse ? "without response" : template != null ? "response " + template
-        : "response of " + responseLength.orElse(DEFAULT_RESPONSE_LENGTH)) + "]";
+    String prompt = tokens != null ? tokens.length + " tokens"
+        : text != null ? "a text" : messages.size() + (system == null ? 0 : 1) + " messages";
+    String response = withoutResponse ? "without response"
+        : template != null ? "response " + template : "response of " + responseLength.orElse(DEFAULT_RESPONSE_LENGTH);
+    return "SessionBuilder[" + prompt + ", " + images.size() + " images, " + response + "]";
   }
 }

@@ -58,7 +58,8 @@ class ModuleTest {
 
   /** The public types of a module's exported packages, without nested ones. */
   private static List<String> exportedTypes(ModuleReference module) throws IOException {
-    Set<String> packages = module.descriptor().exports().stream().filter(e -> !e.isQualified()).map(e -> e.source()).collect(Collectors.toSet());
+    Set<String> packages = module.descriptor().exports().stream().filter(exports -> !exports.isQualified())
+        .map(exports -> exports.source()).collect(Collectors.toSet());
     try (ModuleReader reader = module.open(); Stream<String> files = reader.list()) {
       return files.filter(file -> file.endsWith(".class") && !file.contains("$") && file.contains("/"))
           .map(file -> file.substring(0, file.length() - ".class".length()).replace('/', '.'))

@@ -49,7 +49,8 @@ class ModuleLayerTest {
       Configuration configuration = ModuleLayer.boot().configuration()
           .resolveAndBind(ModuleFinder.of(modules.toArray(Path[]::new)), ModuleFinder.of(), Set.of("io.github.dimple4j"));
       ModuleLayer layer = ModuleLayer.boot().defineModulesWithManyLoaders(configuration, ClassLoader.getPlatformClassLoader());
-      long loaders = Stream.of("io.github.dimple4j", "io.github.dimple4j.bindings", "io.github.dimple4j.natives").map(layer::findLoader).distinct().count();
+      long loaders = Stream.of("io.github.dimple4j", "io.github.dimple4j.bindings", "io.github.dimple4j.natives")
+          .map(layer::findLoader).distinct().count();
       Class<?> model = layer.findLoader("io.github.dimple4j").loadClass("io.github.dimple4j.DimpleModel");
       System.out.println("loaders " + loaders + " " + model.getMethod("cpuDescription").invoke(null));
     }

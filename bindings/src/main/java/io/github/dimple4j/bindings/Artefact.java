@@ -8,8 +8,8 @@ import java.util.Set;
 
 /** The artefact that brings the native library, for whoever lacks it. */
 final class Artefact {
-  private static final Set<String> PLATFORMS = Set.of("linux-x86_64", "linux-aarch64", "linux-x86_64-musl", "linux-aarch64-musl", "windows-x86_64",
-      "macos-aarch64", "macos-x86_64");
+  private static final Set<String> PLATFORMS = Set.of("linux-x86_64", "linux-aarch64", "linux-x86_64-musl", "linux-aarch64-musl",
+      "windows-x86_64", "macos-aarch64", "macos-x86_64");
 
   private Artefact() {}
 
