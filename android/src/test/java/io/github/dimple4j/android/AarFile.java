@@ -59,7 +59,7 @@ final class AarFile {
     Files.write(aar, zip(files));
   }
 
-  /** Has D8 turn classes into such of Java 8, with its own stand-ins for what came to Java later. It is on the class path in the profile aar. */
+  /** Has D8, which the profile aar brings, turn classes into such of Java 8, with its own stand-ins for what came to Java later. */
   private static Map<String, byte[]> desugared(Map<String, byte[]> classes) throws IOException, ReflectiveOperationException {
     Path in = Files.createTempFile("dimple4j", ".jar");
     Path out = Files.createTempFile("dimple4j", ".jar");

@@ -48,8 +48,8 @@ class JniProviderTest {
 
   private static String load(Path library) throws IOException, InterruptedException {
     var process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:TieredStopAtLevel=1",
-        "--enable-native-access=ALL-UNNAMED", "-Ddimple.core=jni", "-Ddimple.library=" + library, "-cp", System.getProperty("java.class.path"),
-        Loading.class.getName()).redirectErrorStream(true).start();
+        "--enable-native-access=ALL-UNNAMED", "-Ddimple.core=jni", "-Ddimple.library=" + library, "-cp",
+        System.getProperty("java.class.path"), Loading.class.getName()).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     process.waitFor();
     return output;

@@ -57,7 +57,8 @@ class MemoryTest {
   }
 
   private static long residentKilobytes() throws IOException {
-    String line = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(each -> each.startsWith("VmRSS:")).findFirst().orElseThrow();
+    String line = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(each -> each.startsWith("VmRSS:")).findFirst()
+        .orElseThrow();
     return Long.parseLong(line.replaceAll("\\D", ""));
   }
 

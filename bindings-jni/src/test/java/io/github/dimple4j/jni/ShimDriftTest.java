@@ -22,7 +22,8 @@ class ShimDriftTest {
   @Test
   void everyMethodHasItsFunction() throws IOException {
     String c = Files.readString(Path.of("src", "main", "c", "dimple_jni.c"));
-    var methods = Stream.of(Shim.class.getDeclaredMethods()).filter(method -> Modifier.isNative(method.getModifiers())).map(Method::getName).toList();
+    var methods = Stream.of(Shim.class.getDeclaredMethods()).filter(method -> Modifier.isNative(method.getModifiers()))
+        .map(Method::getName).toList();
     assertThat(methods).hasSizeGreaterThan(40).allSatisfy(name -> assertThat(c).contains(", " + name.replace("_", "_1") + ")(JNIEnv"));
   }
 }
