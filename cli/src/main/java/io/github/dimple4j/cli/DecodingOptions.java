@@ -268,7 +268,8 @@ final class DecodingOptions {
       String option = option(misplaced.group("setting"));
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        return option + " goes with --pipeline llada" + (dream ? ", or dream with --cache prefix or dual" : "");
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm or sdar" : "";
+        return option + " goes with --pipeline llada" + causal + (dream ? ", or dream with --cache prefix or dual" : "");
       }
       return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");
     }

@@ -52,7 +52,7 @@ class UsageTest {
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
         "run", "--prompt", "x", "--json-schema", "");
-    assertWrong("--block-length goes with --pipeline llada, or dream with --cache prefix or dual", "dimple run",
+    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm or sdar, or dream with --cache prefix or dual", "dimple run",
         "run", "--prompt", "x", "--block-length", "8");
     assertWrong("--factor goes with --pipeline llada", "dimple run", "run", "--prompt", "x", "--factor", "1");
     assertWrong("--guidance-scale does not go with --cache", "dimple trace", "trace", "x", "--prompt", "x", "--json", "-",
