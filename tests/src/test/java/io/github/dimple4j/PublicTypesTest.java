@@ -29,7 +29,8 @@ class PublicTypesTest {
   void everyTypeHasAToString() throws Exception {
     List<Class<?>> types = exportedTypes();
     assertThat(types).contains(DimpleModel.class, Decoding.Builder.class, GgufFile.class);
-    assertThat(types.stream().filter(type -> !type.isInterface() && !isStaticOnly(type) && toStringOf(type) == Object.class)).isEmpty();
+    assertThat(types.stream().filter(type -> !type.isInterface() && !isStaticOnly(type, types)).filter(type -> toStringOf(type) == Object.class))
+        .isEmpty();
   }
 
   @Test
@@ -52,9 +53,12 @@ class PublicTypesTest {
     assertThat(closed.toString()).endsWith(", closed]");
   }
 
-  private static boolean isStaticOnly(Class<?> type) {
-    return Stream.of(type.getDeclaredMethods()).allMatch(method -> Modifier.isStatic(method.getModifiers()) || method.isSynthetic())
-        && Stream.of(type.getDeclaredFields()).allMatch(field -> Modifier.isStatic(field.getModifiers()));
+  /** Whether no user ever holds an instance: nothing constructs or returns one, and nothing could be called on it. */
+  private static boolean isStaticOnly(Class<?> type, List<Class<?>> types) {
+    return type.getConstructors().length == 0
+        && Stream.of(type.getDeclaredMethods())
+            .noneMatch(method -> (method.getModifiers() & (Modifier.PUBLIC | Modifier.STATIC)) == Modifier.PUBLIC)
+        && types.stream().flatMap(other -> Stream.of(other.getMethods())).noneMatch(method -> method.getReturnType() == type);
   }
 
   private static Class<?> toStringOf(Class<?> type) {
