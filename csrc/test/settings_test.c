@@ -31,8 +31,8 @@ static void every_field_is_checked(void) {
     EXPECT_OK(dimple_decoding_validate(&d));                                  \
   } while (0)
   EXPECT_FAILS(dimple_decoding_validate(NULL), DIMPLE_ERROR_ARGUMENT, "null");
-  REFUSED(pipeline, -1, "-1, expected 0 .. 2");
-  REFUSED(pipeline, 3, "3, expected 0 .. 2");
+  REFUSED(pipeline, -1, "-1, expected 0 .. 5");
+  REFUSED(pipeline, 6, "6, expected 0 .. 5");
   REFUSED(algorithm, -1, "-1, expected 0 .. "); /* the last one: algorithm_test */
   REFUSED(algorithm, INT32_MAX, "2147483647, expected 0 .. ");
   REFUSED(steps, 0, "0, expected 1 .. 1048576");
