@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
 
@@ -116,19 +117,22 @@ public final class Session implements AutoCloseable {
   }
 
   private Generation decodeAll(Decoding decoding, Decoder own) {
-    return use(() -> {
-      DecodingRun begun = beginDecoding(decoding, own);
-      Step step;
-      do {
-        step = begun.step();
-      } while (!step.done());
-      return begun.generation();
-    });
+    return use(() -> decodeInside(decoding, own));
+  }
+
+  private Generation decodeInside(Decoding decoding, Decoder own) {
+    DecodingRun begun = beginDecoding(decoding, own);
+    Step step;
+    do {
+      step = begun.step();
+    } while (!step.done());
+    return begun.generation();
   }
 
   /**
-   * Decodes on a daemon thread. Cancelling the future, or completing it otherwise, as {@link CompletableFuture#orTimeout} does, stops the
-   * decoding at the next layer of the model; once the thread has left the session, {@link #generation} has what was revealed until then.
+   * Decodes on a daemon thread, which is inside the session when this returns. Cancelling the future, or completing it otherwise, as
+   * {@link CompletableFuture#orTimeout} does, stops the decoding at the next layer of the model; once the thread has left the session,
+   * {@link #generation} has what was revealed until then.
    *
    * @param decoding how, and when it ends
    * @return the response to come; fails as {@link #decode} does
@@ -136,11 +140,17 @@ public final class Session implements AutoCloseable {
   public CompletableFuture<Generation> decodeAsync(Decoding decoding) {
     Objects.requireNonNull(decoding, "decoding");
     CompletableFuture<Generation> future = new CompletableFuture<>();
+    CountDownLatch entered = new CountDownLatch(1);
     Thread worker = DaemonThread.of("dimple-decode", () -> {
       try {
-        future.complete(decode(decoding));
+        future.complete(use(() -> {
+          entered.countDown();
+          return decodeInside(decoding, null);
+        }));
       } catch (RuntimeException | Error e) {
         future.completeExceptionally(e);
+      } finally {
+        entered.countDown();
       }
     });
     future.whenComplete((generation, failure) -> {
@@ -149,7 +159,17 @@ public final class Session implements AutoCloseable {
       }
     });
     worker.start();
+    awaitEntry(entered);
     return future;
+  }
+
+  /** From now on the session is in use, so that no other call comes before the decoding. */
+  private static void awaitEntry(CountDownLatch entered) {
+    try {
+      entered.await();
+    } catch (InterruptedException e) { // the caller's own affair; entering does not take long
+      Thread.currentThread().interrupt();
+    }
   }
 
   /**
