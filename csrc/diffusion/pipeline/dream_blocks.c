@@ -19,8 +19,7 @@ static dimple_status choose(choice *c, const algorithm *a) {
 
 /* --------------------------------------------------------------------------------------------------------------- blocks */
 
-static void plan_first(const blocks *b, const canvas *c, block_plan *out) {
-  bool masked = out->from < c->masked_count && c->masked[out->from] == b->first;
+static void plan_first(bool masked, block_plan *out) {
   out->scope = (pass_scope){.kind = SCOPE_ALL};
   if (masked) out->count = 1; /* otherwise it is fixed, and the pass is run for its keys and values */
   out->due = masked;
@@ -36,11 +35,13 @@ static int32_t scheduled(const blocks *b, int32_t masked) {
 static void plan(const blocks *b, const canvas *c, block_plan *out) {
   out->from = blocks_masked_before(c, b->first);
   out->count = blocks_open(b, c);
+  bool first_masked = out->count > 0 && c->masked[out->from] == b->first;
   if (b->iteration == 0) {
-    plan_first(b, c, out);
+    plan_first(first_masked, out);
     return;
   }
-  out->scope = blocks_cached_scope(b, b->first);
+  /* Where a caller decided what the first pass reveals, the first position may still be masked, and the row that scores it is run. */
+  out->scope = blocks_cached_scope(b, first_masked ? b->first - b->shift : b->first);
   out->due = by_threshold(b->decoding) ? out->count : scheduled(b, out->count);
   if (out->due == 0) out->count = 0;
 }

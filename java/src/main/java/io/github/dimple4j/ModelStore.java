@@ -1,6 +1,6 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.bindings.NativeLibrary;
+import io.github.dimple4j.core.ForeignCacheFolder;
 import io.github.dimple4j.hub.Hub;
 import io.github.dimple4j.hub.StoredFiles;
 import io.github.dimple4j.hub.Token;
@@ -48,7 +48,7 @@ public final class ModelStore {
   public static ModelStore standard() {
     String named = System.getProperty("dimple.models", "");
     named = named.isEmpty() ? Objects.requireNonNullElse(System.getenv("DIMPLE_MODELS"), "") : named;
-    return at(named.isEmpty() ? NativeLibrary.cacheFolder().resolve("models") : Path.of(named));
+    return at(named.isEmpty() ? ForeignCacheFolder.path().resolve("models") : Path.of(named));
   }
 
   /**
