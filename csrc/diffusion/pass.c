@@ -12,22 +12,22 @@ static dimple_status alloc_states(const pass *p, int64_t rows, view *out) {
 
 static int32_t sequence_length(const pass *p) { return p->prompt->length + p->canvas->length; }
 
-/* Opens a cache for prompt, response and `more` rows, with room for a pass over all of it. */
-static dimple_status open_text(const pass *p, int32_t more, text_state *text) {
+/* Opens a cache for prompt, response and `more` rows, which see what the grid has them see, with room for a pass over all of it. */
+static dimple_status open_text(const pass *p, int32_t more, attention_grid grid, text_state *text) {
   int64_t length = sequence_length(p) + more;
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
   prompt_positions(p->prompt, p->canvas->length + more, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, p->half_cache, text);
   free(positions);
-  if (status == DIMPLE_OK) text_state_limit(p->model, text, p->grid, sequence_length(p));
+  if (status == DIMPLE_OK) text_state_limit(p->model, text, grid, sequence_length(p));
   return status;
 }
 
 /* What an earlier call that failed has opened stays. */
 static dimple_status open_pass(pass *p) {
   view *matrices[] = {&p->first_states, &p->later_states, &p->gathered};
-  if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->shadow_room, &p->text));
+  if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->shadow_room, p->grid, &p->text));
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
     if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
@@ -63,7 +63,7 @@ void pass_discard(pass *p) {
   free(p->shadow);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
               .features = p->features, .keep_prompt = p->keep_prompt, .half_cache = p->half_cache,
-              .grid = p->grid};
+              .grid = pass_model_grid(p->model)};
 }
 
 /* --------------------------------------------------------------------------------------------------------------- passes */
@@ -178,6 +178,10 @@ dimple_status pass_prefill(pass *p) {
   p->prefilled = true;
   pass_restart(p, NEED_NOTHING);
   return DIMPLE_OK;
+}
+
+attention_grid pass_model_grid(const dimple_model *model) {
+  return (attention_grid){.block_length = model->text.block_causal ? model->text.block_length : 0};
 }
 
 void pass_limit(pass *p, attention_grid grid) {
@@ -304,7 +308,7 @@ static dimple_status record_logits(const pass *p, text_state *text, view states,
 
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {
   const backend_operations *ops = p->model->ops;
-  DIMPLE_TRY(open_text(p, 0, text));
+  DIMPLE_TRY(open_text(p, 0, pass_model_grid(p->model), text));
   DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text->capacity));
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));

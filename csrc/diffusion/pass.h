@@ -84,7 +84,10 @@ void pass_discard(pass *p);
  * be run again: pass_prefill. */
 void pass_restart(pass *p, pass_need need);
 
-/* What rows see from now on; if that is not as it was, the first pass is to be run again: pass_prefill. */
+/* What rows see of a model where no decoding asks for anything else: what its file says. */
+attention_grid pass_model_grid(const dimple_model *model);
+
+/* What rows see from now on, until the pass is discarded; if that is not as it was, the first pass is to be run again: pass_prefill. */
 void pass_limit(pass *p, attention_grid grid);
 
 /* Makes room for shadows of up to `rows` positions, if need be at the cost of the first pass, which is to be run again then. */

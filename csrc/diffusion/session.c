@@ -76,7 +76,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
   s->model = model;
   s->pass = (pass){.model = model, .context = s->context, .cancelled = &s->cancelled, .prompt = &s->prompt, .canvas = &s->canvas,
                    .features = &s->features, .keep_prompt = o.prefill != 0, .half_cache = o.half_cache != 0};
-  if (model->text.block_causal) s->pass.grid.block_length = model->text.block_length;
+  s->pass.grid = pass_model_grid(model);
   model_retain(model);
   *session = s;
   return DIMPLE_OK;

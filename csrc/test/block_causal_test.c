@@ -72,6 +72,27 @@ static void results_are_repeatable(dimple_model *m, const dimple_decoding *d, co
   dimple_session_free(s);
 }
 
+/* Where an earlier decoding counted its blocks from says nothing of another prompt, or of logits. */
+static void blocks_are_the_decodings(dimple_model *full, const dimple_decoding *d) {
+  int32_t masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_session *s = session_of(full, prompt_tokens, PROMPT, masks, RESPONSE, 1, 1);
+  float *before = logits_of(s, PROMPT + RESPONSE);
+  decode(s, d);
+  float *after = logits_of(s, PROMPT + RESPONSE);
+  EXPECT(memcmp(before, after, sizeof *before * (PROMPT + RESPONSE) * VOCAB) == 0, "logits are of a decoding's blocks");
+  free(before);
+  free(after);
+  for (int32_t length = 1; length < PROMPT; length++) {
+    EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, length, NULL, 0));
+    EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+    EXPECT_OK(dimple_session_prefill(s));
+    outcome again = decode(s, d), fresh = decode_once(full, prompt_tokens, length, masks, RESPONSE, d);
+    EXPECT(same_outcome(&again, &fresh), "a prompt of %d comes out otherwise", length);
+  }
+  dimple_session_free(s);
+}
+
 static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
   dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -108,6 +129,7 @@ int main(void) {
   results_are_repeatable(blocks, &s, &fast);
   results_are_repeatable(full, &b, &m);
   results_are_repeatable(full, &m, &b);
+  blocks_are_the_decodings(full, &b);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);
   dimple_model_free(full);
