@@ -30,8 +30,9 @@ final class Decisions {
     CandidateResult found = handle.work(CoreSession::look);
     List<Candidate> all = IntStream.range(0, found.positions().length).mapToObj(i ->
         new Candidate(found.positions()[i], found.tokens()[i], found.confidence()[i], found.logProbability()[i])).toList();
-    List<Candidate> chosen = decoder.decide(new Candidates(iteration, canvas, all, alternatives(found.positions()))).stream()
-        .sorted(Comparator.comparingInt(Candidate::position)).toList();
+    List<Candidate> chosen = all.isEmpty() ? List.of() // a response that is fixed as a whole
+        : decoder.decide(new Candidates(iteration, canvas, all, alternatives(found.positions()))).stream()
+            .sorted(Comparator.comparingInt(Candidate::position)).toList();
     int[] positions = chosen.stream().mapToInt(Candidate::position).toArray();
     int[] tokens = chosen.stream().mapToInt(Candidate::token).toArray();
     return handle.call(core -> core.reveal(positions, tokens)).after(found.nanoseconds());
