@@ -1,13 +1,17 @@
 package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.DisabledOnOs;
@@ -17,8 +21,19 @@ import org.junit.jupiter.api.condition.OS;
 @DisabledOnOs(OS.WINDOWS)
 @Timeout(120)
 class ChatProcessTest {
+  private static final int SIGINT = 2;
   private static final List<String> ENDLESS = List.of("chat", "../models/mini/dimple-mini-f16.gguf", "--pipeline", "dream", "--steps", "1000000",
       "--early-stop", "off");
+
+  /** A program that was started with SIGINT ignored, as by {@code nohup} or behind a shell's {@code &}, hands that on to its children. */
+  @BeforeEach
+  void signalsArrive() throws IOException {
+    Path status = Path.of("/proc/self/status");
+    if (Files.exists(status)) {
+      String ignored = Files.readAllLines(status).stream().filter(line -> line.startsWith("SigIgn:")).findFirst().orElseThrow().split("\\s+")[1];
+      assumeTrue((Long.parseUnsignedLong(ignored, 16) & 1 << SIGINT - 1) == 0, "these tests were started with SIGINT ignored: ^C reaches nobody");
+    }
+  }
 
   private static void interrupt(Process process) throws IOException, InterruptedException {
     assertThat(new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor()).isZero();
