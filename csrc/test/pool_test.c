@@ -107,7 +107,8 @@ static void pools_share_the_threads(void) {
   }
   EXPECT(during <= before + CALLERS + 5, "%d threads became %d: %d callers and 5 to help them were expected", before, during, CALLERS);
   cpu_pool_close(largest);
-  int64_t deadline = platform_now() + 5000000000; /* a thread that has ended may be listed a moment longer, under an emulator above all: now, and before */
+  /* A thread that has ended may be listed a moment longer, under an emulator above all: now, and before. */
+  int64_t deadline = platform_now() + 5000000000;
   while (count_threads() > before && platform_now() < deadline) platform_yield();
   EXPECT(count_threads() <= before, "%d threads became %d when all pools were closed", before, count_threads());
 }
