@@ -9,8 +9,6 @@ ALGORITHMS(DECLARE)
 static const algorithm *const table[ALGORITHM_COUNT] = {ALGORITHMS(ENTER)};
 #undef ENTER
 
-const algorithm *algorithm_numbered(int32_t number) { return table[number]; }
-
 const algorithm *algorithm_of(const dimple_decoding *decoding) { return table[decoding->algorithm]; }
 
 const confidence *confidence_of(const dimple_decoding *decoding) {

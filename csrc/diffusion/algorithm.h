@@ -74,9 +74,6 @@ typedef struct algorithm {
 /* The algorithm of a valid decoding. */
 const algorithm *algorithm_of(const dimple_decoding *decoding);
 
-/* The one with that number. */
-const algorithm *algorithm_numbered(int32_t number);
-
 /* What it takes for confidence. */
 const confidence *confidence_of(const dimple_decoding *decoding);
 

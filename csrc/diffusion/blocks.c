@@ -79,6 +79,10 @@ pass_need blocks_need(const dimple_decoding *d) {
   return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
 }
 
+int32_t blocks_divided_steps(const dimple_decoding *d, int32_t count) {
+  return (int32_t)(((int64_t)d->steps + count - 1) / count);
+}
+
 pass_need blocks_need_prompt(const dimple_decoding *d) {
   (void)d;
   return NEED_PROMPT;

@@ -75,7 +75,10 @@ static inline bool decoding_is_cached(const dimple_decoding *d) { return d->cach
 /* What a decoding in blocks wants of the first pass: a dual cache sees what it left of the whole response. */
 pass_need blocks_need(const dimple_decoding *d);
 
-/* The same where nothing changes that is before the block. */
+/* The steps of each of `count` blocks as dLLM divides them: rounded up. */
+int32_t blocks_divided_steps(const dimple_decoding *d, int32_t count);
+
+/* What is wanted of the first pass where nothing changes that is before the block: the prompt's keys and values. */
 pass_need blocks_need_prompt(const dimple_decoding *d);
 
 /* Of a decoding whose positions see their own block and those before it: the iteration's pass runs the block's rows. False: the block is full,

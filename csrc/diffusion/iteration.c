@@ -86,7 +86,8 @@ static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t le
     if (as_whole) d->block_length = length;
   }
   bool causal = pipelines[d->pipeline]->sight != SIGHT_ALL;
-  if (d->pipeline >= DIMPLE_PIPELINE_MDLM) d->cache = DIMPLE_CACHE_NONE;
+  bool knows_caches = d->pipeline == DIMPLE_PIPELINE_DREAM || d->pipeline == DIMPLE_PIPELINE_LLADA;
+  if (!knows_caches) d->cache = DIMPLE_CACHE_NONE;
   if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
   if (d->block_length == 0) d->block_length = model->block_length;
   if (d->block_length == 0 || (d->block_length > length && !causal)) d->block_length = length;

@@ -65,7 +65,6 @@ typedef struct text_parameters {
   int32_t end_count;
   int32_t block_length; /* what decodings in blocks take by default; 0: the file names none */
   int32_t cache;        /* dimple_cache, likewise */
-  int32_t pipeline;     /* dimple_pipeline, likewise; -1: the file names none */
 } text_parameters;
 
 /* Reads the text keys of `file` into a zeroed *out; the size of the vocabulary comes from the embedding, which lies in one of its

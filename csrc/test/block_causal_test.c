@@ -93,6 +93,25 @@ static void blocks_are_the_decodings(dimple_model *full, const dimple_decoding *
   dimple_session_free(s);
 }
 
+/* Dimple's algorithm knows the threshold as SDAR's dynamic one does, and without one it is the static one; a temperature of positions counts. */
+static void algorithms_by_other_names(dimple_model *blocks) {
+  int32_t masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_decoding named = sdar(2), own = named;
+  own.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;
+  for (int32_t warm = 0; warm < 2; warm++) {
+    named.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
+    named.threshold = own.threshold = 0;
+    named.algorithm_temperature = own.algorithm_temperature = warm ? 0.7f : 0;
+    outcome a = decode_once(blocks, prompt_tokens, PROMPT, masks, RESPONSE, &named), b = decode_once(blocks, prompt_tokens, PROMPT, masks, RESPONSE, &own);
+    EXPECT(same_outcome(&a, &b), "static, %d", warm);
+    named.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC;
+    named.threshold = own.threshold = 0.05f;
+    outcome c = decode_once(blocks, prompt_tokens, PROMPT, masks, RESPONSE, &named), d = decode_once(blocks, prompt_tokens, PROMPT, masks, RESPONSE, &own);
+    EXPECT(same_outcome(&c, &d) && !same_outcome(&a, &c), "dynamic, %d", warm);
+  }
+}
+
 static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
   dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -129,6 +148,7 @@ int main(void) {
   results_are_repeatable(blocks, &s, &fast);
   results_are_repeatable(full, &b, &m);
   results_are_repeatable(full, &m, &b);
+  algorithms_by_other_names(blocks);
   blocks_are_the_decodings(full, &b);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);

@@ -145,6 +145,21 @@ static void blocks(void) {
   expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, "diffusion.cache is \"model\", expected none, prefix or dual");
 }
 
+/* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
+static void pipelines_of_files(void) {
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar"};
+  for (int32_t i = 0; i < 6; i++) {
+    gguf_writer w = {0};
+    gguf_writer_string(&w, "diffusion.pipeline", names[i]);
+    dimple_model_free(expect_taken(&w, &dimple));
+  }
+  for (int32_t i = 0; i < 2; i++) {
+    gguf_writer w = {0};
+    gguf_writer_string(&w, "diffusion.pipeline", i ? "" : "ar");
+    expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, i ? "diffusion.pipeline is \"\", expected dim" : "diffusion.pipeline is \"ar\", expected dim");
+  }
+}
+
 static void other_numbers(void) {
   static const struct {
     const char *key;
@@ -259,6 +274,7 @@ int main(void) {
   optional_keys();
   whole_numbers();
   blocks();
+  pipelines_of_files();
   other_numbers();
   lists();
   names();

@@ -26,11 +26,33 @@ static dimple_status choose_confident(choice *c, quota due) {
   return choice_highest(c, due.count, subset_key);
 }
 
-#define CHOOSE_CONFIDENT                                                                                                                     \
-  {[DIMPLE_PIPELINE_DIM] = choose_confident,   [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident, \
-   [DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident}
+/* All above the threshold, if they are as many as are due (SDAR's low_confidence_dynamic). */
+static dimple_status choose_above(choice *c, quota due) {
+  for (int32_t i = 0; i < c->step->masked; i++)
+    if (c->candidates[i].confidence > c->step->decoding->threshold) choice_add(c, i);
+  if (c->count >= due.count) return DIMPLE_OK;
+  c->count = 0;
+  return choose_confident(c, due);
+}
+
+/* The same where there is a threshold. */
+static dimple_status choose_above_if_asked(choice *c, quota due) {
+  return c->step->decoding->threshold > 0 ? choose_above(c, due) : choose_confident(c, due);
+}
+
+#define CHOOSE_CONFIDENT                                                                                                             \
+  {[DIMPLE_PIPELINE_DIM] = choose_confident,  [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident, \
+   [DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_above_if_asked}
 
 const algorithm algorithm_maskgit_plus = {
     .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};
 const algorithm algorithm_topk_margin = {.name = "topk_margin", .confidence = &confidence_margin, .choose = CHOOSE_CONFIDENT};
 const algorithm algorithm_entropy = {.name = "entropy", .confidence = &confidence_entropy, .choose = CHOOSE_CONFIDENT};
+
+/* The same by SDAR's names: what stays masked are the positions of low confidence. */
+const algorithm algorithm_low_confidence_static = {
+    .name = "low_confidence_static",
+    .confidence = &confidence_probability,
+    .choose = {[DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident}};
+const algorithm algorithm_low_confidence_dynamic = {
+    .name = "low_confidence_dynamic", .confidence = &confidence_probability, .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above}};

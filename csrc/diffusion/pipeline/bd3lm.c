@@ -16,8 +16,6 @@ static void plan(const blocks *b, const canvas *c, block_plan *out) {
   out->due = due < out->count ? due : out->count;
 }
 
-static int32_t steps(const dimple_decoding *d, int32_t count) { return (int32_t)(((int64_t)d->steps + count - 1) / count); }
-
 /* The keys and values of the last block are of no use. */
 static bool over(blocks *b, const canvas *c) {
   if (blocks_open(b, c) > 0) return false;
@@ -26,6 +24,6 @@ static bool over(blocks *b, const canvas *c) {
 
 static bool ends(const blocks *b, const canvas *c) { return blocks_hold_end(b, c, 1); }
 
-static const block_rules rules = {.need = blocks_need_prompt, .plan = plan, .over = over, .ends = ends, .steps = steps, .alone = true, .leaves = true};
+static const block_rules rules = {.need = blocks_need_prompt, .plan = plan, .over = over, .ends = ends, .steps = blocks_divided_steps, .alone = true, .leaves = true};
 
 const pipeline pipeline_bd3lm = {.name = "bd3lm", .judges_original = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_PROMPT};

@@ -18,10 +18,8 @@ static void plan(const blocks *b, const canvas *c, block_plan *out) {
   out->due = due < out->count ? due : out->count;
 }
 
-static int32_t steps(const dimple_decoding *d, int32_t count) { return (int32_t)(((int64_t)d->steps + count - 1) / count); }
-
 static bool over(blocks *b, const canvas *c) { return blocks_open(b, c) == 0; }
 
-static const block_rules rules = {.need = need, .plan = plan, .over = over, .steps = steps};
+static const block_rules rules = {.need = need, .plan = plan, .over = over, .steps = blocks_divided_steps};
 
 const pipeline pipeline_mdlm = {.name = "mdlm", .judges_original = true, .choose = choose, .blocks = &rules};

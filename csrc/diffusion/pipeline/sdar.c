@@ -9,13 +9,7 @@
 #include "diffusion/pipeline.h"
 #include "diffusion/schedule.h"
 
-/* The confident algorithms, too, know the threshold. */
-static dimple_status choose(choice *c, const algorithm *a) {
-  const dimple_decoding *d = c->step->decoding;
-  bool confident = d->algorithm == DIMPLE_ALGORITHM_MASKGIT_PLUS || d->algorithm == DIMPLE_ALGORITHM_TOPK_MARGIN;
-  if (confident && d->threshold > 0) a = algorithm_numbered(DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC);
-  return a->choose[DIMPLE_PIPELINE_SDAR](c, (quota){c->step->due, 1.0f});
-}
+static dimple_status choose(choice *c, const algorithm *a) { return a->choose[DIMPLE_PIPELINE_SDAR](c, (quota){c->step->due, 1.0f}); }
 
 static void plan(const blocks *b, const canvas *c, block_plan *out) {
   if (!blocks_plan_alone(b, c, out)) return;

@@ -136,19 +136,14 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.cache is \"%s\", expected none, prefix or dual", gguf_path(file), found);
 }
 
-/* Likewise: what decodes the model as it was trained. */
-static dimple_status read_pipeline(const gguf_file *file, int32_t *pipeline) {
-  static const char *const names[] = {[DIMPLE_PIPELINE_DIM] = "dim",   [DIMPLE_PIPELINE_DREAM] = "dream", [DIMPLE_PIPELINE_LLADA] = "llada",
-                                      [DIMPLE_PIPELINE_MDLM] = "mdlm", [DIMPLE_PIPELINE_BD3LM] = "bd3lm", [DIMPLE_PIPELINE_SDAR] = "sdar"};
+/* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
+static dimple_status check_pipeline(const gguf_file *file) {
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar"};
   char found[32] = "";
-  *pipeline = -1;
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
-  if (!found[0]) return DIMPLE_OK;
-  for (int32_t i = 0; i < (int32_t)(sizeof names / sizeof *names); i++) {
-    if (strcmp(found, names[i]) != 0) continue;
-    *pipeline = i;
-    return DIMPLE_OK;
-  }
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
+  if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm or sdar",
                      gguf_path(file), found);
 }
@@ -158,7 +153,7 @@ dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool def
   p->shift_logits = default_shift;
   DIMPLE_TRY(gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits));
   DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
-  DIMPLE_TRY(read_pipeline(file, &p->pipeline));
+  DIMPLE_TRY(check_pipeline(file));
   return read_cache(file, &p->cache);
 }
 

@@ -860,7 +860,7 @@ public final class Decoding {
         return null;
       });
       Decoding decoding = new Decoding(core, new LinkedHashMap<>(settings), ending);
-      if (decoding.prune() && (decoding.pipeline().ordinal() >= Pipeline.LLADA.ordinal() || decoding.cache() != BlockCache.MODEL)) {
+      if (decoding.prune() && (decoding.pipeline() != Pipeline.DIM && decoding.pipeline() != Pipeline.DREAM || decoding.cache() != BlockCache.MODEL)) {
         throw new InvalidArgumentException("decoding: prune goes with pipelines dim and dream, without a cache of blocks");
       }
       return decoding;

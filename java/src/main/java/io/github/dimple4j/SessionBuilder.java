@@ -444,7 +444,8 @@ public final class SessionBuilder {
 
   private Response response(Vocabulary vocabulary, int prompt) {
     int asked = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
-    int length = asked < 1 ? asked : asked + Math.floorMod(-(prompt + asked), blockLength > 0 ? blockLength : model.countedBlock());
+    int block = blockLength > 0 ? blockLength : model.countedBlock();
+    int length = asked < 1 || asked > context() ? asked : asked + Math.floorMod(-(prompt + asked), block);
     int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());
     if (atLeast > context) { // before anything of that size is allocated

@@ -248,7 +248,7 @@ public final class Download {
     String address = Response.shown(response.place());
     switch (status) {
       case 401, 403 -> throw new FetchException(address + ": access denied (status " + status + "); "
-          + (token == null ? "HF_TOKEN in the environment is the token for the hub" : "the token given does not open it"));
+          + (token == null || !token.isFor(response.place()) ? "HF_TOKEN in the environment is the token for the hub" : "the token given does not open it"));
       case 404, 410 -> throw new FetchException(address + ": no such file (status " + status + ")");
       case 408, 425, 429, 500, 502, 503, 504 -> throw new Interruption("the server answers with status " + status, response.retryAfter());
       default -> throw new FetchException(address + ": the server answers with status " + status);
