@@ -16,6 +16,16 @@ void want_attention_output(tensor_list *list, const text_parameters *p, int32_t 
   want_linear(list, p->width, layer_query_width(&p->layer[i]), BIAS_NONE, &block->output, "blk.%d.attn_output", i);
 }
 
+void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  const layer_parameters *l = &p->layer[i];
+  want_linear(list, layer_query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
+  want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
+  want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
+  want_attention_output(list, p, i, block);
+  want_vector(list, l->head_size, &block->q_norm, "blk.%d.attn_q_norm.weight", i);
+  want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
+}
+
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
   int32_t inner = p->layer[i].feed_forward;
   want_linear(list, inner, p->width, BIAS_NONE, &block->gate, "blk.%d.ffn_gate", i);

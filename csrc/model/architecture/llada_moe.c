@@ -24,15 +24,9 @@ static void want_experts(tensor_list *list, const text_parameters *p, int32_t i,
 static void want_tensors(tensor_list *list, const text_parameters *p, text_weights *w) {
   want_ends(list, p, w);
   for (int32_t i = 0; i < p->layers; i++) {
-    const layer_parameters *l = &p->layer[i];
     block_weights *block = &w->layers[i];
     want_norms(list, p, i, block);
-    want_linear(list, layer_query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
-    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
-    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
-    want_attention_output(list, p, i, block);
-    want_vector(list, l->head_size, &block->q_norm, "blk.%d.attn_q_norm.weight", i);
-    want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
+    want_normed_attention(list, p, i, block);
     want_experts(list, p, i, block);
   }
 }
