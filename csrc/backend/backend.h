@@ -96,18 +96,22 @@ typedef enum linear_mode {
   LINEAR_ADD,    /* y += x W' + b: the residual stream */
   LINEAR_SILU,   /* y  = silu(x W' + b) */
   LINEAR_GELU,   /* y  = gelu(x W' + b), the exact (erf) form */
-  LINEAR_SWIGLU  /* y  = silu(x W' + b) * (x U' + c), with U and c in `up` and `up_bias` */
+  LINEAR_SWIGLU, /* y  = silu(x W' + b) * (x U' + c), with U and c in `up` and `up_bias` */
+  LINEAR_GEGLU   /* y  = gelu(x W' + b) * (x U' + c), where gelu is approximated: 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) */
 } linear_mode;
 
 /* One output of linear: y [rows of x x rows of w]. */
 typedef struct linear_output {
   const weight *w;
   const weight *bias; /* null: none */
-  const weight *up;   /* LINEAR_SWIGLU only; same shape as w */
+  const weight *up;   /* LINEAR_SWIGLU and LINEAR_GEGLU only; same shape as w */
   const weight *up_bias;
   view y;
   linear_mode mode;
 } linear_output;
+
+/* Whether a mode multiplies two products. */
+static inline bool linear_is_gated(linear_mode mode) { return mode == LINEAR_SWIGLU || mode == LINEAR_GEGLU; }
 
 /* y (several at once, e.g. Q, K and V, which share the quantized x) from x [rows x columns of every w]. y must not overlap x. */
 typedef struct linear_call {
@@ -127,37 +131,44 @@ typedef struct rotary_call {
   const int32_t *angle_rows; /* [rows] host memory; null: row r's are in row r */
 } rotary_call;
 
-/* Softmax attention, scale 1/sqrt(size). Query head h reads key head h / (heads / kv_heads).
+/* Softmax attention. Query head h reads key head h / (heads / kv_heads).
  *   q, y  [query rows x heads * size]
  *   k, v  [key rows x kv_heads * size] (the cached prefix and behind it the current rows)
- * What a query row sees: the keys of its span, without those behind last_key[r] and without skip_key[r]; at least one must be left.
- * Full, causal and block-causal attention differ in last_key alone; skipping its own key, a row is judged unseen.
+ * What a query row sees: the keys of its span, without those before first_key[r], behind last_key[r] and without skip_key[r]; at least one
+ * must be left. Full, causal and block-causal attention differ in last_key alone, a sliding window has first_key, too; skipping its own
+ * key, a row is judged unseen.
  * spans: null, or [span_count + 1] ascending row numbers that cut queries and keys alike into windows which do not see each
- * other; then there are as many query as key rows, spans[span_count]. All three lie in host memory. */
+ * other; then there are as many query as key rows, spans[span_count]. All four lie in host memory. */
 typedef struct attention_call {
   view q, k, v, y;
   int32_t heads, kv_heads, size;
   const int32_t *spans;
   int32_t span_count;
-  const int32_t *last_key; /* [query rows]; null: all keys are seen */
+  float scale;              /* of scores; 0: 1 / sqrt(size) */
+  const int32_t *first_key; /* [query rows]; null: all keys up to the last are seen */
+  const int32_t *last_key;  /* [query rows]; null: all keys are seen */
   const int32_t *skip_key; /* [query rows], -1: none; null: none at all */
 } attention_call;
 
-/* Which experts every row goes to: those with the highest scores, the lower number among equals, and their softmax probabilities over
- * all experts. */
+/* Which experts every row goes to: those with the highest scores, the lower number among equals, and their shares: softmax probabilities
+ * over all experts, or `among_chosen`: over those that are chosen; times the experts' scales. */
 typedef struct route_call {
   view scores; /* [rows x experts]; what it holds afterwards is undefined */
   view chosen; /* [rows x used] int32, by falling score; different ones, also where scores are no numbers */
   view share;  /* [rows x used] */
+  bool among_chosen;
+  const weight *scale; /* [experts] (WEIGHT_VECTOR); null: 1 */
 } route_call;
 
-/* The routed half of a block: y += sum over a row's experts e of share * down_e(silu(gate_e x) * up_e x), added in the order of the
- * experts' numbers. */
+/* The routed half of a block: y += sum over a row's experts e of share * down_e(act(gate_e x) * up_e x), added in the order of the
+ * experts' numbers; act is that of `mode`, LINEAR_SWIGLU or LINEAR_GEGLU. Without `up` the bank `gate` holds two matrices of each expert, its
+ * gate and its up, one after the other. */
 typedef struct experts_call {
   view x;             /* [rows x width] */
   view chosen, share; /* [rows x used], as route leaves them */
-  const weight *gate, *up; /* banks of [feed_forward x width] */
+  const weight *gate, *up; /* banks of [feed_forward x width]; up may be null */
   const weight *down;      /* a bank of [width x feed_forward] */
+  linear_mode mode;
   view y;             /* [rows x width]; must not overlap x */
 } experts_call;
 
@@ -259,7 +270,9 @@ typedef struct backend_operations {
    * to even, and what is beyond 65504 becomes that. */
   dimple_status (*pack_halves)(context *c, view halves, view x);
   dimple_status (*unpack_halves)(context *c, view x, view halves);
-  /* y = w * x / sqrt(mean(x^2) + epsilon), row by row. y may be x. */
+  /* y = factor * (y + x), row by row; x without memory: y = factor * y. y must not overlap x. */
+  dimple_status (*add_rows)(context *c, view y, view x, float factor);
+  /* y = w * x / sqrt(mean(x^2) + epsilon), row by row; w null: all ones. y may be x. */
   dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);
   dimple_status (*linear)(context *c, const linear_call *call);
   dimple_status (*rotary)(context *c, const rotary_call *call);

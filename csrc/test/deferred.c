@@ -32,7 +32,7 @@ struct operation {
   const weight *w;
   const int32_t *index; /* copied */
   float *host;          /* copied for copy_in, the caller's for copy_out */
-  float epsilon;
+  float epsilon, factor;
   const linear_output *outputs; /* copied */
   int32_t output_count;
   rotary_call rotary;
@@ -321,9 +321,22 @@ static dimple_status deferred_scatter_rows(context *c, view y, view x, const int
   return add(c, (operation){.run = run_scatter_rows, .y = y, .x = x, .index = index});
 }
 
+static dimple_status run_add_rows(const context *c, const operation *o) {
+  return backend_ref.add_rows(c->inner, resolve(c, o->y), o->x.memory ? resolve(c, o->x) : o->x, o->factor);
+}
+
+static dimple_status deferred_add_rows(context *c, view y, view x, float factor) {
+  DIMPLE_TRY(check_view(c, y, "add_rows' y"));
+  if (x.memory) {
+    DIMPLE_TRY(check_shape(c, x, y.rows, y.columns, "add_rows' x"));
+    DIMPLE_TRY(check_apart(y, x, "add_rows"));
+  }
+  return add(c, (operation){.run = run_add_rows, .y = y, .x = x, .factor = factor});
+}
+
 static dimple_status run_rms_norm(const context *c, const operation *o) {
   DIMPLE_TRY(check_rows(c, o));
-  return backend_ref.rms_norm(c->inner, resolve(c, o->y), resolve(c, o->x), o->w->inner, o->epsilon);
+  return backend_ref.rms_norm(c->inner, resolve(c, o->y), resolve(c, o->x), inner_weight(o->w), o->epsilon);
 }
 
 static dimple_status run_pack_halves(const context *c, const operation *o) {
@@ -347,7 +360,7 @@ static dimple_status deferred_unpack_halves(context *c, view x, view halves) {
 }
 
 static dimple_status deferred_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
-  DIMPLE_TRY(check_shape(c, x, x.rows, w->columns, "rms_norm's x"));
+  DIMPLE_TRY(check_shape(c, x, x.rows, w ? w->columns : x.columns, "rms_norm's x"));
   DIMPLE_TRY(check_shape(c, y, x.rows, x.columns, "rms_norm's y"));
   if (y.memory != x.memory || y.first != x.first || y.stride != x.stride) DIMPLE_TRY(check_apart(y, x, "rms_norm"));
   return add(c, (operation){.run = run_rms_norm, .y = y, .x = x, .w = w, .epsilon = epsilon});
@@ -429,9 +442,11 @@ static dimple_status deferred_attention(context *c, const attention_call *call) 
   DIMPLE_TRY(check_shape(c, call->k, keys, (int64_t)call->kv_heads * call->size, "attention's k"));
   DIMPLE_TRY(check_shape(c, call->v, keys, call->k.columns, "attention's v"));
   DIMPLE_TRY(check_spans(call));
+  if (call->first_key) DIMPLE_TRY(check_numbers(call->first_key, queries, 0, keys, "first key"));
   if (call->last_key) DIMPLE_TRY(check_numbers(call->last_key, queries, 0, keys, "last key"));
   if (call->skip_key) DIMPLE_TRY(check_numbers(call->skip_key, queries, -1, keys, "skipped key"));
   DIMPLE_TRY(keep_numbers(c, &o.attention.spans, call->span_count + 1));
+  DIMPLE_TRY(keep_numbers(c, &o.attention.first_key, queries));
   DIMPLE_TRY(keep_numbers(c, &o.attention.last_key, queries));
   DIMPLE_TRY(keep_numbers(c, &o.attention.skip_key, queries));
   return add(c, o);
@@ -441,7 +456,12 @@ static dimple_status run_route(const context *c, const operation *o) {
   DIMPLE_TRY(check_view(c, o->route.scores, "route's scores"));
   DIMPLE_TRY(check_view(c, o->route.chosen, "route's choice"));
   DIMPLE_TRY(check_view(c, o->route.share, "route's shares"));
-  return backend_ref.route(c->inner, &(route_call){resolve(c, o->route.scores), resolve(c, o->route.chosen), resolve(c, o->route.share)});
+  route_call call = o->route;
+  call.scores = resolve(c, call.scores);
+  call.chosen = resolve(c, call.chosen);
+  call.share = resolve(c, call.share);
+  call.scale = inner_weight(call.scale);
+  return backend_ref.route(c->inner, &call);
 }
 
 static dimple_status deferred_route(context *c, const route_call *call) {
@@ -471,7 +491,8 @@ static dimple_status deferred_experts(context *c, const experts_call *call) {
   DIMPLE_TRY(check_shape(c, call->share, rows, used, "experts' shares"));
   DIMPLE_TRY(check_shape(c, call->y, rows, call->down->rows, "experts' y"));
   DIMPLE_TRY(check_apart(call->y, call->x, "experts"));
-  if (call->gate->matrices < 1 || call->gate->matrices != call->up->matrices || call->gate->matrices != call->down->matrices)
+  int64_t gates = call->up ? call->down->matrices : 2 * call->down->matrices;
+  if (call->down->matrices < 1 || call->gate->matrices != gates || (call->up && call->up->matrices != gates))
     return dimple_fail(DIMPLE_ERROR_STATE, "deferred: the experts' weights are no banks of the same size");
   return add(c, (operation){.run = run_experts, .experts = *call});
 }
@@ -518,6 +539,7 @@ const backend_operations backend_deferred = {
     .scatter_rows = deferred_scatter_rows,
     .pack_halves = deferred_pack_halves,
     .unpack_halves = deferred_unpack_halves,
+    .add_rows = deferred_add_rows,
     .rms_norm = deferred_rms_norm,
     .linear = deferred_linear,
     .rotary = deferred_rotary,

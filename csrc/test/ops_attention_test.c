@@ -10,7 +10,8 @@ typedef struct attention_case {
   attention_shape shape;
   const int32_t *spans;
   int32_t span_count;
-  const int32_t *last_key, *skip_key;
+  const int32_t *last_key, *skip_key, *first_key;
+  float scale;
   const float *q, *k, *v;
 } attention_case;
 
@@ -21,7 +22,8 @@ static float *attend(const side *s, const attention_case *t, const char *what) {
   matrix q = place(s, t->q, n.query_rows, width, 3), k = place(s, t->k, n.key_rows, kv_width, 1), v = place(s, t->v, n.key_rows, kv_width, 2);
   matrix y = place(s, before, n.query_rows, width, GUARD);
   attention_call call = {.q = q.v, .k = k.v, .v = v.v, .y = y.v, .heads = n.heads, .kv_heads = n.kv_heads, .size = n.size,
-                         .spans = t->spans, .span_count = t->span_count, .last_key = t->last_key, .skip_key = t->skip_key};
+                         .spans = t->spans, .span_count = t->span_count, .scale = t->scale, .first_key = t->first_key, .last_key = t->last_key,
+                         .skip_key = t->skip_key};
   EXPECT_OK(IN_PASS(*s, s->ops->attention(s->context, &call)));
   float *found = fetch(s, y, what);
   matrix all[] = {q, k, v, y};
@@ -30,14 +32,15 @@ static float *attend(const side *s, const attention_case *t, const char *what) {
   return found;
 }
 
-static void check_attention(attention_shape n, const int32_t *spans, int32_t span_count, const int32_t *last_key, const int32_t *skip_key) {
+static void check_seen(attention_shape n, const int32_t *spans, int32_t span_count, const int32_t *first_key, const int32_t *last_key,
+                       const int32_t *skip_key) {
   char what[128];
   snprintf(what, sizeof what, "attention %lld x %lld, heads %d / %d of %d%s%s%s", (long long)n.query_rows, (long long)n.key_rows,
            n.heads, n.kv_heads, n.size, spans ? ", spans" : "", last_key ? ", last keys" : "", skip_key ? ", skipped keys" : "");
   int64_t width = (int64_t)n.heads * n.size, kv_width = (int64_t)n.kv_heads * n.size;
   float *q = floats(n.query_rows * width), *k = floats(n.key_rows * kv_width), *v = floats(n.key_rows * kv_width);
   for (int64_t i = 0; i < n.query_rows * width; i++) q[i] *= 3; /* so that some keys stand out */
-  attention_case t = {n, spans, span_count, last_key, skip_key, q, k, v};
+  attention_case t = {n, spans, span_count, last_key, skip_key, first_key, first_key ? 1.3f / sqrtf((float)n.size) : 0, q, k, v};
   float *expected = attend(&reference, &t, what), *first = NULL;
   for (int c = 0; c < CONTEXTS; c++) {
     float *y = attend(&tested[c], &t, what);
@@ -56,10 +59,14 @@ static void check_attention(attention_shape n, const int32_t *spans, int32_t spa
   free(v);
 }
 
+static void check_attention(attention_shape n, const int32_t *spans, int32_t span_count, const int32_t *last_key, const int32_t *skip_key) {
+  check_seen(n, spans, span_count, NULL, last_key, skip_key);
+}
+
 static void check_full_and_windows(void) {
   static const attention_shape shapes[] = {{1, 1, 1, 1, 8},    {3, 5, 2, 1, 16},     {64, 64, 4, 4, 80},   {13, 300, 7, 1, 128},
                                            {100, 97, 3, 3, 20}, {33, 193, 6, 2, 64},  {5, 96, 2, 2, 256},   {97, 200, 8, 2, 33},
-                                           {2, 11, 130, 1, 12}, {40, 1000, 4, 1, 128}};
+                                           {2, 11, 130, 1, 12}, {40, 1000, 4, 1, 128}, {30, 210, 4, 2, 512}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check_attention(shapes[i], NULL, 0, NULL, NULL);
 
   static const int32_t windows[] = {0, 64, 68, 68, 165, 166};
@@ -79,6 +86,40 @@ static void check_last_keys(void) {
   check_attention((attention_shape){150, 150, 4, 2, 64}, NULL, 0, last, NULL);
   for (int i = 0; i < 150; i++) last[i] = random_below(200);
   check_attention((attention_shape){150, 200, 14, 2, 24}, NULL, 0, last, NULL);
+}
+
+/* The first key a row sees: a sliding window, alone or with a span of rows that all see each other; and a scale of its own. A row's result
+ * does not depend on the others of the call. */
+static void check_first_keys(void) {
+  enum { ROWS = 300 };
+  int32_t first[ROWS], last[ROWS];
+  for (int i = 0; i < ROWS; i++) {
+    first[i] = i > 99 ? i - 99 : 0;
+    last[i] = i;
+  }
+  check_seen((attention_shape){ROWS, ROWS, 4, 2, 32}, NULL, 0, first, last, NULL);
+  check_seen((attention_shape){ROWS, ROWS, 2, 1, 512}, NULL, 0, first, last, NULL);
+  for (int i = 150; i < 290; i++) {
+    last[i] = 289;
+    if (first[i] > 150) first[i] = 150;
+  }
+  check_seen((attention_shape){ROWS, ROWS, 8, 4, 24}, NULL, 0, first, last, NULL);
+  check_seen((attention_shape){ROWS, ROWS, 2, 2, 16}, NULL, 0, first, NULL, NULL);
+
+  attention_shape n = {ROWS, ROWS, 2, 1, 32};
+  float *q = floats(ROWS * 64), *k = floats(ROWS * 32), *v = floats(ROWS * 32);
+  attention_case all = {.shape = n, .first_key = first, .last_key = last, .q = q, .k = k, .v = v}, one = all;
+  one.shape.query_rows = 1;
+  one.first_key += 271;
+  one.last_key += 271;
+  one.q += 271 * 64;
+  float *of_all = attend(&tested[0], &all, "a row among others"), *of_one = attend(&tested[0], &one, "a row alone");
+  expect_same_bits(of_all + 271 * 64, of_one, 64, "a row alone");
+  free(of_all);
+  free(of_one);
+  free(q);
+  free(k);
+  free(v);
 }
 
 /* A key that a row does not see: its own, any, none; alone, with last keys, and in windows. */
@@ -126,16 +167,17 @@ static void check_attention_extremes(void) {
 static void check_head_size(void) {
   const side *s = &tested[0];
   if (strncmp(s->ops->name, "cpu-", 4) != 0) return;
-  float zeros[512] = {0};
-  matrix m = place(s, zeros, 1, 512, 0);
-  attention_call huge = {.q = m.v, .k = m.v, .v = m.v, .y = m.v, .heads = 1, .kv_heads = 1, .size = 512};
-  EXPECT_FAILS(IN_PASS(*s, s->ops->attention(s->context, &huge)), DIMPLE_ERROR_UNSUPPORTED, "512");
+  float zeros[1024] = {0};
+  matrix m = place(s, zeros, 1, 1024, 0);
+  attention_call huge = {.q = m.v, .k = m.v, .v = m.v, .y = m.v, .heads = 1, .kv_heads = 1, .size = 1024};
+  EXPECT_FAILS(IN_PASS(*s, s->ops->attention(s->context, &huge)), DIMPLE_ERROR_UNSUPPORTED, "1024");
   drop(s, m);
 }
 
 static void check_attentions(void) {
   check_full_and_windows();
   check_last_keys();
+  check_first_keys();
   check_skipped_keys();
   check_attention_extremes();
   check_head_size();

@@ -9,7 +9,8 @@ typedef struct experts_shape {
 
 typedef struct experts_case {
   experts_shape shape;
-  test_weight gate, up, down;
+  bool fused; /* gate holds both, gelu, shares among the chosen, and scales */
+  test_weight gate, up, down, scale; /* up and scale: one of them */
   const float *x, *scores, *before; /* [rows x width], [rows x experts], [rows x width] */
 } experts_case;
 
@@ -25,10 +26,12 @@ static routed run_experts(const side *s, const experts_case *t) {
   float *zeros = calloc((size_t)(n.rows * n.used), sizeof *zeros);
   matrix x = place(s, t->x, n.rows, n.width, 2), scores = place(s, t->scores, n.rows, n.experts, 1), y = place(s, t->before, n.rows, n.width, GUARD);
   matrix chosen = place(s, zeros, n.rows, n.used, 0), share = place(s, zeros, n.rows, n.used, GUARD);
-  experts_call call = {.x = x.v, .chosen = chosen.v, .share = share.v, .gate = weight_of(&t->gate, s), .up = weight_of(&t->up, s),
-                       .down = weight_of(&t->down, s), .y = y.v};
+  experts_call call = {.x = x.v, .chosen = chosen.v, .share = share.v, .gate = weight_of(&t->gate, s),
+                       .up = t->fused ? NULL : weight_of(&t->up, s), .down = weight_of(&t->down, s),
+                       .mode = t->fused ? LINEAR_GEGLU : LINEAR_SWIGLU, .y = y.v};
   EXPECT_OK(s->ops->pass_begin(s->context, NULL));
-  EXPECT_OK(s->ops->route(s->context, &(route_call){scores.v, chosen.v, share.v}));
+  EXPECT_OK(s->ops->route(s->context, &(route_call){.scores = scores.v, .chosen = chosen.v, .share = share.v,
+                                                    .among_chosen = t->fused, .scale = t->fused ? weight_of(&t->scale, s) : NULL}));
   EXPECT_OK(s->ops->experts(s->context, &call));
   EXPECT_OK(s->ops->pass_end(s->context, DIMPLE_OK));
   routed found = {fetch_numbers(s, chosen), fetch(s, share, "shares"), fetch(s, y, "experts")};
@@ -44,19 +47,22 @@ static void free_routed(routed *r) {
   free(r->y);
 }
 
-static void check_mixture(experts_shape n) {
+static void check_mixture(experts_shape n, bool fused) {
   bool quantized = block_format_of(n.type)->block_length > 1;
   int64_t count = n.rows * n.width;
   float *x = quantized ? representable(count) : floats(count), *scores = floats(n.rows * n.experts), *before = floats(count);
   for (int64_t r = 0; r < n.rows; r += 3) /* some equal scores: the lower number goes first */
     for (int32_t e = 1; e < n.experts; e += 2) scores[r * n.experts + e] = scores[r * n.experts + e - 1];
-  experts_case t = {n, make_bank(n.type, n.experts, n.feed_forward, n.width), make_bank(n.type, n.experts, n.feed_forward, n.width),
-                    make_bank(n.type, n.experts, n.width, n.feed_forward), x, scores, before};
+  experts_case t = {n, fused, .x = x, .scores = scores, .before = before};
+  t.gate = make_bank(n.type, fused ? 2 * n.experts : n.experts, n.feed_forward, n.width);
+  t.down = make_bank(n.type, n.experts, n.width, n.feed_forward);
+  if (fused) t.scale = make_weight(DIMPLE_TENSOR_F32, 1, n.experts, WEIGHT_VECTOR);
+  else t.up = make_bank(n.type, n.experts, n.feed_forward, n.width);
   routed expected = run_experts(&reference, &t), first = {0};
   for (int c = 0; c < CONTEXTS; c++) {
     routed found = run_experts(&tested[c], &t);
     EXPECT(memcmp(found.chosen, expected.chosen, (size_t)(n.rows * n.used) * sizeof *found.chosen) == 0, "%s: other experts are chosen", tested_name());
-    expect_close(found.share, expected.share, n.rows * n.used, 1e-6, "shares");
+    expect_close(found.share, expected.share, n.rows * n.used, 2e-6, "shares");
     /* The intermediate is rounded to 8 bits before the second product when weights are quantized. */
     expect_close(found.y, expected.y, count, quantized ? 0.01 : 1e-5, "experts");
     if (c == 0) {
@@ -69,7 +75,7 @@ static void check_mixture(experts_shape n) {
   free_routed(&expected);
   free_routed(&first);
   free_weight(&t.gate);
-  free_weight(&t.up);
+  free_weight(fused ? &t.scale : &t.up);
   free_weight(&t.down);
   free(x);
   free(scores);
@@ -84,7 +90,7 @@ static void check_routing(void) {
   const side *s = &tested[2];
   float zeros[2 * USED] = {0};
   matrix m = place(s, scores, 2, EXPERTS, 0), chosen = place(s, zeros, 2, USED, 0), share = place(s, zeros, 2, USED, 0);
-  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){m.v, chosen.v, share.v})));
+  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){.scores = m.v, .chosen = chosen.v, .share = share.v})));
   int32_t *numbers = fetch_numbers(s, chosen);
   float *shares = fetch(s, share, "shares");
   for (int r = 0; r < 2; r++) {
@@ -109,7 +115,7 @@ static void check_broken_scores(const side *s) {
                                                -INFINITY, -INFINITY, -INFINITY, -INFINITY, INFINITY, 0, INFINITY, 1};
   float zeros[ROWS * USED] = {0};
   matrix m = place(s, scores, ROWS, EXPERTS, 0), chosen = place(s, zeros, ROWS, USED, 0), share = place(s, zeros, ROWS, USED, 0);
-  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){m.v, chosen.v, share.v})));
+  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){.scores = m.v, .chosen = chosen.v, .share = share.v})));
   int32_t *numbers = fetch_numbers(s, chosen);
   for (int r = 0; r < ROWS; r++) {
     int32_t seen = 0;
@@ -131,7 +137,7 @@ static void check_experts(void) {
   check_routing();
   check_broken_scores(&reference);
   check_broken_scores(&tested[2]);
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check_mixture(shapes[i]);
+  for (size_t i = 0; i < 2 * (sizeof shapes / sizeof *shapes); i++) check_mixture(shapes[i / 2], i % 2);
 }
 
 int main(int argc, char **argv) { return run_suite("ops_experts_test", check_experts, argc, argv); }

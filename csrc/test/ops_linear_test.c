@@ -65,7 +65,7 @@ static void check_linear_on(const linear_case *t, const float *x, bool spread) {
                       .up_bias = make_weight(DIMPLE_TENSOR_F16, 1, shape.outputs, WEIGHT_VECTOR)};
   /* The size of a product of normal weights: a few outputs may all be small by chance. */
   double natural = 0.5 * largest(x, shape.columns) * sqrt((double)shape.columns);
-  if (t->mode == LINEAR_SWIGLU) natural *= natural;
+  if (linear_is_gated(t->mode)) natural *= natural;
   float *expected = run_linear(&reference, t, &w, x, spread, what), *first = NULL;
   for (int i = 0; i < CONTEXTS; i++) {
     float *y = run_linear(&tested[i], t, &w, x, spread, what);
@@ -122,7 +122,7 @@ static void check_quantized_linears(void) {
 }
 
 static void check_linear_modes(void) {
-  static const linear_mode modes[] = {LINEAR_STORE, LINEAR_ADD, LINEAR_SILU, LINEAR_GELU, LINEAR_SWIGLU};
+  static const linear_mode modes[] = {LINEAR_STORE, LINEAR_ADD, LINEAR_SILU, LINEAR_GELU, LINEAR_SWIGLU, LINEAR_GEGLU};
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     for (int bias = 0; bias < 2; bias++) {
       check_linear(DIMPLE_TENSOR_F32, DIMPLE_TENSOR_F32, (linear_shape){9, 40, 45}, modes[i], bias);

@@ -148,7 +148,7 @@ static void check_halves(void) {
 static float *norm_rows(const side *s, const test_weight *w, const float *x, int64_t rows, int64_t columns, bool in_place) {
   matrix from = place(s, x, rows, columns, GUARD), y = place(s, x, rows, columns, GUARD);
   view target = in_place ? from.v : y.v;
-  EXPECT_OK(IN_PASS(*s, s->ops->rms_norm(s->context, target, from.v, weight_of(w, s), 1e-6f)));
+  EXPECT_OK(IN_PASS(*s, s->ops->rms_norm(s->context, target, from.v, w ? weight_of(w, s) : NULL, 1e-6f)));
   float *found = fetch(s, in_place ? from : y, "rms_norm");
   drop(s, from);
   drop(s, y);
@@ -168,10 +168,39 @@ static void check_rms_norm(void) {
       free(found);
       free(same);
     }
+    float *bare_expected = norm_rows(&reference, NULL, x, rows, columns, false), *bare = norm_rows(&tested[2], NULL, x, rows, columns, true);
+    expect_close(bare, bare_expected, rows * columns, 2e-6, "rms_norm without weights");
+    free(bare);
+    free(bare_expected);
     free(x);
     free(expected);
     free_weight(&w);
   }
+}
+
+static float *add_to_rows(const side *s, const float *before, const float *x, int64_t rows, int64_t columns, bool alone) {
+  matrix from = place(s, x, rows, columns, 2), y = place(s, before, rows, columns, GUARD);
+  EXPECT_OK(IN_PASS(*s, s->ops->add_rows(s->context, y.v, alone ? (view){0} : from.v, 1.75f)));
+  float *found = fetch(s, y, "add_rows");
+  drop(s, from);
+  drop(s, y);
+  return found;
+}
+
+static void check_add_rows(void) {
+  enum { ROWS = 7, COLUMNS = 45 };
+  float *x = floats(ROWS * COLUMNS), *before = floats(ROWS * COLUMNS);
+  for (int alone = 0; alone < 2; alone++) {
+    float *expected = add_to_rows(&reference, before, x, ROWS, COLUMNS, alone);
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = add_to_rows(&tested[c], before, x, ROWS, COLUMNS, alone);
+      expect_same_bits(found, expected, ROWS * COLUMNS, "add_rows");
+      free(found);
+    }
+    free(expected);
+  }
+  free(x);
+  free(before);
 }
 
 typedef struct rotary_case {
@@ -223,6 +252,7 @@ static void check_rows(void) {
   check_moving_rows();
   check_halves();
   check_rms_norm();
+  check_add_rows();
   check_rotary();
 }
 

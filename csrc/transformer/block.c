@@ -77,9 +77,9 @@ dimple_status block_add_experts(const block *b, int32_t experts, int32_t used, v
     view scores = view_of(b->scratch->scores, p.x.rows, experts);
     view chosen = view_of(b->scratch->chosen, p.x.rows, used), share = view_of(b->scratch->share, p.x.rows, used);
     DIMPLE_TRY(block_linear(b, &router, LINEAR_STORE, p.normed, scores));
-    DIMPLE_TRY(b->ops->route(b->context, &(route_call){scores, chosen, share}));
+    DIMPLE_TRY(b->ops->route(b->context, &(route_call){.scores = scores, .chosen = chosen, .share = share}));
     DIMPLE_TRY(b->ops->experts(b->context, &(experts_call){.x = p.normed, .chosen = chosen, .share = share, .gate = w->expert_gate,
-                                                           .up = w->expert_up, .down = w->expert_down, .y = p.x}));
+                                                           .up = w->expert_up, .down = w->expert_down, .mode = LINEAR_SWIGLU, .y = p.x}));
   }
   return DIMPLE_OK;
 }

@@ -1,4 +1,5 @@
 /* Attention: cuts query rows and heads into blocks for the kernels. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "backend/cpu/operations.h"
@@ -50,7 +51,8 @@ static attention_operands operands_of(const attention_call *call) {
       .q = row_of(call->q, 0), .k = row_of(call->k, 0), .v = row_of(call->v, 0), .y = row_of(call->y, 0),
       .q_stride = call->q.stride, .k_stride = call->k.stride, .v_stride = call->v.stride, .y_stride = call->y.stride,
       .heads = call->heads, .kv_heads = call->kv_heads, .size = call->size,
-      .last_key = call->last_key, .skip_key = call->skip_key};
+      .scale = call->scale > 0 ? call->scale : 1 / sqrtf((float)call->size), .first_key = call->first_key, .last_key = call->last_key,
+      .skip_key = call->skip_key};
 }
 
 dimple_status cpu_attention(context *c, const attention_call *call) {

@@ -92,9 +92,13 @@ static void hide_keys(attention_scratch *s, int64_t r, int32_t heads, int64_t fi
     for (int32_t h = 0; h < heads; h++) s->score[j * ATTENTION_ROWS + r * heads + h] = -INFINITY;
 }
 
-/* Hides the keys behind a row's last one, and the one it skips. */
+/* Hides the keys before a row's first one, behind its last one, and the one it skips. */
 static void mask_keys(attention_scratch *s, const attention_operands *of, int64_t row, int64_t rows, int32_t heads, int64_t key,
                       int64_t keys) {
+  for (int64_t r = 0; r < rows && of->first_key; r++) {
+    int64_t hidden = of->first_key[row + r] - key;
+    hide_keys(s, r, heads, 0, hidden < keys ? hidden : keys);
+  }
   for (int64_t r = 0; r < rows && of->last_key; r++) {
     int64_t visible = of->last_key[row + r] + 1 - key;
     hide_keys(s, r, heads, visible > 0 ? visible : 0, keys);
@@ -114,27 +118,35 @@ static int64_t end_of_keys(const attention_operands *of, const attention_block *
   return furthest < block->key_end ? furthest : block->key_end;
 }
 
+/* The first key that any row of the block sees, or one before it: the cut into blocks of keys does not depend on the rows. */
+static int64_t first_of_keys(const attention_operands *of, const attention_block *block) {
+  if (!of->first_key) return block->key;
+  int64_t first = block->key_end;
+  for (int64_t r = block->row; r < block->row_end; r++)
+    if (of->first_key[r] < first) first = of->first_key[r];
+  return first > block->key ? first - (first - block->key) % ATTENTION_KEYS : block->key;
+}
+
 static void attention(const attention_operands *of, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
   attention_scratch *s = scratch;
   int64_t size = of->size, rows = block->row_end - block->row, queries = rows * heads;
   int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
   int64_t key_offset = (int64_t)(head / (of->heads / of->kv_heads)) * size;
   const float *k = of->k + key_offset, *v = of->v + key_offset;
-  int64_t end = end_of_keys(of, block), keys = end - block->key < ATTENTION_KEYS ? end - block->key : ATTENTION_KEYS;
+  int64_t first = first_of_keys(of, block), end = end_of_keys(of, block), keys = end - first < ATTENTION_KEYS ? end - first : ATTENTION_KEYS;
   fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride, rows, heads * size);
-  fetch_heads(k + block->key * of->k_stride, of->k_stride, keys, size);
-  fetch_heads(v + block->key * of->v_stride, of->v_stride, keys, size);
-  float scale = 1 / sqrtf((float)size);
+  fetch_heads(k + first * of->k_stride, of->k_stride, keys, size);
+  fetch_heads(v + first * of->v_stride, of->v_stride, keys, size);
   for (int64_t q = 0; q < padded_queries; q++) {
     const float *query = q < queries ? of->q + (block->row + q / heads) * of->q_stride + (head + q % heads) * size : NULL;
-    for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * scale : 0;
+    for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * of->scale : 0;
   }
   for (int64_t q = 0; q < padded_queries; q++) {
     s->highest[q] = -FLT_MAX;
     s->total[q] = 0;
   }
   memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
-  for (int64_t key = block->key; key < end; key += keys) {
+  for (int64_t key = first; key < end; key += keys) {
     keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
     copy_heads(k + key * of->k_stride, of->k_stride, keys, size, s->key);
     copy_heads(v + key * of->v_stride, of->v_stride, keys, size, s->value);
@@ -142,7 +154,7 @@ static void attention(const attention_operands *of, const attention_block *block
     fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, size);
     fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, size);
     score_keys(s, keys, padded_queries, size);
-    if (of->last_key || of->skip_key) mask_keys(s, of, block->row, rows, heads, key, keys);
+    if (of->first_key || of->last_key || of->skip_key) mask_keys(s, of, block->row, rows, heads, key, keys);
     soften(s, keys, padded_queries, padded_size);
     add_values(s, keys, queries, padded_size);
   }

@@ -97,7 +97,8 @@ typedef struct attention_operands {
   float *y;
   int64_t q_stride, k_stride, v_stride, y_stride;
   int32_t heads, kv_heads, size;
-  const int32_t *last_key, *skip_key; /* as in attention_call */
+  float scale; /* above 0 */
+  const int32_t *first_key, *last_key, *skip_key; /* as in attention_call */
 } attention_operands;
 
 /* A block of attention that one item computes: query heads [head, head + head_count) of one key head and query rows
@@ -106,7 +107,7 @@ typedef struct attention_block {
   int64_t row, row_end, key, key_end;
 } attention_block;
 
-enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 256 }; /* query rows x heads of an item; largest head */
+enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 512 }; /* query rows x heads of an item; largest head */
 
 typedef struct cpu_kernels {
   const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */
@@ -116,12 +117,12 @@ typedef struct cpu_kernels {
   void (*multiply)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                    void *scratch);
 
-  /* The end of a linear operation for a run of panels: `count` columns from `first` on, from the products a (and b for SWIGLU) that
+  /* The end of a linear operation for a run of panels: `count` columns from `first` on, from the products a (and b if the mode is gated) that
    * multiply left. */
   void (*finish)(const product_target *out, int64_t first, int64_t count, int64_t row, int64_t rows, const float *a,
                  const float *b);
 
-  void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row */
+  void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row; w may be null */
   void (*unpack_halves)(float *y, const uint16_t *x, int64_t columns); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
   void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size);

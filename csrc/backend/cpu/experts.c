@@ -25,10 +25,22 @@ static void choose_experts(float *z, int64_t experts, int64_t used, int32_t *cho
   }
 }
 
+static void finish_shares(const route_call *call, int64_t r) {
+  const int32_t *chosen = numbers_of(call->chosen, r);
+  float *share = row_of(call->share, r), sum = 0;
+  for (int64_t i = 0; i < call->share.columns; i++) sum += share[i];
+  for (int64_t i = 0; i < call->share.columns; i++) {
+    if (call->among_chosen) share[i] /= sum;
+    if (call->scale) share[i] *= call->scale->vector[chosen[i]];
+  }
+}
+
 dimple_status cpu_route(context *c, const route_call *call) {
   (void)c;
-  for (int64_t r = 0; r < call->scores.rows; r++)
+  for (int64_t r = 0; r < call->scores.rows; r++) {
     choose_experts(row_of(call->scores, r), call->scores.columns, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
+    finish_shares(call, r);
+  }
   return DIMPLE_OK;
 }
 
@@ -87,7 +99,8 @@ static dimple_status run_expert(context *c, const experts_call *call, int64_t e,
   view inputs = view_of((buffer *)(void *)c->routed, count, width);
   view outputs = view_of((buffer *)(void *)(c->routed + count * width), count, width);
   view middle = view_of((buffer *)(void *)(c->routed + 2 * count * width), count, feed_forward);
-  linear_output gated = {.w = &call->gate->members[e], .up = &call->up->members[e], .y = middle, .mode = LINEAR_SWIGLU};
+  const weight *gate = &call->gate->members[call->up ? e : 2 * e], *up = call->up ? &call->up->members[e] : gate + 1;
+  linear_output gated = {.w = gate, .up = up, .y = middle, .mode = call->mode};
   linear_output down = {.w = &call->down->members[e], .y = outputs, .mode = LINEAR_STORE};
   DIMPLE_TRY(cpu_gather_rows(c, inputs, call->x, rows));
   DIMPLE_TRY(cpu_linear(c, &(linear_call){inputs, &gated, 1}));
@@ -106,7 +119,7 @@ static dimple_status run_groups(context *c, const experts_call *call, const expe
 }
 
 dimple_status cpu_experts(context *c, const experts_call *call) {
-  int64_t experts = call->gate->matrices;
+  int64_t experts = call->down->matrices;
   expert_groups g;
   dimple_status status = open_groups(call->x.rows * call->chosen.columns, experts, &g);
   if (status == DIMPLE_OK) {

@@ -127,7 +127,7 @@ static void linear_item(void *work, int64_t item, void *scratch) {
   int64_t rows = smaller(GROUP_ROWS, t->rows - row), panel = run * t->run;
   int64_t panels = smaller(t->run, weight_panels(out->w) - panel);
   cpu_multiply(t->c, &t->x, out->w, panel, panels, row, rows, memory->a, memory->scratch);
-  if (out->mode == LINEAR_SWIGLU) cpu_multiply(t->c, &t->x, out->up, panel, panels, row, rows, memory->b, memory->scratch);
+  if (linear_is_gated(out->mode)) cpu_multiply(t->c, &t->x, out->up, panel, panels, row, rows, memory->b, memory->scratch);
   int64_t first = panel * PANEL;
   product_target target = {.bias = out->bias, .up_bias = out->up_bias, .y = row_of(out->y, 0), .y_stride = out->y.stride, .mode = out->mode};
   t->c->kernels->finish(&target, first, smaller(panels * PANEL, out->w->rows - first), t->first_row + row, rows, memory->a, memory->b);
@@ -139,7 +139,7 @@ dimple_status cpu_linear(context *c, const linear_call *call) {
   for (int32_t i = 0; i < call->output_count; i++) {
     const linear_output *out = &call->outputs[i];
     cpu_want(&task.x, c->kernels, out->w);
-    if (out->mode == LINEAR_SWIGLU) cpu_want(&task.x, c->kernels, out->up);
+    if (linear_is_gated(out->mode)) cpu_want(&task.x, c->kernels, out->up);
     panels += weight_panels(out->w);
   }
   DIMPLE_TRY(cpu_reserve(c, &task.x, smaller(call->x.rows, SLAB_ROWS), call->x.columns));

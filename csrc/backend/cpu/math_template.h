@@ -44,3 +44,23 @@ static inline vf vf_gelu(vf v) {
   vf half = vf_mul(v, vf_set(0.5f));
   return vf_fma(half, vf_erf(vf_mul(v, vf_set(0.707106781f))), half);
 }
+
+/* 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))), where 0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)). */
+static inline vf vf_gelu_by_tanh(vf v) {
+  vf cube = vf_mul(vf_mul(v, v), v);
+  vf u = vf_mul(vf_fma(cube, vf_set(0.044715f), v), vf_set(-1.595769122f));
+  return vf_div(v, vf_add(vf_set(1), vf_exp(u)));
+}
+
+/* tanh v within some 3 ulp: an odd polynomial near 0, where the quotient loses digits. */
+static inline vf vf_tanh(vf v) {
+  vf a = vf_abs(v), t = vf_mul(v, v);
+  vf small = vf_set(62.0f / 2835);
+  small = vf_fma(small, t, vf_set(-17.0f / 315));
+  small = vf_fma(small, t, vf_set(2.0f / 15));
+  small = vf_fma(small, t, vf_set(-1.0f / 3));
+  small = vf_fma(vf_mul(v, t), small, v);
+  vf e = vf_exp(vf_mul(a, vf_set(-2)));
+  vf large = vf_copysign(vf_div(vf_sub(vf_set(1), e), vf_add(vf_set(1), e)), v);
+  return vf_if_less(a, vf_set(0.3f), small, large);
+}

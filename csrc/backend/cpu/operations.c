@@ -20,6 +20,7 @@
   .embed_rows = cpu_embed_rows,       \
   .gather_rows = cpu_gather_rows,     \
   .scatter_rows = cpu_scatter_rows,   \
+  .add_rows = cpu_add_rows,           \
   .rms_norm = cpu_rms_norm,           \
   .linear = cpu_linear,               \
   .rotary = cpu_rotary,               \

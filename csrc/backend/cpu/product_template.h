@@ -125,6 +125,7 @@ INLINE vf finish_vector(const linear_mode mode, vf a, vf b, vf before) {
     case LINEAR_SILU: return vf_silu(a);
     case LINEAR_GELU: return vf_gelu(a);
     case LINEAR_SWIGLU: return vf_mul(vf_silu(a), b);
+    case LINEAR_GEGLU: return vf_mul(vf_gelu_by_tanh(a), b);
   }
   return a;
 }
@@ -139,8 +140,8 @@ INLINE void finish_rows(const linear_mode mode, const product_target *out, int64
       int64_t n = count - j < LANES ? count - j : LANES, at = (j / PANEL * GROUP_ROWS + r) * PANEL + j % PANEL;
       vf product = vf_load(a + at), up = zero, before = zero;
       if (out->bias) product = vf_add(product, vf_load_some(out->bias->vector + first + j, n));
-      if (mode == LINEAR_SWIGLU) up = vf_load(b + at);
-      if (mode == LINEAR_SWIGLU && out->up_bias) up = vf_add(up, vf_load_some(out->up_bias->vector + first + j, n));
+      if (linear_is_gated(mode)) up = vf_load(b + at);
+      if (linear_is_gated(mode) && out->up_bias) up = vf_add(up, vf_load_some(out->up_bias->vector + first + j, n));
       if (mode == LINEAR_ADD) before = vf_load_some(y + j, n);
       vf_store_some(y + j, finish_vector(mode, product, up, before), n);
     }
@@ -155,5 +156,6 @@ static void finish(const product_target *out, int64_t first, int64_t count, int6
     case LINEAR_SILU: finish_rows(LINEAR_SILU, out, first, count, row, rows, a, b); break;
     case LINEAR_GELU: finish_rows(LINEAR_GELU, out, first, count, row, rows, a, b); break;
     case LINEAR_SWIGLU: finish_rows(LINEAR_SWIGLU, out, first, count, row, rows, a, b); break;
+    case LINEAR_GEGLU: finish_rows(LINEAR_GEGLU, out, first, count, row, rows, a, b); break;
   }
 }

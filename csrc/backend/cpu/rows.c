@@ -13,7 +13,7 @@ typedef struct rows_task {
   const int32_t *index;
   const float *scale;
   int64_t rows, columns, per_item;
-  float epsilon;
+  float epsilon, factor;
   const rotary_call *rotary;
 } rows_task;
 
@@ -113,11 +113,27 @@ dimple_status cpu_unpack_halves(context *c, view x, view halves) {
   return DIMPLE_OK;
 }
 
+static void add_rows_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
+    float *y = row_of(t->y, r);
+    const float *x = t->x.memory ? row_of(t->x, r) : NULL;
+    for (int64_t j = 0; j < t->columns; j++) y[j] = t->factor * (x ? y[j] + x[j] : y[j]);
+  }
+}
+
+dimple_status cpu_add_rows(context *c, view y, view x, float factor) {
+  rows_task task = {.x = x, .y = y, .rows = y.rows, .columns = y.columns, .factor = factor};
+  run_rows(c, &task, add_rows_item);
+  return DIMPLE_OK;
+}
+
 static void rms_norm_item(void *work, int64_t item, void *scratch) {
   (void)scratch;
   const rows_task *t = work;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
-    t->kernels->rms_norm(row_of(t->y, r), row_of(t->x, r), t->w->vector, t->columns, t->epsilon);
+    t->kernels->rms_norm(row_of(t->y, r), row_of(t->x, r), t->w ? t->w->vector : NULL, t->columns, t->epsilon);
 }
 
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {

@@ -13,7 +13,8 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t columns, 
   vf scale = vf_set(1 / sqrtf(mean + epsilon) + 0 * mean); /* NaN, not 0, where the squares overflow */
   for (int64_t j = 0; j < columns; j += LANES) {
     int64_t n = columns - j < LANES ? columns - j : LANES;
-    vf_store_some(y + j, vf_mul(vf_load_some(w + j, n), vf_mul(vf_load_some(x + j, n), scale)), n);
+    vf normed = vf_mul(vf_load_some(x + j, n), scale);
+    vf_store_some(y + j, w ? vf_mul(vf_load_some(w + j, n), normed) : normed, n);
   }
 }
 

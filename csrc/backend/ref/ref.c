@@ -177,13 +177,20 @@ static dimple_status ref_unpack_halves(context *c, view x, view halves) {
   return DIMPLE_OK;
 }
 
+static dimple_status ref_add_rows(context *c, view y, view x, float factor) {
+  (void)c;
+  for (int64_t r = 0; r < y.rows; r++)
+    for (int64_t j = 0; j < y.columns; j++) row_of(y, r)[j] = factor * (row_of(y, r)[j] + (x.memory ? row_of(x, r)[j] : 0));
+  return DIMPLE_OK;
+}
+
 static dimple_status ref_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   (void)c;
   for (int64_t r = 0; r < x.rows; r++) {
     const float *from = row_of(x, r);
     float *to = row_of(y, r);
     double scale = 1 / sqrt(dot(from, from, x.columns) / (double)x.columns + epsilon);
-    for (int64_t j = 0; j < x.columns; j++) to[j] = (float)(w->values[j] * (from[j] * scale));
+    for (int64_t j = 0; j < x.columns; j++) to[j] = (float)((w ? w->values[j] : 1) * (from[j] * scale));
   }
   return DIMPLE_OK;
 }
@@ -191,6 +198,11 @@ static dimple_status ref_rms_norm(context *c, view y, view x, const weight *w, f
 static double silu(double v) { return v / (1 + exp(-v)); }
 
 static double gelu(double v) { return 0.5 * v * (1 + erf(v * 0.70710678118654752440)); }
+
+static double gelu_by_tanh(double v) { return 0.5 * v * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
+
+/* What a gated product's first factor goes through. */
+static double activate(linear_mode mode, double v) { return mode == LINEAR_GEGLU ? gelu_by_tanh(v) : silu(v); }
 
 /* One element of x W' + b. */
 static double affine(const float *x, const weight *w, const weight *bias, int64_t output) {
@@ -211,7 +223,8 @@ static dimple_status ref_linear(context *c, const linear_call *call) {
           case LINEAR_ADD: y[o] = (float)(y[o] + v); break;
           case LINEAR_SILU: y[o] = (float)silu(v); break;
           case LINEAR_GELU: y[o] = (float)gelu(v); break;
-          case LINEAR_SWIGLU: y[o] = (float)(silu(v) * affine(x, out->up, out->up_bias, o)); break;
+          case LINEAR_SWIGLU:
+          case LINEAR_GEGLU: y[o] = (float)(activate(out->mode, v) * affine(x, out->up, out->up_bias, o)); break;
         }
       }
     }
@@ -245,6 +258,7 @@ typedef struct seen_keys {
 static seen_keys keys_of(const attention_call *call, int64_t r, int32_t span) {
   seen_keys seen = {0, call->k.rows, -1};
   if (call->spans) seen = (seen_keys){call->spans[span], call->spans[span + 1], -1};
+  if (call->first_key && call->first_key[r] > seen.first) seen.first = call->first_key[r];
   if (call->last_key && call->last_key[r] + 1 < seen.end) seen.end = call->last_key[r] + 1;
   if (call->skip_key) seen.skipped = call->skip_key[r];
   return seen;
@@ -255,7 +269,7 @@ static void attend(const attention_call *call, seen_keys seen, int64_t r, int32_
   int32_t size = call->size;
   const float *q = row_of(call->q, r) + (int64_t)h * size;
   int64_t kv_offset = (int64_t)(h / (call->heads / call->kv_heads)) * size;
-  double scale = 1 / sqrt(size), highest = -INFINITY, total = 0;
+  double scale = call->scale > 0 ? call->scale : 1 / sqrt(size), highest = -INFINITY, total = 0;
   for (int64_t j = seen.first; j < seen.end; j++) {
     p[j] = j == seen.skipped ? -INFINITY : scale * dot(q, row_of(call->k, j) + kv_offset, size);
     if (p[j] > highest) highest = p[j];
@@ -299,6 +313,15 @@ static bool is_chosen(const route_call *call, int64_t r, int64_t count, int64_t 
   return false;
 }
 
+static void finish_shares(const route_call *call, int64_t r) {
+  float *share = row_of(call->share, r), sum = 0;
+  for (int64_t i = 0; i < call->share.columns; i++) sum += share[i];
+  for (int64_t i = 0; i < call->share.columns; i++) {
+    if (call->among_chosen) share[i] /= sum;
+    if (call->scale) share[i] *= call->scale->values[numbers_of(call->chosen, r)[i]];
+  }
+}
+
 static dimple_status ref_route(context *c, const route_call *call) {
   (void)c;
   int64_t experts = call->scores.columns;
@@ -314,6 +337,7 @@ static dimple_status ref_route(context *c, const route_call *call) {
       numbers_of(call->chosen, r)[i] = (int32_t)best;
       row_of(call->share, r)[i] = expf(scores[best] - highest) / sum;
     }
+    finish_shares(call, r);
   }
   return DIMPLE_OK;
 }
@@ -327,8 +351,9 @@ static weight member_of(const weight *bank, int64_t number) {
 
 /* y += share * what expert `e` makes of x; middle [feed_forward] is scratch. */
 static void add_expert(const experts_call *call, int32_t e, float share, const float *x, float *y, float *middle) {
-  weight gate = member_of(call->gate, e), up = member_of(call->up, e), down = member_of(call->down, e);
-  for (int64_t o = 0; o < gate.rows; o++) middle[o] = (float)(silu(affine(x, &gate, NULL, o)) * affine(x, &up, NULL, o));
+  weight gate = member_of(call->gate, call->up ? e : 2 * e), down = member_of(call->down, e);
+  weight up = call->up ? member_of(call->up, e) : member_of(call->gate, 2 * e + 1);
+  for (int64_t o = 0; o < gate.rows; o++) middle[o] = (float)(activate(call->mode, affine(x, &gate, NULL, o)) * affine(x, &up, NULL, o));
   for (int64_t o = 0; o < down.rows; o++) y[o] += share * (float)affine(middle, &down, NULL, o);
 }
 
@@ -337,7 +362,7 @@ static dimple_status ref_experts(context *c, const experts_call *call) {
   float *middle = malloc((size_t)call->gate->rows * sizeof(float));
   if (!middle) return dimple_fail_memory((uint64_t)call->gate->rows * sizeof(float), "an expert's intermediate");
   for (int64_t r = 0; r < call->x.rows; r++)
-    for (int32_t e = 0; e < call->gate->matrices; e++)
+    for (int32_t e = 0; e < call->down->matrices; e++)
       for (int64_t i = 0; i < call->chosen.columns; i++)
         if (numbers_of(call->chosen, r)[i] == e)
           add_expert(call, e, row_of(call->share, r)[i], row_of(call->x, r), row_of(call->y, r), middle);
@@ -515,6 +540,7 @@ const backend_operations backend_ref = {
     .scatter_rows = ref_scatter_rows,
     .pack_halves = ref_pack_halves,
     .unpack_halves = ref_unpack_halves,
+    .add_rows = ref_add_rows,
     .rms_norm = ref_rms_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,
