@@ -211,7 +211,8 @@ typedef struct head_classes {
 } head_classes;
 
 /* The language-model head over x [rows x columns] (already normalised). Streams over the vocabulary: writes results
- * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory).
+ * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory). A mean
+ * over the vocabulary is taken on the way, too: what of rows x vocabulary is held at a time has a bound.
  * A draw at temperature > 0: every chunk c of the vocabulary gets the score log(sum over c of exp(z/T)) + Gumbel noise from
  * draw_uniform(seed, iteration, position, DRAW_CHUNK, c); the chunk with the highest score wins (Gumbel-max), and the
  * token inside it is found by inverting its cumulative sum at draw_uniform(seed, iteration, position, DRAW_TOKEN, c). */
@@ -225,6 +226,9 @@ typedef struct head_call {
   head_row *results;
   const head_classes *classes; /* null: not wanted */
   float *logits;
+  float softcap;            /* above 0: logits are softcap * tanh(logit / softcap), in all of this */
+  const weight *rows;       /* [vocab x columns of `expected`] (WEIGHT_ROWS) */
+  view expected;            /* [rows x columns]: the mean of these rows under q (of p when temperature is 0); memory null: not wanted */
 } head_call;
 
 typedef struct backend_operations {

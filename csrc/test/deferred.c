@@ -502,12 +502,21 @@ static dimple_status run_head(const context *c, const operation *o) {
   DIMPLE_TRY(check_view(c, call.x, "head's x"));
   call.x = resolve(c, call.x);
   call.w = inner_weight(call.w);
+  call.rows = inner_weight(call.rows);
+  if (call.expected.memory) {
+    DIMPLE_TRY(check_view(c, call.expected, "head's mean"));
+    call.expected = resolve(c, call.expected);
+  }
   return backend_ref.head(c->inner, &call);
 }
 
 static dimple_status deferred_head(context *c, const head_call *call) {
   operation o = {.run = run_head, .head = *call};
   DIMPLE_TRY(check_shape(c, call->x, call->x.rows, call->w->columns, "head's x"));
+  if (call->expected.memory) {
+    DIMPLE_TRY(check_shape(c, call->expected, call->x.rows, call->rows->columns, "head's mean"));
+    DIMPLE_TRY(check_apart(call->expected, call->x, "head"));
+  }
   if (call->temperature > 0 && !call->positions) return dimple_fail(DIMPLE_ERROR_STATE, "deferred: a draw without positions");
   DIMPLE_TRY(keep_numbers(c, &o.head.positions, call->x.rows));
   if (call->results) memset(call->results, 0xff, (size_t)call->x.rows * sizeof *call->results);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cpu/head_classes.h"
+#include "backend/cpu/head_expected.h"
 #include "draws.h"
 #include "error.h"
 
@@ -13,9 +14,10 @@ typedef struct head_task {
   prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t chunks;
-  int64_t first_chunk, wave; /* of them that are worked on: all, but for classes */
+  int64_t first_chunk, wave; /* of them that are worked on: all, but for classes and means */
   chunk_summary *summaries; /* [rows x chunks] */
   class_reduction classes;
+  expected_sums expected;
 } head_task;
 
 static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
@@ -37,7 +39,9 @@ static void head_item(void *work, int64_t item, void *scratch) {
         memcpy(memory->logits + r * HEAD_CHUNK + j + p * PANEL, memory->panels + (p * GROUP_ROWS + r) * PANEL, PANEL * sizeof(float));
   }
   for (int64_t r = 0; r < rows; r++) {
-    const float *z = memory->logits + r * HEAD_CHUNK;
+    float *z = memory->logits + r * HEAD_CHUNK;
+    if (call->softcap > 0) k->cap(z, count, call->softcap);
+    cpu_expected_take(&t->expected, row + r, place, z, count);
     int64_t at = t->first_row + row + r;
     if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
     if (call->classes) cpu_classes_summarize(&t->classes, row + r, at, chunk, place, z);
@@ -109,11 +113,14 @@ static void run_slab(head_task *t) {
   t->rows = smaller(SLAB_ROWS, call->x.rows - t->first_row);
   cpu_prepare(c, &t->x, view_rows(call->x, t->first_row, t->rows));
   cpu_classes_begin(&t->classes, t->rows);
+  cpu_expected_begin(&t->expected, t->first_row, t->rows);
   for (t->first_chunk = 0; t->first_chunk < t->chunks; t->first_chunk += t->wave) {
-    t->wave = smaller(t->classes.wave, t->chunks - t->first_chunk);
+    t->wave = smaller(smaller(t->classes.wave, t->expected.wave), t->chunks - t->first_chunk);
     cpu_pool_run(c->pool, t->wave * parts(t->rows, HEAD_ROWS), head_item, t, c->scratch);
     if (call->classes) cpu_pool_run(c->pool, t->rows, merge_classes_item, t, c->scratch);
+    cpu_expected_add(&t->expected, t->first_row, t->first_chunk, t->wave);
   }
+  cpu_expected_finish(&t->expected, t->first_row);
   if (call->results) cpu_pool_run(c->pool, t->rows, merge_item, t, c->scratch);
 }
 
@@ -124,6 +131,7 @@ static dimple_status run_slabs(head_task *t, int64_t slab) {
   t->summaries = malloc(bytes ? bytes : 1);
   if (!t->summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
   DIMPLE_TRY(cpu_classes_open(t->call, t->c->kernels, slab, t->chunks, &t->classes));
+  DIMPLE_TRY(cpu_expected_open(t->c, t->call, slab, t->chunks, &t->expected));
   for (t->first_row = 0; t->first_row < t->call->x.rows; t->first_row += SLAB_ROWS) run_slab(t);
   return DIMPLE_OK;
 }
@@ -133,5 +141,6 @@ dimple_status cpu_head(context *c, const head_call *call) {
   dimple_status status = run_slabs(&task, smaller(call->x.rows, SLAB_ROWS));
   free(task.summaries);
   cpu_classes_close(&task.classes);
+  cpu_expected_close(&task.expected);
   return status;
 }

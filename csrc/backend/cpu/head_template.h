@@ -101,3 +101,22 @@ static void summarize(const float *z, int64_t count, float temperature, float u,
   }
   out->drawn_logit = z[out->drawn_token];
 }
+
+static void cap(float *z, int64_t count, float softcap) {
+  vf most = vf_set(softcap);
+  for (int64_t j = 0; j < count; j += LANES) {
+    int64_t n = count - j < LANES ? count - j : LANES;
+    vf_store_some(z + j, vf_mul(most, vf_tanh(vf_div(vf_load_some(z + j, n), most))), n);
+  }
+}
+
+/* `count` is a multiple of LANES. */
+static float soften_logits(float *z, int64_t count, float highest, float temperature) {
+  vf sums = vf_set(0), top = vf_set(highest), divisor = vf_set(temperature), least = vf_set(-27.725887f); /* -40 log 2 */
+  for (int64_t j = 0; j < count; j += LANES) {
+    vf v = vf_div(vf_sub(vf_load(z + j), top), divisor), e = vf_if_less(v, least, vf_set(0), vf_exp(v));
+    vf_store(z + j, e);
+    sums = vf_add(sums, e);
+  }
+  return vf_sum(sums);
+}

@@ -11,6 +11,7 @@ target_sources(dimple_core PRIVATE
   backend/cpu/experts.c
   backend/cpu/head.c
   backend/cpu/head_classes.c
+  backend/cpu/head_expected.c
   backend/cpu/operations.c
 )
 

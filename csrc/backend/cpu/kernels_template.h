@@ -46,4 +46,6 @@ const cpu_kernels KERNELS = {
     .rotary = rotary,
     .attention = attention,
     .summarize = summarize,
+    .cap = cap,
+    .soften = soften_logits,
 };

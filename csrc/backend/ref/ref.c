@@ -496,12 +496,33 @@ static head_row summarize_class(const head_call *call, const float *z, int64_t r
   return row;
 }
 
+/* The mean of the vocabulary's rows in one row. */
+static void mean_of_rows(const head_call *call, const float *z, int64_t r) {
+  const weight *rows = call->rows;
+  int64_t row_size = block_format_row_size(rows->format, rows->columns);
+  double highest = -INFINITY, total = 0, temperature = call->temperature > 0 ? call->temperature : 1;
+  double *sum = calloc((size_t)rows->columns, sizeof *sum);
+  float *row = malloc((size_t)rows->columns * sizeof *row);
+  for (int64_t t = 0; t < rows->rows; t++) highest = z[t] > highest ? z[t] : highest;
+  for (int64_t t = 0; t < rows->rows && sum && row; t++) {
+    double e = exp((z[t] - highest) / temperature);
+    rows->format->dequantize(rows->data + t * row_size, row, rows->columns / rows->format->block_length);
+    for (int64_t j = 0; j < rows->columns; j++) sum[j] += e * row[j];
+    total += e;
+  }
+  for (int64_t j = 0; j < rows->columns; j++) row_of(call->expected, r)[j] = sum ? (float)(sum[j] / total) : NAN;
+  free(sum);
+  free(row);
+}
+
 /* One row; `z` and `tokens` [vocab] are scratch. */
 static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tokens) {
   const head_classes *k = call->classes;
   int64_t vocab = call->w->rows, classes = k ? k->partition->classes : 0;
   for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
+  for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap));
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
+  if (call->expected.memory) mean_of_rows(call, z, r);
   if (call->results) call->results[r] = summarize(call, z, vocab, r);
   for (int32_t i = 0; i < classes; i++)
     if (k->wanted[r * classes + i]) k->results[r * classes + i] = summarize_class(call, z, r, i, tokens);
