@@ -71,13 +71,12 @@ void pass_discard(pass *p) {
 /* The row of prompt + response whose logits score response position `i`. */
 static int32_t scoring_row(const pass *p, int32_t i) { return p->prompt->length + i - p->model->text.shift_logits; }
 
-/* Records rows first .. end - 1 of a prompt and a response of these tokens; states receives those of the rows
- * first + wanted[states.rows]. */
-static dimple_status record_rows(const pass *p, text_state *text, int32_t first, int32_t end, const int32_t *prompt_tokens,
-                                 const int32_t *response, const text_images *images, const int32_t *wanted, view states) {
+/* Rows first .. end - 1 of a prompt and a response of these tokens; states receives those of the rows first + wanted[states.rows]. */
+static text_rows rows_of(const pass *p, text_state *text, int32_t first, int32_t end, const int32_t *prompt_tokens, const int32_t *response,
+                         text_images images, const int32_t *wanted, view states) {
   int32_t border = p->prompt->length, skipped = first < border ? first : border, begun = first - skipped, rest = end - border - begun;
-  text_piece pieces[] = {{prompt_tokens + skipped, border - skipped}, {rest ? response + begun : NULL, rest}}; /* there may be no response yet */
-  return text_forward(p->model, p->context, text, first, pieces, 2, images, NULL, wanted, states);
+  return (text_rows){.state = text, .first = first, .images = images, .wanted = wanted, .states = states, .piece_count = 2,
+                     .pieces = {{prompt_tokens + skipped, border - skipped}, {rest ? response + begun : NULL, rest}}}; /* there may be no response yet */
 }
 
 static text_images pictures(const pass *p) {
@@ -98,28 +97,26 @@ static void want(pass *p, int32_t from, int32_t count, int32_t first) {
   for (int32_t i = 0; i < count; i++) p->wanted[i] = scoring_row(p, p->canvas->masked[from + i]) - first;
 }
 
-/* Records the rows of the scope, the canvas as it is; states receives those of the rows that score its masked positions from the
- * `from`-th on. */
-static dimple_status record_canvas(pass *p, pass_scope scope, int32_t from, view states) {
-  text_images images = pictures(p);
+/* The rows of the scope, the canvas as it is; states receives those of the rows that score its masked positions from the `from`-th on. */
+static text_rows canvas_rows(pass *p, pass_scope scope, int32_t from, view states) {
   int32_t first = first_row(p, scope);
   want(p, from, (int32_t)states.rows, first);
-  return record_rows(p, &p->text, first, end_row(p, scope), p->prompt->tokens, p->canvas->tokens, &images, p->wanted, states);
+  return rows_of(p, &p->text, first, end_row(p, scope), p->prompt->tokens, p->canvas->tokens, pictures(p), p->wanted, states);
 }
 
 /* The same of all rows, with masks in the place of everything that was given. */
-static dimple_status record_bare(pass *p, int32_t from, view states) {
+static text_rows bare_rows(pass *p, int32_t from, view states) {
   const canvas *c = p->canvas;
   int32_t *response = p->bare + p->prompt->length;
   for (int32_t i = 0; i < p->prompt->length; i++) p->bare[i] = c->mask_token;
   for (int32_t i = 0; i < c->length; i++) response[i] = c->initial[i] == c->mask_token ? c->tokens[i] : c->mask_token;
   want(p, from, (int32_t)states.rows, 0);
-  return record_rows(p, &p->text, 0, sequence_length(p), p->bare, response, &(text_images){.count = 0}, p->wanted, states);
+  return rows_of(p, &p->text, 0, sequence_length(p), p->bare, response, (text_images){.count = 0}, p->wanted, states);
 }
 
-/* Records all rows and behind them the shadows; states receives those of the rows that score masked positions from the `from`-th on,
- * and of the shadows that are watched. */
-static dimple_status record_shadowed(pass *p, const pass_rows *rows, view states) {
+/* All rows and behind them the shadows; states receives those of the rows that score masked positions from the `from`-th on, and of the
+ * shadows that are watched. */
+static text_rows shadowed_rows(pass *p, const pass_rows *rows, view states) {
   int32_t length = sequence_length(p), border = p->prompt->length, shadows = rows->shadow_end - rows->shadow_first, all = length + shadows;
   int32_t *place = p->shadow, *last_key = place + all, *skip_key = last_key + all, *masks = skip_key + all;
   for (int32_t i = 0; i < all; i++) {
@@ -131,52 +128,51 @@ static dimple_status record_shadowed(pass *p, const pass_rows *rows, view states
   for (int32_t i = 0; i < shadows; i++) masks[i] = p->canvas->mask_token;
   want(p, rows->from, rows->count, 0);
   for (int32_t i = 0; i < rows->watched_count; i++) p->wanted[rows->count + i] = length + rows->watched[i] - rows->shadow_first;
-  text_images images = pictures(p);
-  text_piece pieces[] = {{p->prompt->tokens, border}, {p->canvas->tokens, p->canvas->length}, {masks, shadows}};
-  return text_forward(p->model, p->context, &p->text, 0, pieces, 3, &images, &(text_sight){place, last_key, skip_key}, p->wanted, states);
+  return (text_rows){.state = &p->text, .images = pictures(p), .sight = {place, last_key, skip_key}, .wanted = p->wanted, .states = states,
+                     .pieces = {{p->prompt->tokens, border}, {p->canvas->tokens, p->canvas->length}, {masks, shadows}}, .piece_count = 3};
 }
 
 /* How many rows lie before the first block that the response has a part in. */
 static int32_t settled_rows(const pass *p) { return p->prompt->length - (p->prompt->length - p->grid.offset) % p->grid.block_length; }
 
-/* Records the prompt's rows up to the response's first block. */
-static dimple_status record_settled(pass *p, int32_t rows) {
-  text_images images = pictures(p);
-  text_piece piece = {p->prompt->tokens, rows};
-  return text_forward(p->model, p->context, &p->text, 0, &piece, 1, &images, NULL, NULL, view_rows(p->first_states, 0, 0));
-}
-
-static dimple_status run_settled(pass *p) {
-  const backend_operations *ops = p->model->ops;
-  int32_t rows = settled_rows(p);
-  if (rows > 0) {
-    DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-    DIMPLE_TRY(ops->pass_end(p->context, record_settled(p, rows)));
-  }
-  kv_cache_hold(&p->text.cache, 0); /* a pass sees the rows up to its own */
-  p->intact = NEED_ALL;
-  return DIMPLE_OK;
-}
-
-static dimple_status run_first(pass *p) {
-  const backend_operations *ops = p->model->ops;
+dimple_status pass_open_first(pass *p, text_rows *rows) {
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
-  if (p->grid.block_length > 0) return run_settled(p);
-  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_canvas(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states)));
-  kv_cache_hold(&p->text.cache, sequence_length(p));
-  p->intact = NEED_ALL;
+  if (p->grid.block_length == 0)
+    *rows = canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states);
+  else /* the prompt up to the response's first block */
+    *rows = (text_rows){.state = &p->text, .images = pictures(p), .pieces = {{p->prompt->tokens, settled_rows(p)}}, .piece_count = 1};
   return DIMPLE_OK;
 }
 
-dimple_status pass_prefill(pass *p) {
-  if (p->prefilled) return DIMPLE_OK;
-  int32_t total = p->canvas->masked_count;
-  if (total > 0) DIMPLE_TRY(run_first(p));
-  p->total = total;
+void pass_close_first(pass *p) {
+  p->total = p->canvas->masked_count;
+  if (p->total > 0) {
+    kv_cache_hold(&p->text.cache, p->grid.block_length > 0 ? 0 : sequence_length(p)); /* with blocks a pass sees the rows up to its own */
+    p->intact = NEED_ALL;
+  }
   p->prefilled = true;
   pass_restart(p, NEED_NOTHING);
+}
+
+/* A pass for rows alone, of which there may be none. */
+static dimple_status run_rows(const pass *p, const text_rows *rows) {
+  const backend_operations *ops = p->model->ops;
+  if (text_rows_count(rows) == 0) return DIMPLE_OK;
+  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
+  return ops->pass_end(p->context, text_forward(p->model, p->context, rows));
+}
+
+bool pass_wants_first(const pass *p) { return !p->prefilled && p->canvas->masked_count > 0; }
+
+dimple_status pass_prefill(pass *p) {
+  text_rows rows;
+  if (p->prefilled) return DIMPLE_OK;
+  if (pass_wants_first(p)) {
+    DIMPLE_TRY(pass_open_first(p, &rows));
+    DIMPLE_TRY(run_rows(p, &rows));
+  }
+  pass_close_first(p);
   return DIMPLE_OK;
 }
 
@@ -236,20 +232,43 @@ static dimple_status check_head(const pass *p, const head_call *head, int64_t ro
   return numbers_check(p->model, "logits", head->logits, rows * p->model->text.vocab);
 }
 
+/* The rows whose states are scored, if they are not there yet: with shadows, or of the scope alone. */
+static text_rows scored_rows(pass *p, const pass_rows *rows) {
+  if (rows->watched_count > 0) return shadowed_rows(p, rows, view_rows(p->later_states, 0, rows->count + rows->watched_count));
+  return canvas_rows(p, rows->scope, rows->from, view_rows(p->later_states, 0, rows->count));
+}
+
+/* Those of a pass for keys and values. */
+static text_rows kept_rows(pass *p, pass_scope scope) {
+  return rows_of(p, &p->text, first_row(p, scope), end_row(p, scope), p->prompt->tokens, p->canvas->tokens, pictures(p), NULL,
+                 view_rows(p->later_states, 0, 0));
+}
+
+/* Whether a pass for these rows finds their states there. */
+static bool finds_states(const pass *p, const pass_rows *rows) { return rows->watched_count == 0 && is_fresh(p, rows); }
+
+/* Makes ready for a pass that scores the rows. */
+static dimple_status open_score(pass *p, const pass_rows *rows) {
+  bool fresh = finds_states(p, rows);
+  if (rows->bare) DIMPLE_TRY(open_bare(p));
+  if (rows->watched_count > 0) DIMPLE_TRY(open_shadow(p));
+  if (!fresh) p->intact = left_by(p, rows->scope);
+  if (rows->bare) p->intact = NEED_NOTHING;
+  if (!fresh && p->fresh == &p->later_states) p->fresh = NULL; /* they are overwritten */
+  return DIMPLE_OK;
+}
+
+static dimple_status record_forward(const pass *p, text_rows rows) { return text_forward(p->model, p->context, &rows); }
+
 /* Records the states of the canvas as it is, if they are not there yet, the choice among them, and the head. */
 static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   p->scored = fresh ? view_rows(*p->fresh, rows->from - p->fresh_from, rows->count) : view_rows(p->later_states, 0, rows->count);
   p->shadow_scored = view_rows(p->later_states, rows->count, rows->watched_count);
-  if (rows->watched_count > 0)
-    DIMPLE_TRY(record_shadowed(p, rows, view_rows(p->later_states, 0, rows->count + rows->watched_count)));
-  else if (!fresh)
-    DIMPLE_TRY(record_canvas(p, rows->scope, rows->from, p->scored));
+  if (rows->bare) p->bare_scored = view_rows(p->bare_states, 0, rows->count);
+  if (!fresh && !p->ahead) DIMPLE_TRY(record_forward(p, scored_rows(p, rows)));
+  if (rows->bare && !p->ahead) DIMPLE_TRY(record_forward(p, bare_rows(p, rows->from, p->bare_scored)));
   DIMPLE_TRY(record_choice(p, rows, p->gathered, &p->scored));
-  if (rows->bare) {
-    p->bare_scored = view_rows(p->bare_states, 0, rows->count);
-    DIMPLE_TRY(record_bare(p, rows->from, p->bare_scored));
-  }
   if (!head) return DIMPLE_OK;
   head_call call = *head;
   call.x = p->scored;
@@ -259,12 +278,8 @@ static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, co
 
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   const backend_operations *ops = p->model->ops;
-  bool fresh = rows.watched_count == 0 && is_fresh(p, &rows);
-  if (rows.bare) DIMPLE_TRY(open_bare(p));
-  if (rows.watched_count > 0) DIMPLE_TRY(open_shadow(p));
-  if (!fresh) p->intact = left_by(p, rows.scope);
-  if (rows.bare) p->intact = NEED_NOTHING;
-  if (!fresh && p->fresh == &p->later_states) p->fresh = NULL; /* they are overwritten */
+  bool fresh = finds_states(p, &rows);
+  DIMPLE_TRY(open_score(p, &rows));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(ops->pass_end(p->context, record_score(p, &rows, fresh, head)));
   if (head) DIMPLE_TRY(check_head(p, head, p->scored.rows));
@@ -278,15 +293,29 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
 }
 
 dimple_status pass_keep(pass *p, pass_scope scope) {
-  const backend_operations *ops = p->model->ops;
-  text_images images = pictures(p);
+  text_rows rows = kept_rows(p, scope);
   p->intact = left_by(p, scope);
-  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_rows(p, &p->text, first_row(p, scope), end_row(p, scope), p->prompt->tokens, p->canvas->tokens,
-                                                   &images, NULL, view_rows(p->later_states, 0, 0))));
+  if (!p->ahead) DIMPLE_TRY(run_rows(p, &rows));
   p->count++;
   return DIMPLE_OK;
 }
+
+dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, text_rows *out) {
+  const pass_rows *rows = &wish->rows;
+  *out = (text_rows){.state = &p->text};
+  if (wish->kind == WISH_NOTHING) return DIMPLE_OK;
+  if (wish->kind == WISH_KEEP) {
+    p->intact = left_by(p, rows->scope);
+    if (round == ROUND_CANVAS) *out = kept_rows(p, rows->scope);
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(open_score(p, rows));
+  if (round == ROUND_BARE && rows->bare) *out = bare_rows(p, rows->from, view_rows(p->bare_states, 0, rows->count));
+  if (round == ROUND_CANVAS && !finds_states(p, rows)) *out = scored_rows(p, rows);
+  return DIMPLE_OK;
+}
+
+void pass_set_ahead(pass *p, bool ahead) { p->ahead = ahead; }
 
 dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head) {
   const backend_operations *ops = p->model->ops;
@@ -301,8 +330,7 @@ dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, con
 /* ------------------------------------------------------------------------------------------------------ looking inside */
 
 static dimple_status record_logits(const pass *p, text_state *text, view states, float *logits) {
-  text_images images = pictures(p);
-  DIMPLE_TRY(record_rows(p, text, 0, sequence_length(p), p->prompt->tokens, p->canvas->initial, &images, text->row_numbers, states));
+  DIMPLE_TRY(record_forward(p, rows_of(p, text, 0, sequence_length(p), p->prompt->tokens, p->canvas->initial, pictures(p), text->row_numbers, states)));
   return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .logits = logits});
 }
 

@@ -70,6 +70,7 @@ typedef struct pass {
   pass_scope fresh_scope; /* of the pass that gave them; of later_states only */
   int32_t fresh_from, fresh_count; /* which of the masked positions have them */
   view scored, bare_scored, shadow_scored; /* states of the rows that pass_score scored last */
+  bool ahead;          /* the rows that the coming pass_score or pass_keep wants have run: pass_set_ahead */
   int64_t count;       /* passes run since pass_restart */
 } pass;
 
@@ -118,6 +119,36 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head);
 
 /* A pass for the keys and values of the rows in a part of the canvas, which is as it will stay. After pass_prefill. Errors: CANCELLED. */
 dimple_status pass_keep(pass *p, pass_scope scope);
+
+/* What follows lets rows of several sessions run together (batch.c): what a coming call of the above would run is asked for, run by
+ * text_forward_together, and the call itself then finds it done. */
+
+/* Whether pass_prefill would run rows. */
+bool pass_wants_first(const pass *p);
+
+/* Its first half: makes ready and says which; maybe none. Errors: MEMORY. */
+dimple_status pass_open_first(pass *p, text_rows *rows);
+
+/* Its second half, when they have run. */
+void pass_close_first(pass *p);
+
+/* What a coming pass_score or pass_keep (of rows.scope) is to be called with. */
+typedef enum pass_wish_kind { WISH_NOTHING, WISH_SCORE, WISH_KEEP } pass_wish_kind;
+
+typedef struct pass_wish {
+  pass_wish_kind kind;
+  pass_rows rows;
+} pass_wish;
+
+/* Rows of one wish that cannot run together, since the later ones take the place of the earlier in the cache: in this order. */
+typedef enum pass_round { ROUND_CANVAS, ROUND_BARE, PASS_ROUNDS } pass_round;
+
+/* Makes ready for the wish and says which rows it would run; maybe none. The rows of the round before have run or are recorded. Errors:
+ * MEMORY. */
+dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, text_rows *rows);
+
+/* Whether the rows of the coming call have run. */
+void pass_set_ahead(pass *p, bool ahead);
 
 /* Which rows of a pass. */
 typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;

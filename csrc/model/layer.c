@@ -16,8 +16,8 @@ dimple_status layer_project(layer *l) {
   linear_output outputs[3];
   int32_t count = 0;
   if (has_keys(l)) {
-    outputs[count++] = (linear_output){.w = w->k.w, .bias = w->k.bias, .y = l->own_keys, .mode = LINEAR_STORE};
-    outputs[count++] = (linear_output){.w = w->v.w, .bias = w->v.bias, .y = l->own_values, .mode = LINEAR_STORE};
+    outputs[count++] = (linear_output){.w = w->k.w, .bias = w->k.bias, .y = l->new_keys, .mode = LINEAR_STORE};
+    outputs[count++] = (linear_output){.w = w->v.w, .bias = w->v.bias, .y = l->new_values, .mode = LINEAR_STORE};
   }
   if (has_queries(l)) outputs[count++] = (linear_output){.w = w->q.w, .bias = w->q.bias, .y = l->q, .mode = LINEAR_STORE};
   return b->ops->linear(b->context, &(linear_call){normed, outputs, count});
@@ -30,42 +30,60 @@ static dimple_status norm_heads(const layer *l, view rows, const weight *w) {
 
 dimple_status layer_norm_heads(const layer *l) {
   if (has_queries(l)) DIMPLE_TRY(norm_heads(l, l->q, l->block.weights->q_norm));
-  return has_keys(l) ? norm_heads(l, l->own_keys, l->block.weights->k_norm) : DIMPLE_OK;
+  return has_keys(l) ? norm_heads(l, l->new_keys, l->block.weights->k_norm) : DIMPLE_OK;
 }
 
 static dimple_status rotate(const layer *l, view rows, int32_t heads) {
-  return l->block.ops->rotary(l->block.context,
-                              &(rotary_call){rows, heads, l->parameters->head_size, l->cosine, l->sine, l->angle_rows});
+  for (int32_t i = 0; i < l->sequence_count; i++) {
+    const layer_sequence *q = &l->sequences[i];
+    rotary_call call = {view_rows(rows, q->first, q->count), heads, l->parameters->head_size, q->cosine, q->sine, q->angle_rows};
+    DIMPLE_TRY(l->block.ops->rotary(l->block.context, &call));
+  }
+  return DIMPLE_OK;
 }
 
 dimple_status layer_rotate(const layer *l) {
   if (has_queries(l)) DIMPLE_TRY(rotate(l, l->q, l->parameters->heads));
-  return has_keys(l) ? rotate(l, l->own_keys, l->parameters->kv_heads) : DIMPLE_OK;
+  return has_keys(l) ? rotate(l, l->new_keys, l->parameters->kv_heads) : DIMPLE_OK;
 }
 
-/* Own rows go to the halves that are kept, and what attention sees comes from there: it is the same in this pass and in later ones. */
-static dimple_status pass_through_halves(const layer *l) {
+/* A sequence's own rows go to where they are kept, unless they are there. As half floats what attention sees comes from there: it is the same
+ * in this pass and in later ones. */
+static dimple_status keep_rows(const layer *l, const layer_sequence *q, view rows, view kept, view halves) {
   const backend_operations *ops = l->block.ops;
-  context *c = l->block.context;
+  rows = view_rows(rows, q->first, q->count);
+  if (halves.memory) return ops->pack_halves(l->block.context, halves, rows);
+  return rows.memory == kept.memory ? DIMPLE_OK : ops->gather_rows(l->block.context, kept, rows, q->numbers);
+}
+
+static dimple_status keep_keys(const layer *l, const layer_sequence *q) {
+  const backend_operations *ops = l->block.ops;
   if (has_keys(l)) {
-    DIMPLE_TRY(ops->pack_halves(c, l->halves.own_keys, l->own_keys));
-    DIMPLE_TRY(ops->pack_halves(c, l->halves.own_values, l->own_values));
+    DIMPLE_TRY(keep_rows(l, q, l->new_keys, q->own_keys, q->halves.own_keys));
+    DIMPLE_TRY(keep_rows(l, q, l->new_values, q->own_values, q->halves.own_values));
   }
-  if (!has_queries(l)) return DIMPLE_OK;
-  DIMPLE_TRY(ops->unpack_halves(c, l->keys, l->halves.keys));
-  return ops->unpack_halves(c, l->values, l->halves.values);
+  if (!has_queries(l) || !q->halves.keys.memory) return DIMPLE_OK;
+  DIMPLE_TRY(ops->unpack_halves(l->block.context, q->keys, q->halves.keys));
+  return ops->unpack_halves(l->block.context, q->values, q->halves.values);
+}
+
+/* The rows of a sequence over its own keys and values. */
+static dimple_status attend(const layer *l, const layer_sequence *q, view attended) {
+  const layer_parameters *p = l->parameters;
+  return l->block.ops->attention(l->block.context, &(attention_call){
+      .q = view_rows(l->q, q->first, q->count), .k = q->keys, .v = q->values, .y = view_rows(attended, q->first, q->count),
+      .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
+      .last_key = q->limited || q->skip_key ? q->last_key : NULL, .skip_key = q->skip_key});
 }
 
 dimple_status layer_attend(const layer *l) {
-  if (l->halves.keys.memory) DIMPLE_TRY(pass_through_halves(l));
-  if (!has_queries(l)) return DIMPLE_OK;
   const block *b = &l->block;
-  const layer_parameters *p = l->parameters;
-  view attended = view_of(b->scratch->attended, l->q.rows, l->q.columns);
-  DIMPLE_TRY(b->ops->attention(b->context, &(attention_call){
-      .q = l->q, .k = l->keys, .v = l->values, .y = attended, .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
-      .last_key = l->limited || l->skip_key ? l->last_key : NULL, .skip_key = l->skip_key}));
-  return block_add_attention(b, attended, l->x);
+  view attended = has_queries(l) ? view_of(b->scratch->attended, l->q.rows, l->q.columns) : (view){0};
+  for (int32_t i = 0; i < l->sequence_count; i++) {
+    DIMPLE_TRY(keep_keys(l, &l->sequences[i]));
+    if (has_queries(l)) DIMPLE_TRY(attend(l, &l->sequences[i], attended));
+  }
+  return has_queries(l) ? block_add_attention(b, attended, l->x) : DIMPLE_OK;
 }
 
 dimple_status layer_feed_forward(const layer *l) {

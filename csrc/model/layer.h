@@ -13,20 +13,29 @@ typedef enum layer_part {
   LAYER_QUERIES /* everything else */
 } layer_part;
 
-/* Rows of a layer that are recorded. */
+/* Rows of one sequence among those of a layer. Everything but attention and what it reads is the same for the rows of all. */
+typedef struct layer_sequence {
+  int64_t first, count;      /* rows of x */
+  bool limited;              /* last_key counts */
+  view keys, values;         /* what the rows may attend to; not for KEYS */
+  view own_keys, own_values; /* [count x KV heads * head_size] where theirs are kept; not for QUERIES */
+  kv_window halves;          /* where these are kept as half floats; keys.memory null: they are not */
+  view cosine, sine;         /* angles of the layer's rotary: */
+  const int32_t *angle_rows; /* [count] which of their rows (host); null: the first ones, in order */
+  const int32_t *last_key;   /* [count] the last key each may see (host); not for KEYS */
+  const int32_t *skip_key;   /* [count] a key that each does not see, -1: none (host); null: they see all; not for KEYS */
+  const int32_t *numbers;    /* [count] 0, 1, .. (host) */
+} layer_sequence;
+
+/* Rows of a layer that are recorded, of one sequence or of several, one after the other. */
 typedef struct layer {
   block block;
   const layer_parameters *parameters;
-  bool limited;              /* last_key counts */
   layer_part part;
-  view keys, values;         /* what the rows may attend to; not for KEYS */
-  view own_keys, own_values; /* [rows x KV heads * head_size] where theirs go; not for QUERIES */
-  kv_window halves;          /* where these are kept as half floats; keys.memory null: they are not */
-  view cosine, sine;         /* angles of the layer's rotary: */
-  const int32_t *angle_rows; /* [rows] which of their rows (host); null: the first ones, in order */
   view x;                    /* [rows x width] residual stream */
-  const int32_t *last_key;   /* [rows] the last key each may see (host); not for KEYS */
-  const int32_t *skip_key;   /* [rows] a key that each does not see, -1: none (host); null: they see all; not for KEYS */
+  const layer_sequence *sequences;
+  int32_t sequence_count;
+  view new_keys, new_values; /* [rows x KV heads * head_size] what is projected, of one sequence maybe where it is kept; not for QUERIES */
   view q;                    /* [rows x heads * head_size] set by layer_project; not for KEYS */
 } layer;
 

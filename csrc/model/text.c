@@ -138,120 +138,139 @@ dimple_status text_state_reserve(const dimple_model *m, context *c, text_state *
   return DIMPLE_OK;
 }
 
+int64_t text_rows_count(const text_rows *rows) {
+  int64_t count = 0;
+  for (int32_t i = 0; i < rows->piece_count; i++) count += rows->pieces[i].count;
+  return count;
+}
+
 /* x = embeddings of the pieces, with image features where the prompt has placeholders. */
-static dimple_status embed(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
-                           int32_t piece_count, const text_images *images, view x) {
-  for (int64_t i = 0, row = 0; i < piece_count; row += pieces[i++].count) {
+static dimple_status embed(const dimple_model *m, context *c, const text_rows *rows, view x) {
+  const text_piece *pieces = rows->pieces;
+  const text_images *images = &rows->images;
+  for (int64_t i = 0, row = 0; i < rows->piece_count; row += pieces[i++].count) {
     if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->weights.embedding, pieces[i].tokens));
   }
   int64_t skip = 0;
-  while (skip < images->count && images->at[skip] < first) skip++;
+  while (skip < images->count && images->at[skip] < rows->first) skip++;
   int64_t inside = images->count - skip;
-  while (inside > 0 && images->at[skip + inside - 1] >= first + x.rows) inside--;
+  while (inside > 0 && images->at[skip + inside - 1] >= rows->first + x.rows) inside--;
   if (inside == 0) return DIMPLE_OK;
-  int32_t *row = s->row_numbers + s->capacity;
-  for (int64_t i = 0; i < inside; i++) row[i] = images->at[skip + i] - (int32_t)first;
+  int32_t *row = rows->state->row_numbers + rows->state->capacity;
+  for (int64_t i = 0; i < inside; i++) row[i] = images->at[skip + i] - (int32_t)rows->first;
   return m->ops->scatter_rows(c, x, view_rows(images->features, skip, inside), row);
-}
-
-/* A pass that is recorded: the positions first, first + 1, .. first + count - 1. */
-typedef struct run {
-  const dimple_model *m;
-  context *c;
-  const text_state *s;
-  int64_t first, count;
-  const text_sight *sight; /* null: as usual */
-} run;
-
-/* Layer `index`, with keys, angles and last keys of all rows of the pass. */
-static layer layer_of(const run *r, int32_t index, layer_part part, view x) {
-  const layer_parameters *p = &r->m->text.layer[index];
-  kv_window cache = kv_cache_window(&r->s->cache, index, r->first, r->count);
-  layer l = {.block = {r->m->ops, r->c, &r->m->weights.layers[index], &r->s->scratch, r->m->text.norm_epsilon}, .parameters = p,
-                 .limited = r->s->limited, .part = part, .keys = cache.keys, .values = cache.values, .own_keys = cache.own_keys,
-                 .own_values = cache.own_values, .cosine = view_rows(r->s->cosine[p->rotary], r->first, r->count),
-                 .sine = view_rows(r->s->sine[p->rotary], r->first, r->count), .x = x, .last_key = r->s->last_key + r->first};
-  if (!r->sight) return l;
-  l.cosine = r->s->cosine[p->rotary];
-  l.sine = r->s->sine[p->rotary];
-  l.angle_rows = r->sight->place;
-  l.last_key = r->sight->last_key;
-  l.skip_key = r->sight->skip_key;
-  return l;
 }
 
 /* The first rows of a view, in the width of a layer. */
 static view part_of(view floats, int64_t rows, int64_t columns) { return view_rows(view_columns(floats, 0, columns), 0, rows); }
 
-/* Turns the windows into a cache of halves to windows of floats, and keeps them for what packs and unpacks. */
-static void through_floats(const text_state *s, layer *l) {
-  int64_t columns = 2 * l->keys.columns, seen = l->keys.rows, own = l->x.rows;
-  l->halves = (kv_window){.keys = l->keys, .values = l->values, .own_keys = l->own_keys, .own_values = l->own_values};
-  l->keys = part_of(s->wide_keys, seen, columns);
-  l->values = part_of(s->wide_values, seen, columns);
-  l->own_keys = part_of(s->fresh_keys, own, columns);
-  l->own_values = part_of(s->fresh_values, own, columns);
+/* Rows of a sequence in layer `index`, which begin with row `at` of the layer's x: all that the pass runs of it. */
+static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, int32_t index, int64_t at) {
+  const text_state *s = rows->state;
+  int64_t count = text_rows_count(rows);
+  int32_t rotary = m->text.layer[index].rotary;
+  kv_window cache = kv_cache_window(&s->cache, index, rows->first, count);
+  layer_sequence q = {.first = at, .count = count, .limited = s->limited, .keys = cache.keys, .values = cache.values,
+                      .own_keys = cache.own_keys, .own_values = cache.own_values, .numbers = s->row_numbers,
+                      .cosine = view_rows(s->cosine[rotary], rows->first, count), .sine = view_rows(s->sine[rotary], rows->first, count),
+                      .last_key = s->last_key + rows->first};
+  if (rows->sight.place) {
+    q.cosine = s->cosine[rotary];
+    q.sine = s->sine[rotary];
+    q.angle_rows = rows->sight.place;
+    q.last_key = rows->sight.last_key;
+    q.skip_key = rows->sight.skip_key;
+  }
+  if (!s->half) return q;
+  q.halves = cache;
+  q.keys = part_of(s->wide_keys, cache.keys.rows, layer_kv_width(&m->text.layer[index]));
+  q.values = part_of(s->wide_values, cache.keys.rows, layer_kv_width(&m->text.layer[index]));
+  return q;
 }
 
-/* One part of a layer, of the pass's rows in x, piece by piece. */
-static dimple_status record_part(const run *r, int32_t index, layer_part part, view x) {
-  for (int64_t at = 0; at < x.rows; at += r->s->piece_rows) {
-    int64_t rows = smaller(x.rows - at, r->s->piece_rows);
-    layer l = layer_of(r, index, part, view_rows(x, at, rows));
-    l.own_keys = view_rows(l.own_keys, at, rows);
-    l.own_values = view_rows(l.own_values, at, rows);
-    if (r->s->half) through_floats(r->s, &l);
-    l.last_key += at;
-    if (r->sight) {
-      l.angle_rows += at;
-      l.skip_key += at;
-    } else {
-      l.cosine = view_rows(l.cosine, at, rows);
-      l.sine = view_rows(l.sine, at, rows);
-    }
-    DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
+/* Of these rows `count` from the `at`-th on, which are all that x is then. */
+static layer_sequence piece_of(layer_sequence q, int64_t at, int64_t count) {
+  view *own[] = {&q.own_keys, &q.own_values, &q.halves.own_keys, &q.halves.own_values};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) *own[i] = view_rows(*own[i], at, count);
+  q.first = 0;
+  q.count = count;
+  q.last_key += at;
+  if (q.skip_key) q.skip_key += at;
+  if (q.angle_rows) {
+    q.angle_rows += at;
+  } else {
+    q.cosine = view_rows(q.cosine, at, count);
+    q.sine = view_rows(q.sine, at, count);
+  }
+  return q;
+}
+
+/* The same rows in the last layer, where those that are wanted go on past keys and values: they begin with row `at` of x. */
+static layer_sequence wanted_of(layer_sequence q, const text_rows *rows, int64_t at) {
+  const text_state *s = rows->state;
+  int32_t *last_key = s->row_numbers + s->capacity, *skip_key = last_key + s->capacity, *place = skip_key + s->capacity;
+  for (int64_t i = 0; i < rows->states.rows; i++) {
+    int32_t row = rows->wanted[i];
+    last_key[i] = q.last_key[row];
+    skip_key[i] = q.skip_key ? q.skip_key[row] : -1;
+    place[i] = q.angle_rows ? q.angle_rows[row] : row;
+  }
+  q.first = at;
+  q.count = rows->states.rows;
+  q.last_key = last_key;
+  q.skip_key = q.skip_key ? skip_key : NULL;
+  q.angle_rows = place;
+  return q;
+}
+
+/* A layer of x, whose rows are the sequences'. */
+static layer layer_of(const dimple_model *m, context *c, const block_scratch *scratch, int32_t index, layer_part part, view x,
+                      const layer_sequence *sequences, int32_t count) {
+  return (layer){.block = {m->ops, c, &m->weights.layers[index], scratch, m->text.norm_epsilon}, .parameters = &m->text.layer[index],
+                 .part = part, .x = x, .sequences = sequences, .sequence_count = count};
+}
+
+/* -------------------------------------------------------------------------------------------------------- one sequence */
+
+/* One part of a layer of a sequence alone, of its rows in x, piece by piece; keys and values are projected to where they are kept. */
+static dimple_status record_part(const dimple_model *m, context *c, const text_state *s, int32_t index, layer_part part, view x,
+                                 layer_sequence q) {
+  int64_t width = layer_kv_width(&m->text.layer[index]);
+  for (int64_t at = 0; at < x.rows; at += s->piece_rows) {
+    int64_t rows = smaller(x.rows - at, s->piece_rows);
+    layer_sequence piece = piece_of(q, at, rows);
+    layer l = layer_of(m, c, &s->scratch, index, part, view_rows(x, at, rows), &piece, 1);
+    l.new_keys = s->half ? part_of(s->fresh_keys, rows, width) : piece.own_keys;
+    l.new_values = s->half ? part_of(s->fresh_values, rows, width) : piece.own_values;
+    DIMPLE_TRY(m->text.architecture->record_layer(&l));
   }
   return DIMPLE_OK;
 }
 
-static dimple_status record_layer(const run *r, int32_t index, view x) {
-  if (x.rows <= r->s->piece_rows) return record_part(r, index, LAYER_WHOLE, x);
-  DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
-  return record_part(r, index, LAYER_QUERIES, x);
+static dimple_status record_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
+  layer_sequence q = sequence_of(m, rows, index, 0);
+  if (x.rows <= rows->state->piece_rows) return record_part(m, c, rows->state, index, LAYER_WHOLE, x, q);
+  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_KEYS, x, q));
+  return record_part(m, c, rows->state, index, LAYER_QUERIES, x, q);
 }
 
-/* In the last layer only the wanted rows go on past keys and values, into `states`. */
-static dimple_status record_last_layer(const run *r, int32_t index, view x, const int32_t *wanted, view states) {
-  DIMPLE_TRY(record_part(r, index, LAYER_KEYS, x));
-  if (states.rows == 0) return DIMPLE_OK;
-  DIMPLE_TRY(r->m->ops->gather_rows(r->c, states, x, wanted));
-  int32_t *last_key = r->s->row_numbers + r->s->capacity, *skip_key = last_key + r->s->capacity, *place = skip_key + r->s->capacity;
-  for (int64_t i = 0; i < states.rows; i++) {
-    last_key[i] = r->sight ? r->sight->last_key[wanted[i]] : r->s->last_key[r->first + wanted[i]];
-    skip_key[i] = r->sight ? r->sight->skip_key[wanted[i]] : -1;
-    place[i] = r->sight ? r->sight->place[wanted[i]] : wanted[i];
-  }
-  for (int64_t at = 0; at < states.rows; at += r->s->piece_rows) {
-    layer l = layer_of(r, index, LAYER_QUERIES, view_rows(states, at, smaller(states.rows - at, r->s->piece_rows)));
-    l.angle_rows = place + at;
-    l.last_key = last_key + at;
-    if (r->sight) l.skip_key = skip_key + at;
-    if (r->s->half) through_floats(r->s, &l);
-    DIMPLE_TRY(r->m->text.architecture->record_layer(&l));
-  }
-  return DIMPLE_OK;
+/* In the last layer only the wanted rows go on past keys and values. */
+static dimple_status record_last_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
+  layer_sequence q = sequence_of(m, rows, index, 0);
+  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_KEYS, x, q));
+  if (rows->states.rows == 0) return DIMPLE_OK;
+  DIMPLE_TRY(m->ops->gather_rows(c, rows->states, x, rows->wanted));
+  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_QUERIES, rows->states, wanted_of(q, rows, 0)));
+  return m->ops->rms_norm(c, rows->states, rows->states, m->weights.output_norm, m->text.norm_epsilon);
 }
 
-dimple_status text_forward(const dimple_model *m, context *c, text_state *s, int64_t first, const text_piece *pieces,
-                           int32_t piece_count, const text_images *images, const text_sight *sight, const int32_t *wanted, view states) {
-  const text_parameters *p = &m->text;
-  run r = {m, c, s, first, 0, sight};
-  for (int32_t i = 0; i < piece_count; i++) r.count += pieces[i].count;
-  view x = view_rows(s->x, 0, r.count);
-  DIMPLE_TRY(embed(m, c, s, first, pieces, piece_count, images, x));
-  for (int32_t i = 0; i < p->layers; i++) {
+dimple_status text_forward(const dimple_model *m, context *c, const text_rows *rows) {
+  int32_t last = m->text.layers - 1;
+  view x = view_rows(rows->state->x, 0, text_rows_count(rows));
+  DIMPLE_TRY(embed(m, c, rows, x));
+  for (int32_t i = 0; i <= last; i++) {
     DIMPLE_TRY(m->ops->checkpoint(c));
-    DIMPLE_TRY(i + 1 < p->layers ? record_layer(&r, i, x) : record_last_layer(&r, i, x, wanted, states));
+    DIMPLE_TRY(i < last ? record_layer(m, c, rows, i, x) : record_last_layer(m, c, rows, i, x));
   }
-  return states.rows == 0 ? DIMPLE_OK : m->ops->rms_norm(c, states, states, m->weights.output_norm, p->norm_epsilon);
+  return DIMPLE_OK;
 }

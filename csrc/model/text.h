@@ -68,12 +68,27 @@ typedef struct text_sight {
   const int32_t *skip_key; /* a cache row that it does not see; -1: none */
 } text_sight;
 
-/* Records into the open pass: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
- * themselves and what the cache holds before and behind them, and their keys and values go into the cache. states [wanted_count x width]
+enum { TEXT_PIECES = 3 };
+
+/* What a pass runs of one sequence: the positions from `first` on, holding the pieces' tokens one piece after the other, run against
+ * themselves and what the cache holds before and behind them; their keys and values go into the cache. states [wanted_count x width]
  * receives the normalised final states of the positions first + wanted[i] (wanted ascending, host memory; none: the pass is for
- * its keys and values): in the last block only those rows go on past keys and values. `sight`: null, as usual. The state has room for all rows. The pass may be cancelled before
- * every block. */
-dimple_status text_forward(const dimple_model *m, context *c, text_state *state, int64_t first, const text_piece *pieces, int32_t piece_count,
-                           const text_images *images, const text_sight *sight, const int32_t *wanted, view states);
+ * its keys and values): in the last layer only those rows go on past keys and values. */
+typedef struct text_rows {
+  text_state *state;
+  int64_t first;
+  text_piece pieces[TEXT_PIECES];
+  int32_t piece_count;
+  text_images images;
+  text_sight sight;      /* place null: as usual */
+  const int32_t *wanted; /* [states.rows] */
+  view states;
+} text_rows;
+
+/* How many rows that is. */
+int64_t text_rows_count(const text_rows *rows);
+
+/* Records rows of one sequence, at least one, into the open pass. The state has room for all. The pass may be cancelled before every layer. */
+dimple_status text_forward(const dimple_model *m, context *c, const text_rows *rows);
 
 #endif

@@ -243,8 +243,8 @@ static void plain_states(bool causal, double x[ROWS][BODY_WIDTH]) {
 /* ---------------------------------------------------------------------------------------------------------------------- passes */
 
 static dimple_status record(text_state *state, int first, int count, const int32_t *wanted, view states, float *out) {
-  text_piece piece = {tokens + first, count};
-  dimple_status status = text_forward(&model, threads, state, first, &piece, 1, &(text_images){.count = 0}, NULL, wanted, states);
+  text_rows rows = {.state = state, .first = first, .pieces = {{tokens + first, count}}, .piece_count = 1, .wanted = wanted, .states = states};
+  dimple_status status = text_forward(&model, threads, &rows);
   return status == DIMPLE_OK ? model.ops->copy_out(threads, out, states) : status;
 }
 
