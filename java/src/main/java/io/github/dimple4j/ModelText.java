@@ -6,6 +6,7 @@ import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ChatTemplateException;
 import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.ImagePlaceholders;
+import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import io.github.dimple4j.tokenizer.EndTokens;
@@ -69,10 +70,10 @@ final class ModelText {
   }
 
   /** The token ids of a conversation as a template writes it, one placeholder per picture. */
-  int[] encode(ChatTemplate template, List<ChatMessage> messages, int images, int imageToken) {
+  int[] encode(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools, int images, int imageToken) {
     if (images > 0) {
       try {
-        int[] ids = render(template, messages);
+        int[] ids = render(template, messages, tools);
         if (Arrays.stream(ids).filter(id -> id == imageToken).count() == images) {
           return ids;
         }
@@ -80,12 +81,12 @@ final class ModelText {
         // Below.
       }
       // The template of a text model, whose vision tower came in a file of its own, knows no pictures: they go into the text.
-      return render(template, messages.stream().map(ModelText::asTextOnly).toList());
+      return render(template, messages.stream().map(ModelText::asTextOnly).toList(), tools);
     }
-    return render(template, messages);
+    return render(template, messages, tools);
   }
 
-  private int[] render(ChatTemplate template, List<ChatMessage> messages) {
+  private int[] render(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools) {
     Tokenizer tokens = tokenizer();
     Map<String, String> variables = new HashMap<>();
     if (tokens.bosId() >= 0) {
@@ -94,13 +95,13 @@ final class ModelText {
     if (tokens.eosId() >= 0) {
       variables.put("eos_token", tokens.token(tokens.eosId()));
     }
-    ChatPrompt prompt = template.prompt(messages, true, variables);
+    ChatPrompt prompt = template.prompt(messages, tools, true, variables);
     return tokens.encodePrompt(prompt.text(), prompt.said());
   }
 
   private static ChatMessage asTextOnly(ChatMessage message) {
     Function<ContentPart, ContentPart> text = part -> part instanceof ContentPart.Image ? new ContentPart.Markup(IMAGE) : part;
-    return new ChatMessage(message.role(), message.parts().stream().map(text).toList());
+    return new ChatMessage(message.role(), message.parts().stream().map(text).toList(), message.calls(), message.tool());
   }
 
   /** Repeats each placeholder as often as its picture has tokens. */

@@ -3,6 +3,8 @@ package io.github.dimple4j;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.Rgb;
@@ -30,6 +32,7 @@ public final class SessionBuilder {
   private final List<ChatMessage> messages = new ArrayList<>();
   private ChatMessage system;
   private ChatTemplate chatTemplate;
+  private List<Tool> tools = List.of();
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
@@ -105,6 +108,50 @@ public final class SessionBuilder {
   public SessionBuilder assistant(String text) {
     Objects.requireNonNull(text, "text");
     messages.add(ChatMessage.of("assistant", text));
+    return this;
+  }
+
+  /**
+   * Adds an earlier answer of the model that called tools.
+   *
+   * @param text what it said before the calls; may be empty
+   * @param calls the calls
+   * @return this
+   */
+  public SessionBuilder assistant(String text, List<ToolCall> calls) {
+    Objects.requireNonNull(text, "text");
+    messages.add(ChatMessage.calling(text, Objects.requireNonNull(calls, "calls")));
+    return this;
+  }
+
+  /**
+   * Adds what a called tool has returned.
+   *
+   * @param tool its name
+   * @param text the result
+   * @return this
+   */
+  public SessionBuilder toolResult(String tool, String text) {
+    Objects.requireNonNull(text, "text");
+    messages.add(ChatMessage.result(tool, text));
+    return this;
+  }
+
+  /**
+   * Tells the model of tools that it may call. It goes with a conversation, and is to be held to calls that fit:
+   *
+   * <pre>{@code
+   * ToolSyntax syntax = model.chatTemplate().toolSyntax();
+   * builder.tools(tools).response(Template.of(syntax.answer(tools, ToolChoice.AUTO)));
+   * ...
+   * Optional<ToolCall> call = syntax.read(generation.text());
+   * }</pre>
+   *
+   * @param tools what may be called
+   * @return this
+   */
+  public SessionBuilder tools(List<Tool> tools) {
+    this.tools = List.copyOf(Objects.requireNonNull(tools, "tools"));
     return this;
   }
 
@@ -406,11 +453,14 @@ public final class SessionBuilder {
     if (chatTemplate != null && !chat) {
       throw new InvalidArgumentException("a chat template goes with a conversation (system, user, assistant)");
     }
+    if (!tools.isEmpty() && !chat) {
+      throw new InvalidArgumentException("tools go with a conversation (system, user, assistant)");
+    }
     if (tokens != null) {
       return tokens;
     }
     int imageToken = model.info().imageTokenId().orElse(-1);
-    int[] ids = chat ? model.text().encode(chatTemplate(), conversation(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
+    int[] ids = chat ? model.text().encode(chatTemplate(), conversation(), tools, images.size(), imageToken) : model.tokenizer().encodePrompt(text);
     return ModelText.expand(ids, imageToken, imageTokens);
   }
 
@@ -428,7 +478,7 @@ public final class SessionBuilder {
 
   private static ChatMessage asMarkup(ChatMessage message) {
     Function<ContentPart, ContentPart> markup = part -> part instanceof ContentPart.Text text ? new ContentPart.Markup(text.text()) : part;
-    return new ChatMessage(message.role(), message.parts().stream().map(markup).toList());
+    return new ChatMessage(message.role(), message.parts().stream().map(markup).toList(), message.calls(), message.tool());
   }
 
   /** The core is told of the prompt before the response, and could not name the response in its message. */

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolCall;
+import io.github.dimple4j.chat.ToolChoice;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.lang.reflect.Array;
@@ -40,7 +43,7 @@ class NullArgumentsTest {
 
   /** Public constructors that callers use; of others the library makes what callers read, or what a file holds, where null says that it has none. */
   private static final Set<Class<?>> MADE_BY_CALLERS = Set.of(ModelOptions.class, Turn.class, ChatMessage.class, ContentPart.Text.class,
-      ContentPart.Markup.class);
+      ContentPart.Markup.class, Tool.class, ToolCall.class);
 
   @TempDir private Path folder;
   private final Map<Class<?>, Object> values = new HashMap<>();
@@ -54,7 +57,8 @@ class NullArgumentsTest {
     session = model.session().user("cat").responseLength(4).open();
     Image image = Image.rgb(new byte[3], 1, 1);
     for (Object value : List.of(ImageOptions.builder().build(), new BitSet(), "text", file, image, model, session, new int[] {1}, new byte[3], ModelOptions.builder().build(),
-        Decoding.defaults(), Scoring.leftToRight(), Template.of(Template.slot(1)), ChatTemplate.chatMl(), ChatMessage.of("user", "x"), model.tokenizer(), List.of(),
+        Decoding.defaults(), Scoring.leftToRight(), Template.of(Template.slot(1)), ChatTemplate.chatMl(), ChatTemplate.chatMl().toolSyntax(), ToolChoice.AUTO, new ToolCall("x", "{}"),
+         ChatMessage.of("user", "x"), model.tokenizer(), List.of(),
         Map.of(), Optional.empty(), OptionalInt.empty(), Duration.ZERO, new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB), Set.of())) {
       values.put(value.getClass(), value);
     }

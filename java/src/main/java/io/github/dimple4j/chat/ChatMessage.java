@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,14 +10,28 @@ import java.util.Objects;
 /**
  * One turn of a conversation.
  *
- * @param role who speaks: {@code system}, {@code user}, {@code assistant}, or whatever else the template knows
+ * @param role who speaks: {@code system}, {@code user}, {@code assistant}, {@code tool}, or whatever else the template knows
  * @param parts text and pictures in order
+ * @param calls calls of tools that stand behind the text; only an assistant's
+ * @param tool the name of the tool whose result this is, in the role {@code tool}; otherwise empty
  */
-public record ChatMessage(String role, List<ContentPart> parts) {
-  /** Copies the parts. */
+public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> calls, String tool) {
+  /** Copies the lists. */
   public ChatMessage {
     Objects.requireNonNull(role, "role");
     parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
+    calls = List.copyOf(Objects.requireNonNull(calls, "calls"));
+    Objects.requireNonNull(tool, "tool");
+  }
+
+  /**
+   * A message without tools.
+   *
+   * @param role who speaks
+   * @param parts text and pictures in order
+   */
+  public ChatMessage(String role, List<ContentPart> parts) {
+    this(role, parts, List.of(), "");
   }
 
   /**
@@ -31,10 +46,62 @@ public record ChatMessage(String role, List<ContentPart> parts) {
   }
 
   /**
+   * A message of the assistant that calls tools.
+   *
+   * @param text what it says before; may be empty
+   * @param calls the calls
+   * @return the message
+   */
+  public static ChatMessage calling(String text, List<ToolCall> calls) {
+    return new ChatMessage("assistant", List.of(new ContentPart.Text(text)), calls, "");
+  }
+
+  /**
+   * What a tool has returned.
+   *
+   * @param tool its name
+   * @param text the result
+   * @return the message
+   */
+  public static ChatMessage result(String tool, String text) {
+    return new ChatMessage("tool", List.of(new ContentPart.Text(text)), List.of(), Tool.checkName(Objects.requireNonNull(tool, "tool")));
+  }
+
+  /** The messages as templates see them. Calls are numbered, and each result has the number of the first call of its tool without one. */
+  static List<Map<String, Object>> toTemplateValues(List<ChatMessage> messages, Origins origins) {
+    List<Map<String, Object>> values = new ArrayList<>();
+    List<Map.Entry<String, String>> open = new ArrayList<>(); // names and numbers of calls
+    int calls = 0;
+    for (ChatMessage message : messages) {
+      Map<String, Object> value = message.toTemplateValue(origins);
+      List<Object> called = new ArrayList<>();
+      for (ToolCall call : message.calls) {
+        String id = "call%05d".formatted(calls++); // nine letters and digits, as templates of Mistral ask for
+        open.add(Map.entry(call.name(), id));
+        Map<String, Object> function = new LinkedHashMap<>();
+        function.put("name", call.name());
+        function.put("arguments", call.values());
+        called.add(origins.allSaid(new LinkedHashMap<>(Map.of("type", "function", "id", id, "function", function))));
+      }
+      if (!called.isEmpty()) {
+        value.put("tool_calls", called);
+      }
+      if (!message.tool.isEmpty()) {
+        value.put("name", origins.allSaid(message.tool));
+        Map.Entry<String, String> answered = open.stream().filter(call -> call.getKey().equals(message.tool)).findFirst().orElse(null);
+        value.put("tool_call_id", answered == null ? "call%05d".formatted(calls++) : answered.getValue());
+        open.remove(answered);
+      }
+      values.add(value);
+    }
+    return values;
+  }
+
+  /**
    * The message as templates see it. Without pictures the content is a string, which every template takes; with pictures it is the list
    * of parts that the templates of vision models walk through.
    */
-  Map<String, Object> toTemplateValue(Origins origins) {
+  private Map<String, Object> toTemplateValue(Origins origins) {
     Map<String, Object> value = new LinkedHashMap<>();
     value.put("role", role);
     if (parts.stream().anyMatch(ContentPart.Image.class::isInstance)) {

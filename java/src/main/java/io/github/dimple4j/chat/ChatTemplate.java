@@ -38,6 +38,7 @@ public final class ChatTemplate {
   private static final int LONGEST_SOURCE = 1 << 20;
 
   private final List<Statement> program;
+  private ToolSyntax toolSyntax; // null until it is asked for
 
   private ChatTemplate(List<Statement> program) {
     this.program = program;
@@ -111,17 +112,56 @@ public final class ChatTemplate {
    * @throws ChatTemplateException as {@link #render} does
    */
   public ChatPrompt prompt(List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    return prompt(messages, List.of(), addGenerationPrompt, variables);
+  }
+
+  /**
+   * Writes a conversation of a model that may call tools; see {@link ToolSyntax} for how it is told of them.
+   *
+   * @param messages the turns, oldest first
+   * @param tools what may be called; may be empty
+   * @param addGenerationPrompt whether the text ends where the assistant's answer begins
+   * @param variables as for {@link #render}
+   * @return the prompt
+   * @throws ChatTemplateException as {@link #render} does
+   */
+  public ChatPrompt prompt(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
     Objects.requireNonNull(messages, "messages");
+    Objects.requireNonNull(tools, "tools");
     Objects.requireNonNull(variables, "variables");
+    boolean plain = tools.isEmpty() && messages.stream().allMatch(message -> message.calls().isEmpty() && message.tool().isEmpty());
+    if (plain || toolSyntax().ofTemplate()) {
+      return write(messages, tools, addGenerationPrompt, variables);
+    }
+    return write(toolSyntax().inText(messages, tools), List.of(), addGenerationPrompt, variables);
+  }
+
+  /** As the template does it. */
+  ChatPrompt write(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
     Origins origins = new Origins();
     Map<String, Object> names = new HashMap<>();
     names.put("tools", null);
     names.put("documents", null);
     names.putAll(variables);
-    names.put("messages", messages.stream().map(message -> message.toTemplateValue(origins)).toList());
+    if (!tools.isEmpty()) {
+      names.put("tools", origins.allSaid(tools.stream().map(Tool::toTemplateValue).toList()));
+    }
+    names.put("messages", ChatMessage.toTemplateValues(messages, origins));
     names.put("add_generation_prompt", addGenerationPrompt);
     Rendering rendering = run(new Rendering(names, origins, Clock.systemDefaultZone()));
     return new ChatPrompt(rendering.text(), rendering.said());
+  }
+
+  /**
+   * How a model of this template is told of tools, and calls one.
+   *
+   * @return the template's own way, or this library's
+   */
+  public synchronized ToolSyntax toolSyntax() {
+    if (toolSyntax == null) {
+      toolSyntax = ToolSyntax.of(this);
+    }
+    return toolSyntax;
   }
 
   String render(Map<String, ?> names) {

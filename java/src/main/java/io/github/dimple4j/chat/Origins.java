@@ -11,6 +11,7 @@ import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -31,6 +32,24 @@ final class Origins {
     String copy = new String(text);
     known.put(copy, said);
     return copy;
+  }
+
+  /** The same value, every text in it said by somebody. */
+  Object allSaid(Object value) {
+    return switch (value) {
+      case String text -> said(text, all(text));
+      case List<?> list -> {
+        List<Object> copy = new ArrayList<>();
+        list.forEach(element -> copy.add(allSaid(element)));
+        yield copy;
+      }
+      case Map<?, ?> map -> {
+        Map<Object, Object> copy = new LinkedHashMap<>();
+        map.forEach((key, element) -> copy.put(allSaid(key), allSaid(element)));
+        yield copy;
+      }
+      case null, default -> value;
+    };
   }
 
   /** A text of the template's. */

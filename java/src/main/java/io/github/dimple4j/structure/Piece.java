@@ -280,6 +280,20 @@ public abstract sealed class Piece {
   }
 
   /**
+   * One of several pieces.
+   *
+   * @param ways at least one, each a {@link String} or a piece
+   * @return the piece
+   * @throws InvalidArgumentException if there are none, or one of them is something else
+   */
+  public static Piece either(Object... ways) {
+    if (Objects.requireNonNull(ways, "ways").length == 0) {
+      throw new InvalidArgumentException("a choice of no pieces");
+    }
+    return new Choice(Arrays.stream(ways).map(way -> of(Objects.requireNonNull(way, "ways"))).toList());
+  }
+
+  /**
    * A whole number in decimal digits, without leading zeros.
    *
    * @param min the least

@@ -1,0 +1,49 @@
+package io.github.dimple4j.chat;
+
+import io.github.dimple4j.InvalidArgumentException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** JSON as templates know it: maps, lists, texts, numbers and booleans. */
+final class JsonText {
+  private static final JsonMapper MAPPER = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS,
+      DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+
+  private JsonText() {}
+
+  /** {@code what} is what the text is, for the message. */
+  static JsonNode read(String text, String what) {
+    try {
+      JsonNode root = MAPPER.readTree(text);
+      if (!root.isMissingNode()) {
+        return root;
+      }
+    } catch (JacksonException wrong) {
+      throw new InvalidArgumentException(what + " are not JSON: " + wrong.getOriginalMessage().lines().findFirst().orElse(""));
+    }
+    throw new InvalidArgumentException(what + " are an empty text, expected a JSON object");
+  }
+
+  static Object value(JsonNode node) {
+    if (node.isObject()) {
+      Map<String, Object> map = new LinkedHashMap<>();
+      node.properties().forEach(entry -> map.put(entry.getKey(), value(entry.getValue())));
+      return map;
+    } else if (node.isArray()) {
+      List<Object> list = new ArrayList<>();
+      node.forEach(element -> list.add(value(element)));
+      return list;
+    } else if (node.isNumber()) {
+      return node.isIntegralNumber() && node.canConvertToLong() ? (Object) node.longValue() : (Object) node.doubleValue();
+    } else if (node.isBoolean()) {
+      return node.booleanValue();
+    }
+    return node.isNull() ? null : node.stringValue();
+  }
+}
