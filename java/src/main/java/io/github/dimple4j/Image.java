@@ -88,7 +88,7 @@ public final class Image implements Part {
     Objects.requireNonNull(encoded, "encoded");
     Objects.requireNonNull(name, "name");
     Objects.requireNonNull(options, "options");
-    return new Image(prepared(PictureDecoder.decode(encoded, name), options), name);
+    return new Image(prepared(PictureDecoder.decode(encoded, name, options.maximumPixels()), options), name);
   }
 
   /**

@@ -156,6 +156,25 @@ public final class SessionBuilder {
   }
 
   /**
+   * Adds a message of any role that the chat template knows.
+   *
+   * @param message the message
+   * @param images its pictures, one for each {@link ContentPart.Image} in their order
+   * @return this
+   * @throws InvalidArgumentException if there are more or fewer
+   */
+  public SessionBuilder message(ChatMessage message, Image... images) {
+    long places = Objects.requireNonNull(message, "message").parts().stream().filter(ContentPart.Image.class::isInstance).count();
+    List<Image> given = Elements.of(images, "images");
+    if (places != given.size()) {
+      throw new InvalidArgumentException("a message with places for " + places + " pictures and " + given.size() + " pictures");
+    }
+    messages.add(message);
+    this.images.addAll(given);
+    return this;
+  }
+
+  /**
    * Allows control tokens, such as {@code <|im_end|>} or {@code <|image_pad|>}, to be spelled out in the texts of {@link #system},
    * {@link #user} and {@link #assistant}. Not for texts that come from elsewhere: they could end the message, speak as somebody else, or
    * take the place of a picture.
@@ -447,7 +466,7 @@ public final class SessionBuilder {
   private int[] promptIds(int[] imageTokens) {
     boolean chat = system != null || !messages.isEmpty();
     if ((chat ? 1 : 0) + (text != null ? 1 : 0) + (tokens != null ? 1 : 0) != 1) {
-      throw new InvalidArgumentException("a session needs one prompt: either a conversation (system, user, assistant), "
+      throw new InvalidArgumentException("a session needs one prompt: either a conversation (system, user, assistant, message), "
           + "or a text (prompt), or token ids (tokens)");
     }
     if (chatTemplate != null && !chat) {

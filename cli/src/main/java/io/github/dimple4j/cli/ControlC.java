@@ -12,6 +12,16 @@ final class ControlC {
 
   /** From now on {@code ^C} runs this, on a thread of its own. */
   static void does(Runnable action) {
+    on("INT", action);
+  }
+
+  /** The same of SIGTERM, by which services are ended. */
+  static void orTerminationDoes(Runnable action) {
+    on("INT", action);
+    on("TERM", action);
+  }
+
+  private static void on(String name, Runnable action) {
     try {
       Class<?> signal = Class.forName("sun.misc.Signal");
       Class<?> handler = Class.forName("sun.misc.SignalHandler");
@@ -23,12 +33,12 @@ final class ControlC {
         return switch (method.getName()) { // of Object
           case "equals" -> proxy == arguments[0];
           case "hashCode" -> System.identityHashCode(proxy);
-          default -> "the answer to ^C";
+          default -> "the answer to " + name;
         };
       });
-      signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance("INT"), answer);
+      signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance(name), answer);
     } catch (ClassNotFoundException | NoSuchMethodException | IllegalAccessException | InstantiationException | InvocationTargetException e) {
-      // ^C ends the program, as it does everywhere else.
+      // It ends the program, as it does everywhere else.
     }
   }
 }

@@ -18,7 +18,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /**
  * The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch},
- * {@code schema}, {@code pull} and {@code gguf}.
+ * {@code serve}, {@code schema}, {@code pull} and {@code gguf}.
  */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
@@ -42,6 +42,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("eval", EvalCommand::new);
     COMMANDS.put("score", ScoreCommand::new);
     COMMANDS.put("batch", BatchCommand::new);
+    COMMANDS.put("serve", ServeCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
     COMMANDS.put("pull", PullCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);

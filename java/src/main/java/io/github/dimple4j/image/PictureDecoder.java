@@ -52,16 +52,28 @@ public final class PictureDecoder {
   }
 
   /**
+   * Decodes a picture of any size that is decoded.
+   *
+   * @param encoded the content of a picture file
+   * @param name what error messages call it
+   * @return as with {@link #decode(byte[], String, long)}
+   */
+  public static Pixels decode(byte[] encoded, String name) {
+    return decode(encoded, name, Pixels.MAX_PIXELS);
+  }
+
+  /**
    * Decodes a picture and turns it upright.
    *
    * @param encoded the content of a picture file
    * @param name what error messages call it
+   * @param limit pixels that it may have
    * @return the picture as it is meant to be seen
-   * @throws ImageException if it is not a picture, is cut off or damaged, or has more than {@link Pixels#MAX_PIXELS}
+   * @throws ImageException if it is not a picture, is cut off or damaged, or has more pixels than the limit or {@link Pixels#MAX_PIXELS}
    */
-  public static Pixels decode(byte[] encoded, String name) {
+  public static Pixels decode(byte[] encoded, String name, long limit) {
     try {
-      return ExifOrientation.of(encoded).apply(stored(encoded));
+      return Pixels.atMost(limit, () -> ExifOrientation.of(encoded).apply(stored(encoded)));
     } catch (PictureException e) {
       throw new ImageException(name + ": " + e.getMessage(), e);
     } catch (EOFException e) {

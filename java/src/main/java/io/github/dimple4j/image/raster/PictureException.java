@@ -57,9 +57,10 @@ public final class PictureException extends IOException {
    *
    * @param width pixels per row
    * @param height rows
+   * @param limit pixels that it may have
    * @return the exception
    */
-  static PictureException tooLarge(long width, long height) {
-    return new PictureException("has " + width + " x " + height + " pixels, more than " + Pixels.MAX_PIXELS);
+  static PictureException tooLarge(long width, long height, long limit) {
+    return new PictureException("has " + width + " x " + height + " pixels, more than " + limit);
   }
 }

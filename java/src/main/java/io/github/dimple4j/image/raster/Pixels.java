@@ -1,5 +1,7 @@
 package io.github.dimple4j.image.raster;
 
+import java.io.IOException;
+
 /**
  * A decoded picture: 8-bit RGB, and how opaque each pixel is. The arrays are not copied.
  *
@@ -11,6 +13,9 @@ package io.github.dimple4j.image.raster;
 public record Pixels(byte[] rgb, byte[] alpha, int width, int height) {
   /** The largest picture that is decoded, in pixels. */
   public static final long MAX_PIXELS = 100_000_000;
+
+  /** The limit of the picture that a thread decodes, where it is lower. */
+  private static final ThreadLocal<Long> LIMIT = ThreadLocal.withInitial(() -> MAX_PIXELS);
 
   /**
    * An opaque picture.
@@ -28,14 +33,43 @@ public record Pixels(byte[] rgb, byte[] alpha, int width, int height) {
    *
    * @param width pixels per row, as the file announces
    * @param height rows
-   * @throws PictureException if one is less than 1, or there are more than {@link #MAX_PIXELS}
+   * @throws PictureException if one is less than 1, or there are more than {@link #MAX_PIXELS} or than {@link #atMost} allows
    */
   public static void checkSize(long width, long height) throws PictureException {
     if (width < 1 || height < 1) {
       throw PictureException.damaged("it has " + width + " x " + height + " pixels");
     }
-    if (width > MAX_PIXELS || width * height > MAX_PIXELS) {
-      throw PictureException.tooLarge(width, height);
+    long limit = LIMIT.get();
+    if (width > limit || width * height > limit) {
+      throw PictureException.tooLarge(width, height, limit);
+    }
+  }
+
+  /** Decodes a picture. */
+  public interface Decoding {
+    /**
+     * Decodes it on the calling thread.
+     *
+     * @return the picture
+     * @throws IOException if it is none that can be decoded
+     */
+    Pixels pixels() throws IOException;
+  }
+
+  /**
+   * Runs a decoding in which larger pictures are refused.
+   *
+   * @param limit pixels; above {@link #MAX_PIXELS} it says nothing
+   * @param decoding what decodes, on this thread
+   * @return the picture
+   * @throws IOException as the decoding does
+   */
+  public static Pixels atMost(long limit, Decoding decoding) throws IOException {
+    LIMIT.set(Math.min(limit, MAX_PIXELS));
+    try {
+      return decoding.pixels();
+    } finally {
+      LIMIT.remove();
     }
   }
 

@@ -1,0 +1,164 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.CancelledException;
+import io.github.dimple4j.ClosedException;
+import io.github.dimple4j.ContextLimitException;
+import io.github.dimple4j.DimpleException;
+import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.Generation;
+import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.ModelFileException;
+import io.github.dimple4j.NoTokenizerException;
+import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.Step;
+import io.github.dimple4j.UnsupportedException;
+import io.github.dimple4j.chat.ChatTemplateException;
+import io.github.dimple4j.structure.RefusedSchemaException;
+import java.lang.System.Logger.Level;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The work on one request: runs in a session thread and tells the connection's thread how far it is. One prefill serves all choices.
+ */
+final class AnswerTask implements Runnable {
+  private static final System.Logger LOG = System.getLogger(AnswerTask.class.getName());
+
+  /** What the connection's thread hears. */
+  sealed interface Progress {}
+
+  /** An iteration of a choice. */
+  record Iteration(int choice, Step step) implements Progress {}
+
+  /** A choice is there. {@code first}: its time has the first pass in it. */
+  record Choice(int choice, Generation generation, boolean first) implements Progress {}
+
+  /** All choices are there. {@code cached}: the first pass was there before. */
+  record Done(int[] prompt, boolean cached) implements Progress {}
+
+  /** There will be no answer. */
+  record Failed(ApiException reason) implements Progress {}
+
+  private final DimpleModel model;
+  private final ServerOptions options;
+  private final Question question;
+  private final boolean watched; // iterations are told, too
+  private final PrefillCache cache;
+  private final Metrics metrics;
+  private final BlockingQueue<Progress> progress = new LinkedBlockingQueue<>();
+
+  private Session session; // that runs; guarded by this
+  private ApiException cancelled; // why; guarded by this
+
+  AnswerTask(Service service, Question question, boolean watched) {
+    this.model = service.model();
+    this.options = service.options();
+    this.cache = service.cache();
+    this.metrics = service.metrics();
+    this.question = question;
+    this.watched = watched;
+  }
+
+  /** What came next, or null if nothing did for so long. */
+  Progress poll(long milliseconds) throws InterruptedException {
+    return progress.poll(milliseconds, TimeUnit.MILLISECONDS);
+  }
+
+  /** Stops it: within an iteration, at the model's next layer. May be called by any thread at any time. */
+  synchronized void cancel(ApiException why) {
+    if (cancelled == null) {
+      cancelled = why;
+      progress.add(new Failed(why));
+      if (session != null) {
+        session.cancel();
+      }
+    }
+  }
+
+  private synchronized boolean isCancelled() {
+    return cancelled != null;
+  }
+
+  private synchronized void runs(Session session) {
+    this.session = session;
+    if (session != null && cancelled != null) {
+      session.cancel();
+    }
+  }
+
+  @Override
+  public void run() {
+    if (isCancelled()) {
+      return;
+    }
+    try {
+      answer();
+    } catch (ApiException e) {
+      progress.add(new Failed(e));
+    } catch (CancelledException | ClosedException e) {
+      progress.add(new Failed(ApiException.stopping())); // or whoever cancelled it has said why
+    } catch (DimpleException e) {
+      progress.add(new Failed(reason(e)));
+    } catch (OutOfMemoryError e) {
+      LOG.log(Level.ERROR, "a request needs more memory than Java has", e);
+      progress.add(new Failed(ApiException.busy("the request needs more memory than there is now", 1)));
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, "a request failed", e);
+      progress.add(new Failed(ApiException.internal("the server failed; its log says more")));
+    }
+  }
+
+  /** What the library refuses is the request's fault, unless it is the machine's or the file's. */
+  private ApiException reason(DimpleException e) {
+    String field = question.messages() == null ? "prompt" : "messages";
+    return switch (e) {
+      case ContextLimitException limit when question.shape().kind() == Shape.Kind.STRUCTURE && e.getMessage().contains("that fits") ->
+          ApiException.field("max_tokens", e.getMessage());
+      case ContextLimitException limit -> ApiException.field(field, "context_length_exceeded", e.getMessage());
+      case RefusedSchemaException schema -> ApiException.field("response_format", e.getMessage());
+      case ChatTemplateException template -> ApiException.field(field, e.getMessage());
+      case InvalidArgumentException wrong -> ApiException.field(field, e.getMessage());
+      case UnsupportedException not -> ApiException.field(field, "unsupported", e.getMessage());
+      case NoTokenizerException none -> ApiException.field(field, "unsupported", e.getMessage());
+      default -> {
+        LOG.log(Level.ERROR, e instanceof ModelFileException ? "the model's file is at fault" : "a request failed", e);
+        yield ApiException.internal(e.getMessage());
+      }
+    };
+  }
+
+  private void answer() {
+    SessionBuilder builder = question.session(model, options);
+    Done done;
+    try (PrefillCache.Lease lease = cache.lease(question, builder)) {
+      runs(lease.session());
+      try {
+        for (int choice = 0; choice < question.choices(); choice++) {
+          decode(lease, choice);
+        }
+      } finally {
+        runs(null);
+      }
+      done = new Done(lease.session().promptTokens(), lease.hit());
+      if (!isCancelled()) { // otherwise a request to stop may wait in the session for its next call
+        lease.keep();
+      }
+    }
+    progress.add(done);
+  }
+
+  private void decode(PrefillCache.Lease lease, int choice) {
+    for (Step step : lease.session().steps(question.decoding(choice))) {
+      metrics.iteration(step.time());
+      if (watched) {
+        progress.add(new Iteration(choice, step));
+      }
+    }
+    Generation generation = lease.session().generation();
+    boolean first = !lease.hit() && choice == 0;
+    metrics.choice(generation, first);
+    progress.add(new Choice(choice, generation, first));
+  }
+}

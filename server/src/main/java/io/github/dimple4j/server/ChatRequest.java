@@ -1,0 +1,74 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.ContentPart;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import tools.jackson.databind.JsonNode;
+
+/** The messages of a chat. */
+final class ChatRequest {
+  /** The roles of the interface, and what templates call them. */
+  private static final Map<String, String> ROLES =
+      Map.of("system", "system", "developer", "system", "user", "user", "assistant", "assistant", "tool", "tool");
+
+  private static final Set<String> TEXT_PARTS = Set.of("text", "refusal");
+
+  private final PictureHosts hosts;
+
+  ChatRequest(PictureHosts hosts) {
+    this.hosts = hosts;
+  }
+
+  List<Question.Message> messages(Fields request) {
+    List<Fields> given = request.objects("messages");
+    if (given.isEmpty()) {
+      throw request.has("messages") ? request.wrong("messages", "has no message") : request.missing("messages");
+    }
+    return given.stream().map(this::message).toList();
+  }
+
+  private Question.Message message(Fields message) {
+    String asked = message.needString("role");
+    String role = ROLES.get(asked);
+    if (role == null) {
+      throw message.wrong("role", "is '" + asked + "', expected system, developer, user, assistant or tool");
+    }
+    message.refuse("audio", "this server knows no audio");
+    message.refuse("function_call", "use tool_calls");
+    List<ContentPart> parts = new ArrayList<>();
+    List<Picture> pictures = new ArrayList<>();
+    JsonNode content = message.any("content").orElse(null);
+    if (content != null && content.isString()) {
+      parts.add(new ContentPart.Text(content.stringValue()));
+    } else if (content != null) {
+      for (Fields part : message.objects("content")) {
+        add(part, role, parts, pictures);
+      }
+    } else if (!role.equals("assistant")) {
+      throw message.missing("content");
+    }
+    return new Question.Message(new ChatMessage(role, parts), pictures);
+  }
+
+  private void add(Fields part, String role, List<ContentPart> parts, List<Picture> pictures) {
+    String type = part.needString("type");
+    if (TEXT_PARTS.contains(type)) {
+      parts.add(new ContentPart.Text(part.needString(type)));
+    } else if (type.equals("image_url")) {
+      if (!role.equals("user") && !role.equals("tool")) {
+        throw part.wrong("type", "is image_url in a message of role " + role + ", expected a picture in those of user or tool only");
+      }
+      Fields image = part.object("image_url").orElseThrow(() -> part.missing("image_url"));
+      parts.add(new ContentPart.Image());
+      pictures.add(hosts.picture(image.needString("url"), image.path("url")));
+    } else if (type.equals("input_audio")) {
+      throw ApiException.field(part.path("type"), "unsupported_content", part.path("type") + " is input_audio: this server knows no audio, "
+          + "but text and image_url");
+    } else {
+      throw part.wrong("type", "is '" + type + "', expected text or image_url");
+    }
+  }
+}

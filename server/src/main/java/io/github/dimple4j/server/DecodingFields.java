@@ -1,0 +1,134 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.Algorithm;
+import io.github.dimple4j.BlockCache;
+import io.github.dimple4j.Decoding;
+import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.Pipeline;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The settings of a request: OpenAI's own, and those of the extension {@code diffusion}. The defaults are those of {@code dimple run}. */
+final class DecodingFields {
+  private static final double MOST = Float.MAX_VALUE;
+
+  /** How the core begins a message about a setting. */
+  private static final Pattern SETTING = Pattern.compile("decoding: (?<name>\\w+)( .*)");
+
+  /** Settings that have a field of OpenAI's. */
+  private static final Map<String, String> OPENAI = Map.of("temperature", "temperature", "top_p", "top_p", "seed", "seed", "stop", "stop");
+
+  /** The authors' defaults of algorithms that always have a threshold. */
+  private static final Map<Algorithm, Float> THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f, Algorithm.KLASS, 0.9f,
+      Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f, Algorithm.LOW_CONFIDENCE_DYNAMIC, 0.85f);
+
+  private final Fields request;
+  private final Optional<Fields> diffusion;
+  private final Pipeline pipeline;
+
+  DecodingFields(Fields request, DimpleModel model) {
+    this.request = request;
+    this.diffusion = request.object("diffusion");
+    this.pipeline = named("pipeline", Pipeline::of).orElseGet(() -> model.decoding().pipeline());
+  }
+
+  Optional<Fields> diffusion() {
+    return diffusion;
+  }
+
+  private <T> Optional<T> named(String name, Function<String, T> type) {
+    return diffusion.flatMap(fields -> fields.string(name).map(label -> {
+      try {
+        return type.apply(label);
+      } catch (InvalidArgumentException e) {
+        throw fields.wrong(name, e.getMessage());
+      }
+    }));
+  }
+
+  private Algorithm usual() {
+    return switch (pipeline) {
+      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
+      case SDAR -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
+    };
+  }
+
+  /** How it is decoded. */
+  Decoding decoding() {
+    Algorithm algorithm = named("algorithm", Algorithm::of).orElse(usual());
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm);
+    if (pipeline != Pipeline.DIM) {
+      builder.threshold(THRESHOLDS.getOrDefault(algorithm, 0f));
+    }
+    request.number("temperature", 0, MOST).ifPresent(value -> builder.temperature((float) value));
+    request.number("top_p", 0, 1).ifPresent(value -> builder.topP((float) value));
+    request.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE).ifPresent(builder::seed);
+    builder.stop(stops());
+    diffusion.ifPresent(fields -> {
+      fields.number("threshold", -MOST, MOST).ifPresent(value -> builder.threshold((float) value));
+      fields.whole("steps", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.steps((int) value));
+      fields.whole("top_k", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.topK((int) value));
+      fields.whole("block_length", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.blockLength((int) value));
+      fields.number("factor", -MOST, MOST).ifPresent(value -> builder.factor((float) value));
+      fields.number("guidance_scale", -MOST, MOST).ifPresent(value -> builder.guidanceScale((float) value));
+      fields.number("algorithm_temperature", -MOST, MOST).ifPresent(value -> builder.algorithmTemperature((float) value));
+      named("cache", BlockCache::of).ifPresent(builder::cache);
+    });
+    try {
+      return builder.build();
+    } catch (InvalidArgumentException e) {
+      throw named(e.getMessage());
+    }
+  }
+
+  private String[] stops() {
+    String[] stops = request.strings("stop").toArray(String[]::new);
+    if (stops.length > 16) {
+      throw request.wrong("stop", "has " + stops.length + " texts, expected at most 16");
+    }
+    for (String stop : stops) {
+      if (stop.isEmpty()) {
+        throw request.wrong("stop", "has an empty text");
+      }
+    }
+    return stops;
+  }
+
+  /** The core's message with the name of the field. */
+  private ApiException named(String message) {
+    Matcher found = SETTING.matcher(message);
+    if (!found.matches()) {
+      return ApiException.field("diffusion", message);
+    }
+    String name = found.group("name");
+    String field = OPENAI.getOrDefault(name, "diffusion." + name);
+    return ApiException.field(field, field + found.group(2));
+  }
+
+  boolean prefill() {
+    return diffusion.map(fields -> fields.flag("prefill", true)).orElse(true);
+  }
+
+  /** What the session has to know of blocks. */
+  OptionalInt wholeBlocks(DimpleModel model) {
+    if (diffusion.isEmpty() || !diffusion.get().has("pipeline") && !diffusion.get().has("block_length")) {
+      return OptionalInt.empty();
+    }
+    if (pipeline != Pipeline.SDAR) {
+      return OptionalInt.of(1);
+    }
+    int ofFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
+    return OptionalInt.of((int) diffusion.get().whole("block_length", 1, Integer.MAX_VALUE).orElse(ofFile));
+  }
+
+  OptionalInt canvasLength() {
+    return diffusion.map(fields -> fields.whole("canvas_length", 1, Integer.MAX_VALUE)).filter(length -> length.isPresent())
+        .map(length -> OptionalInt.of((int) length.getAsLong())).orElse(OptionalInt.empty());
+  }
+}

@@ -1,0 +1,22 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.Finish;
+import io.github.dimple4j.Generation;
+
+/** Why an answer ends, in the words of the interface. */
+final class Finishes {
+  private Finishes() {}
+
+  /** Whether nothing of the text is missing. */
+  static boolean complete(Generation generation) {
+    return switch (generation.finish()) {
+      case END_OF_TEXT, STOP_STRING, LENGTH -> true;
+      case BUDGET, CANCELLED, MASKED -> false;
+    };
+  }
+
+  static String name(Generation generation, Shape shape) {
+    boolean whole = shape.kind() == Shape.Kind.STRUCTURE && generation.finish() == Finish.LENGTH; // it fills the response, and is all there
+    return whole || generation.finish() == Finish.END_OF_TEXT || generation.finish() == Finish.STOP_STRING ? "stop" : "length";
+  }
+}

@@ -1,0 +1,45 @@
+package io.github.dimple4j.server;
+
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/** JSON, read strictly. */
+final class Json {
+  private static final int DEEPEST = 200;
+  private static final int LONGEST_NUMBER = 100;
+
+  /** Bodies are limited before they come here; a picture is a string of any length. */
+  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
+      .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(DEEPEST).maxStringLength(Integer.MAX_VALUE)
+          .maxNumberLength(LONGEST_NUMBER).build())
+      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build()).build();
+
+  private Json() {}
+
+  static ObjectNode object() {
+    return JsonNodeFactory.instance.objectNode();
+  }
+
+  /** Reads a value, which nothing may follow. */
+  static JsonNode read(byte[] text) throws JacksonException {
+    return MAPPER.readTree(text);
+  }
+
+  static JsonNode read(String text) throws JacksonException {
+    return MAPPER.readTree(text);
+  }
+
+  static byte[] bytes(JsonNode value) {
+    return MAPPER.writeValueAsBytes(value);
+  }
+
+  static String text(JsonNode value) {
+    return MAPPER.writeValueAsString(value);
+  }
+}

@@ -1,0 +1,82 @@
+package io.github.dimple4j.server;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** Hosts whose pictures are fetched. Redirections are not followed, for they lead elsewhere. */
+final class PictureHosts implements AutoCloseable {
+  private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+  private final Set<String> hosts;
+  private final long maxBytes;
+  private final HttpClient client; // null: no hosts
+
+  PictureHosts(Set<String> hosts, long maxBytes) {
+    this.hosts = hosts.stream().map(host -> host.toLowerCase(Locale.ROOT)).collect(Collectors.toUnmodifiableSet());
+    this.maxBytes = maxBytes;
+    this.client = hosts.isEmpty() ? null : HttpClient.newBuilder().connectTimeout(PATIENCE).followRedirects(HttpClient.Redirect.NEVER).build();
+  }
+
+  /** The picture of an address, which is a data URL or of one of the hosts. */
+  Picture picture(String url, String field) {
+    return Picture.isData(url) ? Picture.ofData(url, field) : fetch(url, field);
+  }
+
+  private Picture fetch(String url, String field) {
+    if (client == null) {
+      throw ApiException.field(field, "invalid_image_url", field + ": this server takes data URLs only (data:image/TYPE;base64,DATA)");
+    }
+    URI address = address(url, field);
+    if (!hosts.contains(address.getHost().toLowerCase(Locale.ROOT))) {
+      throw ApiException.field(field, "invalid_image_url", field + ": host '" + address.getHost() + "' is not one that this server fetches from");
+    }
+    try {
+      HttpResponse<InputStream> response = client.send(HttpRequest.newBuilder(address).timeout(PATIENCE).GET().build(),
+          HttpResponse.BodyHandlers.ofInputStream());
+      try (InputStream body = response.body()) {
+        if (response.statusCode() != 200) {
+          throw ApiException.field(field, "invalid_image_url", field + ": the host answered " + response.statusCode());
+        }
+        byte[] content = body.readNBytes(Math.toIntExact(maxBytes + 1));
+        if (content.length > maxBytes) {
+          throw ApiException.field(field, "invalid_image_url", field + ": has more than " + maxBytes + " bytes");
+        }
+        return new Picture(content, field);
+      }
+    } catch (IOException e) {
+      throw ApiException.field(field, "invalid_image_url", field + ": cannot be fetched");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw ApiException.stopping();
+    }
+  }
+
+  private static URI address(String url, String field) {
+    try {
+      URI address = new URI(url);
+      boolean http = "https".equalsIgnoreCase(address.getScheme()) || "http".equalsIgnoreCase(address.getScheme());
+      if (http && address.getHost() != null && address.getUserInfo() == null) {
+        return address;
+      }
+    } catch (URISyntaxException e) {
+      // Below.
+    }
+    throw ApiException.field(field, "invalid_image_url", field + ": is neither a data URL nor an address of http or https");
+  }
+
+  @Override
+  public void close() {
+    if (client != null) {
+      client.shutdownNow();
+    }
+  }
+}

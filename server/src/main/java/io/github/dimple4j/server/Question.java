@@ -1,0 +1,67 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.Decoding;
+import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.Image;
+import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.chat.ChatMessage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/**
+ * What is asked of the model, checked as far as it can be without the model.
+ *
+ * @param messages a conversation; null: {@code text} is the prompt
+ * @param text a prompt that goes to the model as it stands; null: the conversation is
+ * @param shape what the answer is held to
+ * @param length of the response, in tokens
+ * @param canvasLength of a canvas, where it is filled in several
+ * @param wholeBlocks what {@link SessionBuilder#wholeBlocks} takes; empty: what the file says
+ * @param prefill whether keys and values of the prompt are kept
+ * @param decoding how it is decoded, with the seed of the first choice
+ * @param choices how many answers there are
+ */
+record Question(List<Message> messages, String text, Shape shape, int length, OptionalInt canvasLength, OptionalInt wholeBlocks,
+    boolean prefill, Decoding decoding, int choices) {
+
+  /**
+   * A message with its pictures.
+   *
+   * @param message the message, which has a place for each picture
+   * @param pictures in their order
+   */
+  record Message(ChatMessage message, List<Picture> pictures) {}
+
+  List<Picture> pictures() {
+    return messages == null ? List.of() : messages.stream().flatMap(message -> message.pictures().stream()).toList();
+  }
+
+  /** A session to be opened. Decodes the pictures. */
+  SessionBuilder session(DimpleModel model, ServerOptions options) {
+    SessionBuilder builder = model.session().threads(options.threads()).halfCache(options.halfCache()).prefillCache(prefill);
+    if (messages == null) {
+      builder.prompt(text);
+    } else {
+      long left = options.maxPixels();
+      for (Message message : messages) {
+        List<Image> images = new ArrayList<>();
+        for (Picture picture : message.pictures()) {
+          Image image = picture.decode(left);
+          left -= (long) image.width() * image.height();
+          images.add(image);
+        }
+        builder.message(message.message(), images.toArray(Image[]::new));
+      }
+    }
+    shape.hold(builder, length);
+    canvasLength.ifPresent(builder::canvasLength);
+    wholeBlocks.ifPresent(builder::wholeBlocks);
+    return builder;
+  }
+
+  /** The decoding of a choice. */
+  Decoding decoding(int choice) {
+    return choice == 0 ? decoding : decoding.toBuilder().seed(decoding.seed() + choice).build();
+  }
+}

@@ -1,0 +1,203 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.Decoding;
+import io.github.dimple4j.DimpleException;
+import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.Template;
+import io.github.dimple4j.structure.JsonSchema;
+import io.github.dimple4j.structure.Piece;
+import io.github.dimple4j.structure.SchemaOptions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import tools.jackson.databind.JsonNode;
+
+/** What requests of all kinds have in common. */
+final class RequestReader {
+  private static final int DEFAULT_LENGTH = 64; // as dimple run
+  private static final int MOST_CHOICES = 128;
+
+  private static final Set<String> DIFFUSION = Set.of("threshold", "steps", "algorithm", "algorithm_temperature", "pipeline", "block_length",
+      "canvas_length", "cache", "factor", "guidance_scale", "top_k", "prefill", "template", "prefix", "suffix", "events");
+
+  private final Fields request;
+  private final DimpleModel model;
+  private final ServerOptions options;
+  private final DecodingFields settings;
+
+  RequestReader(Fields request, Service service) {
+    this.request = request;
+    this.model = service.model();
+    this.options = service.options();
+    request.string("model").filter(name -> !name.equals(options.model())).ifPresent(name -> {
+      throw ApiException.unknownModel(name, options.model());
+    });
+    request.refuseUnlessZero("frequency_penalty", "a diffusion model writes its answer at once");
+    request.refuseUnlessZero("presence_penalty", "a diffusion model writes its answer at once");
+    this.settings = new DecodingFields(request, model);
+    settings.diffusion().ifPresent(fields -> fields.node().propertyNames().forEach(name -> {
+      if (!DIFFUSION.contains(name)) {
+        throw ApiException.field(fields.path(name), "unknown_parameter", "there is no setting " + fields.path(name));
+      }
+    }));
+  }
+
+  Fields request() {
+    return request;
+  }
+
+  /** Whether events with the whole canvas are wanted, beside the text. */
+  boolean events() {
+    boolean wanted = settings.diffusion().map(fields -> fields.flag("events", false)).orElse(false);
+    if (wanted && !stream()) {
+      throw ApiException.field("diffusion.events", "diffusion.events goes with stream");
+    }
+    return wanted;
+  }
+
+  boolean stream() {
+    return request.flag("stream", false);
+  }
+
+  boolean usageInStream() {
+    return request.object("stream_options").map(fields -> fields.flag("include_usage", false)).orElse(false);
+  }
+
+  int choices() {
+    return (int) request.whole("n", 1, MOST_CHOICES).orElse(1);
+  }
+
+  /** The response's length, by one of these fields. */
+  int length(String... names) {
+    int most = Math.min(options.maxTokens(), model.info().contextLength());
+    OptionalInt found = OptionalInt.empty();
+    for (String name : names) {
+      OptionalLong value = request.whole(name, 1, most);
+      if (value.isPresent() && found.isEmpty()) {
+        found = OptionalInt.of((int) value.getAsLong());
+      }
+    }
+    return found.orElse(Math.min(DEFAULT_LENGTH, most));
+  }
+
+  /** The question. {@code messages} or {@code text} is null. */
+  Question question(List<Question.Message> messages, String text, Shape shape, int length) {
+    Decoding decoding = settings.decoding();
+    OptionalInt canvas = settings.canvasLength();
+    if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
+      throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");
+    }
+    return new Question(messages, text, shape, length, canvas, settings.wholeBlocks(model), settings.prefill(), decoding, choices());
+  }
+
+  /** What {@code response_format} and {@code diffusion} hold the answer to. */
+  Shape shape(int length) {
+    List<Shape> shapes = new ArrayList<>();
+    responseFormat().ifPresent(shapes::add);
+    settings.diffusion().flatMap(fields -> prior(fields, length)).ifPresent(shapes::add);
+    if (shapes.size() > 1) {
+      throw ApiException.field("response_format", "response_format does not go with diffusion.template, prefix or suffix");
+    }
+    return shapes.isEmpty() ? Shape.FREE : shapes.getFirst();
+  }
+
+  private Optional<Shape> prior(Fields diffusion, int length) {
+    Optional<String> prefix = diffusion.string("prefix").filter(text -> !text.isEmpty());
+    Optional<String> suffix = diffusion.string("suffix").filter(text -> !text.isEmpty());
+    if (!diffusion.has("template")) {
+      return prefix.isEmpty() && suffix.isEmpty() ? Optional.empty() : Optional.of(infill(prefix.orElse(""), length, suffix.orElse("")));
+    }
+    if (prefix.isPresent() || suffix.isPresent()) {
+      throw diffusion.wrong("template", "does not go with prefix or suffix");
+    }
+    List<JsonNode> given = diffusion.array("template");
+    if (given.isEmpty()) {
+      throw diffusion.wrong("template", "has no parts");
+    }
+    List<Object> parts = new ArrayList<>();
+    long tokens = 0;
+    for (JsonNode part : given) {
+      String at = "template[" + parts.size() + "]";
+      if (part.isString()) {
+        parts.add(part.stringValue());
+      } else if (part.isIntegralNumber() && part.canConvertToInt() && part.intValue() >= 1) {
+        parts.add(part.intValue());
+        tokens += part.intValue();
+      } else {
+        throw diffusion.wrong(at, "is " + shortened(part) + ", expected a text, or a number of tokens to fill");
+      }
+    }
+    if (tokens > options.maxTokens()) {
+      throw diffusion.wrong("template", "has " + tokens + " tokens to fill, expected at most " + options.maxTokens());
+    }
+    return Optional.of(Shape.prior(parts));
+  }
+
+  private static String shortened(JsonNode value) {
+    String text = Json.text(value);
+    return text.length() > 40 ? text.substring(0, 40) + "..." : text;
+  }
+
+  /** So many tokens between two texts. */
+  static Shape infill(String prefix, int length, String suffix) {
+    List<Object> parts = new ArrayList<>();
+    if (!prefix.isEmpty()) {
+      parts.add(prefix);
+    }
+    parts.add(length);
+    if (!suffix.isEmpty()) {
+      parts.add(suffix);
+    }
+    return Shape.prior(parts);
+  }
+
+  private Optional<Shape> responseFormat() {
+    Optional<Fields> found = request.object("response_format");
+    if (found.isEmpty()) {
+      return Optional.empty();
+    }
+    Fields format = found.get();
+    return switch (format.needString("type")) {
+      case "text" -> Optional.empty();
+      case "json_object" -> Optional.of(compiled(format.path("type"), () -> schema("{\"type\": \"object\"}")));
+      case "json_schema" -> {
+        Fields named = format.object("json_schema").orElseThrow(() -> format.missing("json_schema"));
+        JsonNode schema = named.any("schema").orElseThrow(() -> named.missing("schema"));
+        yield Optional.of(compiled(named.path("schema"), () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
+      }
+      case "regex" -> {
+        String regex = format.needString("regex");
+        yield Optional.of(compiled(format.path("regex"), () -> Piece.pattern(regex)));
+      }
+      case "choice" -> {
+        List<String> texts = format.strings("choice");
+        if (texts.isEmpty()) {
+          throw format.has("choice") ? format.wrong("choice", "has no text") : format.missing("choice");
+        }
+        yield Optional.of(compiled(format.path("choice"), () -> Piece.choice(texts.toArray(String[]::new))));
+      }
+      default -> throw format.wrong("type", "is '" + format.needString("type") + "', expected text, json_object, json_schema, regex or choice");
+    };
+  }
+
+  static Piece schema(String text) {
+    return Piece.json(JsonSchema.of(text), SchemaOptions.PRODUCING);
+  }
+
+  /** Makes a structure. */
+  interface Maker {
+    Piece make();
+  }
+
+  /** The shape of a structure, whose faults are those of a field. */
+  static Shape compiled(String field, Maker maker) {
+    try {
+      return Shape.structure(Template.of(maker.make()));
+    } catch (DimpleException e) {
+      throw ApiException.field(field, field + ": " + e.getMessage());
+    }
+  }
+}

@@ -1,0 +1,91 @@
+package io.github.dimple4j.server;
+
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** The session threads, and those who wait for one, first come, first served. Thread-safe. */
+final class Workplaces implements AutoCloseable {
+  private static final int LONGEST_RETRY = 60;
+
+  private final ThreadPoolExecutor threads;
+  private final BlockingQueue<Runnable> waiting;
+  private final Metrics metrics;
+  private final int sessions;
+  private final Set<AnswerTask> all = ConcurrentHashMap.newKeySet();
+  private volatile boolean stopping;
+
+  /** Platform threads: a call into the core would keep a virtual thread's carrier. */
+  Workplaces(int sessions, int queue, Metrics metrics) {
+    this.sessions = sessions;
+    this.metrics = metrics;
+    waiting = queue == 0 ? new SynchronousQueue<>() : new LinkedBlockingQueue<>(queue);
+    AtomicInteger number = new AtomicInteger();
+    threads = new ThreadPoolExecutor(sessions, sessions, 1, TimeUnit.MINUTES, waiting,
+        work -> Thread.ofPlatform().daemon().name("dimple-session-" + number.getAndIncrement()).unstarted(work));
+    threads.allowCoreThreadTimeOut(true);
+  }
+
+  /** Begins a task, or has it wait. */
+  void begin(AnswerTask task) {
+    if (stopping) {
+      throw ApiException.stopping();
+    }
+    all.add(task);
+    try {
+      threads.execute(task);
+    } catch (RejectedExecutionException e) {
+      all.remove(task);
+      throw stopping ? ApiException.stopping() : ApiException.busy("all " + sessions + " sessions are in use and " + waiting.size()
+          + " requests wait: try again later", retryAfter());
+    }
+  }
+
+  /** When a place should be free: the time that requests took lately, for those that wait. */
+  private int retryAfter() {
+    double seconds = metrics.meanAnswerSeconds() * (waiting.size() + 1) / sessions;
+    return (int) Math.clamp(Math.ceil(seconds), 1, LONGEST_RETRY);
+  }
+
+  /** A task that nobody waits for any more, done or not. */
+  void end(AnswerTask task) {
+    threads.remove(task);
+    all.remove(task);
+  }
+
+  int running() {
+    return threads.getActiveCount();
+  }
+
+  int waiting() {
+    return waiting.size();
+  }
+
+  boolean isStopping() {
+    return stopping;
+  }
+
+  /** Takes on nothing more, waits for what there is, and cancels what takes longer. */
+  void stop(Duration grace) throws InterruptedException {
+    stopping = true;
+    threads.shutdown();
+    if (!threads.awaitTermination(grace.toNanos(), TimeUnit.NANOSECONDS)) {
+      all.forEach(task -> task.cancel(ApiException.stopping()));
+      threads.awaitTermination(1, TimeUnit.MINUTES); // a layer of the model each
+    }
+  }
+
+  @Override
+  public void close() {
+    stopping = true;
+    all.forEach(task -> task.cancel(ApiException.stopping()));
+    threads.shutdownNow();
+  }
+}
