@@ -10,6 +10,7 @@ import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import io.github.dimple4j.tokenizer.EndTokens;
+import io.github.dimple4j.tokenizer.SentencePieceData;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
 import io.github.dimple4j.tokenizer.TokenizerException;
@@ -19,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 
@@ -28,6 +30,8 @@ import java.util.stream.IntStream;
  */
 final class ModelText {
   private static final String KEYS = "tokenizer.ggml.";
+  /** Vocabularies in SentencePiece's spelling, where begin-of-text is added unless the file says otherwise (as llama.cpp has it). */
+  private static final Set<String> SENTENCE_PIECE = Set.of("gemma4", "llama");
   private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
 
   private final ModelHandle model;
@@ -116,11 +120,20 @@ final class ModelText {
   private TokenizerData data() {
     Metadata tokens = find("tokens").orElseThrow(() ->
         new NoTokenizerException("the model file has no tokenizer (no key " + KEYS + "tokens); give the prompt as token ids"));
+    boolean sentencePiece = SENTENCE_PIECE.contains(String.valueOf(string("model")));
     return new TokenizerData(string("model"), string("pre"), strings(tokens),
         find("token_type").map(ModelText::integers).orElse(null), find("merges").map(ModelText::strings).orElse(Utf8Strings.of(List.of())),
-        find("add_bos_token").map(value -> value.value().equals(true)).orElse(false), id("bos_token_id"), id("eos_token_id"),
-        id("padding_token_id"), id("mask_token_id"), ends(), addedTokens(),
-        find("normalizer.nfc").map(value -> value.value().equals(true)).orElse(null));
+        flag("add_bos_token").orElse(sentencePiece), id("bos_token_id"), id("eos_token_id"), id("padding_token_id"), id("mask_token_id"),
+        ends(), addedTokens(), flag("normalizer.nfc").orElse(null), sentencePiece ? sentencePiece() : SentencePieceData.NONE);
+  }
+
+  private SentencePieceData sentencePiece() {
+    float[] scores = find("scores").filter(Metadata::isFloatArray).map(Metadata::floats).orElse(null);
+    return new SentencePieceData(scores, flag("add_space_prefix").orElse(true), id("unknown_token_id"));
+  }
+
+  private Optional<Boolean> flag(String name) {
+    return find(name).map(value -> value.value().equals(true));
   }
 
   private AddedTokenFlags addedTokens() {

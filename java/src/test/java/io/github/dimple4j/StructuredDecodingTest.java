@@ -59,6 +59,8 @@ class StructuredDecodingTest {
         load("trained", TinyModel.ofText(GoldenTokenizer.data("qwen2"))), // tokens of many bytes, some over the borders of characters
         load("llada", TinyModel.ofText(GoldenTokenizer.data("bailingmoe")).put("diffusion.shift_logits", false)), // WINO needs it
         load("untyped", TinyModel.ofText(GoldenTokenizer.untyped("gpt-2"))), // spelled control tokens are text
+        load("gemma4", TinyModel.ofText(GoldenTokenizer.sentencePiece("gemma4", false))), // U+2581 is a blank, and bytes have tokens
+        load("sentencepiece", TinyModel.ofText(GoldenTokenizer.sentencePiece("llama-prefix", true))),
         DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf")));
   }
 

@@ -75,15 +75,20 @@ final class TinyModel {
 
   /** A text model with another tokenizer. */
   static TinyModel ofText(TokenizerData data) {
-    return new TinyModel(data.tokens().size() + UNUSED_IDS).withTokenizer(data)
-        .put("dimple.image_token_id", List.of(strings(data.tokens())).indexOf("<|image_pad|>"));
+    TinyModel model = new TinyModel(data.tokens().size() + UNUSED_IDS).withTokenizer(data);
+    int image = List.of(strings(data.tokens())).indexOf("<|image_pad|>");
+    return image < 0 ? model.remove("dimple.image_token_id") : model.put("dimple.image_token_id", image);
   }
 
   private TinyModel withTokenizer(TokenizerData data) {
-    put("tokenizer.ggml.model", data.model()).put("tokenizer.ggml.pre", data.pre()).put("tokenizer.ggml.tokens", strings(data.tokens()))
+    put("tokenizer.ggml.model", data.model()).put("tokenizer.ggml.pre", String.valueOf(data.pre())).put("tokenizer.ggml.tokens", strings(data.tokens()))
         .put("tokenizer.ggml.merges", strings(data.merges())).put("tokenizer.ggml.bos_token_id", data.bosId())
         .put("tokenizer.ggml.eos_token_id", data.eosId()).put("tokenizer.ggml.padding_token_id", data.padId())
         .put("tokenizer.ggml.mask_token_id", data.maskId());
+    if (data.pre() == null) {
+      remove("tokenizer.ggml.pre").put("tokenizer.ggml.add_space_prefix", data.sentencePiece().spacePrefix())
+          .put("tokenizer.ggml.scores", data.sentencePiece().scores()).put("tokenizer.ggml.unknown_token_id", data.sentencePiece().unknownId());
+    }
     return data.tokenTypes() == null ? this : put("tokenizer.ggml.token_type", data.tokenTypes());
   }
 

@@ -19,6 +19,7 @@ import java.util.List;
 public record Metadata(String key, int type, int elementType, int count, byte[] data) {
   private static final int UINT32 = 4;
   private static final int INT32 = 5;
+  private static final int FLOAT32 = 6;
   private static final int STRING = 8;
   private static final int ARRAY = 9;
 
@@ -30,6 +31,11 @@ public record Metadata(String key, int type, int elementType, int count, byte[] 
   /** Whether it is an array of 32-bit integers, signed or not. */
   public boolean isIntArray() {
     return type == ARRAY && (elementType == INT32 || elementType == UINT32);
+  }
+
+  /** Whether it is an array of 32-bit floats. */
+  public boolean isFloatArray() {
+    return type == ARRAY && elementType == FLOAT32;
   }
 
   /** Whether it is a string. */
@@ -47,6 +53,13 @@ public record Metadata(String key, int type, int elementType, int count, byte[] 
     int[] integers = new int[count];
     ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(integers);
     return integers;
+  }
+
+  /** The elements of an array of 32-bit floats. */
+  public float[] floats() {
+    float[] values = new float[count];
+    ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
+    return values;
   }
 
   /** The value: a Long, BigInteger (above a long's range), Double, Boolean or String, or an unmodifiable list of one of them. */

@@ -1,6 +1,7 @@
 package io.github.dimple4j.tokenizer;
 
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 
 /**
  * The merges of a byte-pair encoding: (left id, right id) to (rank, merged id), as an open-addressing hash table of primitives.
@@ -22,6 +23,42 @@ final class MergeTable {
     values = new long[slots];
     mask = slots - 1;
     Arrays.fill(keys, FREE);
+  }
+
+  /**
+   * Reads the lines of a file, "left right", the most urgent one first.
+   *
+   * @param isPiece which tokens text can become; merges that make others are left out
+   */
+  static MergeTable read(Utf8Strings lines, TokenTable tokens, IntPredicate isPiece) {
+    MergeTable table = new MergeTable(lines.size());
+    byte[] bytes = lines.bytes;
+    byte[] joined = new byte[64];
+    for (int rank = 0; rank < lines.size(); rank++) {
+      int start = lines.start(rank);
+      int end = lines.end(rank);
+      int space = start + 1; // no token has a space behind its first character: it is spelled otherwise, so the first one separates
+      while (space < end && bytes[space] != ' ') {
+        space++;
+      }
+      if (space >= end - 1) {
+        throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank) + "\" is not a pair of tokens");
+      }
+      int length = end - start - 1;
+      if (joined.length < length) {
+        joined = new byte[2 * length];
+      }
+      System.arraycopy(bytes, start, joined, 0, space - start);
+      System.arraycopy(bytes, space + 1, joined, space - start, end - space - 1);
+      int left = tokens.find(bytes, start, space);
+      int right = tokens.find(bytes, space + 1, end);
+      int merged = tokens.find(joined, 0, length);
+      // A merge of tokens that the vocabulary lacks can never apply; trimmed vocabularies have such merges, and llama.cpp loads them.
+      if (left >= 0 && right >= 0 && merged >= 0 && isPiece.test(merged)) {
+        table.add(left, right, rank, merged);
+      }
+    }
+    return table;
   }
 
   /** Adds a merge; of two merges of the same pair the first stays. */

@@ -7,29 +7,34 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Objects;
 import java.util.OptionalInt;
-import java.util.PriorityQueue;
-import java.util.regex.Matcher;
 import java.util.stream.IntStream;
 
 /**
- * Byte-level byte-pair encoding (Sennrich et al., arXiv 1508.07909; over bytes as in GPT-2). Text is cut at added tokens, normalised,
- * split into words ({@link PreTokenizer}), and in each word the neighbouring pair with the lowest rank is merged, the leftmost one of
- * equals, until no pair can be.
+ * Byte-pair encoding (Sennrich et al., arXiv 1508.07909). Text is cut at added tokens, and what stands between them becomes tokens in one of
+ * three ways, which a file calls its model:
  *
- * <p>Decoding what was encoded gives the same text in the rule's normal form. Unpaired surrogates, which no UTF-8 text can hold, are
- * encoded as U+FFFD. Immutable and thread-safe.
+ * <ul>
+ *   <li>{@code gpt2}, byte-level: text is normalised and split into words ({@link PreTokenizer}), and in each word the neighbouring pair of
+ *       bytes with the lowest rank is merged, the leftmost one of equals, until no pair can be;
+ *   <li>{@code gemma4}, SentencePiece's spelling: blanks become U+2581, characters are merged in the same way over whole lines, and a
+ *       character that has no token becomes the tokens of its bytes;
+ *   <li>{@code llama}: so spelled, too, but merged is what makes the token of the highest score ({@link SentencePieceData}).
+ * </ul>
+ *
+ * <p>Decoding what was encoded gives the same text in the rule's normal form; of the SentencePiece kinds, U+2581 comes back as a blank, and
+ * the blank that {@code llama} puts in front is there. Unpaired surrogates, which no UTF-8 text can hold, are encoded as U+FFFD. Immutable
+ * and thread-safe.
  */
 public final class Tokenizer {
-  private static final int UNKNOWN = 2;
-  private static final int CONTROL = 3;
-  private static final int USER_DEFINED = 4;
+  static final int UNKNOWN = 2;
+  static final int CONTROL = 3;
+  static final int USER_DEFINED = 4;
   private static final int UNUSED = 5;
+  private static final String MODELS = "\"gpt2\" (byte-level byte-pair encoding), \"gemma4\" or \"llama\" (SentencePiece's)";
   private static final BitSet NOTHING = new BitSet();
 
   private final TokenTable tokens;
-  private final MergeTable merges;
-  private final PreTokenizer rule;
-  private final boolean nfc;
+  private final Pieces pieces;
   private final AddedTokens literal = new AddedTokens(); // matched in text as it is
   private final AddedTokens normalized = new AddedTokens(); // matched in normalized text
   private final BitSet control;
@@ -37,25 +42,29 @@ public final class Tokenizer {
 
   private Tokenizer(TokenizerData data) {
     this.data = data;
-    if (!"gpt2".equals(data.model())) {
-      throw new TokenizerException(data.model() == null
-          ? "tokenizer.ggml.model is missing; expected \"gpt2\""
-          : "tokenizer.ggml.model = \"" + data.model() + "\" is not supported; expected \"gpt2\" (byte-level byte-pair encoding)");
-    }
-    rule = PreTokenizer.named(data.pre());
-    nfc = data.nfc() == null ? rule.nfc() : data.nfc();
     if (data.tokenTypes() != null && data.tokenTypes().length != data.tokens().size()) {
       throw new TokenizerException("tokenizer.ggml.token_type has " + data.tokenTypes().length + " entries, tokenizer.ggml.tokens "
           + data.tokens().size());
     }
     tokens = new TokenTable(data.tokens());
-    merges = readMerges(data.merges(), tokens);
+    pieces = pieces(tokens, data);
     checkId("bos_token_id", data.bosId());
     checkId("eos_token_id", data.eosId());
     checkId("padding_token_id", data.padId());
     checkId("mask_token_id", data.maskId());
+    checkId("unknown_token_id", data.sentencePiece().unknownId());
     control = controlTokens();
     readAddedTokens();
+  }
+
+  private static Pieces pieces(TokenTable tokens, TokenizerData data) {
+    return switch (data.model()) {
+      case "gpt2" -> new ByteLevelPieces(tokens, data);
+      case "gemma4" -> new RankedPieces(tokens, data);
+      case "llama" -> new ScoredPieces(tokens, data);
+      case null -> throw new TokenizerException("tokenizer.ggml.model is missing; expected " + MODELS);
+      default -> throw new TokenizerException("tokenizer.ggml.model = \"" + data.model() + "\" is not supported; expected " + MODELS);
+    };
   }
 
   /** Tokens that are no text: by their type; and those that frame a text, where a file has them as user-defined ones. */
@@ -78,7 +87,7 @@ public final class Tokenizer {
     BitSet late = bits(flags.normalized());
     for (int id = 0; id < size(); id++) {
       if (isAdded(id)) {
-        String spelling = late.get(id) ? normalize(tokens.spelling(id)) : tokens.spelling(id);
+        String spelling = late.get(id) ? pieces.normalize(tokens.spelling(id)) : tokens.spelling(id);
         (late.get(id) ? normalized : literal).add(
             new AddedTokens.Entry(spelling, id, isControl(id), lstrip.get(id), rstrip.get(id), singleWord.get(id)));
       }
@@ -105,37 +114,6 @@ public final class Tokenizer {
     return new Tokenizer(data);
   }
 
-  private static MergeTable readMerges(Utf8Strings lines, TokenTable tokens) {
-    MergeTable table = new MergeTable(lines.size());
-    byte[] bytes = lines.bytes;
-    byte[] joined = new byte[64];
-    for (int rank = 0; rank < lines.size(); rank++) {
-      int start = lines.start(rank);
-      int end = lines.end(rank);
-      int space = start + 1; // the space itself is spelled otherwise in the alphabet, so the first one separates
-      while (space < end && bytes[space] != ' ') {
-        space++;
-      }
-      if (space >= end - 1) {
-        throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank) + "\" is not a pair of tokens");
-      }
-      int length = end - start - 1;
-      if (joined.length < length) {
-        joined = new byte[2 * length];
-      }
-      System.arraycopy(bytes, start, joined, 0, space - start);
-      System.arraycopy(bytes, space + 1, joined, space - start, end - space - 1);
-      int left = tokens.find(bytes, start, space);
-      int right = tokens.find(bytes, space + 1, end);
-      int merged = tokens.find(joined, 0, length);
-      // A merge of tokens that the vocabulary lacks can never apply; trimmed vocabularies have such merges, and llama.cpp loads them.
-      if (left >= 0 && right >= 0 && merged >= 0) {
-        table.add(left, right, rank, merged);
-      }
-    }
-    return table;
-  }
-
   private void checkId(String key, int id) {
     if (id < -1 || id >= size()) {
       throw new TokenizerException("tokenizer.ggml." + key + " = " + id + " is outside the vocabulary of " + size() + " tokens");
@@ -147,7 +125,7 @@ public final class Tokenizer {
    *
    * @param text any text
    * @return token ids
-   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   * @throws TokenizerException if the vocabulary lacks a token for a part of the text
    */
   public int[] encode(String text) {
     Objects.requireNonNull(text, "text");
@@ -159,7 +137,7 @@ public final class Tokenizer {
    *
    * @param text any text
    * @return token ids
-   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   * @throws TokenizerException if the vocabulary lacks a token for a part of the text
    */
   public int[] encodeOrdinary(String text) {
     Objects.requireNonNull(text, "text");
@@ -174,7 +152,7 @@ public final class Tokenizer {
    *
    * @param text any text
    * @return token ids
-   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   * @throws TokenizerException if the vocabulary lacks a token for a part of the text
    */
   public int[] encodePrompt(String text) {
     Objects.requireNonNull(text, "text");
@@ -188,7 +166,7 @@ public final class Tokenizer {
    * @param text any text
    * @param plain the indices of the characters (UTF-16) that cannot be of a control token
    * @return token ids
-   * @throws TokenizerException if the vocabulary lacks a token for one of the bytes
+   * @throws TokenizerException if the vocabulary lacks a token for a part of the text
    */
   public int[] encodePrompt(String text, BitSet plain) {
     Objects.requireNonNull(text, "text");
@@ -207,19 +185,15 @@ public final class Tokenizer {
     return ids.build().toArray();
   }
 
-  private String normalize(String text) {
-    return nfc ? PreTokenizer.toNfc(text) : text;
-  }
-
   /** Cuts once more, at the tokens that are matched in normalized text. */
   private void encodeNormalized(String piece, BitSet plain, IntStream.Builder ids) {
-    String text = normalize(piece);
+    String text = pieces.normalize(piece);
     BitSet marks = plain;
-    if (!plain.isEmpty() && !text.equals(piece)) { // where its characters went is not known
+    if (!plain.isEmpty() && !pieces.keepsPlaces() && !text.equals(piece)) { // where its characters went is not known
       marks = new BitSet();
       marks.set(0, text.length());
     }
-    cut(text, normalized, marks, ids, (start, end) -> encodeWords(text.substring(start, end), ids));
+    cut(text, normalized, marks, ids, (start, end) -> pieces.encode(text.substring(start, end), ids));
   }
 
   /** What stands between added tokens. */
@@ -260,70 +234,6 @@ public final class Tokenizer {
       }
     }
     return fixed == null ? text : fixed.toString();
-  }
-
-  private void encodeWords(String text, IntStream.Builder ids) {
-    Matcher words = rule.words(text);
-    while (words.find()) {
-      encodeWord(text.substring(words.start(), words.end()).getBytes(StandardCharsets.UTF_8), ids);
-    }
-  }
-
-  /** A pair of neighbours that can be merged: the entry of the table, and the position of the left one. */
-  private record Candidate(long entry, int left, int right) implements Comparable<Candidate> {
-    @Override
-    public int compareTo(Candidate other) {
-      int byRank = Integer.compare(MergeTable.rank(entry), MergeTable.rank(other.entry));
-      return byRank != 0 ? byRank : Integer.compare(left, other.left);
-    }
-  }
-
-  /** Merges the bytes of one word. Symbols form a linked list; merged ones leave it and keep the id -1. */
-  private void encodeWord(byte[] word, IntStream.Builder out) {
-    int n = word.length;
-    int[] id = new int[n];
-    int[] next = new int[n];
-    int[] previous = new int[n];
-    for (int i = 0; i < n; i++) {
-      id[i] = tokens.ofByte(word[i] & 0xFF);
-      next[i] = i + 1;
-      previous[i] = i - 1;
-      if (id[i] < 0) {
-        throw new TokenizerException(String.format("the vocabulary has no token for the byte 0x%02X", word[i]));
-      }
-    }
-    PriorityQueue<Candidate> queue = new PriorityQueue<>();
-    for (int i = 0; i + 1 < n; i++) {
-      offer(queue, id, i, i + 1);
-    }
-    for (Candidate c = queue.poll(); c != null; c = queue.poll()) {
-      int left = c.left;
-      int right = c.right;
-      boolean current = id[left] >= 0 && next[left] == right && merges.find(id[left], id[right]) == c.entry;
-      if (!current) {
-        continue; // one of the two was merged since
-      }
-      id[left] = MergeTable.merged(c.entry);
-      id[right] = -1;
-      next[left] = next[right];
-      if (next[left] < n) {
-        previous[next[left]] = left;
-        offer(queue, id, left, next[left]);
-      }
-      if (previous[left] >= 0) {
-        offer(queue, id, previous[left], left);
-      }
-    }
-    for (int i = 0; i < n; i = next[i]) {
-      out.add(id[i]);
-    }
-  }
-
-  private void offer(PriorityQueue<Candidate> queue, int[] id, int left, int right) {
-    long entry = merges.find(id[left], id[right]);
-    if (entry != MergeTable.NONE) {
-      queue.add(new Candidate(entry, left, right));
-    }
   }
 
   /**
@@ -390,11 +300,12 @@ public final class Tokenizer {
    */
   public byte[] tokenBytes(int id) {
     requireId(id);
-    return isAdded(id) ? tokens.rawBytes(id) : tokens.bytes(id);
+    return isAdded(id) ? pieces.addedBytes(id) : pieces.bytes(id);
   }
 
   /**
-   * Returns a token as the vocabulary spells it, with bytes in GPT-2's printable alphabet ({@code "Ġthe"}).
+   * Returns a token as the vocabulary spells it: with bytes in GPT-2's printable alphabet ({@code "Ġthe"}), or in SentencePiece's way
+   * ({@code "▁the"}, {@code "<0x0A>"}).
    *
    * @param id a token id
    * @return its spelling

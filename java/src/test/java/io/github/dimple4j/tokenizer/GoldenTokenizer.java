@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.ToIntFunction;
 
 /** The small vocabulary that make_goldens.py trains, and the cases it encodes with it. */
 public final class GoldenTokenizer {
@@ -66,6 +67,28 @@ public final class GoldenTokenizer {
     int first = (int) Arrays.stream(types).filter(t -> t == 1).count(); // control tokens follow the ordinary ones
     return new TokenizerData("gpt2", rule, tokens, types, Utf8Strings.of(lines("merges.txt")), false, first + 1, first + 2, first,
         first + 6, new int[0], flags, null);
+  }
+
+  /**
+   * The vocabulary in SentencePiece's spelling: bytes, merged pieces, and added tokens, as a file has it.
+   *
+   * @param name {@code "gemma4"}, {@code "gemma4-newlines"}, where runs of newlines are user-defined, {@code "llama"} or {@code "llama-prefix"}
+   * @param prefix whether text begins with a blank
+   * @return what a tokenizer is made of
+   */
+  public static TokenizerData sentencePiece(String name, boolean prefix) {
+    List<String[]> rows = lines("vocabulary-" + name + ".txt").stream().map(l -> l.split(" ", 3)).toList();
+    List<String> spellings = rows.stream().map(row -> unescape(row[2])).toList();
+    float[] scores = new float[rows.size()];
+    for (int id = 0; id < scores.length; id++) {
+      scores[id] = Float.parseFloat(rows.get(id)[1]);
+    }
+    boolean merged = name.startsWith("gemma4");
+    List<String> merges = merged ? lines("merges-gemma4.txt").stream().map(GoldenTokenizer::unescape).toList() : List.of();
+    ToIntFunction<String> id = spellings::indexOf;
+    return new TokenizerData(merged ? "gemma4" : "llama", null, Utf8Strings.of(spellings), rows.stream().mapToInt(row -> row[0].charAt(0) - '0').toArray(),
+        Utf8Strings.of(merges), false, id.applyAsInt("<bos>"), id.applyAsInt("<eos>"), id.applyAsInt("<pad>"), id.applyAsInt("<mask>"),
+        new int[0], AddedTokenFlags.NONE, null, new SentencePieceData(scores, prefix, id.applyAsInt("<unk>")));
   }
 
   static List<Case> cases(String rule) {

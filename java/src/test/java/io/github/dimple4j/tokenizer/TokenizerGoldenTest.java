@@ -61,4 +61,30 @@ class TokenizerGoldenTest {
       }
     }
   }
+
+  /** Vocabularies in SentencePiece's spelling, of Hugging Face's tokenizers and of sentencepiece: ids, what they decode to, and streams. */
+  @ParameterizedTest
+  @ValueSource(strings = {"gemma4", "gemma4-newlines", "llama", "llama-prefix"})
+  void encodesAsSentencePiece(String name) {
+    Tokenizer tokenizer = sentencePiece(name);
+    var cases = GoldenTokenizer.cases(name);
+    assertThat(cases).hasSizeGreaterThan(200);
+    for (GoldenTokenizer.Case golden : cases) {
+      int[] ids = tokenizer.encode(golden.text());
+      assertThat(ids).as(golden.text()).isEqualTo(golden.ids());
+      String blank = name.endsWith("prefix") && !golden.text().isEmpty() ? " " : "";
+      String decoded = tokenizer.decode(ids, true);
+      assertThat(decoded).isEqualTo(blank + golden.text().replace('\u2581', ' '));
+      StreamingDecoder stream = tokenizer.streamingDecoder(true);
+      StringBuilder joined = new StringBuilder();
+      for (int id : ids) {
+        joined.append(stream.accept(id));
+      }
+      assertThat(joined.append(stream.finish()).toString()).isEqualTo(decoded);
+    }
+  }
+
+  private static Tokenizer sentencePiece(String name) {
+    return Tokenizer.of(GoldenTokenizer.sentencePiece(name, name.endsWith("prefix")));
+  }
 }

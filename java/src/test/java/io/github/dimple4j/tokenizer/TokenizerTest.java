@@ -152,18 +152,18 @@ class TokenizerTest {
         IntStream.range(0, tokenizer.size()).mapToObj(tokenizer::token).toList()));
     StreamingDecoder decoder = tokenizer.streamingDecoder(false);
     for (int i = 0; i < 3; i++) {
-      assertThat(decoder.accept(tokens.ofByte(bytes[i] & 0xFF))).isEmpty();
+      assertThat(decoder.accept(tokens.find(ByteAlphabet.spelling(bytes[i] & 0xFF)))).isEmpty();
     }
-    assertThat(decoder.accept(tokens.ofByte(bytes[3] & 0xFF))).isEqualTo("😀");
-    assertThat(decoder.accept(tokens.ofByte(bytes[0] & 0xFF))).isEmpty();
+    assertThat(decoder.accept(tokens.find(ByteAlphabet.spelling(bytes[3] & 0xFF)))).isEqualTo("😀");
+    assertThat(decoder.accept(tokens.find(ByteAlphabet.spelling(bytes[0] & 0xFF)))).isEmpty();
     assertThat(decoder.finish()).isEqualTo("\uFFFD");
-    assertThat(decoder.accept(tokens.ofByte('x'))).isEqualTo("x");
+    assertThat(decoder.accept(tokens.find(ByteAlphabet.spelling('x')))).isEqualTo("x");
   }
 
   @Test
   void namesWhatItCannotRun() {
-    assertThatThrownBy(() -> Tokenizer.of(data("llama", "qwen2", List.of("a"), null, List.of())))
-        .isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.ggml.model = \"llama\"");
+    assertThatThrownBy(() -> Tokenizer.of(data("bert", "qwen2", List.of("a"), null, List.of())))
+        .isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.ggml.model = \"bert\"");
     assertThatThrownBy(() -> Tokenizer.of(data(null, "qwen2", List.of("a"), null, List.of()))).hasMessageContaining("missing");
     assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "tekken", List.of("a"), null, List.of())))
         .isInstanceOf(TokenizerException.class).hasMessageContaining("\"tekken\"").hasMessageContaining("qwen2");
@@ -202,6 +202,59 @@ class TokenizerTest {
     for (long length : new long[] {12, -1, Long.MIN_VALUE, Long.MAX_VALUE}) {
       ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
       assertThatThrownBy(() -> Utf8Strings.ofLengthPrefixed(data, 2)).isInstanceOf(TokenizerException.class);
+    }
+  }
+
+  private static Tokenizer pieces(String model, List<String> tokens, int[] types, List<String> merges, SentencePieceData more) {
+    return Tokenizer.of(new TokenizerData(model, null, Utf8Strings.of(tokens), types, Utf8Strings.of(merges), false, -1, -1, -1, -1, new int[0],
+        AddedTokenFlags.NONE, null, more));
+  }
+
+  @Test
+  void blanksAndBytesOfSentencePieceAreWhatTheyStandFor() {
+    Tokenizer gemma = pieces("gemma4", List.of("\u2581", "a", "\u2581a", "<0xC3>", "<0xA9>", "<x>\u2581"), new int[] {1, 1, 1, 6, 6, 4},
+        List.of("\u2581 a"), SentencePieceData.NONE);
+    assertThat(gemma.encode(" aa é")).containsExactly(2, 1, 0, 3, 4);
+    assertThat(gemma.tokenBytes(2)).containsExactly(' ', 'a');
+    assertThat(gemma.tokenBytes(3)).containsExactly(0xC3);
+    assertThat(gemma.token(3)).isEqualTo("<0xC3>");
+    assertThat(gemma.decode(new int[] {2, 3, 4, 5})).isEqualTo(" aé<x> ");
+    assertThat(gemma.encode("<x>\u2581")).containsExactly(5);
+  }
+
+  @Test
+  void whatHasNoTokenIsUnknownOrRefused() {
+    List<String> tokens = List.of("<unk>", "a", "<0xC3>");
+    assertThat(pieces("gemma4", tokens, new int[] {2, 1, 6}, List.of(), new SentencePieceData(null, false, 0)).encode("aé\u2581")).containsExactly(1, 0, 0);
+    assertThatThrownBy(() -> pieces("gemma4", tokens, new int[] {2, 1, 6}, List.of(), SentencePieceData.NONE).encode("é"))
+        .isInstanceOf(TokenizerException.class).hasMessageContaining("\"é\"").hasMessageContaining("0xA9");
+  }
+
+  /** Neither merges nor scores make a token that steers. */
+  @Test
+  void textDoesNotSpellControlTokensOfSentencePiece() {
+    List<String> tokens = List.of("<", "s", ">", "<s", "<s>");
+    int[] types = {1, 1, 1, 1, 3};
+    SentencePieceData scored = new SentencePieceData(new float[] {0, 0, 0, 1, 2}, false, -1);
+    for (Tokenizer each : List.of(pieces("gemma4", tokens, types, List.of("< s", "<s >"), SentencePieceData.NONE), pieces("llama", tokens, types, List.of(), scored))) {
+      assertThat(each.encode("<s>")).containsExactly(4);
+      assertThat(each.encodeOrdinary("<s>")).containsExactly(3, 2);
+    }
+  }
+
+  @Test
+  void namesWhatScoresLack() {
+    assertThatThrownBy(() -> pieces("llama", List.of("a"), null, List.of(), SentencePieceData.NONE)).hasMessageContaining("scores has 0 entries");
+    assertThatThrownBy(() -> pieces("gemma4", List.of("a"), null, List.of(), new SentencePieceData(null, false, 1)))
+        .hasMessageContaining("unknown_token_id = 1");
+  }
+
+  @Test
+  void mergesLongLinesInReasonableTime() {
+    for (String name : List.of("gemma4", "llama")) {
+      Tokenizer each = Tokenizer.of(GoldenTokenizer.sentencePiece(name, false));
+      assertThat(each.decode(each.encode("the red circle ".repeat(20_000)))).hasSize(300_000);
+      assertThat(each.decode(each.encode("\n".repeat(100_000)))).hasSize(100_000);
     }
   }
 }

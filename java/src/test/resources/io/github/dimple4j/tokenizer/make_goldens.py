@@ -1,16 +1,23 @@
-"""Writes the golden files of TokenizerGoldenTest beside this script with the Hugging Face `tokenizers` package (0.23).
+"""Writes the golden files of TokenizerGoldenTest beside this script with the Hugging Face `tokenizers` package (0.23) and with
+`sentencepiece` (0.2).
 
     python3 make_goldens.py [--cases 220] [--out DIRECTORY]
 
 A small byte-level vocabulary is trained on generated text; the same vocabulary then encodes random strings under each
 pre-tokenizer, and once more with flags on its added tokens.  Files: vocabulary.txt (type and spelling of each token), merges.txt,
 and RULE.txt with one case per line: ids, a tab, the text with backslash escapes.
+
+Vocabularies in SentencePiece's spelling, vocabulary-NAME.txt (type, score and escaped spelling of each token): "gemma4" and
+"gemma4-newlines" are merged by rank over whole lines with bytes to fall back on and runs of newlines among the added tokens, as Gemma's
+tokenizer.json has it (gemma4/tokenizer.json); in the former these are normal tokens by their type, as llama.cpp's converter has it; "llama" is sentencepiece's own byte-pair encoding, "llama-prefix" with a blank in front.
 """
 import argparse
+import io
 import json
 import os
 import random
 
+import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -71,6 +78,74 @@ def escape(text):
                                               [0xd800 + (ord(c) - 0x10000 >> 10), 0xdc00 + (ord(c) & 0x3ff)]))
 
 
+SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|image|>"]
+WHOLE = ["<table>", "<|\"|>", "▁▁", "naïve token"]
+BYTES = ["<0x%02X>" % b for b in range(256)]
+NEWLINES = ["\n" * n for n in range(1, 9)]
+
+
+def write_vocabulary(options, name, rows):
+    with open(os.path.join(options.out, "vocabulary-%s.txt" % name), "w", encoding="ascii") as f:
+        f.write("".join("%d %r %s\n" % (kind, score, escape(text)) for kind, score, text in rows))
+
+
+def write_cases(options, name, texts, encode):
+    with open(os.path.join(options.out, name + ".txt"), "w", encoding="ascii") as f:
+        for text in texts:
+            f.write("%s\t%s\n" % (" ".join(map(str, encode(text))), escape(text)))
+
+
+def piece_sample(rng):
+    """One random string with what is special in SentencePiece's spelling."""
+    parts = SPECIAL + WHOLE + NEWLINES + ["\n" * 40, "▁", "▁a", "<0x41>", "\U0001f9ff", "\u1234", "\0", "  ", " ", "the", "a ", "b\n"]
+    return "".join(rng.choice(parts) for _ in range(rng.choice([1, 3, 6, 12])))
+
+
+def gemma(options, rng):
+    trained = Tokenizer(models.BPE())
+    trained.normalizer = normalizers.Replace(" ", "▁")
+    trained.pre_tokenizer = pre_tokenizers.Split(Regex("\n+"), "isolated")
+    trained.train_from_iterator([sample(rng) for _ in range(3000)], trainers.BpeTrainer(
+        vocab_size=900, limit_alphabet=250, show_progress=False))
+    model = json.loads(trained.to_str())["model"]
+    pieces = [p for p in sorted(model["vocab"], key=model["vocab"].get) if "\n" not in p]
+    names = SPECIAL + NEWLINES + [w for w in WHOLE if w not in pieces] + BYTES + pieces
+    vocabulary = {name: at for at, name in enumerate(names)}
+    merges = [("\n" * a, "\n" * (n - a)) for n in range(2, 9) for a in [(n + 1) // 2]] + [tuple(m) for m in model["merges"] if "\n" not in m[0]]
+    with open(os.path.join(options.out, "merges-gemma4.txt"), "w", encoding="ascii") as f:
+        f.write("".join("%s\n" % escape("%s %s" % m) for m in merges))
+    texts = ["", " ", "\n", "▁"] + [rng.choice([sample, piece_sample])(rng) for _ in range(options.cases)]
+    for name, added in ("gemma4", WHOLE), ("gemma4-newlines", WHOLE + NEWLINES):
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+        tokenizer.normalizer = normalizers.Replace(" ", "▁")
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+        tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+        tokenizer.add_tokens([AddedToken(n, special=n in SPECIAL, normalized=False) for n in SPECIAL + WHOLE + NEWLINES])
+        write_vocabulary(options, name, [(2 if n == "<unk>" else 3 if n in SPECIAL else 4 if n in added else 6 if n in BYTES else 1, -1000.0, n)
+                                         for n in names])
+        write_cases(options, name, texts, lambda text: tokenizer.encode(text).ids)
+    os.makedirs(os.path.join(options.out, "gemma4"), exist_ok=True)
+    tokenizer.save(os.path.join(options.out, "gemma4", "tokenizer.json"), pretty=False)
+
+
+def llama(options, rng):
+    texts = ["", " ", "a"] + [sample(rng) if rng.random() < 0.5 else "".join(rng.choice(WORDS) + rng.choice(SPACES) for _ in range(8))
+                              for _ in range(options.cases)]
+    texts = [t.replace("\0", "") for t in texts if not any(n in t for n in SPECIAL + WHOLE)]
+    sentences = [" ".join(rng.choice([w for w in WORDS if max(w) < "\u0250"]) for _ in range(rng.randint(3, 20))) for _ in range(3000)]
+    for prefix in False, True:
+        written = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences),
+            model_writer=written, model_type="bpe", vocab_size=600, byte_fallback=True, normalization_rule_name="identity",
+            add_dummy_prefix=prefix, remove_extra_whitespaces=False, character_coverage=0.98, pad_id=0, eos_id=1, bos_id=2, unk_id=3,
+            pad_piece="<pad>", eos_piece="<eos>", bos_piece="<bos>", unk_piece="<unk>", control_symbols=["<mask>"], minloglevel=2)
+        model = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+        name = "llama-prefix" if prefix else "llama"
+        write_vocabulary(options, name, [(2 if model.is_unknown(i) else 3 if model.is_control(i) else 6 if model.is_byte(i) else 1,
+                                          model.get_score(i), model.id_to_piece(i)) for i in range(model.vocab_size())])
+        write_cases(options, name, texts, model.encode)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--cases", type=int, default=220)
@@ -106,6 +181,8 @@ def main():
         with open(os.path.join(options.out, rule + ".txt"), "w", encoding="ascii") as f:
             for text in texts:
                 f.write("%s\t%s\n" % (" ".join(map(str, tokenizer.encode(text).ids)), escape(text)))
+    gemma(options, random.Random(20261128))
+    llama(options, random.Random(20261129))
 
 
 main()

@@ -11,6 +11,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,20 +20,30 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The byte-level BPE tokenizer of a Hugging Face directory: {@code tokenizer.json}, or {@code vocab.json} with
- * {@code merges.txt}; added tokens and the names of special ones from {@code tokenizer_config.json}; the chat template from
+ * The tokenizer of a Hugging Face directory, byte-level or in SentencePiece's spelling: {@code tokenizer.json}, or for the former
+ * {@code vocab.json} with {@code merges.txt}; added tokens and the names of special ones from {@code tokenizer_config.json}; the chat template from
  * there or from {@code chat_template.jinja} or {@code chat_template.json}.
  */
 public final class TokenizerFiles {
+  private static final String BLANK = "\u2581";
+  private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
+  /** What llama.cpp's converter writes where it knows no score. */
+  private static final float NO_SCORE = -1000;
+  /** Gemma 4's special tokens that llama.cpp's converter calls user-defined ones, so that whoever reads an answer finds them in it. */
+  private static final Set<String> SHOWN = Set.of("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
+      "<tool_response|>", "<|\"|>");
+
   private final Path directory;
   private final String[] tokens;
   private final TokenType[] types;
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
   private final Map<String, Set<Integer>> flagged = new LinkedHashMap<>(); // added tokens by the names of their flags
+  private boolean sentencePiece; // blanks are U+2581, and characters that have no token are bytes
   private JsonSettings config;
   private PreTokenizer preTokenizer;
 
@@ -77,12 +88,21 @@ public final class TokenizerFiles {
       typeList.add((tokens[id] != null ? types[id] : TokenType.UNUSED).number());
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();
-    keys.put("tokenizer.ggml.model", MetadataValue.string("gpt2"));
-    keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer.ggufName()));
+    keys.put("tokenizer.ggml.model", MetadataValue.string(sentencePiece ? "gemma4" : "gpt2"));
+    if (!sentencePiece) {
+      keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer.ggufName()));
+    }
     keys.put("tokenizer.ggml.tokens", MetadataValue.strings(tokenList));
+    if (sentencePiece) { // which nobody reads, but all files of this kind have
+      keys.put("tokenizer.ggml.scores", MetadataValue.float32s(Collections.nCopies(tokens.length, NO_SCORE)));
+    }
     keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
     keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
-    keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(config.flag("add_bos_token", false)));
+    keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(config.flag("add_bos_token", sentencePiece)));
+    if (sentencePiece) {
+      keys.put("tokenizer.ggml.add_space_prefix", MetadataValue.bool(false));
+      named("unk_token").ifPresent(id -> keys.put("tokenizer.ggml.unknown_token_id", MetadataValue.uint32(id)));
+    }
     flagged.forEach((flag, ids) -> {
       if (!ids.isEmpty()) {
         keys.put(AddedTokenFlags.KEYS + flag, MetadataValue.array(MetadataType.INT32, ids.stream().map(Integer::longValue).toList()));
@@ -115,7 +135,12 @@ public final class TokenizerFiles {
     if (!kind.equals("BPE")) {
       throw new GgufException(path + ": the tokenizer is of type \"" + kind + "\"; expected \"BPE\"");
     }
-    readPreTokenizer(path, root.path("pre_tokenizer"));
+    sentencePiece = model.path("byte_fallback").asBoolean(false);
+    if (sentencePiece) {
+      requireGemma(path, root);
+    } else {
+      readPreTokenizer(path, root.path("pre_tokenizer"));
+    }
     addVocabulary(path, model.path("vocab"));
     for (JsonNode merge : model.path("merges")) { // "left right", or since 2024 ["left", "right"]
       if (merge.isArray() && merge.size() == 2) {
@@ -126,6 +151,21 @@ public final class TokenizerFiles {
     }
     for (JsonNode token : root.path("added_tokens")) {
       addSpecial(path, Json.id(token.path("id")), token);
+    }
+  }
+
+  /** Of the tokenizers with bytes to fall back on those are known that make blanks U+2581, and nothing else. */
+  private static void requireGemma(Path path, JsonNode root) {
+    JsonNode normalizer = root.path("normalizer");
+    boolean blanks = normalizer.path("type").asString("").equals("Replace") && normalizer.path("pattern").path("String").asString("").equals(" ")
+        && normalizer.path("content").asString("").equals(BLANK);
+    if (!blanks) {
+      throw new GgufException(path + ": the tokenizer falls back on bytes, and its normalizer is " + normalizer
+          + "; expected one that replaces \" \" by \"" + BLANK + "\", as Gemma's");
+    }
+    JsonNode splitter = root.path("pre_tokenizer"); // a split at blanks finds none
+    if (!splitter.isMissingNode() && !splitter.isNull() && !splitter.path("pattern").path("String").asString("").equals(" ")) {
+      throw new GgufException(path + ": the tokenizer falls back on bytes, and its pre-tokenizer is " + splitter + "; expected none, or a split at \" \"");
     }
   }
 
@@ -184,7 +224,7 @@ public final class TokenizerFiles {
       if (tokens[id] != null) {
         throw new GgufException(path + ": tokens \"" + tokens[id] + "\" and \"" + entry.getKey() + "\" share the id " + id);
       }
-      add(path, id, entry.getKey(), TokenType.NORMAL);
+      add(path, id, entry.getKey(), sentencePiece && BYTE.matcher(entry.getKey()).matches() ? TokenType.BYTE : TokenType.NORMAL);
     }
   }
 
@@ -192,6 +232,9 @@ public final class TokenizerFiles {
     int space = merge.indexOf(' ');
     if (space <= 0 || space == merge.length() - 1 || merge.indexOf(' ', space + 1) >= 0) {
       throw new GgufException(path + ": merge \"" + merge + "\" is not two tokens");
+    }
+    if (sentencePiece && merge.indexOf('\n') >= 0 && !merge.replace('\n', ' ').isBlank()) {
+      throw new GgufException(path + ": merge \"" + merge + "\" crosses a newline; GGUF's model \"gemma4\" cuts text there");
     }
     merges.add(merge);
   }
@@ -204,7 +247,8 @@ public final class TokenizerFiles {
       throw new GgufException(path + ": the added token " + id + " has no content");
     }
     boolean special = token.path("special").asBoolean(false);
-    add(path, id, content, special ? TokenType.CONTROL : TokenType.USER_DEFINED);
+    boolean shown = !special || sentencePiece && SHOWN.contains(content);
+    add(path, id, content, shown ? TokenType.USER_DEFINED : TokenType.CONTROL);
     for (String flag : AddedTokenFlags.NAMES) { // of two files that name a token the later one counts, as it does for Hugging Face
       Set<Integer> ids = flagged.computeIfAbsent(flag, name -> new TreeSet<>());
       if (token.path(flag).asBoolean(flag.equals("normalized") && !special)) {

@@ -53,6 +53,10 @@ final class TokenizerCheck {
     if (!types.isEmpty() && types.size() != tokens.size()) {
       problems.accept("key tokenizer.ggml.token_type has " + types.size() + " elements for " + tokens.size() + " tokens");
     }
+    List<?> scores = array("tokenizer.ggml.scores", MetadataType.FLOAT32);
+    if (!scores.isEmpty() && scores.size() != tokens.size()) {
+      problems.accept("key tokenizer.ggml.scores has " + scores.size() + " elements for " + tokens.size() + " tokens");
+    }
     checkMerges(tokens);
   }
 

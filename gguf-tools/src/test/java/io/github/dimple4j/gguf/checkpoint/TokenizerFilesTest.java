@@ -5,12 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.tokenizer.Tokenizer;
+import io.github.dimple4j.tokenizer.TokenizerData;
+import io.github.dimple4j.tokenizer.Utf8Strings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -20,6 +28,8 @@ class TokenizerFilesTest {
   private static final String ADDED = "{\"id\": 5, \"content\": \"<|im_end|>\", \"special\": true},"
       + "{\"id\": 6, \"content\": \"<tool_call>\", \"special\": false}";
   private static final String MERGES = "[\"a b\", \"\u0120 ab\"]";
+
+  private static final Pattern UNIT = Pattern.compile("\\\\u([0-9a-f]{4})");
 
   @TempDir private Path folder;
 
@@ -140,6 +150,63 @@ class TokenizerFilesTest {
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt is missing");
     Files.write(folder.resolve("merges.txt"), new byte[] {'a', ' ', (byte) 0xff, '\n'});
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt: is no UTF-8 text");
+  }
+
+  private static final String GEMMA = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<bos>\", \"special\": true},"
+      + "{\"id\": 5, \"content\": \"<|channel>\", \"special\": true}, {\"id\": 6, \"content\": \"\\n\\n\", \"special\": false, \"normalized\": false}],"
+      + "\"normalizer\": NORMALIZER, \"pre_tokenizer\": SPLITTER, \"model\": {\"type\": \"BPE\", \"byte_fallback\": true, \"unk_token\": \"<unk>\","
+      + "\"vocab\": {\"<bos>\": 0, \"<0x0A>\": 1, \"\u2581\": 2, \"a\": 3, \"\u2581a\": 4, \"<|channel>\": 5, \"\\n\\n\": 6, \"<unk>\": 7}, \"merges\": [MERGES]}}";
+  private static final String REPLACE = "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\u2581\"}";
+  private static final String SPLIT = "{\"type\": \"Split\", \"pattern\": {\"String\": \" \"}, \"behavior\": \"MergedWithPrevious\"}";
+
+  private static String gemma(String normalizer, String splitter, String merges) {
+    return GEMMA.replace("NORMALIZER", normalizer).replace("SPLITTER", splitter).replace("MERGES", merges);
+  }
+
+  /** The keys of the published files; what a reader of answers looks for is shown. */
+  @Test
+  void sentencePieceWithBytes() throws IOException {
+    for (String splitter : List.of(SPLIT, "null")) {
+      write("tokenizer.json", gemma(REPLACE, splitter, "[\"\u2581\", \"a\"]"));
+      write("tokenizer_config.json", "{\"unk_token\": \"<unk>\"}");
+      assertThat(read().metadata()).containsEntry("tokenizer.ggml.model", MetadataValue.string("gemma4"))
+          .doesNotContainKeys("tokenizer.ggml.pre", "tokenizer.dimple.normalized")
+          .containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(3, 6, 1, 1, 1, 4, 4, 1))
+          .containsEntry("tokenizer.ggml.scores", MetadataValue.float32s(Collections.nCopies(VOCABULARY, -1000f)))
+          .containsEntry("tokenizer.ggml.merges", MetadataValue.strings(List.of("\u2581 a")))
+          .containsEntry("tokenizer.ggml.unknown_token_id", MetadataValue.uint32(7))
+          .containsEntry("tokenizer.ggml.add_space_prefix", MetadataValue.bool(false))
+          .containsEntry("tokenizer.ggml.add_bos_token", MetadataValue.bool(true));
+    }
+  }
+
+  @Test
+  void otherTokenizersWithBytesAreRefused() throws IOException {
+    refuses(gemma("{\"type\": \"Prepend\", \"prepend\": \"\u2581\"}", SPLIT, ""), "its normalizer is {\"type\":\"Prepend\"");
+    refuses(gemma("null", SPLIT, ""), "its normalizer is null");
+    refuses(gemma(REPLACE, "{\"type\": \"ByteLevel\"}", ""), "its pre-tokenizer is {\"type\":\"ByteLevel\"}");
+    refuses(gemma(REPLACE, SPLIT, "[\"a\", \"\\n\"]"), "crosses a newline");
+  }
+
+  /** A whole tokenizer.json of Hugging Face's, and what it makes of texts. */
+  @Test
+  void encodesAsTheTokenizerThatItWasReadFrom() throws IOException {
+    Path goldens = Path.of("../java/src/test/resources/io/github/dimple4j/tokenizer");
+    int size = Files.readAllLines(goldens.resolve("vocabulary-gemma4.txt")).size();
+    Map<String, MetadataValue> keys = TokenizerFiles.read(goldens.resolve("gemma4"), size, PreTokenizer.QWEN2).orElseThrow().metadata();
+    Tokenizer tokenizer = Tokenizer.of(new TokenizerData("gemma4", null, Utf8Strings.of(strings(keys, "tokens")),
+        keys.get("tokenizer.ggml.token_type").elements().stream().mapToInt(type -> ((Long) type).intValue()).toArray(),
+        Utf8Strings.of(strings(keys, "merges")), false, -1, -1, -1, -1));
+    for (String line : Files.readAllLines(goldens.resolve("gemma4-newlines.txt"))) {
+      String text = UNIT.matcher(line.substring(line.indexOf('\t') + 1))
+          .replaceAll(unit -> Matcher.quoteReplacement(Character.toString(Integer.parseInt(unit.group(1), 16))));
+      assertThat(Arrays.stream(tokenizer.encode(text)).mapToObj(Integer::toString).collect(Collectors.joining(" "))).as(text)
+          .isEqualTo(line.substring(0, line.indexOf('\t')));
+    }
+  }
+
+  private static List<String> strings(Map<String, MetadataValue> keys, String name) {
+    return keys.get("tokenizer.ggml." + name).elements().stream().map(String.class::cast).toList();
   }
 
   private void refuses(String json, String message) throws IOException {
