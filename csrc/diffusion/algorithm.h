@@ -25,7 +25,7 @@
   LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC, algorithm_low_confidence_dynamic)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
-enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_SDAR + 1 };
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_FAST_DLLM_V2 + 1 };
 #undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */

@@ -62,7 +62,10 @@ static const struct {
                 {FIELD(kl_history), 1, 64},
                 {FIELD(unmask), DIMPLE_UNMASK_ALL, DIMPLE_UNMASK_MIN_KL},
                 {FIELD(expected_tpf), 1, INT32_MAX},
-                {FIELD(maximum_unroll), 1, INT32_MAX}};
+                {FIELD(maximum_unroll), 1, INT32_MAX},
+                {FIELD(sub_block_length), 0, INT32_MAX},
+                {FIELD(block_cache), 0, 1},
+                {FIELD(fill_last_block), 0, 1}};
 
 static const struct {
   const char *name;
@@ -119,6 +122,24 @@ static dimple_status check_combination(const dimple_decoding *d) {
                      pipelines[d->pipeline]->name, offered);
 }
 
+static dimple_status refuse_with_pipeline(const dimple_decoding *d, const char *setting) {
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with pipeline %s", setting, pipelines[d->pipeline]->name);
+}
+
+/* Settings of one pipeline. */
+static dimple_status check_owned(const dimple_decoding *d) {
+  const struct {
+    const char *name;
+    bool set;
+    int32_t owner;
+  } owned[] = {{"sub_block_length", d->sub_block_length > 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
+               {"block_cache", d->block_cache != 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
+               {"fill_last_block", d->fill_last_block != 0, DIMPLE_PIPELINE_FAST_DLLM_V2}};
+  for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+    if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
+  return DIMPLE_OK;
+}
+
 /* Settings that say nothing to the pipeline are refused, so that none is overlooked. */
 static dimple_status check_pipeline(const dimple_decoding *d) {
   const struct {
@@ -132,8 +153,8 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
              {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline != DIMPLE_PIPELINE_DREAM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
-    if (own[i].set)
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: %s does not go with pipeline %s", own[i].name, pipelines[d->pipeline]->name);
+    if (own[i].set) return refuse_with_pipeline(d, own[i].name);
+  DIMPLE_TRY(check_owned(d));
   /* The second pass runs over everything and leaves nothing that a later one could see. */
   if (d->guidance_scale > 0 && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");
@@ -148,6 +169,9 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
 }
 
 dimple_status decoding_check_filled(const dimple_decoding *asked, const dimple_decoding *filled) {
+  if (filled->pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 && filled->sub_block_length > 0 && filled->block_length % filled->sub_block_length != 0)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: sub_block_length is %d, expected a divisor of block_length, %d", filled->sub_block_length,
+                       filled->block_length);
   bool in_blocks = asked->block_length > 0 || asked->algorithm == DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
   if (asked->pipeline != DIMPLE_PIPELINE_DREAM || !in_blocks || decoding_is_cached(filled)) return DIMPLE_OK;
   return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: pipeline dream with %s takes cache prefix or dual",

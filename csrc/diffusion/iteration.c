@@ -77,6 +77,9 @@ void iteration_constrain(iteration *it, constrained *constraint) {
   it->constraint = constraint;
 }
 
+/* Fast-dLLM v2's own. */
+enum { SUB_BLOCK_LENGTH = 8 };
+
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
   if (d->pipeline == DIMPLE_PIPELINE_DIM) return;
@@ -91,6 +94,7 @@ static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t le
   if (d->cache == DIMPLE_CACHE_MODEL && d->guidance_scale == 0) d->cache = model->cache;
   if (d->block_length == 0) d->block_length = model->block_length;
   if (d->block_length == 0 || (d->block_length > length && !causal)) d->block_length = length;
+  if (d->sub_block_length == 0) d->sub_block_length = d->block_length % SUB_BLOCK_LENGTH == 0 ? SUB_BLOCK_LENGTH : d->block_length;
   bool by_schedule = d->pipeline == DIMPLE_PIPELINE_DREAM && decoding_is_cached(d) && d->algorithm != DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD;
   if (by_schedule) d->algorithm = DIMPLE_ALGORITHM_ENTROPY; /* as the authors' code does, whatever it is asked for */
 }
@@ -131,6 +135,9 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
                        "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
                        pipeline_of(&filled)->name);
+  if (!model->shift_logits && pipeline_of(&filled)->needs_shift)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model whose rows score the next position: those of this one score their own",
+                       pipeline_of(&filled)->name);
   DIMPLE_TRY(make_room(it, &filled, c->length, model->vocab));
   schedule_levels(decoding->steps, decoding->epsilon, it->levels);
   it->decoding = filled;
@@ -138,6 +145,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->total = c->initial_masked;
   it->number = 0;
   it->begun = true;
+  it->block = -1;
   it->done = it->looked = false;
   bias_clear(&it->bias);
   if (it->recorded) replay_seek(it->recorded, 0);
@@ -158,6 +166,8 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
                             [SIGHT_FROM_PROMPT] = {.block_length = it->decoding.block_length, .offset = prompt_length}};
   return grids[pipeline_of(&it->decoding)->sight];
 }
+
+int32_t iteration_settled(const iteration *it, const canvas *c) { return it->done || !algorithm_of(&it->decoding)->reviser ? c->length : 0; }
 
 void iteration_end(iteration *it) {
   close_notes(it);
@@ -320,6 +330,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   }
   it->revealed_count = count;
   it->forced_count = 0;
+  it->block = pipeline_of(&it->decoding)->blocks ? it->blocks.index : -1;
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
@@ -407,6 +418,7 @@ dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t 
   }
   it->revealed_count = count;
   it->forced_count = it->remasked_count = 0;
+  it->block = rules_for_caller(it) ? it->blocks.index : -1;
   return conclude(it, p, c, count, rules_for_caller(it));
 }
 

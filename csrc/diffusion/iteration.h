@@ -38,6 +38,7 @@ typedef struct iteration {
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
   const int32_t *remasked;
+  int32_t block;          /* that it worked on; -1: it did on none */
   int32_t forced_count;   /* of them, those for which the constraint left one token */
   iteration_room room;
 } iteration;
@@ -68,6 +69,9 @@ pass_need iteration_need(const iteration *it);
 
 /* What rows are to see in the passes of the decoding that has begun, behind a prompt of that length. */
 attention_grid iteration_grid(const iteration *it, int32_t prompt_length);
+
+/* How many of the response's positions, from the beginning, hold what they will hold once they are revealed. */
+int32_t iteration_settled(const iteration *it, const canvas *c);
 
 /* No decoding is under way. */
 void iteration_end(iteration *it);

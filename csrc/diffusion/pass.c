@@ -97,9 +97,15 @@ static void want(pass *p, int32_t from, int32_t count, int32_t first) {
   for (int32_t i = 0; i < count; i++) p->wanted[i] = scoring_row(p, p->canvas->masked[from + i]) - first;
 }
 
+/* Of rows that see blocks: as many as the scope has them see, or else those up to their own. */
+static void look_ahead(pass *p, pass_scope scope) {
+  if (p->grid.block_length > 0) kv_cache_hold(&p->text.cache, scope.seen > 0 ? p->prompt->length + scope.seen : 0);
+}
+
 /* The rows of the scope, the canvas as it is; states receives those of the rows that score its masked positions from the `from`-th on. */
 static text_rows canvas_rows(pass *p, pass_scope scope, int32_t from, view states) {
   int32_t first = first_row(p, scope);
+  look_ahead(p, scope);
   want(p, from, (int32_t)states.rows, first);
   return rows_of(p, &p->text, first, end_row(p, scope), p->prompt->tokens, p->canvas->tokens, pictures(p), p->wanted, states);
 }
@@ -135,13 +141,23 @@ static text_rows shadowed_rows(pass *p, const pass_rows *rows, view states) {
 /* How many rows lie before the first block that the response has a part in. */
 static int32_t settled_rows(const pass *p) { return p->prompt->length - (p->prompt->length - p->grid.offset) % p->grid.block_length; }
 
+/* Whether the last of them scores the response's first position, which is masked when decodings begin. */
+static bool settled_score(const pass *p) {
+  return p->model->text.shift_logits && settled_rows(p) == p->prompt->length && p->canvas->initial[0] == p->canvas->mask_token;
+}
+
+/* The prompt up to the response's first block. */
+static text_rows prompt_rows(pass *p) {
+  int32_t rows = settled_rows(p);
+  p->wanted[0] = rows - 1;
+  return (text_rows){.state = &p->text, .images = pictures(p), .pieces = {{p->prompt->tokens, rows}}, .piece_count = 1, .wanted = p->wanted,
+                     .states = view_rows(p->first_states, 0, settled_score(p))};
+}
+
 dimple_status pass_open_first(pass *p, text_rows *rows) {
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
-  if (p->grid.block_length == 0)
-    *rows = canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states);
-  else /* the prompt up to the response's first block */
-    *rows = (text_rows){.state = &p->text, .images = pictures(p), .pieces = {{p->prompt->tokens, settled_rows(p)}}, .piece_count = 1};
+  *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states);
   return DIMPLE_OK;
 }
 
@@ -192,9 +208,9 @@ void pass_restart(pass *p, pass_need need) {
   bool blocks = p->grid.block_length > 0;
   if (need == NEED_PROMPT && !p->keep_prompt && !blocks) need = NEED_NOTHING;
   if (p->total > 0 && need > p->intact) p->prefilled = false;
-  p->fresh = p->prefilled && !blocks ? &p->first_states : NULL;
+  p->fresh = p->prefilled && p->total > 0 && (!blocks || settled_score(p)) ? &p->first_states : NULL;
   p->fresh_from = 0;
-  p->fresh_count = p->total;
+  p->fresh_count = blocks ? 1 : p->total;
   p->count = p->prefilled && p->total > 0 && (!blocks || settled_rows(p) > 0);
 }
 
@@ -203,13 +219,14 @@ void pass_canvas_changed(pass *p) { p->fresh = NULL; }
 /* -------------------------------------------------------------------------------------------------------------- scoring */
 
 static bool same_scope(pass_scope a, pass_scope b) {
-  return a.kind == b.kind && (a.kind != SCOPE_PART || (a.first == b.first && a.end == b.end));
+  return a.kind == b.kind && (a.kind != SCOPE_PART || (a.first == b.first && a.end == b.end && a.seen == b.seen));
 }
 
 /* Whether the rows' states are there: the first pass's do for a pass over everything, kept or not. */
 static bool is_fresh(const pass *p, const pass_rows *rows) {
   if (!p->fresh || rows->from < p->fresh_from || rows->from + rows->count > p->fresh_from + p->fresh_count) return false;
-  return p->fresh == &p->first_states ? rows->scope.kind != SCOPE_PART : same_scope(p->fresh_scope, rows->scope);
+  if (p->fresh == &p->first_states) return p->grid.block_length > 0 ? rows->scope.end == 0 : rows->scope.kind != SCOPE_PART;
+  return same_scope(p->fresh_scope, rows->scope);
 }
 
 /* What a pass of that scope leaves of the first one's keys and values. */
@@ -240,6 +257,7 @@ static text_rows scored_rows(pass *p, const pass_rows *rows) {
 
 /* Those of a pass for keys and values. */
 static text_rows kept_rows(pass *p, pass_scope scope) {
+  look_ahead(p, scope);
   return rows_of(p, &p->text, first_row(p, scope), end_row(p, scope), p->prompt->tokens, p->canvas->tokens, pictures(p), NULL,
                  view_rows(p->later_states, 0, 0));
 }

@@ -5,7 +5,8 @@
  * position j + 1 when the model's logits are shifted, otherwise its own.
  *
  * Where rows see blocks (block-causal attention), the first pass runs the whole blocks of the prompt alone; the others are run by passes of
- * SCOPE_PART, which may begin with the last rows of the prompt.
+ * SCOPE_PART, which may begin with the last rows of the prompt. Where the prompt is whole blocks and logits are shifted, its last row scores the
+ * response's first position, and its state is kept: a pass for that position alone needs no run.
  *
  * Prefilling (paper section 4.2). The first pass runs over prompt + initial response. With keep_prompt, later passes of SCOPE_CANVAS run
  * only the rows that score the response: of a model with shifted logits the last prompt token belongs to them. Without it they recompute
@@ -32,6 +33,7 @@ typedef enum pass_scope_kind {
 typedef struct pass_scope {
   pass_scope_kind kind;
   int32_t first, end; /* SCOPE_PART: response positions whose rows run, `end` exclusive; below 0: the prompt's last rows */
+  int32_t seen;       /* the same, where rows see blocks: they see positions up to this one, those behind `end` as an earlier pass left them */
 } pass_scope;
 
 /* What a decoding wants of the first pass's keys and values. */

@@ -23,6 +23,7 @@ typedef struct pipeline {
   bool (*done)(int32_t remaining);
   const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
   block_sight sight;         /* what positions see */
+  bool needs_shift;          /* it is for models whose rows score the next position */
 } pipeline;
 
 extern const pipeline *const pipelines[PIPELINE_COUNT]; /* by dimple_pipeline */

@@ -282,7 +282,8 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
                        .log_probability = it->room.log_probability,
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
                        .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed,
-                       .remasked_count = it->remasked_count, .remasked = it->remasked};
+                       .remasked_count = it->remasked_count, .remasked = it->remasked, .block = it->block,
+                       .settled = iteration_settled(it, &s->canvas)};
 }
 
 static dimple_status require_iteration(const dimple_session *s) {

@@ -7,7 +7,7 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 5, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 6, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
@@ -65,6 +65,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[2] = small_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
   models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
   models[4] = small_model((model_shape){.family = FAMILY_SDAR});
+  models[5] = small_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
@@ -175,6 +176,10 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->expected_tpf = take_between(d, 0, 10);
   decoding->maximum_unroll = take_between(d, 0, 10);
   decoding->threshold_back = take_float(d);
+  if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
+  decoding->sub_block_length = take_between(d, 0, 4);
+  decoding->block_cache = take_between(d, 0, 1);
+  decoding->fill_last_block = take_between(d, 0, 1);
 }
 
 static void begin(user *u, decisions *d) {

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 3
+#define DIMPLE_API_VERSION 4
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -386,7 +386,8 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_LLADA = 2, /* LLaDA's and Fast-dLLM's: block after block, by quotas, a threshold or a factor */
   DIMPLE_PIPELINE_MDLM = 3,  /* dLLM's MDLM: block after block by its schedule, every pass over everything */
   DIMPLE_PIPELINE_BD3LM = 4, /* dLLM's BD3LM: the same under block-causal attention, blocks counted from the end of the prompt */
-  DIMPLE_PIPELINE_SDAR = 5   /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
+  DIMPLE_PIPELINE_SDAR = 5,  /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
+  DIMPLE_PIPELINE_FAST_DLLM_V2 = 6 /* Fast-dLLM v2's: the same with shifted logits, sub-block after sub-block; `steps` do not count */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -466,12 +467,16 @@ typedef struct dimple_decoding {
   int32_t expected_tpf;        /* credit, hierarchy, not complete: tokens that an iteration is expected to reveal, >= 1 */
   int32_t maximum_unroll;      /* the same: iterations without a look at the block, >= 1 */
   float threshold_back;        /* wino: a revealed token whose probability, unseen, is below it is masked again. 0 .. 1 */
+  int32_t sub_block_length;    /* fast-dllm-v2: a block's positions are revealed so many at a time, a divisor of its length; 0: 8, or all */
+  int32_t block_cache;         /* fast-dllm-v2, 1: passes run a sub-block alone where they can, beside what is left of the block's latest whole
+                                * pass: faster, an approximation; 0: every pass runs the block */
+  int32_t fill_last_block;     /* fast-dllm-v2, 1: a block that holds the end of text is filled to its end, as the authors' evaluation does */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
  * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
- * threshold_back 0.9. */
+ * threshold_back 0.9. Blocks are not cached, nor filled behind the end of text. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
@@ -501,6 +506,8 @@ typedef struct dimple_step {
                                    * filters did: nats, <= 0; NaN for a position that no pass decided */
   int32_t remasked_count;         /* wino: positions, revealed before, that are masked again */
   const int32_t *remasked;        /* [remasked_count] ascending */
+  int32_t block;                  /* decodings in blocks: the one that the iteration worked on, from 0; -1: others */
+  int32_t settled;                /* what positions 0 .. settled - 1 have revealed stays; those behind may be masked again or hold another token */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not
@@ -527,8 +534,8 @@ typedef struct dimple_candidates {
 /* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings,
  * in blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count:
  * a block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that
- * decodes gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed, bd3lm
- * and sdar. */
+ * decodes gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed, bd3lm,
+ * sdar and fast-dllm-v2. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
 /* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance

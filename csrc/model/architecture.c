@@ -11,7 +11,8 @@
   ENTRY(llada_moe)           \
   ENTRY(a2d_qwen2)           \
   ENTRY(a2d_qwen3)           \
-  ENTRY(sdar)
+  ENTRY(sdar)                \
+  ENTRY(fast_dllm_v2)
 
 #define DECLARE(name) extern const architecture architecture_##name;
 ARCHITECTURES(DECLARE)

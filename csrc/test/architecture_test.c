@@ -50,6 +50,11 @@ static void backends_agree(void) {
   }
 }
 
+/* One that decodes the family's models. */
+static int32_t pipeline_of_family(int family) {
+  return family == FAMILY_SDAR ? DIMPLE_PIPELINE_SDAR : family == FAMILY_FAST_DLLM_V2 ? DIMPLE_PIPELINE_FAST_DLLM_V2 : DIMPLE_PIPELINE_DIM;
+}
+
 /* Decoded to the end, the same with one thread and with three, and with the embedding as head. */
 static void every_family_decodes(void) {
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
@@ -57,7 +62,7 @@ static void every_family_decodes(void) {
       dimple_model *m = random_model((model_shape){.family = (model_family)family, .tied = variant & 1, .type = variant & 2 ? DIMPLE_TENSOR_Q8_0 : 0});
       if (!m) continue;
       dimple_session *s = text_session(m, 1, 1), *t = text_session(m, 3, 1);
-      dimple_decoding d = decoding_of(family == FAMILY_SDAR ? DIMPLE_PIPELINE_SDAR : DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+      dimple_decoding d = decoding_of(pipeline_of_family(family), DIMPLE_ALGORITHM_MASKGIT_PLUS);
       outcome a = decode(s, &d), b = decode(t, &d);
       EXPECT(a.remaining == a.drawn_masks, "family %d, variant %d: %d left", family, variant, a.remaining);
       EXPECT(same_outcome(&a, &b), "family %d, variant %d: threads matter", family, variant);
@@ -70,7 +75,7 @@ static void every_family_decodes(void) {
 
 /* What a file says of the shift, or its family where it says nothing. */
 static void shift_is_the_familys_or_the_files(void) {
-  static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_COUNT - 1] = false};
+  static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_FAST_DLLM_V2] = true, [FAMILY_COUNT] = false};
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     for (int unshifted = 0; unshifted < 2; unshifted++) {
       dimple_model *m = random_model((model_shape){.family = (model_family)family, .unshifted = unshifted});

@@ -36,7 +36,7 @@ static void kept_blocks_are_exact(dimple_model *m, const dimple_decoding *d) {
     EXPECT(whole.remaining == 0, "prompt of %d: %d left", prompt, whole.remaining);
     memcpy(tokens, prompt_tokens, (size_t)prompt * sizeof *tokens);
     memcpy(tokens + prompt, whole.tokens, (size_t)length * sizeof *tokens);
-    for (int32_t done = d->pipeline == DIMPLE_PIPELINE_SDAR ? BLOCK - prompt % BLOCK : BLOCK; done < length; done += BLOCK) {
+    for (int32_t done = d->pipeline != DIMPLE_PIPELINE_BD3LM ? BLOCK - prompt % BLOCK : BLOCK; done < length; done += BLOCK) {
       outcome rest = decode_once(m, tokens, prompt + done, masks, length - done, d);
       EXPECT(memcmp(rest.tokens, whole.tokens + done, (size_t)(length - done) * sizeof *tokens) == 0, "prompt of %d: other tokens behind %d", prompt, done);
     }
@@ -112,6 +112,55 @@ static void algorithms_by_other_names(dimple_model *blocks) {
   }
 }
 
+static dimple_decoding fast_dllm(float threshold, int32_t sub_block, int32_t cached) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_FAST_DLLM_V2, DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC);
+  d.threshold = threshold;
+  d.sub_block_length = sub_block;
+  d.block_cache = cached;
+  return d;
+}
+
+/* Whole passes and those of sub-blocks, at every border of blocks; and what only models with shifted logits have. */
+static void first_tokens_come_from_the_block_before(dimple_model *shifted, dimple_model *blocks) {
+  for (int32_t cached = 0; cached < 2; cached++)
+    for (int32_t part = 1; part <= BLOCK; part += part) {
+      dimple_decoding d = fast_dllm(0.1f, part, cached), other = fast_dllm(1, 0, 0);
+      kept_blocks_are_exact(shifted, &d);
+      results_are_repeatable(shifted, &d, &other);
+    }
+  int32_t masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_decoding whole = fast_dllm(1, BLOCK, 0), cached = fast_dllm(1, 2, 1), plain = fast_dllm(1, 2, 0);
+  outcome a = decode_once(shifted, prompt_tokens, PROMPT, masks, RESPONSE, &plain), b = decode_once(shifted, prompt_tokens, PROMPT, masks, RESPONSE, &cached);
+  EXPECT(!same_outcome(&a, &b), "passes over sub-blocks alone change nothing: they are not run");
+  dimple_session *s = session_of(blocks, prompt_tokens, PROMPT, masks, RESPONSE, 1, 1);
+  EXPECT_FAILS(dimple_session_begin(s, &whole), DIMPLE_ERROR_UNSUPPORTED, "pipeline fast-dllm-v2 needs a model whose rows score the next position");
+  whole.sub_block_length = BLOCK - 1;
+  EXPECT_FAILS(dimple_session_begin(s, &whole), DIMPLE_ERROR_ARGUMENT, "sub_block_length is 3, expected a divisor of block_length, 4");
+  whole = sdar(1);
+  whole.block_cache = 1;
+  EXPECT_FAILS(dimple_session_begin(s, &whole), DIMPLE_ERROR_ARGUMENT, "block_cache does not go with pipeline sdar");
+  dimple_session_free(s);
+}
+
+/* Steps say which block they were of, and that what is revealed stays. */
+static void steps_name_their_block(dimple_model *m) {
+  int32_t masks[RESPONSE], block = 0;
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  dimple_decoding d = sdar(2);
+  dimple_session *s = session_of(m, prompt_tokens, PROMPT, masks, RESPONSE, 1, 1);
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, &d));
+  while (!step.done) {
+    EXPECT_OK(dimple_session_step(s, &step));
+    for (int32_t i = 0; i < step.revealed_count; i++)
+      EXPECT(step.block == (PROMPT % BLOCK + step.revealed[i]) / BLOCK, "position %d in block %d", step.revealed[i], step.block);
+    EXPECT(step.block >= block && step.settled == RESPONSE, "block %d behind %d, %d settled", step.block, block, step.settled);
+    block = step.block;
+  }
+  dimple_session_free(s);
+}
+
 static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
   dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -126,7 +175,7 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
   EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "cache does not go with pipeline bd3lm");
   d.cache = DIMPLE_CACHE_MODEL;
   d.algorithm = DIMPLE_ALGORITHM_SEQUENTIAL;
-  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "algorithm is sequential (12) with pipeline bd3lm, expected pipeline sdar");
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "algorithm is sequential (12) with pipeline bd3lm, expected pipeline sdar or fast-dllm-v2");
   d.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
   dimple_candidates candidates;
   EXPECT_OK(dimple_session_begin(t, &d));
@@ -137,7 +186,8 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
 
 int main(void) {
   dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
-  if (!blocks || !full) return expect_summary("block_causal");
+  dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
+  if (!blocks || !full || !shifted) return expect_summary("block_causal");
   dimple_decoding s = sdar(BLOCK), fast = sdar(2), b = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), m = b;
   b.block_length = m.block_length = BLOCK;
   m.pipeline = DIMPLE_PIPELINE_MDLM;
@@ -150,8 +200,11 @@ int main(void) {
   results_are_repeatable(full, &m, &b);
   algorithms_by_other_names(blocks);
   blocks_are_the_decodings(full, &b);
+  first_tokens_come_from_the_block_before(shifted, blocks);
+  steps_name_their_block(blocks);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);
   dimple_model_free(full);
+  dimple_model_free(shifted);
   return expect_summary("block_causal");
 }

@@ -20,6 +20,7 @@ static const struct {
     [FAMILY_A2D_QWEN2] = {.name = "a2d-qwen2", .attention_bias = true},
     [FAMILY_A2D_QWEN3] = {.name = "a2d-qwen3", .head_norm = true},
     [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
+    [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
 };
 
 /* "<before>.<after>" */

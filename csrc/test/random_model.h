@@ -17,6 +17,7 @@ typedef enum model_family {
   FAMILY_A2D_QWEN2, /* Dream's body */
   FAMILY_A2D_QWEN3, /* no biases, norms of heads */
   FAMILY_SDAR,      /* the same; rows see blocks of BLOCK */
+  FAMILY_FAST_DLLM_V2, /* Dream's body; rows see blocks of BLOCK */
   FAMILY_COUNT
 } model_family;
 

@@ -7,4 +7,6 @@ static dimple_status choose_leftmost(choice *c, quota due) {
 }
 
 const algorithm algorithm_sequential = {
-    .name = "sequential", .confidence = &confidence_probability, .choose = {[DIMPLE_PIPELINE_SDAR] = choose_leftmost}};
+    .name = "sequential",
+    .confidence = &confidence_probability,
+    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_leftmost, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_leftmost}};

@@ -139,7 +139,10 @@ _Static_assert(offsetof(dimple_decoding, low_threshold) == 116, "as in Structs.j
 _Static_assert(offsetof(dimple_decoding, expected_tpf) == 120, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, maximum_unroll) == 124, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, threshold_back) == 128, "as in Structs.java");
-_Static_assert(sizeof(dimple_decoding) == 136, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, sub_block_length) == 132, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, block_cache) == 136, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, fill_last_block) == 140, "as in Structs.java");
+_Static_assert(sizeof(dimple_decoding) == 144, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_step, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, done) == 4, "as in Structs.java");
@@ -155,7 +158,9 @@ _Static_assert(offsetof(dimple_step, nanoseconds) == 56, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, log_probability) == 64, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, remasked_count) == 72, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, remasked) == 80, "as in Structs.java");
-_Static_assert(sizeof(dimple_step) == 88, "as in Structs.java");
+_Static_assert(offsetof(dimple_step, block) == 88, "as in Structs.java");
+_Static_assert(offsetof(dimple_step, settled) == 92, "as in Structs.java");
+_Static_assert(sizeof(dimple_step) == 96, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_candidates, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_candidates, count) == 4, "as in Structs.java");

@@ -28,8 +28,8 @@ public final class Canvas {
   }
 
   /** The same response at another moment. */
-  Canvas with(int[] others) {
-    return new Canvas(response, others, settled);
+  Canvas with(int[] others, int othersSettled) {
+    return new Canvas(response, others, othersSettled);
   }
 
   /** The same canvas at the end of its decoding. */

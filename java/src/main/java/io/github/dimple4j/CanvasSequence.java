@@ -126,7 +126,8 @@ final class CanvasSequence {
     int[] canvas = Arrays.copyOf(tokens, end());
     System.arraycopy(step.canvas(), 0, canvas, first, step.canvas().length);
     return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed()), step.confidence(),
-        step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked()));
+        step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked()),
+        step.block(), first + step.settled());
   }
 
   private int[] shifted(int[] positions) {

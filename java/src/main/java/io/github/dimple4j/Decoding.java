@@ -416,6 +416,35 @@ public final class Decoding {
     return settings.get("threshold_back").floatValue();
   }
 
+  /**
+   * {@link Pipeline#FAST_DLLM_V2}: how many positions of a block are filled before the next ones.
+   *
+   * @return at least 1, a divisor of the block's length; 0: 8, or all of a block whose length is no multiple of 8
+   */
+  public int subBlockLength() {
+    return settings.get("sub_block_length").intValue();
+  }
+
+  /**
+   * {@link Pipeline#FAST_DLLM_V2}: whether passes run a sub-block alone where they can, beside what the block's latest whole pass left. Faster, and an
+   * approximation.
+   *
+   * @return true if they do
+   */
+  public boolean blockCache() {
+    return settings.get("block_cache").intValue() != 0;
+  }
+
+  /**
+   * {@link Pipeline#FAST_DLLM_V2}: whether a block that holds the end of the text is filled to its end, as its authors evaluate; otherwise the decoding is
+   * over as soon as nothing before the end is masked.
+   *
+   * @return true if it is
+   */
+  public boolean fillLastBlock() {
+    return settings.get("fill_last_block").intValue() != 0;
+  }
+
   /** What the core is given for a response of that many positions. */
   Map<String, Number> settings(int responseLength) {
     Map<String, Number> complete = new LinkedHashMap<>(settings);
@@ -846,6 +875,36 @@ public final class Decoding {
      */
     public Builder thresholdBack(float thresholdBack) {
       return set("threshold_back", thresholdBack);
+    }
+
+    /**
+     * Sets the length of a sub-block.
+     *
+     * @param subBlockLength see {@link Decoding#subBlockLength()}
+     * @return this
+     */
+    public Builder subBlockLength(int subBlockLength) {
+      return set("sub_block_length", subBlockLength);
+    }
+
+    /**
+     * Sets whether passes may run a sub-block alone.
+     *
+     * @param blockCache see {@link Decoding#blockCache()}
+     * @return this
+     */
+    public Builder blockCache(boolean blockCache) {
+      return set("block_cache", blockCache ? 1 : 0);
+    }
+
+    /**
+     * Sets whether the last block is filled behind the end of the text.
+     *
+     * @param fillLastBlock see {@link Decoding#fillLastBlock()}
+     * @return this
+     */
+    public Builder fillLastBlock(boolean fillLastBlock) {
+      return set("fill_last_block", fillLastBlock ? 1 : 0);
     }
 
     /**

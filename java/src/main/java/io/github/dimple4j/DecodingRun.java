@@ -22,7 +22,7 @@ final class DecodingRun {
   private final int promptLength;
   private final Ending ending;
   private final boolean stopsEarly;
-  private final boolean settled; // what is revealed stays
+  private final boolean firm; // what is revealed stays
   private final Decisions decisions; // null: the core decides
   private final float[] logProbabilities;
   private final long began = System.nanoTime();
@@ -46,7 +46,7 @@ final class DecodingRun {
     this.promptLength = promptLength;
     this.ending = decoding.ending();
     this.stopsEarly = decoding.earlyStop();
-    this.settled = decoding.algorithm() != Algorithm.WINO;
+    this.firm = decoding.algorithm() != Algorithm.WINO;
     this.decisions = own == null ? null : new Decisions(handle, own);
     if (decoding.prune() && !constrained) {
       checkPruning();
@@ -79,7 +79,7 @@ final class DecodingRun {
   private Canvas canvasOf(int[] tokens) {
     int end = canvases.end();
     Response shape = end < response.length() ? reading.first(end) : reading;
-    return new Canvas(shape, Arrays.copyOf(tokens, end), settled ? end : canvases.first());
+    return new Canvas(shape, Arrays.copyOf(tokens, end), firm ? end : canvases.first());
   }
 
   /** The canvas is full, and nothing ended the text. */
@@ -114,7 +114,7 @@ final class DecodingRun {
     }
     canvas = finished || exhausted ? canvas.asLast() : canvas;
     return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList());
+        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block());
   }
 
   private StepResult runStep() {
@@ -130,7 +130,7 @@ final class DecodingRun {
 
   /** Takes over what an iteration of the core did. */
   List<Reveal> take(StepResult result) {
-    canvas = canvas.with(result.canvas());
+    canvas = canvas.with(result.canvas(), result.settled());
     List<Reveal> reveals = reveals(result);
     for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
       logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();

@@ -167,7 +167,7 @@ public final class DimpleModel implements AutoCloseable {
 
   /** How many positions a block has if prompt and response are counted in blocks; otherwise 1. */
   int countedBlock() {
-    boolean counted = pipeline().filter(Pipeline.SDAR::equals).isPresent();
+    boolean counted = pipeline().filter(Pipeline::countsFromPrompt).isPresent();
     return counted ? metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1) : 1;
   }
 

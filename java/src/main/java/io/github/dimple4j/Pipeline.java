@@ -22,7 +22,12 @@ public enum Pipeline {
    * SDAR's: the same, but blocks are counted from the beginning of the prompt ({@link SessionBuilder#wholeBlocks}), and
    * {@link Decoding#steps} are those of a block.
    */
-  SDAR("sdar");
+  SDAR("sdar"),
+  /**
+   * Fast-dLLM v2's: as SDAR's, for models whose rows score the next position. Blocks are filled {@linkplain Decoding#subBlockLength sub-block} after
+   * sub-block by the threshold alone, {@link Decoding#steps} do not count, and a block's first token is that of the pass over the block before it.
+   */
+  FAST_DLLM_V2("fast-dllm-v2");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -43,6 +48,11 @@ public enum Pipeline {
    */
   public String label() {
     return label;
+  }
+
+  /** Whether blocks are counted from the beginning of the prompt, so that a response ends with one. */
+  boolean countsFromPrompt() {
+    return this == SDAR || this == FAST_DLLM_V2;
   }
 
   /**

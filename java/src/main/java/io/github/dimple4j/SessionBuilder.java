@@ -37,6 +37,7 @@ public final class SessionBuilder {
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
   private int blockLength; // 0: by the file
+  private boolean blocksOnly;
   private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
@@ -239,7 +240,8 @@ public final class SessionBuilder {
 
   /**
    * Lets the response fill its last block: {@link #responseLength} is raised until prompt and response together are whole blocks, as
-   * {@link Pipeline#SDAR} counts them. Of a model whose file names that pipeline this is so without asking, with the file's blocks.
+   * {@link Pipeline#SDAR} and {@link Pipeline#FAST_DLLM_V2} count them. Of a model whose file names such a pipeline this is so without asking,
+   * with the file's blocks.
    *
    * @param blockLength positions of a block, at least 1: {@link Decoding#blockLength}; 1 leaves the response as it is
    * @return this
@@ -250,7 +252,34 @@ public final class SessionBuilder {
       throw new InvalidArgumentException("a block of " + blockLength + " positions, expected at least 1");
     }
     this.blockLength = blockLength;
+    this.blocksOnly = false;
     return this;
+  }
+
+  /**
+   * Counts as Fast-dLLM v2's own code does: {@link #responseLength} divided by the block's length, rounded down, is how many blocks are decoded, the first
+   * being the one that the prompt ends in, and one token more.
+   *
+   * @param blockLength positions of a block, at least 1
+   * @return this
+   * @throws InvalidArgumentException if it is less than 1
+   */
+  public SessionBuilder budgetOfBlocks(int blockLength) {
+    wholeBlocks(blockLength);
+    this.blocksOnly = true;
+    return this;
+  }
+
+  /** The response's length by the asked one. */
+  private int counted(int prompt, int asked, int block) {
+    if (!blocksOnly) {
+      return asked + Math.floorMod(-(prompt + asked), block);
+    }
+    int length = asked / block * block + 1 - prompt % block;
+    if (length < 1) {
+      throw new InvalidArgumentException("a response of " + asked + " tokens has no whole block of " + block + ", which is what is counted here");
+    }
+    return length;
   }
 
   /**
@@ -514,7 +543,7 @@ public final class SessionBuilder {
   private Response response(Vocabulary vocabulary, int prompt) {
     int asked = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
     int block = blockLength > 0 ? blockLength : model.countedBlock();
-    int length = asked < 1 || asked > context() ? asked : asked + Math.floorMod(-(prompt + asked), block);
+    int length = asked < 1 || asked > context() ? asked : counted(prompt, asked, block);
     int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());
     if (atLeast > context) { // before anything of that size is allocated

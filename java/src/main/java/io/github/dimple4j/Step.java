@@ -14,6 +14,8 @@ import java.util.List;
  * @param forwardPasses runs of the model since the decoding began, the prefill's first pass included
  * @param time wall time of the iteration, with the prefill if it did that
  * @param remasked positions that earlier iterations revealed and this one masked again, ascending; only {@link Algorithm#WINO} has any
+ * @param block of a decoding in blocks: the one that it worked on, from 0, the first being the one that the response begins in (of a response in
+ *     several canvases: of the canvas); -1 of others
  */
 public record Step(int iteration, Canvas canvas, List<Reveal> revealed, int remaining, boolean done, int forwardPasses, Duration time,
-    List<Integer> remasked) {}
+    List<Integer> remasked, int block) {}

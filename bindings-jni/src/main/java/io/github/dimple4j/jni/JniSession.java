@@ -128,7 +128,8 @@ final class JniSession implements CoreSession {
           Memory.ints(Step.REVEALED.number(step), revealed), Memory.floats(Step.CONFIDENCE.number(step), revealed),
           Memory.floats(Step.LOG_PROBABILITY.number(step), revealed),
           Memory.ints(Step.CANVAS.number(step), Step.CANVAS_LENGTH.integer(step)), Step.FORWARD_PASSES.integer(step),
-          Step.NANOSECONDS.number(step), Memory.ints(Step.REMASKED.number(step), Step.REMASKED_COUNT.integer(step)));
+          Step.NANOSECONDS.number(step), Memory.ints(Step.REMASKED.number(step), Step.REMASKED_COUNT.integer(step)),
+          Step.BLOCK.integer(step), Step.SETTLED.integer(step));
     }
   }
 

@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * direct buffer of which only the address counts, or null.
  */
 final class Shim {
-  static final int DIMPLE_API_VERSION = 3;
+  static final int DIMPLE_API_VERSION = 4;
   static final int DIMPLE_OK = 0;
   static final int DIMPLE_ERROR_ARGUMENT = 1;
   static final int DIMPLE_ERROR_IO = 2;
@@ -46,6 +46,7 @@ final class Shim {
   static final int DIMPLE_PIPELINE_MDLM = 3;
   static final int DIMPLE_PIPELINE_BD3LM = 4;
   static final int DIMPLE_PIPELINE_SDAR = 5;
+  static final int DIMPLE_PIPELINE_FAST_DLLM_V2 = 6;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;

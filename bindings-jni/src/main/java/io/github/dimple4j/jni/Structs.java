@@ -171,7 +171,7 @@ final class Structs {
 
   /** {@code dimple_decoding}. */
   static final class Decoding {
-    static final int SIZEOF = 136;
+    static final int SIZEOF = 144;
     static final Field PIPELINE = new Field("pipeline", Kind.INT, 0);
     static final Field ALGORITHM = new Field("algorithm", Kind.INT, 4);
     static final Field STEPS = new Field("steps", Kind.INT, 8);
@@ -204,17 +204,20 @@ final class Structs {
     static final Field EXPECTED_TPF = new Field("expected_tpf", Kind.INT, 120);
     static final Field MAXIMUM_UNROLL = new Field("maximum_unroll", Kind.INT, 124);
     static final Field THRESHOLD_BACK = new Field("threshold_back", Kind.FLOAT, 128);
+    static final Field SUB_BLOCK_LENGTH = new Field("sub_block_length", Kind.INT, 132);
+    static final Field BLOCK_CACHE = new Field("block_cache", Kind.INT, 136);
+    static final Field FILL_LAST_BLOCK = new Field("fill_last_block", Kind.INT, 140);
     static final List<Field> FIELDS = List.of(PIPELINE, ALGORITHM, STEPS, TOP_K, ORIGINAL_CONFIDENCE, THRESHOLD, TEMPERATURE, TOP_P,
         ALGORITHM_TEMPERATURE, EPSILON, SEED, BLOCK_LENGTH, CACHE, COMPLETE, NO_EOS_LOGITS, NO_EOS_CONFIDENCE, FACTOR, GUIDANCE_SCALE,
         ALLOWED_CONFIDENCE, NO_MASK_LOGITS, ORDER, GAMMA, KL_THRESHOLD, KL_HISTORY, UNMASK, CREDIT_ALPHA, BOOST_GAMMA, DECAY_BETA,
-        LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK);
+        LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, FILL_LAST_BLOCK);
 
     private Decoding() {}
   }
 
   /** {@code dimple_step}. */
   static final class Step {
-    static final int SIZEOF = 88;
+    static final int SIZEOF = 96;
     static final Field ITERATION = new Field("iteration", Kind.INT, 0);
     static final Field DONE = new Field("done", Kind.INT, 4);
     static final Field REMAINING = new Field("remaining", Kind.INT, 8);
@@ -229,8 +232,10 @@ final class Structs {
     static final Field LOG_PROBABILITY = new Field("log_probability", Kind.ADDRESS, 64);
     static final Field REMASKED_COUNT = new Field("remasked_count", Kind.INT, 72);
     static final Field REMASKED = new Field("remasked", Kind.ADDRESS, 80);
+    static final Field BLOCK = new Field("block", Kind.INT, 88);
+    static final Field SETTLED = new Field("settled", Kind.INT, 92);
     static final List<Field> FIELDS = List.of(ITERATION, DONE, REMAINING, REVEALED_COUNT, REVEALED, CONFIDENCE, CANVAS, CANVAS_LENGTH,
-        FORWARD_PASSES, FORCED_COUNT, NANOSECONDS, LOG_PROBABILITY, REMASKED_COUNT, REMASKED);
+        FORWARD_PASSES, FORCED_COUNT, NANOSECONDS, LOG_PROBABILITY, REMASKED_COUNT, REMASKED, BLOCK, SETTLED);
 
     private Step() {}
   }

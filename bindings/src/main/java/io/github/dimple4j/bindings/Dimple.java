@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)3L;
+    private static final int DIMPLE_API_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 3
+     * #define DIMPLE_API_VERSION 4
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -2073,6 +2073,15 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_PIPELINE_SDAR() {
         return DIMPLE_PIPELINE_SDAR;
+    }
+    private static final int DIMPLE_PIPELINE_FAST_DLLM_V2 = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_FAST_DLLM_V2 = 6
+     * }
+     */
+    public static int DIMPLE_PIPELINE_FAST_DLLM_V2() {
+        return DIMPLE_PIPELINE_FAST_DLLM_V2;
     }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**

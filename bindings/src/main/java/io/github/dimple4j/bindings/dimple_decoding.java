@@ -47,6 +47,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t expected_tpf;
  *     int32_t maximum_unroll;
  *     float threshold_back;
+ *     int32_t sub_block_length;
+ *     int32_t block_cache;
+ *     int32_t fill_last_block;
  * }
  * }
  */
@@ -89,7 +92,9 @@ public class dimple_decoding {
         Dimple.C_INT.withName("expected_tpf"),
         Dimple.C_INT.withName("maximum_unroll"),
         Dimple.C_FLOAT.withName("threshold_back"),
-        MemoryLayout.paddingLayout(4)
+        Dimple.C_INT.withName("sub_block_length"),
+        Dimple.C_INT.withName("block_cache"),
+        Dimple.C_INT.withName("fill_last_block")
     ).withName("dimple_decoding");
 
     /**
@@ -1505,6 +1510,138 @@ public class dimple_decoding {
      */
     public static void threshold_back(MemorySegment struct, float fieldValue) {
         struct.set(threshold_back$LAYOUT, threshold_back$OFFSET, fieldValue);
+    }
+
+    private static final OfInt sub_block_length$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sub_block_length"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t sub_block_length
+     * }
+     */
+    public static final OfInt sub_block_length$layout() {
+        return sub_block_length$LAYOUT;
+    }
+
+    private static final long sub_block_length$OFFSET = $LAYOUT.byteOffset(groupElement("sub_block_length"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t sub_block_length
+     * }
+     */
+    public static final long sub_block_length$offset() {
+        return sub_block_length$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t sub_block_length
+     * }
+     */
+    public static int sub_block_length(MemorySegment struct) {
+        return struct.get(sub_block_length$LAYOUT, sub_block_length$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t sub_block_length
+     * }
+     */
+    public static void sub_block_length(MemorySegment struct, int fieldValue) {
+        struct.set(sub_block_length$LAYOUT, sub_block_length$OFFSET, fieldValue);
+    }
+
+    private static final OfInt block_cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("block_cache"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t block_cache
+     * }
+     */
+    public static final OfInt block_cache$layout() {
+        return block_cache$LAYOUT;
+    }
+
+    private static final long block_cache$OFFSET = $LAYOUT.byteOffset(groupElement("block_cache"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t block_cache
+     * }
+     */
+    public static final long block_cache$offset() {
+        return block_cache$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t block_cache
+     * }
+     */
+    public static int block_cache(MemorySegment struct) {
+        return struct.get(block_cache$LAYOUT, block_cache$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t block_cache
+     * }
+     */
+    public static void block_cache(MemorySegment struct, int fieldValue) {
+        struct.set(block_cache$LAYOUT, block_cache$OFFSET, fieldValue);
+    }
+
+    private static final OfInt fill_last_block$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fill_last_block"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t fill_last_block
+     * }
+     */
+    public static final OfInt fill_last_block$layout() {
+        return fill_last_block$LAYOUT;
+    }
+
+    private static final long fill_last_block$OFFSET = $LAYOUT.byteOffset(groupElement("fill_last_block"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t fill_last_block
+     * }
+     */
+    public static final long fill_last_block$offset() {
+        return fill_last_block$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t fill_last_block
+     * }
+     */
+    public static int fill_last_block(MemorySegment struct) {
+        return struct.get(fill_last_block$LAYOUT, fill_last_block$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t fill_last_block
+     * }
+     */
+    public static void fill_last_block(MemorySegment struct, int fieldValue) {
+        struct.set(fill_last_block$LAYOUT, fill_last_block$OFFSET, fieldValue);
     }
 
     /**

@@ -29,6 +29,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const float *log_probability;
  *     int32_t remasked_count;
  *     const int32_t *remasked;
+ *     int32_t block;
+ *     int32_t settled;
  * }
  * }
  */
@@ -54,7 +56,9 @@ public class dimple_step {
         Dimple.C_POINTER.withName("log_probability"),
         Dimple.C_INT.withName("remasked_count"),
         MemoryLayout.paddingLayout(4),
-        Dimple.C_POINTER.withName("remasked")
+        Dimple.C_POINTER.withName("remasked"),
+        Dimple.C_INT.withName("block"),
+        Dimple.C_INT.withName("settled")
     ).withName("dimple_step");
 
     /**
@@ -678,6 +682,94 @@ public class dimple_step {
      */
     public static void remasked(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(remasked$LAYOUT, remasked$OFFSET, fieldValue);
+    }
+
+    private static final OfInt block$LAYOUT = (OfInt)$LAYOUT.select(groupElement("block"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t block
+     * }
+     */
+    public static final OfInt block$layout() {
+        return block$LAYOUT;
+    }
+
+    private static final long block$OFFSET = $LAYOUT.byteOffset(groupElement("block"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t block
+     * }
+     */
+    public static final long block$offset() {
+        return block$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t block
+     * }
+     */
+    public static int block(MemorySegment struct) {
+        return struct.get(block$LAYOUT, block$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t block
+     * }
+     */
+    public static void block(MemorySegment struct, int fieldValue) {
+        struct.set(block$LAYOUT, block$OFFSET, fieldValue);
+    }
+
+    private static final OfInt settled$LAYOUT = (OfInt)$LAYOUT.select(groupElement("settled"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t settled
+     * }
+     */
+    public static final OfInt settled$layout() {
+        return settled$LAYOUT;
+    }
+
+    private static final long settled$OFFSET = $LAYOUT.byteOffset(groupElement("settled"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t settled
+     * }
+     */
+    public static final long settled$offset() {
+        return settled$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t settled
+     * }
+     */
+    public static int settled(MemorySegment struct) {
+        return struct.get(settled$LAYOUT, settled$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t settled
+     * }
+     */
+    public static void settled(MemorySegment struct, int fieldValue) {
+        struct.set(settled$LAYOUT, settled$OFFSET, fieldValue);
     }
 
     /**

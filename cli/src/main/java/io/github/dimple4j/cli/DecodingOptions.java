@@ -5,6 +5,7 @@ import io.github.dimple4j.BlockCache;
 import io.github.dimple4j.BoundOrder;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.Generation;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.SessionBuilder;
@@ -49,25 +50,33 @@ final class DecodingOptions {
       Map.entry("--maximum-unroll", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
       Map.entry("--threshold-back", Set.of(Algorithm.WINO)));
 
+  /** Options of one pipeline. */
+  private static final Map<String, Pipeline> OWNED = Map.of("--sub-block-length", Pipeline.FAST_DLLM_V2, "--block-cache", Pipeline.FAST_DLLM_V2,
+      "--fill-last-block", Pipeline.FAST_DLLM_V2);
+
+  /** Pipelines that count blocks from the prompt's beginning. */
+  private static final Set<Pipeline> COUNTED = EnumSet.of(Pipeline.SDAR, Pipeline.FAST_DLLM_V2);
+
   /** The authors' defaults of algorithms that always have a threshold. */
   private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
       Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f, Algorithm.LOW_CONFIDENCE_DYNAMIC, 0.85f);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block (default: as many as the response has tokens).")
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block; "
+      + "fast-dllm-v2 has none (default: as many as the response has tokens).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
-      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm and sdar: "
-          + "the same, a block seeing what is before it (default: what the file says, or dim).")
+      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar and "
+          + "fast-dllm-v2: the same, a block seeing what is before it (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
-          + "low_confidence_dynamic with sdar, otherwise maskgit_plus).")
+          + "low_confidence_dynamic with sdar and fast-dllm-v2, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -137,6 +146,17 @@ final class DecodingOptions {
       + "less (default: 0.9).")
   private Float thresholdBack;
 
+  @Option(names = "--sub-block-length", paramLabel = "N", description = "Pipeline fast-dllm-v2: fill N positions of a block before the next ones "
+      + "(default: 8).")
+  private Integer subBlockLength;
+
+  @Option(names = "--block-cache", description = "Pipeline fast-dllm-v2: run sub-blocks alone where that can be.")
+  private boolean blockCache;
+
+  @Option(names = "--fill-last-block", description = "Pipeline fast-dllm-v2: fill a block that holds the end of text to its end, as the authors "
+      + "evaluate.")
+  private boolean fillLastBlock;
+
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
 
@@ -179,8 +199,10 @@ final class DecodingOptions {
 
   /** Has the core check the settings, before anything is loaded. */
   void check() {
-    decoding();
     ParseResult given = spec.commandLine().getParseResult();
+    OWNED.keySet().stream().filter(given::hasMatchedOption).forEach(option -> byFile = OWNED.get(option)); // which the file may name
+    decoding();
+    byFile = Pipeline.DIM;
     OF_ALGORITHMS.keySet().stream().sorted().filter(given::hasMatchedOption).forEach(option -> {
       Set<Algorithm> served = OF_ALGORITHMS.get(option);
       if (!served.contains(algorithm())) {
@@ -205,7 +227,7 @@ final class DecodingOptions {
     }
     return switch (pipeline()) {
       case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
-      case SDAR -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case SDAR, FAST_DLLM_V2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
     };
   }
@@ -213,11 +235,40 @@ final class DecodingOptions {
   /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
   SessionBuilder fit(SessionBuilder session, DimpleModel model) {
     session.prefillCache(prefill);
-    if (pipeline() != Pipeline.SDAR) {
-      return session.wholeBlocks(1);
-    }
+    return session.wholeBlocks(COUNTED.contains(pipeline()) ? blockLength(model) : 1);
+  }
+
+  /** The same, but that the response is as long as the authors' code makes it. */
+  SessionBuilder fitAuthors(SessionBuilder session, DimpleModel model) {
+    fit(session, model);
+    return pipeline() == Pipeline.FAST_DLLM_V2 ? session.budgetOfBlocks(blockLength(model)) : session;
+  }
+
+  private int blockLength(DimpleModel model) {
     int fromFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
-    return session.wholeBlocks(blockLength == null || blockLength < 1 ? fromFile : blockLength);
+    return blockLength == null || blockLength < 1 ? fromFile : blockLength;
+  }
+
+  /** What the authors' function returns of a response. */
+  int[] returned(Generation answer, DimpleModel model) {
+    int[] tokens = answer.tokens();
+    int mask = model.info().maskTokenId().orElse(-1);
+    int end = indexOf(tokens, model.info().eosTokenId().orElse(-1));
+    if (pipeline() != Pipeline.FAST_DLLM_V2 || end == tokens.length) {
+      return tokens;
+    }
+    if (!fillLastBlock) {
+      return Arrays.copyOf(tokens, end + 1);
+    }
+    int[] filled = Arrays.copyOf(tokens, indexOf(tokens, mask));
+    if (filled.length < tokens.length) { // a text that ends with the last token does not end in a block
+      Arrays.fill(filled, end + 1, filled.length, model.info().padTokenId().orElse(tokens[end]));
+    }
+    return filled;
+  }
+
+  private static int indexOf(int[] tokens, int token) {
+    return (int) Arrays.stream(tokens).takeWhile(other -> other != token).count();
   }
 
   /** The settings. What the core refuses is wrong usage and not failed work. */
@@ -227,7 +278,7 @@ final class DecodingOptions {
         .algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     if (threshold == null && pipeline() != Pipeline.DIM) {
-      builder.threshold(DEFAULT_THRESHOLDS.getOrDefault(algorithm(), 0f));
+      builder.threshold(pipeline() == Pipeline.FAST_DLLM_V2 ? 0.9f : DEFAULT_THRESHOLDS.getOrDefault(algorithm(), 0f));
     }
     set(steps, builder::steps);
     set(threshold, builder::threshold);
@@ -248,6 +299,8 @@ final class DecodingOptions {
     set(expectedTpf, builder::expectedTpf);
     set(maximumUnroll, builder::maximumUnroll);
     set(thresholdBack, builder::thresholdBack);
+    set(subBlockLength, builder::subBlockLength);
+    builder.blockCache(blockCache).fillLastBlock(fillLastBlock);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -266,9 +319,12 @@ final class DecodingOptions {
     Matcher misplaced = OUT_OF_PLACE.matcher(message.replace("a cache", "cache"));
     if (misplaced.matches()) {
       String option = option(misplaced.group("setting"));
+      if (OWNED.containsKey(option)) {
+        return option + " goes with --pipeline " + OWNED.get(option).label();
+      }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm or sdar" : "";
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar or fast-dllm-v2" : "";
         return option + " goes with --pipeline llada" + causal + (dream ? ", or dream with --cache prefix or dual" : "");
       }
       return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");
@@ -314,6 +370,11 @@ final class DecodingOptions {
     json.writeBooleanProperty("no_eos_logits", decoding.noEosLogits());
     json.writeBooleanProperty("no_eos_confidence", decoding.noEosConfidence());
     json.writeBooleanProperty("no_mask_logits", decoding.noMaskLogits());
+    if (decoding.pipeline() == Pipeline.FAST_DLLM_V2) {
+      json.writeNumberProperty("sub_block_length", decoding.subBlockLength());
+      json.writeBooleanProperty("block_cache", decoding.blockCache());
+      json.writeBooleanProperty("fill_last_block", decoding.fillLastBlock());
+    }
     switch (decoding.algorithm()) {
       case ENTROPY_BOUND -> {
         json.writeNumberProperty("gamma", decoding.gamma());

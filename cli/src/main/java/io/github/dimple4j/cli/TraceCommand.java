@@ -29,7 +29,8 @@ import tools.jackson.core.JsonGenerator;
 /** {@code dimple trace}: every iteration, for programs. */
 @Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; millis), tokens, "
+    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; block: of a decoding in blocks; millis), "
+    + "tokens (as the authors' code returns them), "
     + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
   private static final String STANDARD_OUTPUT = "-";
@@ -79,7 +80,7 @@ final class TraceCommand implements Callable<Integer> {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
       decodingOptions.follow(loaded);
       Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+      SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();
@@ -136,7 +137,7 @@ final class TraceCommand implements Callable<Integer> {
     }
     json.writeEndArray();
     json.writeName("tokens");
-    JsonOutput.array(json, answer.tokens());
+    JsonOutput.array(json, decodingOptions.returned(answer, loaded));
     json.writeStringProperty("text", text(loaded, answer));
     writeTimings(json, answer, load);
     json.writeEndObject();
@@ -197,6 +198,9 @@ final class TraceCommand implements Callable<Integer> {
     if (!step.remasked().isEmpty()) {
       json.writeName("remasked");
       JsonOutput.array(json, step.remasked().stream().mapToInt(Integer::intValue).toArray());
+    }
+    if (step.block() >= 0) {
+      json.writeNumberProperty("block", step.block());
     }
     json.writeNumberProperty("millis", JsonOutput.millis(step.time()));
     json.writeEndObject();

@@ -122,7 +122,7 @@ final class ForeignSession implements CoreSession {
           ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
           floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
           dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
-          ints(dimple_step.remasked(step), dimple_step.remasked_count(step)));
+          ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step));
     }
   }
 

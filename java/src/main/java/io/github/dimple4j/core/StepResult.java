@@ -13,15 +13,18 @@ package io.github.dimple4j.core;
  * @param forwardPasses model passes since the decoding began
  * @param nanoseconds wall time of the iteration
  * @param remasked response positions masked again, ascending
+ * @param block that it worked on, -1 without blocks
+ * @param settled how many positions from the beginning keep what they have revealed
  */
 public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas,
-    int forwardPasses, long nanoseconds, int[] remasked) {
+    int forwardPasses, long nanoseconds, int[] remasked, int block, int settled) {
   /**
    * The same, its time with that of an earlier call.
    *
    * @param earlier nanoseconds
    */
   public StepResult after(long earlier) {
-    return new StepResult(iteration, done, remaining, revealed, confidence, logProbability, canvas, forwardPasses, earlier + nanoseconds, remasked);
+    return new StepResult(iteration, done, remaining, revealed, confidence, logProbability, canvas, forwardPasses, earlier + nanoseconds, remasked,
+        block, settled);
   }
 }

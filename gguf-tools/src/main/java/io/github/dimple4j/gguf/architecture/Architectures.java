@@ -14,7 +14,8 @@ public final class Architectures {
       new LladaMoe(),
       new A2dQwen2(),
       new A2dQwen3(),
-      new Sdar());
+      new Sdar(),
+      new FastDllmV2());
 
   private Architectures() {}
 
