@@ -150,14 +150,24 @@ public final class DimpleModel implements AutoCloseable {
   }
 
   /**
-   * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), or else by the
-   * {@linkplain Decoding#defaults defaults}.
+   * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
+   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt}, or else by the {@linkplain Decoding#defaults defaults}.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
    */
   public Decoding decoding() {
-    return pipeline().map(pipeline -> Decoding.builder().pipeline(pipeline).build()).orElseGet(Decoding::defaults);
+    return pipeline().map(DimpleModel::usual).orElseGet(Decoding::defaults);
+  }
+
+  /** Pipelines of models that were trained in blocks have settings of their own. */
+  private static Decoding usual(Pipeline pipeline) {
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
+    if (pipeline.countsFromPrompt()) {
+      Algorithm algorithm = pipeline.usualAlgorithm();
+      builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
+    }
+    return builder.build();
   }
 
   /** That the file names; loading has refused any that is not known. */

@@ -50,9 +50,45 @@ public enum Pipeline {
     return label;
   }
 
-  /** Whether blocks are counted from the beginning of the prompt, so that a response ends with one. */
-  boolean countsFromPrompt() {
+  /**
+   * Whether blocks are counted from the beginning of the prompt, so that a response ends with one ({@link SessionBuilder#wholeBlocks}).
+   *
+   * @return true if they are
+   */
+  public boolean countsFromPrompt() {
     return this == SDAR || this == FAST_DLLM_V2;
+  }
+
+  /**
+   * What its authors decode with.
+   *
+   * @return the algorithm
+   */
+  public Algorithm usualAlgorithm() {
+    return switch (this) {
+      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
+      case SDAR, FAST_DLLM_V2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
+    };
+  }
+
+  /**
+   * The threshold of its authors, or of those of the algorithm.
+   *
+   * @param algorithm any
+   * @return 0 where they have none
+   */
+  public float usualThreshold(Algorithm algorithm) {
+    if (this == DIM) {
+      return 0.95f;
+    }
+    return switch (algorithm) {
+      case CONFIDENCE_THRESHOLD, KLASS, CREDIT -> 0.9f;
+      case HIERARCHY -> 1;
+      case WINO -> 0.6f;
+      case LOW_CONFIDENCE_DYNAMIC -> this == FAST_DLLM_V2 ? 0.9f : 0.85f;
+      default -> 0;
+    };
   }
 
   /**

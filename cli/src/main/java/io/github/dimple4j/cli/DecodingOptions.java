@@ -54,13 +54,6 @@ final class DecodingOptions {
   private static final Map<String, Pipeline> OWNED = Map.of("--sub-block-length", Pipeline.FAST_DLLM_V2, "--block-cache", Pipeline.FAST_DLLM_V2,
       "--fill-last-block", Pipeline.FAST_DLLM_V2);
 
-  /** Pipelines that count blocks from the prompt's beginning. */
-  private static final Set<Pipeline> COUNTED = EnumSet.of(Pipeline.SDAR, Pipeline.FAST_DLLM_V2);
-
-  /** The authors' defaults of algorithms that always have a threshold. */
-  private static final Map<Algorithm, Float> DEFAULT_THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f,
-      Algorithm.KLASS, 0.9f, Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f, Algorithm.LOW_CONFIDENCE_DYNAMIC, 0.85f);
-
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
   @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block; "
@@ -222,20 +215,13 @@ final class DecodingOptions {
   }
 
   private Algorithm algorithm() {
-    if (algorithm != null) {
-      return algorithm;
-    }
-    return switch (pipeline()) {
-      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
-      case SDAR, FAST_DLLM_V2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
-      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
-    };
+    return algorithm != null ? algorithm : pipeline().usualAlgorithm();
   }
 
   /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
   SessionBuilder fit(SessionBuilder session, DimpleModel model) {
     session.prefillCache(prefill);
-    return session.wholeBlocks(COUNTED.contains(pipeline()) ? blockLength(model) : 1);
+    return session.wholeBlocks(pipeline().countsFromPrompt() ? blockLength(model) : 1);
   }
 
   /** The same, but that the response is as long as the authors' code makes it. */
@@ -277,9 +263,7 @@ final class DecodingOptions {
         .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
         .algorithmTemperature(algorithmTemperature).seed(seed)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
-    if (threshold == null && pipeline() != Pipeline.DIM) {
-      builder.threshold(pipeline() == Pipeline.FAST_DLLM_V2 ? 0.9f : DEFAULT_THRESHOLDS.getOrDefault(algorithm(), 0f));
-    }
+    builder.threshold(pipeline().usualThreshold(algorithm()));
     set(steps, builder::steps);
     set(threshold, builder::threshold);
     set(factor, builder::factor);
@@ -351,7 +335,7 @@ final class DecodingOptions {
     json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
-    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && !DEFAULT_THRESHOLDS.containsKey(decoding.algorithm())
+    json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && Pipeline.DREAM.usualThreshold(decoding.algorithm()) == 0
         ? 0 : decoding.threshold());
     json.writeNumberProperty("temperature", decoding.temperature());
     json.writeNumberProperty("top_p", decoding.topP());

@@ -23,10 +23,6 @@ final class DecodingFields {
   /** Settings that have a field of OpenAI's. */
   private static final Map<String, String> OPENAI = Map.of("temperature", "temperature", "top_p", "top_p", "seed", "seed", "stop", "stop");
 
-  /** The authors' defaults of algorithms that always have a threshold. */
-  private static final Map<Algorithm, Float> THRESHOLDS = Map.of(Algorithm.CONFIDENCE_THRESHOLD, 0.9f, Algorithm.KLASS, 0.9f,
-      Algorithm.CREDIT, 0.9f, Algorithm.HIERARCHY, 1f, Algorithm.WINO, 0.6f, Algorithm.LOW_CONFIDENCE_DYNAMIC, 0.85f);
-
   private final Fields request;
   private final Optional<Fields> diffusion;
   private final Pipeline pipeline;
@@ -51,21 +47,11 @@ final class DecodingFields {
     }));
   }
 
-  private Algorithm usual() {
-    return switch (pipeline) {
-      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
-      case SDAR -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
-      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
-    };
-  }
-
   /** How it is decoded. */
   Decoding decoding() {
-    Algorithm algorithm = named("algorithm", Algorithm::of).orElse(usual());
-    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm);
-    if (pipeline != Pipeline.DIM) {
-      builder.threshold(THRESHOLDS.getOrDefault(algorithm, 0f));
-    }
+    Algorithm algorithm = named("algorithm", Algorithm::of).orElse(pipeline.usualAlgorithm());
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm)
+        .threshold(pipeline.usualThreshold(algorithm));
     request.number("temperature", 0, MOST).ifPresent(value -> builder.temperature((float) value));
     request.number("top_p", 0, 1).ifPresent(value -> builder.topP((float) value));
     request.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE).ifPresent(builder::seed);
@@ -78,6 +64,8 @@ final class DecodingFields {
       fields.number("factor", -MOST, MOST).ifPresent(value -> builder.factor((float) value));
       fields.number("guidance_scale", -MOST, MOST).ifPresent(value -> builder.guidanceScale((float) value));
       fields.number("algorithm_temperature", -MOST, MOST).ifPresent(value -> builder.algorithmTemperature((float) value));
+      fields.whole("sub_block_length", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.subBlockLength((int) value));
+      builder.blockCache(fields.flag("block_cache", false));
       named("cache", BlockCache::of).ifPresent(builder::cache);
     });
     try {
@@ -120,7 +108,7 @@ final class DecodingFields {
     if (diffusion.isEmpty() || !diffusion.get().has("pipeline") && !diffusion.get().has("block_length")) {
       return OptionalInt.empty();
     }
-    if (pipeline != Pipeline.SDAR) {
+    if (!pipeline.countsFromPrompt()) {
       return OptionalInt.of(1);
     }
     int ofFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
