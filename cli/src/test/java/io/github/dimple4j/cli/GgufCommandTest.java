@@ -69,6 +69,19 @@ class GgufCommandTest {
     Output type = Output.of("gguf", "convert", "x", "-o", "y", "--type", "q9");
     assertThat(type.status()).isEqualTo(2);
     assertThat(type.err()).contains("'q9' is not one of f32, f16");
+    Output synth = Output.of("gguf", "synth", "--preset", "dimple-mini", "--type", "q9", "-o", "y");
+    assertThat(synth.status()).isEqualTo(2);
+    assertThat(synth.err()).contains("'q9' is not one of f32, f16");
+    Output unwritten = Output.of("gguf", "synth", "--preset", "dimple-mini", "--type", "iq1_s", "-o", "y");
+    assertThat(unwritten.status()).isEqualTo(1);
+    assertThat(unwritten.err()).contains("iq1_s").hasLineCount(1);
+  }
+
+  @Test
+  void aFileWithRandomWeightsOfAMixture() {
+    String file = folder.resolve("mixture.gguf").toString();
+    assertThat(Output.of("gguf", "synth", "--preset", "dimple-mini", "--type", "q4_k_m", "-o", file).status()).isZero();
+    assertThat(Output.of("gguf", "inspect", file).out()).contains("q4_k", "q6_k");
   }
 
   private Path synth() {

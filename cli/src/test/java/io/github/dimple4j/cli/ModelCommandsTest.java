@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.github.dimple4j.DimpleModel;
 import java.awt.image.BufferedImage;
@@ -129,6 +130,24 @@ class ModelCommandsTest {
     Object first = trace(Stream.concat(Stream.of(drawn), Stream.of("1")).toArray(String[]::new)).get("tokens");
     assertThat(trace(Stream.concat(Stream.of(drawn), Stream.of("1", "--threads", "3")).toArray(String[]::new)).get("tokens")).isEqualTo(first);
     assertThat(trace(Stream.concat(Stream.of(drawn), Stream.of("2")).toArray(String[]::new)).get("tokens")).isNotEqualTo(first);
+  }
+
+  private static List<Float> confidences(Map<?, ?> trace) {
+    return ((List<?>) trace.get("iterations")).stream().flatMap(each -> ((List<?>) ((Map<?, ?>) each).get("confidence")).stream())
+        .map(number -> ((Json.Number) number).real()).toList();
+  }
+
+  /** Weights that stay in the file change nothing; keys and values in 16 bits change the last digits. */
+  @Test
+  void memoryIsSavedForTheSameAnswer() throws IOException {
+    Map<?, ?> usual = trace("--threshold", "0");
+    Map<?, ?> unpacked = trace("--threshold", "0", "--unpacked");
+    assertThat(unpacked.get("tokens")).isEqualTo(usual.get("tokens"));
+    assertThat(confidences(unpacked)).isEqualTo(confidences(usual));
+    List<Float> rounded = confidences(trace("--threshold", "0", "--half-cache"));
+    assertThat(rounded).hasSameSizeAs(confidences(usual)).isNotEqualTo(confidences(usual));
+    assertThat(rounded.get(0)).isCloseTo(confidences(usual).get(0), within(0.01f));
+    assertThat(confidences(trace("--threshold", "0", "--half-cache", "--unpacked"))).isEqualTo(rounded);
   }
 
   @Test

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -47,6 +48,7 @@ public final class Synth {
   private final Preset preset;
   private int layers;
   private TensorType type = TensorType.Q4_0;
+  private Optional<Quantization> mixture = Optional.empty(); // instead of the type
   private long seed;
   private boolean overwrite;
   private ProgressListener progress = ProgressListener.NONE;
@@ -98,14 +100,25 @@ public final class Synth {
   }
 
   /**
-   * Sets the type of the matrices; the vision tower of a quantized file is F16.
+   * Sets the type of the matrices, all of the text's alike; the vision tower of a quantized file is F16.
    *
    * @param type one that the C core can encode
    * @return this
    */
   public Synth type(TensorType type) {
-    Objects.requireNonNull(type, "type");
-    this.type = type;
+    this.type = Objects.requireNonNull(type, "type");
+    mixture = Optional.empty();
+    return this;
+  }
+
+  /**
+   * Sets the types of the matrices to those that {@link Quantizer} gives them.
+   *
+   * @param mixture for example {@link Quantization#Q4_K_M}
+   * @return this
+   */
+  public Synth mixture(Quantization mixture) {
+    this.mixture = Optional.of(mixture);
     return this;
   }
 
@@ -153,14 +166,18 @@ public final class Synth {
    */
   public WrittenFile write(Path target) throws IOException {
     Objects.requireNonNull(target, "target");
+    if (mixture.isEmpty()) {
+      ModelWriter.requireEncodable(type);
+    }
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     ModelLayout layout = preset.layout(layers);
     metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));
     metadata.putAll(layout.metadata());
     metadata.putAll(preset.vocabulary().metadata());
     metadata.putAll(layout.special().metadata());
-    return new ModelWriter(target, overwrite, progress).write(layout.architecture(), Quantization.ofPure(type), metadata,
-        layout.tensors(), TypeRule.pure(type), List.of(), this::weights);
+    return new ModelWriter(target, overwrite, progress).write(layout.architecture(), mixture.orElseGet(() -> Quantization.ofPure(type)),
+        metadata, layout.tensors(), mixture.map(each -> TypeRule.of(Mixture.of(each, layout))).orElseGet(() -> TypeRule.pure(type)), List.of(),
+        this::weights);
   }
 
   private TensorStream.Producer weights(TensorInfo tensor, TensorSource source) {
@@ -222,10 +239,10 @@ public final class Synth {
   /**
    * What is made, for logs.
    *
-   * @return for example {@code "Synth[dimple-7b, Q4_0, seed 0]"}
+   * @return for example {@code "Synth[dimple-7b, q4_k_m, seed 0]"}
    */
   @Override
   public String toString() {
-    return "Synth[" + preset.name() + ", " + type + ", seed " + seed + "]";
+    return "Synth[" + preset.name() + ", " + mixture.map(Object::toString).orElse(type.toString()) + ", seed " + seed + "]";
   }
 }

@@ -3,6 +3,7 @@ package io.github.dimple4j.gguf.tools;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
+import static org.assertj.core.api.Assertions.tuple;
 import static org.assertj.core.api.Assertions.within;
 
 import io.github.dimple4j.gguf.GgufException;
@@ -113,6 +114,25 @@ class SynthTest {
       assertThat(TensorRows.read(file, tensor, 0, 2)).isEqualTo(TensorRows.read(four, four.tensor(tensor.name()).orElseThrow(), 0, 2));
     }
     assertThatThrownBy(() -> Synth.of("dimple-mini").layers(0)).isInstanceOf(GgufException.class).hasMessage("layers is 0; expected at least 1");
+  }
+
+  /** As the quantizer would from a file of the same shape. */
+  @Test
+  void aMixtureGivesEachMatrixItsType() throws IOException {
+    Path source = folder.resolve("f16.gguf");
+    Path quantized = folder.resolve("quantized.gguf");
+    Path path = folder.resolve("x.gguf");
+    Synth.of("dimple-mini").type(TensorType.F16).write(source);
+    Quantizer.of(source).to(Quantization.Q4_K_M).write(quantized);
+    Synth synth = Synth.of("dimple-mini").mixture(Quantization.Q4_K_M);
+    synth.write(path);
+    assertThat(synth).hasToString("Synth[dimple-mini, q4_k_m, seed 0]");
+    try (GgufFile file = GgufFile.open(path); GgufFile expected = GgufFile.open(quantized)) {
+      assertThat(file.tensors()).extracting(TensorInfo::name, TensorInfo::typeName)
+          .containsExactlyInAnyOrderElementsOf(expected.tensors().stream().map(each -> tuple(each.name(), each.typeName())).toList());
+      assertThat(file.tensors()).extracting(TensorInfo::typeName).contains("q4_k", "q6_k");
+      assertThat(file.metadata().get("general.file_type")).isEqualTo(expected.metadata().get("general.file_type"));
+    }
   }
 
   @Test
