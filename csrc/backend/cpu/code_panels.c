@@ -4,9 +4,34 @@
 
 /* How codes lie in a panel. */
 typedef struct code_order {
-  uint32_t flip; /* of every 8-bit code */
-  int64_t group; /* inputs of a column that lie together, with 8 bits: 4 or 8 */
+  uint8_t add;   /* to every 8-bit code */
+  int64_t group; /* inputs of a column that lie together, with 8 bits: 2, 4 or 8; 4-bit codes know 2 and 4, which stands for 8, too */
 } code_order;
+
+/* `add` on each of four bytes. */
+static inline uint32_t add_bytes(uint32_t four, uint8_t add) {
+  uint32_t all = add * 0x01010101u, high = 0x80808080u;
+  return ((four & ~high) + (all & ~high)) ^ ((four ^ all) & high);
+}
+
+/* The 32 codes of column `o` of a block. */
+static void store_codes(const uint8_t *codes, int32_t bits, code_order order, int64_t o, uint8_t *target) {
+  if (bits == 8 && order.group == 2) {
+    for (int64_t k = 0; k < BLOCK; k += 4) {
+      uint32_t four = add_bytes(load_four(codes + k), order.add);
+      memcpy(target + (k / 2 * 16 + o % 16) * 2, &four, 2);
+      memcpy(target + ((k / 2 + 1) * 16 + o % 16) * 2, (uint8_t *)&four + 2, 2);
+    }
+  } else if (bits == 8) {
+    for (int64_t k = 0; k < BLOCK; k += 4)
+      store_four(target + (k / order.group * 16 + o % 16) * order.group + k % order.group, add_bytes(load_four(codes + k), order.add));
+  } else if (order.group == 2) {
+    for (int64_t k = 0; k < BLOCK; k += 8)
+      for (int64_t i = 0; i < 4; i++) target[k / 8 * 64 + i / 2 * 32 + o % 16 * 2 + i % 2] = (uint8_t)(codes[k + i] | codes[k + 4 + i] << 4);
+  } else {
+    for (int64_t k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, load_four(codes + k) | load_four(codes + k + 4) << 4);
+  }
+}
 
 /* Column `o` of a unit. */
 static void store_unit_column(const code_layout *l, const unit_layout *u, const unpacked_block *source, code_order order, int64_t o,
@@ -22,15 +47,8 @@ static void store_unit_column(const code_layout *l, const unit_layout *u, const 
       if (l->has_minimum) unit[u->minimum_factor + j * PANEL + o] = source->minimum_factor[j];
     }
   }
-  for (int b = 0; b < l->unit_blocks; b++) {
-    const uint8_t *codes = source->codes + b * BLOCK;
-    uint8_t *target = unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2);
-    if (l->bits == 8)
-      for (int64_t k = 0; k < BLOCK; k += 4)
-        store_four(target + (k / order.group * 16 + o % 16) * order.group + k % order.group, load_four(codes + k) ^ order.flip * 0x01010101u);
-    else
-      for (int k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, load_four(codes + k) | load_four(codes + k + 4) << 4);
-  }
+  for (int b = 0; b < l->unit_blocks; b++)
+    store_codes(source->codes + b * BLOCK, l->bits, order, o, unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2));
 }
 
 static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code_order order) {
@@ -55,8 +73,14 @@ static void pack_unsigned(const weight *w, const uint8_t *rows, int64_t panel) {
 
 static void pack_pairs(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, (code_order){0, 8}); }
 
+static void pack_spans(const weight *w, const uint8_t *rows, int64_t panel) {
+  bool wide = code_span(&w->layout) > WIDEST_SPAN;
+  pack_panel(w, rows, panel, (code_order){(uint8_t)-span_code_start(&w->layout), wide ? 2 : 4});
+}
+
 static int64_t panel_size(const weight *w) { return w->columns / w->format->block_length * unit_layout_of(&w->layout).size; }
 
 const code_packer signed_code_packer = {panel_size, pack_signed};
 const code_packer unsigned_code_packer = {panel_size, pack_unsigned};
 const code_packer signed_pair_packer = {panel_size, pack_pairs};
+const code_packer span_code_packer = {panel_size, pack_spans};

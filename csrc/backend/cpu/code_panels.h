@@ -17,8 +17,26 @@
 
 /* Signed 8-bit codes as they are, or made unsigned by adding 128. */
 extern const code_packer signed_code_packer, unsigned_code_packer;
+/* 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are 4-bit
+ * codes whose values span more, once they are expanded: [2][4][2][16][2]. */
+extern const code_packer span_code_packer;
+enum { WIDEST_SPAN = 128 };
 /* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */
 extern const code_packer signed_pair_packer;
+
+/* The lowest code of a format. */
+static inline int32_t lowest_code(const code_layout *l) {
+  if (l->bits == 8) return (l->largest & (l->largest - 1)) == 0 ? -l->largest : 0;
+  int32_t lowest = l->table[0];
+  for (int i = 1; i < 16; i++) lowest = l->table[i] < lowest ? l->table[i] : lowest;
+  return lowest;
+}
+
+/* The highest code less the lowest one, or more. */
+static inline int32_t code_span(const code_layout *l) { return l->largest - lowest_code(l); }
+
+/* The code that span_code_packer's 0 stands for. */
+static inline int32_t span_code_start(const code_layout *l) { return code_span(l) <= WIDEST_SPAN ? lowest_code(l) : 0; }
 
 /* Parts of a unit, in bytes from its start. */
 typedef struct unit_layout {
@@ -49,12 +67,13 @@ typedef struct code_chunk {
   _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
-  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes each */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4], [2][4][16][8] or [2][16][16][2] bytes each */
   int64_t blocks;
   int64_t halves;
   int32_t largest; /* absolute value of a code, or more */
+  int32_t span;    /* code_span */
+  int32_t start;   /* what code 0 stands for: 0 but with span_code_packer */
   bool has_minimum;
-  bool narrow; /* codes are unsigned, 0 .. 15, and `minimum` has taken up the offset */
 } code_chunk;
 
 #endif

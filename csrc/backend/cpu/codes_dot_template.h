@@ -2,19 +2,16 @@
  * Products of quantized weights and quantized activations by integer dot products. Wants product_template.h and a code_tile_*.h
  * before it, which defines
  *   CODE_ROWS     its row tile, a divisor of 96
- *   CODE_PACKER   signed_code_packer, unsigned_code_packer or signed_pair_packer
+ *   CODE_PACKER   one of code_panels.h
  *   CODE_GROUP    4; or 8 with signed_pair_packer, where the activations of a tile are in order [rows / 2][4][2][8], not [rows][32]. Then
  *                 EXPAND_CODES names a function that puts 4-bit codes in groups of 8, too
- *   CODE_FLIP     0 for signed codes, 0x80 for unsigned ones
- *   SUM_FACTOR    see code_record: 1 for signed codes; for unsigned ones -128, which takes off what CODE_FLIP put on
- *   NARROW_CODES  whether it wants the 4-bit codes of formats with an even scale as they are, 0 .. 15; for signed codes only
+ *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
+ *   code_start(layout): the code that the packer's 0 stands for; 4-bit codes are expanded likewise
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
-_Static_assert((CODE_FLIP == 0 && SUM_FACTOR == 1) || (CODE_FLIP == 0x80 && SUM_FACTOR == -128 && !NARROW_CODES),
-               "signed codes, or unsigned ones with their offset of 128 in the sums");
 
 /* The bytes of row r of a tile. */
 static inline void store_row(const int8_t *bytes, int64_t r, int8_t *tile) {
@@ -57,16 +54,14 @@ union multiply_scratch {
 static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   code_chunk *chunk = &scratch->chunk;
-  const int8_t *values = w->layout.table;
-  chunk->narrow = NARROW_CODES && w->layout.bits == 4 && values[15] - values[0] == 15;
-  float start = chunk->narrow ? values[0] : 0;
+  chunk->start = code_start(&w->layout);
   int8_t table[16];
-  for (int i = 0; i < 16; i++) table[i] = (int8_t)((chunk->narrow ? i : values[i]) ^ CODE_FLIP);
+  for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
   const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
   const int64_t block_size = w->panel_size / blocks;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
-    unpack_chunk(w, panel, first, count, table, start, chunk);
+    unpack_chunk(w, panel, first, count, table, chunk);
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       prefetch_part(next, CHUNK_BLOCKS * block_size, r, rows);

@@ -24,6 +24,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     backend/cpu/x86/features.c
     backend/cpu/x86/fixed_panels.c
   )
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    set(keep_order -fno-tree-ter -fno-tree-reassoc) # gcc would load and multiply so far ahead that sums leave their registers
+  endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   set(cpu_family arm)
   # How the compiler is told of extensions: gcc wants an architecture that they belong to, zig's clang takes processors alone.

@@ -16,5 +16,5 @@ set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx5
 cpu_level(amx         x86 NEEDS ${avx512_needs} X86_AMX_TILE X86_AMX_INT8 X86_AMX_BF16 FLAGS ${avx512_flags} -mamx-tile -mamx-int8 -mamx-bf16)
 cpu_level(avx512_vnni x86 NEEDS ${avx512_needs}           FLAGS ${avx512_flags})
 cpu_level(avx_vnni    x86 NEEDS ${avx2_needs} X86_AVX_VNNI FLAGS ${avx2_flags} -mavxvnni)
-cpu_level(avx2        x86 NEEDS ${avx2_needs}             FLAGS ${avx2_flags})
+cpu_level(avx2        x86 NEEDS ${avx2_needs}             FLAGS ${avx2_flags} ${keep_order})
 cpu_level(plain       .)

@@ -6,7 +6,12 @@
 #include "backend/cpu/code_record.h"
 
 #define CODE_PACKER signed_code_packer
-enum { CODE_GROUP = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 0 };
+enum { CODE_GROUP = 4, SUM_FACTOR = 1 };
+
+static int32_t code_start(const code_layout *l) {
+  (void)l;
+  return 0;
+}
 
 /* Numbers of the rows of a tile. */
 static inline vf load_rows(const float *p) { return CODE_ROWS == 4 ? vld1q_f32(p) : vcombine_f32(vld1_f32(p), vdup_n_f32(0)); }

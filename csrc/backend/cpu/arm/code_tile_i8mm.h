@@ -8,7 +8,12 @@
 #define CODE_PACKER signed_pair_packer
 #define EXPAND_CODES expand_pairs
 /* 8 integer and 8 float accumulators, 4 vectors of weights and 2 of activations of 32 registers. */
-enum { CODE_ROWS = 4, CODE_GROUP = 8, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 0 };
+enum { CODE_ROWS = 4, CODE_GROUP = 8, SUM_FACTOR = 1 };
+
+static int32_t code_start(const code_layout *l) {
+  (void)l;
+  return 0;
+}
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 enum { ROW_PAIRS = CODE_ROWS / 2, COLUMN_PAIRS = 4 };
 

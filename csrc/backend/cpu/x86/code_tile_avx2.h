@@ -1,93 +1,174 @@
 /*
- * Integer tiles without VNNI. maddubs multiplies unsigned by signed bytes and adds pairs, saturating at 16 bits, which decides
- * how codes may look:
- *   narrow codes, 4 bits on an even scale: kept unsigned, 0 .. 15, with the scale's start in the minimum; the 8 pair sums of a block
- *   stay below 8 * 2 * 15 * 127 = 30480 and are added up in 16 bits;
- *   signed bytes: |w| times sign(w) x, at most 2 * 128 * 127 = 32512 a pair, widened at once.
+ * Integer tiles without VNNI. Codes are made unsigned where that lets maddubs multiply them, unsigned by signed bytes, and adds pairs of
+ * products in 16 bits: the lowest code is taken off when weights are packed, and put on again as lowest * sum(activations), in integers. How
+ * many pairs can be added up in 16 bits hangs on the span of the codes: PAIRS * 2 * span * 127 must not be above 32767.
+ *
+ *   span    PAIRS   formats
+ *    16      8      Q4_0, Q4_1, Q4_K, Q2_K, Q3_K, TQ1_0, TQ2_0
+ *    32      4      Q5_0, Q5_1, Q5_K, IQ3_S, IQ1_S, IQ1_M, MXFP4, NVFP4
+ *    64      2      Q6_K
+ *   128      1      IQ3_XXS, IQ2_XXS, IQ2_XS, IQ2_S
+ *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits, which madd multiplies and adds in pairs
+ *
+ * The sums of integers are exact, so that a result is the same whatever PAIRS its format takes.
+ *
+ * A tile is 4 rows times 16 columns: 8 accumulators, 2 vectors of codes and one of activations are in registers, and each load of a vector of
+ * codes serves 4 multiplications, each of activations 2. There is no place left for the float sums: they stay in memory, touched once per scale.
  * Wants simd_avx2.h and product_template.h before it.
  */
 #include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
 
-#define CODE_PACKER signed_code_packer
-enum { CODE_ROWS = 4, CODE_GROUP = 4, CODE_FLIP = 0, SUM_FACTOR = 1, NARROW_CODES = 1 };
+#define CODE_PACKER span_code_packer
+enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
+enum { WIDE = 0 };
 
-static inline __m256i four_bytes(const int8_t *p) {
+_Static_assert(8 * 2 * 16 * 127 <= INT16_MAX && 4 * 2 * 32 * 127 <= INT16_MAX && 2 * 2 * 64 * 127 <= INT16_MAX && 2 * WIDEST_SPAN * 127 <= INT16_MAX,
+               "sums of 16 bits");
+
+/* Keeps the compiler from loading and multiplying so far ahead that sums leave their registers; gcc has flags against that, too (kernels.cmake). */
+#ifdef __clang__
+#define STAY(v) __asm__ volatile("" : "+x"(v) : : "memory")
+#else
+#define STAY(v) __asm__ volatile("" : : : "memory")
+#endif
+
+static int32_t code_start(const code_layout *l) { return span_code_start(l); }
+
+/* What a tile takes of its activations beside their bytes, for the blocks of a chunk. */
+typedef struct tile_inputs {
+  _Alignas(32) int16_t wide[CHUNK_BLOCKS][CODE_ROWS][BLOCK];
+  _Alignas(16) int32_t start[CHUNK_BLOCKS][2][CODE_ROWS]; /* by halves: the code that 0 stands for times the sum of the bytes */
+  _Alignas(16) float sum[CHUNK_BLOCKS][2][CODE_ROWS];     /* the sum of the inputs */
+} tile_inputs;
+
+static void read_inputs(const code_chunk *chunk, const uint8_t *records, bool wide, tile_inputs *in) {
+  const __m128i start = _mm_set1_epi32(chunk->start);
+  for (int64_t b = 0; b < chunk->blocks; b++) {
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    const __m128 scale = _mm_loadu_ps(record.scale);
+    const __m128i total = _mm_loadu_si128((const __m128i *)record.total), first = _mm_loadu_si128((const __m128i *)record.first);
+    const __m128i sums[2] = {chunk->halves == 1 ? total : first, _mm_sub_epi32(total, first)};
+    for (int h = 0; h < chunk->halves; h++) {
+      _mm_store_si128((__m128i *)in->start[b][h], _mm_mullo_epi32(start, sums[h]));
+      _mm_store_ps(in->sum[b][h], _mm_mul_ps(scale, _mm_cvtepi32_ps(sums[h])));
+    }
+    for (int i = 0; wide && i < CODE_ROWS * BLOCK; i += 16)
+      _mm256_store_si256((__m256i *)(in->wide[b][0] + i), _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(record.q + i))));
+  }
+}
+
+/* The four bytes at p, in every lane. */
+INLINE __m256i four_bytes(const void *p) {
   int32_t word;
   memcpy(&word, p, sizeof word);
   return _mm256_set1_epi32(word);
 }
 
-/* 8 columns times one row over `groups` groups of 4 inputs. */
-INLINE __m256i dot_narrow(const uint8_t *codes, const int8_t *q, const int groups) {
-  __m256i sum = _mm256_setzero_si256();
-  for (int g = 0; g < groups; g++)
-    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(_mm256_load_si256((const __m256i *)(codes + g * 64)), four_bytes(q + g * 4)));
-  return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+/* dots [rows][2] = 32 / halves inputs times 16 columns: `codes` points to groups of four inputs, 64 bytes each. */
+INLINE void dot_spans(const int rows, const int pairs, const int halves, const uint8_t *codes, const int8_t *q, __m256i dots[CODE_ROWS][2]) {
+  const int groups = 8 / halves;
+  __m256i sums[CODE_ROWS][2];
+#pragma GCC unroll 8
+  for (int g = 0; g < groups; g++) {
+    const __m256i w[2] = {_mm256_load_si256((const __m256i *)(codes + g * 64)), _mm256_load_si256((const __m256i *)(codes + g * 64 + 32))};
+    const bool begins = g % pairs == 0, ends = (g + 1) % pairs == 0 || g + 1 == groups;
+    for (int r = 0; r < rows; r++) {
+      const __m256i x = four_bytes(q + r * BLOCK + g * 4);
+      for (int v = 0; v < 2; v++) {
+        __m256i products = _mm256_maddubs_epi16(w[v], x);
+        if (!begins) products = _mm256_add_epi16(sums[r][v], products);
+        STAY(products);
+        sums[r][v] = products;
+        if (!ends) continue;
+        __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
+        if (g >= pairs) sum = _mm256_add_epi32(dots[r][v], sum);
+        STAY(sum);
+        dots[r][v] = sum;
+      }
+    }
+  }
 }
 
-INLINE __m256i dot_bytes(const uint8_t *codes, const int8_t *q, const int groups) {
-  __m256i sum = _mm256_setzero_si256();
+/* The same for codes in groups of two inputs, 32 bytes each. */
+INLINE void dot_wide(const int rows, const int halves, const uint8_t *codes, const int16_t *x, __m256i dots[CODE_ROWS][2]) {
+  const int groups = 16 / halves;
+#pragma GCC unroll 16
   for (int g = 0; g < groups; g++) {
-    __m256i w = _mm256_load_si256((const __m256i *)(codes + g * 64));
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(four_bytes(q + g * 4), w));
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    const __m256i w[2] = {_mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(codes + g * 32))),
+                          _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(codes + g * 32 + 16)))};
+    for (int r = 0; r < rows; r++) {
+      const __m256i two = four_bytes(x + r * BLOCK + g * 2);
+      for (int v = 0; v < 2; v++) {
+        __m256i sum = _mm256_madd_epi16(w[v], two);
+        if (g > 0) sum = _mm256_add_epi32(dots[r][v], sum);
+        STAY(sum);
+        dots[r][v] = sum;
+      }
+    }
   }
-  return sum;
 }
 
 /* Columns [column, column + 2 * LANES) of the panel. */
-INLINE void avx2_tile(const int rows, const int halves, const bool narrow, const bool has_minimum, const code_chunk *chunk,
-                      const uint8_t *records, int column, float *y) {
-  vf sums[CODE_ROWS][2];
-  for (int r = 0; r < rows; r++)
-    for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
+INLINE void avx2_tile(const int rows, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, const tile_inputs *in,
+                      int column, float *y) {
+  y += column;
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
+#pragma GCC unroll 2
     for (int h = 0; h < halves; h++) {
-      for (int v = 0; v < 2; v++) {
-        int first = column + v * LANES;
-        const uint8_t *codes = chunk->codes[b] + first / 16 * 512 + first % 16 * 4 + h * 256;
-        int64_t at = (b * halves + h) * PANEL + first;
-        vf scale = vf_load(chunk->scale + at);
-        vf minimum = has_minimum ? vf_load(chunk->minimum + at) : scale;
-        for (int r = 0; r < rows; r++) {
-          const int8_t *q = record.q + r * BLOCK + h * 16;
-          __m256i dot = narrow ? dot_narrow(codes, q, 8 / halves) : dot_bytes(codes, q, 8 / halves);
-          sums[r][v] = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(scale, vf_set(record.scale[r])), sums[r][v]);
-          if (!has_minimum) continue;
-          int32_t sum = halves == 1 ? record.total[r] : h == 0 ? record.first[r] : record.total[r] - record.first[r];
-          sums[r][v] = vf_fma(minimum, vf_set((float)sum * record.scale[r]), sums[r][v]);
+      const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
+      __m256i dots[CODE_ROWS][2];
+      if (pairs == WIDE)
+        dot_wide(rows, halves, codes, in->wide[b][0] + h * 16, dots);
+      else
+        dot_spans(rows, pairs, halves, codes, record.q + h * 16, dots);
+      if (pairs != WIDE && chunk->start != 0)
+        for (int r = 0; r < rows; r++)
+          for (int v = 0; v < 2; v++) dots[r][v] = _mm256_add_epi32(dots[r][v], _mm256_set1_epi32(in->start[b][h][r]));
+      const float *scale = chunk->scale + (b * halves + h) * PANEL + column, *minimum = chunk->minimum + (b * halves + h) * PANEL + column;
+      for (int r = 0; r < rows; r++) {
+        for (int v = 0; v < 2; v++) {
+          vf sum = vf_load(y + r * PANEL + v * LANES);
+          sum = vf_fma(_mm256_cvtepi32_ps(dots[r][v]), vf_mul(vf_load(scale + v * LANES), vf_set(record.scale[r])), sum);
+          if (chunk->has_minimum) sum = vf_fma(vf_load(minimum + v * LANES), vf_set(in->sum[b][h][r]), sum);
+          vf_store(y + r * PANEL + v * LANES, sum);
         }
       }
     }
   }
-  for (int r = 0; r < rows; r++)
-    for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
 }
 
-/* Narrow codes always come with a minimum. Bytes with a scale for 16 inputs never do: the formats that have both are narrow. */
-INLINE void avx2_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
-  for (int column = 0; column < PANEL; column += 2 * LANES) {
-    if (chunk->narrow && chunk->halves == 1)
-      avx2_tile(rows, 1, true, true, chunk, records, column, y);
-    else if (chunk->narrow)
-      avx2_tile(rows, 2, true, true, chunk, records, column, y);
-    else if (chunk->halves == 1 && !chunk->has_minimum)
-      avx2_tile(rows, 1, false, false, chunk, records, column, y);
-    else if (chunk->halves == 1)
-      avx2_tile(rows, 1, false, true, chunk, records, column, y);
-    else
-      avx2_tile(rows, 2, false, false, chunk, records, column, y);
-  }
+INLINE void avx2_panel(const int rows, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
+  tile_inputs in;
+  read_inputs(chunk, records, pairs == WIDE, &in);
+  for (int column = 0; column < PANEL; column += 2 * LANES) avx2_tile(rows, pairs, halves, chunk, records, &in, column, y);
 }
+
+#define CASE(n, pairs, halves) \
+  case n: avx2_panel(n, pairs, halves, chunk, records, y); break;
+#define TILE(name, pairs, halves)                                                                             \
+  static void name(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {                 \
+    switch (rows) { CASE(1, pairs, halves) CASE(2, pairs, halves) CASE(3, pairs, halves) CASE(4, pairs, halves) } \
+  }
+TILE(tile_8_pairs, 8, 1)
+TILE(tile_8_pairs_halves, 8, 2)
+TILE(tile_4_pairs, 4, 1)
+TILE(tile_4_pairs_halves, 4, 2)
+TILE(tile_2_pairs, 2, 1)
+TILE(tile_2_pairs_halves, 2, 2)
+TILE(tile_1_pair, 1, 1)
+TILE(tile_1_pair_halves, 1, 2)
+TILE(tile_wide, WIDE, 1)
+TILE(tile_wide_halves, WIDE, 2)
+#undef TILE
+#undef CASE
 
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  switch (rows) {
-#define CASE(n) \
-  case n: avx2_panel(n, chunk, records, y); break;
-    FOR_EACH_CODE_ROWS(CASE)
-#undef CASE
-  }
+  typedef void tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y);
+  static tile *const tiles[][2] = {{tile_8_pairs, tile_8_pairs_halves}, {tile_4_pairs, tile_4_pairs_halves}, {tile_2_pairs, tile_2_pairs_halves},
+                                   {tile_1_pair, tile_1_pair_halves}, {tile_wide, tile_wide_halves}};
+  const int32_t span = chunk->span;
+  tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1](chunk, records, rows, y);
 }

@@ -27,7 +27,12 @@ static inline vf vi_to_float(vi v) { return _mm256_cvtepi32_ps(v); }
 #endif
 
 #define CODE_PACKER unsigned_code_packer
-enum { CODE_GROUP = 4, CODE_FLIP = 0x80, SUM_FACTOR = -128, NARROW_CODES = 0 };
+enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
+
+static int32_t code_start(const code_layout *l) {
+  (void)l;
+  return SUM_FACTOR;
+}
 
 static inline int32_t four_bytes(const int8_t *p) {
   int32_t word;

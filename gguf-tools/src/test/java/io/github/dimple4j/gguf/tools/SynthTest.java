@@ -45,7 +45,7 @@ class SynthTest {
 
   /** Directly made blocks and encoded floats have the same mean and deviation. */
   @ParameterizedTest
-  @EnumSource(names = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q6_K"})
+  @EnumSource(names = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"})
   void weightsHaveTheWantedSpread(TensorType type) throws IOException {
     Path path = folder.resolve("x.gguf");
     Synth.of("dimple-mini").type(type).write(path);
