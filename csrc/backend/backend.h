@@ -131,6 +131,14 @@ typedef struct rotary_call {
   const int32_t *angle_rows; /* [rows] host memory; null: row r's are in row r */
 } rotary_call;
 
+/* y = (x - minus) * times, column by column, then at least low and at most high; then times the tanh form of gelu(gate), if there is a gate.
+ * minus, times [columns], low and high [1] are WEIGHT_VECTOR; null: without. y may be x or gate. */
+typedef struct adjust_call {
+  view x, y;  /* [rows x columns] */
+  view gate;  /* the same shape; memory null: none */
+  const weight *minus, *times, *low, *high;
+} adjust_call;
+
 /* Softmax attention. Query head h reads key head h / (heads / kv_heads).
  *   q, y  [query rows x heads * size]
  *   k, v  [key rows x kv_heads * size] (the cached prefix and behind it the current rows)
@@ -278,6 +286,7 @@ typedef struct backend_operations {
   dimple_status (*add_rows)(context *c, view y, view x, float factor);
   /* y = w * x / sqrt(mean(x^2) + epsilon), row by row; w null: all ones. y may be x. */
   dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);
+  dimple_status (*adjust)(context *c, const adjust_call *call);
   dimple_status (*linear)(context *c, const linear_call *call);
   dimple_status (*rotary)(context *c, const rotary_call *call);
   dimple_status (*attention)(context *c, const attention_call *call);

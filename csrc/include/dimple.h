@@ -244,8 +244,8 @@ typedef struct dimple_image_grid {
   int32_t tokens; /* merged image tokens: rows * columns / merge_size^2 */
 } dimple_image_grid;
 
-/* The grid of a width x height picture. Errors: ARGUMENT for a side below patch_size * merge_size or an aspect ratio above
- * 200; UNSUPPORTED without a vision tower. */
+/* The grid of a width x height picture. Errors: ARGUMENT for one that the tower does not take (Qwen2.5-VL's: a side below patch_size *
+ * merge_size or an aspect ratio above 200; Gemma 4's takes all); UNSUPPORTED without a vision tower. */
 DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, int32_t width, int32_t height,
                                                      dimple_image_grid *grid);
 

@@ -66,6 +66,8 @@ static dimple_status list_vision(dimple_model *m, const text_parameters *text) {
   tensor_list *list = &m->vision_tensors;
   *list = tensor_list_of(m->mmproj.count ? &m->mmproj : &m->files);
   DIMPLE_TRY(allocate_layers(v->layers, &m->vision_weights.layers));
+  m->vision_weights.bounded = calloc((size_t)v->layers, sizeof *m->vision_weights.bounded);
+  if (!m->vision_weights.bounded) return dimple_fail_memory((uint64_t)v->layers * sizeof *m->vision_weights.bounded, "the layers' weights");
   v->tower->want_tensors(list, v, &m->vision_weights);
   int32_t projected = vision_projected_width(list);
   v->projector = projected > 0 || (text && text->architecture->vision_projector);
@@ -78,7 +80,7 @@ dimple_status model_open(dimple_model *m, const char *path) { return gguf_parts_
 dimple_status model_read(dimple_model *m, const char *mmproj_path) {
   DIMPLE_TRY(read_keys(m, mmproj_path));
   if (m->vision.present && m->text.image_token < 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|>",
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: there is a vision tower, but neither key %s.image_token_id nor a token <|image_pad|> or <|image|>",
                        gguf_path(model_file(m)), m->text.architecture->name);
   DIMPLE_TRY(read_vocabulary(m));
   DIMPLE_TRY(list_text(m));
@@ -107,6 +109,7 @@ void model_close(dimple_model *m) {
   findings_free(&m->ignored);
   free(m->weights.layers);
   free(m->vision_weights.layers);
+  free(m->vision_weights.bounded);
   tensor_list_close(&m->text_tensors);
   tensor_list_close(&m->vision_tensors);
   gguf_parts_close(&m->mmproj);

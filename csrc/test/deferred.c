@@ -36,6 +36,7 @@ struct operation {
   const linear_output *outputs; /* copied */
   int32_t output_count;
   rotary_call rotary;
+  adjust_call adjust;
   attention_call attention;
   route_call route;
   experts_call experts;
@@ -366,6 +367,32 @@ static dimple_status deferred_rms_norm(context *c, view y, view x, const weight 
   return add(c, (operation){.run = run_rms_norm, .y = y, .x = x, .w = w, .epsilon = epsilon});
 }
 
+static dimple_status run_adjust(const context *c, const operation *o) {
+  adjust_call call = o->adjust;
+  DIMPLE_TRY(check_view(c, call.x, "adjust's x"));
+  DIMPLE_TRY(check_view(c, call.y, "adjust's y"));
+  if (call.gate.memory) DIMPLE_TRY(check_view(c, call.gate, "adjust's gate"));
+  call = (adjust_call){resolve(c, call.x), resolve(c, call.y), call.gate.memory ? resolve(c, call.gate) : call.gate, inner_weight(call.minus),
+                       inner_weight(call.times), inner_weight(call.low), inner_weight(call.high)};
+  return backend_ref.adjust(c->inner, &call);
+}
+
+static dimple_status check_same_or_apart(view y, view x, const char *what) {
+  return y.memory == x.memory && y.first == x.first && y.stride == x.stride ? DIMPLE_OK : check_apart(y, x, what);
+}
+
+static dimple_status deferred_adjust(context *c, const adjust_call *call) {
+  DIMPLE_TRY(check_shape(c, call->x, call->x.rows, call->minus ? call->minus->columns : call->x.columns, "adjust's x"));
+  DIMPLE_TRY(check_shape(c, call->x, call->x.rows, call->times ? call->times->columns : call->x.columns, "adjust's x"));
+  DIMPLE_TRY(check_shape(c, call->y, call->x.rows, call->x.columns, "adjust's y"));
+  DIMPLE_TRY(check_same_or_apart(call->y, call->x, "adjust"));
+  if (call->gate.memory) {
+    DIMPLE_TRY(check_shape(c, call->gate, call->x.rows, call->x.columns, "adjust's gate"));
+    DIMPLE_TRY(check_same_or_apart(call->y, call->gate, "adjust"));
+  }
+  return add(c, (operation){.run = run_adjust, .adjust = *call});
+}
+
 static dimple_status run_linear(const context *c, const operation *o) {
   linear_output *outputs = malloc((size_t)o->output_count * sizeof *outputs);
   if (!outputs) return dimple_fail_memory((uint64_t)o->output_count * sizeof *outputs, "outputs");
@@ -549,6 +576,7 @@ const backend_operations backend_deferred = {
     .pack_halves = deferred_pack_halves,
     .unpack_halves = deferred_unpack_halves,
     .add_rows = deferred_add_rows,
+    .adjust = deferred_adjust,
     .rms_norm = deferred_rms_norm,
     .linear = deferred_linear,
     .rotary = deferred_rotary,

@@ -203,6 +203,41 @@ static void check_add_rows(void) {
   free(before);
 }
 
+/* What an adjustment has: bits 0 to 4 stand for minus, times, low, high and a gate, bit 5 for y in place of x. */
+static float *adjust_rows(const side *s, int parts, const test_weight *w, const float *x, const float *gate, int64_t rows, int64_t columns) {
+  matrix from = place(s, x, rows, columns, 2), by = place(s, gate, rows, columns, 3), y = place(s, gate, rows, columns, GUARD);
+  bool in_place = parts & 32;
+  adjust_call call = {.x = from.v, .y = in_place ? from.v : y.v, .gate = parts & 16 ? by.v : (view){0},
+                      .minus = parts & 1 ? weight_of(&w[0], s) : NULL, .times = parts & 2 ? weight_of(&w[1], s) : NULL,
+                      .low = parts & 4 ? weight_of(&w[2], s) : NULL, .high = parts & 8 ? weight_of(&w[3], s) : NULL};
+  EXPECT_OK(IN_PASS(*s, s->ops->adjust(s->context, &call)));
+  float *found = fetch(s, in_place ? from : y, "adjust");
+  drop(s, from);
+  drop(s, by);
+  drop(s, y);
+  return found;
+}
+
+static void check_adjust(void) {
+  enum { ROWS = 9, COLUMNS = 45 };
+  test_weight w[4];
+  for (int i = 0; i < 4; i++) w[i] = make_weight(DIMPLE_TENSOR_F32, 1, i < 2 ? COLUMNS : 1, WEIGHT_VECTOR);
+  float *x = floats(ROWS * COLUMNS), *gate = floats(ROWS * COLUMNS);
+  for (int parts = 0; parts < 64; parts++) {
+    float *expected = adjust_rows(&reference, parts, w, x, gate, ROWS, COLUMNS);
+    if (parts == 0) expect_same_bits(expected, x, ROWS * COLUMNS, "nothing to adjust");
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = adjust_rows(&tested[c], parts, w, x, gate, ROWS, COLUMNS);
+      expect_close(found, expected, ROWS * COLUMNS, 2e-6, "adjust");
+      free(found);
+    }
+    free(expected);
+  }
+  for (int i = 0; i < 4; i++) free_weight(&w[i]);
+  free(x);
+  free(gate);
+}
+
 typedef struct rotary_case {
   int32_t size, heads;
   int64_t rows;
@@ -253,6 +288,7 @@ static void check_rows(void) {
   check_halves();
   check_rms_norm();
   check_add_rows();
+  check_adjust();
   check_rotary();
 }
 

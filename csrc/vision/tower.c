@@ -7,7 +7,8 @@
 
 /* The table: a line for each, whose name is that of its file. */
 #define TOWERS(ENTRY) \
-  ENTRY(qwen2_5_vl)
+  ENTRY(qwen2_5_vl)     \
+  ENTRY(gemma4)
 
 #define DECLARE(name) extern const tower tower_##name;
 TOWERS(DECLARE)
@@ -36,7 +37,8 @@ dimple_status vision_parameters_read(const gguf_file *file, vision_parameters *v
   DIMPLE_TRY(gguf_optional_bool(file, "clip.has_vision_encoder", &v->present));
   if (!v->present) return DIMPLE_OK;
   char projector[32] = "";
-  DIMPLE_TRY(gguf_require_string(file, "clip.projector_type", projector, sizeof projector));
+  DIMPLE_TRY(gguf_optional_string(file, "clip.vision.projector_type", projector, sizeof projector));
+  if (!*projector) DIMPLE_TRY(gguf_require_string(file, "clip.projector_type", projector, sizeof projector));
   v->tower = find(projector);
   if (v->tower) return v->tower->read_keys(file, v);
   char projectors[256];

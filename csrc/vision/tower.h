@@ -33,9 +33,26 @@ typedef struct vision_parameters {
   bool projector;     /* between tower and text model */
 } vision_parameters;
 
+/* A linear layer whose input and output are kept within bounds, where the file has them: all four or none. */
+typedef struct bounded_linear {
+  linear_weights linear;
+  weight *input_min, *input_max, *output_min, *output_max; /* [1] */
+} bounded_linear;
+
+/* A block with norms before and behind both of its halves. */
+typedef struct bounded_block {
+  weight *norm1, *attention_norm, *norm2, *feed_forward_norm;
+  weight *q_norm, *k_norm; /* [head size] */
+  bounded_linear q, k, v, output, gate, up, down;
+} bounded_block;
+
 typedef struct vision_weights {
   weight *patch[MAX_TEMPORAL_PATCH]; /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
-  block_weights *layers;
+  block_weights *layers;  /* of towers with plain blocks */
+  bounded_block *bounded; /* of the others */
+  weight *positions;      /* [2 * table_rows x width]: what is added to a patch by its column, and then by its row; null: nothing */
+  int64_t table_rows;
+  weight *std_bias, *std_scale; /* of pooled patches; null: they stay as they are */
   weight *merger_norm;
   linear_weights merger[2];
   linear_weights projector[2];
@@ -56,7 +73,7 @@ typedef struct tower {
   const char *projector; /* clip.projector_type */
   /* Reads the keys clip.*. *v is zero but for its tower. Errors: FORMAT. */
   dimple_status (*read_keys)(const gguf_file *file, vision_parameters *v);
-  /* Names the tensors and their places in *w, whose layers are allocated and zero. */
+  /* Names the tensors and their places in *w, whose blocks, of either kind, are allocated and zero. */
   void (*want_tensors)(tensor_list *list, const vision_parameters *v, vision_weights *w);
   /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
   dimple_status (*grid)(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid);
@@ -69,7 +86,7 @@ typedef struct tower {
   const harmless_key *harmless; /* behind "clip." */
 } tower;
 
-/* Reads the keys clip.* of `file`; present = false when it has no vision encoder. Errors: UNSUPPORTED (projector), FORMAT. */
+/* Reads the keys clip.* of `file`, the projector from clip.projector_type or clip.vision.projector_type; present = false when it has no vision encoder. Errors: UNSUPPORTED (projector), FORMAT. */
 dimple_status vision_parameters_read(const gguf_file *file, vision_parameters *out);
 
 /* Whether `file` is what llama.cpp calls an mmproj: a vision tower without a text model. */

@@ -1,4 +1,5 @@
 /* Operations on rows: moving them, the norm, the rotation. */
+#include <math.h>
 #include <string.h>
 
 #include "backend/cpu/operations.h"
@@ -15,6 +16,7 @@ typedef struct rows_task {
   int64_t rows, columns, per_item;
   float epsilon, factor;
   const rotary_call *rotary;
+  const adjust_call *adjust;
 } rows_task;
 
 static void run_rows(context *c, rows_task *t, cpu_task *task) {
@@ -139,6 +141,32 @@ static void rms_norm_item(void *work, int64_t item, void *scratch) {
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   rows_task task = {.w = w, .x = x, .y = y, .rows = x.rows, .columns = x.columns, .epsilon = epsilon};
   run_rows(c, &task, rms_norm_item);
+  return DIMPLE_OK;
+}
+
+static void adjust_row(const adjust_call *call, int64_t r) {
+  const float *minus = call->minus ? call->minus->vector : NULL, *times = call->times ? call->times->vector : NULL;
+  const float *gate = call->gate.memory ? row_of(call->gate, r) : NULL, *x = row_of(call->x, r);
+  float low = call->low ? *call->low->vector : -INFINITY, high = call->high ? *call->high->vector : INFINITY, *y = row_of(call->y, r);
+  for (int64_t j = 0; j < call->x.columns; j++) {
+    float v = x[j] - (minus ? minus[j] : 0);
+    v *= times ? times[j] : 1;
+    v = v < low ? low : v;
+    v = v > high ? high : v;
+    float g = gate ? gate[j] : 0;
+    y[j] = gate ? 0.5f * g * (1 + tanhf(0.79788456f * (g + 0.044715f * g * g * g))) * v : v;
+  }
+}
+
+static void adjust_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) adjust_row(t->adjust, r);
+}
+
+dimple_status cpu_adjust(context *c, const adjust_call *call) {
+  rows_task task = {.adjust = call, .rows = call->x.rows, .columns = call->x.columns};
+  run_rows(c, &task, adjust_item);
   return DIMPLE_OK;
 }
 

@@ -201,6 +201,23 @@ static double gelu(double v) { return 0.5 * v * (1 + erf(v * 0.70710678118654752
 
 static double gelu_by_tanh(double v) { return 0.5 * v * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
 
+static float at_least(float v, float low) { return v < low ? low : v; }
+
+static dimple_status ref_adjust(context *c, const adjust_call *call) {
+  (void)c;
+  for (int64_t r = 0; r < call->x.rows; r++) {
+    for (int64_t j = 0; j < call->x.columns; j++) {
+      float v = row_of(call->x, r)[j];
+      if (call->minus) v -= call->minus->values[j];
+      if (call->times) v *= call->times->values[j];
+      if (call->low) v = at_least(v, call->low->values[0]);
+      if (call->high) v = -at_least(-v, -call->high->values[0]);
+      row_of(call->y, r)[j] = call->gate.memory ? (float)(gelu_by_tanh(row_of(call->gate, r)[j]) * v) : v;
+    }
+  }
+  return DIMPLE_OK;
+}
+
 /* What a gated product's first factor goes through. */
 static double activate(linear_mode mode, double v) { return mode == LINEAR_GEGLU ? gelu_by_tanh(v) : silu(v); }
 
@@ -562,6 +579,7 @@ const backend_operations backend_ref = {
     .pack_halves = ref_pack_halves,
     .unpack_halves = ref_unpack_halves,
     .add_rows = ref_add_rows,
+    .adjust = ref_adjust,
     .rms_norm = ref_rms_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,

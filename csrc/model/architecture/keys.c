@@ -195,6 +195,7 @@ dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.padding_token_id", 0, MAX_VOCAB, &p->pad_token));
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "image_token_id").text, 0, MAX_VOCAB, &p->image_token));
   if (p->image_token < 0) p->image_token = token_named(file, "<|image_pad|>");
+  if (p->image_token < 0) p->image_token = token_named(file, "<|image|>");
   if (p->eot_token < 0) p->eot_token = token_named(file, "<|eot_id|>");
   return read_ends(file, p);
 }

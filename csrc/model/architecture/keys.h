@@ -37,7 +37,7 @@ dimple_status read_rotary(const gguf_file *file, text_parameters *p, float defau
 /* attention.causal (false), diffusion.shift_logits, with its default, diffusion.block_length, diffusion.cache and diffusion.pipeline. */
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift);
 
-/* tokenizer.ggml.*_token_id and image_token_id; <|image_pad|> and <|eot_id|> by their text, where no key names them. */
+/* tokenizer.ggml.*_token_id and image_token_id; <|image_pad|> or <|image|> and <|eot_id|> by their text, where no key names them. */
 dimple_status read_tokens(const gguf_file *file, text_parameters *p);
 
 #endif

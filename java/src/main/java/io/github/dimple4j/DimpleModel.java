@@ -241,7 +241,8 @@ public final class DimpleModel implements AutoCloseable {
    * @param width pixels
    * @param height pixels
    * @return the grid
-   * @throws InvalidArgumentException if a side is too short (below patch size times merge size) or the aspect ratio is above 200
+   * @throws InvalidArgumentException if the tower does not take such pictures (Qwen2.5-VL's: a side below patch size times merge size, or an
+   *     aspect ratio above 200; Gemma 4's takes all)
    * @throws UnsupportedException if the model has no vision tower
    * @throws ClosedException if the model is closed
    */
