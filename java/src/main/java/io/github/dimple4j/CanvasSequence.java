@@ -49,6 +49,7 @@ final class CanvasSequence {
       opened = 0;
     }
     handle.run(core -> core.begin(settings(settings, 0)));
+    setBias(settings);
     decoding = settings;
     first = 0;
     latest = null;
@@ -115,7 +116,20 @@ final class CanvasSequence {
       core.setResponse(slice(initial, first));
       core.begin(settings(decoding, first));
     });
+    setBias(decoding);
     opened = first;
+  }
+
+  /** The core takes a bias back when a decoding begins. */
+  private void setBias(Decoding settings) {
+    if (!settings.logitBias().isEmpty()) {
+      int[] tokens = settings.logitBias().keySet().stream().mapToInt(Integer::intValue).toArray();
+      float[] values = new float[tokens.length];
+      for (int i = 0; i < tokens.length; i++) {
+        values[i] = settings.logitBias().get(tokens[i]);
+      }
+      handle.run(core -> core.setBias(tokens, values));
+    }
   }
 
   /** The core's step in terms of the whole response. */

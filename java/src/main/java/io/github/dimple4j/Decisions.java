@@ -18,11 +18,14 @@ final class Decisions {
 
   private final SessionHandle handle;
   private final Decoder decoder;
-  private SortedMap<Integer, Float> bias = new TreeMap<>(); // that the core has
+  private final SortedMap<Integer, Float> always; // the decoding's own bias
+  private SortedMap<Integer, Float> bias; // that the core has
 
-  Decisions(SessionHandle handle, Decoder decoder) {
+  Decisions(SessionHandle handle, Decoder decoder, SortedMap<Integer, Float> always) {
     this.handle = handle;
     this.decoder = decoder;
+    this.always = always;
+    this.bias = always;
   }
 
   StepResult step(int iteration, Canvas canvas) {
@@ -58,7 +61,8 @@ final class Decisions {
   }
 
   private void setBias(Map<Integer, Float> asked) {
-    SortedMap<Integer, Float> wanted = new TreeMap<>(asked);
+    SortedMap<Integer, Float> wanted = new TreeMap<>(always);
+    asked.forEach((token, value) -> wanted.merge(token, value, Float::sum));
     if (wanted.equals(bias)) {
       return;
     }

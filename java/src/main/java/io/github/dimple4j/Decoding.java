@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /**
@@ -25,11 +27,13 @@ public final class Decoding {
 
   private final Core core; // which checked them, and checks what is made of them
   private final Ending ending;
+  private final SortedMap<Integer, Float> logitBias;
 
-  private Decoding(Core core, Map<String, Number> settings, Ending ending) {
+  private Decoding(Core core, Map<String, Number> settings, Ending ending, SortedMap<Integer, Float> logitBias) {
     this.core = core;
     this.settings = Collections.unmodifiableMap(settings);
     this.ending = ending;
+    this.logitBias = Collections.unmodifiableSortedMap(logitBias);
   }
 
   /**
@@ -57,7 +61,7 @@ public final class Decoding {
   static Builder builder(Core core) {
     Map<String, Number> defaults = Engine.call(core::decodingDefaults);
     defaults.remove("steps");
-    return new Builder(core, defaults, Ending.DEFAULT);
+    return new Builder(core, defaults, Ending.DEFAULT, new TreeMap<>());
   }
 
   /**
@@ -66,7 +70,7 @@ public final class Decoding {
    * @return a builder
    */
   public Builder toBuilder() {
-    return new Builder(core, new LinkedHashMap<>(settings), ending);
+    return new Builder(core, new LinkedHashMap<>(settings), ending, logitBias);
   }
 
   /**
@@ -295,6 +299,16 @@ public final class Decoding {
     return ending.pruned();
   }
 
+  /**
+   * What is added to the logits of tokens at all positions in every iteration, before temperature and filters: to favour tokens, to disfavour
+   * them, or, with {@link Float#NEGATIVE_INFINITY}, to ban them. A structure comes first: a banned token stands where no other can.
+   *
+   * @return by token id, ascending; unmodifiable
+   */
+  public SortedMap<Integer, Float> logitBias() {
+    return logitBias;
+  }
+
   Ending ending() {
     return ending;
   }
@@ -460,12 +474,13 @@ public final class Decoding {
    */
   @Override
   public boolean equals(Object other) {
-    return other instanceof Decoding decoding && settings.equals(decoding.settings) && ending.equals(decoding.ending);
+    return other instanceof Decoding decoding && settings.equals(decoding.settings) && ending.equals(decoding.ending)
+        && logitBias.equals(decoding.logitBias);
   }
 
   @Override
   public int hashCode() {
-    return Objects.hash(settings, ending);
+    return Objects.hash(settings, ending, logitBias);
   }
 
   /**
@@ -477,19 +492,23 @@ public final class Decoding {
   public String toString() {
     return settings.entrySet().stream().map(Map.Entry::toString).collect(Collectors.joining(", ", "Decoding[", ", early_stop=" + earlyStop() + ", stop=" + stop() + (prune() ? ", prune=true" : "")
         + ending.iterations().stream().mapToObj(most -> ", iterations<=" + most).collect(Collectors.joining())
-        + ending.time().map(most -> ", time<=" + most).orElse("") + "]"));
+        + ending.time().map(most -> ", time<=" + most).orElse("") + (logitBias.isEmpty() ? "" : ", logit_bias=" + logitBias) + "]"));
   }
 
   /** Collects settings; what is not set is as in {@link Decoding#defaults}. For one thread. */
   public static final class Builder {
+    private static final float LARGEST_BIAS = 65_536; // dimple.h
+
     private final Core core;
     private final Map<String, Number> settings;
     private Ending ending;
+    private SortedMap<Integer, Float> logitBias;
 
-    private Builder(Core core, Map<String, Number> settings, Ending ending) {
+    private Builder(Core core, Map<String, Number> settings, Ending ending, SortedMap<Integer, Float> logitBias) {
       this.core = core;
       this.settings = settings;
       this.ending = ending;
+      this.logitBias = logitBias;
     }
 
     private Builder set(String name, Number value) {
@@ -723,6 +742,27 @@ public final class Decoding {
     }
 
     /**
+     * Favours, disfavours or bans tokens, in the place of what was set before.
+     *
+     * @param bias see {@link Decoding#logitBias()}
+     * @return this
+     * @throws InvalidArgumentException if a token id is negative, or a value is not from -65536 to 65536 and not negative infinity. Ids that the
+     *     model has not are refused by the session
+     */
+    public Builder logitBias(Map<Integer, Float> bias) {
+      Objects.requireNonNull(bias, "bias").forEach((token, value) -> {
+        if (token < 0) {
+          throw new InvalidArgumentException("a bias for token " + token + ", expected an id of at least 0");
+        }
+        if (!(Math.abs(value) <= LARGEST_BIAS) && value != Float.NEGATIVE_INFINITY) {
+          throw new InvalidArgumentException("a bias of " + value + " for token " + token + ", expected -65536 to 65536, or negative infinity");
+        }
+      });
+      logitBias = new TreeMap<>(bias);
+      return this;
+    }
+
+    /**
      * Limits the iterations.
      *
      * @param iterations see {@link Decoding#iterationBudget()}
@@ -918,7 +958,7 @@ public final class Decoding {
         core.validate(settings);
         return null;
       });
-      Decoding decoding = new Decoding(core, new LinkedHashMap<>(settings), ending);
+      Decoding decoding = new Decoding(core, new LinkedHashMap<>(settings), ending, logitBias);
       if (decoding.prune() && (decoding.pipeline() != Pipeline.DIM && decoding.pipeline() != Pipeline.DREAM || decoding.cache() != BlockCache.MODEL)) {
         throw new InvalidArgumentException("decoding: prune goes with pipelines dim and dream, without a cache of blocks");
       }

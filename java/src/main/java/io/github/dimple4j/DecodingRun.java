@@ -47,7 +47,7 @@ final class DecodingRun {
     this.ending = decoding.ending();
     this.stopsEarly = decoding.earlyStop();
     this.firm = decoding.algorithm() != Algorithm.WINO;
-    this.decisions = own == null ? null : new Decisions(handle, own);
+    this.decisions = own == null ? null : new Decisions(handle, own, decoding.logitBias());
     if (decoding.prune() && !constrained) {
       checkPruning();
     }

@@ -307,6 +307,28 @@ class DecoderTest {
     }
   }
 
+  @Test
+  void aDecodingHasABiasOfItsOwn() {
+    try (Session session = session(); Session canvases = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).canvasLength(8).open()) {
+      int[] plain = session.decode(SETTINGS).tokens();
+      Map<Integer, Float> bans = Arrays.stream(plain).boxed().distinct().collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
+      Decoding banned = SETTINGS.toBuilder().logitBias(bans).build();
+      assertThat(session.decode(banned).tokens()).doesNotContain(plain);
+      assertThat(session.decode(banned.toBuilder().temperature(2).build()).tokens()).doesNotContain(plain);
+      assertThat(session.decode(banned, ALL).tokens()).doesNotContain(plain);
+      assertThat(session.decode(SETTINGS.toBuilder().logitBias(Map.of(65, -500f)).build(), new Biased(Map.of(65, 1500f))).tokens()).containsOnly(65);
+      assertThat(canvases.decode(SETTINGS.toBuilder().logitBias(Map.of(65, 1000f)).build()).tokens()).containsOnly(65);
+      assertThat(session.decode(SETTINGS).tokens()).isEqualTo(plain);
+      assertThat(banned).isNotEqualTo(SETTINGS).isEqualTo(SETTINGS.toBuilder().logitBias(bans).build()).hasToString(banned.toString());
+      assertThat(banned.toBuilder().logitBias(Map.of()).build()).isEqualTo(SETTINGS);
+      Decoding unknown = SETTINGS.toBuilder().logitBias(Map.of(model.info().vocabSize(), 1f)).build();
+      assertThatThrownBy(() -> session.decode(unknown)).isInstanceOf(InvalidArgumentException.class).hasMessageContaining("bias: ");
+      for (Map<Integer, Float> wrong : List.of(Map.of(-1, 1f), Map.of(1, Float.NaN), Map.of(1, Float.POSITIVE_INFINITY), Map.of(1, 1e6f))) {
+        assertThatThrownBy(() -> Decoding.builder().logitBias(wrong)).isInstanceOf(InvalidArgumentException.class).hasMessageContaining("a bias ");
+      }
+    }
+  }
+
   /** One position at a time, from the right. */
   private static final Decoder BACKWARDS = candidates -> List.of(candidates.all().getLast());
 

@@ -14,7 +14,6 @@ import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Step;
 import io.github.dimple4j.UnsupportedException;
 import io.github.dimple4j.chat.ChatTemplateException;
-import io.github.dimple4j.structure.RefusedSchemaException;
 import java.lang.System.Logger.Level;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -46,6 +45,7 @@ final class AnswerTask implements Runnable {
   private final Question question;
   private final boolean watched; // iterations are told, too
   private final PrefillCache cache;
+  private final Structures structures;
   private final Metrics metrics;
   private final BlockingQueue<Progress> progress = new LinkedBlockingQueue<>();
 
@@ -56,6 +56,7 @@ final class AnswerTask implements Runnable {
     this.model = service.model();
     this.options = service.options();
     this.cache = service.cache();
+    this.structures = service.structures();
     this.metrics = service.metrics();
     this.question = question;
     this.watched = watched;
@@ -114,10 +115,9 @@ final class AnswerTask implements Runnable {
   private ApiException reason(DimpleException e) {
     String field = question.messages() == null ? "prompt" : "messages";
     return switch (e) {
-      case ContextLimitException limit when question.shape().kind() == Shape.Kind.STRUCTURE && e.getMessage().contains("that fits") ->
-          ApiException.field("max_tokens", e.getMessage());
+      case ContextLimitException limit when question.shape().isStructure() && e.getMessage().contains("that fits") ->
+          ApiException.field("max_tokens", "max_tokens: " + e.getMessage());
       case ContextLimitException limit -> ApiException.field(field, "context_length_exceeded", e.getMessage());
-      case RefusedSchemaException schema -> ApiException.field("response_format", e.getMessage());
       case ChatTemplateException template -> ApiException.field(field, e.getMessage());
       case InvalidArgumentException wrong -> ApiException.field(field, e.getMessage());
       case UnsupportedException not -> ApiException.field(field, "unsupported", e.getMessage());
@@ -131,6 +131,7 @@ final class AnswerTask implements Runnable {
 
   private void answer() {
     SessionBuilder builder = question.session(model, options);
+    structures.keep(question.shape());
     Done done;
     try (PrefillCache.Lease lease = cache.lease(question, builder)) {
       runs(lease.session());

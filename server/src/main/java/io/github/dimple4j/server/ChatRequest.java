@@ -1,14 +1,17 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.chat.ToolCall;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
-/** The messages of a chat. */
+/** The messages of a chat. For one request. */
 final class ChatRequest {
   /** The roles of the interface, and what templates call them. */
   private static final Map<String, String> ROLES =
@@ -17,6 +20,7 @@ final class ChatRequest {
   private static final Set<String> TEXT_PARTS = Set.of("text", "refusal");
 
   private final PictureHosts hosts;
+  private final Map<String, String> called = new HashMap<>(); // names of tools by the ids of their calls
 
   ChatRequest(PictureHosts hosts) {
     this.hosts = hosts;
@@ -38,6 +42,8 @@ final class ChatRequest {
     }
     message.refuse("audio", "this server knows no audio");
     message.refuse("function_call", "use tool_calls");
+    Map<String, ToolCall> calls = role.equals("assistant") ? ToolRequest.calls(message) : Map.of();
+    calls.forEach((id, call) -> called.put(id, call.name()));
     List<ContentPart> parts = new ArrayList<>();
     List<Picture> pictures = new ArrayList<>();
     JsonNode content = message.any("content").orElse(null);
@@ -47,10 +53,26 @@ final class ChatRequest {
       for (Fields part : message.objects("content")) {
         add(part, role, parts, pictures);
       }
-    } else if (!role.equals("assistant")) {
+    } else if (calls.isEmpty()) {
       throw message.missing("content");
     }
-    return new Question.Message(new ChatMessage(role, parts), pictures);
+    String tool = role.equals("tool") ? tool(message) : "";
+    try {
+      return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool), pictures);
+    } catch (InvalidArgumentException e) {
+      throw message.wrong("content", e.getMessage());
+    }
+  }
+
+  /** Whose result a message of a tool is. */
+  private String tool(Fields message) {
+    String id = message.string("tool_call_id").orElse(null);
+    String name = id == null ? null : called.get(id);
+    if (name == null) {
+      name = message.string("name").orElseThrow(() -> id == null ? message.missing("tool_call_id")
+          : message.wrong("tool_call_id", "is '" + id + "', and no message before it has a call of that id"));
+    }
+    return name;
   }
 
   private void add(Fields part, String role, List<ContentPart> parts, List<Picture> pictures) {

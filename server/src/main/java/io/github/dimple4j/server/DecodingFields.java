@@ -6,6 +6,7 @@ import io.github.dimple4j.Decoding;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -16,6 +17,7 @@ import java.util.regex.Pattern;
 /** The settings of a request: OpenAI's own, and those of the extension {@code diffusion}. The defaults are those of {@code dimple run}. */
 final class DecodingFields {
   private static final double MOST = Float.MAX_VALUE;
+  private static final double MOST_BIAS = 100; // OpenAI's
 
   /** How the core begins a message about a setting. */
   private static final Pattern SETTING = Pattern.compile("decoding: (?<name>\\w+)( .*)");
@@ -26,10 +28,12 @@ final class DecodingFields {
   private final Fields request;
   private final Optional<Fields> diffusion;
   private final Pipeline pipeline;
+  private final int vocabSize;
 
   DecodingFields(Fields request, DimpleModel model) {
     this.request = request;
     this.diffusion = request.object("diffusion");
+    this.vocabSize = model.info().vocabSize();
     this.pipeline = named("pipeline", Pipeline::of).orElseGet(() -> model.decoding().pipeline());
   }
 
@@ -56,6 +60,7 @@ final class DecodingFields {
     request.number("top_p", 0, 1).ifPresent(value -> builder.topP((float) value));
     request.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE).ifPresent(builder::seed);
     builder.stop(stops());
+    builder.logitBias(bias());
     diffusion.ifPresent(fields -> {
       fields.number("threshold", -MOST, MOST).ifPresent(value -> builder.threshold((float) value));
       fields.whole("steps", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.steps((int) value));
@@ -73,6 +78,18 @@ final class DecodingFields {
     } catch (InvalidArgumentException e) {
       throw named(e.getMessage());
     }
+  }
+
+  /** Ids of tokens as names of fields, as JSON has it. */
+  private Map<Integer, Float> bias() {
+    Map<Integer, Float> bias = new HashMap<>();
+    request.object("logit_bias").ifPresent(fields -> fields.node().propertyNames().forEach(name -> {
+      if (!name.matches("\\d{1,9}") || Integer.parseInt(name) >= vocabSize) {
+        throw fields.wrong(name, "is no token id, expected 0 to " + (vocabSize - 1));
+      }
+      fields.number(name, -MOST_BIAS, MOST_BIAS).ifPresent(value -> bias.put(Integer.parseInt(name), (float) value));
+    }));
+    return bias;
   }
 
   private String[] stops() {

@@ -1,9 +1,10 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.Canvas;
 import io.github.dimple4j.Finish;
 import io.github.dimple4j.Generation;
 
-/** Why an answer ends, in the words of the interface. */
+/** Why an answer ends, in the words of the interface, and what there is of it. */
 final class Finishes {
   private Finishes() {}
 
@@ -13,6 +14,12 @@ final class Finishes {
       case END_OF_TEXT, STOP_STRING, LENGTH -> true;
       case BUDGET, CANCELLED, MASKED -> false;
     };
+  }
+
+  /** All of the text if it is complete, or else what would not have changed any more. */
+  static String text(Generation generation) {
+    Canvas canvas = generation.canvas();
+    return complete(generation) ? canvas.text() : canvas.stableText();
   }
 
   static String name(Generation generation, Shape shape) {

@@ -48,4 +48,22 @@ final class LogProbs {
     logprobs.putNull("refusal");
     return logprobs;
   }
+
+  static ObjectNode completion(Generation generation, DimpleModel model) {
+    int[] tokens = generation.textTokens();
+    ObjectNode logprobs = Json.object();
+    ArrayNode texts = logprobs.putArray("tokens");
+    ArrayNode values = logprobs.putArray("token_logprobs");
+    ArrayNode offsets = logprobs.putArray("text_offset");
+    logprobs.putNull("top_logprobs");
+    int offset = 0;
+    for (int i = 0; i < tokens.length; i++) {
+      String text = new String(model.tokenizer().tokenBytes(tokens[i]), StandardCharsets.UTF_8);
+      texts.add(text);
+      values.add(at(generation, i));
+      offsets.add(offset);
+      offset += text.length();
+    }
+    return logprobs;
+  }
 }

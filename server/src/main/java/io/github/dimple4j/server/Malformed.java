@@ -11,8 +11,10 @@ import org.eclipse.jetty.util.Callback;
 final class Malformed implements Request.Handler {
   @Override
   public boolean handle(Request request, Response response, Callback callback) {
-    int status = response.getStatus() < 400 ? 400 : response.getStatus();
-    ApiException said = status < 500 ? ApiException.request(status, "malformed_request", "not a request of HTTP: " + HttpStatus.getMessage(status))
+    boolean ours = response.getStatus() == HttpStatus.INTERNAL_SERVER_ERROR_500;
+    int status = ours || response.getStatus() / 100 == 4 ? response.getStatus() : HttpStatus.BAD_REQUEST_400; // of another version, too
+    response.setStatus(status);
+    ApiException said = !ours ? ApiException.request(status, "malformed_request", "not a request of HTTP: " + HttpStatus.getMessage(status))
         : ApiException.internal(HttpStatus.getMessage(status));
     byte[] content = Json.bytes(said.toJson());
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, "application/json");

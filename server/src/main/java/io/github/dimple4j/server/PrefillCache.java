@@ -65,7 +65,7 @@ final class PrefillCache implements AutoCloseable {
 
   private void give(Key key, Session session) {
     SessionMemory memory = session.memory();
-    // Beside what the core holds, its pictures and the arrays of the key.
+    // Beside what the core holds, the lists of the key.
     long size = memory.kvBytes() + memory.scratchBytes() + 64L * key.prompt().size();
     synchronized (this) {
       if (closed || size > limit || kept.containsKey(key)) {

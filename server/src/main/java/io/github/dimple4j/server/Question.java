@@ -5,6 +5,7 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.Tool;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -12,8 +13,10 @@ import java.util.OptionalInt;
 /**
  * What is asked of the model, checked as far as it can be without the model.
  *
- * @param messages a conversation; null: {@code text} is the prompt
- * @param text a prompt that goes to the model as it stands; null: the conversation is
+ * @param messages a conversation; null: {@code text} or {@code tokens} are the prompt
+ * @param tools that the model is told of, with a conversation
+ * @param text a prompt that goes to the model as it stands; or null
+ * @param tokens a prompt as token ids; or null. Not copied
  * @param shape what the answer is held to
  * @param length of the response, in tokens
  * @param canvasLength of a canvas, where it is filled in several
@@ -22,7 +25,7 @@ import java.util.OptionalInt;
  * @param decoding how it is decoded, with the seed of the first choice
  * @param choices how many answers there are
  */
-record Question(List<Message> messages, String text, Shape shape, int length, OptionalInt canvasLength, OptionalInt wholeBlocks,
+record Question(List<Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength, OptionalInt wholeBlocks,
     boolean prefill, Decoding decoding, int choices) {
 
   /**
@@ -40,9 +43,12 @@ record Question(List<Message> messages, String text, Shape shape, int length, Op
   /** A session to be opened. Decodes the pictures. */
   SessionBuilder session(DimpleModel model, ServerOptions options) {
     SessionBuilder builder = model.session().threads(options.threads()).halfCache(options.halfCache()).prefillCache(prefill);
-    if (messages == null) {
+    if (text != null) {
       builder.prompt(text);
+    } else if (tokens != null) {
+      builder.tokens(tokens);
     } else {
+      builder.tools(tools);
       long left = options.maxPixels();
       for (Message message : messages) {
         List<Image> images = new ArrayList<>();

@@ -1,9 +1,10 @@
 package io.github.dimple4j.server;
 
 import io.github.dimple4j.Decoding;
-import io.github.dimple4j.DimpleException;
 import io.github.dimple4j.DimpleModel;
-import io.github.dimple4j.Template;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolChoice;
+import io.github.dimple4j.chat.ToolSyntax;
 import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions;
@@ -13,12 +14,14 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Supplier;
 import tools.jackson.databind.JsonNode;
 
 /** What requests of all kinds have in common. */
 final class RequestReader {
   private static final int DEFAULT_LENGTH = 64; // as dimple run
   private static final int MOST_CHOICES = 128;
+  private static final String ANY_OBJECT = "{\"type\": \"object\"}";
 
   private static final Set<String> DIFFUSION = Set.of("threshold", "steps", "algorithm", "algorithm_temperature", "pipeline", "block_length",
       "canvas_length", "cache", "factor", "guidance_scale", "top_k", "prefill", "template", "prefix", "suffix", "events");
@@ -27,11 +30,13 @@ final class RequestReader {
   private final DimpleModel model;
   private final ServerOptions options;
   private final DecodingFields settings;
+  private final Structures structures;
 
   RequestReader(Fields request, Service service) {
     this.request = request;
     this.model = service.model();
     this.options = service.options();
+    this.structures = service.structures();
     request.string("model").filter(name -> !name.equals(options.model())).ifPresent(name -> {
       throw ApiException.unknownModel(name, options.model());
     });
@@ -83,32 +88,57 @@ final class RequestReader {
     return found.orElse(Math.min(DEFAULT_LENGTH, most));
   }
 
-  /** The question. {@code messages} or {@code text} is null. */
-  Question question(List<Question.Message> messages, String text, Shape shape, int length) {
+  /** The question of a conversation. */
+  Question question(List<Question.Message> messages, List<Tool> tools, Shape shape, int length) {
+    return question(messages, tools, null, null, shape, length);
+  }
+
+  /** The question of a text or of tokens, the other being null. */
+  Question question(String text, int[] tokens, Shape shape, int length) {
+    return question(null, List.of(), text, tokens, shape, length);
+  }
+
+  private Question question(List<Question.Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length) {
     Decoding decoding = settings.decoding();
     OptionalInt canvas = settings.canvasLength();
     if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
       throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");
     }
-    return new Question(messages, text, shape, length, canvas, settings.wholeBlocks(model), settings.prefill(), decoding, choices());
+    return new Question(messages, tools, text, tokens, shape, length, canvas, settings.wholeBlocks(model), settings.prefill(), decoding, choices());
   }
 
-  /** What {@code response_format} and {@code diffusion} hold the answer to. */
-  Shape shape(int length) {
-    List<Shape> shapes = new ArrayList<>();
-    responseFormat().ifPresent(shapes::add);
-    settings.diffusion().flatMap(fields -> prior(fields, length)).ifPresent(shapes::add);
-    if (shapes.size() > 1) {
-      throw ApiException.field("response_format", "response_format does not go with diffusion.template, prefix or suffix");
+  /** What {@code response_format}, {@code tools} and {@code diffusion} hold the answer to. */
+  Shape shape(int length, ToolRequest tools) {
+    Optional<Structure> format = responseFormat();
+    Optional<Shape> prior = settings.diffusion().flatMap(fields -> prior(fields, length));
+    if (prior.isPresent() && (format.isPresent() || tools.calls())) {
+      String other = format.isPresent() ? "response_format" : "tools";
+      throw ApiException.field(other, other + " does not go with diffusion.template, prefix or suffix");
     }
-    return shapes.isEmpty() ? Shape.FREE : shapes.getFirst();
+    if (prior.isPresent()) {
+      return prior.get();
+    }
+    if (tools.calls()) {
+      return calls(tools, format);
+    }
+    return format.map(found -> structures.shape(Shape.Kind.STRUCTURE, found.field(), List.of(found.key()), found.piece())).orElse(Shape.FREE);
+  }
+
+  /** A call, or, unless one is required, any text or what the format says. */
+  private Shape calls(ToolRequest tools, Optional<Structure> format) {
+    ToolSyntax syntax = model.chatTemplate().toolSyntax();
+    Supplier<Piece> piece = tools.choice() == ToolChoice.REQUIRED || format.isEmpty() ? () -> syntax.answer(tools.callable(), tools.choice())
+        : () -> syntax.answer(tools.callable(), format.get().piece().get());
+    boolean text = tools.choice() == ToolChoice.AUTO && format.isEmpty();
+    Object otherwise = tools.choice() == ToolChoice.AUTO && format.isPresent() ? format.get().key() : "";
+    return structures.shape(text ? Shape.Kind.CALL_OR_TEXT : Shape.Kind.STRUCTURE, "tools", List.of(tools.callable(), tools.choice(), otherwise), piece);
   }
 
   private Optional<Shape> prior(Fields diffusion, int length) {
     Optional<String> prefix = diffusion.string("prefix").filter(text -> !text.isEmpty());
     Optional<String> suffix = diffusion.string("suffix").filter(text -> !text.isEmpty());
     if (!diffusion.has("template")) {
-      return prefix.isEmpty() && suffix.isEmpty() ? Optional.empty() : Optional.of(infill(prefix.orElse(""), length, suffix.orElse("")));
+      return prefix.isEmpty() && suffix.isEmpty() ? Optional.empty() : Optional.of(infill("diffusion.prefix", prefix.orElse(""), length, suffix.orElse("")));
     }
     if (prefix.isPresent() || suffix.isPresent()) {
       throw diffusion.wrong("template", "does not go with prefix or suffix");
@@ -133,7 +163,7 @@ final class RequestReader {
     if (tokens > options.maxTokens()) {
       throw diffusion.wrong("template", "has " + tokens + " tokens to fill, expected at most " + options.maxTokens());
     }
-    return Optional.of(Shape.prior(parts));
+    return Optional.of(Shape.prior("diffusion.template", parts));
   }
 
   private static String shortened(JsonNode value) {
@@ -142,7 +172,7 @@ final class RequestReader {
   }
 
   /** So many tokens between two texts. */
-  static Shape infill(String prefix, int length, String suffix) {
+  static Shape infill(String field, String prefix, int length, String suffix) {
     List<Object> parts = new ArrayList<>();
     if (!prefix.isEmpty()) {
       parts.add(prefix);
@@ -151,10 +181,13 @@ final class RequestReader {
     if (!suffix.isEmpty()) {
       parts.add(suffix);
     }
-    return Shape.prior(parts);
+    return Shape.prior(field, parts);
   }
 
-  private Optional<Shape> responseFormat() {
+  /** What {@code response_format} asks for. {@code key}: what it is made of. */
+  private record Structure(String field, Object key, Supplier<Piece> piece) {}
+
+  private Optional<Structure> responseFormat() {
     Optional<Fields> found = request.object("response_format");
     if (found.isEmpty()) {
       return Optional.empty();
@@ -162,42 +195,24 @@ final class RequestReader {
     Fields format = found.get();
     return switch (format.needString("type")) {
       case "text" -> Optional.empty();
-      case "json_object" -> Optional.of(compiled(format.path("type"), () -> schema("{\"type\": \"object\"}")));
+      case "json_object" -> Optional.of(new Structure(format.path("type"), ANY_OBJECT, () -> Piece.json(JsonSchema.of(ANY_OBJECT), SchemaOptions.PRODUCING)));
       case "json_schema" -> {
         Fields named = format.object("json_schema").orElseThrow(() -> format.missing("json_schema"));
         JsonNode schema = named.any("schema").orElseThrow(() -> named.missing("schema"));
-        yield Optional.of(compiled(named.path("schema"), () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
+        yield Optional.of(new Structure(named.path("schema"), Json.text(schema), () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
       }
       case "regex" -> {
         String regex = format.needString("regex");
-        yield Optional.of(compiled(format.path("regex"), () -> Piece.pattern(regex)));
+        yield Optional.of(new Structure(format.path("regex"), List.of("regex", regex), () -> Piece.pattern(regex)));
       }
       case "choice" -> {
         List<String> texts = format.strings("choice");
         if (texts.isEmpty()) {
           throw format.has("choice") ? format.wrong("choice", "has no text") : format.missing("choice");
         }
-        yield Optional.of(compiled(format.path("choice"), () -> Piece.choice(texts.toArray(String[]::new))));
+        yield Optional.of(new Structure(format.path("choice"), List.of("choice", texts), () -> Piece.choice(texts.toArray(String[]::new))));
       }
       default -> throw format.wrong("type", "is '" + format.needString("type") + "', expected text, json_object, json_schema, regex or choice");
     };
-  }
-
-  static Piece schema(String text) {
-    return Piece.json(JsonSchema.of(text), SchemaOptions.PRODUCING);
-  }
-
-  /** Makes a structure. */
-  interface Maker {
-    Piece make();
-  }
-
-  /** The shape of a structure, whose faults are those of a field. */
-  static Shape compiled(String field, Maker maker) {
-    try {
-      return Shape.structure(Template.of(maker.make()));
-    } catch (DimpleException e) {
-      throw ApiException.field(field, field + ": " + e.getMessage());
-    }
   }
 }

@@ -26,6 +26,7 @@ final class Service implements AutoCloseable {
   private final ServerOptions options;
   private final Metrics metrics = new Metrics();
   private final PrefillCache cache;
+  private final Structures structures = new Structures();
   private final Workplaces workplaces;
   private final PictureHosts hosts;
   private final Instant started = Instant.now();
@@ -58,6 +59,10 @@ final class Service implements AutoCloseable {
     return cache;
   }
 
+  Structures structures() {
+    return structures;
+  }
+
   Workplaces workplaces() {
     return workplaces;
   }
@@ -75,6 +80,7 @@ final class Service implements AutoCloseable {
   private Map<String, Map<String, Gate.Route>> routes() {
     Map<String, Map<String, Gate.Route>> routes = new LinkedHashMap<>();
     routes.put("/v1/chat/completions", Map.of("POST", exchange -> answer(exchange, ChatApi::new)));
+    routes.put("/v1/completions", Map.of("POST", exchange -> answer(exchange, CompletionApi::new)));
     routes.put("/v1/models", Map.of("GET", this::models));
     routes.put("/v1/models/" + options.model(), Map.of("GET", exchange -> exchange.send(200, describe())));
     routes.put("/health", Map.of("GET", this::health));

@@ -16,11 +16,19 @@ import com.openai.models.chat.completions.ChatCompletionContentPart;
 import com.openai.models.chat.completions.ChatCompletionContentPartImage;
 import com.openai.models.chat.completions.ChatCompletionContentPartText;
 import com.openai.models.chat.completions.ChatCompletionCreateParams;
+import com.openai.models.chat.completions.ChatCompletionMessageToolCall;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import com.openai.models.chat.completions.ChatCompletionToolChoiceOption;
+import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
 import com.openai.models.chat.completions.StructuredChatCompletion;
 import com.openai.models.chat.completions.StructuredChatCompletionCreateParams;
+import com.openai.models.completions.Completion;
+import com.openai.models.completions.CompletionCreateParams;
+import com.openai.models.FunctionDefinition;
+import com.openai.models.FunctionParameters;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
+import io.github.dimple4j.Template;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -28,6 +36,7 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
 
 /** The client that OpenAI gives to Java programs. */
 class OpenAiClientTest {
@@ -150,6 +159,69 @@ class OpenAiClientTest {
     OpenAIClient stranger = client("guess");
     assertThatExceptionOfType(UnauthorizedException.class).isThrownBy(() -> stranger.chat().completions().create(ask("x").build()));
     stranger.close();
+  }
+
+  private static ChatCompletionCreateParams.Builder withWeather(ChatCompletionCreateParams.Builder question) {
+    return question.addFunctionTool(FunctionDefinition.builder().name("weather").description("Tells the weather of a place.")
+        .parameters(FunctionParameters.builder().putAdditionalProperty("type", JsonValue.from("object"))
+            .putAdditionalProperty("properties", JsonValue.from(Map.of("days", Map.of("type", "integer", "minimum", 1, "maximum", 7),
+                "unit", Map.of("enum", List.of("celsius", "kelvin")))))
+            .putAdditionalProperty("required", JsonValue.from(List.of("days", "unit"))).build()).build());
+  }
+
+  @Test
+  void callsTools() {
+    ChatCompletionCreateParams question = withWeather(ask("What is the weather like?")).toolChoice(ChatCompletionToolChoiceOption.Auto.REQUIRED)
+        .build();
+    ChatCompletion answer = client.chat().completions().create(question);
+    assertThat(answer.choices().getFirst().finishReason()).isEqualTo(ChatCompletion.Choice.FinishReason.TOOL_CALLS);
+    ChatCompletionMessageToolCall call = answer.choices().getFirst().message().toolCalls().orElseThrow().getFirst();
+    assertThat(call.asFunction().function().name()).isEqualTo("weather");
+    assertThat(call.asFunction().function().arguments()).matches("\\{\\s*\"(days|unit)\".*\\}").contains("\"unit\"", "\"days\"");
+    JsonNode arguments = Json.read(call.asFunction().function().arguments());
+    assertThat(arguments.get("days").intValue()).isBetween(1, 7);
+
+    try (StreamResponse<ChatCompletionChunk> stream = client.chat().completions().createStreaming(question)) {
+      List<ChatCompletionChunk> chunks = stream.stream().toList();
+      assertThat(chunks.stream().flatMap(chunk -> chunk.choices().stream()).flatMap(choice -> choice.delta().content().stream()))
+          .allSatisfy(text -> assertThat(text).isEmpty());
+      var called = chunks.stream().flatMap(chunk -> chunk.choices().stream()).flatMap(choice -> choice.delta().toolCalls().stream())
+          .flatMap(List::stream).toList();
+      assertThat(called).singleElement().satisfies(one -> assertThat(one.function().orElseThrow().arguments())
+          .contains(call.asFunction().function().arguments()));
+    }
+    // What the tool says goes back, and the answer may be a text.
+    ChatCompletion next = client.chat().completions().create(question.toBuilder().addMessage(answer.choices().getFirst().message())
+        .addMessage(ChatCompletionToolMessageParam.builder().toolCallId(call.asFunction().id()).content("Rain.").build())
+        .toolChoice(ChatCompletionToolChoiceOption.Auto.NONE).build());
+    assertThat(next.choices().getFirst().message().toolCalls().orElse(List.of())).isEmpty();
+    assertThat(content(next)).isNotNull();
+    ChatCompletion free = client.chat().completions().create(withWeather(askAbout(1, DESCRIBE)).build());
+    assertThat(free.choices().getFirst().message().content().isPresent()).isNotEqualTo(
+        free.choices().getFirst().message().toolCalls().isPresent());
+  }
+
+  @Test
+  void completesPrompts() {
+    String prompt = "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n";
+    Completion answer = client.completions().create(CompletionCreateParams.builder().model(Mini.NAME).prompt(prompt).maxTokens(16).build());
+    try (Session session = Mini.MODEL.session().prompt(prompt).responseLength(16).open()) {
+      assertThat(answer.choices().getFirst().text()).isEqualTo(session.decode(Mini.MODEL.decoding()).text());
+    }
+    Completion between = client.completions().create(CompletionCreateParams.builder().model(Mini.NAME).prompt(prompt).maxTokens(3)
+        .suffix(" at the top left.").build());
+    try (Session session = Mini.MODEL.session().prompt(prompt).response(Template.of(Template.slot(3), " at the top left.")).open()) {
+      assertThat(between.choices().getFirst().text()).isEqualTo(session.decode(Mini.MODEL.decoding()).slots().getFirst());
+    }
+  }
+
+  @Test
+  void bansTokens() {
+    ChatCompletion usual = client.chat().completions().create(askAbout(1, DESCRIBE).build());
+    int first = Mini.MODEL.tokenizer().encodeOrdinary(content(usual))[0];
+    ChatCompletion other = client.chat().completions().create(askAbout(1, DESCRIBE).logitBias(ChatCompletionCreateParams.LogitBias.builder()
+        .putAdditionalProperty(Integer.toString(first), JsonValue.from(-100)).build()).build());
+    assertThat(Mini.MODEL.tokenizer().encodeOrdinary(content(other))).doesNotContain(first);
   }
 
   @Test

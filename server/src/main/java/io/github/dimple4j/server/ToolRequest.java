@@ -1,0 +1,98 @@
+package io.github.dimple4j.server;
+
+import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolCall;
+import io.github.dimple4j.chat.ToolChoice;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The tools of a request.
+ *
+ * @param told those that the model is told of
+ * @param callable those that it may call
+ * @param choice whether it has to; null: it may not
+ */
+record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
+  static ToolRequest of(Fields request) {
+    List<Tool> told = new ArrayList<>();
+    for (Fields given : request.objects("tools")) {
+      told.add(tool(given));
+    }
+    Map<String, Tool> byName = new LinkedHashMap<>();
+    for (Tool tool : told) {
+      if (byName.put(tool.name(), tool) != null) {
+        throw request.wrong("tools", "has two tools called " + tool.name());
+      }
+    }
+    JsonNode choice = request.any("tool_choice").orElse(null);
+    if (choice == null) {
+      return new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO);
+    }
+    if (choice.isString()) {
+      return switch (choice.stringValue()) {
+        case "none" -> new ToolRequest(told, List.of(), null);
+        case "auto" -> new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO);
+        case "required" -> new ToolRequest(told, some(told, request), ToolChoice.REQUIRED);
+        default -> throw request.wrong("tool_choice", "is '" + choice.stringValue() + "', expected none, auto, required or a function");
+      };
+    }
+    Fields named = request.object("tool_choice").orElseThrow();
+    if (!named.needString("type").equals("function")) {
+      throw named.wrong("type", "is '" + named.needString("type") + "', expected function");
+    }
+    Fields function = named.object("function").orElseThrow(() -> named.missing("function"));
+    Tool only = byName.get(function.needString("name"));
+    if (only == null) {
+      throw function.wrong("name", "is '" + function.needString("name") + "', which is none of the tools");
+    }
+    return new ToolRequest(told, List.of(only), ToolChoice.REQUIRED);
+  }
+
+  private static List<Tool> some(List<Tool> told, Fields request) {
+    if (told.isEmpty()) {
+      throw request.wrong("tool_choice", "is required, and there are no tools");
+    }
+    return told;
+  }
+
+  private static Tool tool(Fields given) {
+    String type = given.needString("type");
+    if (!type.equals("function")) {
+      throw given.wrong("type", "is '" + type + "', expected function");
+    }
+    Fields function = given.object("function").orElseThrow(() -> given.missing("function"));
+    String name = function.needString("name");
+    String parameters = function.object("parameters").map(schema -> Json.text(schema.node())).orElse("{\"type\": \"object\", \"properties\": {}}");
+    try {
+      return new Tool(name, function.string("description").orElse(""), parameters);
+    } catch (InvalidArgumentException e) {
+      throw function.wrong(e.getMessage().startsWith("a tool is called") ? "name" : "parameters", e.getMessage());
+    }
+  }
+
+  /** The calls in an assistant's message, by their ids. */
+  static Map<String, ToolCall> calls(Fields message) {
+    Map<String, ToolCall> calls = new LinkedHashMap<>();
+    for (Fields call : message.objects("tool_calls")) {
+      Fields function = call.object("function").orElseThrow(() -> call.missing("function"));
+      String name = function.needString("name");
+      String arguments = function.string("arguments").orElse("");
+      try {
+        calls.put(call.string("id").orElse("call " + calls.size()), new ToolCall(name, arguments.isBlank() ? "{}" : arguments));
+      } catch (InvalidArgumentException e) {
+        throw function.wrong(e.getMessage().startsWith("a tool is called") ? "name" : "arguments", e.getMessage());
+      }
+    }
+    return calls;
+  }
+
+  /** Whether an answer may be a call. */
+  boolean calls() {
+    return choice != null;
+  }
+}

@@ -1,0 +1,276 @@
+package io.github.dimple4j.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.dimple4j.Generation;
+import io.github.dimple4j.Session;
+import io.github.dimple4j.Template;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+
+/** What requests may say, and what the answers are. */
+class RequestTest {
+  private static DimpleServer server;
+
+  @BeforeAll
+  static void start() {
+    server = Mini.start(Mini.options().maxPixels(100_000).maxBodyBytes(1 << 20).imageHosts(Set.of("127.0.0.1")));
+  }
+
+  @AfterAll
+  static void stop() {
+    server.close();
+  }
+
+  private static String question(String fields) {
+    return "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 8" + (fields.isEmpty() ? "" : ", " + fields) + "}";
+  }
+
+  private static String withPicture(String url) {
+    return "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"url\": \"" + url + "\"}}, "
+        + "{\"type\": \"text\", \"text\": \"Describe this image.\"}]}]}";
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
+      "max_tokens | {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 0}",
+      "max_tokens | {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 5000}",
+      "max_tokens | {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 1.5}",
+      "messages | {}",
+      "messages | {\"messages\": []}",
+      "messages | {\"messages\": \"x\"}",
+      "messages[0] | {\"messages\": [\"x\"]}",
+      "messages[0].role | {\"messages\": [{\"content\": \"x\"}]}",
+      "messages[0].role | {\"messages\": [{\"role\": \"king\", \"content\": \"x\"}]}",
+      "messages[0].content | {\"messages\": [{\"role\": \"user\"}]}",
+      "messages[0].content | {\"messages\": [{\"role\": \"user\", \"content\": 3}]}",
+      "messages[0].content[0].type | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_audio\", \"input_audio\": {}}]}]}",
+      "messages[0].content[0].image_url.url | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {}}]}]}",
+      "messages[0].tool_call_id | {\"messages\": [{\"role\": \"tool\", \"tool_call_id\": \"a\", \"content\": \"x\"}]}",
+      "messages[0].tool_calls[0].function.arguments | {\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \"[\"}}]}]}"})
+  void namesTheField(String param, String body) {
+    HttpResponse<String> answer = Http.chat(server, body);
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);
+    assertThat(Http.error(answer).get("param").stringValue()).isEqualTo(param);
+    assertThat(Http.error(answer).get("message").stringValue()).contains(param);
+    assertThat(Http.error(answer).get("type").stringValue()).isEqualTo("invalid_request_error");
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
+      "temperature | \"temperature\": -1", "temperature | \"temperature\": 1e-9", "top_p | \"top_p\": 2", "n | \"n\": 0", "n | \"n\": 1000",
+      "seed | \"seed\": \"a\"", "stop | \"stop\": \"\"", "stop | \"stop\": {}", "stream | \"stream\": 1", "frequency_penalty | \"frequency_penalty\": 1",
+      "top_logprobs | \"logprobs\": true, \"top_logprobs\": 3", "logit_bias.99999999 | \"logit_bias\": {\"99999999\": 1}",
+      "logit_bias.1 | \"logit_bias\": {\"1\": 1000}", "modalities | \"modalities\": [\"text\", \"audio\"]", "functions | \"functions\": []",
+      "diffusion | \"diffusion\": 1", "diffusion.speed | \"diffusion\": {\"speed\": 1}", "diffusion.threshold | \"diffusion\": {\"threshold\": -1}",
+      "diffusion.steps | \"diffusion\": {\"steps\": 0}", "diffusion.algorithm | \"diffusion\": {\"algorithm\": \"best\"}",
+      "diffusion.pipeline | \"diffusion\": {\"pipeline\": \"x\"}", "diffusion.block_length | \"diffusion\": {\"block_length\": 4}",
+      "diffusion.template[0] | \"diffusion\": {\"template\": [0]}", "diffusion.events | \"diffusion\": {\"events\": true}",
+      "diffusion.canvas_length | \"diffusion\": {\"canvas_length\": 4}, \"response_format\": {\"type\": \"json_object\"}",
+      "response_format.type | \"response_format\": {\"type\": \"xml\"}", "response_format.regex | \"response_format\": {\"type\": \"regex\", \"regex\": \"(\"}",
+      "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": 3}}}",
+      "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": \"array\", \"minItems\": 2, \"items\": {\"type\": \"integer\"}, \"uniqueItems\": true}}}",
+      "response_format.choice | \"response_format\": {\"type\": \"choice\", \"choice\": []}",
+      "max_tokens | \"response_format\": {\"type\": \"choice\", \"choice\": [\"a text that is much longer than eight tokens of any kind that a model may have\"]}",
+      "response_format | \"response_format\": {\"type\": \"json_object\"}, \"diffusion\": {\"prefix\": \"a\"}",
+      "tools[0].type | \"tools\": [{\"type\": \"oracle\"}]", "tools[0].function.name | \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"a b\"}}]",
+      "tool_choice | \"tool_choice\": \"required\"",
+      "tool_choice.function.name | \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"f\"}}"})
+  void namesTheSetting(String param, String fields) {
+    namesTheField(param, question(fields));
+  }
+
+  @Test
+  void ignoresWhatSaysNothing() {
+    HttpResponse<String> plain = Http.chat(server, question(""));
+    HttpResponse<String> more = Http.chat(server, question("\"user\": \"me\", \"store\": false, \"metadata\": {}, \"presence_penalty\": 0, "
+        + "\"logit_bias\": null, \"made_up\": [1], \"tools\": [], \"tool_choice\": \"none\", \"response_format\": {\"type\": \"text\"}"));
+    assertThat(more.statusCode()).isEqualTo(200);
+    assertThat(Http.content(more)).isEqualTo(Http.content(plain));
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"400 | {", "400 | [1", "400 | []", "400 | `null`", "400 | {\"a\": 1, \"a\": 2}", "400 | {} {}",
+      "400 | {\"a\": \"\u0001\"}", "400 | {\"seed\": 1e999999999}"})
+  void refusesWhatIsNoJson(int status, String body) {
+    HttpResponse<String> answer = Http.chat(server, body);
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(status);
+    assertThat(Http.error(answer).get("message").stringValue()).isNotBlank();
+  }
+
+  @Test
+  void refusesDeepNesting() {
+    assertThat(Http.chat(server, "[".repeat(100_000)).statusCode()).isEqualTo(400);
+    assertThat(Http.chat(server, "{\"messages\": ".repeat(5000)).statusCode()).isEqualTo(400);
+  }
+
+  @Test
+  void refusesPicturesThatAreNone() {
+    for (String url : List.of("https://example.org/a.png", "file:///etc/passwd", "ftp://127.0.0.1/a", "http://127.0.0.1@example.org/", "data:image/png,abc",
+        "data:image/png;base64,", "data:image/png;base64,!!!!", "data:image/png;base64,AAAA", "x", "")) {
+      HttpResponse<String> answer = Http.chat(server, withPicture(url));
+      assertThat(answer.statusCode()).as(url + answer.body()).isEqualTo(400);
+      assertThat(Http.error(answer).get("param").stringValue()).isEqualTo("messages[0].content[0].image_url.url");
+    }
+  }
+
+  @Test
+  void refusesLargePicturesBeforeTheyAreDecoded() {
+    byte[] gif = Base64.getDecoder().decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA=");
+    gif[6] = gif[7] = gif[8] = gif[9] = (byte) 0x7f; // 32,639 pixels a side
+    HttpResponse<String> answer = Http.chat(server, withPicture("data:image/gif;base64," + Base64.getEncoder().encodeToString(gif)));
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(Http.error(answer).get("message").stringValue()).contains("more than 100000");
+  }
+
+  @Test
+  void fetchesPicturesOfHostsThatAreAllowed() throws IOException {
+    byte[] scene = Mini.scene(1);
+    try (ServerSocket pictures = new ServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      Thread.ofPlatform().daemon().start(() -> serve(pictures, scene));
+      String host = "http://127.0.0.1:" + pictures.getLocalPort();
+      assertThat(Http.content(Http.chat(server, withPicture(host + "/scene.png"))))
+          .isEqualTo(Http.content(Http.chat(server, withPicture(Mini.dataUrl(scene)))));
+      assertThat(Http.chat(server, withPicture(host + "/elsewhere")).statusCode()).isEqualTo(400);
+    }
+  }
+
+  /** A picture at /scene.png, and redirections to it elsewhere. */
+  private static void serve(ServerSocket pictures, byte[] scene) {
+    while (!pictures.isClosed()) {
+      try (Socket client = pictures.accept()) {
+        BufferedReader lines = new BufferedReader(new InputStreamReader(client.getInputStream(), StandardCharsets.US_ASCII));
+        boolean found = lines.readLine().startsWith("GET /scene.png ");
+        while (!lines.readLine().isEmpty()) {
+          // The rest of the head.
+        }
+        String head = found ? "200 OK\r\nContent-Length: " + scene.length : "302 Found\r\nLocation: /scene.png\r\nContent-Length: 0";
+        client.getOutputStream().write(("HTTP/1.1 " + head + "\r\nConnection: close\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+        client.getOutputStream().write(found ? scene : new byte[0]);
+      } catch (IOException e) {
+        // The test is over.
+      }
+    }
+  }
+
+  @Test
+  void keepsStructures() {
+    assertThat(Http.content(Http.chat(server, question("\"response_format\": {\"type\": \"regex\", \"regex\": \"[ab]{3}[0-9]\"}")))).matches("[ab]{3}[0-9]");
+    assertThat(Http.content(Http.chat(server, question("\"response_format\": {\"type\": \"choice\", \"choice\": [\"yes\", \"no\"]}")))).isIn("yes", "no");
+    HttpResponse<String> object = Http.chat(server, question("\"response_format\": {\"type\": \"json_object\"}"));
+    assertThat(Json.read(Http.content(object)).isObject()).isTrue();
+    assertThat(Json.read(object.body()).get("choices").get(0).get("finish_reason").stringValue()).isEqualTo("stop");
+  }
+
+  @Test
+  void fillsTemplates() {
+    try (Session session = Mini.MODEL.session().user("x").response(Template.of("A ", Template.slot(2), " circle")).open()) {
+      Generation direct = session.decode(Mini.MODEL.decoding());
+      assertThat(Http.content(Http.chat(server, question("\"diffusion\": {\"template\": [\"A \", 2, \" circle\"]}")))).isEqualTo(direct.text());
+    }
+    assertThat(Http.content(Http.chat(server, question("\"diffusion\": {\"prefix\": \"Well, \", \"suffix\": \" indeed.\"}"))))
+        .startsWith("Well, ").endsWith(" indeed.");
+  }
+
+  /** Events of a stream: name or "", and data. */
+  private record Event(String name, String data) {}
+
+  private static List<Event> events(String stream) {
+    List<Event> events = new ArrayList<>();
+    for (String event : stream.split("\n\n")) {
+      String name = event.startsWith("event: ") ? event.substring(7, event.indexOf('\n')) : "";
+      events.add(new Event(name, event.substring(event.indexOf("data: ") + 6)));
+    }
+    return events;
+  }
+
+  @Test
+  void tellsEveryIteration() {
+    String body = withPicture(Mini.dataUrl(Mini.scene(2))).replaceFirst("\\{",
+        "{\"stream\": true, \"n\": 2, \"temperature\": 1, \"diffusion\": {\"events\": true, \"threshold\": 0, \"steps\": 8}, ");
+    List<Event> events = events(Http.chat(server, body).body());
+    assertThat(events.getLast().data()).isEqualTo("[DONE]");
+    for (int choice = 0; choice < 2; choice++) {
+      int index = choice;
+      List<JsonNode> all = events.subList(0, events.size() - 1).stream().map(event -> Json.read(event.data())).filter(node -> node.has("iteration")
+          ? node.get("index").intValue() == index : node.get("choices").get(0).get("index").intValue() == index).toList();
+      List<JsonNode> canvases = all.stream().filter(node -> node.has("iteration")).toList();
+      assertThat(canvases).hasSizeBetween(2, 8);
+      int remaining = 64;
+      for (JsonNode canvas : canvases) {
+        List<JsonNode> pieces = StreamSupport.stream(canvas.get("pieces").spliterator(), false).toList();
+        assertThat(pieces).hasSize(64);
+        assertThat(pieces.stream().filter(JsonNode::isNull)).hasSize(canvas.get("remaining").intValue());
+        assertThat(canvas.get("remaining").intValue()).isLessThan(remaining);
+        remaining = canvas.get("remaining").intValue();
+        for (JsonNode position : canvas.get("revealed")) {
+          assertThat(canvas.get("confidence").get(position.intValue()).doubleValue()).isBetween(0.0, 1.0);
+        }
+      }
+      assertThat(canvases.getLast().get("done").booleanValue()).isTrue();
+      // What stays is sent as it comes: the text joined of the parts is the whole, and none of it is taken back.
+      String text = String.join("", all.stream().filter(node -> node.has("choices")).map(node -> node.get("choices").get(0).get("delta").get("content"))
+          .filter(content -> content != null && content.isString()).map(JsonNode::stringValue).toList());
+      assertThat(text).startsWith(canvases.get(canvases.size() - 2).get("stable").stringValue()).isEqualTo(canvases.getLast().get("stable").stringValue());
+    }
+  }
+
+  @Test
+  void sendsTheFirstTextBeforeTheLastIteration() {
+    String body = withPicture(Mini.dataUrl(Mini.scene(2))).replaceFirst("\\{",
+        "{\"stream\": true, \"diffusion\": {\"events\": true, \"threshold\": 0, \"algorithm\": \"autoregressive\"}, ");
+    List<String> kinds = events(Http.chat(server, body).body()).stream().map(event -> event.data().contains("\"done\":true") ? "last"
+        : event.data().contains("\"content\":\"A\"") ? "text" : "").filter(kind -> !kind.isEmpty()).toList();
+    assertThat(kinds).containsSubsequence("text", "last");
+  }
+
+  @Test
+  void answersTheSameFromTheCache() {
+    String body = withPicture(Mini.dataUrl(Mini.scene(3))).replaceFirst("\\{", "{\"temperature\": 1, \"seed\": 9, \"diffusion\": {\"threshold\": 0.8}, ");
+    try (DimpleServer without = Mini.start(Mini.options().cacheBytes(0))) {
+      HttpResponse<String> fresh = Http.chat(without, body);
+      assertThat(Json.read(fresh.body()).get("usage").get("prompt_tokens_details").get("cached_tokens").intValue()).isZero();
+      Http.chat(server, withPicture(Mini.dataUrl(Mini.scene(3)))); // with other settings
+      HttpResponse<String> cached = Http.chat(server, body);
+      assertThat(Json.read(cached.body()).get("usage").get("prompt_tokens_details").get("cached_tokens").intValue()).isPositive();
+      assertThat(Http.content(cached)).isEqualTo(Http.content(fresh));
+      assertThat(Http.metric(server, "dimple_prefill_cache_total{result=\"hit\"}")).isPositive();
+    }
+  }
+
+  @Test
+  void keepsNoMoreThanItsBytes() {
+    try (DimpleServer small = Mini.start(Mini.options().cacheBytes(6 << 20))) {
+      for (int scene = 1; scene <= 5; scene++) {
+        Http.chat(small, withPicture(Mini.dataUrl(Mini.scene(scene))));
+      }
+      assertThat(Http.metric(small, "dimple_prefill_cache_bytes")).isBetween(1L, 6L << 20);
+      assertThat(Http.metric(small, "dimple_prefill_cache_sessions")).isBetween(1L, 4L);
+    }
+  }
+
+  @Test
+  void tellsWhatItServes() {
+    assertThat(Json.read(Http.get(server, "/health")).get("status").stringValue()).isEqualTo("ok");
+    assertThat(Json.read(Http.get(server, "/v1/models/" + Mini.NAME)).get("id").stringValue()).isEqualTo(Mini.NAME);
+    assertThat(Http.get(server, "/metrics").getBytes(StandardCharsets.UTF_8).length).isPositive();
+    assertThat(Http.get(server, "/metrics")).contains("# TYPE dimple_step_seconds histogram", "dimple_step_seconds_bucket{le=\"+Inf\"}");
+  }
+}
