@@ -23,8 +23,8 @@ final class RequestReader {
   private static final int MOST_CHOICES = 128;
   private static final String ANY_OBJECT = "{\"type\": \"object\"}";
 
-  private static final Set<String> DIFFUSION = Set.of("threshold", "steps", "algorithm", "algorithm_temperature", "pipeline", "block_length",
-      "canvas_length", "cache", "factor", "guidance_scale", "top_k", "prefill", "template", "prefix", "suffix", "events");
+  /** Names within {@code diffusion} beside the decoding's. */
+  private static final Set<String> SHAPING = Set.of("template", "prefix", "suffix", "events");
 
   private final Fields request;
   private final DimpleModel model;
@@ -44,7 +44,7 @@ final class RequestReader {
     request.refuseUnlessZero("presence_penalty", "a diffusion model writes its answer at once");
     this.settings = new DecodingFields(request, model);
     settings.diffusion().ifPresent(fields -> fields.node().propertyNames().forEach(name -> {
-      if (!DIFFUSION.contains(name)) {
+      if (!SHAPING.contains(name) && !DecodingFields.NAMES.contains(name)) {
         throw ApiException.field(fields.path(name), "unknown_parameter", "there is no setting " + fields.path(name));
       }
     }));
