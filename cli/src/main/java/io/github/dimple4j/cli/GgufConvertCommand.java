@@ -20,11 +20,18 @@ final class GgufConvertCommand implements Callable<Integer> {
       description = "Type or mixture, as of gguf quantize: f32, f16, bf16, q8_0, q4_k_m, ... (default: ${DEFAULT-VALUE}).")
   private Quantization type;
 
+  @Option(names = "--lora", paramLabel = "DIR", description = "Merge a low-rank adapter of PEFT's into the weights.")
+  private Path lora;
+
+  @Option(names = "--mmproj", description = "Write the vision tower alone, a file for the option --mmproj of other commands (Gemma 4's towers).")
+  private boolean mmproj;
+
   @Mixin private GgufOutput output;
 
   @Override
   public Integer call() throws Exception {
-    output.report(progress -> Converter.of(directory).to(type).overwrite(output.force()).progress(progress).write(output.file()));
+    Converter converter = Converter.of(directory).to(type).overwrite(output.force()).mmproj(mmproj);
+    output.report(progress -> (lora == null ? converter : converter.lora(lora)).progress(progress).write(output.file()));
     return 0;
   }
 }

@@ -1,7 +1,10 @@
 package io.github.dimple4j.gguf.architecture;
 
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /** All families whose checkpoints are converted. */
@@ -31,6 +34,20 @@ public final class Architectures {
       }
     }
     throw config.wrong("model_type", modelTypes());
+  }
+
+  /**
+   * What a file of a checkpoint's vision tower alone holds, llama.cpp's "mmproj".
+   *
+   * @throws io.github.dimple4j.gguf.GgufException if the checkpoint has none that goes into a file of its own
+   */
+  public static ModelLayout tower(JsonSettings config, Set<String> tensors) {
+    if (!GemmaVision.describes(config)) {
+      throw config.wrong("vision_config", "one of model_type \"gemma4_vision\": others do not go into a file of their own");
+    }
+    GemmaVision vision = GemmaVision.read(config, tensors);
+    return new ModelLayout("clip", 0, vision.metadata(), vision.tensors(), PreTokenizer.QWEN2,
+        new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty()));
   }
 
   /** E.g. {@code "a", "b" or "c"}. */

@@ -61,6 +61,18 @@ public record TensorSource(String name, List<Long> dimensions, List<String> chec
     return new TensorSource(name, List.of(columns, rows, (long) experts), names, List.of(rows, columns), rows * columns, run -> 0);
   }
 
+  /** One number, without dimensions in the checkpoint. */
+  static TensorSource scalar(String name, String checkpointName) {
+    return new TensorSource(name, List.of(1L), List.of(checkpointName), List.of(), 1, run -> 0);
+  }
+
+  /** A matrix over square patches whose pixels have their channels together, as the kernel of a convolution, channel by channel. */
+  static TensorSource channelsFirst(String name, String checkpointName, long rows, int side, int channels) {
+    long area = (long) side * side;
+    return new TensorSource(name, List.of((long) side, (long) side, (long) channels, rows), List.of(checkpointName), List.of(rows, channels * area), 1,
+        n -> n / (channels * area) * channels * area + n % area * channels + n / area % channels);
+  }
+
   /** Adds a matrix {@code [rows, columns]} and its bias {@code [rows]}. */
   static void addLinear(List<TensorSource> list, String to, String from, long rows, long columns) {
     list.add(whole(to + ".weight", from + ".weight", rows, columns));

@@ -4,6 +4,7 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
+import io.github.dimple4j.gguf.checkpoint.LoraAdapter;
 import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.core.BlockCodec;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Makes rows of a tensor from a checkpoint's weights.
@@ -18,8 +20,9 @@ import java.util.List;
  * @param tensor as it is to be written
  * @param source where the checkpoint has its elements
  * @param weights the checkpoint's tensors
+ * @param adapter what is added to them
  */
-record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFile.Tensor> weights) implements TensorStream.Producer {
+record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFile.Tensor> weights, Optional<LoraAdapter> adapter) implements TensorStream.Producer {
 
   @Override
   public void produce(long row, long rows, MemorySegment encoded, TensorStream.WorkArea area) throws IOException {
@@ -33,7 +36,10 @@ record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFi
       long count = Math.min(end - element, source.run() - inRun);
       long run = element / source.run();
       long from = source.start().applyAsLong(run % source.runsEach()) + inRun;
-      read(weights.get((int) (run / source.runsEach())), from, count, floats.asSlice(at * Float.BYTES, count * Float.BYTES), area);
+      int part = (int) (run / source.runsEach());
+      MemorySegment read = floats.asSlice(at * Float.BYTES, count * Float.BYTES);
+      read(weights.get(part), from, count, read, area);
+      adapter.ifPresent(lora -> lora.add(source.checkpointNames().get(part), from, read));
       element += count;
       at += count;
     }

@@ -9,6 +9,7 @@ import io.github.dimple4j.gguf.architecture.ModelLayout;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.checkpoint.Checkpoint;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.LoraAdapter;
 import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
@@ -16,6 +17,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -33,6 +35,8 @@ import java.util.Set;
  * WrittenFile report = Converter.of(Path.of("Dimple-7B")).to(Quantization.F16).write(Path.of("dimple-7b-f16.gguf"));
  * }</pre>
  *
+ * <p>An adapter of PEFT's is merged on the way ({@link #lora}), and a vision tower may go into a file of its own ({@link #mmproj}).
+ *
  * <p>Each tensor has the type that {@link Quantizer} gives it; vectors and the matrices that choose experts are F32.
  *
  * <p>One thread at a time; the work itself uses all cores.
@@ -41,6 +45,8 @@ public final class Converter {
   private final Path directory;
   private Quantization quantization = Quantization.F16;
   private boolean overwrite;
+  private boolean tower;
+  private Path lora; // null: none
   private ProgressListener progress = ProgressListener.NONE;
 
   private Converter(Path directory) {
@@ -82,6 +88,28 @@ public final class Converter {
   }
 
   /**
+   * Chooses whether the vision tower alone is written, as a file to lie beside one of the text model: llama.cpp's "mmproj".
+   *
+   * @param tower true for the tower
+   * @return this
+   */
+  public Converter mmproj(boolean tower) {
+    this.tower = tower;
+    return this;
+  }
+
+  /**
+   * Merges a low-rank adapter into the weights.
+   *
+   * @param adapter a directory that PEFT's {@code save_pretrained} wrote; every tensor in it has to be for one of the checkpoint's
+   * @return this
+   */
+  public Converter lora(Path adapter) {
+    this.lora = Objects.requireNonNull(adapter, "adapter");
+    return this;
+  }
+
+  /**
    * Sets who hears of the progress.
    *
    * @param progress called from the thread that calls {@link #write}
@@ -112,13 +140,29 @@ public final class Converter {
       throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
     }
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
-    try (Checkpoint checkpoint = new Checkpoint(directory)) {
-      ModelLayout layout = Architectures.layout(config, optionalConfig("preprocessor_config.json"), checkpoint.tensors().keySet());
-      List<String> leftOut = match(layout, checkpoint.tensors()); // first: a vocabulary that no tensor has may be beyond all memory
-      Optional<TokenizerFiles> tokenizer = TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
+    try (Checkpoint checkpoint = new Checkpoint(directory); LoraAdapter adapter = lora == null ? null : LoraAdapter.read(lora)) {
+      Map<String, SafetensorsFile.Tensor> tensors = adapter == null ? checkpoint.tensors() : adapter.over(checkpoint.tensors());
+      ModelLayout layout = tower ? Architectures.tower(config, tensors.keySet())
+          : Architectures.layout(config, optionalConfig("preprocessor_config.json"), tensors.keySet());
+      List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
+      if (adapter != null) {
+        requireUsed(layout, adapter);
+      }
+      Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
-          layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut,
-          (tensor, source) -> new CheckpointRows(tensor, source, source.checkpointNames().stream().map(checkpoint.tensors()::get).toList()));
+          layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
+              source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));
+    }
+  }
+
+  /** An adapter of what the file does without would be lost. */
+  private static void requireUsed(ModelLayout layout, LoraAdapter adapter) {
+    Set<String> used = new HashSet<>();
+    layout.tensors().forEach(source -> used.addAll(source.checkpointNames()));
+    for (String name : adapter.names()) {
+      if (!used.contains(name)) {
+        throw new GgufException(adapter + " changes " + name + ", which has no place in the file");
+      }
     }
   }
 
@@ -137,14 +181,19 @@ public final class Converter {
       }
     }
     List<String> leftOut = new ArrayList<>();
-    for (SafetensorsFile.Tensor tensor : checkpoint.values()) {
-      if (used.contains(tensor.name())) {
+    for (Map.Entry<String, SafetensorsFile.Tensor> entry : checkpoint.entrySet()) {
+      String name = entry.getKey();
+      SafetensorsFile.Tensor tensor = entry.getValue();
+      if (used.contains(name)) {
         continue;
       }
-      if (ModelLayout.isLeftOut(tensor.name()) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions
-        leftOut.add(tensor.name());
+      if (tower) {
+        continue; // the rest is the text model's file's
+      }
+      if (ModelLayout.isLeftOut(name) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions
+        leftOut.add(name);
       } else {
-        throw new GgufException(tensor.file().path() + ": tensor " + tensor.name() + " has no place in a " + layout.architecture()
+        throw new GgufException(tensor.file().path() + ": tensor " + name + " has no place in a " + layout.architecture()
             + " model of this config.json");
       }
     }
@@ -167,6 +216,9 @@ public final class Converter {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
     metadata.putAll(layout.metadata());
+    if (tower) {
+      return metadata;
+    }
     SpecialTokens special = layout.special();
     if (tokenizer.isPresent()) {
       metadata.putAll(tokenizer.get().metadata());

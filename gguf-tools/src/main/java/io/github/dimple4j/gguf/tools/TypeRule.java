@@ -59,6 +59,7 @@ final class TypeRule {
   static boolean isMatrix(TensorInfo tensor) {
     String name = tensor.name();
     return tensor.dimensions().size() > 1
+        && !name.equals("v.position_embd.weight") // a table of positions is looked up
         && (isVision(tensor) || name.endsWith("weight") && !name.endsWith("_norm.weight") && !name.endsWith("ffn_gate_inp.weight"));
   }
 

@@ -424,6 +424,41 @@ class ConverterTest {
     refuses("\"include_bias\" is true; expected false");
   }
 
+  /** Of rows that change places, and of an expert's matrix in its bank. */
+  @ParameterizedTest
+  @ValueSource(strings = {"model.transformer.blocks.1.q_proj", "model.layers.0.mlp.experts.2.up_proj"})
+  void adaptersFollowTheirMatrices(String module) throws IOException {
+    if (module.contains("experts")) {
+      makeMixture();
+    } else {
+      makeLlada();
+    }
+    TestCheckpoint.Tensor weight = checkpoint.tensors.get(module + ".weight");
+    int rows = weight.shape().get(0).intValue();
+    int columns = weight.shape().get(1).intValue();
+    float[] up = LoraTest.numbers(rows, 1);
+    float[] down = LoraTest.numbers(columns, 2);
+    Path adapter = Files.createDirectories(folder.resolve("adapter"));
+    Files.writeString(adapter.resolve("adapter_config.json"), "{\"peft_type\": \"LORA\", \"r\": 1, \"lora_alpha\": 2}");
+    Files.write(adapter.resolve("adapter_model.safetensors"), TestCheckpoint.safetensors(Map.of(
+        "base_model.model." + module + ".lora_A.weight", LoraTest.tensor(down, 1, columns),
+        "base_model.model." + module + ".lora_B.weight", LoraTest.tensor(up, rows, 1))));
+    Converter.of(checkpoint.write(folder.resolve("hf"))).to(Quantization.F32).lora(adapter).write(target);
+    float[] merged = new float[rows * columns];
+    for (int i = 0; i < merged.length; i++) {
+      merged[i] = (float) (weight.get(i) + 2.0 * up[i / columns] * down[i % columns]);
+    }
+    checkpoint.tensors.put(module + ".weight", LoraTest.tensor(merged, rows, columns));
+    Path expected = folder.resolve("expected.gguf");
+    Converter.of(checkpoint.write(folder.resolve("hf"))).to(Quantization.F32).write(expected);
+    try (GgufFile file = GgufFile.open(target); GgufFile wanted = GgufFile.open(expected)) {
+      for (TensorInfo tensor : wanted.tensors()) {
+        assertThat(TensorRows.read(file, file.tensor(tensor.name()).orElseThrow(), 0, (int) tensor.rows())).as(tensor.name())
+            .containsExactly(TensorRows.read(wanted, tensor, 0, (int) tensor.rows()), within(1e-6f));
+      }
+    }
+  }
+
   private void makeLlada() {
     ObjectNode dream = checkpoint.config;
     ObjectNode config = TestCheckpoint.JSON.createObjectNode().put("model_type", "llada").put("rope_theta", 5e5)

@@ -1,0 +1,128 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The shape of Gemma 4's vision tower, which DiffusionGemma has, too, and where its checkpoints have it.
+ *
+ * @param headSize of a query, key or value
+ * @param pool patches per side of a square that becomes a token
+ * @param positions rows of each table of positions
+ * @param tokens that a picture has at most
+ * @param clipped whether linear layers have bounds
+ * @param standardized whether tokens are shifted and scaled
+ * @param outputWidth width of the projected tokens
+ * @param prefix of the checkpoint's names: of the tower and of what projects its tokens
+ */
+public record GemmaVision(int layers, int width, int heads, int headSize, int feedForward, int patchSize, int pool, int positions, int tokens,
+    boolean clipped, boolean standardized, int outputWidth, double epsilon, String prefix) {
+  private static final int CHANNELS = 3;
+  /** llama.cpp's converter writes a size that no picture has. */
+  private static final int NOMINAL_IMAGE_SIZE = 224;
+  private static final double ROTARY_BASE = 100;
+  private static final List<String> BOUNDS = List.of("input_min", "input_max", "output_min", "output_max");
+
+  /** Whether a {@code config.json} describes such a tower. */
+  static boolean describes(JsonSettings config) {
+    return config.has("vision_config") && config.section("vision_config").text("model_type", "").equals("gemma4_vision");
+  }
+
+  /**
+   * Reads {@code vision_config}; what it leaves out has the values of the authors' configuration class.
+   *
+   * @param config {@code config.json}
+   * @param tensors the names of the checkpoint's tensors
+   */
+  static GemmaVision read(JsonSettings config, Set<String> tensors) {
+    JsonSettings vision = config.section("vision_config");
+    vision.requireText("hidden_activation", "gelu_pytorch_tanh");
+    vision.requireFlag("attention_bias", false);
+    int width = vision.size("hidden_size");
+    int heads = vision.size("num_attention_heads");
+    int headSize = vision.size("head_dim", width / heads);
+    if (headSize * heads != width || headSize % 4 != 0) {
+      throw vision.wrong("head_dim", "a multiple of 4 that is hidden_size " + width + " divided by num_attention_heads " + heads);
+    }
+    if (vision.size("num_key_value_heads", heads) != heads) {
+      throw vision.wrong("num_key_value_heads", "num_attention_heads, " + heads);
+    }
+    if (vision.has("rope_parameters") && vision.section("rope_parameters").positive("rope_theta", ROTARY_BASE) != ROTARY_BASE) {
+      throw vision.section("rope_parameters").wrong("rope_theta", "100");
+    }
+    String prefix = tensors.stream().anyMatch(name -> name.startsWith("model.encoder.vision_tower.")) ? "model.encoder." : "model.";
+    int tokens = config.size("vision_soft_tokens_per_image", vision.size("default_output_length", 280));
+    return new GemmaVision(vision.count("num_hidden_layers"), width, heads, headSize, vision.size("intermediate_size"), vision.size("patch_size", 16),
+        vision.size("pooling_kernel_size", 3), vision.size("position_embedding_size", 10240), tokens, vision.flag("use_clipped_linears", false),
+        vision.flag("standardize", false), config.section("text_config").size("hidden_size"), vision.positive("rms_norm_eps", 1e-6), prefix);
+  }
+
+  /** llama.cpp's keys of a {@code gemma4v} mmproj file, and those that it leaves to the program. */
+  Map<String, MetadataValue> metadata() {
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    long area = Math.multiplyExact((long) tokens, (long) patchSize * pool * patchSize * pool);
+    if (area > Integer.MAX_VALUE) {
+      throw new GgufException("config.json: pictures of " + tokens + " tokens of " + patchSize * pool + " pixels a side are beyond 2^31 pixels");
+    }
+    keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
+    keys.put("clip.vision.projector_type", MetadataValue.string("gemma4v"));
+    keys.put("clip.vision.image_size", MetadataValue.uint32(NOMINAL_IMAGE_SIZE));
+    keys.put("clip.vision.patch_size", MetadataValue.uint32(patchSize));
+    keys.put("clip.vision.embedding_length", MetadataValue.uint32(width));
+    keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
+    keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
+    keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
+    keys.put("clip.vision.image_mean", MetadataValue.float32s(Collections.nCopies(CHANNELS, 0f)));
+    keys.put("clip.vision.image_std", MetadataValue.float32s(Collections.nCopies(CHANNELS, 1f)));
+    keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
+    keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32((float) epsilon));
+    keys.put("clip.vision.projector.scale_factor", MetadataValue.uint32(pool));
+    keys.put("clip.vision.image_max_pixels", MetadataValue.uint32((int) area));
+    return keys;
+  }
+
+  /** llama.cpp's tensors of a {@code gemma4v}. */
+  List<TensorSource> tensors() {
+    String tower = prefix + "vision_tower.";
+    List<TensorSource> list = new ArrayList<>();
+    list.add(TensorSource.channelsFirst("v.patch_embd.weight", tower + "patch_embedder.input_proj.weight", width, patchSize, CHANNELS));
+    list.add(TensorSource.whole("v.position_embd.weight", tower + "patch_embedder.position_embedding_table", 2, positions, width));
+    for (int i = 0; i < layers; i++) {
+      String to = "v.blk." + i + ".";
+      String from = tower + "encoder.layers." + i + ".";
+      list.add(TensorSource.whole(to + "ln1.weight", from + "input_layernorm.weight", width));
+      addLinear(list, to + "attn_q", from + "self_attn.q_proj", width, width);
+      addLinear(list, to + "attn_k", from + "self_attn.k_proj", width, width);
+      addLinear(list, to + "attn_v", from + "self_attn.v_proj", width, width);
+      list.add(TensorSource.whole(to + "attn_q_norm.weight", from + "self_attn.q_norm.weight", headSize));
+      list.add(TensorSource.whole(to + "attn_k_norm.weight", from + "self_attn.k_norm.weight", headSize));
+      addLinear(list, to + "attn_out", from + "self_attn.o_proj", width, width);
+      list.add(TensorSource.whole(to + "attn_post_norm.weight", from + "post_attention_layernorm.weight", width));
+      list.add(TensorSource.whole(to + "ln2.weight", from + "pre_feedforward_layernorm.weight", width));
+      addLinear(list, to + "ffn_gate", from + "mlp.gate_proj", feedForward, width);
+      addLinear(list, to + "ffn_up", from + "mlp.up_proj", feedForward, width);
+      addLinear(list, to + "ffn_down", from + "mlp.down_proj", width, feedForward);
+      list.add(TensorSource.whole(to + "ffn_post_norm.weight", from + "post_feedforward_layernorm.weight", width));
+    }
+    if (standardized) {
+      list.add(TensorSource.whole("v.std_bias", tower + "std_bias", width));
+      list.add(TensorSource.whole("v.std_scale", tower + "std_scale", width));
+    }
+    list.add(TensorSource.whole("mm.input_projection.weight", prefix + "embed_vision.embedding_projection.weight", outputWidth, width));
+    return list;
+  }
+
+  private void addLinear(List<TensorSource> list, String to, String from, long rows, long columns) {
+    list.add(TensorSource.whole(to + ".weight", from + ".linear.weight", rows, columns));
+    if (clipped) {
+      BOUNDS.forEach(bound -> list.add(TensorSource.scalar(to + "." + bound, from + "." + bound)));
+    }
+  }
+}

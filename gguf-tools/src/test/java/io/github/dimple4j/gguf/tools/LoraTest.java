@@ -1,0 +1,209 @@
+package io.github.dimple4j.gguf.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.TensorInfo;
+import io.github.dimple4j.gguf.core.TensorRows;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.node.ObjectNode;
+
+/** An adapter merged on the way is the same as a checkpoint into which it was merged before, by PEFT's formula in double precision. */
+class LoraTest {
+  private static final String MODULES = "base_model.model.";
+
+  @TempDir private Path folder;
+  private final Random random = new Random(14);
+  private final Map<String, TestCheckpoint.Tensor> adapter = new LinkedHashMap<>();
+  private final ObjectNode config = TestCheckpoint.JSON.createObjectNode().put("peft_type", "LORA").put("r", 3).put("lora_alpha", 6)
+      .put("base_model_name_or_path", "somebody/model");
+  private TestCheckpoint plain;
+  private TestCheckpoint merged;
+
+  @BeforeEach
+  void load() throws IOException {
+    plain = TestCheckpoint.golden("gamma");
+    merged = TestCheckpoint.golden("gamma");
+  }
+
+  static float[] numbers(int count, long seed) {
+    Random source = new Random(seed);
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) source.nextGaussian() * 0.3f;
+    }
+    return values;
+  }
+
+  static TestCheckpoint.Tensor tensor(float[] values, long... shape) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asFloatBuffer().put(values);
+    List<Long> sizes = new ArrayList<>();
+    for (long size : shape) {
+      sizes.add(size);
+    }
+    return new TestCheckpoint.Tensor("F32", sizes, bytes.array());
+  }
+
+  private float[] numbers(long count) {
+    return numbers((int) count, random.nextLong());
+  }
+
+  /** Gives a module an A and a B, and adds their product to the merged checkpoint. */
+  private void adapt(String module, int rank, double scale, boolean embedding) {
+    TestCheckpoint.Tensor weight = merged.tensors.get(module + ".weight");
+    int rows = weight.shape().get(0).intValue();
+    int columns = weight.shape().get(1).intValue();
+    int in = embedding ? rows : columns;
+    int out = embedding ? columns : rows;
+    float[] a = numbers((long) rank * in);
+    float[] b = numbers((long) out * rank);
+    adapter.put(MODULES + module + (embedding ? ".lora_embedding_A" : ".lora_A.weight"), tensor(a, rank, in));
+    adapter.put(MODULES + module + (embedding ? ".lora_embedding_B" : ".lora_B.weight"), tensor(b, out, rank));
+    float[] sum = new float[rows * columns];
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < columns; c++) {
+        double delta = 0;
+        for (int k = 0; k < rank; k++) {
+          delta += embedding ? b[c * rank + k] * (double) a[k * in + r] : b[r * rank + k] * (double) a[k * in + c];
+        }
+        sum[r * columns + c] = (float) (weight.get(r * columns + c) + scale * delta);
+      }
+    }
+    merged.tensors.put(module + ".weight", tensor(sum, rows, columns));
+  }
+
+  private Path adapterFolder() throws IOException {
+    Path directory = Files.createDirectories(folder.resolve("adapter"));
+    Files.write(directory.resolve("adapter_config.json"), TestCheckpoint.JSON.writeValueAsBytes(config));
+    Files.write(directory.resolve("adapter_model.safetensors"), TestCheckpoint.safetensors(adapter));
+    return directory;
+  }
+
+  private void assertMerged() throws IOException {
+    Path expected = folder.resolve("expected.gguf");
+    Path found = folder.resolve("found.gguf");
+    Path hf = Files.createDirectories(folder.resolve("hf"));
+    Converter.of(merged.write(hf)).to(Quantization.F32).write(expected);
+    Converter.of(plain.write(hf)).to(Quantization.F32).lora(adapterFolder()).write(found);
+    try (GgufFile wanted = GgufFile.open(expected); GgufFile file = GgufFile.open(found)) {
+      assertThat(file.metadata()).isEqualTo(wanted.metadata());
+      for (TensorInfo tensor : wanted.tensors()) {
+        float[] values = TensorRows.read(wanted, tensor, 0, (int) tensor.rows());
+        assertThat(TensorRows.read(file, file.tensor(tensor.name()).orElseThrow(), 0, (int) tensor.rows())).as(tensor.name())
+            .containsExactly(values, within(2e-6f));
+      }
+    }
+  }
+
+  @Test
+  void matricesOfEveryKindAreMerged() throws IOException {
+    adapt("model.layers.0.self_attn.q_proj", 3, 2, false);
+    adapt("model.layers.1.mlp.down_proj", 3, 2, false);
+    adapt("visual.blocks.0.attn.qkv", 3, 2, false); // becomes three tensors
+    adapt("model.embed_tokens", 3, 2, true);
+    assertMerged();
+  }
+
+  @Test
+  void ranksAndScalesOfModulesCount() throws IOException {
+    config.put("use_rslora", true);
+    config.putObject("rank_pattern").put("down_proj", 5).put("layers\\.1\\.self_attn\\.q_proj", 2);
+    config.putObject("alpha_pattern").put("q_proj", 10);
+    adapt("model.layers.0.mlp.down_proj", 5, 6 / Math.sqrt(5), false);
+    adapt("model.layers.1.self_attn.q_proj", 2, 10 / Math.sqrt(2), false);
+    adapt("model.layers.0.self_attn.q_proj", 3, 10 / Math.sqrt(3), false);
+    adapt("model.layers.0.self_attn.v_proj", 3, 6 / Math.sqrt(3), false);
+    assertMerged();
+  }
+
+  @Test
+  void wholeTensorsTakeTheCheckpointsPlace() throws IOException {
+    for (String name : List.of("lm_head.weight", "model.layers.0.self_attn.k_proj.bias")) {
+      TestCheckpoint.Tensor old = plain.tensors.get(name);
+      TestCheckpoint.Tensor other = tensor(numbers(old.count()), old.shape().stream().mapToLong(size -> size).toArray());
+      merged.tensors.put(name, other);
+      adapter.put(MODULES + name.replace("lm_head.", "lm_head.modules_to_save."), other);
+    }
+    adapt("model.layers.0.self_attn.o_proj", 3, 2, false);
+    assertMerged();
+  }
+
+  private void refuses(String message) throws IOException {
+    Path hf = plain.write(Files.createDirectories(folder.resolve("hf")));
+    Path directory = adapterFolder();
+    Path target = folder.resolve("refused.gguf");
+    assertThatThrownBy(() -> Converter.of(hf).to(Quantization.F32).lora(directory).write(target)).isInstanceOf(GgufException.class)
+        .hasMessageContaining(message);
+    assertThat(target).doesNotExist();
+  }
+
+  private void refuses(String key, Object value, String message) throws IOException {
+    config.set(key, TestCheckpoint.JSON.valueToTree(value));
+    refuses(message);
+    config.remove(key);
+    config.put("peft_type", "LORA").put("r", 3);
+  }
+
+  @Test
+  void whatIsNotLoraIsRefusedByName() throws IOException {
+    adapt("model.layers.0.self_attn.q_proj", 3, 2, false);
+    refuses("peft_type", "IA3", "\"peft_type\"");
+    refuses("use_dora", true, "\"use_dora\"");
+    refuses("fan_in_fan_out", true, "\"fan_in_fan_out\"");
+    refuses("init_lora_weights", "pissa_niter_4", "\"init_lora_weights\"");
+    refuses("target_parameters", List.of("experts.gate_up_proj"), "\"target_parameters\"");
+    refuses("r", 4, "is not of rank 4");
+    adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_magnitude_vector", tensor(new float[1], 1));
+    refuses("not merged (DoRA)");
+  }
+
+  @Test
+  void whatMatchesNothingIsAnError() throws IOException {
+    adapter.put(MODULES + "model.layers.7.self_attn.q_proj.lora_A.weight", tensor(new float[6], 3, 2));
+    refuses("model.layers.7.self_attn.q_proj has [lora_A], expected an A and a B");
+    adapter.put(MODULES + "model.layers.7.self_attn.q_proj.lora_B.weight", tensor(new float[6], 2, 3));
+    refuses("changes model.layers.7.self_attn.q_proj.weight of shape [2, 2]; the checkpoint has no such tensor");
+    adapter.clear();
+    adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_A.weight", tensor(new float[6], 3, 2));
+    adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_B.weight", tensor(new float[6], 2, 3));
+    refuses("the checkpoint's has shape");
+    adapter.clear();
+    adapter.put(MODULES + "score.weight", tensor(new float[6], 3, 2));
+    refuses("has no tensor score.weight");
+    adapter.clear();
+    adapter.put("model.layers.0.self_attn.q_proj.lora_A.weight", tensor(new float[6], 3, 2));
+    refuses("does not begin with base_model.model.");
+    adapter.clear();
+    adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_A.weight", tensor(new float[] {Float.NaN, 0, 0, 0, 0, 0}, 3, 2));
+    adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_B.weight", tensor(new float[6], 2, 3));
+    refuses("element 0 is NaN");
+  }
+
+  @Test
+  void foldersThatAreNoAdapters() throws IOException {
+    Path hf = plain.write(Files.createDirectories(folder.resolve("hf")));
+    Path empty = Files.createDirectories(folder.resolve("empty"));
+    Path target = folder.resolve("refused.gguf");
+    assertThatThrownBy(() -> Converter.of(hf).lora(empty).write(target)).hasMessageContaining("has no adapter_config.json");
+    Files.write(empty.resolve("adapter_config.json"), TestCheckpoint.JSON.writeValueAsBytes(config));
+    assertThatThrownBy(() -> Converter.of(hf).lora(empty).write(target)).hasMessageContaining("adapter_model.safetensors is missing");
+    Files.writeString(empty.resolve("adapter_model.bin"), "pickle");
+    assertThatThrownBy(() -> Converter.of(hf).lora(empty).write(target)).hasMessageContaining("is a pickle");
+  }
+}
