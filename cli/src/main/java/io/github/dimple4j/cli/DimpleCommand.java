@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch},
+ * The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch}, {@code bench},
  * {@code serve}, {@code schema}, {@code pull} and {@code gguf}.
  */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
@@ -42,6 +42,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("eval", EvalCommand::new);
     COMMANDS.put("score", ScoreCommand::new);
     COMMANDS.put("batch", BatchCommand::new);
+    COMMANDS.put("bench", BenchCommand::new);
     COMMANDS.put("serve", ServeCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
     COMMANDS.put("pull", PullCommand::new);
