@@ -120,8 +120,8 @@ typedef struct linear_call {
   int32_t output_count;
 } linear_call;
 
-/* Rotary embedding in place, "half split": element j of a head pairs with j + size/2. x is [rows x heads * size]; row r turns by the
- * angles in row angle_rows[r] of cosine and sine [any x size/2]. */
+/* Rotary embedding in place, "half split": element j of a head pairs with j + size/2. x is [rows x heads * stride], of each head the first `size`
+ * elements turn; row r by the angles in row angle_rows[r] of cosine and sine [any x size/2]. */
 typedef struct rotary_call {
   view x;
   int32_t heads;
@@ -129,7 +129,10 @@ typedef struct rotary_call {
   view cosine;
   view sine;
   const int32_t *angle_rows; /* [rows] host memory; null: row r's are in row r */
+  int32_t stride; /* elements from one head to the next; 0: size */
 } rotary_call;
+
+static inline int32_t rotary_stride(const rotary_call *call) { return call->stride > 0 ? call->stride : call->size; }
 
 /* y = (x - minus) * times, column by column, then at least low and at most high; then times the tanh form of gelu(gate), if there is a gate.
  * minus, times [columns], low and high [1] are WEIGHT_VECTOR; null: without. y may be x or gate. */
@@ -158,14 +161,24 @@ typedef struct attention_call {
   const int32_t *skip_key; /* [query rows], -1: none; null: none at all */
 } attention_call;
 
-/* Which experts every row goes to: those with the highest scores, the lower number among equals, and their shares: softmax probabilities
- * over all experts, or `among_chosen`: over those that are chosen; times the experts' scales. */
+typedef enum route_scores {
+  ROUTE_SOFTMAX, /* probabilities over all experts */
+  ROUTE_SIGMOID  /* of each expert alone */
+} route_scores;
+
+/* Which experts every row goes to: those with the highest scores, the lower number among equals, and their shares: the probabilities that
+ * `kind` makes of the scores, or `among_chosen`: divided by their sum over those that are chosen; times the experts' scales and the factor. With
+ * ROUTE_SIGMOID they are chosen by probability + bias, from those groups whose best two of these add up to most, the lower one among equals. */
 typedef struct route_call {
   view scores; /* [rows x experts]; what it holds afterwards is undefined */
   view chosen; /* [rows x used] int32, by falling score; different ones, also where scores are no numbers */
   view share;  /* [rows x used] */
   bool among_chosen;
   const weight *scale; /* [experts] (WEIGHT_VECTOR); null: 1 */
+  route_scores kind;
+  const weight *bias;  /* ROUTE_SIGMOID: [experts] (WEIGHT_VECTOR); null: 0 */
+  int32_t groups, groups_used; /* ROUTE_SIGMOID: experts lie in groups of the same size, of at least 2; groups 0 or 1: in one */
+  float factor;        /* 0: 1 */
 } route_call;
 
 /* The routed half of a block: y += sum over a row's experts e of share * down_e(act(gate_e x) * up_e x), added in the order of the

@@ -22,10 +22,11 @@
   LINE(DIMPLE_ALGORITHM_WINO, algorithm_wino)                     \
   LINE(DIMPLE_ALGORITHM_SEQUENTIAL, algorithm_sequential)         \
   LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC, algorithm_low_confidence_static) \
-  LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC, algorithm_low_confidence_dynamic)
+  LINE(DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC, algorithm_low_confidence_dynamic) \
+  LINE(DIMPLE_ALGORITHM_TOKEN_EDITING, algorithm_token_editing)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
-enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_FAST_DLLM_V2 + 1 };
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA2 + 1 };
 #undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */
@@ -63,6 +64,7 @@ typedef struct algorithm {
   bool decides;     /* pipeline llada: how many positions, too, whatever quotas, threshold and factor want; of the block alone */
   bool bounded;     /* the same: a block has no more iterations than steps */
   bool ends;        /* the same: the decoding is over behind a block that holds the end of the text */
+  bool edits;       /* what is revealed of the block that is being filled may be given another token */
   bool whole;       /* every pass runs over everything: there is no cache */
   const note_keeper *keeper; /* null: it remembers nothing */
   const reviser *reviser;    /* null: what is revealed stays; otherwise it keeps notes */

@@ -40,6 +40,8 @@ static void enter(blocks *b, const canvas *c, const block_rules *rules, int32_t 
   if (b->steps < 1) b->steps = 1;
   b->iteration = 0;
   b->full = b->masked == 0;
+  b->open = b->masked;
+  b->idle = 0;
   b->group_end = blocks_group(b, c);
 }
 
@@ -56,7 +58,8 @@ static bool enter_next(blocks *b, const canvas *c, const block_rules *rules, int
 }
 
 bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model, const block_rules *rules, int32_t tail) {
-  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token, .model = model, .tail = tail};
+  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token, .model = model, .tail = tail,
+                .kept = -tail};
   return enter_next(b, c, rules, 0, d->complete && !rules->leaves);
 }
 

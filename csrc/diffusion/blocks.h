@@ -24,6 +24,9 @@ typedef struct blocks {
   int32_t eos;                     /* end of text; -1: the model names none */
   const text_parameters *model;
   int32_t tail;                    /* of the prompt: its last rows, which belong to the first block */
+  /* Of the latest iteration. */
+  int32_t edited;   /* positions that were given another token */
+  bool revealed_end; /* it revealed an end of text */
   /* Of the block that is being filled. */
   int32_t index;      /* from 0; the number of blocks: the one that takes what is left */
   int32_t first, end; /* response positions, `end` exclusive */
@@ -31,6 +34,9 @@ typedef struct blocks {
   int32_t steps;      /* that its quotas are spread over */
   int32_t iteration;  /* in the block, from 0 */
   bool full;          /* it held no mask before the latest iteration */
+  int32_t open;       /* masks in it before the latest iteration */
+  int32_t kept;       /* llada2: rows from this response position on, below 0 in the prompt, have no keys and values that stay */
+  int32_t idle;       /* token_editing: how often it was full */
   int32_t group_end;  /* the iteration before which the block is not looked at (dInfer) */
 } blocks;
 
@@ -40,6 +46,8 @@ typedef struct block_plan {
   int32_t from, count; /* the candidates: canvas.masked[from .. from + count) */
   int32_t due;         /* quota, 0 .. count */
   bool keeps;          /* there are no candidates: the pass is for the keys and values of its rows */
+  bool edits;          /* positions of the block that are not masked, but were to begin with, are candidates, too: */
+  const int32_t *positions; /* [count] then all of them; null: the canvas' masked ones */
   int32_t watched;     /* as many masked positions behind the candidates are scored as well, for the algorithm's notes */
 } block_plan;
 

@@ -31,7 +31,10 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .low_threshold = 0.4f,
                                 .expected_tpf = 8,
                                 .maximum_unroll = 4,
-                                .threshold_back = 0.9f};
+                                .threshold_back = 0.9f,
+                                .editing_threshold = 0.5f,
+                                .max_post_steps = 16,
+                                .num_to_transfer = 1};
 }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
@@ -65,7 +68,10 @@ static const struct {
                 {FIELD(maximum_unroll), 1, INT32_MAX},
                 {FIELD(sub_block_length), 0, INT32_MAX},
                 {FIELD(block_cache), 0, 1},
-                {FIELD(fill_last_block), 0, 1}};
+                {FIELD(fill_last_block), 0, 1},
+                {FIELD(max_post_steps), 0, INT32_MAX},
+                {FIELD(num_to_transfer), 1, INT32_MAX},
+                {FIELD(eos_early_stop), 0, 1}};
 
 static const struct {
   const char *name;
@@ -86,7 +92,8 @@ static const struct {
                {FIELD(boost_gamma), finite_from_zero, "a finite number >= 0"},
                {FIELD(decay_beta), probability, "0 .. 1"},
                {FIELD(low_threshold), probability, "0 .. 1"},
-               {FIELD(threshold_back), probability, "0 .. 1"}};
+               {FIELD(threshold_back), probability, "0 .. 1"},
+               {FIELD(editing_threshold), probability, "0 .. 1"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -134,7 +141,8 @@ static dimple_status check_owned(const dimple_decoding *d) {
     int32_t owner;
   } owned[] = {{"sub_block_length", d->sub_block_length > 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
                {"block_cache", d->block_cache != 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
-               {"fill_last_block", d->fill_last_block != 0, DIMPLE_PIPELINE_FAST_DLLM_V2}};
+               {"fill_last_block", d->fill_last_block != 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
+               {"eos_early_stop", d->eos_early_stop != 0, DIMPLE_PIPELINE_LLADA2}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;

@@ -1,6 +1,7 @@
 #include "diffusion/iteration.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "allocate.h"
 #include "cancel.h"
@@ -19,6 +20,8 @@ static void free_room(iteration_room *room) {
   free(room->candidates);
   free(room->summaries);
   free(room->log_sums);
+  free(room->open);
+  free(room->opened);
 }
 
 static dimple_status allocate_room(iteration_room *room, int32_t length) {
@@ -30,6 +33,8 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   ALLOCATE(room->candidates, length, "candidates");
   ALLOCATE(room->summaries, length, "summaries of logits");
   ALLOCATE(room->log_sums, length, "sums of logits");
+  ALLOCATE(room->open, length, "the scored positions");
+  ALLOCATE(room->opened, length, "the canvas as it may become");
   return DIMPLE_OK;
 }
 
@@ -59,7 +64,7 @@ void iteration_free(iteration *it) {
 int64_t iteration_bytes(const iteration *it, int32_t length) {
   const iteration_room *r = &it->room;
   int64_t of_position = (int64_t)(sizeof *r->revealed + sizeof *r->tokens + sizeof *r->confidence + sizeof *r->log_probability +
-                                  sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries + sizeof *r->log_sums);
+                                  sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries + sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
   return length * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
@@ -167,7 +172,11 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
   return grids[pipeline_of(&it->decoding)->sight];
 }
 
-int32_t iteration_settled(const iteration *it, const canvas *c) { return it->done || !algorithm_of(&it->decoding)->reviser ? c->length : 0; }
+int32_t iteration_settled(const iteration *it, const canvas *c) {
+  if (it->done) return c->length;
+  if (algorithm_of(&it->decoding)->edits) return it->blocks.first;
+  return algorithm_of(&it->decoding)->reviser ? 0 : c->length;
+}
 
 void iteration_end(iteration *it) {
   close_notes(it);
@@ -236,13 +245,55 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
 
 static sampler_step step_of(const iteration *it, const canvas *c, const block_plan *plan) {
   return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
-                        .masked = plan->count, .positions = c->masked + plan->from, .recorded = it->recorded, .due = plan->due,
+                        .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
                         .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
 }
 
 static pass_rows rows_of(const iteration *it, const block_plan *plan) {
-  return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched,
+  return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .positions = plan->positions,
                      .bare = it->decoding.guidance_scale > 0};
+}
+
+/* Of algorithms that edit: what the block's positions were not given to hold. */
+static void list_open(iteration *it, const canvas *c, block_plan *plan) {
+  plan->count = 0;
+  plan->positions = it->room.open;
+  for (int32_t i = it->blocks.first; i < it->blocks.end; i++)
+    if (c->initial[i] == c->mask_token) it->room.open[plan->count++] = i;
+}
+
+/* The canvas with all that is scored masked: what stands at the positions of a path is free. */
+static dimple_status look_opened(iteration *it, const canvas *c, const block_plan *plan) {
+  canvas opened = *c;
+  if (!plan->positions) return constrained_look(it->constraint, c);
+  opened.tokens = it->room.opened;
+  memcpy(opened.tokens, c->tokens, (size_t)c->length * sizeof *opened.tokens);
+  for (int32_t i = 0; i < plan->count; i++) opened.tokens[plan->positions[i]] = c->mask_token;
+  return constrained_look(it->constraint, &opened);
+}
+
+/* Whether the canvas with the chosen tokens in it agrees with some response that fits. */
+static bool fits(iteration *it, const canvas *c, int32_t count) {
+  canvas coming = *c;
+  coming.tokens = it->room.opened;
+  memcpy(coming.tokens, c->tokens, (size_t)c->length * sizeof *coming.tokens);
+  for (int32_t i = 0; i < count; i++) coming.tokens[it->room.revealed[i]] = it->room.tokens[i];
+  return constrained_look(it->constraint, &coming) == DIMPLE_OK;
+}
+
+/* Some tokens of a path beside others that it does not have may fit nothing: then all that is revealed of the block takes the path's. */
+static void follow_path(iteration *it, const sampler_step *step, const canvas *c, int32_t *count) {
+  if (fits(it, c, *count)) return;
+  int32_t chosen = 0, next = 0;
+  int32_t *kept = it->room.opened;
+  for (int32_t i = 0; i < step->masked; i++) {
+    bool taken = chosen < *count && it->room.chosen[chosen] == i, another = it->room.candidates[i].token != c->tokens[step->positions[i]];
+    chosen += taken;
+    if (taken || (another && c->tokens[step->positions[i]] != c->mask_token)) kept[next++] = i;
+  }
+  memcpy(it->room.chosen, kept, (size_t)next * sizeof *kept);
+  *count = next;
+  note(it, step, next, false);
 }
 
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
@@ -253,12 +304,25 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
   if (c->initial_masked == 0) return DIMPLE_OK; /* all is given, and the prefill has made no room for passes */
   if (plan.keeps) return pass_keep(p, plan.scope);
+  if (plan.edits) list_open(it, c, &plan);
   if (plan.count == 0) return DIMPLE_OK;
-  if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
+  if (it->constraint) DIMPLE_TRY(look_opened(it, c, &plan));
   sampler_step step = step_of(it, c, &plan);
   pass_rows rows = rows_of(it, &plan);
-  return sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
-                                                        : score_then_choose(it, &step, p, c, rows, count);
+  DIMPLE_TRY(sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
+                                                            : score_then_choose(it, &step, p, c, rows, count));
+  if (it->constraint && plan.edits) follow_path(it, &step, c, count);
+  return DIMPLE_OK;
+}
+
+/* What blocks are to know of an iteration that is about to reveal `count` positions. */
+static void tell_blocks(iteration *it, const canvas *c, int32_t count) {
+  it->blocks.edited = 0;
+  it->blocks.revealed_end = false;
+  for (int32_t i = 0; i < count; i++) {
+    it->blocks.edited += c->tokens[it->room.revealed[i]] != c->mask_token;
+    it->blocks.revealed_end |= it->room.tokens[i] == it->blocks.eos;
+  }
 }
 
 /* Whether that was the last iteration. */
@@ -331,6 +395,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   it->revealed_count = count;
   it->forced_count = 0;
   it->block = pipeline_of(&it->decoding)->blocks ? it->blocks.index : -1;
+  tell_blocks(it, c, count);
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;

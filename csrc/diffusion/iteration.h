@@ -17,6 +17,8 @@ typedef struct iteration_room {
   int32_t *chosen;       /* their indices among the masked positions */
   candidate *candidates; /* of the scored positions */
   head_row *summaries;   /* of their logits */
+  int32_t *open;         /* positions that are scored, of algorithms that edit: ascending */
+  int32_t *opened;       /* the same, under a constraint: the canvas' tokens as they may become */
   float *log_sums;       /* under a bias, by position: of its logits without it, less those with it */
 } iteration_room;
 

@@ -93,8 +93,8 @@ static int32_t end_row(const pass *p, pass_scope scope) {
   return scope.kind == SCOPE_CANVAS ? p->prompt->length + p->canvas->used : sequence_length(p);
 }
 
-static void want(pass *p, int32_t from, int32_t count, int32_t first) {
-  for (int32_t i = 0; i < count; i++) p->wanted[i] = scoring_row(p, p->canvas->masked[from + i]) - first;
+static void want(pass *p, const int32_t *positions, int32_t count, int32_t first) {
+  for (int32_t i = 0; i < count; i++) p->wanted[i] = scoring_row(p, positions[i]) - first;
 }
 
 /* Of rows that see blocks: as many as the scope has them see, or else those up to their own. */
@@ -102,11 +102,11 @@ static void look_ahead(pass *p, pass_scope scope) {
   if (p->grid.block_length > 0) kv_cache_hold(&p->text.cache, scope.seen > 0 ? p->prompt->length + scope.seen : 0);
 }
 
-/* The rows of the scope, the canvas as it is; states receives those of the rows that score its masked positions from the `from`-th on. */
-static text_rows canvas_rows(pass *p, pass_scope scope, int32_t from, view states) {
+/* The rows of the scope, the canvas as it is; states receives those of the rows that score the positions. */
+static text_rows canvas_rows(pass *p, pass_scope scope, const int32_t *positions, view states) {
   int32_t first = first_row(p, scope);
   look_ahead(p, scope);
-  want(p, from, (int32_t)states.rows, first);
+  want(p, positions, (int32_t)states.rows, first);
   return rows_of(p, &p->text, first, end_row(p, scope), p->prompt->tokens, p->canvas->tokens, pictures(p), p->wanted, states);
 }
 
@@ -116,7 +116,7 @@ static text_rows bare_rows(pass *p, int32_t from, view states) {
   int32_t *response = p->bare + p->prompt->length;
   for (int32_t i = 0; i < p->prompt->length; i++) p->bare[i] = c->mask_token;
   for (int32_t i = 0; i < c->length; i++) response[i] = c->initial[i] == c->mask_token ? c->tokens[i] : c->mask_token;
-  want(p, from, (int32_t)states.rows, 0);
+  want(p, c->masked + from, (int32_t)states.rows, 0);
   return rows_of(p, &p->text, 0, sequence_length(p), p->bare, response, (text_images){.count = 0}, p->wanted, states);
 }
 
@@ -132,7 +132,7 @@ static text_rows shadowed_rows(pass *p, const pass_rows *rows, view states) {
     skip_key[i] = i < length ? -1 : seat;
   }
   for (int32_t i = 0; i < shadows; i++) masks[i] = p->canvas->mask_token;
-  want(p, rows->from, rows->count, 0);
+  want(p, p->canvas->masked + rows->from, rows->count, 0);
   for (int32_t i = 0; i < rows->watched_count; i++) p->wanted[rows->count + i] = length + rows->watched[i] - rows->shadow_first;
   return (text_rows){.state = &p->text, .images = pictures(p), .sight = {place, last_key, skip_key}, .wanted = p->wanted, .states = states,
                      .pieces = {{p->prompt->tokens, border}, {p->canvas->tokens, p->canvas->length}, {masks, shadows}}, .piece_count = 3};
@@ -157,7 +157,7 @@ static text_rows prompt_rows(pass *p) {
 dimple_status pass_open_first(pass *p, text_rows *rows) {
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
-  *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, 0, p->first_states);
+  *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, p->canvas->masked, p->first_states);
   return DIMPLE_OK;
 }
 
@@ -252,7 +252,7 @@ static dimple_status check_head(const pass *p, const head_call *head, int64_t ro
 /* The rows whose states are scored, if they are not there yet: with shadows, or of the scope alone. */
 static text_rows scored_rows(pass *p, const pass_rows *rows) {
   if (rows->watched_count > 0) return shadowed_rows(p, rows, view_rows(p->later_states, 0, rows->count + rows->watched_count));
-  return canvas_rows(p, rows->scope, rows->from, view_rows(p->later_states, 0, rows->count));
+  return canvas_rows(p, rows->scope, rows->positions ? rows->positions : p->canvas->masked + rows->from, view_rows(p->later_states, 0, rows->count));
 }
 
 /* Those of a pass for keys and values. */
@@ -263,7 +263,7 @@ static text_rows kept_rows(pass *p, pass_scope scope) {
 }
 
 /* Whether a pass for these rows finds their states there. */
-static bool finds_states(const pass *p, const pass_rows *rows) { return rows->watched_count == 0 && is_fresh(p, rows); }
+static bool finds_states(const pass *p, const pass_rows *rows) { return rows->watched_count == 0 && !rows->positions && is_fresh(p, rows); }
 
 /* Makes ready for a pass that scores the rows. */
 static dimple_status open_score(pass *p, const pass_rows *rows) {
@@ -303,7 +303,7 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   if (head) DIMPLE_TRY(check_head(p, head, p->scored.rows));
   p->count += !fresh + rows.bare;
   if (fresh) return DIMPLE_OK;
-  p->fresh = &p->later_states;
+  p->fresh = rows.positions ? NULL : &p->later_states;
   p->fresh_scope = rows.scope;
   p->fresh_from = rows.from;
   p->fresh_count = rows.count;

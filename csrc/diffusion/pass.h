@@ -103,6 +103,7 @@ void pass_canvas_changed(pass *p);
 typedef struct pass_rows {
   pass_scope scope;
   int32_t from, count;   /* canvas.masked[from .. from + count) */
+  const int32_t *positions; /* [count] ascending ones in their place, at most as many as were masked to begin with; null: none */
   const int32_t *chosen; /* [chosen_count] indices into these, ascending; null: all of them */
   int32_t chosen_count;
   bool bare;             /* also with masks in the place of everything that was given (SCOPE_ALL) */

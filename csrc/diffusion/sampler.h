@@ -43,6 +43,7 @@ typedef struct sampler_step {
   replay *recorded; /* null: the generator */
   int32_t due;      /* pipelines that decode in blocks: the quota */
   int32_t block_iteration; /* the same: in the block, from 0 */
+  const int32_t *canvas; /* tokens by position; `positions` of algorithms that edit may hold others than the mask */
   void *notes;      /* of the algorithm; null: it keeps none */
   special_tokens tokens;
 } sampler_step;

@@ -7,7 +7,7 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 6, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 7, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
@@ -66,6 +66,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
   models[4] = small_model((model_shape){.family = FAMILY_SDAR});
   models[5] = small_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
+  models[6] = small_model((model_shape){.family = FAMILY_LLADA2});
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
@@ -176,6 +177,10 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->expected_tpf = take_between(d, 0, 10);
   decoding->maximum_unroll = take_between(d, 0, 10);
   decoding->threshold_back = take_float(d);
+  decoding->editing_threshold = take_float(d);
+  decoding->max_post_steps = take_between(d, 0, 6);
+  decoding->num_to_transfer = take_between(d, 1, 4);
+  if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
   decoding->sub_block_length = take_between(d, 0, 4);
   decoding->block_cache = take_between(d, 0, 1);

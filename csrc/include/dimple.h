@@ -387,7 +387,8 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_MDLM = 3,  /* dLLM's MDLM: block after block by its schedule, every pass over everything */
   DIMPLE_PIPELINE_BD3LM = 4, /* dLLM's BD3LM: the same under block-causal attention, blocks counted from the end of the prompt */
   DIMPLE_PIPELINE_SDAR = 5,  /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
-  DIMPLE_PIPELINE_FAST_DLLM_V2 = 6 /* Fast-dLLM v2's: the same with shifted logits, sub-block after sub-block; `steps` do not count */
+  DIMPLE_PIPELINE_FAST_DLLM_V2 = 6, /* Fast-dLLM v2's: the same with shifted logits, sub-block after sub-block; `steps` do not count */
+  DIMPLE_PIPELINE_LLADA2 = 7 /* LLaDA2.0's and LLaDA2.1's: as SDAR's, a full block being kept by the next one's first pass */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -406,8 +407,10 @@ typedef enum dimple_algorithm {
   DIMPLE_ALGORITHM_WINO = 11,         /* WINO: those above the threshold; masks again what the model believes in no more */
   DIMPLE_ALGORITHM_SEQUENTIAL = 12,   /* SDAR's: as many as are scheduled, from the left */
   DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = 13, /* the same: as many as are scheduled, the highest probabilities */
-  DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14 /* the same: probabilities above the threshold if they are as many as are scheduled, or
+  DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14, /* the same: probabilities above the threshold if they are as many as are scheduled, or
                                                 * else the highest */
+  DIMPLE_ALGORITHM_TOKEN_EDITING = 15 /* LLaDA2.1's: probabilities above the threshold, and the highest num_to_transfer where these are fewer; gives
+                                       * positions of the block that are revealed another token, if that is above editing_threshold */
 } dimple_algorithm;
 
 /* What decoding in blocks keeps of the keys and values of a pass over everything that opens each block (Fast-dLLM). */
@@ -470,13 +473,20 @@ typedef struct dimple_decoding {
   int32_t sub_block_length;    /* fast-dllm-v2: a block's positions are revealed so many at a time, a divisor of its length; 0: 8, or all */
   int32_t block_cache;         /* fast-dllm-v2, 1: passes run a sub-block alone where they can, beside what is left of the block's latest whole
                                 * pass: faster, an approximation; 0: every pass runs the block */
+  float editing_threshold;     /* token_editing: 0 .. 1 */
+  int32_t max_post_steps;      /* token_editing: most passes over a block that is full, >= 0 */
+  int32_t num_to_transfer;     /* token_editing: >= 1 */
+  int32_t eos_early_stop;      /* llada2, 1: with low_confidence_dynamic the decoding is over within a block once the end of text is revealed and
+                                * nothing before it is masked; with token_editing behind the block that holds it. 0: low_confidence_dynamic ends behind
+                                * the block, token_editing not before the last */
   int32_t fill_last_block;     /* fast-dllm-v2, 1: a block that holds the end of text is filled to its end, as the authors' evaluation does */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
  * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
- * threshold_back 0.9. Blocks are not cached, nor filled behind the end of text. */
+ * threshold_back 0.9, editing_threshold 0.5, max_post_steps 16 and num_to_transfer 1. Blocks are not cached, nor filled behind the end of text;
+ * eos_early_stop 0. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
@@ -493,7 +503,7 @@ typedef struct dimple_step {
   int32_t iteration;              /* from 0 */
   int32_t done;                   /* 1: no iteration follows */
   int32_t remaining;              /* positions still masked */
-  int32_t revealed_count;         /* positions revealed now */
+  int32_t revealed_count;         /* positions revealed now, and with token_editing those given another token */
   const int32_t *revealed;        /* [revealed_count] response positions, ascending */
   const float *confidence;        /* [revealed_count] in the same order; nats (<= 0) for entropy, otherwise 0 .. 1 */
   const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked */
@@ -535,7 +545,7 @@ typedef struct dimple_candidates {
  * in blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count:
  * a block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that
  * decodes gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed, bd3lm,
- * sdar and fast-dllm-v2. */
+ * sdar, fast-dllm-v2 and llada2. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
 /* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance

@@ -12,7 +12,8 @@
   ENTRY(a2d_qwen2)           \
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \
-  ENTRY(fast_dllm_v2)
+  ENTRY(fast_dllm_v2)        \
+  ENTRY(llada2)
 
 #define DECLARE(name) extern const architecture architecture_##name;
 ARCHITECTURES(DECLARE)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/backend.h"
 #include "dimple.h"
 #include "gguf/gguf.h"
 #include "transformer/limits.h"
@@ -23,13 +24,21 @@ typedef struct rotary_scaling {
 
 /* A way to rotate queries and keys. Angle j of a position is coordinate(j) * f(j), f(j) = base^(-2j/size), or scaled. */
 typedef struct rotary_parameters {
-  int32_t size;        /* of a head: even */
+  int32_t size;        /* elements of a head that turn, the first ones: even */
   float base;
   int32_t sections[3]; /* angles driven by time, row and column; they add up to size / 2 */
   rotary_scaling scaling;
 } rotary_parameters;
 
 enum { MAX_ROTARIES = 4, MAX_ENDS = 64 };
+
+/* How rows are routed to experts, but for what weights say (route_call). Zeroed: by softmax, shares as that has them. */
+typedef struct route_rule {
+  route_scores kind;
+  bool among_chosen;
+  int32_t groups, groups_used;
+  float factor;
+} route_rule;
 
 /* One layer. Those of a model may differ. */
 typedef struct layer_parameters {
@@ -40,6 +49,8 @@ typedef struct layer_parameters {
   int32_t experts;      /* 0: a plain feed-forward half */
   int32_t experts_used; /* per token */
   int32_t feed_forward; /* with experts: of one of them */
+  int32_t shared_feed_forward; /* with experts: of the one that every row goes to; 0: there is none */
+  route_rule route;     /* with experts */
 } layer_parameters;
 
 /* Columns of its queries, and of its keys or values. */

@@ -36,7 +36,8 @@ dimple_status layer_norm_heads(const layer *l) {
 static dimple_status rotate(const layer *l, view rows, int32_t heads) {
   for (int32_t i = 0; i < l->sequence_count; i++) {
     const layer_sequence *q = &l->sequences[i];
-    rotary_call call = {view_rows(rows, q->first, q->count), heads, l->parameters->head_size, q->cosine, q->sine, q->angle_rows};
+    rotary_call call = {.x = view_rows(rows, q->first, q->count), .heads = heads, .size = (int32_t)(2 * q->cosine.columns), .cosine = q->cosine,
+                        .sine = q->sine, .angle_rows = q->angle_rows, .stride = l->parameters->head_size};
     DIMPLE_TRY(l->block.ops->rotary(l->block.context, &call));
   }
   return DIMPLE_OK;
@@ -91,5 +92,9 @@ dimple_status layer_feed_forward(const layer *l) {
 }
 
 dimple_status layer_experts(const layer *l) {
-  return has_queries(l) ? block_add_experts(&l->block, l->parameters->experts, l->parameters->experts_used, l->x) : DIMPLE_OK;
+  const layer_parameters *p = l->parameters;
+  const route_rule *r = &p->route;
+  block_experts e = {p->experts, p->experts_used, p->shared_feed_forward,
+                     {.kind = r->kind, .among_chosen = r->among_chosen, .groups = r->groups, .groups_used = r->groups_used, .factor = r->factor}};
+  return has_queries(l) ? block_add_experts(&l->block, &e, l->x) : DIMPLE_OK;
 }

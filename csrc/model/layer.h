@@ -54,7 +54,7 @@ dimple_status layer_attend(const layer *l);
 /* x += down(silu(gate n) * up n), n = norm2 x */
 dimple_status layer_feed_forward(const layer *l);
 
-/* x += the same of the experts that each row is routed to, by their shares */
+/* x += the same of the experts that each row is routed to, by their shares, and of the one that all share */
 dimple_status layer_experts(const layer *l);
 
 #endif

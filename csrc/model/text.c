@@ -112,7 +112,7 @@ static block_widths scratch_widths(const text_parameters *p) {
     w.queries = larger(w.queries, layer_query_width(l));
     w.experts = larger(w.experts, l->experts);
     w.experts_used = larger(w.experts_used, l->experts_used);
-    if (l->experts == 0) w.feed_forward = larger(w.feed_forward, l->feed_forward);
+    w.feed_forward = larger(w.feed_forward, l->experts == 0 ? l->feed_forward : l->shared_feed_forward);
   }
   return w;
 }

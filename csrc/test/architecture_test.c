@@ -52,7 +52,9 @@ static void backends_agree(void) {
 
 /* One that decodes the family's models. */
 static int32_t pipeline_of_family(int family) {
-  return family == FAMILY_SDAR ? DIMPLE_PIPELINE_SDAR : family == FAMILY_FAST_DLLM_V2 ? DIMPLE_PIPELINE_FAST_DLLM_V2 : DIMPLE_PIPELINE_DIM;
+  static const int32_t of_blocks[] = {[FAMILY_SDAR] = DIMPLE_PIPELINE_SDAR, [FAMILY_FAST_DLLM_V2] = DIMPLE_PIPELINE_FAST_DLLM_V2,
+                                      [FAMILY_LLADA2] = DIMPLE_PIPELINE_LLADA2, [FAMILY_COUNT] = 0};
+  return of_blocks[family]; /* 0: DIMPLE_PIPELINE_DIM */
 }
 
 /* Decoded to the end, the same with one thread and with three, and with the embedding as head. */

@@ -26,6 +26,12 @@ static outcome decode_once(dimple_model *m, const int32_t *prompt, int32_t promp
   return o;
 }
 
+static bool holds_end(const int32_t *tokens, int32_t count) {
+  bool held = false;
+  for (int32_t i = 0; i < count; i++) held |= tokens[i] == EOS;
+  return held;
+}
+
 /* What was decoded may as well have been prompt: later blocks come out alike. Prompts that end inside a block and at its end. */
 static void kept_blocks_are_exact(dimple_model *m, const dimple_decoding *d) {
   int32_t tokens[CONTEXT], masks[CONTEXT];
@@ -37,6 +43,7 @@ static void kept_blocks_are_exact(dimple_model *m, const dimple_decoding *d) {
     memcpy(tokens, prompt_tokens, (size_t)prompt * sizeof *tokens);
     memcpy(tokens + prompt, whole.tokens, (size_t)length * sizeof *tokens);
     for (int32_t done = d->pipeline != DIMPLE_PIPELINE_BD3LM ? BLOCK - prompt % BLOCK : BLOCK; done < length; done += BLOCK) {
+      if (holds_end(whole.tokens, done)) break; /* the decoding has ended there */
       outcome rest = decode_once(m, tokens, prompt + done, masks, length - done, d);
       EXPECT(memcmp(rest.tokens, whole.tokens + done, (size_t)(length - done) * sizeof *tokens) == 0, "prompt of %d: other tokens behind %d", prompt, done);
     }
@@ -143,6 +150,43 @@ static void first_tokens_come_from_the_block_before(dimple_model *shifted, dimpl
   dimple_session_free(s);
 }
 
+static dimple_decoding llada2(float threshold, float editing, int32_t post) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA2, DIMPLE_ALGORITHM_TOKEN_EDITING);
+  d.threshold = threshold;
+  d.editing_threshold = editing;
+  d.max_post_steps = post;
+  return d;
+}
+
+/* Tokens change within their block alone, as the steps say, and no given one does; blocks before it are kept exactly. */
+static void edits_stay_in_their_block(dimple_model *m) {
+  dimple_decoding d = llada2(0, 0, 3), twice = decoding_of(DIMPLE_PIPELINE_LLADA2, DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC);
+  twice.threshold = 0.1f;
+  kept_blocks_are_exact(m, &d);
+  kept_blocks_are_exact(m, &twice);
+  results_are_repeatable(m, &d, &twice);
+  int32_t response[RESPONSE], before[RESPONSE], edits = 0;
+  for (int32_t i = 0; i < RESPONSE; i++) before[i] = response[i] = i % 5 == 2 ? 30 + i : MASK;
+  dimple_session *s = session_of(m, prompt_tokens, PROMPT, response, RESPONSE, 1, 1);
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, &d));
+  for (int32_t settled = 0; !step.done;) {
+    EXPECT_OK(dimple_session_step(s, &step));
+    int32_t changed = 0;
+    for (int32_t i = 0; i < RESPONSE; i++) {
+      if (step.canvas[i] == before[i]) continue;
+      EXPECT(i >= settled && response[i] == MASK, "position %d changes, %d are settled", i, settled);
+      edits += before[i] != MASK;
+      changed++;
+    }
+    EXPECT(changed == step.revealed_count, "%d changes, %d said", changed, step.revealed_count);
+    memcpy(before, step.canvas, sizeof before);
+    settled = step.settled;
+  }
+  EXPECT(edits > 0 && step.remaining == 0, "%d edits, %d left", edits, step.remaining);
+  dimple_session_free(s);
+}
+
 /* Steps say which block they were of, and that what is revealed stays. */
 static void steps_name_their_block(dimple_model *m) {
   int32_t masks[RESPONSE], block = 0;
@@ -186,8 +230,9 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
 
 int main(void) {
   dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
-  dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
-  if (!blocks || !full || !shifted) return expect_summary("block_causal");
+  dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2}),
+               *ling = random_model((model_shape){.family = FAMILY_LLADA2});
+  if (!blocks || !full || !shifted || !ling) return expect_summary("block_causal");
   dimple_decoding s = sdar(BLOCK), fast = sdar(2), b = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), m = b;
   b.block_length = m.block_length = BLOCK;
   m.pipeline = DIMPLE_PIPELINE_MDLM;
@@ -201,10 +246,12 @@ int main(void) {
   algorithms_by_other_names(blocks);
   blocks_are_the_decodings(full, &b);
   first_tokens_come_from_the_block_before(shifted, blocks);
+  edits_stay_in_their_block(ling);
   steps_name_their_block(blocks);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);
   dimple_model_free(full);
   dimple_model_free(shifted);
+  dimple_model_free(ling);
   return expect_summary("block_causal");
 }

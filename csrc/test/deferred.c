@@ -433,7 +433,7 @@ static dimple_status run_rotary(const context *c, const operation *o) {
 static dimple_status deferred_rotary(context *c, const rotary_call *call) {
   operation o = {.run = run_rotary, .rotary = *call};
   int64_t angles = call->cosine.rows;
-  DIMPLE_TRY(check_shape(c, call->x, call->x.rows, (int64_t)call->heads * call->size, "rotary's x"));
+  DIMPLE_TRY(check_shape(c, call->x, call->x.rows, (int64_t)call->heads * rotary_stride(call), "rotary's x"));
   DIMPLE_TRY(check_shape(c, call->cosine, angles, call->size / 2, "rotary's cosines"));
   DIMPLE_TRY(check_shape(c, call->sine, angles, call->size / 2, "rotary's sines"));
   if (call->angle_rows)
@@ -488,6 +488,7 @@ static dimple_status run_route(const context *c, const operation *o) {
   call.chosen = resolve(c, call.chosen);
   call.share = resolve(c, call.share);
   call.scale = inner_weight(call.scale);
+  call.bias = inner_weight(call.bias);
   return backend_ref.route(c->inner, &call);
 }
 

@@ -108,14 +108,44 @@ static void check_routing(void) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
 }
 
+/* Known scores of eight experts in four groups, of which two are kept: by probability and bias, shares by probability among the chosen. */
+static void check_sigmoid_routing(void) {
+  enum { ROWS = 3, EXPERTS = 8, USED = 3 };
+  static const float scores[ROWS * EXPERTS] = {2, -1, 0.5f, 0.4f, 3, -4, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, -1, 2, -3, 1, 0.2f, 0.1f, -2, 4};
+  static const float bias[EXPERTS] = {-0.5f, 0.3f, 0, 0.25f, -0.9f, 0.1f, 0.2f, 0};
+  static const int32_t expected[ROWS * USED] = {6, 3, 7, 3, 6, 2, 7, 3, 6};
+  static const float shares[ROWS * USED] = {0.886861f, 0.726279f, 0.886861f, 0.833333f, 0.833333f, 0.833333f, 1.33988f, 0.997474f, 0.162643f};
+  const side *sides[] = {&reference, &tested[2]};
+  for (int i = 0; i < 2; i++) {
+    const side *s = sides[i];
+    float zeros[ROWS * USED] = {0};
+    weight *w;
+    tensor_source source = {"bias", DIMPLE_TENSOR_F32, 1, EXPERTS, (const uint8_t *)bias, 0};
+    EXPECT_OK(s->ops->weight_upload(s->context, &source, WEIGHT_VECTOR, &w));
+    matrix m = place(s, scores, ROWS, EXPERTS, 0), chosen = place(s, zeros, ROWS, USED, 0), share = place(s, zeros, ROWS, USED, 0);
+    route_call call = {.scores = m.v, .chosen = chosen.v, .share = share.v, .among_chosen = true, .kind = ROUTE_SIGMOID, .bias = w, .groups = 4,
+                       .groups_used = 2, .factor = 2.5f};
+    EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &call)));
+    int32_t *numbers = fetch_numbers(s, chosen);
+    float *found = fetch(s, share, "shares");
+    for (int k = 0; k < ROWS * USED; k++)
+      EXPECT(numbers[k] == expected[k] && fabsf(found[k] - shares[k]) < 2e-6f, "%s: choice %d is %d with %g", s->ops->name, k, numbers[k], (double)found[k]);
+    free(numbers);
+    free(found);
+    s->ops->weight_free(w);
+    matrix all[] = {m, chosen, share};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) drop(s, all[k]);
+  }
+}
+
 /* Damaged weights give scores that are no numbers: a row still goes to different experts, each at most once. */
-static void check_broken_scores(const side *s) {
+static void check_broken_scores(const side *s, route_scores kind) {
   enum { ROWS = 5, EXPERTS = 4, USED = 3 };
   static const float scores[ROWS * EXPERTS] = {NAN, NAN, NAN, NAN, NAN, 1, 2, 3, 1, 2, NAN, 3,
                                                -INFINITY, -INFINITY, -INFINITY, -INFINITY, INFINITY, 0, INFINITY, 1};
   float zeros[ROWS * USED] = {0};
   matrix m = place(s, scores, ROWS, EXPERTS, 0), chosen = place(s, zeros, ROWS, USED, 0), share = place(s, zeros, ROWS, USED, 0);
-  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){.scores = m.v, .chosen = chosen.v, .share = share.v})));
+  EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &(route_call){.scores = m.v, .chosen = chosen.v, .share = share.v, .kind = kind, .groups = 2, .groups_used = 1})));
   int32_t *numbers = fetch_numbers(s, chosen);
   for (int r = 0; r < ROWS; r++) {
     int32_t seen = 0;
@@ -135,8 +165,11 @@ static void check_experts(void) {
                                          {200, 17, 20, 5, 5, DIMPLE_TENSOR_F16}, {90, 64, 96, 16, 4, DIMPLE_TENSOR_Q8_0},
                                          {33, 256, 256, 4, 2, DIMPLE_TENSOR_Q4_K}, {400, 32, 32, 1, 1, DIMPLE_TENSOR_BF16}};
   check_routing();
-  check_broken_scores(&reference);
-  check_broken_scores(&tested[2]);
+  check_sigmoid_routing();
+  for (int kind = ROUTE_SOFTMAX; kind <= ROUTE_SIGMOID; kind++) {
+    check_broken_scores(&reference, (route_scores)kind);
+    check_broken_scores(&tested[2], (route_scores)kind);
+  }
   for (size_t i = 0; i < 2 * (sizeof shapes / sizeof *shapes); i++) check_mixture(shapes[i / 2], i % 2);
 }
 

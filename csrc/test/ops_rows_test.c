@@ -239,16 +239,16 @@ static void check_adjust(void) {
 }
 
 typedef struct rotary_case {
-  int32_t size, heads;
+  int32_t size, heads, stride;
   int64_t rows;
   const float *x, *cosine, *sine; /* [rows x heads * size], [rows x size/2] */
   const int32_t *angle_rows;
 } rotary_case;
 
 static float *rotate_rows(const side *s, const rotary_case *t) {
-  matrix x = place(s, t->x, t->rows, (int64_t)t->heads * t->size, 4);
+  matrix x = place(s, t->x, t->rows, (int64_t)t->heads * t->stride, 4);
   matrix cosine = place(s, t->cosine, t->rows, t->size / 2, 1), sine = place(s, t->sine, t->rows, t->size / 2, 2);
-  rotary_call call = {x.v, t->heads, t->size, cosine.v, sine.v, t->angle_rows};
+  rotary_call call = {x.v, t->heads, t->size, cosine.v, sine.v, t->angle_rows, t->stride == t->size ? 0 : t->stride};
   EXPECT_OK(IN_PASS(*s, s->ops->rotary(s->context, &call)));
   float *found = fetch(s, x, "rotary");
   drop(s, x);
@@ -263,13 +263,13 @@ static void check_rotary(void) {
   int32_t angle_rows[ROWS];
   for (int i = 0; i < ROWS; i++) angle_rows[i] = (i * 3 + 1) % ROWS;
   for (size_t i = 0; i < 2 * (sizeof sizes / sizeof *sizes); i++) {
-    int32_t size = sizes[i / 2];
-    float *x = floats(ROWS * HEADS * size), *cosine = floats(ROWS * size / 2), *sine = floats(ROWS * size / 2);
-    rotary_case t = {size, HEADS, ROWS, x, cosine, sine, i % 2 ? angle_rows : NULL};
+    int32_t size = sizes[i / 2], stride = i % 2 ? size : 2 * size;
+    float *x = floats(ROWS * HEADS * stride), *cosine = floats(ROWS * size / 2), *sine = floats(ROWS * size / 2);
+    rotary_case t = {size, HEADS, stride, ROWS, x, cosine, sine, i % 2 ? angle_rows : NULL};
     float *expected = rotate_rows(&reference, &t);
     for (int c = 0; c < CONTEXTS; c++) {
       float *found = rotate_rows(&tested[c], &t);
-      expect_close(found, expected, ROWS * HEADS * size, 1e-6, "rotary");
+      expect_close(found, expected, ROWS * HEADS * stride, 1e-6, "rotary");
       free(found);
     }
     free(x);

@@ -11,7 +11,7 @@
 /* What a family's files say and hold. */
 static const struct {
   const char *name;
-  bool attention_bias, head_norm, experts, every_key, blocks;
+  bool attention_bias, head_norm, experts, every_key, blocks, ling;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -21,6 +21,7 @@ static const struct {
     [FAMILY_A2D_QWEN3] = {.name = "a2d-qwen3", .head_norm = true},
     [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
     [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
+    [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
 };
 
 /* "<before>.<after>" */
@@ -109,6 +110,35 @@ static void put_experts(gguf_writer *w, const model_shape *s, const char *prefix
   put_bank(w, s, prefix, "ffn_down_exps", s->width, s->feed_forward);
 }
 
+/* What Ling's body has in the place of projections and feed-forward half. */
+static void put_ling_layer(gguf_writer *w, const model_shape *s, const char *prefix, int64_t kv_width, bool dense) {
+  put_linear(w, s, prefix, "attn_qkv", s->width + 2 * kv_width, s->width, false);
+  put_linear(w, s, prefix, "attn_output", s->width, s->width, false);
+  if (dense) {
+    put_feed_forward(w, s, prefix, s->width, s->feed_forward, false);
+    return;
+  }
+  put_experts(w, s, prefix);
+  put_vector(w, dotted(prefix, "exp_probs_b.bias").text, EXPERTS, 0, 0.5f);
+  put_linear(w, s, prefix, "ffn_gate_shexp", s->feed_forward, s->width, false);
+  put_linear(w, s, prefix, "ffn_up_shexp", s->feed_forward, s->width, false);
+  put_linear(w, s, prefix, "ffn_down_shexp", s->width, s->feed_forward, false);
+}
+
+static void put_ling_keys(gguf_writer *w, const model_shape *s, const char *name) {
+  gguf_writer_u32(w, dotted(name, "rope.dimension_count").text, (uint32_t)(s->width / s->heads / 2));
+  gguf_writer_u32(w, dotted(name, "leading_dense_block_count").text, 1);
+  gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
+  gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
+  gguf_writer_u32(w, dotted(name, "expert_shared_count").text, 1);
+  gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
+  gguf_writer_u32(w, dotted(name, "expert_group_count").text, 2);
+  gguf_writer_u32(w, dotted(name, "expert_group_used_count").text, 1);
+  gguf_writer_f32(w, dotted(name, "expert_weights_scale").text, 2.5f);
+  gguf_writer_bool(w, dotted(name, "expert_weights_norm").text, true);
+  gguf_writer_u32(w, dotted(name, "expert_gating_func").text, 2);
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- text */
 
 static void put_text_keys(gguf_writer *w, const model_shape *s) {
@@ -134,6 +164,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
     gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
     gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
   }
+  if (families[s->family].ling) put_ling_keys(w, s, name);
   gguf_writer_u32(w, dotted(name, "image_token_id").text, (uint32_t)(s->vocab - VOCAB + IMAGE));
   gguf_writer_u32(w, "tokenizer.ggml.mask_token_id", (uint32_t)(s->vocab - VOCAB + MASK));
   gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)(s->vocab - VOCAB + EOS));
@@ -151,14 +182,16 @@ static void put_text(gguf_writer *w, const model_shape *s) {
     snprintf(prefix, sizeof prefix, "blk.%d", i);
     put_norm(w, prefix, "attn_norm", s->width);
     put_norm(w, prefix, "ffn_norm", s->width);
-    put_attention(w, s, prefix, "attn_output", s->width, size * s->kv_heads, bias, false);
+    bool ling = families[s->family].ling;
+    if (ling) put_ling_layer(w, s, prefix, size * s->kv_heads, i == 0);
+    else put_attention(w, s, prefix, "attn_output", s->width, size * s->kv_heads, bias, false);
     if (families[s->family].head_norm) {
       put_norm(w, prefix, "attn_q_norm", size);
       put_norm(w, prefix, "attn_k_norm", size);
     }
     if (families[s->family].experts)
       put_experts(w, s, prefix);
-    else
+    else if (!ling)
       put_feed_forward(w, s, prefix, s->width, s->feed_forward, false);
   }
 }

@@ -18,6 +18,7 @@ typedef enum model_family {
   FAMILY_A2D_QWEN3, /* no biases, norms of heads */
   FAMILY_SDAR,      /* the same; rows see blocks of BLOCK */
   FAMILY_FAST_DLLM_V2, /* Dream's body; rows see blocks of BLOCK */
+  FAMILY_LLADA2,       /* the same blocks; one projection, half of a head turns, a first layer without experts, groups, a shared expert */
   FAMILY_COUNT
 } model_family;
 

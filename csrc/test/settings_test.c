@@ -43,6 +43,10 @@ static void every_field_is_checked(void) {
   REFUSED(sub_block_length, -1, "-1, expected 0 .. 2147483647");
   REFUSED(block_cache, 2, "2, expected 0 .. 1");
   REFUSED(fill_last_block, -1, "-1, expected 0 .. 1");
+  REFUSED(editing_threshold, 1.5f, "1.5, expected 0 .. 1");
+  REFUSED(max_post_steps, -1, "-1, expected 0 .. 2147483647");
+  REFUSED(num_to_transfer, 0, "0, expected 1 .. 2147483647");
+  REFUSED(eos_early_stop, 2, "2, expected 0 .. 1");
   REFUSED(threshold, -0.5f, "-0.5, expected");
   REFUSED(threshold, nan, "nan, expected");
   REFUSED(threshold, inf, "inf, expected");

@@ -55,31 +55,40 @@ static dimple_status next_part(const block *b, view x, int64_t at, part *p) {
   return b->ops->rms_norm(b->context, p->normed, p->x, b->weights->norm2, b->norm_epsilon);
 }
 
-dimple_status block_add_feed_forward(const block *b, int64_t inner, view x) {
+/* x += down(silu(gate n) * up n) */
+static dimple_status add_gated(const block *b, int64_t inner, const part *p) {
   const block_weights *w = b->weights;
+  view middle = view_of(b->scratch->middle, p->x.rows, inner);
+  linear_output gated = {.w = w->gate.w, .bias = w->gate.bias, .up = w->up.w, .up_bias = w->up.bias, .y = middle, .mode = LINEAR_SWIGLU};
+  DIMPLE_TRY(b->ops->linear(b->context, &(linear_call){p->normed, &gated, 1}));
+  return block_linear(b, &w->down, LINEAR_ADD, middle, p->x);
+}
+
+dimple_status block_add_feed_forward(const block *b, int64_t inner, view x) {
   part p;
   for (int64_t at = 0; at < x.rows; at += p.x.rows) {
     DIMPLE_TRY(next_part(b, x, at, &p));
-    view middle = view_of(b->scratch->middle, p.x.rows, inner);
-    linear_output gated = {.w = w->gate.w, .bias = w->gate.bias, .up = w->up.w, .up_bias = w->up.bias, .y = middle, .mode = LINEAR_SWIGLU};
-    DIMPLE_TRY(b->ops->linear(b->context, &(linear_call){p.normed, &gated, 1}));
-    DIMPLE_TRY(block_linear(b, &w->down, LINEAR_ADD, middle, p.x));
+    DIMPLE_TRY(add_gated(b, inner, &p));
   }
   return DIMPLE_OK;
 }
 
-dimple_status block_add_experts(const block *b, int32_t experts, int32_t used, view x) {
+dimple_status block_add_experts(const block *b, const block_experts *e, view x) {
   const block_weights *w = b->weights;
   linear_weights router = {.w = w->router};
   part p;
   for (int64_t at = 0; at < x.rows; at += p.x.rows) {
     DIMPLE_TRY(next_part(b, x, at, &p));
-    view scores = view_of(b->scratch->scores, p.x.rows, experts);
-    view chosen = view_of(b->scratch->chosen, p.x.rows, used), share = view_of(b->scratch->share, p.x.rows, used);
-    DIMPLE_TRY(block_linear(b, &router, LINEAR_STORE, p.normed, scores));
-    DIMPLE_TRY(b->ops->route(b->context, &(route_call){.scores = scores, .chosen = chosen, .share = share}));
-    DIMPLE_TRY(b->ops->experts(b->context, &(experts_call){.x = p.normed, .chosen = chosen, .share = share, .gate = w->expert_gate,
+    route_call route = e->rule;
+    route.scores = view_of(b->scratch->scores, p.x.rows, e->count);
+    route.chosen = view_of(b->scratch->chosen, p.x.rows, e->used);
+    route.share = view_of(b->scratch->share, p.x.rows, e->used);
+    route.bias = w->router_bias;
+    DIMPLE_TRY(block_linear(b, &router, LINEAR_STORE, p.normed, route.scores));
+    DIMPLE_TRY(b->ops->route(b->context, &route));
+    DIMPLE_TRY(b->ops->experts(b->context, &(experts_call){.x = p.normed, .chosen = route.chosen, .share = route.share, .gate = w->expert_gate,
                                                            .up = w->expert_up, .down = w->expert_down, .mode = LINEAR_SWIGLU, .y = p.x}));
+    if (e->shared_inner > 0) DIMPLE_TRY(add_gated(b, e->shared_inner, &p));
   }
   return DIMPLE_OK;
 }

@@ -11,8 +11,9 @@ typedef struct block_weights {
   weight *norm1, *norm2;
   linear_weights q, k, v, output;
   weight *q_norm, *k_norm; /* null: queries and keys are not normalised */
-  linear_weights gate, up, down;
-  weight *router; /* with experts instead of gate, up and down: [experts x width] */
+  linear_weights gate, up, down; /* with experts: of the shared one, if there is one */
+  weight *router; /* with experts: [experts x width] */
+  weight *router_bias; /* [experts] for the choice alone; null: none */
   weight *expert_gate, *expert_up, *expert_down; /* banks of `experts` matrices */
 } block_weights;
 
@@ -58,8 +59,15 @@ dimple_status block_add_attention(const block *b, view attended, view x);
 /* x += down(silu(gate n) * up n), n = norm2 x; `inner` columns lie between. */
 dimple_status block_add_feed_forward(const block *b, int64_t inner, view x);
 
-/* x += the share-weighted sum of the same over the experts each row is routed to: the `used` most probable ones of `experts`. */
-dimple_status block_add_experts(const block *b, int32_t experts, int32_t used, view x);
+/* Experts of a block: how many there are, and how many each row is routed to. */
+typedef struct block_experts {
+  int32_t count, used;
+  int64_t shared_inner;  /* columns between the shared one's matrices; 0: there is none */
+  route_call rule;       /* how rows are routed; its views and weights do not count */
+} block_experts;
+
+/* x += the share-weighted sum of the same over the experts each row is routed to, and the shared one's. */
+dimple_status block_add_experts(const block *b, const block_experts *e, view x);
 
 /* A new buffer as a matrix. Outside a pass. Errors: MEMORY. */
 dimple_status matrix_alloc(const backend_operations *ops, context *c, int64_t rows, int64_t columns, view *out);

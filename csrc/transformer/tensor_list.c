@@ -74,6 +74,14 @@ void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_
   va_end(arguments);
 }
 
+void want_part(tensor_list *list, int64_t all, int64_t first, int64_t rows, int64_t columns, linear_weights *target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (tensor_want){.part_of = all, .part_first = first, .rows = rows, .columns = columns, .use = WEIGHT_LINEAR, .target = &target->w},
+       ".weight", format, arguments);
+  va_end(arguments);
+}
+
 void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t columns, weight **target, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -85,7 +93,8 @@ void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t column
 
 static dimple_status find_tensor(const tensor_list *l, wanted_tensor *wanted) {
   const char *name = wanted->name;
-  int64_t rows = (wanted->want.matrices ? wanted->want.matrices : 1) * wanted->want.rows, columns = wanted->want.columns;
+  const tensor_want *w = &wanted->want;
+  int64_t rows = w->part_of ? w->part_of : (w->matrices ? w->matrices : 1) * w->rows, columns = w->columns;
   const gguf_file *file = NULL;
   const gguf_tensor *t = gguf_parts_find_tensor(l->files, name, &file);
   if (!t) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s is missing", gguf_path(l->files->files[0]), name);
@@ -163,8 +172,10 @@ static dimple_status upload_reordered(const loader *l, const wanted_tensor *want
 }
 
 static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
-  DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data));
+  int64_t skipped = wanted->want.part_first * block_format_row_size(block_format_of(wanted->found->type), wanted->want.columns);
+  DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data + skipped));
   weight_use use = use_of(l, wanted);
+  if (wanted->want.part_first + wanted->want.rows < wanted->want.part_of) return DIMPLE_OK; /* the last part lets go of the whole */
   if (use == WEIGHT_LINEAR || use == WEIGHT_VECTOR) gguf_release(wanted->file, wanted->found);
   return DIMPLE_OK;
 }

@@ -21,6 +21,8 @@ typedef struct tensor_want {
   int64_t matrices;     /* of a bank, one after the other under one handle; 0: no bank */
   int64_t rows;         /* of one matrix: outputs */
   int64_t columns;      /* inputs */
+  int64_t part_of;      /* above 0: rows of the file's tensor, of which these begin with row part_first */
+  int64_t part_first;
   int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
   weight_use use;
   weight **target;
@@ -61,6 +63,9 @@ __attribute__((format(printf, 6, 7))) void want_linear(tensor_list *list, int64_
  * so that pairs lie half a head apart as everywhere here. Attention scores do not change, Q and K being reordered alike. */
 __attribute__((format(printf, 6, 7))) void want_paired(tensor_list *list, int64_t rows, int64_t columns, int32_t head_size,
                                                        linear_weights *target, const char *format, ...);
+/* NAME.weight has `all` rows, and these are `rows` of them from the `first` on. */
+__attribute__((format(printf, 7, 8))) void want_part(tensor_list *list, int64_t all, int64_t first, int64_t rows, int64_t columns,
+                                                     linear_weights *target, const char *format, ...);
 /* A bank of as many matrices [rows x columns]. */
 __attribute__((format(printf, 6, 7))) void want_bank(tensor_list *list, int64_t matrices, int64_t rows, int64_t columns, weight **target,
                                                      const char *format, ...);

@@ -268,7 +268,8 @@ static dimple_status record_rotation(const tower_call *call, const picture_state
   int32_t *angles = malloc((size_t)halves.rows * sizeof *angles);
   if (!angles) return dimple_fail_memory((uint64_t)halves.rows * sizeof *angles, "angles of heads");
   for (int64_t i = 0; i < halves.rows; i++) angles[i] = i % 2 ? s->row[i / (2 * heads)] : s->column[i / (2 * heads)];
-  dimple_status status = call->ops->rotary(call->context, &(rotary_call){halves, 1, half, s->cosine, s->sine, angles});
+  dimple_status status = call->ops->rotary(call->context, &(rotary_call){.x = halves, .heads = 1, .size = half, .cosine = s->cosine, .sine = s->sine,
+                                                                        .angle_rows = angles});
   free(angles);
   return status;
 }

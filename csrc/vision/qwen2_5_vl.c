@@ -284,8 +284,8 @@ static dimple_status record_block(const tower_call *call, const picture_state *s
                               {.w = w->k.w, .bias = w->k.bias, .y = s->k, .mode = LINEAR_STORE},
                               {.w = w->v.w, .bias = w->v.bias, .y = s->v, .mode = LINEAR_STORE}};
   DIMPLE_TRY(ops->linear(c, &(linear_call){normed, outputs, 3}));
-  DIMPLE_TRY(ops->rotary(c, &(rotary_call){q, v->heads, v->head_size, s->cosine, s->sine, NULL}));
-  DIMPLE_TRY(ops->rotary(c, &(rotary_call){s->k, v->heads, v->head_size, s->cosine, s->sine, NULL}));
+  DIMPLE_TRY(ops->rotary(c, &(rotary_call){.x = q, .heads = v->heads, .size = v->head_size, .cosine = s->cosine, .sine = s->sine}));
+  DIMPLE_TRY(ops->rotary(c, &(rotary_call){.x = s->k, .heads = v->heads, .size = v->head_size, .cosine = s->cosine, .sine = s->sine}));
   bool windowed = !v->full[index];
   DIMPLE_TRY(ops->attention(c, &(attention_call){
       .q = q, .k = s->k, .v = s->v, .y = attended, .heads = v->heads, .kv_heads = v->heads, .size = v->head_size,

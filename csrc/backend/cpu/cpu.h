@@ -125,7 +125,7 @@ typedef struct cpu_kernels {
   void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row; w may be null */
   void (*unpack_halves)(float *y, const uint16_t *x, int64_t columns); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
-  void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size);
+  void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size, int32_t stride);
   void (*attention)(const attention_operands *of, const attention_block *block, int32_t head, int32_t head_count, void *scratch);
   /* `u` in (0, 1) picks the token; temperature 0: no draw. */
   void (*summarize)(const float *z, int64_t count, float temperature, float u, chunk_summary *out);

@@ -2,7 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "allocate.h"
 #include "backend/cpu/operations.h"
+#include "backend/route.h"
 #include "error.h"
 #include "platform/platform.h"
 
@@ -25,18 +27,46 @@ static void choose_experts(float *z, int64_t experts, int64_t used, int32_t *cho
   }
 }
 
+/* The experts with the highest of z[experts], which is -inf where there is no number, into chosen, and of p[experts] into share. Overwrites z. */
+static void take_highest(float *z, const float *p, int64_t experts, int64_t used, int32_t *chosen, float *share) {
+  for (int64_t i = 0; i < used; i++) {
+    int32_t best = -1;
+    for (int32_t e = 0; e < experts; e++)
+      if (!isnan(z[e]) && (best < 0 || z[e] > z[best])) best = e;
+    chosen[i] = best;
+    share[i] = p[best];
+    z[best] = NAN;
+  }
+}
+
 static void finish_shares(const route_call *call, int64_t r) {
   const int32_t *chosen = numbers_of(call->chosen, r);
-  float *share = row_of(call->share, r), sum = 0;
+  float *share = row_of(call->share, r), sum = call->kind == ROUTE_SIGMOID ? 1e-20f : 0; /* the authors' guard */
   for (int64_t i = 0; i < call->share.columns; i++) sum += share[i];
   for (int64_t i = 0; i < call->share.columns; i++) {
     if (call->among_chosen) share[i] /= sum;
     if (call->scale) share[i] *= call->scale->vector[chosen[i]];
+    if (call->factor > 0) share[i] *= call->factor;
   }
+}
+
+static dimple_status route_sigmoids(const route_call *call) {
+  int64_t experts = call->scores.columns;
+  float *p;
+  ALLOCATE(p, experts, "the probabilities of experts");
+  for (int64_t r = 0; r < call->scores.rows; r++) {
+    float *z = row_of(call->scores, r);
+    route_by_sigmoid(call, call->bias ? call->bias->vector : NULL, z, p);
+    take_highest(z, p, experts, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
+    finish_shares(call, r);
+  }
+  free(p);
+  return DIMPLE_OK;
 }
 
 dimple_status cpu_route(context *c, const route_call *call) {
   (void)c;
+  if (call->kind == ROUTE_SIGMOID) return route_sigmoids(call);
   for (int64_t r = 0; r < call->scores.rows; r++) {
     choose_experts(row_of(call->scores, r), call->scores.columns, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
     finish_shares(call, r);

@@ -176,12 +176,13 @@ static void rotary_item(void *work, int64_t item, void *scratch) {
   const rotary_call *call = t->rotary;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
     int64_t angles = call->angle_rows ? call->angle_rows[r] : r;
-    t->kernels->rotary(row_of(call->x, r), row_of(call->cosine, angles), row_of(call->sine, angles), call->heads, call->size);
+    t->kernels->rotary(row_of(call->x, r), row_of(call->cosine, angles), row_of(call->sine, angles), call->heads, call->size,
+                       rotary_stride(call));
   }
 }
 
 dimple_status cpu_rotary(context *c, const rotary_call *call) {
-  rows_task task = {.rotary = call, .rows = call->x.rows, .columns = (int64_t)call->heads * call->size};
+  rows_task task = {.rotary = call, .rows = call->x.rows, .columns = (int64_t)call->heads * rotary_stride(call)};
   run_rows(c, &task, rotary_item);
   return DIMPLE_OK;
 }

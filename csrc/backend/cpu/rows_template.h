@@ -32,9 +32,9 @@ static void add_scaled(float *y, const float *x, float scale, int64_t columns) {
   }
 }
 
-static void rotary(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size) {
+static void rotary(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size, int32_t stride) {
   int32_t half = size / 2;
-  for (int32_t h = 0; h < heads; h++, row += size) {
+  for (int32_t h = 0; h < heads; h++, row += stride) {
     for (int32_t j = 0; j < half; j += LANES) {
       int32_t n = half - j < LANES ? half - j : LANES;
       vf c = vf_load_some(cosine + j, n), s = vf_load_some(sine + j, n);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "allocate.h"
+#include "backend/route.h"
 #include "cancel.h"
 #include "draws.h"
 #include "error.h"
@@ -256,7 +257,7 @@ static dimple_status ref_rotary(context *c, const rotary_call *call) {
     int64_t angles = call->angle_rows ? call->angle_rows[r] : r;
     const float *cosine = row_of(call->cosine, angles), *sine = row_of(call->sine, angles);
     for (int32_t h = 0; h < call->heads; h++) {
-      float *head = row_of(call->x, r) + (int64_t)h * call->size;
+      float *head = row_of(call->x, r) + (int64_t)h * rotary_stride(call);
       for (int32_t j = 0; j < half; j++) {
         float a = head[j], b = head[j + half];
         head[j] = a * cosine[j] - b * sine[j];
@@ -331,16 +332,43 @@ static bool is_chosen(const route_call *call, int64_t r, int64_t count, int64_t 
 }
 
 static void finish_shares(const route_call *call, int64_t r) {
-  float *share = row_of(call->share, r), sum = 0;
+  float *share = row_of(call->share, r), sum = call->kind == ROUTE_SIGMOID ? 1e-20f : 0; /* the authors' guard */
   for (int64_t i = 0; i < call->share.columns; i++) sum += share[i];
   for (int64_t i = 0; i < call->share.columns; i++) {
     if (call->among_chosen) share[i] /= sum;
     if (call->scale) share[i] *= call->scale->values[numbers_of(call->chosen, r)[i]];
+    if (call->factor > 0) share[i] *= call->factor;
   }
+}
+
+/* The not yet chosen expert with the highest score. */
+static int64_t best_left(const route_call *call, int64_t r, int64_t count) {
+  const float *scores = row_of(call->scores, r);
+  int64_t best = -1;
+  for (int64_t e = 0; e < call->scores.columns; e++)
+    if (!is_chosen(call, r, count, e) && (best < 0 || scores[e] > scores[best] || (isnan(scores[best]) && !isnan(scores[e])))) best = e;
+  return best;
+}
+
+static dimple_status route_sigmoids(const route_call *call) {
+  float *p;
+  ALLOCATE(p, call->scores.columns, "the probabilities of experts");
+  for (int64_t r = 0; r < call->scores.rows; r++) {
+    route_by_sigmoid(call, call->bias ? call->bias->values : NULL, row_of(call->scores, r), p);
+    for (int64_t i = 0; i < call->chosen.columns; i++) {
+      int64_t best = best_left(call, r, i);
+      numbers_of(call->chosen, r)[i] = (int32_t)best;
+      row_of(call->share, r)[i] = p[best];
+    }
+    finish_shares(call, r);
+  }
+  free(p);
+  return DIMPLE_OK;
 }
 
 static dimple_status ref_route(context *c, const route_call *call) {
   (void)c;
+  if (call->kind == ROUTE_SIGMOID) return route_sigmoids(call);
   int64_t experts = call->scores.columns;
   for (int64_t r = 0; r < call->scores.rows; r++) {
     float *scores = row_of(call->scores, r);
@@ -348,9 +376,7 @@ static dimple_status ref_route(context *c, const route_call *call) {
     for (int64_t e = 1; e < experts; e++) highest = scores[e] > highest ? scores[e] : highest;
     for (int64_t e = 0; e < experts; e++) sum += expf(scores[e] - highest);
     for (int64_t i = 0; i < call->chosen.columns; i++) {
-      int64_t best = -1;
-      for (int64_t e = 0; e < experts; e++)
-        if (!is_chosen(call, r, i, e) && (best < 0 || scores[e] > scores[best] || (isnan(scores[best]) && !isnan(scores[e])))) best = e;
+      int64_t best = best_left(call, r, i);
       numbers_of(call->chosen, r)[i] = (int32_t)best;
       row_of(call->share, r)[i] = expf(scores[best] - highest) / sum;
     }

@@ -43,7 +43,7 @@ static dimple_status choose_above_if_asked(choice *c, quota due) {
 #define CHOOSE_CONFIDENT                                                                                                             \
   {[DIMPLE_PIPELINE_DIM] = choose_confident,  [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident, \
    [DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_above_if_asked, \
-   [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked}
+   [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked, [DIMPLE_PIPELINE_LLADA2] = choose_above_if_asked}
 
 const algorithm algorithm_maskgit_plus = {
     .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};
@@ -55,8 +55,9 @@ const algorithm algorithm_low_confidence_static = {
     .name = "low_confidence_static",
     .confidence = &confidence_probability,
     .choose = {[DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident,
-               [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_confident}};
+               [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_confident, [DIMPLE_PIPELINE_LLADA2] = choose_confident}};
 const algorithm algorithm_low_confidence_dynamic = {
     .name = "low_confidence_dynamic",
     .confidence = &confidence_probability,
-    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above}};
+    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above,
+               [DIMPLE_PIPELINE_LLADA2] = choose_above}};

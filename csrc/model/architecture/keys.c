@@ -35,6 +35,61 @@ static dimple_status read_expert_width(const gguf_file *file, const text_paramet
   return DIMPLE_OK;
 }
 
+/* llama.cpp's numbers of what makes probabilities of a router's scores. */
+enum { GATING_SIGMOID = 2 };
+
+/* The router's rule, of all layers with experts. */
+static dimple_status read_route(const gguf_file *file, const text_parameters *p, int32_t experts, int32_t used, route_rule *rule) {
+  int32_t gating = GATING_SIGMOID, groups = 0, kept = 0;
+  *rule = (route_rule){.kind = ROUTE_SIGMOID, .among_chosen = true, .factor = 1};
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "expert_gating_func").text, 0, 4, &gating));
+  if (gating != GATING_SIGMOID)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key %s is %d, expected %d (sigmoid)", gguf_path(file), key_of(p, "expert_gating_func").text, gating,
+                       GATING_SIGMOID);
+  DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "expert_weights_norm").text, &rule->among_chosen));
+  key_name factor = key_of(p, "expert_weights_scale");
+  DIMPLE_TRY(gguf_optional_float(file, factor.text, &rule->factor));
+  DIMPLE_TRY(gguf_check_between(file, factor.text, rule->factor, 0, 1e6f));
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_group_count").text, 0, experts, &groups));
+  if (groups <= 1) return DIMPLE_OK;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_group_used_count").text, 1, groups, &kept));
+  if (experts % groups != 0 || experts / groups < 2 || kept * (experts / groups) < used)
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: %d of %d groups of %d experts, of which a row goes to %d: expected groups of the same size, at least 2, with "
+                       "enough experts", gguf_path(file), kept, groups, experts, used);
+  rule->groups = groups;
+  rule->groups_used = kept;
+  return DIMPLE_OK;
+}
+
+/* The width of the expert that every row goes to, which is what several shared ones come to; 0 without. */
+static dimple_status read_shared_width(const gguf_file *file, const text_parameters *p, int32_t expert, int32_t *width) {
+  int32_t count = 0;
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "expert_shared_count").text, 0, MAX_FEED_FORWARD / expert, &count));
+  *width = count * expert;
+  return count == 0 ? DIMPLE_OK : gguf_optional_int32(file, key_of(p, "expert_shared_feed_forward_length").text, 1, MAX_FEED_FORWARD, width);
+}
+
+dimple_status read_sigmoid_experts(const gguf_file *file, text_parameters *p) {
+  int32_t experts = 0, used = 0, width = 0, dense = 0, shared = 0;
+  route_rule rule;
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_count").text, 1, MAX_EXPERTS, &experts));
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_used_count").text, 1, experts, &used));
+  DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_feed_forward_length").text, 1, MAX_FEED_FORWARD, &width));
+  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "leading_dense_block_count").text, 0, p->layers, &dense));
+  if (dense > 0) DIMPLE_TRY(read_feed_forward(file, p));
+  DIMPLE_TRY(read_shared_width(file, p, width, &shared));
+  DIMPLE_TRY(read_route(file, p, experts, used, &rule));
+  for (int32_t i = dense; i < p->layers; i++) {
+    layer_parameters *l = &p->layer[i];
+    l->experts = experts;
+    l->experts_used = used;
+    l->feed_forward = width;
+    l->shared_feed_forward = shared;
+    l->route = rule;
+  }
+  return DIMPLE_OK;
+}
+
 dimple_status read_experts(const gguf_file *file, text_parameters *p) {
   int32_t experts = 0, used = 0, width = 0;
   DIMPLE_TRY(gguf_require_int32(file, key_of(p, "expert_count").text, 1, MAX_EXPERTS, &experts));
@@ -48,15 +103,29 @@ dimple_status read_experts(const gguf_file *file, text_parameters *p) {
   return DIMPLE_OK;
 }
 
-static dimple_status read_head_size(const gguf_file *file, const text_parameters *p, int32_t heads, int32_t *size) {
+/* How many elements of a head turn. */
+static dimple_status read_rotated(const gguf_file *file, const text_parameters *p, int32_t size, int32_t *rotated) {
+  key_name key = key_of(p, "rope.dimension_count");
+  DIMPLE_TRY(gguf_optional_int32(file, key.text, 1, MAX_WIDTH, rotated));
+  if (*rotated % 2 == 0 && *rotated <= size) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %d, expected an even number up to the head size, %d", gguf_path(file), key.text, *rotated, size);
+}
+
+/* `rotated` null: all elements of a head have to turn. */
+static dimple_status read_head_size(const gguf_file *file, const text_parameters *p, int32_t heads, int32_t *size, int32_t *rotated) {
   *size = p->width / heads;
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "attention.key_length").text, 2, MAX_WIDTH / heads, size));
   if (*size % 2 != 0 || *size * heads > MAX_WIDTH || *size == 0)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: head size %d (width %d, %d heads), expected an even number of at least 2", gguf_path(file), *size, p->width, heads);
-  int32_t rotated = *size;
-  DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "rope.dimension_count").text, 1, MAX_WIDTH, &rotated));
-  if (rotated != *size)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: rope.dimension_count is %d, expected the head size, %d", gguf_path(file), rotated, *size);
+  int32_t turning = *size;
+  if (rotated) {
+    *rotated = *size;
+    DIMPLE_TRY(read_rotated(file, p, *size, rotated));
+  } else {
+    DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "rope.dimension_count").text, 1, MAX_WIDTH, &turning));
+  }
+  if (turning != *size)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: rope.dimension_count is %d, expected the head size, %d", gguf_path(file), turning, *size);
   int32_t value = *size;
   DIMPLE_TRY(gguf_optional_int32(file, key_of(p, "attention.value_length").text, 1, MAX_WIDTH, &value));
   if (value != *size)
@@ -64,7 +133,7 @@ static dimple_status read_head_size(const gguf_file *file, const text_parameters
   return DIMPLE_OK;
 }
 
-dimple_status read_attention(const gguf_file *file, text_parameters *p) {
+static dimple_status read_heads(const gguf_file *file, text_parameters *p, int32_t *rotated) {
   int32_t heads = 0, kv_heads = 0, size = 0;
   DIMPLE_TRY(gguf_require_int32(file, key_of(p, "attention.head_count").text, 1, MAX_HEADS, &heads));
   kv_heads = heads;
@@ -72,7 +141,7 @@ dimple_status read_attention(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_require_int32(file, key_of(p, "context_length").text, 2, MAX_CONTEXT, &p->context));
   if (heads % kv_heads != 0)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: %d attention heads cannot share %d key heads evenly", gguf_path(file), heads, kv_heads);
-  DIMPLE_TRY(read_head_size(file, p, heads, &size));
+  DIMPLE_TRY(read_head_size(file, p, heads, &size, rotated));
   for (int32_t i = 0; i < p->layers; i++) {
     p->layer[i].heads = heads;
     p->layer[i].kv_heads = kv_heads;
@@ -80,6 +149,10 @@ dimple_status read_attention(const gguf_file *file, text_parameters *p) {
   }
   return DIMPLE_OK;
 }
+
+dimple_status read_attention(const gguf_file *file, text_parameters *p) { return read_heads(file, p, NULL); }
+
+dimple_status read_partial_attention(const gguf_file *file, text_parameters *p) { return read_heads(file, p, &p->rotary[0].size); }
 
 dimple_status read_norm(const gguf_file *file, text_parameters *p) {
   key_name epsilon = key_of(p, "attention.layer_norm_rms_epsilon");
@@ -111,7 +184,7 @@ static dimple_status read_sections(const gguf_file *file, const text_parameters 
 
 dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base) {
   rotary_parameters *rotary = &p->rotary[0]; /* every layer's */
-  rotary->size = p->layer[0].head_size;
+  if (rotary->size == 0) rotary->size = p->layer[0].head_size;
   rotary->base = default_base;
   p->rotaries = 1;
   key_name base = key_of(p, "rope.freq_base");
@@ -138,13 +211,13 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
 
 /* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
 static dimple_status check_pipeline(const gguf_file *file) {
-  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2"};
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2"};
   char found[32] = "";
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
-  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar or fast-dllm-v2",
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2 or llada2",
                      gguf_path(file), found);
 }
 

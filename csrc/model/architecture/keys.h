@@ -22,9 +22,17 @@ dimple_status read_feed_forward(const gguf_file *file, text_parameters *p);
  * equal share of feed_forward_length. */
 dimple_status read_experts(const gguf_file *file, text_parameters *p);
 
+/* expert_count, expert_used_count, expert_feed_forward_length, expert_shared_count, expert_shared_feed_forward_length (as wide as those),
+ * expert_gating_func (2: sigmoid), expert_weights_norm (true), expert_weights_scale (1), expert_group_count and expert_group_used_count of the
+ * layers from leading_dense_block_count (0) on; those before have feed_forward_length. */
+dimple_status read_sigmoid_experts(const gguf_file *file, text_parameters *p);
+
 /* attention.head_count, attention.head_count_kv (as many), context_length, attention.key_length (an equal share of the width),
  * attention.value_length and rope.dimension_count (the head size, and nothing else). The same in every layer. */
 dimple_status read_attention(const gguf_file *file, text_parameters *p);
+
+/* The same, but that rope.dimension_count, the elements of a head that turn, may be less than its size. */
+dimple_status read_partial_attention(const gguf_file *file, text_parameters *p);
 
 /* attention.layer_norm_rms_epsilon. */
 dimple_status read_norm(const gguf_file *file, text_parameters *p);

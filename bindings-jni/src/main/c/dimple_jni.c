@@ -141,8 +141,12 @@ _Static_assert(offsetof(dimple_decoding, maximum_unroll) == 124, "as in Structs.
 _Static_assert(offsetof(dimple_decoding, threshold_back) == 128, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, sub_block_length) == 132, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, block_cache) == 136, "as in Structs.java");
-_Static_assert(offsetof(dimple_decoding, fill_last_block) == 140, "as in Structs.java");
-_Static_assert(sizeof(dimple_decoding) == 144, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, editing_threshold) == 140, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, max_post_steps) == 144, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, num_to_transfer) == 148, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, eos_early_stop) == 152, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, fill_last_block) == 156, "as in Structs.java");
+_Static_assert(sizeof(dimple_decoding) == 160, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_step, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, done) == 4, "as in Structs.java");

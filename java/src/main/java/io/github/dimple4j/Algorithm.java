@@ -37,7 +37,12 @@ public enum Algorithm {
   /** As many as are scheduled, the highest probabilities; {@link Pipeline#SDAR}, {@link Pipeline#MDLM} and {@link Pipeline#BD3LM}. */
   LOW_CONFIDENCE_STATIC("low_confidence_static"),
   /** Probabilities above the threshold if they are as many as are scheduled, or else the highest; {@link Pipeline#SDAR}. */
-  LOW_CONFIDENCE_DYNAMIC("low_confidence_dynamic");
+  LOW_CONFIDENCE_DYNAMIC("low_confidence_dynamic"),
+  /**
+   * LLaDA2.1's: probabilities above the threshold, and gives revealed positions of the block another token where the model is sure enough of it;
+   * {@link Pipeline#LLADA2}.
+   */
+  TOKEN_EDITING("token_editing");
 
   private static final Map<String, Algorithm> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Algorithm::label, Function.identity()));
@@ -58,6 +63,11 @@ public enum Algorithm {
    */
   public String label() {
     return label;
+  }
+
+  /** Whether it may take back what it has revealed. */
+  boolean revises() {
+    return this == WINO || this == TOKEN_EDITING;
   }
 
   /**

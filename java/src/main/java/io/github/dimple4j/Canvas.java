@@ -162,6 +162,11 @@ public final class Canvas {
     return response.isComplete(tokens);
   }
 
+  /** The same of what stays. */
+  boolean isSettled() {
+    return response.isComplete(response.hide(tokens, settled));
+  }
+
   /** Why the text ends where it does; {@link Finish#MASKED} if it is not complete. */
   Finish finish() {
     return response.finish(tokens);

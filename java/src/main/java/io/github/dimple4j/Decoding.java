@@ -256,10 +256,11 @@ public final class Decoding {
    * Whether the decoding ends as soon as its text is complete: when every position before the first end of text (with a {@link Template}: in
    * every slot) is revealed. What comes behind does not change {@link Generation#text()}, but takes iterations.
    *
-   * @return true unless it was switched off; with {@link Algorithm#WINO}, which may take back what it has revealed, only if it was switched on
+   * @return true unless it was switched off; with {@link Algorithm#WINO} and {@link Algorithm#TOKEN_EDITING}, which may
+   *     take back what they have revealed, only if it was switched on
    */
   public boolean earlyStop() {
-    return ending.early().orElse(algorithm() != Algorithm.WINO);
+    return ending.early().orElse(!algorithm().revises());
   }
 
   /**
@@ -457,6 +458,43 @@ public final class Decoding {
    */
   public boolean fillLastBlock() {
     return settings.get("fill_last_block").intValue() != 0;
+  }
+
+  /**
+   * {@link Algorithm#TOKEN_EDITING}: above which probability another token takes the place of one that is revealed.
+   *
+   * @return 0 to 1
+   */
+  public float editingThreshold() {
+    return settings.get("editing_threshold").floatValue();
+  }
+
+  /**
+   * {@link Algorithm#TOKEN_EDITING}: how many passes run at most over a block that is full.
+   *
+   * @return at least 0
+   */
+  public int maxPostSteps() {
+    return settings.get("max_post_steps").intValue();
+  }
+
+  /**
+   * {@link Algorithm#TOKEN_EDITING}: how many masks a pass reveals at least.
+   *
+   * @return at least 1
+   */
+  public int numToTransfer() {
+    return settings.get("num_to_transfer").intValue();
+  }
+
+  /**
+   * {@link Pipeline#LLADA2}: whether the decoding stops at the end of the text as its authors' code does when asked to: with
+   * {@link Algorithm#LOW_CONFIDENCE_DYNAMIC} within a block, with {@link Algorithm#TOKEN_EDITING} behind it.
+   *
+   * @return true if it does
+   */
+  public boolean eosEarlyStop() {
+    return settings.get("eos_early_stop").intValue() != 0;
   }
 
   /** What the core is given for a response of that many positions. */
@@ -945,6 +983,46 @@ public final class Decoding {
      */
     public Builder fillLastBlock(boolean fillLastBlock) {
       return set("fill_last_block", fillLastBlock ? 1 : 0);
+    }
+
+    /**
+     * Sets the threshold of edits.
+     *
+     * @param editingThreshold see {@link Decoding#editingThreshold()}
+     * @return this
+     */
+    public Builder editingThreshold(float editingThreshold) {
+      return set("editing_threshold", editingThreshold);
+    }
+
+    /**
+     * Sets the bound of passes over a full block.
+     *
+     * @param maxPostSteps see {@link Decoding#maxPostSteps()}
+     * @return this
+     */
+    public Builder maxPostSteps(int maxPostSteps) {
+      return set("max_post_steps", maxPostSteps);
+    }
+
+    /**
+     * Sets how much a pass reveals at least.
+     *
+     * @param numToTransfer see {@link Decoding#numToTransfer()}
+     * @return this
+     */
+    public Builder numToTransfer(int numToTransfer) {
+      return set("num_to_transfer", numToTransfer);
+    }
+
+    /**
+     * Sets whether the decoding stops early as the authors' code can.
+     *
+     * @param eosEarlyStop see {@link Decoding#eosEarlyStop()}
+     * @return this
+     */
+    public Builder eosEarlyStop(boolean eosEarlyStop) {
+      return set("eos_early_stop", eosEarlyStop ? 1 : 0);
     }
 
     /**

@@ -23,6 +23,7 @@ final class DecodingRun {
   private final Ending ending;
   private final boolean stopsEarly;
   private final boolean firm; // what is revealed stays
+  private final boolean byBlock; // once its block is full
   private final Decisions decisions; // null: the core decides
   private final float[] logProbabilities;
   private final long began = System.nanoTime();
@@ -46,7 +47,8 @@ final class DecodingRun {
     this.promptLength = promptLength;
     this.ending = decoding.ending();
     this.stopsEarly = decoding.earlyStop();
-    this.firm = decoding.algorithm() != Algorithm.WINO;
+    this.firm = !decoding.algorithm().revises();
+    this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
     this.decisions = own == null ? null : new Decisions(handle, own, decoding.logitBias());
     if (decoding.prune() && !constrained) {
       checkPruning();
@@ -98,7 +100,7 @@ final class DecodingRun {
     }
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
-    boolean finished = result.done() || stopsEarly && canvas.isComplete();
+    boolean finished = result.done() || stopsEarly && (byBlock ? canvas.isSettled() : canvas.isComplete());
     while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
       openNextCanvas();
       finished = canvas.remaining() == 0; // all of it is fixed
@@ -130,6 +132,7 @@ final class DecodingRun {
 
   /** Takes over what an iteration of the core did. */
   List<Reveal> take(StepResult result) {
+    Canvas before = canvas;
     canvas = canvas.with(result.canvas(), result.settled());
     List<Reveal> reveals = reveals(result);
     for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
@@ -138,7 +141,8 @@ final class DecodingRun {
     for (int position : result.remasked()) {
       logProbabilities[position] = Float.NaN;
     }
-    revealed += reveals.size() - result.remasked().length;
+    revealed += (int) reveals.stream().filter(reveal -> reveal.position() >= before.length() || before.isMasked(reveal.position())).count()
+        - result.remasked().length;
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
     return reveals;

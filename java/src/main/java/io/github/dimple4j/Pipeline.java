@@ -27,7 +27,12 @@ public enum Pipeline {
    * Fast-dLLM v2's: as SDAR's, for models whose rows score the next position. Blocks are filled {@linkplain Decoding#subBlockLength sub-block} after
    * sub-block by the threshold alone, {@link Decoding#steps} do not count, and a block's first token is that of the pass over the block before it.
    */
-  FAST_DLLM_V2("fast-dllm-v2");
+  FAST_DLLM_V2("fast-dllm-v2"),
+  /**
+   * LLaDA2.0's and LLaDA2.1's: as SDAR's, {@link Algorithm#LOW_CONFIDENCE_DYNAMIC} being the loop of 2.0 and {@link Algorithm#TOKEN_EDITING} that of
+   * 2.1.
+   */
+  LLADA2("llada2");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -56,7 +61,7 @@ public enum Pipeline {
    * @return true if they are
    */
   public boolean countsFromPrompt() {
-    return this == SDAR || this == FAST_DLLM_V2;
+    return this == SDAR || this == FAST_DLLM_V2 || this == LLADA2;
   }
 
   /**
@@ -67,7 +72,7 @@ public enum Pipeline {
   public Algorithm usualAlgorithm() {
     return switch (this) {
       case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
-      case SDAR, FAST_DLLM_V2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
     };
   }
@@ -86,7 +91,8 @@ public enum Pipeline {
       case CONFIDENCE_THRESHOLD, KLASS, CREDIT -> 0.9f;
       case HIERARCHY -> 1;
       case WINO -> 0.6f;
-      case LOW_CONFIDENCE_DYNAMIC -> this == FAST_DLLM_V2 ? 0.9f : 0.85f;
+      case LOW_CONFIDENCE_DYNAMIC -> this == LLADA2 ? 0.95f : this == FAST_DLLM_V2 ? 0.9f : 0.85f;
+      case TOKEN_EDITING -> 0.7f;
       default -> 0;
     };
   }

@@ -107,7 +107,7 @@ public final class Session implements AutoCloseable {
    * @param decoding settings of the candidates, its blocks if it has any, and when it ends
    * @param decoder decides what each iteration reveals
    * @return the response as it stands at the end
-   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Pipeline#BD3LM}, {@link Pipeline#SDAR} and {@link Pipeline#FAST_DLLM_V2}, or a response in several canvases
+   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Pipeline#BD3LM}, {@link Pipeline#SDAR}, {@link Pipeline#FAST_DLLM_V2} and {@link Pipeline#LLADA2}, or a response in several canvases
    * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
    * @throws DimpleException as {@link #decode(Decoding)} does
    */

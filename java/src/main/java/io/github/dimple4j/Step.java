@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param iteration from 0
  * @param canvas the response after it
- * @param revealed the positions revealed by it, ascending; may be empty
+ * @param revealed the positions revealed by it, and with {@link Algorithm#TOKEN_EDITING} those given another token, ascending; may be empty
  * @param remaining positions still masked; of a response in several canvases, of those begun: when one is full, the step shows the next, too
  * @param done true if no iteration follows
  * @param forwardPasses runs of the model since the decoding began, the prefill's first pass included

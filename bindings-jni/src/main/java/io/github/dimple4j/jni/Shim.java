@@ -47,6 +47,7 @@ final class Shim {
   static final int DIMPLE_PIPELINE_BD3LM = 4;
   static final int DIMPLE_PIPELINE_SDAR = 5;
   static final int DIMPLE_PIPELINE_FAST_DLLM_V2 = 6;
+  static final int DIMPLE_PIPELINE_LLADA2 = 7;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;
@@ -62,6 +63,7 @@ final class Shim {
   static final int DIMPLE_ALGORITHM_SEQUENTIAL = 12;
   static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC = 13;
   static final int DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC = 14;
+  static final int DIMPLE_ALGORITHM_TOKEN_EDITING = 15;
   static final int DIMPLE_CACHE_MODEL = 0;
   static final int DIMPLE_CACHE_NONE = 1;
   static final int DIMPLE_CACHE_PREFIX = 2;

@@ -171,7 +171,7 @@ final class Structs {
 
   /** {@code dimple_decoding}. */
   static final class Decoding {
-    static final int SIZEOF = 144;
+    static final int SIZEOF = 160;
     static final Field PIPELINE = new Field("pipeline", Kind.INT, 0);
     static final Field ALGORITHM = new Field("algorithm", Kind.INT, 4);
     static final Field STEPS = new Field("steps", Kind.INT, 8);
@@ -206,11 +206,16 @@ final class Structs {
     static final Field THRESHOLD_BACK = new Field("threshold_back", Kind.FLOAT, 128);
     static final Field SUB_BLOCK_LENGTH = new Field("sub_block_length", Kind.INT, 132);
     static final Field BLOCK_CACHE = new Field("block_cache", Kind.INT, 136);
-    static final Field FILL_LAST_BLOCK = new Field("fill_last_block", Kind.INT, 140);
+    static final Field EDITING_THRESHOLD = new Field("editing_threshold", Kind.FLOAT, 140);
+    static final Field MAX_POST_STEPS = new Field("max_post_steps", Kind.INT, 144);
+    static final Field NUM_TO_TRANSFER = new Field("num_to_transfer", Kind.INT, 148);
+    static final Field EOS_EARLY_STOP = new Field("eos_early_stop", Kind.INT, 152);
+    static final Field FILL_LAST_BLOCK = new Field("fill_last_block", Kind.INT, 156);
     static final List<Field> FIELDS = List.of(PIPELINE, ALGORITHM, STEPS, TOP_K, ORIGINAL_CONFIDENCE, THRESHOLD, TEMPERATURE, TOP_P,
         ALGORITHM_TEMPERATURE, EPSILON, SEED, BLOCK_LENGTH, CACHE, COMPLETE, NO_EOS_LOGITS, NO_EOS_CONFIDENCE, FACTOR, GUIDANCE_SCALE,
         ALLOWED_CONFIDENCE, NO_MASK_LOGITS, ORDER, GAMMA, KL_THRESHOLD, KL_HISTORY, UNMASK, CREDIT_ALPHA, BOOST_GAMMA, DECAY_BETA,
-        LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, FILL_LAST_BLOCK);
+        LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, EDITING_THRESHOLD, MAX_POST_STEPS,
+        NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK);
 
     private Decoding() {}
   }

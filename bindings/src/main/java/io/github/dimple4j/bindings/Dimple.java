@@ -2083,6 +2083,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_FAST_DLLM_V2() {
         return DIMPLE_PIPELINE_FAST_DLLM_V2;
     }
+    private static final int DIMPLE_PIPELINE_LLADA2 = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LLADA2 = 7
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LLADA2() {
+        return DIMPLE_PIPELINE_LLADA2;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :
@@ -2217,6 +2226,15 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC() {
         return DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC;
+    }
+    private static final int DIMPLE_ALGORITHM_TOKEN_EDITING = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_algorithm.DIMPLE_ALGORITHM_TOKEN_EDITING = 15
+     * }
+     */
+    public static int DIMPLE_ALGORITHM_TOKEN_EDITING() {
+        return DIMPLE_ALGORITHM_TOKEN_EDITING;
     }
     private static final int DIMPLE_CACHE_MODEL = (int)0L;
     /**

@@ -49,6 +49,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float threshold_back;
  *     int32_t sub_block_length;
  *     int32_t block_cache;
+ *     float editing_threshold;
+ *     int32_t max_post_steps;
+ *     int32_t num_to_transfer;
+ *     int32_t eos_early_stop;
  *     int32_t fill_last_block;
  * }
  * }
@@ -94,6 +98,10 @@ public class dimple_decoding {
         Dimple.C_FLOAT.withName("threshold_back"),
         Dimple.C_INT.withName("sub_block_length"),
         Dimple.C_INT.withName("block_cache"),
+        Dimple.C_FLOAT.withName("editing_threshold"),
+        Dimple.C_INT.withName("max_post_steps"),
+        Dimple.C_INT.withName("num_to_transfer"),
+        Dimple.C_INT.withName("eos_early_stop"),
         Dimple.C_INT.withName("fill_last_block")
     ).withName("dimple_decoding");
 
@@ -1598,6 +1606,182 @@ public class dimple_decoding {
      */
     public static void block_cache(MemorySegment struct, int fieldValue) {
         struct.set(block_cache$LAYOUT, block_cache$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat editing_threshold$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("editing_threshold"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float editing_threshold
+     * }
+     */
+    public static final OfFloat editing_threshold$layout() {
+        return editing_threshold$LAYOUT;
+    }
+
+    private static final long editing_threshold$OFFSET = $LAYOUT.byteOffset(groupElement("editing_threshold"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float editing_threshold
+     * }
+     */
+    public static final long editing_threshold$offset() {
+        return editing_threshold$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float editing_threshold
+     * }
+     */
+    public static float editing_threshold(MemorySegment struct) {
+        return struct.get(editing_threshold$LAYOUT, editing_threshold$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float editing_threshold
+     * }
+     */
+    public static void editing_threshold(MemorySegment struct, float fieldValue) {
+        struct.set(editing_threshold$LAYOUT, editing_threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfInt max_post_steps$LAYOUT = (OfInt)$LAYOUT.select(groupElement("max_post_steps"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t max_post_steps
+     * }
+     */
+    public static final OfInt max_post_steps$layout() {
+        return max_post_steps$LAYOUT;
+    }
+
+    private static final long max_post_steps$OFFSET = $LAYOUT.byteOffset(groupElement("max_post_steps"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t max_post_steps
+     * }
+     */
+    public static final long max_post_steps$offset() {
+        return max_post_steps$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t max_post_steps
+     * }
+     */
+    public static int max_post_steps(MemorySegment struct) {
+        return struct.get(max_post_steps$LAYOUT, max_post_steps$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t max_post_steps
+     * }
+     */
+    public static void max_post_steps(MemorySegment struct, int fieldValue) {
+        struct.set(max_post_steps$LAYOUT, max_post_steps$OFFSET, fieldValue);
+    }
+
+    private static final OfInt num_to_transfer$LAYOUT = (OfInt)$LAYOUT.select(groupElement("num_to_transfer"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t num_to_transfer
+     * }
+     */
+    public static final OfInt num_to_transfer$layout() {
+        return num_to_transfer$LAYOUT;
+    }
+
+    private static final long num_to_transfer$OFFSET = $LAYOUT.byteOffset(groupElement("num_to_transfer"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t num_to_transfer
+     * }
+     */
+    public static final long num_to_transfer$offset() {
+        return num_to_transfer$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t num_to_transfer
+     * }
+     */
+    public static int num_to_transfer(MemorySegment struct) {
+        return struct.get(num_to_transfer$LAYOUT, num_to_transfer$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t num_to_transfer
+     * }
+     */
+    public static void num_to_transfer(MemorySegment struct, int fieldValue) {
+        struct.set(num_to_transfer$LAYOUT, num_to_transfer$OFFSET, fieldValue);
+    }
+
+    private static final OfInt eos_early_stop$LAYOUT = (OfInt)$LAYOUT.select(groupElement("eos_early_stop"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t eos_early_stop
+     * }
+     */
+    public static final OfInt eos_early_stop$layout() {
+        return eos_early_stop$LAYOUT;
+    }
+
+    private static final long eos_early_stop$OFFSET = $LAYOUT.byteOffset(groupElement("eos_early_stop"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t eos_early_stop
+     * }
+     */
+    public static final long eos_early_stop$offset() {
+        return eos_early_stop$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t eos_early_stop
+     * }
+     */
+    public static int eos_early_stop(MemorySegment struct) {
+        return struct.get(eos_early_stop$LAYOUT, eos_early_stop$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t eos_early_stop
+     * }
+     */
+    public static void eos_early_stop(MemorySegment struct, int fieldValue) {
+        struct.set(eos_early_stop$LAYOUT, eos_early_stop$OFFSET, fieldValue);
     }
 
     private static final OfInt fill_last_block$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fill_last_block"));

@@ -48,28 +48,29 @@ final class DecodingOptions {
       Map.entry("--decay-beta", Set.of(Algorithm.CREDIT)), Map.entry("--low-threshold", Set.of(Algorithm.HIERARCHY)),
       Map.entry("--expected-tpf", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
       Map.entry("--maximum-unroll", EnumSet.of(Algorithm.CREDIT, Algorithm.HIERARCHY)),
-      Map.entry("--threshold-back", Set.of(Algorithm.WINO)));
+      Map.entry("--threshold-back", Set.of(Algorithm.WINO)), Map.entry("--editing-threshold", Set.of(Algorithm.TOKEN_EDITING)),
+      Map.entry("--max-post-steps", Set.of(Algorithm.TOKEN_EDITING)), Map.entry("--num-to-transfer", Set.of(Algorithm.TOKEN_EDITING)));
 
   /** Options of one pipeline. */
   private static final Map<String, Pipeline> OWNED = Map.of("--sub-block-length", Pipeline.FAST_DLLM_V2, "--block-cache", Pipeline.FAST_DLLM_V2,
-      "--fill-last-block", Pipeline.FAST_DLLM_V2);
+      "--fill-last-block", Pipeline.FAST_DLLM_V2, "--eos-early-stop", Pipeline.LLADA2);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipeline sdar of each block; "
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar and llada2 of each block; "
       + "fast-dllm-v2 has none (default: as many as the response has tokens).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
-      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar and "
-          + "fast-dllm-v2: the same, a block seeing what is before it (default: what the file says, or dim).")
+      description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
+          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
-          + "low_confidence_dynamic with sdar and fast-dllm-v2, otherwise maskgit_plus).")
+          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -150,6 +151,19 @@ final class DecodingOptions {
       + "evaluate.")
   private boolean fillLastBlock;
 
+  @Option(names = "--editing-threshold", paramLabel = "P", description = "token_editing: another token takes the place of a revealed one when its "
+      + "probability is above (default: 0.5).")
+  private Float editingThreshold;
+
+  @Option(names = "--max-post-steps", paramLabel = "N", description = "token_editing: most passes over a block that is full (default: 16).")
+  private Integer maxPostSteps;
+
+  @Option(names = "--num-to-transfer", paramLabel = "N", description = "token_editing: masks that a pass reveals at least (default: 1).")
+  private Integer numToTransfer;
+
+  @Option(names = "--eos-early-stop", description = "Pipeline llada2, trace only: stop at the end of text as the authors' code can.")
+  private boolean eosEarlyStop;
+
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
 
@@ -215,7 +229,8 @@ final class DecodingOptions {
   }
 
   private Algorithm algorithm() {
-    return algorithm != null ? algorithm : pipeline().usualAlgorithm();
+    boolean edits = pipeline() == Pipeline.LLADA2 && (editingThreshold != null || maxPostSteps != null || numToTransfer != null);
+    return algorithm != null ? algorithm : edits ? Algorithm.TOKEN_EDITING : pipeline().usualAlgorithm();
   }
 
   /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
@@ -235,12 +250,20 @@ final class DecodingOptions {
     return blockLength == null || blockLength < 1 ? fromFile : blockLength;
   }
 
-  /** What the authors' function returns of a response. */
-  int[] returned(Generation answer, DimpleModel model) {
-    int[] tokens = answer.tokens();
+  /** The settings as the authors count: LLaDA2's steps are no more than the tokens asked for, and as many as a block has positions. */
+  Decoding authors(Decoding decoding, DimpleModel model, int asked) {
+    if (pipeline() != Pipeline.LLADA2) {
+      return decoding;
+    }
+    return decoding.toBuilder().steps(Math.min(asked, steps != null ? steps : blockLength(model))).build();
+  }
+
+  /** What the authors' function returns of a response of which so many tokens were asked for. */
+  int[] returned(Generation answer, DimpleModel model, int asked) {
+    int[] tokens = pipeline() == Pipeline.LLADA2 ? Arrays.copyOf(answer.tokens(), Math.min(asked, answer.tokens().length)) : answer.tokens();
     int mask = model.info().maskTokenId().orElse(-1);
     int end = indexOf(tokens, model.info().eosTokenId().orElse(-1));
-    if (pipeline() != Pipeline.FAST_DLLM_V2 || end == tokens.length) {
+    if (!pipeline().countsFromPrompt() || pipeline() == Pipeline.SDAR || end == tokens.length) {
       return tokens;
     }
     if (!fillLastBlock) {
@@ -284,7 +307,10 @@ final class DecodingOptions {
     set(maximumUnroll, builder::maximumUnroll);
     set(thresholdBack, builder::thresholdBack);
     set(subBlockLength, builder::subBlockLength);
-    builder.blockCache(blockCache).fillLastBlock(fillLastBlock);
+    builder.blockCache(blockCache).fillLastBlock(fillLastBlock).eosEarlyStop(eosEarlyStop);
+    set(editingThreshold, builder::editingThreshold);
+    set(maxPostSteps, builder::maxPostSteps);
+    set(numToTransfer, builder::numToTransfer);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -308,7 +334,7 @@ final class DecodingOptions {
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar or fast-dllm-v2" : "";
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2 or llada2" : "";
         return option + " goes with --pipeline llada" + causal + (dream ? ", or dream with --cache prefix or dual" : "");
       }
       return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");
@@ -354,6 +380,9 @@ final class DecodingOptions {
     json.writeBooleanProperty("no_eos_logits", decoding.noEosLogits());
     json.writeBooleanProperty("no_eos_confidence", decoding.noEosConfidence());
     json.writeBooleanProperty("no_mask_logits", decoding.noMaskLogits());
+    if (decoding.pipeline() == Pipeline.LLADA2) {
+      json.writeBooleanProperty("eos_early_stop", decoding.eosEarlyStop());
+    }
     if (decoding.pipeline() == Pipeline.FAST_DLLM_V2) {
       json.writeNumberProperty("sub_block_length", decoding.subBlockLength());
       json.writeBooleanProperty("block_cache", decoding.blockCache());
@@ -375,6 +404,11 @@ final class DecodingOptions {
         json.writeNumberProperty("decay_beta", decoding.decayBeta());
       }
       case WINO -> json.writeNumberProperty("threshold_back", decoding.thresholdBack());
+      case TOKEN_EDITING -> {
+        json.writeNumberProperty("editing_threshold", decoding.editingThreshold());
+        json.writeNumberProperty("max_post_steps", decoding.maxPostSteps());
+        json.writeNumberProperty("num_to_transfer", decoding.numToTransfer());
+      }
       case HIERARCHY -> json.writeNumberProperty("low_threshold", decoding.lowThreshold());
       default -> { } // has no settings of its own
     }

@@ -79,7 +79,8 @@ final class TraceCommand implements Callable<Integer> {
     try (DimpleModel loaded = engine.load(model)) {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
       decodingOptions.follow(loaded);
-      Decoding decoding = stopOptions.addTo(decodingOptions.decoding().toBuilder().complete(false).build(), false);
+      Decoding asked = decodingOptions.authors(decodingOptions.decoding(), loaded, prompt.length().getAsInt());
+      Decoding decoding = stopOptions.addTo(asked.toBuilder().complete(false).build(), false);
       SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
@@ -137,7 +138,7 @@ final class TraceCommand implements Callable<Integer> {
     }
     json.writeEndArray();
     json.writeName("tokens");
-    JsonOutput.array(json, decodingOptions.returned(answer, loaded));
+    JsonOutput.array(json, decodingOptions.returned(answer, loaded, prompt.length().getAsInt()));
     json.writeStringProperty("text", text(loaded, answer));
     writeTimings(json, answer, load);
     json.writeEndObject();

@@ -76,6 +76,7 @@ final class DecodingFields {
       fields.number("algorithm_temperature", -MOST, MOST).ifPresent(value -> builder.algorithmTemperature((float) value));
       fields.whole("sub_block_length", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.subBlockLength((int) value));
       builder.blockCache(fields.flag("block_cache", false));
+      fields.number("editing_threshold", -MOST, MOST).ifPresent(value -> builder.editingThreshold((float) value));
       named("cache", BlockCache::of).ifPresent(builder::cache);
     });
     try {

@@ -18,7 +18,8 @@ public final class Architectures {
       new A2dQwen2(),
       new A2dQwen3(),
       new Sdar(),
-      new FastDllmV2());
+      new FastDllmV2(),
+      new Llada2());
 
   private Architectures() {}
 

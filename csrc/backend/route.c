@@ -1,0 +1,47 @@
+#include "backend/route.h"
+
+#include <math.h>
+
+/* The sum of the best two of z[count]. */
+static float best_two(const float *z, int64_t count) {
+  float first = -INFINITY, second = -INFINITY;
+  for (int64_t i = 0; i < count; i++) {
+    if (z[i] > first) {
+      second = first;
+      first = z[i];
+    } else if (z[i] > second) {
+      second = z[i];
+    }
+  }
+  return first + second;
+}
+
+/* How many groups go before group g: those that are worth more, or as much with a lower number. */
+static int32_t rank_of(const float *z, int64_t size, int32_t groups, int32_t g) {
+  float own = best_two(z + g * size, size);
+  int32_t rank = 0;
+  for (int32_t i = 0; i < groups; i++) {
+    float other = best_two(z + i * size, size);
+    rank += other > own || (other == own && i < g);
+  }
+  return rank;
+}
+
+enum { MOST_GROUPS = 1024 };
+
+static void keep_groups(const route_call *call, float *z) {
+  bool kept[MOST_GROUPS];
+  int64_t size = call->scores.columns / call->groups;
+  for (int32_t g = 0; g < call->groups; g++) kept[g] = rank_of(z, size, call->groups, g) < call->groups_used;
+  for (int32_t g = 0; g < call->groups; g++)
+    for (int64_t i = 0; i < size && !kept[g]; i++) z[g * size + i] = -INFINITY;
+}
+
+void route_by_sigmoid(const route_call *call, const float *bias, float *z, float *p) {
+  for (int64_t e = 0; e < call->scores.columns; e++) {
+    p[e] = 1 / (1 + expf(-z[e]));
+    z[e] = bias ? p[e] + bias[e] : p[e];
+    if (isnan(z[e])) z[e] = -INFINITY;
+  }
+  if (call->groups > 1) keep_groups(call, z);
+}

@@ -1,0 +1,182 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * LLaDA2.0 and LLaDA2.1, text only: one projection for queries, keys and values, heads that are normed and turn in part, experts chosen in groups by
+ * sigmoid and bias beside a shared one, in all but the first layers. Keys and tensors are those of llama.cpp's {@code bailingmoe2}, which is the same body.
+ */
+public final class Llada2 implements Architecture {
+  private static final String NAME = "llada2";
+  /** {@code <|mask|>} and {@code <|endoftext|>} in the authors' tokenizer; no configuration names the mask. */
+  private static final int MASK = 156895;
+  /** That all of them are trained with. */
+  private static final int BLOCK = 32;
+  /** llama.cpp's number of a router by sigmoid. */
+  private static final int SIGMOID = 2;
+  private static final String OUTPUT = "lm_head.weight";
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public List<String> modelTypes() {
+    return List.of("llada2_moe");
+  }
+
+  /** Sizes of the experts. */
+  private record Experts(int count, int used, int inner, int shared, int groups, int groupsUsed, double factor, boolean normed, int dense) {
+    static Experts read(JsonSettings config, int layers) {
+      int count = config.count("num_experts");
+      int used = config.size("num_experts_per_tok");
+      int groups = config.size("n_group", 1);
+      int kept = config.size("topk_group", groups);
+      int dense = config.has("first_k_dense_replace") ? config.node("first_k_dense_replace").asInt() : 0;
+      if (used > count) {
+        throw config.wrong("num_experts_per_tok", "at most num_experts " + count);
+      }
+      if (count % groups != 0 || groups > 1 && count / groups < 2) {
+        throw config.wrong("n_group", "a divisor of num_experts " + count + " into groups of at least 2");
+      }
+      if (kept > groups || kept * (count / groups) < used) {
+        throw config.wrong("topk_group", "up to n_group " + groups + ", with enough experts for num_experts_per_tok " + used);
+      }
+      if (dense < 0 || dense > layers) {
+        throw config.wrong("first_k_dense_replace", "0 to num_hidden_layers " + layers);
+      }
+      int inner = config.size("moe_intermediate_size");
+      int shared = config.has("num_shared_experts") ? config.node("num_shared_experts").asInt() : 0;
+      return new Experts(count, used, inner, shared, groups, kept, config.positive("routed_scaling_factor", 1), config.flag("norm_topk_prob", true), dense);
+    }
+
+    int sharedInner() {
+      return inner * shared;
+    }
+
+    void addTo(Map<String, MetadataValue> keys) {
+      keys.put(NAME + ".leading_dense_block_count", MetadataValue.uint32(dense));
+      keys.put(NAME + ".expert_count", MetadataValue.uint32(count));
+      keys.put(NAME + ".expert_used_count", MetadataValue.uint32(used));
+      keys.put(NAME + ".expert_shared_count", MetadataValue.uint32(shared));
+      keys.put(NAME + ".expert_feed_forward_length", MetadataValue.uint32(inner));
+      if (shared > 0) {
+        keys.put(NAME + ".expert_shared_feed_forward_length", MetadataValue.uint32(sharedInner()));
+      }
+      keys.put(NAME + ".expert_weights_scale", MetadataValue.float32(factor));
+      keys.put(NAME + ".expert_weights_norm", MetadataValue.bool(normed));
+      keys.put(NAME + ".expert_gating_func", MetadataValue.uint32(SIGMOID));
+      keys.put(NAME + ".expert_group_count", MetadataValue.uint32(groups));
+      keys.put(NAME + ".expert_group_used_count", MetadataValue.uint32(groupsUsed));
+    }
+  }
+
+  /** Each row of the logits scores its own position. */
+  @Override
+  public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    TextShape text = read(config, tensors);
+    Experts experts = Experts.read(config, text.layers());
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
+    metadata.put(NAME + ".rope.dimension_count", MetadataValue.uint32(rotated(config, text)));
+    experts.addTo(metadata);
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
+    metadata.put("diffusion.block_length", MetadataValue.uint32(config.size("block_length", BLOCK)));
+    metadata.put("diffusion.pipeline", MetadataValue.string("llada2"));
+    SpecialTokens special = SpecialTokens.read(config);
+    return new ModelLayout(NAME, text.vocabulary(), metadata, tensors(text, experts), PreTokenizer.LING,
+        MASK < text.vocabulary() ? special.withMask(MASK) : special);
+  }
+
+  /** Elements of a head that turn. */
+  private static int rotated(JsonSettings config, TextShape text) {
+    int rotated = (int) (text.headSize() * config.positive("partial_rotary_factor", 1));
+    if (rotated < 2 || rotated > text.headSize() || rotated % 2 != 0) {
+      throw config.wrong("partial_rotary_factor", "an even part of the head size " + text.headSize());
+    }
+    return rotated;
+  }
+
+  /** Refuses what the architecture has no place for. */
+  private static TextShape read(JsonSettings config, Set<String> tensors) {
+    config.requireText("hidden_act", "silu");
+    config.requireText("score_function", "sigmoid");
+    for (String key : List.of("use_bias", "use_qkv_bias", "use_sliding_window")) {
+      config.requireFlag(key, false);
+    }
+    for (String key : List.of("use_qk_norm", "moe_router_enable_expert_bias", "use_rmsnorm")) {
+      config.requireFlag(key, true);
+    }
+    if (config.has("num_nextn_predict_layers") && config.node("num_nextn_predict_layers").asInt() != 0) {
+      throw config.wrong("num_nextn_predict_layers", "0");
+    }
+    int width = config.size("hidden_size");
+    int heads = config.size("num_attention_heads");
+    int keyValueHeads = config.size("num_key_value_heads", heads);
+    if (heads % keyValueHeads != 0) {
+      throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
+    }
+    boolean given = config.has("head_dim");
+    int headSize = given ? config.size("head_dim") : width / heads;
+    if (!given && width % heads != 0 || headSize % 2 != 0) {
+      throw given ? config.wrong("head_dim", "an even number")
+          : config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
+    }
+    int context = config.size("max_position_embeddings", 32_768);
+    return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("intermediate_size"), heads,
+        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), config.positive("rope_theta", 6e5), RotaryScaling.read(config, context), false,
+        config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
+  }
+
+  private static List<TensorSource> tensors(TextShape text, Experts experts) {
+    long width = text.width();
+    List<TensorSource> list = new ArrayList<>();
+    list.add(TensorSource.whole("token_embd.weight", "model.word_embeddings.weight", text.vocabulary(), width));
+    for (int i = 0; i < text.layers(); i++) {
+      String to = "blk." + i + ".";
+      String from = "model.layers." + i + ".";
+      list.add(TensorSource.whole(to + "attn_norm.weight", from + "input_layernorm.weight", width));
+      list.add(TensorSource.whole(to + "attn_qkv.weight", from + "attention.query_key_value.weight", text.queryWidth() + 2 * text.keyValueWidth(), width));
+      list.add(TensorSource.whole(to + "attn_q_norm.weight", from + "attention.query_layernorm.weight", text.headSize()));
+      list.add(TensorSource.whole(to + "attn_k_norm.weight", from + "attention.key_layernorm.weight", text.headSize()));
+      list.add(TensorSource.whole(to + "attn_output.weight", from + "attention.dense.weight", width, text.queryWidth()));
+      list.add(TensorSource.whole(to + "ffn_norm.weight", from + "post_attention_layernorm.weight", width));
+      if (i < experts.dense()) {
+        addGated(list, to + "ffn_%s.weight", from + "mlp.", text.feedForward(), width);
+      } else {
+        addExperts(list, to, from + "mlp.", experts, width);
+      }
+    }
+    list.add(TensorSource.whole("output_norm.weight", "model.norm.weight", width));
+    if (!text.tied()) {
+      list.add(TensorSource.whole("output.weight", OUTPUT, text.vocabulary(), width));
+    }
+    return list;
+  }
+
+  private static void addGated(List<TensorSource> list, String to, String from, long inner, long width) {
+    list.add(TensorSource.whole(to.formatted("gate"), from + "gate_proj.weight", inner, width));
+    list.add(TensorSource.whole(to.formatted("up"), from + "up_proj.weight", inner, width));
+    list.add(TensorSource.whole(to.formatted("down"), from + "down_proj.weight", width, inner));
+  }
+
+  private static void addExperts(List<TensorSource> list, String to, String from, Experts experts, long width) {
+    String expert = from + "experts.%d.";
+    list.add(TensorSource.whole(to + "ffn_gate_inp.weight", from + "gate.weight", experts.count(), width));
+    list.add(TensorSource.whole(to + "exp_probs_b.bias", from + "gate.expert_bias", experts.count()));
+    list.add(TensorSource.bank(to + "ffn_gate_exps.weight", expert + "gate_proj.weight", experts.count(), experts.inner(), width));
+    list.add(TensorSource.bank(to + "ffn_up_exps.weight", expert + "up_proj.weight", experts.count(), experts.inner(), width));
+    list.add(TensorSource.bank(to + "ffn_down_exps.weight", expert + "down_proj.weight", experts.count(), width, experts.inner()));
+    if (experts.shared() > 0) {
+      addGated(list, to + "ffn_%s_shexp.weight", from + "shared_experts.", experts.sharedInner(), width);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** LLaDA2.0 and LLaDA2.1 beside their authors' code: logits of every pass, the canvas before it, and the answer. goldens/README.md says what the files hold. */
+class Llada2ConformanceTest {
+  private static final JsonMapper JSON = new JsonMapper();
+  private static final Path GOLDENS = Path.of("goldens").resolve(Pipeline.LLADA2.label());
+
+  /** More of the same, written by tests/reference/llada2_cases.py; docs/testing.md. */
+  private static final String MORE = System.getProperty("dimple.llada2.goldens");
+
+  static Stream<Arguments> cases() throws IOException {
+    Path folder = MORE == null ? GOLDENS : Path.of(MORE);
+    List<Arguments> all = new ArrayList<>();
+    for (JsonNode entry : JSON.readTree(folder.resolve("cases.json"))) {
+      for (String backend : Backends.all()) {
+        all.add(Arguments.of(folder.resolve(entry.path("model").asString()), entry.path("case").asString(), backend));
+      }
+    }
+    return all.stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void everyPassIsTheAuthors(Path folder, String name, String backend) throws IOException {
+    JsonNode run = JSON.readTree(folder.resolve(name + ".json"));
+    int length = run.path("block_length").asInt();
+    try (SafetensorsFile recorded = new SafetensorsFile(folder.resolve(name + ".safetensors")); DimpleModel model = load(folder, run, backend)) {
+      int[] prompt = numbers(recorded, "input_ids");
+      int[] result = numbers(recorded, "result");
+      int[] blocks = numbers(recorded, "block_in");
+      int[] ends = numbers(recorded, "window_end");
+      FloatBuffer logits = bytes(recorded, "logits").asFloatBuffer();
+      int vocabulary = model.info().vocabSize();
+      int asked = run.path("gen_length").asInt();
+      try (Session session = model.session().tokens(prompt).responseLength(asked).wholeBlocks(length).threads(1).open()) {
+        int[] sequence = Arrays.copyOf(prompt, prompt.length + session.responseLength());
+        Arrays.fill(sequence, prompt.length, sequence.length, run.path("mask_id").asInt());
+        int pass = 0;
+        for (Step step : session.steps(decoding(run))) {
+          assertThat(pass).as("passes").isLessThan(ends.length);
+          int end = ends[pass];
+          assertThat(Arrays.copyOfRange(sequence, end - length, end)).as("block before pass %d", pass)
+              .isEqualTo(Arrays.copyOfRange(blocks, pass * length, (pass + 1) * length));
+          assertThat(step.block()).isEqualTo((end - 1) / length - prompt.length / length);
+          expectLogits(model, Arrays.copyOf(sequence, end), logits.slice(pass * length * vocabulary, length * vocabulary), end - length);
+          System.arraycopy(step.canvas().tokens(), 0, sequence, prompt.length, step.canvas().length());
+          pass++;
+        }
+        assertThat(pass).isEqualTo(ends.length);
+        int[] answer = Arrays.copyOfRange(sequence, prompt.length, prompt.length + Math.min(asked, session.responseLength()));
+        int end = (int) Arrays.stream(answer).takeWhile(id -> id != run.path("eos_id").asInt()).count();
+        assertThat(Arrays.copyOf(answer, Math.min(end + 1, answer.length))).isEqualTo(result);
+      }
+    }
+  }
+
+  /** The rows of a block behind what is before it, in a pass of their own. */
+  private static void expectLogits(DimpleModel model, int[] tokens, FloatBuffer expected, int first) {
+    float largest = 0;
+    float off = 0;
+    try (Session session = model.session().tokens(tokens).withoutResponse().threads(1).open()) {
+      float[][] found = session.logits();
+      for (int i = first; i < tokens.length; i++) {
+        for (float logit : found[i]) {
+          float value = expected.get();
+          largest = Math.max(largest, Math.abs(value));
+          off = Math.max(off, Math.abs(value - logit));
+        }
+      }
+    }
+    assertThat(off / largest).isLessThan(2e-4f);
+  }
+
+  private static Decoding decoding(JsonNode run) {
+    boolean edits = run.has("editing_threshold");
+    Decoding.Builder builder = Decoding.builder().pipeline(Pipeline.LLADA2).earlyStop(false).complete(false)
+        .algorithm(edits ? Algorithm.TOKEN_EDITING : Algorithm.LOW_CONFIDENCE_DYNAMIC).blockLength(run.path("block_length").asInt())
+        .steps(Math.min(run.path("steps").asInt(), run.path("gen_length").asInt())).threshold((float) run.path("threshold").asDouble())
+        .eosEarlyStop(run.path("eos_early_stop").asBoolean());
+    if (edits) {
+      builder.editingThreshold((float) run.path("editing_threshold").asDouble()).maxPostSteps(run.path("max_post_steps").asInt())
+          .numToTransfer(run.path("num_to_transfer").asInt());
+    }
+    return builder.build();
+  }
+
+  /** The checkpoint with the special tokens of a case, which its configuration does not name. */
+  private static DimpleModel load(Path folder, JsonNode run, String backend) throws IOException {
+    int end = run.path("eos_id").asInt();
+    Path copy = Temporary.folder().resolve("llada2-" + folder.toAbsolutePath().toString().hashCode() + "-" + end);
+    Path file = copy.resolve("model.gguf");
+    if (!Files.exists(file)) {
+      Files.createDirectories(copy);
+      ObjectNode config = (ObjectNode) JSON.readTree(folder.resolve("config.json"));
+      config.put("mask_token_id", run.path("mask_id").asInt()).put("eos_token_id", end).put("pad_token_id", end)
+          .put("block_length", run.path("block_length").asInt());
+      Files.writeString(copy.resolve("config.json"), config.toString());
+      Files.copy(folder.resolve("model.safetensors"), copy.resolve("model.safetensors"));
+      Converter.of(copy).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);
+    }
+    return DimpleModel.load(file, ModelOptions.builder().backend(backend).build());
+  }
+
+  private static int[] numbers(SafetensorsFile file, String name) throws IOException {
+    IntBuffer buffer = bytes(file, name).asIntBuffer();
+    int[] numbers = new int[buffer.remaining()];
+    buffer.get(numbers);
+    return numbers;
+  }
+
+  private static ByteBuffer bytes(SafetensorsFile file, String name) throws IOException {
+    SafetensorsFile.Tensor tensor = file.tensors().get(name);
+    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(tensor.elements() * 4)).order(ByteOrder.LITTLE_ENDIAN);
+    file.read(tensor.offset(), bytes);
+    return bytes.rewind();
+  }
+}
