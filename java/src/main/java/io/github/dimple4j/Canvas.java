@@ -99,7 +99,8 @@ public final class Canvas {
   /**
    * The response as text. It ends before the first end-of-text token ({@link DimpleModel#endTokenIds()}) or {@linkplain Decoding#stop()
    * stop string}; with a {@link Template} this holds for each slot by itself, and what is fixed behind the slot goes on. Control tokens are
-   * left out.
+   * left out, and so is what stands apart from the text: what the model thinks, and calls of tools ({@link Generation#thinking()},
+   * {@link Generation#toolCalls()}).
    *
    * @param mask what a masked position shows as, for example {@code "_"} or nothing
    * @return the text; bytes that are no whole character become U+FFFD
@@ -141,6 +142,11 @@ public final class Canvas {
    */
   public String stableText() {
     return response.stableText(response.hide(tokens, settled));
+  }
+
+  /** What is apart from the text: what the model thinks, or calls of tools as they are spelled. */
+  List<String> parts(boolean thoughts) {
+    return response.parts(tokens, thoughts);
   }
 
   /** The texts of the slots. */

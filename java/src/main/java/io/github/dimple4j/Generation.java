@@ -1,9 +1,13 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.chat.CallNotation;
+import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.structure.RecordSchema;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * The result of a decoding.
@@ -37,7 +41,31 @@ public record Generation(Canvas canvas, Finish finish, int revealed, int iterati
   }
 
   /**
-   * The tokens of the text: those before the end-of-text token or stop string that ends it, with a {@link Template} of each slot, and those
+   * What the model thought before it answered, where its vocabulary keeps that apart ({@code <|channel>} and {@code <channel|>} of Gemma 4 and
+   * DiffusionGemma); {@link #text()} is without it. The name of the channel, which is its first line, is left out.
+   *
+   * @return the thoughts, those of several channels a line each; "" if there are none
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public String thinking() {
+    return canvas.parts(true).stream().map(part -> part.lines().skip(1).collect(Collectors.joining("\n")).strip())
+        .filter(part -> !part.isEmpty()).collect(Collectors.joining("\n"));
+  }
+
+  /**
+   * The calls of tools that the model writes between tokens of its own ({@code <|tool_call>} and {@code <tool_call|>} of Gemma 4 and
+   * DiffusionGemma, see {@link CallNotation}); {@link #text()} is without them. One that cannot be read, such as one that the response's length
+   * cut off, is left out.
+   *
+   * @return the calls, in order
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public List<ToolCall> toolCalls() {
+    return canvas.parts(false).stream().map(CallNotation::read).flatMap(Optional::stream).toList();
+  }
+
+  /**
+   * The tokens of the text: those before the end-of-text token or stop string that ends it, thoughts and calls of tools included, with a {@link Template} of each slot, and those
    * fixed between slots. A token that a stop string begins within is the last of them.
    *
    * @return token ids

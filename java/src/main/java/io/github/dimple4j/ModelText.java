@@ -73,11 +73,26 @@ final class ModelText {
     return chatTemplate;
   }
 
+  /**
+   * A conversation, and how it is written.
+   *
+   * @param ownNotation whether tools are told of in the template's notation
+   */
+  record Question(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools, boolean ownNotation, boolean thinking) {
+    private Question asTextOnly(String image) {
+      return new Question(template, messages.stream().map(message -> ModelText.asTextOnly(message, image)).toList(), tools, ownNotation, thinking);
+    }
+
+    private ChatPrompt prompt(Map<String, ?> variables) {
+      return ownNotation ? template.ownPrompt(messages, tools, true, variables) : template.prompt(messages, tools, true, variables);
+    }
+  }
+
   /** The token ids of a conversation as a template writes it, one placeholder per picture. */
-  int[] encode(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools, int images, int imageToken) {
+  int[] encode(Question question, int images, int imageToken) {
     if (images > 0) {
       try {
-        int[] ids = render(template, messages, tools);
+        int[] ids = render(question);
         if (Arrays.stream(ids).filter(id -> id == imageToken).count() == images) {
           return ids;
         }
@@ -85,33 +100,45 @@ final class ModelText {
         // Below.
       }
       // The template of a text model, whose vision tower came in a file of its own, knows no pictures: they go into the text.
-      return render(template, messages.stream().map(ModelText::asTextOnly).toList(), tools);
+      return render(question.asTextOnly(placeholder(imageToken)));
     }
-    return render(template, messages, tools);
+    return render(question);
   }
 
-  private int[] render(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools) {
+  /** How a picture is spelled where the template knows none. */
+  private String placeholder(int imageToken) {
+    String token = imageToken >= 0 && imageToken < tokenizer().size() ? tokenizer().token(imageToken) : "";
+    return token.equals("<|image|>") ? token : IMAGE;
+  }
+
+  private int[] render(Question question) {
     Tokenizer tokens = tokenizer();
-    Map<String, String> variables = new HashMap<>();
+    Map<String, Object> variables = new HashMap<>();
     if (tokens.bosId() >= 0) {
       variables.put("bos_token", tokens.token(tokens.bosId()));
     }
     if (tokens.eosId() >= 0) {
       variables.put("eos_token", tokens.token(tokens.eosId()));
     }
-    ChatPrompt prompt = template.prompt(messages, tools, true, variables);
+    if (question.thinking()) {
+      variables.put("enable_thinking", true);
+    }
+    ChatPrompt prompt = question.prompt(variables);
     return tokens.encodePrompt(prompt.text(), prompt.said());
   }
 
-  private static ChatMessage asTextOnly(ChatMessage message) {
-    Function<ContentPart, ContentPart> text = part -> part instanceof ContentPart.Image ? new ContentPart.Markup(IMAGE) : part;
+  private static ChatMessage asTextOnly(ChatMessage message, String image) {
+    Function<ContentPart, ContentPart> text = part -> part instanceof ContentPart.Image ? new ContentPart.Markup(image) : part;
     return new ChatMessage(message.role(), message.parts().stream().map(text).toList(), message.calls(), message.tool());
   }
 
-  /** Repeats each placeholder as often as its picture has tokens. */
-  static int[] expand(int[] ids, int imageToken, int[] tokensPerImage) {
+  /** Repeats each placeholder as often as its picture has tokens, between the tokens that frame a picture if the vocabulary has such. */
+  int[] expand(int[] ids, int imageToken, int[] tokensPerImage) {
     try {
-      return ImagePlaceholders.expand(ids, imageToken, tokensPerImage);
+      Tokenizer tokens = tokenizer();
+      int[] framed = tokensPerImage.length == 0 ? ids
+          : ImagePlaceholders.frame(ids, imageToken, tokens.id("<|image>").orElse(-1), tokens.id("<image|>").orElse(-1));
+      return ImagePlaceholders.expand(framed, imageToken, tokensPerImage);
     } catch (ChatTemplateException e) {
       throw new InvalidArgumentException(e.getMessage());
     }

@@ -4,6 +4,7 @@ import io.github.dimple4j.tokenizer.StreamingDecoder;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -70,6 +71,30 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
   /** A canvas as text: what each position adds, where each segment ends by its tokens, and where by a stop string (null: nowhere). */
   private record Reading(String[] pieces, int[] ends, Cut[] cuts) {}
 
+  /** Which positions of a segment are apart from its text, marks included; masked ones never are. */
+  private BitSet apart(Segment segment, int end, int[] canvas) {
+    BitSet apart = new BitSet();
+    if (segment.slot) {
+      vocabulary.markup().spans(canvas, segment.start, end).forEach(span -> apart.set(span.start() - 1, Math.min(span.end() + 1, end)));
+    }
+    return apart;
+  }
+
+  /** What is apart from the text of a canvas: what the model thinks, or the calls of tools that it writes. */
+  List<String> parts(int[] canvas, boolean thoughts) {
+    List<String> parts = new ArrayList<>();
+    for (Segment segment : segments) {
+      int end = tokenEnd(segment, canvas);
+      for (AnswerMarkup.Span span : segment.slot ? vocabulary.markup().spans(canvas, segment.start, end) : List.<AnswerMarkup.Span>of()) {
+        if (span.thought() == thoughts) {
+          int[] ids = Arrays.stream(canvas, span.start(), span.end()).filter(id -> !isMasked(id) && id < vocabulary.tokenizer().size()).toArray();
+          parts.add(vocabulary.tokenizer().decode(ids, !thoughts));
+        }
+      }
+    }
+    return parts;
+  }
+
   private Reading read(int[] canvas, String mask) {
     Tokenizer tokenizer = vocabulary.tokenizer();
     StreamingDecoder decoder = tokenizer.streamingDecoder(false);
@@ -80,7 +105,11 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     for (int s = 0; s < segments.size(); s++) {
       Segment segment = segments.get(s);
       int end = tokenEnd(segment, canvas);
+      BitSet apart = apart(segment, end, canvas);
       for (int i = segment.start; i < end; i++) {
+        if (apart.get(i) && !isMasked(canvas[i])) {
+          continue;
+        }
         boolean text = !isMasked(canvas[i]) && canvas[i] < tokenizer.size();
         if (text) {
           pieces[i] = decoder.accept(canvas[i]);
@@ -208,7 +237,11 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
       Cut cut = reading.cuts[s];
       int end = cut == null ? reading.ends[s] : cut.last + 1;
       StringBuilder text = new StringBuilder();
+      BitSet apart = apart(segment, end, canvas);
       for (int i = segment.start; i < end; i++) {
+        if (apart.get(i) && !isMasked(canvas[i])) {
+          continue;
+        }
         if (isMasked(canvas[i])) { // what may be the beginning of a stop string waits, as a character's first bytes do
           return stable.append(text, 0, text.length() - beginningOfStop(text)).toString();
         }

@@ -33,6 +33,8 @@ public final class SessionBuilder {
   private ChatMessage system;
   private ChatTemplate chatTemplate;
   private List<Tool> tools = List.of();
+  private boolean ownNotation; // tools are told of, and called, as the chat template has it
+  private boolean thinking;
   private String text;
   private int[] tokens;
   private OptionalInt responseLength = OptionalInt.empty();
@@ -153,6 +155,32 @@ public final class SessionBuilder {
    */
   public SessionBuilder tools(List<Tool> tools) {
     this.tools = List.copyOf(Objects.requireNonNull(tools, "tools"));
+    ownNotation = false;
+    return this;
+  }
+
+  /**
+   * Tells the model of tools as its chat template does, and leaves to it how it calls them: {@link Generation#toolCalls()} reads the calls of
+   * Gemma 4 and DiffusionGemma. It goes with a conversation.
+   *
+   * @param tools what may be called
+   * @return this
+   */
+  public SessionBuilder templateTools(List<Tool> tools) {
+    this.tools = List.copyOf(Objects.requireNonNull(tools, "tools"));
+    ownNotation = true;
+    return this;
+  }
+
+  /**
+   * Asks the model to think before it answers, if its chat template knows of that ({@code enable_thinking}). It goes with a conversation.
+   * {@link Generation#thinking()} has what it thought.
+   *
+   * @param thinking true: think; until then the template's own default
+   * @return this
+   */
+  public SessionBuilder thinking(boolean thinking) {
+    this.thinking = thinking;
     return this;
   }
 
@@ -504,12 +532,19 @@ public final class SessionBuilder {
     if (!tools.isEmpty() && !chat) {
       throw new InvalidArgumentException("tools go with a conversation (system, user, assistant)");
     }
+    if (thinking && !chat) {
+      throw new InvalidArgumentException("thinking goes with a conversation (system, user, assistant)");
+    }
     if (tokens != null) {
       return tokens;
     }
     int imageToken = model.info().imageTokenId().orElse(-1);
-    int[] ids = chat ? model.text().encode(chatTemplate(), conversation(), tools, images.size(), imageToken) : model.tokenizer().encodePrompt(text);
-    return ModelText.expand(ids, imageToken, imageTokens);
+    int[] ids = chat ? model.text().encode(question(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
+    return model.text().expand(ids, imageToken, imageTokens);
+  }
+
+  private ModelText.Question question() {
+    return new ModelText.Question(chatTemplate(), conversation(), tools, ownNotation, thinking);
   }
 
   private ChatTemplate chatTemplate() {

@@ -10,6 +10,7 @@ final class Vocabulary {
   private final ModelInfo info;
   private final Supplier<Tokenizer> tokenizer;
   private final BitSet ends = new BitSet();
+  private AnswerMarkup markup; // null until it is asked for
 
   /**
    * @param tokenizer throws NoTokenizerException if there is none
@@ -23,6 +24,14 @@ final class Vocabulary {
 
   Tokenizer tokenizer() {
     return tokenizer.get();
+  }
+
+  /** What is apart from the text of an answer. */
+  synchronized AnswerMarkup markup() {
+    if (markup == null) {
+      markup = AnswerMarkup.of(tokenizer());
+    }
+    return markup;
   }
 
   int mask() {

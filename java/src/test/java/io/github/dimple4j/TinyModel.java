@@ -76,7 +76,8 @@ final class TinyModel {
   /** A text model with another tokenizer. */
   static TinyModel ofText(TokenizerData data) {
     TinyModel model = new TinyModel(data.tokens().size() + UNUSED_IDS).withTokenizer(data);
-    int image = List.of(strings(data.tokens())).indexOf("<|image_pad|>");
+    List<String> tokens = List.of(strings(data.tokens()));
+    int image = tokens.indexOf(data.model().equals("gemma4") ? "<|image|>" : "<|image_pad|>");
     return image < 0 ? model.remove("dimple.image_token_id") : model.put("dimple.image_token_id", image);
   }
 

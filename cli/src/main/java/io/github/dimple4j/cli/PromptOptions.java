@@ -77,11 +77,17 @@ abstract class PromptOptions {
     @Option(names = "--raw", description = "The text is the prompt as it stands, without a chat template; control tokens are spelled out in it.")
     private boolean raw;
 
+    @Option(names = "--think", description = "Have the model think before it answers, if its chat template knows of that.")
+    private boolean think;
+
     @Override
     void check() {
       super.check();
       if (raw && chatTemplate != null) {
         throw wrongUsage("--raw goes without a chat template, and --chat-template names one");
+      }
+      if (raw && think) {
+        throw wrongUsage("--think goes with a chat template, not with --raw");
       }
     }
 
@@ -89,6 +95,10 @@ abstract class PromptOptions {
       if (raw && system != null) {
         throw wrongUsage("--system goes with a chat template, not with --raw");
       }
+    }
+
+    final boolean thinks() {
+      return think;
     }
 
     final boolean raw() {
@@ -102,10 +112,10 @@ abstract class PromptOptions {
     /** Reads the chat template. */
     final PromptFormat format() throws IOException {
       if (chatTemplate == null) {
-        return new PromptFormat(null, raw);
+        return new PromptFormat(null, raw, think);
       }
       try {
-        return new PromptFormat(ChatTemplate.parse(chatTemplate.read()), false);
+        return new PromptFormat(ChatTemplate.parse(chatTemplate.read()), false, think);
       } catch (ChatTemplateException e) {
         throw new IOException(chatTemplate.title() + ": " + e.getMessage(), e);
       }
@@ -214,6 +224,7 @@ abstract class PromptOptions {
       if (kind.ids != null) {
         refuseWithIds("--system", system != null);
         refuseWithIds("--raw", raw());
+        refuseWithIds("--think", thinks());
         refuseWithIds("--chat-template", hasChatTemplate());
       }
       checkSystem(system);

@@ -74,6 +74,7 @@ final class RunCommand implements Callable<Integer> {
         Generation answer = shown ? decodeLive(session, decoding, terminal, out) : session.decode(decoding);
         out.println(shown ? CanvasFrame.printable(answer.text()) : answer.text());
         out.flush();
+        answer.thinking().lines().forEach(thought -> spec.commandLine().getErr().println("thought: " + CanvasFrame.printable(thought)));
         spec.commandLine().getErr().println(Figures.line(answer, loadNanos, loaded.info().backend(), engine.effectiveThreads()));
       }
     }

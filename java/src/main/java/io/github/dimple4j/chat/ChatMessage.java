@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 
 /**
  * One turn of a conversation.
@@ -69,10 +70,27 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
 
   /** The messages as templates see them. Calls are numbered, and each result has the number of the first call of its tool without one. */
   static List<Map<String, Object>> toTemplateValues(List<ChatMessage> messages, Origins origins) {
+    return toTemplateValues(messages, origins, false);
+  }
+
+  /**
+   * The same, for templates that read results as a list in the message that called ({@code tool_responses}, as Gemma's) where
+   * {@code inCalls} says so: a result is a mapping if it is the JSON text of one, otherwise the text.
+   */
+  static List<Map<String, Object>> toTemplateValues(List<ChatMessage> messages, Origins origins, boolean inCalls) {
     List<Map<String, Object>> values = new ArrayList<>();
     List<Map.Entry<String, String>> open = new ArrayList<>(); // names and numbers of calls
     int calls = 0;
     for (ChatMessage message : messages) {
+      if (inCalls && !message.tool.isEmpty() && !values.isEmpty() && values.getLast().containsKey("tool_calls")) {
+        Map<String, Object> response = new LinkedHashMap<>();
+        response.put("name", message.tool);
+        response.put("response", JsonText.mappingOrText(plainText(message.parts)));
+        @SuppressWarnings("unchecked")
+        List<Object> responses = (List<Object>) values.getLast().computeIfAbsent("tool_responses", key -> new ArrayList<>());
+        responses.add(origins.allSaid(response));
+        continue;
+      }
       Map<String, Object> value = message.toTemplateValue(origins);
       List<Object> called = new ArrayList<>();
       for (ToolCall call : message.calls) {
@@ -95,6 +113,14 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
       values.add(value);
     }
     return values;
+  }
+
+  private static String plainText(List<ContentPart> parts) {
+    return parts.stream().map(part -> switch (part) {
+      case ContentPart.Text text -> text.text();
+      case ContentPart.Markup markup -> markup.text();
+      case ContentPart.Image image -> "";
+    }).collect(Collectors.joining());
   }
 
   /**

@@ -38,10 +38,12 @@ public final class ChatTemplate {
   private static final int LONGEST_SOURCE = 1 << 20;
 
   private final List<Statement> program;
+  private final boolean resultsInCalls; // it reads results of tools in the message that called them
   private ToolSyntax toolSyntax; // null until it is asked for
 
-  private ChatTemplate(List<Statement> program) {
+  private ChatTemplate(List<Statement> program, boolean resultsInCalls) {
     this.program = program;
+    this.resultsInCalls = resultsInCalls;
   }
 
   /**
@@ -56,7 +58,7 @@ public final class ChatTemplate {
     if (source.length() > LONGEST_SOURCE) {
       throw new ChatTemplateException("a chat template of " + source.length() + " characters; at most " + LONGEST_SOURCE + " are read");
     }
-    return new ChatTemplate(StatementParser.parse(new Lexer(source).tokens()));
+    return new ChatTemplate(StatementParser.parse(new Lexer(source).tokens()), source.contains("tool_responses"));
   }
 
   /**
@@ -136,6 +138,24 @@ public final class ChatTemplate {
     return write(toolSyntax().inText(messages, tools), List.of(), addGenerationPrompt, variables);
   }
 
+  /**
+   * Writes a conversation of a model that may call tools as the template itself does, in whatever notation: the way for models whose answers are
+   * not held to a syntax of this library's, and read by {@link CallNotation}.
+   *
+   * @param messages the turns, oldest first
+   * @param tools what may be called; may be empty
+   * @param addGenerationPrompt whether the text ends where the assistant's answer begins
+   * @param variables as for {@link #render}
+   * @return the prompt
+   * @throws ChatTemplateException as {@link #render} does
+   */
+  public ChatPrompt ownPrompt(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
+    Objects.requireNonNull(messages, "messages");
+    Objects.requireNonNull(tools, "tools");
+    Objects.requireNonNull(variables, "variables");
+    return write(messages, tools, addGenerationPrompt, variables);
+  }
+
   /** As the template does it. */
   ChatPrompt write(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
     Origins origins = new Origins();
@@ -146,7 +166,7 @@ public final class ChatTemplate {
     if (!tools.isEmpty()) {
       names.put("tools", origins.allSaid(tools.stream().map(Tool::toTemplateValue).toList()));
     }
-    names.put("messages", ChatMessage.toTemplateValues(messages, origins));
+    names.put("messages", ChatMessage.toTemplateValues(messages, origins, resultsInCalls));
     names.put("add_generation_prompt", addGenerationPrompt);
     Rendering rendering = run(new Rendering(names, origins, Clock.systemDefaultZone()));
     return new ChatPrompt(rendering.text(), rendering.said());

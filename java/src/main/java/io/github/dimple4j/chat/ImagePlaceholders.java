@@ -8,6 +8,31 @@ public final class ImagePlaceholders {
   private ImagePlaceholders() {}
 
   /**
+   * Puts each placeholder between the tokens that begin and end a picture, where it is not already.
+   *
+   * @param ids token ids with one placeholder per picture
+   * @param imageTokenId the placeholder
+   * @param begin what stands in front of a picture; negative: nothing
+   * @param end what stands behind it; negative: nothing
+   * @return the ids with what was missing
+   */
+  public static int[] frame(int[] ids, int imageTokenId, int begin, int end) {
+    Objects.requireNonNull(ids, "ids");
+    IntStream.Builder out = IntStream.builder();
+    for (int i = 0; i < ids.length; i++) {
+      boolean picture = ids[i] == imageTokenId;
+      if (picture && begin >= 0 && (i == 0 || ids[i - 1] != begin)) {
+        out.add(begin);
+      }
+      out.add(ids[i]);
+      if (picture && end >= 0 && (i + 1 == ids.length || ids[i + 1] != end)) {
+        out.add(end);
+      }
+    }
+    return out.build().toArray();
+  }
+
+  /**
    * Repeats each placeholder as often as its picture has image tokens.
    *
    * @param ids token ids with one placeholder per picture

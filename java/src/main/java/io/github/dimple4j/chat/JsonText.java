@@ -30,6 +30,16 @@ final class JsonText {
     throw new InvalidArgumentException(what + " are an empty text, expected a JSON object");
   }
 
+  /** The mapping that a text is as JSON, or else the text. */
+  static Object mappingOrText(String text) {
+    try {
+      JsonNode root = read(text, "a result");
+      return root.isObject() ? value(root) : text;
+    } catch (InvalidArgumentException noJson) {
+      return text;
+    }
+  }
+
   static Object value(JsonNode node) {
     if (node.isObject()) {
       Map<String, Object> map = new LinkedHashMap<>();

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
@@ -67,6 +68,10 @@ public final class Tokenizer {
     };
   }
 
+  /** What frames parts of an answer in Gemma 4's vocabulary; files of llama.cpp's converter have some of them as user-defined tokens. */
+  private static final List<String> MARKUP = List.of("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
+      "<tool_response|>", "<|tool>", "<tool|>", "<|\"|>", "<|turn>", "<turn|>", "<|think|>", "<|image>", "<|image|>", "<image|>");
+
   /** Tokens that are no text: by their type; and those that frame a text, where a file has them as user-defined ones. */
   private BitSet controlTokens() {
     BitSet ids = new BitSet();
@@ -74,6 +79,8 @@ public final class Tokenizer {
       IntStream named = IntStream.of(data.bosId(), data.eosId(), data.padId(), data.maskId());
       IntStream framing = IntStream.concat(named, Arrays.stream(data.endIds()));
       framing.filter(id -> id >= 0 && id < size() && data.tokenTypes()[id] == USER_DEFINED).forEach(ids::set);
+      IntStream markup = data.model().equals("gemma4") ? MARKUP.stream().mapToInt(tokens::find) : IntStream.empty();
+      markup.filter(id -> id >= 0 && data.tokenTypes()[id] == USER_DEFINED).forEach(ids::set);
       IntStream.range(0, size()).filter(id -> data.tokenTypes()[id] == CONTROL || data.tokenTypes()[id] == UNKNOWN).forEach(ids::set);
     }
     return ids;

@@ -153,11 +153,25 @@ class ChatTemplateTest {
   void expandsPlaceholdersInOrder() {
     assertThat(ImagePlaceholders.expand(new int[] {1, 9, 2, 9, 9}, 9, 3, 1, 2)).containsExactly(1, 9, 9, 9, 2, 9, 9, 9);
     assertThat(ImagePlaceholders.expand(new int[] {1, 2}, 9)).containsExactly(1, 2);
+    assertThat(ImagePlaceholders.frame(new int[] {9, 1, 7, 9, 8, 9, 9}, 9, 7, 8)).containsExactly(7, 9, 8, 1, 7, 9, 8, 7, 9, 8, 7, 9, 8);
+    assertThat(ImagePlaceholders.frame(new int[] {9, 1}, 9, -1, -1)).containsExactly(9, 1);
     for (int images : new int[] {0, 1, 3}) {
       int[] tokens = new int[images];
       Arrays.fill(tokens, 4);
       assertThatThrownBy(() -> ImagePlaceholders.expand(new int[] {9, 9}, 9, tokens)).isInstanceOf(ChatTemplateException.class)
           .hasMessage("the prompt has 2 image placeholder(s) for " + images + " image(s)");
     }
+  }
+
+  /** Templates of Gemma's kind read a result in the message that called; of others it is a message of its own. */
+  @Test
+  void resultsStandWhereTheTemplateLooksForThem() {
+    List<ChatMessage> messages = List.of(ChatMessage.of("user", "a"), ChatMessage.calling("", List.of(new ToolCall("f", "{\"x\":1}"))),
+        ChatMessage.result("f", "{\"y\":[2]}"), ChatMessage.result("f", "fine"));
+    String calls = "{% for m in messages %}{{ m.role }}{% for r in m.tool_responses or [] %}({{ r.name }} {{ r.response.y if r.response is mapping else r.response }})"
+        + "{% endfor %};{% endfor %}";
+    assertThat(ChatTemplate.parse(calls).ownPrompt(messages, List.of(), false, Map.of()).text()).isEqualTo("user;assistant(f [2])(f fine);");
+    assertThat(ChatTemplate.parse("{% for m in messages %}{{ m.role }};{% endfor %}").ownPrompt(messages, List.of(), false, Map.of()).text())
+        .isEqualTo("user;assistant;tool;tool;");
   }
 }

@@ -78,7 +78,9 @@ def escape(text):
                                               [0xd800 + (ord(c) - 0x10000 >> 10), 0xdc00 + (ord(c) & 0x3ff)]))
 
 
-SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|image|>"]
+SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|image|>", "<|image>", "<image|>", "<|channel>",
+           "<channel|>", "<|tool_call>", "<tool_call|>"]
+SHOWN = SPECIAL[-4:] # of which llama.cpp's converter makes user-defined tokens
 WHOLE = ["<table>", "<|\"|>", "▁▁", "naïve token"]
 BYTES = ["<0x%02X>" % b for b in range(256)]
 NEWLINES = ["\n" * n for n in range(1, 9)]
@@ -121,7 +123,7 @@ def gemma(options, rng):
         tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
         tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
         tokenizer.add_tokens([AddedToken(n, special=n in SPECIAL, normalized=False) for n in SPECIAL + WHOLE + NEWLINES])
-        write_vocabulary(options, name, [(2 if n == "<unk>" else 3 if n in SPECIAL else 4 if n in added else 6 if n in BYTES else 1, -1000.0, n)
+        write_vocabulary(options, name, [(2 if n == "<unk>" else 4 if n in added or n in SHOWN and name == "gemma4" else 3 if n in SPECIAL else 6 if n in BYTES else 1, -1000.0, n)
                                          for n in names])
         write_cases(options, name, texts, lambda text: tokenizer.encode(text).ids)
     os.makedirs(os.path.join(options.out, "gemma4"), exist_ok=True)
