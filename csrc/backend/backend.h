@@ -12,7 +12,8 @@
  * run it at the end, and keep it for the next pass of the same shape. Errors show in the operation or at the end.
  *
  * The table and weights are immutable and shared; a `context` holds what one session needs (threads, scratch, the pass being
- * recorded: one at a time). Passes of different contexts may run at the same time.
+ * recorded: one at a time). Passes of different contexts may run at the same time. A pass may name buffers of other contexts of its
+ * backend, as long as no pass of theirs is under way.
  *
  * Every operation gives the same result for any number of threads: sums are cut at fixed places, never at thread borders. A row's
  * result does not depend on the other rows of the call. All backends pass csrc/test/ops_*_test.c against `ref`.

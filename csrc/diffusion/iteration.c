@@ -228,13 +228,18 @@ static dimple_status choose_then_score(iteration *it, const sampler_step *step, 
   return DIMPLE_OK;
 }
 
+/* Adds the shadows that a reviser wants to see. */
+static void watch(iteration *it, const sampler_step *step, pass_rows *rows) {
+  const reviser *reviser = algorithm_of(&it->decoding)->reviser;
+  if (!reviser) return;
+  rows->watched_count = reviser->watch(it->notes, step, &rows->watched);
+  rows->shadow_first = it->blocks.first;
+  rows->shadow_end = it->blocks.end;
+}
+
 static dimple_status score_then_choose(iteration *it, const sampler_step *step, pass *p, const canvas *c, pass_rows rows, int32_t *count) {
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
-  if (reviser) {
-    rows.watched_count = reviser->watch(it->notes, step, &rows.watched);
-    rows.shadow_first = it->blocks.first;
-    rows.shadow_end = it->blocks.end;
-  }
+  watch(it, step, &rows);
   DIMPLE_TRY(proposals_make(it, step, p, rows, step->positions));
   DIMPLE_TRY(proposals_judge(it, p, c, rows));
   DIMPLE_TRY(sampler_choose(step, it->room.candidates, it->room.chosen, count));
@@ -323,6 +328,28 @@ static void tell_blocks(iteration *it, const canvas *c, int32_t count) {
     it->blocks.edited += c->tokens[it->room.revealed[i]] != c->mask_token;
     it->blocks.revealed_end |= it->room.tokens[i] == it->blocks.eos;
   }
+}
+
+/* Whether an iteration that chooses positions first chooses none, or fails to. The draws it takes are taken back. */
+static bool chooses_nothing(iteration *it, const sampler_step *step) {
+  if (!sampler_chooses_positions_first(&it->decoding)) return false;
+  int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count = 0;
+  dimple_status status = sampler_choose(step, NULL, it->room.chosen, &count);
+  if (it->recorded) replay_seek(it->recorded, draws_before);
+  return status != DIMPLE_OK || count == 0;
+}
+
+pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c) {
+  begin_blocks(it, p, c);
+  block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
+  if (c->initial_masked == 0) return (pass_wish){.kind = WISH_NOTHING};
+  if (plan.keeps) return (pass_wish){.kind = WISH_KEEP, .rows = {.scope = plan.scope}};
+  if (plan.edits) list_open(it, c, &plan);
+  sampler_step step = step_of(it, c, &plan);
+  if (plan.count == 0 || chooses_nothing(it, &step)) return (pass_wish){.kind = WISH_NOTHING};
+  pass_wish wish = {.kind = WISH_SCORE, .rows = rows_of(it, &plan)};
+  watch(it, &step, &wish.rows);
+  return wish;
 }
 
 /* Whether that was the last iteration. */

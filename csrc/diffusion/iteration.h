@@ -82,6 +82,10 @@ void iteration_end(iteration *it);
  * After iteration_begin, pass_prefill, and not when it is done. Errors: STATE (replay), MEMORY, CANCELLED. */
 dimple_status iteration_run(iteration *it, pass *p, canvas *c);
 
+/* What the coming iteration_run will ask of the pass, which has been prefilled: so that its rows can run before, with those of others. Changes
+ * nothing that it does. */
+pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c);
+
 /* The first half of an iteration whose decision the caller takes: candidates of all masked positions, in blocks of those of the block. Their
  * tokens, confidences and log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (an algorithm that masks again
  * what it has revealed), STATE (recorded draws), MEMORY, CANCELLED. */

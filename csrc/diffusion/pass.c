@@ -155,6 +155,8 @@ static text_rows prompt_rows(pass *p) {
 }
 
 dimple_status pass_open_first(pass *p, text_rows *rows) {
+  *rows = (text_rows){.state = &p->text};
+  if (p->canvas->masked_count == 0) return DIMPLE_OK;
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
   *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, p->canvas->masked, p->first_states);
@@ -171,23 +173,18 @@ void pass_close_first(pass *p) {
   pass_restart(p, NEED_NOTHING);
 }
 
-/* A pass for rows alone, of which there may be none. */
-static dimple_status run_rows(const pass *p, const text_rows *rows) {
+dimple_status pass_run(const pass *p, const text_rows *rows) {
   const backend_operations *ops = p->model->ops;
   if (text_rows_count(rows) == 0) return DIMPLE_OK;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   return ops->pass_end(p->context, text_forward(p->model, p->context, rows));
 }
 
-bool pass_wants_first(const pass *p) { return !p->prefilled && p->canvas->masked_count > 0; }
-
 dimple_status pass_prefill(pass *p) {
   text_rows rows;
   if (p->prefilled) return DIMPLE_OK;
-  if (pass_wants_first(p)) {
-    DIMPLE_TRY(pass_open_first(p, &rows));
-    DIMPLE_TRY(run_rows(p, &rows));
-  }
+  DIMPLE_TRY(pass_open_first(p, &rows));
+  DIMPLE_TRY(pass_run(p, &rows));
   pass_close_first(p);
   return DIMPLE_OK;
 }
@@ -278,14 +275,25 @@ static dimple_status open_score(pass *p, const pass_rows *rows) {
 
 static dimple_status record_forward(const pass *p, text_rows rows) { return text_forward(p->model, p->context, &rows); }
 
+static bool same_rows(const pass_rows *a, const pass_rows *b) {
+  return same_scope(a->scope, b->scope) && a->from == b->from && a->count == b->count && a->positions == b->positions && a->bare == b->bare &&
+         a->shadow_first == b->shadow_first && a->shadow_end == b->shadow_end && a->watched == b->watched && a->watched_count == b->watched_count;
+}
+
+/* Whether what is wanted now has run. */
+static bool ran_ahead(const pass *p, pass_wish_kind kind, const pass_rows *rows) {
+  return p->ahead && p->ahead->kind == kind && same_rows(&p->ahead->rows, rows);
+}
+
 /* Records the states of the canvas as it is, if they are not there yet, the choice among them, and the head. */
 static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   p->scored = fresh ? view_rows(*p->fresh, rows->from - p->fresh_from, rows->count) : view_rows(p->later_states, 0, rows->count);
   p->shadow_scored = view_rows(p->later_states, rows->count, rows->watched_count);
   if (rows->bare) p->bare_scored = view_rows(p->bare_states, 0, rows->count);
-  if (!fresh && !p->ahead) DIMPLE_TRY(record_forward(p, scored_rows(p, rows)));
-  if (rows->bare && !p->ahead) DIMPLE_TRY(record_forward(p, bare_rows(p, rows->from, p->bare_scored)));
+  bool ran = ran_ahead(p, WISH_SCORE, rows);
+  if (!fresh && !ran) DIMPLE_TRY(record_forward(p, scored_rows(p, rows)));
+  if (rows->bare && !ran) DIMPLE_TRY(record_forward(p, bare_rows(p, rows->from, p->bare_scored)));
   DIMPLE_TRY(record_choice(p, rows, p->gathered, &p->scored));
   if (!head) return DIMPLE_OK;
   head_call call = *head;
@@ -313,7 +321,7 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
 dimple_status pass_keep(pass *p, pass_scope scope) {
   text_rows rows = kept_rows(p, scope);
   p->intact = left_by(p, scope);
-  if (!p->ahead) DIMPLE_TRY(run_rows(p, &rows));
+  if (!ran_ahead(p, WISH_KEEP, &(pass_rows){.scope = scope})) DIMPLE_TRY(pass_run(p, &rows));
   p->count++;
   return DIMPLE_OK;
 }
@@ -333,7 +341,7 @@ dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, 
   return DIMPLE_OK;
 }
 
-void pass_set_ahead(pass *p, bool ahead) { p->ahead = ahead; }
+void pass_set_ahead(pass *p, const pass_wish *ahead) { p->ahead = ahead; }
 
 dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head) {
   const backend_operations *ops = p->model->ops;

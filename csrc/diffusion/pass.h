@@ -43,6 +43,29 @@ typedef enum pass_need {
   NEED_ALL      /* those of the response, too */
 } pass_need;
 
+/* What is to be scored: masked positions of the canvas that lie in the scope. */
+typedef struct pass_rows {
+  pass_scope scope;
+  int32_t from, count;   /* canvas.masked[from .. from + count) */
+  const int32_t *positions; /* [count] ascending ones in their place, at most as many as were masked to begin with; null: none */
+  const int32_t *chosen; /* [chosen_count] indices into these, ascending; null: all of them */
+  int32_t chosen_count;
+  bool bare;             /* also with masks in the place of everything that was given (SCOPE_ALL) */
+  /* Shadows (SCOPE_ALL, logits not shifted): a second row for each of the response positions shadow_first .. shadow_end - 1 that holds the
+   * mask, sees everything but the token at its own position, and is seen by the other shadows alone: what the model would put there. */
+  int32_t shadow_first, shadow_end;
+  const int32_t *watched; /* [watched_count] positions whose shadows are scored as well; none: there are no shadows */
+  int32_t watched_count;
+} pass_rows;
+
+/* What a coming pass_score or pass_keep (of rows.scope) is to be called with. */
+typedef enum pass_wish_kind { WISH_NOTHING, WISH_SCORE, WISH_KEEP } pass_wish_kind;
+
+typedef struct pass_wish {
+  pass_wish_kind kind;
+  pass_rows rows;
+} pass_wish;
+
 typedef struct pass {
   /* Set once; these outlive the pass. */
   const dimple_model *model;
@@ -72,7 +95,7 @@ typedef struct pass {
   pass_scope fresh_scope; /* of the pass that gave them; of later_states only */
   int32_t fresh_from, fresh_count; /* which of the masked positions have them */
   view scored, bare_scored, shadow_scored; /* states of the rows that pass_score scored last */
-  bool ahead;          /* the rows that the coming pass_score or pass_keep wants have run: pass_set_ahead */
+  const pass_wish *ahead; /* what has run before it is asked for: pass_set_ahead; null: nothing */
   int64_t count;       /* passes run since pass_restart */
 } pass;
 
@@ -99,21 +122,6 @@ void pass_reserve_shadow(pass *p, int32_t rows);
 /* The canvas has changed: its states are to be computed anew. */
 void pass_canvas_changed(pass *p);
 
-/* What is to be scored: masked positions of the canvas that lie in the scope. */
-typedef struct pass_rows {
-  pass_scope scope;
-  int32_t from, count;   /* canvas.masked[from .. from + count) */
-  const int32_t *positions; /* [count] ascending ones in their place, at most as many as were masked to begin with; null: none */
-  const int32_t *chosen; /* [chosen_count] indices into these, ascending; null: all of them */
-  int32_t chosen_count;
-  bool bare;             /* also with masks in the place of everything that was given (SCOPE_ALL) */
-  /* Shadows (SCOPE_ALL, logits not shifted): a second row for each of the response positions shadow_first .. shadow_end - 1 that holds the
-   * mask, sees everything but the token at its own position, and is seen by the other shadows alone: what the model would put there. */
-  int32_t shadow_first, shadow_end;
-  const int32_t *watched; /* [watched_count] positions whose shadows are scored as well; none: there are no shadows */
-  int32_t watched_count;
-} pass_rows;
-
 static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chosen ? rows->chosen_count : rows->count; }
 
 /* One pass over what has changed, and over the final states of the rows that score the given positions the head, with everything set
@@ -126,22 +134,14 @@ dimple_status pass_keep(pass *p, pass_scope scope);
 /* What follows lets rows of several sessions run together (batch.c): what a coming call of the above would run is asked for, run by
  * text_forward_together, and the call itself then finds it done. */
 
-/* Whether pass_prefill would run rows. */
-bool pass_wants_first(const pass *p);
-
-/* Its first half: makes ready and says which; maybe none. Errors: MEMORY. */
+/* The first half of pass_prefill, which has not been: makes ready and says which rows it would run; maybe none. Errors: MEMORY. */
 dimple_status pass_open_first(pass *p, text_rows *rows);
 
 /* Its second half, when they have run. */
 void pass_close_first(pass *p);
 
-/* What a coming pass_score or pass_keep (of rows.scope) is to be called with. */
-typedef enum pass_wish_kind { WISH_NOTHING, WISH_SCORE, WISH_KEEP } pass_wish_kind;
-
-typedef struct pass_wish {
-  pass_wish_kind kind;
-  pass_rows rows;
-} pass_wish;
+/* Runs rows of the session, maybe none, alone. Errors: MEMORY, CANCELLED. */
+dimple_status pass_run(const pass *p, const text_rows *rows);
 
 /* Rows of one wish that cannot run together, since the later ones take the place of the earlier in the cache: in this order. */
 typedef enum pass_round { ROUND_CANVAS, ROUND_BARE, PASS_ROUNDS } pass_round;
@@ -150,8 +150,8 @@ typedef enum pass_round { ROUND_CANVAS, ROUND_BARE, PASS_ROUNDS } pass_round;
  * MEMORY. */
 dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, text_rows *rows);
 
-/* Whether the rows of the coming call have run. */
-void pass_set_ahead(pass *p, bool ahead);
+/* The rows of the wish, which stays where it is, have run: a call that asks for just these finds them. Null: not so any more. */
+void pass_set_ahead(pass *p, const pass_wish *wish);
 
 /* Which rows of a pass. */
 typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;

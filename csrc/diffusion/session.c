@@ -2,48 +2,28 @@
  * The public calls of a session, their checks and their lock. What a session is made of has rooms of its own: prompt, canvas, the
  * features of the pictures, passes of the model with their cache, and iterations of the decoding.
  */
+#include "diffusion/session.h"
+
 #include <float.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "allocate.h"
-#include "diffusion/canvas.h"
-#include "diffusion/features.h"
-#include "diffusion/iteration.h"
-#include "diffusion/pass.h"
 #include "diffusion/pipeline.h"
-#include "diffusion/prompt.h"
 #include "diffusion/scoring.h"
 #include "error.h"
-#include "model/model.h"
 #include "platform/platform.h"
-
-struct dimple_session {
-  dimple_model *model;
-  context *context;
-  atomic_bool busy;
-  atomic_bool cancelled;
-  int32_t context_length;
-
-  prompt prompt;
-  canvas canvas;
-  features features;
-  pass pass;
-  iteration iteration;
-  int64_t prefill_time, step_time; /* nanoseconds */
-};
 
 /* ------------------------------------------------------------------------------------------------- entering and leaving */
 
-static dimple_status enter(dimple_session *s, const char *function) {
+dimple_status session_enter(dimple_session *s, const char *function) {
   if (!s) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s: session is null", function);
   if (atomic_exchange(&s->busy, true))
     return dimple_fail(DIMPLE_ERROR_STATE, "%s: another thread is inside this session", function);
   return DIMPLE_OK;
 }
 
-static dimple_status leave(dimple_session *s, dimple_status status) {
+dimple_status session_leave(dimple_session *s, dimple_status status) {
   atomic_store(&s->busy, false);
   return status;
 }
@@ -155,8 +135,8 @@ static dimple_status set_prompt(dimple_session *s, const int32_t *tokens, int32_
 
 dimple_status dimple_session_set_prompt(dimple_session *s, const int32_t *tokens, int32_t token_count, const dimple_image *images,
                                         int32_t image_count) {
-  DIMPLE_TRY(enter(s, "dimple_session_set_prompt"));
-  return leave(s, set_prompt(s, tokens, token_count, images, image_count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_prompt"));
+  return session_leave(s, set_prompt(s, tokens, token_count, images, image_count));
 }
 
 static dimple_status require_prompt(const dimple_session *s) {
@@ -186,8 +166,8 @@ static dimple_status set_answer(dimple_session *s, const int32_t *tokens, int32_
 }
 
 dimple_status dimple_session_set_answer(dimple_session *s, const int32_t *tokens, int32_t token_count) {
-  DIMPLE_TRY(enter(s, "dimple_session_set_answer"));
-  return leave(s, set_answer(s, tokens, token_count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_answer"));
+  return session_leave(s, set_answer(s, tokens, token_count));
 }
 
 /* The new canvas, and room for its iterations, are there before the old one goes. */
@@ -209,8 +189,8 @@ static dimple_status set_response(dimple_session *s, const int32_t *tokens, int3
 }
 
 dimple_status dimple_session_set_response(dimple_session *s, const int32_t *tokens, int32_t token_count) {
-  DIMPLE_TRY(enter(s, "dimple_session_set_response"));
-  return leave(s, set_response(s, tokens, token_count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_response"));
+  return session_leave(s, set_response(s, tokens, token_count));
 }
 
 /* Everything that can fail comes before the first change. */
@@ -232,26 +212,40 @@ static dimple_status set_constraint(dimple_session *s, dimple_constraint *constr
 }
 
 dimple_status dimple_session_set_constraint(dimple_session *s, dimple_constraint *constraint) {
-  DIMPLE_TRY(enter(s, "dimple_session_set_constraint"));
-  return leave(s, set_constraint(s, constraint));
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_constraint"));
+  return session_leave(s, set_constraint(s, constraint));
 }
 
 /* -------------------------------------------------------------------------------------------------------------- decoding */
 
-static dimple_status prefill(dimple_session *s) {
+dimple_status session_open_first(dimple_session *s, text_rows *rows) {
+  *rows = (text_rows){.state = &s->pass.text};
   DIMPLE_TRY(require_response(s));
   if (s->pass.prefilled) return DIMPLE_OK;
   canvas_reset(&s->canvas);
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
-  int64_t start = platform_now();
-  DIMPLE_TRY(pass_prefill(&s->pass));
+  return pass_open_first(&s->pass, rows);
+}
+
+void session_close_first(dimple_session *s, int64_t start) {
+  pass_close_first(&s->pass);
   s->prefill_time = platform_now() - start;
+}
+
+/* features_ensure has a clock of its own. */
+static dimple_status prefill(dimple_session *s) {
+  text_rows rows;
+  if (s->pass.prefilled) return DIMPLE_OK;
+  DIMPLE_TRY(session_open_first(s, &rows));
+  int64_t start = platform_now();
+  DIMPLE_TRY(pass_run(&s->pass, &rows));
+  session_close_first(s, start);
   return DIMPLE_OK;
 }
 
 dimple_status dimple_session_prefill(dimple_session *s) {
-  DIMPLE_TRY(enter(s, "dimple_session_prefill"));
-  return leave(s, prefill(s));
+  DIMPLE_TRY(session_enter(s, "dimple_session_prefill"));
+  return session_leave(s, prefill(s));
 }
 
 static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
@@ -269,8 +263,8 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
 }
 
 dimple_status dimple_session_begin(dimple_session *s, const dimple_decoding *decoding) {
-  DIMPLE_TRY(enter(s, "dimple_session_begin"));
-  return leave(s, begin(s, decoding));
+  DIMPLE_TRY(session_enter(s, "dimple_session_begin"));
+  return session_leave(s, begin(s, decoding));
 }
 
 static int64_t vision_time(const dimple_session *s) { return s->prompt.image_time + s->features.time; }
@@ -294,21 +288,31 @@ static dimple_status require_iteration(const dimple_session *s) {
                      s->iteration.number);
 }
 
-static dimple_status step(dimple_session *s, dimple_step *result) {
-  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
+dimple_status session_open_step(dimple_session *s, session_clock *clock) {
   DIMPLE_TRY(require_iteration(s));
-  int64_t start = platform_now(), earlier = vision_time(s) + s->prefill_time;
+  *clock = (session_clock){.start = platform_now(), .earlier = vision_time(s) + s->prefill_time};
+  return DIMPLE_OK;
+}
+
+dimple_status session_close_step(dimple_session *s, const session_clock *clock, dimple_step *result) {
   DIMPLE_TRY(prefill(s));
   DIMPLE_TRY(iteration_run(&s->iteration, &s->pass, &s->canvas));
-  int64_t elapsed = platform_now() - start, other_work = vision_time(s) + s->prefill_time - earlier;
+  int64_t elapsed = platform_now() - clock->start, other_work = vision_time(s) + s->prefill_time - clock->earlier;
   s->step_time += elapsed - other_work;
   *result = step_result(s, elapsed);
   return DIMPLE_OK;
 }
 
+static dimple_status step(dimple_session *s, dimple_step *result) {
+  session_clock clock;
+  if (!result) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_step: step is null");
+  DIMPLE_TRY(session_open_step(s, &clock));
+  return session_close_step(s, &clock, result);
+}
+
 dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
-  DIMPLE_TRY(enter(s, "dimple_session_step"));
-  return leave(s, step(s, result));
+  DIMPLE_TRY(session_enter(s, "dimple_session_step"));
+  return session_leave(s, step(s, result));
 }
 
 static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
@@ -319,8 +323,8 @@ static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const fl
 }
 
 dimple_status dimple_session_set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
-  DIMPLE_TRY(enter(s, "dimple_session_set_bias"));
-  return leave(s, set_bias(s, tokens, values, count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_bias"));
+  return session_leave(s, set_bias(s, tokens, values, count));
 }
 
 static dimple_status look(dimple_session *s, dimple_candidates *result) {
@@ -339,8 +343,8 @@ static dimple_status look(dimple_session *s, dimple_candidates *result) {
 }
 
 dimple_status dimple_session_look(dimple_session *s, dimple_candidates *candidates) {
-  DIMPLE_TRY(enter(s, "dimple_session_look"));
-  return leave(s, look(s, candidates));
+  DIMPLE_TRY(session_enter(s, "dimple_session_look"));
+  return session_leave(s, look(s, candidates));
 }
 
 static dimple_status alternatives(dimple_session *s, int32_t count, int32_t *tokens, float *log_probability) {
@@ -354,8 +358,8 @@ static dimple_status alternatives(dimple_session *s, int32_t count, int32_t *tok
 }
 
 dimple_status dimple_session_alternatives(dimple_session *s, int32_t count, int32_t *tokens, float *log_probability) {
-  DIMPLE_TRY(enter(s, "dimple_session_alternatives"));
-  return leave(s, alternatives(s, count, tokens, log_probability));
+  DIMPLE_TRY(session_enter(s, "dimple_session_alternatives"));
+  return session_leave(s, alternatives(s, count, tokens, log_probability));
 }
 
 static dimple_status reveal(dimple_session *s, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *result) {
@@ -373,8 +377,8 @@ static dimple_status reveal(dimple_session *s, const int32_t *positions, const i
 }
 
 dimple_status dimple_session_reveal(dimple_session *s, const int32_t *positions, const int32_t *tokens, int32_t count, dimple_step *step) {
-  DIMPLE_TRY(enter(s, "dimple_session_reveal"));
-  return leave(s, reveal(s, positions, tokens, count, step));
+  DIMPLE_TRY(session_enter(s, "dimple_session_reveal"));
+  return session_leave(s, reveal(s, positions, tokens, count, step));
 }
 
 static dimple_status complete(dimple_session *s, dimple_step *result) {
@@ -393,8 +397,8 @@ static dimple_status complete(dimple_session *s, dimple_step *result) {
 }
 
 dimple_status dimple_session_complete(dimple_session *s, dimple_step *step) {
-  DIMPLE_TRY(enter(s, "dimple_session_complete"));
-  return leave(s, complete(s, step));
+  DIMPLE_TRY(session_enter(s, "dimple_session_complete"));
+  return session_leave(s, complete(s, step));
 }
 
 static dimple_status shorten(dimple_session *s, int32_t length) {
@@ -410,17 +414,17 @@ static dimple_status shorten(dimple_session *s, int32_t length) {
 }
 
 dimple_status dimple_session_shorten(dimple_session *s, int32_t length) {
-  DIMPLE_TRY(enter(s, "dimple_session_shorten"));
-  return leave(s, shorten(s, length));
+  DIMPLE_TRY(session_enter(s, "dimple_session_shorten"));
+  return session_leave(s, shorten(s, length));
 }
 
 dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kinds, const int32_t *lengths, int32_t record_count,
                                           const double *values, int64_t value_count) {
-  DIMPLE_TRY(enter(s, "dimple_session_replay_draws"));
+  DIMPLE_TRY(session_enter(s, "dimple_session_replay_draws"));
   replay *recorded = NULL;
   dimple_status status = record_count == 0 ? DIMPLE_OK : replay_create(kinds, lengths, record_count, values, value_count, &recorded);
   if (status == DIMPLE_OK) iteration_replay(&s->iteration, recorded);
-  return leave(s, status);
+  return session_leave(s, status);
 }
 
 /* ------------------------------------------------------------------------------------------------------ looking inside */
@@ -431,12 +435,12 @@ static int64_t scratch_bytes(const dimple_session *s) {
 }
 
 dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timings) {
-  DIMPLE_TRY(enter(s, "dimple_session_get_timings"));
-  if (!timings) return leave(s, dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_timings: timings is null"));
+  DIMPLE_TRY(session_enter(s, "dimple_session_get_timings"));
+  if (!timings) return session_leave(s, dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_timings: timings is null"));
   *timings = (dimple_timings){.vision = vision_time(s), .prefill = s->prefill_time, .steps = s->step_time,
                               .forward_passes = s->pass.count, .kv_bytes = s->pass.text.cache.bytes,
                               .scratch_bytes = scratch_bytes(s)};
-  return leave(s, DIMPLE_OK);
+  return session_leave(s, DIMPLE_OK);
 }
 
 static dimple_status get_logits(dimple_session *s, float *logits, int64_t count) {
@@ -454,8 +458,8 @@ static dimple_status get_logits(dimple_session *s, float *logits, int64_t count)
 }
 
 dimple_status dimple_session_get_logits(dimple_session *s, float *logits, int64_t count) {
-  DIMPLE_TRY(enter(s, "dimple_session_get_logits"));
-  return leave(s, get_logits(s, logits, count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_get_logits"));
+  return session_leave(s, get_logits(s, logits, count));
 }
 
 /* -1 for one that names none. */
@@ -490,8 +494,8 @@ static dimple_status score(dimple_session *s, const int32_t *response, const int
 
 dimple_status dimple_session_score(dimple_session *s, const int32_t *response, const int32_t *targets, int32_t count,
                                    float guidance_scale, float *log_probability) {
-  DIMPLE_TRY(enter(s, "dimple_session_score"));
-  return leave(s, score(s, response, targets, count, guidance_scale, log_probability));
+  DIMPLE_TRY(session_enter(s, "dimple_session_score"));
+  return session_leave(s, score(s, response, targets, count, guidance_scale, log_probability));
 }
 
 static dimple_status get_image_features(dimple_session *s, float *features, int64_t count) {
@@ -507,6 +511,6 @@ static dimple_status get_image_features(dimple_session *s, float *features, int6
 }
 
 dimple_status dimple_session_get_image_features(dimple_session *s, float *features, int64_t count) {
-  DIMPLE_TRY(enter(s, "dimple_session_get_image_features"));
-  return leave(s, get_image_features(s, features, count));
+  DIMPLE_TRY(session_enter(s, "dimple_session_get_image_features"));
+  return session_leave(s, get_image_features(s, features, count));
 }

@@ -601,6 +601,45 @@ DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, floa
  * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the features written. */
 DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *session, float *features, int64_t count);
 
+/* ------------------------------------------------------------------------------------------------------------- batches */
+
+/* Sessions of one model that step together: the rows that their iterations run go through each layer's weights in one pass; rotation and
+ * attention are each session's own. Each comes to the same result as by dimple_session_step: on the CPU token for token and bit for bit,
+ * whatever the others are, for every setting of a decoding, and sessions may join and leave between any two steps. A batch holds the memory
+ * of such passes and threads of its own; it serves one thread at a time, a second one's call fails with STATE. */
+typedef struct dimple_batch dimple_batch;
+
+/* An empty batch, whose passes run on `threads` threads; 0: one per processor. Errors: ARGUMENT, MEMORY. */
+DIMPLE_API dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_batch **batch);
+
+/* Null is allowed. Not while a step runs; sessions that were in its steps live on. */
+DIMPLE_API void dimple_batch_free(dimple_batch *batch);
+
+/* One iteration of each of sessions [count], 1 .. 1024, of the batch's model: what dimple_session_step does, first passes included. statuses
+ * [count] receives what dimple_session_step would return of each, and steps [count] its result where that is OK; nothing is written of the
+ * others, and what happens to one changes nothing for another. A session that is cancelled stops like in dimple_session_step, but the call
+ * returns when the others are through. Each session is inside the call until then. A pass takes up to 768 rows, those of one session
+ * undivided; what does not fit runs in a further pass. Errors: ARGUMENT, STATE (another thread is inside the batch), MEMORY: no session has
+ * been touched then, and statuses and steps are as they were. */
+DIMPLE_API dimple_status dimple_batch_step(dimple_batch *batch, dimple_session *const *sessions, int32_t count, dimple_step *steps,
+                                           int32_t *statuses);
+
+/* The message of the `index`-th session of the latest dimple_batch_step, as of dimple_last_error(): valid until the next one; "" if it did
+ * not fail, or there was none. Not while a step runs. */
+DIMPLE_API const char *dimple_batch_get_error(const dimple_batch *batch, int32_t index);
+
+/* What a batch has done since it was created. */
+typedef struct dimple_batch_counts {
+  int64_t steps;          /* iterations of sessions */
+  int64_t passes;         /* passes over the layers: in each, rows went through every weight of a layer once */
+  int64_t session_passes; /* passes that the sessions would have run one by one for the same */
+  int64_t rows;           /* of all these passes */
+  int64_t bytes;          /* memory it holds, beside its threads */
+} dimple_batch_counts;
+
+/* Errors: ARGUMENT, STATE (a step runs). */
+DIMPLE_API dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_batch_counts *counts);
+
 /* ------------------------------------------------------------------------------------------------------------ scoring */
 
 /* How likely the model finds given tokens: one pass over prompt + `response` [count], ids with mask_token_id where the model is not to

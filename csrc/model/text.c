@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "cancel.h"
 #include "model/rope.h"
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -273,4 +274,117 @@ dimple_status text_forward(const dimple_model *m, context *c, const text_rows *r
     DIMPLE_TRY(i < last ? record_layer(m, c, rows, i, x) : record_last_layer(m, c, rows, i, x));
   }
   return DIMPLE_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------- several sequences */
+
+void text_room_close(const dimple_model *m, context *c, text_room *room) {
+  view views[] = {room->x, room->keys, room->values, room->states};
+  block_scratch_close(m->ops, c, &room->scratch);
+  for (size_t i = 0; i < sizeof views / sizeof *views; i++) m->ops->buffer_free(c, views[i].memory);
+  free(room->sequences);
+  *room = (text_room){0};
+}
+
+static dimple_status open_room(const dimple_model *m, context *c, text_room *room, int64_t rows, int32_t sequences) {
+  const text_parameters *p = &m->text;
+  block_widths widths = scratch_widths(p);
+  *room = (text_room){.rows = rows, .sequence_count = sequences};
+  DIMPLE_TRY(block_scratch_open(m->ops, c, &widths, rows, &room->scratch));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, p->width, &room->x));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, p->width, &room->states));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, widest_layer(p), &room->keys));
+  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, widest_layer(p), &room->values));
+  ALLOCATE(room->sequences, sequences, "the sequences of a pass");
+  return DIMPLE_OK;
+}
+
+dimple_status text_room_reserve(const dimple_model *m, context *c, text_room *room, int64_t rows, int32_t sequences) {
+  if (rows <= room->rows && sequences <= room->sequence_count) return DIMPLE_OK;
+  rows = larger(rows, room->rows);
+  sequences = (int32_t)larger(sequences, room->sequence_count);
+  text_room_close(m, c, room);
+  dimple_status status = open_room(m, c, room, rows, sequences);
+  if (status != DIMPLE_OK) text_room_close(m, c, room);
+  return status;
+}
+
+int64_t text_room_bytes(const dimple_model *m, const text_room *room) {
+  int64_t columns = 2 * ((int64_t)m->text.width + widest_layer(&m->text));
+  return room->scratch.bytes + (room->rows ? room->rows * columns * (int64_t)sizeof(float) : 0) +
+         room->sequence_count * (int64_t)sizeof *room->sequences;
+}
+
+/* Takes note of who is asked to stop. */
+static dimple_status look_for_stops(text_member *members, int32_t count) {
+  int32_t running = 0;
+  for (int32_t i = 0; i < count; i++) {
+    text_member *one = &members[i];
+    if (!one->stopped && one->cancelled) one->stopped = atomic_exchange(one->cancelled, false);
+    running += !one->stopped;
+  }
+  return running > 0 ? DIMPLE_OK : dimple_fail(DIMPLE_ERROR_CANCELLED, "the call was cancelled");
+}
+
+static dimple_status record_together(const dimple_model *m, context *c, const text_room *room, int32_t index, layer_part part, view x,
+                                     int32_t count) {
+  int64_t width = layer_kv_width(&m->text.layer[index]);
+  layer l = layer_of(m, c, &room->scratch, index, part, x, room->sequences, count);
+  l.new_keys = view_of(room->keys.memory, x.rows, width);
+  l.new_values = view_of(room->values.memory, x.rows, width);
+  return m->text.architecture->record_layer(&l);
+}
+
+/* The last layer of the rows that are wanted, of all sequences, and their states to where each wants its own. */
+static dimple_status record_wanted(const dimple_model *m, context *c, const text_room *room, int32_t index, view x, const text_member *members,
+                                   int32_t count) {
+  int64_t at = 0;
+  int32_t used = 0;
+  for (int32_t i = 0; i < count; i++) {
+    const text_rows *rows = &members[i].rows;
+    layer_sequence q = room->sequences[i];
+    if (rows->states.rows == 0) continue;
+    DIMPLE_TRY(m->ops->gather_rows(c, view_rows(room->states, at, rows->states.rows), view_rows(x, q.first, q.count), rows->wanted));
+    room->sequences[used++] = wanted_of(q, rows, at);
+    at += rows->states.rows;
+  }
+  if (at == 0) return DIMPLE_OK;
+  view states = view_rows(room->states, 0, at);
+  DIMPLE_TRY(record_together(m, c, room, index, LAYER_QUERIES, states, used));
+  DIMPLE_TRY(m->ops->rms_norm(c, states, states, m->weights.output_norm, m->text.norm_epsilon));
+  at = 0;
+  for (int32_t i = 0; i < count; i++) {
+    const text_rows *rows = &members[i].rows;
+    int64_t own = rows->states.rows;
+    if (own > 0) DIMPLE_TRY(m->ops->gather_rows(c, rows->states, view_rows(states, at, own), rows->state->row_numbers));
+    at += own;
+  }
+  return DIMPLE_OK;
+}
+
+static void place_sequences(const dimple_model *m, const text_room *room, int32_t index, const text_member *members, int32_t count) {
+  int64_t at = 0;
+  for (int32_t i = 0; i < count; i++) {
+    room->sequences[i] = sequence_of(m, &members[i].rows, index, at);
+    at += room->sequences[i].count;
+  }
+}
+
+dimple_status text_forward_together(const dimple_model *m, context *c, text_room *room, text_member *members, int32_t count) {
+  int32_t last = m->text.layers - 1;
+  int64_t total = 0;
+  for (int32_t i = 0; i < count; i++) {
+    const text_rows *rows = &members[i].rows;
+    int64_t own = text_rows_count(rows);
+    DIMPLE_TRY(embed(m, c, rows, view_rows(room->x, total, own)));
+    total += own;
+  }
+  view x = view_rows(room->x, 0, total);
+  for (int32_t i = 0; i <= last; i++) {
+    DIMPLE_TRY(look_for_stops(members, count));
+    DIMPLE_TRY(m->ops->checkpoint(c));
+    place_sequences(m, room, i, members, count);
+    DIMPLE_TRY(record_together(m, c, room, i, i < last ? LAYER_WHOLE : LAYER_KEYS, x, count));
+  }
+  return record_wanted(m, c, room, last, x, members, count);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "model/kv_cache.h"
+#include "model/layer.h"
 #include "model/model.h"
 
 /* Rows go through a layer so many at a time: the largest pass needs its residual stream, its keys and values, and the intermediates of
@@ -90,5 +91,36 @@ int64_t text_rows_count(const text_rows *rows);
 
 /* Records rows of one sequence, at least one, into the open pass. The state has room for all. The pass may be cancelled before every layer. */
 dimple_status text_forward(const dimple_model *m, context *c, const text_rows *rows);
+
+/* Room for passes whose rows are of several sequences. */
+typedef struct text_room {
+  int64_t rows;               /* 0: not open */
+  int32_t sequence_count;
+  block_scratch scratch;
+  view x;                     /* [rows x width] residual stream */
+  view keys, values;          /* [rows x widest layer] before they go where each sequence keeps its own */
+  view states;                /* [rows x width] */
+  layer_sequence *sequences;  /* [sequence_count] */
+} text_room;
+
+/* Makes room for passes of up to `rows` rows of up to `sequences` sequences; outside a pass. On failure the room is closed. Errors: MEMORY. */
+dimple_status text_room_reserve(const dimple_model *m, context *c, text_room *room, int64_t rows, int32_t sequences);
+void text_room_close(const dimple_model *m, context *c, text_room *room); /* a zeroed one is allowed */
+int64_t text_room_bytes(const dimple_model *m, const text_room *room);
+
+/* The most rows that run together. */
+enum { TEXT_TOGETHER_ROWS = TEXT_PIECE_ROWS };
+
+/* A sequence of a pass of several. */
+typedef struct text_member {
+  text_rows rows;
+  atomic_bool *cancelled; /* asks for this one to stop, before every layer; null: nobody can */
+  bool stopped;           /* it was asked, and the request taken back: what the pass leaves of it is not to be used */
+} text_member;
+
+/* The same for the rows of several sequences, each with a state of its own, whatever context it was opened in: one linear call per layer and
+ * weight for all of them, and of each row what text_forward makes of it, bit for bit. At most TEXT_TOGETHER_ROWS rows, for which the room
+ * has been made. Errors: also CANCELLED when all have been stopped. */
+dimple_status text_forward_together(const dimple_model *m, context *c, text_room *room, text_member *members, int32_t count);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "error.h"
+#include "platform/platform.h"
 
 extern const backend_operations backend_ref;
 
@@ -45,8 +46,6 @@ struct operation {
 
 struct context {
   context *inner;
-  recorded_buffer *buffers; /* number n is handle n + 1; numbers are not used again */
-  int64_t buffer_count;
   bool recording;
   atomic_bool *cancelled;
   operation **operations;
@@ -54,6 +53,20 @@ struct context {
   void **copies; /* of host memory, freed with the pass */
   int64_t copy_count;
 };
+
+/* The buffers of all contexts: a pass may name any of them. */
+static struct {
+  atomic_flag busy;
+  int64_t contexts;         /* that are open; with the last one all is forgotten */
+  recorded_buffer *buffers; /* number n is handle n + 1; numbers are not used again */
+  int64_t count;
+} known = {.busy = ATOMIC_FLAG_INIT};
+
+static void lock_buffers(void) {
+  while (atomic_flag_test_and_set(&known.busy)) platform_yield();
+}
+
+static void unlock_buffers(void) { atomic_flag_clear(&known.busy); }
 
 static bool deferred_available(void) { return true; }
 
@@ -89,11 +102,15 @@ static dimple_status deferred_context_open(int32_t threads, context **out) {
   context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
   dimple_status status = backend_ref.context_open(threads, &c->inner);
-  if (status != DIMPLE_OK)
+  if (status != DIMPLE_OK) {
     free(c);
-  else
-    *out = c;
-  return status;
+    return status;
+  }
+  lock_buffers();
+  known.contexts++;
+  unlock_buffers();
+  *out = c;
+  return DIMPLE_OK;
 }
 
 static void forget_pass(context *c) {
@@ -110,18 +127,27 @@ static void forget_pass(context *c) {
 static void deferred_context_close(context *c) {
   if (!c) return;
   forget_pass(c);
-  free(c->buffers);
+  lock_buffers();
+  if (--known.contexts == 0) {
+    free(known.buffers);
+    known.buffers = NULL;
+    known.count = 0;
+  }
+  unlock_buffers();
   backend_ref.context_close(c->inner);
   free(c);
 }
 
 static int64_t deferred_context_bytes(const context *c) { return (int64_t)sizeof *c; }
 
-/* The entry of a handle, or null. */
-static recorded_buffer *buffer_of(const context *c, const buffer *handle) {
+/* What is known of a handle; inner null: no living buffer. */
+static recorded_buffer buffer_of(const buffer *handle) {
   uintptr_t number = (uintptr_t)handle;
-  if (number < 1 || number > (uintptr_t)c->buffer_count || !c->buffers[number - 1].inner) return NULL;
-  return &c->buffers[number - 1];
+  recorded_buffer b = {0};
+  lock_buffers();
+  if (number >= 1 && number <= (uintptr_t)known.count) b = known.buffers[number - 1];
+  unlock_buffers();
+  return b;
 }
 
 /* Room for one more element in a growing array of pointers or buffers. */
@@ -135,33 +161,37 @@ static dimple_status grow(void **array, int64_t count, size_t size) {
 static dimple_status deferred_buffer_alloc(context *c, int64_t count, buffer **out) {
   recorded_buffer b = {.count = count};
   DIMPLE_TRY(backend_ref.buffer_alloc(c->inner, count, &b.inner));
-  dimple_status status = grow((void **)&c->buffers, c->buffer_count, sizeof *c->buffers);
-  if (status != DIMPLE_OK) {
-    backend_ref.buffer_free(c->inner, b.inner);
-    return status;
+  lock_buffers();
+  dimple_status status = grow((void **)&known.buffers, known.count, sizeof *known.buffers);
+  if (status == DIMPLE_OK) {
+    known.buffers[known.count++] = b;
+    *out = (buffer *)(uintptr_t)known.count;
   }
-  c->buffers[c->buffer_count++] = b;
-  *out = (buffer *)(uintptr_t)c->buffer_count;
-  return DIMPLE_OK;
+  unlock_buffers();
+  if (status != DIMPLE_OK) backend_ref.buffer_free(c->inner, b.inner);
+  return status;
 }
 
 /* A pass that names the buffer finds it gone when it runs. */
 static void deferred_buffer_free(context *c, buffer *handle) {
-  recorded_buffer *b = buffer_of(c, handle);
-  if (!b) return;
-  backend_ref.buffer_free(c->inner, b->inner);
-  b->inner = NULL;
+  recorded_buffer b = buffer_of(handle);
+  if (!b.inner) return;
+  backend_ref.buffer_free(c->inner, b.inner);
+  lock_buffers();
+  known.buffers[(uintptr_t)handle - 1].inner = NULL;
+  unlock_buffers();
 }
 
 /* --------------------------------------------------------------------------------------------------------------- checks */
 
 static dimple_status check_view(const context *c, view v, const char *what) {
-  const recorded_buffer *b = buffer_of(c, v.memory);
-  if (!b) return dimple_fail(DIMPLE_ERROR_STATE, "deferred: %s names no living buffer", what);
+  (void)c;
+  const recorded_buffer b = buffer_of(v.memory);
+  if (!b.inner) return dimple_fail(DIMPLE_ERROR_STATE, "deferred: %s names no living buffer", what);
   int64_t end = v.rows == 0 ? v.first : v.first + (v.rows - 1) * v.stride + v.columns;
-  if (v.first < 0 || v.rows < 0 || v.columns < 1 || (v.rows > 1 && v.stride < v.columns) || end > b->count)
+  if (v.first < 0 || v.rows < 0 || v.columns < 1 || (v.rows > 1 && v.stride < v.columns) || end > b.count)
     return dimple_fail(DIMPLE_ERROR_STATE, "deferred: %s is [%" PRId64 " x %" PRId64 "] from %" PRId64 ", %" PRId64 " apart, in a buffer of %" PRId64,
-                       what, v.rows, v.columns, v.first, v.stride, b->count);
+                       what, v.rows, v.columns, v.first, v.stride, b.count);
   return DIMPLE_OK;
 }
 
@@ -190,8 +220,8 @@ static dimple_status check_apart(view y, view x, const char *what) {
 
 /* A matrix by ref's handle; checked anew, since a buffer may have been freed since. */
 static view resolve(const context *c, view v) {
-  const recorded_buffer *b = buffer_of(c, v.memory);
-  v.memory = b ? b->inner : NULL;
+  (void)c;
+  v.memory = buffer_of(v.memory).inner;
   return v;
 }
 
