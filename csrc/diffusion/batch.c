@@ -236,7 +236,7 @@ static void close_member(dimple_batch *b, member *m, dimple_step *step) {
   session_leave(s, m->status);
 }
 
-static dimple_status step(dimple_batch *b, dimple_session *const *sessions, int32_t count, dimple_step *steps, int32_t *statuses) {
+static dimple_status step(dimple_batch *b, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses) {
   if (!sessions || !steps || !statuses)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_batch_step: %s is null", !sessions ? "sessions" : !steps ? "steps" : "statuses");
   if (count < 1 || count > BATCH_MOST)
@@ -252,7 +252,7 @@ static dimple_status step(dimple_batch *b, dimple_session *const *sessions, int3
   return DIMPLE_OK;
 }
 
-dimple_status dimple_batch_step(dimple_batch *b, dimple_session *const *sessions, int32_t count, dimple_step *steps, int32_t *statuses) {
+dimple_status dimple_batch_step(dimple_batch *b, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses) {
   DIMPLE_TRY(enter(b, "dimple_batch_step"));
   return leave(b, step(b, sessions, count, steps, statuses));
 }

@@ -617,11 +617,11 @@ DIMPLE_API void dimple_batch_free(dimple_batch *batch);
 
 /* One iteration of each of sessions [count], 1 .. 1024, of the batch's model: what dimple_session_step does, first passes included. statuses
  * [count] receives what dimple_session_step would return of each, and steps [count] its result where that is OK; nothing is written of the
- * others, and what happens to one changes nothing for another. A session that is cancelled stops like in dimple_session_step, but the call
+ * others, and what happens to one changes nothing for another. `sessions` is only read. A session that is cancelled stops like in dimple_session_step, but the call
  * returns when the others are through. Each session is inside the call until then. A pass takes up to 768 rows, those of one session
  * undivided; what does not fit runs in a further pass. Errors: ARGUMENT, STATE (another thread is inside the batch), MEMORY: no session has
  * been touched then, and statuses and steps are as they were. */
-DIMPLE_API dimple_status dimple_batch_step(dimple_batch *batch, dimple_session *const *sessions, int32_t count, dimple_step *steps,
+DIMPLE_API dimple_status dimple_batch_step(dimple_batch *batch, dimple_session **sessions, int32_t count, dimple_step *steps,
                                            int32_t *statuses);
 
 /* The message of the `index`-th session of the latest dimple_batch_step, as of dimple_last_error(): valid until the next one; "" if it did

@@ -183,6 +183,13 @@ _Static_assert(offsetof(dimple_timings, kv_bytes) == 32, "as in Structs.java");
 _Static_assert(offsetof(dimple_timings, scratch_bytes) == 40, "as in Structs.java");
 _Static_assert(sizeof(dimple_timings) == 48, "as in Structs.java");
 
+_Static_assert(offsetof(dimple_batch_counts, steps) == 0, "as in Structs.java");
+_Static_assert(offsetof(dimple_batch_counts, passes) == 8, "as in Structs.java");
+_Static_assert(offsetof(dimple_batch_counts, session_passes) == 16, "as in Structs.java");
+_Static_assert(offsetof(dimple_batch_counts, rows) == 24, "as in Structs.java");
+_Static_assert(offsetof(dimple_batch_counts, bytes) == 32, "as in Structs.java");
+_Static_assert(sizeof(dimple_batch_counts) == 40, "as in Structs.java");
+
 _Static_assert(offsetof(dimple_tensor_type_info, name) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_tensor_type_info, block_length) == 16, "as in Structs.java");
 _Static_assert(offsetof(dimple_tensor_type_info, block_size) == 20, "as in Structs.java");
@@ -446,6 +453,31 @@ SHIM(jint, dimple_1session_1get_1logits)(JNIEnv *env, jclass shim, jlong session
 SHIM(jint, dimple_1session_1get_1image_1features)(JNIEnv *env, jclass shim, jlong session, jobject features, jlong count) {
   (void)shim;
   return (jint)dimple_session_get_image_features(handle(session), at(env, features), count);
+}
+
+SHIM(jint, dimple_1batch_1create)(JNIEnv *env, jclass shim, jlong model, jint threads, jobject batch) {
+  (void)shim;
+  return (jint)dimple_batch_create(handle(model), threads, at(env, batch));
+}
+
+SHIM(void, dimple_1batch_1free)(JNIEnv *env, jclass shim, jlong batch) {
+  (void)env, (void)shim;
+  dimple_batch_free(handle(batch));
+}
+
+SHIM(jint, dimple_1batch_1step)(JNIEnv *env, jclass shim, jlong batch, jobject sessions, jint count, jobject steps, jobject statuses) {
+  (void)shim;
+  return (jint)dimple_batch_step(handle(batch), at(env, sessions), count, at(env, steps), at(env, statuses));
+}
+
+SHIM(jlong, dimple_1batch_1get_1error)(JNIEnv *env, jclass shim, jlong batch, jint index) {
+  (void)env, (void)shim;
+  return (jlong)(intptr_t)dimple_batch_get_error(handle(batch), index);
+}
+
+SHIM(jint, dimple_1batch_1get_1counts)(JNIEnv *env, jclass shim, jlong batch, jobject counts) {
+  (void)shim;
+  return (jint)dimple_batch_get_counts(handle(batch), at(env, counts));
 }
 
 SHIM(jint, dimple_1session_1score)(JNIEnv *env, jclass shim, jlong session, jobject response, jobject targets, jint count,

@@ -102,7 +102,7 @@ final class CanvasSequence {
     if (opened < first) {
       open(tokens);
     }
-    latest = whole(handle.work(CoreSession::step), tokens);
+    latest = whole(handle.step(), tokens);
     return latest;
   }
 

@@ -98,7 +98,7 @@ public final class DimpleModel implements AutoCloseable {
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
         options.unpacked()));
-    var model = new DimpleModel(new ModelHandle(loaded));
+    var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()));
     Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
         model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
     return model;
@@ -134,6 +134,16 @@ public final class DimpleModel implements AutoCloseable {
    */
   public ModelInfo info() {
     return call(core -> info);
+  }
+
+  /**
+   * What the sessions' steps have shared so far, see {@link ModelOptions.Builder#batchSteps}.
+   *
+   * @return figures, all 0 where nothing is shared
+   * @throws ClosedException if the model is closed
+   */
+  public BatchedSteps batchedSteps() {
+    return call(core -> handle.batchedSteps());
   }
 
   /**

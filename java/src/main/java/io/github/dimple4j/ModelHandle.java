@@ -1,6 +1,8 @@
 package io.github.dimple4j;
 
 import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.StepResult;
 import java.util.function.Function;
 
 /**
@@ -9,11 +11,28 @@ import java.util.function.Function;
  */
 final class ModelHandle {
   private final CoreModel model;
+  private final SharedSteps steps; // null: every session steps by itself
   private int holds = 1;
   private Runnable beforeFree = () -> {};
 
   ModelHandle(CoreModel model) {
+    this(model, 1, 0);
+  }
+
+  /** A model up to {@code together} of whose sessions step together, on so many threads. */
+  ModelHandle(CoreModel model, int together, int threads) {
     this.model = model;
+    this.steps = together == 1 ? null : new SharedSteps(() -> model.batch(threads), together);
+  }
+
+  /** One iteration of a session of the model, which the caller is inside. */
+  StepResult step(CoreSession session) {
+    return steps == null ? session.step() : steps.step(session);
+  }
+
+  /** What steps have been shared so far. */
+  BatchedSteps batchedSteps() {
+    return steps == null ? BatchedSteps.NONE : steps.figures();
   }
 
   /** Has what hangs on the model freed before it. */
@@ -45,6 +64,9 @@ final class ModelHandle {
       }
     }
     beforeFree.run();
+    if (steps != null) {
+      steps.free();
+    }
     model.free();
   }
 }

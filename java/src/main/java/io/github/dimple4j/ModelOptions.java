@@ -11,21 +11,35 @@ import java.util.Optional;
  *     loops, slow, the oracle of the tests), or {@code "cpu-"} and an instruction set: {@code "cpu-plain"}, {@code "cpu-avx2"},
  *     {@code "cpu-avx512-vnni"}
  * @param mmproj a second GGUF file with the vision tower, for models whose own file has none
- * @param threads how many threads pack the weights while loading; 0: one per processor
+ * @param threads how many threads pack the weights while loading, and run the passes that sessions share; 0: one per processor
  * @param ignoreUnknown whether a file with keys or tensors that this library does not know, and that may change the result, is run without
  *     them; {@link ModelInfo#ignored()} lists them then. Otherwise such a file is refused
  * @param unpacked whether weights are not packed but read from the mapped file by every pass: less memory of the process's own and nothing to
  *     do while loading, but slower. Results are the same
+ * @param batchSteps how many sessions that step at the same time, on threads of their own, run their steps as one, at most; 1: each runs
+ *     its own. See {@link Builder#batchSteps}
  */
-public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
-  /** Checks that nothing is null; the values are checked when a model is loaded with them. */
+public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked,
+    int batchSteps) {
+  /** The most sessions that step together. */
+  private static final int MOST_STEPS = 1024;
+
+  /**
+   * Checks that nothing is null; backend, file and threads are checked when a model is loaded with them.
+   *
+   * @throws InvalidArgumentException if batchSteps is not 1 to 1024
+   */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
     Objects.requireNonNull(mmproj, "mmproj");
+    if (batchSteps < 1 || batchSteps > MOST_STEPS) {
+      throw new InvalidArgumentException("batchSteps is " + batchSteps + ", expected 1 to " + MOST_STEPS);
+    }
   }
 
   /**
-   * Starts from the defaults: the fastest backend, no second file, one thread per processor, nothing ignored, weights packed.
+   * Starts from the defaults: the fastest backend, no second file, one thread per processor, nothing ignored, weights packed, every
+   * session by itself.
    *
    * @return a builder
    */
@@ -40,6 +54,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private int threads;
     private boolean ignoreUnknown;
     private boolean unpacked;
+    private int batchSteps = 1;
 
     private Builder() {}
 
@@ -66,7 +81,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
-     * Limits the threads that pack the weights.
+     * Limits the threads that pack the weights, and that shared passes run on ({@link #batchSteps}).
      *
      * @param threads 0: one per processor
      * @return this
@@ -99,12 +114,29 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Lets sessions of the model that step at the same time share their passes: the weights of a layer are walked once for all of them. For
+     * servers, where many decode at once; a session alone is not slowed down. Nothing else changes: each session is used by a thread of
+     * its own, platform or virtual, as always, and comes to the same tokens; cancelling, interrupting and closing one does not touch the
+     * others, and takes effect within the iteration. A step waits for one that is under way, and for a small part of an iteration's time for
+     * sessions that stepped in the one before, so that they go on together. First passes, steps of a {@link Decoder} and vision towers
+     * run by themselves. Passes that are shared run on {@link ModelOptions#threads()} threads, whatever the sessions' own numbers are.
+     *
+     * @param sessions how many at most step together, 1 to 1024; 1: none do
+     * @return this
+     */
+    public Builder batchSteps(int sessions) {
+      this.batchSteps = sessions;
+      return this;
+    }
+
+    /**
      * Ends the collection.
      *
      * @return the options
+     * @throws InvalidArgumentException if {@code batchSteps} is out of range
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps);
     }
 
     /**
@@ -115,7 +147,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     @Override
     public String toString() {
       return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
-          + ", ignoreUnknown=" + ignoreUnknown + "]";
+          + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + "]";
     }
   }
 }

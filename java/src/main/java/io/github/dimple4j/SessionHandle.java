@@ -2,6 +2,7 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreSession;
+import io.github.dimple4j.core.StepResult;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -50,6 +51,11 @@ final class SessionHandle {
   <T> T work(Function<CoreSession, T> function) {
     Thread thread = Thread.currentThread();
     return InterruptGuard.call(() -> interrupt(thread), () -> call(function));
+  }
+
+  /** One iteration, with those of other sessions if the model's steps are shared. */
+  StepResult step() {
+    return work(model::step);
   }
 
   /** The same without a result. */

@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.core.AlternativeResult;
 import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.Core;
+import io.github.dimple4j.core.CoreBatch;
 import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreModel;
@@ -168,6 +169,11 @@ final class RecordingCore implements Core {
     public CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache) {
       record("session", threads, contextLength, keepPrompt, halfCache);
       return new RecordingSession();
+    }
+
+    @Override
+    public CoreBatch batch(int threads) {
+      throw new UnsupportedOperationException("batch");
     }
 
     @Override

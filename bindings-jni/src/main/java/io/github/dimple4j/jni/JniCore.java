@@ -29,7 +29,7 @@ final class JniCore implements Core {
     }
   }
 
-  private static Kind kind(int status) {
+  static Kind kind(int status) {
     return switch (status) {
       case Shim.DIMPLE_ERROR_ARGUMENT -> Kind.ARGUMENT;
       case Shim.DIMPLE_ERROR_IO -> Kind.IO;

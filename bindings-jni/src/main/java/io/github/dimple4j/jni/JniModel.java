@@ -2,6 +2,7 @@ package io.github.dimple4j.jni;
 
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreException.Kind;
+import io.github.dimple4j.core.CoreBatch;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.CoreVocabulary;
@@ -148,6 +149,15 @@ final class JniModel implements CoreModel {
       ByteBuffer session = memory.pointer();
       JniCore.check(Shim.dimple_session_create(model, options, session));
       return new JniSession(session.getLong(0));
+    }
+  }
+
+  @Override
+  public CoreBatch batch(int threads) {
+    try (Memory memory = new Memory()) {
+      ByteBuffer batch = memory.pointer();
+      JniCore.check(Shim.dimple_batch_create(model, threads, batch));
+      return new JniBatch(batch.getLong(0));
     }
   }
 

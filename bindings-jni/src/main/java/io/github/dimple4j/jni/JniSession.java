@@ -23,6 +23,10 @@ final class JniSession implements CoreSession {
     this.session = session;
   }
 
+  long session() {
+    return session;
+  }
+
   @Override
   public void setPrompt(int[] tokens, List<Rgb> pictures) {
     try (Memory memory = new Memory()) {
@@ -123,14 +127,19 @@ final class JniSession implements CoreSession {
     try (Memory memory = new Memory()) {
       ByteBuffer step = memory.allocate(Step.SIZEOF);
       JniCore.check(function.fill(session, step));
-      int revealed = Step.REVEALED_COUNT.integer(step);
-      return new StepResult(Step.ITERATION.integer(step), Step.DONE.flag(step), Step.REMAINING.integer(step),
-          Memory.ints(Step.REVEALED.number(step), revealed), Memory.floats(Step.CONFIDENCE.number(step), revealed),
-          Memory.floats(Step.LOG_PROBABILITY.number(step), revealed),
-          Memory.ints(Step.CANVAS.number(step), Step.CANVAS_LENGTH.integer(step)), Step.FORWARD_PASSES.integer(step),
-          Step.NANOSECONDS.number(step), Memory.ints(Step.REMASKED.number(step), Step.REMASKED_COUNT.integer(step)),
-          Step.BLOCK.integer(step), Step.SETTLED.integer(step));
+      return result(step);
     }
+  }
+
+  /** What a {@code dimple_step} of a session holds, copied. */
+  static StepResult result(ByteBuffer step) {
+    int revealed = Step.REVEALED_COUNT.integer(step);
+    return new StepResult(Step.ITERATION.integer(step), Step.DONE.flag(step), Step.REMAINING.integer(step),
+        Memory.ints(Step.REVEALED.number(step), revealed), Memory.floats(Step.CONFIDENCE.number(step), revealed),
+        Memory.floats(Step.LOG_PROBABILITY.number(step), revealed),
+        Memory.ints(Step.CANVAS.number(step), Step.CANVAS_LENGTH.integer(step)), Step.FORWARD_PASSES.integer(step),
+        Step.NANOSECONDS.number(step), Memory.ints(Step.REMASKED.number(step), Step.REMASKED_COUNT.integer(step)),
+        Step.BLOCK.integer(step), Step.SETTLED.integer(step));
   }
 
   @Override

@@ -206,6 +206,16 @@ final class Shim {
 
   static native int dimple_session_get_image_features(long session, ByteBuffer features, long count);
 
+  static native int dimple_batch_create(long model, int threads, ByteBuffer batch);
+
+  static native void dimple_batch_free(long batch);
+
+  static native int dimple_batch_step(long batch, ByteBuffer sessions, int count, ByteBuffer steps, ByteBuffer statuses);
+
+  static native long dimple_batch_get_error(long batch, int index);
+
+  static native int dimple_batch_get_counts(long batch, ByteBuffer counts);
+
   static native int dimple_session_score(long session, ByteBuffer response, ByteBuffer targets, int count, float guidance_scale,
       ByteBuffer log_probability);
 

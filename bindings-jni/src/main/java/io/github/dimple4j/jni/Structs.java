@@ -274,6 +274,19 @@ final class Structs {
     private Timings() {}
   }
 
+  /** {@code dimple_batch_counts}. */
+  static final class BatchCounts {
+    static final int SIZEOF = 40;
+    static final Field STEPS = new Field("steps", Kind.LONG, 0);
+    static final Field PASSES = new Field("passes", Kind.LONG, 8);
+    static final Field SESSION_PASSES = new Field("session_passes", Kind.LONG, 16);
+    static final Field ROWS = new Field("rows", Kind.LONG, 24);
+    static final Field BYTES = new Field("bytes", Kind.LONG, 32);
+    static final List<Field> FIELDS = List.of(STEPS, PASSES, SESSION_PASSES, ROWS, BYTES);
+
+    private BatchCounts() {}
+  }
+
   /** {@code dimple_tensor_type_info}. */
   static final class TensorTypeInfo {
     static final int SIZEOF = 32;

@@ -3185,6 +3185,313 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_batch_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_batch_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_batch **batch)
+     * }
+     */
+    public static FunctionDescriptor dimple_batch_create$descriptor() {
+        return dimple_batch_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_batch **batch)
+     * }
+     */
+    public static MethodHandle dimple_batch_create$handle() {
+        return dimple_batch_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_batch **batch)
+     * }
+     */
+    public static MemorySegment dimple_batch_create$address() {
+        return dimple_batch_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_batch **batch)
+     * }
+     */
+    public static int dimple_batch_create(MemorySegment model, int threads, MemorySegment batch) {
+        var mh$ = dimple_batch_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_batch_create", model, threads, batch);
+            }
+            return (int)mh$.invokeExact(model, threads, batch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_batch_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_batch_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void dimple_batch_free(dimple_batch *batch)
+     * }
+     */
+    public static FunctionDescriptor dimple_batch_free$descriptor() {
+        return dimple_batch_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void dimple_batch_free(dimple_batch *batch)
+     * }
+     */
+    public static MethodHandle dimple_batch_free$handle() {
+        return dimple_batch_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void dimple_batch_free(dimple_batch *batch)
+     * }
+     */
+    public static MemorySegment dimple_batch_free$address() {
+        return dimple_batch_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void dimple_batch_free(dimple_batch *batch)
+     * }
+     */
+    public static void dimple_batch_free(MemorySegment batch) {
+        var mh$ = dimple_batch_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_batch_free", batch);
+            }
+            mh$.invokeExact(batch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_batch_step {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_batch_step");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_step(dimple_batch *batch, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses)
+     * }
+     */
+    public static FunctionDescriptor dimple_batch_step$descriptor() {
+        return dimple_batch_step.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_step(dimple_batch *batch, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses)
+     * }
+     */
+    public static MethodHandle dimple_batch_step$handle() {
+        return dimple_batch_step.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_step(dimple_batch *batch, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses)
+     * }
+     */
+    public static MemorySegment dimple_batch_step$address() {
+        return dimple_batch_step.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_step(dimple_batch *batch, dimple_session **sessions, int32_t count, dimple_step *steps, int32_t *statuses)
+     * }
+     */
+    public static int dimple_batch_step(MemorySegment batch, MemorySegment sessions, int count, MemorySegment steps, MemorySegment statuses) {
+        var mh$ = dimple_batch_step.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_batch_step", batch, sessions, count, steps, statuses);
+            }
+            return (int)mh$.invokeExact(batch, sessions, count, steps, statuses);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_batch_get_error {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_batch_get_error");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *dimple_batch_get_error(const dimple_batch *batch, int32_t index)
+     * }
+     */
+    public static FunctionDescriptor dimple_batch_get_error$descriptor() {
+        return dimple_batch_get_error.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *dimple_batch_get_error(const dimple_batch *batch, int32_t index)
+     * }
+     */
+    public static MethodHandle dimple_batch_get_error$handle() {
+        return dimple_batch_get_error.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *dimple_batch_get_error(const dimple_batch *batch, int32_t index)
+     * }
+     */
+    public static MemorySegment dimple_batch_get_error$address() {
+        return dimple_batch_get_error.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *dimple_batch_get_error(const dimple_batch *batch, int32_t index)
+     * }
+     */
+    public static MemorySegment dimple_batch_get_error(MemorySegment batch, int index) {
+        var mh$ = dimple_batch_get_error.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_batch_get_error", batch, index);
+            }
+            return (MemorySegment)mh$.invokeExact(batch, index);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_batch_get_counts {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_batch_get_counts");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_batch_counts *counts)
+     * }
+     */
+    public static FunctionDescriptor dimple_batch_get_counts$descriptor() {
+        return dimple_batch_get_counts.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_batch_counts *counts)
+     * }
+     */
+    public static MethodHandle dimple_batch_get_counts$handle() {
+        return dimple_batch_get_counts.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_batch_counts *counts)
+     * }
+     */
+    public static MemorySegment dimple_batch_get_counts$address() {
+        return dimple_batch_get_counts.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_batch_counts *counts)
+     * }
+     */
+    public static int dimple_batch_get_counts(MemorySegment batch, MemorySegment counts) {
+        var mh$ = dimple_batch_get_counts.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_batch_get_counts", batch, counts);
+            }
+            return (int)mh$.invokeExact(batch, counts);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_score {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

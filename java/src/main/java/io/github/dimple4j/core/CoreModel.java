@@ -47,6 +47,13 @@ public interface CoreModel {
    */
   CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache);
 
+  /**
+   * Makes a batch for sessions of this model, which must be freed before it.
+   *
+   * @param threads that its passes run on; 0: one per processor
+   */
+  CoreBatch batch(int threads);
+
   /** Frees it. Once. */
   void free();
 }

@@ -48,7 +48,7 @@ final class ForeignCore implements Core {
     }
   }
 
-  private static Kind kind(int status) {
+  static Kind kind(int status) {
     if (status == Dimple.DIMPLE_ERROR_ARGUMENT()) {
       return Kind.ARGUMENT;
     } else if (status == Dimple.DIMPLE_ERROR_IO()) {

@@ -131,6 +131,15 @@ final class ForeignModel implements CoreModel {
   }
 
   @Override
+  public CoreBatch batch(int threads) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment batch = arena.allocate(ValueLayout.ADDRESS);
+      ForeignCore.check(Dimple.dimple_batch_create(model, threads, batch));
+      return new ForeignBatch(batch.get(ValueLayout.ADDRESS, 0));
+    }
+  }
+
+  @Override
   public void free() {
     Dimple.dimple_model_free(model);
   }

@@ -18,6 +18,10 @@ final class ForeignSession implements CoreSession {
     this.session = session;
   }
 
+  MemorySegment session() {
+    return session;
+  }
+
   @Override
   public void setPrompt(int[] tokens, List<Rgb> pictures) {
     try (Arena arena = Arena.ofConfined()) {
@@ -117,13 +121,18 @@ final class ForeignSession implements CoreSession {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment step = dimple_step.allocate(arena);
       ForeignCore.check(function.fill(session, step));
-      int revealed = dimple_step.revealed_count(step);
-      return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
-          ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
-          floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
-          dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
-          ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step));
+      return result(step);
     }
+  }
+
+  /** What a {@code dimple_step} of a session holds, copied. */
+  static StepResult result(MemorySegment step) {
+    int revealed = dimple_step.revealed_count(step);
+    return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
+        ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
+        floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
+        dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
+        ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step));
   }
 
   private static float[] floats(MemorySegment pointer, int count) {
