@@ -80,3 +80,16 @@ const char *dimple_cpu_description(void) {
   platform_run_once(&once, describe);
   return description;
 }
+
+dimple_status dimple_measure_peaks(const char *name, int32_t threads, dimple_peaks *out) {
+  if (!out) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_measure_peaks: out is null");
+  DIMPLE_TRY(dimple_resolve_threads(threads, &threads));
+  const backend_operations *ops;
+  DIMPLE_TRY(backend_select(name, &ops));
+  if (!ops->measure_peaks) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "backend %s: what it does at most is not measured", ops->name);
+  context *c;
+  DIMPLE_TRY(ops->context_open(threads, &c));
+  dimple_status status = ops->measure_peaks(c, out);
+  ops->context_close(c);
+  return status;
+}

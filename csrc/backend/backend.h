@@ -268,6 +268,8 @@ typedef struct backend_operations {
   dimple_status (*context_open)(int32_t threads, context **out); /* threads >= 1 */
   void (*context_close)(context *c);
   int64_t (*context_bytes)(const context *c); /* memory it holds beside its buffers */
+  /* What the machine does at most, see dimple_measure_peaks. Outside of passes. Null: not measured. Errors: MEMORY. */
+  dimple_status (*measure_peaks)(context *c, dimple_peaks *out);
 
   /* Uninitialised memory for `count` elements. Errors: MEMORY. */
   dimple_status (*buffer_alloc)(context *c, int64_t count, buffer **out);

@@ -72,6 +72,18 @@ DIMPLE_API const char *dimple_cpu_description(void);
  * (1024) for itself. Errors: ARGUMENT for any other number (the message names the range). Any thread. */
 DIMPLE_API dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads);
 
+/* What a machine does at most, a second, for figures to be compared with. */
+typedef struct dimple_peaks {
+  int64_t int8_products; /* of a weight's and an activation's byte, by the instructions that the backend's kernels multiply quantized weights with, on
+                          * registers alone; 0 where they are multiplied as floats */
+  int64_t f32_products;  /* of two floats, likewise */
+  int64_t memory_bytes;  /* read from memory, of 256 MiB */
+} dimple_peaks;
+
+/* Measures, with `threads` as dimple_resolve_threads takes it, in about a second; the best of seven tries each. `backend` as in
+ * dimple_model_options. Errors: ARGUMENT (null, threads), UNSUPPORTED (no such backend, or one that cannot say, "ref"), MEMORY. Any thread. */
+DIMPLE_API dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out);
+
 /* -------------------------------------------------------------------------------------------------------------- model */
 
 typedef struct dimple_model dimple_model;

@@ -32,7 +32,28 @@ static void check_selection(const char *expected) {
   EXPECT(strstr(dimple_cpu_description(), "plain") && strstr(dimple_cpu_description(), "(selected)"), "%s", dimple_cpu_description());
 }
 
+/* Every level has them, of integers those that multiply quantized weights as such. */
+static void check_peaks(void) {
+  for (const backend_operations *const *each = backend_list; *each; each++) {
+    if (!(*each)->available()) continue;
+    dimple_peaks peaks = {-1, -1, -1};
+    if (!(*each)->measure_peaks) {
+      EXPECT_FAILS(dimple_measure_peaks((*each)->name, 1, &peaks), DIMPLE_ERROR_UNSUPPORTED, (*each)->name);
+      continue;
+    }
+    EXPECT_OK(dimple_measure_peaks((*each)->name, 1, &peaks));
+    EXPECT(peaks.f32_products > 10000000 && peaks.f32_products < 10000000000000, "%s: f32 %lld", (*each)->name, (long long)peaks.f32_products);
+    EXPECT(peaks.memory_bytes > 10000000 && peaks.memory_bytes < 10000000000000, "%s: memory %lld", (*each)->name, (long long)peaks.memory_bytes);
+    EXPECT((peaks.int8_products > 10000000) == (strcmp((*each)->name, "cpu-plain") != 0), "%s: int8 %lld", (*each)->name, (long long)peaks.int8_products);
+  }
+  dimple_peaks peaks;
+  EXPECT_FAILS(dimple_measure_peaks("abacus", 1, &peaks), DIMPLE_ERROR_UNSUPPORTED, "abacus");
+  EXPECT_FAILS(dimple_measure_peaks(NULL, -1, &peaks), DIMPLE_ERROR_ARGUMENT, "-1");
+  EXPECT_FAILS(dimple_measure_peaks(NULL, 1, NULL), DIMPLE_ERROR_ARGUMENT, "out");
+}
+
 int main(int argc, char **argv) {
   check_selection(argc > 1 ? argv[1] : NULL);
+  check_peaks();
   return expect_summary("backend_test");
 }

@@ -129,6 +129,9 @@ typedef struct cpu_kernels {
   void (*attention)(const attention_operands *of, const attention_block *block, int32_t head, int32_t head_count, void *scratch);
   /* `u` in (0, 1) picks the token; temperature 0: no draw. */
   void (*summarize)(const float *z, int64_t count, float temperature, float u, chunk_summary *out);
+  /* What its multiplications do at most, see peak_template.h; null: there are none of integers. */
+  int64_t (*peak_floats)(int64_t turns, void *scratch);
+  int64_t (*peak_codes)(int64_t turns, void *scratch);
   void (*cap)(float *z, int64_t count, float softcap); /* z = softcap * tanh(z / softcap) */
   /* z = exp((z - highest) / temperature), or 0 below 2^-40; their sum. */
   float (*soften)(float *z, int64_t count, float highest, float temperature);

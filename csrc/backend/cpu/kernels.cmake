@@ -13,6 +13,7 @@ target_sources(dimple_core PRIVATE
   backend/cpu/head_classes.c
   backend/cpu/head_expected.c
   backend/cpu/operations.c
+  backend/cpu/peaks.c
 )
 
 include(CheckCCompilerFlag)

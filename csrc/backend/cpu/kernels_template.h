@@ -14,6 +14,7 @@
 
 #include "backend/cpu/attention_template.h"
 #include "backend/cpu/head_template.h"
+#include "backend/cpu/peak_template.h"
 #include "backend/cpu/rows_template.h"
 
 #ifndef HALF_FORM
@@ -46,6 +47,8 @@ const cpu_kernels KERNELS = {
     .rotary = rotary,
     .attention = attention,
     .summarize = summarize,
+    .peak_floats = peak_floats,
+    .peak_codes = PEAK_CODES,
     .cap = cap,
     .soften = soften_logits,
 };

@@ -6,7 +6,7 @@
 #   FLAGS   the compiler's; a compiler that does not know them builds without the level
 cpu_level(neon_i8mm    arm NEEDS ARM_I8MM    FLAGS ${armv8}+i8mm)
 cpu_level(neon_dotprod arm NEEDS ARM_DOTPROD FLAGS ${armv8}+dotprod ${keep_sums})
-cpu_level(neon         arm NEEDS ARM_NEON)
+cpu_level(neon         arm NEEDS ARM_NEON    FLAGS ${keep_sums})
 
 set(avx2_needs X86_AVX2 X86_FMA X86_F16C)
 set(avx2_flags -mavx2 -mfma -mf16c)

@@ -30,7 +30,8 @@
   .attention = cpu_attention,         \
   .route = cpu_route,                 \
   .experts = cpu_experts,             \
-  .head = cpu_head
+  .head = cpu_head,                   \
+  .measure_peaks = cpu_measure_peaks
 
 #define BACKEND(level, shown_name, usable)                                                                                   \
   extern const cpu_kernels cpu_kernels_##level;                                                                              \

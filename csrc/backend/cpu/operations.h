@@ -90,4 +90,6 @@ dimple_status cpu_route(context *c, const route_call *call);
 dimple_status cpu_experts(context *c, const experts_call *call);
 dimple_status cpu_head(context *c, const head_call *call);
 
+dimple_status cpu_measure_peaks(context *c, dimple_peaks *out);
+
 #endif

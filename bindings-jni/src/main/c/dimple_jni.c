@@ -11,6 +11,11 @@
 
 #define SHIM(result, method) JNIEXPORT result JNICALL Java_io_github_dimple4j_jni_Shim_##method
 
+_Static_assert(offsetof(dimple_peaks, int8_products) == 0, "as in Structs.java");
+_Static_assert(offsetof(dimple_peaks, f32_products) == 8, "as in Structs.java");
+_Static_assert(offsetof(dimple_peaks, memory_bytes) == 16, "as in Structs.java");
+_Static_assert(sizeof(dimple_peaks) == 24, "as in Structs.java");
+
 _Static_assert(offsetof(dimple_model_options, backend) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, mmproj_path) == 8, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, threads) == 16, "as in Structs.java");
@@ -258,6 +263,11 @@ SHIM(jlong, dimple_1cpu_1description)(JNIEnv *env, jclass shim) {
 SHIM(jint, dimple_1resolve_1threads)(JNIEnv *env, jclass shim, jint wanted, jobject threads) {
   (void)shim;
   return (jint)dimple_resolve_threads(wanted, at(env, threads));
+}
+
+SHIM(jint, dimple_1measure_1peaks)(JNIEnv *env, jclass shim, jobject backend, jint threads, jobject out) {
+  (void)shim;
+  return (jint)dimple_measure_peaks(at(env, backend), threads, at(env, out));
 }
 
 SHIM(jint, dimple_1model_1load)(JNIEnv *env, jclass shim, jobject path, jobject options, jobject model) {

@@ -5,6 +5,10 @@ enum { CODE_ROWS = 4 }; /* 8 integer and 8 float accumulators, 4 vectors of acti
 
 #include "backend/cpu/arm/code_rows.h"
 
+typedef int32x4_t peak_vector;
+enum { PEAK_PRODUCTS = 16 };
+#define PEAK_DOT(sum, v) vdotq_s32(sum, vreinterpretq_s8_s32(v), vreinterpretq_s8_s32(v))
+
 /* dots += 16 inputs times 2 * LANES columns. */
 INLINE void add_dots(const int rows, const uint8_t *codes, const int8_t *q, int32x4_t dots[CODE_ROWS][2]) {
   int8x16_t x[CODE_ROWS];

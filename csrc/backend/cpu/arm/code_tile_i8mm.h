@@ -10,6 +10,10 @@
 /* 8 integer and 8 float accumulators, 4 vectors of weights and 2 of activations of 32 registers. */
 enum { CODE_ROWS = 4, CODE_GROUP = 8, SUM_FACTOR = 1 };
 
+typedef int32x4_t peak_vector;
+enum { PEAK_PRODUCTS = 32 };
+#define PEAK_DOT(sum, v) vmmlaq_s32(sum, vreinterpretq_s8_s32(v), vreinterpretq_s8_s32(v))
+
 static int32_t code_start(const code_layout *l) {
   (void)l;
   return 0;

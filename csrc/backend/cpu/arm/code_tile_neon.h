@@ -3,10 +3,14 @@
  *   small codes, up to 32: all products of 32 inputs, 8 to a sum, at most 8 * 32 * 127 = 32512;
  *   others: two products, at most 2 * 128 * 127 = 32512, before they are widened.
  */
-enum { CODE_ROWS = 2 }; /* 8 integer and 4 float accumulators, 4 vectors of weights and 2 of activations of 32 registers */
-#define FOR_EACH_CODE_ROWS(X) X(1) X(2)
+enum { CODE_ROWS = 4 }; /* 16 integer and 8 float accumulators of 32 registers */
+#define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 
 #include "backend/cpu/arm/code_rows.h"
+
+typedef int16x8_t peak_vector;
+enum { PEAK_PRODUCTS = 8 };
+#define PEAK_DOT(sum, v) vmlal_s8(sum, vget_low_s8(vreinterpretq_s8_s16(v)), vget_low_s8(vreinterpretq_s8_s16(v)))
 
 enum { SMALL_CODE = 32 };
 
@@ -20,13 +24,13 @@ static inline int8x16_t load_codes(const uint8_t *p) { return vreinterpretq_s8_u
 
 /* Two groups of four inputs times 2 * LANES columns: sums += products, or = where they are the first. */
 INLINE void add_small(const int rows, const bool fresh, const uint8_t *codes, const int8_t *q, int16x8_t sums[CODE_ROWS][2][2]) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int g = 0; g < 2; g++) {
     int8x16_t w[2] = {load_codes(codes + g * 64), load_codes(codes + g * 64 + 16)};
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
       int8x16_t x = four_bytes(q + r * BLOCK + g * 4);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < 2; v++) {
         int16x8_t *s = sums[r][v];
         s[0] = fresh && g == 0 ? vmull_s8(vget_low_s8(w[v]), vget_low_s8(x)) : vmlal_s8(s[0], vget_low_s8(w[v]), vget_low_s8(x));
@@ -37,10 +41,10 @@ INLINE void add_small(const int rows, const bool fresh, const uint8_t *codes, co
 }
 
 INLINE void add_bytes(const int rows, const bool fresh, const uint8_t *codes, const int8_t *q, int32x4_t sums[CODE_ROWS][2][2]) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int v = 0; v < 2; v++) {
     int8x16_t a = load_codes(codes + v * 16), b = load_codes(codes + 64 + v * 16);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
       int8x16_t x = four_bytes(q + r * BLOCK), y = four_bytes(q + r * BLOCK + 4);
       int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(x)), vget_low_s8(b), vget_low_s8(y));
@@ -61,9 +65,9 @@ INLINE void dot_small(const int rows, const int halves, const uint8_t *codes, co
     add_small(rows, false, codes + 256, q + 16, sums);
     add_small(rows, false, codes + 384, q + 24, sums);
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < 2; v++) dots[r][v] = vpaddq_s32(vpaddlq_s16(sums[r][v][0]), vpaddlq_s16(sums[r][v][1]));
 }
 
@@ -75,9 +79,9 @@ INLINE void dot_bytes(const int rows, const int halves, const uint8_t *codes, co
     add_bytes(rows, false, codes + 256, q + 16, sums);
     add_bytes(rows, false, codes + 384, q + 24, sums);
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < 2; v++) dots[r][v] = vpaddq_s32(sums[r][v][0], sums[r][v][1]);
 }
 
@@ -90,7 +94,7 @@ INLINE void neon_tile(const int rows, const int halves, const bool has_minimum, 
     const code_record record = code_record_at(records, b, CODE_ROWS);
     const uint8_t *codes = codes_at(chunk, b, column);
     int32x4_t dots[2][CODE_ROWS][2];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int h = 0; h < halves; h++) {
       if (small)
         dot_small(rows, halves, codes + h * 256, record.q + h * 16, dots[h]);

@@ -59,6 +59,10 @@ static void read_inputs(const code_chunk *chunk, const uint8_t *records, bool wi
   }
 }
 
+typedef __m256i peak_vector;
+enum { PEAK_PRODUCTS = sizeof(__m256i) };
+#define PEAK_DOT(sum, v) _mm256_add_epi16(_mm256_maddubs_epi16(sum, v), v)
+
 /* The four bytes at p, in every lane. */
 INLINE __m256i four_bytes(const void *p) {
   int32_t word;

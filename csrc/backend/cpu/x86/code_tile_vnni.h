@@ -26,6 +26,10 @@ static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm256_dpbu
 static inline vf vi_to_float(vi v) { return _mm256_cvtepi32_ps(v); }
 #endif
 
+typedef vi peak_vector;
+enum { PEAK_PRODUCTS = sizeof(vi) };
+#define PEAK_DOT(sum, v) vi_dot(sum, v, v)
+
 #define CODE_PACKER unsigned_code_packer
 enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
 

@@ -258,3 +258,27 @@ static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const
   else
     multiply_run(8, true, &f, w, panel, panels, tiles, tile_size, rows, y, scratch);
 }
+
+/* Peaks (peak_template.h): as many sums as hide a product's latency. */
+#define PEAK_CODES peak_tiles
+static int64_t peak_tiles(int64_t turns, void *scratch) {
+  configure_tiles();
+  _tile_loadd(6, scratch, STEP);
+  _tile_loadd(7, scratch, STEP);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int64_t t = 0; t < turns; t++) {
+    _tile_dpbssd(0, 6, 7);
+    _tile_dpbssd(1, 6, 7);
+    _tile_dpbssd(2, 6, 7);
+    _tile_dpbssd(3, 6, 7);
+  }
+  _tile_stored(0, scratch, STEP);
+  _tile_stored(1, scratch, STEP);
+  _tile_stored(2, scratch, STEP);
+  _tile_stored(3, scratch, STEP);
+  _tile_release();
+  return turns * 4 * TILE_ROWS * TILE_ROWS * STEP;
+}

@@ -78,6 +78,12 @@ final class RecordingCore implements Core {
   }
 
   @Override
+  public long[] measurePeaks(String backend, int threads) {
+    record("measurePeaks", backend, threads);
+    return new long[] {3, 2, 1};
+  }
+
+  @Override
   public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
     record("load", file, backend, mmproj, threads, ignoreUnknown);
     return new RecordingModel();

@@ -8,6 +8,7 @@ import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.TensorFacts;
 import io.github.dimple4j.jni.Structs.Decoding;
 import io.github.dimple4j.jni.Structs.ModelOptions;
+import io.github.dimple4j.jni.Structs.Peaks;
 import io.github.dimple4j.jni.Structs.TensorTypeInfo;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -55,6 +56,15 @@ final class JniCore implements Core {
       ByteBuffer threads = memory.allocate(Integer.BYTES);
       check(Shim.dimple_resolve_threads(wanted, threads));
       return threads.getInt(0);
+    }
+  }
+
+  @Override
+  public long[] measurePeaks(String backend, int threads) {
+    try (Memory memory = new Memory()) {
+      ByteBuffer peaks = memory.allocate(Peaks.SIZEOF);
+      check(Shim.dimple_measure_peaks(memory.of(backend), threads, peaks));
+      return new long[] {Peaks.INT8_PRODUCTS.number(peaks), Peaks.F32_PRODUCTS.number(peaks), Peaks.MEMORY_BYTES.number(peaks)};
     }
   }
 

@@ -130,6 +130,8 @@ final class Shim {
 
   static native int dimple_resolve_threads(int wanted, ByteBuffer threads);
 
+  static native int dimple_measure_peaks(ByteBuffer backend, int threads, ByteBuffer out);
+
   static native int dimple_model_load(ByteBuffer path, ByteBuffer options, ByteBuffer model);
 
   static native void dimple_model_free(long model);

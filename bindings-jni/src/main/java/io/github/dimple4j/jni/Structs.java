@@ -8,6 +8,17 @@ import java.util.List;
 final class Structs {
   private Structs() {}
 
+  /** {@code dimple_peaks}. */
+  static final class Peaks {
+    static final int SIZEOF = 24;
+    static final Field INT8_PRODUCTS = new Field("int8_products", Kind.LONG, 0);
+    static final Field F32_PRODUCTS = new Field("f32_products", Kind.LONG, 8);
+    static final Field MEMORY_BYTES = new Field("memory_bytes", Kind.LONG, 16);
+    static final List<Field> FIELDS = List.of(INT8_PRODUCTS, F32_PRODUCTS, MEMORY_BYTES);
+
+    private Peaks() {}
+  }
+
   /** {@code dimple_model_options}. */
   static final class ModelOptions {
     static final int SIZEOF = 32;

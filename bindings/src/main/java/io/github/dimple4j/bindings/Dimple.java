@@ -367,6 +367,68 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_measure_peaks {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_INT,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_measure_peaks");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out)
+     * }
+     */
+    public static FunctionDescriptor dimple_measure_peaks$descriptor() {
+        return dimple_measure_peaks.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out)
+     * }
+     */
+    public static MethodHandle dimple_measure_peaks$handle() {
+        return dimple_measure_peaks.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out)
+     * }
+     */
+    public static MemorySegment dimple_measure_peaks$address() {
+        return dimple_measure_peaks.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out)
+     * }
+     */
+    public static int dimple_measure_peaks(MemorySegment backend, int threads, MemorySegment out) {
+        var mh$ = dimple_measure_peaks.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_measure_peaks", backend, threads, out);
+            }
+            return (int)mh$.invokeExact(backend, threads, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_model_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

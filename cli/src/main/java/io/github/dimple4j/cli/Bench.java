@@ -3,6 +3,7 @@ package io.github.dimple4j.cli;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Image;
+import io.github.dimple4j.MachinePeaks;
 import io.github.dimple4j.ModelInfo;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.SessionBuilder;
@@ -52,12 +53,13 @@ final class Bench {
   /**
    * All of it.
    *
+   * @param peaks of the machine, measured last
    * @param firstLoad nanoseconds of the first loading in this process; whether the file was in memory is for the system to know
    * @param load loading again
    * @param vision null: no picture
    * @param residentPeak bytes; negative where the system does not say
    */
-  record Result(ModelInfo info, long firstLoad, Times load, Times vision, int imageTokens, Times prefill, List<StepTimes> steps, SessionMemory memory,
+  record Result(Optional<MachinePeaks> peaks, ModelInfo info, long firstLoad, Times load, Times vision, int imageTokens, Times prefill, List<StepTimes> steps, SessionMemory memory,
       long residentPeak) {}
 
   private final EngineOptions engine;
@@ -109,7 +111,7 @@ final class Bench {
     boolean sees = picture > 0 && model.info().hasVision() && model.info().imageTokenId().isPresent();
     int imageTokens = sees ? model.imageGrid(picture, picture).tokens() : 0;
     Times vision = sees ? vision(model, picture, imageTokens) : null;
-    return new Result(model.info(), firstLoad, load, vision, imageTokens, prefill, steps, memory, residentPeak());
+    return new Result(engine.peaks(), model.info(), firstLoad, load, vision, imageTokens, prefill, steps, memory, residentPeak());
   }
 
   private SessionBuilder session(DimpleModel model) {

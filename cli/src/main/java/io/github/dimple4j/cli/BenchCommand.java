@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.MachinePeaks;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -85,6 +86,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private void print(PrintWriter out, Bench.Result result) {
     out.printf("%s, %d thread%s, %s%n", Bench.processor(), engine.effectiveThreads(), engine.effectiveThreads() == 1 ? "" : "s", result.info().backend());
+    result.peaks().ifPresent(peaks -> out.println("at most   " + peaks));
     out.printf("%s, %s, %d layers, width %d%n", model.getFileName(), result.info().architecture(), result.info().layerCount(),
         result.info().embeddingLength());
     out.printf("load      %s the first time, %s again%n", time(result.firstLoad()), time(result.load().median()));
@@ -127,6 +129,17 @@ final class BenchCommand implements Callable<Integer> {
     json.writeStringProperty("java", System.getProperty("java.vm.version"));
     json.writeNumberProperty("processors", Runtime.getRuntime().availableProcessors());
     json.writeNumberProperty("threads", engine.effectiveThreads());
+    json.writeName("peaks");
+    if (result.peaks().isPresent()) {
+      MachinePeaks peaks = result.peaks().get();
+      json.writeStartObject();
+      json.writeNumberProperty("int8_products_per_second", peaks.int8Products());
+      json.writeNumberProperty("f32_products_per_second", peaks.f32Products());
+      json.writeNumberProperty("memory_bytes_per_second", peaks.memoryBytes());
+      json.writeEndObject();
+    } else {
+      json.writeNull();
+    }
     json.writeEndObject();
     json.writeName("model");
     json.writeStartObject();

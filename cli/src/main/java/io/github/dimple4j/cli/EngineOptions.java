@@ -2,10 +2,13 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.MachinePeaks;
 import io.github.dimple4j.ModelOptions;
 import io.github.dimple4j.ModelStore;
+import io.github.dimple4j.UnsupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -46,11 +49,24 @@ final class EngineOptions {
   /** Loads a file, or a model that was pulled under that name. */
   DimpleModel load(Path named) {
     Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
-    ModelOptions.Builder options = ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked);
+    ModelOptions.Builder options = options();
     DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
     spec.commandLine().getErr().flush();
     return model;
+  }
+
+  private ModelOptions.Builder options() {
+    return ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked);
+  }
+
+  /** What the machine does at most; nothing for a backend that cannot say. */
+  Optional<MachinePeaks> peaks() {
+    try {
+      return Optional.of(MachinePeaks.measure(options().build()));
+    } catch (UnsupportedException e) {
+      return Optional.empty();
+    }
   }
 
   boolean halfCache() {

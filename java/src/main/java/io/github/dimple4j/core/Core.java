@@ -44,6 +44,15 @@ public interface Core {
   int resolveThreads(int wanted);
 
   /**
+   * Measures what the machine does at most.
+   *
+   * @param backend a backend's name; null: the best one
+   * @param threads 0: one per processor
+   * @return a second: products of 8-bit integers, of floats, bytes read from memory
+   */
+  long[] measurePeaks(String backend, int threads);
+
+  /**
    * Loads a model.
    *
    * @param file the path of a GGUF file

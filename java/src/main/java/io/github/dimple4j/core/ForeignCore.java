@@ -6,6 +6,7 @@ import io.github.dimple4j.bindings.NativeLibraryException;
 import io.github.dimple4j.bindings.dimple_decoding;
 import io.github.dimple4j.bindings.dimple_finding;
 import io.github.dimple4j.bindings.dimple_model_options;
+import io.github.dimple4j.bindings.dimple_peaks;
 import io.github.dimple4j.bindings.dimple_tensor_type_info;
 import io.github.dimple4j.core.CoreException.Kind;
 import java.lang.foreign.Arena;
@@ -82,6 +83,15 @@ final class ForeignCore implements Core {
       MemorySegment threads = arena.allocate(ValueLayout.JAVA_INT);
       check(Dimple.dimple_resolve_threads(wanted, threads));
       return threads.get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
+  @Override
+  public long[] measurePeaks(String backend, int threads) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment peaks = dimple_peaks.allocate(arena);
+      check(Dimple.dimple_measure_peaks(text(backend, arena), threads, peaks));
+      return new long[] {dimple_peaks.int8_products(peaks), dimple_peaks.f32_products(peaks), dimple_peaks.memory_bytes(peaks)};
     }
   }
 
