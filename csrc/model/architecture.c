@@ -13,7 +13,8 @@
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \
   ENTRY(fast_dllm_v2)        \
-  ENTRY(llada2)
+  ENTRY(llada2)              \
+  ENTRY(diffuse)
 
 #define DECLARE(name) extern const architecture architecture_##name;
 ARCHITECTURES(DECLARE)

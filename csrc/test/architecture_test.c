@@ -1,4 +1,5 @@
 /* Every family of models in every kind of file: on the backend under test as on ref, and decoded to the end. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,8 @@ static void every_family_decodes(void) {
 
 /* What a file says of the shift, or its family where it says nothing. */
 static void shift_is_the_familys_or_the_files(void) {
-  static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_FAST_DLLM_V2] = true, [FAMILY_COUNT] = false};
+  static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_FAST_DLLM_V2] = true, [FAMILY_DIFFUSE_DREAM] = true,
+                                 [FAMILY_COUNT] = false};
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     for (int unshifted = 0; unshifted < 2; unshifted++) {
       dimple_model *m = random_model((model_shape){.family = (model_family)family, .unshifted = unshifted});
@@ -168,11 +170,41 @@ static void equal_experts_are_one(void) {
   expect_same_logits(&many, &one, "equal experts");
 }
 
+/* The same tensors under diffuse-cpp's keys: Dream is Dream, and its LLaDA is a Dream whose biases are 0. */
+static void files_of_diffuse_cpp_are_dream_and_llada(void) {
+  gguf_writer dream = {0}, theirs = {0}, unbiased = {0}, llada = {0};
+  random_model_write(&dream, &(model_shape){.family = FAMILY_DREAM});
+  random_model_write(&theirs, &(model_shape){.family = FAMILY_DIFFUSE_DREAM});
+  expect_same_logits(&theirs, &dream, "diffuse, dream");
+  static const float zeros[WIDTH];
+  for (int i = 0; i < LAYERS; i++) {
+    static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
+    for (int k = 0; k < 3; k++) {
+      char name[64];
+      snprintf(name, sizeof name, "blk.%d.%s.bias", i, names[k]);
+      uint64_t length = k == 0 ? WIDTH : WIDTH / HEADS * KV_HEADS;
+      gguf_writer_tensor(&unbiased, name, 1, &length, DIMPLE_TENSOR_F32, zeros);
+    }
+  }
+  random_model_write(&unbiased, &(model_shape){.family = FAMILY_DREAM});
+  random_model_write(&llada, &(model_shape){.family = FAMILY_DIFFUSE_LLADA});
+  expect_same_logits(&llada, &unbiased, "diffuse, llada");
+  gguf_writer other = {0};
+  char path[64];
+  dimple_model *m = NULL;
+  gguf_writer_string(&other, "diffuse.model_type", "mmada");
+  random_model_write(&other, &(model_shape){.family = FAMILY_DIFFUSE_LLADA});
+  temporary_file(&other, path);
+  EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_UNSUPPORTED, "diffuse.model_type is \"mmada\", expected dream or llada");
+  remove(path);
+}
+
 int main(void) {
   backends_agree();
   every_family_decodes();
   shift_is_the_familys_or_the_files();
   rotated_pairs_are_an_order_of_rows();
   equal_experts_are_one();
+  files_of_diffuse_cpp_are_dream_and_llada();
   return expect_summary("architecture");
 }

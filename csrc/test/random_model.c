@@ -11,6 +11,7 @@
 /* What a family's files say and hold. */
 static const struct {
   const char *name;
+  const char *type; /* diffuse.model_type; null: no such key */
   bool attention_bias, head_norm, experts, every_key, blocks, ling;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
@@ -22,6 +23,8 @@ static const struct {
     [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
     [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
     [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
+    [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
+    [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
 };
 
 /* "<before>.<after>" */
@@ -166,7 +169,9 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
   }
   if (families[s->family].ling) put_ling_keys(w, s, name);
   gguf_writer_u32(w, dotted(name, "image_token_id").text, (uint32_t)(s->vocab - VOCAB + IMAGE));
-  gguf_writer_u32(w, "tokenizer.ggml.mask_token_id", (uint32_t)(s->vocab - VOCAB + MASK));
+  const char *type = families[s->family].type;
+  if (type) gguf_writer_string(w, "diffuse.model_type", type);
+  gguf_writer_u32(w, type ? "diffuse.mask_token_id" : "tokenizer.ggml.mask_token_id", (uint32_t)(s->vocab - VOCAB + MASK));
   gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)(s->vocab - VOCAB + EOS));
   gguf_writer_u32(w, "tokenizer.ggml.padding_token_id", (uint32_t)(s->vocab - VOCAB + PAD));
 }

@@ -19,6 +19,8 @@ typedef enum model_family {
   FAMILY_SDAR,      /* the same; rows see blocks of BLOCK */
   FAMILY_FAST_DLLM_V2, /* Dream's body; rows see blocks of BLOCK */
   FAMILY_LLADA2,       /* the same blocks; one projection, half of a head turns, a first layer without experts, groups, a shared expert */
+  FAMILY_DIFFUSE_DREAM, /* Dream's body, as diffuse-cpp's converter writes it */
+  FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */
   FAMILY_COUNT
 } model_family;
 

@@ -9,6 +9,7 @@ import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.core.ModelFacts;
+import io.github.dimple4j.tokenizer.ModelTokenizer;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
@@ -36,11 +37,11 @@ public final class DimpleModel implements AutoCloseable {
   private final Constraints constraints;
   private volatile boolean closed;
 
-  private DimpleModel(ModelHandle handle) {
+  private DimpleModel(ModelHandle handle, Optional<ModelTokenizer> tokenizer) {
     this.handle = handle;
     this.owner = Engine.CLEANER.register(this, handle::release);
     this.info = handle.call(DimpleModel::readInfo);
-    this.text = new ModelText(handle);
+    this.text = new ModelText(handle, tokenizer);
     this.constraints = new Constraints(handle, info, text);
     handle.beforeFree(constraints::free);
   }
@@ -81,7 +82,8 @@ public final class DimpleModel implements AutoCloseable {
    * @return the model
    * @throws ModelFileException if a file cannot be read or is malformed
    * @throws UnsupportedException if this library does not run what is in it, or not all of it: see {@link ModelOptions#ignoreUnknown()}
-   * @throws InvalidArgumentException if an option is out of range, there is no such backend here, or a file's name cannot be handed to the core: a
+   * @throws InvalidArgumentException if an option is out of range, there is no such backend here, a tokenizer is given to a file that has one or
+   *     has fewer tokens, or a file's name cannot be handed to the core: a
    *     file inside an archive, or a name beyond ASCII in a Java machine whose locale is not UTF-8
    * @throws LibraryException if the native library is not found
    * @throws DimpleException if memory is short
@@ -98,10 +100,25 @@ public final class DimpleModel implements AutoCloseable {
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
         options.unpacked()));
-    var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()));
+    var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()), options.tokenizer());
+    model.checkTokenizer(file, options);
     Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
         model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
     return model;
+  }
+
+  /** A tokenizer that was given is for a file without one, and has no more tokens than the model. */
+  private void checkTokenizer(Path file, ModelOptions options) {
+    if (options.tokenizer().isEmpty()) {
+      return;
+    }
+    int tokens = options.tokenizer().get().data().tokens().size();
+    String wrong = text.fileHasTokenizer() ? "has a tokenizer of its own, so that none can be given"
+        : tokens > info.vocabSize() ? "has " + info.vocabSize() + " tokens, and the tokenizer given " + tokens : null;
+    if (wrong != null) {
+      close();
+      throw new InvalidArgumentException(file + " " + wrong);
+    }
   }
 
   /**

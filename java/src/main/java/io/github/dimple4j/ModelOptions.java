@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.tokenizer.ModelTokenizer;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Optional;
@@ -18,9 +19,10 @@ import java.util.Optional;
  *     do while loading, but slower. Results are the same
  * @param batchSteps how many sessions that step at the same time, on threads of their own, run their steps as one, at most; 1: each runs
  *     its own. See {@link Builder#batchSteps}
+ * @param tokenizer for a file that has none
  */
 public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked,
-    int batchSteps) {
+    int batchSteps, Optional<ModelTokenizer> tokenizer) {
   /** The most sessions that step together. */
   private static final int MOST_STEPS = 1024;
 
@@ -32,6 +34,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
     Objects.requireNonNull(mmproj, "mmproj");
+    Objects.requireNonNull(tokenizer, "tokenizer");
     if (batchSteps < 1 || batchSteps > MOST_STEPS) {
       throw new InvalidArgumentException("batchSteps is " + batchSteps + ", expected 1 to " + MOST_STEPS);
     }
@@ -54,6 +57,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private int threads;
     private boolean ignoreUnknown;
     private boolean unpacked;
+    private Optional<ModelTokenizer> tokenizer = Optional.empty();
     private int batchSteps = 1;
 
     private Builder() {}
@@ -130,13 +134,25 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Gives a tokenizer to a file that has none. Its tokens are the model's first ids; what it says of ends of text counts, and its chat template
+     * if the file has none. A file's own mask token stays.
+     *
+     * @param tokenizer what {@code TokenizerReader} of module {@code io.github.dimple4j.gguf} has read
+     * @return this
+     */
+    public Builder tokenizer(ModelTokenizer tokenizer) {
+      this.tokenizer = Optional.of(Objects.requireNonNull(tokenizer, "tokenizer"));
+      return this;
+    }
+
+    /**
      * Ends the collection.
      *
      * @return the options
      * @throws InvalidArgumentException if {@code batchSteps} is out of range
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer);
     }
 
     /**
@@ -147,7 +163,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     @Override
     public String toString() {
       return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
-          + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + "]";
+          + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + ", tokenizer=" + tokenizer + "]";
     }
   }
 }

@@ -10,6 +10,7 @@ import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import io.github.dimple4j.tokenizer.EndTokens;
+import io.github.dimple4j.tokenizer.ModelTokenizer;
 import io.github.dimple4j.tokenizer.SentencePieceData;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
@@ -35,15 +36,21 @@ final class ModelText {
   private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
 
   private final ModelHandle model;
+  private final Optional<ModelTokenizer> given; // for a file without one
   private Tokenizer tokenizer;
   private ChatTemplate chatTemplate;
   private int[] ends;
 
-  ModelText(ModelHandle model) {
+  ModelText(ModelHandle model, Optional<ModelTokenizer> given) {
     this.model = model;
+    this.given = given;
   }
 
   boolean hasTokenizer() {
+    return given.isPresent() || fileHasTokenizer();
+  }
+
+  boolean fileHasTokenizer() {
     return find("tokens").isPresent();
   }
 
@@ -59,7 +66,8 @@ final class ModelText {
     if (ends == null) {
       Utf8Strings tokens = find("tokens").filter(Metadata::isStringArray).map(ModelText::strings).orElse(Utf8Strings.of(List.of()));
       int[] listed = find(EndTokens.LIST_KEY).filter(Metadata::isIntArray).map(Metadata::ints).orElse(new int[0]);
-      IntStream found = Arrays.stream(EndTokens.of(tokens, this::id, listed));
+      IntStream found = IntStream.concat(Arrays.stream(EndTokens.of(tokens, this::id, listed)),
+          given.stream().flatMapToInt(tokenizer -> Arrays.stream(tokenizer.data().endIds())));
       ends = IntStream.concat(found, IntStream.of(id("padding_token_id")).filter(id -> id >= 0)).sorted().distinct().toArray();
     }
     return ends;
@@ -68,7 +76,8 @@ final class ModelText {
   synchronized ChatTemplate chatTemplate() {
     if (chatTemplate == null) {
       chatTemplate = model.call(core -> core.metadata("tokenizer.chat_template"))
-          .filter(Metadata::isString).map(source -> ChatTemplate.parse(source.string())).orElseGet(ChatTemplate::chatMl);
+          .filter(Metadata::isString).map(Metadata::string).or(() -> given.flatMap(ModelTokenizer::chatTemplate)).map(ChatTemplate::parse)
+          .orElseGet(ChatTemplate::chatMl);
     }
     return chatTemplate;
   }
@@ -145,6 +154,9 @@ final class ModelText {
   }
 
   private TokenizerData data() {
+    if (given.isPresent()) {
+      return given.get().data();
+    }
     Metadata tokens = find("tokens").orElseThrow(() ->
         new NoTokenizerException("the model file has no tokenizer (no key " + KEYS + "tokens); give the prompt as token ids"));
     boolean sentencePiece = SENTENCE_PIECE.contains(String.valueOf(string("model")));

@@ -6,6 +6,9 @@ import io.github.dimple4j.MachinePeaks;
 import io.github.dimple4j.ModelOptions;
 import io.github.dimple4j.ModelStore;
 import io.github.dimple4j.UnsupportedException;
+import io.github.dimple4j.gguf.tools.TokenizerReader;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -19,6 +22,10 @@ final class EngineOptions {
 
   @Option(names = "--mmproj", paramLabel = "FILE", description = "A vision tower in a GGUF file of its own.")
   private Path mmproj;
+
+  @Option(names = "--tokenizer", paramLabel = "DIR|FILE",
+      description = "A tokenizer for a file that has none: a Hugging Face directory, its tokenizer.json, or a GGUF file.")
+  private Path tokenizer;
 
   @Option(names = "--backend", paramLabel = "NAME", defaultValue = "auto",
       description = "What runs the model: auto, cpu, ref, or cpu- and an instruction set (default: ${DEFAULT-VALUE}).")
@@ -50,6 +57,13 @@ final class EngineOptions {
   DimpleModel load(Path named) {
     Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
     ModelOptions.Builder options = options();
+    if (tokenizer != null) {
+      try {
+        options.tokenizer(TokenizerReader.read(tokenizer));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
     DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
     spec.commandLine().getErr().flush();
