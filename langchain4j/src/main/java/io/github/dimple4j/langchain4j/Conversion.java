@@ -1,0 +1,122 @@
+package io.github.dimple4j.langchain4j;
+
+import dev.langchain4j.agent.tool.ToolExecutionRequest;
+import dev.langchain4j.agent.tool.ToolSpecification;
+import dev.langchain4j.data.message.AiMessage;
+import dev.langchain4j.data.message.ChatMessage;
+import dev.langchain4j.data.message.Content;
+import dev.langchain4j.data.message.ImageContent;
+import dev.langchain4j.data.message.SystemMessage;
+import dev.langchain4j.data.message.TextContent;
+import dev.langchain4j.data.message.ToolExecutionResultMessage;
+import dev.langchain4j.data.message.UserMessage;
+import dev.langchain4j.exception.InvalidRequestException;
+import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.langchain4j.internal.JsonSchemaElementUtils;
+import dev.langchain4j.model.chat.request.json.JsonSchemaElement;
+import io.github.dimple4j.Image;
+import io.github.dimple4j.Part;
+import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolCall;
+import io.github.dimple4j.structure.JsonSchema;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.stream.Collectors;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** LangChain4j's messages, tools and schemas as this library has them. */
+final class Conversion {
+  private static final JsonMapper MAPPER = JsonMapper.shared();
+  private static final String DATA = "data:";
+
+  private final PictureOrder order;
+
+  Conversion(PictureOrder order) {
+    this.order = order;
+  }
+
+  /** Adds the messages to a session. Those of the system come first, whatever their places. */
+  void addAll(List<ChatMessage> messages, SessionBuilder session) {
+    List<String> system = messages.stream().filter(SystemMessage.class::isInstance).map(message -> ((SystemMessage) message).text()).toList();
+    if (!system.isEmpty()) {
+      session.system(String.join("\n\n", system));
+    }
+    for (ChatMessage message : messages) {
+      switch (message) {
+        case SystemMessage said -> { }
+        case UserMessage user -> session.user(parts(user.contents()).toArray(Part[]::new));
+        case AiMessage answer -> session.assistant(answer.text() == null ? "" : answer.text(),
+            answer.toolExecutionRequests().stream().map(Conversion::call).toList());
+        case ToolExecutionResultMessage result -> session.toolResult(result.toolName(), text(result));
+        default -> throw new UnsupportedFeatureException("messages of type " + message.type() + " are not understood");
+      }
+    }
+  }
+
+  private List<Part> parts(List<Content> contents) {
+    List<Part> parts = new ArrayList<>();
+    int pictures = 0;
+    for (Content content : contents) {
+      switch (content) {
+        case TextContent text -> parts.add(Part.text(text.text()));
+        case ImageContent picture -> parts.add(order == PictureOrder.FIRST ? pictures++ : parts.size(), image(picture));
+        default -> throw new UnsupportedFeatureException("content of type " + content.type() + ": this model knows texts and pictures");
+      }
+    }
+    return parts;
+  }
+
+  private static Image image(ImageContent content) {
+    String data = content.image().base64Data();
+    if (data == null) {
+      data = base64(content.image().url());
+    }
+    try {
+      return Image.decode(Base64.getMimeDecoder().decode(data), "the picture");
+    } catch (IllegalArgumentException e) {
+      throw new InvalidRequestException("a picture's data is not Base64: " + e.getMessage(), e);
+    }
+  }
+
+  /** Nothing is fetched, and no file is read: who writes the message is not always who may do that. */
+  private static String base64(URI address) {
+    String text = String.valueOf(address);
+    int comma = text.indexOf(',');
+    if (!text.regionMatches(true, 0, DATA, 0, DATA.length()) || comma < 0 || !text.substring(0, comma).endsWith(";base64")) {
+      throw new UnsupportedFeatureException("a picture at " + (text.length() > 100 ? text.substring(0, 100) + "..." : text)
+          + ": expected its data, in Base64 or as a data URL; nothing is fetched");
+    }
+    return text.substring(comma + 1);
+  }
+
+  private static ToolCall call(ToolExecutionRequest request) {
+    String arguments = request.arguments();
+    return new ToolCall(request.name(), arguments == null || arguments.isBlank() ? "{}" : arguments);
+  }
+
+  private static String text(ToolExecutionResultMessage result) {
+    return result.contents().stream().map(content -> {
+      if (content instanceof TextContent text) {
+        return text.text();
+      }
+      throw new UnsupportedFeatureException("the tool " + result.toolName() + " returned content of type " + content.type() + ", expected text");
+    }).collect(Collectors.joining("\n"));
+  }
+
+  static Tool tool(ToolSpecification tool) {
+    String description = tool.description() == null ? "" : tool.description();
+    return new Tool(tool.name(), description, tool.parameters() == null ? "{\"properties\": {}}" : json(tool.parameters()).toString());
+  }
+
+  static JsonSchema schema(JsonSchemaElement element) {
+    return JsonSchema.of(json(element));
+  }
+
+  private static JsonNode json(JsonSchemaElement element) {
+    return MAPPER.valueToTree(JsonSchemaElementUtils.toMap(element));
+  }
+}
