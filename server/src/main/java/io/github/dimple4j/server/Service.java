@@ -83,6 +83,7 @@ final class Service implements AutoCloseable {
     routes.put("/v1/completions", Map.of("POST", exchange -> answer(exchange, CompletionApi::new)));
     routes.put("/v1/models", Map.of("GET", this::models));
     routes.put("/v1/models/" + options.model(), Map.of("GET", exchange -> exchange.send(200, describe())));
+    Page.routes().forEach((path, route) -> routes.put(path, Map.of("GET", route)));
     routes.put("/health", Map.of("GET", this::health));
     routes.put("/metrics", Map.of("GET", exchange -> exchange.send(200, "text/plain; version=0.0.4; charset=utf-8",
         metrics.text(workplaces, cache).getBytes(StandardCharsets.UTF_8))));
