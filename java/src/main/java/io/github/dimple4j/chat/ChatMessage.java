@@ -68,6 +68,25 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
     return new ChatMessage("tool", List.of(new ContentPart.Text(text)), List.of(), Tool.checkName(Objects.requireNonNull(tool, "tool")));
   }
 
+  /**
+   * The same message with its pictures before its texts, as models are trained to see them, if all of them stand behind. That is how many
+   * clients write a question about a picture, and it says nothing of places. In any other order texts may say which picture is which, and it stays.
+   *
+   * @return the message
+   */
+  public ChatMessage picturesFirst() {
+    int texts = 0;
+    while (texts < parts.size() && !(parts.get(texts) instanceof ContentPart.Image)) {
+      texts++;
+    }
+    if (!parts.subList(texts, parts.size()).stream().allMatch(ContentPart.Image.class::isInstance)) {
+      return this;
+    }
+    List<ContentPart> turned = new ArrayList<>(parts.subList(texts, parts.size()));
+    turned.addAll(parts.subList(0, texts));
+    return new ChatMessage(role, turned, calls, tool);
+  }
+
   /** The messages as templates see them. Calls are numbered, and each result has the number of the first call of its tool without one. */
   static List<Map<String, Object>> toTemplateValues(List<ChatMessage> messages, Origins origins) {
     return toTemplateValues(messages, origins, false);

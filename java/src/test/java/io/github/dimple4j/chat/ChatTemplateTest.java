@@ -29,6 +29,23 @@ class ChatTemplateTest {
   }
 
   @Test
+  void picturesBehindTheTextsComeFirst() {
+    ContentPart picture = new ContentPart.Image();
+    ContentPart a = new ContentPart.Text("a");
+    ContentPart b = new ContentPart.Text("b");
+    assertThat(turned(a, picture)).containsExactly(picture, a);
+    assertThat(turned(a, b, picture, picture)).containsExactly(picture, picture, a, b);
+    for (List<ContentPart> parts : List.of(List.<ContentPart>of(), List.of(a), List.of(picture), List.of(picture, a), List.of(a, picture, b),
+        List.of(a, picture, b, picture))) {
+      assertThat(turned(parts.toArray(ContentPart[]::new))).isEqualTo(parts);
+    }
+  }
+
+  private static List<ContentPart> turned(ContentPart... parts) {
+    return new ChatMessage("user", List.of(parts)).picturesFirst().parts();
+  }
+
+  @Test
   void chatMlTakesSeveralTurnsAndTheirOwnSystemMessage() {
     List<ChatMessage> turns = List.of(ChatMessage.of("system", "Be brief."), ChatMessage.of("user", "  a\n"),
         ChatMessage.of("assistant", "b"), ChatMessage.of("user", "{{ c }}"));

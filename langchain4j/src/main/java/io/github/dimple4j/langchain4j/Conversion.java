@@ -15,8 +15,8 @@ import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.internal.JsonSchemaElementUtils;
 import dev.langchain4j.model.chat.request.json.JsonSchemaElement;
 import io.github.dimple4j.Image;
-import io.github.dimple4j.Part;
 import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.structure.JsonSchema;
@@ -48,7 +48,7 @@ final class Conversion {
     for (ChatMessage message : messages) {
       switch (message) {
         case SystemMessage said -> { }
-        case UserMessage user -> session.user(parts(user.contents()).toArray(Part[]::new));
+        case UserMessage user -> add(user, session);
         case AiMessage answer -> session.assistant(answer.text() == null ? "" : answer.text(),
             answer.toolExecutionRequests().stream().map(Conversion::call).toList());
         case ToolExecutionResultMessage result -> session.toolResult(result.toolName(), text(result));
@@ -57,17 +57,21 @@ final class Conversion {
     }
   }
 
-  private List<Part> parts(List<Content> contents) {
-    List<Part> parts = new ArrayList<>();
-    int pictures = 0;
-    for (Content content : contents) {
+  private void add(UserMessage user, SessionBuilder session) {
+    List<ContentPart> parts = new ArrayList<>();
+    List<Image> pictures = new ArrayList<>();
+    for (Content content : user.contents()) {
       switch (content) {
-        case TextContent text -> parts.add(Part.text(text.text()));
-        case ImageContent picture -> parts.add(order == PictureOrder.FIRST ? pictures++ : parts.size(), image(picture));
+        case TextContent text -> parts.add(new ContentPart.Text(text.text()));
+        case ImageContent picture -> {
+          parts.add(new ContentPart.Image());
+          pictures.add(image(picture));
+        }
         default -> throw new UnsupportedFeatureException("content of type " + content.type() + ": this model knows texts and pictures");
       }
     }
-    return parts;
+    io.github.dimple4j.chat.ChatMessage message = new io.github.dimple4j.chat.ChatMessage("user", parts);
+    session.message(order == PictureOrder.FIRST ? message.picturesFirst() : message, pictures.toArray(Image[]::new));
   }
 
   private static Image image(ImageContent content) {

@@ -3,10 +3,10 @@ package io.github.dimple4j.langchain4j;
 /** Where the pictures of a message stand in the prompt. */
 public enum PictureOrder {
   /**
-   * Before the texts of their message, whatever the message's order: as Dimple was trained. {@code AiServices} puts the text first, so that
-   * nothing else would be asked there.
+   * Before the texts of their message, as Dimple was trained, where all of them stand behind; otherwise in the message's order. {@code AiServices} puts
+   * the text first.
    */
   FIRST,
-  /** In the message's order, for texts that say which picture is which. */
+  /** In the message's order. */
   AS_GIVEN
 }

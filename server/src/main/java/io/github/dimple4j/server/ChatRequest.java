@@ -58,7 +58,7 @@ final class ChatRequest {
     }
     String tool = role.equals("tool") ? tool(message) : "";
     try {
-      return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool), pictures);
+      return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool).picturesFirst(), pictures);
     } catch (InvalidArgumentException e) {
       throw message.wrong("content", e.getMessage());
     }

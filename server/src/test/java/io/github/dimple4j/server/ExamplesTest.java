@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -23,6 +24,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What README and docs/serving.md say to type does what they say. */
 class ExamplesTest {
@@ -30,19 +33,33 @@ class ExamplesTest {
   private static final String HERE = "127.0.0.1:8080";
   private static final String SCENE = "A white background with";
 
-  private static final String PROGRAM = """
+  private static final Map<String, String> IMPORTS = Map.of("client", """
       import com.openai.client.OpenAIClient;
       import com.openai.client.okhttp.OpenAIOkHttpClient;
       import com.openai.core.JsonValue;
       import com.openai.core.http.StreamResponse;
       import com.openai.models.chat.completions.*;
+      """, "spring", """
+      import org.springframework.ai.chat.messages.UserMessage;
+      import org.springframework.ai.chat.prompt.Prompt;
+      import org.springframework.ai.content.Media;
+      import org.springframework.ai.openai.*;
+      import org.springframework.core.io.FileSystemResource;
+      import org.springframework.util.MimeTypeUtils;
+      """, "langchain4j", """
+      import dev.langchain4j.data.message.*;
+      import dev.langchain4j.model.chat.*;
+      import dev.langchain4j.model.openai.OpenAiChatModel;
+      """);
+
+  private static final String PROGRAM = """
+      %s
       import java.nio.file.*;
       import java.util.*;
 
       public class Example {
         public static void main(String[] arguments) throws Exception {
       %s
-          client.close();
         }
       }
       """;
@@ -109,19 +126,24 @@ class ExamplesTest {
         assertThat(run("python3", "-c", code)).startsWith(SCENE));
   }
 
-  @Test
-  void java() throws Exception {
-    String code = blocks("docs/serving.md", "java client").getFirst().replace("Path.of(\"", "Path.of(\"../");
-    Path source = Files.writeString(folder.resolve("Example.java"), PROGRAM.formatted(code));
+  @ParameterizedTest
+  @ValueSource(strings = {"client", "spring", "langchain4j"})
+  void java(String library) throws Exception {
+    String code = blocks("docs/serving.md", "java " + library).getFirst().replace("Path.of(\"", "Path.of(\"../");
+    if (library.equals("client")) {
+      code += "client.close();";
+    }
+    Path classes = Files.createDirectories(folder.resolve(library));
+    Path source = Files.writeString(classes.resolve("Example.java"), PROGRAM.formatted(IMPORTS.get(library), code));
     JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
     StringWriter messages = new StringWriter();
     try (var files = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
-      assertThat(compiler.getTask(messages, files, null, List.of("-proc:none", "-d", folder.toString(), "-cp", System.getProperty("java.class.path")),
+      assertThat(compiler.getTask(messages, files, null, List.of("-proc:none", "-d", classes.toString(), "-cp", System.getProperty("java.class.path")),
           null, files.getJavaFileObjects(source)).call()).as(messages.toString()).isTrue();
     }
     PrintStream before = System.out;
     ByteArrayOutputStream printed = new ByteArrayOutputStream();
-    try (URLClassLoader loader = new URLClassLoader(new URL[] {folder.toUri().toURL()})) {
+    try (URLClassLoader loader = new URLClassLoader(new URL[] {classes.toUri().toURL()})) {
       System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
       loader.loadClass("Example").getMethod("main", String[].class).invoke(null, (Object) new String[0]);
     } finally {
