@@ -144,10 +144,13 @@ public final class SessionBuilder {
    * Tells the model of tools that it may call. It goes with a conversation, and is to be held to calls that fit:
    *
    * <pre>{@code
+   * import io.github.dimple4j.chat.*;
+   *
+   * List<Tool> tools = List.of(new Tool("weather", "Tells the weather.", "{\"properties\": {\"city\": {\"type\": \"string\"}}}"));
    * ToolSyntax syntax = model.chatTemplate().toolSyntax();
-   * builder.tools(tools).response(Template.of(syntax.answer(tools, ToolChoice.AUTO)));
-   * ...
-   * Optional<ToolCall> call = syntax.read(generation.text());
+   * try (Session asked = model.session().user("How is Oslo?").tools(tools).response(Template.of(syntax.answer(tools, ToolChoice.AUTO))).open()) {
+   *   Optional<ToolCall> call = syntax.read(asked.decode(decoding).text());
+   * }
    * }</pre>
    *
    * @param tools what may be called

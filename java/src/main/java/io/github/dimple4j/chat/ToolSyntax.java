@@ -14,13 +14,8 @@ import java.util.Set;
 
 /**
  * How a model is told of tools, and how it calls one. A chat template that knows tools has a way of its own, which is found out by having it
- * write calls; the model was trained on it. Of any other template the tools are described in the system message, and a call is
- *
- * <pre>{@code
- * <tool_call>
- * {"name": "NAME", "arguments": {...}}
- * </tool_call>
- * }</pre>
+ * write calls; the model was trained on it. Of any other template the tools are described in the system message, and a call is a line
+ * {@code <tool_call>}, a line {@code {"name": "NAME", "arguments": {...}}} and {@code </tool_call>}.
  *
  * <p>An answer held to {@link #answer} is a text, or one call of one of the tools with arguments that fit its schema, whatever the model.
  * Immutable; any thread.

@@ -57,7 +57,7 @@ class DocumentationTest {
   @Test
   void theyAreThoseOfThePage() throws IOException {
     String here = words(Files.readString(Path.of("src/test/java/io/github/dimple4j/langchain4j/DocumentationTest.java")).replace("Path.of(\"../", "Path.of(\""));
-    List<String> blocks = Pattern.compile("(?ms)^```java\\n(.*?)^```$").matcher(Files.readString(Path.of("../docs/langchain4j.md"))).results()
+    List<String> blocks = Pattern.compile("(?ms)^```java(?: langchain4j)?\\n(.*?)^```$").matcher(Files.readString(Path.of("../docs/langchain4j.md"))).results()
         .map(block -> block.group(1)).toList();
     assertThat(blocks).hasSize(2);
     for (String line : String.join("\n", blocks).split("\n")) {
