@@ -136,8 +136,9 @@ function finish(usage, text) {
   }));
   const images = usage.prompt_tokens_details?.image_tokens ?? 0, cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
   const rows = [["iterations", steps, ""], ["tokens an iteration", steps ? ((frames[steps].pieces.length - frames[steps].remaining - fixed) / steps).toFixed(1) : "0", ""],
-    ["answer", usage.completion_tokens, "tokens"], ["prompt", usage.prompt_tokens, (images ? `tokens, ${images} of pictures` : "tokens") + (cached ? ", kept" : "")],
-    ["all of it", milliseconds.toFixed(0), "ms"], ...times.map(([name, time]) => [name === "steps" ? "iterations" : name, time.toFixed(1), "ms", name])];
+    ["answer", usage.completion_tokens, "tokens"], ["prompt", usage.prompt_tokens, images ? `tokens, ${images} of pictures` : "tokens"],
+    ["all of it", milliseconds.toFixed(0), "ms"], ...times.map(([name, time]) => cached && !time ? [name, "kept", "", name]
+      : [name === "steps" ? "iterations" : name, time.toFixed(1), "ms", name])];
   element("numbers").replaceChildren(...rows.map(([name, value, unit, colour]) => {
     const row = document.createElement("div"), term = document.createElement("dt"), figure = document.createElement("dd"), small = document.createElement("small");
     if (colour) {

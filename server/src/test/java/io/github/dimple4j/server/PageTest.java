@@ -157,13 +157,14 @@ class PageTest {
     browser.press("Escape", 27, 0);
     browser.await("document.body.dataset.state === 'stopped'");
     assertThat(browser.text("#where")).matches("\\d+ of \\d+.*");
-    browser.write("length", "48");
+    browser.write("length", "64");
   }
 
   private static void fitsAnyScreen(Browser browser) throws IOException, InterruptedException {
     browser.write("question", "Describe this image.");
     browser.pressControlEnter();
     browser.await("document.body.dataset.state === 'done' && !document.getElementById('play').classList.contains('on')");
+    browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = false; }); document.activeElement.blur(); null");
     browser.evaluate("document.getElementById('at').value = 17; document.getElementById('at').dispatchEvent(new Event('input')); null");
     for (String scheme : List.of("light", "dark")) {
       browser.scheme(scheme);
