@@ -178,15 +178,14 @@ public final class ToolSyntax {
    */
   public Optional<ToolCall> read(String text) {
     Objects.requireNonNull(text, "text");
-    String call = text.strip(); // as far as it is one, its own blanks are within
-    int arguments = call.indexOf(beforeArguments, Math.min(beforeName.length(), call.length()));
-    if (!call.startsWith(beforeName) || arguments < 0 || !call.endsWith(end.strip())
-        || call.length() - end.strip().length() < arguments + beforeArguments.length()) {
+    int arguments = text.indexOf(beforeArguments, beforeName.length());
+    int from = arguments + beforeArguments.length();
+    int to = text.length() - end.length();
+    if (!text.startsWith(beforeName) || arguments < 0 || to < from || !text.endsWith(end)) {
       return Optional.empty();
     }
     try {
-      return Optional.of(new ToolCall(call.substring(beforeName.length(), arguments),
-          call.substring(arguments + beforeArguments.length(), call.length() - end.strip().length()).strip()));
+      return Optional.of(new ToolCall(text.substring(beforeName.length(), arguments), text.substring(from, to)));
     } catch (InvalidArgumentException e) {
       return Optional.empty(); // an unfinished one
     }
@@ -248,7 +247,7 @@ public final class ToolSyntax {
    */
   @Override
   public String toString() {
-    return "ToolSyntax[" + (ofTemplate ? "of the template: " : "of this library: ") + beforeName + "NAME" + beforeArguments + "ARGUMENTS" + end
-        + "]";
+    String call = beforeName + "NAME" + beforeArguments + "ARGUMENTS" + end;
+    return "ToolSyntax[" + (ofTemplate ? "of the template: " : "of this library: ") + call + "]";
   }
 }

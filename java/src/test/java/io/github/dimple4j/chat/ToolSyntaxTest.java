@@ -130,6 +130,8 @@ class ToolSyntaxTest {
       assertThat(syntax.read(call)).contains(OSLO);
       assertThat(syntax.read("It rains.")).isEmpty();
       assertThat(syntax.read("")).isEmpty();
+      assertThat(syntax.read(" " + call)).as("a text, of which nothing is known to fit").isEmpty();
+      assertThat(syntax.read(call + "\n")).isEmpty();
       for (int length = 0; length < call.length(); length++) {
         assertThat(syntax.read(call.substring(0, length))).isEmpty();
         assertThat(syntax.mayBegin(call.substring(0, length))).isTrue();

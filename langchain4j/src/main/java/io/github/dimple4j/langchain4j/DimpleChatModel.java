@@ -25,6 +25,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
 
 /**
  * LangChain4j's chat model on a {@link DimpleModel} in the same process:
@@ -37,12 +38,12 @@ import java.util.concurrent.Semaphore;
  * }
  * }</pre>
  *
- * <p>A JSON schema and the calls of tools are held by an automaton at every iteration: an answer that does not parse, or a call whose arguments
- * do not fit, does not come, and nothing is asked twice. {@link Capability#RESPONSE_FORMAT_JSON_SCHEMA} says so to {@code AiServices}.
+ * <p>A JSON schema and the calls of tools are held by an automaton at every iteration: an answer that does not parse, or a call whose
+ * arguments do not fit, does not come, and nothing is asked twice. {@link Capability#RESPONSE_FORMAT_JSON_SCHEMA} says so to {@code AiServices}.
  *
- * <p>What a request asks and this model cannot do is refused by name, with {@link UnsupportedFeatureException}: penalties, another model's name, audio,
- * pictures by address, stop sequences with JSON or tools. What is wrong is an {@link InvalidRequestException}. An interrupted thread ends its
- * request with {@link CancelledException}.
+ * <p>What a request asks and this model cannot do is refused by name, with {@link UnsupportedFeatureException}: penalties, another model's
+ * name, audio, pictures by address, stop sequences with JSON or tools. What is wrong is an {@link InvalidRequestException}. An interrupted
+ * thread ends its request with {@link CancelledException}.
  *
  * <p>Immutable and thread-safe. The {@link DimpleModel} stays the caller's, who closes it.
  */
@@ -129,7 +130,7 @@ public final class DimpleChatModel implements ChatModel {
   }
 
   /** What LangChain4j's callers know of as a wrong request becomes one. */
-  static <T> T understood(java.util.function.Supplier<T> body) {
+  static <T> T understood(Supplier<T> body) {
     try {
       return body.get();
     } catch (UnsupportedException e) {

@@ -56,7 +56,8 @@ class DocumentationTest {
 
   @Test
   void theyAreThoseOfThePage() throws IOException {
-    String here = words(Files.readString(Path.of("src/test/java/io/github/dimple4j/langchain4j/DocumentationTest.java")).replace("Path.of(\"../", "Path.of(\""));
+    Path source = Path.of("src/test/java/io/github/dimple4j/langchain4j/DocumentationTest.java");
+    String here = words(Files.readString(source).replace("Path.of(\"../", "Path.of(\""));
     List<String> blocks = Pattern.compile("(?ms)^```java(?: langchain4j)?\\n(.*?)^```$").matcher(Files.readString(Path.of("../docs/langchain4j.md"))).results()
         .map(block -> block.group(1)).toList();
     assertThat(blocks).hasSize(2);

@@ -3,7 +3,11 @@
 const element = id => document.getElementById(id);
 const EXAMPLE = {
   type: "object",
-  properties: { background: { enum: ["white", "gray", "black", "brown"] }, shapes: { type: "integer", minimum: 1, maximum: 4 }, number: { type: ["string", "null"], maxLength: 2 } },
+  properties: {
+    background: { enum: ["white", "gray", "black", "brown"] },
+    shapes: { type: "integer", minimum: 1, maximum: 4 },
+    number: { type: ["string", "null"], maxLength: 2 },
+  },
   required: ["background", "shapes", "number"],
 };
 const EXAMPLE_QUESTION = "Summarize the image as JSON.";
@@ -23,7 +27,8 @@ let request = null; // that is under way
 function add(event) {
   const length = event.pieces.length;
   if (!frames.length) {
-    const before = { pieces: event.pieces.slice(), sure: new Array(length).fill(null), when: new Array(length).fill(0), fresh: new Set(), ends: new Set(), millis: 0 };
+    const before = { pieces: event.pieces.slice(), sure: new Array(length).fill(null), when: new Array(length).fill(0), fresh: new Set(),
+      ends: new Set(), millis: 0 };
     event.revealed.forEach(p => { before.pieces[p] = null; });
     before.remaining = before.pieces.filter(piece => piece === null).length;
     event.ends.filter(p => before.pieces[p] !== null).forEach(p => before.ends.add(p));
@@ -33,8 +38,8 @@ function add(event) {
   while (when.length < length) when.push(0);
   event.revealed.forEach(p => { when[p] = frames.length; });
   event.remasked.forEach(p => { when[p] = 0; });
-  frames.push({ pieces: event.pieces, sure: event.confidence, when, fresh: new Set(event.revealed), ends: new Set(event.ends), millis: event.milliseconds,
-    remaining: event.pieces.filter(piece => piece === null).length });
+  frames.push({ pieces: event.pieces, sure: event.confidence, when, fresh: new Set(event.revealed), ends: new Set(event.ends),
+    millis: event.milliseconds, remaining: event.pieces.filter(piece => piece === null).length });
 }
 
 function shown(frame, p) {

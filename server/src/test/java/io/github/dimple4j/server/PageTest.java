@@ -181,9 +181,14 @@ class PageTest {
   private static final String CONTRAST = """
       (() => {
         const pen = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-        const rgb = colour => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); return [...pen.getImageData(0, 0, 1, 1).data]; };
-        const light = c => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w * ((c[i] /= 255) <= 0.03928 ? c[i] / 12.92 : ((c[i] + 0.055) / 1.055) ** 2.4), 0);
-        const behind = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; } return [255, 255, 255]; };
+        const rgb = colour => { pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+          return [...pen.getImageData(0, 0, 1, 1).data]; };
+        const light = c => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w
+          * ((c[i] /= 255) <= 0.03928 ? c[i] / 12.92 : ((c[i] + 0.055) / 1.055) ** 2.4), 0);
+        const behind = e => {
+          for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; }
+          return [255, 255, 255];
+        };
         return [...document.querySelectorAll('h1, p, label, summary, button:enabled, dt, dd, small, .token:not(.masked), #where, pre')]
           .filter(e => e.checkVisibility() && e.textContent.trim()).filter(e => {
             const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);

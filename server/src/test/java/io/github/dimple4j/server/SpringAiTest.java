@@ -42,7 +42,7 @@ class SpringAiTest {
   }
 
   private static OpenAiChatOptions.Builder options() {
-    return (OpenAiChatOptions.Builder) OpenAiChatOptions.builder().baseUrl(server.address() + "/v1").apiKey("secret").model(Mini.NAME);
+    return OpenAiChatOptions.builder().baseUrl(server.address() + "/v1").apiKey("secret").model(Mini.NAME);
   }
 
   private static UserMessage about(int scene, String text) {
@@ -64,7 +64,7 @@ class SpringAiTest {
 
   @Test
   void streams() {
-    OpenAiChatOptions slow = (OpenAiChatOptions) options().maxCompletionTokens(24).extraBody(Map.of("diffusion", Map.of("threshold", 0, "algorithm", "autoregressive"))).build();
+    OpenAiChatOptions slow = options().maxCompletionTokens(24).extraBody(Map.of("diffusion", Map.of("threshold", 0, "algorithm", "autoregressive"))).build();
     List<String> parts = model.stream(new Prompt(about(2, DESCRIBE), slow)).mapNotNull(ChatResponse::getResult)
         .mapNotNull(result -> result.getOutput().getText()).filter(text -> !text.isEmpty()).collectList().block(Duration.ofMinutes(1));
     assertThat(parts).hasSizeGreaterThan(10);
@@ -81,7 +81,7 @@ class SpringAiTest {
   @Test
   void answersAreRecords() {
     BeanOutputConverter<Scene> converter = new BeanOutputConverter<>(Scene.class);
-    OpenAiChatOptions held = (OpenAiChatOptions) options().outputSchema(converter.getJsonSchema()).build();
+    OpenAiChatOptions held = options().outputSchema(converter.getJsonSchema()).build();
     String text = model.call(new Prompt(about(1, "Summarize the image as JSON."), held)).getResult().getOutput().getText();
     assertThat(converter.convert(text)).isEqualTo(new Scene(Scene.Background.white, 3, "7"));
   }
@@ -93,7 +93,7 @@ class SpringAiTest {
   void toolsAreCalled() {
     FunctionToolCallback<Move, String> move = FunctionToolCallback.builder("move", (Function<Move, String>) asked -> "moved").description("Moves.")
         .inputType(Move.class).build();
-    OpenAiChatOptions options = (OpenAiChatOptions) options().toolCallbacks(move).toolChoice("required").build();
+    OpenAiChatOptions options = options().toolCallbacks(move).toolChoice("required").build();
     AssistantMessage called = model.call(new Prompt(new UserMessage("Go!"), options)).getResult().getOutput();
     assertThat(called.getToolCalls()).singleElement().satisfies(call -> {
       assertThat(call.name()).isEqualTo("move");

@@ -102,28 +102,31 @@ public final class DescribePictures implements Callable<Integer> {
     if (held != null) {
       JsonSchema.of(held).compile(SchemaOptions.PRODUCING); // before any machine is asked for
     }
-    Configuration configuration = new Configuration();
-    Job job = new Job(model, question, held, responseLength, output);
-    checkJob(job, configuration);
-    Set<String> done = done(configuration);
-    List<String> left = pictures(configuration);
+    JavaSparkContext spark = given == null ? new JavaSparkContext(new SparkConf().setAppName("describe-pictures")
+        .setIfMissing("spark.master", "local[*]")) : given;
+    try {
+      ask(new Job(model, question, held, responseLength, output), spark);
+    } finally {
+      if (given == null) {
+        spark.close();
+      }
+    }
+    return 0;
+  }
+
+  private void ask(Job job, JavaSparkContext spark) throws IOException {
+    Configuration hadoop = spark.hadoopConfiguration();
+    checkJob(job, hadoop);
+    Set<String> done = done(hadoop);
+    List<String> left = pictures(hadoop);
     int all = left.size();
     left.removeIf(done::contains);
     System.err.printf("%d pictures, %d of them done%n", all, all - left.size());
     if (!left.isEmpty()) {
-      JavaSparkContext spark = given == null ? new JavaSparkContext(new SparkConf().setAppName("describe-pictures").setIfMissing("spark.master", "local[*]"))
-          : given;
-      try {
-        answered = spark.parallelize(left, Math.ceilDiv(left.size(), batch))
-            .mapPartitions(new PictureTask(job, UUID.randomUUID().toString().substring(0, 8))).collect().stream().mapToLong(Integer::longValue).sum();
-      } finally {
-        if (given == null) {
-          spark.close();
-        }
-      }
+      PictureTask task = new PictureTask(job, UUID.randomUUID().toString().substring(0, 8), hadoop);
+      answered = spark.parallelize(left, Math.ceilDiv(left.size(), batch)).mapPartitions(task).collect().stream().mapToLong(Integer::longValue).sum();
     }
     System.err.printf("%d answered now%n", answered);
-    return 0;
   }
 
   /** The folder of the results says what was asked, so that no run adds answers to another question. */

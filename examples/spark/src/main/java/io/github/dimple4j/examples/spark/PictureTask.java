@@ -7,16 +7,20 @@ import io.github.dimple4j.Image;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Template;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.security.AccessControlException;
+import org.apache.spark.SerializableWritable;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import tools.jackson.databind.json.JsonMapper;
@@ -31,10 +35,12 @@ final class PictureTask implements FlatMapFunction<Iterator<String>, Integer> {
 
   private final Job job;
   private final String run; // tells the files of one run from those of another
+  private final SerializableWritable<Configuration> hadoop;
 
-  PictureTask(Job job, String run) {
+  PictureTask(Job job, String run, Configuration hadoop) {
     this.job = job;
     this.run = run;
+    this.hadoop = new SerializableWritable<>(hadoop);
   }
 
   @Override
@@ -45,7 +51,7 @@ final class PictureTask implements FlatMapFunction<Iterator<String>, Integer> {
     TaskContext task = TaskContext.get();
     DimpleModel model = SharedModel.of(job.model());
     Template template = job.schema() == null ? null : Template.json(job.schema());
-    Configuration configuration = new Configuration();
+    Configuration configuration = hadoop.value();
     List<String> lines = new ArrayList<>();
     while (pictures.hasNext()) {
       task.killTaskIfInterrupted();
@@ -59,7 +65,8 @@ final class PictureTask implements FlatMapFunction<Iterator<String>, Integer> {
   private String line(String picture, DimpleModel model, Template template, int threads, Configuration configuration) throws IOException {
     ObjectNode line = JsonMapper.shared().createObjectNode().put("picture", picture);
     try {
-      SessionBuilder session = model.session().user(job.question(), read(picture, configuration)).threads(threads).responseLength(job.responseLength());
+      SessionBuilder session = model.session().user(job.question(), read(picture, configuration)).threads(threads)
+          .responseLength(job.responseLength());
       if (template != null) {
         session.response(template);
       }
@@ -70,9 +77,10 @@ final class PictureTask implements FlatMapFunction<Iterator<String>, Integer> {
         } else {
           line.set("answer", JsonMapper.shared().readTree(answer.text()));
         }
-        line.put("finish", answer.finish().name()).put("iterations", answer.iterations()).put("milliseconds", answer.timings().total().toMillis());
+        line.put("finish", answer.finish().name()).put("iterations", answer.iterations())
+            .put("milliseconds", answer.timings().total().toMillis());
       }
-    } catch (DimpleException wrong) {
+    } catch (DimpleException | FileNotFoundException | AccessDeniedException | AccessControlException wrong) { // others Spark tries again
       line.put("error", wrong.getMessage());
     }
     return line.toString();
