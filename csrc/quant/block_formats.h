@@ -17,8 +17,9 @@ typedef struct code_layout {
   int32_t bits;        /* 4 (an index into `table`) or 8 (a signed byte) */
   int32_t halves;      /* 2: 16 elements share a scale, 1: 32 */
   int32_t unit_blocks; /* stretches of 32 elements in a block: 1 or 8, or 2 with float scales */
-  int32_t largest;     /* absolute value of a code, or more; 8 bits: a power of two if codes go down to -largest, otherwise none is negative */
+  int32_t largest;     /* absolute value of a code, or more; a power of two only if it is negative */
   bool has_minimum;
+  bool positive;       /* 8 bits: no code is negative, which some kernels make use of */
   bool float_scales;   /* scales are floats of their own, not made of d and factors; there are no minima then */
   int8_t table[16]; /* 4 bits: the value of each code */
 } code_layout;

@@ -286,7 +286,7 @@ const block_format format_q4_k = {
 const block_format format_q5_k = {
     .type = DIMPLE_TENSOR_Q5_K, .name = "q5_k", .block_length = SUPER, .block_size = Q5_SIZE, .largest = LARGEST_HALF,
     .dequantize = dequantize_q5_k, .quantize = quantize_q5_k, .unpack = unpack_q5_k,
-    .codes = {.bits = 8, .halves = 1, .unit_blocks = 8, .largest = 31, .has_minimum = true}};
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 8, .largest = 31, .has_minimum = true, .positive = true}};
 const block_format format_q6_k = {
     .type = DIMPLE_TENSOR_Q6_K, .name = "q6_k", .block_length = SUPER, .block_size = Q6_SIZE, .largest = LARGEST_HALF,
     .dequantize = dequantize_q6_k, .quantize = quantize_q6_k, .unpack = unpack_q6_k,

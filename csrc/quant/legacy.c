@@ -214,4 +214,4 @@ const block_format format_q5_0 = {
 const block_format format_q5_1 = {
     .type = DIMPLE_TENSOR_Q5_1, .name = "q5_1", .block_length = BLOCK, .block_size = Q5_1_SIZE, .largest = LARGEST_HALF,
     .dequantize = dequantize_q5_1, .quantize = quantize_q5_1, .unpack = unpack_q5_1,
-    .codes = {.bits = 8, .halves = 1, .unit_blocks = 1, .largest = 31, .has_minimum = true}};
+    .codes = {.bits = 8, .halves = 1, .unit_blocks = 1, .largest = 31, .has_minimum = true, .positive = true}};

@@ -368,6 +368,28 @@ static void test_refusals(void) {
   EXPECT_FAILS(dimple_dequantize_rows(-1, encoded, COLUMNS, 1, COLUMNS, decoded), DIMPLE_ERROR_UNSUPPORTED, "tensor type -1");
 }
 
+/* What a format says of its codes is what kernels count on. */
+static void check_code_ranges(void) {
+  uint64_t state = 7;
+  for (int32_t type = 0; type < 64; type++) {
+    const block_format *f = block_format_of(type);
+    if (!f || !f->unpack) continue;
+    const code_layout *l = &f->codes;
+    int32_t lowest = l->positive ? 0 : -l->largest, outside = 0;
+    for (int block = 0; block < 1000; block++) {
+      uint8_t bytes[512];
+      unpacked_block unpacked = {0};
+      for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
+      f->unpack(bytes, &unpacked);
+      for (int i = 0; i < f->block_length; i++) {
+        int8_t code = l->bits == 4 ? l->table[unpacked.codes[i]] : (int8_t)unpacked.codes[i];
+        outside += code < lowest || code > l->largest;
+      }
+    }
+    EXPECT(outside == 0, "%s: %d codes are not within %d and %d", f->name, outside, lowest, l->largest);
+  }
+}
+
 int main(void) {
   fill_importance();
   test_info();
@@ -380,5 +402,6 @@ int main(void) {
   test_determinism();
   test_extremes();
   test_refusals();
+  check_code_ranges();
   return expect_summary("quant");
 }

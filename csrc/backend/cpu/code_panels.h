@@ -24,9 +24,9 @@ enum { WIDEST_SPAN = 128 };
 /* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */
 extern const code_packer signed_pair_packer;
 
-/* The lowest code of a format. */
+/* The lowest code of a format, or less. */
 static inline int32_t lowest_code(const code_layout *l) {
-  if (l->bits == 8) return (l->largest & (l->largest - 1)) == 0 ? -l->largest : 0;
+  if (l->bits == 8) return l->positive ? 0 : -l->largest;
   int32_t lowest = l->table[0];
   for (int i = 1; i < 16; i++) lowest = l->table[i] < lowest ? l->table[i] : lowest;
   return lowest;
