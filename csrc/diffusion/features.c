@@ -30,6 +30,20 @@ dimple_status features_ensure(const dimple_model *m, context *c, const prompt *p
   return status;
 }
 
+dimple_status features_give(const dimple_model *m, context *c, const prompt *p, const float *given, features *f) {
+  view rows;
+  DIMPLE_TRY(matrix_alloc(m->ops, c, p->feature_count, m->text.width, &rows));
+  dimple_status status = m->ops->pass_begin(c, NULL);
+  if (status == DIMPLE_OK) status = m->ops->pass_end(c, m->ops->copy_in(c, rows, given));
+  if (status != DIMPLE_OK) {
+    m->ops->buffer_free(c, rows.memory);
+    return status;
+  }
+  features_free(m, c, f);
+  *f = (features){.rows = rows};
+  return DIMPLE_OK;
+}
+
 dimple_status features_read(const dimple_model *m, context *c, const features *f, float *out) {
   if (!f->rows.memory) return DIMPLE_OK;
   DIMPLE_TRY(m->ops->pass_begin(c, NULL));

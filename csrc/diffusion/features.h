@@ -13,6 +13,9 @@ typedef struct features {
 /* Runs the tower over the prompt's pictures, if there are any and it has not run yet. Outside a pass. On failure *f is not touched.
  * Errors: MEMORY, CANCELLED. */
 dimple_status features_ensure(const dimple_model *m, context *c, const prompt *p, atomic_bool *cancelled, features *f);
+/* Takes rows [prompt.feature_count x width] from elsewhere in the place of the tower's. Outside a pass. On failure *f is not touched. Errors:
+ * MEMORY, those of the backend. */
+dimple_status features_give(const dimple_model *m, context *c, const prompt *p, const float *given, features *f);
 /* Copies the rows to host memory: [rows x width], nothing where there are none. Outside a pass. Errors: those of the backend. */
 dimple_status features_read(const dimple_model *m, context *c, const features *f, float *out);
 

@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "allocate.h"
@@ -498,14 +499,16 @@ dimple_status dimple_session_score(dimple_session *s, const int32_t *response, c
   return session_leave(s, score(s, response, targets, count, guidance_scale, log_probability));
 }
 
+static dimple_status check_features(const dimple_session *s, const char *function, const float *features, int64_t count) {
+  int64_t tokens = s->prompt.feature_count, expected = tokens * s->model->text.width;
+  if ((features || expected == 0) && count == expected) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s: count is %" PRId64 ", expected %" PRId64 " (%" PRId64 " image tokens x %d)", function, count,
+                     expected, tokens, s->model->text.width);
+}
+
 static dimple_status get_image_features(dimple_session *s, float *features, int64_t count) {
   DIMPLE_TRY(require_prompt(s));
-  int64_t tokens = s->prompt.feature_count, expected = tokens * s->model->text.width;
-  if ((!features && expected > 0) || count != expected)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT,
-                       "dimple_session_get_image_features: count is %" PRId64 ", expected %" PRId64 " (%" PRId64
-                       " image tokens x %d)",
-                       count, expected, tokens, s->model->text.width);
+  DIMPLE_TRY(check_features(s, "dimple_session_get_image_features", features, count));
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
   return features_read(s->model, s->context, &s->features, features);
 }
@@ -513,4 +516,21 @@ static dimple_status get_image_features(dimple_session *s, float *features, int6
 dimple_status dimple_session_get_image_features(dimple_session *s, float *features, int64_t count) {
   DIMPLE_TRY(session_enter(s, "dimple_session_get_image_features"));
   return session_leave(s, get_image_features(s, features, count));
+}
+
+static dimple_status set_image_features(dimple_session *s, const float *features, int64_t count) {
+  DIMPLE_TRY(require_prompt(s));
+  DIMPLE_TRY(check_features(s, "dimple_session_set_image_features", features, count));
+  for (int64_t i = 0; i < count; i++)
+    if (!isfinite(features[i]))
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_set_image_features: number %" PRId64 " is %g, expected a finite one", i,
+                         (double)features[i]);
+  if (count > 0) DIMPLE_TRY(features_give(s->model, s->context, &s->prompt, features, &s->features));
+  discard_pass(s);
+  return DIMPLE_OK;
+}
+
+dimple_status dimple_session_set_image_features(dimple_session *s, const float *features, int64_t count) {
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_image_features"));
+  return session_leave(s, set_image_features(s, features, count));
 }

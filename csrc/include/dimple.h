@@ -613,6 +613,11 @@ DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, floa
  * row. `count` must be exactly that product. Errors: STATE (no prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the features written. */
 DIMPLE_API dimple_status dimple_session_get_image_features(dimple_session *session, float *features, int64_t count);
 
+/* Gives the features of the prompt's images, as dimple_session_get_image_features gave them for the same images in any session of the model:
+ * the vision tower need not run, and everything is as if it had. `count` must be exactly [sum of grid.tokens x embedding_length]. Holds for
+ * this prompt; discards prefill. Errors: STATE (no prompt), ARGUMENT (also a number that is not finite), MEMORY. */
+DIMPLE_API dimple_status dimple_session_set_image_features(dimple_session *session, const float *features, int64_t count);
+
 /* ------------------------------------------------------------------------------------------------------------- batches */
 
 /* Sessions of one model that step together: the rows that their iterations run go through each layer's weights in one pass; rotation and

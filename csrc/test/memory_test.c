@@ -109,6 +109,7 @@ static void living(int32_t prefill) {
   EVERY_REFUSAL(dimple_session_set_response(s, masks, RESPONSE));
   float features[PICTURE_TOKENS * WIDTH], *z = malloc(sizeof *z * (PICTURE_PROMPT + RESPONSE) * VOCAB);
   EVERY_REFUSAL(dimple_session_get_image_features(s, features, PICTURE_TOKENS * WIDTH));
+  EVERY_REFUSAL(dimple_session_set_image_features(s, features, PICTURE_TOKENS * WIDTH));
   EVERY_REFUSAL(dimple_session_get_logits(s, z, (PICTURE_PROMPT + RESPONSE) * VOCAB));
   free(z);
   float scores[2];

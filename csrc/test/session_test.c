@@ -21,6 +21,7 @@ static void null_arguments(void) {
   EXPECT_NULL_REFUSED(dimple_session_get_timings(NULL, &timings));
   EXPECT_NULL_REFUSED(dimple_session_get_logits(NULL, &f, 1));
   EXPECT_NULL_REFUSED(dimple_session_get_image_features(NULL, &f, 1));
+  EXPECT_NULL_REFUSED(dimple_session_set_image_features(NULL, &f, 1));
   EXPECT_NULL_REFUSED(dimple_session_replay_draws(NULL, NULL, NULL, 0, NULL, 0));
   EXPECT(s == NULL, "output touched");
   s = text_session(text_model, 1, 1);

@@ -24,6 +24,36 @@ static void pictures_are_seen(void) {
   free(z[1]);
 }
 
+/* Features that a session gave serve another one as if its own tower had run. */
+static void features_are_given(void) {
+  float features[PICTURE_TOKENS * WIDTH], again[PICTURE_TOKENS * WIDTH];
+  const int64_t count = PICTURE_TOKENS * WIDTH;
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_TOPK_MARGIN);
+  dimple_session *s = picture_session(vision_model, 1, 1), *t = picture_session(vision_model, 1, 1);
+  outcome expected = decode(s, &d);
+  EXPECT_OK(dimple_session_get_image_features(s, features, count));
+  for (int i = 0; i < 2; i++) { /* before the prefill, and after it */
+    EXPECT_OK(dimple_session_set_image_features(t, features, count));
+    outcome given = decode(t, &d);
+    EXPECT(same_outcome(&given, &expected), "another result");
+  }
+  EXPECT_OK(dimple_session_get_image_features(t, again, count));
+  EXPECT(memcmp(features, again, sizeof again) == 0, "other features than were given");
+  memset(again, 0, sizeof again);
+  EXPECT_OK(dimple_session_set_image_features(t, again, count));
+  outcome blind = decode(t, &d);
+  EXPECT(!same_outcome(&blind, &expected), "the features given do not matter");
+  EXPECT_FAILS(dimple_session_set_image_features(t, features, 7), DIMPLE_ERROR_ARGUMENT, "count is 7");
+  EXPECT_FAILS(dimple_session_set_image_features(t, NULL, count), DIMPLE_ERROR_ARGUMENT, "count is");
+  again[5] = NAN;
+  EXPECT_FAILS(dimple_session_set_image_features(t, again, count), DIMPLE_ERROR_ARGUMENT, "number 5 is nan");
+  dimple_session *u = open_session(vision_model, 1, 1);
+  EXPECT_FAILS(dimple_session_set_image_features(u, features, count), DIMPLE_ERROR_STATE, "no prompt");
+  dimple_session_free(u);
+  dimple_session_free(t);
+  dimple_session_free(s);
+}
+
 /* The tower may lie in a file of its own. */
 static void separate_vision_file(void) {
   char text_path[64], vision_path[64];
@@ -70,6 +100,7 @@ static void preprocessing(void) {
 int main(void) {
   if (fixture_open()) {
     pictures_are_seen();
+    features_are_given();
     separate_vision_file();
     preprocessing();
   }

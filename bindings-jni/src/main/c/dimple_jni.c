@@ -465,6 +465,11 @@ SHIM(jint, dimple_1session_1get_1image_1features)(JNIEnv *env, jclass shim, jlon
   return (jint)dimple_session_get_image_features(handle(session), at(env, features), count);
 }
 
+SHIM(jint, dimple_1session_1set_1image_1features)(JNIEnv *env, jclass shim, jlong session, jobject features, jlong count) {
+  (void)shim;
+  return (jint)dimple_session_set_image_features(handle(session), at(env, features), count);
+}
+
 SHIM(jint, dimple_1batch_1create)(JNIEnv *env, jclass shim, jlong model, jint threads, jobject batch) {
   (void)shim;
   return (jint)dimple_batch_create(handle(model), threads, at(env, batch));

@@ -276,6 +276,39 @@ public final class Session implements AutoCloseable {
   }
 
   /**
+   * Gives the projected features of the prompt's pictures, as {@link #imageFeatures()} of any session of the model gave them for the same
+   * pictures: the vision tower does not run, and all else is as if it had, to the bit. Of several pictures those of each may come from
+   * elsewhere. Ends a decoding under way, and the first pass is run anew.
+   *
+   * @param features one row of {@link ModelInfo#embeddingLength} finite numbers per image token, pictures in order, tokens row by row
+   * @throws InvalidArgumentException if there are more or fewer rows or numbers, or one is not finite
+   * @throws SessionStateException if another thread is inside the session
+   * @throws ClosedException if the session is closed
+   * @throws DimpleException if memory is short
+   */
+  public void setImageFeatures(float[][] features) {
+    Objects.requireNonNull(features, "features");
+    int width = model.embeddingLength();
+    if (features.length != imageTokens) {
+      throw new InvalidArgumentException("features of " + features.length + " image tokens, expected " + imageTokens);
+    }
+    float[] all = new float[Math.multiplyExact(imageTokens, width)];
+    for (int i = 0; i < imageTokens; i++) {
+      if (features[i].length != width) {
+        throw new InvalidArgumentException("features of " + features[i].length + " numbers for image token " + i + ", expected " + width);
+      }
+      System.arraycopy(features[i], 0, all, i * width, width);
+    }
+    use(() -> {
+      handle.run(core -> core.setImageFeatures(all));
+      if (run != null) {
+        run.end();
+      }
+      return null;
+    });
+  }
+
+  /**
    * How likely the model finds an answer. It is scored as a whole response, which has as many positions as it has tokens; the session's own
    * response does not matter, and a decoding is not disturbed.
    *

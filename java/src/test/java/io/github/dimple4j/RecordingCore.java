@@ -301,6 +301,11 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public void setImageFeatures(float[] features) {
+      record("setImageFeatures", features.length);
+    }
+
+    @Override
     public float[] score(int[] response, int[] targets, float guidanceScale) {
       record("score", response, targets, guidanceScale);
       float[] scores = new float[response.length];

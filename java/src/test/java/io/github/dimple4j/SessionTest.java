@@ -219,6 +219,41 @@ class SessionTest {
     }
   }
 
+  /** Those of each picture out of a session of its own. */
+  @Test
+  void featuresOfPicturesServeOtherSessions() {
+    Image small = Image.rgb(new byte[3 * 56 * 56], 56, 56);
+    List<float[]> rows = new ArrayList<>();
+    for (Image image : List.of(small, PICTURE)) {
+      int[] placeholders = new int[model.imageGrid(image.width(), image.height()).tokens()];
+      Arrays.fill(placeholders, TinyModel.IMAGE);
+      try (var alone = model.session().tokens(placeholders, image).withoutResponse().open()) {
+        rows.addAll(List.of(alone.imageFeatures()));
+      }
+    }
+    float[][] features = rows.toArray(float[][]::new);
+    Decoding hot = Decoding.builder().temperature(1).seed(3).build();
+    try (var session = model.session().user(Part.text("cat"), small, PICTURE).responseLength(8).open();
+        var given = model.session().user(Part.text("cat"), small, PICTURE).responseLength(8).open()) {
+      int[] expected = session.decode(hot).tokens();
+      assertThat(session.imageFeatures()).isDeepEqualTo(features);
+      given.setImageFeatures(features);
+      assertThat(given.decode(hot).tokens()).isEqualTo(expected);
+      var steps = given.steps(hot).iterator();
+      steps.next();
+      given.setImageFeatures(features);
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(steps::next);
+      assertThat(given.decode(hot).tokens()).isEqualTo(expected);
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> given.setImageFeatures(new float[9][32]))
+          .withMessage("features of 9 image tokens, expected 10");
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> given.setImageFeatures(new float[10][31]))
+          .withMessage("features of 31 numbers for image token 0, expected 32");
+      float[][] bad = new float[10][32];
+      bad[2][1] = Float.NaN;
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> given.setImageFeatures(bad)).withMessageContaining("is nan");
+    }
+  }
+
   @Test
   void picturesTakeTheirPlacesInOrder() {
     Image small = Image.rgb(new byte[3 * 56 * 56], 56, 56); // 2 x 2 image tokens

@@ -177,6 +177,13 @@ final class JniSession implements CoreSession {
     return matrix(tokens, width, Shim::dimple_session_get_image_features);
   }
 
+  @Override
+  public void setImageFeatures(float[] features) {
+    try (Memory memory = new Memory()) {
+      JniCore.check(Shim.dimple_session_set_image_features(session, memory.of(features), features.length));
+    }
+  }
+
   private float[][] matrix(int rows, int columns, MatrixFunction function) {
     try (Memory memory = new Memory()) {
       long count = (long) rows * columns;

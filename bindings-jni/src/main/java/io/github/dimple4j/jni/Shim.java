@@ -208,6 +208,8 @@ final class Shim {
 
   static native int dimple_session_get_image_features(long session, ByteBuffer features, long count);
 
+  static native int dimple_session_set_image_features(long session, ByteBuffer features, long count);
+
   static native int dimple_batch_create(long model, int threads, ByteBuffer batch);
 
   static native void dimple_batch_free(long batch);

@@ -3247,6 +3247,68 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_set_image_features {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_LONG
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_set_image_features");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_image_features(dimple_session *session, const float *features, int64_t count)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_set_image_features$descriptor() {
+        return dimple_session_set_image_features.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_image_features(dimple_session *session, const float *features, int64_t count)
+     * }
+     */
+    public static MethodHandle dimple_session_set_image_features$handle() {
+        return dimple_session_set_image_features.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_image_features(dimple_session *session, const float *features, int64_t count)
+     * }
+     */
+    public static MemorySegment dimple_session_set_image_features$address() {
+        return dimple_session_set_image_features.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_image_features(dimple_session *session, const float *features, int64_t count)
+     * }
+     */
+    public static int dimple_session_set_image_features(MemorySegment session, MemorySegment features, long count) {
+        var mh$ = dimple_session_set_image_features.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_set_image_features", session, features, count);
+            }
+            return (int)mh$.invokeExact(session, features, count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_batch_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

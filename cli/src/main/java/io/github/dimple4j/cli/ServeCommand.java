@@ -73,7 +73,7 @@ final class ServeCommand implements Callable<Integer> {
   private int grace;
 
   @Option(names = "--cache", paramLabel = "MIB", defaultValue = "256",
-      description = "Memory for first passes that are kept for the same question; 0: none (default: ${DEFAULT-VALUE}).")
+      description = "Memory for what is kept for questions and pictures that come again; 0: none (default: ${DEFAULT-VALUE}).")
   private int cache;
 
   @Option(names = "--image-hosts", paramLabel = "HOST", split = ",",

@@ -94,6 +94,13 @@ public interface CoreSession {
   float[][] imageFeatures(int tokens, int width);
 
   /**
+   * Gives the features of the prompt's pictures, for which the vision tower then need not run.
+   *
+   * @param features token by token
+   */
+  void setImageFeatures(float[] features);
+
+  /**
    * Log-probabilities of given tokens, of one pass over the prompt and a response of its own.
    *
    * @param response ids, the mask token where the model is not to see what stands there

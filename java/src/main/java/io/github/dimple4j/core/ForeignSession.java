@@ -178,6 +178,13 @@ final class ForeignSession implements CoreSession {
     return matrix(tokens, width, Dimple::dimple_session_get_image_features);
   }
 
+  @Override
+  public void setImageFeatures(float[] features) {
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_set_image_features(session, arena.allocateFrom(ValueLayout.JAVA_FLOAT, features), features.length));
+    }
+  }
+
   private float[][] matrix(int rows, int columns, MatrixFunction function) {
     try (Arena arena = Arena.ofConfined()) {
       long count = (long) rows * columns;

@@ -6,6 +6,7 @@ import io.github.dimple4j.ContextLimitException;
 import io.github.dimple4j.DimpleException;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
+import io.github.dimple4j.Image;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.ModelFileException;
 import io.github.dimple4j.NoTokenizerException;
@@ -15,6 +16,10 @@ import io.github.dimple4j.Step;
 import io.github.dimple4j.UnsupportedException;
 import io.github.dimple4j.chat.ChatTemplateException;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -31,8 +36,8 @@ final class AnswerTask implements Runnable {
   /** An iteration of a choice. */
   record Iteration(int choice, Step step) implements Progress {}
 
-  /** A choice is there. {@code first}: its time has the first pass in it. */
-  record Choice(int choice, Generation generation, boolean first) implements Progress {}
+  /** A choice is there. {@code first}: its time has the first pass in it; {@code vision}: that of the tower. */
+  record Choice(int choice, Generation generation, boolean first, Duration vision) implements Progress {}
 
   /** All choices are there. {@code cached}: the first pass was there before. */
   record Done(int[] prompt, boolean cached) implements Progress {}
@@ -45,6 +50,7 @@ final class AnswerTask implements Runnable {
   private final Question question;
   private final boolean watched; // iterations are told, too
   private final PrefillCache cache;
+  private final FeatureCache features;
   private final Structures structures;
   private final Metrics metrics;
   private final BlockingQueue<Progress> progress = new LinkedBlockingQueue<>();
@@ -56,6 +62,7 @@ final class AnswerTask implements Runnable {
     this.model = service.model();
     this.options = service.options();
     this.cache = service.cache();
+    this.features = service.features();
     this.structures = service.structures();
     this.metrics = service.metrics();
     this.question = question;
@@ -130,14 +137,16 @@ final class AnswerTask implements Runnable {
   }
 
   private void answer() {
-    SessionBuilder builder = question.session(model, options);
+    List<Image> images = question.images(options.maxPixels());
+    SessionBuilder builder = question.session(model, options, images);
     structures.keep(question.shape());
     Done done;
     try (PrefillCache.Lease lease = cache.lease(question, builder)) {
+      Duration vision = lease.hit() || images.isEmpty() ? Duration.ZERO : see(lease.session(), images);
       runs(lease.session());
       try {
         for (int choice = 0; choice < question.choices(); choice++) {
-          decode(lease, choice);
+          decode(lease, choice, vision);
         }
       } finally {
         runs(null);
@@ -150,7 +159,37 @@ final class AnswerTask implements Runnable {
     progress.add(done);
   }
 
-  private void decode(PrefillCache.Lease lease, int choice) {
+  /** Gives a session the features of its pictures, of each those that are kept or else the tower's. Returns the time of the tower. */
+  private Duration see(Session session, List<Image> images) {
+    Duration time = Duration.ZERO;
+    List<float[]> rows = new ArrayList<>();
+    for (int i = 0; i < images.size(); i++) {
+      String digest = question.pictures().get(i).digest();
+      float[][] features = this.features.find(digest);
+      metrics.features(features != null);
+      if (features == null) {
+        try (Session alone = alone(images.get(i))) {
+          runs(alone);
+          features = alone.imageFeatures();
+          time = time.plus(alone.timings().vision());
+        } finally {
+          runs(null);
+        }
+        this.features.keep(digest, features);
+      }
+      rows.addAll(Arrays.asList(features));
+    }
+    session.setImageFeatures(rows.toArray(float[][]::new));
+    return time;
+  }
+
+  private Session alone(Image image) {
+    int[] placeholders = new int[model.imageGrid(image.width(), image.height()).tokens()];
+    Arrays.fill(placeholders, model.info().imageTokenId().orElseThrow());
+    return model.session().tokens(placeholders, image).withoutResponse().threads(options.threads()).open();
+  }
+
+  private void decode(PrefillCache.Lease lease, int choice, Duration vision) {
     for (Step step : lease.session().steps(question.decoding(choice))) {
       metrics.iteration(step.time());
       if (watched) {
@@ -159,7 +198,7 @@ final class AnswerTask implements Runnable {
     }
     Generation generation = lease.session().generation();
     boolean first = !lease.hit() && choice == 0;
-    metrics.choice(generation, first);
-    progress.add(new Choice(choice, generation, first));
+    metrics.choice(generation, first, vision);
+    progress.add(new Choice(choice, generation, first, vision));
   }
 }

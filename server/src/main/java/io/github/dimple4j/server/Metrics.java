@@ -54,6 +54,8 @@ final class Metrics {
   private final LongAdder answerTokens = new LongAdder();
   private final LongAdder hits = new LongAdder();
   private final LongAdder misses = new LongAdder();
+  private final LongAdder seen = new LongAdder();
+  private final LongAdder unseen = new LongAdder();
   private final LongAdder gone = new LongAdder();
   private final Histogram answers = new Histogram();
   private final Histogram vision = new Histogram();
@@ -79,19 +81,24 @@ final class Metrics {
   }
 
   /** {@code first}: the decoding whose time has the first pass in it. */
-  void choice(Generation generation, boolean first) {
+  void choice(Generation generation, boolean first, Duration tower) {
     answerTokens.add(generation.textTokens().length);
     if (first) {
       promptTokens.add(generation.promptTokens());
       prefill.add(generation.timings().prefill());
-      if (!generation.timings().vision().isZero()) {
-        vision.add(generation.timings().vision());
+      if (!tower.isZero()) {
+        vision.add(tower);
       }
     }
   }
 
   void cache(boolean hit) {
     (hit ? hits : misses).increment();
+  }
+
+  /** Whether the features of a picture were there. */
+  void features(boolean hit) {
+    (hit ? seen : unseen).increment();
   }
 
   /** A client left before its answer was there. */
@@ -108,7 +115,7 @@ final class Metrics {
     out.append(name).append(' ').append(value).append('\n');
   }
 
-  String text(Workplaces workplaces, PrefillCache cache) {
+  String text(Workplaces workplaces, PrefillCache cache, FeatureCache features) {
     StringBuilder out = new StringBuilder();
     head(out, "dimple_requests_total", "Requests by path and status.", "counter");
     requests.forEach((labels, count) -> out.append("dimple_requests_total{").append(labels).append("} ").append(count.sum()).append('\n'));
@@ -124,6 +131,10 @@ final class Metrics {
     out.append("dimple_prefill_cache_total{result=\"miss\"} ").append(misses.sum()).append('\n');
     one(out, "dimple_prefill_cache_bytes", "Memory of the sessions that are kept.", "gauge", cache.bytes());
     one(out, "dimple_prefill_cache_sessions", "Sessions that are kept.", "gauge", cache.sessions());
+    head(out, "dimple_feature_cache_total", "Pictures whose features were there already, or were not.", "counter");
+    out.append("dimple_feature_cache_total{result=\"hit\"} ").append(seen.sum()).append('\n');
+    out.append("dimple_feature_cache_total{result=\"miss\"} ").append(unseen.sum()).append('\n');
+    one(out, "dimple_feature_cache_bytes", "Memory of the features that are kept.", "gauge", features.bytes());
     answers.write(out, "dimple_answer_seconds", "Time from a request's last byte to the last of its answer.");
     vision.write(out, "dimple_vision_seconds", "Time of the vision tower for a request's pictures.");
     prefill.write(out, "dimple_prefill_seconds", "Time of the first pass.");

@@ -40,8 +40,20 @@ record Question(List<Message> messages, List<Tool> tools, String text, int[] tok
     return messages == null ? List.of() : messages.stream().flatMap(message -> message.pictures().stream()).toList();
   }
 
-  /** A session to be opened. Decodes the pictures. */
-  SessionBuilder session(DimpleModel model, ServerOptions options) {
+  /** Decodes the pictures. */
+  List<Image> images(long maxPixels) {
+    List<Image> images = new ArrayList<>();
+    long left = maxPixels;
+    for (Picture picture : pictures()) {
+      Image image = picture.decode(left);
+      left -= (long) image.width() * image.height();
+      images.add(image);
+    }
+    return images;
+  }
+
+  /** A session to be opened, with the pictures. */
+  SessionBuilder session(DimpleModel model, ServerOptions options, List<Image> images) {
     SessionBuilder builder = model.session().threads(options.threads()).halfCache(options.halfCache()).prefillCache(prefill);
     if (text != null) {
       builder.prompt(text);
@@ -49,15 +61,11 @@ record Question(List<Message> messages, List<Tool> tools, String text, int[] tok
       builder.tokens(tokens);
     } else {
       builder.tools(tools);
-      long left = options.maxPixels();
+      int next = 0;
       for (Message message : messages) {
-        List<Image> images = new ArrayList<>();
-        for (Picture picture : message.pictures()) {
-          Image image = picture.decode(left);
-          left -= (long) image.width() * image.height();
-          images.add(image);
-        }
-        builder.message(message.message(), images.toArray(Image[]::new));
+        int behind = next + message.pictures().size();
+        builder.message(message.message(), images.subList(next, behind).toArray(Image[]::new));
+        next = behind;
       }
     }
     shape.hold(builder, length);

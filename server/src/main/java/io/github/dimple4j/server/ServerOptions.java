@@ -22,7 +22,7 @@ import java.util.Set;
  * @param timeout from a request's last byte to its answer's
  * @param graceTime how long {@link DimpleServer#close} waits for requests before it cancels them
  * @param imageHosts hosts from which pictures are fetched; empty: pictures come in the requests
- * @param cacheBytes memory for prefilled sessions that are kept for the same question, 0: none are
+ * @param cacheBytes memory for what is kept, half of it for prefilled sessions, half for the features of pictures; 0: nothing is
  * @param threads that work for a session at a time; 0: one per processor
  * @param halfCache whether keys and values are kept in 16 bits
  */
@@ -68,7 +68,7 @@ public record ServerOptions(String host, int port, String model, int sessions, i
 
   /**
    * Starts from the defaults: 127.0.0.1, port 8080, 4 sessions and 64 waiting, no key, 16 million pixels, 2048 tokens, 32 MiB, 10 minutes,
-   * 30 seconds of grace, no hosts, 256 MiB of prefilled sessions.
+   * 30 seconds of grace, no hosts, 256 MiB of what is kept.
    *
    * @return a builder
    */

@@ -26,6 +26,7 @@ final class Service implements AutoCloseable {
   private final ServerOptions options;
   private final Metrics metrics = new Metrics();
   private final PrefillCache cache;
+  private final FeatureCache features;
   private final Structures structures = new Structures();
   private final Workplaces workplaces;
   private final PictureHosts hosts;
@@ -36,7 +37,8 @@ final class Service implements AutoCloseable {
   Service(DimpleModel model, ServerOptions options) {
     this.model = model;
     this.options = options;
-    cache = new PrefillCache(options.cacheBytes(), metrics);
+    cache = new PrefillCache(options.cacheBytes() / 2, metrics);
+    features = new FeatureCache(options.cacheBytes() / 2);
     workplaces = new Workplaces(options.sessions(), options.queue(), metrics);
     hosts = new PictureHosts(options.imageHosts(), options.maxBodyBytes());
     clock = new ScheduledThreadPoolExecutor(1, Thread.ofPlatform().daemon().name("dimple-clock").factory());
@@ -57,6 +59,10 @@ final class Service implements AutoCloseable {
 
   PrefillCache cache() {
     return cache;
+  }
+
+  FeatureCache features() {
+    return features;
   }
 
   Structures structures() {
@@ -86,7 +92,7 @@ final class Service implements AutoCloseable {
     Page.routes().forEach((path, route) -> routes.put(path, Map.of("GET", route)));
     routes.put("/health", Map.of("GET", this::health));
     routes.put("/metrics", Map.of("GET", exchange -> exchange.send(200, "text/plain; version=0.0.4; charset=utf-8",
-        metrics.text(workplaces, cache).getBytes(StandardCharsets.UTF_8))));
+        metrics.text(workplaces, cache, features).getBytes(StandardCharsets.UTF_8))));
     return routes;
   }
 

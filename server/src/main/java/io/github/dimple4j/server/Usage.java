@@ -25,7 +25,7 @@ final class Usage {
     passes += generation.forwardPasses();
     steps = steps.plus(generation.timings().steps());
     if (choice.first()) {
-      vision = generation.timings().vision();
+      vision = choice.vision();
       prefill = generation.timings().prefill();
     }
   }

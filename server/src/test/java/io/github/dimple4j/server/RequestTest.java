@@ -256,8 +256,24 @@ class RequestTest {
   }
 
   @Test
+  void seesAPictureOnce() {
+    try (DimpleServer kept = Mini.start(Mini.options()); DimpleServer without = Mini.start(Mini.options().cacheBytes(0))) {
+      for (String text : List.of("Describe this image.", "How many shapes are there?", "What is the background?")) {
+        for (int scene = 6; scene <= 8; scene++) {
+          String body = withPicture(Mini.dataUrl(Mini.scene(scene))).replace("Describe this image.", text);
+          assertThat(Http.content(Http.chat(kept, body))).isEqualTo(Http.content(Http.chat(without, body)));
+        }
+      }
+      assertThat(Http.metric(kept, "dimple_feature_cache_total{result=\"miss\"}")).isEqualTo(3);
+      assertThat(Http.metric(kept, "dimple_feature_cache_total{result=\"hit\"}")).isEqualTo(6);
+      assertThat(Http.metric(kept, "dimple_feature_cache_bytes")).isPositive();
+      assertThat(Http.metric(without, "dimple_feature_cache_total{result=\"hit\"}")).isZero();
+    }
+  }
+
+  @Test
   void keepsNoMoreThanItsBytes() {
-    try (DimpleServer small = Mini.start(Mini.options().cacheBytes(6 << 20))) {
+    try (DimpleServer small = Mini.start(Mini.options().cacheBytes(12 << 20))) {
       for (int scene = 1; scene <= 5; scene++) {
         Http.chat(small, withPicture(Mini.dataUrl(Mini.scene(scene))));
       }
