@@ -100,6 +100,9 @@ final class RequestReader {
 
   private Question question(List<Question.Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length) {
     Decoding decoding = settings.decoding();
+    if (!decoding.stop().isEmpty() && shape.isStructure()) {
+      throw request.wrong("stop", "does not go with " + shape.field() + ": what is cut off would not fit");
+    }
     OptionalInt canvas = settings.canvasLength();
     if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
       throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");

@@ -184,7 +184,12 @@ final class Service implements AutoCloseable {
         continue;
       }
       switch (progress) {
-        case AnswerTask.Iteration iteration -> answering.iteration(exchange, iteration);
+        case AnswerTask.Iteration iteration -> {
+          if (exchange.gone()) {
+            return false;
+          }
+          answering.iteration(exchange, iteration);
+        }
         case AnswerTask.Choice choice -> answering.choice(exchange, choice);
         case AnswerTask.Done done -> {
           answering.done(exchange, done);

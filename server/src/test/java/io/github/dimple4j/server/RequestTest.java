@@ -90,6 +90,7 @@ class RequestTest {
       "response_format.choice | \"response_format\": {\"type\": \"choice\", \"choice\": []}",
       "max_tokens | \"response_format\": {\"type\": \"choice\", \"choice\": [\"a text that is much longer than eight tokens of any kind that a model may have\"]}",
       "response_format | \"response_format\": {\"type\": \"json_object\"}, \"diffusion\": {\"prefix\": \"a\"}",
+      "stop | \"response_format\": {\"type\": \"json_object\"}, \"stop\": \"a\"",
       "tools[0].type | \"tools\": [{\"type\": \"oracle\"}]", "tools[0].function.name | \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"a b\"}}]",
       "tool_choice | \"tool_choice\": \"required\"",
       "tool_choice.function.name | \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"f\"}}"})
