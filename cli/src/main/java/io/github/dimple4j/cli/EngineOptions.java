@@ -55,8 +55,13 @@ final class EngineOptions {
 
   /** Loads a file, or a model that was pulled under that name. */
   DimpleModel load(Path named) {
+    return load(named, 1);
+  }
+
+  /** The same for so many sessions that step together. */
+  DimpleModel load(Path named, int batchSteps) {
     Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
-    ModelOptions.Builder options = options();
+    ModelOptions.Builder options = options().batchSteps(batchSteps);
     if (tokenizer != null) {
       try {
         options.tokenizer(TokenizerReader.read(tokenizer));

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
     + "is finished, or cancelled after the grace time. A second one ends it at once."})
 final class ServeCommand implements Callable<Integer> {
   private static final long MEBIBYTE = 1 << 20;
+  private static final int MOST_BATCHED = 1024; // ModelOptions
 
   @Spec private CommandSpec spec;
 
@@ -49,6 +50,10 @@ final class ServeCommand implements Callable<Integer> {
 
   @Option(names = "--sessions", paramLabel = "N", defaultValue = "4", description = "Requests that are worked on at a time (default: ${DEFAULT-VALUE}).")
   private int sessions;
+
+  @Option(names = "--batch", paramLabel = "N",
+      description = "Sessions whose iterations share their passes; 1: none (default: as many as --sessions).")
+  private Integer batch;
 
   @Option(names = "--queue", paramLabel = "N", defaultValue = "64", description = "Requests that wait; more are refused (default: ${DEFAULT-VALUE}).")
   private int queue;
@@ -115,6 +120,9 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private ServerOptions options(Path file) throws IOException {
+    if (batch != null && (batch < 1 || batch > MOST_BATCHED)) {
+      throw Failures.invalidValue(spec, "--batch", batch + ", expected 1 to " + MOST_BATCHED);
+    }
     String fileName = file.getFileName().toString();
     try {
       return ServerOptions.builder().host(host).port(port).model(name != null ? name : fileName.replaceFirst("(?i)\\.gguf$", "")).sessions(sessions)
@@ -139,7 +147,7 @@ final class ServeCommand implements Callable<Integer> {
     long start = System.nanoTime();
     err.println("dimple: loading " + file);
     err.flush();
-    DimpleModel loaded = engine.load(file);
+    DimpleModel loaded = engine.load(file, batch == null ? sessions : batch);
     err.println("dimple: loaded " + (loaded.info().weightSize() >> 20) + " MiB of weights in " + Figures.time(System.nanoTime() - start) + ", "
         + loaded.info().backend() + ", " + engine.effectiveThreads() + " threads");
     err.flush();

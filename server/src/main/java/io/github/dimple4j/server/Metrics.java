@@ -1,5 +1,6 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.BatchedSteps;
 import io.github.dimple4j.Generation;
 import java.time.Duration;
 import java.util.Locale;
@@ -115,7 +116,7 @@ final class Metrics {
     out.append(name).append(' ').append(value).append('\n');
   }
 
-  String text(Workplaces workplaces, PrefillCache cache, FeatureCache features) {
+  String text(Workplaces workplaces, PrefillCache cache, FeatureCache features, BatchedSteps shared) {
     StringBuilder out = new StringBuilder();
     head(out, "dimple_requests_total", "Requests by path and status.", "counter");
     requests.forEach((labels, count) -> out.append("dimple_requests_total{").append(labels).append("} ").append(count.sum()).append('\n'));
@@ -123,6 +124,9 @@ final class Metrics {
     one(out, "dimple_requests_running", "Requests that are worked on.", "gauge", workplaces.running());
     one(out, "dimple_requests_waiting", "Requests in the queue.", "gauge", workplaces.waiting());
     one(out, "dimple_iterations_total", "Iterations of all decodings.", "counter", iterations.sum());
+    one(out, "dimple_shared_passes_total", "Passes over the layers that ran iterations of several requests, or of one.", "counter", shared.passes());
+    one(out, "dimple_shared_session_passes_total", "Passes that the sessions would have run one by one for the same.", "counter",
+        shared.sessionPasses());
     head(out, "dimple_tokens_total", "Tokens of prompts that were prefilled, image tokens included, and of answers.", "counter");
     out.append("dimple_tokens_total{kind=\"prompt\"} ").append(promptTokens.sum()).append('\n');
     out.append("dimple_tokens_total{kind=\"answer\"} ").append(answerTokens.sum()).append('\n');

@@ -92,7 +92,7 @@ final class Service implements AutoCloseable {
     Page.routes().forEach((path, route) -> routes.put(path, Map.of("GET", route)));
     routes.put("/health", Map.of("GET", this::health));
     routes.put("/metrics", Map.of("GET", exchange -> exchange.send(200, "text/plain; version=0.0.4; charset=utf-8",
-        metrics.text(workplaces, cache, features).getBytes(StandardCharsets.UTF_8))));
+        metrics.text(workplaces, cache, features, model.batchedSteps()).getBytes(StandardCharsets.UTF_8))));
     return routes;
   }
 

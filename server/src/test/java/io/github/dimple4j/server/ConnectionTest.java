@@ -106,6 +106,24 @@ class ConnectionTest {
     }
   }
 
+  /** Two that are decoded at once share passes, and neither answers otherwise than alone. */
+  @Test
+  void runsRequestsTogether() throws Exception {
+    String body = "{\"messages\": [{\"role\": \"user\", \"content\": \"%s\"}], \"temperature\": 1, \"seed\": 4, \"max_tokens\": 40, "
+        + "\"diffusion\": {\"threshold\": 0, \"steps\": 40}}";
+    List<String> questions = List.of("x", "Describe this image.", "What is it?", "y");
+    List<String> alone = questions.stream().map(text -> Http.content(Http.chat(server, body.formatted(text)))).toList();
+    long saved = Http.metric(server, "dimple_shared_session_passes_total") - Http.metric(server, "dimple_shared_passes_total");
+    try (DimpleServer wide = Mini.start(Mini.options().cacheBytes(0))) {
+      List<CompletableFuture<String>> together = questions.stream().map(text -> CompletableFuture.supplyAsync(() ->
+          Http.content(Http.chat(wide, body.formatted(text))))).toList();
+      for (int i = 0; i < questions.size(); i++) {
+        assertThat(together.get(i).get()).isEqualTo(alone.get(i));
+      }
+      assertThat(Http.metric(wide, "dimple_shared_session_passes_total") - Http.metric(wide, "dimple_shared_passes_total")).isGreaterThan(saved);
+    }
+  }
+
   @Test
   void answersWhoSendsTooMuch() {
     HttpRequest.BodyPublisher endless = HttpRequest.BodyPublishers.ofInputStream(() -> new InputStream() {

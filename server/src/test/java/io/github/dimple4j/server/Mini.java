@@ -1,6 +1,7 @@
 package io.github.dimple4j.server;
 
 import io.github.dimple4j.DimpleModel;
+import io.github.dimple4j.ModelOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -10,7 +11,8 @@ import java.util.Base64;
 /** The bundled model, loaded once, and what is asked of it. */
 final class Mini {
   static final String NAME = "dimple-mini-f16";
-  static final DimpleModel MODEL = DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf"));
+  static final DimpleModel MODEL = DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf"),
+      ModelOptions.builder().batchSteps(4).build());
 
   private Mini() {}
 
