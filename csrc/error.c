@@ -1,7 +1,6 @@
 #include "error.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 enum { MESSAGE_SIZE = 1024 };
@@ -11,8 +10,13 @@ static _Thread_local char message[MESSAGE_SIZE];
 dimple_status dimple_fail(dimple_status status, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(message, sizeof message, format, arguments);
+  dimple_fail_with(status, format, arguments);
   va_end(arguments);
+  return status;
+}
+
+dimple_status dimple_fail_with(dimple_status status, const char *format, va_list arguments) {
+  vsnprintf(message, sizeof message, format, arguments);
   /* One line, whatever a file name or a key from a file holds. */
   for (char *c = message; *c; c++)
     if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';

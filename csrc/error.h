@@ -2,11 +2,16 @@
 #ifndef DIMPLE_ERROR_H
 #define DIMPLE_ERROR_H
 
+#include <stdarg.h>
+
 #include "dimple.h"
 
 /* Formats the calling thread's message and returns `status`, so that a failing function ends in
  * `return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: ...", path)`. Messages longer than the buffer are cut. */
 __attribute__((format(printf, 2, 3))) dimple_status dimple_fail(dimple_status status, const char *format, ...);
+
+/* The same with the arguments at hand. */
+__attribute__((format(printf, 2, 0))) dimple_status dimple_fail_with(dimple_status status, const char *format, va_list arguments);
 
 /* The message for an allocation of `bytes` bytes that failed; always DIMPLE_ERROR_MEMORY. */
 dimple_status dimple_fail_memory(uint64_t bytes, const char *purpose);

@@ -253,8 +253,10 @@ typedef struct head_call {
   view expected;            /* [rows x columns]: the mean of these rows under q (of p when temperature is 0); memory null: not wanted */
 } head_call;
 
-typedef struct backend_operations {
-  const char *name; /* "ref", "cpu-plain", "cpu-avx2", ... */
+typedef struct backend_operations backend_operations;
+
+struct backend_operations {
+  const char *name; /* "ref", "cpu-plain", "cpu-avx2", ..., "ggml:Vulkan0" */
 
   /* Whether this machine can run it. */
   bool (*available)(void);
@@ -265,7 +267,8 @@ typedef struct backend_operations {
   void (*weight_free)(weight *w); /* null is allowed */
   int64_t (*weight_bytes)(const weight *w); /* memory it takes beside the file mapping */
 
-  dimple_status (*context_open)(int32_t threads, context **out); /* threads >= 1 */
+  /* `self` is the table that the context is for; threads >= 1. Errors: MEMORY, IO (a device that does not answer). */
+  dimple_status (*context_open)(const backend_operations *self, int32_t threads, context **out);
   void (*context_close)(context *c);
   int64_t (*context_bytes)(const context *c); /* memory it holds beside its buffers */
   /* What the machine does at most, see dimple_measure_peaks. Outside of passes. Null: not measured. Errors: MEMORY. */
@@ -309,7 +312,7 @@ typedef struct backend_operations {
   dimple_status (*route)(context *c, const route_call *call);
   dimple_status (*experts)(context *c, const experts_call *call);
   dimple_status (*head)(context *c, const head_call *call);
-} backend_operations;
+};
 
 /* All compiled-in backends, best first, null-terminated; `available` still decides. */
 extern const backend_operations *const backend_list[];

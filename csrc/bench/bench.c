@@ -218,7 +218,7 @@ int main(int argc, char **argv) {
   }
   if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head")) return usage(s->op);
   check(backend_select(s->backend, &t.b));
-  check(t.b->context_open((int32_t)s->threads, &t.c));
+  check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));
   prepare(&t);
   measure(&t);
   release(&t);

@@ -229,7 +229,7 @@ static head make_head(const settings *s) {
   for (int64_t r = 0; r < s->tokens; r += DIFFERENT)
     format->quantize(values, NULL, data + r * row_size, (s->tokens - r < DIFFERENT ? s->tokens - r : DIFFERENT) * s->width / format->block_length);
   check(backend_select("auto", &h.ops));
-  check(h.ops->context_open((int32_t)s->threads, &h.context));
+  check(h.ops->context_open(h.ops, (int32_t)s->threads, &h.context));
   tensor_source source = {.name = "bench", .type = DIMPLE_TENSOR_Q4_0, .rows = s->tokens, .columns = s->width, .data = data};
   check(h.ops->weight_upload(h.context, &source, WEIGHT_LINEAR, &h.weights));
   check(h.ops->buffer_alloc(h.context, s->rows * s->width, &memory));

@@ -50,7 +50,7 @@ dimple_status dimple_batch_create(dimple_model *model, int32_t threads, dimple_b
   DIMPLE_TRY(dimple_resolve_threads(threads, &threads));
   dimple_batch *b = calloc(1, sizeof *b);
   if (!b) return dimple_fail_memory(sizeof *b, "a batch");
-  dimple_status status = model->ops->context_open(threads, &b->context);
+  dimple_status status = model->ops->context_open(model->ops, threads, &b->context);
   if (status != DIMPLE_OK) {
     free(b);
     return status;

@@ -46,7 +46,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
 
   dimple_session *s = calloc(1, sizeof *s);
   if (!s) return dimple_fail_memory(sizeof *s, "a session");
-  dimple_status status = model->ops->context_open(threads, &s->context);
+  dimple_status status = model->ops->context_open(model->ops, threads, &s->context);
   if (status != DIMPLE_OK) {
     free(s);
     return status;

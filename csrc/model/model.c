@@ -21,7 +21,7 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
 }
 
 static dimple_status upload(dimple_model *m, int32_t threads, bool unpacked) {
-  DIMPLE_TRY(m->ops->context_open(threads, &m->context));
+  DIMPLE_TRY(m->ops->context_open(m->ops, threads, &m->context));
   DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, unpacked, &m->totals));
   return tensor_list_load(&m->vision_tensors, m->ops, m->context, unpacked, &m->totals);
 }

@@ -30,6 +30,18 @@ void platform_unmap(platform_mapping *mapping); /* one with nothing mapped is al
  * longer count as this process's memory. */
 void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size);
 
+/* ------------------------------------------------------------------------------------------------------------- libraries */
+
+/* Loads a shared library and keeps it until the process ends; `path` is a file, or a name that the system looks for by its own rules. Null: it
+ * is not there, or what it needs is not. */
+void *platform_library_open(const char *path);
+
+/* A function of it, or null. */
+void (*platform_library_function(void *library, const char *name))(void);
+
+/* The file name of a library of this system ("libx.so", "x.dll") beside the one that this code is in, or by itself where that is not known. */
+void platform_library_beside(const char *name, char *path, size_t capacity);
+
 /* -------------------------------------------------------------------------------------------------------- aligned memory */
 
 /* Memory aligned to so much is asked to come in pages of that size: walking it, or rows that lie a small page apart, then costs no

@@ -1,12 +1,14 @@
 /* What Linux and macOS have in common: POSIX. */
 #include "platform/platform.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,6 +54,30 @@ void platform_release(const platform_mapping *mapping, int64_t offset, int64_t s
   int64_t start = offset + (page - offset % page) % page, end = offset + size;
   end -= end % page;
   if (start < end) madvise((void *)(mapping->bytes + start), (size_t)(end - start), MADV_DONTNEED);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- libraries */
+
+void *platform_library_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOCAL); }
+
+void (*platform_library_function(void *library, const char *name))(void) {
+  void *address = dlsym(library, name);
+  void (*function)(void) = NULL;
+  memcpy(&function, &address, sizeof function); /* POSIX has them alike, C does not */
+  return function;
+}
+
+void platform_library_beside(const char *name, char *path, size_t capacity) {
+#ifdef __APPLE__
+  const char *suffix = "dylib";
+#else
+  const char *suffix = "so";
+#endif
+  static const char here;
+  Dl_info of_this;
+  const char *end = dladdr(&here, &of_this) && of_this.dli_fname ? strrchr(of_this.dli_fname, '/') : NULL;
+  int folder = end ? (int)(end - of_this.dli_fname) + 1 : 0;
+  snprintf(path, capacity, "%.*slib%s.%s", folder, folder ? of_this.dli_fname : "", name, suffix);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ clock */

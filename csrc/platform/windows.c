@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <process.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,34 @@ void platform_release(const platform_mapping *mapping, int64_t offset, int64_t s
   int64_t start = offset + (page - offset % page) % page, end = offset + size;
   end -= end % page;
   if (start < end) VirtualUnlock((void *)(mapping->bytes + start), (size_t)(end - start));
+}
+
+/* ------------------------------------------------------------------------------------------------------------- libraries */
+
+void *platform_library_open(const char *path) {
+  wchar_t wide[MAX_PATH];
+  if (!MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, MAX_PATH)) return NULL;
+  return (void *)LoadLibraryW(wide);
+}
+
+void (*platform_library_function(void *library, const char *name))(void) {
+  FARPROC address = GetProcAddress((HMODULE)library, name);
+  void (*function)(void) = NULL;
+  memcpy(&function, &address, sizeof function);
+  return function;
+}
+
+void platform_library_beside(const char *name, char *path, size_t capacity) {
+  static const char here;
+  HMODULE this_one;
+  wchar_t wide[MAX_PATH];
+  char file[3 * MAX_PATH] = "";
+  if (GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT, (LPCWSTR)(const void *)&here, &this_one)) {
+    DWORD length = GetModuleFileNameW(this_one, wide, MAX_PATH);
+    if (length > 0 && length < MAX_PATH) WideCharToMultiByte(CP_UTF8, 0, wide, -1, file, sizeof file, NULL, NULL);
+  }
+  char *end = strrchr(file, '\\');
+  snprintf(path, capacity, "%.*s%s.dll", end ? (int)(end - file) + 1 : 0, file, name);
 }
 
 /* -------------------------------------------------------------------------------------------------------- aligned memory */

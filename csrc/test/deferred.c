@@ -80,7 +80,7 @@ static void deferred_weight_free(weight *w) {
 
 static dimple_status deferred_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out) {
   if (c->recording) return dimple_fail(DIMPLE_ERROR_STATE, "deferred: tensor %s is uploaded inside a pass", source->name);
-  weight *inner;
+  weight *inner = NULL;
   DIMPLE_TRY(backend_ref.weight_upload(c->inner, source, use, &inner));
   weight *w = malloc(sizeof *w);
   if (!w) {
@@ -98,10 +98,11 @@ static const weight *inner_weight(const weight *w) { return w ? w->inner : NULL;
 
 /* -------------------------------------------------------------------------------------------------- contexts and buffers */
 
-static dimple_status deferred_context_open(int32_t threads, context **out) {
+static dimple_status deferred_context_open(const backend_operations *self, int32_t threads, context **out) {
+  (void)self;
   context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
-  dimple_status status = backend_ref.context_open(threads, &c->inner);
+  dimple_status status = backend_ref.context_open(&backend_ref, threads, &c->inner);
   if (status != DIMPLE_OK) {
     free(c);
     return status;

@@ -73,7 +73,7 @@ static void check_attention(void) {
 }
 
 int main(void) {
-  EXPECT_OK(ops->context_open(1, &c));
+  EXPECT_OK(ops->context_open(ops, 1, &c));
   check_recording();
   check_views_and_numbers();
   check_attention();

@@ -1,6 +1,6 @@
 # cmake -DROOT=csrc -P includes.cmake: files do not include each other, nor do folders (those right under csrc; files beside them are
 # a folder of their own), in however many steps; and the library, which is all but test/, bench/ and fuzz/, includes headers of C and of the
-# processor's instructions alone and does not ask what system it is built for, but for platform/. (include/dimple.h asks how functions are
+# processor's instructions alone (backend/ggml/ GGML's, too) and does not ask what system it is built for, but for platform/. (include/dimple.h asks how functions are
 # exported.)
 cmake_minimum_required(VERSION 3.20)
 set(systems "_WIN32|_WIN64|__MINGW|__CYGWIN__|__APPLE__|__MACH__|__linux__|__gnu_linux__|__ANDROID__|__unix__|__GLIBC__|BSD__")
@@ -48,6 +48,9 @@ foreach(file ${files})
   foreach(line ${lines})
     string(REGEX MATCH "[<\"](.*)[>\"]" name "${line}")
     set(name ${CMAKE_MATCH_1})
+    if(file MATCHES "^backend/ggml/" AND name MATCHES "^ggml(-alloc|-backend)?\\.h$")
+      continue()
+    endif()
     if(line MATCHES "<" AND NOT name MATCHES "${allowed}" AND NOT folder MATCHES "^(platform|test|bench|fuzz)/$")
       message(SEND_ERROR "${file} includes <${name}>, a header of the system: that is platform/'s alone")
     endif()

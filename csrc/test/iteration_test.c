@@ -18,7 +18,7 @@ static void open_bench(workbench *b, bool keep_prompt) {
   for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
   *b = (workbench){0};
   atomic_init(&b->cancelled, false);
-  EXPECT_OK(text_model->ops->context_open(1, &b->machine));
+  EXPECT_OK(text_model->ops->context_open(text_model->ops, 1, &b->machine));
   EXPECT_OK(prompt_create(text_model, prompt_tokens, PROMPT, NULL, 0, &b->prompt));
   EXPECT_OK(canvas_create(masks, RESPONSE, MASK, &b->canvas));
   EXPECT_OK(iteration_resize(&b->iteration, RESPONSE));

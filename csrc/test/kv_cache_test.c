@@ -90,7 +90,7 @@ static void held_rows_are_seen_on_both_sides(void) {
 
 int main(void) {
   EXPECT_OK(backend_select(backend_under_test(), &ops));
-  EXPECT_OK(ops->context_open(1, &machine));
+  EXPECT_OK(ops->context_open(ops, 1, &machine));
   layers_have_their_own_width();
   a_pass_sees_what_lies_before_it();
   earlier_rows_stay();

@@ -44,7 +44,7 @@ static void check_seen(attention_shape n, const int32_t *spans, int32_t span_cou
   float *expected = attend(&reference, &t, what), *first = NULL;
   for (int c = 0; c < CONTEXTS; c++) {
     float *y = attend(&tested[c], &t, what);
-    for (int64_t r = 0; r < n.query_rows && c == 0; r++) expect_close(y + r * width, expected + r * width, width, 1e-5, what);
+    for (int64_t r = 0; r < n.query_rows && c == 0; r++) expect_close(y + r * width, expected + r * width, width, float_tolerance(1e-5), what);
     if (c == 0) {
       first = y;
     } else {
@@ -114,7 +114,7 @@ static void check_first_keys(void) {
   one.last_key += 271;
   one.q += 271 * 64;
   float *of_all = attend(&tested[0], &all, "a row among others"), *of_one = attend(&tested[0], &one, "a row alone");
-  expect_same_bits(of_all + 271 * 64, of_one, 64, "a row alone");
+  expect_independent(of_all + 271 * 64, of_one, 64, "a row alone");
   free(of_all);
   free(of_one);
   free(q);

@@ -68,7 +68,8 @@ static void names_are_utf8_and_may_be_long(void) {
   static char folders[FOLDERS][FILE_PATH + 61 * FOLDERS], path[sizeof folders[0] + 32];
   platform_mapping mapping = {0};
   for (int i = 0; i < FOLDERS; i++) {
-    snprintf(folders[i], sizeof folders[i], "%s/%060d", i == 0 ? folder : folders[i - 1], i);
+    int length = snprintf(folders[i], sizeof folders[i], "%s/%060d", i == 0 ? folder : folders[i - 1], i);
+    EXPECT(length < (int)sizeof folders[i], "folder %d's name has %d bytes", i, length);
     EXPECT(make_folder(folders[i]), "no folder %s", folders[i]);
   }
   snprintf(path, sizeof path, "%s/\xe2\x98\x83 \xf0\x9f\x98\x80 \xc3\xa4", folders[FOLDERS - 1]);

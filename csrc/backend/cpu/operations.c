@@ -36,7 +36,10 @@
 #define BACKEND(level, shown_name, usable)                                                                                   \
   extern const cpu_kernels cpu_kernels_##level;                                                                              \
   static bool level##_available(void) { return usable; }                                                                     \
-  static dimple_status level##_open(int32_t threads, context **out) { return cpu_context_open(&cpu_kernels_##level, threads, out); } \
+  static dimple_status level##_open(const backend_operations *self, int32_t threads, context **out) {                        \
+    (void)self;                                                                                                              \
+    return cpu_context_open(&cpu_kernels_##level, threads, out);                                                             \
+  }                                                                                                                          \
   const backend_operations backend_cpu_##level = {                                                                           \
       .name = shown_name, .available = level##_available, .context_open = level##_open, CPU_OPERATIONS};
 CPU_LEVELS(BACKEND)

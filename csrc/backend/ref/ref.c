@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "backend/backend.h"
 #include "backend/route.h"
+#include "backend/summary.h"
 #include "cancel.h"
-#include "draws.h"
 #include "error.h"
 #include "platform/platform.h"
 #include "quant/block_formats.h"
@@ -77,7 +78,8 @@ static int64_t ref_weight_bytes(const weight *w) {
   return (int64_t)sizeof *w + (w->values ? w->matrices * w->rows * w->columns * (int64_t)sizeof(float) : 0);
 }
 
-static dimple_status ref_context_open(int32_t threads, context **out) {
+static dimple_status ref_context_open(const backend_operations *self, int32_t threads, context **out) {
+  (void)self;
   (void)threads;
   context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
@@ -415,130 +417,6 @@ static dimple_status ref_experts(context *c, const experts_call *call) {
 
 /* ---------------------------------------------------------------------------------------------------------------- head */
 
-/* A draw from softmax(z / temperature) as head_call defines it. */
-static int32_t draw_token(const head_call *call, const float *z, int64_t vocab, int32_t position) {
-  uint32_t iteration = (uint32_t)call->iteration;
-  double temperature = call->temperature, best_score = -INFINITY;
-  int32_t token = 0;
-  for (int64_t first = 0, chunk = 0; first < vocab; first += HEAD_CHUNK, chunk++) {
-    int64_t end = first + HEAD_CHUNK < vocab ? first + HEAD_CHUNK : vocab;
-    double highest = -INFINITY, sum = 0;
-    for (int64_t t = first; t < end; t++) highest = z[t] > highest ? z[t] : highest;
-    for (int64_t t = first; t < end; t++) sum += exp((z[t] - highest) / temperature);
-    double u = draw_uniform(call->seed, iteration, (uint32_t)position, DRAW_CHUNK, (uint32_t)chunk);
-    double score = highest / temperature + log(sum) - log(-log(u));
-    if (!(score > best_score)) continue;
-    best_score = score;
-    u = draw_uniform(call->seed, iteration, (uint32_t)position, DRAW_TOKEN, (uint32_t)chunk);
-    double left = u * sum;
-    int64_t t = first;
-    for (; t + 1 < end; t++) {
-      left -= exp((z[t] - highest) / temperature);
-      if (left < 0) break;
-    }
-    token = (int32_t)t;
-  }
-  return token;
-}
-
-static head_row summarize(const head_call *call, const float *z, int64_t vocab, int64_t r) {
-  head_row row = {.best_logit = -INFINITY, .second_logit = -INFINITY};
-  for (int64_t t = 0; t < vocab; t++) {
-    if (z[t] > row.best_logit) {
-      row.second_logit = row.best_logit;
-      row.best_logit = z[t];
-      row.best = (int32_t)t;
-    } else if (z[t] > row.second_logit) {
-      row.second_logit = z[t];
-    }
-  }
-  double temperature = call->temperature > 0 ? call->temperature : 1;
-  double sum = 0, mean = 0, hot_sum = 0, hot_mean = 0;
-  for (int64_t t = 0; t < vocab; t++) {
-    sum += 0 * (double)z[t]; /* NaN if z[t] is NaN or infinite */
-    double below = (double)z[t] - row.best_logit, e = exp(below), hot = exp(below / temperature);
-    sum += e;
-    mean += e * below;
-    hot_sum += hot;
-    hot_mean += hot * (below / temperature);
-  }
-  row.log_sum = (float)(row.best_logit + log(sum));
-  row.mean_logit = (float)(row.best_logit + mean / sum);
-  row.hot_log_sum = (float)(row.best_logit / temperature + log(hot_sum));
-  row.hot_mean = (float)(row.best_logit / temperature + hot_mean / hot_sum);
-  row.drawn = call->temperature > 0 ? draw_token(call, z, vocab, call->positions[r]) : row.best;
-  row.drawn_logit = z[row.drawn];
-  return row;
-}
-
-/* Log-sum and mean of z / temperature over some tokens, relative to the highest of them. */
-typedef struct reference_sums {
-  double log_sum, mean;
-} reference_sums;
-
-static reference_sums sums_of(const float *z, const int32_t *tokens, int64_t count, double temperature, double best) {
-  double sum = 0, mean = 0;
-  for (int64_t i = 0; i < count; i++) {
-    double below = (z[tokens[i]] - best) / temperature, e = exp(below);
-    sum += e + 0 * (double)z[tokens[i]];
-    mean += e * below;
-  }
-  return (reference_sums){best / temperature + log(sum), best / temperature + mean / sum};
-}
-
-/* The token of a segment where the sum of exp(z / temperature) passes the share u. */
-static int32_t draw_member(const float *z, const int32_t *tokens, int64_t count, double temperature, double u) {
-  double highest = -INFINITY, left = 0;
-  for (int64_t i = 0; i < count; i++) highest = z[tokens[i]] > highest ? z[tokens[i]] : highest;
-  for (int64_t i = 0; i < count; i++) left += u * exp((z[tokens[i]] - highest) / temperature);
-  int64_t i = 0;
-  for (; i + 1 < count; i++) {
-    left -= exp((z[tokens[i]] - highest) / temperature);
-    if (left < 0) break;
-  }
-  return tokens[i];
-}
-
-/* A row of one class, from its tokens [count] in the order of the vocabulary. */
-static head_row summarize_class(const head_call *call, const float *z, int64_t r, int32_t class, int32_t *tokens) {
-  const head_partition *p = call->classes->partition;
-  double temperature = call->temperature > 0 ? call->temperature : 1, best_score = -INFINITY;
-  head_row row = {.best = -1, .best_logit = -INFINITY, .second_logit = -INFINITY};
-  int64_t count = 0;
-  for (int32_t s = 0; s < p->segments; s++) {
-    if (p->segment_class[s] != class) continue;
-    int64_t size = p->segment_first[s + 1] - p->segment_first[s];
-    const int32_t *members = p->tokens + p->segment_first[s];
-    memcpy(tokens + count, members, (size_t)size * sizeof *tokens);
-    count += size;
-    if (!(call->temperature > 0)) continue;
-    uint32_t position = (uint32_t)call->positions[r], iteration = (uint32_t)call->iteration;
-    reference_sums of = sums_of(z, members, size, temperature, z[members[0]]);
-    double score = of.log_sum - log(-log(draw_uniform(call->seed, iteration, position, DRAW_SEGMENT, (uint32_t)s)));
-    if (!(score > best_score)) continue;
-    best_score = score;
-    row.drawn = draw_member(z, members, size, temperature, draw_uniform(call->seed, iteration, position, DRAW_SEGMENT_TOKEN, (uint32_t)s));
-  }
-  for (int64_t i = 0; i < count; i++) {
-    float logit = z[tokens[i]];
-    bool better = row.best < 0 || logit > row.best_logit;
-    float other = better ? row.best_logit : logit;
-    if (other > row.second_logit) row.second_logit = other;
-    if (!better) continue;
-    row.best = tokens[i];
-    row.best_logit = logit;
-  }
-  if (count == 0) return row;
-  reference_sums plain = sums_of(z, tokens, count, 1, row.best_logit), hot = sums_of(z, tokens, count, temperature, row.best_logit);
-  row.log_sum = (float)plain.log_sum;
-  row.mean_logit = (float)plain.mean;
-  row.hot_log_sum = (float)hot.log_sum;
-  row.hot_mean = (float)hot.mean;
-  if (!(call->temperature > 0)) row.drawn = row.best;
-  row.drawn_logit = z[row.drawn];
-  return row;
-}
-
 /* The mean of the vocabulary's rows in one row. */
 static void mean_of_rows(const head_call *call, const float *z, int64_t r) {
   const weight *rows = call->rows;
@@ -561,14 +439,13 @@ static void mean_of_rows(const head_call *call, const float *z, int64_t r) {
 /* One row; `z` and `tokens` [vocab] are scratch. */
 static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tokens) {
   const head_classes *k = call->classes;
-  int64_t vocab = call->w->rows, classes = k ? k->partition->classes : 0;
+  int64_t vocab = call->w->rows;
   for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
   for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap));
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);
-  if (call->results) call->results[r] = summarize(call, z, vocab, r);
-  for (int32_t i = 0; i < classes; i++)
-    if (k->wanted[r * classes + i]) k->results[r * classes + i] = summarize_class(call, z, r, i, tokens);
+  if (call->results) call->results[r] = summarize_row(call, z, vocab, r);
+  if (k) summarize_classes(call, z, r, tokens);
 }
 
 static dimple_status ref_head(context *c, const head_call *call) {

@@ -1,0 +1,91 @@
+/*
+ * Attention: GGML's fused operation on its CPU, otherwise two products and a softmax. The fused operation of other devices is left alone until
+ * it has been tried on one: Vulkan's gave garbage on Mesa's software device (docs/devices.md).
+ */
+#include <math.h>
+#include <string.h>
+
+#include "room.h"
+
+/* Rows and windows of one call to GGML: `windows` windows of `rows` query rows each, seeing the keys beside them. */
+typedef struct attended {
+  view q, k, v, y;
+  int64_t windows;
+  struct ggml_tensor *mask; /* [keys, rows] halves; null: all keys are seen */
+} attended;
+
+static float scale_of(const attention_call *call) { return call->scale > 0 ? call->scale : 1 / sqrtf((float)call->size); }
+
+static struct ggml_tensor *fused(context *c, const attention_call *call, struct ggml_tensor *q, struct ggml_tensor *k, struct ggml_tensor *v,
+                                 struct ggml_tensor *mask) {
+  struct ggml_tensor *node = ggml_flash_attn_ext(c->nodes, q, k, v, mask, scale_of(call), 0, 0);
+  ggml_prec_set_acc(node, GGML_PREC_F32);
+  return node;
+}
+
+static struct ggml_tensor *spelled_out(context *c, const attention_call *call, const attended *a, struct ggml_tensor *q, struct ggml_tensor *k,
+                                       struct ggml_tensor *v) {
+  struct ggml_context *n = c->nodes;
+  struct ggml_tensor *scores = ggml_mul_mat(n, ggml_cont(n, k), ggml_cont(n, q)); /* [keys, rows, heads, windows] */
+  ggml_prec_set_acc(scores, GGML_PREC_F32);
+  struct ggml_tensor *shares = ggml_soft_max_ext(n, scores, a->mask, scale_of(call), 0);
+  struct ggml_tensor *values = ggml_cont(n, ggml_permute(n, v, 1, 0, 2, 3)); /* [keys, size, kv_heads, windows] */
+  struct ggml_tensor *sums = ggml_mul_mat(n, values, shares);               /* [size, rows, heads, windows] */
+  ggml_prec_set_acc(sums, GGML_PREC_F32);
+  return ggml_cont(n, ggml_permute(n, sums, 0, 2, 1, 3)); /* [size, heads, rows, windows] */
+}
+
+static dimple_status attend(context *c, const attention_call *call, const attended *a) {
+  struct ggml_tensor *q = heads_of(c, a->q, call->heads, call->size, a->windows);
+  struct ggml_tensor *k = heads_of(c, a->k, call->kv_heads, call->size, a->windows);
+  struct ggml_tensor *v = heads_of(c, a->v, call->kv_heads, call->size, a->windows);
+  struct ggml_tensor *result = ggml_backend_dev_type(c->device->handle) == GGML_BACKEND_DEVICE_TYPE_CPU ? fused(c, call, q, k, v, a->mask) : NULL;
+  if (!result || !runs_here(c, result)) result = spelled_out(c, call, a, q, k, v);
+  return write_view(c, a->y, ggml_reshape_2d(c->nodes, result, (int64_t)call->heads * call->size, a->y.rows));
+}
+
+/* What every row may see as [keys, rows] halves: 0 or minus infinity. */
+static dimple_status mask_of(context *c, const attention_call *call, struct ggml_tensor **out) {
+  int64_t keys = call->k.rows, rows = call->q.rows;
+  *out = NULL;
+  if (!call->first_key && !call->last_key && !call->skip_key && !call->spans) return DIMPLE_OK;
+  size_t bytes = (size_t)(keys * rows) * sizeof(ggml_fp16_t);
+  ggml_fp16_t *mask = arena_take(&c->copies, bytes), hidden = ggml_fp32_to_fp16(-INFINITY), seen = ggml_fp32_to_fp16(0);
+  if (!mask) return dimple_fail_memory(bytes, "an attention mask");
+  int32_t span = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t first = 0, end = keys;
+    if (call->spans) {
+      while (r >= call->spans[span + 1]) span++;
+      first = call->spans[span];
+      end = call->spans[span + 1];
+    }
+    if (call->first_key && call->first_key[r] > first) first = call->first_key[r];
+    if (call->last_key && call->last_key[r] + 1 < end) end = call->last_key[r] + 1;
+    for (int64_t j = 0; j < keys; j++) mask[r * keys + j] = j >= first && j < end && (!call->skip_key || j != call->skip_key[r]) ? seen : hidden;
+  }
+  return input_of(c, GGML_TYPE_F16, keys, rows, mask, out);
+}
+
+/* Windows of one length that follow each other go together. */
+static dimple_status attend_windows(context *c, const attention_call *call) {
+  for (int32_t s = 0; s < call->span_count;) {
+    int64_t first = call->spans[s], length = call->spans[s + 1] - first;
+    int32_t end = s + 1;
+    while (end < call->span_count && call->spans[end + 1] - call->spans[end] == length) end++;
+    int64_t rows = length * (end - s);
+    attended a = {view_rows(call->q, first, rows), view_rows(call->k, first, rows), view_rows(call->v, first, rows),
+                  view_rows(call->y, first, rows), end - s, NULL};
+    if (rows > 0) DIMPLE_TRY(attend(c, call, &a));
+    s = end;
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status build_attention(context *c, const attention_call *call) {
+  if (call->q.rows == 0) return DIMPLE_OK;
+  if (call->spans && !call->first_key && !call->last_key && !call->skip_key) return attend_windows(c, call);
+  attended a = {call->q, call->k, call->v, call->y, 1, NULL};
+  DIMPLE_TRY(mask_of(c, call, &a.mask));
+  return attend(c, call, &a);
+}

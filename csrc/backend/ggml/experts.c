@@ -1,0 +1,47 @@
+/* Mixtures of experts by GGML's own operations. */
+#include "room.h"
+
+dimple_status build_route(context *c, const route_call *call) {
+  struct ggml_context *n = c->nodes;
+  int64_t rows = call->scores.rows, experts = call->scores.columns, used = call->chosen.columns;
+  if (rows == 0) return DIMPLE_OK;
+  if (call->kind == ROUTE_SIGMOID) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: routers of sigmoids are not built yet", c->device->name);
+  struct ggml_tensor *scores = ggml_cont(n, matrix_of(c, call->scores));
+  struct ggml_tensor *shares = ggml_soft_max(n, scores);
+  struct ggml_tensor *order = ggml_argsort_top_k(n, shares, (int)used); /* [used, rows] of [experts, rows] */
+  struct ggml_tensor *share = ggml_get_rows(n, ggml_reshape_3d(n, shares, 1, experts, rows), order);
+  share = ggml_reshape_2d(n, share, used, rows);
+  if (call->among_chosen) share = ggml_div(n, share, ggml_sum_rows(n, share));
+  if (call->scale) {
+    struct ggml_tensor *scales = ggml_get_rows(n, ggml_reshape_2d(n, call->scale->tensor, 1, experts), ggml_cont_1d(n, order, used * rows));
+    share = ggml_mul(n, share, ggml_reshape_2d(n, scales, used, rows));
+  }
+  if (call->factor > 0) share = ggml_scale(n, share, call->factor);
+  DIMPLE_TRY(expand(c, ggml_cpy(n, order, numbers_of(c, call->chosen))));
+  return write_view(c, call->share, share);
+}
+
+dimple_status build_experts(context *c, const experts_call *call) {
+  struct ggml_context *n = c->nodes;
+  int64_t rows = call->x.rows, width = call->x.columns, used = call->chosen.columns;
+  if (rows == 0) return DIMPLE_OK;
+  struct ggml_tensor *x = ggml_reshape_3d(n, ggml_cont(n, matrix_of(c, call->x)), width, 1, rows), *chosen = numbers_of(c, call->chosen);
+  struct ggml_tensor *bank = call->gate->tensor, *up;
+  if (!call->up) bank = ggml_reshape_3d(n, bank, width, 2 * call->gate->rows, call->gate->matrices / 2);
+  struct ggml_tensor *gate = ggml_mul_mat_id(n, bank, x, chosen); /* [feed_forward, used, rows] */
+  if (call->up) {
+    up = ggml_mul_mat_id(n, call->up->tensor, x, chosen);
+  } else { /* one bank of both: [2 feed_forward, used, rows] */
+    struct ggml_tensor *both = gate;
+    gate = ggml_cont(n, ggml_view_3d(n, both, both->ne[0] / 2, used, rows, both->nb[1], both->nb[2], 0));
+    up = ggml_cont(n, ggml_view_3d(n, both, both->ne[0] / 2, used, rows, both->nb[1], both->nb[2], both->nb[1] / 2));
+  }
+  struct ggml_tensor *middle = gated(c, call->mode, gate, up);
+  struct ggml_tensor *made = ggml_mul_mat_id(n, call->down->tensor, middle, chosen);
+  struct ggml_tensor *share = ggml_reshape_3d(n, ggml_cont(n, matrix_of(c, call->share)), 1, used, rows);
+  made = ggml_mul(n, made, share); /* [width, used, rows] */
+  struct ggml_tensor *sum = matrix_of(c, call->y);
+  for (int64_t i = 0; i < used; i++)
+    sum = ggml_add(n, sum, ggml_view_2d(n, made, width, rows, made->nb[2], (size_t)i * made->nb[1]));
+  return write_view(c, call->y, sum);
+}

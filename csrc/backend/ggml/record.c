@@ -1,0 +1,168 @@
+/* Recording: what an operation names is kept, what it takes from the host is copied. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cancel.h"
+#include "room.h"
+
+/* ---------------------------------------------------------------------------------------------------------------- arena */
+
+void *arena_take(arena *a, size_t bytes) {
+  void **blocks = realloc(a->blocks, ((size_t)a->count + 1) * sizeof *blocks);
+  if (!blocks) return NULL;
+  a->blocks = blocks;
+  void *block = malloc(bytes ? bytes : 1);
+  if (block) a->blocks[a->count++] = block;
+  return block;
+}
+
+void arena_release(arena *a) {
+  for (int64_t i = 0; i < a->count; i++) free(a->blocks[i]);
+  free(a->blocks);
+  *a = (arena){0};
+}
+
+static dimple_status keep(context *c, const void *host, size_t bytes, const void **out) {
+  *out = NULL;
+  if (!host) return DIMPLE_OK;
+  void *copy = arena_take(&c->copies, bytes);
+  if (!copy) return dimple_fail_memory(bytes, "a recorded pass");
+  memcpy(copy, host, bytes);
+  *out = copy;
+  return DIMPLE_OK;
+}
+
+static dimple_status keep_numbers(context *c, const int32_t **numbers, int64_t count) {
+  const void *copy;
+  DIMPLE_TRY(keep(c, *numbers, (size_t)count * sizeof **numbers, &copy));
+  *numbers = copy;
+  return DIMPLE_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- passes */
+
+static dimple_status add(context *c, recorded operation) {
+  if (c->operation_count == c->operation_room) {
+    int64_t room = c->operation_room ? 2 * c->operation_room : 256;
+    recorded *larger = realloc(c->operations, (size_t)room * sizeof *larger);
+    if (!larger) return dimple_fail_memory((uint64_t)room * sizeof *larger, "a recorded pass");
+    c->operations = larger;
+    c->operation_room = room;
+  }
+  c->operations[c->operation_count++] = operation;
+  return DIMPLE_OK;
+}
+
+static dimple_status pass_begin(context *c, atomic_bool *cancelled) {
+  c->recording = true;
+  c->cancelled = cancelled;
+  c->operation_count = 0;
+  return DIMPLE_OK;
+}
+
+static dimple_status pass_end(context *c, dimple_status recorded_status) {
+  dimple_status status = recorded_status;
+  if (status == DIMPLE_OK && c->operation_count > 0) status = run_recorded(c);
+  c->recording = false;
+  c->cancelled = NULL;
+  c->operation_count = 0;
+  arena_release(&c->copies);
+  return status;
+}
+
+/* A device stops between passes; GGML's CPU also within one (device.c). */
+static dimple_status checkpoint(context *c) { return check_cancelled(c->cancelled); }
+
+/* ----------------------------------------------------------------------------------------------------------- operations */
+
+static dimple_status copy_in(context *c, view target, const float *host) {
+  const void *copy;
+  DIMPLE_TRY(keep(c, host, (size_t)(target.rows * target.columns) * sizeof *host, &copy));
+  return add(c, (recorded){.kind = RECORDED_COPY_IN, .y = target, .values = copy});
+}
+
+static dimple_status copy_out(context *c, float *host, view source) {
+  return add(c, (recorded){.kind = RECORDED_COPY_OUT, .x = source, .target = host});
+}
+
+static dimple_status embed_rows(context *c, view y, const weight *w, const int32_t *ids) {
+  DIMPLE_TRY(keep_numbers(c, &ids, y.rows));
+  return add(c, (recorded){.kind = RECORDED_EMBED_ROWS, .y = y, .w = w, .index = ids, .index_count = y.rows});
+}
+
+static dimple_status gather_rows(context *c, view y, view x, const int32_t *index) {
+  DIMPLE_TRY(keep_numbers(c, &index, y.rows));
+  return add(c, (recorded){.kind = RECORDED_GATHER_ROWS, .y = y, .x = x, .index = index, .index_count = y.rows});
+}
+
+static dimple_status scatter_rows(context *c, view y, view x, const int32_t *index) {
+  DIMPLE_TRY(keep_numbers(c, &index, x.rows));
+  return add(c, (recorded){.kind = RECORDED_SCATTER_ROWS, .y = y, .x = x, .index = index, .index_count = x.rows});
+}
+
+static dimple_status pack_halves(context *c, view halves, view x) { return add(c, (recorded){.kind = RECORDED_PACK_HALVES, .y = halves, .x = x}); }
+
+static dimple_status unpack_halves(context *c, view x, view halves) { return add(c, (recorded){.kind = RECORDED_UNPACK_HALVES, .y = x, .x = halves}); }
+
+static dimple_status add_rows(context *c, view y, view x, float factor) {
+  return add(c, (recorded){.kind = RECORDED_ADD_ROWS, .y = y, .x = x, .factor = factor});
+}
+
+static dimple_status adjust(context *c, const adjust_call *call) { return add(c, (recorded){.kind = RECORDED_ADJUST, .adjust = *call}); }
+
+static dimple_status rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
+  return add(c, (recorded){.kind = RECORDED_RMS_NORM, .y = y, .x = x, .w = w, .epsilon = epsilon});
+}
+
+static dimple_status linear(context *c, const linear_call *call) {
+  const void *outputs;
+  DIMPLE_TRY(keep(c, call->outputs, (size_t)call->output_count * sizeof *call->outputs, &outputs));
+  return add(c, (recorded){.kind = RECORDED_LINEAR, .x = call->x, .outputs = outputs, .output_count = call->output_count});
+}
+
+static dimple_status rotary(context *c, const rotary_call *call) {
+  rotary_call kept = *call;
+  DIMPLE_TRY(keep_numbers(c, &kept.angle_rows, call->x.rows));
+  return add(c, (recorded){.kind = RECORDED_ROTARY, .rotary = kept});
+}
+
+static dimple_status attention(context *c, const attention_call *call) {
+  attention_call kept = *call;
+  DIMPLE_TRY(keep_numbers(c, &kept.spans, call->span_count + 1));
+  DIMPLE_TRY(keep_numbers(c, &kept.first_key, call->q.rows));
+  DIMPLE_TRY(keep_numbers(c, &kept.last_key, call->q.rows));
+  DIMPLE_TRY(keep_numbers(c, &kept.skip_key, call->q.rows));
+  return add(c, (recorded){.kind = RECORDED_ATTENTION, .attention = kept});
+}
+
+static dimple_status route(context *c, const route_call *call) { return add(c, (recorded){.kind = RECORDED_ROUTE, .route = *call}); }
+
+static dimple_status experts(context *c, const experts_call *call) { return add(c, (recorded){.kind = RECORDED_EXPERTS, .experts = *call}); }
+
+static dimple_status head(context *c, const head_call *call) {
+  head_call kept = *call;
+  DIMPLE_TRY(keep_numbers(c, &kept.positions, call->x.rows));
+  return add(c, (recorded){.kind = RECORDED_HEAD, .head = kept});
+}
+
+void record_operations(backend_operations *table) {
+  table->pass_begin = pass_begin;
+  table->pass_end = pass_end;
+  table->checkpoint = checkpoint;
+  table->copy_in = copy_in;
+  table->copy_out = copy_out;
+  table->embed_rows = embed_rows;
+  table->gather_rows = gather_rows;
+  table->scatter_rows = scatter_rows;
+  table->pack_halves = pack_halves;
+  table->unpack_halves = unpack_halves;
+  table->add_rows = add_rows;
+  table->adjust = adjust;
+  table->rms_norm = rms_norm;
+  table->linear = linear;
+  table->rotary = rotary;
+  table->attention = attention;
+  table->route = route;
+  table->experts = experts;
+  table->head = head;
+}
