@@ -48,14 +48,16 @@ final class ServeCommand implements Callable<Integer> {
   @Option(names = "--model-name", paramLabel = "NAME", description = "What requests call the model (default: the file's name without .gguf).")
   private String name;
 
-  @Option(names = "--sessions", paramLabel = "N", defaultValue = "4", description = "Requests that are worked on at a time (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--sessions", paramLabel = "N", defaultValue = "4",
+      description = "Requests that are worked on at a time (default: ${DEFAULT-VALUE}).")
   private int sessions;
 
   @Option(names = "--batch", paramLabel = "N",
       description = "Sessions whose iterations share their passes; 1: none (default: as many as --sessions).")
   private Integer batch;
 
-  @Option(names = "--queue", paramLabel = "N", defaultValue = "64", description = "Requests that wait; more are refused (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--queue", paramLabel = "N", defaultValue = "64",
+      description = "Requests that wait; more are refused (default: ${DEFAULT-VALUE}).")
   private int queue;
 
   @Option(names = "--api-key-file", paramLabel = "FILE", description = "Keys, one a line, one of which every request has to bring.")
@@ -74,7 +76,8 @@ final class ServeCommand implements Callable<Integer> {
   @Option(names = "--timeout", paramLabel = "SECONDS", defaultValue = "600", description = "Time for an answer (default: ${DEFAULT-VALUE}).")
   private int timeout;
 
-  @Option(names = "--grace", paramLabel = "SECONDS", defaultValue = "30", description = "Time for what runs at the end (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--grace", paramLabel = "SECONDS", defaultValue = "30",
+      description = "Time for what runs at the end (default: ${DEFAULT-VALUE}).")
   private int grace;
 
   @Option(names = "--cache", paramLabel = "MIB", defaultValue = "256",
@@ -125,8 +128,9 @@ final class ServeCommand implements Callable<Integer> {
     }
     String fileName = file.getFileName().toString();
     try {
-      return ServerOptions.builder().host(host).port(port).model(name != null ? name : fileName.replaceFirst("(?i)\\.gguf$", "")).sessions(sessions)
-          .queue(queue).apiKeys(keyFile == null ? List.of() : keys()).maxPixels(maxPixels).maxTokens(maxTokens).maxBodyBytes(maxBody * MEBIBYTE)
+      return ServerOptions.builder().host(host).port(port).model(name != null ? name : fileName.replaceFirst("(?i)\\.gguf$", ""))
+          .sessions(sessions).queue(queue).apiKeys(keyFile == null ? List.of() : keys())
+          .maxPixels(maxPixels).maxTokens(maxTokens).maxBodyBytes(maxBody * MEBIBYTE)
           .timeout(Duration.ofSeconds(timeout)).graceTime(Duration.ofSeconds(grace)).cacheBytes(cache * MEBIBYTE)
           .imageHosts(Set.copyOf(imageHosts)).threads(engine.threads()).halfCache(engine.halfCache()).build();
     } catch (InvalidArgumentException e) {
@@ -136,7 +140,8 @@ final class ServeCommand implements Callable<Integer> {
 
   /** One a line; blank lines and those that begin with # say nothing. */
   private List<String> keys() throws IOException {
-    List<String> keys = Files.readAllLines(keyFile).stream().map(String::strip).filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
+    List<String> keys = Files.readAllLines(keyFile).stream().map(String::strip)
+        .filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
     if (keys.isEmpty()) {
       throw new IOException(keyFile + ": has no key");
     }

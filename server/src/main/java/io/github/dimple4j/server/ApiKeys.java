@@ -18,7 +18,7 @@ final class ApiKeys {
     return !digests.isEmpty();
   }
 
-  /** Whether a header {@code Authorization} brings a key: as {@code Bearer KEY}, or as the password of {@code Basic}, as browsers ask for it. */
+  /** Whether a header {@code Authorization} brings a key: {@code Bearer KEY}, or as the password of {@code Basic}, as browsers ask for it. */
   boolean allow(String authorization) {
     if (!wanted()) {
       return true;

@@ -10,7 +10,6 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,10 +24,6 @@ final class DecodingFields {
 
   /** Settings that have a field of OpenAI's. */
   private static final Map<String, String> OPENAI = Map.of("temperature", "temperature", "top_p", "top_p", "seed", "seed", "stop", "stop");
-
-  /** Every name that is read here within {@code diffusion}. */
-  static final Set<String> NAMES = Set.of("threshold", "steps", "algorithm", "algorithm_temperature", "pipeline", "block_length", "canvas_length",
-      "sub_block_length", "block_cache", "cache", "factor", "guidance_scale", "top_k", "prefill");
 
   private final Fields request;
   private final Optional<Fields> diffusion;

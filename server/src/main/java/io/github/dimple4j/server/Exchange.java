@@ -84,8 +84,9 @@ final class Exchange implements AutoCloseable {
       }
       return read;
     } catch (JacksonException e) {
+      String what = e.getOriginalMessage().lines().findFirst().orElse("");
       String where = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
-      throw ApiException.request(400, "invalid_json", "the request is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse("") + where);
+      throw ApiException.request(400, "invalid_json", "the request is not JSON: " + what + where);
     }
   }
 

@@ -1,16 +1,19 @@
 package io.github.dimple4j.server;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /** The fields of an object in a request. Missing ones and null are the same; whatever is wrong is named by its path. */
 final class Fields {
   private final JsonNode object;
   private final String path; // "" for the whole request
+  private final Set<String> read = new HashSet<>(); // names that were asked for
 
   private Fields(JsonNode object, String path) {
     this.object = object;
@@ -41,6 +44,7 @@ final class Fields {
   }
 
   private Optional<JsonNode> find(String name) {
+    read.add(name);
     return Optional.ofNullable(object.get(name)).filter(value -> !value.isNull());
   }
 
@@ -178,6 +182,15 @@ final class Fields {
   void refuse(String name, String why) {
     if (has(name)) {
       throw ApiException.field(path(name), "unsupported_parameter", path(name) + " is not supported: " + why);
+    }
+  }
+
+  /** Refuses names that nobody has asked for. */
+  void refuseUnread() {
+    for (String name : object.propertyNames()) {
+      if (!read.contains(name)) {
+        throw ApiException.field(path(name), "unknown_parameter", "there is no setting " + path(name));
+      }
     }
   }
 

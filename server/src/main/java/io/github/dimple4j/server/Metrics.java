@@ -124,7 +124,8 @@ final class Metrics {
     one(out, "dimple_requests_running", "Requests that are worked on.", "gauge", workplaces.running());
     one(out, "dimple_requests_waiting", "Requests in the queue.", "gauge", workplaces.waiting());
     one(out, "dimple_iterations_total", "Iterations of all decodings.", "counter", iterations.sum());
-    one(out, "dimple_shared_passes_total", "Passes over the layers that ran iterations of several requests, or of one.", "counter", shared.passes());
+    one(out, "dimple_shared_passes_total", "Passes over the layers that ran iterations of several requests, or of one.", "counter",
+        shared.passes());
     one(out, "dimple_shared_session_passes_total", "Passes that the sessions would have run one by one for the same.", "counter",
         shared.sessionPasses());
     head(out, "dimple_tokens_total", "Tokens of prompts that were prefilled, image tokens included, and of answers.", "counter");

@@ -25,8 +25,8 @@ import java.util.OptionalInt;
  * @param decoding how it is decoded, with the seed of the first choice
  * @param choices how many answers there are
  */
-record Question(List<Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength, OptionalInt wholeBlocks,
-    boolean prefill, Decoding decoding, int choices) {
+record Question(List<Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength,
+    OptionalInt wholeBlocks, boolean prefill, Decoding decoding, int choices) {
 
   /**
    * A message with its pictures.

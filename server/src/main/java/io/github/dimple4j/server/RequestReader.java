@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.Set;
 import java.util.function.Supplier;
 import tools.jackson.databind.JsonNode;
 
@@ -22,9 +21,6 @@ final class RequestReader {
   private static final int DEFAULT_LENGTH = 64; // as dimple run
   private static final int MOST_CHOICES = 128;
   private static final String ANY_OBJECT = "{\"type\": \"object\"}";
-
-  /** Names within {@code diffusion} beside the decoding's. */
-  private static final Set<String> SHAPING = Set.of("template", "prefix", "suffix", "events");
 
   private final Fields request;
   private final DimpleModel model;
@@ -43,11 +39,6 @@ final class RequestReader {
     request.refuseUnlessZero("frequency_penalty", "a diffusion model writes its answer at once");
     request.refuseUnlessZero("presence_penalty", "a diffusion model writes its answer at once");
     this.settings = new DecodingFields(request, model);
-    settings.diffusion().ifPresent(fields -> fields.node().propertyNames().forEach(name -> {
-      if (!SHAPING.contains(name) && !DecodingFields.NAMES.contains(name)) {
-        throw ApiException.field(fields.path(name), "unknown_parameter", "there is no setting " + fields.path(name));
-      }
-    }));
   }
 
   Fields request() {
@@ -104,10 +95,13 @@ final class RequestReader {
       throw request.wrong("stop", "does not go with " + shape.field() + ": what is cut off would not fit");
     }
     OptionalInt canvas = settings.canvasLength();
+    OptionalInt blocks = settings.wholeBlocks(model);
+    boolean prefill = settings.prefill();
+    settings.diffusion().ifPresent(Fields::refuseUnread); // nothing is read of it from here on
     if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
       throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");
     }
-    return new Question(messages, tools, text, tokens, shape, length, canvas, settings.wholeBlocks(model), settings.prefill(), decoding, choices());
+    return new Question(messages, tools, text, tokens, shape, length, canvas, blocks, prefill, decoding, choices());
   }
 
   /** What {@code response_format}, {@code tools} and {@code diffusion} hold the answer to. */
@@ -134,14 +128,16 @@ final class RequestReader {
         : () -> syntax.answer(tools.callable(), format.get().piece().get());
     boolean text = tools.choice() == ToolChoice.AUTO && format.isEmpty();
     Object otherwise = tools.choice() == ToolChoice.AUTO && format.isPresent() ? format.get().key() : "";
-    return structures.shape(text ? Shape.Kind.CALL_OR_TEXT : Shape.Kind.STRUCTURE, "tools", List.of(tools.callable(), tools.choice(), otherwise), piece);
+    Shape.Kind kind = text ? Shape.Kind.CALL_OR_TEXT : Shape.Kind.STRUCTURE;
+    return structures.shape(kind, "tools", List.of(tools.callable(), tools.choice(), otherwise), piece);
   }
 
   private Optional<Shape> prior(Fields diffusion, int length) {
     Optional<String> prefix = diffusion.string("prefix").filter(text -> !text.isEmpty());
     Optional<String> suffix = diffusion.string("suffix").filter(text -> !text.isEmpty());
     if (!diffusion.has("template")) {
-      return prefix.isEmpty() && suffix.isEmpty() ? Optional.empty() : Optional.of(infill("diffusion.prefix", prefix.orElse(""), length, suffix.orElse("")));
+      return prefix.isEmpty() && suffix.isEmpty() ? Optional.empty()
+          : Optional.of(infill("diffusion.prefix", prefix.orElse(""), length, suffix.orElse("")));
     }
     if (prefix.isPresent() || suffix.isPresent()) {
       throw diffusion.wrong("template", "does not go with prefix or suffix");
@@ -198,11 +194,13 @@ final class RequestReader {
     Fields format = found.get();
     return switch (format.needString("type")) {
       case "text" -> Optional.empty();
-      case "json_object" -> Optional.of(new Structure(format.path("type"), ANY_OBJECT, () -> Piece.json(JsonSchema.of(ANY_OBJECT), SchemaOptions.PRODUCING)));
+      case "json_object" -> Optional.of(new Structure(format.path("type"), ANY_OBJECT,
+          () -> Piece.json(JsonSchema.of(ANY_OBJECT), SchemaOptions.PRODUCING)));
       case "json_schema" -> {
         Fields named = format.object("json_schema").orElseThrow(() -> format.missing("json_schema"));
         JsonNode schema = named.any("schema").orElseThrow(() -> named.missing("schema"));
-        yield Optional.of(new Structure(named.path("schema"), Json.text(schema), () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
+        yield Optional.of(new Structure(named.path("schema"), Json.text(schema),
+            () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
       }
       case "regex" -> {
         String regex = format.needString("regex");

@@ -18,6 +18,8 @@ import tools.jackson.databind.JsonNode;
  * @param choice whether it has to; null: it may not
  */
 record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
+  private static final String NO_PARAMETERS = "{\"type\": \"object\", \"properties\": {}}";
+
   static ToolRequest of(Fields request) {
     List<Tool> told = new ArrayList<>();
     for (Fields given : request.objects("tools")) {
@@ -67,7 +69,7 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
     }
     Fields function = given.object("function").orElseThrow(() -> given.missing("function"));
     String name = function.needString("name");
-    String parameters = function.object("parameters").map(schema -> Json.text(schema.node())).orElse("{\"type\": \"object\", \"properties\": {}}");
+    String parameters = function.object("parameters").map(schema -> Json.text(schema.node())).orElse(NO_PARAMETERS);
     try {
       return new Tool(name, function.string("description").orElse(""), parameters);
     } catch (InvalidArgumentException e) {

@@ -13,10 +13,14 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -96,6 +100,19 @@ class RequestTest {
       "tool_choice.function.name | \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"f\"}}"})
   void namesTheSetting(String param, String fields) {
     namesTheField(param, question(fields));
+  }
+
+  /** Every setting that docs/serving.md shows is one, though not all go together. */
+  @Test
+  void knowsTheSettingsThatAreDescribed() throws IOException {
+    Matcher shown = Pattern.compile("(?s)```json\\n\\{\"diffusion\": (\\{\"threshold.*?})}\\n```").matcher(Files.readString(Path.of("../docs/serving.md")));
+    assertThat(shown.find()).isTrue();
+    JsonNode settings = Json.read(shown.group(1));
+    assertThat(settings.size()).isGreaterThan(12);
+    for (String name : settings.propertyNames()) {
+      HttpResponse<String> answer = Http.chat(server, question("\"diffusion\": {\"" + name + "\": " + settings.get(name) + "}"));
+      assertThat(answer.body()).as(name).doesNotContain("unknown_parameter");
+    }
   }
 
   @Test
