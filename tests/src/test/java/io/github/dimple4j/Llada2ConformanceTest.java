@@ -29,11 +29,11 @@ class Llada2ConformanceTest {
   private static final JsonMapper JSON = new JsonMapper();
   private static final Path GOLDENS = Path.of("goldens").resolve(Pipeline.LLADA2.label());
 
-  /** More of the same, written by tests/reference/llada2_cases.py; docs/testing.md. */
-  private static final String MORE = System.getProperty("dimple.llada2.goldens");
+  /** More of the same, written by tests/reference/block_cases.py; docs/testing.md. */
+  private static final String MORE = System.getProperty("dimple.block.goldens");
 
   static Stream<Arguments> cases() throws IOException {
-    Path folder = MORE == null ? GOLDENS : Path.of(MORE);
+    Path folder = MORE == null ? GOLDENS : Path.of(MORE).resolve(Pipeline.LLADA2.label());
     List<Arguments> all = new ArrayList<>();
     for (JsonNode entry : JSON.readTree(folder.resolve("cases.json"))) {
       for (String backend : Backends.all()) {

@@ -32,7 +32,12 @@ public final class JsonSettings {
   }
 
   public static JsonSettings empty(String source) {
-    return new JsonSettings(source, "", Json.parse(source, "{}".getBytes(java.nio.charset.StandardCharsets.US_ASCII)));
+    return of(source, "{}");
+  }
+
+  /** Settings that are written somewhere else than in a file of their own. */
+  public static JsonSettings of(String source, String text) {
+    return new JsonSettings(source, "", Json.parse(source, text.getBytes(java.nio.charset.StandardCharsets.UTF_8)));
   }
 
   /** The object under a key. */

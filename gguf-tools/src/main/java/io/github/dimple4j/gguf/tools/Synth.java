@@ -22,6 +22,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.IntFunction;
+import java.util.stream.Stream;
 
 /**
  * Makes a file with random weights in a real model's exact shape, to measure speed, memory and limits without the real
@@ -32,18 +34,25 @@ import java.util.OptionalInt;
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Synth {
-  private record Preset(String name, TextShape text, QwenVision vision, List<Integer> sections, SyntheticVocabulary vocabulary) {
-    ModelLayout layout(int layers) {
+  /** A shape: what a file of so many layers holds. */
+  private record Preset(String name, int layers, IntFunction<ModelLayout> layout, SyntheticVocabulary vocabulary) {
+    static Preset of(ReleasedShapes shape) {
+      return new Preset(shape.name(), shape.layers(), shape::layout, shape.vocabulary());
+    }
+
+    /** Dimple's, with its tower. */
+    static Preset of(String name, TextShape text, QwenVision vision, List<Integer> sections, SyntheticVocabulary vocabulary) {
       Dimple.ImageTokens images = new Dimple.ImageTokens(vocabulary.id("<|image_pad|>"), vocabulary.id("<|video_pad|>"),
           vocabulary.id("<|vision_start|>"), vocabulary.id("<|vision_end|>"));
       SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<|im_start|>")),
           OptionalInt.of(vocabulary.id("<|im_end|>")), OptionalInt.of(vocabulary.id("<|endoftext|>")),
           OptionalInt.of(vocabulary.id("<|mask|>")));
-      return Dimple.layout(text.withLayers(layers), vision, sections, images, special);
+      return new Preset(name, text.layers(), layers -> Dimple.layout(text.withLayers(layers), vision, sections, images, special), vocabulary);
     }
   }
 
-  private static final List<Preset> PRESETS = List.of(dimple7b(), dimpleMini());
+  private static final List<Preset> PRESETS =
+      Stream.concat(Stream.of(dimple7b(), dimpleMini()), ReleasedShapes.ALL.stream().map(Preset::of)).toList();
 
   private final Preset preset;
   private int layers;
@@ -55,7 +64,7 @@ public final class Synth {
 
   private Synth(Preset preset) {
     this.preset = preset;
-    this.layers = preset.text().layers();
+    this.layers = preset.layers();
   }
 
   /**
@@ -170,7 +179,7 @@ public final class Synth {
       ModelWriter.requireEncodable(type);
     }
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
-    ModelLayout layout = preset.layout(layers);
+    ModelLayout layout = preset.layout().apply(layers);
     metadata.put("general.name", MetadataValue.string(preset.name() + " with random weights, seed " + seed));
     metadata.putAll(layout.metadata());
     metadata.putAll(preset.vocabulary().metadata());
@@ -224,7 +233,7 @@ public final class Synth {
     TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
-    return new Preset("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
+    return Preset.of("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
   }
 
   /** The shape of dimple-mini, the bundled model. */
@@ -233,7 +242,7 @@ public final class Synth {
     TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, RotaryScaling.NONE, false, false);
     QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
-    return new Preset("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
+    return Preset.of("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
   }
 
   /**

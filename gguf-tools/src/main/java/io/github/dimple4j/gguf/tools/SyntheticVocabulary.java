@@ -25,6 +25,15 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
       "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|beginoftext|>",
       "<|mask|>"));
 
+  /** Those of Ling 2.0's that LLaDA2 frames texts with. */
+  static final SyntheticVocabulary LING = new SyntheticVocabulary(157184, 156891,
+      List.of("<|startoftext|>", "<|endoftext|>", "[CLS]", "[gMASK]", "<|mask|>", "<role>", "</role>", "<|role_end|>"));
+
+  /** The same with another number of ids. */
+  SyntheticVocabulary ofSize(int other) {
+    return new SyntheticVocabulary(other, firstSpecial, special);
+  }
+
   /** Dimple-mini's special tokens, the last ids of a small vocabulary. */
   static SyntheticVocabulary mini(int size) {
     List<String> names = List.of("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",

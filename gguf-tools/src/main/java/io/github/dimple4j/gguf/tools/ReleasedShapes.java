@@ -1,0 +1,49 @@
+package io.github.dimple4j.gguf.tools;
+
+import io.github.dimple4j.gguf.architecture.Architectures;
+import io.github.dimple4j.gguf.architecture.ModelLayout;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+
+/**
+ * The shapes of released checkpoints, by what their config.json says of them; what it does not need to say is left out.
+ *
+ * @param name of the preset
+ * @param layers of the checkpoint
+ * @param config the rest of its configuration, but for the number of layers
+ * @param vocabulary in the place of its tokenizer
+ */
+record ReleasedShapes(String name, int layers, String config, SyntheticVocabulary vocabulary) {
+  static final List<ReleasedShapes> ALL = List.of(
+      llada2("llada2-mini", 20, 2048, 16, 5120, 512),
+      llada2("llada2-flash", 32, 4096, 32, 9216, 1024),
+      qwen("fast-dllm-v2-1.5b", "Fast_dLLM_Qwen", 28, 1536, 12, 2, 128, 8960, 1e6, true, "\"bd_size\": 32, \"mask_token_id\": 151665"),
+      qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
+      qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
+      qwen("sdar-8b", "sdar", 36, 4096, 32, 8, 128, 12288, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"));
+
+  /** What a file of so many layers holds. */
+  ModelLayout layout(int wanted) {
+    JsonSettings settings = JsonSettings.of("the preset " + name, "{\"num_hidden_layers\": " + wanted + ", \"vocab_size\": " + vocabulary.size() + ", " + config + "}");
+    return Architectures.layout(settings, JsonSettings.empty(name), Set.of());
+  }
+
+  private static ReleasedShapes llada2(String name, int layers, int width, int heads, int dense, int expert) {
+    return new ReleasedShapes(name, layers, ("\"model_type\": \"llada2_moe\", \"hidden_size\": %d, \"num_attention_heads\": %d, "
+        + "\"num_key_value_heads\": 4, \"head_dim\": 128, \"intermediate_size\": %d, \"moe_intermediate_size\": %d, \"num_experts\": 256, "
+        + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
+        + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
+        + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
+  }
+
+  private static ReleasedShapes qwen(String name, String type, int layers, int width, int heads, int keyValueHeads, int headSize, int inner,
+      double ropeBase, boolean tied, String more) {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN.ofSize(151936);
+    return new ReleasedShapes(name, layers, String.format(Locale.ROOT, "\"model_type\": \"%s\", \"hidden_size\": %d, \"num_attention_heads\": %d, "
+        + "\"num_key_value_heads\": %d, \"head_dim\": %d, \"intermediate_size\": %d, \"rope_theta\": %.0f, \"tie_word_embeddings\": %b, "
+        + "\"max_position_embeddings\": 32768, \"eos_token_id\": 151645, \"pad_token_id\": 151643, %s", type, width, heads, keyValueHeads, headSize, inner,
+        ropeBase, tied, more), vocabulary);
+  }
+}

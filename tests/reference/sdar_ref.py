@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Plain-numpy recomputation of SDAR's block-diffusion decoding.  Own writing.
+
+    python3 sdar_ref.py [golden-folder...]        (default: tests/goldens/sdar)
+"""
+import numpy as np
+from qwen_rows import Cache, Net, Record, best_positions, block_sees, guess, main, softmax
+
+
+def narrowed(z, case):
+    """Temperature, top-k and top-p as the authors apply them, in this order."""
+    z = z / case["temperature"]
+    if case["top_k"] > 0:
+        z = np.where(z < -np.sort(-z, -1)[:, case["top_k"] - 1:case["top_k"]], -np.inf, z)
+    if case["top_p"] < 1:
+        order = np.argsort(-z, -1, kind="stable")
+        cum = np.cumsum(np.take_along_axis(softmax(z), order, -1), -1)
+        drop = np.concatenate([np.zeros((len(z), 1), bool), cum[:, :-1] > case["top_p"]], -1)     # the first that passes p stays
+        z = np.array(z)
+        np.put_along_axis(z, order, np.where(drop, -np.inf, np.take_along_axis(z, order, -1)), -1)
+    return z
+
+
+def decode(net, case):
+    B, S, P = case["block_length"], case["denoising_steps"], len(case["prompt_ids"])
+    blocks = -(-(P + case["gen_length"]) // B)                    # rounded up, counted from position 0
+    x = np.full(blocks * B, net.mask)
+    x[:P] = case["prompt_ids"]
+    quota = [B // S + (s < B % S) for s in range(S)]
+    cache, rec, full = Cache(), Record(), P // B * B
+    if full:                                                      # whole prompt blocks: one block-causal pass
+        cache.append(net.run(x[:full], np.arange(full), block_sees(0, full, B))[1])
+        rec.note("prefill", 0, full)
+    for s in range(full, len(x), B):
+        rows, step = np.arange(s, s + B), 0
+        while True:
+            z, own = net.run(x[rows], rows, np.ones((B, s + B), bool), cache.layers)
+            open_ = np.flatnonzero(x[rows] == net.mask)
+            if not len(open_):
+                cache.append(own)
+                rec.note("commit", s, s + B)
+                break
+            z1 = narrowed(z, case)
+            x0, conf = guess(z1)
+            if case["function"] == "evaluation":                  # confidence before top-k and top-p
+                conf = softmax(z / case["temperature"])[np.arange(B), x0]
+            n, kind = quota[step], case["remasking_strategy"]
+            if kind == "sequential":
+                pick = open_[:n]
+            elif kind == "low_confidence_static":
+                pick = best_positions(conf, open_, n)
+            else:
+                pick = open_[conf[open_] > case["confidence_threshold"]]
+                if len(pick) < n:
+                    pick = best_positions(conf, open_, n)
+            before = x[rows].copy()
+            x[rows[pick]] = x0[pick]
+            rec.note("denoise", s, s + B, before, x[rows], s)
+            step += 1
+        if any(t in case["stop_ids"] for t in x[P:]):
+            break
+    return rec, x
+
+
+def logits(net, name, t):
+    return net.run(t["input_ids"], np.arange(len(t["input_ids"])), block_sees(0, len(t["input_ids"]), int(t["block"][0])))[0]
+
+
+if __name__ == "__main__":
+    main("sdar", decode, logits)
