@@ -117,7 +117,7 @@ dimple_status dimple_measure_peaks(const char *name, int32_t threads, dimple_pea
   DIMPLE_TRY(backend_select(name, &ops));
   if (!ops->measure_peaks) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "backend %s: what it does at most is not measured", ops->name);
   context *c;
-  DIMPLE_TRY(ops->context_open(threads, &c));
+  DIMPLE_TRY(ops->context_open(ops, threads, &c));
   dimple_status status = ops->measure_peaks(c, out);
   ops->context_close(c);
   return status;
