@@ -23,6 +23,11 @@ public final class Backports {
     return list.get(filled(list, list.size() - 1));
   }
 
+  /** {@code List.removeFirst}, of Java 21. */
+  public static Object removeFirst(List<?> list) {
+    return list.remove(filled(list, 0));
+  }
+
   /** {@code List.removeLast}, of Java 21. */
   public static Object removeLast(List<?> list) {
     return list.remove(filled(list, list.size() - 1));
