@@ -84,6 +84,7 @@ public enum Pipeline {
    * @return 0 where they have none
    */
   public float usualThreshold(Algorithm algorithm) {
+    Objects.requireNonNull(algorithm, "algorithm");
     if (this == DIM) {
       return 0.95f;
     }
