@@ -287,7 +287,7 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException if memory is short
    */
   public void setImageFeatures(float[][] features) {
-    Objects.requireNonNull(features, "features");
+    Elements.of(features, "features");
     int width = model.embeddingLength();
     if (features.length != imageTokens) {
       throw new InvalidArgumentException("features of " + features.length + " image tokens, expected " + imageTokens);
