@@ -20,7 +20,9 @@ typedef enum draw_purpose {
   DRAW_ROUND = 8,       /* how much a round of scoring masks, iteration = round, index = 0 */
   DRAW_ANSWER = 9,      /* a token's rank among those masked, iteration = round, index = row */
   DRAW_SEGMENT = 10,    /* which segment of a class of tokens, index = segment */
-  DRAW_SEGMENT_TOKEN = 11 /* which token inside the segment, index = segment */
+  DRAW_SEGMENT_TOKEN = 11, /* which token inside the segment, index = segment */
+  DRAW_CANVAS = 12,     /* a token that a canvas begins with, index = 0 */
+  DRAW_NOISE = 13       /* a token at a position that was not accepted, index = 0 */
 } draw_purpose;
 
 /* The first output word of Philox4x32-10 for key `seed` and counter (iteration, position, purpose, index). */

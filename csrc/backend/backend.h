@@ -301,7 +301,7 @@ struct backend_operations {
    * to even, and what is beyond 65504 becomes that. */
   dimple_status (*pack_halves)(context *c, view halves, view x);
   dimple_status (*unpack_halves)(context *c, view x, view halves);
-  /* y = factor * (y + x), row by row; x without memory: y = factor * y. y must not overlap x. */
+  /* y = factor * (y + x), row by row; x without memory: y = factor * y; factor 0: y = 0, whatever it held. y must not overlap x. */
   dimple_status (*add_rows)(context *c, view y, view x, float factor);
   /* y = w * x / sqrt(mean(x^2) + epsilon), row by row; w null: all ones. y may be x. */
   dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);

@@ -69,3 +69,15 @@ void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, i
   for (int32_t i = 0; i < count; i++) c->tokens[positions[i]] = tokens[i];
   list_masked(c);
 }
+
+void canvas_show(canvas *c, int32_t first, const int32_t *tokens, int32_t count) {
+  memcpy(c->tokens + first, tokens, (size_t)count * sizeof *tokens);
+}
+
+void canvas_settle(canvas *c, int32_t first, const int32_t *tokens, int32_t count) {
+  int32_t settled = 0;
+  canvas_show(c, first, tokens, count);
+  while (settled < c->masked_count && c->masked[settled] < first + count) settled++;
+  c->masked_count -= settled;
+  memmove(c->masked, c->masked + settled, (size_t)c->masked_count * sizeof *c->masked);
+}

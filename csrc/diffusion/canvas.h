@@ -39,4 +39,10 @@ void canvas_mask(canvas *c, const int32_t *positions, int32_t count);
 /* Puts tokens[count] at positions[count], all different. A position may be revealed as the mask token: it stays masked. */
 void canvas_reveal(canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 
+/* Shows tokens[count] at the positions from `first` on, which are as masked as before. */
+void canvas_show(canvas *c, int32_t first, const int32_t *tokens, int32_t count);
+
+/* The same, and no position before first + count is masked any more, whatever it holds. */
+void canvas_settle(canvas *c, int32_t first, const int32_t *tokens, int32_t count);
+
 #endif

@@ -34,7 +34,11 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .threshold_back = 0.9f,
                                 .editing_threshold = 0.5f,
                                 .max_post_steps = 16,
-                                .num_to_transfer = 1};
+                                .num_to_transfer = 1,
+                                .t_min = 0.4f,
+                                .t_max = 0.8f,
+                                .stability_threshold = 1,
+                                .confidence_threshold = 0.005f};
 }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
@@ -71,7 +75,8 @@ static const struct {
                 {FIELD(fill_last_block), 0, 1},
                 {FIELD(max_post_steps), 0, INT32_MAX},
                 {FIELD(num_to_transfer), 1, INT32_MAX},
-                {FIELD(eos_early_stop), 0, 1}};
+                {FIELD(eos_early_stop), 0, 1},
+                {FIELD(stability_threshold), 0, 64}};
 
 static const struct {
   const char *name;
@@ -93,7 +98,12 @@ static const struct {
                {FIELD(decay_beta), probability, "0 .. 1"},
                {FIELD(low_threshold), probability, "0 .. 1"},
                {FIELD(threshold_back), probability, "0 .. 1"},
-               {FIELD(editing_threshold), probability, "0 .. 1"}};
+               {FIELD(editing_threshold), probability, "0 .. 1"},
+               {FIELD(t_min), finite_from_zero, "a finite number >= 0"},
+               {FIELD(t_max), finite_from_zero, "a finite number >= 0"},
+               {FIELD(t_min), usable_temperature, "0 (with t_max 0) or at least 1e-06"},
+               {FIELD(t_max), usable_temperature, "0 (with t_min 0) or at least 1e-06"},
+               {FIELD(confidence_threshold), finite_from_zero, "a finite number >= 0"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -135,6 +145,8 @@ static dimple_status refuse_with_pipeline(const dimple_decoding *d, const char *
 
 /* Settings of one pipeline. */
 static dimple_status check_owned(const dimple_decoding *d) {
+  dimple_decoding usual;
+  dimple_decoding_defaults(&usual);
   const struct {
     const char *name;
     bool set;
@@ -142,7 +154,11 @@ static dimple_status check_owned(const dimple_decoding *d) {
   } owned[] = {{"sub_block_length", d->sub_block_length > 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
                {"block_cache", d->block_cache != 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
                {"fill_last_block", d->fill_last_block != 0, DIMPLE_PIPELINE_FAST_DLLM_V2},
-               {"eos_early_stop", d->eos_early_stop != 0, DIMPLE_PIPELINE_LLADA2}};
+               {"eos_early_stop", d->eos_early_stop != 0, DIMPLE_PIPELINE_LLADA2},
+               {"t_min", d->t_min != usual.t_min, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
+               {"t_max", d->t_max != usual.t_max, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
+               {"stability_threshold", d->stability_threshold != usual.stability_threshold, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
+               {"confidence_threshold", d->confidence_threshold != usual.confidence_threshold, DIMPLE_PIPELINE_DIFFUSION_GEMMA}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;
@@ -159,10 +175,16 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},
              {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
+             {"temperature", d->temperature > 0 && pipelines[d->pipeline]->loop},
+             {"algorithm_temperature", d->algorithm_temperature > 0 && pipelines[d->pipeline]->loop},
+             {"top_k", d->top_k > 0 && pipelines[d->pipeline]->loop},
+             {"top_p", d->top_p < 1 && pipelines[d->pipeline]->loop},
              {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline != DIMPLE_PIPELINE_DREAM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
     if (own[i].set) return refuse_with_pipeline(d, own[i].name);
   DIMPLE_TRY(check_owned(d));
+  if (pipelines[d->pipeline]->loop && (d->t_min == 0) != (d->t_max == 0))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: t_min is %g and t_max %g, expected both 0 or none of them", (double)d->t_min, (double)d->t_max);
   /* The second pass runs over everything and leaves nothing that a later one could see. */
   if (d->guidance_scale > 0 && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: guidance_scale does not go with a cache");

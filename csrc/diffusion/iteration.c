@@ -67,6 +67,7 @@ int64_t iteration_bytes(const iteration *it, int32_t length) {
                                   sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries + sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
+  if (it->loop) notes += pipeline_of(&it->decoding)->loop->bytes(it->loop);
   return length * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
 }
 
@@ -105,6 +106,9 @@ static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t le
 }
 
 static void close_notes(iteration *it) {
+  const own_loop *loop = it->begun ? pipeline_of(&it->decoding)->loop : NULL;
+  if (loop) loop->close(it->loop);
+  it->loop = NULL;
   const note_keeper *keeper = it->begun ? algorithm_of(&it->decoding)->keeper : NULL;
   if (keeper) keeper->close(it->notes);
   it->notes = NULL;
@@ -113,16 +117,20 @@ static void close_notes(iteration *it) {
 /* Room for levels and notes of a decoding, in the place of those of the one before; on failure these stay. */
 static dimple_status make_room(iteration *it, const dimple_decoding *d, int32_t length, int32_t vocab) {
   const note_keeper *keeper = algorithm_of(d)->keeper;
-  void *notes = NULL;
+  const own_loop *loop = pipeline_of(d)->loop;
+  void *notes = NULL, *state = NULL;
   if (keeper) DIMPLE_TRY(keeper->open(d, length, vocab, &notes));
+  if (loop) DIMPLE_TRY(loop->open(d, length, &state)); /* its algorithm keeps no notes */
   size_t size = ((size_t)d->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) {
     if (keeper) keeper->close(notes);
+    if (loop) loop->close(state);
     return dimple_fail_memory(size, "noise levels");
   }
   close_notes(it);
   it->notes = notes;
+  it->loop = state;
   it->levels = levels;
   return DIMPLE_OK;
 }
@@ -136,6 +144,12 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s needs a model whose positions see all others and score themselves",
                        algorithm_of(&filled)->name);
+  if (model->canvases != (pipeline_of(&filled)->sight == SIGHT_CANVAS))
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model %s", pipeline_of(&filled)->name,
+                       model->canvases ? "whose response is masked: this one denoises canvases, which pipeline diffusion-gemma decodes"
+                                       : "that denoises canvases");
+  if (pipeline_of(&filled)->loop && it->constraint)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint", pipeline_of(&filled)->name);
   if (model->block_causal && pipeline_of(&filled)->sight == SIGHT_ALL)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
                        "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
@@ -161,19 +175,21 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
 int32_t iteration_shadow_rows(const iteration *it) { return algorithm_of(&it->decoding)->reviser ? it->decoding.block_length : 0; }
 
 pass_need iteration_need(const iteration *it) {
-  const block_rules *rules = pipeline_of(&it->decoding)->blocks;
+  const block_rules *rules = pipeline_of(&it->decoding)->blocks; /* a loop of its own wants the prompt's */
   return rules ? rules->need(&it->decoding) : NEED_PROMPT;
 }
 
 attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
   attention_grid grids[] = {[SIGHT_ALL] = {0},
                             [SIGHT_FROM_START] = {.block_length = it->decoding.block_length},
+                            [SIGHT_CANVAS] = {.block_length = 1}, /* all of the prompt is before the response */
                             [SIGHT_FROM_PROMPT] = {.block_length = it->decoding.block_length, .offset = prompt_length}};
   return grids[pipeline_of(&it->decoding)->sight];
 }
 
 int32_t iteration_settled(const iteration *it, const canvas *c) {
   if (it->done) return c->length;
+  if (pipeline_of(&it->decoding)->loop) return c->masked_count > 0 ? c->masked[0] / it->decoding.block_length * it->decoding.block_length : c->length;
   if (algorithm_of(&it->decoding)->edits) return it->blocks.first;
   return algorithm_of(&it->decoding)->reviser ? 0 : c->length;
 }
@@ -412,6 +428,7 @@ static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, 
 }
 
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
+  if (pipeline_of(&it->decoding)->loop) return pipeline_of(&it->decoding)->loop->run(it, p, c);
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
   begin_blocks(it, p, c);
   dimple_status status = decide(it, p, c, &count);

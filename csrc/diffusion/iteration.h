@@ -31,6 +31,7 @@ typedef struct iteration {
   blocks blocks;    /* pipelines that decode in blocks */
   special_tokens tokens;
   void *notes;      /* of the algorithm; null: it keeps none */
+  void *loop;       /* state of a pipeline that has a loop of its own (pipeline.h) */
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */

@@ -12,6 +12,16 @@ static dimple_status alloc_states(const pass *p, int64_t rows, view *out) {
 
 static int32_t sequence_length(const pass *p) { return p->prompt->length + p->canvas->length; }
 
+/* What rows see; a picture's see each other where the model has them do so: neighbouring ones are of one picture. */
+static void limit_text(const pass *p, attention_grid grid, text_state *text) {
+  const int32_t *at = p->prompt->feature_rows;
+  text_state_limit(p->model, text, grid, sequence_length(p));
+  for (int64_t i = 0, end; p->model->text.canvases && i < p->prompt->feature_count; i = end) {
+    for (end = i + 1; end < p->prompt->feature_count && at[end] == at[end - 1] + 1;) end++;
+    text_state_join(text, at[i], at[end - 1] + 1);
+  }
+}
+
 /* Opens a cache for prompt, response and `more` rows, which see what the grid has them see, with room for a pass over all of it. */
 static dimple_status open_text(const pass *p, int32_t more, attention_grid grid, text_state *text) {
   int64_t length = sequence_length(p) + more;
@@ -20,7 +30,7 @@ static dimple_status open_text(const pass *p, int32_t more, attention_grid grid,
   prompt_positions(p->prompt, p->canvas->length + more, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, p->half_cache, text);
   free(positions);
-  if (status == DIMPLE_OK) text_state_limit(p->model, text, grid, sequence_length(p));
+  if (status == DIMPLE_OK) limit_text(p, grid, text);
   return status;
 }
 
@@ -30,7 +40,7 @@ static dimple_status open_pass(pass *p) {
   if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->shadow_room, p->grid, &p->text));
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-    if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
+    if (!matrices[i]->memory && !p->model->text.canvases) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
   return text_state_reserve(p->model, p->context, &p->text, sequence_length(p) + p->shadow_room);
 }
 
@@ -51,6 +61,22 @@ void pass_reserve_shadow(pass *p, int32_t rows) {
   p->shadow_room = rows;
 }
 
+static void close_canvas(pass *p) {
+  view *matrices[] = {&p->canvas_states, &p->signals[0], &p->signals[1]};
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
+    p->model->ops->buffer_free(p->context, matrices[i]->memory);
+    *matrices[i] = (view){0};
+  }
+}
+
+static dimple_status open_canvas(pass *p, int32_t rows) {
+  view *matrices[] = {&p->canvas_states, &p->signals[0], &p->signals[1]};
+  if (p->canvas_states.rows < rows) close_canvas(p);
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+    if (!matrices[i]->memory) DIMPLE_TRY(alloc_states(p, rows, matrices[i]));
+  return DIMPLE_OK;
+}
+
 void pass_discard(pass *p) {
   const backend_operations *ops = p->model->ops;
   text_state_close(p->model, p->context, &p->text);
@@ -58,6 +84,7 @@ void pass_discard(pass *p) {
   ops->buffer_free(p->context, p->later_states.memory);
   ops->buffer_free(p->context, p->gathered.memory);
   ops->buffer_free(p->context, p->bare_states.memory);
+  close_canvas(p);
   free(p->wanted);
   free(p->bare);
   free(p->shadow);
@@ -190,6 +217,7 @@ dimple_status pass_prefill(pass *p) {
 }
 
 attention_grid pass_model_grid(const dimple_model *model) {
+  if (model->text.canvases) return (attention_grid){.block_length = 1}; /* all of the prompt is before the response */
   return (attention_grid){.block_length = model->text.block_causal ? model->text.block_length : 0};
 }
 
@@ -198,7 +226,7 @@ void pass_limit(pass *p, attention_grid grid) {
   p->grid = grid;
   p->prefilled = false;
   p->intact = NEED_NOTHING;
-  if (p->text.capacity > 0) text_state_limit(p->model, &p->text, grid, sequence_length(p));
+  if (p->text.capacity > 0) limit_text(p, grid, &p->text);
 }
 
 void pass_restart(pass *p, pass_need need) {
@@ -326,6 +354,45 @@ dimple_status pass_keep(pass *p, pass_scope scope) {
   return DIMPLE_OK;
 }
 
+/* The rows of a canvas; states receives those of all. */
+static text_rows denoised_rows(const pass *p, text_state *text, int32_t first, int32_t count, const int32_t *tokens, view signal, view states) {
+  return (text_rows){.state = text, .first = p->prompt->length + first, .pieces = {{tokens, count}}, .piece_count = 1, .canvas = true,
+                     .signal = signal, .wanted = text->row_numbers, .states = states};
+}
+
+static dimple_status record_denoising(const pass *p, const text_rows *rows, const head_call *head) {
+  head_call call = *head;
+  call.x = rows->states;
+  call.w = p->model->weights.output;
+  call.softcap = p->model->text.softcap;
+  call.rows = p->model->weights.embedding;
+  call.expected = view_rows(p->signals[!p->signal], 0, rows->states.rows);
+  DIMPLE_TRY(text_forward(p->model, p->context, rows));
+  return p->model->ops->head(p->context, &call);
+}
+
+dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, const head_call *head) {
+  const backend_operations *ops = p->model->ops;
+  int32_t count = end - first;
+  DIMPLE_TRY(open_canvas(p, count));
+  view signal = conditioned ? view_rows(p->signals[p->signal], 0, count) : (view){0};
+  text_rows rows = denoised_rows(p, &p->text, first, count, tokens, signal, view_rows(p->canvas_states, 0, count));
+  p->intact = left_by(p, (pass_scope){.kind = SCOPE_PART});
+  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
+  DIMPLE_TRY(ops->pass_end(p->context, record_denoising(p, &rows, head)));
+  DIMPLE_TRY(check_head(p, head, count));
+  p->signal = !p->signal;
+  p->count++;
+  return DIMPLE_OK;
+}
+
+dimple_status pass_canvas_logits(pass *p, int32_t row, int32_t count, float *logits) {
+  const backend_operations *ops = p->model->ops;
+  head_call call = {.x = view_rows(p->canvas_states, row, count), .w = p->model->weights.output, .softcap = p->model->text.softcap, .logits = logits};
+  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
+  return ops->pass_end(p->context, ops->head(p->context, &call));
+}
+
 dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, text_rows *out) {
   const pass_rows *rows = &wish->rows;
   *out = (text_rows){.state = &p->text};
@@ -356,8 +423,12 @@ dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, con
 /* ------------------------------------------------------------------------------------------------------ looking inside */
 
 static dimple_status record_logits(const pass *p, text_state *text, view states, float *logits) {
-  DIMPLE_TRY(record_forward(p, rows_of(p, text, 0, sequence_length(p), p->prompt->tokens, p->canvas->initial, pictures(p), text->row_numbers, states)));
-  return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .logits = logits});
+  int32_t settled = p->model->text.canvases ? p->prompt->length : sequence_length(p), canvas = sequence_length(p) - settled;
+  DIMPLE_TRY(record_forward(p, rows_of(p, text, 0, settled, p->prompt->tokens, p->canvas->initial, pictures(p), text->row_numbers,
+                                       view_rows(states, 0, settled))));
+  if (canvas > 0)
+    DIMPLE_TRY(record_forward(p, denoised_rows(p, text, 0, canvas, p->canvas->initial, (view){0}, view_rows(states, settled, canvas))));
+  return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .softcap = p->model->text.softcap, .logits = logits});
 }
 
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {
@@ -380,7 +451,7 @@ dimple_status pass_logits(const pass *p, float *logits) {
 }
 
 int64_t pass_scratch_bytes(const pass *p) {
-  const view *matrices[] = {&p->first_states, &p->later_states, &p->gathered, &p->bare_states};
+  const view *matrices[] = {&p->first_states, &p->later_states, &p->gathered, &p->bare_states, &p->canvas_states, &p->signals[0], &p->signals[1]};
   int64_t floats = 0, numbers = 0;
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) floats += matrices[i]->rows * matrices[i]->columns;
   if (p->wanted) numbers += p->canvas->length;

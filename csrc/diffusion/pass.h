@@ -96,6 +96,9 @@ typedef struct pass {
   int32_t fresh_from, fresh_count; /* which of the masked positions have them */
   view scored, bare_scored, shadow_scored; /* states of the rows that pass_score scored last */
   const pass_wish *ahead; /* what has run before it is asked for: pass_set_ahead; null: nothing */
+  view canvas_states;  /* [most rows of a canvas x width] of the latest pass over a canvas (pass_denoise) */
+  view signals[2];     /* [the same] what it expects, and what it was conditioned on: */
+  int32_t signal;      /* the former */
   int64_t count;       /* passes run since pass_restart */
 } pass;
 
@@ -152,6 +155,15 @@ dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, 
 
 /* The rows of the wish, which stays where it is, have run: a call that asks for just these finds them. Null: not so any more. */
 void pass_set_ahead(pass *p, const pass_wish *wish);
+
+/* A pass over a canvas of a model with canvases: tokens [end - first] at the response positions from `first` on, whose keys and values are not
+ * kept, against those that are kept before it. `conditioned`: on what the latest pass over this canvas expects. The head is given with everything
+ * set but x, w and what it expects. After pass_prefill, with the positions before `first` kept. After a failure it can be tried again. Errors:
+ * MEMORY, CANCELLED, MODEL. */
+dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, const head_call *head);
+
+/* Logits [count x vocab] of rows of the latest pass over a canvas, from row `row` on. Errors: MEMORY, CANCELLED. */
+dimple_status pass_canvas_logits(pass *p, int32_t row, int32_t count, float *logits);
 
 /* Which rows of a pass. */
 typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;

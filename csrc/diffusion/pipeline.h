@@ -9,8 +9,21 @@
 typedef enum block_sight {
   SIGHT_ALL,         /* all */
   SIGHT_FROM_START,  /* their block and those before it; blocks are counted from the first position of the prompt */
-  SIGHT_FROM_PROMPT  /* the same, counted from the prompt's end, in the prompt backwards */
+  SIGHT_FROM_PROMPT, /* the same, counted from the prompt's end, in the prompt backwards */
+  SIGHT_CANVAS       /* of a canvas that is denoised itself and what is before it; what is settled is causal */
 } block_sight;
+
+struct iteration;
+
+/* A pipeline's own way through its iterations, which is more than choosing among masked positions. */
+typedef struct own_loop {
+  /* Its state for a decoding of a response of `length` positions. Errors: MEMORY. */
+  dimple_status (*open)(const dimple_decoding *d, int32_t length, void **state);
+  void (*close)(void *state); /* null is allowed */
+  int64_t (*bytes)(const void *state); /* of memory it takes */
+  /* As iteration_run. */
+  dimple_status (*run)(struct iteration *it, pass *p, canvas *c);
+} own_loop;
 
 typedef struct pipeline {
   const char *name;     /* for messages */
@@ -24,6 +37,7 @@ typedef struct pipeline {
   const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
   block_sight sight;         /* what positions see */
   bool needs_shift;          /* it is for models whose rows score the next position */
+  const own_loop *loop;      /* in the place of choose, done and blocks; null: it has none */
 } pipeline;
 
 extern const pipeline *const pipelines[PIPELINE_COUNT]; /* by dimple_pipeline */

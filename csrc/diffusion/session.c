@@ -318,6 +318,8 @@ dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
 
 static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
   DIMPLE_TRY(require_iteration(s));
+  if (pipeline_of(&s->iteration.decoding)->loop)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s knows no bias of tokens", pipeline_of(&s->iteration.decoding)->name);
   DIMPLE_TRY(bias_set(&s->iteration.bias, tokens, values, count, s->model->text.vocab));
   s->iteration.looked = false;
   return DIMPLE_OK;
@@ -405,7 +407,7 @@ dimple_status dimple_session_complete(dimple_session *s, dimple_step *step) {
 static dimple_status shorten(dimple_session *s, int32_t length) {
   if (!s->iteration.begun || s->iteration.done)
     return dimple_fail(DIMPLE_ERROR_STATE, "no decoding is under way: call dimple_session_begin first");
-  if (pipeline_of(&s->iteration.decoding)->blocks || s->iteration.constraint)
+  if (pipeline_of(&s->iteration.decoding)->blocks || pipeline_of(&s->iteration.decoding)->loop || s->iteration.constraint)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a decoding in blocks, or under a constraint, cannot leave positions out");
   if (length < 1 || length > s->canvas.used)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_shorten: length is %d, expected 1 to %d", length, s->canvas.used);
@@ -478,6 +480,7 @@ static dimple_status score(dimple_session *s, const int32_t *response, const int
   DIMPLE_TRY(require_mask_token(s));
   DIMPLE_TRY(check_tokens(s, response, count, "response"));
   DIMPLE_TRY(check_targets(s, targets, count));
+  if (s->model->text.canvases) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a model that denoises canvases has no likelihood of masked tokens");
   DIMPLE_TRY(check_length(s, s->prompt.given, count));
   if (!log_probability) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: log_probability is null");
   if (!(guidance_scale >= 0 && guidance_scale <= FLT_MAX))

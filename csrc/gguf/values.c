@@ -127,6 +127,15 @@ dimple_status gguf_optional_int_array(const gguf_file *file, const char *key, in
   return DIMPLE_OK;
 }
 
+dimple_status gguf_optional_bool_array(const gguf_file *file, const char *key, bool *out, int64_t capacity, int64_t *count) {
+  const dimple_metadata *value = find(file, key);
+  if (!value) return DIMPLE_OK;
+  DIMPLE_TRY(check_array(file, key, value, value->element_type == DIMPLE_METADATA_BOOL, "an array of bools", capacity));
+  for (int64_t i = 0; i < (int64_t)value->count; i++) out[i] = value->data[i] != 0;
+  *count = (int64_t)value->count;
+  return DIMPLE_OK;
+}
+
 dimple_status gguf_optional_float_array(const gguf_file *file, const char *key, float *out, int64_t capacity, int64_t *count) {
   const dimple_metadata *value = find(file, key);
   if (!value) return DIMPLE_OK;

@@ -400,7 +400,10 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_BD3LM = 4, /* dLLM's BD3LM: the same under block-causal attention, blocks counted from the end of the prompt */
   DIMPLE_PIPELINE_SDAR = 5,  /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
   DIMPLE_PIPELINE_FAST_DLLM_V2 = 6, /* Fast-dLLM v2's: the same with shifted logits, sub-block after sub-block; `steps` do not count */
-  DIMPLE_PIPELINE_LLADA2 = 7 /* LLaDA2.0's and LLaDA2.1's: as SDAR's, a full block being kept by the next one's first pass */
+  DIMPLE_PIPELINE_LLADA2 = 7, /* LLaDA2.0's and LLaDA2.1's: as SDAR's, a full block being kept by the next one's first pass */
+  DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8 /* DiffusionGemma's: canvas after canvas of block_length positions, each of which begins as random tokens; an
+                                       * iteration draws a token for every position, accepts those that entropy_bound does, and puts random ones at
+                                       * the others. A canvas is settled, as the most likely tokens, after `steps` iterations or when it is stable */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -492,13 +495,17 @@ typedef struct dimple_decoding {
                                 * nothing before it is masked; with token_editing behind the block that holds it. 0: low_confidence_dynamic ends behind
                                 * the block, token_editing not before the last */
   int32_t fill_last_block;     /* fast-dllm-v2, 1: a block that holds the end of text is filled to its end, as the authors' evaluation does */
+  float t_min;                 /* diffusion-gemma: iteration n of `steps`, counted down, divides logits by t_min + (t_max - t_min) n / steps; .. */
+  float t_max;                 /* .. both 0: by 1, and the most likely token is taken. Finite, >= 0 */
+  int32_t stability_threshold; /* the same: a canvas is stable when its most likely tokens are those of so many iterations before, 0 .. 64, .. */
+  float confidence_threshold;  /* .. and its mean entropy is below it: nats, finite, >= 0 */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
  * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
  * threshold_back 0.9, editing_threshold 0.5, max_post_steps 16 and num_to_transfer 1. Blocks are not cached, nor filled behind the end of text;
- * eos_early_stop 0. */
+ * eos_early_stop 0; t_min 0.4, t_max 0.8, stability_threshold 1 and confidence_threshold 0.005. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
@@ -514,11 +521,12 @@ DIMPLE_API dimple_status dimple_session_begin(dimple_session *session, const dim
 typedef struct dimple_step {
   int32_t iteration;              /* from 0 */
   int32_t done;                   /* 1: no iteration follows */
-  int32_t remaining;              /* positions still masked */
-  int32_t revealed_count;         /* positions revealed now, and with token_editing those given another token */
+  int32_t remaining;              /* positions still masked; diffusion-gemma: those of canvases that are not settled */
+  int32_t revealed_count;         /* positions revealed now, and with token_editing those given another token; diffusion-gemma: those accepted, each time anew */
   const int32_t *revealed;        /* [revealed_count] response positions, ascending */
   const float *confidence;        /* [revealed_count] in the same order; nats (<= 0) for entropy, otherwise 0 .. 1 */
-  const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked */
+  const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked; diffusion-gemma: also what the next pass runs of the
+                                   * canvas under way, random tokens and all */
   int32_t canvas_length;          /* L */
   int32_t forward_passes;         /* model passes since dimple_session_begin, the prefill's first pass included */
   int32_t forced_count;           /* of those revealed, positions for which the constraint left one token: no pass decided them */
@@ -526,7 +534,7 @@ typedef struct dimple_step {
   const float *log_probability;   /* [revealed_count] of the token revealed, in softmax(logits) of this pass (with guidance: of the
                                    * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints and
                                    * filters did: nats, <= 0; NaN for a position that no pass decided */
-  int32_t remasked_count;         /* wino: positions, revealed before, that are masked again */
+  int32_t remasked_count;         /* wino: positions, revealed before, that are masked again; diffusion-gemma: accepted before, and not again */
   const int32_t *remasked;        /* [remasked_count] ascending */
   int32_t block;                  /* decodings in blocks: the one that the iteration worked on, from 0; -1: others */
   int32_t settled;                /* what positions 0 .. settled - 1 have revealed stays; those behind may be masked again or hold another token */
@@ -664,7 +672,7 @@ DIMPLE_API dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_bat
  * probability in softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is
  * not masked may have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0:
  * off. The prompt is computed anew, for its keys and values depend on the response. The session's response need not be set; a decoding under
- * way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token), MEMORY, CANCELLED, MODEL. */
+ * way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token; a model that denoises canvases), MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count,
                                               float guidance_scale, float *log_probability);
 

@@ -14,7 +14,8 @@
   ENTRY(sdar)                \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
-  ENTRY(diffuse)
+  ENTRY(diffuse)             \
+  ENTRY(diffusion_gemma)
 
 #define DECLARE(name) extern const architecture architecture_##name;
 ARCHITECTURES(DECLARE)

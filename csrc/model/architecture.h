@@ -16,6 +16,9 @@ typedef struct text_weights {
   weight *output_norm;   /* [width] */
   weight *output;        /* [vocab x width] */
   block_weights *layers; /* [layers] */
+  const uint8_t *rotation_divisors[MAX_ROTARIES]; /* [size / 2] of the angles (tensor_list.h); null: none */
+  weight *signal_norm;   /* self-conditioning of canvases */
+  linear_weights signal_gate, signal_up, signal_down;
 } text_weights;
 
 typedef struct architecture {
@@ -26,6 +29,9 @@ typedef struct architecture {
   void (*want_tensors)(tensor_list *list, const text_parameters *p, text_weights *w);
   /* Records one layer: its formula. */
   dimple_status (*record_layer)(layer *l);
+  /* Of models with canvases: makes the input of their layers of x, the embeddings of a canvas's tokens, and signal (without memory: none), the
+   * mean embeddings under what the last pass gave, unscaled. */
+  dimple_status (*record_canvas)(const block *b, const text_parameters *p, const text_weights *w, view x, view signal);
   const harmless_key *harmless; /* behind the name and a dot; null: none but those that every architecture may have */
   bool vision_projector;        /* behind a vision tower stands a projector of its own, so a file without it is incomplete */
 } architecture;

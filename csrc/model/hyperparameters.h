@@ -51,6 +51,10 @@ typedef struct layer_parameters {
   int32_t feed_forward; /* with experts: of one of them */
   int32_t shared_feed_forward; /* with experts: of the one that every row goes to; 0: there is none */
   route_rule route;     /* with experts */
+  int32_t dense;        /* beside experts: a plain half of so many columns; 0: none */
+  bool windowed;        /* a row sees no further back than text_parameters.window */
+  bool shared_values;   /* values are made of the keys' projection */
+  float score_scale;    /* of attention; 0: 1 / sqrt(head_size) */
 } layer_parameters;
 
 /* Columns of its queries, and of its keys or values. */
@@ -70,6 +74,10 @@ typedef struct text_parameters {
   float norm_epsilon;
   bool causal;
   bool block_causal;   /* a row sees its own block of block_length rows, counted from the first one, and those before it */
+  bool canvases;       /* a response is denoised canvas by canvas: a canvas sees itself and what is before it, which is causal (text.h) */
+  int32_t window;      /* of layers that are windowed: positions that a row sees, its own one included */
+  float embedding_scale; /* of the tokens' embeddings; 0: none */
+  float softcap;       /* logits are softcap * tanh(logit / softcap); 0: none */
   bool shift_logits;   /* row i of the logits scores position i + 1 */
   int32_t mask_token, bos_token, eos_token, eot_token, pad_token, image_token; /* -1: the file names none */
   int32_t ends[MAX_ENDS]; /* eos_token and the others that the file lists */

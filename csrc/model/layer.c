@@ -17,7 +17,7 @@ dimple_status layer_project(layer *l) {
   int32_t count = 0;
   if (has_keys(l)) {
     outputs[count++] = (linear_output){.w = w->k.w, .bias = w->k.bias, .y = l->new_keys, .mode = LINEAR_STORE};
-    outputs[count++] = (linear_output){.w = w->v.w, .bias = w->v.bias, .y = l->new_values, .mode = LINEAR_STORE};
+    if (w->v.w) outputs[count++] = (linear_output){.w = w->v.w, .bias = w->v.bias, .y = l->new_values, .mode = LINEAR_STORE};
   }
   if (has_queries(l)) outputs[count++] = (linear_output){.w = w->q.w, .bias = w->q.bias, .y = l->q, .mode = LINEAR_STORE};
   return b->ops->linear(b->context, &(linear_call){normed, outputs, count});
@@ -74,17 +74,22 @@ static dimple_status attend(const layer *l, const layer_sequence *q, view attend
   return l->block.ops->attention(l->block.context, &(attention_call){
       .q = view_rows(l->q, q->first, q->count), .k = q->keys, .v = q->values, .y = view_rows(attended, q->first, q->count),
       .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
-      .last_key = q->limited || q->skip_key ? q->last_key : NULL, .skip_key = q->skip_key});
+      .scale = p->score_scale, .first_key = q->limited ? q->first_key : NULL, .last_key = q->limited || q->skip_key ? q->last_key : NULL, .skip_key = q->skip_key});
+}
+
+dimple_status layer_attention(const layer *l, view *attended) {
+  *attended = has_queries(l) ? view_of(l->block.scratch->attended, l->q.rows, l->q.columns) : (view){0};
+  for (int32_t i = 0; i < l->sequence_count; i++) {
+    DIMPLE_TRY(keep_keys(l, &l->sequences[i]));
+    if (has_queries(l)) DIMPLE_TRY(attend(l, &l->sequences[i], *attended));
+  }
+  return DIMPLE_OK;
 }
 
 dimple_status layer_attend(const layer *l) {
-  const block *b = &l->block;
-  view attended = has_queries(l) ? view_of(b->scratch->attended, l->q.rows, l->q.columns) : (view){0};
-  for (int32_t i = 0; i < l->sequence_count; i++) {
-    DIMPLE_TRY(keep_keys(l, &l->sequences[i]));
-    if (has_queries(l)) DIMPLE_TRY(attend(l, &l->sequences[i], attended));
-  }
-  return has_queries(l) ? block_add_attention(b, attended, l->x) : DIMPLE_OK;
+  view attended;
+  DIMPLE_TRY(layer_attention(l, &attended));
+  return has_queries(l) ? block_add_attention(&l->block, attended, l->x) : DIMPLE_OK;
 }
 
 dimple_status layer_feed_forward(const layer *l) {

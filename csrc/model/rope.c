@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "error.h"
+#include "transformer/tensor_list.h"
 
 /* How many of the `count` tokens are placeholders before the first that is none, up to `most`. */
 static int64_t run_of(const int32_t *tokens, int64_t count, int32_t image_token, int64_t most) {
@@ -47,12 +48,12 @@ static float frequency_of(const rotary_parameters *r, int32_t j) {
   return plain / s->factor * (1.0f - kept) + plain * kept;
 }
 
-void rope_angles(const rotary_parameters *r, const int32_t *positions, int64_t count, float *cosine, float *sine) {
+void rope_angles(const rotary_parameters *r, const uint8_t *divisors, const int32_t *positions, int64_t count, float *cosine, float *sine) {
   int32_t half = r->size / 2, coordinate = 0, section_end = r->sections[0];
   float magnitude = r->scaling.magnitude;
   for (int32_t j = 0; j < half; j++) {
     while (j >= section_end) section_end += r->sections[++coordinate];
-    float frequency = frequency_of(r, j);
+    float frequency = frequency_of(r, j) / (divisors ? table_at(divisors, j) : 1);
     const int32_t *at = positions + coordinate * count;
     for (int64_t i = 0; i < count; i++) {
       float angle = (float)at[i] * frequency;

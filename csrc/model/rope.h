@@ -15,7 +15,8 @@ dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_
                                     const dimple_image_grid *grids, int32_t grid_count, int32_t *positions, int32_t *next_position);
 
 /* Cosines and sines [count x size/2], times the scaling's magnitude: angle j is coordinate(j) * f(j), where the first sections[0] angles
- * follow time, the next follow the row, the last the column. positions as above. */
-void rope_angles(const rotary_parameters *r, const int32_t *positions, int64_t count, float *cosine, float *sine);
+ * follow time, the next follow the row, the last the column. positions as above. divisors: [size / 2] of the angles
+ * (tensor_list.h); null: none. */
+void rope_angles(const rotary_parameters *r, const uint8_t *divisors, const int32_t *positions, int64_t count, float *cosine, float *sine);
 
 #endif

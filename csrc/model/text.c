@@ -23,7 +23,7 @@ static dimple_status open_angles(const dimple_model *m, context *c, int32_t rota
   DIMPLE_TRY(matrix_alloc(m->ops, c, s->capacity, r->size / 2, &s->sine[rotary]));
   float *table = malloc((size_t)(2 * count) * sizeof *table);
   if (!table) return dimple_fail_memory((uint64_t)(2 * count) * sizeof *table, "rotation angles");
-  rope_angles(r, positions, s->capacity, table, table + count);
+  rope_angles(r, m->weights.rotation_divisors[rotary], positions, s->capacity, table, table + count);
   dimple_status status = m->ops->pass_begin(c, NULL);
   if (status == DIMPLE_OK) status = m->ops->pass_end(c, record_angles(m, c, s, rotary, table, table + count));
   free(table);
@@ -41,10 +41,19 @@ static dimple_status open_cache(const dimple_model *m, context *c, int64_t capac
 
 void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid, int64_t rows) {
   int64_t length = grid.block_length, first = length > 0 ? grid.offset % length : 0; /* of the whole blocks */
-  s->limited = length > 0 || m->text.causal;
+  if (m->text.canvases) length = 0;
+  s->limited = length > 0 || m->text.causal || m->text.canvases;
   for (int64_t i = 0; i < s->capacity; i++) {
     int64_t last = length == 0 ? i : i < first ? first - 1 : first + ((i - first) / length + 1) * length - 1;
     s->last_key[i] = (int32_t)(length == 0 ? last : smaller(last, rows - 1));
+    s->first_key[i] = (int32_t)larger(0, i + 1 - m->text.window);
+  }
+}
+
+void text_state_join(text_state *s, int64_t first, int64_t end) {
+  for (int64_t i = first; i < end; i++) {
+    s->last_key[i] = (int32_t)end - 1;
+    if (s->first_key[i] > first) s->first_key[i] = (int32_t)first;
   }
 }
 
@@ -70,10 +79,11 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   DIMPLE_TRY(open_cache(m, c, capacity, half, &s->cache));
   if (half) DIMPLE_TRY(open_floats(m, c, s));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
-  s->row_numbers = malloc((size_t)(5 * capacity) * sizeof *s->row_numbers);
-  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(5 * capacity) * sizeof *s->row_numbers, "row numbers");
+  s->row_numbers = malloc((size_t)(7 * capacity) * sizeof *s->row_numbers);
+  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(7 * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
-  s->last_key = s->row_numbers + 4 * capacity;
+  s->last_key = s->row_numbers + 5 * capacity;
+  s->first_key = s->last_key + capacity;
   text_state_limit(m, s, (attention_grid){0}, capacity);
   return DIMPLE_OK;
 }
@@ -113,7 +123,8 @@ static block_widths scratch_widths(const text_parameters *p) {
     w.queries = larger(w.queries, layer_query_width(l));
     w.experts = larger(w.experts, l->experts);
     w.experts_used = larger(w.experts_used, l->experts_used);
-    w.feed_forward = larger(w.feed_forward, l->experts == 0 ? l->feed_forward : l->shared_feed_forward);
+    w.feed_forward = larger(w.feed_forward, l->experts == 0 ? l->feed_forward : larger(l->shared_feed_forward, l->dense));
+    if (l->dense > 0) w.sums = p->width;
   }
   return w;
 }
@@ -124,7 +135,7 @@ int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
   for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
   int64_t floats = 2 * (s->fresh_keys.rows * s->fresh_keys.columns + s->wide_keys.rows * s->wide_keys.columns);
   return s->scratch.bytes + (s->scratch_rows * m->text.width + angles + floats) * (int64_t)sizeof(float) +
-         5 * s->capacity * (int64_t)sizeof *s->row_numbers;
+         7 * s->capacity * (int64_t)sizeof *s->row_numbers;
 }
 
 /* The scratch of the largest pass so far is kept: the first pass runs prompt and response, later ones less. */
@@ -152,6 +163,7 @@ static dimple_status embed(const dimple_model *m, context *c, const text_rows *r
   for (int64_t i = 0, row = 0; i < rows->piece_count; row += pieces[i++].count) {
     if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->weights.embedding, pieces[i].tokens));
   }
+  if (m->text.embedding_scale > 0) DIMPLE_TRY(m->ops->add_rows(c, x, (view){0}, m->text.embedding_scale));
   int64_t skip = 0;
   while (skip < images->count && images->at[skip] < rows->first) skip++;
   int64_t inside = images->count - skip;
@@ -165,6 +177,15 @@ static dimple_status embed(const dimple_model *m, context *c, const text_rows *r
 /* The first rows of a view, in the width of a layer. */
 static view part_of(view floats, int64_t rows, int64_t columns) { return view_rows(view_columns(floats, 0, columns), 0, rows); }
 
+/* What a canvas sees in a layer: in a windowed one not all that is before it. */
+static void see_as_canvas(const dimple_model *m, const text_rows *rows, int32_t index, layer_sequence *q) {
+  view *seen[] = {&q->keys, &q->values};
+  int64_t hidden = m->text.layer[index].windowed ? larger(0, rows->first + 1 - m->text.window) : 0;
+  for (size_t i = 0; i < sizeof seen / sizeof *seen; i++)
+    *seen[i] = view_rows(*seen[i], hidden, seen[i]->rows - hidden);
+  q->limited = false;
+}
+
 /* Rows of a sequence in layer `index`, which begin with row `at` of the layer's x: all that the pass runs of it. */
 static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, int32_t index, int64_t at) {
   const text_state *s = rows->state;
@@ -174,7 +195,7 @@ static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, 
   layer_sequence q = {.first = at, .count = count, .limited = s->limited, .keys = cache.keys, .values = cache.values,
                       .own_keys = cache.own_keys, .own_values = cache.own_values, .numbers = s->row_numbers,
                       .cosine = view_rows(s->cosine[rotary], rows->first, count), .sine = view_rows(s->sine[rotary], rows->first, count),
-                      .last_key = s->last_key + rows->first};
+                      .first_key = m->text.layer[index].windowed ? s->first_key + rows->first : NULL, .last_key = s->last_key + rows->first};
   if (rows->sight.place) {
     q.cosine = s->cosine[rotary];
     q.sine = s->sine[rotary];
@@ -182,10 +203,13 @@ static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, 
     q.last_key = rows->sight.last_key;
     q.skip_key = rows->sight.skip_key;
   }
+  if (rows->canvas) see_as_canvas(m, rows, index, &q);
   if (!s->half) return q;
   q.halves = cache;
-  q.keys = part_of(s->wide_keys, cache.keys.rows, layer_kv_width(&m->text.layer[index]));
-  q.values = part_of(s->wide_values, cache.keys.rows, layer_kv_width(&m->text.layer[index]));
+  q.halves.keys = q.keys;
+  q.halves.values = q.values;
+  q.keys = part_of(s->wide_keys, q.halves.keys.rows, layer_kv_width(&m->text.layer[index]));
+  q.values = part_of(s->wide_values, q.halves.keys.rows, layer_kv_width(&m->text.layer[index]));
   return q;
 }
 
@@ -195,6 +219,7 @@ static layer_sequence piece_of(layer_sequence q, int64_t at, int64_t count) {
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) *own[i] = view_rows(*own[i], at, count);
   q.first = 0;
   q.count = count;
+  if (q.first_key) q.first_key += at;
   q.last_key += at;
   if (q.skip_key) q.skip_key += at;
   if (q.angle_rows) {
@@ -209,15 +234,18 @@ static layer_sequence piece_of(layer_sequence q, int64_t at, int64_t count) {
 /* The same rows in the last layer, where those that are wanted go on past keys and values: they begin with row `at` of x. */
 static layer_sequence wanted_of(layer_sequence q, const text_rows *rows, int64_t at) {
   const text_state *s = rows->state;
-  int32_t *last_key = s->row_numbers + s->capacity, *skip_key = last_key + s->capacity, *place = skip_key + s->capacity;
+  int32_t *last_key = s->row_numbers + s->capacity, *skip_key = last_key + s->capacity, *place = skip_key + s->capacity,
+          *first_key = place + s->capacity;
   for (int64_t i = 0; i < rows->states.rows; i++) {
     int32_t row = rows->wanted[i];
+    first_key[i] = q.first_key ? q.first_key[row] : 0;
     last_key[i] = q.last_key[row];
     skip_key[i] = q.skip_key ? q.skip_key[row] : -1;
     place[i] = q.angle_rows ? q.angle_rows[row] : row;
   }
   q.first = at;
   q.count = rows->states.rows;
+  q.first_key = q.first_key ? first_key : NULL;
   q.last_key = last_key;
   q.skip_key = q.skip_key ? skip_key : NULL;
   q.angle_rows = place;
@@ -234,13 +262,15 @@ static layer layer_of(const dimple_model *m, context *c, const block_scratch *sc
 /* -------------------------------------------------------------------------------------------------------- one sequence */
 
 /* One part of a layer of a sequence alone, of its rows in x, piece by piece; keys and values are projected to where they are kept. */
-static dimple_status record_part(const dimple_model *m, context *c, const text_state *s, int32_t index, layer_part part, view x,
+static dimple_status record_part(const dimple_model *m, context *c, const text_rows *of, int32_t index, layer_part part, view x,
                                  layer_sequence q) {
+  const text_state *s = of->state;
   int64_t width = layer_kv_width(&m->text.layer[index]);
   for (int64_t at = 0; at < x.rows; at += s->piece_rows) {
     int64_t rows = smaller(x.rows - at, s->piece_rows);
     layer_sequence piece = piece_of(q, at, rows);
     layer l = layer_of(m, c, &s->scratch, index, part, view_rows(x, at, rows), &piece, 1);
+    l.canvas = of->canvas;
     l.new_keys = s->half ? part_of(s->fresh_keys, rows, width) : piece.own_keys;
     l.new_values = s->half ? part_of(s->fresh_values, rows, width) : piece.own_values;
     DIMPLE_TRY(m->text.architecture->record_layer(&l));
@@ -250,18 +280,18 @@ static dimple_status record_part(const dimple_model *m, context *c, const text_s
 
 static dimple_status record_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
   layer_sequence q = sequence_of(m, rows, index, 0);
-  if (x.rows <= rows->state->piece_rows) return record_part(m, c, rows->state, index, LAYER_WHOLE, x, q);
-  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_KEYS, x, q));
-  return record_part(m, c, rows->state, index, LAYER_QUERIES, x, q);
+  if (x.rows <= rows->state->piece_rows) return record_part(m, c, rows, index, LAYER_WHOLE, x, q);
+  DIMPLE_TRY(record_part(m, c, rows, index, LAYER_KEYS, x, q));
+  return record_part(m, c, rows, index, LAYER_QUERIES, x, q);
 }
 
 /* In the last layer only the wanted rows go on past keys and values. */
 static dimple_status record_last_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
   layer_sequence q = sequence_of(m, rows, index, 0);
-  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_KEYS, x, q));
+  DIMPLE_TRY(record_part(m, c, rows, index, LAYER_KEYS, x, q));
   if (rows->states.rows == 0) return DIMPLE_OK;
   DIMPLE_TRY(m->ops->gather_rows(c, rows->states, x, rows->wanted));
-  DIMPLE_TRY(record_part(m, c, rows->state, index, LAYER_QUERIES, rows->states, wanted_of(q, rows, 0)));
+  DIMPLE_TRY(record_part(m, c, rows, index, LAYER_QUERIES, rows->states, wanted_of(q, rows, 0)));
   return m->ops->rms_norm(c, rows->states, rows->states, m->weights.output_norm, m->text.norm_epsilon);
 }
 
@@ -269,6 +299,10 @@ dimple_status text_forward(const dimple_model *m, context *c, const text_rows *r
   int32_t last = m->text.layers - 1;
   view x = view_rows(rows->state->x, 0, text_rows_count(rows));
   DIMPLE_TRY(embed(m, c, rows, x));
+  if (rows->canvas) {
+    block b = {m->ops, c, NULL, &rows->state->scratch, m->text.norm_epsilon};
+    DIMPLE_TRY(m->text.architecture->record_canvas(&b, &m->text, &m->weights, x, rows->signal));
+  }
   for (int32_t i = 0; i <= last; i++) {
     DIMPLE_TRY(m->ops->checkpoint(c));
     DIMPLE_TRY(i < last ? record_layer(m, c, rows, i, x) : record_last_layer(m, c, rows, i, x));

@@ -20,8 +20,9 @@ typedef struct text_state {
   view fresh_keys, fresh_values; /* [piece_rows x widest layer] of the rows that run */
   view wide_keys, wide_values;   /* [capacity x widest layer] of all that attention sees */
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
-  int32_t *row_numbers; /* 0, 1, .. capacity - 1, then three times as many for selections (host) */
+  int32_t *row_numbers; /* 0, 1, .. capacity - 1, then four times as many for selections (host) */
   int32_t *last_key;    /* [capacity] the last row that each sees (host) */
+  int32_t *first_key;   /* [capacity] the first row that each sees in a windowed layer (host) */
   bool limited;         /* there are rows that do not see all */
   int64_t scratch_rows;
   int64_t piece_rows;    /* TEXT_PIECE_ROWS */
@@ -42,6 +43,9 @@ typedef struct attention_grid {
 
 /* What rows see from now on; the last block ends with the last of `rows` rows, behind which a state may have room for others (shadows). */
 void text_state_limit(const dimple_model *m, text_state *state, attention_grid grid, int64_t rows);
+
+/* Rows first .. end - 1, which are a picture's, see each other, whatever else they see. Behind text_state_limit, of models with canvases. */
+void text_state_join(text_state *state, int64_t first, int64_t end);
 
 /* Of memory it takes, beside keys and values; a zeroed state is allowed. */
 int64_t text_state_bytes(const dimple_model *m, const text_state *state);
@@ -82,6 +86,9 @@ typedef struct text_rows {
   int32_t piece_count;
   text_images images;
   text_sight sight;      /* place null: as usual */
+  bool canvas;           /* the rows are a canvas, which is denoised: all see each other, and what is before them, in windowed layers the last
+                          * window - 1 rows of it; models with canvases */
+  view signal;           /* of a canvas: [rows x width] what the last pass over it expects; memory null: there was none */
   const int32_t *wanted; /* [states.rows] */
   view states;
 } text_rows;

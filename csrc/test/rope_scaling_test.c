@@ -115,7 +115,7 @@ static void frequencies(void) {
     float cosine[HALF], sine[HALF];
     const int32_t one[3] = {1, 1, 1};
     EXPECT_OK(read_rotary_of(cases[i].keys, 10000, &rotary));
-    rope_angles(&rotary, one, 1, cosine, sine);
+    rope_angles(&rotary, NULL, one, 1, cosine, sine);
     for (int j = 0; j < HALF; j++) {
       float frequency = atan2f(sine[j], cosine[j]), magnitude = hypotf(sine[j], cosine[j]);
       EXPECT(fabsf(frequency / cases[i].frequency[j] - 1) < 2e-6f, "%s: frequency %d is %.9g, not %.9g", cases[i].what, j, (double)frequency,

@@ -28,11 +28,13 @@ dimple_status block_scratch_open(const backend_operations *ops, context *c, cons
   DIMPLE_TRY(reserve(ops, c, part, w->feed_forward, s, &s->middle));
   DIMPLE_TRY(reserve(ops, c, part, w->experts, s, &s->scores));
   DIMPLE_TRY(reserve(ops, c, part, w->experts_used, s, &s->chosen));
-  return reserve(ops, c, part, w->experts_used, s, &s->share);
+  DIMPLE_TRY(reserve(ops, c, part, w->experts_used, s, &s->share));
+  DIMPLE_TRY(reserve(ops, c, part, w->sums, s, &s->dense));
+  return reserve(ops, c, part, w->sums, s, &s->mixture);
 }
 
 void block_scratch_close(const backend_operations *ops, context *c, block_scratch *s) {
-  buffer *buffers[] = {s->normed, s->q, s->attended, s->middle, s->scores, s->chosen, s->share};
+  buffer *buffers[] = {s->normed, s->q, s->attended, s->middle, s->scores, s->chosen, s->share, s->dense, s->mixture};
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) ops->buffer_free(c, buffers[i]);
   memset(s, 0, sizeof *s);
 }

@@ -14,7 +14,14 @@ typedef struct block_weights {
   linear_weights gate, up, down; /* with experts: of the shared one, if there is one */
   weight *router; /* with experts: [experts x width] */
   weight *router_bias; /* [experts] for the choice alone; null: none */
-  weight *expert_gate, *expert_up, *expert_down; /* banks of `experts` matrices */
+  weight *expert_gate, *expert_up, *expert_down; /* banks of `experts` matrices; expert_up null: expert_gate holds both (backend.h) */
+  /* Of Gemma's blocks, which norm what they add, too. */
+  weight *attention_norm;                     /* of what attention adds */
+  weight *dense_norm;                         /* of what the plain half gives */
+  weight *expert_in_norm, *expert_out_norm;   /* of what goes into experts, and comes out */
+  weight *sum_norm;                           /* of what both add */
+  weight *router_norm, *expert_scale;         /* of what is routed; [experts] of their shares */
+  const uint8_t *token_scale, *canvas_scale;  /* one number each: of the residual stream behind the layer (tensor_list.h) */
 } block_weights;
 
 /* Columns of the widest intermediates of the blocks of a pass. */
@@ -23,6 +30,7 @@ typedef struct block_widths {
   int64_t queries;      /* heads * head size */
   int64_t feed_forward; /* between gate, up and down; 0: none but experts */
   int64_t experts, experts_used; /* 0: none */
+  int64_t sums;         /* of a plain half and experts before they are added up; 0: none */
 } block_widths;
 
 /* The feed-forward half runs over this many rows at a time, which bounds its widest intermediate. */
@@ -35,6 +43,7 @@ typedef struct block_scratch {
   buffer *middle;         /* [F x feed_forward] */
   buffer *scores;         /* [F x experts] */
   buffer *chosen, *share; /* [F x experts_used] */
+  buffer *dense, *mixture; /* [F x sums] */
   int64_t bytes;
 } block_scratch;
 

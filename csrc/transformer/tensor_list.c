@@ -1,6 +1,7 @@
 #include "transformer/tensor_list.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,19 @@ void want_vector(tensor_list *list, int64_t length, weight **target, const char 
   va_start(arguments, format);
   want(list, (tensor_want){.rows = 1, .columns = length, .use = WEIGHT_VECTOR, .target = target}, "", format, arguments);
   va_end(arguments);
+}
+
+void want_table(tensor_list *list, int64_t length, const uint8_t **target, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  want(list, (tensor_want){.rows = 1, .columns = length, .table = target}, "", format, arguments);
+  va_end(arguments);
+}
+
+float table_at(const uint8_t *table, int64_t index) {
+  float value;
+  memcpy(&value, table + index * (int64_t)sizeof value, sizeof value);
+  return value;
 }
 
 void want_linear(tensor_list *list, int64_t rows, int64_t columns, bias_rule bias, linear_weights *target, const char *format, ...) {
@@ -115,6 +129,11 @@ static dimple_status find_tensor(const tensor_list *l, wanted_tensor *wanted) {
                        "%s: tensor %s has type %s (%d), which this library does not read; make the file of the model's F16 or BF16 file in another "
                        "type, such as Q4_K_M", path, name, block_format_type_name(t->type), t->type);
   DIMPLE_TRY(block_format_check_columns(format, columns, DIMPLE_ERROR_FORMAT, "%s: tensor %s: rows of %" PRId64, path, name, columns));
+  if (wanted->want.table && t->type != DIMPLE_TENSOR_F32)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: tensor %s has type %s, expected f32", path, name, block_format_type_name(t->type));
+  for (int64_t i = 0; wanted->want.table && i < columns; i++)
+    if (!isfinite(table_at(t->data, i)))
+      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s holds %g at %" PRId64 ", expected finite numbers", path, name, (double)table_at(t->data, i), i);
   wanted->file = file;
   wanted->found = t;
   return DIMPLE_OK;
@@ -172,6 +191,11 @@ static dimple_status upload_reordered(const loader *l, const wanted_tensor *want
 }
 
 static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
+  if (wanted->want.table) {
+    *wanted->want.table = wanted->found->data;
+    l->totals->elements += wanted->want.columns;
+    return DIMPLE_OK;
+  }
   int64_t skipped = wanted->want.part_first * block_format_row_size(block_format_of(wanted->found->type), wanted->want.columns);
   DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data + skipped));
   weight_use use = use_of(l, wanted);
@@ -188,6 +212,7 @@ dimple_status tensor_list_load(const tensor_list *list, const backend_operations
 
 void tensor_list_unload(const tensor_list *list, const backend_operations *ops) {
   for (int64_t i = 0; i < list->count; i++) {
+    if (!list->tensors[i].want.target) continue;
     ops->weight_free(*list->tensors[i].want.target);
     *list->tensors[i].want.target = NULL;
   }

@@ -25,7 +25,8 @@ typedef struct tensor_want {
   int64_t part_first;
   int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
   weight_use use;
-  weight **target;
+  weight **target;       /* null: */
+  const uint8_t **table; /* numbers that stay in the file */
 } tensor_want;
 
 typedef struct wanted_tensor {
@@ -56,6 +57,9 @@ __attribute__((format(printf, 6, 7))) void want_matrix(tensor_list *list, weight
                                                        const char *format, ...);
 /* A norm's weight or the like: `length` numbers. */
 __attribute__((format(printf, 4, 5))) void want_vector(tensor_list *list, int64_t length, weight **target, const char *format, ...);
+/* `length` float32 numbers for the host, which stay in the file; table_at reads them. */
+__attribute__((format(printf, 4, 5))) void want_table(tensor_list *list, int64_t length, const uint8_t **target, const char *format, ...);
+float table_at(const uint8_t *table, int64_t index);
 /* NAME.weight [rows x columns] and, with BIAS_REQUIRED, NAME.bias [rows]. */
 __attribute__((format(printf, 6, 7))) void want_linear(tensor_list *list, int64_t rows, int64_t columns, bias_rule bias,
                                                        linear_weights *target, const char *format, ...);

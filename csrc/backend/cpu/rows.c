@@ -121,7 +121,7 @@ static void add_rows_item(void *work, int64_t item, void *scratch) {
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
     float *y = row_of(t->y, r);
     const float *x = t->x.memory ? row_of(t->x, r) : NULL;
-    for (int64_t j = 0; j < t->columns; j++) y[j] = t->factor * (x ? y[j] + x[j] : y[j]);
+    for (int64_t j = 0; j < t->columns; j++) y[j] = t->factor == 0 ? 0 : t->factor * (x ? y[j] + x[j] : y[j]);
   }
 }
 

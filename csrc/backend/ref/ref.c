@@ -183,7 +183,7 @@ static dimple_status ref_unpack_halves(context *c, view x, view halves) {
 static dimple_status ref_add_rows(context *c, view y, view x, float factor) {
   (void)c;
   for (int64_t r = 0; r < y.rows; r++)
-    for (int64_t j = 0; j < y.columns; j++) row_of(y, r)[j] = factor * (row_of(y, r)[j] + (x.memory ? row_of(x, r)[j] : 0));
+    for (int64_t j = 0; j < y.columns; j++) row_of(y, r)[j] = factor == 0 ? 0 : factor * (row_of(y, r)[j] + (x.memory ? row_of(x, r)[j] : 0));
   return DIMPLE_OK;
 }
 

@@ -211,13 +211,13 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
 
 /* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
 static dimple_status check_pipeline(const gguf_file *file) {
-  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2"};
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma"};
   char found[32] = "";
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
-  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2 or llada2",
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2 or diffusion-gemma",
                      gguf_path(file), found);
 }
 
@@ -243,8 +243,7 @@ static dimple_status read_ends(const gguf_file *file, text_parameters *p) {
   return DIMPLE_OK;
 }
 
-/* The id of a token by its text, or -1. */
-static int32_t token_named(const gguf_file *file, const char *text) {
+int32_t token_named(const gguf_file *file, const char *text) {
   const dimple_metadata *tokens = gguf_find(file, "tokenizer.ggml.tokens");
   if (!tokens || tokens->type != DIMPLE_METADATA_ARRAY || tokens->element_type != DIMPLE_METADATA_STRING) return -1;
   size_t wanted = strlen(text);

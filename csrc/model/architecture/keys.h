@@ -45,6 +45,9 @@ dimple_status read_rotary(const gguf_file *file, text_parameters *p, float defau
 /* attention.causal (false), diffusion.shift_logits, with its default, diffusion.block_length, diffusion.cache and diffusion.pipeline. */
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift);
 
+/* The id of a token by its text, or -1. */
+int32_t token_named(const gguf_file *file, const char *text);
+
 /* tokenizer.ggml.*_token_id and image_token_id; <|image_pad|> or <|image|> and <|eot_id|> by their text, where no key names them. */
 dimple_status read_tokens(const gguf_file *file, text_parameters *p);
 

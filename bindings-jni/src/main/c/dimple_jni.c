@@ -151,7 +151,11 @@ _Static_assert(offsetof(dimple_decoding, max_post_steps) == 144, "as in Structs.
 _Static_assert(offsetof(dimple_decoding, num_to_transfer) == 148, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, eos_early_stop) == 152, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, fill_last_block) == 156, "as in Structs.java");
-_Static_assert(sizeof(dimple_decoding) == 160, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, t_min) == 160, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, t_max) == 164, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, stability_threshold) == 168, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, confidence_threshold) == 172, "as in Structs.java");
+_Static_assert(sizeof(dimple_decoding) == 176, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_step, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, done) == 4, "as in Structs.java");

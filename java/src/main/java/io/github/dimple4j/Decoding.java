@@ -497,10 +497,47 @@ public final class Decoding {
     return settings.get("eos_early_stop").intValue() != 0;
   }
 
+  /**
+   * {@link Pipeline#DIFFUSION_GEMMA}: what logits are divided by towards the end of a canvas: iteration n of {@link #steps}, counted down, divides by
+   * t_min + (t_max - t_min) n / steps.
+   *
+   * @return finite, not negative; with {@link #tMax} 0: 1, and the most likely token is taken instead of a draw
+   */
+  public float tMin() {
+    return settings.get("t_min").floatValue();
+  }
+
+  /**
+   * {@link Pipeline#DIFFUSION_GEMMA}: what logits are divided by at the beginning of a canvas.
+   *
+   * @return finite, not negative; see {@link #tMin}
+   */
+  public float tMax() {
+    return settings.get("t_max").floatValue();
+  }
+
+  /**
+   * {@link Pipeline#DIFFUSION_GEMMA}: for how many iterations a canvas's most likely tokens stay the same before it may be settled.
+   *
+   * @return 0 to 64
+   */
+  public int stabilityThreshold() {
+    return settings.get("stability_threshold").intValue();
+  }
+
+  /**
+   * {@link Pipeline#DIFFUSION_GEMMA}: the mean entropy below which a canvas that is stable is settled.
+   *
+   * @return nats, finite, not negative
+   */
+  public float confidenceThreshold() {
+    return settings.get("confidence_threshold").floatValue();
+  }
+
   /** What the core is given for a response of that many positions. */
   Map<String, Number> settings(int responseLength) {
     Map<String, Number> complete = new LinkedHashMap<>(settings);
-    complete.putIfAbsent("steps", responseLength);
+    complete.putIfAbsent("steps", pipeline().usualSteps(responseLength));
     return complete;
   }
 
@@ -1023,6 +1060,46 @@ public final class Decoding {
      */
     public Builder eosEarlyStop(boolean eosEarlyStop) {
       return set("eos_early_stop", eosEarlyStop ? 1 : 0);
+    }
+
+    /**
+     * Sets what logits are divided by towards the end of a canvas.
+     *
+     * @param tMin see {@link Decoding#tMin()}
+     * @return this
+     */
+    public Builder tMin(float tMin) {
+      return set("t_min", tMin);
+    }
+
+    /**
+     * Sets what logits are divided by at the beginning of a canvas.
+     *
+     * @param tMax see {@link Decoding#tMax()}
+     * @return this
+     */
+    public Builder tMax(float tMax) {
+      return set("t_max", tMax);
+    }
+
+    /**
+     * Sets for how many iterations a canvas has to stay the same.
+     *
+     * @param stabilityThreshold see {@link Decoding#stabilityThreshold()}
+     * @return this
+     */
+    public Builder stabilityThreshold(int stabilityThreshold) {
+      return set("stability_threshold", stabilityThreshold);
+    }
+
+    /**
+     * Sets the mean entropy below which a stable canvas is settled.
+     *
+     * @param confidenceThreshold see {@link Decoding#confidenceThreshold()}
+     * @return this
+     */
+    public Builder confidenceThreshold(float confidenceThreshold) {
+      return set("confidence_threshold", confidenceThreshold);
     }
 
     /**

@@ -178,7 +178,7 @@ public final class DimpleModel implements AutoCloseable {
 
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
-   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt}, or else by the {@linkplain Decoding#defaults defaults}.
+   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA}, or else by the {@linkplain Decoding#defaults defaults}.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
@@ -190,7 +190,7 @@ public final class DimpleModel implements AutoCloseable {
   /** Pipelines of models that were trained in blocks have settings of their own. */
   private static Decoding usual(Pipeline pipeline) {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
-    if (pipeline.countsFromPrompt()) {
+    if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
     }
@@ -199,7 +199,8 @@ public final class DimpleModel implements AutoCloseable {
 
   /** That the file names; loading has refused any that is not known. */
   private Optional<Pipeline> pipeline() {
-    return metadata("diffusion.pipeline").map(name -> Pipeline.of((String) name));
+    Optional<Pipeline> named = metadata("diffusion.pipeline").map(name -> Pipeline.of((String) name));
+    return named.or(() -> metadata("diffusion.canvas_length").map(length -> Pipeline.DIFFUSION_GEMMA)); // other programs' files name none
   }
 
   /** How many positions a block has if prompt and response are counted in blocks; otherwise 1. */

@@ -32,7 +32,14 @@ public enum Pipeline {
    * LLaDA2.0's and LLaDA2.1's: as SDAR's, {@link Algorithm#LOW_CONFIDENCE_DYNAMIC} being the loop of 2.0 and {@link Algorithm#TOKEN_EDITING} that of
    * 2.1.
    */
-  LLADA2("llada2");
+  LLADA2("llada2"),
+  /**
+   * DiffusionGemma's: canvas after canvas of {@link Decoding#blockLength} positions, which begin as random tokens. Every iteration draws a token for each
+   * position from probabilities at a temperature between {@link Decoding#tMax} and {@link Decoding#tMin}, accepts the surest ones up to an entropy of
+   * {@link Decoding#gamma}, and puts random tokens at the others; nothing is final before the canvas is settled, as its most likely tokens, when it is
+   * stable or after {@link Decoding#steps}.
+   */
+  DIFFUSION_GEMMA("diffusion-gemma");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -73,8 +80,19 @@ public enum Pipeline {
     return switch (this) {
       case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
+      case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
     };
+  }
+
+  /**
+   * How many iterations its authors take where nobody says otherwise.
+   *
+   * @param responseLength positions of the response
+   * @return as many as it has positions, or for {@link #DIFFUSION_GEMMA} 48 for each canvas
+   */
+  public int usualSteps(int responseLength) {
+    return this == DIFFUSION_GEMMA ? 48 : responseLength;
   }
 
   /**

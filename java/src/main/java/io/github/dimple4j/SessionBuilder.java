@@ -40,6 +40,7 @@ public final class SessionBuilder {
   private OptionalInt responseLength = OptionalInt.empty();
   private int blockLength; // 0: by the file
   private boolean blocksOnly;
+  private boolean fromResponse; // blocks are counted from its beginning
   private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
@@ -284,6 +285,7 @@ public final class SessionBuilder {
     }
     this.blockLength = blockLength;
     this.blocksOnly = false;
+    this.fromResponse = false;
     return this;
   }
 
@@ -301,8 +303,24 @@ public final class SessionBuilder {
     return this;
   }
 
+  /**
+   * Raises {@link #responseLength} to whole canvases, as {@link Pipeline#DIFFUSION_GEMMA}'s authors do; without this the last canvas takes what is left.
+   *
+   * @param canvasLength positions of a canvas, at least 1: {@link Decoding#blockLength}
+   * @return this
+   * @throws InvalidArgumentException if it is less than 1
+   */
+  public SessionBuilder wholeCanvases(int canvasLength) {
+    wholeBlocks(canvasLength);
+    this.fromResponse = true;
+    return this;
+  }
+
   /** The response's length by the asked one. */
   private int counted(int prompt, int asked, int block) {
+    if (fromResponse) {
+      return asked + Math.floorMod(-asked, block);
+    }
     if (!blocksOnly) {
       return asked + Math.floorMod(-(prompt + asked), block);
     }

@@ -182,7 +182,7 @@ final class Structs {
 
   /** {@code dimple_decoding}. */
   static final class Decoding {
-    static final int SIZEOF = 160;
+    static final int SIZEOF = 176;
     static final Field PIPELINE = new Field("pipeline", Kind.INT, 0);
     static final Field ALGORITHM = new Field("algorithm", Kind.INT, 4);
     static final Field STEPS = new Field("steps", Kind.INT, 8);
@@ -222,11 +222,15 @@ final class Structs {
     static final Field NUM_TO_TRANSFER = new Field("num_to_transfer", Kind.INT, 148);
     static final Field EOS_EARLY_STOP = new Field("eos_early_stop", Kind.INT, 152);
     static final Field FILL_LAST_BLOCK = new Field("fill_last_block", Kind.INT, 156);
+    static final Field T_MIN = new Field("t_min", Kind.FLOAT, 160);
+    static final Field T_MAX = new Field("t_max", Kind.FLOAT, 164);
+    static final Field STABILITY_THRESHOLD = new Field("stability_threshold", Kind.INT, 168);
+    static final Field CONFIDENCE_THRESHOLD = new Field("confidence_threshold", Kind.FLOAT, 172);
     static final List<Field> FIELDS = List.of(PIPELINE, ALGORITHM, STEPS, TOP_K, ORIGINAL_CONFIDENCE, THRESHOLD, TEMPERATURE, TOP_P,
         ALGORITHM_TEMPERATURE, EPSILON, SEED, BLOCK_LENGTH, CACHE, COMPLETE, NO_EOS_LOGITS, NO_EOS_CONFIDENCE, FACTOR, GUIDANCE_SCALE,
         ALLOWED_CONFIDENCE, NO_MASK_LOGITS, ORDER, GAMMA, KL_THRESHOLD, KL_HISTORY, UNMASK, CREDIT_ALPHA, BOOST_GAMMA, DECAY_BETA,
         LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, EDITING_THRESHOLD, MAX_POST_STEPS,
-        NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK);
+        NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK, T_MIN, T_MAX, STABILITY_THRESHOLD, CONFIDENCE_THRESHOLD);
 
     private Decoding() {}
   }

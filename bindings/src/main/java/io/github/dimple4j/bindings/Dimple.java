@@ -2154,6 +2154,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_LLADA2() {
         return DIMPLE_PIPELINE_LLADA2;
     }
+    private static final int DIMPLE_PIPELINE_DIFFUSION_GEMMA = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8
+     * }
+     */
+    public static int DIMPLE_PIPELINE_DIFFUSION_GEMMA() {
+        return DIMPLE_PIPELINE_DIFFUSION_GEMMA;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :

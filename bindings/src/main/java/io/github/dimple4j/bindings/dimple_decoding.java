@@ -54,6 +54,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t num_to_transfer;
  *     int32_t eos_early_stop;
  *     int32_t fill_last_block;
+ *     float t_min;
+ *     float t_max;
+ *     int32_t stability_threshold;
+ *     float confidence_threshold;
  * }
  * }
  */
@@ -102,7 +106,11 @@ public class dimple_decoding {
         Dimple.C_INT.withName("max_post_steps"),
         Dimple.C_INT.withName("num_to_transfer"),
         Dimple.C_INT.withName("eos_early_stop"),
-        Dimple.C_INT.withName("fill_last_block")
+        Dimple.C_INT.withName("fill_last_block"),
+        Dimple.C_FLOAT.withName("t_min"),
+        Dimple.C_FLOAT.withName("t_max"),
+        Dimple.C_INT.withName("stability_threshold"),
+        Dimple.C_FLOAT.withName("confidence_threshold")
     ).withName("dimple_decoding");
 
     /**
@@ -1826,6 +1834,182 @@ public class dimple_decoding {
      */
     public static void fill_last_block(MemorySegment struct, int fieldValue) {
         struct.set(fill_last_block$LAYOUT, fill_last_block$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat t_min$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("t_min"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float t_min
+     * }
+     */
+    public static final OfFloat t_min$layout() {
+        return t_min$LAYOUT;
+    }
+
+    private static final long t_min$OFFSET = $LAYOUT.byteOffset(groupElement("t_min"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float t_min
+     * }
+     */
+    public static final long t_min$offset() {
+        return t_min$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float t_min
+     * }
+     */
+    public static float t_min(MemorySegment struct) {
+        return struct.get(t_min$LAYOUT, t_min$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float t_min
+     * }
+     */
+    public static void t_min(MemorySegment struct, float fieldValue) {
+        struct.set(t_min$LAYOUT, t_min$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat t_max$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("t_max"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float t_max
+     * }
+     */
+    public static final OfFloat t_max$layout() {
+        return t_max$LAYOUT;
+    }
+
+    private static final long t_max$OFFSET = $LAYOUT.byteOffset(groupElement("t_max"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float t_max
+     * }
+     */
+    public static final long t_max$offset() {
+        return t_max$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float t_max
+     * }
+     */
+    public static float t_max(MemorySegment struct) {
+        return struct.get(t_max$LAYOUT, t_max$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float t_max
+     * }
+     */
+    public static void t_max(MemorySegment struct, float fieldValue) {
+        struct.set(t_max$LAYOUT, t_max$OFFSET, fieldValue);
+    }
+
+    private static final OfInt stability_threshold$LAYOUT = (OfInt)$LAYOUT.select(groupElement("stability_threshold"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t stability_threshold
+     * }
+     */
+    public static final OfInt stability_threshold$layout() {
+        return stability_threshold$LAYOUT;
+    }
+
+    private static final long stability_threshold$OFFSET = $LAYOUT.byteOffset(groupElement("stability_threshold"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t stability_threshold
+     * }
+     */
+    public static final long stability_threshold$offset() {
+        return stability_threshold$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t stability_threshold
+     * }
+     */
+    public static int stability_threshold(MemorySegment struct) {
+        return struct.get(stability_threshold$LAYOUT, stability_threshold$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t stability_threshold
+     * }
+     */
+    public static void stability_threshold(MemorySegment struct, int fieldValue) {
+        struct.set(stability_threshold$LAYOUT, stability_threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat confidence_threshold$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("confidence_threshold"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float confidence_threshold
+     * }
+     */
+    public static final OfFloat confidence_threshold$layout() {
+        return confidence_threshold$LAYOUT;
+    }
+
+    private static final long confidence_threshold$OFFSET = $LAYOUT.byteOffset(groupElement("confidence_threshold"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float confidence_threshold
+     * }
+     */
+    public static final long confidence_threshold$offset() {
+        return confidence_threshold$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float confidence_threshold
+     * }
+     */
+    public static float confidence_threshold(MemorySegment struct) {
+        return struct.get(confidence_threshold$LAYOUT, confidence_threshold$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float confidence_threshold
+     * }
+     */
+    public static void confidence_threshold(MemorySegment struct, float fieldValue) {
+        struct.set(confidence_threshold$LAYOUT, confidence_threshold$OFFSET, fieldValue);
     }
 
     /**

@@ -53,24 +53,25 @@ final class DecodingOptions {
 
   /** Options of one pipeline. */
   private static final Map<String, Pipeline> OWNED = Map.of("--sub-block-length", Pipeline.FAST_DLLM_V2, "--block-cache", Pipeline.FAST_DLLM_V2,
-      "--fill-last-block", Pipeline.FAST_DLLM_V2, "--eos-early-stop", Pipeline.LLADA2);
+      "--fill-last-block", Pipeline.FAST_DLLM_V2, "--eos-early-stop", Pipeline.LLADA2, "--t-min", Pipeline.DIFFUSION_GEMMA, "--t-max", Pipeline.DIFFUSION_GEMMA,
+      "--stability-threshold", Pipeline.DIFFUSION_GEMMA, "--confidence-threshold", Pipeline.DIFFUSION_GEMMA);
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar and llada2 of each block; "
-      + "fast-dllm-v2 has none (default: as many as the response has tokens).")
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar, llada2 and diffusion-gemma of each block; "
+      + "fast-dllm-v2 has none (default: as many as the response has tokens, or diffusion-gemma's 48).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
-          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it (default: what the file says, or dim).")
+          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; diffusion-gemma: canvases of random tokens (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
-          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, otherwise maskgit_plus).")
+          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -164,6 +165,19 @@ final class DecodingOptions {
   @Option(names = "--eos-early-stop", description = "Pipeline llada2, trace only: stop at the end of text as the authors' code can.")
   private boolean eosEarlyStop;
 
+  @Option(names = "--t-min", paramLabel = "T", description = "Pipeline diffusion-gemma: logits are divided by this at the end of a canvas (default: 0.4),")
+  private Float tMin;
+
+  @Option(names = "--t-max", paramLabel = "T", description = "and by this at its beginning (default: 0.8).")
+  private Float tMax;
+
+  @Option(names = "--stability-threshold", paramLabel = "N", description = "The same: a canvas is settled when its tokens stay for N iterations "
+      + "(default: 1),")
+  private Integer stabilityThreshold;
+
+  @Option(names = "--confidence-threshold", paramLabel = "H", description = "and its mean entropy is below, in nats (default: 0.005).")
+  private Float confidenceThreshold;
+
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
 
@@ -242,11 +256,14 @@ final class DecodingOptions {
   /** The same, but that the response is as long as the authors' code makes it. */
   SessionBuilder fitAuthors(SessionBuilder session, DimpleModel model) {
     fit(session, model);
+    if (pipeline() == Pipeline.DIFFUSION_GEMMA) {
+      session.wholeCanvases(blockLength(model));
+    }
     return pipeline() == Pipeline.FAST_DLLM_V2 ? session.budgetOfBlocks(blockLength(model)) : session;
   }
 
   private int blockLength(DimpleModel model) {
-    int fromFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
+    int fromFile = model.metadata(pipeline() == Pipeline.DIFFUSION_GEMMA ? "diffusion.canvas_length" : "diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
     return blockLength == null || blockLength < 1 ? fromFile : blockLength;
   }
 
@@ -262,6 +279,9 @@ final class DecodingOptions {
   int[] returned(Generation answer, DimpleModel model, int asked) {
     int[] tokens = pipeline() == Pipeline.LLADA2 ? Arrays.copyOf(answer.tokens(), Math.min(asked, answer.tokens().length)) : answer.tokens();
     int mask = model.info().maskTokenId().orElse(-1);
+    if (pipeline() == Pipeline.DIFFUSION_GEMMA) {
+      return Arrays.copyOf(tokens, begun(tokens, mask, blockLength(model)));
+    }
     int end = indexOf(tokens, model.info().eosTokenId().orElse(-1));
     if (!pipeline().countsFromPrompt() || pipeline() == Pipeline.SDAR || end == tokens.length) {
       return tokens;
@@ -274,6 +294,15 @@ final class DecodingOptions {
       Arrays.fill(filled, end + 1, filled.length, model.info().padTokenId().orElse(tokens[end]));
     }
     return filled;
+  }
+
+  /** Positions of canvases that were begun. */
+  private static int begun(int[] tokens, int mask, int canvas) {
+    int begun = tokens.length;
+    while (begun > 0 && tokens[begun - 1] == mask) {
+      begun--;
+    }
+    return Math.min(tokens.length, (begun + canvas - 1) / canvas * canvas);
   }
 
   private static int indexOf(int[] tokens, int token) {
@@ -311,6 +340,10 @@ final class DecodingOptions {
     set(editingThreshold, builder::editingThreshold);
     set(maxPostSteps, builder::maxPostSteps);
     set(numToTransfer, builder::numToTransfer);
+    set(tMin, builder::tMin);
+    set(tMax, builder::tMax);
+    set(stabilityThreshold, builder::stabilityThreshold);
+    set(confidenceThreshold, builder::confidenceThreshold);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -358,7 +391,7 @@ final class DecodingOptions {
 
   /** What a trace calls the settings, and their values as they are used, but for those that stand further down in its file. */
   void write(JsonGenerator json, Decoding decoding, int responseLength) {
-    json.writeNumberProperty("steps", decoding.steps().orElse(responseLength));
+    json.writeNumberProperty("steps", decoding.steps().orElse(decoding.pipeline().usualSteps(responseLength)));
     json.writeStringProperty("pipeline", decoding.pipeline().label());
     json.writeStringProperty("alg", decoding.algorithm().label());
     json.writeNumberProperty("threshold", decoding.pipeline() == Pipeline.DREAM && Pipeline.DREAM.usualThreshold(decoding.algorithm()) == 0
@@ -387,6 +420,12 @@ final class DecodingOptions {
       json.writeNumberProperty("sub_block_length", decoding.subBlockLength());
       json.writeBooleanProperty("block_cache", decoding.blockCache());
       json.writeBooleanProperty("fill_last_block", decoding.fillLastBlock());
+    }
+    if (decoding.pipeline() == Pipeline.DIFFUSION_GEMMA) {
+      json.writeNumberProperty("t_min", decoding.tMin());
+      json.writeNumberProperty("t_max", decoding.tMax());
+      json.writeNumberProperty("stability_threshold", decoding.stabilityThreshold());
+      json.writeNumberProperty("confidence_threshold", decoding.confidenceThreshold());
     }
     switch (decoding.algorithm()) {
       case ENTROPY_BOUND -> {

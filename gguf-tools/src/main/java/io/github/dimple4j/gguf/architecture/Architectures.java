@@ -19,7 +19,8 @@ public final class Architectures {
       new A2dQwen3(),
       new Sdar(),
       new FastDllmV2(),
-      new Llada2());
+      new Llada2(),
+      new DiffusionGemma());
 
   private Architectures() {}
 

@@ -5,6 +5,7 @@ import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -17,10 +18,17 @@ import java.util.regex.Pattern;
  * @param tensors in the file's order
  * @param preTokenizer where the tokenizer's files do not tell
  * @param special ids from the configuration
+ * @param elsewhere names of the checkpoint's tensors that are in another file, or in this one under another name
  */
 public record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
-    PreTokenizer preTokenizer, SpecialTokens special) {
+    PreTokenizer preTokenizer, SpecialTokens special, Set<String> elsewhere) {
   private static final Pattern ROTARY_TABLE = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq");
+
+  /** One that has all of a checkpoint. */
+  public ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors, PreTokenizer preTokenizer,
+      SpecialTokens special) {
+    this(architecture, vocabulary, metadata, tensors, preTokenizer, special, Set.of());
+  }
 
   /** Whether a file deliberately does without a checkpoint's tensor: rotary frequencies follow from the configuration. */
   public static boolean isLeftOut(String checkpointName) {

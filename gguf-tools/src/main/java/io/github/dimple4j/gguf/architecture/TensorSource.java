@@ -16,7 +16,7 @@ import java.util.stream.LongStream;
  * @param checkpointNames in the checkpoint
  * @param checkpointShape of each of them in the checkpoint, slowest first
  * @param run elements per run
- * @param start from the number of a run to its first element
+ * @param start from the number of a run to its first element; of a constant, which has no checkpoint tensors, to the bits of a number
  */
 public record TensorSource(String name, List<Long> dimensions, List<String> checkpointNames, List<Long> checkpointShape, long run,
     LongUnaryOperator start) {
@@ -71,6 +71,22 @@ public record TensorSource(String name, List<Long> dimensions, List<String> chec
     long area = (long) side * side;
     return new TensorSource(name, List.of((long) side, (long) side, (long) channels, rows), List.of(checkpointName), List.of(rows, channels * area), 1,
         n -> n / (channels * area) * channels * area + n % area * channels + n / area % channels);
+  }
+
+  /** Numbers that no checkpoint has: they follow from its configuration. */
+  static TensorSource constant(String name, float... values) {
+    float[] copy = values.clone();
+    return new TensorSource(name, List.of((long) copy.length), List.of(), List.of(), 1, n -> Float.floatToRawIntBits(copy[(int) n]));
+  }
+
+  /** Whether this is a {@linkplain #value constant}. */
+  public boolean isConstant() {
+    return checkpointNames.isEmpty();
+  }
+
+  /** Element {@code index} of a constant. */
+  public float value(long index) {
+    return Float.intBitsToFloat((int) start.applyAsLong(index));
   }
 
   /** Adds a matrix {@code [rows, columns]} and its bias {@code [rows]}. */

@@ -31,6 +31,9 @@ record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFi
     long element = row * columns;
     long end = element + rows * columns;
     long at = 0;
+    while (source.isConstant() && element < end) {
+      floats.setAtIndex(ValueLayout.JAVA_FLOAT, at++, source.value(element++));
+    }
     while (element < end) { // one run of checkpoint elements after the other
       long inRun = element % source.run();
       long count = Math.min(end - element, source.run() - inRun);

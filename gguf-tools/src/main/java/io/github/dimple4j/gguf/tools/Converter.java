@@ -190,7 +190,7 @@ public final class Converter {
       if (tower) {
         continue; // the rest is the text model's file's
       }
-      if (ModelLayout.isLeftOut(name) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions
+      if (ModelLayout.isLeftOut(name) || layout.elsewhere().contains(name) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions
         leftOut.add(name);
       } else {
         throw new GgufException(tensor.file().path() + ": tensor " + name + " has no place in a " + layout.architecture()

@@ -5,6 +5,7 @@ import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.DiffusionGemma;
 import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.ModelLayout;
 import io.github.dimple4j.gguf.architecture.QwenVision;
@@ -52,7 +53,7 @@ public final class Synth {
   }
 
   private static final List<Preset> PRESETS =
-      Stream.concat(Stream.of(dimple7b(), dimpleMini()), ReleasedShapes.ALL.stream().map(Preset::of)).toList();
+      Stream.concat(Stream.of(dimple7b(), dimpleMini(), diffusionGemma()), ReleasedShapes.ALL.stream().map(Preset::of)).toList();
 
   private final Preset preset;
   private int layers;
@@ -190,6 +191,9 @@ public final class Synth {
   }
 
   private TensorStream.Producer weights(TensorInfo tensor, TensorSource source) {
+    if (source.isConstant()) {
+      return new CheckpointRows(tensor, source, List.of(), Optional.empty());
+    }
     CounterRandom random = new CounterRandom(seed, source.name());
     TensorType stored = tensor.type().orElseThrow();
     float center = isNorm(source) ? 1 : 0;
@@ -223,7 +227,7 @@ public final class Synth {
   }
 
   private static boolean isNorm(TensorSource source) {
-    return source.name().endsWith("norm.weight") || source.name().matches("v\\.blk\\.\\d+\\.ln[12]\\.weight")
+    return source.name().endsWith("norm.weight") || source.name().matches("(blk\\.\\d+\\.)?(post|pre)_ffw_norm_[12]\\.weight|.*\\.scale|.*output_scale\\.weight") || source.name().matches("v\\.blk\\.\\d+\\.ln[12]\\.weight")
         || source.name().equals("output_norm.weight") || source.name().equals("v.post_ln.weight");
   }
 
@@ -243,6 +247,14 @@ public final class Synth {
     QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
         QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
     return Preset.of("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
+  }
+
+  /** DiffusionGemma 26B-A4B, the text model. */
+  private static Preset diffusionGemma() {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.GEMMA;
+    SpecialTokens special = new SpecialTokens(OptionalInt.of(vocabulary.id("<bos>")), OptionalInt.of(vocabulary.id("<eos>")),
+        OptionalInt.of(vocabulary.id("<pad>")), OptionalInt.of(vocabulary.id("<mask>")));
+    return new Preset("diffusion-gemma-26b-a4b", 30, layers -> DiffusionGemma.released(layers, special), vocabulary);
   }
 
   /**

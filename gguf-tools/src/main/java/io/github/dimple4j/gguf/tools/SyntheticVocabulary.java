@@ -34,6 +34,9 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
     return new SyntheticVocabulary(other, firstSpecial, special);
   }
 
+  /** As many ids as Gemma 4 has, with its special tokens, though behind the others. */
+  static final SyntheticVocabulary GEMMA = new SyntheticVocabulary(262144, 262139, List.of("<pad>", "<eos>", "<bos>", "<unk>", "<mask>"));
+
   /** Dimple-mini's special tokens, the last ids of a small vocabulary. */
   static SyntheticVocabulary mini(int size) {
     List<String> names = List.of("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
