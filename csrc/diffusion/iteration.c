@@ -356,6 +356,7 @@ static bool chooses_nothing(iteration *it, const sampler_step *step) {
 }
 
 pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c) {
+  if (pipeline_of(&it->decoding)->loop) return (pass_wish){.kind = WISH_NOTHING}; /* it runs its passes itself */
   begin_blocks(it, p, c);
   block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
   if (c->initial_masked == 0) return (pass_wish){.kind = WISH_NOTHING};

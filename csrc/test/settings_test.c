@@ -115,6 +115,12 @@ static void settings_go_together(void) {
   } while (0)
   TOGETHER(DIM, MASKGIT_PLUS, factor, 1, "factor does not go with pipeline dim");
   TOGETHER(DIM, MASKGIT_PLUS, block_length, 8, "block_length does not go with pipeline dim");
+  TOGETHER(DIM, MASKGIT_PLUS, t_min, 0.5f, "t_min does not go with pipeline dim");
+  TOGETHER(DREAM, MASKGIT_PLUS, stability_threshold, 2, "stability_threshold does not go with pipeline dream");
+  TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, temperature, 1, "temperature does not go with pipeline diffusion-gemma");
+  TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, top_p, 0.5f, "top_p does not go with pipeline diffusion-gemma");
+  TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, t_max, 0, "t_max 0, expected both 0 or none of them");
+  TOGETHER(DIFFUSION_GEMMA, MASKGIT_PLUS, seed, 1, "algorithm is maskgit_plus (3) with pipeline diffusion-gemma");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_DUAL, "cache does not go with pipeline dim");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_NONE, NULL);
   TOGETHER(DREAM, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline dream");

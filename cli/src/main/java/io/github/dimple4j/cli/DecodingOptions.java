@@ -365,6 +365,9 @@ final class DecodingOptions {
       if (OWNED.containsKey(option)) {
         return option + " goes with --pipeline " + OWNED.get(option).label();
       }
+      if (misplaced.group("other").equals("pipeline") && pipeline() == Pipeline.DIFFUSION_GEMMA) {
+        return option + " does not go with --pipeline " + pipeline().label();
+      }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
         String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2 or llada2" : "";

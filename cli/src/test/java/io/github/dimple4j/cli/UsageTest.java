@@ -56,6 +56,9 @@ class UsageTest {
         "run", "--prompt", "x", "--block-length", "8");
     assertWrong("--sub-block-length goes with --pipeline fast-dllm-v2", "dimple run",
         "run", "--prompt", "x", "--pipeline", "llada", "--sub-block-length", "8");
+    assertWrong("--temperature does not go with --pipeline diffusion-gemma", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "diffusion-gemma", "--temperature", "1");
+    assertWrong("--t-min goes with --pipeline diffusion-gemma", "dimple run", "run", "--prompt", "x", "--pipeline", "llada", "--t-min", "0.5");
     assertWrong("Invalid value for option '--sub-block-length': -8, expected 0 or more", "dimple run", "run", "--prompt", "x", "--sub-block-length", "-8");
     assertWrong("--factor goes with --pipeline llada", "dimple run", "run", "--prompt", "x", "--factor", "1");
     assertWrong("--guidance-scale does not go with --cache", "dimple trace", "trace", "x", "--prompt", "x", "--json", "-",

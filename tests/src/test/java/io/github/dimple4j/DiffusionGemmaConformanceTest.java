@@ -1,0 +1,223 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
+import io.github.dimple4j.gguf.tools.Converter;
+import io.github.dimple4j.gguf.tools.Quantization;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** DiffusionGemma beside the transformers library, which recorded its draws: goldens/README.md. */
+class DiffusionGemmaConformanceTest {
+  private static final Path GOLDENS = Path.of("goldens", "diffusion-gemma");
+  private static final List<String> CASES = List.of("text", "adaptive", "stab2");
+  private static final int UNIFORM = 1; // dimple_draw
+  private static final int CATEGORICAL = 2;
+  private static final int MASK = 4;
+
+  static Stream<Arguments> cases() {
+    return CASES.stream().flatMap(name -> Backends.all().stream().map(backend -> Arguments.of(name, backend)));
+  }
+
+  /** What one golden case holds. */
+  private record Golden(JsonNode settings, int[] prompt, int[] sequence, int canvas, List<int[]> next, List<int[]> accepted, List<float[]> entropy,
+      List<float[]> shares, List<int[]> random, boolean[] finished, float[] firstLogits, int[] firstCanvas) {
+
+    static Golden read(String name) throws IOException {
+      JsonNode settings = new JsonMapper().readTree(GOLDENS.resolve(name + ".json"));
+      int canvas = settings.path("canvas_length").asInt();
+      try (SafetensorsFile file = new SafetensorsFile(GOLDENS.resolve(name + ".safetensors"))) {
+        int[] finished = ints(file, "finished");
+        boolean[] ends = new boolean[finished.length];
+        for (int i = 0; i < ends.length; i++) {
+          ends[i] = finished[i] != 0;
+        }
+        float[] logits = floats(file, "logits");
+        int perStep = logits.length / finished.length;
+        return new Golden(settings, ints(file, "input_ids"), ints(file, "sequences"), canvas, rows(ints(file, "nxt"), canvas),
+            rows(ints(file, "mask"), canvas), rows(floats(file, "ent"), canvas), rows(floats(file, "u"), canvas), rows(ints(file, "random_canvases"), canvas),
+            ends, Arrays.copyOf(logits, perStep), Arrays.copyOf(ints(file, "canvas_in"), canvas));
+      }
+    }
+
+    int steps() {
+      return settings.path("max_denoising_steps").asInt();
+    }
+
+    /** Whether a canvas is settled in iteration {@code i}, the {@code step}-th of it from 1. */
+    boolean settles(int i, int step) {
+      return finished[i] || step == steps();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void everyIterationIsTheLibrarys(String name, String backend) throws IOException {
+    Golden golden = Golden.read(name);
+    int asked = golden.settings().path("max_new_tokens").asInt();
+    try (DimpleModel model = load(golden, name, backend);
+        Session session = model.session().tokens(golden.prompt()).responseLength(asked).wholeCanvases(golden.canvas()).threads(1).open()) {
+      replay(session, golden);
+      int at = 0;
+      int canvas = 0;
+      int step = 0;
+      List<Step> steps = new ArrayList<>();
+      session.steps(decoding(golden.settings())).forEach(steps::add);
+      for (Step taken : steps) {
+        int first = canvas * golden.canvas();
+        int[] shown = Arrays.copyOfRange(taken.canvas().tokens(), first, first + golden.canvas());
+        boolean settled = golden.settles(at, ++step);
+        int begin = golden.prompt().length + first;
+        int[] expected = settled ? Arrays.copyOfRange(golden.sequence(), begin, begin + golden.canvas()) : golden.next().get(at);
+        assertThat(shown).as("%s, iteration %d", name, at).isEqualTo(expected);
+        List<Integer> accepted = new ArrayList<>();
+        for (int i = 0; i < golden.canvas(); i++) {
+          if (golden.accepted().get(at)[i] != 0) {
+            accepted.add(first + i);
+          }
+        }
+        assertThat(taken.revealed().stream().map(Reveal::position).toList()).as("%s, iteration %d", name, at).isEqualTo(accepted);
+        for (Reveal reveal : taken.revealed()) {
+          assertThat(-reveal.confidence()).isCloseTo(golden.entropy().get(at)[reveal.position() - first], within(2e-4f));
+        }
+        if (settled) {
+          canvas++;
+          step = 0;
+        }
+        at++;
+      }
+      assertThat(at).isEqualTo(golden.settings().path("denoiser_calls").asInt());
+    }
+  }
+
+  @Test
+  void firstLogitsAreTheLibrarys() throws IOException {
+    for (String name : CASES) {
+      Golden golden = Golden.read(name);
+      for (String backend : Backends.all()) {
+        try (DimpleModel model = load(golden, name, backend);
+            Session session = given(model, golden).open()) {
+          float[][] logits = session.logits();
+          int vocabulary = golden.firstLogits().length / golden.canvas();
+          for (int i = 0; i < golden.firstLogits().length; i++) {
+            float found = logits[golden.prompt().length + i / vocabulary][i % vocabulary];
+            assertThat(found).as("%s on %s, logit %d", name, backend, i).isCloseTo(golden.firstLogits()[i], within(2e-4f));
+          }
+        }
+      }
+    }
+  }
+
+  private static SessionBuilder given(DimpleModel model, Golden golden) {
+    SessionBuilder builder = model.session().tokens(golden.prompt()).responseLength(golden.canvas()).threads(1);
+    for (int i = 0; i < golden.canvas(); i++) {
+      builder.prior(i, golden.firstCanvas()[i]);
+    }
+    return builder;
+  }
+
+  private static Decoding decoding(JsonNode s) {
+    return Decoding.builder().pipeline(Pipeline.DIFFUSION_GEMMA).algorithm(Algorithm.ENTROPY_BOUND).steps(s.path("max_denoising_steps").asInt())
+        .gamma((float) s.path("entropy_bound").asDouble()).tMin((float) s.path("t_min").asDouble()).tMax((float) s.path("t_max").asDouble())
+        .stabilityThreshold(s.path("stability_threshold").asInt()).confidenceThreshold((float) s.path("confidence_threshold").asDouble())
+        .complete(false).earlyStop(false).build();
+  }
+
+  /** A canvas's first tokens, then of each iteration the shares of its draws and the random tokens. */
+  private static void replay(Session session, Golden golden) {
+    List<Integer> kinds = new ArrayList<>();
+    List<Double> values = new ArrayList<>();
+    int canvases = 0;
+    int step = 0;
+    for (int i = 0; i < golden.finished().length; i++) {
+      if (step++ == 0) {
+        add(golden.random().get(i + canvases++), kinds, values);
+      }
+      kinds.add(UNIFORM);
+      for (float share : golden.shares().get(i)) {
+        values.add((double) share);
+      }
+      add(golden.random().get(i + canvases), kinds, values);
+      if (golden.settles(i, step)) {
+        step = 0;
+      }
+    }
+    int[] lengths = new int[kinds.size()];
+    Arrays.fill(lengths, golden.canvas());
+    session.replayDraws(kinds.stream().mapToInt(Integer::intValue).toArray(), lengths, values.stream().mapToDouble(Double::doubleValue).toArray());
+  }
+
+  private static void add(int[] tokens, List<Integer> kinds, List<Double> values) {
+    kinds.add(CATEGORICAL);
+    Arrays.stream(tokens).forEach(token -> values.add((double) token));
+  }
+
+  /** The converted checkpoint, whose generation configuration names the ends of the case. */
+  private static DimpleModel load(Golden golden, String name, String backend) throws IOException {
+    Path file = Temporary.folder().resolve("diffusion-gemma-" + name + ".gguf");
+    if (!Files.exists(file)) {
+      Path folder = Files.createDirectory(Temporary.folder().resolve("diffusion-gemma-" + name));
+      Files.copy(GOLDENS.resolve("config.json"), folder.resolve("config.json"));
+      Files.copy(GOLDENS.resolve("model.safetensors"), folder.resolve("model.safetensors"));
+      Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": " + golden.settings().path("eos_token_id") + "}");
+      Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);
+    }
+    DimpleModel model = DimpleModel.load(file, ModelOptions.builder().backend(backend).build());
+    assertThat(model.decoding().pipeline()).isEqualTo(Pipeline.DIFFUSION_GEMMA);
+    assertThat(model.info().maskTokenId()).hasValue(MASK);
+    return model;
+  }
+
+  private static ByteBuffer bytes(SafetensorsFile file, String name) throws IOException {
+    SafetensorsFile.Tensor tensor = file.tensors().get(name);
+    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(tensor.elements() * 4)).order(ByteOrder.LITTLE_ENDIAN);
+    file.read(tensor.offset(), bytes);
+    return bytes.rewind();
+  }
+
+  private static int[] ints(SafetensorsFile file, String name) throws IOException {
+    ByteBuffer bytes = bytes(file, name);
+    int[] values = new int[bytes.remaining() / Integer.BYTES];
+    bytes.asIntBuffer().get(values);
+    return values;
+  }
+
+  private static float[] floats(SafetensorsFile file, String name) throws IOException {
+    ByteBuffer bytes = bytes(file, name);
+    float[] values = new float[bytes.remaining() / Float.BYTES];
+    bytes.asFloatBuffer().get(values);
+    return values;
+  }
+
+  private static List<int[]> rows(int[] values, int length) {
+    List<int[]> rows = new ArrayList<>();
+    for (int i = 0; i < values.length; i += length) {
+      rows.add(Arrays.copyOfRange(values, i, i + length));
+    }
+    return rows;
+  }
+
+  private static List<float[]> rows(float[] values, int length) {
+    List<float[]> rows = new ArrayList<>();
+    for (int i = 0; i < values.length; i += length) {
+      rows.add(Arrays.copyOfRange(values, i, i + length));
+    }
+    return rows;
+  }
+}
