@@ -77,6 +77,27 @@ class ModelCommandsTest {
     assertThat(answers.get(1)).isNotEqualTo(answers.get(0)).isEqualTo(answers.get(2));
   }
 
+  @Test
+  void tokenizersAreForFilesWithoutOne() {
+    String bundled = "../models/mini/dimple-mini-f16.gguf";
+    Output given = Output.of("run", bundled, "--quiet", "--max-new-tokens", "4", "--prompt", "a", "--tokenizer", bundled);
+    assertThat(given.status()).isEqualTo(1);
+    assertThat(given.err()).contains("has a tokenizer of its own, so that none can be given");
+    Output none = Output.of("run", bundled, "--prompt", "a", "--tokenizer", folder.toString());
+    assertThat(none.status()).isEqualTo(1);
+    assertThat(none.err()).contains("has neither tokenizer.json nor vocab.json");
+  }
+
+  @Test
+  void thinkingIsTheTemplates() {
+    String bundled = "../models/mini/dimple-mini-f16.gguf";
+    Output thinking = Output.of("run", bundled, "--quiet", "--max-new-tokens", "4", "--prompt", "a", "--think"); // of which its template knows nothing
+    assertThat(thinking.status()).as(thinking.err()).isZero();
+    Output raw = Output.of("run", bundled, "--prompt", "a", "--raw", "--think");
+    assertThat(raw.status()).isEqualTo(2);
+    assertThat(raw.err()).contains("--think goes with a chat template, not with --raw");
+  }
+
   /** A prompt of as many placeholders as a picture of 50 x 28 pixels has tokens. */
   private static String placeholders() throws IOException {
     try (DimpleModel bundled = DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf"))) {
