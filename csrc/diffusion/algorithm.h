@@ -66,11 +66,14 @@ typedef struct algorithm {
   bool ends;        /* the same: the decoding is over behind a block that holds the end of the text */
   bool edits;       /* what is revealed of the block that is being filled may be given another token */
   bool whole;       /* every pass runs over everything: there is no cache */
+  bool draws;       /* heeds algorithm_temperature */
+  bool own_pace;    /* how many positions it reveals does not follow from a schedule; so of all that decide */
   const note_keeper *keeper; /* null: it remembers nothing */
   const reviser *reviser;    /* null: what is revealed stays; otherwise it keeps notes */
   /* By pipeline (dimple_pipeline). */
   dimple_status (*choose[PIPELINE_COUNT])(choice *c, quota due); /* null: the pipeline does not offer the algorithm */
   bool positions_first[PIPELINE_COUNT]; /* chooses without candidates, before anything goes through the head */
+  bool judges_threshold[PIPELINE_COUNT]; /* heeds the threshold itself, whether the pipeline does or not */
 } algorithm;
 
 /* The algorithm of a valid decoding. */

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "diffusion/heeded.h"
 #include "diffusion/pipeline.h"
 #include "error.h"
 
@@ -214,5 +215,6 @@ dimple_status dimple_decoding_validate(const dimple_decoding *decoding) {
   DIMPLE_TRY(check_numbers(decoding));
   DIMPLE_TRY(check_combination(decoding));
   DIMPLE_TRY(check_pipeline(decoding));
+  DIMPLE_TRY(decoding_check_heeded(decoding));
   return decoding->cache == DIMPLE_CACHE_MODEL ? DIMPLE_OK : decoding_check_filled(decoding, decoding);
 }

@@ -139,6 +139,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   dimple_decoding filled = *decoding;
   fill_in(&filled, model, c->length);
   DIMPLE_TRY(decoding_check_filled(decoding, &filled));
+  if (!it->constraint && !decoding->allowed_confidence)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: allowed_confidence does not go with a response that no constraint holds");
   if (it->constraint && it->recorded && decoding->temperature > 0)
     return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws of tokens cannot be held to a constraint: decode at temperature 0");
   if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))

@@ -130,7 +130,7 @@ typedef struct dimple_model_info {
   int32_t shift_logits;  /* 1: row j scores position j + 1; 0: row j scores position j */
   int32_t mask_token_id;
   int32_t bos_token_id;
-  int32_t eos_token_id;
+  int32_t eos_token_id; /* end of text; where the file names none, the first that it lists (tokenizer.ggml.eos_token_ids) */
   int32_t pad_token_id;
   int32_t image_token_id; /* placeholder that image features replace */
   int32_t has_vision;
@@ -471,7 +471,8 @@ typedef struct dimple_decoding {
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
   float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
-  int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that can stand at the position; 0: among all */
+  int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that can stand at the position; 0: among all, and an
+                                * error of dimple_session_begin without a constraint */
   int32_t no_mask_logits;      /* llada, 1: the mask token has no share in probabilities (it is never a candidate in any case) */
   int32_t order;               /* entropy_bound: dimple_order */
   float gamma;                 /* entropy_bound: nats, finite, >= 0 */
@@ -509,7 +510,9 @@ typedef struct dimple_decoding {
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
- * field that is out of range the message is "decoding: FIELD is VALUE, expected RANGE". Any thread. */
+ * field that is out of range the message is "decoding: FIELD is VALUE, expected RANGE"; of one that pipeline and algorithm do not heed, and that
+ * has another value than by default, "decoding: FIELD does not go with ...". Not refused: a threshold of 0 or of the pipeline's authors
+ * (sdar 0.85, fast-dllm-v2 0.9) beside 0.95, and `steps`, `seed` and `complete`, of which nothing may come. Any thread. */
 DIMPLE_API dimple_status dimple_decoding_validate(const dimple_decoding *decoding);
 
 /* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and

@@ -12,7 +12,8 @@ static void every_decoding_ends(void) {
         if (pipeline == DIMPLE_PIPELINE_DREAM && algorithm == DIMPLE_ALGORITHM_ORIGIN_RATIO) continue;
         dimple_decoding d = decoding_of(pipeline, algorithm);
         d.temperature = variant & 4 ? 0.7f : 0;
-        d.threshold = variant & 4 ? 0.5f : 0;
+        bool judged = pipeline == DIMPLE_PIPELINE_DIM && algorithm != DIMPLE_ALGORITHM_ENTROPY;
+        d.threshold = variant & 4 && judged ? 0.5f : 0;
         d.top_p = variant & 4 ? 0.9f : 1;
         outcome o = decode(s, &d);
         int32_t masks = 0;

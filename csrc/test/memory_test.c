@@ -159,9 +159,9 @@ static void decoding_in_blocks(void) {
   decoding(s, &d);
   d.cache = DIMPLE_CACHE_MODEL;
   d.factor = 0;
-  d.threshold = 0.01f;
   for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
     d.algorithm = algorithms[i];
+    d.threshold = algorithms[i] == DIMPLE_ALGORITHM_ENTROPY_BOUND ? 0 : 0.01f;
     decoding(s, &d);
   }
   dimple_session_free(s);

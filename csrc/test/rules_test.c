@@ -49,7 +49,8 @@ static void thresholds_reveal_at_least_one(void) {
   d.threshold = 0.75f;
   expect_revealed("two", &d, &(step_case){4, .confidence = {0.75f, 0.5f, 0.9f, 0.7f}, .revealed = "1010"}, 0);
   expect_revealed("the first of the best", &d, &(step_case){3, .confidence = {0.1f, 0.5f, 0.5f}, .revealed = "010"}, 0);
-  d.factor = 1; /* comes first: of ranks 1, 2, .. at least 2/3, 3/4, .. */
+  d.threshold = 0.95f; /* the default, which says nothing beside a factor */
+  d.factor = 1; /* of ranks 1, 2, .. at least 2/3, 3/4, .. */
   expect_revealed("three", &d, &(step_case){5, .confidence = {0.7f, 0.76f, 0.2f, 0.1f, 0.6f}, .revealed = "11000"}, 0);
   expect_revealed("one", &d, &(step_case){4, .confidence = {0.6f, 0.5f, 0.66f, 0.4f}, .revealed = "0010"}, 0);
   expect_revealed("a last failure goes as well", &d, &(step_case){3, .confidence = {0.7f, 0.1f, 0.9f}, .revealed = "111"}, 0);

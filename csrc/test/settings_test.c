@@ -132,6 +132,17 @@ static void settings_go_together(void) {
   TOGETHER(LLADA, KLASS, block_length, 8, NULL);
   TOGETHER(LLADA, WINO, cache, DIMPLE_CACHE_PREFIX, "a cache does not go with algorithm wino");
   TOGETHER(LLADA, ENTROPY_BOUND, factor, 1, "factor does not go with algorithm entropy_bound");
+  TOGETHER(DREAM, MASKGIT_PLUS, threshold, 0.5f, "threshold does not go with algorithm maskgit_plus in pipeline dream");
+  TOGETHER(DREAM, MASKGIT_PLUS, threshold, 0.95f, NULL); /* the default */
+  TOGETHER(MDLM, LOW_CONFIDENCE_STATIC, threshold, 0.5f, "threshold does not go with algorithm low_confidence_static in pipeline mdlm");
+  TOGETHER(BD3LM, ENTROPY, threshold, 0.5f, "threshold does not go with algorithm entropy in pipeline bd3lm");
+  TOGETHER(SDAR, LOW_CONFIDENCE_STATIC, threshold, 0.85f, NULL); /* SDAR's default */
+  TOGETHER(SDAR, LOW_CONFIDENCE_STATIC, threshold, 0.5f, "threshold does not go with algorithm low_confidence_static in pipeline sdar");
+  TOGETHER(SDAR, SEQUENTIAL, algorithm_temperature, 1, "algorithm_temperature does not go with algorithm sequential in pipeline sdar");
+  TOGETHER(DIM, AUTOREGRESSIVE, algorithm_temperature, 1, "algorithm_temperature does not go with algorithm autoregressive in pipeline dim");
+  TOGETHER(LLADA, CREDIT, epsilon, 0.5f, "epsilon does not go with algorithm credit in pipeline llada");
+  TOGETHER(DIM, MASKGIT_PLUS, gamma, 1, "gamma does not go with algorithm maskgit_plus in pipeline dim");
+  TOGETHER(LLADA, CREDIT, expected_tpf, 4, "expected_tpf does not go with complete");
   TOGETHER(DIM, ENTROPY_BOUND, seed, 1, "algorithm is entropy_bound (7) with pipeline dim, expected pipeline llada");
   TOGETHER(DIM, KLASS, seed, 1, "expected pipeline dream or llada");
   dimple_decoding d = plain_decoding(DIMPLE_ALGORITHM_MASKGIT_PLUS);

@@ -10,5 +10,6 @@ static dimple_status choose_leftmost(choice *c, quota due) {
 const algorithm algorithm_autoregressive = {
     .name = "autoregressive",
     .confidence = &confidence_probability,
+    .own_pace = true,
     .choose = {[DIMPLE_PIPELINE_DIM] = choose_leftmost, [DIMPLE_PIPELINE_DREAM] = choose_leftmost},
     .positions_first = {[DIMPLE_PIPELINE_DREAM] = true}};

@@ -10,4 +10,6 @@ static dimple_status choose(choice *c, quota due) {
 const algorithm algorithm_confidence_threshold = {
     .name = "confidence_threshold",
     .confidence = &confidence_probability,
-    .choose = {[DIMPLE_PIPELINE_DREAM] = choose}};
+    .own_pace = true,
+    .choose = {[DIMPLE_PIPELINE_DREAM] = choose},
+    .judges_threshold = {[DIMPLE_PIPELINE_DREAM] = true}};

@@ -40,24 +40,29 @@ static dimple_status choose_above_if_asked(choice *c, quota due) {
   return c->step->decoding->threshold > 0 ? choose_above(c, due) : choose_confident(c, due);
 }
 
-#define CHOOSE_CONFIDENT                                                                                                             \
-  {[DIMPLE_PIPELINE_DIM] = choose_confident,  [DIMPLE_PIPELINE_DREAM] = choose_confident, [DIMPLE_PIPELINE_LLADA] = choose_confident, \
-   [DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_above_if_asked, \
-   [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked, [DIMPLE_PIPELINE_LLADA2] = choose_above_if_asked}
+/* What the three have in common. */
+#define CONFIDENT                                                                                                                   \
+  .draws = true,                                                                                                                    \
+  .choose = {[DIMPLE_PIPELINE_DIM] = choose_confident,  [DIMPLE_PIPELINE_DREAM] = choose_confident,                                 \
+             [DIMPLE_PIPELINE_LLADA] = choose_confident, [DIMPLE_PIPELINE_MDLM] = choose_confident,                                 \
+             [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_above_if_asked,                            \
+             [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked, [DIMPLE_PIPELINE_LLADA2] = choose_above_if_asked},             \
+  .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true}
 
-const algorithm algorithm_maskgit_plus = {
-    .name = "maskgit_plus", .confidence = &confidence_probability, .choose = CHOOSE_CONFIDENT};
-const algorithm algorithm_topk_margin = {.name = "topk_margin", .confidence = &confidence_margin, .choose = CHOOSE_CONFIDENT};
-const algorithm algorithm_entropy = {.name = "entropy", .confidence = &confidence_entropy, .choose = CHOOSE_CONFIDENT};
+const algorithm algorithm_maskgit_plus = {.name = "maskgit_plus", .confidence = &confidence_probability, CONFIDENT};
+const algorithm algorithm_topk_margin = {.name = "topk_margin", .confidence = &confidence_margin, CONFIDENT};
+const algorithm algorithm_entropy = {.name = "entropy", .confidence = &confidence_entropy, CONFIDENT};
 
 /* The same by SDAR's names: what stays masked are the positions of low confidence. */
 const algorithm algorithm_low_confidence_static = {
     .name = "low_confidence_static",
     .confidence = &confidence_probability,
+    .draws = true,
     .choose = {[DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident,
                [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_confident, [DIMPLE_PIPELINE_LLADA2] = choose_confident}};
 const algorithm algorithm_low_confidence_dynamic = {
     .name = "low_confidence_dynamic",
     .confidence = &confidence_probability,
-    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above,
-               [DIMPLE_PIPELINE_LLADA2] = choose_above}};
+    .draws = true,
+    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above, [DIMPLE_PIPELINE_LLADA2] = choose_above},
+    .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true}};

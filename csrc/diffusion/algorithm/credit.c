@@ -110,4 +110,5 @@ const algorithm algorithm_credit = {
     .decides = true,
     .ends = true,
     .keeper = &keeper,
-    .choose = {[DIMPLE_PIPELINE_LLADA] = choose}};
+    .choose = {[DIMPLE_PIPELINE_LLADA] = choose},
+    .judges_threshold = {[DIMPLE_PIPELINE_LLADA] = true}};

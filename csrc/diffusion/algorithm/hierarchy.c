@@ -27,4 +27,5 @@ const algorithm algorithm_hierarchy = {
     .confidence = &confidence_probability,
     .decides = true,
     .ends = true,
-    .choose = {[DIMPLE_PIPELINE_LLADA] = choose}};
+    .choose = {[DIMPLE_PIPELINE_LLADA] = choose},
+    .judges_threshold = {[DIMPLE_PIPELINE_LLADA] = true}};

@@ -155,4 +155,5 @@ const algorithm algorithm_klass = {
     .bounded = true,
     .whole = true,
     .keeper = &keeper,
-    .choose = {[DIMPLE_PIPELINE_DREAM] = choose_in_dream, [DIMPLE_PIPELINE_LLADA] = choose_in_block}};
+    .choose = {[DIMPLE_PIPELINE_DREAM] = choose_in_dream, [DIMPLE_PIPELINE_LLADA] = choose_in_block},
+    .judges_threshold = {[DIMPLE_PIPELINE_DREAM] = true, [DIMPLE_PIPELINE_LLADA] = true}};

@@ -35,4 +35,9 @@ static dimple_status choose(choice *c, quota due) {
 }
 
 const algorithm algorithm_token_editing = {
-    .name = "token_editing", .confidence = &confidence_probability, .edits = true, .choose = {[DIMPLE_PIPELINE_LLADA2] = choose}};
+    .name = "token_editing",
+    .confidence = &confidence_probability,
+    .own_pace = true,
+    .edits = true,
+    .choose = {[DIMPLE_PIPELINE_LLADA2] = choose},
+    .judges_threshold = {[DIMPLE_PIPELINE_LLADA2] = true}};

@@ -136,4 +136,5 @@ const algorithm algorithm_wino = {
     .whole = true,
     .keeper = &keeper,
     .reviser = &takes_back,
-    .choose = {[DIMPLE_PIPELINE_LLADA] = choose}};
+    .choose = {[DIMPLE_PIPELINE_LLADA] = choose},
+    .judges_threshold = {[DIMPLE_PIPELINE_LLADA] = true}};

@@ -17,4 +17,4 @@ static bool done(int32_t remaining) {
   return false;
 }
 
-const pipeline pipeline_dream = {.name = "dream", .judges_original = false, .reveals_mask = true, .choose = choose, .done = done};
+const pipeline pipeline_dream = {.name = "dream", .judges_original = false, .has_levels = true, .reveals_mask = true, .choose = choose, .done = done};

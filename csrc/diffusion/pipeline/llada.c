@@ -86,4 +86,4 @@ static bool ends(const blocks *b, const canvas *c) {
 
 static const block_rules rules = {.need = blocks_need, .plan = plan, .over = over, .ends = ends};
 
-const pipeline pipeline_llada = {.name = "llada", .judges_original = true, .choose = choose, .blocks = &rules};
+const pipeline pipeline_llada = {.name = "llada", .judges_original = true, .judges_threshold = true, .choose = choose, .blocks = &rules};

@@ -150,9 +150,10 @@ public final class Conversation {
    */
   public Generation ask(List<? extends Part> parts, Consumer<? super Step> watcher) {
     Turn question = new Turn("user", List.copyOf(parts));
-    try (Session session = open(question)) {
+    Decoding how = decoding == null ? model.decoding() : decoding;
+    try (Session session = open(question, how)) {
       answering = session;
-      session.steps(decoding == null ? model.decoding() : decoding).forEach(watcher);
+      session.steps(how).forEach(watcher);
       Generation answer = session.generation();
       turns.add(question);
       turns.add(new Turn("assistant", List.of(Part.text(answer.text()))));
@@ -162,8 +163,13 @@ public final class Conversation {
     }
   }
 
-  private Session open(Turn question) {
+  private Session open(Turn question, Decoding how) {
     SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).halfCache(halfCache);
+    if (how.pipeline() != Pipeline.SDAR) {
+      builder.wholeBlocks(1);
+    } else if (how.blockLength() > 0) {
+      builder.wholeBlocks(how.blockLength());
+    } // otherwise the file's
     if (system != null) {
       builder.system(system);
     }

@@ -50,7 +50,7 @@ final class DecodingRun {
     this.firm = !decoding.algorithm().revises();
     this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
     this.decisions = own == null ? null : new Decisions(handle, own, decoding.logitBias());
-    if (decoding.prune() && !constrained) {
+    if (decoding.prune()) {
       checkPruning();
     }
     if (!decoding.stop().isEmpty()) {
@@ -65,6 +65,9 @@ final class DecodingRun {
 
   /** What a file says of blocks can make a decoding one that cannot leave positions out. */
   private void checkPruning() {
+    if (constrained) {
+      throw new UnsupportedException("prune goes without a structure, which holds every position of the response");
+    }
     try {
       canvases.shorten(canvases.end());
     } catch (UnsupportedException e) {
@@ -110,7 +113,7 @@ final class DecodingRun {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
     }
-    if (ending.pruned() && !constrained && !finished && !exhausted && canvas.usedLength() < used) {
+    if (ending.pruned() && !finished && !exhausted && canvas.usedLength() < used) {
       used = canvas.usedLength();
       canvases.shorten(used);
     }

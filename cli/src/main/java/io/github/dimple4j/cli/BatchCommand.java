@@ -89,7 +89,7 @@ final class BatchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    decodingOptions.check();
+    decodingOptions.check(model, structureOptions.isGiven());
     stopOptions.check();
     engine.check();
     promptOptions.check();

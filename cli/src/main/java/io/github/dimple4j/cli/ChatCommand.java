@@ -69,7 +69,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    decodingOptions.check();
+    decodingOptions.check(model, false);
     stopOptions.check();
     engine.check();
     promptOptions.check();

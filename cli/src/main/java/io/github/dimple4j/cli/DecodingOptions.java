@@ -10,6 +10,11 @@ import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.Unmask;
+import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.MetadataValue;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Iterator;
@@ -68,6 +73,8 @@ final class DecodingOptions {
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
+
+  private boolean complete = true;
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
@@ -218,19 +225,52 @@ final class DecodingOptions {
       description = "Keep the prompt's keys and values from the first pass (the default) or recompute it in every iteration.")
   private boolean prefill;
 
-  /** Has the core check the settings, before anything is loaded. */
-  void check() {
+  /** Decodes as the authors' code does, idle iterations and left masks included. */
+  void asTheAuthors() {
+    complete = false;
+  }
+
+  /**
+   * Has the core check the settings, before anything is loaded.
+   *
+   * @param model whose pipeline counts where none is given; null: the bundled one
+   * @param held whether a schema holds the answers: otherwise there is nothing that is allowed at a position
+   */
+  void check(Path model, boolean held) {
+    byFile = model == null ? Pipeline.DIM : pipelineOf(model);
+    if (!held && !allowedConfidence) {
+      throw new ParameterException(spec.commandLine(), "--no-allowed-confidence goes with --json-schema");
+    }
+    check();
+  }
+
+  /** Of a file that cannot be read, or names none that is known, loading says what there is to say. */
+  private static Pipeline pipelineOf(Path model) {
+    try (GgufFile file = GgufFile.open(model)) {
+      MetadataValue name = file.metadata().get("diffusion.pipeline");
+      return name == null ? Pipeline.DIM : Pipeline.of((String) name.value());
+    } catch (IOException | GgufException | InvalidArgumentException | ClassCastException e) {
+      return Pipeline.DIM;
+    }
+  }
+
+  private void check() {
     ParseResult given = spec.commandLine().getParseResult();
-    OWNED.keySet().stream().filter(given::hasMatchedOption).forEach(option -> byFile = OWNED.get(option)); // which the file may name
+    Pipeline named = byFile;
+    if (named == Pipeline.DIM) {
+      OWNED.keySet().stream().filter(given::hasMatchedOption).forEach(option -> byFile = OWNED.get(option)); // of a file that cannot be read
+    }
     decoding();
-    byFile = Pipeline.DIM;
+    byFile = named;
     OF_ALGORITHMS.keySet().stream().sorted().filter(given::hasMatchedOption).forEach(option -> {
-      Set<Algorithm> served = OF_ALGORITHMS.get(option);
-      if (!served.contains(algorithm())) {
-        throw new ParameterException(spec.commandLine(), option + " goes with --alg "
-            + served.stream().map(Algorithm::label).collect(Collectors.joining(" or ")));
+      if (!OF_ALGORITHMS.get(option).contains(algorithm())) {
+        throw new ParameterException(spec.commandLine(), needed(option));
       }
     });
+  }
+
+  private static String needed(String option) {
+    return option + " goes with --alg " + OF_ALGORITHMS.get(option).stream().map(Algorithm::label).collect(Collectors.joining(" or "));
   }
 
   /** Takes over what a model's file says. */
@@ -313,7 +353,7 @@ final class DecodingOptions {
   Decoding decoding() {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline()).algorithm(algorithm()).topK(topK)
         .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
-        .algorithmTemperature(algorithmTemperature).seed(seed)
+        .algorithmTemperature(algorithmTemperature).seed(seed).complete(complete)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     builder.threshold(pipeline().usualThreshold(algorithm()));
     set(steps, builder::steps);
@@ -372,6 +412,12 @@ final class DecodingOptions {
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
         String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2 or llada2" : "";
         return option + " goes with --pipeline llada" + causal + (dream ? ", or dream with --cache prefix or dual" : "");
+      }
+      if (misplaced.group("other").equals("algorithm") && OF_ALGORITHMS.containsKey(option)) {
+        return needed(option);
+      }
+      if (misplaced.group("other").equals("complete")) {
+        return option + " goes with trace only";
       }
       return option + " does not go with " + option(misplaced.group("other")) + misplaced.group("rest");
     }

@@ -122,7 +122,7 @@ final class EvalCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    decodingOptions.check();
+    decodingOptions.check(model, structureOptions.isGiven());
     stopOptions.check();
     engine.check();
     check();

@@ -49,7 +49,7 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    decodingOptions.check();
+    decodingOptions.check(model, structureOptions.isGiven());
     stopOptions.check();
     engine.check();
     promptOptions.check();

@@ -125,6 +125,8 @@ final class SchemaCommand implements Callable<Integer> {
     } catch (DimpleException refused) {
       double millis = (System.nanoTime() - start) / 1e6;
       return answer.put("compiled", false).put("refused", refused.getMessage()).put("millis", millis);
+    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
+      return answer.put("compiled", false).put("refused", "the line has a number whose exponent is beyond all bounds");
     } catch (JacksonException wrong) {
       return answer.put("compiled", false).put("refused", "the line is not JSON: " + wrong.getOriginalMessage());
     }

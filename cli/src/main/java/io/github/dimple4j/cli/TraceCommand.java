@@ -65,7 +65,8 @@ final class TraceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    decodingOptions.check();
+    decodingOptions.asTheAuthors();
+    decodingOptions.check(model, structureOptions.isGiven());
     stopOptions.check();
     engine.check();
     promptOptions.check();
@@ -80,7 +81,7 @@ final class TraceCommand implements Callable<Integer> {
       Duration load = Duration.ofNanos(System.nanoTime() - start);
       decodingOptions.follow(loaded);
       Decoding asked = decodingOptions.authors(decodingOptions.decoding(), loaded, prompt.length().getAsInt());
-      Decoding decoding = stopOptions.addTo(asked.toBuilder().complete(false).build(), false);
+      Decoding decoding = stopOptions.addTo(asked, false);
       SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {

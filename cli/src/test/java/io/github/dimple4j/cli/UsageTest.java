@@ -66,6 +66,13 @@ class UsageTest {
     assertWrong("--cache does not go with --alg klass", "dimple eval",
         "eval", "x", "--pipeline", "llada", "--alg", "klass", "--cache", "dual");
     assertWrong("--gamma goes with --alg entropy_bound", "dimple run", "run", "--prompt", "x", "--gamma", "1");
+    assertWrong("--threshold does not go with --alg maskgit_plus in pipeline dream", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "dream", "--threshold", "0.5");
+    assertWrong("--alg-temp does not go with --alg autoregressive in pipeline dim", "dimple run",
+        "run", "--prompt", "x", "--alg", "autoregressive", "--alg-temp", "0.5");
+    assertWrong("--expected-tpf goes with trace only", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "llada", "--alg", "credit", "--expected-tpf", "4");
+    assertWrong("--no-allowed-confidence goes with --json-schema", "dimple run", "run", "--prompt", "x", "--no-allowed-confidence");
     assertWrong("--expected-tpf goes with --alg credit or hierarchy", "dimple eval", "eval", "x", "--expected-tpf", "1");
     assertWrong("--canvas-length goes without --json-schema", "dimple run",
         "run", "--prompt", "x", "--canvas-length", "4", "--json-schema", "{\"type\": \"boolean\"}");

@@ -90,9 +90,11 @@ final class ExifBlock {
   }
 
   private static ByteBuffer ofWebp(ByteBuffer file) {
-    for (int at = 12; at + 8 <= file.limit(); at += 8 + file.getInt(at + 4) + (file.getInt(at + 4) & 1)) {
-      if (file.getInt(at) == ('E' | 'X' << 8 | 'I' << 16 | 'F' << 24)) {
-        return withoutPrefix(file.slice(at + 8, file.getInt(at + 4)));
+    long size;
+    for (long at = 12; at + 8 <= file.limit(); at += 8 + size + (size & 1)) {
+      size = Integer.toUnsignedLong(file.getInt((int) at + 4));
+      if (file.getInt((int) at) == ('E' | 'X' << 8 | 'I' << 16 | 'F' << 24)) {
+        return withoutPrefix(file.slice((int) at + 8, Math.toIntExact(size)));
       }
     }
     return null;

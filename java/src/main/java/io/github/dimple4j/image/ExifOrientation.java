@@ -38,7 +38,7 @@ enum ExifOrientation {
     try {
       ByteBuffer block = ExifBlock.of(encoded);
       return block == null ? NORMAL : of(block);
-    } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
+    } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException | ArithmeticException e) {
       return NORMAL;
     }
   }

@@ -41,6 +41,8 @@ public final class JsonSchema {
     Objects.requireNonNull(text, "text");
     try {
       return of(MAPPER.readTree(text));
+    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
+      throw new InvalidArgumentException("the schema has a number whose exponent is beyond all bounds");
     } catch (JacksonException wrong) {
       throw new InvalidArgumentException("the schema is not JSON: " + PLACE.matcher(wrong.getOriginalMessage()).replaceFirst(""));
     }

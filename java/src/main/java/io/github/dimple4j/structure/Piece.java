@@ -311,13 +311,16 @@ public abstract sealed class Piece {
    * @param min the least
    * @param max the greatest
    * @return the piece
-   * @throws InvalidArgumentException if {@code max} is less than {@code min}
+   * @throws InvalidArgumentException if {@code max} is less than {@code min}, or one of them has more than 2000 digits
    */
   public static Piece number(BigDecimal min, BigDecimal max) {
     return number(false, Objects.requireNonNull(min, "min"), Objects.requireNonNull(max, "max"));
   }
 
   private static Piece number(boolean whole, BigDecimal min, BigDecimal max) {
+    if (!NumberRange.canBeSpelled(min) || !NumberRange.canBeSpelled(max)) {
+      throw new InvalidArgumentException("a bound has more than " + NumberRange.MOST_DIGITS + " digits");
+    }
     NumberRange range = new NumberRange(true, !whole, min, false, max, false);
     if (range.isEmpty()) {
       throw new InvalidArgumentException("no number is at least " + min + " and at most " + max);

@@ -1,9 +1,11 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.ImageException;
 import io.github.dimple4j.image.raster.Pixels;
 import static io.github.dimple4j.image.Samples.encode;
 import static io.github.dimple4j.image.Samples.pixel;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.awt.Color;
 import java.awt.image.BufferedImage;
@@ -14,8 +16,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A photo is turned upright, and a damaged EXIF block leaves it as it is stored. */
 class ExifOrientationTest {
@@ -65,6 +69,19 @@ class ExifOrientationTest {
     boolean green = p[1] > 128;
     boolean blue = p[2] > 128;
     return red && green && blue ? 'W' : red ? 'R' : green ? 'G' : blue ? 'B' : '?';
+  }
+
+  /** Sizes of chunks are unsigned: one that read as -8 was walked over for ever (found by FuzzTest). */
+  @ParameterizedTest
+  @ValueSource(ints = {-8, -9, Integer.MIN_VALUE, -1, Integer.MAX_VALUE, 1 << 20})
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void sizesOfWebpChunksEndTheWalk(int size) {
+    for (String chunk : List.of("VP8L", "EXIF")) {
+      ByteBuffer file = ByteBuffer.allocate(32).order(ByteOrder.LITTLE_ENDIAN);
+      file.put("RIFF".getBytes(StandardCharsets.US_ASCII)).putInt(24).put(("WEBP" + chunk).getBytes(StandardCharsets.US_ASCII)).putInt(size);
+      assertThat(ExifOrientation.of(file.array())).isSameAs(ExifOrientation.NORMAL);
+      assertThatThrownBy(() -> PictureDecoder.decode(file.array(), "walk.webp")).isInstanceOf(ImageException.class);
+    }
   }
 
   @Test

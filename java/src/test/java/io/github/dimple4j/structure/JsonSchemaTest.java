@@ -131,6 +131,11 @@ class JsonSchemaTest {
         new Refusal("{'type':'integer','minimum':3,'maximum':2}", "#: no value fits the schema"),
         new Refusal("{'type':'int'}", "#/type: the unknown type int"),
         new Refusal("{'minLength':-1}", "#/minLength: not a count"),
+        new Refusal("{'minimum':1e2147483647}", "#/minimum: a number of more than 2000 digits"),
+        new Refusal("{'maxItems':1e99999999}", "#/maxItems: a number of more than 2000 digits"),
+        new Refusal("{'multipleOf':1e-99999999}", "#/multipleOf: a number of more than 2000 digits"),
+        new Refusal("{'const':[1e2147483647]}", "#: a value that is a number of more than 2000 digits"),
+        new Refusal("{'not':{'enum':[1e-2147483]}}", "#: a value that is a number of more than 2000 digits"),
         new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 65536 states"));
   }
 

@@ -35,6 +35,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -59,7 +60,14 @@ class FuzzTest {
   private static final SchemaOptions FEW_STATES = SchemaOptions.PRODUCING.withMaxStates(2000);
   private static final int VOCABULARY = 640;
 
-  @TempDir private Path folder;
+  /** After so much time of the processor an input will not come to an end. */
+  private static final long HANGING_NANOS = 60_000_000_000L;
+
+  private static final Path CORPUS = Path.of("src/test/resources/io/github/dimple4j/fuzz");
+
+  @TempDir(factory = MemoryFolder.class) private Path folder;
+
+  private volatile byte[] underWay;
 
   /** What is read. */
   enum Target {
@@ -77,21 +85,33 @@ class FuzzTest {
   @EnumSource(Target.class)
   void everyInputIsReadOrRefused(Target target) throws IOException {
     assumeTrue(TARGETS.isEmpty() || List.of(TARGETS.split(",")).contains(target.name()), "not asked for");
-    List<byte[]> seeds = seeds(target);
+    List<byte[]> seeds = new ArrayList<>(seeds(target));
+    seeds.addAll(found(target));
     assertThat(seeds).isNotEmpty();
     Mutator mutator = new Mutator(seeds, words(target), SEED);
     Mutator wholeMutator = new Mutator(wholeSeeds(target), words(target), SEED);
+    List<byte[]> found = found(target);
     int taken = 0;
     long start = System.nanoTime();
-    for (int i = 0; i < RUNS; i++) {
-      boolean thorough = i % THOROUGH == THOROUGH - 1;
-      taken += isTaken(target, (thorough ? wholeMutator : mutator).next(), thorough) ? 1 : 0;
+    Thread watch = watch(target, Thread.currentThread().threadId());
+    try {
+      for (byte[] input : found) {
+        isTaken(target, input, false);
+        isTaken(target, input, true);
+      }
+      for (int i = 0; i < RUNS; i++) {
+        boolean thorough = i % THOROUGH == THOROUGH - 1;
+        taken += isTaken(target, (thorough ? wholeMutator : mutator).next(), thorough) ? 1 : 0;
+      }
+    } finally {
+      watch.interrupt();
     }
     System.out.printf("%s: %d mutations in %d s, %d of them taken%n", target, RUNS, (System.nanoTime() - start) / 1_000_000_000, taken);
   }
 
   private boolean isTaken(Target target, byte[] input, boolean thorough) throws IOException {
     long start = processorTime();
+    underWay = input;
     try {
       read(target, input, thorough);
       return true;
@@ -112,6 +132,32 @@ class FuzzTest {
   /** Of this thread: on a machine that is busy with something else an input of nothing takes a minute. */
   private static long processorTime() {
     return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+  }
+
+  /** Nothing stops a thread that does not look up: the process ends with the input kept. */
+  private Thread watch(Target target, long thread) {
+    return Thread.ofPlatform().daemon().start(() -> {
+      byte[] before = null;
+      long since = 0;
+      try {
+        while (true) {
+          Thread.sleep(1000);
+          byte[] now = underWay;
+          long time = ManagementFactory.getThreadMXBean().getThreadCpuTime(thread);
+          if (now != before) {
+            before = now;
+            since = time;
+          } else if (now != null && time - since > HANGING_NANOS) {
+            System.err.println(finding(target, now, new AssertionError("no end after " + HANGING_NANOS / 1_000_000_000 + " s")).getMessage());
+            Runtime.getRuntime().halt(1);
+          }
+        }
+      } catch (InterruptedException e) {
+        // all inputs came to their end
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    });
   }
 
   private static AssertionError finding(Target target, byte[] input, Throwable cause) throws IOException {
@@ -219,6 +265,12 @@ class FuzzTest {
           "vision_config":{"depth":2,"hidden_size":32,"num_heads":2,"fullatt_block_indexes":[1]}}""").stream()).toList();
       case GGUF -> files(Path.of("../csrc/fuzz/corpus/gguf"), 1 << 20);
     };
+  }
+
+  /** What earlier runs have found, and was mended. */
+  private static List<byte[]> found(Target target) throws IOException {
+    Path place = CORPUS.resolve(target.name().toLowerCase(Locale.ROOT));
+    return Files.isDirectory(place) ? files(place, 1 << 20) : List.of();
   }
 
   /** For the thorough way. */

@@ -13,12 +13,20 @@ import java.math.BigDecimal;
  * @param highOpen whether {@code high} itself is left out
  */
 public record NumberRange(boolean integers, boolean fractions, BigDecimal low, boolean lowOpen, BigDecimal high, boolean highOpen) {
+  /** Digits before or behind the point beyond which no automaton spells a number: a double has up to 309 before it and 1074 behind. */
+  public static final int MOST_DIGITS = 2000;
+
   /** Every number. */
   public static final NumberRange ANY = new NumberRange(true, true, null, false, null, false);
   /** Every whole number. */
   public static final NumberRange INTEGERS = new NumberRange(true, false, null, false, null, false);
   /** No number. */
   public static final NumberRange NOTHING = new NumberRange(false, false, null, false, null, false);
+
+  /** Whether a number has at most {@link #MOST_DIGITS} on both sides: one of an exponent of a thousand million takes no memory, its digits all. */
+  public static boolean canBeSpelled(BigDecimal value) {
+    return Math.abs((long) value.scale()) <= MOST_DIGITS && value.precision() <= MOST_DIGITS;
+  }
 
   /** The numbers in both. */
   public NumberRange and(NumberRange other) {

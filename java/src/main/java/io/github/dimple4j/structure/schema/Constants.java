@@ -36,7 +36,7 @@ final class Constants {
       } else if (value.isBoolean()) {
         booleans |= value.booleanValue() ? 2 : 1;
       } else if (value.isNumber()) {
-        numbers.add(value.decimalValue());
+        numbers.add(number(value));
       } else if (value.isString()) {
         strings.add(value.stringValue());
       } else if (value.isArray()) {
@@ -63,6 +63,13 @@ final class Constants {
     return terms.of(schemas.computeIfAbsent(value, any -> JsonNodeFactory.instance.objectNode().set("const", any)), false);
   }
 
+  private static BigDecimal number(JsonNode value) {
+    if (!NumberRange.canBeSpelled(value.decimalValue())) {
+      throw new RefusedSchemaException("#", "a value that is a number of more than " + NumberRange.MOST_DIGITS + " digits");
+    }
+    return value.decimalValue();
+  }
+
   /**
    * All values but these.
    *
@@ -84,7 +91,7 @@ final class Constants {
       } else if (value.isString()) {
         strings.add(value.stringValue());
       } else if (value.isNumber()) {
-        numbers.add(value.decimalValue());
+        numbers.add(number(value));
       }
     }
     List<Shape> all = new ArrayList<>();

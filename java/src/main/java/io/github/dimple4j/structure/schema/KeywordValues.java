@@ -1,6 +1,7 @@
 package io.github.dimple4j.structure.schema;
 
 import io.github.dimple4j.structure.RefusedSchemaException;
+import io.github.dimple4j.structure.json.NumberRange;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -61,6 +62,7 @@ final class KeywordValues {
       return null;
     }
     expect(value.isNumber(), schema, keyword, "not a number");
+    expect(NumberRange.canBeSpelled(value.decimalValue()), schema, keyword, "a number of more than " + NumberRange.MOST_DIGITS + " digits");
     return normal(value.decimalValue());
   }
 
