@@ -407,17 +407,10 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
 
 /* Where the decoding is over behind the end of the text, that is what stands at all positions that are still masked. */
 static void fill_behind_end(iteration *it, canvas *c) {
-  int32_t added = c->masked_count;
   bool ends = algorithm_of(&it->decoding)->ends || pipeline_of(&it->decoding)->sight != SIGHT_ALL;
   if (!it->done || !it->decoding.complete || !ends || it->constraint) return;
-  for (int32_t i = 0; i < added; i++) {
-    it->room.revealed[it->revealed_count + i] = c->masked[i];
-    it->room.tokens[it->revealed_count + i] = it->tokens.eos;
-    it->room.confidence[it->revealed_count + i] = 1;
-    it->room.log_probability[it->revealed_count + i] = NAN;
-  }
-  canvas_reveal(c, it->room.revealed + it->revealed_count, it->room.tokens + it->revealed_count, added);
-  it->revealed_count += added;
+  for (int32_t i = 0; i < c->masked_count; i++) insert_revealed(it, c->masked[i], it->tokens.eos, 1);
+  canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
 }
 
 /* What follows when `count` positions have been revealed, of blocks by these rules. */

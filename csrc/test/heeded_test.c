@@ -14,7 +14,7 @@ typedef struct setting {
   bool is_integer;
   float values[4];
   int count;
-  bool of_ends; /* has something to do with ends of text, which are made likely */
+  float ends; /* how much ends of text are favoured: it has to do with these */
   bool (*excused)(const dimple_decoding *d); /* null: never */
 } setting;
 
@@ -26,40 +26,40 @@ static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PI
 
 /* Not here: `steps`, which the authors' commands give beside thresholds, too; `complete`, which asks for what they do where it differs;
  * allowed_confidence, which constrained_test has. */
-static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, false, NULL},
-                                   {INTEGER(original_confidence), {0}, 1, false, in_dream},
-                                   {FLOAT(threshold), {0.02f, 0.3f, 0.6f}, 3, false, NULL},
-                                   {FLOAT(temperature), {1}, 1, false, NULL},
-                                   {FLOAT(top_p), {0.5f, 0}, 2, false, NULL},
-                                   {FLOAT(algorithm_temperature), {0.7f}, 1, false, NULL},
-                                   {FLOAT(epsilon), {0.3f, 0.8f}, 2, false, NULL},
-                                   {INTEGER(seed), {7, 8}, 2, false, NULL},
-                                   {INTEGER(block_length), {3, 5}, 2, false, NULL},
-                                   {INTEGER(cache), {DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL}, 2, false, NULL},
-                                   {INTEGER(no_eos_logits), {1}, 1, true, NULL},
-                                   {INTEGER(no_eos_confidence), {1}, 1, true, NULL},
-                                   {FLOAT(factor), {0.5f, 1}, 2, false, NULL},
-                                   {FLOAT(guidance_scale), {2}, 1, false, NULL},
-                                   {INTEGER(no_mask_logits), {1}, 1, false, NULL},
-                                   {INTEGER(order), {DIMPLE_ORDER_CONFIDENCE, DIMPLE_ORDER_MARGIN}, 2, false, NULL},
-                                   {FLOAT(gamma), {0, 5, 20}, 3, false, NULL},
-                                   {FLOAT(kl_threshold), {0.5f, 1e-6f}, 2, false, NULL},
-                                   {INTEGER(kl_history), {1, 4}, 2, false, NULL},
-                                   {INTEGER(unmask), {DIMPLE_UNMASK_MAX_CONFIDENCE, DIMPLE_UNMASK_MIN_KL}, 2, false, NULL},
-                                   {FLOAT(credit_alpha), {3}, 1, false, NULL},
-                                   {FLOAT(boost_gamma), {2}, 1, false, NULL},
-                                   {FLOAT(decay_beta), {0.1f}, 1, false, NULL},
-                                   {FLOAT(low_threshold), {0, 0.02f}, 2, false, NULL},
-                                   {INTEGER(expected_tpf), {1, 2}, 2, false, NULL},
-                                   {INTEGER(maximum_unroll), {1}, 1, false, NULL},
-                                   {FLOAT(threshold_back), {0.01f, 0.1f}, 2, false, NULL},
-                                   {INTEGER(sub_block_length), {1, 2}, 2, false, NULL},
-                                   {INTEGER(block_cache), {1}, 1, false, NULL},
-                                   {FLOAT(editing_threshold), {0, 0.02f}, 2, false, NULL},
-                                   {INTEGER(max_post_steps), {0, 1}, 2, false, NULL},
-                                   {INTEGER(num_to_transfer), {2, 4}, 2, false, NULL},
-                                   {INTEGER(eos_early_stop), {1}, 1, true, NULL},
-                                   {INTEGER(fill_last_block), {1}, 1, true, NULL}};
+static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
+                                   {INTEGER(original_confidence), {0}, 1, 0, in_dream},
+                                   {FLOAT(threshold), {0.02f, 0.3f, 0.6f}, 3, 0, NULL},
+                                   {FLOAT(temperature), {1}, 1, 0, NULL},
+                                   {FLOAT(top_p), {0.5f, 0}, 2, 0, NULL},
+                                   {FLOAT(algorithm_temperature), {0.7f}, 1, 0, NULL},
+                                   {FLOAT(epsilon), {0.3f, 0.8f}, 2, 0, NULL},
+                                   {INTEGER(seed), {7, 8}, 2, 0, NULL},
+                                   {INTEGER(block_length), {3, 5}, 2, 0, NULL},
+                                   {INTEGER(cache), {DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL}, 2, 0, NULL},
+                                   {INTEGER(no_eos_logits), {1}, 1, 3, NULL},
+                                   {INTEGER(no_eos_confidence), {1}, 1, 3, NULL},
+                                   {FLOAT(factor), {0.5f, 1}, 2, 0, NULL},
+                                   {FLOAT(guidance_scale), {2}, 1, 0, NULL},
+                                   {INTEGER(no_mask_logits), {1}, 1, 0, NULL},
+                                   {INTEGER(order), {DIMPLE_ORDER_CONFIDENCE, DIMPLE_ORDER_MARGIN}, 2, 0, NULL},
+                                   {FLOAT(gamma), {0, 5, 20}, 3, 0, NULL},
+                                   {FLOAT(kl_threshold), {0.5f, 1e-6f}, 2, 0, NULL},
+                                   {INTEGER(kl_history), {1, 4}, 2, 0, NULL},
+                                   {INTEGER(unmask), {DIMPLE_UNMASK_MAX_CONFIDENCE, DIMPLE_UNMASK_MIN_KL}, 2, 0, NULL},
+                                   {FLOAT(credit_alpha), {3}, 1, 0, NULL},
+                                   {FLOAT(boost_gamma), {2}, 1, 0, NULL},
+                                   {FLOAT(decay_beta), {0.1f}, 1, 0, NULL},
+                                   {FLOAT(low_threshold), {0, 0.02f}, 2, 0, NULL},
+                                   {INTEGER(expected_tpf), {1, 2}, 2, 0, NULL},
+                                   {INTEGER(maximum_unroll), {1}, 1, 0, NULL},
+                                   {FLOAT(threshold_back), {0.01f, 0.1f}, 2, 0, NULL},
+                                   {INTEGER(sub_block_length), {1, 2}, 2, 0, NULL},
+                                   {INTEGER(block_cache), {1}, 1, 0, NULL},
+                                   {FLOAT(editing_threshold), {0, 0.02f}, 2, 0, NULL},
+                                   {INTEGER(max_post_steps), {0, 1}, 2, 0, NULL},
+                                   {INTEGER(num_to_transfer), {2, 4}, 2, 0, NULL},
+                                   {INTEGER(eos_early_stop), {1}, 1, 9, NULL},
+                                   {INTEGER(fill_last_block), {1}, 1, 3, NULL}};
 
 static void set(dimple_decoding *d, const setting *s, float value) {
   char *field = (char *)d + s->offset;
@@ -70,7 +70,7 @@ static void set(dimple_decoding *d, const setting *s, float value) {
 }
 
 /* What the other settings are: a number's digits say it. */
-enum { CONTEXTS = 3 * 2 * 3 * 2 * 2 };
+enum { CONTEXTS = 3 * 2 * 3 * 2 * 2 * 4 };
 
 static dimple_decoding context_of(int32_t pipeline, int32_t algorithm, int number) {
   static const float thresholds[] = {0, 0.95f, 0.01f};
@@ -83,15 +83,17 @@ static dimple_decoding context_of(int32_t pipeline, int32_t algorithm, int numbe
   d.complete = number / 18 % 2 == 0;
   d.original_confidence = number / 36 % 2 == 0;
   d.steps = RESPONSE / 2;
+  d.seed = (uint64_t)number / 72;
+  d.block_cache = pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 && number / 36 % 2;
   if (algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f; /* a random model settles on nothing */
   if (algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.5f;
   return d;
 }
 
 /* Steps to the end, which comes: WINO takes more iterations than steps, and full blocks are run once more. */
-static outcome decode_begun(dimple_session *s, bool ends) {
+static outcome decode_begun(dimple_session *s, float ends) {
   outcome o = fresh_outcome();
-  if (ends) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, (float[]){3}, 1));
+  if (ends > 0) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, &ends, 1));
   for (dimple_step step = {0}; !step.done && o.iterations < 10 * RESPONSE;) {
     dimple_status status = dimple_session_step(s, &step);
     EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
@@ -115,7 +117,6 @@ static verdict try_setting(dimple_session *s, int32_t pipeline, int32_t algorith
   for (int context = 0; context < CONTEXTS && !v.changes; context++) {
     dimple_decoding usual = context_of(pipeline, algorithm, context);
     if (refuses(s, &usual)) continue;
-    outcome without = decode_begun(s, one->of_ends);
     for (int i = 0; i < one->count && !v.changes; i++) {
       dimple_decoding d = usual;
       set(&d, one, one->values[i]);
@@ -125,7 +126,9 @@ static verdict try_setting(dimple_session *s, int32_t pipeline, int32_t algorith
         v.refused++;
         continue;
       }
-      outcome with = decode_begun(s, one->of_ends);
+      outcome with = decode_begun(s, one->ends);
+      EXPECT_OK(dimple_session_begin(s, &usual));
+      outcome without = decode_begun(s, one->ends);
       v.changes = !same_outcome(&without, &with);
     }
   }
