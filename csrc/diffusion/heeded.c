@@ -7,10 +7,10 @@
 #include "diffusion/pipeline.h"
 #include "error.h"
 
-/* Off, the default, or that of the pipeline's authors, for whoever sets it with all else that they set. */
+/* Off, or the default; and any where the authors' function takes one beside every strategy. */
 static bool is_usual_threshold(const dimple_decoding *d) {
-  bool theirs = (d->pipeline == DIMPLE_PIPELINE_SDAR && d->threshold == 0.85f) || (d->pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 && d->threshold == 0.9f);
-  return d->threshold == 0 || d->threshold == 0.95f || theirs;
+  bool with_all = d->pipeline == DIMPLE_PIPELINE_SDAR || d->pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 || d->pipeline == DIMPLE_PIPELINE_LLADA2;
+  return d->threshold == 0 || d->threshold == 0.95f || with_all;
 }
 
 static bool heeds_threshold(const dimple_decoding *d) {

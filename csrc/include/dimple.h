@@ -511,8 +511,8 @@ DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
  * field that is out of range the message is "decoding: FIELD is VALUE, expected RANGE"; of one that pipeline and algorithm do not heed, and that
- * has another value than by default, "decoding: FIELD does not go with ...". Not refused: a threshold of 0 or of the pipeline's authors
- * (sdar 0.85, fast-dllm-v2 0.9) beside 0.95, and `steps`, `seed` and `complete`, of which nothing may come. Any thread. */
+ * has another value than by default, "decoding: FIELD does not go with ...". Not refused: a threshold of 0 or 0.95, or any with
+ * pipelines sdar, fast-dllm-v2 and llada2, whose authors' functions take one beside every strategy; and `steps`, `seed` and `complete`, of which nothing may come. Any thread. */
 DIMPLE_API dimple_status dimple_decoding_validate(const dimple_decoding *decoding);
 
 /* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and

@@ -21,6 +21,12 @@ typedef struct setting {
 /* It always takes the confidences after temperature and filters, as docs and header say. */
 static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PIPELINE_DREAM; }
 
+/* Whose functions take a threshold beside every strategy, also those that do not look at it. */
+static bool by_strategies(const dimple_decoding *d) {
+  bool takes = d->pipeline == DIMPLE_PIPELINE_SDAR || d->pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 || d->pipeline == DIMPLE_PIPELINE_LLADA2;
+  return takes && (!algorithm_of(d)->judges_threshold[d->pipeline] || confidence_of(d)->high <= 0);
+}
+
 #define FLOAT(name) #name, offsetof(dimple_decoding, name), false
 #define INTEGER(name) #name, offsetof(dimple_decoding, name), true
 
@@ -28,7 +34,7 @@ static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PI
  * allowed_confidence, which constrained_test has. */
 static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
                                    {INTEGER(original_confidence), {0}, 1, 0, in_dream},
-                                   {FLOAT(threshold), {0.02f, 0.3f, 0.6f}, 3, 0, NULL},
+                                   {FLOAT(threshold), {0.02f, 0.3f, 0.6f}, 3, 0, by_strategies},
                                    {FLOAT(temperature), {1}, 1, 0, NULL},
                                    {FLOAT(top_p), {0.5f, 0}, 2, 0, NULL},
                                    {FLOAT(algorithm_temperature), {0.7f}, 1, 0, NULL},

@@ -136,8 +136,7 @@ static void settings_go_together(void) {
   TOGETHER(DREAM, MASKGIT_PLUS, threshold, 0.95f, NULL); /* the default */
   TOGETHER(MDLM, LOW_CONFIDENCE_STATIC, threshold, 0.5f, "threshold does not go with algorithm low_confidence_static in pipeline mdlm");
   TOGETHER(BD3LM, ENTROPY, threshold, 0.5f, "threshold does not go with algorithm entropy in pipeline bd3lm");
-  TOGETHER(SDAR, LOW_CONFIDENCE_STATIC, threshold, 0.85f, NULL); /* SDAR's default */
-  TOGETHER(SDAR, LOW_CONFIDENCE_STATIC, threshold, 0.5f, "threshold does not go with algorithm low_confidence_static in pipeline sdar");
+  TOGETHER(SDAR, LOW_CONFIDENCE_STATIC, threshold, 0.5f, NULL); /* which SDAR's function takes with every strategy */
   TOGETHER(SDAR, SEQUENTIAL, algorithm_temperature, 1, "algorithm_temperature does not go with algorithm sequential in pipeline sdar");
   TOGETHER(DIM, AUTOREGRESSIVE, algorithm_temperature, 1, "algorithm_temperature does not go with algorithm autoregressive in pipeline dim");
   TOGETHER(LLADA, CREDIT, epsilon, 0.5f, "epsilon does not go with algorithm credit in pipeline llada");

@@ -153,7 +153,9 @@ class EndingTest {
       Pipeline pipeline = Pipeline.values()[random.nextInt(2)];
       Algorithm algorithm = List.of(Algorithm.ORIGIN, Algorithm.AUTOREGRESSIVE, Algorithm.MASKGIT_PLUS, Algorithm.TOPK_MARGIN, Algorithm.ENTROPY)
           .get(random.nextInt(5));
-      Decoding.Builder settings = Decoding.builder().pipeline(pipeline).algorithm(algorithm).threshold(random.nextInt(3) * 0.01f)
+      boolean judged = pipeline == Pipeline.DIM && algorithm != Algorithm.ENTROPY;
+      float threshold = random.nextInt(3) * 0.01f;
+      Decoding.Builder settings = Decoding.builder().pipeline(pipeline).algorithm(algorithm).threshold(judged ? threshold : 0)
           .temperature(random.nextInt(2)).seed(round).steps(24).stop("\u0001", "\u0005\u0006");
       Template template = random.nextBoolean() ? Template.of(slot(24)) : Template.of("a", slot(9), "b", slot(5), "c");
       try (var session = model.session().tokens(PROMPT).response(template).open()) {
