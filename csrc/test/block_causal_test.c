@@ -187,6 +187,68 @@ static void edits_stay_in_their_block(dimple_model *m) {
   dimple_session_free(s);
 }
 
+/* (a | b+ c)*: of tokens that are one letter each, an end and a filler. */
+static dimple_constraint *letters(void) {
+  uint8_t kinds[VOCAB], bytes[VOCAB], byte_class[256];
+  int64_t offsets[VOCAB + 1];
+  static const int32_t next[] = {0, 1, -1, -1, 1, 0};
+  for (int32_t i = 0; i < VOCAB; i++) {
+    kinds[i] = i == EOS ? DIMPLE_TOKEN_END : i == PAD ? DIMPLE_TOKEN_FILLER : i >= PAD ? DIMPLE_TOKEN_EXCLUDED : DIMPLE_TOKEN_TEXT;
+    bytes[i] = (uint8_t)('a' + i % 3);
+    offsets[i] = i;
+  }
+  offsets[VOCAB] = VOCAB;
+  for (int32_t i = 0; i < 256; i++) byte_class[i] = (uint8_t)((i + 3 - 'a' % 3) % 3);
+  dimple_automaton a = {.state_count = 2, .class_count = 3, .byte_class = byte_class, .next = next, .accepting = (uint8_t[]){1, 0}};
+  dimple_vocabulary *vocabulary = NULL;
+  dimple_constraint *constraint = NULL;
+  EXPECT_OK(dimple_vocabulary_create(bytes, offsets, kinds, VOCAB, &vocabulary));
+  EXPECT_OK(dimple_constraint_create(vocabulary, &a, &constraint));
+  dimple_vocabulary_free(vocabulary);
+  return constraint;
+}
+
+/* Whether the tokens up to the first that is masked can be the beginning of what letters() holds to, or all of it where none is. */
+static bool is_accepted(const int32_t *tokens, int32_t count) {
+  int32_t state = 0, i = 0;
+  for (; i < count && tokens[i] != MASK && tokens[i] < PAD; i++) {
+    int32_t letter = tokens[i] % 3;
+    if ((state == 0 && letter == 2) || (state == 1 && letter == 0)) return false;
+    state = letter == 1;
+  }
+  if (i < count && tokens[i] == MASK) return true;
+  if (state != 0 || (i < count && tokens[i] != EOS)) return false;
+  for (; i < count; i++)
+    if (tokens[i] != MASK && tokens[i] != EOS && tokens[i] != PAD) return false;
+  return true;
+}
+
+/* A structure holds at each step, whatever is given another token. */
+static void structures_hold(dimple_model *m, const dimple_decoding *d) {
+  dimple_constraint *constraint = letters();
+  int32_t masks[RESPONSE], edits = 0;
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  for (int32_t prompt = 1; prompt <= PROMPT; prompt++)
+    for (int32_t fixed = 0; fixed < 3; fixed++) {
+      masks[RESPONSE / 2] = fixed ? 30 + fixed : MASK; /* b or c, which the letters before it have to suit */
+      dimple_session *s = session_of(m, prompt_tokens, prompt, masks, RESPONSE, 1, 1);
+      dimple_step step = {0};
+      EXPECT_OK(dimple_session_set_constraint(s, constraint));
+      EXPECT_OK(dimple_session_begin(s, d));
+      for (int32_t masked = RESPONSE; !step.done; masked = step.remaining) {
+        dimple_status status = dimple_session_step(s, &step);
+        EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
+        if (status != DIMPLE_OK) break;
+        EXPECT(is_accepted(step.canvas, RESPONSE), "prompt of %d, fixed %d: step %d fits nothing", prompt, fixed, step.iteration);
+        edits += step.revealed_count - (masked - step.remaining) > 0;
+      }
+      EXPECT(step.remaining == 0, "%d left", step.remaining);
+      dimple_session_free(s);
+    }
+  EXPECT((edits > 0) == (d->algorithm == DIMPLE_ALGORITHM_TOKEN_EDITING), "%d edits", edits);
+  dimple_constraint_free(constraint);
+}
+
 /* Steps say which block they were of, and that what is revealed stays. */
 static void steps_name_their_block(dimple_model *m) {
   int32_t masks[RESPONSE], block = 0;
@@ -247,6 +309,10 @@ int main(void) {
   blocks_are_the_decodings(full, &b);
   first_tokens_come_from_the_block_before(shifted, blocks);
   edits_stay_in_their_block(ling);
+  dimple_decoding edit = llada2(0, 0, 3), cautious = llada2(0.02f, 0.05f, 2), sub_blocks = fast_dllm(0.1f, 2, 1);
+  structures_hold(ling, &edit);
+  structures_hold(ling, &cautious);
+  structures_hold(shifted, &sub_blocks);
   steps_name_their_block(blocks);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);

@@ -18,7 +18,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -217,16 +216,21 @@ class BlockCausalConformanceTest {
     return bytes.rewind();
   }
 
+  static Stream<Arguments> counted() {
+    return Stream.of(Arguments.of(Pipeline.SDAR, 4), Arguments.of(Pipeline.FAST_DLLM_V2, 32));
+  }
+
   /** By the file's own defaults, the answer of a random model fits its schema. */
-  @Test
-  void structureHoldsFromBlockToBlock() throws IOException {
-    try (DimpleModel model = load(SDAR, "auto")) {
+  @ParameterizedTest
+  @MethodSource("counted")
+  void structureHoldsFromBlockToBlock(Pipeline pipeline, int block) throws IOException {
+    try (DimpleModel model = load(pipeline.label(), "auto")) {
       Decoding decoding = model.decoding();
-      assertThat(decoding.pipeline()).isEqualTo(Pipeline.SDAR); // the file says so, and that its blocks have 4 positions
+      assertThat(decoding.pipeline()).isEqualTo(pipeline); // the file says so, and how long its blocks are
       try (Session session = model.session().user("x").responseLength(41)
           .response(Template.json("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"enum\": [\"x\", \"y\"]}}}"))
           .open()) {
-        assertThat((session.promptTokens().length + session.responseLength()) % 4).isZero();
+        assertThat((session.promptTokens().length + session.responseLength()) % block).isZero();
         String text = session.decode(decoding.toBuilder().threshold(0.3f).build()).text();
         JsonNode answer = JSON.readTree(text);
         assertThat(answer.path("b").asString("x")).as(text).isIn("x", "y");
