@@ -44,8 +44,12 @@ static dimple_status read_vocabulary(dimple_model *m) {
     if (special[i].id >= p->vocab)
       return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the %s token's id is %d, expected less than the vocabulary's %d", path, special[i].name, special[i].id, p->vocab);
   /* A file that lists its ends of text and names none of them as the one: the first is. */
-  for (int32_t i = 0; i < p->end_count && p->eos_token < 0; i++)
-    if (p->ends[i] < p->vocab) p->eos_token = p->ends[i];
+  for (int32_t i = 0; i < p->end_count && p->eos_token < 0; i++) {
+    if (p->ends[i] >= p->vocab) continue;
+    p->eos_token = p->ends[i];
+    p->ends[i] = p->ends[0];
+    p->ends[0] = p->eos_token; /* where pipelines that know one end alone look */
+  }
   return DIMPLE_OK;
 }
 

@@ -224,6 +224,38 @@ static void placeholder_by_name(void) {
   expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, "<|image_pad|>");
 }
 
+/* Of a file that lists its ends of text and names none, the first in the vocabulary is the one, and ends a decoding in blocks. */
+static void end_of_a_list(void) {
+  static const int32_t ends[] = {VOCAB, PAD, EOS};
+  gguf_writer w = {0};
+  dimple_model_info info = {0};
+  gguf_writer_leave_out(&w, "tokenizer.ggml.eos_token_id");
+  gguf_writer_ints(&w, "tokenizer.ggml.eos_token_ids", ends, 3);
+  dimple_model *m = expect_taken(&w, &dimple);
+  EXPECT_OK(dimple_model_get_info(m, &info));
+  EXPECT(info.eos_token_id == PAD, "token %d", info.eos_token_id);
+  int32_t masks[4 * BLOCK];
+  for (int32_t i = 0; i < 4 * BLOCK; i++) masks[i] = MASK;
+  dimple_session *s = NULL;
+  dimple_decoding d;
+  dimple_decoding_defaults(&d);
+  d.pipeline = DIMPLE_PIPELINE_BD3LM;
+  d.block_length = BLOCK;
+  EXPECT_OK(dimple_session_create(m, &(dimple_session_options){.threads = 1, .prefill = 1}, &s));
+  EXPECT_OK(dimple_session_set_prompt(s, (int32_t[]){5}, 1, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, masks, 4 * BLOCK));
+  EXPECT_OK(dimple_session_begin(s, &d));
+  dimple_step step = {0};
+  int32_t iterations = 0;
+  for (; !step.done && iterations < 8 * BLOCK; iterations++) {
+    EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){PAD}, (float[]){50}, 1));
+    EXPECT_OK(dimple_session_step(s, &step));
+  }
+  EXPECT(iterations <= BLOCK + 1 && step.remaining == 0 && step.canvas[4 * BLOCK - 1] == PAD, "%d iterations, %d left", iterations, step.remaining);
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 /* Without its key an expert's width is an equal share of what all used ones have together. */
 static void width_of_experts(void) {
   gguf_writer w = {0};
@@ -279,6 +311,7 @@ int main(void) {
   lists();
   names();
   placeholder_by_name();
+  end_of_a_list();
   width_of_experts();
   shapes_and_types_of_tensors();
   features_fit_the_text();
