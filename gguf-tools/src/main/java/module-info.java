@@ -3,7 +3,7 @@
  * {@link io.github.dimple4j.gguf.tools} what is done with them.
  */
 module io.github.dimple4j.gguf {
-  requires io.github.dimple4j;
+  requires transitive io.github.dimple4j; // whose ModelTokenizer the reader of tokenizers gives
   requires tools.jackson.databind;
 
   exports io.github.dimple4j.gguf;

@@ -136,6 +136,6 @@ public final class TokenizerReader {
 
   private static int id(Map<String, MetadataValue> keys, String name) {
     MetadataValue value = keys.get(KEYS + name);
-    return value != null && value.value() instanceof Number number ? (int) Math.clamp(number.longValue(), -1, Integer.MAX_VALUE) : -1;
+    return value != null && value.value() instanceof Number number ? Math.clamp(number.longValue(), -1, Integer.MAX_VALUE) : -1;
   }
 }
