@@ -156,12 +156,22 @@ int64_t text_rows_count(const text_rows *rows) {
   return count;
 }
 
+/* The tokens whose embeddings a piece has. Of models with canvases a settled placeholder of a picture has the padding token's, wherever it stands, as
+ * their authors' code has it; features take its place. */
+static const int32_t *embedded_as(const dimple_model *m, const text_rows *rows, const text_piece *piece) {
+  const text_parameters *p = &m->text;
+  if (!p->canvases || rows->canvas || p->image_token < 0 || p->pad_token < 0) return piece->tokens;
+  int32_t *tokens = rows->state->row_numbers + rows->state->capacity;
+  for (int64_t i = 0; i < piece->count; i++) tokens[i] = piece->tokens[i] == p->image_token ? p->pad_token : piece->tokens[i];
+  return tokens;
+}
+
 /* x = embeddings of the pieces, with image features where the prompt has placeholders. */
 static dimple_status embed(const dimple_model *m, context *c, const text_rows *rows, view x) {
   const text_piece *pieces = rows->pieces;
   const text_images *images = &rows->images;
   for (int64_t i = 0, row = 0; i < rows->piece_count; row += pieces[i++].count) {
-    if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->weights.embedding, pieces[i].tokens));
+    if (pieces[i].count > 0) DIMPLE_TRY(m->ops->embed_rows(c, view_rows(x, row, pieces[i].count), m->weights.embedding, embedded_as(m, rows, &pieces[i])));
   }
   if (m->text.embedding_scale > 0) DIMPLE_TRY(m->ops->add_rows(c, x, (view){0}, m->text.embedding_scale));
   int64_t skip = 0;
