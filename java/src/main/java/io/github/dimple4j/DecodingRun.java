@@ -23,6 +23,7 @@ final class DecodingRun {
   private final Ending ending;
   private final boolean stopsEarly;
   private final boolean firm; // what is revealed stays
+  private final boolean anew; // every iteration accepts anew, and what counts is settled
   private final boolean byBlock; // once its block is full
   private final Decisions decisions; // null: the core decides
   private final float[] logProbabilities;
@@ -31,6 +32,7 @@ final class DecodingRun {
   private Canvas canvas;
   private int used; // positions that are worked on
   private int revealed;
+  private int masked; // positions that are not settled, before the next iteration
   private int iterations;
   private int forwardPasses;
   private boolean cancelled;
@@ -47,7 +49,8 @@ final class DecodingRun {
     this.promptLength = promptLength;
     this.ending = decoding.ending();
     this.stopsEarly = decoding.earlyStop();
-    this.firm = !decoding.algorithm().revises();
+    this.firm = !decoding.algorithm().revises() && decoding.pipeline() != Pipeline.DIFFUSION_GEMMA;
+    this.anew = decoding.pipeline() == Pipeline.DIFFUSION_GEMMA;
     this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
     this.decisions = own == null ? null : new Decisions(handle, own, decoding.logitBias());
     if (decoding.prune()) {
@@ -61,6 +64,7 @@ final class DecodingRun {
     Arrays.fill(logProbabilities, Float.NaN);
     this.used = canvases.end();
     this.canvas = canvasOf(response.tokens());
+    this.masked = canvas.remaining();
   }
 
   /** What a file says of blocks can make a decoding one that cannot leave positions out. */
@@ -144,8 +148,13 @@ final class DecodingRun {
     for (int position : result.remasked()) {
       logProbabilities[position] = Float.NaN;
     }
-    revealed += (int) reveals.stream().filter(reveal -> reveal.position() >= before.length() || before.isMasked(reveal.position())).count()
-        - result.remasked().length;
+    if (anew) {
+      revealed += Math.max(0, masked - result.remaining());
+      masked = result.remaining();
+    } else {
+      revealed += (int) reveals.stream().filter(reveal -> reveal.position() >= before.length() || before.isMasked(reveal.position())).count()
+          - result.remasked().length;
+    }
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
     return reveals;
