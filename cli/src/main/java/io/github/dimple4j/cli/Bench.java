@@ -80,9 +80,10 @@ final class Bench {
       model.close();
       Times load = measured(() -> {
         long begin = System.nanoTime();
-        try (DimpleModel again = engine.load(file)) {
-          return System.nanoTime() - begin;
-        }
+        DimpleModel again = engine.load(file);
+        long time = System.nanoTime() - begin;
+        again.close();
+        return time;
       });
       model = engine.load(file);
       return run(model, firstLoad, load, promptTokens, rows, picture);
