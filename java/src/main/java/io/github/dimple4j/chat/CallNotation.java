@@ -11,10 +11,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How Gemma 4 and DiffusionGemma write a call of a tool, between the tokens {@code <|tool_call>} and {@code <tool_call|>}:
- *
- * <pre>{@code
- * call:NAME{city:<|"|>Rome<|"|>,days:3,units:{metric:true}}
- * }</pre>
+ * {@code call:NAME{city:<|"|>Rome<|"|>,days:3,units:{metric:true}}}.
  *
  * <p>Names of arguments stand bare (in quotes, too), strings stand between {@code <|"|>}, which is a token and so nothing that a string can
  * hold; numbers, {@code true}, {@code false}, {@code null}, lists and objects are JSON's.
