@@ -69,8 +69,8 @@ static dimple_decoding random_decoding(random_numbers *r) {
   d.original_confidence = random_below(r, 2);
   d.algorithm_temperature = random_below(r, 4) ? 0 : 0.5f;
   d.no_eos_logits = d.pipeline == DIMPLE_PIPELINE_LLADA && random_below(r, 4) == 0;
-  d.kl_threshold = 0.5f;
-  d.threshold_back = 0.05f;
+  if (d.algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f;
+  if (d.algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.05f;
   return d;
 }
 
