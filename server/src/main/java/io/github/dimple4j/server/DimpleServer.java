@@ -116,7 +116,7 @@ public final class DimpleServer implements AutoCloseable {
     closed = true;
     connector.close(); // no new connections; those that are there go on
     try {
-      service.workplaces().stop(options.graceTime());
+      service.lanes().stop(options.graceTime());
       service.awaitWritten();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -116,13 +116,13 @@ final class Metrics {
     out.append(name).append(' ').append(value).append('\n');
   }
 
-  String text(Workplaces workplaces, PrefillCache cache, FeatureCache features, BatchedSteps shared) {
+  String text(Lanes lanes, PrefillCache cache, FeatureCache features, BatchedSteps shared) {
     StringBuilder out = new StringBuilder();
     head(out, "dimple_requests_total", "Requests by path and status.", "counter");
     requests.forEach((labels, count) -> out.append("dimple_requests_total{").append(labels).append("} ").append(count.sum()).append('\n'));
     one(out, "dimple_requests_cancelled_total", "Requests whose client left before the answer.", "counter", gone.sum());
-    one(out, "dimple_requests_running", "Requests that are worked on.", "gauge", workplaces.running());
-    one(out, "dimple_requests_waiting", "Requests in the queue.", "gauge", workplaces.waiting());
+    one(out, "dimple_requests_running", "Requests that are worked on.", "gauge", lanes.running());
+    one(out, "dimple_requests_waiting", "Requests in the queue.", "gauge", lanes.waiting());
     one(out, "dimple_iterations_total", "Iterations of all decodings.", "counter", iterations.sum());
     one(out, "dimple_shared_passes_total", "Passes over the layers that ran iterations of several requests, or of one.", "counter",
         shared.passes());

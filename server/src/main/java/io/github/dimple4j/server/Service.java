@@ -28,7 +28,7 @@ final class Service implements AutoCloseable {
   private final PrefillCache cache;
   private final FeatureCache features;
   private final Structures structures = new Structures();
-  private final Workplaces workplaces;
+  private final Lanes lanes;
   private final PictureHosts hosts;
   private final Instant started = Instant.now();
   private final AtomicInteger open = new AtomicInteger(); // requests that are answered
@@ -39,7 +39,7 @@ final class Service implements AutoCloseable {
     this.options = options;
     cache = new PrefillCache(options.cacheBytes() / 2, metrics);
     features = new FeatureCache(options.cacheBytes() / 2);
-    workplaces = new Workplaces(options.sessions(), options.queue(), metrics);
+    lanes = new Lanes(options.sessions(), options.queue(), metrics);
     hosts = new PictureHosts(options.imageHosts(), options.maxBodyBytes());
     clock = new ScheduledThreadPoolExecutor(1, Thread.ofPlatform().daemon().name("dimple-clock").factory());
     clock.setRemoveOnCancelPolicy(true);
@@ -69,8 +69,8 @@ final class Service implements AutoCloseable {
     return structures;
   }
 
-  Workplaces workplaces() {
-    return workplaces;
+  Lanes lanes() {
+    return lanes;
   }
 
   PictureHosts hosts() {
@@ -92,15 +92,15 @@ final class Service implements AutoCloseable {
     Page.routes().forEach((path, route) -> routes.put(path, Map.of("GET", route)));
     routes.put("/health", Map.of("GET", this::health));
     routes.put("/metrics", Map.of("GET", exchange -> exchange.send(200, "text/plain; version=0.0.4; charset=utf-8",
-        metrics.text(workplaces, cache, features, model.batchedSteps()).getBytes(StandardCharsets.UTF_8))));
+        metrics.text(lanes, cache, features, model.batchedSteps()).getBytes(StandardCharsets.UTF_8))));
     return routes;
   }
 
   private void health(Exchange exchange) throws IOException {
     ObjectNode health = Json.object();
-    health.put("status", workplaces.isStopping() ? "stopping" : "ok");
+    health.put("status", lanes.isStopping() ? "stopping" : "ok");
     health.put("model", options.model());
-    exchange.send(workplaces.isStopping() ? 503 : 200, health);
+    exchange.send(lanes.isStopping() ? 503 : 200, health);
   }
 
   private void models(Exchange exchange) throws IOException {
@@ -135,7 +135,7 @@ final class Service implements AutoCloseable {
 
   /** Reads a request, works on it, and sends what comes of it; stops when the client has left or time is up. */
   private void answer(Exchange exchange, Reader reader) throws IOException, InterruptedException {
-    if (workplaces.isStopping()) {
+    if (lanes.isStopping()) {
       throw ApiException.stopping();
     }
     open.incrementAndGet();
@@ -155,7 +155,7 @@ final class Service implements AutoCloseable {
         + options.timeout().toSeconds() + " s")), options.timeout().toNanos(), TimeUnit.NANOSECONDS);
     ScheduledFuture<?> tooSlow = clock.schedule(exchange::abort, options.timeout().plus(TO_WRITE).toNanos(), TimeUnit.NANOSECONDS);
     try {
-      workplaces.begin(task);
+      lanes.begin(task);
       if (relay(exchange, task, answering)) {
         metrics.answered(Duration.ofNanos(System.nanoTime() - began));
       } else {
@@ -169,7 +169,7 @@ final class Service implements AutoCloseable {
       timeUp.cancel(false);
       tooSlow.cancel(false);
       task.cancel(ApiException.stopping());
-      workplaces.end(task);
+      lanes.end(task);
     }
   }
 
@@ -223,7 +223,7 @@ final class Service implements AutoCloseable {
 
   @Override
   public void close() {
-    workplaces.close();
+    lanes.close();
     cache.close();
     hosts.close();
     clock.shutdownNow();

@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** The session threads, and those who wait for one, first come, first served. Thread-safe. */
-final class Workplaces implements AutoCloseable {
+final class Lanes implements AutoCloseable {
   private static final int LONGEST_RETRY = 60;
 
   private final ThreadPoolExecutor threads;
@@ -23,7 +23,7 @@ final class Workplaces implements AutoCloseable {
   private volatile boolean stopping;
 
   /** Platform threads: a call into the core would keep a virtual thread's carrier. */
-  Workplaces(int sessions, int queue, Metrics metrics) {
+  Lanes(int sessions, int queue, Metrics metrics) {
     this.sessions = sessions;
     this.metrics = metrics;
     waiting = queue == 0 ? new SynchronousQueue<>() : new LinkedBlockingQueue<>(queue);
