@@ -190,11 +190,12 @@ class DecoderTest {
       List<String> built = told(session.steps(guided));
       assertThat(told(session.steps(guided, new Sure(0.05f)))).isEqualTo(built).isNotEqualTo(told(session.steps(blocks)));
       for (Algorithm algorithm : List.of(Algorithm.ENTROPY_BOUND, Algorithm.KLASS, Algorithm.CREDIT, Algorithm.HIERARCHY)) {
-        Generation answer = session.decode(blocks.toBuilder().algorithm(algorithm).build(), new Alternative(1, 2));
+        Decoding chosen = blocks.toBuilder().algorithm(algorithm).threshold(algorithm == Algorithm.ENTROPY_BOUND ? 0 : 0.05f).build();
+        Generation answer = session.decode(chosen, new Alternative(1, 2));
         assertThat(answer.canvas().remaining()).as("%s", algorithm).isZero();
         assertThat(answer.iterations()).isEqualTo(LENGTH); // one at a time, nothing filled in behind an end
       }
-      Decoding entropies = blocks.toBuilder().algorithm(Algorithm.ENTROPY_BOUND).build();
+      Decoding entropies = blocks.toBuilder().algorithm(Algorithm.ENTROPY_BOUND).threshold(0).build();
       session.decode(entropies, candidates -> {
         assertThat(candidates.all()).allMatch(candidate -> candidate.confidence() < 0); // nats
         return candidates.all();

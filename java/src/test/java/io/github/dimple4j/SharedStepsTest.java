@@ -59,7 +59,7 @@ class SharedStepsTest {
       case 5 -> builder.pipeline(Pipeline.LLADA).guidanceScale(0.5f).build();
       case 6 -> builder.pipeline(Pipeline.LLADA).algorithm(Algorithm.KLASS).blockLength(6).build();
       case 7 -> builder.pipeline(Pipeline.DREAM).algorithm(Algorithm.ENTROPY).threshold(0).build();
-      case 8 -> builder.pipeline(Pipeline.BD3LM).blockLength(4).build();
+      case 8 -> builder.pipeline(Pipeline.BD3LM).blockLength(4).threshold(0).build();
       default -> builder.temperature(0.5f).build();
     };
   }

@@ -35,10 +35,12 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
 /** The client that OpenAI gives to Java programs. */
+@Tag("openai-client") // its class path has the versions that the client asks for
 class OpenAiClientTest {
   private static final String DESCRIBE = "Describe this image.";
 
