@@ -14,8 +14,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Same file, settings and seed give the same tokens: whatever the number of threads, and whatever ran before or beside. */
 class RepeatabilityTest {
   private static final Decoding HOT = Decoding.builder().earlyStop(false).threshold(0.3f).temperature(0.7f).seed(7).build();
-  private static final List<Decoding> DECODINGS = List.of(HOT, HOT.toBuilder().topP(0.9f).topK(20).build(), Decoding.builder().earlyStop(false).threshold(0.1f).build(),
-      HOT.toBuilder().algorithm(Algorithm.ORIGIN).threshold(0).build(), HOT.toBuilder().pipeline(Pipeline.DREAM).algorithmTemperature(0.5f).build());
+  private static final List<Decoding> DECODINGS = List.of(HOT, HOT.toBuilder().topP(0.9f).topK(20).build(),
+      Decoding.builder().earlyStop(false).threshold(0.1f).build(),
+      HOT.toBuilder().algorithm(Algorithm.ORIGIN).threshold(0).build(), HOT.toBuilder().pipeline(Pipeline.DREAM).threshold(0).algorithmTemperature(0.5f).build());
 
   /** The same in a few iterations, for the larger model. */
   private static final List<Decoding> QUICK = DECODINGS.stream().map(decoding -> decoding.toBuilder().steps(5).build()).toList();

@@ -94,9 +94,9 @@ class ServeProcessTest {
           assertThat(content(served.chat(question(text, picture, ""))) + System.lineSeparator()).isEqualTo(run.out());
         }
         Outcome drawn = InProcess.dimple("run", MODEL, "--image", picture.toString(), "--prompt", "Describe this image.", "--temperature", "0.8",
-            "--seed", "5", "--threshold", "0.7", "--max-new-tokens", "40", "--alg", "entropy", "--stop", "left");
+            "--seed", "5", "--threshold", "0.7", "--max-new-tokens", "40", "--alg", "topk_margin", "--stop", "left");
         assertThat(content(served.chat(question("Describe this image.", picture, ", \"temperature\": 0.8, \"seed\": 5, \"max_tokens\": 40, "
-            + "\"stop\": [\"left\"], \"diffusion\": {\"threshold\": 0.7, \"algorithm\": \"entropy\"}"))) + System.lineSeparator()).isEqualTo(drawn.out());
+            + "\"stop\": [\"left\"], \"diffusion\": {\"threshold\": 0.7, \"algorithm\": \"topk_margin\"}"))) + System.lineSeparator()).isEqualTo(drawn.out());
       }
       CompletableFuture<HttpResponse<String>> last = CompletableFuture.supplyAsync(() -> {
         try {
