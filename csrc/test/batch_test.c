@@ -52,6 +52,18 @@ static void set_random_prompt(dimple_session *s, random_numbers *r, bool picture
   EXPECT_OK(dimple_session_set_response(s, response, count));
 }
 
+static dimple_decoding random_denoising(random_numbers *r) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
+  d.steps = 1 + random_below(r, 6);
+  d.seed = (uint64_t)random_below(r, 1000);
+  d.gamma = 0.5f + (float)random_below(r, 20);
+  d.stability_threshold = random_below(r, 3);
+  d.confidence_threshold = random_below(r, 2) ? 10 : 0.01f;
+  d.block_length = random_below(r, 2) ? 0 : 3 + random_below(r, 9);
+  d.complete = random_below(r, 2);
+  return d;
+}
+
 static dimple_decoding random_decoding(random_numbers *r) {
   dimple_decoding d = decoding_of(random_below(r, PIPELINE_COUNT), random_below(r, ALGORITHM_COUNT));
   float thresholds[] = {0, 0.02f, 0.3f, 0.9f};
@@ -81,17 +93,19 @@ static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p
   *p = (player){.together = fresh_outcome()};
   EXPECT_OK(dimple_session_create(m, &o, &p->session));
   set_random_prompt(p->session, &r, pictures);
-  if (random_below(&r, 4) == 0) {
+  if (random_below(&r, 4) == 0 && !m->text.canvases) {
     dimple_constraint *constraint = random_constraint(&r);
     dimple_session_set_constraint(p->session, constraint); /* what is fixed may not fit it: then without */
     dimple_constraint_free(constraint);
   }
-  p->decoding = random_decoding(&r);
+  dimple_decoding (*random_settings)(random_numbers *) = m->text.canvases ? random_denoising : random_decoding;
+  p->decoding = random_settings(&r);
   for (int32_t tries = 0; dimple_session_begin(p->session, &p->decoding) != DIMPLE_OK; tries++) {
     if (tries == 5000) return false;
-    p->decoding = random_decoding(&r);
+    p->decoding = random_settings(&r);
   }
-  if (random_below(&r, 4) == 0) {
+  p->together.denoises = m->text.canvases;
+  if (random_below(&r, 4) == 0 && !m->text.canvases) {
     int32_t tokens[] = {3, 40};
     float values[] = {2, -INFINITY};
     EXPECT_OK(dimple_session_set_bias(p->session, tokens, values, 2));
@@ -111,6 +125,7 @@ static void step_alone(player *p, outcome *o) {
 static outcome outcome_alone(dimple_model *m, bool pictures, uint64_t seed) {
   player p;
   outcome o = fresh_outcome();
+  o.denoises = m->text.canvases;
   open_player(m, pictures, seed, &p);
   while (!p.done && o.iterations < 200) step_alone(&p, &o);
   dimple_session_free(p.session);

@@ -129,6 +129,11 @@ void gguf_writer_floats(gguf_writer *w, const char *key, const float *x, uint64_
   if (start_array(w, key, DIMPLE_METADATA_FLOAT32, count)) gguf_put(&w->keys, x, count * sizeof *x);
 }
 
+void gguf_writer_bools(gguf_writer *w, const char *key, const bool *x, uint64_t count) {
+  if (!start_array(w, key, DIMPLE_METADATA_BOOL, count)) return;
+  for (uint64_t i = 0; i < count; i++) gguf_put_u8(&w->keys, x[i]);
+}
+
 void gguf_writer_strings(gguf_writer *w, const char *key, const char *const *x, uint64_t count) {
   if (!start_array(w, key, DIMPLE_METADATA_STRING, count)) return;
   for (uint64_t i = 0; i < count; i++) gguf_put_string(&w->keys, x[i]);

@@ -64,6 +64,7 @@ void gguf_writer_f32(gguf_writer *w, const char *key, float x);
 void gguf_writer_bool(gguf_writer *w, const char *key, bool x);
 void gguf_writer_string(gguf_writer *w, const char *key, const char *x);
 void gguf_writer_ints(gguf_writer *w, const char *key, const int32_t *x, uint64_t count);
+void gguf_writer_bools(gguf_writer *w, const char *key, const bool *x, uint64_t count);
 void gguf_writer_floats(gguf_writer *w, const char *key, const float *x, uint64_t count);
 void gguf_writer_strings(gguf_writer *w, const char *key, const char *const *x, uint64_t count);
 

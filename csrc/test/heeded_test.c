@@ -65,7 +65,11 @@ static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
                                    {INTEGER(max_post_steps), {0, 1}, 2, 0, NULL},
                                    {INTEGER(num_to_transfer), {2, 4}, 2, 0, NULL},
                                    {INTEGER(eos_early_stop), {1}, 1, 9, NULL},
-                                   {INTEGER(fill_last_block), {1}, 1, 3, NULL}};
+                                   {INTEGER(fill_last_block), {1}, 1, 3, NULL},
+                                   {FLOAT(t_min), {0.1f, 0.9f}, 2, 0, NULL},
+                                   {FLOAT(t_max), {1.5f}, 1, 0, NULL},
+                                   {INTEGER(stability_threshold), {0, 3}, 2, 0, NULL},
+                                   {FLOAT(confidence_threshold), {20}, 1, 0, NULL}};
 
 static void set(dimple_decoding *d, const setting *s, float value) {
   char *field = (char *)d + s->offset;
@@ -93,12 +97,15 @@ static dimple_decoding context_of(int32_t pipeline, int32_t algorithm, int numbe
   d.block_cache = pipeline == DIMPLE_PIPELINE_FAST_DLLM_V2 && number / 36 % 2;
   if (algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f; /* a random model settles on nothing */
   if (algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.5f;
+  if (pipelines[pipeline]->loop && number / 18 % 2) d.confidence_threshold = 20; /* nor is it ever sure */
+  if (pipelines[pipeline]->loop && number / 72 % 2) d.stability_threshold = 0;
   return d;
 }
 
 /* Steps to the end, which comes: WINO takes more iterations than steps, and full blocks are run once more. */
-static outcome decode_begun(dimple_session *s, float ends) {
+static outcome decode_begun(dimple_session *s, float ends, bool denoises) {
   outcome o = fresh_outcome();
+  o.denoises = denoises;
   if (ends > 0) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, &ends, 1));
   for (dimple_step step = {0}; !step.done && o.iterations < 10 * RESPONSE;) {
     dimple_status status = dimple_session_step(s, &step);
@@ -132,9 +139,9 @@ static verdict try_setting(dimple_session *s, int32_t pipeline, int32_t algorith
         v.refused++;
         continue;
       }
-      outcome with = decode_begun(s, one->ends);
+      outcome with = decode_begun(s, one->ends, pipelines[pipeline]->loop != NULL);
       EXPECT_OK(dimple_session_begin(s, &usual));
-      outcome without = decode_begun(s, one->ends);
+      outcome without = decode_begun(s, one->ends, pipelines[pipeline]->loop != NULL);
       v.changes = !same_outcome(&without, &with);
     }
   }
@@ -143,19 +150,20 @@ static verdict try_setting(dimple_session *s, int32_t pipeline, int32_t algorith
 
 int main(void) {
   dimple_model *m = random_model((model_shape){.family = FAMILY_LLADA});
-  if (!m) return expect_summary("heeded");
+  dimple_model *gemma = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
+  if (!m || !gemma) return expect_summary("heeded");
   if (!fixture_open()) return expect_summary("heeded");
-  dimple_session *s = text_session(m, 1, 1), *shifted = text_session(text_model, 1, 1);
+  dimple_session *s = text_session(m, 1, 1), *shifted = text_session(text_model, 1, 1), *canvases = text_session(gemma, 1, 1);
   int heeded = 0, refused = 0;
   for (int32_t pipeline = 0; pipeline < PIPELINE_COUNT; pipeline++)
     for (int32_t algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++) {
       dimple_decoding d = {.pipeline = pipeline, .algorithm = algorithm};
       if (!algorithm_of(&d)->choose[pipeline]) continue;
-      if (pipelines[pipeline]->loop) continue; /* for models of another kind, which no session here has: settings_test has what is refused with it */
       for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         const setting *one = &settings[i];
         if (one->excused && one->excused(&d)) continue;
-        verdict v = try_setting(pipelines[pipeline]->needs_shift ? shifted : s, pipeline, algorithm, one);
+        dimple_session *fitting = pipelines[pipeline]->loop ? canvases : pipelines[pipeline]->needs_shift ? shifted : s;
+        verdict v = try_setting(fitting, pipeline, algorithm, one);
         EXPECT(v.tried > 0 && (v.changes || v.refused == v.tried), "pipeline %s, algorithm %s: of %s nothing comes (%d tried, %d refused)",
                pipelines[pipeline]->name, algorithm_of(&d)->name, one->name, v.tried, v.refused);
         heeded += v.changes;
@@ -165,7 +173,9 @@ int main(void) {
   EXPECT(heeded > 200 && refused > 200, "%d heeded, %d refused", heeded, refused);
   dimple_session_free(s);
   dimple_session_free(shifted);
+  dimple_session_free(canvases);
   dimple_model_free(m);
+  dimple_model_free(gemma);
   fixture_close();
   return expect_summary("heeded");
 }

@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, every_key, blocks, ling;
+  bool attention_bias, head_norm, experts, every_key, blocks, ling, gemma;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -23,6 +23,7 @@ static const struct {
     [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
     [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
     [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
+    [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
 };
@@ -142,6 +143,73 @@ static void put_ling_keys(gguf_writer *w, const model_shape *s, const char *name
   gguf_writer_u32(w, dotted(name, "expert_gating_func").text, 2);
 }
 
+/* Gemma's layers slide but for every second one, whose heads are twice as long, fewer, and have their keys as values. */
+static bool is_sliding(int32_t layer) { return layer % 2 == 0; }
+
+static int32_t gemma_head_size(const model_shape *s, int32_t layer) { return s->width / s->heads * (is_sliding(layer) ? 1 : 2); }
+
+static int32_t gemma_kv_heads(const model_shape *s, int32_t layer) { return is_sliding(layer) ? s->kv_heads : 1; }
+
+static void put_gemma_experts(gguf_writer *w, const model_shape *s, const char *prefix) {
+  put_linear(w, s, prefix, "ffn_gate_inp", EXPERTS, s->width, false);
+  put_vector(w, dotted(prefix, "ffn_gate_inp.scale").text, s->width, 1, 0.3f);
+  put_bank(w, s, prefix, "ffn_gate_up_exps", 2 * s->feed_forward, s->width);
+  put_bank(w, s, prefix, "ffn_down_exps", s->width, s->feed_forward);
+  put_vector(w, dotted(prefix, "ffn_down_exps.scale").text, EXPERTS, 1, 0.3f);
+}
+
+static void put_gemma_layer(gguf_writer *w, const model_shape *s, const char *prefix, int32_t layer) {
+  static const char *const norms[] = {"post_attention_norm", "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2", "post_ffw_norm"};
+  int64_t size = gemma_head_size(s, layer), kv_width = size * gemma_kv_heads(s, layer);
+  put_linear(w, s, prefix, "attn_q", size * s->heads, s->width, false);
+  put_linear(w, s, prefix, "attn_k", kv_width, s->width, false);
+  if (is_sliding(layer)) put_linear(w, s, prefix, "attn_v", kv_width, s->width, false);
+  put_linear(w, s, prefix, "attn_output", s->width, size * s->heads, false);
+  put_norm(w, prefix, "attn_q_norm", size);
+  put_norm(w, prefix, "attn_k_norm", size);
+  for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) put_norm(w, prefix, norms[i], s->width);
+  put_feed_forward(w, s, prefix, s->width, s->feed_forward, false);
+  put_gemma_experts(w, s, prefix);
+  put_vector(w, dotted(prefix, "layer_output_scale.weight").text, 1, 0.8f, 0.1f);
+  put_vector(w, dotted(prefix, "enc_layer_output_scale.weight").text, 1, 0.8f, 0.1f);
+}
+
+/* Beside the layers: how full layers turn, and what conditions a canvas on the pass before. */
+static void put_gemma_body(gguf_writer *w, const model_shape *s) {
+  put_vector(w, "rope_freqs.weight", gemma_head_size(s, 1) / 2, 1, 0.3f);
+  put_vector(w, "self_cond_pre_norm.weight", s->width, 1, 0.3f);
+  put_matrix(w, s, "self_cond_gate.weight", s->feed_forward, s->width, 2.0f / sqrtf((float)s->width), -1);
+  put_matrix(w, s, "self_cond_up.weight", s->feed_forward, s->width, 2.0f / sqrtf((float)s->width), -1);
+  put_matrix(w, s, "self_cond_down.weight", s->width, s->feed_forward, 2.0f / sqrtf((float)s->feed_forward), -1);
+}
+
+static void put_gemma_keys(gguf_writer *w, const model_shape *s, const char *name) {
+  int32_t *kv_heads = calloc((size_t)s->layers, sizeof *kv_heads);
+  bool *sliding = calloc((size_t)s->layers, sizeof *sliding);
+  if (!kv_heads || !sliding) {
+    perror(name);
+    exit(1);
+  }
+  for (int32_t i = 0; i < s->layers; i++) {
+    kv_heads[i] = gemma_kv_heads(s, i);
+    sliding[i] = is_sliding(i);
+  }
+  gguf_writer_ints(w, dotted(name, "attention.head_count_kv").text, kv_heads, s->layers);
+  gguf_writer_bools(w, dotted(name, "attention.sliding_window_pattern").text, sliding, s->layers);
+  gguf_writer_u32(w, dotted(name, "attention.sliding_window").text, WINDOW);
+  gguf_writer_u32(w, dotted(name, "attention.key_length").text, (uint32_t)gemma_head_size(s, 1));
+  gguf_writer_u32(w, dotted(name, "attention.key_length_swa").text, (uint32_t)gemma_head_size(s, 0));
+  gguf_writer_f32(w, dotted(name, "rope.freq_base").text, 1e6f);
+  gguf_writer_f32(w, dotted(name, "rope.freq_base_swa").text, 1e4f);
+  gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
+  gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
+  gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
+  gguf_writer_f32(w, dotted(name, "final_logit_softcapping").text, 30);
+  gguf_writer_u32(w, "diffusion.canvas_length", CANVAS);
+  free(sliding);
+  free(kv_heads);
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- text */
 
 static void put_text_keys(gguf_writer *w, const model_shape *s) {
@@ -153,7 +221,10 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
   gguf_writer_u32(w, dotted(name, "block_count").text, (uint32_t)s->layers);
   gguf_writer_u32(w, dotted(name, "feed_forward_length").text, (uint32_t)s->feed_forward);
   gguf_writer_u32(w, dotted(name, "attention.head_count").text, (uint32_t)s->heads);
-  gguf_writer_u32(w, dotted(name, "attention.head_count_kv").text, (uint32_t)s->kv_heads);
+  if (families[s->family].gemma)
+    put_gemma_keys(w, s, name);
+  else
+    gguf_writer_u32(w, dotted(name, "attention.head_count_kv").text, (uint32_t)s->kv_heads);
   gguf_writer_f32(w, dotted(name, "attention.layer_norm_rms_epsilon").text, 1e-6f);
   gguf_writer_bool(w, dotted(name, "attention.causal").text, s->causal);
   if (families[s->family].every_key) {
@@ -178,15 +249,20 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
 
 static void put_text(gguf_writer *w, const model_shape *s) {
   int64_t size = s->width / s->heads, silent = s->vocab - VOCAB + MASK;
-  bool bias = families[s->family].attention_bias;
-  put_matrix(w, s, "token_embd.weight", s->vocab, s->width, 1, s->tied ? silent : -1);
+  bool bias = families[s->family].attention_bias, gemma = families[s->family].gemma, tied = s->tied || gemma;
+  put_matrix(w, s, "token_embd.weight", s->vocab, s->width, 1, tied ? silent : -1);
   put_vector(w, "output_norm.weight", s->width, 1, 0.3f);
-  if (!s->tied) put_matrix(w, s, "output.weight", s->vocab, s->width, 1, silent);
+  if (gemma) put_gemma_body(w, s);
+  if (!tied) put_matrix(w, s, "output.weight", s->vocab, s->width, 1, silent);
   for (int32_t i = 0; i < s->layers; i++) {
     char prefix[16];
     snprintf(prefix, sizeof prefix, "blk.%d", i);
     put_norm(w, prefix, "attn_norm", s->width);
     put_norm(w, prefix, "ffn_norm", s->width);
+    if (gemma) {
+      put_gemma_layer(w, s, prefix, i);
+      continue;
+    }
     bool ling = families[s->family].ling;
     if (ling) put_ling_layer(w, s, prefix, size * s->kv_heads, i == 0);
     else put_attention(w, s, prefix, "attn_output", s->width, size * s->kv_heads, bias, false);

@@ -19,6 +19,7 @@ typedef enum model_family {
   FAMILY_SDAR,      /* the same; rows see blocks of BLOCK */
   FAMILY_FAST_DLLM_V2, /* Dream's body; rows see blocks of BLOCK */
   FAMILY_LLADA2,       /* the same blocks; one projection, half of a head turns, a first layer without experts, groups, a shared expert */
+  FAMILY_DIFFUSION_GEMMA, /* canvases; heads of two sizes, windows, experts beside a dense half; always tied */
   FAMILY_DIFFUSE_DREAM, /* Dream's body, as diffuse-cpp's converter writes it */
   FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */
   FAMILY_COUNT
@@ -28,7 +29,7 @@ typedef enum model_family {
 enum {
   LAYERS = 2, WIDTH = 32, HEADS = 4, KV_HEADS = 2, FEED_FORWARD = 48, VOCAB = 96, CONTEXT = 64,
   MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, /* the last tokens of the vocabulary, whatever its size */
-  EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4,
+  EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4, WINDOW = 5, CANVAS = 8,
   VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2
 };
 

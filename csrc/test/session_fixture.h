@@ -48,6 +48,7 @@ dimple_decoding decoding_of(int32_t pipeline, int32_t algorithm);
 /* A whole decoding. */
 typedef struct outcome {
   int32_t iterations, remaining, forward_passes;
+  bool denoises;       /* canvases, which hold any tokens until they are settled: what remains is no count of masks */
   int32_t drawn_masks; /* positions revealed as what they were, the mask token */
   int32_t tokens[CONTEXT];
   int32_t when[CONTEXT]; /* iteration that revealed a position last; -1: none */
