@@ -1,5 +1,5 @@
-/* Any calls of sessions in any order, with any arguments that point to memory. Now and then a second thread has a session of the same
- * model, and cancels what the first one does. */
+/* Any calls of sessions in any order, with any arguments that point to memory, of one session or by turns of two that also step together. Now and
+ * then a second thread has a session of the same model, and cancels what the first one does. */
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 7, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 8, CANVAS_MODEL = MODELS - 1, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
 static dimple_model *models[MODELS];
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
@@ -67,6 +67,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[4] = small_model((model_shape){.family = FAMILY_SDAR});
   models[5] = small_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
   models[6] = small_model((model_shape){.family = FAMILY_LLADA2});
+  models[CANVAS_MODEL] = small_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
@@ -78,6 +79,9 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
 typedef struct user {
   dimple_session *session, *victim; /* the victim is only cancelled */
   decisions decisions;
+  dimple_model *model;
+  dimple_batch *batch; /* null until it is asked for; then there is a mate, with a session of the same model */
+  struct user *mate;
   int32_t given[MOST_TOKENS], length; /* the response as it was set; 0: none */
   int32_t candidates, positions[MOST_TOKENS], tokens[MOST_TOKENS]; /* of the latest look */
 } user;
@@ -152,6 +156,14 @@ static void take_wild(decisions *d, dimple_decoding *decoding) {
   if (wild & 128) take(d, decoding, sizeof *decoding);
 }
 
+static void take_denoising(decisions *d, dimple_decoding *decoding) {
+  decoding->t_min = take_float(d);
+  decoding->t_max = take_float(d);
+  decoding->gamma = take_float(d);
+  decoding->stability_threshold = take_between(d, 0, 3);
+  decoding->confidence_threshold = take_float(d);
+}
+
 static void take_blocks(decisions *d, dimple_decoding *decoding) {
   decoding->block_length = take_between(d, -1, 10);
   decoding->cache = take_between(d, -1, 4);
@@ -180,6 +192,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->editing_threshold = take_float(d);
   decoding->max_post_steps = take_between(d, 0, 6);
   decoding->num_to_transfer = take_between(d, 1, 4);
+  if (decoding->pipeline == DIMPLE_PIPELINE_DIFFUSION_GEMMA) take_denoising(d, decoding);
   if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
   decoding->sub_block_length = take_between(d, 0, 4);
@@ -189,6 +202,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
 
 static void begin(user *u, decisions *d) {
   dimple_decoding decoding = usual[take_u8(d) % usual_count];
+  if (u->model == models[CANVAS_MODEL]) decoding = usual[usual_count - 1];
   uint8_t block = take_u8(d);
   if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;
   decoding.steps = take_between(d, 0, 20);
@@ -213,7 +227,8 @@ static void check_step(const user *u, const dimple_step *step) {
     REQUIRE(u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
     masked += step->canvas[i] == MASK_ID;
   }
-  REQUIRE(masked >= step->remaining && step->revealed_count >= 0 && step->revealed_count <= step->canvas_length);
+  bool canvases = u->model == models[CANVAS_MODEL]; /* which have tokens where nothing is settled */
+  REQUIRE((canvases ? step->canvas_length : masked) >= step->remaining && step->revealed_count >= 0 && step->revealed_count <= step->canvas_length);
   REQUIRE(step->forced_count >= 0 && step->forced_count <= step->revealed_count && step->remasked_count <= step->canvas_length);
   for (int32_t i = 0; i < step->revealed_count; i++) {
     REQUIRE(step->revealed[i] > (i ? step->revealed[i - 1] : -1) && step->revealed[i] < step->canvas_length);
@@ -338,6 +353,60 @@ static void get_timings(user *u, decisions *d) {
   REQUIRE(t.vision >= 0 && t.prefill >= 0 && t.steps >= 0 && t.forward_passes >= 0 && t.kv_bytes >= 0 && t.scratch_bytes > 0);
 }
 
+/* Those that the same prompt gave, or any. */
+static void set_image_features(user *u, decisions *d) {
+  float features[SMALL_CONTEXT * SMALL_WIDTH];
+  int64_t count = (int64_t)take_between(d, 0, SMALL_CONTEXT) * SMALL_WIDTH;
+  bool own = take_u8(d) & 1 && dimple_session_get_image_features(u->session, features, count) == DIMPLE_OK;
+  for (int64_t i = 0; i < count && !own; i++) features[i] = i % SMALL_WIDTH == 0 ? take_float(d) : features[i - 1];
+  succeeds(dimple_session_set_image_features(u->session, maybe_null(d, features), count));
+}
+
+static bool open_user(user *u);
+
+/* From now on the calls are those of the other one. */
+static void change_places(user *u, decisions *d) {
+  (void)d;
+  if (!u->mate) return;
+  user was = *u, *mate = u->mate;
+  *u = *mate;
+  u->decisions = was.decisions;
+  u->batch = was.batch;
+  u->mate = mate;
+  *mate = was;
+}
+
+/* Both, or one of them, or one twice. */
+static void step_together(user *u, decisions *d) {
+  static _Thread_local user mate;
+  if (!u->mate) {
+    mate = (user){.model = u->model, .decisions = *d, .victim = u->victim};
+    if (!open_user(&mate)) return;
+    *d = mate.decisions;
+    u->mate = &mate;
+  }
+  if (!u->batch && !succeeds(dimple_batch_create(u->model, 1, &u->batch))) return;
+  dimple_session *sessions[3] = {u->session, u->mate->session, u->session};
+  dimple_step steps[3];
+  int32_t statuses[3], count = take_between(d, 0, 39) % 4, first = take_u8(d) == 7;
+  dimple_status status = dimple_batch_step(u->batch, maybe_null(d, sessions + first), count - first, maybe_null(d, steps), maybe_null(d, statuses));
+  if (!succeeds(status)) return;
+  REQUIRE(count - first >= 1 && (count - first < 3 || statuses[2] != DIMPLE_OK));
+  for (int32_t i = 0; i < count - first; i++) {
+    const user *whose = sessions[first + i] == u->session ? u : u->mate;
+    REQUIRE((statuses[i] == DIMPLE_OK) == (dimple_batch_get_error(u->batch, i)[0] == '\0'));
+    if (statuses[i] == DIMPLE_OK) check_step(whose, &steps[i]);
+  }
+  dimple_batch_counts counts;
+  REQUIRE(dimple_batch_get_counts(u->batch, &counts) == DIMPLE_OK && counts.passes <= counts.session_passes && counts.bytes >= 0);
+}
+
+static void close_user(user *u) {
+  dimple_batch_free(u->batch);
+  if (u->mate) dimple_session_free(u->mate->session);
+  dimple_session_free(u->session);
+}
+
 static void cancel(user *u, decisions *d) { dimple_session_cancel(take_u8(d) < 128 ? u->session : u->victim); }
 
 /* What is called most stands several times. */
@@ -346,41 +415,52 @@ static void (*const calls[])(user *, decisions *) = {
     step, step, step, complete, look, look, alternatives, reveal, reveal, reveal, shorten, set_bias, score, score_masks, replay_draws,
     get_logits, get_image_features, get_timings, cancel};
 
+/* What was not there when the first inputs of the corpus were found. */
+enum { LATER = 224 };
+static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features};
+
 static void *run(void *argument) {
   user *u = argument;
   decisions *d = &u->decisions;
-  for (int i = 0; i < MOST_CALLS && d->size > 0; i++) calls[take_u8(d) % (sizeof calls / sizeof *calls)](u, d);
+  for (int i = 0; i < MOST_CALLS && d->size > 0; i++) {
+    uint8_t byte = take_u8(d);
+    if (byte < LATER)
+      calls[byte % (sizeof calls / sizeof *calls)](u, d);
+    else
+      later[(byte - LATER) % (sizeof later / sizeof *later)](u, d);
+  }
   return NULL;
 }
 
-static bool open_user(user *u, int32_t model) {
+static bool open_user(user *u) {
   decisions *d = &u->decisions;
   dimple_session_options options = {.threads = 1, .prefill = take_u8(d) < 250 ? take_u8(d) & 1 : 2};
   if (take_u8(d) >= 240) options.context_length = take_i32(d);
   if (take_u8(d) >= 250) options.threads = 2;
-  return succeeds(dimple_session_create(models[model], &options, &u->session));
+  return succeeds(dimple_session_create(u->model, &options, &u->session));
 }
 
 /* The second half of the input is another session's, and runs beside the first half. */
-static void run_two(user *first, int32_t model) {
+static void run_two(user *first) {
   size_t half = first->decisions.size / 2;
-  user second = {.victim = first->session, .decisions = {first->decisions.data + half, first->decisions.size - half}};
+  user second = {.model = first->model, .victim = first->session, .decisions = {first->decisions.data + half, first->decisions.size - half}};
   pthread_t thread;
-  if (!open_user(&second, model)) return;
+  if (!open_user(&second)) return;
   first->decisions.size = half;
   REQUIRE(pthread_create(&thread, NULL, run, &second) == 0);
   run(first);
   REQUIRE(pthread_join(thread, NULL) == 0);
-  dimple_session_free(second.session);
+  close_user(&second);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   user u = {.decisions = {data, size}};
-  int32_t model = take_u8(&u.decisions) % MODELS;
+  uint8_t model = take_u8(&u.decisions);
+  u.model = models[model >= 240 ? CANVAS_MODEL : model % (MODELS - 1)];
   bool two = take_u8(&u.decisions) >= 252; /* a thread takes longer than all calls together */
-  if (!open_user(&u, model)) return 0;
-  if (two) run_two(&u, model);
+  if (!open_user(&u)) return 0;
+  if (two) run_two(&u);
   else run(&u);
-  dimple_session_free(u.session);
+  close_user(&u);
   return 0;
 }
