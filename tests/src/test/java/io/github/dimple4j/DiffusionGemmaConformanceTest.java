@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,24 +26,41 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** DiffusionGemma beside the transformers library, which recorded its draws: goldens/README.md. */
 class DiffusionGemmaConformanceTest {
-  private static final Path GOLDENS = Path.of("goldens", "diffusion-gemma");
-  private static final List<String> CASES = List.of("text", "adaptive", "stab2");
+  private static final Path GOLDENS = Path.of("goldens");
+  private static final String PLAIN = "diffusion-gemma";
+  private static final String CLIPPED = "diffusion-gemma-clipped";
+  private static final List<Case> CASES = List.of(new Case(PLAIN, "text", 0), new Case(PLAIN, "adaptive", 0), new Case(PLAIN, "stab2", 0),
+      new Case(PLAIN, "pictures", 2), new Case(CLIPPED, "picture", 1));
+  private static final int PLAIN_TOKENS = 70; // of a picture at most: goldens/README.md
   private static final int UNIFORM = 1; // dimple_draw
   private static final int CATEGORICAL = 2;
   private static final int MASK = 4;
 
   static Stream<Arguments> cases() {
-    return CASES.stream().flatMap(name -> Backends.all().stream().map(backend -> Arguments.of(name, backend)));
+    return CASES.stream().flatMap(golden -> Backends.all().stream().map(backend -> Arguments.of(golden, backend)));
+  }
+
+  /** A decoding with a checkpoint of the goldens, and of how many pictures. */
+  private record Case(String checkpoint, String name, int pictures) {
+    Path folder() {
+      return GOLDENS.resolve(checkpoint);
+    }
+
+    Image[] images() {
+      return IntStream.range(0, pictures).mapToObj(i -> Image.read(folder().resolve("picture_" + i + ".png"))).toArray(Image[]::new);
+    }
   }
 
   /** What one golden case holds. */
   private record Golden(JsonNode settings, int[] prompt, int[] sequence, int canvas, List<int[]> next, List<int[]> accepted, List<float[]> entropy,
-      List<float[]> shares, List<int[]> random, boolean[] finished, float[] firstLogits, int[] firstCanvas) {
+      List<float[]> shares, List<int[]> random, boolean[] finished, float[] firstLogits, int[] firstCanvas, float[] features) {
 
-    static Golden read(String name) throws IOException {
-      JsonNode settings = new JsonMapper().readTree(GOLDENS.resolve(name + ".json"));
+    static Golden read(Case golden) throws IOException {
+      Path folder = golden.folder();
+      String name = golden.name();
+      JsonNode settings = new JsonMapper().readTree(folder.resolve(name + ".json"));
       int canvas = settings.path("canvas_length").asInt();
-      try (SafetensorsFile file = new SafetensorsFile(GOLDENS.resolve(name + ".safetensors"))) {
+      try (SafetensorsFile file = new SafetensorsFile(folder.resolve(name + ".safetensors"))) {
         int[] finished = ints(file, "finished");
         boolean[] ends = new boolean[finished.length];
         for (int i = 0; i < ends.length; i++) {
@@ -52,7 +70,8 @@ class DiffusionGemmaConformanceTest {
         int perStep = logits.length / finished.length;
         return new Golden(settings, ints(file, "input_ids"), ints(file, "sequences"), canvas, rows(ints(file, "nxt"), canvas),
             rows(ints(file, "mask"), canvas), rows(floats(file, "ent"), canvas), rows(floats(file, "u"), canvas), rows(ints(file, "random_canvases"), canvas),
-            ends, Arrays.copyOf(logits, perStep), Arrays.copyOf(ints(file, "canvas_in"), canvas));
+            ends, Arrays.copyOf(logits, perStep), Arrays.copyOf(ints(file, "canvas_in"), canvas),
+            golden.pictures() == 0 ? new float[0] : floats(file, "image_features"));
       }
     }
 
@@ -68,11 +87,11 @@ class DiffusionGemmaConformanceTest {
 
   @ParameterizedTest
   @MethodSource("cases")
-  void everyIterationIsTheLibrarys(String name, String backend) throws IOException {
+  void everyIterationIsTheLibrarys(Case name, String backend) throws IOException {
     Golden golden = Golden.read(name);
     int asked = golden.settings().path("max_new_tokens").asInt();
     try (DimpleModel model = load(golden, name, backend);
-        Session session = model.session().tokens(golden.prompt()).responseLength(asked).wholeCanvases(golden.canvas()).threads(1).open()) {
+        Session session = model.session().tokens(golden.prompt(), name.images()).responseLength(asked).wholeCanvases(golden.canvas()).threads(1).open()) {
       replay(session, golden);
       int at = 0;
       int canvas = 0;
@@ -108,11 +127,11 @@ class DiffusionGemmaConformanceTest {
 
   @Test
   void firstLogitsAreTheLibrarys() throws IOException {
-    for (String name : CASES) {
+    for (Case name : CASES) {
       Golden golden = Golden.read(name);
       for (String backend : Backends.all()) {
         try (DimpleModel model = load(golden, name, backend);
-            Session session = given(model, golden).open()) {
+            Session session = given(model, golden, name.images()).open()) {
           float[][] logits = session.logits();
           int vocabulary = golden.firstLogits().length / golden.canvas();
           for (int i = 0; i < golden.firstLogits().length; i++) {
@@ -124,8 +143,39 @@ class DiffusionGemmaConformanceTest {
     }
   }
 
-  private static SessionBuilder given(DimpleModel model, Golden golden) {
-    SessionBuilder builder = model.session().tokens(golden.prompt()).responseLength(golden.canvas()).threads(1);
+  @Test
+  void featuresOfPicturesAreTheLibrarys() throws IOException {
+    for (Case name : CASES.stream().filter(golden -> golden.pictures() > 0).toList()) {
+      Golden golden = Golden.read(name);
+      for (String backend : Backends.all()) {
+        try (DimpleModel model = load(golden, name, backend);
+            Session session = model.session().tokens(golden.prompt(), name.images()).responseLength(golden.canvas()).open()) {
+          int at = 0;
+          for (float[] token : session.imageFeatures()) {
+            for (float value : token) {
+              assertThat(value).as("%s on %s, number %d", name, backend, at).isCloseTo(golden.features()[at++], within(1e-4f));
+            }
+          }
+          assertThat(at).isEqualTo(golden.features().length);
+        }
+      }
+    }
+  }
+
+  /** A question with a picture, as the library's tokenizer, template and processor write it. */
+  @Test
+  void thePromptIsTheLibrarys() throws IOException {
+    Case name = CASES.getLast();
+    Golden golden = Golden.read(name);
+    try (DimpleModel model = load(golden, name, "cpu");
+        Session session = model.session().user("a cat on a mode, \u00fc?", name.images()).responseLength(golden.canvas()).open()) {
+      assertThat(session.promptTokens()).isEqualTo(golden.prompt());
+      assertThat(model.endTokenIds()).contains(1, 6, 13); // end of text, of a turn, and the place of a tool's answer
+    }
+  }
+
+  private static SessionBuilder given(DimpleModel model, Golden golden, Image... images) {
+    SessionBuilder builder = model.session().tokens(golden.prompt(), images).responseLength(golden.canvas()).threads(1);
     for (int i = 0; i < golden.canvas(); i++) {
       builder.prior(i, golden.firstCanvas()[i]);
     }
@@ -168,17 +218,25 @@ class DiffusionGemmaConformanceTest {
     Arrays.stream(tokens).forEach(token -> values.add((double) token));
   }
 
-  /** The converted checkpoint, whose generation configuration names the ends of the case. */
-  private static DimpleModel load(Golden golden, String name, String backend) throws IOException {
-    Path file = Temporary.folder().resolve("diffusion-gemma-" + name + ".gguf");
+  /** The converted checkpoint, whose generation configuration names the ends of the case, with its tower beside it. */
+  private static DimpleModel load(Golden golden, Case name, String backend) throws IOException {
+    Path file = Temporary.folder().resolve(name.checkpoint() + "-" + name.name() + ".gguf");
+    Path tower = Temporary.folder().resolve(name.checkpoint() + "-" + name.name() + "-mmproj.gguf");
     if (!Files.exists(file)) {
-      Path folder = Files.createDirectory(Temporary.folder().resolve("diffusion-gemma-" + name));
-      Files.copy(GOLDENS.resolve("config.json"), folder.resolve("config.json"));
-      Files.copy(GOLDENS.resolve("model.safetensors"), folder.resolve("model.safetensors"));
+      Path folder = Files.createDirectory(Temporary.folder().resolve(name.checkpoint() + "-" + name.name()));
+      for (String part : List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "processor_config.json")) {
+        if (Files.exists(name.folder().resolve(part))) {
+          Files.copy(name.folder().resolve(part), folder.resolve(part));
+        }
+      }
+      if (!Files.exists(folder.resolve("processor_config.json"))) {
+        Files.writeString(folder.resolve("preprocessor_config.json"), "{\"max_soft_tokens\": " + PLAIN_TOKENS + "}");
+      }
       Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": " + golden.settings().path("eos_token_id") + "}");
       Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);
+      Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).mmproj(true).write(tower);
     }
-    DimpleModel model = DimpleModel.load(file, ModelOptions.builder().backend(backend).build());
+    DimpleModel model = DimpleModel.load(file, ModelOptions.builder().backend(backend).mmproj(tower).build());
     assertThat(model.decoding().pipeline()).isEqualTo(Pipeline.DIFFUSION_GEMMA);
     assertThat(model.info().maskTokenId()).hasValue(MASK);
     return model;

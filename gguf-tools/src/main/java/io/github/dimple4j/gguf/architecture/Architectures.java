@@ -39,15 +39,15 @@ public final class Architectures {
   }
 
   /**
-   * What a file of a checkpoint's vision tower alone holds, llama.cpp's "mmproj".
+   * What a file of a checkpoint's vision tower alone holds, llama.cpp's "mmproj"; parameters as {@link Architecture#layout}.
    *
    * @throws io.github.dimple4j.gguf.GgufException if the checkpoint has none that goes into a file of its own
    */
-  public static ModelLayout tower(JsonSettings config, Set<String> tensors) {
+  public static ModelLayout tower(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     if (!GemmaVision.describes(config)) {
       throw config.wrong("vision_config", "one of model_type \"gemma4_vision\": others do not go into a file of their own");
     }
-    GemmaVision vision = GemmaVision.read(config, tensors);
+    GemmaVision vision = GemmaVision.read(config, preprocessor, tensors);
     return new ModelLayout("clip", 0, vision.metadata(), vision.tensors(), PreTokenizer.QWEN2,
         new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty()));
   }

@@ -39,9 +39,10 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
    * Reads {@code vision_config}; what it leaves out has the values of the authors' configuration class.
    *
    * @param config {@code config.json}
+   * @param preprocessor how pictures are prepared, empty where nothing says so: their budget of tokens counts before that of the model
    * @param tensors the names of the checkpoint's tensors
    */
-  static GemmaVision read(JsonSettings config, Set<String> tensors) {
+  static GemmaVision read(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     JsonSettings vision = config.section("vision_config");
     vision.requireText("hidden_activation", "gelu_pytorch_tanh");
     vision.requireFlag("attention_bias", false);
@@ -58,10 +59,19 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
       throw vision.section("rope_parameters").wrong("rope_theta", "100");
     }
     String prefix = tensors.stream().anyMatch(name -> name.startsWith("model.encoder.vision_tower.")) ? "model.encoder." : "model.";
-    int tokens = config.size("vision_soft_tokens_per_image", vision.size("default_output_length", 280));
-    return new GemmaVision(vision.count("num_hidden_layers"), width, heads, headSize, vision.size("intermediate_size"), vision.size("patch_size", 16),
-        vision.size("pooling_kernel_size", 3), vision.size("position_embedding_size", 10240), tokens, vision.flag("use_clipped_linears", false),
-        vision.flag("standardize", false), config.section("text_config").size("hidden_size"), vision.positive("rms_norm_eps", 1e-6), prefix);
+    int patchSize = vision.size("patch_size", 16);
+    int pool = vision.size("pooling_kernel_size", 3);
+    requireEqual(preprocessor, "patch_size", patchSize);
+    requireEqual(preprocessor, "pooling_kernel_size", pool);
+    int tokens = preprocessor.size("max_soft_tokens", config.size("vision_soft_tokens_per_image", vision.size("default_output_length", 280)));
+    return new GemmaVision(vision.count("num_hidden_layers"), width, heads, headSize, vision.size("intermediate_size"), patchSize, pool,
+        vision.size("position_embedding_size", 10240), tokens, vision.flag("use_clipped_linears", false), vision.flag("standardize", false), config.section("text_config").size("hidden_size"), vision.positive("rms_norm_eps", 1e-6), prefix);
+  }
+
+  private static void requireEqual(JsonSettings preprocessor, String key, int expected) {
+    if (preprocessor.size(key, expected) != expected) {
+      throw preprocessor.wrong(key, "that of config.json, " + expected);
+    }
   }
 
   /** llama.cpp's keys of a {@code gemma4v} mmproj file, and those that it leaves to the program. */

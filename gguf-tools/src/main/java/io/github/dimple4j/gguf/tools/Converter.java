@@ -142,8 +142,8 @@ public final class Converter {
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
     try (Checkpoint checkpoint = new Checkpoint(directory); LoraAdapter adapter = lora == null ? null : LoraAdapter.read(lora)) {
       Map<String, SafetensorsFile.Tensor> tensors = adapter == null ? checkpoint.tensors() : adapter.over(checkpoint.tensors());
-      ModelLayout layout = tower ? Architectures.tower(config, tensors.keySet())
-          : Architectures.layout(config, optionalConfig("preprocessor_config.json"), tensors.keySet());
+      ModelLayout layout = tower ? Architectures.tower(config, imageProcessor(), tensors.keySet())
+          : Architectures.layout(config, imageProcessor(), tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
       if (adapter != null) {
         requireUsed(layout, adapter);
@@ -164,6 +164,13 @@ public final class Converter {
         throw new GgufException(adapter + " changes " + name + ", which has no place in the file");
       }
     }
+  }
+
+  /** How pictures are prepared: a file of its own, or a part of that of newer checkpoints. */
+  private JsonSettings imageProcessor() throws IOException {
+    JsonSettings own = optionalConfig("preprocessor_config.json");
+    JsonSettings all = optionalConfig("processor_config.json");
+    return own.names().isEmpty() && all.has("image_processor") ? all.section("image_processor") : own;
   }
 
   private JsonSettings optionalConfig(String name) throws IOException {

@@ -13,6 +13,7 @@ import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -124,6 +125,29 @@ class GemmaTowerTest {
           .isEqualTo(checkpoint.tensors.get(prefix + "vision_tower.encoder.layers.0.self_attn.q_proj.input_min").get(0));
     }
     assertThat(ModelCheck.of(target, false)).isEmpty();
+  }
+
+  /** The budget of a picture is the processor's, which newer checkpoints have in one file with the rest. */
+  @ParameterizedTest
+  @ValueSource(strings = {"preprocessor_config.json", "processor_config.json"})
+  void theProcessorSaysHowLargePicturesAre(String name) throws IOException {
+    checkpoint.config.put("vision_soft_tokens_per_image", 140);
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    Converter converter = Converter.of(hf).mmproj(true).overwrite(true);
+    assertThat(area(converter)).isEqualTo(MetadataValue.uint32(140 * 144));
+    String settings = "{\"max_soft_tokens\": 70, \"patch_size\": %d}";
+    String file = name.startsWith("pre") ? settings : "{\"image_processor\": " + settings + "}";
+    Files.writeString(hf.resolve(name), file.formatted(PATCH));
+    assertThat(area(converter)).isEqualTo(MetadataValue.uint32(70 * 144));
+    Files.writeString(hf.resolve(name), file.formatted(PATCH + 1));
+    assertThatThrownBy(() -> converter.write(target)).isInstanceOf(GgufException.class).hasMessageContaining(name).hasMessageContaining("patch_size");
+  }
+
+  private MetadataValue area(Converter converter) throws IOException {
+    converter.write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      return file.metadata().get("clip.vision.image_max_pixels");
+    }
   }
 
   @Test
