@@ -8,6 +8,8 @@ import io.github.dimple4j.structure.schema.SchemaTexts;
 import java.util.Objects;
 import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -19,7 +21,8 @@ import tools.jackson.databind.json.JsonMapper;
  * <p>Immutable; any thread.
  */
 public final class JsonSchema {
-  private static final JsonMapper MAPPER = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
+  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
+      .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
 
   /** Of a place in a text that is not shown. */
   private static final Pattern PLACE = Pattern.compile(" \\(start marker at .*");
@@ -35,7 +38,7 @@ public final class JsonSchema {
    *
    * @param text JSON: an object, {@code true} or {@code false}
    * @return the schema
-   * @throws InvalidArgumentException if the text is not JSON, or no schema
+   * @throws InvalidArgumentException if the text is not JSON, has a key twice in an object, or is no schema
    */
   public static JsonSchema of(String text) {
     Objects.requireNonNull(text, "text");

@@ -139,6 +139,13 @@ class JsonSchemaTest {
         new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 65536 states"));
   }
 
+  /** One of them would be passed over in silence. */
+  @Test
+  void aKeyTwiceIsRefused() {
+    assertThatThrownBy(() -> JsonSchema.of("{\"type\": \"object\", \"required\": [\"a\"], \"required\": [\"b\"]}"))
+        .isInstanceOf(InvalidArgumentException.class).hasMessageContaining("required");
+  }
+
   @Test
   void producesWhatIsSpelledOut() {
     String schema = quoted("{'type':'object','properties':{'b':{'type':'object'},'a':{'type':'object','properties':{'x':{}}}}}");

@@ -83,6 +83,8 @@ final class Exchange implements AutoCloseable {
         throw ApiException.request(400, "invalid_json", "the request has no body, expected a JSON object");
       }
       return read;
+    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
+      throw ApiException.request(400, "invalid_json", "the request has a number whose exponent is beyond all bounds");
     } catch (JacksonException e) {
       String what = e.getOriginalMessage().lines().findFirst().orElse("");
       String where = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";

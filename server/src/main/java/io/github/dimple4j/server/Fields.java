@@ -118,7 +118,7 @@ final class Fields {
     if (!found.get().isNumber()) {
       throw kind(name, found.get(), "a number");
     }
-    double value = found.get().doubleValue();
+    double value = found.get().decimalValue().doubleValue(); // infinite, and out of range, where it is too large for one
     if (!(value >= least && value <= most)) {
       throw wrong(name, "is " + found.get() + ", expected " + least + " to " + most);
     }
@@ -197,7 +197,7 @@ final class Fields {
   /** Refuses a number that says something. */
   void refuseUnlessZero(String name, String why) {
     Optional<JsonNode> found = find(name);
-    if (found.isPresent() && !(found.get().isNumber() && found.get().doubleValue() == 0)) {
+    if (found.isPresent() && !(found.get().isNumber() && found.get().decimalValue().signum() == 0)) {
       refuse(name, why);
     }
   }

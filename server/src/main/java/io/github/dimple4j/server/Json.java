@@ -1,9 +1,10 @@
 package io.github.dimple4j.server;
 
+import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -14,11 +15,11 @@ final class Json {
   private static final int DEEPEST = 200;
   private static final int LONGEST_NUMBER = 100;
 
-  /** Bodies are limited before they come here; a picture is a string of any length. */
+  /** Bodies are limited before they come here; a picture is a string of any length. A schema's bounds are decimal numbers, to their last digit. */
   private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
       .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(DEEPEST).maxStringLength(Integer.MAX_VALUE)
           .maxNumberLength(LONGEST_NUMBER).build())
-      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build()).build();
+      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build()).enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
 
   private Json() {}
 

@@ -52,6 +52,25 @@ class RequestTest {
         + "{\"type\": \"text\", \"text\": \"Describe this image.\"}]}]}";
   }
 
+  /** A double would make 1.000000000000000000001 of it, and 1 a valid answer. */
+  @Test
+  void boundsOfASchemaKeepEveryDigit() {
+    HttpResponse<String> answer = Http.chat(server, question("\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": "
+        + "{\"type\": \"integer\", \"minimum\": 1.000000000000000000001, \"maximum\": 2.999999999999999999999}}}"));
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    assertThat(Http.content(answer)).isEqualTo("2");
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"1e400 | temperature", "-1e400 | temperature", "1e-400 | ", "1e99999999999 | exponent"})
+  void numbersBeyondADouble(String number, String named) {
+    HttpResponse<String> answer = Http.chat(server, question("\"temperature\": " + number));
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(named == null ? 200 : 400);
+    if (named != null) {
+      assertThat(Http.error(answer).get("message").stringValue()).contains(named);
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
       "max_tokens | {\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 0}",
