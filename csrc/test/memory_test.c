@@ -27,16 +27,19 @@ static bool refused(void) { return atomic_load(&allowed) >= 0 && atomic_fetch_su
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_platform_allocate(size_t bytes, size_t alignment);
+void __wrap_platform_free(void *memory);
 
 void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
 void *__wrap_calloc(size_t count, size_t size) { return refused() ? NULL : __real_calloc(count, size); }
 void *__wrap_realloc(void *memory, size_t size) { return refused() ? NULL : __real_realloc(memory, size); }
-void *__wrap_aligned_alloc(size_t alignment, size_t size) { return refused() ? NULL : __real_aligned_alloc(alignment, size); }
+
+/* The C library's, which counts what is allocated. */
+void *__wrap_platform_allocate(size_t bytes, size_t alignment) { return refused() ? NULL : aligned_alloc(alignment, bytes ? bytes : alignment); }
+void __wrap_platform_free(void *memory) { free(memory); }
 
 /* Calls with the first allocation refused, then with the second, and so on, until the call needs no more of them: all but the last must
  * fail and the last must succeed. */

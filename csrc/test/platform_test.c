@@ -37,6 +37,38 @@ static void memory_is_aligned(void) {
   platform_free(NULL);
 }
 
+/* Pages of this process that are in memory; 0 where the system does not say. */
+static long resident_pages(void) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  long size = 0, resident = 0;
+  if (!file) return 0;
+  if (fscanf(file, "%ld %ld", &size, &resident) != 2) resident = 0;
+  fclose(file);
+  return resident;
+}
+
+/* Also from between memory that stays, as that of sessions which are closed in any order does. */
+static void freed_memory_goes_back(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  printf("platform_test: left out that freed memory goes back: a sanitizer keeps it\n");
+#else
+  enum { COUNT = 200, SIZE = 256 << 10, ROUNDS = 3, PAGE = 4096 };
+  static void *large[COUNT], *small[ROUNDS * COUNT];
+  long before = resident_pages();
+  for (int round = 0; round < ROUNDS; round++) {
+    for (int i = 0; i < COUNT; i++) {
+      large[i] = platform_allocate(SIZE, PLATFORM_CACHE_LINE);
+      small[round * COUNT + i] = platform_allocate(1024, PLATFORM_CACHE_LINE);
+      memset(large[i], 1, SIZE);
+    }
+    for (int i = 0; i < COUNT; i++) platform_free(large[i]);
+  }
+  long kept = resident_pages() - before;
+  EXPECT(before == 0 || kept < COUNT * (SIZE / PAGE) / 8, "%ld pages stay after %d times %d bytes were freed", kept, COUNT, SIZE);
+  for (int i = 0; i < ROUNDS * COUNT; i++) platform_free(small[i]);
+#endif
+}
+
 static void files_are_mapped_or_refused(void) {
   enum { SIZE = 70000 };
   char *text = malloc(SIZE + 1);
@@ -143,6 +175,7 @@ static void clock_goes_forward(void) {
 int main(void) {
   new_folder(folder);
   memory_is_aligned();
+  freed_memory_goes_back();
   files_are_mapped_or_refused();
   names_are_utf8_and_may_be_long();
   processors_are_counted();
