@@ -1,5 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.core.AlternativeResult;
+import io.github.dimple4j.core.CandidateResult;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.SessionFigures;
 import io.github.dimple4j.core.StepResult;
@@ -7,6 +9,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.SortedMap;
 
 /**
  * The canvases that a response is filled in, one after the other: all of the response in one, or each behind what those before it hold,
@@ -49,7 +52,7 @@ final class CanvasSequence {
       opened = 0;
     }
     handle.run(core -> core.begin(settings(settings, 0)));
-    setBias(settings);
+    setOwnBias(settings);
     decoding = settings;
     first = 0;
     latest = null;
@@ -69,11 +72,6 @@ final class CanvasSequence {
 
   private int[] slice(int[] response, int position) {
     return Arrays.copyOfRange(response, position, end(position));
-  }
-
-  /** Whether the response has more than one. */
-  boolean several() {
-    return length < initial.length;
   }
 
   int first() {
@@ -99,11 +97,40 @@ final class CanvasSequence {
 
   /** One iteration. {@code tokens} are those of the response so far. */
   StepResult step(int[] tokens) {
-    if (opened < first) {
-      open(tokens);
-    }
+    openDue(tokens);
     latest = whole(handle.step(), tokens);
     return latest;
+  }
+
+  /** What an iteration has to choose from, once the canvas under way is open. */
+  CandidateResult look() {
+    CandidateResult found = handle.work(CoreSession::look);
+    return new CandidateResult(iterations + found.iteration(), shifted(found.positions(), first), found.tokens(), found.confidence(),
+        found.logProbability(), found.nanoseconds());
+  }
+
+  /** Of each position that the last look offered. */
+  AlternativeResult alternatives(int positions, int count) {
+    return handle.work(core -> core.alternatives(positions, count));
+  }
+
+  /** The rest of an iteration, which reveals positions in ascending order. {@code response} is what it was before. */
+  StepResult reveal(int[] positions, int[] tokens, int[] response) {
+    try {
+      latest = whole(handle.call(core -> core.reveal(shifted(positions, -first), tokens)), response);
+      return latest;
+    } catch (InvalidArgumentException e) {
+      throw first == 0 ? e : new InvalidArgumentException("in the canvas that begins at position " + first + ": " + e.getMessage());
+    }
+  }
+
+  /** Opens the canvas under way in the core, if it is not; says whether it was not. {@code tokens} are those of the response so far. */
+  boolean openDue(int[] tokens) {
+    boolean due = opened < first;
+    if (due) {
+      open(tokens);
+    }
+    return due;
   }
 
   /** May be repeated after a failure. */
@@ -116,20 +143,25 @@ final class CanvasSequence {
       core.setResponse(slice(initial, first));
       core.begin(settings(decoding, first));
     });
-    setBias(decoding);
+    setOwnBias(decoding);
     opened = first;
   }
 
   /** The core takes a bias back when a decoding begins. */
-  private void setBias(Decoding settings) {
+  private void setOwnBias(Decoding settings) {
     if (!settings.logitBias().isEmpty()) {
-      int[] tokens = settings.logitBias().keySet().stream().mapToInt(Integer::intValue).toArray();
-      float[] values = new float[tokens.length];
-      for (int i = 0; i < tokens.length; i++) {
-        values[i] = settings.logitBias().get(tokens[i]);
-      }
-      handle.run(core -> core.setBias(tokens, values));
+      setBias(settings.logitBias());
     }
+  }
+
+  /** What is added to the logits from the next iteration on, until another canvas is opened. */
+  void setBias(SortedMap<Integer, Float> bias) {
+    int[] tokens = bias.keySet().stream().mapToInt(Integer::intValue).toArray();
+    float[] values = new float[tokens.length];
+    for (int i = 0; i < tokens.length; i++) {
+      values[i] = bias.get(tokens[i]);
+    }
+    handle.run(core -> core.setBias(tokens, values));
   }
 
   /** The core's step in terms of the whole response. */
@@ -139,13 +171,13 @@ final class CanvasSequence {
     }
     int[] canvas = Arrays.copyOf(tokens, end());
     System.arraycopy(step.canvas(), 0, canvas, first, step.canvas().length);
-    return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed()), step.confidence(),
-        step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked()),
+    return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed(), first), step.confidence(),
+        step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked(), first),
         step.block(), first + step.settled());
   }
 
-  private int[] shifted(int[] positions) {
-    return Arrays.stream(positions).map(position -> first + position).toArray();
+  private static int[] shifted(int[] positions, int by) {
+    return by == 0 ? positions : Arrays.stream(positions).map(position -> position + by).toArray();
   }
 
   /** Leaves positions from there on out of the decoding under way. */

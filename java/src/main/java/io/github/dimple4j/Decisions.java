@@ -2,7 +2,6 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.core.AlternativeResult;
 import io.github.dimple4j.core.CandidateResult;
-import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.StepResult;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -16,21 +15,24 @@ import java.util.stream.IntStream;
 final class Decisions {
   private static final int MOST_ALTERNATIVES = 64; // as dimple.h has it
 
-  private final SessionHandle handle;
+  private final CanvasSequence canvases;
   private final Decoder decoder;
   private final SortedMap<Integer, Float> always; // the decoding's own bias
   private SortedMap<Integer, Float> bias; // that the core has
 
-  Decisions(SessionHandle handle, Decoder decoder, SortedMap<Integer, Float> always) {
-    this.handle = handle;
+  Decisions(CanvasSequence canvases, Decoder decoder, SortedMap<Integer, Float> always) {
+    this.canvases = canvases;
     this.decoder = decoder;
     this.always = always;
     this.bias = always;
   }
 
   StepResult step(int iteration, Canvas canvas) {
+    if (canvases.openDue(canvas.tokens())) {
+      bias = always;
+    }
     setBias(decoder.bias(iteration, canvas));
-    CandidateResult found = handle.work(CoreSession::look);
+    CandidateResult found = canvases.look();
     List<Candidate> all = IntStream.range(0, found.positions().length).mapToObj(i ->
         new Candidate(found.positions()[i], found.tokens()[i], found.confidence()[i], found.logProbability()[i])).toList();
     List<Candidate> chosen = all.isEmpty() ? List.of() // a response that is fixed as a whole
@@ -38,7 +40,7 @@ final class Decisions {
             .sorted(Comparator.comparingInt(Candidate::position)).toList();
     int[] positions = chosen.stream().mapToInt(Candidate::position).toArray();
     int[] tokens = chosen.stream().mapToInt(Candidate::token).toArray();
-    return handle.call(core -> core.reveal(positions, tokens)).after(found.nanoseconds());
+    return canvases.reveal(positions, tokens, canvas.tokens()).after(found.nanoseconds());
   }
 
   /** Of each position those that were asked for. */
@@ -50,7 +52,7 @@ final class Decisions {
     if (count < 0 || count > MOST_ALTERNATIVES) {
       throw new InvalidArgumentException("a decoder wants " + count + " alternatives, expected 0 to " + MOST_ALTERNATIVES);
     }
-    AlternativeResult found = handle.work(core -> core.alternatives(positions.length, count));
+    AlternativeResult found = canvases.alternatives(positions.length, count);
     Map<Integer, List<Candidate>> all = new HashMap<>();
     for (int i = 0; i < positions.length; i++) {
       int position = positions[i];
@@ -66,12 +68,7 @@ final class Decisions {
     if (wanted.equals(bias)) {
       return;
     }
-    int[] tokens = wanted.keySet().stream().mapToInt(Integer::intValue).toArray();
-    float[] values = new float[tokens.length];
-    for (int i = 0; i < tokens.length; i++) {
-      values[i] = wanted.get(tokens[i]);
-    }
-    handle.run(core -> core.setBias(tokens, values));
+    canvases.setBias(wanted);
     bias = wanted;
   }
 }

@@ -52,7 +52,7 @@ final class DecodingRun {
     this.firm = !decoding.algorithm().revises() && decoding.pipeline() != Pipeline.DIFFUSION_GEMMA;
     this.anew = decoding.pipeline() == Pipeline.DIFFUSION_GEMMA;
     this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
-    this.decisions = own == null ? null : new Decisions(handle, own, decoding.logitBias());
+    this.decisions = own == null ? null : new Decisions(canvases, own, decoding.logitBias());
     if (decoding.prune()) {
       checkPruning();
     }

@@ -107,7 +107,8 @@ public final class Session implements AutoCloseable {
    * @param decoding settings of the candidates, its blocks if it has any, and when it ends
    * @param decoder decides what each iteration reveals
    * @return the response as it stands at the end
-   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Pipeline#BD3LM}, {@link Pipeline#SDAR}, {@link Pipeline#FAST_DLLM_V2} and {@link Pipeline#LLADA2}, or a response in several canvases
+   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Pipeline#BD3LM}, {@link Pipeline#SDAR}, {@link Pipeline#FAST_DLLM_V2},
+   *     {@link Pipeline#LLADA2} and {@link Pipeline#DIFFUSION_GEMMA}
    * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
    * @throws DimpleException as {@link #decode(Decoding)} does
    */
@@ -452,9 +453,6 @@ public final class Session implements AutoCloseable {
   }
 
   private DecodingRun beginDecoding(Decoding decoding, Decoder own) {
-    if (own != null && canvases.several()) {
-      throw new UnsupportedException("a decoder of one's own goes with a response of one canvas, without a canvas length");
-    }
     canvases.begin(decoding);
     if (run != null) {
       run.end(); // whatever follows

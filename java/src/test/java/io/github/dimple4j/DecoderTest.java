@@ -330,6 +330,56 @@ class DecoderTest {
     }
   }
 
+  /** Every decoding that the core decides on by itself is written once more, canvas by canvas, with a bias that comes and goes. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 6, 19, LENGTH})
+  void severalCanvases(int canvasLength) {
+    try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).canvasLength(canvasLength).open()) {
+      Map<Integer, Float> noEnd = Arrays.stream(model.endTokenIds()).boxed().collect(Collectors.toMap(t -> t, t -> Float.NEGATIVE_INFINITY));
+      Decoding blocks = SETTINGS.toBuilder().pipeline(Pipeline.LLADA).blockLength(4).threshold(0.05f).steps(200).temperature(0.8f)
+          .cache(BlockCache.DUAL).logitBias(noEnd).build();
+      List<String> built = told(session.steps(blocks));
+      assertThat(told(session.steps(blocks, new Sure(0.05f)))).isEqualTo(built);
+      Generation answer = session.generation();
+      assertThat(answer.logProbabilities()).hasSize(LENGTH).noneMatch(p -> p.isNaN());
+      assertThat(session.decode(blocks)).usingRecursiveComparison().ignoringFields("timings", "canvas").isEqualTo(answer);
+
+      assertThat(session.decode(SETTINGS, new Biased(Map.of(65, 1000f))).tokens()).containsOnly(65);
+      int[] best = session.decode(SETTINGS, new Alternative(0, 3)).tokens();
+      assertThat(session.decode(SETTINGS, new Alternative(1, 3)).tokens()).isNotEqualTo(best);
+      Generation none = session.decode(SETTINGS.toBuilder().steps(2).build(), candidates ->
+          candidates.canvas().length() == canvasLength ? candidates.all() : List.of());
+      assertThat(none.canvas().remaining()).isEqualTo(canvasLength == LENGTH ? 0 : Math.min(canvasLength, LENGTH - canvasLength));
+      assertThat(none.iterations()).isEqualTo(canvasLength == LENGTH ? 1 : 3);
+    }
+  }
+
+  @Test
+  void positionsOfLaterCanvasesCountFromTheBeginning() {
+    try (Session session = model.session().tokens(new int[] {5, 6, 7}).responseLength(LENGTH).canvasLength(6).open()) {
+      List<Integer> seen = new ArrayList<>();
+      int[] expected = session.decode(SETTINGS, candidates -> {
+        assertThat(candidates.iteration()).isEqualTo(seen.size());
+        seen.add(candidates.all().getFirst().position());
+        return candidates.all();
+      }).tokens();
+      assertThat(seen).containsExactly(0, 6, 12, 18);
+      for (Candidate wrong : List.of(new Candidate(3, 65, 0, 0), new Candidate(12, 65, 0, 0), new Candidate(7, -1, 0, 0))) {
+        boolean[] failed = {false};
+        var steps = session.steps(SETTINGS, candidates -> {
+          boolean now = candidates.iteration() == 1 && !failed[0];
+          failed[0] |= now;
+          return now ? List.of(wrong) : candidates.all();
+        }).iterator();
+        steps.next();
+        assertThatThrownBy(steps::next).isInstanceOf(InvalidArgumentException.class)
+            .hasMessageContaining("in the canvas that begins at position 6: position " + (wrong.position() - 6) + " is revealed");
+        steps.forEachRemaining(step -> { });
+        assertThat(session.generation().tokens()).isEqualTo(expected);
+      }
+    }
+  }
+
   /** One position at a time, from the right. */
   private static final Decoder BACKWARDS = candidates -> List.of(candidates.all().getLast());
 

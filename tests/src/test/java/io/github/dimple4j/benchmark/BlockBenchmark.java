@@ -1,12 +1,15 @@
 package io.github.dimple4j.benchmark;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.github.dimple4j.BlockCache;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Session;
+import java.lang.management.ManagementFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -38,13 +41,29 @@ public class BlockBenchmark {
   @Param("8")
   public int steps;
 
+  /** What a decoding took beside time by the clock, which other work on the machine lengthens. */
+  @State(Scope.Thread)
+  @AuxCounters(AuxCounters.Type.EVENTS)
+  public static class Cost {
+    public long processorMs;
+    public long passes;
+  }
+
   @Benchmark
-  public Generation decode(BenchmarkModel model) {
+  public Generation decode(BenchmarkModel model, Cost cost) {
     Decoding decoding = Decoding.builder().pipeline(Pipeline.LLADA).cache(BlockCache.of(cache)).blockLength(blockLength).steps(steps)
         .threshold(0).earlyStop(false).build();
     int[] prompt = IntStream.range(0, promptLength).map(i -> i % 97).toArray();
     try (Session session = model.loaded().session().tokens(prompt).responseLength(model.responseLength).threads(model.threads).open()) {
-      return session.decode(decoding);
+      long before = processorNanos();
+      Generation generation = session.decode(decoding);
+      cost.processorMs = (processorNanos() - before) / 1_000_000;
+      cost.passes = generation.iterations();
+      return generation;
     }
+  }
+
+  private static long processorNanos() {
+    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
   }
 }
