@@ -797,7 +797,7 @@ public final class Decoding {
      *
      * @param texts see {@link Decoding#stop()}
      * @return this
-     * @throws InvalidArgumentException if one is empty
+     * @throws InvalidArgumentException if one is empty, or has half of a surrogate pair
      */
     public Builder stop(String... texts) {
       ending = ending.withStops(Elements.of(texts, "texts"));

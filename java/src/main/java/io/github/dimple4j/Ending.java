@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.structure.json.Utf8Edges;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -24,6 +25,9 @@ record Ending(Optional<Boolean> early, List<String> stops, OptionalInt iteration
   Ending withStops(List<String> texts) {
     if (texts.stream().anyMatch(String::isEmpty)) {
       throw new InvalidArgumentException("a stop string is empty, expected a text");
+    }
+    if (!texts.stream().allMatch(Utf8Edges::isText)) {
+      throw new InvalidArgumentException("a stop string has half of a surrogate pair, which is no character");
     }
     return new Ending(early, List.copyOf(texts), iterations, time, pruned);
   }

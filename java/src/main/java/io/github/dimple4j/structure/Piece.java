@@ -231,9 +231,13 @@ public abstract sealed class Piece {
    *
    * @param text plain text: a control token that is spelled in it is text
    * @return the piece
+   * @throws InvalidArgumentException if it has half of a surrogate pair, which is no character
    */
   public static Piece literal(String text) {
-    return new Literal(Objects.requireNonNull(text, "text"));
+    if (!Utf8Edges.isText(Objects.requireNonNull(text, "text"))) {
+      throw new InvalidArgumentException("a literal has half of a surrogate pair, which is no character");
+    }
+    return new Literal(text);
   }
 
   /**

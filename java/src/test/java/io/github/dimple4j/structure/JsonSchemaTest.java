@@ -139,6 +139,18 @@ class JsonSchemaTest {
         new Refusal("{'type':'array','minItems':300000,'items':{'const':1}}", "#: needs more than 65536 states"));
   }
 
+  /** UTF-8 has no half of a surrogate pair: such a text is none that an answer could be. */
+  @Test
+  void halfOfASurrogatePairIsNoText() {
+    JsonSchema one = JsonSchema.of("{\"enum\": [\"\\ud800\", \"\\ud83d\\ude00\"]}");
+    ByteAutomaton automaton = one.compile(SchemaOptions.PRODUCING);
+    assertThat(new String(automaton.shortest(), StandardCharsets.UTF_8)).isEqualTo("\"\ud83d\ude00\"");
+    assertThat(automaton.accepts("\"?\"".getBytes(StandardCharsets.UTF_8))).isFalse();
+    assertThatThrownBy(() -> JsonSchema.of("{\"const\": \"\\ud800\"}").compile(SchemaOptions.PRODUCING))
+        .isInstanceOf(RefusedSchemaException.class).hasMessageContaining("no value fits");
+    assertThatThrownBy(() -> Piece.choice("a", "\ud800")).isInstanceOf(InvalidArgumentException.class).hasMessageContaining("surrogate");
+  }
+
   /** One of them would be passed over in silence. */
   @Test
   void aKeyTwiceIsRefused() {

@@ -44,9 +44,9 @@ public final class JsonStrings {
     return spelled.append('"').toString().getBytes(StandardCharsets.UTF_8);
   }
 
-  /** A given text. */
+  /** A given text; with half of a surrogate pair it is none that can be written. */
   int literal(String text, int to) {
-    return graph.literal(spelled(text), to);
+    return Utf8Edges.isText(text) ? graph.literal(spelled(text), to) : Graph.NONE;
   }
 
   /** Any text, in any spelling. */

@@ -20,6 +20,16 @@ public final class Utf8Edges {
     this.graph = graph;
   }
 
+  /**
+   * Whether UTF-8 has the text.
+   *
+   * @param text any text
+   * @return false if it has half of a surrogate pair
+   */
+  public static boolean isText(String text) {
+    return text.codePoints().noneMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
+  }
+
   /** Adds the code points {@code low} to {@code high}, both of at least 0 and no surrogates, between two states. */
   void add(int from, int low, int high, int to) {
     if (low == 0x80 && high == 0xD7FF) {
