@@ -285,6 +285,9 @@ public final class GgufWriter implements AutoCloseable {
     }
 
     void entry(String key, MetadataValue value) {
+      if (value.elements().stream().anyMatch(element -> element instanceof String text && !isText(text))) {
+        throw new GgufException("key " + key + " has half of a surrogate pair, which UTF-8 cannot hold");
+      }
       string(key);
       int32(value.type().ordinal());
       if (value.type() == MetadataType.ARRAY) {
@@ -294,6 +297,10 @@ public final class GgufWriter implements AutoCloseable {
       for (Object element : value.elements()) {
         scalar(value.elementType(), element);
       }
+    }
+
+    private static boolean isText(String text) {
+      return text.codePoints().noneMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
     }
 
     private void scalar(MetadataType type, Object value) {

@@ -297,4 +297,14 @@ class GgufFileTest {
   private static int indexOf(Path path, String text) throws IOException {
     return new String(Files.readAllBytes(path), StandardCharsets.ISO_8859_1).indexOf(text);
   }
+
+  /** A question mark in its place would be another text. */
+  @Test
+  void halfOfASurrogatePairIsNotWritten() {
+    Map<String, MetadataValue> keys = Map.of("tokenizer.chat_template", MetadataValue.string("a\ud800"));
+    Path file = folder.resolve("half.gguf");
+    assertThatThrownBy(() -> new GgufWriter(file, keys, List.of(), false).close()).isInstanceOf(GgufException.class)
+        .hasMessageContaining("tokenizer.chat_template");
+    assertThat(folder).isEmptyDirectory();
+  }
 }
