@@ -66,8 +66,10 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   const dimple_decoding *d = step->decoding;
   distribution_weigh(row, logits, summary->best);
   if (!pipeline_of(d)->reveals_mask) distribution_drop(row, step->tokens.mask);
+  bool top_k_first = pipeline_of(d)->top_k_first;
+  if (d->top_k > 0 && top_k_first) distribution_keep_top_k(row, d->top_k);
   if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);
-  if (d->top_k > 0) distribution_keep_top_k(row, d->top_k);
+  if (d->top_k > 0 && !top_k_first) distribution_keep_top_k(row, d->top_k);
 
   int32_t token = row->best;
   if (recorded >= 0) {

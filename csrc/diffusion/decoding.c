@@ -175,7 +175,7 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},
-             {"block_length", d->block_length > 0 && d->pipeline == DIMPLE_PIPELINE_DIM},
+             {"block_length", d->block_length > 0 && (d->pipeline == DIMPLE_PIPELINE_DIM || d->pipeline == DIMPLE_PIPELINE_RND1)},
              {"temperature", d->temperature > 0 && pipelines[d->pipeline]->loop},
              {"algorithm_temperature", d->algorithm_temperature > 0 && pipelines[d->pipeline]->loop},
              {"top_k", d->top_k > 0 && pipelines[d->pipeline]->loop},

@@ -88,7 +88,7 @@ enum { SUB_BLOCK_LENGTH = 8 };
 
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
-  if (d->pipeline == DIMPLE_PIPELINE_DIM) return;
+  if (d->pipeline == DIMPLE_PIPELINE_DIM || d->pipeline == DIMPLE_PIPELINE_RND1) return; /* know no blocks */
   if (d->algorithm == DIMPLE_ALGORITHM_KLASS) {
     bool as_whole = d->pipeline == DIMPLE_PIPELINE_DREAM || d->block_length == 0;
     d->cache = DIMPLE_CACHE_NONE;

@@ -29,6 +29,7 @@ typedef struct pipeline {
   const char *name;     /* for messages */
   bool judges_original; /* dimple_decoding.original_confidence counts */
   bool judges_threshold; /* heeds the threshold, but of algorithms that decide */
+  bool top_k_first;     /* filters by rank before mass, which is then that of the tokens that are left */
   bool has_levels;      /* its schedule is of noise levels, the last of which is epsilon */
   bool reveals_mask;    /* a position may be revealed as the mask token, and stays masked; otherwise that is no candidate */
   /* Chooses the positions of one iteration with >= 1 masked ones. `a` is one that the pipeline offers. Errors: STATE (replay),

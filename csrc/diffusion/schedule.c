@@ -58,3 +58,8 @@ int32_t schedule_expected(int32_t masked, int32_t steps, int32_t pass) {
   }
   return 0;
 }
+
+int32_t schedule_left(int32_t total, int32_t steps, int32_t iteration) {
+  float rate = (float)((double)(steps - 1 - iteration) / steps);
+  return (int32_t)((float)total * rate);
+}

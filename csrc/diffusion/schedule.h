@@ -25,6 +25,9 @@ int32_t schedule_quota(int32_t masked, int32_t steps, int32_t step);
  * (dllm/core/samplers/utils.py). */
 int32_t schedule_expected(int32_t masked, int32_t steps, int32_t pass);
 
+/* How many of `total` masks pipeline rnd1 leaves after `iteration`, from 0, of `steps`: int(total * (steps - 1 - iteration) / steps) in float32. */
+int32_t schedule_left(int32_t total, int32_t steps, int32_t iteration);
+
 /* int(masked * (1 - to / from)) in float32, truncating. */
 int32_t schedule_count(int32_t masked, float from, float to);
 

@@ -401,9 +401,10 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_SDAR = 5,  /* SDAR's: block-causal attention, blocks counted from the beginning of the prompt; `steps` are a block's */
   DIMPLE_PIPELINE_FAST_DLLM_V2 = 6, /* Fast-dLLM v2's: the same with shifted logits, sub-block after sub-block; `steps` do not count */
   DIMPLE_PIPELINE_LLADA2 = 7, /* LLaDA2.0's and LLaDA2.1's: as SDAR's, a full block being kept by the next one's first pass */
-  DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8 /* DiffusionGemma's: canvas after canvas of block_length positions, each of which begins as random tokens; an
+  DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8, /* DiffusionGemma's: canvas after canvas of block_length positions, each of which begins as random tokens; an
                                        * iteration draws a token for every position, accepts those that entropy_bound does, and puts random ones at
                                        * the others. A canvas is settled, as the most likely tokens, after `steps` iterations or when it is stable */
+  DIMPLE_PIPELINE_RND1 = 9 /* RND1's: after iteration n of `steps` as many of all masks are left as is their share of the time left, rounded down */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {

@@ -12,6 +12,8 @@
   ENTRY(a2d_qwen2)           \
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \
+  ENTRY(sdar_moe)            \
+  ENTRY(rnd1)                \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
   ENTRY(diffuse)             \

@@ -24,6 +24,8 @@ static const struct {
     [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
     [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
     [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
+    [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .head_norm = true, .experts = true, .blocks = true},
+    [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares logits with llama.cpp's on the same GGUF files, and both with those of the decoded weights in F32: random `dream`, `llada` and
-`llada-moe` models, and the trained text model of dimple-mini as `dream`: see docs/quantization.md. Needs numpy, the `gguf` package and
+"""Compares logits with llama.cpp's on the same GGUF files, and both with those of the decoded weights in F32: random `dream`, `llada`,
+`llada-moe` and `rnd1` models, and the trained text model of dimple-mini as `dream`: see docs/quantization.md. Needs numpy, the `gguf` package and
 llama.cpp's tools.
 
 Usage: logits.py FOLDER [--models NAME ...] [--prompts N] [--cpu KERNELS ...] [--dimple CMD] [--llama-debug CMD]     400 MB in FOLDER"""
@@ -16,7 +16,8 @@ import numpy as np
 MINI = os.path.join(os.path.dirname(__file__), "..", "..", "models", "mini", "dimple-mini-f16.gguf")
 LAYERS, WIDTH, FEED_FORWARD, HEADS, KEY_HEADS, EXPERTS, EXPERT_WIDTH = 4, 512, 1536, 8, 2, 8, 512
 TYPES = ["q8_0", "q4_k_m", "q4_0"]
-MODELS = ["dream", "llada", "llada-moe", "dimple-mini"]
+MODELS = ["dream", "llada", "llada-moe", "rnd1", "dimple-mini"]
+WITH_EXPERTS = ["llada-moe", "rnd1"]
 
 
 def mini():
@@ -54,8 +55,8 @@ def write_random(path, architecture):
     writer.add_rope_freq_base(1e4)
     writer.add_vocab_size(vocabulary)
     writer.add_causal_attention(False)
-    writer.add_bool("diffusion.shift_logits", architecture == "dream")
-    if architecture == "llada-moe":
+    writer.add_bool("diffusion.shift_logits", architecture in ("dream", "rnd1"))
+    if architecture in WITH_EXPERTS:
         writer.add_expert_count(EXPERTS)
         writer.add_expert_used_count(2)
         writer.add_expert_feed_forward_length(EXPERT_WIDTH)
@@ -76,10 +77,10 @@ def write_random(path, architecture):
             if architecture == "dream":
                 tensors[f"{at}attn_{name}.bias"] = matrix(rows)
         tensors[at + "attn_output.weight"] = matrix(WIDTH, WIDTH)
-        if architecture == "llada-moe":
+        if architecture in WITH_EXPERTS:
             tensors[at + "attn_q_norm.weight"], tensors[at + "attn_k_norm.weight"] = norm(head), norm(head)
             tensors[at + "ffn_gate_inp.weight"] = matrix(EXPERTS, WIDTH)
-        of, width = ((EXPERTS,), EXPERT_WIDTH) if architecture == "llada-moe" else ((), FEED_FORWARD)
+        of, width = ((EXPERTS,), EXPERT_WIDTH) if architecture in WITH_EXPERTS else ((), FEED_FORWARD)
         suffix = "_exps.weight" if of else ".weight"
         tensors[at + "ffn_gate" + suffix], tensors[at + "ffn_up" + suffix] = matrix(*of, width, WIDTH), matrix(*of, width, WIDTH)
         tensors[at + "ffn_down" + suffix] = matrix(*of, WIDTH, width)

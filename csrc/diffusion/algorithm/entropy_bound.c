@@ -26,4 +26,4 @@ const algorithm algorithm_entropy_bound = {
     .confidence = &confidence_entropy,
     .decides = true,
     .bounded = true,
-    .choose = {[DIMPLE_PIPELINE_LLADA] = choose, [DIMPLE_PIPELINE_DIFFUSION_GEMMA] = choose}};
+    .choose = {[DIMPLE_PIPELINE_LLADA] = choose, [DIMPLE_PIPELINE_DIFFUSION_GEMMA] = choose, [DIMPLE_PIPELINE_RND1] = choose}};

@@ -34,4 +34,4 @@ static bool ends(const blocks *b, const canvas *c) { return blocks_hold_end(b, c
 
 static const block_rules rules = {.need = blocks_need_prompt, .plan = plan, .over = over, .ends = ends, .steps = steps, .alone = true, .leaves = true};
 
-const pipeline pipeline_sdar = {.name = "sdar", .judges_original = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_START};
+const pipeline pipeline_sdar = {.name = "sdar", .judges_original = true, .top_k_first = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_START};

@@ -26,6 +26,14 @@ void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t 
   want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
 }
 
+void want_mixture(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  const layer_parameters *l = &p->layer[i];
+  want_matrix(list, WEIGHT_LINEAR, l->experts, p->width, &block->router, "blk.%d.ffn_gate_inp.weight", i);
+  want_bank(list, l->experts, l->feed_forward, p->width, &block->expert_gate, "blk.%d.ffn_gate_exps.weight", i);
+  want_bank(list, l->experts, l->feed_forward, p->width, &block->expert_up, "blk.%d.ffn_up_exps.weight", i);
+  want_bank(list, l->experts, p->width, l->feed_forward, &block->expert_down, "blk.%d.ffn_down_exps.weight", i);
+}
+
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
   int32_t inner = p->layer[i].feed_forward;
   want_linear(list, inner, p->width, BIAS_NONE, &block->gate, "blk.%d.ffn_gate", i);

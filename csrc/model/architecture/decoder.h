@@ -17,6 +17,9 @@ void want_attention_output(tensor_list *list, const text_parameters *p, int32_t 
 /* attn_q, attn_k, attn_v and attn_output without biases, and the norms of query and key heads. */
 void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
 
+/* ffn_gate_inp, ffn_gate_exps, ffn_up_exps and ffn_down_exps. */
+void want_mixture(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
+
 /* ffn_gate, ffn_up and ffn_down, without biases. */
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
 

@@ -33,14 +33,10 @@ static void want_attention(tensor_list *list, const text_parameters *p, int32_t 
   want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
 }
 
-static void want_experts(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
-  const layer_parameters *l = &p->layer[i];
-  int64_t shared = l->shared_feed_forward;
-  want_matrix(list, WEIGHT_LINEAR, l->experts, p->width, &block->router, "blk.%d.ffn_gate_inp.weight", i);
-  want_vector(list, l->experts, &block->router_bias, "blk.%d.exp_probs_b.bias", i);
-  want_bank(list, l->experts, l->feed_forward, p->width, &block->expert_gate, "blk.%d.ffn_gate_exps.weight", i);
-  want_bank(list, l->experts, l->feed_forward, p->width, &block->expert_up, "blk.%d.ffn_up_exps.weight", i);
-  want_bank(list, l->experts, p->width, l->feed_forward, &block->expert_down, "blk.%d.ffn_down_exps.weight", i);
+static void want_experts_and_shared(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  int64_t shared = p->layer[i].shared_feed_forward;
+  want_mixture(list, p, i, block);
+  want_vector(list, p->layer[i].experts, &block->router_bias, "blk.%d.exp_probs_b.bias", i);
   if (shared == 0) return;
   want_linear(list, shared, p->width, BIAS_NONE, &block->gate, "blk.%d.ffn_gate_shexp", i);
   want_linear(list, shared, p->width, BIAS_NONE, &block->up, "blk.%d.ffn_up_shexp", i);
@@ -54,7 +50,7 @@ static void want_tensors(tensor_list *list, const text_parameters *p, text_weigh
     want_norms(list, p, i, block);
     want_attention(list, p, i, block);
     if (p->layer[i].experts > 0)
-      want_experts(list, p, i, block);
+      want_experts_and_shared(list, p, i, block);
     else
       want_feed_forward(list, p, i, block);
   }

@@ -178,7 +178,8 @@ public final class DimpleModel implements AutoCloseable {
 
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
-   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA}, or else by the {@linkplain Decoding#defaults defaults}.
+   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA} or
+   * {@link Pipeline#RND1}, or else by the {@linkplain Decoding#defaults defaults}.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
@@ -190,7 +191,7 @@ public final class DimpleModel implements AutoCloseable {
   /** Pipelines of models that were trained in blocks have settings of their own. */
   private static Decoding usual(Pipeline pipeline) {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
-    if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA) {
+    if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.RND1) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
     }

@@ -39,7 +39,12 @@ public enum Pipeline {
    * {@link Decoding#gamma}, and puts random tokens at the others; nothing is final before the canvas is settled, as its most likely tokens, when it is
    * stable or after {@link Decoding#steps}.
    */
-  DIFFUSION_GEMMA("diffusion-gemma");
+  DIFFUSION_GEMMA("diffusion-gemma"),
+  /**
+   * RND1's: every pass runs over everything, and after iteration n of {@link Decoding#steps} as many of all masks are left, those of the highest
+   * entropies, as is their share of the time left, rounded down.
+   */
+  RND1("rnd1");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -81,6 +86,7 @@ public enum Pipeline {
       case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
+      case RND1 -> Algorithm.ENTROPY;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
     };
   }

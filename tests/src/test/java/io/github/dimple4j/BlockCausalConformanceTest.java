@@ -32,8 +32,9 @@ class BlockCausalConformanceTest {
   private static final String MORE = System.getProperty("dimple.block.goldens");
   private static final String SDAR = Pipeline.SDAR.label();
   private static final String FAST = Pipeline.FAST_DLLM_V2.label();
-  private static final List<String> FOLDERS = List.of(SDAR, "a2d-qwen3", "a2d-qwen2", FAST);
-  private static final Map<String, Integer> AT_LEAST = Map.of(SDAR, 41, "a2d-qwen3", 14, "a2d-qwen2", 14, FAST, 38);
+  private static final String RND1 = Pipeline.RND1.label();
+  private static final List<String> FOLDERS = List.of(SDAR, "sdar-moe", "a2d-qwen3", "a2d-qwen2", FAST, RND1);
+  private static final Map<String, Integer> AT_LEAST = Map.of(SDAR, 41, "sdar-moe", 21, "a2d-qwen3", 14, "a2d-qwen2", 14, FAST, 38, RND1, 8);
 
   static Stream<Arguments> models() throws IOException {
     return folders().stream().flatMap(folder -> Backends.all().stream().map(backend -> Arguments.of(folder, backend)));
@@ -59,7 +60,7 @@ class BlockCausalConformanceTest {
     if (run.has("authors_defect")) {
       return "the authors' code does not show the model its prompt";
     }
-    if (run.path("passes").isEmpty()) {
+    if (!run.has("canvases") && run.path("passes").isEmpty()) {
       return "nothing is decoded";
     }
     if (marked) {
@@ -100,7 +101,7 @@ class BlockCausalConformanceTest {
     try (DimpleModel model = load(folder, backend)) {
       for (JsonNode run : JSON.readTree(GOLDENS.resolve(folder).resolve("trajectories.json"))) {
         if (leftOut(run, mask, pad) == null) {
-          String difference = difference(model, run, mask);
+          String difference = run.has("canvases") ? differenceOfCanvases(model, run) : difference(model, run, mask);
           compared++;
           if (difference != null) {
             differences.add(run.path("name").asString() + ": " + difference);
@@ -152,6 +153,32 @@ class BlockCausalConformanceTest {
       return at == expected.size() && last.forwardPasses() == run.path("forward_passes").asInt() * (run.path("cfg_scale").asDouble(0) > 0 ? 2 : 1)
           ? null : "ends after %d iterations and %d passes, expected %d and %d".formatted(at, last.forwardPasses(), expected.size(),
               run.path("forward_passes").asInt());
+    }
+  }
+
+  /** Of RND1: the last position is given, and every iteration is a pass. */
+  private static String differenceOfCanvases(DimpleModel model, JsonNode run) {
+    int length = run.path("max_new_tokens").asInt();
+    boolean bounded = run.hasNonNull("eb_gamma");
+    Decoding.Builder decoding = Decoding.builder().pipeline(Pipeline.RND1).threshold(0).steps(run.path("num_steps").asInt()).earlyStop(false)
+        .complete(false)
+        .algorithm(bounded ? Algorithm.ENTROPY_BOUND : Algorithm.ENTROPY);
+    if (bounded) {
+      decoding.gamma((float) run.path("eb_gamma").asDouble()).order(BoundOrder.CONFIDENCE);
+    }
+    int[] prompt = run.path("prompt_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
+    List<int[]> expected = run.path("canvases").valueStream().map(canvas -> canvas.valueStream().mapToInt(JsonNode::asInt).toArray()).toList();
+    try (Session session = model.session().tokens(prompt).responseLength(length).prior(length - 1, run.path("last").asInt()).prefillCache(false)
+        .threads(1).open()) {
+      int at = 0;
+      for (Step step : session.steps(decoding.build())) {
+        if (at == expected.size() || !Arrays.equals(step.canvas().tokens(), expected.get(at))) {
+          return "iteration %d: expected %s, got %s".formatted(at, at == expected.size() ? "none" : Arrays.toString(expected.get(at)),
+              Arrays.toString(step.canvas().tokens()));
+        }
+        at++;
+      }
+      return at == expected.size() ? null : "ends after " + at + " iterations, expected " + expected.size();
     }
   }
 

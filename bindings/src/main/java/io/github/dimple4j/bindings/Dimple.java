@@ -2163,6 +2163,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_DIFFUSION_GEMMA() {
         return DIMPLE_PIPELINE_DIFFUSION_GEMMA;
     }
+    private static final int DIMPLE_PIPELINE_RND1 = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_RND1 = 9
+     * }
+     */
+    public static int DIMPLE_PIPELINE_RND1() {
+        return DIMPLE_PIPELINE_RND1;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :

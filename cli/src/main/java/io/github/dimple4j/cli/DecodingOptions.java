@@ -293,9 +293,13 @@ final class DecodingOptions {
     return session.wholeBlocks(pipeline().countsFromPrompt() ? blockLength(model) : 1);
   }
 
-  /** The same, but that the response is as long as the authors' code makes it. */
-  SessionBuilder fitAuthors(SessionBuilder session, DimpleModel model) {
+  /** The same, but that the response begins as the authors' code makes it. */
+  SessionBuilder fitAuthors(SessionBuilder session, DimpleModel model, Prompt prompt) {
     fit(session, model);
+    int last = prompt.length().getAsInt() - 1;
+    if (pipeline() == Pipeline.RND1 && last > 0 && prompt.template() == null && !prompt.prior().containsKey(last)) {
+      model.info().padTokenId().ifPresent(pad -> session.prior(last, pad)); // which they reserve for the end of the text
+    }
     if (pipeline() == Pipeline.DIFFUSION_GEMMA) {
       session.wholeCanvases(blockLength(model));
     }

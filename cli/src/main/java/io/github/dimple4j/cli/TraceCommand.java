@@ -82,7 +82,7 @@ final class TraceCommand implements Callable<Integer> {
       decodingOptions.follow(loaded);
       Decoding asked = decodingOptions.authors(decodingOptions.decoding(), loaded, prompt.length().getAsInt());
       Decoding decoding = stopOptions.addTo(asked, false);
-      SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded).threads(engine.threads())
+      SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded, prompt).threads(engine.threads())
           .halfCache(engine.halfCache());
       try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();

@@ -18,6 +18,8 @@ public final class Architectures {
       new A2dQwen2(),
       new A2dQwen3(),
       new Sdar(),
+      new SdarMoe(),
+      new Rnd1(),
       new FastDllmV2(),
       new Llada2(),
       new DiffusionGemma());

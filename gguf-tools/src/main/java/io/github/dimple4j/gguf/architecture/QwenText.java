@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A text model in Hugging Face's Qwen2 keys and names, as Dream and Dimple have it: grouped-query attention with biases on query, key
+ * A text model in Hugging Face's Qwen2 and Qwen3 keys and names, as Dream and Dimple have it: grouped-query attention with biases on query, key
  * and value, SwiGLU, RMS norms.
  */
 final class QwenText {
@@ -61,9 +61,29 @@ final class QwenText {
   /** The same for either kind of projections. */
   static List<TensorSource> tensors(TextShape text, Projections projections) {
     long width = text.width();
+    long feedForward = text.feedForward();
+    return tensors(text, projections, (list, to, from) -> {
+      list.add(TensorSource.whole(to + "ffn_gate.weight", from + "gate_proj.weight", feedForward, width));
+      list.add(TensorSource.whole(to + "ffn_up.weight", from + "up_proj.weight", feedForward, width));
+      list.add(TensorSource.whole(to + "ffn_down.weight", from + "down_proj.weight", width, feedForward));
+    });
+  }
+
+  /** llama.cpp's tensors of a Qwen3 with experts. */
+  static List<TensorSource> tensors(TextShape text, QwenExperts experts) {
+    return tensors(text, Projections.NORMED, (list, to, from) -> experts.addTo(list, to, from, text.width()));
+  }
+
+  /** The feed-forward half of a layer. */
+  @FunctionalInterface
+  private interface Half {
+    void addTo(List<TensorSource> list, String to, String from);
+  }
+
+  private static List<TensorSource> tensors(TextShape text, Projections projections, Half half) {
+    long width = text.width();
     long queryWidth = text.queryWidth();
     long keyValueWidth = text.keyValueWidth();
-    long feedForward = text.feedForward();
     List<TensorSource> list = new ArrayList<>();
     list.add(TensorSource.whole("token_embd.weight", "model.embed_tokens.weight", text.vocabulary(), width));
     for (int i = 0; i < text.layers(); i++) {
@@ -79,9 +99,7 @@ final class QwenText {
       }
       list.add(TensorSource.whole(to + "attn_output.weight", from + "self_attn.o_proj.weight", width, queryWidth));
       list.add(TensorSource.whole(to + "ffn_norm.weight", from + "post_attention_layernorm.weight", width));
-      list.add(TensorSource.whole(to + "ffn_gate.weight", from + "mlp.gate_proj.weight", feedForward, width));
-      list.add(TensorSource.whole(to + "ffn_up.weight", from + "mlp.up_proj.weight", feedForward, width));
-      list.add(TensorSource.whole(to + "ffn_down.weight", from + "mlp.down_proj.weight", width, feedForward));
+      half.addTo(list, to, from + "mlp.");
     }
     list.add(TensorSource.whole("output_norm.weight", "model.norm.weight", width));
     if (!text.tied()) {

@@ -13,7 +13,7 @@ import java.util.Set;
 /** SDAR, text only: Qwen3 under block-causal attention. */
 public final class Sdar implements Architecture {
   /** {@code <|MASK|>} in the authors' tokenizer. */
-  private static final int MASK = 151669;
+  static final int MASK = 151669;
   private static final String NAME = "sdar";
 
   @Override

@@ -16,12 +16,19 @@ import java.util.Set;
  * @param vocabulary in the place of its tokenizer
  */
 record ReleasedShapes(String name, int layers, String config, SyntheticVocabulary vocabulary) {
+  /** Qwen3-30B-A3B's. */
+  private static final String EXPERTS =
+      "\"num_experts\": 128, \"num_experts_per_tok\": 8, \"moe_intermediate_size\": 768, \"norm_topk_prob\": true";
+
   static final List<ReleasedShapes> ALL = List.of(
       llada2("llada2-mini", 20, 2048, 16, 5120, 512),
       llada2("llada2-flash", 32, 4096, 32, 9216, 1024),
       qwen("fast-dllm-v2-1.5b", "Fast_dLLM_Qwen", 28, 1536, 12, 2, 128, 8960, 1e6, true, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
+      qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
+      qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
+      qwen("rnd1-30b-a3b", "rnd1", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS),
       qwen("sdar-8b", "sdar", 36, 4096, 32, 8, 128, 12288, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"));
 
   /** What a file of so many layers holds. */

@@ -1,0 +1,18 @@
+/* SDAR 30B-A3B (arXiv 2510.06303): Qwen3-MoE's body, whose positions see their own block and those before it. */
+#include "error.h"
+#include "model/architecture/keys.h"
+#include "model/architecture/qwen3_moe.h"
+
+/* Our own format: the block length that the model was trained with is part of what it is. */
+static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
+  DIMPLE_TRY(qwen3_moe_read_shape(file, p));
+  DIMPLE_TRY(read_rotary(file, p, 1e6f));
+  DIMPLE_TRY(gguf_require_key(file, "diffusion.block_length"));
+  DIMPLE_TRY(read_diffusion(file, p, false));
+  p->block_causal = true;
+  return read_tokens(file, p);
+}
+
+const architecture architecture_sdar_moe = {
+    .name = "sdar-moe", .read_keys = read_keys, .want_tensors = qwen3_moe_want_tensors, .record_layer = qwen3_moe_record_layer,
+    .harmless = qwen3_moe_harmless};
