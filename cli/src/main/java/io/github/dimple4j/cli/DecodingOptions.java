@@ -69,7 +69,8 @@ final class DecodingOptions {
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
-          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; diffusion-gemma: canvases of random tokens (default: what the file says, or dim).")
+          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; diffusion-gemma: canvases of random tokens; rnd1: "
+          + "the lowest entropies, the same share of all masks each time (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -78,7 +79,7 @@ final class DecodingOptions {
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
-          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, otherwise maskgit_plus).")
+          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
