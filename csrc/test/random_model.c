@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, every_key, blocks, ling, gemma;
+  bool attention_bias, head_norm, experts, all_experts, every_key, blocks, ling, gemma;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -25,7 +25,7 @@ static const struct {
     [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
     [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
     [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .head_norm = true, .experts = true, .blocks = true},
-    [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true},
+    [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true, .all_experts = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
 };
@@ -237,7 +237,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
   if (families[s->family].blocks) gguf_writer_u32(w, "diffusion.block_length", BLOCK);
   if (families[s->family].experts) {
     gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
-    gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
+    gguf_writer_u32(w, dotted(name, "expert_used_count").text, families[s->family].all_experts ? EXPERTS : EXPERTS_USED);
     gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
   }
   if (families[s->family].ling) put_ling_keys(w, s, name);
