@@ -8,16 +8,18 @@
  *                  if has_minimum, codes (see unpacked_block)
  *   float_scales: float scale[unit_blocks * halves][PANEL], codes
  * The codes of 32 inputs: for each half of the panel (16 columns) 8 groups of 4 inputs, [2][8][16][4] bytes, so that 64 consecutive
- * bytes feed one 512-bit dot product; with 4 bits two groups share their bytes, the first in the low nibbles: [2][4][16][4].
+ * bytes feed one 512-bit dot product; with 4 bits two groups share their bytes, the first in the low nibbles: [2][4][16][4]. Packers with
+ * planes keep 8-bit codes that span no more than 64 less their lowest one in 5 or 6 bits: for each half of the panel four bits as nibbles, and behind
+ * them the others as planes, [1][16][4] of 8 groups' or [2][16][4] of 4 groups' bits, the first group's lowest.
  */
 #ifndef DIMPLE_CPU_CODE_PANELS_H
 #define DIMPLE_CPU_CODE_PANELS_H
 
 #include "backend/cpu/cpu.h"
 
-/* Signed 8-bit codes as they are, or made unsigned by adding 128. */
+/* Signed 8-bit codes as they are, or made unsigned by adding 128; the latter with planes. */
 extern const code_packer signed_code_packer, unsigned_code_packer;
-/* 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are 4-bit
+/* With planes; 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are 4-bit
  * codes whose values span more, once they are expanded: [2][4][2][16][2]. */
 extern const code_packer span_code_packer;
 enum { WIDEST_SPAN = 128 };
@@ -38,6 +40,13 @@ static inline int32_t code_span(const code_layout *l) { return l->largest - lowe
 /* The code that span_code_packer's 0 stands for. */
 static inline int32_t span_code_start(const code_layout *l) { return code_span(l) <= WIDEST_SPAN ? lowest_code(l) : 0; }
 
+/* The bits of a code in a panel of a packer with planes. Codes as far apart as 32 or 64 have the lower one alone at such a distance (code_layout). */
+static inline int32_t plane_bits(const code_layout *l) {
+  if (l->bits == 4) return 4;
+  int32_t span = code_span(l);
+  return span <= 32 ? 5 : span <= 64 ? 6 : 8;
+}
+
 /* Parts of a unit, in bytes from its start. */
 typedef struct unit_layout {
   int64_t minimum;        /* half minimum or dmin */
@@ -48,9 +57,9 @@ typedef struct unit_layout {
   int64_t size;
 } unit_layout;
 
-static inline unit_layout unit_layout_of(const code_layout *l) {
+static inline unit_layout unit_layout_of(const code_layout *l, int32_t bits) {
   int64_t stretches = (int64_t)l->unit_blocks * l->halves, halfs = PANEL * 2, factors = l->unit_blocks > 1 ? stretches * PANEL : 0;
-  unit_layout u = {.minimum = halfs, .block_codes = PANEL * BLOCK * l->bits / 8};
+  unit_layout u = {.minimum = halfs, .block_codes = PANEL * BLOCK * bits / 8};
   if (l->float_scales) {
     u.minimum = stretches * PANEL * 4;
     factors = 0;
@@ -67,7 +76,10 @@ typedef struct code_chunk {
   _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
-  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4], [2][4][16][8] or [2][16][16][2] bytes each */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4], [2][4][16][8] or [2][16][16][2] bytes each; packed: as they lie */
+  int32_t bits;                                                /* of a code: 8, or fewer if packed */
+  int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
+  const int8_t *table;                                         /* what packed codes of 4 bits stand for */
   int64_t blocks;
   int64_t halves;
   int32_t largest; /* absolute value of a code, or more */

@@ -7,9 +7,15 @@
  *                 EXPAND_CODES names a function that puts 4-bit codes in groups of 8, too
  *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
  *   code_start(layout): the code that the packer's 0 stands for; 4-bit codes are expanded likewise
+ *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
+
+#ifndef PACKED_ROWS
+#define PACKED_ROWS 0
+#define multiplies_packed(layout) false
+#endif
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
 
@@ -59,12 +65,13 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
   const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
   const int64_t block_size = w->panel_size / blocks;
+  const bool packed = rows <= PACKED_ROWS && multiplies_packed(&w->layout);
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
-    unpack_chunk(w, panel, first, count, table, chunk);
+    unpack_chunk(w, panel, first, count, table, packed, chunk);
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
-      prefetch_part(next, CHUNK_BLOCKS * block_size, r, rows);
+      prefetch_part(next, CHUNK_BLOCKS * block_size, r, CODE_ROWS, rows);
       const uint8_t *records = tiles + r / CODE_ROWS * tile_size + first * record_size;
       multiply_code_tile(chunk, records, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
     }

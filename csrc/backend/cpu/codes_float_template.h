@@ -33,7 +33,7 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   int64_t blocks = w->columns / BLOCK;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
-    unpack_chunk(w, panel, first, count, w->layout.table, &scratch->chunk);
+    unpack_chunk(w, panel, first, count, w->layout.table, false, &scratch->chunk);
     decode_chunk(&scratch->chunk, scratch->decoded);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
       const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * BLOCK * FLOAT_ROWS;

@@ -82,11 +82,11 @@ static void multiply_float_tile(const float *x, const float *panel, int64_t dept
   }
 }
 
-/* Asks for part `part` of `parts` of the `size` bytes at `p`, which the next chunk will read; asking for memory beyond the last
- * panel does no harm. */
-static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t part, int64_t parts) {
-  for (const uint8_t *line = p + size * part / parts; line < p + size * (part + 1) / parts; line += 64)
-    __builtin_prefetch(line, 0, 2);
+/* Asks, at row `row` of `rows`, for the share of a tile of `tile` rows of the `size` bytes at `p`, which the next chunk will read; asking for
+ * memory beyond the last panel does no harm. */
+static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t row, int64_t tile, int64_t rows) {
+  int64_t next = row + tile < rows ? row + tile : rows, lines = (size + 63) / 64;
+  for (int64_t line = lines * row / rows; line < lines * next / rows; line++) __builtin_prefetch(p + line * 64, 0, 2);
 }
 
 static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
@@ -105,7 +105,7 @@ static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *
     else
       widen_bfloat16(chunk, depth * PANEL, widened);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
-      prefetch_part(chunk + depth * PANEL * element, CHUNK_FLOATS * PANEL * element, r, rows);
+      prefetch_part(chunk + depth * PANEL * element, CHUNK_FLOATS * PANEL * element, r, FLOAT_ROWS, rows);
       const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
       multiply_float_tile(x, values, depth, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
     }

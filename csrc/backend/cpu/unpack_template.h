@@ -1,51 +1,69 @@
 /* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
- * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. */
+ * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. CODE_PLANES 1: the
+ * packer is one with planes, and x86/code_planes.h is there. */
 
 #include "backend/cpu/code_panels.h"
 
 #ifndef EXPAND_CODES
 #define EXPAND_CODES expand_codes
 #endif
+#ifndef CODE_PLANES
+#define CODE_PLANES 0
+#endif
 
-/* The scales and minima of block `block` of the chunk, block `in_unit` of `unit`. */
-static void unpack_scales(const code_layout *l, const unit_layout *u, const uint8_t *unit, int64_t in_unit, int64_t block, code_chunk *chunk) {
-  for (int64_t h = 0; h < l->halves; h++) {
-    int64_t factor = (in_unit * l->halves + h) * PANEL, target = (block * l->halves + h) * PANEL;
+/* The scales and minima of `blocks` blocks, from the beginning of a unit on. */
+static void unpack_scales(const code_layout *l, const unit_layout *u, const uint8_t *unit, int64_t blocks, code_chunk *chunk) {
+  const int64_t stretches = (int64_t)l->unit_blocks * l->halves;
+  float *scale = chunk->scale, *minimum = chunk->minimum;
+  for (int64_t b = 0; b < blocks; b += l->unit_blocks, unit += u->size, scale += stretches * PANEL, minimum += stretches * PANEL) {
     for (int64_t j = 0; j < PANEL; j += LANES) {
-      vf scale;
-      if (l->float_scales) scale = vf_load((const float *)unit + factor + j);
-      else if (l->unit_blocks > 1)
-        scale = vf_mul(vf_load_half((const uint16_t *)unit + j), vf_load_int8((const int8_t *)unit + u->factor + factor + j));
-      else scale = vf_load_half((const uint16_t *)unit + j);
-      vf_store(chunk->scale + target + j, scale);
-      if (!l->has_minimum) continue;
-      vf minimum = vf_load_half((const uint16_t *)(unit + u->minimum) + j);
-      if (l->unit_blocks > 1) minimum = vf_sub(vf_set(0), vf_mul(minimum, vf_load_uint8(unit + u->minimum_factor + factor + j)));
-      vf_store(chunk->minimum + target + j, minimum);
+      if (l->float_scales) {
+        for (int64_t s = 0; s < stretches; s++) vf_store(scale + s * PANEL + j, vf_load((const float *)unit + s * PANEL + j));
+        continue;
+      }
+      const vf d = vf_load_half((const uint16_t *)unit + j), dmin = l->has_minimum ? vf_load_half((const uint16_t *)(unit + u->minimum) + j) : d;
+      if (l->unit_blocks == 1) {
+        vf_store(scale + j, d);
+        if (l->has_minimum) vf_store(minimum + j, dmin);
+        continue;
+      }
+      for (int64_t s = 0; s < stretches; s++) {
+        const int64_t at = s * PANEL + j;
+        vf_store(scale + at, vf_mul(d, vf_load_int8((const int8_t *)unit + u->factor + at)));
+        if (l->has_minimum) vf_store(minimum + at, vf_sub(vf_set(0), vf_mul(dmin, vf_load_uint8(unit + u->minimum_factor + at))));
+      }
     }
   }
 }
 
-/* Unpacks `count` blocks of a panel from block `first` on. 4-bit codes become the entries of `table`. */
-static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t count, const int8_t *table, code_chunk *chunk) {
+/* Unpacks `count` blocks of a panel from block `first` on, both multiples of what a unit holds. 4-bit codes become the entries of `table`; codes that
+ * are kept packed stay where they are. */
+static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t count, const int8_t *table, bool keep_packed, code_chunk *chunk) {
   const code_layout *l = &w->layout;
-  const unit_layout u = unit_layout_of(l);
+  const int32_t bits = CODE_PLANES ? plane_bits(l) : l->bits;
+  const unit_layout u = unit_layout_of(l, bits);
+  const uint8_t *units = w->panels + panel * w->panel_size + first / l->unit_blocks * u.size;
   chunk->blocks = count;
   chunk->halves = l->halves;
   chunk->largest = l->largest;
   chunk->span = code_span(l);
   chunk->has_minimum = l->has_minimum;
+  chunk->bits = keep_packed ? bits : 8;
+  chunk->table = table;
+#if CODE_PLANES
+  chunk->lift = lowest_code(l) - chunk->start;
+  const plane_values values = {.lift = vb_set((int8_t)(uint8_t)chunk->lift)};
+#endif
   for (int64_t b = 0; b < count; b++) {
-    int64_t in_unit = (first + b) % l->unit_blocks;
-    const uint8_t *unit = w->panels + panel * w->panel_size + (first + b) / l->unit_blocks * u.size;
-    const uint8_t *codes = unit + u.codes + in_unit * u.block_codes;
-    if (l->bits == 8) {
-      chunk->codes[b] = codes;
-    } else {
-      uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK;
-      EXPAND_CODES(codes, table, expanded);
-      chunk->codes[b] = expanded;
-    }
-    unpack_scales(l, &u, unit, in_unit, b, chunk);
+    const uint8_t *codes = units + b / l->unit_blocks * u.size + u.codes + b % l->unit_blocks * u.block_codes;
+    uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK;
+    const bool expands = bits < 8 && !keep_packed;
+    if (expands && bits == 4) EXPAND_CODES(codes, table, expanded);
+#if CODE_PLANES
+    if (expands && bits == 5) expand_planes(5, codes, &values, expanded);
+    if (expands && bits == 6) expand_planes(6, codes, &values, expanded);
+#endif
+    chunk->codes[b] = expands ? expanded : codes;
   }
+  unpack_scales(l, &u, units, count, chunk);
 }

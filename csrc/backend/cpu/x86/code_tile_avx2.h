@@ -18,7 +18,10 @@
  */
 #include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
+#include "backend/cpu/x86/code_planes.h"
 
+#define CODE_PLANES 1
+#define PACKED_ROWS (2 * CODE_ROWS)
 #define CODE_PACKER span_code_packer
 enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
@@ -114,6 +117,23 @@ INLINE void dot_wide(const int rows, const int halves, const uint8_t *codes, con
   }
 }
 
+/* y += the scaled dots of a stretch of inputs that shares scales; the lowest code's part is taken from `start`, which is 0 for wide codes. */
+INLINE void add_scaled_dots(const int rows, const int halves, const code_chunk *chunk, const code_record record, const tile_inputs *in, int64_t b, int h,
+                            int column, __m256i dots[CODE_ROWS][2], float *y) {
+  if (chunk->start != 0)
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < 2; v++) dots[r][v] = _mm256_add_epi32(dots[r][v], _mm256_set1_epi32(in->start[b][h][r]));
+  const float *scale = chunk->scale + (b * halves + h) * PANEL + column, *minimum = chunk->minimum + (b * halves + h) * PANEL + column;
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < 2; v++) {
+      vf sum = vf_load(y + r * PANEL + v * LANES);
+      sum = vf_fma(_mm256_cvtepi32_ps(dots[r][v]), vf_mul(vf_load(scale + v * LANES), vf_set(record.scale[r])), sum);
+      if (chunk->has_minimum) sum = vf_fma(vf_load(minimum + v * LANES), vf_set(in->sum[b][h][r]), sum);
+      vf_store(y + r * PANEL + v * LANES, sum);
+    }
+  }
+}
+
 /* Columns [column, column + 2 * LANES) of the panel. */
 INLINE void avx2_tile(const int rows, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, const tile_inputs *in,
                       int column, float *y) {
@@ -128,18 +148,44 @@ INLINE void avx2_tile(const int rows, const int pairs, const int halves, const c
         dot_wide(rows, halves, codes, in->wide[b][0] + h * 16, dots);
       else
         dot_spans(rows, pairs, halves, codes, record.q + h * 16, dots);
-      if (pairs != WIDE && chunk->start != 0)
-        for (int r = 0; r < rows; r++)
-          for (int v = 0; v < 2; v++) dots[r][v] = _mm256_add_epi32(dots[r][v], _mm256_set1_epi32(in->start[b][h][r]));
-      const float *scale = chunk->scale + (b * halves + h) * PANEL + column, *minimum = chunk->minimum + (b * halves + h) * PANEL + column;
-      for (int r = 0; r < rows; r++) {
+      add_scaled_dots(rows, halves, chunk, record, in, b, h, column, dots, y);
+    }
+  }
+}
+
+/* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. */
+INLINE void packed_tile(const int rows, const int bits, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records,
+                        const tile_inputs *in, int column, float *y) {
+  const int groups = 8 / halves;
+  plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
+  if (bits == 4) values.table = vb_table(chunk->table);
+  y += column;
+  for (int64_t b = 0; b < chunk->blocks; b++) {
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
+    prefetch_ahead(codes, 64 * bits);
+#pragma GCC unroll 2
+    for (int h = 0; h < halves; h++) {
+      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2];
+#pragma GCC unroll 4
+      for (int g = 0; g < groups; g += 2) {
         for (int v = 0; v < 2; v++) {
-          vf sum = vf_load(y + r * PANEL + v * LANES);
-          sum = vf_fma(_mm256_cvtepi32_ps(dots[r][v]), vf_mul(vf_load(scale + v * LANES), vf_set(record.scale[r])), sum);
-          if (chunk->has_minimum) sum = vf_fma(vf_load(minimum + v * LANES), vf_set(in->sum[b][h][r]), sum);
-          vf_store(y + r * PANEL + v * LANES, sum);
+          vb w[2];
+          planes_pair(bits, codes + v * 32, (h * groups + g) / 2, &values, w);
+          for (int i = 0; i < 2; i++) {
+            const bool begins = (g + i) % pairs == 0, ends = (g + i + 1) % pairs == 0 || g + i + 1 == groups;
+            for (int r = 0; r < rows; r++) {
+              __m256i products = _mm256_maddubs_epi16(w[i], four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4));
+              if (!begins) products = _mm256_add_epi16(sums[r][v], products);
+              sums[r][v] = products;
+              if (!ends) continue;
+              __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
+              dots[r][v] = g + i >= pairs ? _mm256_add_epi32(dots[r][v], sum) : sum;
+            }
+          }
         }
       }
+      add_scaled_dots(rows, halves, chunk, record, in, b, h, column, dots, y);
     }
   }
 }
@@ -169,10 +215,45 @@ TILE(tile_wide_halves, WIDE, 2)
 #undef TILE
 #undef CASE
 
+/* Up to PACKED_ROWS rows of codes as they are packed. The combinations that there are: */
+static bool multiplies_packed(const code_layout *l) {
+  const int32_t bits = plane_bits(l);
+  if (bits == 4) return code_span(l) <= 16;
+  return (bits == 5 && l->halves == 1) || (bits == 6 && l->halves == 2);
+}
+
+INLINE void packed_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
+  tile_inputs in;
+  read_inputs(chunk, records, false, &in);
+  for (int column = 0; column < PANEL; column += 2 * LANES) {
+    if (chunk->bits == 6)
+      packed_tile(rows, 6, 2, 2, chunk, records, &in, column, y);
+    else if (chunk->bits == 5)
+      packed_tile(rows, 5, 4, 1, chunk, records, &in, column, y);
+    else if (chunk->halves == 2)
+      packed_tile(rows, 4, 8, 2, chunk, records, &in, column, y);
+    else
+      packed_tile(rows, 4, 8, 1, chunk, records, &in, column, y);
+  }
+}
+
+static void multiply_packed_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: packed_panel(n, chunk, records, y); break;
+    FOR_EACH_CODE_ROWS(CASE)
+#undef CASE
+  }
+}
+
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
   typedef void tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y);
   static tile *const tiles[][2] = {{tile_8_pairs, tile_8_pairs_halves}, {tile_4_pairs, tile_4_pairs_halves}, {tile_2_pairs, tile_2_pairs_halves},
                                    {tile_1_pair, tile_1_pair_halves}, {tile_wide, tile_wide_halves}};
   const int32_t span = chunk->span;
+  if (chunk->bits < 8) {
+    multiply_packed_tile(chunk, records, rows, y);
+    return;
+  }
   tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1](chunk, records, rows, y);
 }

@@ -5,6 +5,7 @@
  */
 #include "backend/cpu/code_panels.h"
 #include "backend/cpu/code_record.h"
+#include "backend/cpu/x86/code_planes.h"
 
 #ifdef __AVX512VNNI__
 _Static_assert(LANES == 16, "wants simd_avx512.h");
@@ -31,11 +32,19 @@ enum { PEAK_PRODUCTS = sizeof(vi) };
 #define PEAK_DOT(sum, v) vi_dot(sum, v, v)
 
 #define CODE_PACKER unsigned_code_packer
+#define CODE_PLANES 1
+#define PACKED_ROWS (2 * CODE_ROWS)
 enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
 
 static int32_t code_start(const code_layout *l) {
   (void)l;
   return SUM_FACTOR;
+}
+
+/* The combinations that there are. */
+static bool multiplies_packed(const code_layout *l) {
+  const int32_t bits = plane_bits(l);
+  return bits == 4 || (bits == 5 && l->halves == 1) || (bits == 6 && l->halves == 2);
 }
 
 static inline int32_t four_bytes(const int8_t *p) {
@@ -44,20 +53,24 @@ static inline int32_t four_bytes(const int8_t *p) {
   return word;
 }
 
-/* Columns [column, column + 2 * LANES) of the panel. */
-INLINE void vnni_tile(const int rows, const int halves, const bool has_minimum, const code_chunk *chunk,
+/* Columns [column, column + 2 * LANES) of the panel, whose codes are of `bits`: of less than 8, as they are packed. */
+INLINE void vnni_tile(const int rows, const int bits, const int halves, const bool has_minimum, const code_chunk *chunk,
                       const uint8_t *records, int column, float *y) {
+  plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
+  if (bits == 4) values.table = vb_table(chunk->table);
+  if (bits == 5 || bits == 6) values.lift = vb_set((int8_t)(uint8_t)chunk->lift);
   vf sums[CODE_ROWS][2];
   for (int r = 0; r < rows; r++)
     for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
-    /* Where the two vectors of columns lie in [2][8][16][4]. */
+    /* Where the two vectors of columns lie in [2][8][16][4], or in [2][4][16][4] and planes. */
     const uint8_t *codes[2];
     for (int v = 0; v < 2; v++) {
       int first = column + v * LANES;
-      codes[v] = chunk->codes[b] + first / 16 * 512 + first % 16 * 4;
+      codes[v] = chunk->codes[b] + first / 16 * 64 * bits + first % 16 * 4;
     }
+    if (bits < 8 && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int h = 0; h < halves; h++) {
       vi dots[CODE_ROWS][2];
       int32_t offset[CODE_ROWS];
@@ -66,13 +79,20 @@ INLINE void vnni_tile(const int rows, const int halves, const bool has_minimum, 
         for (int v = 0; v < 2; v++) dots[r][v] = vi_set(offset[r]);
       }
       int groups = 8 / halves; /* outside the loop's condition: the sanitizers' check of the division keeps it from unrolling */
-#pragma GCC unroll 8
-      for (int g = h * groups; g < (h + 1) * groups; g++) {
-        vi w[2] = {vi_load(codes[0] + g * 64), vi_load(codes[1] + g * 64)};
-        for (int r = 0; r < rows; r++) {
-          vi x = vi_set(four_bytes(record.q + r * BLOCK + g * 4));
-          for (int v = 0; v < 2; v++) dots[r][v] = vi_dot(dots[r][v], w[v], x);
+#pragma GCC unroll 4
+      for (int g = h * groups; g < (h + 1) * groups; g += 2) {
+        vi w[2][2];
+        for (int v = 0; v < 2; v++) {
+          if (bits < 8)
+            planes_pair(bits, codes[v], g / 2, &values, w[v]);
+          else
+            for (int i = 0; i < 2; i++) w[v][i] = vi_load(codes[v] + (g + i) * 64);
         }
+        for (int i = 0; i < 2; i++)
+          for (int r = 0; r < rows; r++) {
+            vi x = vi_set(four_bytes(record.q + r * BLOCK + (g + i) * 4));
+            for (int v = 0; v < 2; v++) dots[r][v] = vi_dot(dots[r][v], w[v][i], x);
+          }
       }
       for (int v = 0; v < 2; v++) {
         int64_t at = (b * halves + h) * PANEL + column + v * LANES;
@@ -91,15 +111,24 @@ INLINE void vnni_tile(const int rows, const int halves, const bool has_minimum, 
 }
 
 INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
+  const bool two = chunk->halves == 2, minima = chunk->has_minimum;
   for (int column = 0; column < PANEL; column += 2 * LANES) {
-    if (chunk->halves == 1 && !chunk->has_minimum)
-      vnni_tile(rows, 1, false, chunk, records, column, y);
-    else if (chunk->halves == 1)
-      vnni_tile(rows, 1, true, chunk, records, column, y);
-    else if (!chunk->has_minimum)
-      vnni_tile(rows, 2, false, chunk, records, column, y);
+    if (chunk->bits == 4 && two)
+      vnni_tile(rows, 4, 2, minima, chunk, records, column, y);
+    else if (chunk->bits == 4)
+      vnni_tile(rows, 4, 1, minima, chunk, records, column, y);
+    else if (chunk->bits == 5)
+      vnni_tile(rows, 5, 1, minima, chunk, records, column, y);
+    else if (chunk->bits == 6)
+      vnni_tile(rows, 6, 2, minima, chunk, records, column, y);
+    else if (!two && !minima)
+      vnni_tile(rows, 8, 1, false, chunk, records, column, y);
+    else if (!two)
+      vnni_tile(rows, 8, 1, true, chunk, records, column, y);
+    else if (!minima)
+      vnni_tile(rows, 8, 2, false, chunk, records, column, y);
     else
-      vnni_tile(rows, 2, true, chunk, records, column, y);
+      vnni_tile(rows, 8, 2, true, chunk, records, column, y);
   }
 }
 
