@@ -86,6 +86,7 @@ typedef struct code_chunk {
   int32_t span;    /* code_span */
   int32_t start;   /* what code 0 stands for: 0 but with span_code_packer */
   bool has_minimum;
+  bool streams; /* few rows share the chunk: whoever multiplies asks for what comes next */
 } code_chunk;
 
 #endif

@@ -66,6 +66,7 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
   const int64_t block_size = w->panel_size / blocks;
   const bool packed = rows <= PACKED_ROWS && multiplies_packed(&w->layout);
+  chunk->streams = rows <= PACKED_ROWS;
   for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
     int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
     unpack_chunk(w, panel, first, count, table, packed, chunk);

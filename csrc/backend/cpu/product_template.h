@@ -82,11 +82,47 @@ static void multiply_float_tile(const float *x, const float *panel, int64_t dept
   }
 }
 
+/* How far ahead of what they multiply kernels ask for weights that few rows wait for: what two microseconds of reading bring. */
+enum { STREAM_AHEAD = 32 << 10 };
+
 /* Asks, at row `row` of `rows`, for the share of a tile of `tile` rows of the `size` bytes at `p`, which the next chunk will read; asking for
  * memory beyond the last panel does no harm. */
 static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t row, int64_t tile, int64_t rows) {
   int64_t next = row + tile < rows ? row + tile : rows, lines = (size + 63) / 64;
   for (int64_t line = lines * row / rows; line < lines * next / rows; line++) __builtin_prefetch(p + line * 64, 0, 2);
+}
+
+/* The same for a piece of a panel of halves or bfloat16, widened as it is read: for so few rows that it is read once or twice. */
+INLINE void stream_tile(const int rows, const packing packing, const float *x, const uint8_t *panel, int64_t depth, float *y) {
+  enum { VECTORS = PANEL / LANES };
+  for (int first = 0; first < VECTORS; first += 2) {
+    const uint16_t *source = (const uint16_t *)panel + first * LANES;
+    vf sums[FLOAT_ROWS][2];
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
+    for (int64_t k = 0; k < depth; k++, source += PANEL) {
+      vf columns[2];
+      if (first == 0) __builtin_prefetch((const uint8_t *)source + STREAM_AHEAD, 0, 2);
+      for (int v = 0; v < 2; v++) columns[v] = packing == PACKED_F16 ? vf_load_half(source + v * LANES) : vf_load_bfloat16(source + v * LANES);
+      ADD_PRODUCTS(rows, 2, x + k * FLOAT_ROWS, 1, columns, sums);
+    }
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + (first + v) * LANES, sums[r][v]);
+  }
+}
+
+enum { STREAM_ROWS = FLOAT_ROWS < 12 ? 2 * FLOAT_ROWS : FLOAT_ROWS };
+
+static void stream_float_tile(packing packing, const float *x, const uint8_t *panel, int64_t depth, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n)                                                       \
+  case n:                                                             \
+    if (packing == PACKED_F16) stream_tile(n, PACKED_F16, x, panel, depth, y); \
+    else stream_tile(n, PACKED_BF16, x, panel, depth, y);             \
+    break;
+    FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+  }
 }
 
 static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
@@ -98,6 +134,12 @@ static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *
     int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
     const uint8_t *chunk = source + first * PANEL * element;
     const float *values = widened;
+    if (w->packing != PACKED_F32 && rows <= STREAM_ROWS) {
+      for (int64_t r = 0; r < rows; r += FLOAT_ROWS)
+        stream_float_tile(w->packing, (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS, chunk, depth,
+                          rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
+      continue;
+    }
     if (w->packing == PACKED_F32)
       values = (const float *)chunk;
     else if (w->packing == PACKED_F16)

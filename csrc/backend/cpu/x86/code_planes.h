@@ -54,10 +54,9 @@ INLINE void planes_pair(const int bits, const uint8_t *nibbles, const int j, con
   }
 }
 
-/* Asks for what will be read some blocks after these `size` bytes. */
+/* Asks for what will be read STREAM_AHEAD bytes after these `size`. */
 INLINE void prefetch_ahead(const uint8_t *block, const int size) {
-  enum { AHEAD = 8 << 10 };
-  for (int line = 0; line < size; line += 64) __builtin_prefetch(block + AHEAD + line, 0, 3);
+  for (int line = 0; line < size; line += 64) __builtin_prefetch(block + STREAM_AHEAD + line, 0, 2);
 }
 
 /* A block of a panel, [2][8][16][4] bytes. */

@@ -143,6 +143,7 @@ INLINE void avx2_tile(const int rows, const int pairs, const int halves, const c
 #pragma GCC unroll 2
     for (int h = 0; h < halves; h++) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
+      if (chunk->streams) prefetch_ahead(codes, 512 / halves);
       __m256i dots[CODE_ROWS][2];
       if (pairs == WIDE)
         dot_wide(rows, halves, codes, in->wide[b][0] + h * 16, dots);

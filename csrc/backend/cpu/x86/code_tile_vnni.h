@@ -70,7 +70,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
       int first = column + v * LANES;
       codes[v] = chunk->codes[b] + first / 16 * 64 * bits + first % 16 * 4;
     }
-    if (bits < 8 && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
+    if ((bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int h = 0; h < halves; h++) {
       vi dots[CODE_ROWS][2];
       int32_t offset[CODE_ROWS];
