@@ -10,6 +10,7 @@
 struct constrained {
   lattice lattice;
   int32_t mask_token;
+  int32_t *tokens;    /* [length] the canvas, its masked positions as masks */
   head_row *rows;     /* [length] what confidences at each scored position are taken from */
   float *log_sums;    /* [length] of the logits of each scored position */
   float *confidences; /* [length] of the path's tokens; of positions that no pass scored the lowest there is */
@@ -32,6 +33,7 @@ static dimple_status check_vocabulary(const dimple_vocabulary *v, int32_t mask_t
 
 static dimple_status fill(constrained *g, dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t *initial) {
   DIMPLE_TRY(lattice_open(constraint, length, &g->lattice));
+  ALLOCATE(g->tokens, length, "the canvas of a constraint");
   ALLOCATE(g->rows, length, "the scores of a constraint");
   ALLOCATE(g->log_sums, length, "the sums of a constraint");
   ALLOCATE(g->confidences, length, "the scores of a constraint");
@@ -62,6 +64,7 @@ dimple_status constrained_create(dimple_constraint *constraint, const int32_t *r
 void constrained_free(constrained *g) {
   if (!g) return;
   lattice_close(&g->lattice);
+  free(g->tokens);
   free(g->rows);
   free(g->confidences);
   free(g->log_sums);
@@ -73,7 +76,7 @@ void constrained_free(constrained *g) {
 
 int64_t constrained_bytes(const constrained *g) {
   if (!g) return 0;
-  int64_t of_position = (int64_t)(sizeof *g->rows + sizeof *g->log_sums + sizeof *g->confidences);
+  int64_t of_position = (int64_t)(sizeof *g->tokens + sizeof *g->rows + sizeof *g->log_sums + sizeof *g->confidences);
   int64_t of_asked = g->partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
   return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked +
          partition_bytes(&g->partition);
@@ -81,7 +84,11 @@ int64_t constrained_bytes(const constrained *g) {
 
 void constrained_restart(constrained *g) { g->lattice.has_path = false; }
 
-dimple_status constrained_look(constrained *g, const canvas *c) { return lattice_update(&g->lattice, c->tokens, g->mask_token); }
+dimple_status constrained_look(constrained *g, const canvas *c) {
+  memcpy(g->tokens, c->tokens, (size_t)c->length * sizeof *g->tokens);
+  for (int32_t i = 0; i < c->masked_count; i++) g->tokens[c->masked[i]] = g->mask_token;
+  return lattice_update(&g->lattice, g->tokens, g->mask_token);
+}
 
 /* ----------------------------------------------------------------------------------------------------------------- rows */
 
@@ -125,10 +132,16 @@ static dimple_status make_room(constrained *g, int32_t count) {
   return DIMPLE_OK;
 }
 
+static bool is_fixed(const constrained *g, int32_t position) { return g->lattice.tokens[position] >= 0; }
+
 dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out) {
   size_t classes = (size_t)g->partition.classes;
   DIMPLE_TRY(make_room(g, count));
-  for (int32_t i = 0; i < count; i++) memcpy(g->wanted + (size_t)i * classes, lattice_allowed(&g->lattice, positions[i]), classes);
+  for (int32_t i = 0; i < count; i++) {
+    uint8_t *wanted = g->wanted + (size_t)i * classes;
+    if (is_fixed(g, positions[i])) memset(wanted, 0, classes);
+    else memcpy(wanted, lattice_allowed(&g->lattice, positions[i]), classes);
+  }
   *out = (head_classes){.partition = &g->partition, .wanted = g->wanted, .results = g->of_classes};
   return DIMPLE_OK;
 }
@@ -143,6 +156,45 @@ void constrained_take(constrained *g, const sampler_step *step, const head_row *
     g->log_sums[positions[i]] = summaries[i].log_sum;
     g->rows[positions[i]] = d->allowed_confidence ? summary_of(&row, &summaries[i], hot) : summaries[i];
   }
+}
+
+/* The same for a path of one kind, drawn at a temperature above 0. */
+static void take_guesses(constrained *g, const path_settings *s, float hot, bool wanted, const int32_t *positions, int32_t count, const head_row *summaries) {
+  for (int32_t i = 0; i < count; i++) {
+    allowed_row row = {.temperature = hot > 0 ? hot : 1};
+    if (is_fixed(g, positions[i])) continue;
+    lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->partition.classes, s, wanted ? &row : NULL);
+    g->rows[positions[i]] = wanted ? summary_of(&row, &summaries[i], hot > 0) : summaries[i];
+  }
+}
+
+static float entropy_at(const head_row *row, bool hot) {
+  float entropy = hot ? row->hot_log_sum - row->hot_mean : row->log_sum - row->mean_logit;
+  return entropy > 0 ? entropy : 0; /* it may be less by rounding */
+}
+
+void constrained_guess(constrained *g, const dimple_decoding *d, float temperature, int32_t iteration, const head_row *summaries, const int32_t *positions,
+                       int32_t count, path_guess *out) {
+  path_settings drawn = {temperature, d->seed, iteration}, best = {0};
+  take_guesses(g, &drawn, temperature, d->allowed_confidence != 0, positions, count, summaries);
+  lattice_find_path(&g->lattice, &drawn);
+  for (int32_t i = 0; i < count; i++) {
+    const path_token *at = &g->lattice.path[positions[i]];
+    float likely = is_fixed(g, positions[i]) ? 0 : fminf(at->logit - summaries[i].log_sum, 0);
+    out[i] = (path_guess){.drawn = at->token, .log_probability = likely};
+    if (!is_fixed(g, positions[i])) out[i].entropy = entropy_at(&g->rows[positions[i]], temperature > 0);
+  }
+  if (temperature > 0) take_guesses(g, &best, temperature, false, positions, count, summaries);
+  if (temperature > 0) lattice_find_path(&g->lattice, &best);
+  for (int32_t i = 0; i < count; i++) {
+    out[i].best = g->lattice.path[positions[i]].token;
+    g->log_sums[positions[i]] = summaries[i].log_sum;
+  }
+}
+
+bool constrained_ends(const constrained *g, int32_t token) {
+  uint8_t kind = (uint8_t)g->lattice.constraint->vocabulary->kinds[token];
+  return kind == DIMPLE_TOKEN_END || kind == DIMPLE_TOKEN_FILLER;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- logits */

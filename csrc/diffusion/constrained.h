@@ -20,13 +20,14 @@ int64_t constrained_bytes(const constrained *g); /* of memory it takes, without 
 /* A decoding begins: the path of the last one is forgotten. */
 void constrained_restart(constrained *g);
 
-/* Takes the canvas as it is, before rows are scored. Errors: ARGUMENT (it agrees with nothing that fits). */
+/* Takes the canvas as it is, before rows are scored: its masked positions are free, whatever is shown there. Errors: ARGUMENT (it agrees with nothing
+ * that fits). */
 dimple_status constrained_look(constrained *g, const canvas *c);
 
 /* Whether a decoding's scores can be what the head keeps of classes. Where it filters or changes logits they are those of whole rows. */
 bool constrained_takes_classes(const dimple_decoding *d);
 
-/* What the head is to keep of `count` masked positions, as room that lasts until the next call. Errors: MEMORY. */
+/* What the head is to keep of `count` positions, nothing of fixed ones, as room that lasts until the next call. Errors: MEMORY. */
 dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out);
 
 /* Takes what the head, called with the decoding's temperature, has kept since constrained_ask, and the rows' summaries. */
@@ -38,6 +39,21 @@ float constrained_head_temperature(const dimple_decoding *d);
 /* Takes `count` scored rows: logits [count x vocab] and their summaries, of masked positions[count]. Errors: MEMORY. */
 dimple_status constrained_rows(constrained *g, const sampler_step *step, const head_row *summaries, const float *logits, int32_t count,
                                const int32_t *positions);
+
+/* What stands at a position on the best path, and on one that is drawn; of positions that are fixed, their tokens. */
+typedef struct path_guess {
+  int32_t best, drawn;
+  float log_probability; /* of the token drawn, in softmax(logits) */
+  float entropy;         /* of softmax(logits / temperature), in nats, where `allowed_confidence`: among the tokens that can stand there */
+} path_guess;
+
+/* Of positions [count] that are denoised: paths through what the head has kept since constrained_ask, at that temperature. Afterwards the latest path is the best
+ * one. */
+void constrained_guess(constrained *g, const dimple_decoding *d, float temperature, int32_t iteration, const head_row *summaries, const int32_t *positions,
+                       int32_t count, path_guess *out);
+
+/* Whether a token ends the response, or stands behind its end. */
+bool constrained_ends(const constrained *g, int32_t token);
 
 /* After all rows: finds the path, and writes its tokens at positions[count], and how sure the model is of each. */
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out);

@@ -141,8 +141,9 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   DIMPLE_TRY(decoding_check_filled(decoding, &filled));
   if (!it->constraint && !decoding->allowed_confidence)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: allowed_confidence does not go with a response that no constraint holds");
-  if (it->constraint && it->recorded && decoding->temperature > 0)
-    return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws of tokens cannot be held to a constraint: decode at temperature 0");
+  bool draws = decoding->temperature > 0 || pipeline_of(&filled)->loop != NULL;
+  if (it->constraint && it->recorded && draws)
+    return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws of tokens cannot be held to a constraint: decode at temperature 0, in a pipeline of masks");
   if (algorithm_of(&filled)->reviser && (model->shift_logits || model->causal))
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s needs a model whose positions see all others and score themselves",
                        algorithm_of(&filled)->name);
@@ -150,8 +151,6 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model %s", pipeline_of(&filled)->name,
                        model->canvases ? "whose response is masked: this one denoises canvases, which pipeline diffusion-gemma decodes"
                                        : "that denoises canvases");
-  if (pipeline_of(&filled)->loop && it->constraint)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint", pipeline_of(&filled)->name);
   if (model->block_causal && pipeline_of(&filled)->sight == SIGHT_ALL)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
                        "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
@@ -298,6 +297,7 @@ static dimple_status look_opened(iteration *it, const canvas *c, const block_pla
 /* Whether the canvas with the chosen tokens in it agrees with some response that fits. */
 static bool fits(iteration *it, const canvas *c, int32_t count) {
   canvas coming = *c;
+  coming.masked_count = 0; /* what it holds says it */
   coming.tokens = it->room.opened;
   memcpy(coming.tokens, c->tokens, (size_t)c->length * sizeof *coming.tokens);
   for (int32_t i = 0; i < count; i++) coming.tokens[it->room.revealed[i]] = it->room.tokens[i];

@@ -1,7 +1,10 @@
 /* Whole decodings under constraints: after every iteration of every algorithm some response still fits, and the finished one does. */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "diffusion/pipeline.h"
+#include "draws.h"
 #include "test/constraint_fixture.h"
 #include "test/session_fixture.h"
 
@@ -256,6 +259,113 @@ static void a_session_can_always_be_finished(void) {
   dimple_constraint_free(r.constraint);
 }
 
+/* ----------------------------------------------------------------------------------------------------------- canvases */
+
+enum { MOST_STANDS = 512 };
+
+/* Where responses can stand after some positions, and the highest sum of logits on a way there. */
+typedef struct stands {
+  int32_t count;
+  stand at[MOST_STANDS];
+  double sum[MOST_STANDS];
+} stands;
+
+static void reach_stand(stands *all, stand at, double sum) {
+  int32_t i = 0;
+  while (i < all->count && (all->at[i].state != at.state || all->at[i].used != at.used || all->at[i].ended != at.ended)) i++;
+  if (i == MOST_STANDS) {
+    EXPECT(i < MOST_STANDS, "%d stands", i);
+    return;
+  }
+  if (i == all->count) all->sum[all->count++] = -INFINITY;
+  all->at[i] = at;
+  if (sum > all->sum[i]) all->sum[i] = sum;
+}
+
+/* The highest sum of logits [CANVAS x VOCAB] of any response that fits and has these tokens in front of the canvas; -inf: there is none. */
+static double best_sum(const rule *r, const int32_t *before, int32_t first, const float *logits, const int32_t *only) {
+  static stands now, next;
+  now = (stands){.count = 1, .at = {stand_at_start()}};
+  for (int32_t i = 0; i < RESPONSE; i++) {
+    bool scored = i >= first && i < first + CANVAS;
+    next.count = 0;
+    for (int32_t k = 0; k < now.count; k++)
+      for (int32_t t = 0; t < VOCAB; t++) {
+        if ((i < first && t != before[i]) || (scored && only && t != only[i])) continue;
+        stand after = stand_after(&r->machine, &r->words, now.at[k], t);
+        if (after.state >= 0 || after.ended) reach_stand(&next, after, now.sum[k] + (scored ? (double)logits[(i - first) * VOCAB + t] : 0));
+      }
+    now = next;
+  }
+  double best = -INFINITY;
+  for (int32_t k = 0; k < now.count; k++)
+    if (stand_fits(&r->machine, now.at[k]) && now.sum[k] > best) best = now.sum[k];
+  return best;
+}
+
+/* Logits of a canvas's only pass, over the random tokens that it begins with, those that are forced in their places. */
+static void canvas_logits(dimple_model *m, const int32_t *tokens, int32_t first, const int32_t *canvas, float *logits) {
+  static float all[(PROMPT + RESPONSE) * VOCAB];
+  dimple_session *s = text_session(m, 1, 1);
+  EXPECT_OK(dimple_session_set_answer(s, tokens, first));
+  EXPECT_OK(dimple_session_set_response(s, canvas, CANVAS));
+  EXPECT_OK(dimple_session_get_logits(s, all, (PROMPT + first + CANVAS) * VOCAB));
+  memcpy(logits, all + (PROMPT + first) * VOCAB, CANVAS * VOCAB * sizeof *logits);
+  dimple_session_free(s);
+}
+
+/* What one position can still hold: one token, or -1. */
+static int32_t only_token(const rule *r, const int32_t *before, int32_t first, int32_t position) {
+  int32_t found = -1, tokens[RESPONSE];
+  for (int32_t t = 0; t < VOCAB; t++) {
+    for (int32_t i = 0; i < RESPONSE; i++) tokens[i] = i < first ? before[i] : i == position ? t : -1;
+    if (!canvas_can_fit(&r->machine, &r->words, tokens, RESPONSE)) continue;
+    if (found >= 0) return -1;
+    found = t;
+  }
+  return found;
+}
+
+/* Every canvas is settled as the best path through its logits that some response goes on from. */
+static void canvases_are_best_paths(void) {
+  dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
+  dimple_session *s = text_session(m, 1, 1);
+  int32_t judged = 0, ended = 0;
+  for (uint64_t seed = 0; seed < 12; seed++) {
+    rule r = open_rule(seed, 0, seed % 2 ? 14 : 3);
+    int32_t tokens[RESPONSE];
+    dimple_step step = {0};
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
+    d.steps = 1;
+    d.seed = seed;
+    d.complete = seed % 2;
+    d.allowed_confidence = seed % 3 > 0;
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    EXPECT_OK(dimple_session_begin(s, &d));
+    for (int32_t first = 0; !step.done; first += CANVAS) {
+      int32_t canvas[CANVAS], number = step.canvas ? step.iteration + 1 : 0;
+      float logits[CANVAS * VOCAB];
+      for (int32_t i = 0; i < CANVAS; i++) {
+        int32_t forced = only_token(&r, tokens, first, first + i);
+        canvas[i] = forced >= 0 ? forced : (int32_t)(draw_word(d.seed, (uint32_t)number, (uint32_t)(first + i), DRAW_CANVAS, 0) * (uint64_t)VOCAB >> 32);
+      }
+      EXPECT_OK(dimple_session_step(s, &step));
+      memcpy(tokens, step.canvas, sizeof tokens);
+      EXPECT(can_fit(&r, tokens, RESPONSE), "seed %d: nothing fits the canvas at %d", (int)seed, first);
+      canvas_logits(m, tokens, first, canvas, logits);
+      double found = best_sum(&r, tokens, first, logits, tokens), best = best_sum(&r, tokens, first, logits, NULL);
+      EXPECT(fabs(found - best) < 1e-3, "seed %d, canvas at %d: a sum of %g, the best one is %g", (int)seed, first, found, best);
+      judged++;
+      ended += step.done && first == 0;
+    }
+    EXPECT(step.remaining == 0 || !d.complete, "%d positions are left", step.remaining);
+    dimple_constraint_free(r.constraint);
+  }
+  EXPECT(judged > 12 && ended > 0 && ended < 12, "%d canvases judged, %d decodings ended in the first", judged, ended);
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 static void what_cannot_be_is_refused(void) {
   rule r = open_rule(21, 4, 6);
   dimple_session *s = open_session(text_model, 1, 1);
@@ -309,6 +419,7 @@ int main(void) {
     results_are_reproducible();
     what_is_certain_needs_no_pass();
     a_session_can_always_be_finished();
+    canvases_are_best_paths();
     what_cannot_be_is_refused();
   }
   fixture_close();

@@ -5,6 +5,10 @@
  * expects, accepts anew. A canvas is settled after all its steps, or when its most likely tokens have not changed and its mean entropy is low; what
  * it is settled as is these most likely tokens. An end of text in them ends the decoding, and the padding token stands behind it.
  *
+ * Under a constraint the most likely tokens are those of the best path through it, the tokens drawn those of a drawn path, and entropies are taken among the
+ * tokens that can stand at a position; so every canvas is settled as a part of a response that fits, and behind it there is one. Where one token is
+ * left, it is given; a canvas without anything else needs no pass. What an iteration expects, on which the next one is conditioned, is the model's own.
+ *
  * A settled canvas runs once more as tokens, for the keys and values that the next one sees, before that begins. Positions that are given stay as
  * they are in every pass, and have no part in entropies.
  */
@@ -30,10 +34,12 @@ typedef struct denoising {
   int32_t *past;      /* [history x most] of iterations before */
   int32_t *drawn;     /* [most] */
   int32_t *order;     /* [most] free positions by entropy */
+  path_guess *guesses; /* [most] under a constraint */
   int32_t *again;     /* [most] response positions that are not accepted any more */
   float *entropy;     /* [most] */
   float *log_probability; /* [most] of the tokens drawn, without t */
-  uint8_t *free;      /* [most] not given */
+  uint8_t *free;      /* [most] neither given nor forced */
+  uint8_t *forced;    /* [most] a constraint left one token when the canvas began */
   uint8_t *accepted;  /* [most] by the latest iteration; of the coming one: */
   uint8_t *accepts;   /* [most] */
 } denoising;
@@ -41,7 +47,7 @@ typedef struct denoising {
 static void close_loop(void *state) {
   denoising *s = state;
   if (!s) return;
-  void *all[] = {s->tokens, s->next, s->best, s->past, s->drawn, s->order, s->again, s->entropy, s->log_probability, s->free, s->accepted, s->accepts, s};
+  void *all[] = {s->tokens, s->next, s->best, s->past, s->drawn, s->order, s->again, s->guesses, s->entropy, s->log_probability, s->free, s->forced, s->accepted, s->accepts, s};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -54,9 +60,11 @@ static dimple_status allocate_arrays(denoising *s) {
   ALLOCATE(s->drawn, n, "draws");
   ALLOCATE(s->order, n, "an order of positions");
   ALLOCATE(s->again, n, "positions");
+  ALLOCATE(s->guesses, n, "tokens of paths");
   ALLOCATE(s->entropy, n, "entropies");
   ALLOCATE(s->log_probability, n, "probabilities");
   ALLOCATE(s->free, n, "flags of positions");
+  ALLOCATE(s->forced, n, "flags of positions");
   ALLOCATE(s->accepted, n, "flags of positions");
   ALLOCATE(s->accepts, n, "flags of positions");
   return DIMPLE_OK;
@@ -78,7 +86,7 @@ static dimple_status open_loop(const dimple_decoding *d, int32_t length, void **
 
 static int64_t loop_bytes(const void *state) {
   const denoising *s = state;
-  return (int64_t)sizeof *s + s->most * (int64_t)(7 * sizeof *s->tokens + 2 * sizeof *s->entropy + 3) + s->history * (int64_t)sizeof *s->past * s->most;
+  return (int64_t)sizeof *s + s->most * (int64_t)(7 * sizeof *s->tokens + 2 * sizeof *s->entropy + sizeof *s->guesses + 4) + s->history * (int64_t)sizeof *s->past * s->most;
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- draws */
@@ -129,9 +137,29 @@ static dimple_status draw_recorded(const iteration *it, denoising *s, pass *p, f
 
 /* ------------------------------------------------------------------------------------------------------------ a canvas */
 
+/* What is free of a canvas that begins: neither given nor, under a constraint, left but one token. */
+static void find_free(iteration *it, denoising *s, const canvas *c) {
+  for (int32_t i = 0; i < s->end - s->first; i++) {
+    int32_t at = s->first + i, given = c->initial[at];
+    bool masked = given == c->mask_token;
+    int32_t token = !masked ? given : it->constraint ? constrained_forced(it->constraint, at) : -1;
+    s->free[i] = token < 0;
+    s->forced[i] = masked && token >= 0;
+    s->accepted[i] = s->accepts[i] = 0;
+    if (!s->free[i]) s->tokens[i] = token;
+  }
+}
+
+static bool any_free(const denoising *s) {
+  for (int32_t i = 0; i < s->end - s->first; i++)
+    if (s->free[i]) return true;
+  return false;
+}
+
 /* Begins with the next canvas that is not given as a whole; everything before it is kept. */
 static dimple_status begin_canvas(iteration *it, denoising *s, pass *p, const canvas *c) {
   int32_t length = it->decoding.block_length, first = c->masked[0] / length * length;
+  if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   if (s->kept < first) {
     DIMPLE_TRY(pass_keep(p, (pass_scope){.kind = SCOPE_PART, .first = s->kept, .end = first}));
     s->kept = first;
@@ -142,11 +170,7 @@ static dimple_status begin_canvas(iteration *it, denoising *s, pass *p, const ca
   fresh.step = fresh.remembered = 0;
   DIMPLE_TRY(draw_noise(it, &fresh, DRAW_CANVAS, p->model->text.vocab, s->tokens));
   *s = fresh;
-  for (int32_t i = 0; i < s->end - s->first; i++) {
-    s->free[i] = c->initial[s->first + i] == c->mask_token;
-    s->accepted[i] = 0;
-    if (!s->free[i]) s->tokens[i] = c->initial[s->first + i];
-  }
+  find_free(it, s, c);
   return DIMPLE_OK;
 }
 
@@ -156,22 +180,47 @@ static float temperature_of(const iteration *it, const denoising *s) {
   return (float)(d->t_min + ((double)d->t_max - d->t_min) * left / d->steps);
 }
 
-/* The pass, and what follows of it for each position: a draw, the most likely token, the entropy. */
-static dimple_status look(iteration *it, denoising *s, pass *p) {
-  int32_t count = s->end - s->first;
-  int32_t *positions = it->room.chosen;
-  float t = temperature_of(it, s);
-  for (int32_t i = 0; i < count; i++) positions[i] = s->first + i;
-  DIMPLE_TRY(pass_denoise(p, s->first, s->end, s->tokens, s->step > 0,
-                          &(head_call){.temperature = t, .seed = it->decoding.seed, .iteration = it->number, .positions = positions,
-                                       .results = it->room.summaries}));
-  for (int32_t i = 0; i < count; i++) {
+/* What follows of the pass for each position. */
+static void read_rows(const iteration *it, denoising *s) {
+  for (int32_t i = 0; i < s->end - s->first; i++) {
     const head_row *row = &it->room.summaries[i];
     s->best[i] = row->best;
     s->drawn[i] = row->drawn;
     s->entropy[i] = row->hot_log_sum - row->hot_mean;
     s->log_probability[i] = row->drawn_logit - row->log_sum;
   }
+}
+
+static void read_paths(const iteration *it, denoising *s, float t) {
+  int32_t count = s->end - s->first;
+  constrained_guess(it->constraint, &it->decoding, t, it->number, it->room.summaries, it->room.chosen, count, s->guesses);
+  for (int32_t i = 0; i < count; i++) {
+    s->best[i] = s->guesses[i].best;
+    s->drawn[i] = s->guesses[i].drawn;
+    s->entropy[i] = s->guesses[i].entropy;
+    s->log_probability[i] = s->guesses[i].log_probability;
+  }
+}
+
+/* The pass, and what follows of it for each position: a draw, the most likely token, the entropy. */
+static dimple_status look(iteration *it, denoising *s, pass *p, const canvas *c) {
+  int32_t count = s->end - s->first;
+  int32_t *positions = it->room.chosen;
+  float t = temperature_of(it, s);
+  head_classes classes;
+  head_call head = {.temperature = t, .seed = it->decoding.seed, .iteration = it->number, .positions = positions, .results = it->room.summaries};
+  for (int32_t i = 0; i < count; i++) positions[i] = s->first + i;
+  if (it->constraint) {
+    DIMPLE_TRY(constrained_look(it->constraint, c));
+    DIMPLE_TRY(constrained_ask(it->constraint, positions, count, &classes));
+    head.classes = &classes;
+  }
+  DIMPLE_TRY(pass_denoise(p, s->first, s->end, s->tokens, s->step > 0, &head));
+  if (it->constraint) {
+    read_paths(it, s, t);
+    return DIMPLE_OK;
+  }
+  read_rows(it, s);
   return it->recorded && t > 0 ? draw_recorded(it, s, p, t) : DIMPLE_OK;
 }
 
@@ -212,19 +261,24 @@ static void remember(denoising *s) {
   s->remembered++;
 }
 
-/* What is shown of the iteration: accepted positions and the tokens drawn for them, and those not accepted any more. */
+static void reveal(iteration *it, int32_t position, int32_t token, float sure, float likely) {
+  int32_t k = it->revealed_count++;
+  it->room.revealed[k] = position;
+  it->room.tokens[k] = token;
+  it->room.confidence[k] = sure;
+  it->room.log_probability[k] = likely;
+}
+
+/* What is shown of the iteration: accepted positions and the tokens drawn for them, and those not accepted any more; of a canvas's first, what was forced. */
 static void report(iteration *it, denoising *s) {
-  int32_t count = s->end - s->first;
   it->revealed_count = it->remasked_count = it->forced_count = 0;
   it->remasked = s->again;
-  for (int32_t i = 0; i < count; i++) {
+  for (int32_t i = 0; i < s->end - s->first; i++) {
+    bool forced = s->forced[i] && s->step == 0;
     if (s->accepted[i] && !s->accepts[i]) s->again[it->remasked_count++] = s->first + i;
-    if (!s->accepts[i]) continue;
-    int32_t k = it->revealed_count++;
-    it->room.revealed[k] = s->first + i;
-    it->room.tokens[k] = s->drawn[i];
-    it->room.confidence[k] = fminf(-s->entropy[i], 0);
-    it->room.log_probability[k] = fminf(s->log_probability[i], 0);
+    if (s->accepts[i]) reveal(it, s->first + i, s->drawn[i], fminf(-s->entropy[i], 0), fminf(s->log_probability[i], 0));
+    if (forced) reveal(it, s->first + i, s->tokens[i], 0, NAN);
+    it->forced_count += forced;
   }
 }
 
@@ -236,40 +290,41 @@ static bool is_end(const text_parameters *model, int32_t token) {
 
 static int32_t padding(const text_parameters *model) { return model->pad_token >= 0 ? model->pad_token : model->eos_token; }
 
-/* The canvas is settled as its most likely tokens, up to an end of text; whether there is one. */
-static bool settle(denoising *s, const text_parameters *model, canvas *c) {
+/* Under a constraint its own ends count: padding may be one. */
+static bool ends_text(const iteration *it, const text_parameters *model, int32_t token) {
+  return it->constraint ? constrained_ends(it->constraint, token) : is_end(model, token);
+}
+
+/* The canvas is settled as its most likely tokens, up to an end of text; whether there is one. What stands behind that end on the path of a constraint, stays. */
+static bool settle(const iteration *it, denoising *s, const text_parameters *model, canvas *c) {
   bool ended = false;
   for (int32_t i = 0; i < s->end - s->first; i++) {
-    if (s->free[i]) s->next[i] = ended ? padding(model) : s->best[i];
+    if (s->free[i]) s->next[i] = ended && !it->constraint ? padding(model) : s->best[i];
     else s->next[i] = s->tokens[i];
-    ended |= is_end(model, s->next[i]);
+    ended |= ends_text(it, model, s->next[i]);
   }
   canvas_settle(c, s->first, s->next, s->end - s->first);
   return ended;
 }
 
-/* Behind the end of the text the padding token stands at all positions of a complete decoding. */
-static void fill_behind_end(iteration *it, const text_parameters *model, canvas *c) {
-  int32_t *tokens = it->room.tokens + it->revealed_count, added = c->masked_count;
-  for (int32_t i = 0; i < added; i++) {
-    int32_t k = it->revealed_count + i;
-    it->room.revealed[k] = c->masked[i];
-    it->room.tokens[k] = padding(model);
-    it->room.confidence[k] = 0;
-    it->room.log_probability[k] = NAN;
-  }
-  canvas_reveal(c, it->room.revealed + it->revealed_count, tokens, added);
-  it->revealed_count += added;
+/* Behind the end of the text the padding token stands at all positions of a complete decoding, or what the constraint's path has there. */
+static dimple_status fill_behind_end(iteration *it, const text_parameters *model, canvas *c) {
+  int32_t before = it->revealed_count, added = c->masked_count;
+  candidate *path = it->room.candidates;
+  if (it->constraint) DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, path));
+  for (int32_t i = 0; i < added; i++) reveal(it, c->masked[i], it->constraint ? path[i].token : padding(model), 0, NAN);
+  canvas_reveal(c, it->room.revealed + before, it->room.tokens + before, added);
+  return DIMPLE_OK;
 }
 
-static void conclude(iteration *it, denoising *s, const text_parameters *model, canvas *c) {
+static dimple_status conclude(iteration *it, denoising *s, const text_parameters *model, canvas *c) {
   it->block = s->first / it->decoding.block_length;
-  bool over = is_stable(it, s) || s->step + 1 == it->decoding.steps, ended = false;
+  bool over = !any_free(s) || is_stable(it, s) || s->step + 1 == it->decoding.steps, ended = false;
   report(it, s);
   remember(s);
   memcpy(s->accepted, s->accepts, (size_t)(s->end - s->first));
   if (over) {
-    ended = settle(s, model, c);
+    ended = settle(it, s, model, c);
     s->end = 0;
   } else {
     memcpy(s->tokens, s->next, (size_t)(s->end - s->first) * sizeof *s->tokens);
@@ -278,13 +333,14 @@ static void conclude(iteration *it, denoising *s, const text_parameters *model, 
   }
   it->number++;
   it->done = over && (ended || c->masked_count == 0);
-  if (it->done && it->decoding.complete) fill_behind_end(it, model, c);
+  return it->done && it->decoding.complete ? fill_behind_end(it, model, c) : DIMPLE_OK;
 }
 
 static dimple_status decide(iteration *it, denoising *s, pass *p, canvas *c) {
   DIMPLE_TRY(check_cancelled(p->cancelled));
   if (s->end == 0) DIMPLE_TRY(begin_canvas(it, s, p, c));
-  DIMPLE_TRY(look(it, s, p));
+  if (!any_free(s)) return DIMPLE_OK;
+  DIMPLE_TRY(look(it, s, p, c));
   accept(it, s);
   DIMPLE_TRY(draw_noise(it, s, DRAW_NOISE, p->model->text.vocab, s->next));
   for (int32_t i = 0; i < s->end - s->first; i++)
@@ -307,8 +363,7 @@ static dimple_status run(iteration *it, pass *p, canvas *c) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
     return status;
   }
-  conclude(it, s, &p->model->text, c);
-  return DIMPLE_OK;
+  return conclude(it, s, &p->model->text, c);
 }
 
 static const own_loop loop = {.open = open_loop, .close = close_loop, .bytes = loop_bytes, .run = run};

@@ -32,6 +32,13 @@ public final class Canvas {
     return new Canvas(response, others, othersSettled);
   }
 
+  /** The positions that stay, and behind them others' tokens. */
+  Canvas settledOver(int[] others) {
+    int[] all = Arrays.copyOf(others, tokens.length);
+    System.arraycopy(tokens, 0, all, 0, settled);
+    return new Canvas(response, all, settled);
+  }
+
   /** The same canvas at the end of its decoding. */
   Canvas asLast() {
     return new Canvas(response, tokens);

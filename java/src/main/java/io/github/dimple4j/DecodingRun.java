@@ -107,13 +107,13 @@ final class DecodingRun {
     }
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
-    boolean finished = result.done() || stopsEarly && (byBlock ? canvas.isSettled() : canvas.isComplete());
+    boolean finished = result.done() || stopsEarly && (byBlock || anew ? canvas.isSettled() : canvas.isComplete());
     while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
       openNextCanvas();
       finished = canvas.remaining() == 0; // all of it is fixed
     }
     exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
-    if (constrained && (result.done() || exhausted) && canvas.remaining() > 0) {
+    if (constrained && (result.done() || exhausted) && remaining() > 0) {
       StepResult completion = handle.call(CoreSession::complete);
       reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
     }
@@ -121,9 +121,21 @@ final class DecodingRun {
       used = canvas.usedLength();
       canvases.shorten(used);
     }
-    canvas = finished || exhausted ? canvas.asLast() : canvas;
-    return new Step(result.iteration(), canvas, reveals, canvas.remaining(), finished || exhausted, forwardPasses,
+    if (finished || exhausted) {
+      canvas = asLast();
+    }
+    return new Step(result.iteration(), canvas, reveals, remaining(), finished || exhausted, forwardPasses,
         Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block());
+  }
+
+  /** Positions that are masked, or not settled where every iteration accepts anew: what is shown at these is no answer. */
+  private int remaining() {
+    return anew ? masked : canvas.remaining();
+  }
+
+  /** The canvas at the end of the decoding, positions that nothing was settled for as they were given. */
+  private Canvas asLast() {
+    return (anew && masked > 0 ? canvas.settledOver(response.tokens()) : canvas).asLast();
   }
 
   private StepResult runStep() {
@@ -168,11 +180,12 @@ final class DecodingRun {
 
   /** The response as it stands. */
   Generation generation() {
-    Finish finish = canvas.finish();
+    Canvas last = asLast();
+    Finish finish = last.finish();
     if (finish == Finish.MASKED) {
       finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
     }
-    List<Float> probabilities = IntStream.range(0, canvas.length()).mapToObj(i -> logProbabilities[i]).toList();
-    return new Generation(canvas, finish, revealed, iterations, forwardPasses, promptLength, probabilities, canvases.timings());
+    List<Float> probabilities = IntStream.range(0, last.length()).mapToObj(i -> logProbabilities[i]).toList();
+    return new Generation(last, finish, revealed, iterations, forwardPasses, promptLength, probabilities, canvases.timings());
   }
 }

@@ -49,6 +49,7 @@ class StructuredDecodingTest {
 
   @TempDir static Path folder;
   private static List<DimpleModel> models;
+  private static List<DimpleModel> canvasModels;
 
   private final Random random = new Random(10);
   private final Map<String, Integer> counts = new TreeMap<>();
@@ -62,6 +63,8 @@ class StructuredDecodingTest {
         load("gemma4", TinyModel.ofText(GoldenTokenizer.sentencePiece("gemma4", false))), // U+2581 is a blank, and bytes have tokens
         load("sentencepiece", TinyModel.ofText(GoldenTokenizer.sentencePiece("llama-prefix", true))),
         DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf")));
+    canvasModels = List.of(load("canvases", TinyModel.ofCanvases(GoldenTokenizer.sentencePiece("gemma4", false), 12)),
+        load("canvases-of-bytes", TinyModel.ofCanvases(GoldenTokenizer.data("qwen2"), 32)));
   }
 
   private static DimpleModel load(String name, TinyModel model) throws IOException {
@@ -71,6 +74,7 @@ class StructuredDecodingTest {
   @AfterAll
   static void close() {
     models.forEach(DimpleModel::close);
+    canvasModels.forEach(DimpleModel::close);
   }
 
   @Test
@@ -175,6 +179,76 @@ class StructuredDecodingTest {
     String answer = session.generation().text();
     assertThat(validator.errors(answer.getBytes(StandardCharsets.UTF_8))).as("%s, %s", answer, what).isEmpty();
     count("answers");
+  }
+
+  /** Answers that are filled in canvas after canvas, whose positions all change until one is settled: several canvases, also when they end early. */
+  @Test
+  void answersOfSeveralCanvasesFitToo() {
+    RandomSchemas schemas = new RandomSchemas(13);
+    for (int i = 0; i < SCHEMAS; i++) {
+      ObjectNode schema = schemas.nextObject();
+      Validator validator = new Validator(schema.toString());
+      ByteAutomaton automaton;
+      try {
+        automaton = Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING.withSpacing(oneOf(Spacing.values()))).compile();
+      } catch (RefusedSchemaException nothingFits) {
+        continue;
+      }
+      for (DimpleModel model : canvasModels) {
+        int length = automaton.shortest().length + random.nextInt(60);
+        Completions completions = new Completions(automaton, model);
+        try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
+          for (int k = 0; k < DECODINGS; k++) {
+            denoise(session, completions, validator, length, schema.toString());
+          }
+        }
+      }
+    }
+    assertThat(counts.get("canvases")).isGreaterThan(counts.get("answers"));
+    assertThat(counts).containsKeys("cancelled", "with a budget");
+  }
+
+  private void denoise(Session session, Completions completions, Validator validator, int length, String schema) {
+    Decoding.Builder builder = Decoding.builder().pipeline(Pipeline.DIFFUSION_GEMMA).algorithm(Algorithm.ENTROPY_BOUND).steps(1 + random.nextInt(5))
+        .gamma(oneOf(0.1f, 1f, 30f)).blockLength(oneOf(0, 1, 5, 16, 300)).seed(random.nextInt(1000)).allowedConfidence(random.nextBoolean())
+        .earlyStop(random.nextBoolean()).complete(random.nextBoolean()).stabilityThreshold(random.nextInt(3));
+    boolean sharp = random.nextInt(4) == 0;
+    boolean cut = random.nextInt(4) == 0;
+    if (sharp) {
+      builder.tMin(0).tMax(0);
+    }
+    if (cut) {
+      builder.iterationBudget(1 + random.nextInt(4));
+    }
+    Decoding decoding = builder.build();
+    String what = decoding + " of " + length + " tokens, schema " + schema;
+    int most = random.nextInt(4) == 0 ? random.nextInt(4) : Integer.MAX_VALUE;
+    int block = -1;
+    Iterator<Step> steps = session.steps(decoding).iterator();
+    for (int i = 0; i < most && steps.hasNext(); i++) {
+      Step step = steps.next();
+      if (step.block() != block) {
+        block = step.block();
+        count("canvases");
+      }
+    }
+    if (steps.hasNext()) {
+      session.cancel();
+      assertThatExceptionOfType(CancelledException.class).as(what).isThrownBy(steps::next);
+      assertCanBeCompleted(session.generation().canvas(), completions, what);
+      assertThat(session.complete().canvas().remaining()).as(what).isZero();
+      count("cancelled");
+    }
+    Generation answer = session.generation();
+    assertThat(answer.finish()).as(what).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
+    assertCanBeCompleted(answer.canvas(), completions, what);
+    String text = answer.text();
+    assertThat(text).as(what).isEqualTo(new String(completions.text(answer.textTokens()), StandardCharsets.UTF_8));
+    assertThat(validator.errors(text.getBytes(StandardCharsets.UTF_8))).as("%s, %s", text, what).isEmpty();
+    count("answers");
+    if (cut) {
+      count("with a budget");
+    }
   }
 
   private Decoding decoding(Pipeline pipeline) {

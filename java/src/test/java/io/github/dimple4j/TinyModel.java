@@ -39,6 +39,7 @@ final class TinyModel {
   private static final int LAYERS = 2;
   private static final int KV = 16;
   private static final int VISION = 32;
+  private static final int EXPERTS = 4;
 
   private final Map<String, Object> metadata = new LinkedHashMap<>();
   private final Map<String, long[]> tensors = new LinkedHashMap<>();
@@ -61,6 +62,54 @@ final class TinyModel {
       tensor(block + "attn_output.weight", WIDTH, WIDTH).tensor(block + "ffn_gate.weight", WIDTH, FEED_FORWARD)
           .tensor(block + "ffn_up.weight", WIDTH, FEED_FORWARD).tensor(block + "ffn_down.weight", FEED_FORWARD, WIDTH);
     }
+  }
+
+  /** DiffusionGemma with a tokenizer: two layers, the first of which slides, and canvases of so many positions. */
+  static TinyModel ofCanvases(TokenizerData data, int canvas) {
+    TinyModel model = new TinyModel(data.tokens().size() + UNUSED_IDS).withTokenizer(data);
+    model.metadata.keySet().removeIf(key -> key.startsWith(ARCHITECTURE + ".") || key.startsWith("diffusion."));
+    model.tensors.keySet().removeIf(name -> name.startsWith("blk.") || name.equals("output.weight"));
+    String name = "diffusion-gemma";
+    model.put("general.architecture", name).put("diffusion.canvas_length", canvas);
+    Map<String, Object> keys = new LinkedHashMap<>();
+    keys.put("context_length", 2048);
+    keys.put("embedding_length", WIDTH);
+    keys.put("block_count", LAYERS);
+    keys.put("feed_forward_length", FEED_FORWARD);
+    keys.put("attention.head_count", 2);
+    keys.put("attention.head_count_kv", new int[] {2, 1});
+    keys.put("attention.sliding_window_pattern", new boolean[] {true, false});
+    keys.put("attention.sliding_window", 6);
+    keys.put("attention.key_length", 2 * KV);
+    keys.put("attention.key_length_swa", KV);
+    keys.put("attention.layer_norm_rms_epsilon", 1e-6f);
+    keys.put("rope.freq_base", 1e6f);
+    keys.put("rope.freq_base_swa", 1e4f);
+    keys.put("expert_count", EXPERTS);
+    keys.put("expert_used_count", 2);
+    keys.put("expert_feed_forward_length", KV);
+    keys.put("final_logit_softcapping", 30f);
+    keys.forEach((key, value) -> model.put(name + "." + key, value));
+    model.tensor("rope_freqs.weight", KV).tensor("self_cond_pre_norm.weight", WIDTH).tensor("self_cond_gate.weight", WIDTH, FEED_FORWARD)
+        .tensor("self_cond_up.weight", WIDTH, FEED_FORWARD).tensor("self_cond_down.weight", FEED_FORWARD, WIDTH);
+    model.canvasLayer("blk.0.", KV, 2, true).canvasLayer("blk.1.", 2 * KV, 1, false);
+    return model;
+  }
+
+  private TinyModel canvasLayer(String block, int head, int keyHeads, boolean sliding) {
+    for (String norm : List.of("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm_1", "pre_ffw_norm_2", "post_ffw_norm_2", "post_ffw_norm")) {
+      tensor(block + norm + ".weight", WIDTH);
+    }
+    tensor(block + "attn_q.weight", WIDTH, 2 * head).tensor(block + "attn_k.weight", WIDTH, keyHeads * head);
+    if (sliding) {
+      tensor(block + "attn_v.weight", WIDTH, keyHeads * head);
+    }
+    return tensor(block + "attn_output.weight", 2 * head, WIDTH).tensor(block + "attn_q_norm.weight", head).tensor(block + "attn_k_norm.weight", head)
+        .tensor(block + "ffn_gate.weight", WIDTH, FEED_FORWARD).tensor(block + "ffn_up.weight", WIDTH, FEED_FORWARD)
+        .tensor(block + "ffn_down.weight", FEED_FORWARD, WIDTH).tensor(block + "ffn_gate_inp.weight", WIDTH, EXPERTS)
+        .tensor(block + "ffn_gate_inp.scale", WIDTH).tensor(block + "ffn_gate_up_exps.weight", WIDTH, 2 * KV, EXPERTS)
+        .tensor(block + "ffn_down_exps.weight", KV, WIDTH, EXPERTS).tensor(block + "ffn_down_exps.scale", EXPERTS)
+        .tensor(block + "layer_output_scale.weight", 1).tensor(block + "enc_layer_output_scale.weight", 1);
   }
 
   /** A text model that takes and gives token ids only. */
@@ -184,7 +233,8 @@ final class TinyModel {
     }
     out.align();
     tensors.forEach((name, sizes) -> {
-      float scale = name.contains("norm") || name.contains("ln") ? 0 : (float) (1.5 / Math.sqrt(sizes[0]));
+      boolean ones = name.contains("norm") || name.contains("ln") || name.contains("scale") || name.equals("rope_freqs.weight");
+      float scale = ones ? 0 : (float) (1.5 / Math.sqrt(sizes[0]));
       for (long i = 0; i < elements(sizes); i++) {
         out.i32(Float.floatToIntBits(scale == 0 ? 1 : scale * (float) random.nextGaussian()));
       }
@@ -249,6 +299,12 @@ final class TinyModel {
         case int[] array -> {
           i32(5).i64(array.length);
           IntStream.of(array).forEach(this::i32);
+        }
+        case boolean[] array -> {
+          i32(7).i64(array.length);
+          for (boolean flag : array) {
+            bytes.write(flag ? 1 : 0);
+          }
         }
         case float[] array -> {
           i32(6).i64(array.length);

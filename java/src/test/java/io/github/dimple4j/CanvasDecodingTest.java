@@ -1,0 +1,113 @@
+package io.github.dimple4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import io.github.dimple4j.tokenizer.GoldenTokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Decodings that denoise one canvas after another: until a canvas is settled its tokens are shown, but are no answer. */
+class CanvasDecodingTest {
+  private static final int CANVAS = 8;
+  private static final int LENGTH = 3 * CANVAS;
+
+  @TempDir static Path folder;
+  private static DimpleModel model;
+
+  @BeforeAll
+  static void load() throws IOException {
+    model = DimpleModel.load(TinyModel.ofCanvases(GoldenTokenizer.sentencePiece("gemma4", false), CANVAS).write(folder.resolve("model.gguf")));
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  private static Session session() {
+    return model.session().prompt("Say something.").responseLength(LENGTH).open();
+  }
+
+  private static Decoding.Builder decoding() {
+    return model.decoding().toBuilder().steps(4);
+  }
+
+  /** What stands on a canvas before it is settled completes no text. */
+  @Test
+  void endingEarlyWaitsForCanvasesToBeSettled() {
+    try (Session session = session()) {
+      for (int seed = 0; seed < 20; seed++) {
+        Generation whole = session.decode(decoding().seed(seed).earlyStop(false).build());
+        Generation early = session.decode(decoding().seed(seed).earlyStop(true).build());
+        assertThat(early.text()).isEqualTo(whole.text());
+        assertThat(early.iterations()).isBetween(2, whole.iterations()); // padding ends a text, and no canvas is settled at once
+        assertThat(early.finish()).isEqualTo(whole.finish());
+      }
+    }
+  }
+
+  @Test
+  void remainingCountsWhatIsNotSettled() {
+    try (Session session = session()) {
+      List<Integer> remaining = new ArrayList<>();
+      for (Step step : session.steps(decoding().stabilityThreshold(5).earlyStop(false).build())) {
+        remaining.add(step.remaining());
+      }
+      List<Integer> expected = List.of(24, 24, 24, 16, 16, 16, 16, 8, 8, 8, 8, 0);
+      assertThat(remaining).isEqualTo(expected.subList(0, remaining.size()));
+    }
+  }
+
+  @Test
+  void aBudgetThatRunsOutLeavesTheRestMasked() {
+    try (Session session = session()) {
+      Generation answer = session.decode(decoding().stabilityThreshold(5).iterationBudget(6).build());
+      assertThat(answer.finish()).isEqualTo(Finish.BUDGET);
+      assertThat(answer.iterations()).isEqualTo(6);
+      assertSettledAlone(answer.canvas(), CANVAS);
+    }
+  }
+
+  @Test
+  void aCancelledDecodingLeavesTheRestMasked() {
+    try (Session session = session()) {
+      Iterator<Step> steps = session.steps(decoding().stabilityThreshold(5).build()).iterator();
+      for (int i = 0; i < 10; i++) {
+        steps.next();
+      }
+      session.cancel();
+      assertThatExceptionOfType(CancelledException.class).isThrownBy(steps::next);
+      Generation answer = session.generation();
+      assertThat(answer.finish()).isEqualTo(Finish.CANCELLED);
+      assertSettledAlone(answer.canvas(), 2 * CANVAS);
+    }
+  }
+
+  private static void assertSettledAlone(Canvas canvas, int settled) {
+    for (int i = 0; i < canvas.length(); i++) {
+      assertThat(canvas.isMasked(i)).as("position %d", i).isEqualTo(i >= settled);
+    }
+  }
+
+  @Test
+  void givenTokensStay() {
+    int token = model.tokenizer().encode("a")[0];
+    try (Session session = model.session().prompt("Say something.").responseLength(LENGTH).prior(3, token).prior(20, token).open()) {
+      Generation answer = session.decode(decoding().stabilityThreshold(5).iterationBudget(2).build());
+      assertThat(answer.canvas().token(3)).isEqualTo(token);
+      assertThat(answer.canvas().token(20)).isEqualTo(token);
+      assertThat(answer.canvas().remaining()).isEqualTo(LENGTH - 2);
+      for (Step step : session.steps(decoding().build())) {
+        assertThat(step.canvas().token(3)).isEqualTo(token);
+      }
+    }
+  }
+}
