@@ -2,11 +2,12 @@
  * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two): the median of
  * the repetitions, the best one, and, since other programs may take the processors away, operations per second of processor time.
  *
- *   dimple-bench [--op linear|swiglu|attention|head] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
+ *   dimple-bench [--op linear|swiglu|attention|head|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
  *
  * linear, swiglu and head multiply [rows x in] by [in x out]; every repetition runs `layers` different weights, so that they
- * come from memory as in a model. attention lets `rows` queries see `keys` keys, in windows of `window` rows if that is not 0.
+ * come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
+ * queries see `keys` keys, in windows of `window` rows if that is not 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ typedef struct bench {
   context *c;
   weight **weights; /* [layers] */
   weight **ups;     /* [layers], swiglu */
+  uint8_t *bytes;   /* of a weight, pack */
   view x, y, k, v;
   head_row *results;
   int32_t *spans;
@@ -68,8 +70,8 @@ static const block_format *format_called(const char *name) {
   exit(2);
 }
 
-/* [out x in]; a few random rows, over and over. */
-static weight *new_weight(const bench *t) {
+/* The bytes of a weight [out x in]: a few random rows, over and over. */
+static uint8_t *new_bytes(const bench *t) {
   enum { DIFFERENT = 32 };
   const block_format *f = format_called(t->s.type);
   int64_t row_size = block_format_row_size(f, t->s.in);
@@ -79,10 +81,20 @@ static weight *new_weight(const bench *t) {
   int64_t first = t->s.out < DIFFERENT ? t->s.out : DIFFERENT;
   f->quantize(values, NULL, data, first * t->s.in / f->block_length);
   for (int64_t r = first; r < t->s.out; r++) memcpy(data + r * row_size, data + r % DIFFERENT * row_size, (size_t)row_size);
-  tensor_source source = {.name = "bench", .type = (int32_t)f->type, .rows = t->s.out, .columns = t->s.in, .data = data};
+  free(values);
+  return data;
+}
+
+static weight *upload(const bench *t, const uint8_t *data) {
+  tensor_source source = {.name = "bench", .type = (int32_t)format_called(t->s.type)->type, .rows = t->s.out, .columns = t->s.in, .data = data};
   weight *w;
   check(t->b->weight_upload(t->c, &source, WEIGHT_LINEAR, &w));
-  free(values);
+  return w;
+}
+
+static weight *new_weight(const bench *t) {
+  uint8_t *data = new_bytes(t);
+  weight *w = upload(t, data);
   free(data);
   return w;
 }
@@ -111,6 +123,10 @@ static dimple_status record(const bench *t) {
 /* One pass; returns multiplications and additions. */
 static double run(const bench *t) {
   const settings *s = &t->s;
+  if (is(t, "pack")) {
+    for (int64_t i = 0; i < s->layers; i++) t->b->weight_free(upload(t, t->bytes));
+    return (double)s->in * (double)s->out * (double)s->layers;
+  }
   check(t->b->pass_begin(t->c, NULL));
   check(t->b->pass_end(t->c, record(t)));
   if (is(t, "attention")) return 4.0 * (double)s->rows * (double)(s->window ? s->window : s->keys) * (double)(s->heads * s->size);
@@ -134,6 +150,10 @@ static void prepare(bench *t) {
         t->spans[++t->span_count] = (int32_t)(next < s->rows ? next : s->rows);
       }
     }
+    return;
+  }
+  if (is(t, "pack")) {
+    t->bytes = new_bytes(t);
     return;
   }
   t->x = new_matrix(t, s->rows, s->in);
@@ -183,6 +203,7 @@ static void release(bench *t) {
   view matrices[] = {t->x, t->y, t->k, t->v};
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) t->b->buffer_free(t->c, matrices[i].memory);
   free(t->weights);
+  free(t->bytes);
   free(t->ups);
   free(t->results);
   free(t->spans);
@@ -216,7 +237,7 @@ int main(int argc, char **argv) {
     if (options[o].text) *options[o].text = argv[i + 1];
     if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
   }
-  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head")) return usage(s->op);
+  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "pack")) return usage(s->op);
   check(backend_select(s->backend, &t.b));
   check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));
   prepare(&t);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* How codes lie in a panel. */
 typedef struct code_order {
   uint8_t add;   /* to every 8-bit code */
@@ -9,42 +11,42 @@ typedef struct code_order {
   int64_t group; /* inputs of a column that lie together, with 8 bits: 2, 4 or 8; 4-bit codes know 2 and 4, which stands for 8, too */
 } code_order;
 
-/* `add` on each of four bytes. */
-static inline uint32_t add_bytes(uint32_t four, uint8_t add) {
-  uint32_t all = add * 0x01010101u, high = 0x80808080u;
-  return ((four & ~high) + (all & ~high)) ^ ((four ^ all) & high);
+static inline uint64_t load_eight(const uint8_t *p) {
+  uint64_t word;
+  memcpy(&word, p, sizeof word);
+  return word;
 }
 
+/* Two groups of four codes below 16, the second in the high nibbles. */
+static inline uint32_t join_nibbles(uint64_t eight) { return (uint32_t)(eight | eight >> 28); }
+
 /* The 32 codes of column `o` of a block in `bits` of 5 or 6 each. */
-static void store_planes(const uint8_t *codes, int32_t bits, uint8_t add, int64_t o, uint8_t *target) {
+INLINE void store_planes(const uint8_t *codes, const int bits, int64_t o, uint8_t *target) {
   const int each = bits - 4, in_byte = 8 / each;
   uint32_t planes[2] = {0};
   for (int g = 0; g < 8; g += 2) {
-    uint32_t first = add_bytes(load_four(codes + g * 4), add), second = add_bytes(load_four(codes + g * 4 + 4), add);
-    store_four(target + g / 2 * 64 + o % 16 * 4, (first & 0x0f0f0f0fu) | (second & 0x0f0f0f0fu) << 4);
-    planes[g / in_byte] |= (first >> 4 & 0x0f0f0f0fu) << g % in_byte * each | (second >> 4 & 0x0f0f0f0fu) << (g + 1) % in_byte * each;
+    const uint64_t eight = load_eight(codes + g * 4), high = eight >> 4 & 0x0f0f0f0f0f0f0f0f;
+    store_four(target + g / 2 * 64 + o % 16 * 4, join_nibbles(eight & 0x0f0f0f0f0f0f0f0f));
+    planes[g / in_byte] |= (uint32_t)high << g % in_byte * each | (uint32_t)(high >> 32) << (g + 1) % in_byte * each;
   }
   for (int i = 0; i < 8 / in_byte; i++) store_four(target + 256 + i * 64 + o % 16 * 4, planes[i]);
 }
 
 /* The 32 codes of column `o` of a block. */
-static void store_codes(const uint8_t *codes, int32_t bits, code_order order, int64_t o, uint8_t *target) {
-  if (bits == 5 || bits == 6) {
-    store_planes(codes, bits, order.add, o, target);
-  } else if (bits == 8 && order.group == 2) {
-    for (int64_t k = 0; k < BLOCK; k += 4) {
-      uint32_t four = add_bytes(load_four(codes + k), order.add);
-      memcpy(target + (k / 2 * 16 + o % 16) * 2, &four, 2);
-      memcpy(target + ((k / 2 + 1) * 16 + o % 16) * 2, (uint8_t *)&four + 2, 2);
-    }
+static void store_codes(const uint8_t *codes, int32_t bits, int64_t group, int64_t o, uint8_t *target) {
+  if (bits == 5) {
+    store_planes(codes, 5, o, target);
+  } else if (bits == 6) {
+    store_planes(codes, 6, o, target);
+  } else if (bits == 8 && group == 2) {
+    for (int64_t k = 0; k < BLOCK; k += 2) memcpy(target + (k / 2 * 16 + o % 16) * 2, codes + k, 2);
   } else if (bits == 8) {
-    for (int64_t k = 0; k < BLOCK; k += 4)
-      store_four(target + (k / order.group * 16 + o % 16) * order.group + k % order.group, add_bytes(load_four(codes + k), order.add));
-  } else if (order.group == 2) {
+    for (int64_t k = 0; k < BLOCK; k += 4) store_four(target + (k / group * 16 + o % 16) * group + k % group, load_four(codes + k));
+  } else if (group == 2) {
     for (int64_t k = 0; k < BLOCK; k += 8)
       for (int64_t i = 0; i < 4; i++) target[k / 8 * 64 + i / 2 * 32 + o % 16 * 2 + i % 2] = (uint8_t)(codes[k + i] | codes[k + 4 + i] << 4);
   } else {
-    for (int64_t k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, load_four(codes + k) | load_four(codes + k + 4) << 4);
+    for (int64_t k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, join_nibbles(load_eight(codes + k)));
   }
 }
 
@@ -63,22 +65,29 @@ static void store_unit_column(const code_layout *l, const unit_layout *u, const 
     }
   }
   for (int b = 0; b < l->unit_blocks; b++)
-    store_codes(source->codes + b * BLOCK, bits, order, o, unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2));
+    store_codes(source->codes + b * BLOCK, bits, order.group, o, unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2));
 }
 
 static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code_order order) {
   const code_layout *l = &w->layout;
   int32_t bits = order.planes ? plane_bits(l) : l->bits;
   if (bits == 5 || bits == 6) order.add = (uint8_t)-lowest_code(l);
+  if (bits == 4) order.add = 0;
   unit_layout u = unit_layout_of(l, bits);
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
-  int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / w->format->block_length;
+  enum { BYTES_AHEAD = 320 }; /* rows are read in turn, a block of each, which no processor foresees */
+  const int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / w->format->block_length, size = w->format->block_size;
   uint8_t *target = w->panels + panel * w->panel_size;
+  if (count < PANEL) memset(target, 0, (size_t)w->panel_size);
   unpacked_block unpacked;
   memset(&unpacked, 0, sizeof unpacked);
   for (int64_t i = 0; i < units; i++) {
     for (int64_t o = 0; o < count; o++) {
-      w->format->unpack(rows + (first + o) * row_size + i * w->format->block_size, &unpacked);
+      const uint8_t *block = rows + (first + o) * row_size + i * size;
+      for (int64_t line = 0; line < size; line += 64) __builtin_prefetch(block + BYTES_AHEAD + line);
+      w->format->unpack(block, &unpacked);
+      if (order.add)
+        for (int64_t k = 0; k < w->format->block_length; k++) unpacked.codes[k] = (uint8_t)(unpacked.codes[k] + order.add);
       store_unit_column(l, &u, &unpacked, bits, order, o, target + i * u.size);
     }
   }

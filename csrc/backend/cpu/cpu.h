@@ -54,7 +54,7 @@ static inline void store_four(uint8_t *p, uint32_t word) { memcpy(p, &word, size
 /* How an instruction set wants quantized weights. */
 typedef struct code_packer {
   int64_t (*panel_size)(const weight *w); /* bytes */
-  /* Fills a panel, which holds zeros, from the rows of the tensor. */
+  /* Fills a panel, which may hold anything, from the rows of the tensor; columns beyond the last row are zeros. */
   void (*pack_panel)(const weight *w, const uint8_t *rows, int64_t panel);
 } code_packer;
 

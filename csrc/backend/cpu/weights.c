@@ -37,7 +37,6 @@ static void pack_panel(const code_packer *packer, const weight *w, const uint8_t
     pack_float_panel(w, rows, number);
     return;
   }
-  memset(w->panels + number * w->panel_size, 0, (size_t)w->panel_size);
   packer->pack_panel(w, rows, number);
 }
 

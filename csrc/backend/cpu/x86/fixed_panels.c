@@ -84,6 +84,7 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel) {
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL, all = w->columns / BLOCK;
   int64_t row_size = block_format_row_size(w->format, w->columns);
   uint8_t *chunk = w->panels + panel * w->panel_size;
+  memset(chunk, 0, (size_t)w->panel_size);
   column c;
   for (int64_t b = 0; b < all; b += FIXED_BLOCKS, chunk += fixed_chunk_size(&f)) {
     int64_t blocks = all - b < FIXED_BLOCKS ? all - b : FIXED_BLOCKS;
