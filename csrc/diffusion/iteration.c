@@ -16,6 +16,7 @@ static void free_room(iteration_room *room) {
   free(room->tokens);
   free(room->confidence);
   free(room->log_probability);
+  free(room->rows);
   free(room->chosen);
   free(room->candidates);
   free(room->summaries);
@@ -29,6 +30,7 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   ALLOCATE(room->tokens, length, "the revealed tokens");
   ALLOCATE(room->confidence, length, "confidences");
   ALLOCATE(room->log_probability, length, "probabilities");
+  ALLOCATE(room->rows, length, "the revealed positions' rows");
   ALLOCATE(room->chosen, length, "the chosen positions");
   ALLOCATE(room->candidates, length, "candidates");
   ALLOCATE(room->summaries, length, "summaries of logits");
@@ -64,7 +66,8 @@ void iteration_free(iteration *it) {
 int64_t iteration_bytes(const iteration *it, int32_t length) {
   const iteration_room *r = &it->room;
   int64_t of_position = (int64_t)(sizeof *r->revealed + sizeof *r->tokens + sizeof *r->confidence + sizeof *r->log_probability +
-                                  sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries + sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
+                                  sizeof *r->rows + sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries +
+                                  sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
   if (it->loop) notes += pipeline_of(&it->decoding)->loop->bytes(it->loop);
@@ -166,7 +169,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->number = 0;
   it->begun = true;
   it->block = -1;
-  it->done = it->looked = false;
+  it->done = it->looked = it->listable = false;
   bias_clear(&it->bias);
   if (it->recorded) replay_seek(it->recorded, 0);
   if (it->constraint) constrained_restart(it->constraint);
@@ -197,7 +200,7 @@ int32_t iteration_settled(const iteration *it, const canvas *c) {
 
 void iteration_end(iteration *it) {
   close_notes(it);
-  it->begun = it->done = false;
+  it->begun = it->done = it->listable = false;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- deciding */
@@ -225,6 +228,7 @@ static void note(iteration *it, const sampler_step *step, int32_t count, bool po
     it->room.tokens[i] = found->token;
     it->room.confidence[i] = found->confidence;
     it->room.log_probability[i] = found->log_probability;
+    it->room.rows[i] = positions_first ? i : it->room.chosen[i];
   }
 }
 
@@ -321,7 +325,7 @@ static void follow_path(iteration *it, const sampler_step *step, const canvas *c
 
 static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *count) {
   *count = 0;
-  it->looked = false;
+  it->looked = it->listable = false;
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
   block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
@@ -385,11 +389,13 @@ static void insert_revealed(iteration *it, int32_t at, int32_t token, float sure
     it->room.tokens[i] = it->room.tokens[i - 1];
     it->room.confidence[i] = it->room.confidence[i - 1];
     it->room.log_probability[i] = it->room.log_probability[i - 1];
+    it->room.rows[i] = it->room.rows[i - 1];
   }
   it->room.revealed[i] = at;
   it->room.tokens[i] = token;
   it->room.confidence[i] = sure;
   it->room.log_probability[i] = NAN;
+  it->room.rows[i] = -1;
 }
 
 /* Reveals the positions for which what was revealed leaves one token. */
@@ -415,7 +421,7 @@ static void fill_behind_end(iteration *it, canvas *c) {
 
 /* What follows when `count` positions have been revealed, of blocks by these rules. */
 static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules) {
-  it->looked = false;
+  it->looked = it->listable = false;
   if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
   it->number++;
@@ -442,6 +448,8 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
   DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks));
   fill_behind_end(it, c);
+  it->listable = true;
+  it->listed_count = it->revealed_count;
   return DIMPLE_OK;
 }
 
@@ -461,7 +469,7 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s decides by itself", pipeline_of(&it->decoding)->name);
   if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
   DIMPLE_TRY(check_cancelled(p->cancelled));
-  it->looked = false;
+  it->looked = it->listable = false;
   begin_blocks(it, p, c);
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   block_plan plan = plan_iteration(it, c, rules_for_caller(it));
@@ -479,11 +487,13 @@ dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
 }
 
 dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability) {
-  if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to list alternatives to: call dimple_session_look first");
-  if (!it->scored)
-    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before the model is asked anything else: call dimple_session_look again");
   if (count < 1 || count > MOST_ALTERNATIVES)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "alternatives: count is %d, expected 1 to %d", count, MOST_ALTERNATIVES);
+  if (it->listable) return proposals_list_revealed(it, p, count, tokens, log_probability);
+  if (!it->looked)
+    return dimple_fail(DIMPLE_ERROR_STATE, "nothing to list alternatives to: call dimple_session_look or dimple_session_step first");
+  if (!it->scored)
+    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before the model is asked anything else: call dimple_session_look again");
   block_plan plan = {.from = it->offered_from, .count = it->offered_count};
   sampler_step step = step_of(it, c, &plan);
   return proposals_list(it, &step, p, count, tokens, log_probability);

@@ -14,6 +14,7 @@ typedef struct iteration_room {
   int32_t *revealed;     /* response positions, ascending */
   int32_t *tokens;       /* what they are revealed as */
   float *confidence, *log_probability;
+  int32_t *rows;         /* which of the rows that were scored they come from; -1: none */
   int32_t *chosen;       /* their indices among the masked positions */
   candidate *candidates; /* of the scored positions */
   head_row *summaries;   /* of their logits */
@@ -37,6 +38,8 @@ typedef struct iteration {
   bias bias;        /* what is added to logits */
   bool looked;      /* the candidates of this iteration are in the room: iteration_look */
   bool scored;      /* and the pass still has the rows that they were scored from */
+  bool listable;    /* the pass still has the rows of what the latest iteration_run revealed: */
+  int32_t listed_count; /* so many positions, room.rows */
   int32_t offered_from, offered_count; /* they are of the canvas' masked[from .. from + count) */
   int32_t revealed_count; /* by the latest iteration, whose results are in the room */
   int32_t remasked_count; /* by the same: [remasked_count] positions that it masked again, ascending, in the notes */
@@ -92,7 +95,7 @@ pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c);
  * what it has revealed), STATE (recorded draws), MEMORY, CANCELLED. */
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
 
-/* Behind the first half: as dimple_session_alternatives. Errors: STATE, ARGUMENT, MEMORY, CANCELLED, MODEL. */
+/* Behind the first half, or behind iteration_run: as dimple_session_alternatives. Errors: STATE, ARGUMENT, MEMORY, CANCELLED, MODEL. */
 dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability);
 
 /* The second half: reveals positions [count], ascending ones of those offered, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a

@@ -182,6 +182,73 @@ dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, i
   return status;
 }
 
+/* Logits [count x vocab] of rows of the latest iteration, without bias, and bare ones beside them where guidance asks for these. */
+static dimple_status own_logits(const iteration *it, pass *p, int32_t first, int32_t count, float *logits, float *bare) {
+  const dimple_decoding *d = &it->decoding;
+  int32_t vocab = p->model->text.vocab;
+  if (pipeline_of(d)->loop) return pass_canvas_logits(p, first, count, logits);
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, first, count, &(head_call){.logits = logits}));
+  if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, first, count, &(head_call){.logits = bare}));
+  for (int32_t i = 0; i < count; i++) {
+    float *z = logits + (int64_t)i * vocab;
+    if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
+    if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
+    if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
+  }
+  return DIMPLE_OK;
+}
+
+/* Of one revealed position. */
+static void list_own(const iteration *it, float *logits, int32_t vocab, int32_t count, int32_t *tokens, float *log_probability) {
+  float log_sum = logits_summary(logits, vocab).log_sum;
+  if (!pipeline_of(&it->decoding)->reveals_mask) logits_forbid(logits, vocab, it->tokens.mask);
+  list_row(logits, vocab, count, tokens);
+  for (int32_t k = 0; k < count; k++) log_probability[k] = tokens[k] < 0 ? NAN : fminf(logits[tokens[k]] - log_sum, 0);
+}
+
+/* Revealed positions from `at` on whose rows lie within LOGIT_ROWS of the first: how many, those without a row included. */
+static int32_t rows_together(const iteration *it, int32_t at, int32_t *first, int32_t *rows) {
+  int32_t end = at;
+  *first = -1;
+  *rows = 0;
+  for (; end < it->listed_count; end++) {
+    int32_t row = it->room.rows[end];
+    if (row < 0) continue;
+    if (*first < 0) *first = row;
+    if (row < *first || row - *first >= LOGIT_ROWS) break;
+    if (row - *first >= *rows) *rows = row - *first + 1;
+  }
+  return end - at;
+}
+
+static dimple_status list_revealed(iteration *it, pass *p, int32_t count, float *logits, float *bare, int32_t *tokens, float *log_probability) {
+  int32_t vocab = p->model->text.vocab;
+  for (int32_t at = 0, first, rows, taken; at < it->listed_count; at += taken) {
+    taken = rows_together(it, at, &first, &rows);
+    if (rows > 0) DIMPLE_TRY(own_logits(it, p, first, rows, logits, bare));
+    for (int32_t i = at; i < at + taken; i++) {
+      int32_t *ids = tokens + (int64_t)i * count;
+      float *likely = log_probability + (int64_t)i * count;
+      for (int32_t k = 0; k < count; k++) {
+        ids[k] = -1;
+        likely[k] = NAN;
+      }
+      if (it->room.rows[i] >= 0) list_own(it, logits + (int64_t)(it->room.rows[i] - first) * vocab, vocab, count, ids, likely);
+    }
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status proposals_list_revealed(iteration *it, pass *p, int32_t count, int32_t *tokens, float *log_probability) {
+  bool guided = it->decoding.guidance_scale > 0;
+  int64_t room = (int64_t)LOGIT_ROWS * p->model->text.vocab;
+  float *logits;
+  ALLOCATE(logits, guided ? 2 * room : room, "logits");
+  dimple_status status = list_revealed(it, p, count, logits, guided ? logits + room : NULL, tokens, log_probability);
+  free(logits);
+  return status;
+}
+
 /* The beliefs in the tokens of watched positions, from their shadows. */
 static dimple_status judge_rows(iteration *it, pass *p, const canvas *c, pass_rows rows, int32_t at, int32_t count, head_call *head) {
   int64_t vocab = p->model->text.vocab;

@@ -13,6 +13,10 @@ dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, p
  * [step->masked x count], -1 and NaN behind the last. Errors: MEMORY, CANCELLED, MODEL. */
 dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, int32_t count, int32_t *tokens, float *log_probability);
 
+/* The same of what the latest iteration_run revealed, in the model's own distribution, as its log-probabilities: [it->listed_count x count], with -1
+ * and NaN for what no pass scored. Errors: MEMORY, CANCELLED, MODEL. */
+dimple_status proposals_list_revealed(iteration *it, pass *p, int32_t count, int32_t *tokens, float *log_probability);
+
 /* Beliefs in the tokens of the watched positions, from their shadows: for algorithms with a reviser. Errors: MEMORY, CANCELLED, MODEL. */
 dimple_status proposals_judge(iteration *it, pass *p, const canvas *c, pass_rows rows);
 

@@ -353,7 +353,7 @@ dimple_status dimple_session_look(dimple_session *s, dimple_candidates *candidat
 static dimple_status alternatives(dimple_session *s, int32_t count, int32_t *tokens, float *log_probability) {
   if (!tokens || !log_probability)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_alternatives: %s is null", tokens ? "log_probability" : "tokens");
-  DIMPLE_TRY(require_iteration(s));
+  if (!s->iteration.listable) DIMPLE_TRY(require_iteration(s)); /* otherwise it may be over */
   int64_t start = platform_now();
   DIMPLE_TRY(iteration_alternatives(&s->iteration, &s->pass, &s->canvas, count, tokens, log_probability));
   s->step_time += platform_now() - start;
@@ -456,7 +456,7 @@ static dimple_status get_logits(dimple_session *s, float *logits, int64_t count)
                        "dimple_session_get_logits: count is %" PRId64 ", expected %" PRId64 " (%d positions x %d tokens)", count,
                        expected, rows, vocab);
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
-  s->iteration.scored = false;
+  s->iteration.scored = s->iteration.listable = false;
   return pass_logits(&s->pass, logits);
 }
 
@@ -487,7 +487,7 @@ static dimple_status score(dimple_session *s, const int32_t *response, const int
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_score: guidance_scale is %g, expected a finite number >= 0",
                        (double)guidance_scale);
   DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
-  s->iteration.scored = false;
+  s->iteration.scored = s->iteration.listable = false;
   scoring_call call = {response, targets, count, s->model->text.mask_token, guidance_scale};
   int32_t length = s->prompt.length;
   s->prompt.length = s->prompt.given; /* an answer so far has no part in it */

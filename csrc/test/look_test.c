@@ -114,7 +114,8 @@ static void alternatives_of_each(dimple_model *m, bool biased) {
   float likely[RESPONSE * LISTED], ban = -INFINITY, logits[(PROMPT + RESPONSE) * VOCAB];
   EXPECT_OK(dimple_session_begin(s, &d));
   if (biased) EXPECT_OK(dimple_session_set_bias(s, &banned, &ban, 1));
-  EXPECT_FAILS(dimple_session_alternatives(s, LISTED, tokens, likely), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  EXPECT_FAILS(dimple_session_alternatives(s, LISTED, tokens, likely), DIMPLE_ERROR_STATE,
+               "call dimple_session_look or dimple_session_step first");
   EXPECT_OK(dimple_session_look(s, &found));
   EXPECT_FAILS(dimple_session_alternatives(s, 0, tokens, likely), DIMPLE_ERROR_ARGUMENT, "count is 0, expected 1 to 64");
   EXPECT_FAILS(dimple_session_alternatives(s, 65, tokens, likely), DIMPLE_ERROR_ARGUMENT, "count is 65, expected 1 to 64");
@@ -211,6 +212,46 @@ static void biases(void) {
   dimple_session_free(s);
 }
 
+/* Behind each step: the best tokens of what it revealed, the revealed one with the step's own log-probability among them or, where VOCAB is more than
+ * are listed, less likely than all of them. */
+static void alternatives_of_what_was_revealed(dimple_model *m, int32_t pipeline, int32_t algorithm, float temperature, float guidance) {
+  enum { LISTED = 40 };
+  dimple_session *s = text_session(m, 1, 1);
+  dimple_decoding d = decoding_of(pipeline, algorithm);
+  d.temperature = temperature;
+  d.guidance_scale = guidance;
+  d.steps = 7;
+  int32_t tokens[RESPONSE * LISTED], banned = 3, listed = 0;
+  float likely[RESPONSE * LISTED], ban = -INFINITY, logits[(PROMPT + RESPONSE) * VOCAB];
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_set_bias(s, &banned, &ban, 1)); /* has no part in it */
+  while (!step.done) {
+    EXPECT_OK(dimple_session_step(s, &step));
+    EXPECT_OK(dimple_session_alternatives(s, LISTED, tokens, likely));
+    for (int32_t i = 0; i < step.revealed_count; i++) {
+      const int32_t *of = tokens + i * LISTED;
+      const float *p = likely + i * LISTED;
+      int32_t at = 0, revealed = step.canvas[step.revealed[i]];
+      if (isnan(step.log_probability[i])) {
+        EXPECT(of[0] == -1 && isnan(p[0]), "position %d, which no pass decided, has %d", step.revealed[i], of[0]);
+        continue;
+      }
+      while (at < LISTED && of[at] != revealed) at++;
+      EXPECT(at < LISTED ? fabsf(p[at] - step.log_probability[i]) < 1e-4f : p[LISTED - 1] >= step.log_probability[i] - 1e-4f,
+             "pipeline %d, position %d: token %d is number %d, %g, revealed with %g", pipeline, step.revealed[i], revealed, at,
+             (double)p[at < LISTED ? at : LISTED - 1], (double)step.log_probability[i]);
+      for (int32_t k = 1; k < LISTED; k++) EXPECT(of[k] >= 0 && p[k] <= p[k - 1], "alternative %d is %d", k, of[k]);
+      listed++;
+    }
+  }
+  EXPECT(listed > RESPONSE / 2, "%d listed", listed);
+  EXPECT_FAILS(dimple_session_alternatives(s, 65, tokens, likely), DIMPLE_ERROR_ARGUMENT, "count is 65, expected 1 to 64");
+  EXPECT_OK(dimple_session_get_logits(s, logits, (PROMPT + RESPONSE) * VOCAB));
+  EXPECT(dimple_session_alternatives(s, LISTED, tokens, likely) == DIMPLE_ERROR_STATE, "rows that are gone are listed");
+  dimple_session_free(s);
+}
+
 int main(void) {
   if (!fixture_open()) return 1;
   dimple_model *unshifted = random_model((model_shape){.family = FAMILY_LLADA});
@@ -227,6 +268,13 @@ int main(void) {
   for (int32_t biased = 0; biased < 2; biased++) {
     alternatives_of_each(text_model, biased);
     alternatives_of_each(unshifted, biased);
+  }
+  for (int32_t heat = 0; heat < 2; heat++) {
+    float temperature = 0.7f * (float)heat;
+    alternatives_of_what_was_revealed(text_model, DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS, temperature, 0);
+    alternatives_of_what_was_revealed(text_model, DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ORIGIN, temperature, 0); /* positions first */
+    alternatives_of_what_was_revealed(unshifted, DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS, temperature, 1.5f);
+    alternatives_of_what_was_revealed(unshifted, DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_WINO, temperature, 0);
   }
   dimple_model_free(unshifted);
   order_of_calls();

@@ -261,12 +261,14 @@ static void remember(denoising *s) {
   s->remembered++;
 }
 
-static void reveal(iteration *it, int32_t position, int32_t token, float sure, float likely) {
+/* `row` of the canvas that it comes from; -1: none. */
+static void reveal(iteration *it, int32_t position, int32_t token, float sure, float likely, int32_t row) {
   int32_t k = it->revealed_count++;
   it->room.revealed[k] = position;
   it->room.tokens[k] = token;
   it->room.confidence[k] = sure;
   it->room.log_probability[k] = likely;
+  it->room.rows[k] = row;
 }
 
 /* What is shown of the iteration: accepted positions and the tokens drawn for them, and those not accepted any more; of a canvas's first, what was forced. */
@@ -276,8 +278,8 @@ static void report(iteration *it, denoising *s) {
   for (int32_t i = 0; i < s->end - s->first; i++) {
     bool forced = s->forced[i] && s->step == 0;
     if (s->accepted[i] && !s->accepts[i]) s->again[it->remasked_count++] = s->first + i;
-    if (s->accepts[i]) reveal(it, s->first + i, s->drawn[i], fminf(-s->entropy[i], 0), fminf(s->log_probability[i], 0));
-    if (forced) reveal(it, s->first + i, s->tokens[i], 0, NAN);
+    if (s->accepts[i]) reveal(it, s->first + i, s->drawn[i], fminf(-s->entropy[i], 0), fminf(s->log_probability[i], 0), i);
+    if (forced) reveal(it, s->first + i, s->tokens[i], 0, NAN, -1);
     it->forced_count += forced;
   }
 }
@@ -312,7 +314,7 @@ static dimple_status fill_behind_end(iteration *it, const text_parameters *model
   int32_t before = it->revealed_count, added = c->masked_count;
   candidate *path = it->room.candidates;
   if (it->constraint) DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, path));
-  for (int32_t i = 0; i < added; i++) reveal(it, c->masked[i], it->constraint ? path[i].token : padding(model), 0, NAN);
+  for (int32_t i = 0; i < added; i++) reveal(it, c->masked[i], it->constraint ? path[i].token : padding(model), 0, NAN, -1);
   canvas_reveal(c, it->room.revealed + before, it->room.tokens + before, added);
   return DIMPLE_OK;
 }
@@ -351,6 +353,7 @@ static dimple_status decide(iteration *it, denoising *s, pass *p, canvas *c) {
 static dimple_status run(iteration *it, pass *p, canvas *c) {
   denoising *s = it->loop;
   it->revealed_count = it->remasked_count = it->forced_count = 0;
+  it->listable = false;
   if (c->masked_count == 0) { /* all is given */
     it->number++;
     it->done = true;
@@ -363,7 +366,10 @@ static dimple_status run(iteration *it, pass *p, canvas *c) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
     return status;
   }
-  return conclude(it, s, &p->model->text, c);
+  DIMPLE_TRY(conclude(it, s, &p->model->text, c));
+  it->listable = true;
+  it->listed_count = it->revealed_count;
+  return DIMPLE_OK;
 }
 
 static const own_loop loop = {.open = open_loop, .close = close_loop, .bytes = loop_bytes, .run = run};

@@ -13,7 +13,7 @@ import java.util.stream.IntStream;
 
 /** Iterations of one decoding that a {@link Decoder} decides on. Inside {@link SessionHandle#use}. */
 final class Decisions {
-  private static final int MOST_ALTERNATIVES = 64; // as dimple.h has it
+  static final int MOST_ALTERNATIVES = 64; // as dimple.h has it
 
   private final CanvasSequence canvases;
   private final Decoder decoder;
@@ -52,6 +52,11 @@ final class Decisions {
     if (count < 0 || count > MOST_ALTERNATIVES) {
       throw new InvalidArgumentException("a decoder wants " + count + " alternatives, expected 0 to " + MOST_ALTERNATIVES);
     }
+    return alternatives(canvases, positions, count);
+  }
+
+  /** The best tokens of each of the positions that the core lists. */
+  static Map<Integer, List<Candidate>> alternatives(CanvasSequence canvases, int[] positions, int count) {
     AlternativeResult found = canvases.alternatives(positions.length, count);
     Map<Integer, List<Candidate>> all = new HashMap<>();
     for (int i = 0; i < positions.length; i++) {

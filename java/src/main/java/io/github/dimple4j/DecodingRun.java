@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -30,6 +31,7 @@ final class DecodingRun {
   private final long began = System.nanoTime();
 
   private Canvas canvas;
+  private StepResult latest; // of the core's own iterations; null: none
   private int used; // positions that are worked on
   private int revealed;
   private int masked; // positions that are not settled, before the next iteration
@@ -142,6 +144,7 @@ final class DecodingRun {
     try {
       StepResult result = decisions == null ? canvases.step(canvas.tokens()) : decisions.step(iterations, canvas);
       cancelled = false;
+      latest = decisions == null ? result : null;
       return result;
     } catch (CancelledException e) {
       cancelled = true;
@@ -170,6 +173,15 @@ final class DecodingRun {
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
     return reveals;
+  }
+
+  /** What else could have been revealed by the latest iteration. */
+  Map<Integer, List<Candidate>> alternatives(int count) {
+    if (over || latest == null) {
+      throw new SessionStateException(decisions == null ? "no iteration of a decoding under way has been: there is nothing to list alternatives to"
+          : "a decoder of one's own is given alternatives beforehand: Decoder.alternatives");
+    }
+    return latest.revealed().length == 0 ? Map.of() : Decisions.alternatives(canvases, latest.revealed(), count);
   }
 
   private static List<Reveal> reveals(StepResult result) {

@@ -8,6 +8,7 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -221,6 +222,31 @@ public final class Session implements AutoCloseable {
       StepResult completion = handle.call(CoreSession::complete);
       run.take(completion);
       return run.generation();
+    });
+  }
+
+  /**
+   * Of each position that the latest iteration revealed, the last one of a decoding too, the most probable tokens: in the model's own distribution
+   * in that iteration, whatever structure, bias, temperature and filters did. Runs the model's last layer once more. To be called between iterations
+   * ({@link #steps}); a position that was revealed because only one token could stand there has none.
+   *
+   * @param count how many, 1 to 64
+   * @return by position, the best first, with their probability as confidence
+   * @throws InvalidArgumentException if there are not so many
+   * @throws SessionStateException if no iteration has been, the model was asked for something else since, the decoding is that of a {@link Decoder}, which has
+   *     alternatives of its own, or another thread is inside the session
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
+   * @throws ClosedException if the session is closed
+   */
+  public Map<Integer, List<Candidate>> alternatives(int count) {
+    if (count < 1 || count > Decisions.MOST_ALTERNATIVES) {
+      throw new InvalidArgumentException(count + " alternatives, expected 1 to " + Decisions.MOST_ALTERNATIVES);
+    }
+    return use(() -> {
+      if (run == null) {
+        throw new SessionStateException("no decoding was begun: there is nothing to list alternatives to");
+      }
+      return run.alternatives(count);
     });
   }
 

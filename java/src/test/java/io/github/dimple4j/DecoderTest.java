@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.dimple4j.structure.Piece;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -235,6 +236,36 @@ class DecoderTest {
       for (int wrong : new int[] {-1, 65}) {
         assertThatThrownBy(() -> session.decode(SETTINGS, new Alternative(0, wrong))).isInstanceOf(InvalidArgumentException.class)
             .hasMessageContaining("a decoder wants " + wrong + " alternatives, expected 0 to 64");
+      }
+    }
+  }
+
+  /** Of iterations that the core decides: those of what it revealed, with a bias, a temperature or a structure all the same. */
+  @Test
+  void alternativesOfWhatWasRevealed() {
+    Decoding hot = Decoding.builder().temperature(1.5f).logitBias(Map.of(9, -100f)).steps(6).earlyStop(false).build();
+    for (Template template : Arrays.asList(null, Template.of(Piece.pattern("[a-z]{3,9}")))) {
+      try (Session session = (template == null ? model.session() : model.session().response(template)).tokens(new int[] {5, 6, 7}).responseLength(LENGTH).open()) {
+        assertThatThrownBy(() -> session.alternatives(3)).isInstanceOf(SessionStateException.class).hasMessageStartingWith("no decoding was begun");
+        assertThatThrownBy(() -> session.alternatives(65)).hasMessage("65 alternatives, expected 1 to 64");
+        int listed = 0;
+        for (Step step : session.steps(hot)) {
+          Map<Integer, List<Candidate>> alternatives = session.alternatives(3);
+          for (Reveal reveal : step.revealed()) {
+            List<Candidate> of = alternatives.getOrDefault(reveal.position(), List.of());
+            if (Float.isNaN(reveal.logProbability()) || of.isEmpty()) {
+              continue; // one token could stand there
+            }
+            assertThat(of).hasSize(3).isSortedAccordingTo(Comparator.comparing(Candidate::logProbability).reversed());
+            assertThat(of.getFirst().logProbability()).isGreaterThanOrEqualTo(reveal.logProbability() - 1e-4f);
+            of.stream().filter(candidate -> candidate.token() == reveal.token())
+                .forEach(same -> assertThat(same.logProbability()).isCloseTo(reveal.logProbability(), within(1e-4f)));
+            listed++;
+          }
+        }
+        assertThat(listed).isGreaterThan(template == null ? LENGTH / 2 : 0);
+        session.logits();
+        assertThatThrownBy(() -> session.alternatives(3)).isInstanceOf(SessionStateException.class);
       }
     }
   }

@@ -25,6 +25,37 @@ class ToolAnswersTest {
   @TempDir Path folder;
 
   @Test
+  void severalCallsFitToo() throws IOException {
+    int several = 0;
+    try (DimpleModel model = DimpleModel.load(TinyModel.ofText().write(folder.resolve("several.gguf")))) {
+      ToolSyntax syntax = model.chatTemplate().toolSyntax();
+      for (int seed = 0; seed < 12; seed++) {
+        try (Session session = model.session().user("Go!").tools(TOOLS).responseLength(240)
+            .response(Template.of(syntax.answer(TOOLS, ToolChoice.REQUIRED, 3))).open()) {
+          String text = session.decode(Decoding.builder().seed(seed).temperature(seed % 3).build()).text();
+          List<ToolCall> calls = syntax.readAll(text);
+          assertThat(calls.size()).as(text).isBetween(1, 3);
+          assertThat(calls).allMatch(call -> TOOLS.stream().anyMatch(tool -> tool.admits(call)));
+          several += calls.size() > 1 ? 1 : 0;
+        }
+      }
+    }
+    assertThat(several).isPositive();
+  }
+
+  @Test
+  void aToolAdmitsWhatFits() {
+    Tool tool = new Tool("f", "", """
+        {"properties": {"to": {"type": "object", "properties": {"z": {"type": "integer"}, "a": {"type": "string"}}, "required": ["z"]},
+         "n": {"type": "integer", "maximum": 9}}, "required": ["to"]}""");
+    assertThat(List.of("{\"to\":{\"z\":1}}", "{\"to\":{\"z\":1,\"a\":\"b\"},\"n\":9}", "{\"n\":0, \"to\":{\"a\":\"b\",\"z\":1}}"))
+        .allMatch(arguments -> tool.admits(new ToolCall("f", arguments)));
+    assertThat(List.of("{}", "{\"to\":{\"z\":\"1\"}}", "{\"to\":{\"z\":1},\"n\":10}", "{\"to\":{\"a\":\"b\"}}"))
+        .noneMatch(arguments -> tool.admits(new ToolCall("f", arguments)));
+    assertThat(tool.admits(new ToolCall("g", "{\"to\":{\"z\":1}}"))).isFalse();
+  }
+
+  @Test
   void everyCallFitsWhateverTheModel() throws IOException {
     int calls = 0;
     try (DimpleModel model = DimpleModel.load(TinyModel.ofText().write(folder.resolve("model.gguf")))) {

@@ -17,6 +17,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -32,6 +33,8 @@ import picocli.CommandLine.Spec;
 final class ServeCommand implements Callable<Integer> {
   private static final long MEBIBYTE = 1 << 20;
   private static final int MOST_BATCHED = 1024; // ModelOptions
+  private static final long SHARED_WEIGHTS = 64 * MEBIBYTE; // docs/serving.md, "Requests in flight together"
+  private static final Pattern CUT = Pattern.compile("-\\d{5}-of-\\d{5}\\.gguf$"); // a model in several files
 
   @Spec private CommandSpec spec;
 
@@ -53,7 +56,7 @@ final class ServeCommand implements Callable<Integer> {
   private int sessions;
 
   @Option(names = "--batch", paramLabel = "N",
-      description = "Sessions whose iterations share their passes; 1: none (default: as many as --sessions).")
+      description = "Sessions whose iterations share their passes; 1: none (default: as many as --sessions, 1 for a model of less than 64 MiB).")
   private Integer batch;
 
   @Option(names = "--queue", paramLabel = "N", defaultValue = "64",
@@ -148,11 +151,17 @@ final class ServeCommand implements Callable<Integer> {
     return keys;
   }
 
+  /** What steps save by sharing a pass is reading the weights, which costs nothing while they lie in the processor's cache; meeting always costs. */
+  private int usualBatch(Path file) {
+    boolean cached = file.toFile().length() < SHARED_WEIGHTS && !CUT.matcher(file.toString()).find() && Files.exists(file);
+    return cached ? 1 : sessions;
+  }
+
   private DimpleModel load(Path file, PrintWriter err) {
     long start = System.nanoTime();
     err.println("dimple: loading " + file);
     err.flush();
-    DimpleModel loaded = engine.load(file, batch == null ? sessions : batch);
+    DimpleModel loaded = engine.load(file, batch == null ? usualBatch(file) : batch);
     err.println("dimple: loaded " + (loaded.info().weightSize() >> 20) + " MiB of weights in " + Figures.time(System.nanoTime() - start) + ", "
         + loaded.info().backend() + ", " + engine.effectiveThreads() + " threads");
     err.flush();

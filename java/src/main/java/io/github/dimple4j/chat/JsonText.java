@@ -2,6 +2,8 @@ package io.github.dimple4j.chat;
 
 import io.github.dimple4j.InvalidArgumentException;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +13,9 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** JSON as templates know it: maps, lists, texts, numbers and booleans. */
 final class JsonText {
@@ -40,6 +45,21 @@ final class JsonText {
     } catch (InvalidArgumentException noJson) {
       return text;
     }
+  }
+
+  /** The same value with the keys of objects by their code points. */
+  static JsonNode sorted(JsonNode node) {
+    if (node.isObject()) {
+      ObjectNode object = JsonNodeFactory.instance.objectNode();
+      node.properties().stream().sorted(Map.Entry.comparingByKey(Comparator.comparing(key -> key.codePoints().toArray(), Arrays::compare)))
+          .forEach(entry -> object.set(entry.getKey(), sorted(entry.getValue())));
+      return object;
+    } else if (node.isArray()) {
+      ArrayNode array = JsonNodeFactory.instance.arrayNode();
+      node.forEach(element -> array.add(sorted(element)));
+      return array;
+    }
+    return node;
   }
 
   static Object value(JsonNode node) {

@@ -5,6 +5,7 @@ import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.RecordSchema;
 import io.github.dimple4j.structure.SchemaOptions;
+import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
@@ -43,6 +44,23 @@ public record Tool(String name, String description, String parameters) {
    */
   public static Tool of(String name, String description, Class<? extends Record> type) {
     return new Tool(name, description, RecordSchema.of(Objects.requireNonNull(type, "type")).toString());
+  }
+
+  /**
+   * Judges a call that nothing has held to the schema, such as one in a notation of the model's own.
+   *
+   * @param call a call
+   * @return whether it is one of this tool and its arguments, in whatever order, fit
+   * @throws InvalidArgumentException if the schema has keywords that are not supported
+   */
+  public boolean admits(ToolCall call) {
+    Objects.requireNonNull(call, "call");
+    if (!call.name().equals(name)) {
+      return false;
+    }
+    SchemaOptions judging = SchemaOptions.JUDGING.withKeyOrder(SchemaOptions.KeyOrder.ALPHABETICAL);
+    String sorted = JsonText.sorted(JsonText.read(call.arguments(), "arguments")).toString();
+    return Piece.json(JsonSchema.of(schema(name, parameters)), judging).compile().accepts(sorted.getBytes(StandardCharsets.UTF_8));
   }
 
   static String checkName(String name) {

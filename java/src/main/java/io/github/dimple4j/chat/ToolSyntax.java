@@ -13,31 +13,36 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * How a model is told of tools, and how it calls one. A chat template that knows tools has a way of its own, which is found out by having it
+ * How a model is told of tools, and how it calls them. A chat template that knows tools has a way of its own, which is found out by having it
  * write calls; the model was trained on it. Of any other template the tools are described in the system message, and a call is a line
  * {@code <tool_call>}, a line {@code {"name": "NAME", "arguments": {...}}} and {@code </tool_call>}.
  *
- * <p>An answer held to {@link #answer} is a text, or one call of one of the tools with arguments that fit its schema, whatever the model.
+ * <p>An answer held to {@link #answer} is a text, or one call of one of the tools with arguments that fit its schema, or several where these are
+ * asked for, whatever the model.
  * Immutable; any thread.
  */
 public final class ToolSyntax {
   private static final String NAME = "probedFunction";
+  private static final String SECOND = "otherProbedFunction";
   private static final String KEY = "probedArgument";
   private static final String VALUE = "probed value";
   private static final String SAID = "probed answer";
-  private static final ToolSyntax OWN = new ToolSyntax(false, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>");
+  private static final ToolSyntax OWN = new ToolSyntax(false, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>",
+      "}\n</tool_call>\n<tool_call>\n{\"name\": \"");
 
   private final boolean ofTemplate;
   private final String beforeName;
   private final String beforeArguments;
   private final String end;
+  private final String between; // the arguments of a call and the name of the next; null: there is one only
   private final String mark; // what a call begins with, and no text does
 
-  private ToolSyntax(boolean ofTemplate, String beforeName, String beforeArguments, String end) {
+  private ToolSyntax(boolean ofTemplate, String beforeName, String beforeArguments, String end, String between) {
     this.ofTemplate = ofTemplate;
     this.beforeName = beforeName;
     this.beforeArguments = beforeArguments;
     this.end = end;
+    this.between = between;
     this.mark = beforeName.lines().findFirst().orElseThrow();
   }
 
@@ -60,8 +65,7 @@ public final class ToolSyntax {
     }
     String said = write(template, tools, false, question, ChatMessage.of("assistant", SAID));
     // More turns behind it: some templates write the last one otherwise.
-    String called = write(template, tools, false, question, ChatMessage.calling("", List.of(call)),
-        ChatMessage.result(NAME, "c"), ChatMessage.of("assistant", SAID), ChatMessage.of("user", "b"));
+    String called = conversation(template, tools, List.of(call));
     if (!called.startsWith(asked) || !said.contains(SAID)) {
       return null;
     }
@@ -80,8 +84,26 @@ public final class ToolSyntax {
       return null;
     }
     String beforeName = turn.substring(0, name).stripLeading();
-    return beforeName.isEmpty() ? null : new ToolSyntax(true, beforeName, turn.substring(name + NAME.length(), arguments),
-        turn.substring(behind, over).stripTrailing());
+    String beforeArguments = turn.substring(name + NAME.length(), arguments);
+    String end = turn.substring(behind, over).stripTrailing();
+    return beforeName.isEmpty() ? null : new ToolSyntax(true, beforeName, beforeArguments, end,
+        between(conversation(template, tools, List.of(call, new ToolCall(SECOND, call.arguments()))), turn.substring(arguments, behind), beforeArguments, end));
+  }
+
+  /** A turn with calls, and what follows it. */
+  private static String conversation(ChatTemplate template, List<Tool> tools, List<ToolCall> calls) {
+    List<ChatMessage> messages = new ArrayList<>(List.of(ChatMessage.of("user", "a"), ChatMessage.calling("", calls)));
+    calls.forEach(call -> messages.add(ChatMessage.result(call.name(), "c")));
+    messages.addAll(List.of(ChatMessage.of("assistant", SAID), ChatMessage.of("user", "b")));
+    return write(template, tools, false, messages.toArray(ChatMessage[]::new));
+  }
+
+  /** What stands between two calls with these arguments; null if the template writes one, or ends two in another way than one. */
+  private static String between(String two, String arguments, String beforeArguments, String end) {
+    int second = two.indexOf(SECOND);
+    int first = two.lastIndexOf(arguments, second);
+    return second < 0 || first < 0 || !two.startsWith(beforeArguments + arguments + end, second + SECOND.length()) ? null
+        : two.substring(first + arguments.length(), second);
   }
 
   private static String write(ChatTemplate template, List<Tool> tools, boolean generation, ChatMessage... messages) {
@@ -117,9 +139,22 @@ public final class ToolSyntax {
    * @throws InvalidArgumentException if there are no tools, or two have one name
    */
   public Piece answer(List<Tool> tools, ToolChoice choice) {
+    return answer(tools, choice, 1);
+  }
+
+  /**
+   * Answers that are calls, or any text that does not begin as one.
+   *
+   * @param tools those that can be called, at least one, each of another name
+   * @param choice whether it may be a text
+   * @param most how many calls at most, at least 1; where {@link #severalCalls} is false there is one whatever this says
+   * @return the piece
+   * @throws InvalidArgumentException if there are no tools, two have one name, or {@code most} is less than 1
+   */
+  public Piece answer(List<Tool> tools, ToolChoice choice, int most) {
     Objects.requireNonNull(tools, "tools");
     Objects.requireNonNull(choice, "choice");
-    Piece call = call(tools);
+    Piece call = calls(tools, most);
     return choice == ToolChoice.REQUIRED ? call : Piece.either(call, Piece.pattern(textPattern()));
   }
 
@@ -132,6 +167,19 @@ public final class ToolSyntax {
    * @throws InvalidArgumentException if there are no tools, two have one name, or the text could begin as a call does
    */
   public Piece answer(List<Tool> tools, Piece text) {
+    return answer(tools, text, 1);
+  }
+
+  /**
+   * Answers that are calls or have a given structure.
+   *
+   * @param tools those that can be called, at least one, each of another name
+   * @param text what the answer is otherwise
+   * @param most how many calls at most, at least 1; where {@link #severalCalls} is false there is one whatever this says
+   * @return the piece
+   * @throws InvalidArgumentException if there are no tools, two have one name, the text could begin as a call does, or {@code most} is less than 1
+   */
+  public Piece answer(List<Tool> tools, Piece text, int most) {
     Objects.requireNonNull(tools, "tools");
     ByteAutomaton texts = Objects.requireNonNull(text, "text").compile();
     int state = 0;
@@ -141,22 +189,26 @@ public final class ToolSyntax {
     if (state != ByteAutomaton.NONE) {
       throw new InvalidArgumentException("the structure admits texts that begin with " + mark + ", as calls of tools do");
     }
-    return Piece.either(call(tools), text);
+    return Piece.either(calls(tools, most), text);
   }
 
-  private Piece call(List<Tool> tools) {
+  private Piece calls(List<Tool> tools, int most) {
+    if (most < 1) {
+      throw new InvalidArgumentException(most + " calls at most, expected at least 1");
+    }
     Set<String> names = new HashSet<>();
     List<Piece> calls = new ArrayList<>();
     for (Tool tool : tools) {
       if (!names.add(tool.name())) {
         throw new InvalidArgumentException("two tools are called " + tool.name());
       }
-      calls.add(Piece.of(tool.name() + beforeArguments, tool.arguments(), end));
+      calls.add(Piece.of(tool.name() + beforeArguments, tool.arguments()));
     }
     if (calls.isEmpty()) {
       throw new InvalidArgumentException("no tools, expected at least 1");
     }
-    return Piece.of(beforeName, Piece.either(calls.toArray()));
+    Piece call = Piece.either(calls.toArray());
+    return Piece.of(beforeName, most == 1 || between == null ? call : Piece.list(1, most, between, call), end);
   }
 
   /** Any text that leaves the mark before its end. */
@@ -171,24 +223,65 @@ public final class ToolSyntax {
   }
 
   /**
+   * Tells whether an answer can have several calls: a template of one's own may write one only.
+   *
+   * @return true if it can
+   */
+  public boolean severalCalls() {
+    return between != null;
+  }
+
+  /**
    * Reads an answer.
    *
    * @param text an answer held to {@link #answer}
-   * @return the call, if it is one
+   * @return the call, if it is one; empty if there are several
    */
   public Optional<ToolCall> read(String text) {
+    List<ToolCall> calls = readAll(text);
+    return calls.size() == 1 ? Optional.of(calls.getFirst()) : Optional.empty();
+  }
+
+  /**
+   * Reads an answer that may have several calls.
+   *
+   * @param text an answer held to {@link #answer}
+   * @return the calls in their order; none if it is a text, or one of them is not complete
+   */
+  public List<ToolCall> readAll(String text) {
     Objects.requireNonNull(text, "text");
-    int arguments = text.indexOf(beforeArguments, beforeName.length());
-    int from = arguments + beforeArguments.length();
-    int to = text.length() - end.length();
-    if (!text.startsWith(beforeName) || arguments < 0 || to < from || !text.endsWith(end)) {
-      return Optional.empty();
+    List<ToolCall> calls = new ArrayList<>();
+    int over = text.length() - end.length();
+    int name = beforeName.length();
+    if (!text.startsWith(beforeName) || over < name || !text.endsWith(end)) {
+      return List.of();
     }
-    try {
-      return Optional.of(new ToolCall(text.substring(beforeName.length(), arguments), text.substring(from, to)));
-    } catch (InvalidArgumentException e) {
-      return Optional.empty(); // an unfinished one
+    while (name < over) {
+      int arguments = text.indexOf(beforeArguments, name);
+      int next = arguments < 0 ? -1 : arguments(text, name, arguments, over, calls);
+      if (next < 0) {
+        return List.of(); // an unfinished one
+      }
+      name = next;
     }
+    return List.copyOf(calls);
+  }
+
+  /** Adds a call whose arguments end where they are JSON and the next call, or nothing, follows. Where the next name begins; -1: there is none. */
+  private int arguments(String text, int name, int before, int over, List<ToolCall> calls) {
+    int from = before + beforeArguments.length();
+    for (int to = from; to >= 0 && to < over;) {
+      int separator = between == null ? -1 : text.indexOf(between, to);
+      boolean last = separator < 0 || separator > over - between.length();
+      int behind = last ? over : separator;
+      try {
+        calls.add(new ToolCall(text.substring(name, before), text.substring(from, behind)));
+        return last ? over : separator + between.length();
+      } catch (InvalidArgumentException e) {
+        to = last ? -1 : separator + 1; // it stood in a string
+      }
+    }
+    return -1;
   }
 
   /**

@@ -123,6 +123,31 @@ class ToolSyntaxTest {
   }
 
   @Test
+  void severalCallsWhereTheTemplateWritesSeveral() {
+    assertThat(LIST.toolSyntax().severalCalls()).isFalse();
+    ToolCall now = new ToolCall("clock", "{}");
+    ToolCall tricky = new ToolCall("weather", "{\"city\": \"}\\n</tool_call>\\n<tool_call>\\n{\\\"name\\\": \\\"\"}");
+    for (ChatTemplate template : List.of(TAGS, ChatTemplate.chatMl())) {
+      ToolSyntax syntax = template.toolSyntax();
+      assertThat(syntax.severalCalls()).isTrue();
+      String three = syntax.write(OSLO) + "\n" + syntax.write(now) + "\n" + syntax.write(tricky);
+      ByteAutomaton some = syntax.answer(List.of(WEATHER, CLOCK), ToolChoice.REQUIRED, 3).compile();
+      assertThat(List.of(three, syntax.write(OSLO), syntax.write(now) + "\n" + syntax.write(OSLO)))
+          .allSatisfy(text -> assertThat(accepts(some, text)).as(text).isTrue());
+      assertThat(List.of(three + "\n" + syntax.write(now), syntax.write(OSLO) + syntax.write(now), syntax.write(OSLO) + "\n", "text",
+          three.replace("\"Oslo\"", "7"))).allSatisfy(text -> assertThat(accepts(some, text)).as(text).isFalse());
+      assertThat(syntax.readAll(three)).containsExactly(OSLO, now, tricky);
+      assertThat(syntax.read(three)).isEmpty();
+      for (int length = 0; length < three.length(); length++) {
+        assertThat(syntax.readAll(three.substring(0, length)).size()).isLessThan(3);
+      }
+      assertThat(accepts(syntax.answer(List.of(CLOCK), Piece.literal("no"), 2).compile(), syntax.write(now) + "\n" + syntax.write(now))).isTrue();
+      assertThatThrownBy(() -> syntax.answer(List.of(CLOCK), ToolChoice.AUTO, 0)).hasMessage("0 calls at most, expected at least 1");
+    }
+    assertThat(accepts(LIST.toolSyntax().answer(List.of(CLOCK), ToolChoice.REQUIRED, 3).compile(), LIST.toolSyntax().write(now))).isTrue();
+  }
+
+  @Test
   void aCallIsReadAndAnUnfinishedOneIsNot() {
     for (ChatTemplate template : List.of(TAGS, LIST, ChatTemplate.chatMl())) {
       ToolSyntax syntax = template.toolSyntax();

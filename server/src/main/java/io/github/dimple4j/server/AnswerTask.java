@@ -1,6 +1,7 @@
 package io.github.dimple4j.server;
 
 import io.github.dimple4j.CancelledException;
+import io.github.dimple4j.Candidate;
 import io.github.dimple4j.ClosedException;
 import io.github.dimple4j.ContextLimitException;
 import io.github.dimple4j.DimpleException;
@@ -19,7 +20,9 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -36,8 +39,11 @@ final class AnswerTask implements Runnable {
   /** An iteration of a choice. */
   record Iteration(int choice, Step step) implements Progress {}
 
-  /** A choice is there. {@code first}: its time has the first pass in it; {@code vision}: that of the tower. */
-  record Choice(int choice, Generation generation, boolean first, Duration vision) implements Progress {}
+  /**
+   * A choice is there. {@code alternatives}: by position, as many as were asked for; {@code first}: its time has the first pass in it;
+   * {@code vision}: that of the tower.
+   */
+  record Choice(int choice, Generation generation, Map<Integer, List<Candidate>> alternatives, boolean first, Duration vision) implements Progress {}
 
   /** All choices are there. {@code cached}: the first pass was there before. */
   record Done(int[] prompt, boolean cached) implements Progress {}
@@ -190,7 +196,12 @@ final class AnswerTask implements Runnable {
   }
 
   private void decode(PrefillCache.Lease lease, int choice, Duration vision) {
+    Map<Integer, List<Candidate>> alternatives = new HashMap<>();
     for (Step step : lease.session().steps(question.decoding(choice))) {
+      if (question.alternatives() > 0) {
+        alternatives.keySet().removeAll(step.remasked());
+        alternatives.putAll(lease.session().alternatives(question.alternatives()));
+      }
       metrics.iteration(step.time());
       if (watched) {
         progress.add(new Iteration(choice, step));
@@ -199,6 +210,6 @@ final class AnswerTask implements Runnable {
     Generation generation = lease.session().generation();
     boolean first = !lease.hit() && choice == 0;
     metrics.choice(generation, first, vision);
-    progress.add(new Choice(choice, generation, first, vision));
+    progress.add(new Choice(choice, generation, Map.copyOf(alternatives), first, vision));
   }
 }

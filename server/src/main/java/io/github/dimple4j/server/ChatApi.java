@@ -4,14 +4,15 @@ import io.github.dimple4j.Generation;
 import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.chat.ToolSyntax;
 import java.util.List;
-import java.util.Optional;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code POST /v1/chat/completions}. */
 final class ChatApi extends TextAnswer {
   private final Question question;
   private final boolean logprobs;
+  private final ToolRequest tools;
   private final ToolSyntax syntax; // null: no tool may be called
 
   ChatApi(JsonNode body, Service service) {
@@ -26,11 +27,11 @@ final class ChatApi extends TextAnswer {
     super(reader, service, "chatcmpl-", "chat.completion", "chat.completion.chunk");
     refuse(request);
     List<Question.Message> messages = new ChatRequest(service.hosts()).messages(request);
-    ToolRequest tools = ToolRequest.of(request);
+    tools = ToolRequest.of(request);
     int length = reader.length("max_completion_tokens", "max_tokens");
     Shape shape = reader.shape(length, tools);
-    question = reader.question(messages, tools.told(), shape, length);
     logprobs = LogProbs.wanted(request, shape);
+    question = reader.question(messages, tools.told(), shape, length).listing(LogProbs.listed(request, logprobs));
     syntax = tools.calls() ? service.model().chatTemplate().toolSyntax() : null;
   }
 
@@ -48,8 +49,14 @@ final class ChatApi extends TextAnswer {
     return question;
   }
 
-  private Optional<ToolCall> call(String text) {
-    return syntax == null ? Optional.empty() : syntax.read(text);
+  /** Calls that the answer was held to; or else, in its text, those in a notation of the model's own, which nothing has held, if they fit. */
+  private List<ToolCall> calls(Generation generation, String text) {
+    if (syntax == null) {
+      return List.of();
+    }
+    List<ToolCall> held = syntax.readAll(text);
+    return !held.isEmpty() ? held : generation.toolCalls().stream().filter(call -> tools.callable().stream().anyMatch(tool -> tool.admits(call)))
+        .limit(tools.most()).toList();
   }
 
   /** Nothing of what may become a call is text. */
@@ -59,33 +66,47 @@ final class ChatApi extends TextAnswer {
   }
 
   @Override
-  void whole(ObjectNode choice, Generation generation, String text) {
+  void whole(ObjectNode choice, AnswerTask.Choice answer, String text) {
     ObjectNode message = choice.putObject("message");
     message.put("role", "assistant");
-    Optional<ToolCall> call = call(text);
-    if (call.isPresent()) {
-      message.putNull("content");
-      write(message.putArray("tool_calls").addObject(), call.get());
-    } else {
+    List<ToolCall> calls = calls(answer.generation(), text);
+    if (calls.isEmpty()) {
       message.put("content", text);
+    } else {
+      message.putNull("content");
+      write(message, calls);
     }
+    think(message, answer.generation());
     message.putNull("refusal");
-    end(choice, generation, call.isPresent());
+    end(choice, answer, !calls.isEmpty());
   }
 
-  private void end(ObjectNode choice, Generation generation, boolean call) {
+  /** What the model thought stands beside the text, in the field that others put it in. */
+  private static void think(ObjectNode message, Generation generation) {
+    String thoughts = generation.thinking();
+    if (!thoughts.isEmpty()) {
+      message.put("reasoning_content", thoughts);
+    }
+  }
+
+  private void end(ObjectNode choice, AnswerTask.Choice answer, boolean call) {
     if (logprobs) {
-      choice.set("logprobs", LogProbs.chat(generation, service().model()));
+      choice.set("logprobs", LogProbs.chat(answer, service().model()));
     } else {
       choice.putNull("logprobs");
     }
-    choice.put("finish_reason", call ? "tool_calls" : Finishes.name(generation, question.shape()));
+    choice.put("finish_reason", call ? "tool_calls" : Finishes.name(answer.generation(), question.shape()));
   }
 
-  private static void write(ObjectNode into, ToolCall call) {
-    into.put("id", Ids.next("call_"));
-    into.put("type", "function");
-    into.putObject("function").put("name", call.name()).put("arguments", call.arguments());
+  private static ArrayNode write(ObjectNode message, List<ToolCall> calls) {
+    ArrayNode list = message.putArray("tool_calls");
+    for (ToolCall call : calls) {
+      ObjectNode one = list.addObject();
+      one.put("id", Ids.next("call_"));
+      one.put("type", "function");
+      one.putObject("function").put("name", call.name()).put("arguments", call.arguments());
+    }
+    return list;
   }
 
   @Override
@@ -107,16 +128,18 @@ final class ChatApi extends TextAnswer {
   }
 
   @Override
-  void last(ObjectNode choice, Generation generation, String text) {
+  void last(ObjectNode choice, AnswerTask.Choice answer, String text) {
     ObjectNode delta = choice.putObject("delta");
-    Optional<ToolCall> call = call(text);
-    if (call.isPresent()) {
-      ObjectNode one = delta.putArray("tool_calls").addObject();
-      one.put("index", 0);
-      write(one, call.get());
+    List<ToolCall> calls = calls(answer.generation(), text);
+    if (!calls.isEmpty()) {
+      ArrayNode list = write(delta, calls);
+      for (int i = 0; i < list.size(); i++) {
+        ((ObjectNode) list.get(i)).put("index", i);
+      }
     } else if (!isText(text)) {
       delta.put("content", text); // looked like a call, and was none, or is not complete
     }
-    end(choice, generation, call.isPresent());
+    think(delta, answer.generation());
+    end(choice, answer, !calls.isEmpty());
   }
 }

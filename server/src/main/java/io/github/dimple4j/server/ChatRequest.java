@@ -48,9 +48,9 @@ final class ChatRequest {
     List<Picture> pictures = new ArrayList<>();
     JsonNode content = message.any("content").orElse(null);
     if (content != null && content.isString()) {
-      parts.add(new ContentPart.Text(content.stringValue()));
+      parts.add(new ContentPart.Text(Fields.whole(message.path("content"), content.stringValue())));
     } else if (content != null) {
-      for (Fields part : message.objects("content")) {
+      for (Fields part : message.objects("content", "a string or an array of parts")) {
         add(part, role, parts, pictures);
       }
     } else if (calls.isEmpty()) {

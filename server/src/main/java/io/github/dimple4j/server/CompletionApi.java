@@ -10,6 +10,8 @@ import tools.jackson.databind.node.ObjectNode;
 final class CompletionApi extends TextAnswer {
   private static final String TOKENS_OR_TEXT = "expected a text, a list of one, or a list of token ids";
 
+  private static final int MOST_LISTED = 5; // OpenAI's
+
   private final Question question;
   private final String suffix; // "": none
   private final boolean logprobs;
@@ -34,15 +36,16 @@ final class CompletionApi extends TextAnswer {
     });
     int length = reader.length("max_tokens");
     suffix = request.string("suffix").orElse("");
-    Shape shape = reader.shape(length, new ToolRequest(List.of(), List.of(), null));
+    Shape shape = reader.shape(length, ToolRequest.NONE);
     if (!suffix.isEmpty() && shape.kind() != Shape.Kind.FREE) {
       throw request.wrong("suffix", "does not go with response_format, or diffusion.template, prefix or suffix");
     }
     shape = suffix.isEmpty() ? shape : RequestReader.infill("suffix", "", length, suffix);
     JsonNode prompt = request.any("prompt").orElseThrow(() -> request.missing("prompt"));
-    question = prompt.isString() ? reader.question(prompt.stringValue(), null, shape, length) : list(prompt, request, reader, shape, length);
     logprobs = request.has("logprobs");
-    request.refuseUnlessZero("logprobs", "only the token that was revealed has a log-probability: 0 asks for it");
+    Question asked = prompt.isString() ? reader.question(Fields.whole("prompt", prompt.stringValue()), null, shape, length)
+        : list(prompt, request, reader, shape, length);
+    question = asked.listing((int) request.whole("logprobs", 0, MOST_LISTED).orElse(0));
     if (logprobs && shape.kind() == Shape.Kind.PRIOR) {
       throw request.wrong("logprobs", "does not go with suffix, or diffusion.template, prefix or suffix");
     }
@@ -53,7 +56,7 @@ final class CompletionApi extends TextAnswer {
       throw request.wrong("prompt", "is " + (prompt.isArray() ? "an empty list, " : "neither, ") + TOKENS_OR_TEXT);
     }
     if (prompt.size() == 1 && prompt.get(0).isString()) {
-      return reader.question(prompt.get(0).stringValue(), null, shape, length);
+      return reader.question(Fields.whole("prompt[0]", prompt.get(0).stringValue()), null, shape, length);
     }
     int[] tokens = new int[prompt.size()];
     for (int i = 0; i < tokens.length; i++) {
@@ -86,8 +89,8 @@ final class CompletionApi extends TextAnswer {
   }
 
   @Override
-  void whole(ObjectNode choice, Generation generation, String text) {
-    last(choice, generation, "");
+  void whole(ObjectNode choice, AnswerTask.Choice answer, String text) {
+    last(choice, answer, "");
     choice.put("text", text);
   }
 
@@ -104,13 +107,13 @@ final class CompletionApi extends TextAnswer {
   }
 
   @Override
-  void last(ObjectNode choice, Generation generation, String text) {
+  void last(ObjectNode choice, AnswerTask.Choice answer, String text) {
     choice.put("text", "");
     if (logprobs) {
-      choice.set("logprobs", LogProbs.completion(generation, service().model()));
+      choice.set("logprobs", LogProbs.completion(answer, question.alternatives(), service().model()));
     } else {
       choice.putNull("logprobs");
     }
-    choice.put("finish_reason", Finishes.name(generation, question.shape()));
+    choice.put("finish_reason", Finishes.name(answer.generation(), question.shape()));
   }
 }

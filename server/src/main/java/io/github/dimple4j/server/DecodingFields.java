@@ -85,7 +85,7 @@ final class DecodingFields {
   private Map<Integer, Float> bias() {
     Map<Integer, Float> bias = new HashMap<>();
     request.object("logit_bias").ifPresent(fields -> fields.node().propertyNames().forEach(name -> {
-      if (!name.matches("\\d{1,9}") || Integer.parseInt(name) >= vocabSize) {
+      if (!name.matches("0|[1-9]\\d{0,8}") || Integer.parseInt(name) >= vocabSize) {
         throw fields.wrong(name, "is no token id, expected 0 to " + (vocabSize - 1));
       }
       fields.number(name, -MOST_BIAS, MOST_BIAS).ifPresent(value -> bias.put(Integer.parseInt(name), (float) value));

@@ -6,9 +6,11 @@ import java.io.InputStream;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Locale;
+import java.util.regex.Pattern;
+import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.http.HttpHeader;
@@ -22,6 +24,7 @@ import tools.jackson.databind.JsonNode;
 /** One request with its response. Used by the connection's thread alone. */
 final class Exchange implements AutoCloseable {
   private static final int PIECE = 16 << 10;
+  private static final Pattern JSON_TYPE = Pattern.compile("application/json\\s*(;\\s*charset\\s*=\\s*\"?utf-?8\"?\\s*|;(?!.*charset).*)?", Pattern.CASE_INSENSITIVE);
   private static final Duration BODY_TIME = Duration.ofMinutes(1);
   private static final long DRAINED = 256 << 20;
   private static final Duration DRAIN_TIME = Duration.ofSeconds(5);
@@ -72,9 +75,13 @@ final class Exchange implements AutoCloseable {
   /** The body as JSON. */
   JsonNode json(long limit) throws IOException {
     String type = header("Content-Type");
-    if (type == null || !type.strip().toLowerCase(Locale.ROOT).matches("application/json(\\s*;.*)?")) {
+    if (type == null || !JSON_TYPE.matcher(type.strip()).matches()) {
       throw ApiException.request(415, "unsupported_media_type",
-          "Content-Type is " + (type == null ? "missing" : "'" + type + "'") + ", expected application/json");
+          "Content-Type is " + (type == null ? "missing" : "'" + type + "'") + ", expected application/json, in UTF-8");
+    }
+    String coding = header("Content-Encoding");
+    if (coding != null && !coding.strip().equalsIgnoreCase("identity")) {
+      throw ApiException.request(415, "unsupported_media_type", "Content-Encoding is '" + coding + "', expected none");
     }
     byte[] body = body(limit);
     try {
@@ -86,6 +93,9 @@ final class Exchange implements AutoCloseable {
     } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
       throw ApiException.request(400, "invalid_json", "the request has a number whose exponent is beyond all bounds");
     } catch (JacksonException e) {
+      if (e.getCause() instanceof CharacterCodingException) {
+        throw ApiException.request(400, "invalid_json", "the request is not JSON: it is no text in UTF-8");
+      }
       String what = e.getOriginalMessage().lines().findFirst().orElse("");
       String where = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
       throw ApiException.request(400, "invalid_json", "the request is not JSON: " + what + where);
@@ -101,7 +111,7 @@ final class Exchange implements AutoCloseable {
     long deadline = System.nanoTime() + BODY_TIME.toNanos();
     byte[] piece = new byte[PIECE];
     try (InputStream in = Content.Source.asInputStream(request)) {
-      for (int length = in.read(piece); length >= 0; length = in.read(piece)) {
+      for (int length = read(in, piece); length >= 0; length = read(in, piece)) {
         if (body.size() + (long) length > limit) {
           throw tooLarge(limit);
         }
@@ -115,6 +125,18 @@ final class Exchange implements AutoCloseable {
     }
     bodyRead = true;
     return body.toByteArray();
+  }
+
+  /** The next bytes of a body, whose pieces may not be framed as HTTP has it. */
+  private static int read(InputStream in, byte[] piece) throws IOException {
+    try {
+      return in.read(piece);
+    } catch (IOException | RuntimeException e) {
+      if (e instanceof HttpException || e.getCause() instanceof HttpException) {
+        throw ApiException.request(400, "malformed_request", "the request's body is not framed as HTTP has it");
+      }
+      throw e;
+    }
   }
 
   private static ApiException tooLarge(long limit) {

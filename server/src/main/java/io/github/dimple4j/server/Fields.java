@@ -73,8 +73,22 @@ final class Fields {
       if (!value.isString()) {
         throw kind(name, value, "a string");
       }
-      return value.stringValue();
+      return whole(path(name), value.stringValue());
     });
+  }
+
+  /** A text of characters: half of a surrogate pair, which JSON can spell, is none and would be lost on the way to the model. */
+  static String whole(String path, String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (!Character.isSurrogate(text.charAt(i))) {
+        continue;
+      }
+      if (!Character.isHighSurrogate(text.charAt(i)) || i + 1 == text.length() || !Character.isLowSurrogate(text.charAt(i + 1))) {
+        throw ApiException.field(path, path + ": has half of a surrogate pair (\\u" + Integer.toHexString(text.charAt(i)) + ") at character " + i);
+      }
+      i++;
+    }
+    return text;
   }
 
   String needString(String name) {
@@ -136,12 +150,16 @@ final class Fields {
 
   /** The elements of an array; none where it is missing. */
   List<JsonNode> array(String name) {
+    return array(name, "an array");
+  }
+
+  private List<JsonNode> array(String name, String expected) {
     Optional<JsonNode> found = find(name);
     if (found.isEmpty()) {
       return List.of();
     }
     if (!found.get().isArray()) {
-      throw kind(name, found.get(), "an array");
+      throw kind(name, found.get(), expected);
     }
     List<JsonNode> elements = new ArrayList<>();
     found.get().forEach(elements::add);
@@ -150,7 +168,11 @@ final class Fields {
 
   /** The elements of an array of objects. */
   List<Fields> objects(String name) {
-    List<JsonNode> elements = array(name);
+    return objects(name, "an array");
+  }
+
+  List<Fields> objects(String name, String expected) {
+    List<JsonNode> elements = array(name, expected);
     List<Fields> objects = new ArrayList<>();
     for (int i = 0; i < elements.size(); i++) {
       String at = name + "[" + i + "]";
@@ -166,14 +188,14 @@ final class Fields {
   List<String> strings(String name) {
     Optional<JsonNode> found = find(name);
     if (found.isPresent() && found.get().isString()) {
-      return List.of(found.get().stringValue());
+      return List.of(whole(path(name), found.get().stringValue()));
     }
     List<String> texts = new ArrayList<>();
-    for (JsonNode element : array(name)) {
+    for (JsonNode element : array(name, "a string or an array of strings")) {
       if (!element.isString()) {
         throw kind(name + "[" + texts.size() + "]", element, "a string");
       }
-      texts.add(element.stringValue());
+      texts.add(whole(path(name + "[" + texts.size() + "]"), element.stringValue()));
     }
     return texts;
   }

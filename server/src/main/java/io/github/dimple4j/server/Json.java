@@ -1,5 +1,9 @@
 package io.github.dimple4j.server;
 
+import java.io.ByteArrayInputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -21,15 +25,18 @@ final class Json {
           .maxNumberLength(LONGEST_NUMBER).build())
       .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build()).enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
 
+  private static final byte[] MARK = "\ufeff".getBytes(StandardCharsets.UTF_8);
+
   private Json() {}
 
   static ObjectNode object() {
     return JsonNodeFactory.instance.objectNode();
   }
 
-  /** Reads a value, which nothing may follow. */
+  /** Reads a value, which nothing may follow, from UTF-8, as JSON between programs is (RFC 8259, 8.1); a mark of the byte order may stand before it. */
   static JsonNode read(byte[] text) throws JacksonException {
-    return MAPPER.readTree(text);
+    int from = Arrays.mismatch(MARK, text) == MARK.length ? MARK.length : 0;
+    return MAPPER.readTree(new InputStreamReader(new ByteArrayInputStream(text, from, text.length - from), StandardCharsets.UTF_8.newDecoder()));
   }
 
   static JsonNode read(String text) throws JacksonException {

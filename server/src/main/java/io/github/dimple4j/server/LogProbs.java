@@ -1,9 +1,11 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.Candidate;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -12,16 +14,26 @@ import tools.jackson.databind.node.ObjectNode;
  * that could, has 0.
  */
 final class LogProbs {
+  private static final int MOST_LISTED = 20; // OpenAI's
+
   private LogProbs() {}
 
   /** Whether a chat wants them. */
   static boolean wanted(Fields request, Shape shape) {
     boolean wanted = request.flag("logprobs", false);
-    request.refuseUnlessZero("top_logprobs", "only the token that was revealed has a log-probability");
     if (wanted && shape.kind() == Shape.Kind.PRIOR) {
       throw request.wrong("logprobs", "does not go with diffusion.template, prefix or suffix");
     }
     return wanted;
+  }
+
+  /** How many tokens a chat wants of each position. */
+  static int listed(Fields request, boolean wanted) {
+    int listed = (int) request.whole("top_logprobs", 0, MOST_LISTED).orElse(0);
+    if (listed > 0 && !wanted) {
+      throw request.wrong("top_logprobs", "goes with logprobs: true");
+    }
+    return listed;
   }
 
   static double at(Generation generation, int position) {
@@ -29,38 +41,53 @@ final class LogProbs {
     return Float.isNaN(found) ? 0 : found;
   }
 
-  static ObjectNode chat(Generation generation, DimpleModel model) {
+  static ObjectNode chat(AnswerTask.Choice answer, DimpleModel model) {
     Tokenizer tokenizer = model.tokenizer();
-    int[] tokens = generation.textTokens();
+    int[] tokens = answer.generation().textTokens();
     ObjectNode logprobs = Json.object();
     ArrayNode content = logprobs.putArray("content");
     for (int i = 0; i < tokens.length; i++) {
-      byte[] bytes = tokenizer.tokenBytes(tokens[i]);
-      ObjectNode one = content.addObject();
-      one.put("token", new String(bytes, StandardCharsets.UTF_8));
-      one.put("logprob", at(generation, i));
-      ArrayNode values = one.putArray("bytes");
-      for (byte value : bytes) {
-        values.add(Byte.toUnsignedInt(value));
+      ArrayNode listed = write(content.addObject(), tokenizer.tokenBytes(tokens[i]), at(answer.generation(), i)).putArray("top_logprobs");
+      for (Candidate other : answer.alternatives().getOrDefault(i, List.of())) {
+        write(listed.addObject(), tokenizer.tokenBytes(other.token()), other.logProbability());
       }
-      one.putArray("top_logprobs");
     }
     logprobs.putNull("refusal");
     return logprobs;
   }
 
-  static ObjectNode completion(Generation generation, DimpleModel model) {
-    int[] tokens = generation.textTokens();
+  private static ObjectNode write(ObjectNode into, byte[] bytes, double logProbability) {
+    into.put("token", new String(bytes, StandardCharsets.UTF_8));
+    into.put("logprob", logProbability + 0.0); // -0 is an odd thing to read
+    ArrayNode values = into.putArray("bytes");
+    for (byte value : bytes) {
+      values.add(Byte.toUnsignedInt(value));
+    }
+    return into;
+  }
+
+  /** {@code listed}: how many tokens of each position were asked for. */
+  static ObjectNode completion(AnswerTask.Choice answer, int listed, DimpleModel model) {
+    int[] tokens = answer.generation().textTokens();
     ObjectNode logprobs = Json.object();
     ArrayNode texts = logprobs.putArray("tokens");
     ArrayNode values = logprobs.putArray("token_logprobs");
     ArrayNode offsets = logprobs.putArray("text_offset");
-    logprobs.putNull("top_logprobs");
+    ArrayNode tops = listed == 0 ? null : logprobs.putArray("top_logprobs");
+    if (tops == null) {
+      logprobs.putNull("top_logprobs");
+    }
     int offset = 0;
     for (int i = 0; i < tokens.length; i++) {
       String text = new String(model.tokenizer().tokenBytes(tokens[i]), StandardCharsets.UTF_8);
       texts.add(text);
-      values.add(at(generation, i));
+      values.add(at(answer.generation(), i));
+      if (tops != null) {
+        ObjectNode top = tops.addObject();
+        // Tokens that are pieces of characters may read alike: the better one counts.
+        answer.alternatives().getOrDefault(i, List.of()).reversed()
+            .forEach(other -> top.put(new String(model.tokenizer().tokenBytes(other.token()), StandardCharsets.UTF_8), other.logProbability()));
+      }
       offsets.add(offset);
       offset += text.length();
     }

@@ -15,6 +15,7 @@ import java.util.OptionalInt;
  *
  * @param messages a conversation; null: {@code text} or {@code tokens} are the prompt
  * @param tools that the model is told of, with a conversation
+ * @param thinking whether it is asked to think before it answers
  * @param text a prompt that goes to the model as it stands; or null
  * @param tokens a prompt as token ids; or null. Not copied
  * @param shape what the answer is held to
@@ -24,9 +25,10 @@ import java.util.OptionalInt;
  * @param prefill whether keys and values of the prompt are kept
  * @param decoding how it is decoded, with the seed of the first choice
  * @param choices how many answers there are
+ * @param alternatives how many tokens are listed for each position; 0: none
  */
-record Question(List<Message> messages, List<Tool> tools, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength,
-    OptionalInt wholeBlocks, boolean prefill, Decoding decoding, int choices) {
+record Question(List<Message> messages, List<Tool> tools, boolean thinking, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength,
+    OptionalInt wholeBlocks, boolean prefill, Decoding decoding, int choices, int alternatives) {
 
   /**
    * A message with its pictures.
@@ -35,6 +37,11 @@ record Question(List<Message> messages, List<Tool> tools, String text, int[] tok
    * @param pictures in their order
    */
   record Message(ChatMessage message, List<Picture> pictures) {}
+
+  /** The same with so many tokens listed for each position. */
+  Question listing(int alternatives) {
+    return new Question(messages, tools, thinking, text, tokens, shape, length, canvasLength, wholeBlocks, prefill, decoding, choices, alternatives);
+  }
 
   List<Picture> pictures() {
     return messages == null ? List.of() : messages.stream().flatMap(message -> message.pictures().stream()).toList();
@@ -60,7 +67,7 @@ record Question(List<Message> messages, List<Tool> tools, String text, int[] tok
     } else if (tokens != null) {
       builder.tokens(tokens);
     } else {
-      builder.tools(tools);
+      builder.tools(tools).thinking(thinking);
       int next = 0;
       for (Message message : messages) {
         int behind = next + message.pictures().size();

@@ -101,7 +101,12 @@ final class RequestReader {
     if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
       throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");
     }
-    return new Question(messages, tools, text, tokens, shape, length, canvas, blocks, prefill, decoding, choices());
+    return new Question(messages, tools, thinking(), text, tokens, shape, length, canvas, blocks, prefill, decoding, choices(), 0);
+  }
+
+  /** Which servers of other models have under this name: templates know {@code enable_thinking}. */
+  private boolean thinking() {
+    return request.object("chat_template_kwargs").map(fields -> fields.flag("enable_thinking", false)).orElse(false);
   }
 
   /** What {@code response_format}, {@code tools} and {@code diffusion} hold the answer to. */
@@ -124,12 +129,12 @@ final class RequestReader {
   /** A call, or, unless one is required, any text or what the format says. */
   private Shape calls(ToolRequest tools, Optional<Structure> format) {
     ToolSyntax syntax = model.chatTemplate().toolSyntax();
-    Supplier<Piece> piece = tools.choice() == ToolChoice.REQUIRED || format.isEmpty() ? () -> syntax.answer(tools.callable(), tools.choice())
-        : () -> syntax.answer(tools.callable(), format.get().piece().get());
+    Supplier<Piece> piece = tools.choice() == ToolChoice.REQUIRED || format.isEmpty() ? () -> syntax.answer(tools.callable(), tools.choice(), tools.most())
+        : () -> syntax.answer(tools.callable(), format.get().piece().get(), tools.most());
     boolean text = tools.choice() == ToolChoice.AUTO && format.isEmpty();
     Object otherwise = tools.choice() == ToolChoice.AUTO && format.isPresent() ? format.get().key() : "";
     Shape.Kind kind = text ? Shape.Kind.CALL_OR_TEXT : Shape.Kind.STRUCTURE;
-    return structures.shape(kind, "tools", List.of(tools.callable(), tools.choice(), otherwise), piece);
+    return structures.shape(kind, "tools", List.of(tools.callable(), tools.choice(), tools.most(), otherwise), piece);
   }
 
   private Optional<Shape> prior(Fields diffusion, int length) {
@@ -151,7 +156,7 @@ final class RequestReader {
     for (JsonNode part : given) {
       String at = "template[" + parts.size() + "]";
       if (part.isString()) {
-        parts.add(part.stringValue());
+        parts.add(Fields.whole(diffusion.path(at), part.stringValue()));
       } else if (part.isIntegralNumber() && part.canConvertToInt() && part.intValue() >= 1) {
         parts.add(part.intValue());
         tokens += part.intValue();
@@ -199,7 +204,8 @@ final class RequestReader {
       case "json_schema" -> {
         Fields named = format.object("json_schema").orElseThrow(() -> format.missing("json_schema"));
         JsonNode schema = named.any("schema").orElseThrow(() -> named.missing("schema"));
-        yield Optional.of(new Structure(named.path("schema"), Json.text(schema),
+        String text = Fields.whole(named.path("schema"), Json.text(schema));
+        yield Optional.of(new Structure(named.path("schema"), text,
             () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));
       }
       case "regex" -> {

@@ -36,7 +36,7 @@ abstract class TextAnswer implements Answering {
   }
 
   /** What a choice has, but for its index; {@code text} is all of it. */
-  abstract void whole(ObjectNode choice, Generation generation, String text);
+  abstract void whole(ObjectNode choice, AnswerTask.Choice answer, String text);
 
   /** What the first part of a stream says, without text; none where that is nothing. */
   abstract boolean first(ObjectNode choice);
@@ -45,7 +45,7 @@ abstract class TextAnswer implements Answering {
   abstract void more(ObjectNode choice, String text);
 
   /** The end of a stream; text that was not sent is in a part before it, unless {@link #isText} says that it is none. */
-  abstract void last(ObjectNode choice, Generation generation, String text);
+  abstract void last(ObjectNode choice, AnswerTask.Choice answer, String text);
 
   /** Whether a text that begins so is sent as text. */
   boolean isText(String beginning) {
@@ -115,13 +115,13 @@ abstract class TextAnswer implements Answering {
     usage.add(choice);
     String text = text(generation);
     if (!stream) {
-      whole(one(choices.addObject(), choice.choice()), generation, text);
+      whole(one(choices.addObject(), choice.choice()), choice, text);
       return;
     }
     begin(exchange, choice.choice());
     text(exchange, choice.choice(), text);
     ObjectNode chunk = head(chunkObject);
-    last(one(chunk.putArray("choices").addObject(), choice.choice()), generation, text);
+    last(one(chunk.putArray("choices").addObject(), choice.choice()), choice, text);
     exchange.event(null, Json.text(chunk));
   }
 

@@ -16,11 +16,16 @@ import tools.jackson.databind.JsonNode;
  * @param told those that the model is told of
  * @param callable those that it may call
  * @param choice whether it has to; null: it may not
+ * @param most how many calls an answer has at most
  */
-record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
+record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice, int most) {
+  private static final int MOST_CALLS = 4;
   private static final String NO_PARAMETERS = "{\"type\": \"object\", \"properties\": {}}";
 
+  static final ToolRequest NONE = new ToolRequest(List.of(), List.of(), null, 1);
+
   static ToolRequest of(Fields request) {
+    int most = request.flag("parallel_tool_calls", false) ? MOST_CALLS : 1;
     List<Tool> told = new ArrayList<>();
     for (Fields given : request.objects("tools")) {
       told.add(tool(given));
@@ -33,13 +38,13 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
     }
     JsonNode choice = request.any("tool_choice").orElse(null);
     if (choice == null) {
-      return new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO);
+      return new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO, most);
     }
     if (choice.isString()) {
       return switch (choice.stringValue()) {
-        case "none" -> new ToolRequest(told, List.of(), null);
-        case "auto" -> new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO);
-        case "required" -> new ToolRequest(told, some(told, request), ToolChoice.REQUIRED);
+        case "none" -> new ToolRequest(told, List.of(), null, 1);
+        case "auto" -> new ToolRequest(told, told, told.isEmpty() ? null : ToolChoice.AUTO, most);
+        case "required" -> new ToolRequest(told, some(told, request), ToolChoice.REQUIRED, most);
         default -> throw request.wrong("tool_choice", "is '" + choice.stringValue() + "', expected none, auto, required or a function");
       };
     }
@@ -52,7 +57,7 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
     if (only == null) {
       throw function.wrong("name", "is '" + function.needString("name") + "', which is none of the tools");
     }
-    return new ToolRequest(told, List.of(only), ToolChoice.REQUIRED);
+    return new ToolRequest(told, List.of(only), ToolChoice.REQUIRED, most);
   }
 
   private static List<Tool> some(List<Tool> told, Fields request) {
@@ -69,7 +74,7 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice) {
     }
     Fields function = given.object("function").orElseThrow(() -> given.missing("function"));
     String name = function.needString("name");
-    String parameters = function.object("parameters").map(schema -> Json.text(schema.node())).orElse(NO_PARAMETERS);
+    String parameters = function.object("parameters").map(schema -> Fields.whole(function.path("parameters"), Json.text(schema.node()))).orElse(NO_PARAMETERS);
     try {
       return new Tool(name, function.string("description").orElse(""), parameters);
     } catch (InvalidArgumentException e) {

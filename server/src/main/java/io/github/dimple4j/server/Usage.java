@@ -8,6 +8,7 @@ import tools.jackson.databind.node.ObjectNode;
 final class Usage {
   private final Service service;
   private long tokens;
+  private long thoughts;
   private long iterations;
   private long passes;
   private Duration vision = Duration.ZERO;
@@ -21,6 +22,8 @@ final class Usage {
   void add(AnswerTask.Choice choice) {
     Generation generation = choice.generation();
     tokens += generation.textTokens().length;
+    String thinking = generation.thinking();
+    thoughts += thinking.isEmpty() ? 0 : service.model().tokenizer().encode(thinking).length;
     iterations += generation.iterations();
     passes += generation.forwardPasses();
     steps = steps.plus(generation.timings().steps());
@@ -40,7 +43,7 @@ final class Usage {
     prompt.put("audio_tokens", 0);
     prompt.put("image_tokens", service.imageTokens(done.prompt()));
     ObjectNode completion = usage.putObject("completion_tokens_details");
-    completion.put("reasoning_tokens", 0);
+    completion.put("reasoning_tokens", thoughts);
     completion.put("audio_tokens", 0);
     ObjectNode diffusion = usage.putObject("diffusion");
     diffusion.put("iterations", iterations);

@@ -33,7 +33,7 @@ class ConnectionTest {
   }
 
   private static void await(BooleanSupplier condition, String what) throws InterruptedException {
-    long deadline = System.nanoTime() + 5_000_000_000L;
+    long deadline = System.nanoTime() + 20_000_000_000L;
     while (!condition.getAsBoolean()) {
       assertThat(System.nanoTime()).as(what).isLessThan(deadline);
       Thread.sleep(10);
@@ -171,6 +171,25 @@ class ConnectionTest {
       assertThat(answer).as(bad).doesNotStartWith("HTTP/1.1 2").doesNotContain("\"status\":\"ok\"", "root:", "HTTP/1.1 5", "Jetty");
     }
     assertThat(Http.get(server, "/health")).contains("ok");
+  }
+
+  /** What would be read as something else than it is. */
+  @Test
+  void refusesBodiesInOtherCodings() {
+    String body = "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"max_tokens\": 4}";
+    String head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    String length = "Content-Length: " + body.length() + "\r\n";
+    String json = "Content-Type: application/json\r\n";
+    assertThat(Http.raw(server, head + json + length + "Content-Encoding: identity\r\n\r\n" + body)).startsWith("HTTP/1.1 200 ");
+    assertThat(Http.raw(server, head + json + length + "Content-Encoding: gzip\r\n\r\n" + body)).startsWith("HTTP/1.1 415 ").contains("Content-Encoding is 'gzip'");
+    for (String known : List.of("application/json; charset=UTF-8", "Application/JSON;charset=\"utf-8\"", "application/json; v=1")) {
+      assertThat(Http.raw(server, head + "Content-Type: " + known + "\r\n" + length + "\r\n" + body)).as(known).startsWith("HTTP/1.1 200 ");
+    }
+    for (String other : List.of("application/json; charset=utf-16", "application/json; charset=latin1", "application/jsonx", "text/json")) {
+      assertThat(Http.raw(server, head + "Content-Type: " + other + "\r\n" + length + "\r\n" + body)).as(other).startsWith("HTTP/1.1 415 ");
+    }
+    assertThat(Http.raw(server, head + json + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + body + "\r\n0\r\n\r\n")).startsWith("HTTP/1.1 400 ")
+        .contains("malformed_request");
   }
 
   @Test

@@ -46,6 +46,11 @@ final class Http {
     return send(post(server, "/v1/chat/completions", body));
   }
 
+  /** Of a body that may be no text. */
+  static HttpResponse<String> chat(DimpleServer server, byte[] body) {
+    return send(post(server, "/v1/chat/completions", "").POST(HttpRequest.BodyPublishers.ofByteArray(body)));
+  }
+
   static String content(HttpResponse<String> answer) {
     return Json.read(answer.body()).get("choices").get(0).get("message").get("content").stringValue();
   }
@@ -77,6 +82,10 @@ final class Http {
     byte[] content = body.getBytes(StandardCharsets.UTF_8);
     return ("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " + content.length
         + "\r\n\r\n" + body).getBytes(StandardCharsets.UTF_8);
+  }
+
+  static String raw(DimpleServer server, String request) {
+    return raw(server, request.getBytes(StandardCharsets.UTF_8));
   }
 
   /** What comes back for raw bytes until the server ends the connection or says nothing for a second. */

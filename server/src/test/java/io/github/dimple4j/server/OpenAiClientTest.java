@@ -2,6 +2,7 @@ package io.github.dimple4j.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.within;
 
 import com.openai.client.OpenAIClient;
 import com.openai.client.okhttp.OpenAIOkHttpClient;
@@ -148,6 +149,19 @@ class OpenAiClientTest {
     var tokens = answer.choices().getFirst().logprobs().orElseThrow().content().orElseThrow();
     assertThat(tokens.stream().map(token -> token.token()).collect(Collectors.joining())).startsWith(content(answer));
     assertThat(tokens).allSatisfy(token -> assertThat(token.logprob()).isLessThanOrEqualTo(0));
+  }
+
+  /** At temperature 0 the token that was revealed is the most probable one. */
+  @Test
+  void listsOtherTokens() {
+    ChatCompletion answer = client.chat().completions().create(askAbout(2, DESCRIBE).logprobs(true).topLogprobs(4).build());
+    var tokens = answer.choices().getFirst().logprobs().orElseThrow().content().orElseThrow();
+    assertThat(tokens).hasSizeGreaterThan(3).allSatisfy(token -> {
+      assertThat(token.topLogprobs()).hasSize(4);
+      assertThat(token.topLogprobs().getFirst().token()).isEqualTo(token.token());
+      assertThat(token.topLogprobs().getFirst().logprob()).isCloseTo(token.logprob(), within(1e-4));
+      assertThat(token.topLogprobs().stream().map(other -> -other.logprob())).isSorted();
+    });
   }
 
   @Test

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Set;
@@ -61,6 +62,28 @@ class RequestTest {
     assertThat(Http.content(answer)).isEqualTo("2");
   }
 
+  /** JSON between programs is UTF-8: what is not is no other text in silence. */
+  @Test
+  void bodiesAreUtf8() {
+    byte[] body = question("").getBytes(StandardCharsets.UTF_8);
+    byte[] marked = Arrays.copyOf("\ufeff".getBytes(StandardCharsets.UTF_8), body.length + 3);
+    System.arraycopy(body, 0, marked, 3, body.length);
+    assertThat(Http.chat(server, marked).statusCode()).isEqualTo(200);
+    byte[] overlong = question("\"user\": \"a.\"").getBytes(StandardCharsets.ISO_8859_1);
+    for (int i = 0; i < overlong.length; i++) {
+      if (overlong[i] == '.') {
+        overlong[i - 1] = (byte) 0xc0; // another spelling of a slash
+        overlong[i] = (byte) 0xaf;
+      }
+    }
+    for (byte[] wrong : List.of(overlong, question("").getBytes(StandardCharsets.UTF_16), question("").getBytes(StandardCharsets.UTF_16LE),
+        question("\"user\": \"\u00e9\"").getBytes(StandardCharsets.ISO_8859_1))) {
+      HttpResponse<String> answer = Http.chat(server, wrong);
+      assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);
+      assertThat(Http.error(answer).get("code").stringValue()).isEqualTo("invalid_json");
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"1e400 | temperature", "-1e400 | temperature", "1e-400 | ", "1e99999999999 | exponent"})
   void numbersBeyondADouble(String number, String named) {
@@ -86,6 +109,8 @@ class RequestTest {
       "messages[0].content | {\"messages\": [{\"role\": \"user\", \"content\": 3}]}",
       "messages[0].content[0].type | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_audio\", \"input_audio\": {}}]}]}",
       "messages[0].content[0].image_url.url | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {}}]}]}",
+      "messages[0].content | {\"messages\": [{\"role\": \"user\", \"content\": \"a\\ud800b\"}]}",
+      "messages[0].content[0].text | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"\\udc00\\ud800\"}]}]}",
       "messages[0].tool_call_id | {\"messages\": [{\"role\": \"tool\", \"tool_call_id\": \"a\", \"content\": \"x\"}]}",
       "messages[0].tool_calls[0].function.arguments | {\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \"[\"}}]}]}"})
   void namesTheField(String param, String body) {
@@ -100,7 +125,9 @@ class RequestTest {
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
       "temperature | \"temperature\": -1", "temperature | \"temperature\": 1e-9", "top_p | \"top_p\": 2", "n | \"n\": 0", "n | \"n\": 1000",
       "seed | \"seed\": \"a\"", "stop | \"stop\": \"\"", "stop | \"stop\": {}", "stream | \"stream\": 1", "frequency_penalty | \"frequency_penalty\": 1",
-      "top_logprobs | \"logprobs\": true, \"top_logprobs\": 3", "logit_bias.99999999 | \"logit_bias\": {\"99999999\": 1}",
+      "top_logprobs | \"logprobs\": true, \"top_logprobs\": 21", "top_logprobs | \"top_logprobs\": 3", "logit_bias.01 | \"logit_bias\": {\"01\": 1}",
+      "parallel_tool_calls | \"tools\": [], \"parallel_tool_calls\": \"no\"", "stop[1] | \"stop\": [\"a\", \"\\ud800\"]", "chat_template_kwargs.enable_thinking | \"chat_template_kwargs\": {\"enable_thinking\": 1}",
+      "logit_bias.99999999 | \"logit_bias\": {\"99999999\": 1}",
       "logit_bias.1 | \"logit_bias\": {\"1\": 1000}", "modalities | \"modalities\": [\"text\", \"audio\"]", "functions | \"functions\": []",
       "diffusion | \"diffusion\": 1", "diffusion.speed | \"diffusion\": {\"speed\": 1}", "diffusion.threshold | \"diffusion\": {\"threshold\": -1}",
       "diffusion.steps | \"diffusion\": {\"steps\": 0}", "diffusion.algorithm | \"diffusion\": {\"algorithm\": \"best\"}",
