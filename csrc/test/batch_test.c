@@ -93,7 +93,7 @@ static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p
   *p = (player){.together = fresh_outcome()};
   EXPECT_OK(dimple_session_create(m, &o, &p->session));
   set_random_prompt(p->session, &r, pictures);
-  if (random_below(&r, 4) == 0 && !m->text.canvases) {
+  if (random_below(&r, 4) == 0) {
     dimple_constraint *constraint = random_constraint(&r);
     dimple_session_set_constraint(p->session, constraint); /* what is fixed may not fit it: then without */
     dimple_constraint_free(constraint);
