@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "error.h"
 
@@ -20,17 +21,45 @@ void distribution_close(distribution *d) {
   *d = (distribution){0};
 }
 
+typedef union float_bits {
+  float value;
+  uint32_t bits;
+} float_bits;
+
+/* exp x within 2 ulp for x in (-50, 0], and 0 for all other x and NaN, without branches, so that compilers make vector code of it.
+ * exp x = 2^n exp r, |r| <= log(2) / 2. */
+static inline float weight_of(float x) {
+  const float magic = 0x1.8p23f; /* added, it leaves the nearest integer in the lowest bits */
+  const float_bits shifted = {x * 1.44269504f + magic};
+  const float n = shifted.value - magic, r = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+  const float p = ((((0x1.6a23d0p-10f * r + 0x1.123a20p-7f) * r + 0x1.5558f2p-5f) * r + 0x1.555492p-3f) * r + 0x1.fffffcp-2f) * (r * r) + r;
+  const float_bits power = {.bits = (shifted.bits << 23) + 0x3f800000u};
+  float_bits e = {p * power.value + power.value};
+  e.bits &= 0u - (uint32_t)(x > -50);
+  return e.value;
+}
+
+enum { LANES = 8 };
+
+/* In LANES sums, which are independent of each other. */
+static double sum_of(const float *weights, int32_t count) {
+  double lanes[LANES] = {0}, sum = 0;
+  int32_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (int j = 0; j < LANES; j++) lanes[j] += weights[i + j];
+  for (; i < count; i++) sum += weights[i];
+  for (int j = 0; j < LANES; j++) sum += lanes[j];
+  return sum;
+}
+
 void distribution_weigh(distribution *d, const float *logits, int32_t best) {
   d->logits = logits;
   d->best = best;
-  float peak = logits[best], scale = (float)(1 / d->temperature);
-  d->sum = 0;
-  for (int32_t i = 0; i < d->vocab; i++) {
-    float x = (logits[i] - peak) * scale;
-    /* A million tokens below exp(-50) add less to the sum than it can show. NaN fails the comparison. */
-    d->weights[i] = x > -50 ? expf(x) : 0;
-    d->sum += d->weights[i];
-  }
+  const float peak = logits[best], scale = (float)(1 / d->temperature);
+  float *weights = d->weights;
+  /* A million tokens below exp(-50) add less to the sum than it can show. */
+  for (int32_t i = 0; i < d->vocab; i++) weights[i] = weight_of((logits[i] - peak) * scale);
+  d->sum = sum_of(weights, d->vocab);
 }
 
 void distribution_drop(distribution *d, int32_t token) {
@@ -48,30 +77,39 @@ void distribution_drop(distribution *d, int32_t token) {
 
 /* Drops what ranks behind `last`; `by_value`: equal logits stay together. */
 static void keep_until(distribution *d, ranked last, bool by_value) {
-  d->sum = 0;
-  for (int32_t i = 0; i < d->vocab; i++) {
-    ranked item = {d->logits[i], 0, i};
-    if (by_value ? item.key < last.key : selection_before(&last, &item)) d->weights[i] = 0;
-    d->sum += d->weights[i];
+  const float key = (float)last.key;
+  const float *logits = d->logits;
+  float *weights = d->weights;
+  int32_t equal = by_value ? d->vocab : last.index + 1; /* up to where an equal logit stays */
+  for (int32_t i = 0; i < equal; i++) weights[i] = logits[i] >= key ? weights[i] : 0;
+  for (int32_t i = equal; i < d->vocab; i++) weights[i] = logits[i] > key ? weights[i] : 0;
+  d->sum = sum_of(weights, d->vocab);
+}
+
+/* Lists the tokens that weigh more than `least` >= 0, with these weights or 1 each; returns their number. */
+static int32_t list_above(distribution *d, double least, bool weighed) {
+  const float *weights = d->weights, bound = nextafterf((float)least, 0); /* not above `least` */
+  int32_t count = 0;
+  for (int32_t first = 0, end; first < d->vocab; first = end) {
+    end = d->vocab - first < 2 * LANES ? d->vocab : first + 2 * LANES;
+    int32_t above = 0;
+    for (int32_t i = first; i < end; i++) above += weights[i] >= bound;
+    if (above == 0) continue;
+    for (int32_t i = first; i < end; i++)
+      if (weights[i] > least) d->items[count++] = (ranked){d->logits[i], weighed ? weights[i] : 1, i};
   }
+  return count;
 }
 
 void distribution_keep_top_p(distribution *d, float top_p) {
   /* Tokens no heavier than this weigh at most (1 - top_p) / 2 of the sum together, so they lie behind the cut: in a usual row
    * a handful is left to select from. */
-  double least = (1 - (double)top_p) / 2 * d->sum / d->vocab;
-  int32_t count = 0;
-  for (int32_t i = 0; i < d->vocab; i++) {
-    if (d->weights[i] > least) d->items[count++] = (ranked){d->logits[i], d->weights[i], i};
-  }
+  int32_t count = list_above(d, (1 - (double)top_p) / 2 * d->sum / d->vocab, true);
   if (count > 0) keep_until(d, selection_last(d->items, count, top_p * d->sum), false);
 }
 
 void distribution_keep_top_k(distribution *d, int32_t top_k) {
-  int32_t count = 0;
-  for (int32_t i = 0; i < d->vocab; i++) {
-    if (d->weights[i] > 0) d->items[count++] = (ranked){d->logits[i], 1, i};
-  }
+  int32_t count = list_above(d, 0, false);
   if (count > top_k) keep_until(d, selection_last(d->items, count, top_k - 1), true);
 }
 
