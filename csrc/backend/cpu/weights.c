@@ -12,19 +12,42 @@ typedef struct packing_task {
   const code_packer *packer;
 } packing_task;
 
+/* Four columns of four rows of 16-bit elements, `stride` bytes apart, to four elements each at `target`, PANEL elements apart. */
+static inline void turn_four_halves(const uint8_t *rows, int64_t stride, uint8_t *target) {
+  uint64_t r[4];
+  for (int i = 0; i < 4; i++) memcpy(&r[i], rows + i * stride, sizeof r[i]);
+  for (int k = 0; k < 4; k++) {
+    uint64_t column = 0;
+    for (int i = 0; i < 4; i++) column |= (r[i] >> 16 * k & 0xffff) << 16 * i;
+    memcpy(target + k * PANEL * 2, &column, sizeof column);
+  }
+}
+
+/* Columns [k0, end) of four rows from row `o` on. */
+static void pack_four_rows(const weight *w, const uint8_t *rows, int64_t o, int64_t k0, int64_t end, uint8_t *panel) {
+  int64_t k = k0;
+  for (; k + 4 <= end; k += 4) turn_four_halves(rows + (o * w->columns + k) * 2, w->columns * 2, panel + (k * PANEL + o) * 2);
+  for (; k < end; k++)
+    for (int64_t i = o; i < o + 4; i++) memcpy(panel + (k * PANEL + i) * 2, rows + (i * w->columns + k) * 2, 2);
+}
+
 /* A panel of a float tensor: a transpose of up to PANEL rows, some columns at a time, so that what is written stays in the
  * nearest cache until its lines are full. */
 static void pack_float_panel(const weight *w, const uint8_t *tensor, int64_t number) {
   enum { AT_A_TIME = 64 };
   int64_t columns = w->columns, first = number * PANEL;
-  int64_t count = w->rows - first < PANEL ? w->rows - first : PANEL;
+  int64_t count = w->rows - first < PANEL ? w->rows - first : PANEL, size = w->packing == PACKED_F32 ? 4 : 2;
   uint8_t *panel = w->panels + number * w->panel_size;
   if (count < PANEL) memset(panel, 0, (size_t)w->panel_size);
   const uint8_t *rows = tensor + first * block_format_row_size(w->format, columns);
   for (int64_t k0 = 0; k0 < columns; k0 += AT_A_TIME) {
-    int64_t end = columns - k0 < AT_A_TIME ? columns : k0 + AT_A_TIME;
-    for (int64_t o = 0; o < count; o++) {
-      if (w->packing == PACKED_F32)
+    int64_t end = columns - k0 < AT_A_TIME ? columns : k0 + AT_A_TIME, o = 0;
+    for (int64_t i = 0; i < count; i++) /* what the next columns are, which no processor foresees in so many rows */
+      for (int64_t line = 0; line < AT_A_TIME * size; line += 64) __builtin_prefetch(rows + (i * columns + end) * size + line);
+    if (size == 2)
+      for (; o + 4 <= count; o += 4) pack_four_rows(w, rows, o, k0, end, panel);
+    for (; o < count; o++) {
+      if (size == 4)
         for (int64_t k = k0; k < end; k++) memcpy(panel + (k * PANEL + o) * 4, rows + (o * columns + k) * 4, 4);
       else
         for (int64_t k = k0; k < end; k++) memcpy(panel + (k * PANEL + o) * 2, rows + (o * columns + k) * 2, 2);
