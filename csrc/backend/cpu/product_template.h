@@ -111,7 +111,7 @@ INLINE void stream_tile(const int rows, const packing packing, const float *x, c
   }
 }
 
-enum { STREAM_ROWS = FLOAT_ROWS < 12 ? 2 * FLOAT_ROWS : FLOAT_ROWS };
+enum { STREAM_ROWS = 2 * FLOAT_ROWS };
 
 static void stream_float_tile(packing packing, const float *x, const uint8_t *panel, int64_t depth, int64_t rows, float *y) {
   switch (rows) {

@@ -33,7 +33,7 @@ enum { PEAK_PRODUCTS = sizeof(vi) };
 
 #define CODE_PACKER unsigned_code_packer
 #define CODE_PLANES 1
-#define PACKED_ROWS (2 * CODE_ROWS)
+#define PACKED_ROWS (3 * CODE_ROWS)
 enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
 
 static int32_t code_start(const code_layout *l) {
