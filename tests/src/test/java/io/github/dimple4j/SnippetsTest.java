@@ -35,6 +35,7 @@ class SnippetsTest {
       import io.github.dimple4j.*;
       import io.github.dimple4j.gguf.*;
       import io.github.dimple4j.gguf.tools.*;
+      import io.github.dimple4j.server.*;
       import io.github.dimple4j.structure.*;
       import java.nio.file.Path;
       import java.util.*;
@@ -45,7 +46,7 @@ class SnippetsTest {
       public class %s implements AutoCloseable {
         record Animal(String name, Optional<Integer> legs) {}
 
-        final Path path = Path.of("models/mini/dimple-mini-f16.gguf"), vision = path, before = Path.of("docs/images/scene-01.png"),
+        final Path path = Path.of("models/mini/dimple-mini-f16.gguf"), file = path, vision = path, before = Path.of("docs/images/scene-01.png"),
             after = Path.of("docs/images/scene-02.png");
         final Image picture = Image.read(before);
         final DimpleModel model = DimpleModel.load(path);
@@ -96,7 +97,7 @@ class SnippetsTest {
     String with(Path outputs) {
       String written = OUTPUT.matcher(code).replaceAll(path ->
           Matcher.quoteReplacement("write(Path.of(\"" + outputs.toUri().getPath() + path.group(1) + "\"))"));
-      return written.replaceAll("Path.of\\(\"dimple-7b[^\"]*gguf\"", "Path.of(\"models/mini/dimple-mini-f16.gguf\"")
+      return written.replace("Thread.sleep(Long.MAX_VALUE)", "Thread.sleep(1)").replaceAll("Path.of\\(\"dimple-7b[^\"]*gguf\"", "Path.of(\"models/mini/dimple-mini-f16.gguf\"")
           .replace("Path.of(\"Dimple-7B\"", "Path.of(\"tests/goldens/alpha\"")
           .replace("Path.of(\"cat.jpg\"", "Path.of(\"docs/images/scene-01.png\"");
     }
@@ -115,7 +116,7 @@ class SnippetsTest {
     for (Path file : files(ROOT.resolve("docs"), ".md")) {
       addFrom(file, IN_MARKDOWN, all);
     }
-    for (String module : List.of("java", "gguf-tools")) { // which have a public API
+    for (String module : List.of("java", "gguf-tools", "server")) { // langchain4j has its own
       for (Path file : files(ROOT.resolve(module).resolve("src/main/java"), ".java")) {
         addFrom(file, IN_JAVADOC, all);
       }
@@ -177,6 +178,23 @@ class SnippetsTest {
   @MethodSource("snippets")
   void compilesAndRuns(Snippet snippet) throws Exception {
     run(snippet);
+  }
+
+  /** No page has Java that no test knows of: this one's, or one of a library that another module has beside it. */
+  @Test
+  void allJavaOfAllPagesIsTested() throws IOException {
+    List<String> others = List.of("docs/serving.md: ```java client", "docs/serving.md: ```java spring", "docs/serving.md: ```java langchain4j",
+        "docs/langchain4j.md: ```java langchain4j"); // ExamplesTest of server, DocumentationTest of langchain4j
+    List<Path> pages = new ArrayList<>(files(ROOT.resolve("docs"), ".md"));
+    for (String page : List.of("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/mini/README.md", "examples/spark/README.md")) {
+      pages.add(ROOT.resolve(page));
+    }
+    for (Path page : pages) {
+      String name = ROOT.relativize(page).toString();
+      boolean here = name.equals("README.md") || name.startsWith("docs");
+      assertThat(Pattern.compile("(?mi)^.*[`~]{3,} *java\\b.*$").matcher(Files.readString(page)).results().map(MatchResult::group))
+          .as(name).allMatch(fence -> here && fence.equals("```java") || others.contains(name + ": " + fence));
+    }
   }
 
   /** The README's ten lines print what their comment says. */

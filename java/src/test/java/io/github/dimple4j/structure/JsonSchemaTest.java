@@ -87,6 +87,9 @@ class JsonSchemaTest {
             "{'kind':'x','n':1} | {'kind':'y'}", "{'kind':'x'} | {'kind':'y','n':1}"),
         row("{'type':'object','properties':{'a':{'const':1},'b':{'const':2}},'dependentRequired':{'a':['b']}}", "{} | {'b':2} | {'a':1,'b':2}", "{'a':1}"),
         row("true", "1 | {'a':[[[[0]]]]} | '\\ud83d\\ude00\\/' | '\\u00e9'", "'\\ud83d' | '\\ud83dx' | [1,] | {'a'} | [[[[[[1]]]]]]"),
+        row("{'type':'object','propertyNames':{'enum':['x','y','zz'],'maxLength':1},'minProperties':2,'additionalProperties':{'const':0}}",
+            "{'x':0,'y':0}", "{'x':0} | {'y':0,'y':0} | {'x':0,'y':0,'zz':0}"),
+        row("{'type':'string','format':'idn-hostname'}", "'a-b.c'", "'a-B.c'"),
         row("{'type':'array','uniqueItems':true,'maxItems':1}", "[] | [1]", "[1,1]"),
         row("{'type':'string','uniqueItems':true,'multipleOf':2}", "'x'", "1"));
   }
@@ -103,6 +106,20 @@ class JsonSchemaTest {
     }
   }
 
+  /** For producing, names that are listed stand once each and in order. */
+  @Test
+  void listedNamesAreProducedOnce() {
+    String schema = quoted("{'type':'object','propertyNames':{'enum':['x','y']},'additionalProperties':{'const':0}}");
+    ByteAutomaton automaton = JsonSchema.of(schema).compile(SchemaOptions.PRODUCING);
+    for (String text : List.of("{}", "{'x':0}", "{'y':0}", "{'x':0,'y':0}")) {
+      assertThat(automaton.accepts(quoted(text).getBytes(StandardCharsets.UTF_8))).as(text).isTrue();
+    }
+    for (String text : List.of("{'x':0,'x':0}", "{'y':0,'x':0}", "{'z':0}")) {
+      assertThat(automaton.accepts(quoted(text).getBytes(StandardCharsets.UTF_8))).as(text).isFalse();
+    }
+    assertThat(JsonSchema.of(schema).compile(SchemaOptions.JUDGING).accepts(quoted("{'y':0,'x':0}").getBytes(StandardCharsets.UTF_8))).isTrue();
+  }
+
   @ParameterizedTest
   @MethodSource("refusals")
   void refusesByName(Refusal row) {
@@ -117,6 +134,12 @@ class JsonSchemaTest {
     return List.of(
         new Refusal("{'properties':{'a':{'type':'array','uniqueItems':true}}}", "#/properties/a/uniqueItems: uniqueItems"),
         new Refusal("{'multipleOf':3}", "#/multipleOf: multipleOf"),
+        new Refusal("{'type':'object','properties':{'a':{}},'required':['a'],'minProperties':3,'additionalProperties':{'const':1}}",
+            "#: 3 properties, of which 1 are spelled out; the names of others may repeat each other"),
+        new Refusal("{'type':'string','pattern':'^[[:alpha:]]$'}", "#/pattern: a class of POSIX, which implementations read differently, at character 2 "
+            + "of the regular expression ^[[:alpha:]]$"),
+        new Refusal("{'type':'string','pattern':'[a-z&&[^b]]'}", "#/pattern: && in brackets, which implementations read differently, at character 4 "
+            + "of the regular expression [a-z&&[^b]]"),
         new Refusal("{'type':'array','contains':{}}", "#/contains: contains"),
         new Refusal("{'type':'string','pattern':'a(?=b)'}", "#/pattern: lookaround at character 1 of the regular expression a(?=b)"),
         new Refusal("{'type':'string','pattern':'(a)\\\\1'}", "#/pattern: a back reference at character 5 of the regular expression (a)\\1"),

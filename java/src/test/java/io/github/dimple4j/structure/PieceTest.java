@@ -41,6 +41,18 @@ class PieceTest {
     assertThat(accepts(integer(Long.MIN_VALUE, Long.MAX_VALUE), "9223372036854775808")).isFalse();
   }
 
+  /** Half of a surrogate pair would become a question mark. */
+  @Test
+  void textsThatUtf8CannotHaveAreRefused() {
+    for (String half : new String[] {"\ud83d", "a\udc00b", "\udc00\ud83d"}) {
+      for (Runnable made : new Runnable[] {() -> choice("x", half), () -> list(0, 2, half, "x"), () -> optional(half)}) {
+        assertThatThrownBy(made::run).isInstanceOf(InvalidArgumentException.class)
+            .hasMessage("a literal has half of a surrogate pair, which is no character");
+      }
+    }
+    assertThat(accepts(choice("\ud83d\ude00"), "😀")).isTrue();
+  }
+
   @Test
   void numbersWithinBounds() {
     for (String[] bounds : new String[][] {{"0", "1"}, {"-1.25", "0.5"}, {"0.05", "0.06"}, {"9.99", "10.01"}, {"-0.3", "-0.2"}, {"2.5", "2.5"}}) {

@@ -42,6 +42,22 @@ class DocumentationTest {
   }
 
   @Test
+  void theExampleOfTheClass() throws IOException {
+    Path file = Path.of("../models/mini/dimple-mini-f16.gguf");
+    ImageContent picture = ImageContent.from(Path.of("../docs/images/scene.png"), "image/png");
+    try (DimpleModel dimple = DimpleModel.load(file)) {
+      ChatModel model = DimpleChatModel.builder(dimple).responseLength(48).build();
+      interface Describer { Scene describe(@UserMessage String question, @UserMessage ImageContent picture); }
+      Scene scene = AiServices.create(Describer.class, model).describe("Summarize the image as JSON.", picture);
+      assertThat(scene).hasToString("Scene[background=white, shapes=3, number=7]");
+    }
+    String documented = Files.readString(Path.of("src/main/java/io/github/dimple4j/langchain4j/DimpleChatModel.java"))
+        .split("<pre>\\{@code\\n")[1].split(" \\* }</pre>")[0].replaceAll("(?m)^ \\*", "");
+    String here = words(Files.readString(Path.of("src/test/java/io/github/dimple4j/langchain4j/DocumentationTest.java")));
+    assertThat(documented.lines()).hasSize(5).allMatch(line -> here.contains(words(line)));
+  }
+
+  @Test
   void aToolMayBeCalled() {
     try (DimpleModel model = DimpleModel.load(Path.of("../models/mini/dimple-mini-f16.gguf"))) {
       List<Tool> tools = List.of(new Tool("weather", "Tells the weather.", "{\"properties\": {\"city\": {\"type\": \"string\"}}, \"required\": [\"city\"]}"));

@@ -193,6 +193,7 @@ final class RegexParser {
     wide ^= negated; // what is left out of the set is read the other way
     CodePoints set = CodePoints.NONE;
     while (!take(']')) {
+      refuseOtherDialects();
       CodePoints low = member();
       if (at('-') && position + 1 < points.length && points[position + 1] != ']') {
         position++;
@@ -211,6 +212,21 @@ final class RegexParser {
     }
     wide ^= negated;
     return negated ? CodePoints.ALL.minus(set) : set;
+  }
+
+  /** What stands for itself here, and among other implementations for a class of characters or an intersection. */
+  private void refuseOtherDialects() {
+    if (at('[') && position + 1 < points.length && ":.=".indexOf(points[position + 1]) >= 0) {
+      int kind = points[position + 1];
+      for (int i = position + 2; i + 1 < points.length && points[i] != ']'; i++) {
+        if (points[i] == kind && points[i + 1] == ']') {
+          throw wrong("a class of POSIX, which implementations read differently,");
+        }
+      }
+    }
+    if (at('&') && position + 1 < points.length && points[position + 1] == '&') {
+      throw wrong("&& in brackets, which implementations read differently,");
+    }
   }
 
   private static boolean isSingle(CodePoints set) {

@@ -25,6 +25,8 @@ final class Formats {
   // RFC 1123; no two hyphens in a row, which would make a name of RFC 5890.
   private static final String LABEL = "(?:[A-Za-z0-9]-?){0,29}[A-Za-z0-9]";
   private static final String HOSTNAME = LABEL + "(?:\\." + LABEL + "){0,3}";
+  /** Capitals are no letters of RFC 5892. */
+  private static final String IDN_HOSTNAME = HOSTNAME.replace("A-Z", "");
   private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,15}";
   /** Of the names in the root zone (IANA) those that every validator with a list of them has. */
   private static final String TOP_LEVEL = "(?:com|org|net|edu|gov|mil|int|info|biz|name|museum|aero|coop|pro|io|ai|co|me|tv|ar|at|au|be|br|ca|ch"
@@ -59,7 +61,7 @@ final class Formats {
 
   private static final Map<String, String> EXPRESSIONS = Map.ofEntries(Map.entry("date", DATE), Map.entry("time", TIME),
       Map.entry("date-time", DATE + "T" + TIME), Map.entry("duration", DURATION), Map.entry("email", EMAIL), Map.entry("idn-email", EMAIL),
-      Map.entry("hostname", HOSTNAME), Map.entry("idn-hostname", HOSTNAME), Map.entry("ipv4", IPV4), Map.entry("ipv6", IPV6),
+      Map.entry("hostname", HOSTNAME), Map.entry("idn-hostname", IDN_HOSTNAME), Map.entry("ipv4", IPV4), Map.entry("ipv6", IPV6),
       Map.entry("uri", URI), Map.entry("iri", URI), Map.entry("uri-reference", URI + "|" + RELATIVE),
       Map.entry("iri-reference", URI + "|" + RELATIVE), Map.entry("uri-template", TEMPLATE),
       Map.entry("uuid", HEX + "{8}(?:-" + HEX + "{4}){3}-" + HEX + "{12}"), Map.entry("json-pointer", POINTER),

@@ -20,6 +20,8 @@ import java.util.Set;
 
 /** The texts of the values of terms, as parts of a graph over bytes. As everywhere, parts are made from their end. */
 final class SchemaGraph {
+  private static final int MOST_LISTED = 200;
+
   private final Terms terms;
   private final SchemaOptions options;
   private final int depth;
@@ -27,6 +29,7 @@ final class SchemaGraph {
   private final JsonText text;
   private final Map<Long, Integer> values = new HashMap<>();
   private final Deque<Term> underWay = new ArrayDeque<>();
+  private RefusedSchemaException leftOut; // an alternative that values fit, but none that is held
 
   /**
    * A graph for terms.
@@ -67,6 +70,11 @@ final class SchemaGraph {
     underWay.pop();
     values.put(key, state);
     return state;
+  }
+
+  /** Why values of an alternative were left out, or null. */
+  RefusedSchemaException leftOut() {
+    return leftOut;
   }
 
   private int shape(Shape shape, int to) {
@@ -174,13 +182,19 @@ final class SchemaGraph {
     Properties(ObjectRule rule, int to) {
       this.rule = rule;
       this.to = to;
-      Collection<String> spelled = rule.spelledNames();
+      Set<String> all = rule.spelledNames();
+      Extras others = new Extras(rule, all);
+      // Their order is one more rule, so judging takes it on only where it counts how many there are.
+      if ((!options.openObjects() || rule.least() > all.size() + 1) && all.addAll(others.listed(rule))) {
+        others = new Extras(rule, all);
+      }
+      this.extras = others;
+      Collection<String> spelled = all;
       if (options.keyOrder() == SchemaOptions.KeyOrder.ALPHABETICAL) {
         spelled = spelled.stream().sorted((one, other) -> Arrays.compare(one.codePoints().toArray(), other.codePoints().toArray()))
             .toList();
       }
       this.names = spelled.stream().filter(name -> rule.required().contains(name) || !terms.isEmpty(terms.value(rule, name))).toList();
-      this.extras = new Extras(rule, names);
       this.bounded = rule.most() < names.size() || rule.most() != ObjectRule.UNBOUNDED && !extras.classes.isEmpty();
       boolean counted = bounded || rule.least() > Math.max(1, rule.required().size());
       long count = bounded ? rule.most() : counted ? rule.least() : 1;
@@ -197,6 +211,10 @@ final class SchemaGraph {
     }
 
     int before() {
+      if (rule.least() > names.size() + 1 && !extras.classes.isEmpty()) {
+        leftOut = terms.document.refusal(terms.schema(underWay.peek()), "", rule.least() + " properties, of which " + names.size()
+            + " are spelled out; the names of others may repeat each other");
+      }
       int counts = most + 2;
       keys = new int[counts];
       int end = graph.symbol('}', to);
@@ -262,13 +280,28 @@ final class SchemaGraph {
   private final class Extras {
     private final List<Map.Entry<Dfa, Term>> classes = new ArrayList<>();
 
-    Extras(ObjectRule rule, List<String> names) {
+    Extras(ObjectRule rule, Set<String> spelled) {
       boolean silent = rule.parts().stream().allMatch(part -> part.others() == null);
       boolean closed = !options.openObjects() && rule.parts().stream()
           .anyMatch(part -> !part.properties().isEmpty() || !part.patterns().isEmpty());
       List<ObjectRule.PatternProperties> patterns = rule.parts().stream().flatMap(part -> part.patterns().stream()).distinct().toList();
-      Set<String> spelled = rule.spelledNames();
       split(rule, patterns, 0, null, new ArrayList<>(), spelled, silent && closed);
+    }
+
+    /** Names that may be there and that the rule for names lists: each stands once, like those that are spelled out. */
+    Set<String> listed(ObjectRule rule) {
+      Set<String> all = new LinkedHashSet<>();
+      for (Term ofNames : rule.names()) {
+        List<Shape> shapes = terms.shapes(ofNames);
+        if (shapes.size() == 1 && shapes.getFirst().string() != null && shapes.getFirst().string().only() != null) {
+          all.addAll(shapes.getFirst().string().only());
+        }
+      }
+      if (all.size() > MOST_LISTED) {
+        return Set.of();
+      }
+      all.removeIf(name -> !terms.fits(rule, name) || classes.stream().noneMatch(one -> one.getKey() == null || one.getKey().accepts(name)));
+      return all;
     }
 
     private void split(ObjectRule rule, List<ObjectRule.PatternProperties> patterns, int index, Dfa sofar,

@@ -51,9 +51,10 @@ public final class SchemaTexts {
   public int before(Graph graph, Step step, int to) {
     terms.languages.limitLengths(step.longest);
     try {
-      int start = new SchemaGraph(terms, options, graph, step.depth).value(whole, to);
+      SchemaGraph texts = new SchemaGraph(terms, options, graph, step.depth);
+      int start = texts.value(whole, to);
       if (start == Graph.NONE) {
-        throw new RefusedSchemaException("#", "no value fits the schema");
+        throw texts.leftOut() != null ? texts.leftOut() : new RefusedSchemaException("#", "no value fits the schema");
       }
       return start;
     } catch (StackOverflowError deep) {
