@@ -165,7 +165,7 @@ public final class Conversation {
 
   private Session open(Turn question, Decoding how) {
     SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).halfCache(halfCache);
-    if (how.pipeline() != Pipeline.SDAR) {
+    if (!how.pipeline().countsFromPrompt()) {
       builder.wholeBlocks(1);
     } else if (how.blockLength() > 0) {
       builder.wholeBlocks(how.blockLength());

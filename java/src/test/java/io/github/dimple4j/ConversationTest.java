@@ -58,6 +58,33 @@ class ConversationTest {
     assertThat(talk.turns().getFirst().parts()).hasSize(2).first().isSameAs(PICTURE);
   }
 
+  /** As {@code run} counts: prompt and answer together are whole blocks, of the decoding or of the file, where the pipeline counts so. */
+  @Test
+  void answersAreWholeBlocks() throws IOException {
+    Path file = TinyModel.ofText().of(Pipeline.FAST_DLLM_V2).put("diffusion.block_length", 8).write(folder.resolve("blocks.gguf"));
+    try (DimpleModel blocks = DimpleModel.load(file)) {
+      Decoding named = Decoding.builder().pipeline(Pipeline.FAST_DLLM_V2).algorithm(Algorithm.LOW_CONFIDENCE_DYNAMIC).threshold(0.9f).earlyStop(false)
+          .build();
+      for (int asked = 5; asked < 14; asked++) {
+        for (int length : new int[] {0, 4, 8, 16}) {
+          Decoding decoding = length == 0 ? named : named.toBuilder().blockLength(length).build();
+          Conversation talk = blocks.conversation().responseLength(asked).decoding(decoding);
+          Generation answer = talk.ask("cat");
+          int block = length == 0 ? 8 : length;
+          int rows = answer.promptTokens() + answer.canvas().length();
+          assertThat(rows % block).as("%d tokens in blocks of %d", asked, length).isZero();
+          assertThat(answer.canvas().length()).isBetween(asked, asked + block - 1);
+          try (Session session = blocks.session().user("cat").responseLength(asked).wholeBlocks(block).open()) {
+            assertThat(session.decode(decoding).canvas()).isEqualTo(answer.canvas());
+          }
+        }
+      }
+      assertThat(blocks.conversation().responseLength(5).decoding(named).ask("cat").canvas())
+          .isEqualTo(blocks.conversation().responseLength(5).ask("cat").canvas()); // what the file says
+    }
+    assertThat(model.conversation().responseLength(5).ask("cat").canvas().length()).isEqualTo(5);
+  }
+
   @Test
   void aForkGoesItsOwnWayAndAResetForgets() {
     Conversation talk = model.conversation().responseLength(4).threads(1).add(List.of(Part.text("a")), "b");

@@ -130,6 +130,15 @@ final class TinyModel {
     return image < 0 ? model.remove("dimple.image_token_id") : model.put("dimple.image_token_id", image);
   }
 
+  /** The same text model as one of another family of the same tensors, which is named after its pipeline. */
+  TinyModel of(Pipeline family) {
+    Map<String, Object> former = new LinkedHashMap<>(metadata);
+    metadata.clear();
+    former.forEach((key, value) -> put(key.replaceFirst("^" + ARCHITECTURE + "\\.", family.label() + "."), value));
+    return put("general.architecture", family.label()).put("diffusion.pipeline", family.label()).remove(family.label() + ".image_token_id")
+        .remove(family.label() + ".rope.dimension_sections");
+  }
+
   private TinyModel withTokenizer(TokenizerData data) {
     put("tokenizer.ggml.model", data.model()).put("tokenizer.ggml.pre", String.valueOf(data.pre())).put("tokenizer.ggml.tokens", strings(data.tokens()))
         .put("tokenizer.ggml.merges", strings(data.merges())).put("tokenizer.ggml.bos_token_id", data.bosId())

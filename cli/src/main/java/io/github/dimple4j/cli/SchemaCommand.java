@@ -95,17 +95,23 @@ final class SchemaCommand implements Callable<Integer> {
   }
 
   private void lines(PrintWriter out) throws IOException {
-    TextSource source = new TextSource(input.lines);
-    try (BufferedReader reader = new BufferedReader(new InputStreamReader(source.open(), StandardCharsets.UTF_8.newDecoder()))) {
+    // A character a byte, so that one line that is no text says nothing of the others.
+    try (BufferedReader reader = new BufferedReader(new InputStreamReader(new TextSource(input.lines).open(), StandardCharsets.ISO_8859_1))) {
       SchemaOptions options = options(SchemaOptions.JUDGING);
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
         if (!line.isBlank()) {
-          out.println(answer(line, options));
+          out.println(answer(line.getBytes(StandardCharsets.ISO_8859_1), options));
           out.flush();
         }
       }
+    }
+  }
+
+  private static ObjectNode answer(byte[] line, SchemaOptions options) {
+    try {
+      return answer(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(line)).toString(), options);
     } catch (CharacterCodingException e) {
-      throw new IOException(source.title() + ": is no UTF-8 text", e);
+      return MAPPER.createObjectNode().put("compiled", false).put("refused", "the line is no UTF-8 text");
     }
   }
 

@@ -3,6 +3,8 @@ package io.github.dimple4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -50,6 +52,26 @@ class SchemaCommandTest {
     assertThat(answers[3]).startsWith("{\"compiled\":false,\"refused\":\"the line is not JSON: ");
     String closed = Output.of("schema", "--lines", lines.toString(), "--objects", "closed").out();
     assertThat(closed).contains("\"accepts\":[true,false,false,false]");
+  }
+
+  /** Those before and behind it are judged. */
+  @Test
+  void aLineThatIsNoTextIsRefusedByItself() throws IOException {
+    Path lines = folder.resolve("bytes.jsonl");
+    String text = "{\"schema\":{\"enum\":[\"\u00fc\",1]},\"texts\":[\"\\\"\u00fc\\\"\",\"1\",\"2\"]}";
+    byte[] broken = text.getBytes(StandardCharsets.ISO_8859_1);
+    try (OutputStream out = Files.newOutputStream(lines)) {
+      for (byte[] line : List.of(text.getBytes(StandardCharsets.UTF_8), broken, new byte[3], text.getBytes(StandardCharsets.UTF_8))) {
+        out.write(line);
+        out.write('\n');
+      }
+    }
+    String[] answers = Output.of("schema", "--lines", lines.toString()).out().split("\\R");
+    assertThat(answers).hasSize(4);
+    assertThat(answers[0]).contains("\"compiled\":true").endsWith("\"accepts\":[true,true,false]}");
+    assertThat(answers[1]).isEqualTo("{\"compiled\":false,\"refused\":\"the line is no UTF-8 text\"}");
+    assertThat(answers[2]).startsWith("{\"compiled\":false,\"refused\":\"the line is not JSON: ");
+    assertThat(answers[3]).contains("\"compiled\":true").endsWith("\"accepts\":[true,true,false]}");
   }
 
   @Test
