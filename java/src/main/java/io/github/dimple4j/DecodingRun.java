@@ -167,7 +167,7 @@ final class DecodingRun {
       revealed += Math.max(0, masked - result.remaining());
       masked = result.remaining();
     } else {
-      revealed += (int) reveals.stream().filter(reveal -> reveal.position() >= before.length() || before.isMasked(reveal.position())).count()
+      revealed += (int) reveals.stream().mapToInt(Reveal::position).filter(at -> at >= before.length() || before.isMasked(at)).count()
           - result.remasked().length;
     }
     iterations = result.iteration() + 1;

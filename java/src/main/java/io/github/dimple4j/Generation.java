@@ -20,7 +20,8 @@ import java.util.stream.Collectors;
  * @param promptTokens the length of the prompt, image tokens included
  * @param logProbabilities one per position of the response: the natural logarithm of its token's probability in the model's own
  *     distribution, softmax(logits), at the iteration that revealed it ({@link Reveal#logProbability}); NaN where a position is masked,
- *     was fixed beforehand, or could hold one token only. Positions revealed in one iteration do not see each other, so that their sum is not the probability of the text
+ *     was fixed beforehand, or could hold one token only. Positions revealed in one iteration do not see each other, so that their sum
+ *     is not the probability of the text
  * @param timings where the time went
  */
 public record Generation(Canvas canvas, Finish finish, int revealed, int iterations, int forwardPasses, int promptTokens,
@@ -65,8 +66,8 @@ public record Generation(Canvas canvas, Finish finish, int revealed, int iterati
   }
 
   /**
-   * The tokens of the text: those before the end-of-text token or stop string that ends it, thoughts and calls of tools included, with a {@link Template} of each slot, and those
-   * fixed between slots. A token that a stop string begins within is the last of them.
+   * The tokens of the text: those before the end-of-text token or stop string that ends it, thoughts and calls of tools included, with a
+   * {@link Template} of each slot, and those fixed between slots. A token that a stop string begins within is the last of them.
    *
    * @return token ids
    */

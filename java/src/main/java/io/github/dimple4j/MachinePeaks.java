@@ -36,7 +36,7 @@ public record MachinePeaks(long int8Products, long f32Products, long memoryBytes
    */
   @Override
   public String toString() {
-    return String.format(Locale.ROOT, "int8 %.1f G products/s, f32 %.1f G products/s, memory %.1f GB/s", int8Products / 1e9, f32Products / 1e9,
-        memoryBytes / 1e9);
+    return String.format(Locale.ROOT, "int8 %.1f G products/s, f32 %.1f G products/s, memory %.1f GB/s", int8Products / 1e9,
+        f32Products / 1e9, memoryBytes / 1e9);
   }
 }

@@ -89,7 +89,8 @@ final class ModelText {
    */
   record Question(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools, boolean ownNotation, boolean thinking) {
     private Question asTextOnly(String image) {
-      return new Question(template, messages.stream().map(message -> ModelText.asTextOnly(message, image)).toList(), tools, ownNotation, thinking);
+      List<ChatMessage> texts = messages.stream().map(message -> ModelText.asTextOnly(message, image)).toList();
+      return new Question(template, texts, tools, ownNotation, thinking);
     }
 
     private ChatPrompt prompt(Map<String, ?> variables) {

@@ -87,7 +87,8 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
       int end = tokenEnd(segment, canvas);
       for (AnswerMarkup.Span span : segment.slot ? vocabulary.markup().spans(canvas, segment.start, end) : List.<AnswerMarkup.Span>of()) {
         if (span.thought() == thoughts) {
-          int[] ids = Arrays.stream(canvas, span.start(), span.end()).filter(id -> !isMasked(id) && id < vocabulary.tokenizer().size()).toArray();
+          int[] ids = Arrays.stream(canvas, span.start(), span.end())
+              .filter(id -> !isMasked(id) && id < vocabulary.tokenizer().size()).toArray();
           parts.add(vocabulary.tokenizer().decode(ids, !thoughts));
         }
       }
@@ -155,7 +156,8 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
       Optional<int[]> found = firstStop(text, begins[i]);
       if (found.isPresent()) {
         int at = found.get()[0];
-        int position = IntStream.rangeClosed(first, i).filter(p -> begins[p] <= at && at < begins[p] + pieces[p].length()).findFirst().orElse(i);
+        int position = IntStream.rangeClosed(first, i)
+            .filter(p -> begins[p] <= at && at < begins[p] + pieces[p].length()).findFirst().orElse(i);
         return new Cut(position, at - begins[position], i);
       }
     }

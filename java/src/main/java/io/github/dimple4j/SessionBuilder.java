@@ -326,7 +326,8 @@ public final class SessionBuilder {
     }
     int length = asked / block * block + 1 - prompt % block;
     if (length < 1) {
-      throw new InvalidArgumentException("a response of " + asked + " tokens has no whole block of " + block + ", which is what is counted here");
+      throw new InvalidArgumentException(
+          "a response of " + asked + " tokens has no whole block of " + block + ", which is what is counted here");
     }
     return length;
   }
@@ -588,7 +589,8 @@ public final class SessionBuilder {
   /** The core is told of the prompt before the response, and could not name the response in its message. */
   private void checkContext(int prompt, int response) {
     if ((long) prompt + response > context()) {
-      throw new ContextLimitException("prompt (" + prompt + " tokens) and response (" + response + ") do not fit the context of " + context());
+      throw new ContextLimitException(
+          "prompt (" + prompt + " tokens) and response (" + response + ") do not fit the context of " + context());
     }
   }
 
