@@ -59,6 +59,9 @@ final class DecodingRun {
       checkPruning();
     }
     if (!decoding.stop().isEmpty()) {
+      if (constrained) {
+        throw new UnsupportedException("stop strings go without a structure: what is left of a text that is cut off does not fit it");
+      }
       response.vocabulary().tokenizer(); // stop strings need one
     }
     this.reading = response.endingAt(ending.stops());

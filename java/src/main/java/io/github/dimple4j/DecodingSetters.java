@@ -233,7 +233,7 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
   }
 
   /**
-   * Sets the texts that end the text. Needs a tokenizer.
+   * Sets the texts that end the text. Needs a tokenizer, and a response without a structure, which a text that is cut off would not fit.
    *
    * @param texts see {@link Decoding#stop()}
    * @return this

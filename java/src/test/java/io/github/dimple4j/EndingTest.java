@@ -262,6 +262,18 @@ class EndingTest {
     }
   }
 
+  @Test
+  void stopStringsGoWithoutAStructure() {
+    Decoding decoding = Decoding.builder().stop("a").build();
+    try (var held = model.session().tokens(PROMPT).response(Template.of(Template.choice("yes", "no"))).responseLength(8).open();
+        var prior = model.session().tokens(PROMPT).response(Template.of("x", Template.slot(3))).open()) {
+      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> held.decode(decoding))
+          .withMessageContaining("stop strings go without a structure");
+      assertThat(held.decode(Decoding.defaults()).text()).isIn("yes", "no");
+      assertThat(prior.decode(decoding).text()).startsWith("x");
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void interruptingTheThreadStopsTheDecoding(boolean virtual) throws Exception {
