@@ -130,7 +130,8 @@ public final class Template {
   }
 
   /**
-   * Joins texts with slots. With {@link #slot} or {@link #tokens} it is a structure prior, otherwise a structure.
+   * Joins texts with slots. With a {@link Piece} it is a structure, otherwise a structure prior: texts alone are fixed at the beginning of the
+   * response, and what follows in a longer one is free. A text that is to be all of the answer is a {@link #choice} of one.
    *
    * @param parts in the order of the response: each a {@link String}, a {@link #slot} or {@link #tokens}, or a {@link Piece}
    * @return the template

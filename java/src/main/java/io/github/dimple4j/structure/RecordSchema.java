@@ -36,6 +36,8 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -58,7 +60,10 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>Records must be open to Jackson, which makes them: public, or in a package that is open to {@code tools.jackson.databind}.
  */
 public final class RecordSchema {
-  private static final JsonMapper MAPPER = JsonMapper.builder().build();
+  /** An answer's numbers may be as long as an answer. */
+  private static final JsonFactory FACTORY = JsonFactory.builder()
+      .streamReadConstraints(StreamReadConstraints.builder().maxNumberLength(Integer.MAX_VALUE).build()).build();
+  private static final JsonMapper MAPPER = JsonMapper.builder(FACTORY).build();
   private static final String TAG = "type";
   private static final int DEEPEST = 64;
   private static final String TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
@@ -137,7 +142,7 @@ public final class RecordSchema {
     if (known.sealed.isEmpty()) {
       return MAPPER;
     }
-    JsonMapper.Builder builder = JsonMapper.builder().disable(MapperFeature.REQUIRE_TYPE_ID_FOR_SUBTYPES); // of a component that is the record
+    JsonMapper.Builder builder = JsonMapper.builder(FACTORY).disable(MapperFeature.REQUIRE_TYPE_ID_FOR_SUBTYPES); // of a component that is the record
     known.sealed.forEach((parent, records) -> {
       builder.addMixIn(parent, Tagged.class);
       records.forEach(permitted -> builder.registerSubtypes(new NamedType(permitted, permitted.getSimpleName())));

@@ -126,6 +126,17 @@ class RecordSchemaTest {
     assertThat(answer.square()).isEqualTo(new Square(1));
   }
 
+  public record Huge(BigInteger whole, Optional<BigDecimal> part) {}
+
+  /** Jackson would stop at 1,000 digits, which a schema of numbers without bounds admits. */
+  @Test
+  void numbersAreAsLongAsAnAnswer() {
+    String digits = "7".repeat(1500);
+    String text = "{\"whole\":" + digits + ",\"part\":0." + digits + "}";
+    assertThat(Template.of(Huge.class).automaton().orElseThrow().accepts(text.getBytes(StandardCharsets.UTF_8))).isTrue();
+    assertThat(RecordSchema.read(text, Huge.class)).isEqualTo(new Huge(new BigInteger(digits), Optional.of(new BigDecimal("0." + digits))));
+  }
+
   public record WrittenOut(@JsonProperty("n") int count) {
     public int count() {
       return count;
