@@ -1,5 +1,6 @@
 package io.github.dimple4j.structure;
 
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.dimple4j.InvalidArgumentException;
 import java.lang.annotation.Annotation;
@@ -86,7 +87,8 @@ final class RecordAnnotations {
     for (Annotation annotation : element.getAnnotations()) {
       Class<?> type = annotation.annotationType();
       boolean jacksons = type.getName().startsWith("com.fasterxml.jackson.") || type.getName().startsWith("tools.jackson.");
-      if (jacksons && !(annotation instanceof JsonProperty) && !harmless.contains(type.getSimpleName())) {
+      boolean ofUnknownOnly = annotation instanceof JsonIgnoreProperties ignored && ignored.value().length == 0; // of which there are none
+      if (jacksons && !(annotation instanceof JsonProperty) && !ofUnknownOnly && !harmless.contains(type.getSimpleName())) {
         throw new InvalidArgumentException(
             place + ": @" + type.getSimpleName() + " changes how it is read, of which its schema knows nothing");
       }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.annotation.JsonAlias;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonFormat;
 import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyDescription;
 import com.fasterxml.jackson.annotation.JsonValue;
@@ -65,6 +66,12 @@ class RecordSchemaTest {
 
   public record Renamed(@JsonProperty("n") int count, @JsonPropertyDescription("what it is called") @JsonAlias("title") String name) {}
 
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  public record Lenient(int count) {}
+
+  @JsonIgnoreProperties("count")
+  public record Blind(int count) {}
+
   public record Ignoring(@JsonIgnore int count) {}
 
   public record ReadOnly(@JsonProperty(access = JsonProperty.Access.READ_ONLY) int count) {}
@@ -79,6 +86,8 @@ class RecordSchemaTest {
     assertThat(RecordSchema.read("{\"n\":3,\"name\":\"x\"}", Renamed.class)).isEqualTo(new Renamed(3, "x"));
     assertThatThrownBy(() -> RecordSchema.of(Ignoring.class)).isInstanceOf(InvalidArgumentException.class)
         .hasMessage("Ignoring.count: @JsonIgnore changes how it is read, of which its schema knows nothing");
+    assertThat(RecordSchema.of(Lenient.class).toString()).contains("\"required\":[\"count\"]");
+    assertThatThrownBy(() -> RecordSchema.of(Blind.class)).hasMessageStartingWith("Blind: @JsonIgnoreProperties changes how it is read");
     assertThatThrownBy(() -> RecordSchema.of(ReadOnly.class)).hasMessageContaining("@JsonProperty keeps it from being read");
     assertThatThrownBy(() -> RecordSchema.of(AsArray.class)).hasMessageStartingWith("AsArray: @JsonFormat");
   }
