@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/plugin.h"
+#include "backend/devices.h"
 #include "error.h"
 #include "platform/platform.h"
 
@@ -25,35 +25,10 @@ static void list_names(char *target, size_t capacity, bool only_cpu, const backe
   }
 }
 
-/* Only processors have passed the tests. Other devices are there for those who say that they want to try them: results may be wrong. */
-static bool is_offered(const plugin_device *device) {
-  const char *untried = getenv("DIMPLE_GGML_UNTRIED");
-  return device->is_processor || (untried && strcmp(untried, "1") == 0);
-}
-
-/* The device of a plugin that `name` names, or null. */
-static const backend_operations *device_of(const char *name) {
-  if (!name || !strchr(name, ':')) return NULL;
-  const plugin_devices *plugin = plugin_find();
-  for (int32_t i = 0; i < plugin->count; i++)
-    if (strcmp(plugin->devices[i].operations->name, name) == 0 && is_offered(&plugin->devices[i])) return plugin->devices[i].operations;
-  return NULL;
-}
-
-/* The names of a plugin's devices behind those of list_names. */
-static void add_devices(char *target, size_t capacity) {
-  const plugin_devices *plugin = plugin_find();
-  for (int32_t i = 0; i < plugin->count; i++) {
-    size_t used = strlen(target);
-    snprintf(target + used, capacity - used, is_offered(&plugin->devices[i]) ? ", %s" : ", %s (untried, needs DIMPLE_GGML_UNTRIED=1)",
-             plugin->devices[i].operations->name);
-  }
-}
-
 static dimple_status refuse(const char *name) {
-  char names[512];
+  char names[768];
   list_names(names, sizeof names, false, NULL);
-  if (strchr(name, ':')) add_devices(names, sizeof names);
+  if (strchr(name, ':')) device_add_names(names, sizeof names);
   return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "backend \"%s\" is not available; this machine offers auto, cpu, %s", name, names);
 }
 
@@ -81,7 +56,8 @@ dimple_status backend_select(const char *name, const backend_operations **out) {
     }
   }
   if (environment && *environment) return refuse_environment(environment);
-  *out = device_of(name);
+  *out = NULL;
+  if (name && strchr(name, ':')) DIMPLE_TRY(device_find(name, out));
   if (*out) return DIMPLE_OK;
   return refuse(name ? name : "auto");
 }

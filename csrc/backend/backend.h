@@ -81,6 +81,8 @@ typedef struct tensor_source {
   int64_t columns;
   const uint8_t *data;
   int64_t matrices; /* 0: no bank */
+  int32_t stage;    /* of a pass that needs it, which backends of several devices place it by: 0 ahead of the layers, i + 1 in layer i, one more behind them */
+  bool also_last;   /* the last stage needs it, too */
 } tensor_source;
 
 typedef enum weight_use {

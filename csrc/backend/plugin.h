@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 
 /* Raised with every change of backend.h or of this file: a library of another number is not used. */
-enum { PLUGIN_VERSION = 1 };
+enum { PLUGIN_VERSION = 2 };
 
 /* What the core lends to a plugin. */
 typedef struct plugin_host {
@@ -30,9 +30,10 @@ typedef struct plugin_device {
 typedef struct plugin_devices {
   const plugin_device *devices;
   int32_t count;
-  /* Free and total memory of a device, in bytes; both 0 where it does not say. */
-  void (*memory)(const backend_operations *operations, int64_t *free, int64_t *total);
-  /* Adds the devices of a machine that serves them ("192.168.0.7:50052") to `devices` and `count`. Errors: UNSUPPORTED, IO. */
+  /* Free and total memory of a device, in bytes; both 0 where it does not say. Errors: IO (it is lost). */
+  dimple_status (*memory)(const backend_operations *operations, int64_t *free, int64_t *total);
+  /* Adds the devices of a machine that serves them ("192.168.0.7:50052") behind the others, as "rpc:192.168.0.7:50052", or with "/0", "/1" behind
+   * it if they are several; does nothing where it is known and not lost. Errors: UNSUPPORTED (there is no RPC in this GGML), IO, MEMORY. */
   dimple_status (*add_remote)(const char *endpoint);
 } plugin_devices;
 

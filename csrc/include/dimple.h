@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 4
+#define DIMPLE_API_VERSION 5
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -84,6 +84,20 @@ typedef struct dimple_peaks {
  * dimple_model_options. Errors: ARGUMENT (null, threads), UNSUPPORTED (no such backend, or one that cannot say, "ref"), MEMORY. Any thread. */
 DIMPLE_API dimple_status dimple_measure_peaks(const char *backend, int32_t threads, dimple_peaks *out);
 
+/* What can run models beside the processor's kernels. */
+typedef struct dimple_device {
+  char name[96];         /* as dimple_model_options.backend takes it; "cpu" for the kernels */
+  char description[128]; /* as its maker calls it */
+  char problem[256];     /* why it is not used: it gave wrong results in a few operations that are tried here, or no answer; "": it is */
+  int64_t memory_free;   /* bytes, now; 0 where it does not say, as of "cpu" */
+  int64_t memory_total;
+} dimple_device;
+
+/* The `index`-th device, from 0: "cpu", then GGML's of this machine, none where libdimple-ggml or GGML is not there; or with `names`, a list as
+ * dimple_model_options.backend takes it, those that it names. Tries each device once in a process, in some hundredths of a second. Errors: ARGUMENT,
+ * NOT_FOUND past the last one; with `names` also as of dimple_model_load. Any thread. */
+DIMPLE_API dimple_status dimple_get_device(const char *names, int64_t index, dimple_device *device);
+
 /* -------------------------------------------------------------------------------------------------------------- model */
 
 typedef struct dimple_model dimple_model;
@@ -92,7 +106,9 @@ typedef struct dimple_model_options {
   /* Which backend runs the model: null or "auto" (the fastest one here), "cpu", "ref" (plain loops: slow, the oracle of the
    * tests), or "cpu-" and an instruction set: "cpu-plain", "cpu-avx2", "cpu-avx-vnni", "cpu-avx512-vnni", "cpu-amx";
    * dimple_cpu_description() lists those of this machine. The environment variable DIMPLE_CPU (plain, avx2, ...) does the same
-   * for "auto" and "cpu". */
+   * for "auto" and "cpu". Where libdimple-ggml is, also "ggml:NAME" for a device of GGML's, and "rpc:HOST:PORT" for those of a machine that
+   * serves them (GGML's rpc-server); dimple_get_device lists them. Several names with commas between them share the model's layers, see
+   * device_layers. Devices compute with other rounding than the rest. */
   const char *backend;
   /* A second GGUF file with the vision tower, llama.cpp's "mmproj"; null when the model file holds it or there is none. */
   const char *mmproj_path;
@@ -105,11 +121,16 @@ typedef struct dimple_model_options {
    * loading, but slower. Results are the same, bit for bit. What has to be reordered (queries and keys of some files) is packed
    * all the same, and so is everything by "ref". */
   int32_t unpacked;
-  int32_t reserved;
+  /* How many of the layers, from the first on, the devices that `backend` names take, shared out by the memory they have free; the others, and what
+   * makes logits behind them, are run by the last name, if that is no device, or by "cpu". 0: as many as fit, at least one. Whether they fit is
+   * estimated before anything is uploaded: the weights as the file has them, keys and values of 2048 positions, and 256 MiB. */
+  int32_t device_layers;
 } dimple_model_options;
 
 /* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend unless it says otherwise; the file stays
- * mapped until the model is freed and must not be changed meanwhile. Errors: IO, FORMAT, UNSUPPORTED, MEMORY, ARGUMENT. */
+ * mapped until the model is freed and must not be changed meanwhile. Errors: IO (also a device that does not answer), FORMAT, UNSUPPORTED (also a device
+ * whose results are wrong), MEMORY (also a device that has too little for its layers), ARGUMENT. A device that is lost later ends the call that meets it,
+ * and all later ones of the model, with IO and its name; sessions and the model can be freed as always. */
 DIMPLE_API dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model);
 
 /* Releases the caller's hold. Null is allowed. Memory goes once the last session of the model is freed too. */
@@ -118,7 +139,7 @@ DIMPLE_API void dimple_model_free(dimple_model *model);
 /* Facts about a loaded model. Token ids are -1 where the file names none. */
 typedef struct dimple_model_info {
   char architecture[32]; /* general.architecture, NUL-terminated */
-  char backend[32];      /* the backend that runs it, e.g. "cpu-avx512-vnni" */
+  char backend[256];     /* the backend that runs it, e.g. "cpu-avx512-vnni"; of a split model those of its layers, with commas between them */
   int32_t vocab_size;
   int32_t context_length;   /* largest P + L, from the file */
   int32_t layer_count;      /* decoder blocks */

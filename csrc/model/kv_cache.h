@@ -14,7 +14,6 @@ typedef struct kv_cache {
   int64_t held;      /* rows 0 .. held - 1 hold what passes wrote: a pass sees them all, those behind its own rows too */
   int32_t layer_count;
   kv_layer *layers;
-  buffer *keys, *values; /* of all layers, one after the other */
   int64_t bytes;
 } kv_cache;
 

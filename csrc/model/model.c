@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/split.h"
 #include "error.h"
+#include "model/placement.h"
 #include "model/unknown.h"
 #include "platform/platform.h"
 
@@ -35,7 +37,8 @@ static dimple_status check_unknown(dimple_model *m, bool ignore) {
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
   int32_t threads = 0;
   DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
-  DIMPLE_TRY(backend_select(options ? options->backend : NULL, &m->ops));
+  backend_names names;
+  DIMPLE_TRY(backends_find(options ? options->backend : NULL, &names));
   if (options && options->unpacked != 0 && options->unpacked != 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "unpacked is %d, expected 0 or 1", options->unpacked);
   DIMPLE_TRY(model_open(m, path));
@@ -43,6 +46,7 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   DIMPLE_TRY(model_check_tensors(m));
   DIMPLE_TRY(model_check_fit(m));
   DIMPLE_TRY(check_unknown(m, options && options->ignore_unknown));
+  DIMPLE_TRY(model_place(m, &names, options ? options->device_layers : 0));
   return upload(m, threads, options && options->unpacked);
 }
 
@@ -63,9 +67,12 @@ void model_retain(dimple_model *m) { atomic_fetch_add(&m->references, 1); }
 
 void dimple_model_free(dimple_model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) != 1) return;
-  tensor_list_unload(&m->text_tensors, m->ops);
-  tensor_list_unload(&m->vision_tensors, m->ops);
-  if (m->context) m->ops->context_close(m->context);
+  if (m->ops) {
+    tensor_list_unload(&m->text_tensors, m->ops);
+    tensor_list_unload(&m->vision_tensors, m->ops);
+    if (m->context) m->ops->context_close(m->context);
+    split_close(m->ops);
+  }
   model_close(m);
   free(m);
 }

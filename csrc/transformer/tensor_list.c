@@ -167,7 +167,7 @@ static weight_use use_of(const loader *l, const wanted_tensor *wanted) {
 
 static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
-  tensor_source source = {wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices};
+  tensor_source source = {wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last};
   DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(l, wanted), w->target));
   l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;
   l->totals->bytes += l->ops->weight_bytes(*w->target);

@@ -25,6 +25,8 @@ typedef struct tensor_want {
   int64_t part_first;
   int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
   weight_use use;
+  int32_t stage;         /* as backend.h's tensor_source has them; 0 and false until they are set */
+  bool also_last;
   weight **target;       /* null: */
   const uint8_t **table; /* numbers that stay in the file */
 } tensor_want;

@@ -5,15 +5,22 @@
 #include <string.h>
 
 #include "backend/plugin.h"
+#include "guard.h"
 #include "room.h"
 
 /* --------------------------------------------------------------------------------------------------------------- errors */
 
 static const plugin_host *core;
 
+/* What the thread said last, for the thread that called it, where that is another one. */
+static _Thread_local char message[512];
+
 /* error.h's functions, by the core's own: the thread's message lies there. */
 dimple_status dimple_fail(dimple_status status, const char *format, ...) {
   va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
   va_start(arguments, format);
   dimple_status same = core->fail(status, format, arguments);
   va_end(arguments);
@@ -38,6 +45,63 @@ static void listen(enum ggml_log_level level, const char *text, void *nobody) {
   complaint[strcspn(complaint, "\r\n")] = '\0';
 }
 
+/* --------------------------------------------------------------------------------------------------------------- losing */
+
+/* An entry and how it went. */
+typedef struct entered {
+  dimple_status (*entry)(void *);
+  void *argument;
+  dimple_status status;
+  char message[sizeof message];
+} entered;
+
+static void enter(void *of) {
+  entered *e = of;
+  e->status = e->entry(e->argument);
+  if (e->status != DIMPLE_OK) memcpy(e->message, message, sizeof message);
+}
+
+/* Runs an entry under guard. GUARD_RETURNED: *status is the entry's, and its message the thread's. */
+static guard_end guard_entry(int server, dimple_status (*entry)(void *), void *argument, dimple_status *status, char *why, size_t capacity) {
+  entered *e = calloc(1, sizeof *e); /* stays where a call is left behind */
+  if (!e) return GUARD_MEMORY;
+  *e = (entered){.entry = entry, .argument = argument};
+  guard_end end = guard_run(server, enter, e, why, capacity);
+  if (end == GUARD_RETURNED) *status = e->status == DIMPLE_OK ? DIMPLE_OK : dimple_fail(e->status, "%s", e->message);
+  if (end != GUARD_LEFT) free(e);
+  return end;
+}
+
+static dimple_status fail_lost(const device *d) { return dimple_fail(DIMPLE_ERROR_IO, "device %s is lost: %s", d->name, d->why); }
+
+/* Devices live in a static array, written here and where they are added. */
+static dimple_status lose(device *d, const char *why) {
+  if (!atomic_load(&d->lost)) {
+    snprintf(d->why, sizeof d->why, "%s", why);
+    atomic_store(&d->lost, true);
+  }
+  return fail_lost(d);
+}
+
+enum { MOST_DEVICES = 256 };
+
+static device devices[MOST_DEVICES];
+
+dimple_status on_device(const device *d, dimple_status (*entry)(void *), void *argument) {
+  if (atomic_load(&d->lost)) return fail_lost(d);
+  dimple_status status = DIMPLE_OK;
+  char why[sizeof d->why];
+  switch (guard_entry(d->server, entry, argument, &status, why, sizeof why)) {
+    case GUARD_RETURNED: return status;
+    case GUARD_MEMORY: return dimple_fail(DIMPLE_ERROR_MEMORY, "%s: GGML found no memory on the host", d->name);
+    default: return lose(&devices[d - devices], why);
+  }
+}
+
+void let_go(const device *d, dimple_status (*entry)(void *), void *argument) {
+  if (!atomic_load(&d->lost)) on_device(d, entry, argument);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- contexts */
 
 static bool is_available(void) { return true; }
@@ -49,10 +113,16 @@ static bool is_cancelled(void *of) {
 
 static void *function_of(const device *d, const char *name) { return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(d->handle), name); }
 
-static void context_close(context *c) {
-  if (!c) return;
+static dimple_status close_stream(void *of) {
+  context *c = of;
   if (c->allocator) ggml_gallocr_free(c->allocator);
   if (c->stream) ggml_backend_free(c->stream);
+  return DIMPLE_OK;
+}
+
+static void context_close(context *c) {
+  if (!c) return;
+  let_go(c->device, close_stream, c);
   arena_release(&c->copies);
   free(c->operations);
   free(c->inputs);
@@ -60,74 +130,100 @@ static void context_close(context *c) {
   free(c);
 }
 
-static dimple_status context_open(const backend_operations *self, int32_t threads, context **out) {
-  const device *d = (const device *)(const void *)self;
-  context *c = calloc(1, sizeof *c);
-  if (!c) return dimple_fail_memory(sizeof *c, "a context");
-  c->device = d;
+/* A context that is opened for so many threads. */
+typedef struct opening {
+  context *context;
+  int32_t threads;
+} opening;
+
+static dimple_status open_stream(void *of) {
+  const opening *o = of;
+  context *c = o->context;
+  const device *d = c->device;
   forget_complaint();
   c->stream = ggml_backend_dev_init(d->handle, NULL);
-  c->allocator = c->stream ? ggml_gallocr_new(ggml_backend_dev_buffer_type(d->handle)) : NULL;
-  if (!c->allocator) {
-    context_close(c);
-    return dimple_fail(DIMPLE_ERROR_IO, "%s cannot be opened%s%s", d->name, *complaint ? ": " : "", complaint);
-  }
+  c->allocator = c->stream ? ggml_gallocr_new(d->memory) : NULL;
+  if (!c->allocator) return dimple_fail(DIMPLE_ERROR_IO, "%s cannot be opened%s%s", d->name, *complaint ? ": " : "", complaint);
   ggml_backend_set_n_threads_t set_threads = (ggml_backend_set_n_threads_t)function_of(d, "ggml_backend_set_n_threads");
-  if (set_threads) set_threads(c->stream, threads);
+  if (set_threads) set_threads(c->stream, o->threads);
   ggml_backend_set_abort_callback_t set_abort = (ggml_backend_set_abort_callback_t)function_of(d, "ggml_backend_set_abort_callback");
   if (set_abort) set_abort(c->stream, is_cancelled, c);
-  *out = c;
   return DIMPLE_OK;
+}
+
+static dimple_status context_open(const backend_operations *self, int32_t threads, context **out) {
+  context *c = calloc(1, sizeof *c);
+  if (!c) return dimple_fail_memory(sizeof *c, "a context");
+  c->device = (const device *)(const void *)self;
+  dimple_status status = on_device(c->device, open_stream, &(opening){c, threads});
+  if (status == DIMPLE_OK)
+    *out = c;
+  else
+    context_close(c);
+  return status;
 }
 
 static int64_t context_bytes(const context *c) {
   return (int64_t)sizeof *c + c->operation_room * (int64_t)sizeof *c->operations + (int64_t)ggml_gallocr_get_buffer_size(c->allocator, 0);
 }
 
+static dimple_status free_memory(void *of) {
+  ggml_backend_buffer_free(of);
+  return DIMPLE_OK;
+}
+
 static void buffer_free(context *c, buffer *b) {
   (void)c;
   if (!b) return;
-  if (b->memory) ggml_backend_buffer_free(b->memory);
+  if (b->memory) let_go(b->device, free_memory, b->memory);
   free(b);
+}
+
+static dimple_status take_memory(void *of) {
+  buffer *b = of;
+  size_t bytes = (size_t)b->count * sizeof(float);
+  forget_complaint();
+  b->memory = ggml_backend_buft_alloc_buffer(b->device->memory, bytes);
+  if (b->memory) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_MEMORY, "%s: cannot allocate %zu bytes for activations%s%s", b->device->name, bytes, *complaint ? ": " : "", complaint);
 }
 
 static dimple_status buffer_alloc(context *c, int64_t count, buffer **out) {
   if (count < 0 || (uint64_t)count > SIZE_MAX / sizeof(float) - 64) return dimple_fail_memory(SIZE_MAX, "activations");
   buffer *b = calloc(1, sizeof *b);
   if (!b) return dimple_fail_memory(sizeof *b, "activations");
-  b->count = count > 0 ? count : 1;
-  forget_complaint();
-  b->memory = ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(c->device->handle), (size_t)b->count * sizeof(float));
-  if (!b->memory) {
+  *b = (buffer){.device = c->device, .count = count > 0 ? count : 1};
+  dimple_status status = on_device(c->device, take_memory, b);
+  if (status == DIMPLE_OK)
+    *out = b;
+  else
     buffer_free(c, b);
-    return dimple_fail(DIMPLE_ERROR_MEMORY, "%s: cannot allocate %llu bytes for activations%s%s", c->device->name,
-                       (unsigned long long)count * sizeof(float), *complaint ? ": " : "", complaint);
-  }
-  *out = b;
-  return DIMPLE_OK;
+  return status;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- devices */
 
-enum { MOST_DEVICES = 64 };
-
-static device devices[MOST_DEVICES];
 static plugin_device offered[MOST_DEVICES];
 static plugin_devices offer = {.devices = offered};
 
-static const device *known_device(ggml_backend_dev_t handle) {
-  for (int32_t i = 0; i < offer.count; i++)
-    if (devices[i].handle == handle) return &devices[i];
-  return NULL;
-}
-
-static void add_device(ggml_backend_dev_t handle) {
+/* Adds a device of this machine, or of the server at `endpoint` as the `index`-th of `count`. */
+static dimple_status add_device(ggml_backend_dev_t handle, const char *endpoint, int server, size_t index, size_t count) {
   enum ggml_backend_dev_type type = ggml_backend_dev_type(handle);
   bool runs_all = type == GGML_BACKEND_DEVICE_TYPE_CPU || type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
-  if (!runs_all || offer.count == MOST_DEVICES || known_device(handle)) return;
+  if (!runs_all) return DIMPLE_OK;
+  if (offer.count == MOST_DEVICES) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "there are %d devices already, no more can be added", MOST_DEVICES);
   device *d = &devices[offer.count];
   d->handle = handle;
-  snprintf(d->name, sizeof d->name, "ggml:%s", ggml_backend_dev_name(handle));
+  d->server = server;
+  if (!*endpoint)
+    snprintf(d->name, sizeof d->name, "ggml:%s", ggml_backend_dev_name(handle));
+  else if (count == 1)
+    snprintf(d->name, sizeof d->name, "rpc:%s", endpoint);
+  else
+    snprintf(d->name, sizeof d->name, "rpc:%s/%zu", endpoint, index);
+  snprintf(d->endpoint, sizeof d->endpoint, "%s", endpoint);
+  d->memory = ggml_backend_dev_buffer_type(handle);
+  if (!d->memory) return dimple_fail(DIMPLE_ERROR_IO, "%s has no memory%s%s", d->name, *complaint ? ": " : "", complaint);
   d->operations = (backend_operations){
       .name = d->name,
       .available = is_available,
@@ -141,29 +237,100 @@ static void add_device(ggml_backend_dev_t handle) {
       .buffer_free = buffer_free,
   };
   record_operations(&d->operations);
-  offered[offer.count] = (plugin_device){&d->operations, ggml_backend_dev_description(handle), type == GGML_BACKEND_DEVICE_TYPE_CPU};
+  const char *description = *endpoint ? "a device of another machine" : ggml_backend_dev_description(handle);
+  offered[offer.count] = (plugin_device){&d->operations, description, type == GGML_BACKEND_DEVICE_TYPE_CPU};
   offer.count++;
+  return DIMPLE_OK;
 }
 
-static void memory_of(const backend_operations *table, int64_t *free_bytes, int64_t *total_bytes) {
-  size_t left = 0, all = 0;
-  ggml_backend_dev_memory(((const device *)(const void *)table)->handle, &left, &all);
-  *free_bytes = (int64_t)left;
-  *total_bytes = (int64_t)all;
+/* What is asked for the memory of a device. */
+typedef struct memory_question {
+  const device *device;
+  size_t left, all;
+} memory_question;
+
+static dimple_status ask_memory(void *of) {
+  memory_question *q = of;
+  ggml_backend_dev_memory(q->device->handle, &q->left, &q->all);
+  return DIMPLE_OK;
 }
+
+static dimple_status memory_of(const backend_operations *table, int64_t *free_bytes, int64_t *total_bytes) {
+  memory_question q = {.device = (const device *)(const void *)table};
+  DIMPLE_TRY(on_device(q.device, ask_memory, &q));
+  *free_bytes = (int64_t)q.left;
+  *total_bytes = (int64_t)q.all;
+  return DIMPLE_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- servers */
 
 typedef ggml_backend_reg_t (*add_server)(const char *endpoint);
 
+/* A server that is being added. */
+typedef struct adding {
+  add_server add;
+  char endpoint[72]; /* as the user wrote it */
+  char called[160];  /* as GGML is told */
+  int server;
+} adding;
+
+static int server_count;
+
+static dimple_status connect_server(void *of) {
+  const adding *a = of;
+  forget_complaint();
+  ggml_backend_reg_t found = a->add(a->called);
+  size_t count = found ? ggml_backend_reg_dev_count(found) : 0;
+  if (count == 0) return dimple_fail(DIMPLE_ERROR_IO, "%s offers no devices%s%s", a->endpoint, *complaint ? ": " : "", complaint);
+  for (size_t i = 0; i < count; i++) {
+    ggml_backend_dev_t handle = ggml_backend_reg_dev_get(found, i);
+    DIMPLE_TRY(add_device(handle, a->endpoint, a->server, i, count));
+    /* GGML keeps a connection while a buffer does: this one stays, so that later calls meet it and not a new one or none. */
+    if (!ggml_backend_buft_alloc_buffer(devices[offer.count - 1].memory, 64))
+      return dimple_fail(DIMPLE_ERROR_MEMORY, "%s has no memory left", a->endpoint);
+  }
+  return DIMPLE_OK;
+}
+
+/* How often the server was there before and got lost; -1: it is there. */
+static int times_lost(const char *endpoint) {
+  int times = 0, last = GUARD_NO_SERVER;
+  for (int32_t i = 0; i < offer.count; i++) {
+    if (strcmp(devices[i].endpoint, endpoint) != 0) continue;
+    if (!atomic_load(&devices[i].lost)) return -1;
+    times += devices[i].server != last;
+    last = devices[i].server;
+  }
+  return times;
+}
+
 static dimple_status add_remote(const char *endpoint) {
+  const char *colon = strchr(endpoint, ':');
+  char *end;
+  long port = colon ? strtol(colon + 1, &end, 10) : 0;
+  if (!colon || colon == endpoint || port < 1 || port > 65535 || *end || strlen(endpoint) >= sizeof devices->endpoint)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "\"%s\" is no server, expected HOST:PORT", endpoint);
   ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
   add_server add = rpc ? (add_server)ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server") : NULL;
-  if (!add) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "this GGML has no RPC backend");
-  forget_complaint();
-  ggml_backend_reg_t server = add(endpoint);
-  if (!server || ggml_backend_reg_dev_count(server) == 0)
-    return dimple_fail(DIMPLE_ERROR_IO, "%s offers no devices%s%s", endpoint, *complaint ? ": " : "", complaint);
-  for (size_t i = 0; i < ggml_backend_reg_dev_count(server); i++) add_device(ggml_backend_reg_dev_get(server, i));
-  return DIMPLE_OK;
+  if (!add) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "this GGML has no RPC backend, which rpc:%s needs", endpoint);
+  int before = times_lost(endpoint);
+  if (before < 0) return DIMPLE_OK;
+  if (before > 40 || server_count == GUARD_SERVERS) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s was lost too often for this process", endpoint);
+  /* GGML keeps the broken connection under the address; a zero more before the port makes another one of it. */
+  adding *a = calloc(1, sizeof *a);
+  if (!a) return dimple_fail_memory(sizeof *a, "a connection");
+  a->add = add;
+  snprintf(a->endpoint, sizeof a->endpoint, "%s", endpoint);
+  snprintf(a->called, sizeof a->called, "%.*s:%0*ld", (int)(colon - endpoint), endpoint, before ? 5 + before : 0, port);
+  a->server = server_count++;
+  dimple_status status = DIMPLE_OK;
+  char why[256];
+  guard_end went = guard_entry(a->server, connect_server, a, &status, why, sizeof why);
+  if (went != GUARD_LEFT) free(a);
+  if (went == GUARD_RETURNED) return status;
+  if (went == GUARD_MEMORY) return dimple_fail_memory(sizeof *a, "a connection");
+  return dimple_fail(DIMPLE_ERROR_IO, "%s gives no answer that GGML understands: %s", endpoint, why);
 }
 
 __attribute__((visibility("default"))) const plugin_devices *dimple_plugin_open(const plugin_host *host);
@@ -172,9 +339,10 @@ const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   if (host->version != PLUGIN_VERSION) return NULL;
   core = host;
   ggml_log_set(listen, NULL);
+  guard_install();
   ggml_backend_load_all();
   offer.memory = memory_of;
   offer.add_remote = add_remote;
-  for (size_t i = 0; i < ggml_backend_dev_count(); i++) add_device(ggml_backend_dev_get(i));
+  for (size_t i = 0; i < ggml_backend_dev_count(); i++) add_device(ggml_backend_dev_get(i), "", GUARD_NO_SERVER, 0, 1);
   return &offer;
 }

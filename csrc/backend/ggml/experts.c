@@ -1,14 +1,31 @@
 /* Mixtures of experts by GGML's own operations. */
+#include <math.h>
+
 #include "room.h"
+
+/* Of z [experts, rows] the groups whose best two add up to most; the others become minus infinity. */
+static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call *call, struct ggml_tensor *z) {
+  int64_t experts = z->ne[0], rows = z->ne[1], groups = call->groups, size = experts / groups;
+  struct ggml_tensor *grouped = ggml_reshape_3d(n, z, size, groups, rows);
+  struct ggml_tensor *best = ggml_cont(n, ggml_argsort_top_k(n, grouped, 2)); /* [2, groups, rows] */
+  struct ggml_tensor *two = ggml_get_rows(n, ggml_reshape_4d(n, grouped, 1, size, groups, rows), best);
+  struct ggml_tensor *worth = ggml_reshape_2d(n, ggml_sum_rows(n, ggml_reshape_3d(n, two, 2, groups, rows)), groups, rows);
+  struct ggml_tensor *kept = ggml_cont(n, ggml_argsort_top_k(n, worth, call->groups_used)); /* [groups_used, rows] */
+  struct ggml_tensor *values = ggml_get_rows(n, grouped, kept);                            /* [size, groups_used, rows] */
+  struct ggml_tensor *nothing = ggml_fill(n, grouped, -INFINITY);
+  return ggml_reshape_2d(n, ggml_set_rows(n, nothing, values, kept), experts, rows);
+}
 
 dimple_status build_route(context *c, const route_call *call) {
   struct ggml_context *n = c->nodes;
   int64_t rows = call->scores.rows, experts = call->scores.columns, used = call->chosen.columns;
   if (rows == 0) return DIMPLE_OK;
-  if (call->kind == ROUTE_SIGMOID) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: routers of sigmoids are not built yet", c->device->name);
   struct ggml_tensor *scores = ggml_cont(n, matrix_of(c, call->scores));
-  struct ggml_tensor *shares = ggml_soft_max(n, scores);
-  struct ggml_tensor *order = ggml_argsort_top_k(n, shares, (int)used); /* [used, rows] of [experts, rows] */
+  bool sigmoid = call->kind == ROUTE_SIGMOID;
+  struct ggml_tensor *shares = sigmoid ? ggml_sigmoid(n, scores) : ggml_soft_max(n, scores), *worth = shares;
+  if (sigmoid && call->bias) worth = ggml_add(n, worth, call->bias->tensor);
+  if (sigmoid && call->groups > 1) worth = keep_groups(n, call, worth);
+  struct ggml_tensor *order = ggml_argsort_top_k(n, worth, (int)used); /* [used, rows] of [experts, rows] */
   struct ggml_tensor *share = ggml_get_rows(n, ggml_reshape_3d(n, shares, 1, experts, rows), order);
   share = ggml_reshape_2d(n, share, used, rows);
   if (call->among_chosen) share = ggml_div(n, share, ggml_sum_rows(n, share));

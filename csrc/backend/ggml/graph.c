@@ -342,12 +342,16 @@ static dimple_status compute(context *c) {
   return finish_heads(c);
 }
 
+static dimple_status build_and_compute(void *of) {
+  context *c = of;
+  for (int64_t i = 0; i < c->operation_count; i++) DIMPLE_TRY(build(c, &c->operations[i]));
+  return compute(c);
+}
+
 dimple_status run_recorded(context *c) {
   DIMPLE_TRY(check_cancelled(c->cancelled));
   DIMPLE_TRY(start_graph(c));
-  dimple_status status = DIMPLE_OK;
-  for (int64_t i = 0; i < c->operation_count && status == DIMPLE_OK; i++) status = build(c, &c->operations[i]);
-  if (status == DIMPLE_OK) status = compute(c);
+  dimple_status status = on_device(c->device, build_and_compute, c);
   ggml_free(c->nodes);
   c->nodes = NULL;
   c->graph = NULL;

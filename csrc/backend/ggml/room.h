@@ -12,6 +12,8 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 
+#include <stdatomic.h>
+
 #include "backend/backend.h"
 #include "error.h"
 
@@ -20,8 +22,18 @@
 typedef struct device {
   backend_operations operations; /* what the core sees; first, so that a table's address is its device's */
   ggml_backend_dev_t handle;
-  char name[64]; /* "ggml:" and GGML's own name of it */
+  ggml_backend_buffer_type_t memory; /* what buffers of it are made of */
+  char name[96];     /* "ggml:" and GGML's own name of it, or "rpc:" and the server's address */
+  char endpoint[72]; /* "HOST:PORT"; "": of this machine */
+  int server;        /* guard.h */
+  atomic_bool lost;  /* GGML gave up on it: nothing of it is touched any more, */
+  char why[256];     /* for this reason, written before `lost` is */
 } device;
+
+/* Runs an entry of the table, entry(argument), under guard. Errors: the entry's; IO if the device is or gets lost; MEMORY. */
+dimple_status on_device(const device *d, dimple_status (*entry)(void *), void *argument);
+/* Lets go of something on the device, unless that is lost. */
+void let_go(const device *d, dimple_status (*entry)(void *), void *argument);
 
 /* GGML's last complaint on this thread since forget_complaint(), "" if there is none: it logs what it cannot return. */
 void forget_complaint(void);
@@ -30,6 +42,7 @@ const char *last_complaint(void);
 /* ------------------------------------------------------------------------------------------------------------- weights */
 
 struct weight {
+  const device *device;
   struct ggml_context *context; /* owns the tensor's description */
   ggml_backend_buffer_t memory;
   struct ggml_tensor *tensor; /* [columns, rows, matrices]; a vector is [columns]. Null: rows are decoded on the host */
@@ -47,6 +60,7 @@ int64_t ggml_room_weight_bytes(const weight *w);
 /* ------------------------------------------------------------------------------------------------------------- buffers */
 
 struct buffer {
+  const device *device;
   ggml_backend_buffer_t memory;
   int64_t count;
   struct ggml_tensor *base; /* all of it, in graph number `graph` */

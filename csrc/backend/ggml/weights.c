@@ -5,9 +5,14 @@
 
 #include "room.h"
 
+static dimple_status free_memory(void *of) {
+  ggml_backend_buffer_free(of);
+  return DIMPLE_OK;
+}
+
 void ggml_room_weight_free(weight *w) {
   if (!w) return;
-  if (w->memory) ggml_backend_buffer_free(w->memory);
+  if (w->memory) let_go(w->device, free_memory, w->memory);
   if (w->context) ggml_free(w->context);
   free(w);
 }
@@ -41,10 +46,9 @@ static dimple_status place(const device *d, weight *w, enum ggml_type type, cons
   if (!w->context) return dimple_fail_memory(room.mem_size, name);
   w->tensor = w->rows == 1 && w->matrices == 1 ? ggml_new_tensor_1d(w->context, type, w->columns)
                                                : ggml_new_tensor_3d(w->context, type, w->columns, w->rows, w->matrices);
-  ggml_backend_buffer_type_t kind = ggml_backend_dev_buffer_type(d->handle);
-  size_t bytes = ggml_backend_buft_get_alloc_size(kind, w->tensor);
+  size_t bytes = ggml_backend_buft_get_alloc_size(d->memory, w->tensor);
   forget_complaint();
-  w->memory = ggml_backend_buft_alloc_buffer(kind, bytes);
+  w->memory = ggml_backend_buft_alloc_buffer(d->memory, bytes);
   if (!w->memory)
     return dimple_fail(DIMPLE_ERROR_MEMORY, "%s: cannot allocate %zu bytes for tensor %s%s%s", d->name, bytes, name,
                        *last_complaint() ? ": " : "", last_complaint());
@@ -83,6 +87,18 @@ static dimple_status fill(const device *d, weight *w, const tensor_source *sourc
   return DIMPLE_OK;
 }
 
+/* An upload as an entry. */
+typedef struct upload {
+  weight *w;
+  const tensor_source *source;
+  weight_use use;
+} upload;
+
+static dimple_status run_upload(void *of) {
+  const upload *u = of;
+  return fill(u->w->device, u->w, u->source, u->use);
+}
+
 dimple_status ggml_room_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out) {
   if (source->type < 0 || source->type >= GGML_TYPE_COUNT || ggml_blck_size((enum ggml_type)source->type) < 1)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: type %d is not supported by this GGML", source->name, source->type);
@@ -91,8 +107,9 @@ dimple_status ggml_room_weight_upload(context *c, const tensor_source *source, w
                        (long long)ggml_blck_size((enum ggml_type)source->type));
   weight *w = calloc(1, sizeof *w);
   if (!w) return dimple_fail_memory(sizeof *w, source->name);
-  *w = (weight){.type = source->type, .rows = source->rows, .columns = source->columns, .matrices = source->matrices ? source->matrices : 1};
-  dimple_status status = fill(c->device, w, source, use);
+  *w = (weight){.device = c->device, .type = source->type, .rows = source->rows, .columns = source->columns,
+                .matrices = source->matrices ? source->matrices : 1};
+  dimple_status status = on_device(c->device, run_upload, &(upload){w, source, use});
   if (status != DIMPLE_OK)
     ggml_room_weight_free(w);
   else

@@ -16,40 +16,47 @@ _Static_assert(offsetof(dimple_peaks, f32_products) == 8, "as in Structs.java");
 _Static_assert(offsetof(dimple_peaks, memory_bytes) == 16, "as in Structs.java");
 _Static_assert(sizeof(dimple_peaks) == 24, "as in Structs.java");
 
+_Static_assert(offsetof(dimple_device, name) == 0, "as in Structs.java");
+_Static_assert(offsetof(dimple_device, description) == 96, "as in Structs.java");
+_Static_assert(offsetof(dimple_device, problem) == 224, "as in Structs.java");
+_Static_assert(offsetof(dimple_device, memory_free) == 480, "as in Structs.java");
+_Static_assert(offsetof(dimple_device, memory_total) == 488, "as in Structs.java");
+_Static_assert(sizeof(dimple_device) == 496, "as in Structs.java");
+
 _Static_assert(offsetof(dimple_model_options, backend) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, mmproj_path) == 8, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, threads) == 16, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, ignore_unknown) == 20, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, unpacked) == 24, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_options, reserved) == 28, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_options, device_layers) == 28, "as in Structs.java");
 _Static_assert(sizeof(dimple_model_options) == 32, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_model_info, architecture) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_info, backend) == 32, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, vocab_size) == 64, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, context_length) == 68, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, layer_count) == 72, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, embedding_length) == 76, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, head_count) == 80, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, head_count_kv) == 84, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, head_size) == 88, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, bidirectional) == 92, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, shift_logits) == 96, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, mask_token_id) == 100, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, bos_token_id) == 104, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, eos_token_id) == 108, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, pad_token_id) == 112, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, image_token_id) == 116, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, has_vision) == 120, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, patch_size) == 124, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, merge_size) == 128, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, min_pixels) == 136, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, max_pixels) == 144, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, parameter_count) == 152, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, file_size) == 160, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, weight_size) == 168, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, kv_bytes_per_token) == 176, "as in Structs.java");
-_Static_assert(sizeof(dimple_model_info) == 184, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, vocab_size) == 288, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, context_length) == 292, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, layer_count) == 296, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, embedding_length) == 300, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, head_count) == 304, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, head_count_kv) == 308, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, head_size) == 312, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, bidirectional) == 316, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, shift_logits) == 320, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, mask_token_id) == 324, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, bos_token_id) == 328, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, eos_token_id) == 332, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, pad_token_id) == 336, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, image_token_id) == 340, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, has_vision) == 344, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, patch_size) == 348, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, merge_size) == 352, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, min_pixels) == 360, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, max_pixels) == 368, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, parameter_count) == 376, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, file_size) == 384, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, weight_size) == 392, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, kv_bytes_per_token) == 400, "as in Structs.java");
+_Static_assert(sizeof(dimple_model_info) == 408, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_model_check_summary, problem_count) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_check_summary, used_key_count) == 8, "as in Structs.java");
@@ -272,6 +279,11 @@ SHIM(jint, dimple_1resolve_1threads)(JNIEnv *env, jclass shim, jint wanted, jobj
 SHIM(jint, dimple_1measure_1peaks)(JNIEnv *env, jclass shim, jobject backend, jint threads, jobject out) {
   (void)shim;
   return (jint)dimple_measure_peaks(at(env, backend), threads, at(env, out));
+}
+
+SHIM(jint, dimple_1get_1device)(JNIEnv *env, jclass shim, jobject names, jlong index, jobject device) {
+  (void)shim;
+  return (jint)dimple_get_device(at(env, names), index, at(env, device));
 }
 
 SHIM(jint, dimple_1model_1load)(JNIEnv *env, jclass shim, jobject path, jobject options, jobject model) {

@@ -10,7 +10,7 @@ import java.util.Optional;
  *
  * @param backend what runs the model: {@code "auto"} (also when empty: the fastest one here), {@code "cpu"}, {@code "ref"} (plain
  *     loops, slow, the oracle of the tests), or {@code "cpu-"} and an instruction set: {@code "cpu-plain"}, {@code "cpu-avx2"},
- *     {@code "cpu-avx512-vnni"}
+ *     {@code "cpu-avx512-vnni"}; or devices, see {@link Builder#devices}
  * @param mmproj a second GGUF file with the vision tower, for models whose own file has none
  * @param threads how many threads pack the weights while loading, and run the passes that sessions share; 0: one per processor
  * @param ignoreUnknown whether a file with keys or tensors that this library does not know, and that may change the result, is run without
@@ -20,16 +20,17 @@ import java.util.Optional;
  * @param batchSteps how many sessions that step at the same time, on threads of their own, run their steps as one, at most; 1: each runs
  *     its own. See {@link Builder#batchSteps}
  * @param tokenizer for a file that has none
+ * @param deviceLayers how many of the layers the devices take; 0: as many as fit. See {@link Builder#deviceLayers}
  */
 public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked,
-    int batchSteps, Optional<ModelTokenizer> tokenizer) {
+    int batchSteps, Optional<ModelTokenizer> tokenizer, int deviceLayers) {
   /** The most sessions that step together. */
   private static final int MOST_STEPS = 1024;
 
   /**
    * Checks that nothing is null; backend, file and threads are checked when a model is loaded with them.
    *
-   * @throws InvalidArgumentException if batchSteps is not 1 to 1024
+   * @throws InvalidArgumentException if batchSteps is not 1 to 1024, or deviceLayers is negative
    */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
@@ -37,6 +38,9 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     Objects.requireNonNull(tokenizer, "tokenizer");
     if (batchSteps < 1 || batchSteps > MOST_STEPS) {
       throw new InvalidArgumentException("batchSteps is " + batchSteps + ", expected 1 to " + MOST_STEPS);
+    }
+    if (deviceLayers < 0) {
+      throw new InvalidArgumentException("deviceLayers is " + deviceLayers + ", expected 0 (as many as fit) or more");
     }
   }
 
@@ -59,6 +63,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private boolean unpacked;
     private Optional<ModelTokenizer> tokenizer = Optional.empty();
     private int batchSteps = 1;
+    private int deviceLayers;
 
     private Builder() {}
 
@@ -70,6 +75,41 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      */
     public Builder backend(String backend) {
       this.backend = Optional.of(Objects.requireNonNull(backend, "backend"));
+      return this;
+    }
+
+    /**
+     * Chooses devices of <a href="https://github.com/ggml-org/ggml">GGML</a>, where {@code libdimple-ggml} and a GGML are: the model's layers are
+     * shared out over them, by the memory that each has free. Devices compute with other rounding than this library's own kernels.
+     *
+     * @param names {@code "ggml:NAME"} with GGML's name of a device, {@code "rpc:HOST:PORT"} for those of a machine that serves them (GGML's
+     *     rpc-server), or as the last one a backend for the layers that do not go to devices; {@link Device#list} lists them
+     * @return this
+     * @throws InvalidArgumentException if there are no names, or one has a comma
+     */
+    public Builder devices(String... names) {
+      Objects.requireNonNull(names, "names");
+      for (String name : names) {
+        if (Objects.requireNonNull(name, "name").indexOf(',') >= 0) {
+          throw new InvalidArgumentException("\"" + name + "\" is no device: it has a comma");
+        }
+      }
+      if (names.length == 0) {
+        throw new InvalidArgumentException("no devices are named");
+      }
+      return backend(String.join(",", names));
+    }
+
+    /**
+     * Says how many of the model's layers the devices take, the first ones. The others, and what makes logits behind them, are run by the last name
+     * that {@link #devices} was given, if it is no device, or by this library's own kernels. Whether what a device takes fits into its memory is
+     * estimated before anything is uploaded: the weights as the file has them, keys and values of 2048 positions, and 256 MiB.
+     *
+     * @param layers 0: as many as fit
+     * @return this
+     */
+    public Builder deviceLayers(int layers) {
+      this.deviceLayers = layers;
       return this;
     }
 
@@ -149,10 +189,10 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * Ends the collection.
      *
      * @return the options
-     * @throws InvalidArgumentException if {@code batchSteps} is out of range
+     * @throws InvalidArgumentException if {@code batchSteps} or {@code deviceLayers} is out of range
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers);
     }
 
     /**
@@ -163,7 +203,8 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     @Override
     public String toString() {
       return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
-          + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + ", tokenizer=" + tokenizer + "]";
+          + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + ", tokenizer=" + tokenizer
+          + ", deviceLayers=" + deviceLayers + "]";
     }
   }
 }

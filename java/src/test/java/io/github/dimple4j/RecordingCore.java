@@ -9,6 +9,7 @@ import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreModel;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.CoreVocabulary;
+import io.github.dimple4j.core.DeviceFacts;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.Grid;
 import io.github.dimple4j.core.Metadata;
@@ -84,9 +85,15 @@ final class RecordingCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers) {
     record("load", file, backend, mmproj, threads, ignoreUnknown);
     return new RecordingModel();
+  }
+
+  @Override
+  public List<DeviceFacts> devices(String names) {
+    record("devices", names);
+    return List.of();
   }
 
   @Override

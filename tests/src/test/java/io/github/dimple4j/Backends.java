@@ -6,14 +6,14 @@ import java.util.stream.Stream;
 
 /**
  * The backends that this machine runs: the reference and the kernels of every instruction set it has; or those that the property
- * {@code dimple.backends} names, separated by commas.
+ * {@code dimple.backends} names, separated by commas; by semicolons where a name is a list of devices, and one behind the last.
  */
 final class Backends {
   private Backends() {}
 
   static List<String> all() {
     String chosen = System.getProperty("dimple.backends");
-    return chosen == null ? ofThisMachine() : List.of(chosen.split(","));
+    return chosen == null ? ofThisMachine() : List.of(chosen.split(chosen.indexOf(';') < 0 ? "," : ";"));
   }
 
   static List<String> ofThisMachine() {

@@ -4,9 +4,11 @@ import io.github.dimple4j.core.Core;
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreException.Kind;
 import io.github.dimple4j.core.CoreModel;
+import io.github.dimple4j.core.DeviceFacts;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.core.TensorFacts;
 import io.github.dimple4j.jni.Structs.Decoding;
+import io.github.dimple4j.jni.Structs.Device;
 import io.github.dimple4j.jni.Structs.ModelOptions;
 import io.github.dimple4j.jni.Structs.Peaks;
 import io.github.dimple4j.jni.Structs.TensorTypeInfo;
@@ -69,7 +71,7 @@ final class JniCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers) {
     try (Memory memory = new Memory()) {
       ByteBuffer options = memory.allocate(ModelOptions.SIZEOF);
       ModelOptions.BACKEND.set(options, Shim.address(memory.of(backend)));
@@ -77,9 +79,27 @@ final class JniCore implements Core {
       ModelOptions.THREADS.set(options, threads);
       ModelOptions.IGNORE_UNKNOWN.set(options, ignoreUnknown ? 1 : 0);
       ModelOptions.UNPACKED.set(options, unpacked ? 1 : 0);
+      ModelOptions.DEVICE_LAYERS.set(options, deviceLayers);
       ByteBuffer model = memory.pointer();
       check(Shim.dimple_model_load(memory.of(file), options, model));
       return new JniModel(model.getLong(0));
+    }
+  }
+
+  @Override
+  public List<DeviceFacts> devices(String names) {
+    var devices = new ArrayList<DeviceFacts>();
+    try (Memory memory = new Memory()) {
+      ByteBuffer device = memory.allocate(Device.SIZEOF), list = memory.of(names);
+      for (;;) {
+        int status = Shim.dimple_get_device(list, devices.size(), device);
+        if (status == Shim.DIMPLE_ERROR_NOT_FOUND) {
+          return devices;
+        }
+        check(status);
+        devices.add(new DeviceFacts(Device.NAME.text(device), Device.DESCRIPTION.text(device), Device.PROBLEM.text(device),
+            Device.MEMORY_FREE.number(device), Device.MEMORY_TOTAL.number(device)));
+      }
     }
   }
 

@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * direct buffer of which only the address counts, or null.
  */
 final class Shim {
-  static final int DIMPLE_API_VERSION = 4;
+  static final int DIMPLE_API_VERSION = 5;
   static final int DIMPLE_OK = 0;
   static final int DIMPLE_ERROR_ARGUMENT = 1;
   static final int DIMPLE_ERROR_IO = 2;
@@ -133,6 +133,8 @@ final class Shim {
   static native int dimple_resolve_threads(int wanted, ByteBuffer threads);
 
   static native int dimple_measure_peaks(ByteBuffer backend, int threads, ByteBuffer out);
+
+  static native int dimple_get_device(ByteBuffer names, long index, ByteBuffer device);
 
   static native int dimple_model_load(ByteBuffer path, ByteBuffer options, ByteBuffer model);
 

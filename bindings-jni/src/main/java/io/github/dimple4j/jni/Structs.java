@@ -19,6 +19,19 @@ final class Structs {
     private Peaks() {}
   }
 
+  /** {@code dimple_device}. */
+  static final class Device {
+    static final int SIZEOF = 496;
+    static final Field NAME = new Field("name", Kind.TEXT, 0);
+    static final Field DESCRIPTION = new Field("description", Kind.TEXT, 96);
+    static final Field PROBLEM = new Field("problem", Kind.TEXT, 224);
+    static final Field MEMORY_FREE = new Field("memory_free", Kind.LONG, 480);
+    static final Field MEMORY_TOTAL = new Field("memory_total", Kind.LONG, 488);
+    static final List<Field> FIELDS = List.of(NAME, DESCRIPTION, PROBLEM, MEMORY_FREE, MEMORY_TOTAL);
+
+    private Device() {}
+  }
+
   /** {@code dimple_model_options}. */
   static final class ModelOptions {
     static final int SIZEOF = 32;
@@ -27,40 +40,40 @@ final class Structs {
     static final Field THREADS = new Field("threads", Kind.INT, 16);
     static final Field IGNORE_UNKNOWN = new Field("ignore_unknown", Kind.INT, 20);
     static final Field UNPACKED = new Field("unpacked", Kind.INT, 24);
-    static final Field RESERVED = new Field("reserved", Kind.INT, 28);
-    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN, UNPACKED, RESERVED);
+    static final Field DEVICE_LAYERS = new Field("device_layers", Kind.INT, 28);
+    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN, UNPACKED, DEVICE_LAYERS);
 
     private ModelOptions() {}
   }
 
   /** {@code dimple_model_info}. */
   static final class ModelInfo {
-    static final int SIZEOF = 184;
+    static final int SIZEOF = 408;
     static final Field ARCHITECTURE = new Field("architecture", Kind.TEXT, 0);
     static final Field BACKEND = new Field("backend", Kind.TEXT, 32);
-    static final Field VOCAB_SIZE = new Field("vocab_size", Kind.INT, 64);
-    static final Field CONTEXT_LENGTH = new Field("context_length", Kind.INT, 68);
-    static final Field LAYER_COUNT = new Field("layer_count", Kind.INT, 72);
-    static final Field EMBEDDING_LENGTH = new Field("embedding_length", Kind.INT, 76);
-    static final Field HEAD_COUNT = new Field("head_count", Kind.INT, 80);
-    static final Field HEAD_COUNT_KV = new Field("head_count_kv", Kind.INT, 84);
-    static final Field HEAD_SIZE = new Field("head_size", Kind.INT, 88);
-    static final Field BIDIRECTIONAL = new Field("bidirectional", Kind.INT, 92);
-    static final Field SHIFT_LOGITS = new Field("shift_logits", Kind.INT, 96);
-    static final Field MASK_TOKEN_ID = new Field("mask_token_id", Kind.INT, 100);
-    static final Field BOS_TOKEN_ID = new Field("bos_token_id", Kind.INT, 104);
-    static final Field EOS_TOKEN_ID = new Field("eos_token_id", Kind.INT, 108);
-    static final Field PAD_TOKEN_ID = new Field("pad_token_id", Kind.INT, 112);
-    static final Field IMAGE_TOKEN_ID = new Field("image_token_id", Kind.INT, 116);
-    static final Field HAS_VISION = new Field("has_vision", Kind.INT, 120);
-    static final Field PATCH_SIZE = new Field("patch_size", Kind.INT, 124);
-    static final Field MERGE_SIZE = new Field("merge_size", Kind.INT, 128);
-    static final Field MIN_PIXELS = new Field("min_pixels", Kind.LONG, 136);
-    static final Field MAX_PIXELS = new Field("max_pixels", Kind.LONG, 144);
-    static final Field PARAMETER_COUNT = new Field("parameter_count", Kind.LONG, 152);
-    static final Field FILE_SIZE = new Field("file_size", Kind.LONG, 160);
-    static final Field WEIGHT_SIZE = new Field("weight_size", Kind.LONG, 168);
-    static final Field KV_BYTES_PER_TOKEN = new Field("kv_bytes_per_token", Kind.LONG, 176);
+    static final Field VOCAB_SIZE = new Field("vocab_size", Kind.INT, 288);
+    static final Field CONTEXT_LENGTH = new Field("context_length", Kind.INT, 292);
+    static final Field LAYER_COUNT = new Field("layer_count", Kind.INT, 296);
+    static final Field EMBEDDING_LENGTH = new Field("embedding_length", Kind.INT, 300);
+    static final Field HEAD_COUNT = new Field("head_count", Kind.INT, 304);
+    static final Field HEAD_COUNT_KV = new Field("head_count_kv", Kind.INT, 308);
+    static final Field HEAD_SIZE = new Field("head_size", Kind.INT, 312);
+    static final Field BIDIRECTIONAL = new Field("bidirectional", Kind.INT, 316);
+    static final Field SHIFT_LOGITS = new Field("shift_logits", Kind.INT, 320);
+    static final Field MASK_TOKEN_ID = new Field("mask_token_id", Kind.INT, 324);
+    static final Field BOS_TOKEN_ID = new Field("bos_token_id", Kind.INT, 328);
+    static final Field EOS_TOKEN_ID = new Field("eos_token_id", Kind.INT, 332);
+    static final Field PAD_TOKEN_ID = new Field("pad_token_id", Kind.INT, 336);
+    static final Field IMAGE_TOKEN_ID = new Field("image_token_id", Kind.INT, 340);
+    static final Field HAS_VISION = new Field("has_vision", Kind.INT, 344);
+    static final Field PATCH_SIZE = new Field("patch_size", Kind.INT, 348);
+    static final Field MERGE_SIZE = new Field("merge_size", Kind.INT, 352);
+    static final Field MIN_PIXELS = new Field("min_pixels", Kind.LONG, 360);
+    static final Field MAX_PIXELS = new Field("max_pixels", Kind.LONG, 368);
+    static final Field PARAMETER_COUNT = new Field("parameter_count", Kind.LONG, 376);
+    static final Field FILE_SIZE = new Field("file_size", Kind.LONG, 384);
+    static final Field WEIGHT_SIZE = new Field("weight_size", Kind.LONG, 392);
+    static final Field KV_BYTES_PER_TOKEN = new Field("kv_bytes_per_token", Kind.LONG, 400);
     static final List<Field> FIELDS = List.of(ARCHITECTURE, BACKEND, VOCAB_SIZE, CONTEXT_LENGTH, LAYER_COUNT, EMBEDDING_LENGTH,
         HEAD_COUNT, HEAD_COUNT_KV, HEAD_SIZE, BIDIRECTIONAL, SHIFT_LOGITS, MASK_TOKEN_ID, BOS_TOKEN_ID, EOS_TOKEN_ID, PAD_TOKEN_ID,
         IMAGE_TOKEN_ID, HAS_VISION, PATCH_SIZE, MERGE_SIZE, MIN_PIXELS, MAX_PIXELS, PARAMETER_COUNT, FILE_SIZE, WEIGHT_SIZE,

@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)4L;
+    private static final int DIMPLE_API_VERSION = (int)5L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 4
+     * #define DIMPLE_API_VERSION 5
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -422,6 +422,68 @@ public class Dimple extends DimpleSymbols {
                 traceDowncall("dimple_measure_peaks", backend, threads, out);
             }
             return (int)mh$.invokeExact(backend, threads, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dimple_get_device {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_LONG,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_get_device");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_get_device(const char *names, int64_t index, dimple_device *device)
+     * }
+     */
+    public static FunctionDescriptor dimple_get_device$descriptor() {
+        return dimple_get_device.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_get_device(const char *names, int64_t index, dimple_device *device)
+     * }
+     */
+    public static MethodHandle dimple_get_device$handle() {
+        return dimple_get_device.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_get_device(const char *names, int64_t index, dimple_device *device)
+     * }
+     */
+    public static MemorySegment dimple_get_device$address() {
+        return dimple_get_device.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_get_device(const char *names, int64_t index, dimple_device *device)
+     * }
+     */
+    public static int dimple_get_device(MemorySegment names, long index, MemorySegment device) {
+        var mh$ = dimple_get_device.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_get_device", names, index, device);
+            }
+            return (int)mh$.invokeExact(names, index, device);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

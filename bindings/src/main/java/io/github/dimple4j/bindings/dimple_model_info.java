@@ -16,7 +16,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * {@snippet lang=c :
  * struct dimple_model_info {
  *     char architecture[32];
- *     char backend[32];
+ *     char backend[256];
  *     int32_t vocab_size;
  *     int32_t context_length;
  *     int32_t layer_count;
@@ -51,7 +51,7 @@ public class dimple_model_info {
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         MemoryLayout.sequenceLayout(32, Dimple.C_CHAR).withName("architecture"),
-        MemoryLayout.sequenceLayout(32, Dimple.C_CHAR).withName("backend"),
+        MemoryLayout.sequenceLayout(256, Dimple.C_CHAR).withName("backend"),
         Dimple.C_INT.withName("vocab_size"),
         Dimple.C_INT.withName("context_length"),
         Dimple.C_INT.withName("layer_count"),
@@ -167,7 +167,7 @@ public class dimple_model_info {
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static final SequenceLayout backend$layout() {
@@ -179,7 +179,7 @@ public class dimple_model_info {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static final long backend$offset() {
@@ -189,7 +189,7 @@ public class dimple_model_info {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static MemorySegment backend(MemorySegment struct) {
@@ -199,19 +199,19 @@ public class dimple_model_info {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static void backend(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, backend$OFFSET, backend$LAYOUT.byteSize());
     }
 
-    private static long[] backend$DIMS = { 32 };
+    private static long[] backend$DIMS = { 256 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static long[] backend$dimensions() {
@@ -222,7 +222,7 @@ public class dimple_model_info {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static byte backend(MemorySegment struct, long index0) {
@@ -232,7 +232,7 @@ public class dimple_model_info {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * char backend[32]
+     * char backend[256]
      * }
      */
     public static void backend(MemorySegment struct, long index0, byte fieldValue) {

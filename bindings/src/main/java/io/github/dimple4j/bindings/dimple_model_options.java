@@ -20,7 +20,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t threads;
  *     int32_t ignore_unknown;
  *     int32_t unpacked;
- *     int32_t reserved;
+ *     int32_t device_layers;
  * }
  * }
  */
@@ -36,7 +36,7 @@ public class dimple_model_options {
         Dimple.C_INT.withName("threads"),
         Dimple.C_INT.withName("ignore_unknown"),
         Dimple.C_INT.withName("unpacked"),
-        Dimple.C_INT.withName("reserved")
+        Dimple.C_INT.withName("device_layers")
     ).withName("dimple_model_options");
 
     /**
@@ -266,48 +266,48 @@ public class dimple_model_options {
         struct.set(unpacked$LAYOUT, unpacked$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt device_layers$LAYOUT = (OfInt)$LAYOUT.select(groupElement("device_layers"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t device_layers
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt device_layers$layout() {
+        return device_layers$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long device_layers$OFFSET = $LAYOUT.byteOffset(groupElement("device_layers"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t device_layers
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long device_layers$offset() {
+        return device_layers$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t device_layers
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int device_layers(MemorySegment struct) {
+        return struct.get(device_layers$LAYOUT, device_layers$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t device_layers
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void device_layers(MemorySegment struct, int fieldValue) {
+        struct.set(device_layers$LAYOUT, device_layers$OFFSET, fieldValue);
     }
 
     /**

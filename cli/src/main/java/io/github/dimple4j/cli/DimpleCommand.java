@@ -18,7 +18,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /**
  * The {@code dimple} command: {@code run}, {@code chat}, {@code trace}, {@code logits}, {@code eval}, {@code score}, {@code batch}, {@code bench},
- * {@code serve}, {@code schema}, {@code pull} and {@code gguf}.
+ * {@code serve}, {@code devices}, {@code schema}, {@code pull} and {@code gguf}.
  */
 @Command(name = "dimple", mixinStandardHelpOptions = true, versionProvider = DimpleCommand.Version.class,
     description = "Run masked-diffusion language models on pictures and text.",
@@ -44,6 +44,7 @@ public final class DimpleCommand implements Runnable {
     COMMANDS.put("batch", BatchCommand::new);
     COMMANDS.put("bench", BenchCommand::new);
     COMMANDS.put("serve", ServeCommand::new);
+    COMMANDS.put("devices", DevicesCommand::new);
     COMMANDS.put("schema", SchemaCommand::new);
     COMMANDS.put("pull", PullCommand::new);
     COMMANDS.put("gguf", GgufCommand::new);

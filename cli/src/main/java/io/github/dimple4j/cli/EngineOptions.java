@@ -11,7 +11,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -27,9 +29,19 @@ final class EngineOptions {
       description = "A tokenizer for a file that has none: a Hugging Face directory, its tokenizer.json, or a GGUF file.")
   private Path tokenizer;
 
-  @Option(names = "--backend", paramLabel = "NAME", defaultValue = "auto",
-      description = "What runs the model: auto, cpu, ref, or cpu- and an instruction set (default: ${DEFAULT-VALUE}).")
+  @Option(names = {"--backend", "--device"}, paramLabel = "NAME[,NAME...]", defaultValue = "auto",
+      description = "What runs the model: auto, cpu, ref, cpu- and an instruction set, or ggml: and a device that `dimple devices` lists; several "
+          + "share the layers (default: ${DEFAULT-VALUE}).")
   private String backend;
+
+  @Option(names = "--rpc", paramLabel = "HOST:PORT[,HOST:PORT...]", split = ",",
+      description = "Machines whose devices run the model, beside those of --device: GGML's rpc-server serves them.")
+  private List<String> servers = List.of();
+
+  @Option(names = "--gpu-layers", paramLabel = "N|auto", defaultValue = "auto",
+      description = "How many layers the devices take; the others run on the last --device, if it is none of GGML's, or the CPU. auto: as many as fit "
+          + "(default: ${DEFAULT-VALUE}).")
+  private String deviceLayers;
 
   @Option(names = "--threads", paramLabel = "N", defaultValue = "0",
       description = "Threads; 0 is one per processor. Results do not depend on it (default: ${DEFAULT-VALUE}).")
@@ -51,6 +63,7 @@ final class EngineOptions {
     } catch (InvalidArgumentException e) {
       throw Failures.invalidValue(spec, "--threads", e.getMessage().replaceFirst("^threads is ", ""));
     }
+    deviceLayers();
   }
 
   /** Loads a file, or a model that was pulled under that name. */
@@ -76,7 +89,32 @@ final class EngineOptions {
   }
 
   private ModelOptions.Builder options() {
-    return ModelOptions.builder().backend(backend).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked);
+    return ModelOptions.builder().backend(backends()).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked).deviceLayers(deviceLayers());
+  }
+
+  /** The devices of other machines stand before a backend that is none, which runs the layers that are left. */
+  private String backends() {
+    String remote = servers.stream().map(server -> "rpc:" + server).collect(Collectors.joining(","));
+    if (remote.isEmpty() || backend.equals("auto")) {
+      return remote.isEmpty() ? backend : remote;
+    }
+    int last = backend.lastIndexOf(',') + 1;
+    return backend.indexOf(':', last) >= 0 ? backend + "," + remote : backend.substring(0, last) + remote + "," + backend.substring(last);
+  }
+
+  private int deviceLayers() {
+    if (deviceLayers.equals("auto")) {
+      return 0;
+    }
+    try {
+      int layers = Integer.parseInt(deviceLayers);
+      if (layers > 0) {
+        return layers;
+      }
+    } catch (NumberFormatException e) {
+      // refused below
+    }
+    throw Failures.invalidValue(spec, "--gpu-layers", deviceLayers + ", expected auto or 1 and more (none at all is --device cpu)");
   }
 
   /** What the machine does at most; nothing for a backend that cannot say. */

@@ -25,7 +25,7 @@ class UsageTest {
 
   @Test
   void missingAndUnknownParts() {
-    assertWrong("Missing command: one of run, chat, trace, logits, eval, score, batch, bench, serve, schema, pull, gguf", "dimple");
+    assertWrong("Missing command: one of run, chat, trace, logits, eval, score, batch, bench, serve, devices, schema, pull, gguf", "dimple");
     assertWrong("Unmatched argument at index 0: 'walk'", "dimple", "walk");
     assertWrong("Missing required argument (specify one of these): (--prompt=TEXT | --prompt-file=FILE)", "dimple run", "run", "x.gguf");
     assertWrong("--prompt=TEXT, --prompt-file=FILE are mutually exclusive (specify only one)", "dimple run",

@@ -61,8 +61,16 @@ public interface Core {
    * @param threads for packing weights; 0: one per processor
    * @param ignoreUnknown whether a file with unknown keys or tensors loads
    * @param unpacked whether weights stay in the mapped file
+   * @param deviceLayers how many layers the devices among the backends take; 0: as many as fit
    */
-  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked);
+  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers);
+
+  /**
+   * The devices that can run models.
+   *
+   * @param names backends' names with commas between them; null: those of this machine
+   */
+  List<DeviceFacts> devices(String names);
 
   /**
    * Checks what {@link #load} checks, of keys and tensors, without reading weights. Fails only if the file cannot be read as GGUF.

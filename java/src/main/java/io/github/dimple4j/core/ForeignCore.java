@@ -4,6 +4,7 @@ import io.github.dimple4j.bindings.Dimple;
 import io.github.dimple4j.bindings.NativeLibrary;
 import io.github.dimple4j.bindings.NativeLibraryException;
 import io.github.dimple4j.bindings.dimple_decoding;
+import io.github.dimple4j.bindings.dimple_device;
 import io.github.dimple4j.bindings.dimple_finding;
 import io.github.dimple4j.bindings.dimple_model_options;
 import io.github.dimple4j.bindings.dimple_peaks;
@@ -96,7 +97,7 @@ final class ForeignCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_model_options.allocate(arena);
       dimple_model_options.backend(options, text(backend, arena));
@@ -104,9 +105,28 @@ final class ForeignCore implements Core {
       dimple_model_options.threads(options, threads);
       dimple_model_options.ignore_unknown(options, ignoreUnknown ? 1 : 0);
       dimple_model_options.unpacked(options, unpacked ? 1 : 0);
+      dimple_model_options.device_layers(options, deviceLayers);
       MemorySegment model = arena.allocate(ValueLayout.ADDRESS);
       check(Dimple.dimple_model_load(arena.allocateFrom(file), options, model));
       return new ForeignModel(model.get(ValueLayout.ADDRESS, 0));
+    }
+  }
+
+  @Override
+  public List<DeviceFacts> devices(String names) {
+    var devices = new ArrayList<DeviceFacts>();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment device = dimple_device.allocate(arena);
+      MemorySegment list = text(names, arena);
+      for (;;) {
+        int status = Dimple.dimple_get_device(list, devices.size(), device);
+        if (status == Dimple.DIMPLE_ERROR_NOT_FOUND()) {
+          return devices;
+        }
+        check(status);
+        devices.add(new DeviceFacts(dimple_device.name(device).getString(0), dimple_device.description(device).getString(0),
+            dimple_device.problem(device).getString(0), dimple_device.memory_free(device), dimple_device.memory_total(device)));
+      }
     }
   }
 

@@ -1,0 +1,263 @@
+#include "backend/self_check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocate.h"
+#include "quant/block_formats.h"
+
+extern const backend_operations backend_ref;
+
+/* A backend at work on the probes. */
+typedef struct side {
+  const backend_operations *ops;
+  context *context;
+  uint32_t random; /* both sides draw the same numbers */
+  int32_t type;    /* of matrices: dimple_tensor_type */
+} side;
+
+enum { ROWS = 5, WIDTH = 256, INNER = 512, EXPERTS = 6, USED = 2, VOCAB = 2 * HEAD_CHUNK + 100, HEADS = 4, KV_HEADS = 2, KEYS = 37, MOST = ROWS * INNER };
+
+static float draw(side *s) {
+  s->random = s->random * 1664525u + 1013904223u;
+  return (float)(s->random >> 8) * 0x1p-23f - 1;
+}
+
+/* What a probe has opened. */
+typedef struct room {
+  buffer *buffers[8];
+  weight *weights[4];
+  int32_t buffer_count, weight_count;
+} room;
+
+static void close_room(side *s, room *r) {
+  for (int32_t i = 0; i < r->buffer_count; i++) s->ops->buffer_free(s->context, r->buffers[i]);
+  for (int32_t i = 0; i < r->weight_count; i++) s->ops->weight_free(r->weights[i]);
+}
+
+static dimple_status take(side *s, room *r, int64_t rows, int64_t columns, view *out) {
+  buffer *memory;
+  DIMPLE_TRY(s->ops->buffer_alloc(s->context, rows * columns, &memory));
+  r->buffers[r->buffer_count++] = memory;
+  *out = view_of(memory, rows, columns);
+  return DIMPLE_OK;
+}
+
+/* A matrix of random numbers. */
+static dimple_status fill(side *s, room *r, int64_t rows, int64_t columns, view *out) {
+  float *values;
+  DIMPLE_TRY(take(s, r, rows, columns, out));
+  ALLOCATE(values, rows * columns, "a probe's numbers");
+  for (int64_t i = 0; i < rows * columns; i++) values[i] = draw(s);
+  dimple_status status = s->ops->pass_begin(s->context, NULL);
+  if (status == DIMPLE_OK) status = s->ops->pass_end(s->context, s->ops->copy_in(s->context, *out, values));
+  free(values);
+  return status;
+}
+
+/* A weight of random numbers, of rows that weigh about as much as their inputs. */
+static dimple_status upload(side *s, room *r, int32_t type, int64_t matrices, int64_t rows, int64_t columns, weight_use use, weight **out) {
+  const block_format *f = block_format_of(type);
+  int64_t count = (matrices ? matrices : 1) * rows * columns, blocks = count / f->block_length;
+  float *values;
+  ALLOCATE(values, count, "a probe's weights");
+  for (int64_t i = 0; i < count; i++) values[i] = draw(s) / 16;
+  uint8_t *encoded = malloc((size_t)(blocks * f->block_size));
+  dimple_status status = encoded ? DIMPLE_OK : dimple_fail_memory((uint64_t)(blocks * f->block_size), "a probe's weights");
+  if (status == DIMPLE_OK) {
+    f->quantize(values, NULL, encoded, blocks);
+    tensor_source source = {.name = "of the self-check", .type = type, .rows = rows, .columns = columns, .data = encoded, .matrices = matrices};
+    status = s->ops->weight_upload(s->context, &source, use, out);
+  }
+  if (status == DIMPLE_OK) r->weights[r->weight_count++] = *out;
+  free(encoded);
+  free(values);
+  return status;
+}
+
+/* The end of a probe: what one operation left in y. */
+static dimple_status finish(side *s, dimple_status recorded, view y, float *out) {
+  if (recorded == DIMPLE_OK) recorded = s->ops->copy_out(s->context, out, y);
+  return s->ops->pass_end(s->context, recorded);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- probes */
+
+static dimple_status probe_norm(side *s, room *r, float *out) {
+  view x, y;
+  weight *w;
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(take(s, r, ROWS, WIDTH, &y));
+  DIMPLE_TRY(upload(s, r, DIMPLE_TENSOR_F32, 0, 1, WIDTH, WEIGHT_VECTOR, &w));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  return finish(s, s->ops->rms_norm(s->context, y, x, w, 1e-6f), y, out);
+}
+
+/* y += silu(gate x) * up x, by two calls. */
+static dimple_status record_linear(side *s, view x, view middle, view y, weight *const w[3]) {
+  linear_output gated = {.w = w[0], .up = w[1], .y = middle, .mode = LINEAR_SWIGLU}, added = {.w = w[2], .y = y, .mode = LINEAR_ADD};
+  DIMPLE_TRY(s->ops->linear(s->context, &(linear_call){x, &gated, 1}));
+  return s->ops->linear(s->context, &(linear_call){middle, &added, 1});
+}
+
+static dimple_status probe_linear(side *s, room *r, float *out) {
+  view x, middle, y;
+  weight *w[3];
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(take(s, r, ROWS, INNER, &middle));
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &y));
+  for (int i = 0; i < 2; i++) DIMPLE_TRY(upload(s, r, s->type, 0, INNER, WIDTH, WEIGHT_LINEAR, &w[i]));
+  DIMPLE_TRY(upload(s, r, s->type, 0, WIDTH, INNER, WEIGHT_LINEAR, &w[2]));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  return finish(s, record_linear(s, x, middle, y, w), y, out);
+}
+
+static dimple_status probe_rotary(side *s, room *r, float *out) {
+  view x, cosine, sine;
+  const int32_t rows[ROWS] = {4, 0, 2, 2, 1};
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(fill(s, r, ROWS, 32, &cosine));
+  DIMPLE_TRY(fill(s, r, ROWS, 32, &sine));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  rotary_call call = {.x = x, .heads = WIDTH / 64, .size = 64, .cosine = cosine, .sine = sine, .angle_rows = rows};
+  return finish(s, s->ops->rotary(s->context, &call), x, out);
+}
+
+/* Heads of 64 or 128 elements, each row with all keys or with some. */
+static dimple_status attend(side *s, room *r, int32_t size, bool some, float *out) {
+  view q, k, v, y;
+  const int32_t first[ROWS] = {0, 3, 0, 30, 7}, last[ROWS] = {0, 3, 36, 36, 20};
+  DIMPLE_TRY(fill(s, r, ROWS, HEADS * size, &q));
+  DIMPLE_TRY(fill(s, r, KEYS, KV_HEADS * size, &k));
+  DIMPLE_TRY(fill(s, r, KEYS, KV_HEADS * size, &v));
+  DIMPLE_TRY(take(s, r, ROWS, HEADS * size, &y));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  attention_call call = {.q = q, .k = k, .v = v, .y = y, .heads = HEADS, .kv_heads = KV_HEADS, .size = size,
+                         .first_key = some ? first : NULL, .last_key = some ? last : NULL};
+  return finish(s, s->ops->attention(s->context, &call), y, out);
+}
+
+static dimple_status probe_attention(side *s, room *r, float *out) { return attend(s, r, 128, false, out); }
+
+static dimple_status probe_limited(side *s, room *r, float *out) { return attend(s, r, 64, true, out); }
+
+static dimple_status record_experts(side *s, view x, view scores, view chosen, view share, view y, weight *const w[4]) {
+  linear_output routed = {.w = w[0], .y = scores, .mode = LINEAR_STORE};
+  DIMPLE_TRY(s->ops->linear(s->context, &(linear_call){x, &routed, 1}));
+  DIMPLE_TRY(s->ops->route(s->context, &(route_call){.scores = scores, .chosen = chosen, .share = share, .among_chosen = true}));
+  return s->ops->experts(s->context, &(experts_call){.x = x, .chosen = chosen, .share = share, .gate = w[1], .up = w[2], .down = w[3], .mode = LINEAR_SWIGLU, .y = y});
+}
+
+static dimple_status probe_experts(side *s, room *r, float *out) {
+  view x, scores, chosen, share, y;
+  weight *w[4];
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(take(s, r, ROWS, EXPERTS, &scores));
+  DIMPLE_TRY(take(s, r, ROWS, USED, &chosen));
+  DIMPLE_TRY(take(s, r, ROWS, USED, &share));
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &y));
+  DIMPLE_TRY(upload(s, r, DIMPLE_TENSOR_F32, 0, EXPERTS, WIDTH, WEIGHT_LINEAR, &w[0]));
+  for (int i = 1; i < 3; i++) DIMPLE_TRY(upload(s, r, s->type, EXPERTS, INNER, WIDTH, WEIGHT_LINEAR, &w[i]));
+  DIMPLE_TRY(upload(s, r, s->type, EXPERTS, WIDTH, INNER, WEIGHT_LINEAR, &w[3]));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  return finish(s, record_experts(s, x, scores, chosen, share, y, w), y, out);
+}
+
+static dimple_status probe_head(side *s, room *r, float *out) {
+  view x;
+  weight *w;
+  const int32_t positions[ROWS] = {0, 1, 2, 3, 4};
+  head_row rows[ROWS];
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(upload(s, r, DIMPLE_TENSOR_F32, 0, VOCAB, WIDTH, WEIGHT_LINEAR, &w));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  head_call call = {.x = x, .w = w, .temperature = 0.7f, .seed = 1, .positions = positions, .results = rows};
+  DIMPLE_TRY(s->ops->pass_end(s->context, s->ops->head(s->context, &call)));
+  for (int i = 0; i < ROWS; i++) {
+    const float told[8] = {(float)rows[i].best / VOCAB, rows[i].best_logit, rows[i].second_logit, rows[i].log_sum,
+                           rows[i].mean_logit, rows[i].hot_log_sum, rows[i].hot_mean, rows[i].drawn >= 0 && rows[i].drawn < VOCAB};
+    memcpy(out + 8 * i, told, sizeof told);
+  }
+  return DIMPLE_OK;
+}
+
+static dimple_status probe_scatter(side *s, room *r, float *out) {
+  view x, y;
+  const int32_t index[ROWS] = {3, 0, 3, 4, 1};
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &x));
+  DIMPLE_TRY(fill(s, r, ROWS, WIDTH, &y));
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  return finish(s, s->ops->scatter_rows(s->context, y, x, index), y, out);
+}
+
+typedef struct probe {
+  const char *operation;
+  dimple_status (*run)(side *s, room *r, float *out);
+  int32_t type;
+  int64_t count;
+  double tolerance; /* of the largest number */
+} probe;
+
+/* Devices multiply floats by halves where they are fast, and round what they multiply quantized weights with to 8 bits: what is further off than that
+ * is wrong. */
+static const probe probes[] = {
+    {"rms_norm", probe_norm, DIMPLE_TENSOR_F32, ROWS * WIDTH, 1e-3},
+    {"scatter_rows", probe_scatter, DIMPLE_TENSOR_F32, ROWS * WIDTH, 0},
+    {"rotary", probe_rotary, DIMPLE_TENSOR_F32, ROWS * WIDTH, 1e-3},
+    {"linear with F32 weights", probe_linear, DIMPLE_TENSOR_F32, ROWS * WIDTH, 1e-2},
+    {"linear with F16 weights", probe_linear, DIMPLE_TENSOR_F16, ROWS * WIDTH, 2e-2},
+    {"linear with Q8_0 weights", probe_linear, DIMPLE_TENSOR_Q8_0, ROWS * WIDTH, 5e-2},
+    {"linear with Q4_0 weights", probe_linear, DIMPLE_TENSOR_Q4_0, ROWS * WIDTH, 5e-2},
+    {"linear with Q4_K weights", probe_linear, DIMPLE_TENSOR_Q4_K, ROWS * WIDTH, 5e-2},
+    {"linear with Q6_K weights", probe_linear, DIMPLE_TENSOR_Q6_K, ROWS * WIDTH, 5e-2},
+    {"attention over all keys", probe_attention, DIMPLE_TENSOR_F32, ROWS * HEADS * 128, 1e-2},
+    {"attention over some keys", probe_limited, DIMPLE_TENSOR_F32, ROWS * HEADS * 64, 1e-2},
+    {"experts with F32 weights", probe_experts, DIMPLE_TENSOR_F32, ROWS * WIDTH, 2e-2},
+    {"experts with Q8_0 weights", probe_experts, DIMPLE_TENSOR_Q8_0, ROWS * WIDTH, 5e-2},
+    {"head", probe_head, DIMPLE_TENSOR_F32, ROWS * 8, 1e-2},
+};
+
+static dimple_status run_probe(side *s, const probe *p, float *out) {
+  room r = {0};
+  s->random = 7;
+  s->type = p->type;
+  dimple_status status = p->run(s, &r, out);
+  close_room(s, &r);
+  return status;
+}
+
+static dimple_status compare(const char *device, const probe *p, const float *expected, const float *found) {
+  double largest = 0, off = 0;
+  for (int64_t i = 0; i < p->count; i++) {
+    largest = fmax(largest, fabs((double)expected[i]));
+    double apart = fabs((double)expected[i] - (double)found[i]);
+    off = apart <= off ? off : isnan(apart) ? INFINITY : apart;
+  }
+  if (off <= p->tolerance * largest) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "device %s is not used: its operation \"%s\" gives wrong results, off by %.2g where at most %.2g is right", device,
+                     p->operation, off / largest, p->tolerance);
+}
+
+static dimple_status check_all(side *reference, side *tested, float *expected, float *found) {
+  for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+    memset(found, 0, MOST * sizeof *found);
+    DIMPLE_TRY(run_probe(reference, &probes[i], expected));
+    DIMPLE_TRY(run_probe(tested, &probes[i], found));
+    DIMPLE_TRY(compare(tested->ops->name, &probes[i], expected, found));
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status self_check(const backend_operations *ops) {
+  side reference = {.ops = &backend_ref}, tested = {.ops = ops};
+  float *numbers;
+  ALLOCATE(numbers, 2 * MOST, "the self-check");
+  dimple_status status = backend_ref.context_open(&backend_ref, 1, &reference.context);
+  if (status == DIMPLE_OK) status = ops->context_open(ops, 1, &tested.context);
+  if (status == DIMPLE_OK) status = check_all(&reference, &tested, numbers, numbers + MOST);
+  if (tested.context) ops->context_close(tested.context);
+  if (reference.context) backend_ref.context_close(reference.context);
+  free(numbers);
+  return status;
+}
