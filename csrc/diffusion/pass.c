@@ -175,10 +175,57 @@ static bool settled_score(const pass *p) {
 
 /* The prompt up to the response's first block. */
 static text_rows prompt_rows(pass *p) {
-  int32_t rows = settled_rows(p);
+  int32_t first = p->shared, rows = settled_rows(p) - first;
   p->wanted[0] = rows - 1;
-  return (text_rows){.state = &p->text, .images = pictures(p), .pieces = {{p->prompt->tokens, rows}}, .piece_count = 1, .wanted = p->wanted,
-                     .states = view_rows(p->first_states, 0, settled_score(p))};
+  return (text_rows){.state = &p->text, .first = first, .images = pictures(p), .pieces = {{p->prompt->tokens + first, rows}}, .piece_count = 1,
+                     .wanted = p->wanted, .states = view_rows(p->first_states, 0, settled_score(p))};
+}
+
+/* How many of the first `same` rows can be taken over: those that both see alike, in whole blocks. */
+static int32_t shareable_rows(const pass *p, const pass *from, int32_t same) {
+  int32_t settled = settled_rows(p) - 1, of_other = settled_rows(from), block = p->grid.block_length;
+  int32_t rows = same < settled ? same : settled;
+  if (of_other < rows) rows = of_other;
+  if ((p->grid.offset - from->grid.offset) % block != 0) return 0;
+  rows -= ((rows - p->grid.offset) % block + block) % block;
+  return rows > 0 ? rows : 0;
+}
+
+/* Through host memory, for the two are of different contexts. */
+static dimple_status copy_rows(const pass *p, const pass *from, view target, view source, float *room) {
+  const backend_operations *ops = p->model->ops;
+  DIMPLE_TRY(ops->pass_begin(from->context, NULL));
+  DIMPLE_TRY(ops->pass_end(from->context, ops->copy_out(from->context, room, source)));
+  DIMPLE_TRY(ops->pass_begin(p->context, NULL));
+  return ops->pass_end(p->context, ops->copy_in(p->context, target, room));
+}
+
+static dimple_status copy_layers(const pass *p, const pass *from, int32_t rows, float *room) {
+  for (int32_t i = 0; i < p->text.cache.layer_count; i++) {
+    const kv_layer *to = &p->text.cache.layers[i], *of = &from->text.cache.layers[i];
+    DIMPLE_TRY(copy_rows(p, from, view_rows(to->keys, 0, rows), view_rows(of->keys, 0, rows), room));
+    DIMPLE_TRY(copy_rows(p, from, view_rows(to->values, 0, rows), view_rows(of->values, 0, rows), room));
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows) {
+  *rows = 0;
+  bool there = from->prefilled && from->total > 0 && from->intact >= NEED_PROMPT && from->grid.block_length > 0;
+  if (!there || p->prefilled || p->canvas->masked_count == 0 || p->half_cache != from->half_cache) return DIMPLE_OK;
+  pass_limit(p, (attention_grid){.block_length = from->grid.block_length, .offset = from->grid.offset > 0 ? p->prompt->length : 0});
+  int32_t count = shareable_rows(p, from, same);
+  if (count == 0) return DIMPLE_OK;
+  DIMPLE_TRY(open_pass(p));
+  int64_t widest = 0;
+  for (int32_t i = 0; i < p->text.cache.layer_count; i++) /* keys and values are of one width */
+    if (p->text.cache.layers[i].keys.columns > widest) widest = p->text.cache.layers[i].keys.columns;
+  float *room;
+  ALLOCATE(room, count * widest, "keys and values of a prefix");
+  dimple_status status = copy_layers(p, from, count, room);
+  free(room);
+  if (status == DIMPLE_OK) p->shared = *rows = count;
+  return status;
 }
 
 dimple_status pass_open_first(pass *p, text_rows *rows) {
@@ -197,6 +244,7 @@ void pass_close_first(pass *p) {
     p->intact = NEED_ALL;
   }
   p->prefilled = true;
+  p->shared = 0; /* what runs it again runs all of it */
   pass_restart(p, NEED_NOTHING);
 }
 
@@ -224,6 +272,7 @@ attention_grid pass_model_grid(const dimple_model *model) {
 void pass_limit(pass *p, attention_grid grid) {
   if (grid.block_length == p->grid.block_length && grid.offset == p->grid.offset) return;
   p->grid = grid;
+  p->shared = 0;
   p->prefilled = false;
   p->intact = NEED_NOTHING;
   if (p->text.capacity > 0) limit_text(p, grid, &p->text);

@@ -81,6 +81,7 @@ typedef struct pass {
   attention_grid grid; /* what rows see; with blocks, nothing before the response's first block changes, and it is kept in any case */
 
   bool prefilled;      /* the first pass ran */
+  int32_t shared;      /* before it: rows of the prompt whose keys and values are there (pass_take_prefix) */
   pass_need intact;    /* what is left of its keys and values */
   int32_t total;       /* masks of the canvas it saw */
   text_state text;     /* capacity 0: not open */
@@ -105,6 +106,10 @@ typedef struct pass {
 /* Runs the first pass, unless it ran already. The canvas is as it was set. After a failure it can be tried again. Errors: MEMORY,
  * CANCELLED. */
 dimple_status pass_prefill(pass *p);
+
+/* Before the first pass: takes over keys and values of rows that see blocks, of the first `same` tokens, which are those of the other's prompt, too: whole
+ * blocks that its first pass computed, and fewer than the coming first pass has. rows: how many. What rows see is then as of the other. Errors: MEMORY. */
+dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows);
 
 /* Back to before the first pass: cache and states are given back. */
 void pass_discard(pass *p);

@@ -249,6 +249,35 @@ dimple_status dimple_session_prefill(dimple_session *s) {
   return session_leave(s, prefill(s));
 }
 
+/* Tokens that both prompts begin with, before any picture. */
+static int32_t common_prefix(const prompt *a, const prompt *b) {
+  int32_t most = a->length < b->length ? a->length : b->length, same = 0;
+  if (a->feature_count > 0 && a->feature_rows[0] < most) most = a->feature_rows[0];
+  if (b->feature_count > 0 && b->feature_rows[0] < most) most = b->feature_rows[0];
+  while (same < most && a->tokens[same] == b->tokens[same]) same++;
+  return same;
+}
+
+static dimple_status take_prefix(dimple_session *s, const dimple_session *from, int32_t *rows) {
+  if (from->model != s->model) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_take_prefix: the other session is of another model");
+  DIMPLE_TRY(require_response(s));
+  if (s->pass.prefilled) return dimple_fail(DIMPLE_ERROR_STATE, "dimple_session_take_prefix: the first pass ran already");
+  if (s->model->text.canvases) return DIMPLE_OK; /* its windows and pictures are not looked into */
+  return pass_take_prefix(&s->pass, &from->pass, common_prefix(&s->prompt, &from->prompt), rows);
+}
+
+dimple_status dimple_session_take_prefix(dimple_session *s, dimple_session *from, int32_t *rows) {
+  if (!from || !rows || from == s)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_take_prefix: %s", !rows ? "rows is null" : !from ? "from is null" : "from is the session itself");
+  *rows = 0;
+  DIMPLE_TRY(session_enter(s, "dimple_session_take_prefix"));
+  dimple_status status = session_enter(from, "dimple_session_take_prefix");
+  if (status != DIMPLE_OK) return session_leave(s, status);
+  status = take_prefix(s, from, rows);
+  session_leave(from, DIMPLE_OK);
+  return session_leave(s, status);
+}
+
 static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(require_response(s));
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_begin: decoding is null");

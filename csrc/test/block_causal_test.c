@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diffusion/session.h"
 #include "test/session_fixture.h"
 
 static dimple_decoding sdar(int32_t steps) {
@@ -267,6 +268,88 @@ static void steps_name_their_block(dimple_model *m) {
   dimple_session_free(s);
 }
 
+static dimple_session *asked(dimple_model *m, const int32_t *prompt, int32_t length, bool half) {
+  dimple_session_options options = {.threads = 1, .prefill = 1, .half_cache = half};
+  dimple_session *s = NULL;
+  int32_t masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  EXPECT_OK(dimple_session_create(m, &options, &s));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt, length, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  return s;
+}
+
+/* Prompts that begin alike share their whole blocks but for the last one's: no pass runs them again, and nothing comes out otherwise. */
+static void prefixes_are_shared(dimple_model *m, const dimple_decoding *d, bool half) {
+  enum { LONG = 5 * BLOCK + 1 };
+  int32_t prompt[LONG], rows, shared = 0;
+  for (int32_t i = 0; i < LONG; i++) prompt[i] = 10 + i * 7 % 60;
+  dimple_session *from = asked(m, prompt, LONG, half);
+  decode(from, d);
+  for (int32_t length = 1; length <= LONG; length++) {
+    for (int32_t same = 0; same <= length; same += BLOCK - 1) {
+      int32_t other[LONG];
+      for (int32_t i = 0; i < LONG; i++) other[i] = i < same ? prompt[i] : 90 - prompt[i];
+      dimple_session *alone = asked(m, other, length, half), *s = asked(m, other, length, half);
+      outcome expected = decode(alone, d);
+      EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
+      bool by_prompt = d->pipeline == DIMPLE_PIPELINE_BD3LM; /* whose blocks count from the prompt's end */
+      int32_t settled = length / BLOCK * BLOCK, most = settled > 0 && settled - 1 < same ? settled - 1 : same;
+      if (!by_prompt) EXPECT(rows == (settled > 0 ? most / BLOCK * BLOCK : 0), "%d of %d rows, %d alike", rows, length, same);
+      if (by_prompt && (length - LONG) % BLOCK != 0) EXPECT(rows == 0, "%d rows of other blocks", rows);
+      outcome o = decode(s, d), again = decode(s, d);
+      EXPECT(same_outcome(&o, &expected) && same_outcome(&again, &expected), "%d of %d tokens alike, %d rows: another result", same, length, rows);
+      shared += rows;
+      dimple_session_free(alone);
+      dimple_session_free(s);
+    }
+  }
+  EXPECT(shared > 4 * LONG, "%d rows were shared", shared);
+  dimple_session_free(from);
+}
+
+/* Rows that were taken over are not computed: other keys and values in their place make another answer. */
+static void shared_rows_are_used(dimple_model *m, const dimple_decoding *d) {
+  int32_t prompt[3 * BLOCK], rows;
+  for (int32_t i = 0; i < 3 * BLOCK; i++) prompt[i] = 10 + i;
+  dimple_session *from = asked(m, prompt, 3 * BLOCK, false), *s = asked(m, prompt, 3 * BLOCK, false);
+  outcome whole = decode(from, d);
+  view keys = from->pass.text.cache.layers[0].keys;
+  float *spoiled = calloc((size_t)(2 * BLOCK * keys.columns), sizeof *spoiled);
+  EXPECT_OK(m->ops->pass_begin(from->context, NULL));
+  view values = view_rows(from->pass.text.cache.layers[0].values, 0, 2 * BLOCK);
+  EXPECT_OK(m->ops->pass_end(from->context, m->ops->copy_in(from->context, values, spoiled)));
+  EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
+  outcome o = decode(s, d);
+  EXPECT(rows == 2 * BLOCK && !same_outcome(&o, &whole), "%d rows were computed again", rows);
+  free(spoiled);
+  EXPECT_FAILS(dimple_session_take_prefix(s, from, &rows), DIMPLE_ERROR_STATE, "the first pass ran already");
+  EXPECT_FAILS(dimple_session_take_prefix(s, s, &rows), DIMPLE_ERROR_ARGUMENT, "from is the session itself");
+  EXPECT_NULL_REFUSED(dimple_session_take_prefix(s, NULL, &rows));
+  EXPECT_NULL_REFUSED(dimple_session_take_prefix(s, from, NULL));
+  EXPECT_NULL_REFUSED(dimple_session_take_prefix(NULL, from, &rows));
+  dimple_session_free(from);
+  dimple_session_free(s);
+}
+
+static void what_is_not_shared(dimple_model *blocks, dimple_model *full) {
+  int32_t rows = 1;
+  dimple_decoding d = sdar(BLOCK), dim = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_session *a = text_session(full, 1, 1), *b = text_session(full, 1, 1), *c = text_session(blocks, 1, 1), *e = text_session(blocks, 1, 1);
+  decode(a, &dim);
+  EXPECT_OK(dimple_session_take_prefix(b, a, &rows));
+  EXPECT(rows == 0, "%d rows that see all others are shared", rows);
+  EXPECT_FAILS(dimple_session_take_prefix(c, a, &rows), DIMPLE_ERROR_ARGUMENT, "is of another model");
+  EXPECT_OK(dimple_session_take_prefix(c, e, &rows));
+  EXPECT(rows == 0, "%d rows of a session that has none", rows);
+  outcome lone = decode(e, &d), o = decode(c, &d);
+  EXPECT(same_outcome(&lone, &o), "another result");
+  dimple_session_free(a);
+  dimple_session_free(b);
+  dimple_session_free(c);
+  dimple_session_free(e);
+}
+
 static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
   dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -314,6 +397,14 @@ int main(void) {
   structures_hold(ling, &cautious);
   structures_hold(shifted, &sub_blocks);
   steps_name_their_block(blocks);
+  for (int half = 0; half < 2; half++) {
+    prefixes_are_shared(blocks, &s, half);
+    prefixes_are_shared(full, &b, half);
+    prefixes_are_shared(shifted, &sub_blocks, half);
+    prefixes_are_shared(ling, &edit, half);
+  }
+  shared_rows_are_used(blocks, &s);
+  what_is_not_shared(blocks, full);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);
   dimple_model_free(full);

@@ -409,6 +409,11 @@ SHIM(jint, dimple_1session_1prefill)(JNIEnv *env, jclass shim, jlong session) {
   return (jint)dimple_session_prefill(handle(session));
 }
 
+SHIM(jint, dimple_1session_1take_1prefix)(JNIEnv *env, jclass shim, jlong session, jlong from, jobject rows) {
+  (void)shim;
+  return (jint)dimple_session_take_prefix(handle(session), handle(from), at(env, rows));
+}
+
 SHIM(void, dimple_1decoding_1defaults)(JNIEnv *env, jclass shim, jobject decoding) {
   (void)shim;
   dimple_decoding_defaults(at(env, decoding));

@@ -68,6 +68,15 @@ public enum Pipeline {
   }
 
   /**
+   * Whether a position sees its block and those before it alone, so that what is before a block is computed once for all that follows.
+   *
+   * @return true: it does; false: all others, or canvases
+   */
+  public boolean seesBlocks() {
+    return this == BD3LM || countsFromPrompt();
+  }
+
+  /**
    * Whether blocks are counted from the beginning of the prompt, so that a response ends with one ({@link SessionBuilder#wholeBlocks}).
    *
    * @return true if they are

@@ -303,6 +303,26 @@ public final class Session implements AutoCloseable {
   }
 
   /**
+   * Takes over from another session what its first pass made of the tokens that both prompts begin with, so that the first pass of this one runs the
+   * others alone. That goes where a position sees its block and those before it ({@link Pipeline#seesBlocks}): of whole blocks, before any picture, and
+   * not of the prompt's last one. All else is as without it, to the bit. The other session is only read. It holds for decodings in the pipeline and with
+   * the block length of its latest one; others compute all of the prompt.
+   *
+   * @param from a session of the same model and with the same kind of cache that has decoded
+   * @return how many tokens; 0 if there is nothing to be shared, which is no error
+   * @throws InvalidArgumentException if it is this session, or one of another model
+   * @throws SessionStateException if the first pass ran already, there is no response, or another thread is inside one of the two
+   * @throws ClosedException if one of them is closed
+   * @throws DimpleException if memory is short
+   */
+  public int takePrefix(Session from) {
+    if (Objects.requireNonNull(from, "from") == this) {
+      throw new InvalidArgumentException("a session takes nothing over from itself");
+    }
+    return from.use(() -> use(() -> from.handle.call(theirs -> handle.call(mine -> mine.takePrefix(theirs)))));
+  }
+
+  /**
    * Gives the projected features of the prompt's pictures, as {@link #imageFeatures()} of any session of the model gave them for the same
    * pictures: the vision tower does not run, and all else is as if it had, to the bit. Of several pictures those of each may come from
    * elsewhere. Ends a decoding under way, and the first pass is run anew.

@@ -308,6 +308,12 @@ final class RecordingCore implements Core {
     }
 
     @Override
+    public int takePrefix(CoreSession from) {
+      record("takePrefix");
+      return 0;
+    }
+
+    @Override
     public void setImageFeatures(float[] features) {
       record("setImageFeatures", features.length);
     }

@@ -254,6 +254,27 @@ class SessionTest {
     }
   }
 
+  /** Where positions see blocks, what two prompts begin with is computed once, and nothing comes out otherwise. */
+  @Test
+  void takesAPrefixOver() {
+    Decoding blocks = Decoding.builder().pipeline(Pipeline.SDAR).algorithm(Algorithm.LOW_CONFIDENCE_STATIC).blockLength(4).temperature(1).seed(5).build();
+    int[] first = IntStream.range(10, 31).toArray();
+    int[] second = IntStream.range(10, 40).map(token -> token < 24 ? token : token + 40).toArray(); // 14 alike: three blocks
+    try (Session from = model.session().tokens(first).responseLength(7).open(); Session alone = model.session().tokens(second).responseLength(6).open();
+        Session session = model.session().tokens(second).responseLength(6).open(); Session full = model.session().tokens(second).responseLength(6).open()) {
+      assertThat(session.takePrefix(from)).as("of a session that has not decoded").isZero();
+      from.decode(blocks);
+      assertThat(session.takePrefix(from)).isEqualTo(12);
+      assertThat(session.decode(blocks).tokens()).isEqualTo(alone.decode(blocks).tokens());
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(() -> session.takePrefix(from)).withMessageContaining("ran already");
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> from.takePrefix(from));
+      full.decode(Decoding.builder().build());
+      try (Session other = model.session().tokens(second).responseLength(6).open()) {
+        assertThat(other.takePrefix(full)).as("of positions that see all others").isZero();
+      }
+    }
+  }
+
   @Test
   void picturesTakeTheirPlacesInOrder() {
     Image small = Image.rgb(new byte[3 * 56 * 56], 56, 56); // 2 x 2 image tokens

@@ -178,6 +178,15 @@ final class JniSession implements CoreSession {
   }
 
   @Override
+  public int takePrefix(CoreSession from) {
+    try (Memory memory = new Memory()) {
+      ByteBuffer rows = memory.allocate(Integer.BYTES);
+      JniCore.check(Shim.dimple_session_take_prefix(session, ((JniSession) from).session, rows));
+      return rows.getInt(0);
+    }
+  }
+
+  @Override
   public void setImageFeatures(float[] features) {
     try (Memory memory = new Memory()) {
       JniCore.check(Shim.dimple_session_set_image_features(session, memory.of(features), features.length));

@@ -184,6 +184,8 @@ final class Shim {
 
   static native int dimple_session_prefill(long session);
 
+  static native int dimple_session_take_prefix(long session, long from, ByteBuffer rows);
+
   static native void dimple_decoding_defaults(ByteBuffer decoding);
 
   static native int dimple_decoding_validate(ByteBuffer decoding);

@@ -2144,6 +2144,68 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class dimple_session_take_prefix {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_take_prefix");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_take_prefix$descriptor() {
+        return dimple_session_take_prefix.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows)
+     * }
+     */
+    public static MethodHandle dimple_session_take_prefix$handle() {
+        return dimple_session_take_prefix.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows)
+     * }
+     */
+    public static MemorySegment dimple_session_take_prefix$address() {
+        return dimple_session_take_prefix.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows)
+     * }
+     */
+    public static int dimple_session_take_prefix(MemorySegment session, MemorySegment from, MemorySegment rows) {
+        var mh$ = dimple_session_take_prefix.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_take_prefix", session, from, rows);
+            }
+            return (int)mh$.invokeExact(session, from, rows);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int DIMPLE_PIPELINE_DIM = (int)0L;
     /**
      * {@snippet lang=c :

@@ -101,6 +101,14 @@ public interface CoreSession {
   void setImageFeatures(float[] features);
 
   /**
+   * Takes over keys and values of whole blocks that both prompts begin with, before the first pass.
+   *
+   * @param from a session of the same model that has decoded; its caller is inside it, too
+   * @return how many rows
+   */
+  int takePrefix(CoreSession from);
+
+  /**
    * Log-probabilities of given tokens, of one pass over the prompt and a response of its own.
    *
    * @param response ids, the mask token where the model is not to see what stands there

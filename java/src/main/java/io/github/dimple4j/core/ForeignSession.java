@@ -179,6 +179,15 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
+  public int takePrefix(CoreSession from) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment rows = arena.allocate(ValueLayout.JAVA_INT);
+      ForeignCore.check(Dimple.dimple_session_take_prefix(session, ((ForeignSession) from).session, rows));
+      return rows.get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
+  @Override
   public void setImageFeatures(float[] features) {
     try (Arena arena = Arena.ofConfined()) {
       ForeignCore.check(Dimple.dimple_session_set_image_features(session, arena.allocateFrom(ValueLayout.JAVA_FLOAT, features), features.length));

@@ -118,8 +118,9 @@ final class Question {
     String text = generation.text();
     Optional<ToolExecutionRequest> call = syntax == null ? Optional.empty() : syntax.read(text).map(found -> ToolExecutionRequest.builder()
         .id("call_" + UUID.randomUUID()).name(found.name()).arguments(found.arguments()).build());
-    AiMessage message = call.map(AiMessage::from).orElseGet(() -> AiMessage.from(text));
-    return ChatResponse.builder().aiMessage(message).metadata(DimpleChatResponseMetadata.of(generation).id("chat_" + UUID.randomUUID())
+    AiMessage.Builder message = AiMessage.builder().thinking(generation.thinking().isEmpty() ? null : generation.thinking());
+    call.ifPresentOrElse(found -> message.toolExecutionRequests(List.of(found)), () -> message.text(text));
+    return ChatResponse.builder().aiMessage(message.build()).metadata(DimpleChatResponseMetadata.of(generation).id("chat_" + UUID.randomUUID())
         .modelName(model.name()).tokenUsage(new TokenUsage(generation.promptTokens(), generation.textTokens().length))
         .finishReason(reason(generation.finish(), call.isPresent())).build()).build();
   }

@@ -45,8 +45,8 @@ final class AnswerTask implements Runnable {
    */
   record Choice(int choice, Generation generation, Map<Integer, List<Candidate>> alternatives, boolean first, Duration vision) implements Progress {}
 
-  /** All choices are there. {@code cached}: the first pass was there before. */
-  record Done(int[] prompt, boolean cached) implements Progress {}
+  /** All choices are there. {@code cached}: tokens of the prompt that the first pass did not have to run. */
+  record Done(int[] prompt, int cached) implements Progress {}
 
   /** There will be no answer. */
   record Failed(ApiException reason) implements Progress {}
@@ -157,7 +157,7 @@ final class AnswerTask implements Runnable {
       } finally {
         runs(null);
       }
-      done = new Done(lease.session().promptTokens(), lease.hit());
+      done = new Done(lease.session().promptTokens(), lease.cached());
       if (!isCancelled()) { // otherwise a request to stop may wait in the session for its next call
         lease.keep();
       }

@@ -55,6 +55,7 @@ final class Metrics {
   private final LongAdder answerTokens = new LongAdder();
   private final LongAdder hits = new LongAdder();
   private final LongAdder misses = new LongAdder();
+  private final LongAdder sharedTokens = new LongAdder();
   private final LongAdder seen = new LongAdder();
   private final LongAdder unseen = new LongAdder();
   private final LongAdder gone = new LongAdder();
@@ -97,6 +98,11 @@ final class Metrics {
     (hit ? hits : misses).increment();
   }
 
+  /** So many tokens of a prompt were taken over from another one's first pass. */
+  void shared(int tokens) {
+    sharedTokens.add(tokens);
+  }
+
   /** Whether the features of a picture were there. */
   void features(boolean hit) {
     (hit ? seen : unseen).increment();
@@ -134,6 +140,7 @@ final class Metrics {
     head(out, "dimple_prefill_cache_total", "Questions whose first pass was there already, or was not.", "counter");
     out.append("dimple_prefill_cache_total{result=\"hit\"} ").append(hits.sum()).append('\n');
     out.append("dimple_prefill_cache_total{result=\"miss\"} ").append(misses.sum()).append('\n');
+    one(out, "dimple_prefill_shared_tokens_total", "Tokens of prompts that another prompt's first pass had computed.", "counter", sharedTokens.sum());
     one(out, "dimple_prefill_cache_bytes", "Memory of the sessions that are kept.", "gauge", cache.bytes());
     one(out, "dimple_prefill_cache_sessions", "Sessions that are kept.", "gauge", cache.sessions());
     head(out, "dimple_feature_cache_total", "Pictures whose features were there already, or were not.", "counter");

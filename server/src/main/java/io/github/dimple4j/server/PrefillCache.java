@@ -1,5 +1,6 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.SessionMemory;
@@ -19,7 +20,14 @@ final class PrefillCache implements AutoCloseable {
   private record Key(List<Integer> prompt, List<String> pictures, Object shape, int length, OptionalInt canvas, OptionalInt blocks,
       boolean prefill) {}
 
-  private record Kept(Session session, long bytes) {}
+  /** What the positions of a decoding see, beside what the key says. */
+  private record Sight(Pipeline pipeline, int blockLength) {
+    static Sight of(Question question) {
+      return new Sight(question.decoding().pipeline(), question.decoding().blockLength());
+    }
+  }
+
+  private record Kept(Session session, Sight sight, long bytes) {}
 
   private final long limit;
   private final Metrics metrics;
@@ -35,8 +43,9 @@ final class PrefillCache implements AutoCloseable {
   /** A session for a question: a kept one, or that of the builder. */
   Lease lease(Question question, SessionBuilder builder) {
     Session fresh = builder.open();
+    Sight sight = Sight.of(question);
     if (limit == 0) {
-      return new Lease(null, fresh, false);
+      return new Lease(null, sight, fresh, false, 0);
     }
     try {
       Key key = new Key(Arrays.stream(fresh.promptTokens()).boxed().toList(), question.pictures().stream().map(Picture::digest).toList(),
@@ -44,14 +53,56 @@ final class PrefillCache implements AutoCloseable {
       Session found = take(key);
       metrics.cache(found != null);
       if (found == null) {
-        return new Lease(key, fresh, false);
+        return new Lease(key, sight, fresh, false, sight.pipeline().seesBlocks() && question.pictures().isEmpty() ? share(fresh, key, sight) : 0);
       }
       fresh.close();
-      return new Lease(key, found, true);
+      return new Lease(key, sight, found, true, key.prompt().size());
     } catch (RuntimeException | Error e) {
       fresh.close();
       throw e;
     }
+  }
+
+  /** Takes over what a kept session has of the beginning of the prompt; the longest there is. How many tokens. */
+  private int share(Session fresh, Key key, Sight sight) {
+    Map.Entry<Key, Kept> donor = takeLike(key.prompt(), sight);
+    if (donor == null) {
+      return 0;
+    }
+    int shared = 0;
+    try {
+      shared = fresh.takePrefix(donor.getValue().session());
+    } finally {
+      give(donor.getKey(), donor.getValue().sight(), donor.getValue().session());
+    }
+    metrics.shared(shared);
+    return shared;
+  }
+
+  private synchronized Map.Entry<Key, Kept> takeLike(List<Integer> prompt, Sight sight) {
+    Key best = null;
+    int most = 0;
+    for (Map.Entry<Key, Kept> one : kept.entrySet()) {
+      int same = one.getValue().sight().equals(sight) ? same(prompt, one.getKey().prompt()) : 0;
+      if (same > most) {
+        most = same;
+        best = one.getKey();
+      }
+    }
+    if (best == null) {
+      return null;
+    }
+    Kept found = kept.remove(best);
+    bytes -= found.bytes();
+    return Map.entry(best, found);
+  }
+
+  private static int same(List<Integer> one, List<Integer> other) {
+    int same = 0;
+    while (same < one.size() && same < other.size() && one.get(same).equals(other.get(same))) {
+      same++;
+    }
+    return same;
   }
 
   private synchronized Session take(Key key) {
@@ -63,7 +114,7 @@ final class PrefillCache implements AutoCloseable {
     return found.session();
   }
 
-  private void give(Key key, Session session) {
+  private void give(Key key, Sight sight, Session session) {
     SessionMemory memory = session.memory();
     // Beside what the core holds, the lists of the key.
     long size = memory.kvBytes() + memory.scratchBytes() + 64L * key.prompt().size();
@@ -72,7 +123,7 @@ final class PrefillCache implements AutoCloseable {
         session.close();
         return;
       }
-      kept.put(key, new Kept(session, size));
+      kept.put(key, new Kept(session, sight, size));
       bytes += size;
       while (bytes > limit) {
         Map.Entry<Key, Kept> eldest = kept.entrySet().iterator().next();
@@ -102,14 +153,18 @@ final class PrefillCache implements AutoCloseable {
   /** A session in use. Closing it closes the session, unless it is to be kept. */
   final class Lease implements AutoCloseable {
     private final Key key; // null: nothing is kept
+    private final Sight sight;
     private final Session session;
     private final boolean hit;
+    private final int cached;
     private boolean keep;
 
-    private Lease(Key key, Session session, boolean hit) {
+    private Lease(Key key, Sight sight, Session session, boolean hit, int cached) {
       this.key = key;
+      this.sight = sight;
       this.session = session;
       this.hit = hit;
+      this.cached = cached;
     }
 
     Session session() {
@@ -121,6 +176,11 @@ final class PrefillCache implements AutoCloseable {
       return hit;
     }
 
+    /** How many tokens of the prompt were computed before. */
+    int cached() {
+      return cached;
+    }
+
     /** It can serve the question again: nothing stopped it. */
     void keep() {
       keep = true;
@@ -129,7 +189,7 @@ final class PrefillCache implements AutoCloseable {
     @Override
     public void close() {
       if (keep && key != null) {
-        give(key, session);
+        give(key, sight, session);
       } else {
         session.close();
       }

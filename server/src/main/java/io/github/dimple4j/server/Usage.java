@@ -39,7 +39,7 @@ final class Usage {
     usage.put("completion_tokens", tokens);
     usage.put("total_tokens", done.prompt().length + tokens);
     ObjectNode prompt = usage.putObject("prompt_tokens_details");
-    prompt.put("cached_tokens", done.cached() ? done.prompt().length : 0);
+    prompt.put("cached_tokens", done.cached());
     prompt.put("audio_tokens", 0);
     prompt.put("image_tokens", service.imageTokens(done.prompt()));
     ObjectNode completion = usage.putObject("completion_tokens_details");

@@ -84,6 +84,28 @@ class RequestTest {
     }
   }
 
+  /** Where positions see blocks, questions that begin alike share that; answers are those of a server that keeps nothing. */
+  @Test
+  void beginningsAreSharedWherePositionsSeeBlocks() {
+    String begin = "<|im_start|>user\\nA long story, told once, about shapes on a background.";
+    try (DimpleServer keeps = Mini.start(Mini.options()); DimpleServer forgets = Mini.start(Mini.options().cacheBytes(0))) {
+      int shared = 0;
+      for (String end : List.of(" How many are there?", " Which one is red?", " Which one is large?")) {
+        String body = "{\"prompt\": \"" + begin + end + "<|im_end|>\\n<|im_start|>assistant\\n\", \"max_tokens\": 16, \"temperature\": 1, \"seed\": 4, \"logprobs\": 0, "
+            + "\"diffusion\": {\"pipeline\": \"sdar\", \"block_length\": 8}}";
+        JsonNode answer = Json.read(Http.send(Http.post(keeps, "/v1/completions", body)).body());
+        JsonNode alone = Json.read(Http.send(Http.post(forgets, "/v1/completions", body)).body());
+        assertThat(answer.get("choices")).as(answer.toString()).isEqualTo(alone.get("choices"));
+        int cached = answer.get("usage").get("prompt_tokens_details").get("cached_tokens").intValue();
+        assertThat(cached % 8).isZero();
+        assertThat(cached).isLessThan(answer.get("usage").get("prompt_tokens").intValue());
+        shared += cached;
+      }
+      assertThat(shared).isPositive();
+      assertThat(Http.metric(keeps, "dimple_prefill_shared_tokens_total")).isEqualTo(shared);
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"1e400 | temperature", "-1e400 | temperature", "1e-400 | ", "1e99999999999 | exponent"})
   void numbersBeyondADouble(String number, String named) {
