@@ -99,6 +99,7 @@ typedef enum linear_mode {
   LINEAR_ADD,    /* y += x W' + b: the residual stream */
   LINEAR_SILU,   /* y  = silu(x W' + b) */
   LINEAR_GELU,   /* y  = gelu(x W' + b), the exact (erf) form */
+  LINEAR_QUICK_GELU, /* y  = v / (1 + exp(-1.702 v)), v = x W' + b: another approximation of it */
   LINEAR_SWIGLU, /* y  = silu(x W' + b) * (x U' + c), with U and c in `up` and `up_bias` */
   LINEAR_GEGLU   /* y  = gelu(x W' + b) * (x U' + c), where gelu is approximated: 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) */
 } linear_mode;
@@ -307,6 +308,8 @@ struct backend_operations {
   dimple_status (*add_rows)(context *c, view y, view x, float factor);
   /* y = w * x / sqrt(mean(x^2) + epsilon), row by row; w null: all ones. y may be x. */
   dimple_status (*rms_norm)(context *c, view y, view x, const weight *w, float epsilon);
+  /* y = w * (x - m) / sqrt(mean((x - m)^2) + epsilon) + b, m = mean(x), row by row. y may be x. */
+  dimple_status (*layer_norm)(context *c, view y, view x, const weight *w, const weight *b, float epsilon);
   dimple_status (*adjust)(context *c, const adjust_call *call);
   dimple_status (*linear)(context *c, const linear_call *call);
   dimple_status (*rotary)(context *c, const rotary_call *call);

@@ -43,7 +43,7 @@ static dimple_status place(const dimple_model *m, prompt *p) {
   for (int32_t i = 0; i < p->image_count; i++) grids[i] = p->images[i].grid;
   /* Without a vision tower a placeholder is a token like any other. */
   int32_t image_token = m->vision.present ? m->text.image_token : -1;
-  dimple_status status = rope_prompt_positions(p->tokens, p->length, image_token, &m->vision, grids, p->image_count,
+  dimple_status status = rope_prompt_positions(p->tokens, p->length, image_token, m->text.picture_start, &m->vision, grids, p->image_count,
                                                p->positions, &p->next_position);
   free(grids);
   for (int32_t i = 0; i < p->length; i++)

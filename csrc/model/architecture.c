@@ -14,6 +14,7 @@
   ENTRY(sdar)                \
   ENTRY(sdar_moe)            \
   ENTRY(rnd1)                \
+  ENTRY(dream_vl)            \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
   ENTRY(diffuse)             \

@@ -34,6 +34,7 @@ typedef struct architecture {
   dimple_status (*record_canvas)(const block *b, const text_parameters *p, const text_weights *w, view x, view signal);
   const harmless_key *harmless; /* behind the name and a dot; null: none but those that every architecture may have */
   bool vision_projector;        /* behind a vision tower stands a projector of its own, so a file without it is incomplete */
+  bool projector_gelu;          /* what is between its two layers: the exact GELU, otherwise SiLU */
 } architecture;
 
 /* The architecture called `name`, or null. */

@@ -78,6 +78,7 @@ static dimple_status list_vision(dimple_model *m, const text_parameters *text) {
   v->tower->want_tensors(list, v, &m->vision_weights);
   int32_t projected = vision_projected_width(list);
   v->projector = projected > 0 || (text && text->architecture->vision_projector);
+  v->projector_mode = text && text->architecture->projector_gelu ? LINEAR_GELU : LINEAR_SILU;
   if (v->projector) vision_want_projector(list, v, text ? text->width : projected, &m->vision_weights);
   return DIMPLE_OK;
 }

@@ -12,10 +12,18 @@ static int64_t run_of(const int32_t *tokens, int64_t count, int32_t image_token,
   return length;
 }
 
-dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_t image_token, const vision_parameters *vision,
+/* How often `start` stands right before a placeholder. */
+static int32_t started(const int32_t *tokens, int64_t count, int32_t image_token, int32_t start) {
+  int32_t found = 0;
+  for (int64_t i = 0; i + 1 < count; i++) found += tokens[i] == start && tokens[i + 1] == image_token;
+  return found;
+}
+
+dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_t image_token, int32_t picture_start,
+                                    const vision_parameters *vision,
                                     const dimple_image_grid *grids, int32_t grid_count, int32_t *positions, int32_t *next_position) {
   int32_t *time = positions, *row = positions + count, *column = positions + 2 * count;
-  int32_t next = 0, grid = 0;
+  int32_t next = 0, grid = 0, on_grids = picture_start < 0 ? grid_count : started(tokens, count, image_token, picture_start);
   for (int64_t i = 0; i < count;) {
     if (tokens[i] != image_token || image_token < 0) {
       time[i] = row[i] = column[i] = next++;
@@ -28,7 +36,10 @@ dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_
     int32_t needed = grids[grid].tokens, found = (int32_t)run_of(tokens + i, count - i, image_token, needed);
     if (found < needed)
       return dimple_fail(DIMPLE_ERROR_ARGUMENT, "image %d needs %d placeholders in the prompt, found %d", grid, needed, found);
-    next = vision->tower->place(vision, &grids[grid], next, time + i, row + i, column + i);
+    if (grid < on_grids)
+      next = vision->tower->place(vision, &grids[grid], next, time + i, row + i, column + i);
+    else
+      for (int32_t k = 0; k < needed; k++) time[i + k] = row[i + k] = column[i + k] = next++;
     i += needed;
     grid++;
   }

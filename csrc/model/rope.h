@@ -9,9 +9,11 @@
 #include "vision/tower.h"
 
 /* Coordinates of `count` prompt tokens: positions [3 x count] = time, row, column. Text advances all three by one; an image's tokens
- * stand where its vision tower places them. *next_position receives the first position after the prompt. Every grid is consumed by
+ * stand where its vision tower places them; if `picture_start` >= 0, of as many pictures as this token stands right before a placeholder, the others' in
+ * line like text. *next_position receives the first position after the prompt. Every grid is consumed by
  * a run of grid.tokens image tokens. Errors: ARGUMENT when tokens and grids disagree. */
-dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_t image_token, const vision_parameters *vision,
+dimple_status rope_prompt_positions(const int32_t *tokens, int64_t count, int32_t image_token, int32_t picture_start,
+                                    const vision_parameters *vision,
                                     const dimple_image_grid *grids, int32_t grid_count, int32_t *positions, int32_t *next_position);
 
 /* Cosines and sines [count x size/2], times the scaling's magnitude: angle j is coordinate(j) * f(j), where the first sections[0] angles

@@ -83,6 +83,7 @@ static void every_family_decodes(void) {
 /* What a file says of the shift, or its family where it says nothing. */
 static void shift_is_the_familys_or_the_files(void) {
   static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_FAST_DLLM_V2] = true, [FAMILY_DIFFUSE_DREAM] = true, [FAMILY_RND1] = true,
+                                 [FAMILY_DREAM_VL] = true,
                                  [FAMILY_COUNT] = false};
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     for (int unshifted = 0; unshifted < 2; unshifted++) {
@@ -203,6 +204,31 @@ static void files_of_diffuse_cpp_are_dream_and_llada(void) {
   remove(path);
 }
 
+/* Of Qwen2-VL's tower nothing may be missing, and of Qwen2.5-VL's nothing there in its place. */
+static void a_tower_with_layer_norms_is_whole(void) {
+  static const char *const parts[] = {"v.blk.1.ln1.bias", "v.blk.0.ln2.bias", "v.post_ln.bias", "v.blk.1.ffn_up.bias", "v.patch_embd.weight.1", "mm.2.weight",
+                                      "mm.img_projector.2.bias", "clip.vision.patch_size", "dream-vl.vision_start_token_id", "dream-vl.rope.dimension_sections"};
+  char path[64];
+  dimple_model *m = NULL;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    random_model_save(&(model_shape){.family = FAMILY_DREAM_VL, .vision = true, .missing = parts[i]}, path);
+    EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_FORMAT, parts[i]);
+    remove(path);
+  }
+  gguf_writer surplus = {0}, plain = {0};
+  static const float zeros[VISION_FEED_FORWARD];
+  gguf_writer_tensor(&surplus, "v.blk.0.ffn_gate.bias", 1, (uint64_t[]){VISION_FEED_FORWARD}, DIMPLE_TENSOR_F32, zeros);
+  random_model_write(&surplus, &(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
+  temporary_file(&surplus, path);
+  EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_UNSUPPORTED, "v.blk.0.ffn_gate.bias");
+  remove(path);
+  gguf_writer_bool(&plain, "clip.use_gelu", true);
+  random_model_write(&plain, &(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
+  temporary_file(&plain, path);
+  EXPECT_FAILS(load_model(path, NULL, &m), DIMPLE_ERROR_UNSUPPORTED, "clip.use_gelu");
+  remove(path);
+}
+
 int main(void) {
   backends_agree();
   every_family_decodes();
@@ -210,5 +236,6 @@ int main(void) {
   rotated_pairs_are_an_order_of_rows();
   equal_experts_are_one();
   files_of_diffuse_cpp_are_dream_and_llada();
+  a_tower_with_layer_norms_is_whole();
   return expect_summary("architecture");
 }

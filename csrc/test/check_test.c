@@ -60,6 +60,8 @@ static void sound_models(void) {
   gguf_writer w = {0};
   random_model_write(&w, &(model_shape){.vision = true});
   expect_sound(check_written(&w), "a model with a tower");
+  random_model_write(&w, &(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
+  expect_sound(check_written(&w), "a model with a tower of layer norms");
   random_model_write(&w, &(model_shape){.mmproj = true});
   expect_sound(check_written(&w), "a tower alone");
   random_model_write(&w, &(model_shape){.mmproj = true, .without_projector = true});

@@ -30,7 +30,7 @@ typedef struct operation operation;
 struct operation {
   dimple_status (*run)(const context *c, const operation *o);
   view x, y;
-  const weight *w;
+  const weight *w, *b;
   const int32_t *index; /* copied */
   float *host;          /* copied for copy_in, the caller's for copy_out */
   float epsilon, factor;
@@ -371,6 +371,11 @@ static dimple_status run_rms_norm(const context *c, const operation *o) {
   return backend_ref.rms_norm(c->inner, resolve(c, o->y), resolve(c, o->x), inner_weight(o->w), o->epsilon);
 }
 
+static dimple_status run_layer_norm(const context *c, const operation *o) {
+  DIMPLE_TRY(check_rows(c, o));
+  return backend_ref.layer_norm(c->inner, resolve(c, o->y), resolve(c, o->x), inner_weight(o->w), inner_weight(o->b), o->epsilon);
+}
+
 static dimple_status run_pack_halves(const context *c, const operation *o) {
   return backend_ref.pack_halves(c->inner, resolve(c, o->y), resolve(c, o->x));
 }
@@ -389,6 +394,13 @@ static dimple_status deferred_unpack_halves(context *c, view x, view halves) {
   DIMPLE_TRY(check_shape(c, x, halves.rows, 2 * halves.columns, "unpack_halves' x"));
   DIMPLE_TRY(check_apart(x, halves, "unpack_halves"));
   return add(c, (operation){.run = run_unpack_halves, .y = x, .x = halves});
+}
+
+static dimple_status deferred_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
+  DIMPLE_TRY(check_shape(c, x, x.rows, w->columns, "layer_norm's x"));
+  DIMPLE_TRY(check_shape(c, y, x.rows, b->columns, "layer_norm's y"));
+  if (y.memory != x.memory || y.first != x.first || y.stride != x.stride) DIMPLE_TRY(check_apart(y, x, "layer_norm"));
+  return add(c, (operation){.run = run_layer_norm, .y = y, .x = x, .w = w, .b = b, .epsilon = epsilon});
 }
 
 static dimple_status deferred_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
@@ -610,6 +622,7 @@ const backend_operations backend_deferred = {
     .add_rows = deferred_add_rows,
     .adjust = deferred_adjust,
     .rms_norm = deferred_rms_norm,
+    .layer_norm = deferred_layer_norm,
     .linear = deferred_linear,
     .rotary = deferred_rotary,
     .attention = deferred_attention,

@@ -155,6 +155,39 @@ static float *norm_rows(const side *s, const test_weight *w, const float *x, int
   return found;
 }
 
+static float *layer_norm_rows(const side *s, const test_weight *w, const test_weight *b, const float *x, int64_t rows, int64_t columns, bool in_place) {
+  matrix from = place(s, x, rows, columns, GUARD), y = place(s, x, rows, columns, GUARD);
+  view target = in_place ? from.v : y.v;
+  EXPECT_OK(IN_PASS(*s, s->ops->layer_norm(s->context, target, from.v, weight_of(w, s), weight_of(b, s), 1e-6f)));
+  float *found = fetch(s, in_place ? from : y, "layer_norm");
+  drop(s, from);
+  drop(s, y);
+  return found;
+}
+
+/* Some rows lie far from 0. */
+static void check_layer_norm(void) {
+  static const int64_t widths[] = {2, 3, 16, 31, 32, 33, 60, 300, 1280};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    int64_t rows = 19, columns = widths[i];
+    test_weight w = make_weight(DIMPLE_TENSOR_F32, 1, columns, WEIGHT_VECTOR), b = make_weight(DIMPLE_TENSOR_F32, 1, columns, WEIGHT_VECTOR);
+    float *x = floats(rows * columns);
+    for (int64_t j = 0; j < 3 * columns; j++) x[j] += 5;
+    float *expected = layer_norm_rows(&reference, &w, &b, x, rows, columns, false);
+    for (int c = 0; c < CONTEXTS; c++) {
+      float *found = layer_norm_rows(&tested[c], &w, &b, x, rows, columns, false), *same = layer_norm_rows(&tested[c], &w, &b, x, rows, columns, true);
+      expect_close(found, expected, rows * columns, 1e-5, "layer_norm");
+      expect_same_bits(same, found, rows * columns, "layer_norm in place");
+      free(found);
+      free(same);
+    }
+    free(x);
+    free(expected);
+    free_weight(&w);
+    free_weight(&b);
+  }
+}
+
 static void check_rms_norm(void) {
   static const int64_t widths[] = {1, 3, 16, 31, 32, 33, 60, 300, 3584};
   for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
@@ -287,6 +320,7 @@ static void check_rows(void) {
   check_moving_rows();
   check_halves();
   check_rms_norm();
+  check_layer_norm();
   check_add_rows();
   check_adjust();
   check_rotary();

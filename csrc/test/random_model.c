@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, blocks, ling, gemma;
+  bool attention_bias, head_norm, experts, all_experts, every_key, layer_norms, blocks, ling, gemma;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -26,6 +26,7 @@ static const struct {
     [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
     [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .head_norm = true, .experts = true, .blocks = true},
     [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true, .all_experts = true},
+    [FAMILY_DREAM_VL] = {.name = "dream-vl", .attention_bias = true, .every_key = true, .layer_norms = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
 };
@@ -240,6 +241,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
     gguf_writer_u32(w, dotted(name, "expert_used_count").text, families[s->family].all_experts ? EXPERTS : EXPERTS_USED);
     gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
   }
+  if (families[s->family].layer_norms) gguf_writer_u32(w, dotted(name, "vision_start_token_id").text, 1);
   if (families[s->family].ling) put_ling_keys(w, s, name);
   gguf_writer_u32(w, dotted(name, "image_token_id").text, (uint32_t)(s->vocab - VOCAB + IMAGE));
   const char *type = families[s->family].type;
@@ -284,19 +286,26 @@ static void put_text(gguf_writer *w, const model_shape *s) {
 static void put_vision_keys(gguf_writer *w, const model_shape *s) {
   static const int32_t full[1] = {1};
   gguf_writer_bool(w, "clip.has_vision_encoder", true);
-  gguf_writer_string(w, "clip.projector_type", "qwen2.5vl_merger");
+  bool plain = families[s->family].layer_norms;
+  gguf_writer_string(w, "clip.projector_type", plain ? "qwen2vl_merger" : "qwen2.5vl_merger");
   gguf_writer_u32(w, "clip.vision.patch_size", PATCH);
   gguf_writer_u32(w, "clip.vision.embedding_length", VISION_WIDTH);
   gguf_writer_u32(w, "clip.vision.feed_forward_length", VISION_FEED_FORWARD);
   gguf_writer_u32(w, "clip.vision.block_count", VISION_LAYERS);
   gguf_writer_u32(w, "clip.vision.attention.head_count", VISION_HEADS);
   gguf_writer_u32(w, "clip.vision.projection_dim", (uint32_t)s->width);
-  gguf_writer_ints(w, "clip.vision.fullatt_block_indexes", full, 1);
-  gguf_writer_u32(w, "clip.vision.window_size", 2 * PATCH * MERGE);
+  if (!plain) gguf_writer_ints(w, "clip.vision.fullatt_block_indexes", full, 1);
+  if (!plain) gguf_writer_u32(w, "clip.vision.window_size", 2 * PATCH * MERGE);
   gguf_writer_u32(w, "clip.vision.spatial_merge_size", MERGE);
   gguf_writer_u32(w, "clip.vision.temporal_patch_size", 2);
   gguf_writer_u32(w, "clip.vision.image_min_pixels", 32);
   gguf_writer_u32(w, "clip.vision.image_max_pixels", 256);
+}
+
+/* A tower's norm, of families whose norms have biases with one. */
+static void put_tower_norm(gguf_writer *w, const model_shape *s, const char *prefix, const char *part) {
+  put_norm(w, prefix, part, VISION_WIDTH);
+  if (families[s->family].layer_norms) put_vector(w, dotted(dotted(prefix, part).text, "bias").text, VISION_WIDTH, 0, 0.3f);
 }
 
 static void put_vision(gguf_writer *w, const model_shape *s) {
@@ -306,12 +315,14 @@ static void put_vision(gguf_writer *w, const model_shape *s) {
   for (int i = 0; i < VISION_LAYERS; i++) {
     char prefix[16];
     snprintf(prefix, sizeof prefix, "v.blk.%d", i);
-    put_norm(w, prefix, "ln1", VISION_WIDTH);
-    put_norm(w, prefix, "ln2", VISION_WIDTH);
+    put_tower_norm(w, s, prefix, "ln1");
+    put_tower_norm(w, s, prefix, "ln2");
     put_attention(w, s, prefix, "attn_out", VISION_WIDTH, VISION_WIDTH, true, true);
-    put_feed_forward(w, s, prefix, VISION_WIDTH, VISION_FEED_FORWARD, true);
+    if (!families[s->family].layer_norms) put_linear(w, s, prefix, "ffn_gate", VISION_FEED_FORWARD, VISION_WIDTH, true);
+    put_linear(w, s, prefix, "ffn_up", VISION_FEED_FORWARD, VISION_WIDTH, true);
+    put_linear(w, s, prefix, "ffn_down", VISION_WIDTH, VISION_FEED_FORWARD, true);
   }
-  put_norm(w, "v", "post_ln", VISION_WIDTH);
+  put_tower_norm(w, s, "v", "post_ln");
   put_linear(w, s, "mm", "0", merged, merged, true);
   put_linear(w, s, "mm", "2", s->width, merged, true);
   if (s->without_projector) return;

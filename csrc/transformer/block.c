@@ -51,9 +51,13 @@ typedef struct part {
   view x, normed;
 } part;
 
-static dimple_status next_part(const block *b, view x, int64_t at, part *p) {
+static part part_at(const block *b, view x, int64_t at) {
   int64_t rows = x.rows - at < FEED_FORWARD_ROWS ? x.rows - at : FEED_FORWARD_ROWS;
-  *p = (part){view_rows(x, at, rows), view_of(b->scratch->normed, rows, x.columns)};
+  return (part){view_rows(x, at, rows), view_of(b->scratch->normed, rows, x.columns)};
+}
+
+static dimple_status next_part(const block *b, view x, int64_t at, part *p) {
+  *p = part_at(b, x, at);
   return b->ops->rms_norm(b->context, p->normed, p->x, b->weights->norm2, b->norm_epsilon);
 }
 
@@ -71,6 +75,19 @@ dimple_status block_add_feed_forward(const block *b, int64_t inner, view x) {
   for (int64_t at = 0; at < x.rows; at += p.x.rows) {
     DIMPLE_TRY(next_part(b, x, at, &p));
     DIMPLE_TRY(add_gated(b, inner, &p));
+  }
+  return DIMPLE_OK;
+}
+
+dimple_status block_add_quick_gelu(const block *b, int64_t inner, view x) {
+  const block_weights *w = b->weights;
+  part p;
+  for (int64_t at = 0; at < x.rows; at += p.x.rows) {
+    p = part_at(b, x, at);
+    view middle = view_of(b->scratch->middle, p.x.rows, inner);
+    DIMPLE_TRY(b->ops->layer_norm(b->context, p.normed, p.x, w->norm2, w->norm2_bias, b->norm_epsilon));
+    DIMPLE_TRY(block_linear(b, &w->up, LINEAR_QUICK_GELU, p.normed, middle));
+    DIMPLE_TRY(block_linear(b, &w->down, LINEAR_ADD, middle, p.x));
   }
   return DIMPLE_OK;
 }

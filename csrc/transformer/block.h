@@ -9,6 +9,7 @@
 
 typedef struct block_weights {
   weight *norm1, *norm2;
+  weight *norm1_bias, *norm2_bias; /* of norms that take the mean off (layer_norm); null: there is none, and they do not */
   linear_weights q, k, v, output;
   weight *q_norm, *k_norm; /* null: queries and keys are not normalised */
   linear_weights gate, up, down; /* with experts: of the shared one, if there is one */
@@ -67,6 +68,9 @@ dimple_status block_add_attention(const block *b, view attended, view x);
 
 /* x += down(silu(gate n) * up n), n = norm2 x; `inner` columns lie between. */
 dimple_status block_add_feed_forward(const block *b, int64_t inner, view x);
+
+/* x += down(quick_gelu(up n)), n = layer norm of x by norm2 and its bias; `inner` columns lie between. */
+dimple_status block_add_quick_gelu(const block *b, int64_t inner, view x);
 
 /* Experts of a block: how many there are, and how many each row is routed to. */
 typedef struct block_experts {

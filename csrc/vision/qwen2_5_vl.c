@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "vision/tower.h"
+#include "vision/qwen.h"
 
 /* ------------------------------------------------------------------------------------------------------------------------- keys */
 
@@ -57,7 +57,7 @@ static dimple_status read_image_parameters(const gguf_file *file, image_paramete
   return DIMPLE_OK;
 }
 
-static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
+dimple_status qwen_read_keys(const gguf_file *file, vision_parameters *v) {
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.block_count", 1, MAX_VISION_LAYERS, &v->layers));
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.embedding_length", 1, MAX_WIDTH, &v->width));
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.feed_forward_length", 1, MAX_FEED_FORWARD, &v->feed_forward));
@@ -69,7 +69,11 @@ static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
   v->norm_epsilon = 1e-6f;
   DIMPLE_TRY(gguf_optional_float(file, "clip.vision.attention.layer_norm_epsilon", &v->norm_epsilon));
   DIMPLE_TRY(gguf_check_between(file, "clip.vision.attention.layer_norm_epsilon", v->norm_epsilon, 0, 1));
-  DIMPLE_TRY(read_image_parameters(file, &v->image));
+  return read_image_parameters(file, &v->image);
+}
+
+static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
+  DIMPLE_TRY(qwen_read_keys(file, v));
   int32_t window_pixels = 112; /* Qwen's converter does not write it, llama.cpp's reader takes 112 */
   DIMPLE_TRY(gguf_optional_int32(file, "clip.vision.window_size", 1, 1 << 20, &window_pixels));
   v->window = window_pixels / (v->image.patch_size * v->image.merge_size);
@@ -99,26 +103,29 @@ static void want_block(tensor_list *list, const vision_parameters *v, int32_t i,
   want_linear(list, v->width, v->feed_forward, BIAS_REQUIRED, &block->down, "v.blk.%d.ffn_down", i);
 }
 
-static void want_tensors(tensor_list *list, const vision_parameters *v, vision_weights *w) {
+void qwen_want_ends(tensor_list *list, const vision_parameters *v, vision_weights *w) {
   int64_t kernel = 3 * (int64_t)v->image.patch_size * v->image.patch_size;
   int64_t merged = (int64_t)v->width * v->image.merge_size * v->image.merge_size;
   want_matrix(list, WEIGHT_LINEAR, v->width, kernel, &w->patch[0], "v.patch_embd.weight");
   for (int32_t frame = 1; frame < v->image.temporal_patch; frame++)
     want_matrix(list, WEIGHT_LINEAR, v->width, kernel, &w->patch[frame], "v.patch_embd.weight.%d", frame);
-  for (int32_t i = 0; i < v->layers; i++) want_block(list, v, i, &w->layers[i]);
   want_vector(list, v->width, &w->merger_norm, "v.post_ln.weight");
   want_linear(list, merged, merged, BIAS_REQUIRED, &w->merger[0], "mm.0");
   want_linear(list, v->out_width, merged, BIAS_REQUIRED, &w->merger[1], "mm.2");
 }
 
+static void want_tensors(tensor_list *list, const vision_parameters *v, vision_weights *w) {
+  qwen_want_ends(list, v, w);
+  for (int32_t i = 0; i < v->layers; i++) want_block(list, v, i, &w->layers[i]);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- grid and positions */
 
-static dimple_status grid_of(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid) {
+dimple_status qwen_grid(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid) {
   return image_grid(&v->image, width, height, grid);
 }
 
-/* A grid of R x C tokens at the next free position b: token (r, c) stands at (b, b+r, b+c), and max(1, R, C) positions are taken. */
-static int32_t place(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column) {
+int32_t qwen_place(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column) {
   int32_t rows = grid->rows / v->image.merge_size, columns = grid->columns / v->image.merge_size, i = 0;
   for (int32_t r = 0; r < rows; r++)
     for (int32_t c = 0; c < columns; c++, i++) {
@@ -270,7 +277,13 @@ static dimple_status embed_patches(const tower_call *call, const picture_state *
   return DIMPLE_OK;
 }
 
-/* x += output(attention(rotated q(n), rotated k(n), v(n))), n = norm1 x, within windows or the whole picture; x += SwiGLU of norm2 x. */
+static dimple_status norm_rows(const tower_call *call, view y, view x, const weight *w, const weight *bias) {
+  float epsilon = call->parameters->norm_epsilon;
+  return bias ? call->ops->layer_norm(call->context, y, x, w, bias, epsilon) : call->ops->rms_norm(call->context, y, x, w, epsilon);
+}
+
+/* x += output(attention(rotated q(n), rotated k(n), v(n))), n = norm1 x, within windows or the whole picture; x += SwiGLU of norm2 x, or where norms
+ * have biases quick GELU. */
 static dimple_status record_block(const tower_call *call, const picture_state *s, int32_t index) {
   const vision_parameters *v = call->parameters;
   const backend_operations *ops = call->ops;
@@ -279,7 +292,7 @@ static dimple_status record_block(const tower_call *call, const picture_state *s
   block b = block_of(call, s, w);
   view normed = view_of(s->scratch.normed, s->patches, v->width), q = view_of(s->scratch.q, s->patches, v->width);
   view attended = view_of(s->scratch.attended, s->patches, v->width);
-  DIMPLE_TRY(ops->rms_norm(c, normed, s->x, w->norm1, v->norm_epsilon));
+  DIMPLE_TRY(norm_rows(call, normed, s->x, w->norm1, w->norm1_bias));
   linear_output outputs[3] = {{.w = w->q.w, .bias = w->q.bias, .y = q, .mode = LINEAR_STORE},
                               {.w = w->k.w, .bias = w->k.bias, .y = s->k, .mode = LINEAR_STORE},
                               {.w = w->v.w, .bias = w->v.bias, .y = s->v, .mode = LINEAR_STORE}};
@@ -291,14 +304,14 @@ static dimple_status record_block(const tower_call *call, const picture_state *s
       .q = q, .k = s->k, .v = s->v, .y = attended, .heads = v->heads, .kv_heads = v->heads, .size = v->head_size,
       .spans = windowed ? s->order.borders : NULL, .span_count = windowed ? s->order.window_count : 0}));
   DIMPLE_TRY(block_add_attention(&b, attended, s->x));
-  return block_add_feed_forward(&b, v->feed_forward, s->x);
+  return w->norm2_bias ? block_add_quick_gelu(&b, v->feed_forward, s->x) : block_add_feed_forward(&b, v->feed_forward, s->x);
 }
 
 /* Norm, concatenation of each group of patches (they lie side by side already), two linear layers, back to natural order. */
 static dimple_status merge(const tower_call *call, const picture_state *s, view features) {
   const vision_weights *w = call->weights;
   block b = block_of(call, s, NULL);
-  DIMPLE_TRY(call->ops->rms_norm(call->context, s->x, s->x, w->merger_norm, call->parameters->norm_epsilon));
+  DIMPLE_TRY(norm_rows(call, s->x, s->x, w->merger_norm, w->merger_norm_bias));
   DIMPLE_TRY(block_linear(&b, &w->merger[0], LINEAR_GELU, view_reshape(s->x, s->merged.columns), s->merged));
   DIMPLE_TRY(block_linear(&b, &w->merger[1], LINEAR_STORE, s->merged, s->ordered));
   return call->ops->scatter_rows(call->context, features, s->ordered, s->order.token);
@@ -315,7 +328,7 @@ static dimple_status record(const tower_call *call, const picture_state *s, view
   return merge(call, s, features);
 }
 
-static dimple_status forward(const tower_call *call, view features) {
+dimple_status qwen_forward(const tower_call *call, view features) {
   picture_state s = {0};
   dimple_status status = open_state(call, &s);
   if (status == DIMPLE_OK) status = call->ops->pass_begin(call->context, call->cancelled);
@@ -324,5 +337,5 @@ static dimple_status forward(const tower_call *call, view features) {
   return status;
 }
 
-const tower tower_qwen2_5_vl = {.projector = "qwen2.5vl_merger", .read_keys = read_keys, .want_tensors = want_tensors, .grid = grid_of,
-                                .place = place, .forward = forward, .harmless = harmless};
+const tower tower_qwen2_5_vl = {.projector = "qwen2.5vl_merger", .read_keys = read_keys, .want_tensors = want_tensors, .grid = qwen_grid,
+                                .place = qwen_place, .forward = qwen_forward, .harmless = harmless};

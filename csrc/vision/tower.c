@@ -8,6 +8,7 @@
 /* The table: a line for each, whose name is that of its file. */
 #define TOWERS(ENTRY) \
   ENTRY(qwen2_5_vl)     \
+  ENTRY(qwen2_vl)       \
   ENTRY(gemma4)
 
 #define DECLARE(name) extern const tower tower_##name;

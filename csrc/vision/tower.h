@@ -30,7 +30,8 @@ typedef struct vision_parameters {
   int32_t window;     /* merged tokens per window side */
   bool full[MAX_VISION_LAYERS]; /* layers that attend within the whole image */
   image_parameters image;
-  bool projector;     /* between tower and text model */
+  bool projector;     /* between tower and text model: */
+  linear_mode projector_mode; /* what is between its layers */
 } vision_parameters;
 
 /* A linear layer whose input and output are kept within bounds, where the file has them: all four or none. */
@@ -53,7 +54,7 @@ typedef struct vision_weights {
   weight *positions;      /* [2 * table_rows x width]: what is added to a patch by its column, and then by its row; null: nothing */
   int64_t table_rows;
   weight *std_bias, *std_scale; /* of pooled patches; null: they stay as they are */
-  weight *merger_norm;
+  weight *merger_norm, *merger_norm_bias; /* the latter null: the norm does not take the mean off */
   linear_weights merger[2];
   linear_weights projector[2];
 } vision_weights;

@@ -14,10 +14,10 @@ void vision_want_projector(tensor_list *list, const vision_parameters *v, int32_
   want_linear(list, text_width, text_width, BIAS_REQUIRED, &w->projector[1], "mm.img_projector.2");
 }
 
-/* features = W2 silu(W1 tower + b1) + b2 */
+/* features = W2 act(W1 tower + b1) + b2, act by the model */
 static dimple_status record_projector(const tower_call *call, view tower, view hidden, view features) {
   const block b = {.ops = call->ops, .context = call->context};
-  DIMPLE_TRY(block_linear(&b, &call->weights->projector[0], LINEAR_SILU, tower, hidden));
+  DIMPLE_TRY(block_linear(&b, &call->weights->projector[0], call->parameters->projector_mode, tower, hidden));
   return block_linear(&b, &call->weights->projector[1], LINEAR_STORE, hidden, features);
 }
 

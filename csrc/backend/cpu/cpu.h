@@ -123,6 +123,7 @@ typedef struct cpu_kernels {
                  const float *b);
 
   void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row; w may be null */
+  void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t columns, float epsilon); /* one row */
   void (*unpack_halves)(float *y, const uint16_t *x, int64_t columns); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
   void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size, int32_t stride);

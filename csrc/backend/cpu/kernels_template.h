@@ -42,6 +42,7 @@ const cpu_kernels KERNELS = {
     .multiply = multiply,
     .finish = finish,
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
     .unpack_halves = unpack_halves,
     .add_scaled = add_scaled,
     .rotary = rotary,

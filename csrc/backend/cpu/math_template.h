@@ -40,6 +40,8 @@ static inline vf vf_erf(vf v) {
 
 static inline vf vf_silu(vf v) { return vf_div(v, vf_add(vf_set(1), vf_exp(vf_sub(vf_set(0), v)))); }
 
+static inline vf vf_quick_gelu(vf v) { return vf_div(v, vf_add(vf_set(1), vf_exp(vf_mul(vf_set(-1.702f), v)))); }
+
 static inline vf vf_gelu(vf v) {
   vf half = vf_mul(v, vf_set(0.5f));
   return vf_fma(half, vf_erf(vf_mul(v, vf_set(0.707106781f))), half);

@@ -22,6 +22,7 @@
   .scatter_rows = cpu_scatter_rows,   \
   .add_rows = cpu_add_rows,           \
   .rms_norm = cpu_rms_norm,           \
+  .layer_norm = cpu_layer_norm,       \
   .adjust = cpu_adjust,               \
   .linear = cpu_linear,               \
   .rotary = cpu_rotary,               \

@@ -63,6 +63,7 @@ dimple_status cpu_pack_halves(context *c, view halves, view x);
 dimple_status cpu_unpack_halves(context *c, view x, view halves);
 dimple_status cpu_add_rows(context *c, view y, view x, float factor);
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon);
+dimple_status cpu_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon);
 dimple_status cpu_adjust(context *c, const adjust_call *call);
 dimple_status cpu_rotary(context *c, const rotary_call *call);
 

@@ -10,7 +10,7 @@ static int64_t rows_per_item(int64_t columns) { return larger(1, (1 << 14) / lar
 typedef struct rows_task {
   const cpu_kernels *kernels;
   view y, x;
-  const weight *w;
+  const weight *w, *b;
   const int32_t *index;
   const float *scale;
   int64_t rows, columns, per_item;
@@ -141,6 +141,19 @@ static void rms_norm_item(void *work, int64_t item, void *scratch) {
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon) {
   rows_task task = {.w = w, .x = x, .y = y, .rows = x.rows, .columns = x.columns, .epsilon = epsilon};
   run_rows(c, &task, rms_norm_item);
+  return DIMPLE_OK;
+}
+
+static void layer_norm_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const rows_task *t = work;
+  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
+    t->kernels->layer_norm(row_of(t->y, r), row_of(t->x, r), t->w->vector, t->b->vector, t->columns, t->epsilon);
+}
+
+dimple_status cpu_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
+  rows_task task = {.w = w, .b = b, .x = x, .y = y, .rows = x.rows, .columns = x.columns, .epsilon = epsilon};
+  run_rows(c, &task, layer_norm_item);
   return DIMPLE_OK;
 }
 

@@ -18,6 +18,30 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t columns, 
   }
 }
 
+/* The mean is taken off before squares are summed: a row far from 0 loses nothing. */
+static void layer_norm(float *y, const float *x, const float *w, const float *b, int64_t columns, float epsilon) {
+  int64_t whole = columns / LANES * LANES;
+  vf sum = vf_set(0);
+  for (int64_t j = 0; j < whole; j += LANES) sum = vf_add(sum, vf_load(x + j));
+  float total = vf_sum(sum), square = 0;
+  for (int64_t j = whole; j < columns; j++) total += x[j];
+  float mean = total / (float)columns;
+  vf centre = vf_set(mean), squares = vf_set(0);
+  for (int64_t j = 0; j < whole; j += LANES) {
+    vf off = vf_sub(vf_load(x + j), centre);
+    squares = vf_fma(off, off, squares);
+  }
+  square = vf_sum(squares);
+  for (int64_t j = whole; j < columns; j++) square += (x[j] - mean) * (x[j] - mean);
+  square /= (float)columns;
+  vf scale = vf_set(1 / sqrtf(square + epsilon) + 0 * square); /* NaN, not 0, where the squares overflow */
+  for (int64_t j = 0; j < columns; j += LANES) {
+    int64_t n = columns - j < LANES ? columns - j : LANES;
+    vf normed = vf_mul(vf_sub(vf_load_some(x + j, n), centre), scale);
+    vf_store_some(y + j, vf_fma(vf_load_some(w + j, n), normed, vf_load_some(b + j, n)), n);
+  }
+}
+
 static void unpack_halves(float *y, const uint16_t *x, int64_t columns) {
   int64_t j = 0;
   for (; j + LANES <= columns; j += LANES) vf_store(y + j, vf_load_half(x + j));

@@ -184,6 +184,11 @@ static dimple_status build_rms_norm(context *c, const recorded *o) {
   return write_view(c, o->y, o->w ? ggml_mul(c->nodes, normed, o->w->tensor) : normed);
 }
 
+static dimple_status build_layer_norm(context *c, const recorded *o) {
+  struct ggml_tensor *normed = ggml_norm(c->nodes, matrix_of(c, o->x), o->epsilon);
+  return write_view(c, o->y, ggml_add(c->nodes, ggml_mul(c->nodes, normed, o->w->tensor), o->b->tensor));
+}
+
 /* x W' + b in float32. */
 static struct ggml_tensor *affine(context *c, struct ggml_tensor *x, const weight *w, const weight *bias) {
   struct ggml_tensor *matrix = ggml_reshape_2d(c->nodes, w->tensor, w->columns, w->rows);
@@ -215,6 +220,7 @@ static dimple_status build_linear(context *c, const recorded *o) {
       case LINEAR_ADD: y = ggml_add(c->nodes, matrix_of(c, out->y), y); break;
       case LINEAR_SILU: y = ggml_silu(c->nodes, y); break;
       case LINEAR_GELU: y = ggml_gelu_erf(c->nodes, y); break;
+      case LINEAR_QUICK_GELU: y = ggml_mul(c->nodes, y, ggml_sigmoid(c->nodes, ggml_scale(c->nodes, y, 1.702f))); break;
       case LINEAR_SWIGLU:
       case LINEAR_GEGLU: y = gated(c, out->mode, y, affine(c, x, out->up, out->up_bias)); break;
       default: return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this kind of linear is not built yet", c->device->name);
@@ -284,6 +290,7 @@ static dimple_status build(context *c, const recorded *o) {
     case RECORDED_ADD_ROWS: return build_add_rows(c, o);
     case RECORDED_ADJUST: return build_adjust(c, &o->adjust);
     case RECORDED_RMS_NORM: return build_rms_norm(c, o);
+    case RECORDED_LAYER_NORM: return build_layer_norm(c, o);
     case RECORDED_LINEAR: return build_linear(c, o);
     case RECORDED_ROTARY: return build_rotary(c, o);
     case RECORDED_ATTENTION: return build_attention(c, &o->attention);

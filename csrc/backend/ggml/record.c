@@ -114,6 +114,10 @@ static dimple_status rms_norm(context *c, view y, view x, const weight *w, float
   return add(c, (recorded){.kind = RECORDED_RMS_NORM, .y = y, .x = x, .w = w, .epsilon = epsilon});
 }
 
+static dimple_status layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
+  return add(c, (recorded){.kind = RECORDED_LAYER_NORM, .y = y, .x = x, .w = w, .b = b, .epsilon = epsilon});
+}
+
 static dimple_status linear(context *c, const linear_call *call) {
   const void *outputs;
   DIMPLE_TRY(keep(c, call->outputs, (size_t)call->output_count * sizeof *call->outputs, &outputs));
@@ -159,6 +163,7 @@ void record_operations(backend_operations *table) {
   table->add_rows = add_rows;
   table->adjust = adjust;
   table->rms_norm = rms_norm;
+  table->layer_norm = layer_norm;
   table->linear = linear;
   table->rotary = rotary;
   table->attention = attention;

@@ -80,6 +80,7 @@ typedef enum recorded_kind {
   RECORDED_ADD_ROWS,
   RECORDED_ADJUST,
   RECORDED_RMS_NORM,
+  RECORDED_LAYER_NORM,
   RECORDED_LINEAR,
   RECORDED_ROTARY,
   RECORDED_ATTENTION,
@@ -92,7 +93,7 @@ typedef enum recorded_kind {
 typedef struct recorded {
   recorded_kind kind;
   view x, y;
-  const weight *w;
+  const weight *w, *b;
   const int32_t *index; /* [index_count] */
   int64_t index_count;
   const float *values; /* COPY_IN */

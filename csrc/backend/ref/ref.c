@@ -198,9 +198,25 @@ static dimple_status ref_rms_norm(context *c, view y, view x, const weight *w, f
   return DIMPLE_OK;
 }
 
+static dimple_status ref_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
+  (void)c;
+  for (int64_t r = 0; r < x.rows; r++) {
+    const float *from = row_of(x, r);
+    float *to = row_of(y, r);
+    double mean = 0, square = 0;
+    for (int64_t j = 0; j < x.columns; j++) mean += from[j] / (double)x.columns;
+    for (int64_t j = 0; j < x.columns; j++) square += (from[j] - mean) * (from[j] - mean) / (double)x.columns;
+    double scale = 1 / sqrt(square + epsilon);
+    for (int64_t j = 0; j < x.columns; j++) to[j] = (float)(w->values[j] * ((from[j] - mean) * scale) + b->values[j]);
+  }
+  return DIMPLE_OK;
+}
+
 static double silu(double v) { return v / (1 + exp(-v)); }
 
 static double gelu(double v) { return 0.5 * v * (1 + erf(v * 0.70710678118654752440)); }
+
+static double quick_gelu(double v) { return v / (1 + exp(-1.702 * v)); }
 
 static double gelu_by_tanh(double v) { return 0.5 * v * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
 
@@ -243,6 +259,7 @@ static dimple_status ref_linear(context *c, const linear_call *call) {
           case LINEAR_ADD: y[o] = (float)(y[o] + v); break;
           case LINEAR_SILU: y[o] = (float)silu(v); break;
           case LINEAR_GELU: y[o] = (float)gelu(v); break;
+          case LINEAR_QUICK_GELU: y[o] = (float)quick_gelu(v); break;
           case LINEAR_SWIGLU:
           case LINEAR_GEGLU: y[o] = (float)(activate(out->mode, v) * affine(x, out->up, out->up_bias, o)); break;
         }
@@ -484,6 +501,7 @@ const backend_operations backend_ref = {
     .add_rows = ref_add_rows,
     .adjust = ref_adjust,
     .rms_norm = ref_rms_norm,
+    .layer_norm = ref_layer_norm,
     .linear = ref_linear,
     .rotary = ref_rotary,
     .attention = ref_attention,

@@ -259,7 +259,7 @@ int32_t token_named(const gguf_file *file, const char *text) {
 }
 
 dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
-  p->mask_token = p->bos_token = p->eos_token = p->eot_token = p->pad_token = p->image_token = -1;
+  p->mask_token = p->bos_token = p->eos_token = p->eot_token = p->pad_token = p->image_token = p->picture_start = -1;
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.mask_token_id", 0, MAX_VOCAB, &p->mask_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.bos_token_id", 0, MAX_VOCAB, &p->bos_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.eos_token_id", 0, MAX_VOCAB, &p->eos_token));

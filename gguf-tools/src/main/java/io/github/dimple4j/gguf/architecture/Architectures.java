@@ -13,6 +13,7 @@ public final class Architectures {
   public static final List<Architecture> ALL = List.of(
       new Dimple(),
       new Dream(),
+      new DreamVl(),
       new Llada(),
       new LladaMoe(),
       new A2dQwen2(),

@@ -20,9 +20,18 @@ public final class Dimple implements Architecture {
     /** The authors' defaults, which are the Qwen2.5-VL vocabulary's. */
     private static final ImageTokens QWEN = new ImageTokens(151655, 151656, 151652, 151653);
 
-    private static ImageTokens read(JsonSettings config) {
+    static ImageTokens read(JsonSettings config) {
       return new ImageTokens(config.token("image_token_id").orElse(QWEN.image), config.token("video_token_id").orElse(QWEN.video),
           config.token("vision_start_token_id").orElse(QWEN.visionStart), config.token("vision_end_token_id").orElse(QWEN.visionEnd));
+    }
+
+    Map<String, MetadataValue> metadata(String architecture) {
+      Map<String, MetadataValue> keys = new LinkedHashMap<>();
+      keys.put(architecture + ".image_token_id", MetadataValue.uint32(image));
+      keys.put(architecture + ".video_token_id", MetadataValue.uint32(video));
+      keys.put(architecture + ".vision_start_token_id", MetadataValue.uint32(visionStart));
+      keys.put(architecture + ".vision_end_token_id", MetadataValue.uint32(visionEnd));
+      return keys;
     }
   }
 
@@ -48,22 +57,23 @@ public final class Dimple implements Architecture {
    * @param sections angles that follow time, row and column of a position; together half the head size
    */
   public static ModelLayout layout(TextShape text, QwenVision vision, List<Integer> sections, ImageTokens images, SpecialTokens special) {
-    if (sections.size() != 3 || sections.stream().mapToInt(Integer::intValue).sum() != text.headSize() / 2) {
-      throw new GgufException("config.json: \"mrope_section\" " + sections + " is not three sizes that add up to half the head size, "
-          + text.headSize() / 2);
-    }
+    checkSections(text, sections);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put("dimple.rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
-    metadata.put("dimple.image_token_id", MetadataValue.uint32(images.image()));
-    metadata.put("dimple.video_token_id", MetadataValue.uint32(images.video()));
-    metadata.put("dimple.vision_start_token_id", MetadataValue.uint32(images.visionStart()));
-    metadata.put("dimple.vision_end_token_id", MetadataValue.uint32(images.visionEnd()));
+    metadata.putAll(images.metadata(NAME));
     metadata.putAll(vision.metadata());
     List<TensorSource> tensors = new ArrayList<>(QwenText.tensors(text));
     tensors.addAll(vision.tensors());
     TensorSource.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", text.width(), vision.outputWidth());
     TensorSource.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", text.width(), text.width());
     return new ModelLayout(NAME, text.vocabulary(), metadata, tensors, PreTokenizer.QWEN2, special.withMask(Dream.MASK));
+  }
+
+  static void checkSections(TextShape text, List<Integer> sections) {
+    if (sections.size() != 3 || sections.stream().mapToInt(Integer::intValue).sum() != text.headSize() / 2) {
+      throw new GgufException("config.json: \"mrope_section\" " + sections + " is not three sizes that add up to half the head size, "
+          + text.headSize() / 2);
+    }
   }
 }

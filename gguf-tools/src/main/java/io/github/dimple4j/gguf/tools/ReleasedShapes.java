@@ -26,6 +26,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       qwen("fast-dllm-v2-1.5b", "Fast_dLLM_Qwen", 28, 1536, 12, 2, 128, 8960, 1e6, true, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
+      dreamVl(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("rnd1-30b-a3b", "rnd1", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS),
@@ -43,6 +44,13 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
         + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
+  }
+
+  private static ReleasedShapes dreamVl() {
+    return new ReleasedShapes("dream-vl-7b", 28, "\"model_type\": \"dream-vl\", \"hidden_size\": 3584, \"num_attention_heads\": 28, \"num_key_value_heads\": 4, "
+        + "\"intermediate_size\": 18944, \"rope_theta\": 1000000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 131072, \"eos_token_id\": 151643, "
+        + "\"pad_token_id\": 151643, \"bos_token_id\": 151643, \"mask_token_id\": 151666, \"projector_hidden_act\": \"gelu\", \"vision_config\": {}",
+        SyntheticVocabulary.QWEN);
   }
 
   private static ReleasedShapes qwen(String name, String type, int layers, int width, int heads, int keyValueHeads, int headSize, int inner,
