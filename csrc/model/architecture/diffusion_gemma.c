@@ -5,6 +5,7 @@
  * the factor behind each layer, and in a canvas's input, which its last pass conditions. Keys and tensors: llama.cpp's pull requests 24423 and
  * 24427, docs/file-layout.md.
  */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -110,8 +111,32 @@ static void add_ends(const gguf_file *file, text_parameters *p) {
   }
 }
 
+static dimple_status fail_sampler(const gguf_file *file, const char *key, double found, const char *expected) {
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %g, expected %s", gguf_path(file), key, found, expected);
+}
+
+/* How its authors decode it, which the bindings take for their defaults: of settings that cannot be so, nothing comes here either. */
+static dimple_status check_sampler(const gguf_file *file) {
+  enum { MOST_STEPS = 1 << 20, MOST_HISTORY = 64 };
+  static const char *const keys[] = {"diffusion.eb_t_min", "diffusion.eb_t_max", "diffusion.eb_entropy_bound", "diffusion.eb_confidence_threshold"};
+  static const float usual[] = {0.4f, 0.8f, 0.1f, 0.005f};
+  int32_t number = 1;
+  float values[4];
+  DIMPLE_TRY(gguf_optional_int32(file, "diffusion.eb_max_steps", 1, MOST_STEPS, &number));
+  DIMPLE_TRY(gguf_optional_int32(file, "diffusion.eb_stability_threshold", 0, MOST_HISTORY, &number));
+  for (int i = 0; i < 4; i++) {
+    values[i] = usual[i];
+    DIMPLE_TRY(gguf_optional_float(file, keys[i], &values[i]));
+    if (!(values[i] >= 0 && values[i] <= FLT_MAX)) return fail_sampler(file, keys[i], (double)values[i], "a finite number >= 0");
+    if (i < 2 && values[i] > 0 && values[i] < 1e-6f) return fail_sampler(file, keys[i], (double)values[i], "0 or at least 1e-06");
+  }
+  if ((values[0] == 0) != (values[1] == 0)) return fail_sampler(file, keys[0], (double)values[0], "0 together with diffusion.eb_t_max alone");
+  return DIMPLE_OK;
+}
+
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(read_depth_and_width(file, p));
+  DIMPLE_TRY(check_sampler(file));
   int32_t dense = 0;
   DIMPLE_TRY(gguf_require_int32(file, key_of(p, "feed_forward_length").text, 1, MAX_FEED_FORWARD, &dense));
   DIMPLE_TRY(gguf_require_key(file, key_of(p, "expert_feed_forward_length").text));

@@ -179,23 +179,37 @@ public final class DimpleModel implements AutoCloseable {
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
    * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA} or
-   * {@link Pipeline#RND1}, or else by the {@linkplain Decoding#defaults defaults}.
+   * {@link Pipeline#RND1}, or else by the {@linkplain Decoding#defaults defaults}. Settings of {@link Pipeline#DIFFUSION_GEMMA} that the file has
+   * ({@code diffusion.eb_max_steps} and the like) go before.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
    */
   public Decoding decoding() {
-    return pipeline().map(DimpleModel::usual).orElseGet(Decoding::defaults);
+    return pipeline().map(this::usual).orElseGet(Decoding::defaults);
   }
 
   /** Pipelines of models that were trained in blocks have settings of their own. */
-  private static Decoding usual(Pipeline pipeline) {
+  private Decoding usual(Pipeline pipeline) {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
     if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.RND1) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
     }
+    if (pipeline == Pipeline.DIFFUSION_GEMMA) {
+      sampler("max_steps").ifPresent(steps -> builder.steps(steps.intValue()));
+      sampler("t_min").ifPresent(t -> builder.tMin(t.floatValue()));
+      sampler("t_max").ifPresent(t -> builder.tMax(t.floatValue()));
+      sampler("entropy_bound").ifPresent(bound -> builder.gamma(bound.floatValue()));
+      sampler("stability_threshold").ifPresent(iterations -> builder.stabilityThreshold(iterations.intValue()));
+      sampler("confidence_threshold").ifPresent(entropy -> builder.confidenceThreshold(entropy.floatValue()));
+    }
     return builder.build();
+  }
+
+  /** A setting that llama.cpp's converter may write; loading has refused what cannot be. */
+  private Optional<Number> sampler(String name) {
+    return metadata("diffusion.eb_" + name).map(Number.class::cast);
   }
 
   /** That the file names; loading has refused any that is not known. */

@@ -97,6 +97,45 @@ class CanvasDecodingTest {
     }
   }
 
+  private static TinyModel file() throws IOException {
+    return TinyModel.ofCanvases(GoldenTokenizer.sentencePiece("gemma4", false), CANVAS);
+  }
+
+  /** Keys that llama.cpp's converter may write are defaults. */
+  @Test
+  void theFileSaysHowItIsDecoded() throws IOException {
+    Decoding usual = model.decoding();
+    assertThat(usual.steps()).isEmpty();
+    assertThat(usual.gamma()).isEqualTo(0.1f);
+    TinyModel file = file().put("diffusion.eb_max_steps", 3).put("diffusion.eb_t_min", 0.25f).put("diffusion.eb_t_max", 0.5f)
+        .put("diffusion.eb_entropy_bound", 0.75f).put("diffusion.eb_stability_threshold", 5).put("diffusion.eb_confidence_threshold", 0.125f);
+    try (DimpleModel own = DimpleModel.load(file.write(folder.resolve("own.gguf")));
+        Session session = own.session().prompt("Say something.").responseLength(LENGTH).open()) {
+      Decoding decoding = own.decoding();
+      assertThat(decoding.steps()).hasValue(3);
+      assertThat(List.of(decoding.tMin(), decoding.tMax(), decoding.gamma(), decoding.confidenceThreshold())).containsExactly(0.25f, 0.5f, 0.75f, 0.125f);
+      assertThat(decoding.stabilityThreshold()).isEqualTo(5);
+      assertThat(session.decode(decoding.toBuilder().earlyStop(false).build()).iterations()).isIn(3, 6, 9);
+    }
+  }
+
+  @Test
+  void settingsOfAFileThatCannotBeAreRefused() throws IOException {
+    refuses("diffusion.eb_max_steps", 0);
+    refuses("diffusion.eb_stability_threshold", 65);
+    refuses("diffusion.eb_t_min", -1f);
+    refuses("diffusion.eb_t_min", 0f); // and t_max is not
+    refuses("diffusion.eb_t_max", Float.NaN);
+    refuses("diffusion.eb_entropy_bound", Float.POSITIVE_INFINITY);
+    refuses("diffusion.eb_confidence_threshold", "low");
+    refuses("diffusion.eb_other", 1); // not known
+  }
+
+  private static void refuses(String key, Object value) throws IOException {
+    Path path = file().put(key, value).write(folder.resolve("bad.gguf"));
+    assertThatExceptionOfType(DimpleException.class).as(key).isThrownBy(() -> DimpleModel.load(path).close()).withMessageContaining(key);
+  }
+
   @Test
   void givenTokensStay() {
     int token = model.tokenizer().encode("a")[0];

@@ -74,6 +74,7 @@ final class DecodingOptions {
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
+  private Decoding usual; // of a model's file; null: none was loaded yet
 
   private boolean complete = true;
 
@@ -276,7 +277,17 @@ final class DecodingOptions {
 
   /** Takes over what a model's file says. */
   void follow(DimpleModel model) {
-    byFile = model.decoding().pipeline();
+    usual = model.decoding();
+    byFile = usual.pipeline();
+  }
+
+  /** What the file says of the sampler, where it is the file's pipeline that decodes. */
+  private void takeSampler(Decoding.Builder builder) {
+    if (usual != null && pipeline() == usual.pipeline() && pipeline() == Pipeline.DIFFUSION_GEMMA) {
+      usual.steps().ifPresent(builder::steps);
+      builder.gamma(usual.gamma()).tMin(usual.tMin()).tMax(usual.tMax()).stabilityThreshold(usual.stabilityThreshold())
+          .confidenceThreshold(usual.confidenceThreshold());
+    }
   }
 
   private Pipeline pipeline() {
@@ -361,6 +372,7 @@ final class DecodingOptions {
         .algorithmTemperature(algorithmTemperature).seed(seed).complete(complete)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
     builder.threshold(pipeline().usualThreshold(algorithm()));
+    takeSampler(builder);
     set(steps, builder::steps);
     set(threshold, builder::threshold);
     set(factor, builder::factor);

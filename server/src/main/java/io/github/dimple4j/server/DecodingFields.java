@@ -27,6 +27,7 @@ final class DecodingFields {
 
   private final Fields request;
   private final Optional<Fields> diffusion;
+  private final Decoding usual; // the file's, whose sampler's settings are the defaults of its pipeline
   private final Pipeline pipeline;
   private final int vocabSize;
 
@@ -34,7 +35,8 @@ final class DecodingFields {
     this.request = request;
     this.diffusion = request.object("diffusion");
     this.vocabSize = model.info().vocabSize();
-    this.pipeline = named("pipeline", Pipeline::of).orElseGet(() -> model.decoding().pipeline());
+    this.usual = model.decoding();
+    this.pipeline = named("pipeline", Pipeline::of).orElseGet(usual::pipeline);
   }
 
   Optional<Fields> diffusion() {
@@ -54,7 +56,8 @@ final class DecodingFields {
   /** How it is decoded. */
   Decoding decoding() {
     Algorithm algorithm = named("algorithm", Algorithm::of).orElse(pipeline.usualAlgorithm());
-    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).algorithm(algorithm)
+    boolean bySampler = pipeline == usual.pipeline() && pipeline == Pipeline.DIFFUSION_GEMMA;
+    Decoding.Builder builder = (bySampler ? usual.toBuilder() : Decoding.builder()).pipeline(pipeline).algorithm(algorithm)
         .threshold(pipeline.usualThreshold(algorithm));
     request.number("temperature", 0, MOST).ifPresent(value -> builder.temperature((float) value));
     request.number("top_p", 0, 1).ifPresent(value -> builder.topP((float) value));
