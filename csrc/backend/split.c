@@ -440,6 +440,15 @@ static dimple_status split_rms_norm(context *c, view y, view x, const weight *w,
   return here(c)->rms_norm(inner(c), seen(c, y), seen(c, x), held(c, w), epsilon);
 }
 
+static dimple_status split_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
+  DIMPLE_TRY(w ? enter(c, part_of(w)) : b ? enter(c, part_of(b)) : enter_beside(c, x));
+  DIMPLE_TRY(bring(c, x, c->current));
+  DIMPLE_TRY(overwrite(c, y, c->current));
+  const weight *scale = held(c, w), *shift = held(c, b);
+  DIMPLE_TRY(check_places(c));
+  return here(c)->layer_norm(inner(c), seen(c, y), seen(c, x), scale, shift, epsilon);
+}
+
 static dimple_status split_adjust(context *c, const adjust_call *call) {
   const weight *any = call->minus ? call->minus : call->times ? call->times : call->low ? call->low : call->high;
   DIMPLE_TRY(any ? enter(c, part_of(any)) : enter_beside(c, call->x));
@@ -563,6 +572,7 @@ static const backend_operations operations = {
     .unpack_halves = split_unpack_halves,
     .add_rows = split_add_rows,
     .rms_norm = split_rms_norm,
+    .layer_norm = split_layer_norm,
     .adjust = split_adjust,
     .linear = split_linear,
     .rotary = split_rotary,
