@@ -397,12 +397,11 @@ int main(void) {
   structures_hold(ling, &cautious);
   structures_hold(shifted, &sub_blocks);
   steps_name_their_block(blocks);
-  for (int half = 0; half < 2; half++) {
-    prefixes_are_shared(blocks, &s, half);
-    prefixes_are_shared(full, &b, half);
-    prefixes_are_shared(shifted, &sub_blocks, half);
-    prefixes_are_shared(ling, &edit, half);
-  }
+  prefixes_are_shared(blocks, &s, false);
+  prefixes_are_shared(blocks, &s, true);
+  prefixes_are_shared(full, &b, false);
+  prefixes_are_shared(shifted, &sub_blocks, false);
+  prefixes_are_shared(ling, &edit, false);
   shared_rows_are_used(blocks, &s);
   what_is_not_shared(blocks, full);
   what_does_not_go_together(blocks, full);

@@ -79,11 +79,11 @@ class LoadTest {
       assertThat(wrong).isEmpty();
       assertThat(seen.keySet()).contains("200", "400", "401", "413", "stream", "left");
       System.out.println("load: " + seen + ", MiB of the server over time: " + memory.stream().map(bytes -> bytes >> 20).toList());
-      if (SECONDS >= 120) {
+      if (SECONDS >= 300) { // until then Java compiles, and its heap finds its size
         int half = memory.size() / 2;
-        long before = memory.subList(half / 2, half).stream().max(Long::compare).orElseThrow();
+        long before = memory.subList(0, half / 2).stream().max(Long::compare).orElseThrow();
         long after = memory.subList(half, memory.size()).stream().max(Long::compare).orElseThrow();
-        assertThat((double) after / before).as("memory of the second half against that of the second quarter").isLessThan(1.2);
+        assertThat((double) after / before).as("memory of the second half against that of the first quarter").isLessThan(1.1);
       }
       process.getOutputStream().close();
       assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
