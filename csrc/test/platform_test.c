@@ -37,6 +37,7 @@ static void memory_is_aligned(void) {
   platform_free(NULL);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /* Pages of this process that are in memory; 0 where the system does not say. */
 static long resident_pages(void) {
   FILE *file = fopen("/proc/self/statm", "r");
@@ -46,6 +47,7 @@ static long resident_pages(void) {
   fclose(file);
   return resident;
 }
+#endif
 
 /* Also from between memory that stays, as that of sessions which are closed in any order does. */
 static void freed_memory_goes_back(void) {

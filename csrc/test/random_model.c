@@ -313,7 +313,7 @@ static void put_vision(gguf_writer *w, const model_shape *s) {
   put_matrix(w, s, "v.patch_embd.weight", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
   put_matrix(w, s, "v.patch_embd.weight.1", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
   for (int i = 0; i < VISION_LAYERS; i++) {
-    char prefix[16];
+    char prefix[24];
     snprintf(prefix, sizeof prefix, "v.blk.%d", i);
     put_tower_norm(w, s, prefix, "ln1");
     put_tower_norm(w, s, prefix, "ln2");
