@@ -264,13 +264,21 @@ static void look(user *u, decisions *d) {
   u->candidates = found.count;
 }
 
+/* Of the candidates of a look, or of what a step revealed: whole rows of `count`, from the first on, and nothing behind them. */
 static void alternatives(user *u, decisions *d) {
-  int32_t count = take_between(d, 0, 5), tokens[MOST_TOKENS * 5];
+  enum { UNTOUCHED = -7 };
+  int32_t count = take_between(d, 0, 5), tokens[MOST_TOKENS * 5], written = 0;
   float likely[MOST_TOKENS * 5];
+  for (int32_t i = 0; i < MOST_TOKENS * 5; i++) {
+    tokens[i] = UNTOUCHED;
+    likely[i] = 1;
+  }
   if (!succeeds(dimple_session_alternatives(u->session, count, maybe_null(d, tokens), maybe_null(d, likely)))) return;
-  REQUIRE(count > 0);
-  for (int32_t i = 0; i < u->candidates * count; i++)
+  while (written < MOST_TOKENS * 5 && tokens[written] != UNTOUCHED) written++;
+  REQUIRE(count > 0 && written % count == 0 && written / count <= u->length);
+  for (int32_t i = 0; i < written; i++)
     REQUIRE(tokens[i] >= -1 && tokens[i] < TOKENS && !(likely[i] > 0) && (tokens[i] < 0) == (isnan(likely[i]) != 0));
+  for (int32_t i = written; i < MOST_TOKENS * 5; i++) REQUIRE(tokens[i] == UNTOUCHED && likely[i] == 1);
 }
 
 /* Some of the latest candidates, which may be long gone, with tokens of their own now and then. */
@@ -401,6 +409,13 @@ static void step_together(user *u, decisions *d) {
   REQUIRE(dimple_batch_get_counts(u->batch, &counts) == DIMPLE_OK && counts.passes <= counts.session_passes && counts.bytes >= 0);
 }
 
+/* Of the other one, or of itself, which is refused. */
+static void take_prefix(user *u, decisions *d) {
+  int32_t rows = -1;
+  dimple_session *from = u->mate ? u->mate->session : u->session;
+  if (succeeds(dimple_session_take_prefix(u->session, maybe_null(d, from), maybe_null(d, &rows)))) REQUIRE(u->mate && rows >= 0 && rows <= SMALL_CONTEXT);
+}
+
 static void close_user(user *u) {
   dimple_batch_free(u->batch);
   if (u->mate) dimple_session_free(u->mate->session);
@@ -417,7 +432,7 @@ static void (*const calls[])(user *, decisions *) = {
 
 /* What was not there when the first inputs of the corpus were found. */
 enum { LATER = 224 };
-static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features};
+static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features, take_prefix};
 
 static void *run(void *argument) {
   user *u = argument;
