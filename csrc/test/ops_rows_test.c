@@ -211,9 +211,9 @@ static void check_rms_norm(void) {
   }
 }
 
-static float *add_to_rows(const side *s, const float *before, const float *x, int64_t rows, int64_t columns, bool alone) {
+static float *add_to_rows(const side *s, const float *before, const float *x, int64_t rows, int64_t columns, bool alone, float factor) {
   matrix from = place(s, x, rows, columns, 2), y = place(s, before, rows, columns, GUARD);
-  EXPECT_OK(IN_PASS(*s, s->ops->add_rows(s->context, y.v, alone ? (view){0} : from.v, 1.75f)));
+  EXPECT_OK(IN_PASS(*s, s->ops->add_rows(s->context, y.v, alone ? (view){0} : from.v, factor)));
   float *found = fetch(s, y, "add_rows");
   drop(s, from);
   drop(s, y);
@@ -224,13 +224,21 @@ static void check_add_rows(void) {
   enum { ROWS = 7, COLUMNS = 45 };
   float *x = floats(ROWS * COLUMNS), *before = floats(ROWS * COLUMNS);
   for (int alone = 0; alone < 2; alone++) {
-    float *expected = add_to_rows(&reference, before, x, ROWS, COLUMNS, alone);
+    float *expected = add_to_rows(&reference, before, x, ROWS, COLUMNS, alone, 1.75f);
     for (int c = 0; c < CONTEXTS; c++) {
-      float *found = add_to_rows(&tested[c], before, x, ROWS, COLUMNS, alone);
+      float *found = add_to_rows(&tested[c], before, x, ROWS, COLUMNS, alone, 1.75f);
       expect_same_bits(found, expected, ROWS * COLUMNS, "add_rows");
       free(found);
     }
     free(expected);
+  }
+  /* Factor 0 is how memory that nobody wrote yet becomes 0. */
+  for (int64_t i = 0; i < ROWS * COLUMNS; i++) before[i] = i % 3 ? NAN : INFINITY;
+  for (int c = -1; c < CONTEXTS; c++) {
+    float *found = add_to_rows(c < 0 ? &reference : &tested[c], before, x, ROWS, COLUMNS, c % 2 == 0, 0), sum = 0;
+    for (int64_t i = 0; i < ROWS * COLUMNS; i++) sum += found[i] * found[i];
+    EXPECT(sum == 0, "%s: add_rows leaves %g where the factor is 0", tested_name(), (double)sum);
+    free(found);
   }
   free(x);
   free(before);

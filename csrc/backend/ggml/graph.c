@@ -175,6 +175,7 @@ static dimple_status build_unpack_halves(context *c, const recorded *o) {
 
 static dimple_status build_add_rows(context *c, const recorded *o) {
   struct ggml_tensor *sum = matrix_of(c, o->y);
+  if (o->factor == 0) return write_view(c, o->y, ggml_fill(c->nodes, ggml_cont(c->nodes, sum), 0)); /* not 0 times what is no number */
   if (o->x.memory) sum = ggml_add(c->nodes, sum, matrix_of(c, o->x));
   return write_view(c, o->y, ggml_scale(c->nodes, ggml_cont(c->nodes, sum), o->factor));
 }
