@@ -308,6 +308,19 @@ static void prefixes_are_shared(dimple_model *m, const dimple_decoding *d, bool 
   dimple_session_free(from);
 }
 
+/* On devices, where the result would not be the same to the bit. */
+static void nothing_is_shared(dimple_model *m) {
+  int32_t prompt[3 * BLOCK], rows = -1;
+  for (int32_t i = 0; i < 3 * BLOCK; i++) prompt[i] = 10 + i;
+  dimple_decoding d = sdar(2);
+  dimple_session *from = asked(m, prompt, 3 * BLOCK, false), *s = asked(m, prompt, 3 * BLOCK, false);
+  decode(from, &d);
+  EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
+  EXPECT(rows == 0, "%d rows are shared", rows);
+  dimple_session_free(from);
+  dimple_session_free(s);
+}
+
 /* Rows that were taken over are not computed: other keys and values in their place make another answer. */
 static void shared_rows_are_used(dimple_model *m, const dimple_decoding *d) {
   int32_t prompt[3 * BLOCK], rows;
@@ -397,12 +410,16 @@ int main(void) {
   structures_hold(ling, &cautious);
   structures_hold(shifted, &sub_blocks);
   steps_name_their_block(blocks);
-  prefixes_are_shared(blocks, &s, false);
-  prefixes_are_shared(blocks, &s, true);
-  prefixes_are_shared(full, &b, false);
-  prefixes_are_shared(shifted, &sub_blocks, false);
-  prefixes_are_shared(ling, &edit, false);
-  shared_rows_are_used(blocks, &s);
+  if (backend_under_test() && strchr(backend_under_test(), ':')) {
+    nothing_is_shared(blocks);
+  } else {
+    prefixes_are_shared(blocks, &s, false);
+    prefixes_are_shared(blocks, &s, true);
+    prefixes_are_shared(full, &b, false);
+    prefixes_are_shared(shifted, &sub_blocks, false);
+    prefixes_are_shared(ling, &edit, false);
+    shared_rows_are_used(blocks, &s);
+  }
   what_is_not_shared(blocks, full);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);
