@@ -28,7 +28,7 @@ static void list_names(char *target, size_t capacity, bool only_cpu, const backe
 static dimple_status refuse(const char *name) {
   char names[768];
   list_names(names, sizeof names, false, NULL);
-  if (strchr(name, ':')) device_add_names(names, sizeof names);
+  if (backend_is_device(name)) device_add_names(names, sizeof names);
   return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "backend \"%s\" is not available; this machine offers auto, cpu, %s", name, names);
 }
 
@@ -57,7 +57,7 @@ dimple_status backend_select(const char *name, const backend_operations **out) {
   }
   if (environment && *environment) return refuse_environment(environment);
   *out = NULL;
-  if (name && strchr(name, ':')) DIMPLE_TRY(device_find(name, out));
+  if (name && backend_is_device(name)) DIMPLE_TRY(device_find(name, out));
   if (*out) return DIMPLE_OK;
   return refuse(name ? name : "auto");
 }

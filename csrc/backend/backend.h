@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "dimple.h"
 
@@ -325,5 +326,9 @@ extern const backend_operations *const backend_list[];
 /* The backend called `name` as in dimple_model_options.backend (null or "auto", "cpu", "ref", "cpu-..."), with the
  * environment's DIMPLE_CPU applied to the first three. Errors: UNSUPPORTED, with the names this machine offers. */
 dimple_status backend_select(const char *name, const backend_operations **out);
+
+/* Whether a name is a device's of a plugin ("ggml:...", "rpc:..."), or of a model that is split with one among its parts. What a device gives for a row
+ * may hang, in its last bits, on what other rows share the call; other backends promise that it does not. */
+static inline bool backend_is_device(const char *name) { return strchr(name, ':') != NULL; }
 
 #endif

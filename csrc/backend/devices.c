@@ -99,7 +99,7 @@ dimple_status device_find(const char *name, const backend_operations **out) {
 }
 
 bool is_plugin_device(const backend_operations *ops) {
-  if (!strchr(ops->name, ':') || lock() != DIMPLE_OK) return false;
+  if (!backend_is_device(ops->name) || lock() != DIMPLE_OK) return false;
   const plugin_devices *plugin = plugin_find();
   bool found = false;
   for (int32_t i = 0; i < plugin->count; i++) found |= plugin->devices[i].operations == ops;

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "allocate.h"
 #include "diffusion/pipeline.h"
@@ -264,7 +263,7 @@ static dimple_status take_prefix(dimple_session *s, const dimple_session *from, 
   DIMPLE_TRY(require_response(s));
   if (s->pass.prefilled) return dimple_fail(DIMPLE_ERROR_STATE, "dimple_session_take_prefix: the first pass ran already");
   if (s->model->text.canvases) return DIMPLE_OK; /* its windows and pictures are not looked into */
-  if (strchr(s->model->ops->name, ':')) return DIMPLE_OK; /* a device's: the last bits of a row may hang on what other rows share its call */
+  if (backend_is_device(s->model->ops->name)) return DIMPLE_OK; /* the result would not be the same to the bit */
   return pass_take_prefix(&s->pass, &from->pass, common_prefix(&s->prompt, &from->prompt), rows);
 }
 

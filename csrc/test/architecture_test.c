@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "draws.h"
 #include "test/session_fixture.h"
 
@@ -31,7 +32,7 @@ static double distance(const float *a, const float *b, int32_t count) {
 
 /* Q4_0's and Q8_0's kernels round activations to 8 bits, which ref does not; GGML's to the weights' 16. */
 static void backends_agree(void) {
-  bool device = backend_under_test() && strchr(backend_under_test(), ':');
+  bool device = backend_under_test() && backend_is_device(backend_under_test());
   const struct {
     int32_t type;
     double limit;

@@ -410,7 +410,7 @@ int main(void) {
   structures_hold(ling, &cautious);
   structures_hold(shifted, &sub_blocks);
   steps_name_their_block(blocks);
-  if (backend_under_test() && strchr(backend_under_test(), ':')) {
+  if (backend_under_test() && backend_is_device(backend_under_test())) {
     nothing_is_shared(blocks);
   } else {
     prefixes_are_shared(blocks, &s, false);

@@ -140,7 +140,7 @@ static void check_rows_alone(int32_t type, int64_t columns) {
 }
 
 static void check_all_rows_alone(void) {
-  if (strchr(tested_name(), ':')) return; /* GGML's devices promise it not (docs/devices.md) */
+  if (is_device()) return; /* GGML's devices promise it not (docs/devices.md) */
   for (int k = 0; k < FLOAT_TYPES; k++) check_rows_alone(float_types[k], 300);
   for (int k = 0; k < BLOCK_TYPES; k++) check_rows_alone(block_types[k], 544);
   for (int k = 0; k < SUPER_TYPES; k++) check_rows_alone(super_types[k], 768);

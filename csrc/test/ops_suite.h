@@ -139,7 +139,7 @@ static inline void expect_close(const float *found, const float *expected, int64
 }
 
 /* Whether the tested backend is a device of GGML's, which promises less than our own: no equal bits whatever rows share a call, rounder products. */
-static inline bool is_device(void) { return strchr(tested_name(), ':') != NULL; }
+static inline bool is_device(void) { return backend_is_device(tested_name()); }
 
 static inline void expect_same_bits(const float *found, const float *expected, int64_t count, const char *what) {
   EXPECT(memcmp(found, expected, (size_t)count * sizeof(float)) == 0, "%s: %s: bits differ", tested_name(), what);

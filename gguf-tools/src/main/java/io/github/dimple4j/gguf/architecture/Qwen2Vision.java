@@ -92,12 +92,7 @@ record Qwen2Vision(int layers, int width, int heads, int feedForward, int patchS
       String to = "v.blk." + i + ".";
       String from = "visual.blocks." + i + ".";
       addNorm(list, to + "ln1", from + "norm1");
-      String[] stacked = {"attn_q", "attn_k", "attn_v"};
-      for (int part = 0; part < stacked.length; part++) {
-        list.add(TensorSource.rows(to + stacked[part] + ".weight", from + "attn.qkv.weight", part, stacked.length, 3L * width, width));
-        list.add(TensorSource.rows(to + stacked[part] + ".bias", from + "attn.qkv.bias", part, stacked.length, 3L * width));
-      }
-      TensorSource.addLinear(list, to + "attn_out", from + "attn.proj", width, width);
+      QwenVision.addAttention(list, to, from, width);
       addNorm(list, to + "ln2", from + "norm2");
       TensorSource.addLinear(list, to + "ffn_up", from + "mlp.fc1", feedForward, width);
       TensorSource.addLinear(list, to + "ffn_down", from + "mlp.fc2", width, feedForward);

@@ -98,6 +98,16 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
     return keys;
   }
 
+  /** Attention of a block of either tower of Qwen's: query, key and value, stacked in one tensor, and the projection of their result. */
+  static void addAttention(List<TensorSource> list, String to, String from, long width) {
+    String[] stacked = {"attn_q", "attn_k", "attn_v"};
+    for (int part = 0; part < stacked.length; part++) {
+      list.add(TensorSource.rows(to + stacked[part] + ".weight", from + "attn.qkv.weight", part, stacked.length, 3L * width, width));
+      list.add(TensorSource.rows(to + stacked[part] + ".bias", from + "attn.qkv.bias", part, stacked.length, 3L * width));
+    }
+    TensorSource.addLinear(list, to + "attn_out", from + "attn.proj", width, width);
+  }
+
   /** llama.cpp's tensors of a {@code qwen2.5vl_merger}; the stacked query, key and value become three tensors each. */
   public List<TensorSource> tensors() {
     long merged = (long) width * mergeSize * mergeSize;
@@ -109,12 +119,7 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
       String to = "v.blk." + i + ".";
       String from = "visual.blocks." + i + ".";
       list.add(TensorSource.whole(to + "ln1.weight", from + "norm1.weight", width));
-      String[] stacked = {"attn_q", "attn_k", "attn_v"};
-      for (int part = 0; part < stacked.length; part++) {
-        list.add(TensorSource.rows(to + stacked[part] + ".weight", from + "attn.qkv.weight", part, stacked.length, 3L * width, width));
-        list.add(TensorSource.rows(to + stacked[part] + ".bias", from + "attn.qkv.bias", part, stacked.length, 3L * width));
-      }
-      TensorSource.addLinear(list, to + "attn_out", from + "attn.proj", width, width);
+      addAttention(list, to, from, width);
       list.add(TensorSource.whole(to + "ln2.weight", from + "norm2.weight", width));
       TensorSource.addLinear(list, to + "ffn_gate", from + "mlp.gate_proj", feedForward, width);
       TensorSource.addLinear(list, to + "ffn_up", from + "mlp.up_proj", feedForward, width);
