@@ -8,7 +8,7 @@
 typedef struct code_order {
   uint8_t add;   /* to every 8-bit code */
   bool planes;
-  int64_t group; /* inputs of a column that lie together, with 8 bits: 2, 4 or 8; 4-bit codes know 2 and 4, which stands for 8, too */
+  int64_t group; /* inputs of a column that lie together, with 8 bits: 2, 4 or 8 */
 } code_order;
 
 static inline uint64_t load_eight(const uint8_t *p) {
@@ -42,9 +42,6 @@ static void store_codes(const uint8_t *codes, int32_t bits, int64_t group, int64
     for (int64_t k = 0; k < BLOCK; k += 2) memcpy(target + (k / 2 * 16 + o % 16) * 2, codes + k, 2);
   } else if (bits == 8) {
     for (int64_t k = 0; k < BLOCK; k += 4) store_four(target + (k / group * 16 + o % 16) * group + k % group, load_four(codes + k));
-  } else if (group == 2) {
-    for (int64_t k = 0; k < BLOCK; k += 8)
-      for (int64_t i = 0; i < 4; i++) target[k / 8 * 64 + i / 2 * 32 + o % 16 * 2 + i % 2] = (uint8_t)(codes[k + i] | codes[k + 4 + i] << 4);
   } else {
     for (int64_t k = 0; k < BLOCK; k += 8) store_four(target + k / 8 * 64 + o % 16 * 4, join_nibbles(load_eight(codes + k)));
   }

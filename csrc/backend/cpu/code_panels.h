@@ -19,8 +19,8 @@
 
 /* Signed 8-bit codes as they are, or made unsigned by adding 128; the latter with planes. */
 extern const code_packer signed_code_packer, unsigned_code_packer;
-/* With planes; 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are 4-bit
- * codes whose values span more, once they are expanded: [2][4][2][16][2]. */
+/* With planes; 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are
+ * 4-bit codes whose values span more, once they are expanded. */
 extern const code_packer span_code_packer;
 enum { WIDEST_SPAN = 128 };
 /* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */

@@ -1,11 +1,14 @@
 /* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
- * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. CODE_PLANES 1: the
- * packer is one with planes, and x86/code_planes.h is there. */
+ * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES, and by EXPAND_WIDE where their
+ * values span more than WIDEST_SPAN. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. */
 
 #include "backend/cpu/code_panels.h"
 
 #ifndef EXPAND_CODES
 #define EXPAND_CODES expand_codes
+#endif
+#ifndef EXPAND_WIDE
+#define EXPAND_WIDE EXPAND_CODES
 #endif
 #ifndef CODE_PLANES
 #define CODE_PLANES 0
@@ -58,7 +61,10 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
     const uint8_t *codes = units + b / l->unit_blocks * u.size + u.codes + b % l->unit_blocks * u.block_codes;
     uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK;
     const bool expands = bits < 8 && !keep_packed;
-    if (expands && bits == 4) EXPAND_CODES(codes, table, expanded);
+    if (expands && bits == 4 && chunk->span > WIDEST_SPAN)
+      EXPAND_WIDE(codes, table, expanded);
+    else if (expands && bits == 4)
+      EXPAND_CODES(codes, table, expanded);
 #if CODE_PLANES
     if (expands && bits == 5) expand_planes(5, codes, &values, expanded);
     if (expands && bits == 6) expand_planes(6, codes, &values, expanded);

@@ -8,7 +8,8 @@
  *    32      4      Q5_0, Q5_1, Q5_K, IQ3_S, IQ1_S, IQ1_M, MXFP4, NVFP4
  *    64      2      Q6_K
  *   128      1      IQ3_XXS, IQ2_XXS, IQ2_XS, IQ2_S
- *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits, which madd multiplies and adds in pairs
+ *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits, which madd multiplies and adds in pairs. Few rows of 4-bit codes are
+ *                   not: maddubs multiplies a code's magnitude by the activation with the code's sign, and a pair of such products fits in 16 bits
  *
  * The sums of integers are exact, so that a result is the same whatever PAIRS its format takes.
  *
@@ -22,13 +23,32 @@
 
 #define CODE_PLANES 1
 #define PACKED_ROWS (2 * CODE_ROWS)
+#define EXPAND_WIDE expand_wide
 #define CODE_PACKER span_code_packer
 enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 enum { WIDE = 0 };
 
+_Static_assert(2 * 128 * 127 <= INT16_MAX, "a pair of wide codes' products");
 _Static_assert(8 * 2 * 16 * 127 <= INT16_MAX && 4 * 2 * 32 * 127 <= INT16_MAX && 2 * 2 * 64 * 127 <= INT16_MAX && 2 * WIDEST_SPAN * 127 <= INT16_MAX,
                "sums of 16 bits");
+
+/* 4-bit codes of a block to bytes in groups of two inputs, [2][16][16][2]. */
+static void expand_wide(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
+  const __m256i low = _mm256_set1_epi8(15), entries = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+  const __m256i apart = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+  for (int i = 0; i < 16; i++) {
+    const __m256i bytes = _mm256_loadu_si256((const __m256i *)(nibbles + 32 * i));
+    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(bytes, apart), 0xd8);
+    const __m256i groups[2] = {_mm256_and_si256(pairs, low), _mm256_and_si256(_mm256_srli_epi16(pairs, 4), low)};
+    for (int g = 0; g < 2; g++) {
+      uint8_t *target = codes + i / 2 * 128 + g * 64 + i % 2 * 16;
+      const __m256i values = _mm256_shuffle_epi8(entries, groups[g]);
+      _mm_store_si128((__m128i *)target, _mm256_castsi256_si128(values));
+      _mm_store_si128((__m128i *)(target + 32), _mm256_extracti128_si256(values, 1));
+    }
+  }
+}
 
 /* Keeps the compiler from loading and multiplying so far ahead that sums leave their registers; gcc has flags against that, too (kernels.cmake). */
 #ifdef __clang__
@@ -157,7 +177,7 @@ INLINE void avx2_tile(const int rows, const int pairs, const int halves, const c
 /* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. */
 INLINE void packed_tile(const int rows, const int bits, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records,
                         const tile_inputs *in, int column, float *y) {
-  const int groups = 8 / halves;
+  const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4) values.table = vb_table(chunk->table);
   y += column;
@@ -174,14 +194,15 @@ INLINE void packed_tile(const int rows, const int bits, const int pairs, const i
           vb w[2];
           planes_pair(bits, codes + v * 32, (h * groups + g) / 2, &values, w);
           for (int i = 0; i < 2; i++) {
-            const bool begins = (g + i) % pairs == 0, ends = (g + i + 1) % pairs == 0 || g + i + 1 == groups;
+            const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
             for (int r = 0; r < rows; r++) {
-              __m256i products = _mm256_maddubs_epi16(w[i], four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4));
+              const __m256i x = four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4);
+              __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
               if (!begins) products = _mm256_add_epi16(sums[r][v], products);
               sums[r][v] = products;
               if (!ends) continue;
               __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
-              dots[r][v] = g + i >= pairs ? _mm256_add_epi32(dots[r][v], sum) : sum;
+              dots[r][v] = g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
             }
           }
         }
@@ -219,7 +240,7 @@ TILE(tile_wide_halves, WIDE, 2)
 /* Up to PACKED_ROWS rows of codes as they are packed. The combinations that there are: */
 static bool multiplies_packed(const code_layout *l) {
   const int32_t bits = plane_bits(l);
-  if (bits == 4) return code_span(l) <= 16;
+  if (bits == 4) return code_span(l) <= 16 || (code_span(l) > WIDEST_SPAN && l->halves == 1);
   return (bits == 5 && l->halves == 1) || (bits == 6 && l->halves == 2);
 }
 
@@ -231,6 +252,8 @@ INLINE void packed_panel(const int rows, const code_chunk *chunk, const uint8_t 
       packed_tile(rows, 6, 2, 2, chunk, records, &in, column, y);
     else if (chunk->bits == 5)
       packed_tile(rows, 5, 4, 1, chunk, records, &in, column, y);
+    else if (chunk->span > WIDEST_SPAN)
+      packed_tile(rows, 4, WIDE, 1, chunk, records, &in, column, y);
     else if (chunk->halves == 2)
       packed_tile(rows, 4, 8, 2, chunk, records, &in, column, y);
     else
