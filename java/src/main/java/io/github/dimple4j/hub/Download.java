@@ -156,14 +156,27 @@ public final class Download {
       } catch (IOException e) {
         failures = part.size() > before ? 1 : failures + 1;
         if (failures == TRIES) {
-          String kept = part.size() == 0 ? "" : "; the " + part.size() + " bytes received stay for the next try";
-          throw new FetchException(Response.shown(source) + ": " + reason(e) + " (" + TRIES + " times)" + kept, e);
+          throw new FetchException(Response.shown(source) + ": " + reason(e) + " (" + TRIES + " times)" + kept(part), e);
         }
         OptionalLong asked = e instanceof Interruption said ? said.seconds : OptionalLong.empty();
         Duration wait = asked.isPresent() ? Duration.ofSeconds(Math.min(asked.getAsLong(), 120)) : pause.multipliedBy(1L << (failures - 1));
         Thread.sleep(wait.toMillis());
       }
     }
+  }
+
+  /** What becomes of the bytes that are there. */
+  private String kept(PartFile part) {
+    if (part.size() == 0) {
+      return "";
+    }
+    return canGoOn(part) ? "; the " + part.size() + " bytes received stay for the next try"
+        : "; neither the server (ETag, Last-Modified) nor a SHA-256 given says which file the " + part.size() + " bytes received are of: a try begins anew";
+  }
+
+  /** Whether something tells the bytes that are there from those of another state of the file. */
+  private boolean canGoOn(PartFile part) {
+    return part.validator().isPresent() || wanted != null;
   }
 
   private static String reason(IOException e) {
@@ -187,6 +200,9 @@ public final class Download {
   }
 
   private void attempt(PartFile part) throws IOException, InterruptedException {
+    if (part.size() > 0 && !canGoOn(part)) {
+      part.restart();
+    }
     Map<String, String> headers = new HashMap<>();
     if (part.size() > 0) {
       headers.put("Range", "bytes=" + part.size() + "-");
@@ -206,19 +222,29 @@ public final class Download {
       wanted = response.linkedHash().orElse(null);
     }
     OptionalLong total = response.total();
-    boolean goesOn = part.size() > 0 && response.first() == part.size() && (part.total().isEmpty() || part.total().equals(total));
-    if (!goesOn && part.size() > 0) {
+    if (response.coding().isPresent()) {
+      throw new FetchException(Response.shown(response.place()) + ": is sent in the coding '" + response.coding().get() + "', which was not asked for");
+    }
+    if (part.size() > 0 && (response.first() != part.size() || isOfAnother(part, response))) {
       part.restart();
     }
     if (response.first() != part.size()) {
       throw new Interruption("the server sends from byte " + response.first() + ", expected " + part.size(), OptionalLong.empty());
     }
+    total = total.isPresent() ? total : part.total();
     checkRoom(part, total);
-    part.describe(response.validator(), total);
+    part.describe(response.validator().or(part::validator), total);
     copy(part, response);
     if (total.isPresent() && part.size() != total.getAsLong()) {
       throw new Interruption("the connection ended after " + part.size() + " of " + total.getAsLong() + " bytes", OptionalLong.empty());
     }
+  }
+
+  /** Whether the server says that the file is not the one that the first bytes are of; some do not heed If-Range. */
+  private static boolean isOfAnother(PartFile part, Response response) {
+    boolean otherState = part.validator().isPresent() && response.validator().isPresent() && !part.validator().equals(response.validator());
+    boolean otherSize = part.total().isPresent() && response.total().isPresent() && !part.total().equals(response.total());
+    return otherState || otherSize;
   }
 
   private void copy(PartFile part, Response response) throws IOException, InterruptedException {
@@ -237,7 +263,7 @@ public final class Download {
   /** Nothing is left to send: all is there, or what is there is of another file. */
   private void settle(PartFile part, Response response) throws IOException {
     OptionalLong total = response.total();
-    if (total.isEmpty() || total.getAsLong() != part.size()) {
+    if (total.isEmpty() || total.getAsLong() != part.size() || isOfAnother(part, response)) {
       part.restart();
       throw new Interruption("the server has no byte " + part.size(), OptionalLong.empty());
     }

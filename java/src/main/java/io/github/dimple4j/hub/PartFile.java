@@ -55,9 +55,9 @@ final class PartFile implements AutoCloseable {
     if (!Files.exists(note)) {
       return;
     }
-    List<String> lines = Files.readAllLines(note, StandardCharsets.UTF_8);
+    List<String> lines = Files.readAllLines(note, StandardCharsets.ISO_8859_1); // of any bytes, should it be damaged
     if (lines.size() == 2) {
-      validator = Optional.of(lines.getFirst()).filter(line -> !line.isEmpty());
+      validator = Optional.of(lines.getFirst()).filter(line -> line.matches("[ -~\\xa0-\\xff]+"));
       total = lines.get(1).matches("\\d{1,18}") ? OptionalLong.of(Long.parseLong(lines.get(1))) : OptionalLong.empty();
     }
   }
@@ -75,7 +75,7 @@ final class PartFile implements AutoCloseable {
     return total;
   }
 
-  /** Whether bytes of an earlier program, or of an earlier state of the file, may be among them. */
+  /** Whether bytes of an earlier connection, and so perhaps of an earlier state of the file, are among them. */
   boolean isResumed() {
     return resumed;
   }
@@ -84,7 +84,9 @@ final class PartFile implements AutoCloseable {
   void describe(Optional<String> ofState, OptionalLong bytes) throws IOException {
     validator = ofState;
     total = bytes;
-    Files.writeString(note, validator.orElse("") + "\n" + (total.isPresent() ? String.valueOf(total.getAsLong()) : "") + "\n");
+    resumed |= size > 0;
+    String bytesOfAll = total.isPresent() ? String.valueOf(total.getAsLong()) : "";
+    Files.writeString(note, validator.orElse("") + "\n" + bytesOfAll + "\n", StandardCharsets.ISO_8859_1);
   }
 
   void append(ByteBuffer bytes) throws IOException {

@@ -21,6 +21,7 @@ final class Response implements AutoCloseable {
   private static final Duration CONNECT = Duration.ofSeconds(30);
   private static final Duration ANSWER = Duration.ofSeconds(60);
   private static final int REDIRECTIONS = 10;
+  static final int MOST_PORT = 65535;
   private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
   private static final Pattern RANGE = Pattern.compile("bytes (?:(\\d+)-\\d+|\\*)/(\\d+|\\*)");
   private static final Pattern SHA256 = Pattern.compile("\"?([0-9a-fA-F]{64})\"?");
@@ -69,7 +70,8 @@ final class Response implements AutoCloseable {
   }
 
   private static HttpRequest request(URI place, Map<String, String> headers, Token token) {
-    HttpRequest.Builder request = HttpRequest.newBuilder(place).timeout(ANSWER).header("User-Agent", "dimple4j");
+    HttpRequest.Builder request = HttpRequest.newBuilder(place).timeout(ANSWER).header("User-Agent", "dimple4j")
+        .header("Accept-Encoding", "identity"); // without it any coding is welcome (RFC 9110, 12.5.3)
     headers.forEach(request::header);
     if (token != null && token.isFor(place)) {
       request.header("Authorization", "Bearer " + token.secret());
@@ -85,12 +87,12 @@ final class Response implements AutoCloseable {
       URI to = from.resolve(new URI(location));
       boolean encrypted = "https".equalsIgnoreCase(from.getScheme());
       boolean web = "https".equalsIgnoreCase(to.getScheme()) || !encrypted && "http".equalsIgnoreCase(to.getScheme());
-      if (!web || to.getHost() == null) {
+      if (!web || to.getHost() == null || to.getPort() > MOST_PORT) {
         throw new FetchException(shown(from) + ": redirected to " + shown(to) + ", expected an " + (encrypted ? "" : "http or ") + "https address");
       }
       return to;
-    } catch (URISyntaxException e) {
-      throw new FetchException(shown(from) + ": redirected to what is no address", e);
+    } catch (URISyntaxException e) { // whose message has the address, in which a secret may be
+      throw new FetchException(shown(from) + ": redirected to what is no address");
     }
   }
 
@@ -125,6 +127,11 @@ final class Response implements AutoCloseable {
 
   private static OptionalLong number(String digits) {
     return digits.length() > 18 ? OptionalLong.empty() : OptionalLong.of(Long.parseLong(digits));
+  }
+
+  /** How the bytes of the file are coded, where they are. */
+  Optional<String> coding() {
+    return answer.headers().firstValue("Content-Encoding").map(String::strip).filter(coding -> !coding.isEmpty() && !coding.equalsIgnoreCase("identity"));
   }
 
   /** What tells this state of the file from any other, in a form that If-Range takes. */

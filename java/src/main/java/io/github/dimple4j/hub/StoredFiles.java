@@ -59,7 +59,7 @@ public final class StoredFiles {
     try {
       URI address = new URI(text.strip());
       boolean web = "http".equalsIgnoreCase(address.getScheme()) || "https".equalsIgnoreCase(address.getScheme());
-      if (web && address.getHost() != null && address.getRawUserInfo() == null) {
+      if (web && address.getHost() != null && address.getRawUserInfo() == null && address.getPort() <= Response.MOST_PORT) {
         return new URI(address.toString().replaceFirst("#.*$", ""));
       }
     } catch (URISyntaxException e) {

@@ -158,6 +158,121 @@ class DownloadTest {
     assertFetched(MODEL);
   }
 
+  /** Servers that heed no If-Range: what they say of the file's state and size is compared all the same. */
+  @Test
+  void aPartOfAnotherStateIsNotTaken() throws IOException {
+    for (String said : new String[] {"ETag: \"%d\"", "Last-Modified: Sat, 28 Nov 2026 20:00:0%d GMT"}) {
+      try (FaultyServer server = new FaultyServer((request, number, out) -> {
+        byte[] content = number == 0 ? MODEL : OTHER;
+        String state = said.formatted(number == 0 ? 1 : 2);
+        int first = (int) request.first();
+        if (first == 0) {
+          FaultyServer.head(out, 200, "Content-Length: " + content.length, state);
+        } else {
+          FaultyServer.head(out, 206, "Content-Length: " + (content.length - first), state,
+              "Content-Range: bytes " + first + "-" + (content.length - 1) + "/" + content.length);
+        }
+        out.write(content, first, number == 0 ? 100_000 : content.length - first);
+      })) {
+        fetch(server.at("/model.gguf"), null);
+        assertThat(server.requests()).extracting(FaultyServer.Request::first).containsExactly(0L, 100_000L, 0L);
+      }
+      assertFetched(OTHER);
+      Files.delete(target());
+    }
+  }
+
+  /** A weak tag, or none, says nothing of the bytes. */
+  @Test
+  void whatNothingTellsApartBeginsAnew() throws IOException {
+    for (String tag : new String[] {"ETag: W/\"one\"", "X: y"}) {
+      FaultyServer.Script script = (request, number, out) -> {
+        byte[] content = number == 0 ? MODEL : OTHER;
+        int first = (int) request.first();
+        String range = "Content-Range: bytes " + first + "-" + (content.length - 1) + "/" + content.length;
+        FaultyServer.head(out, first == 0 ? 200 : 206, "Content-Length: " + (content.length - first), tag, first == 0 ? "X: z" : range);
+        out.write(content, first, number == 0 ? 100_000 : content.length - first);
+      };
+      try (FaultyServer server = new FaultyServer(script)) {
+        fetch(server.at("/model.gguf"), null);
+        assertThat(server.requests()).extracting(FaultyServer.Request::first).containsExactly(0L, 0L);
+      }
+      assertFetched(OTHER);
+      Files.delete(target());
+      try (FaultyServer server = new FaultyServer((request, number, out) -> script.answer(request, 0, out))) { // which breaks each time
+        assertThatThrownBy(() -> fetch(server.at("/model.gguf"), null)).isInstanceOf(FetchException.class)
+            .hasMessageContainingAll("6 times", "100000 bytes received", "begins anew");
+      }
+      try (FaultyServer server = new FaultyServer(script)) { // with a hash they are tried
+        Files.delete(part());
+        fetch(server.at("/model.gguf"), hash(OTHER));
+        assertThat(server.requests()).extracting(FaultyServer.Request::first).containsExactly(0L, 100_000L, 0L);
+      }
+      assertFetched(OTHER);
+      Files.delete(target());
+    }
+  }
+
+  @Test
+  void sizesThatAreNotSaidAgainOrAreWrong() throws IOException {
+    try (FaultyServer server = new FaultyServer((request, number, out) -> { // "bytes 100-199/*"; then more bytes than there are
+      int first = (int) request.first();
+      int last = Math.min(first + 99_999, MODEL.length - 1);
+      String range = "Content-Range: bytes " + first + "-" + last + "/" + (number == 1 ? "*" : String.valueOf(MODEL.length));
+      FaultyServer.head(out, first == 0 ? 200 : 206, "Content-Length: " + (first == 0 ? MODEL.length : last + 1 - first), "ETag: " + TAG, range);
+      out.write(MODEL, first, last + 1 - first);
+      out.write(new byte[first == 0 ? 0 : 5_000]);
+    })) {
+      fetch(server.at("/model.gguf"), hash(MODEL));
+    }
+    assertFetched(MODEL);
+    Files.delete(target());
+    try (FaultyServer server = new FaultyServer((request, number, out) -> {
+      if (number == 1) {
+        FaultyServer.head(out, 206, "Content-Length: 300000", "ETag: " + TAG, "Content-Range: bytes 100000-299999/300000");
+        out.write(OTHER);
+      } else {
+        FaultyServer.file(request, out, MODEL, TAG, number == 0 ? 100_000 : MODEL.length);
+      }
+    })) {
+      fetch(server.at("/model.gguf"), hash(MODEL));
+    }
+    assertFetched(MODEL);
+  }
+
+  @Test
+  void codingsThatWereNotAskedFor() throws IOException {
+    try (FaultyServer server = new FaultyServer((request, number, out) -> {
+      FaultyServer.head(out, 200, "Content-Length: 9", "Content-Encoding: gzip");
+      out.write(new byte[9]);
+    })) {
+      assertThatThrownBy(() -> fetch(server.at("/model.gguf"), null)).isInstanceOf(FetchException.class).hasMessageContaining("coding 'gzip'");
+      assertThat(server.requests().getFirst().headers()).containsEntry("accept-encoding", "identity");
+    }
+    try (FaultyServer server = new FaultyServer((request, number, out) -> {
+      FaultyServer.head(out, 200, "Content-Length: " + MODEL.length, "Content-Encoding: identity");
+      out.write(MODEL);
+    })) {
+      fetch(server.at("/model.gguf"), null);
+    }
+    assertFetched(MODEL);
+  }
+
+  @Test
+  void aDamagedNote() throws IOException {
+    byte[][] notes = {{0, 0, 0, '\n', '1', '\n'}, {(byte) 0xff, (byte) 0xfe, '\n', '3', '0', '0', '0', '0', '0', '\n'}, {}, {'"', '\t', '"', '\n', '\n'}};
+    for (byte[] note : notes) {
+      Files.createDirectories(target().getParent());
+      Files.write(part(), Arrays.copyOf(MODEL, 100_000));
+      Files.write(part().resolveSibling("model.gguf.part.note"), note);
+      try (FaultyServer server = new FaultyServer((request, number, out) -> FaultyServer.file(request, out, MODEL, TAG, MODEL.length))) {
+        fetch(server.at("/model.gguf"), null);
+      }
+      assertFetched(MODEL);
+      Files.delete(target());
+    }
+  }
+
   @Test
   void allBytesWereThere() throws IOException {
     Files.createDirectories(target().getParent());
@@ -241,10 +356,11 @@ class DownloadTest {
 
   @Test
   void redirectionsThatLeadNowhere() throws IOException {
-    for (String location : new String[] {"/again", "file:///etc/passwd", "ftp://example.org/x", "http://", "::"}) {
+    for (String location : new String[] {"/again", "file:///etc/passwd", "ftp://example.org/x", "http://", "::", "http://127.0.0.1:99999/x", "https://user:secret@[::1/x",
+        "http://a b/"}) {
       try (FaultyServer server = new FaultyServer((request, number, out) -> FaultyServer.head(out, 302, "Location: " + location))) {
         assertThatThrownBy(() -> fetch(server.at("/model.gguf"), null)).as(location).isInstanceOf(FetchException.class)
-            .hasMessageContaining("redirect");
+            .hasMessageContaining("redirect").hasMessageNotContaining("secret").hasNoCause();
       }
     }
   }

@@ -100,7 +100,8 @@ class StoredFilesTest {
       Path two = store.fetch(hub.at("/a%20b/../m.gguf?sig=other"));
       assertThat(one).isNotEqualTo(two).startsWith(folder.resolve("web"));
       assertThat(one.toString()).doesNotContain("secret").doesNotContain("..");
-      for (String address : new String[] {"file:///x.gguf", "ftp://h/x.gguf", "x.gguf", "https:x", "https://user:word@h/x.gguf"}) {
+      for (String address : new String[] {"file:///x.gguf", "ftp://h/x.gguf", "x.gguf", "https:x", "https://user:word@h/x.gguf",
+          "http://h:65536/x.gguf"}) {
         assertThatThrownBy(() -> store.fetch(URI.create(address))).as(address).isInstanceOf(InvalidArgumentException.class)
             .hasMessageNotContaining("word");
       }

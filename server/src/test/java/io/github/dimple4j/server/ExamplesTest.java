@@ -101,7 +101,7 @@ class ExamplesTest {
 
   @Test
   void curl() throws IOException, InterruptedException {
-    assumeTrue(isThere("bash") && isThere("curl") && isThere("base64"));
+    assumeTrue(isThere("bash") && isThere("curl") && isThere("base64"), "no bash, curl or base64 on the PATH");
     List<String> commands = Stream.of("README.md", "docs/serving.md").flatMap(page -> blocks(page, "sh").stream())
         .filter(block -> block.startsWith("curl")).toList();
     assertThat(commands).hasSize(5);
@@ -121,7 +121,7 @@ class ExamplesTest {
 
   @Test
   void python() throws IOException, InterruptedException {
-    assumeTrue(isThere("python3"));
+    assumeTrue(isThere("python3"), "no python3 on the PATH");
     assertThat(blocks("docs/serving.md", "python")).singleElement().satisfies(code ->
         assertThat(run("python3", "-c", code)).startsWith(SCENE));
   }
