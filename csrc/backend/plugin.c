@@ -20,6 +20,7 @@ static void *open_library(void) {
   platform_library_beside("dimple-ggml", path, sizeof path);
   void *library = platform_library_open(path);
   const char *end = strrchr(path, '/');
+  end = end ? end : strrchr(path, '\\');
   return library || !end ? library : platform_library_open(end + 1);
 }
 

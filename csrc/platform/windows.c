@@ -126,8 +126,12 @@ void platform_library_beside(const char *name, char *path, size_t capacity) {
 
 /* -------------------------------------------------------------------------------------------------------- aligned memory */
 
-/* Large pages are for those who hold a privilege that users are not given, so none are asked for. */
-void *platform_allocate(size_t bytes, size_t alignment) { return _aligned_malloc(bytes ? bytes : alignment, alignment); }
+/* Large pages are for those who hold a privilege that users are not given, so none are asked for. Not every C library of Windows (wine's
+ * does not) notices that the sum of both sizes overflows. */
+void *platform_allocate(size_t bytes, size_t alignment) {
+  bytes = bytes ? bytes : alignment;
+  return bytes > SIZE_MAX - 2 * (size_t)PLATFORM_LARGE_PAGE ? NULL : _aligned_malloc(bytes, alignment);
+}
 
 void platform_free(void *memory) { _aligned_free(memory); }
 

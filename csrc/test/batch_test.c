@@ -65,7 +65,8 @@ static dimple_decoding random_denoising(random_numbers *r) {
 }
 
 static dimple_decoding random_decoding(random_numbers *r) {
-  dimple_decoding d = decoding_of(random_below(r, PIPELINE_COUNT), random_below(r, ALGORITHM_COUNT));
+  int32_t algorithm = random_below(r, ALGORITHM_COUNT), pipeline = random_below(r, PIPELINE_COUNT);
+  dimple_decoding d = decoding_of(pipeline, algorithm);
   float thresholds[] = {0, 0.02f, 0.3f, 0.9f};
   d.threshold = thresholds[random_below(r, 4)];
   d.steps = 1 + random_below(r, 24);
@@ -89,7 +90,9 @@ static dimple_decoding random_decoding(random_numbers *r) {
 /* The session and decoding of a seed; false: the model does not decode so. */
 static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p) {
   random_numbers r = {.seed = seed};
-  dimple_session_options o = {.threads = 1 + random_below(&r, 3), .prefill = random_below(&r, 4) > 0, .half_cache = random_below(&r, 3) == 0};
+  dimple_session_options o = {.threads = 1 + random_below(&r, 3)};
+  o.prefill = random_below(&r, 4) > 0;
+  o.half_cache = random_below(&r, 3) == 0;
   *p = (player){.together = fresh_outcome()};
   EXPECT_OK(dimple_session_create(m, &o, &p->session));
   set_random_prompt(p->session, &r, pictures);

@@ -18,7 +18,9 @@ typedef struct rule {
 static rule open_rule(uint64_t seed, int32_t least, int32_t most) {
   for (;; seed += 1000) {
     random_numbers r = {.seed = seed};
-    rule found = {.words = random_words(&r, VOCAB), .machine = random_machine(&r, 4 + random_below(&r, 8), random_below(&r, 2))};
+    rule found = {.words = random_words(&r, VOCAB)};
+    int32_t slots = random_below(&r, 2), states = 4 + random_below(&r, 8); /* one after the other: in a call their order is the compiler's */
+    found.machine = random_machine(&r, states, slots);
     int32_t shortest = shortest_that_fits(&found.machine, &found.words, RESPONSE);
     if (shortest < least || shortest > most) continue;
     dimple_vocabulary *v = vocabulary_of(&found.words);
@@ -186,7 +188,8 @@ static void results_are_reproducible(void) {
 /* a and b in turn, a letter a token, as many as the response has; then letters 5 and 6 may be "ab" too. */
 static rule open_chain(bool either) {
   random_numbers numbers = {.seed = 3};
-  rule r = {.words = random_words(&numbers, VOCAB), .machine = random_machine(&numbers, 1, 0)};
+  rule r = {.words = random_words(&numbers, VOCAB)};
+  r.machine = random_machine(&numbers, 1, 0);
   machine *m = &r.machine;
   enum { ROW = LETTERS + 1, DETOUR = RESPONSE + 1 };
   for (int32_t t = 0; t < VOCAB - 4; t++) strcpy(r.words.text[t], t == 0 ? "a" : t == 1 ? "b" : "e"); /* "e" can stand nowhere */

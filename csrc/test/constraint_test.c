@@ -136,7 +136,8 @@ static void classes_are_equal_effects(void) {
   for (uint64_t seed = 0; seed < 120; seed++) {
     random_numbers r = {.seed = seed};
     words w = random_words(&r, 10 + random_below(&r, MAX_TOKENS - 10));
-    machine m = random_machine(&r, 2 + random_below(&r, 10), random_below(&r, 3));
+    int32_t slots = random_below(&r, 3), states = 2 + random_below(&r, 10);
+    machine m = random_machine(&r, states, slots);
     dimple_automaton source = automaton_of(&m);
     automaton a = {0};
     if (automaton_create(&source, &a) != DIMPLE_OK) continue;

@@ -56,7 +56,8 @@ static bool open_scene(scene *s, uint64_t seed, int32_t count, int32_t length, i
   random_numbers r = {.seed = seed};
   memset(s, 0, sizeof *s);
   s->words = random_words(&r, count);
-  s->machine = random_machine(&r, 2 + random_below(&r, 6), random_below(&r, 3) ? 0 : 1 + random_below(&r, 2));
+  int32_t slots = random_below(&r, 3) ? 0 : 1 + random_below(&r, 2), states = 2 + random_below(&r, 6);
+  s->machine = random_machine(&r, states, slots);
   s->length = length;
   s->filters = filters;
   if (!open_constraint(s)) return false;

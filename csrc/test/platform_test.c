@@ -37,6 +37,23 @@ static void memory_is_aligned(void) {
   platform_free(NULL);
 }
 
+/* Sizes that come near to what a number holds, whose sum with an alignment would be a small one, and one that no machine has. */
+static void too_much_memory_is_none(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  printf("platform_test: left out that too much memory is none: a sanitizer ends the program for it\n");
+#else
+  const size_t alignments[] = {PLATFORM_CACHE_LINE, PLATFORM_LARGE_PAGE};
+  for (size_t i = 0; i < 2; i++) {
+    for (size_t lines = 1; lines < 4; lines++) {
+      void *memory = platform_allocate(0 - lines * alignments[i], alignments[i]);
+      EXPECT(!memory, "%zu units of %zu bytes less than all there are lie at %p", lines, alignments[i], memory);
+    }
+    void *memory = platform_allocate(SIZE_MAX / 2 + 1, alignments[i]);
+    EXPECT(!memory, "half of all addresses lie at %p", memory);
+  }
+#endif
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /* Pages of this process that are in memory; 0 where the system does not say. */
 static long resident_pages(void) {
@@ -177,6 +194,7 @@ static void clock_goes_forward(void) {
 int main(void) {
   new_folder(folder);
   memory_is_aligned();
+  too_much_memory_is_none();
   freed_memory_goes_back();
   files_are_mapped_or_refused();
   names_are_utf8_and_may_be_long();

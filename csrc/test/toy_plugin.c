@@ -70,7 +70,7 @@ static dimple_status add_remote(const char *endpoint) {
   return DIMPLE_OK;
 }
 
-__attribute__((visibility("default"))) const plugin_devices *dimple_plugin_open(const plugin_host *host);
+DIMPLE_API const plugin_devices *dimple_plugin_open(const plugin_host *host);
 
 const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   if (host->version != PLUGIN_VERSION) return NULL;
