@@ -270,6 +270,8 @@ struct backend_operations {
   dimple_status (*weight_upload)(context *c, const tensor_source *source, weight_use use, weight **out);
   void (*weight_free)(weight *w); /* null is allowed */
   int64_t (*weight_bytes)(const weight *w); /* memory it takes beside the file mapping */
+  /* What weight_bytes will be of a tensor as WEIGHT_LINEAR, in about; 0 for a type that is not read. Null: WEIGHT_UNPACKED packs here, too. */
+  int64_t (*packed_bytes)(const context *c, const tensor_source *source);
 
   /* `self` is the table that the context is for; threads >= 1. Errors: MEMORY, IO (a device that does not answer). */
   dimple_status (*context_open)(const backend_operations *self, int32_t threads, context **out);

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 5
+#define DIMPLE_API_VERSION 6
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -125,6 +125,11 @@ typedef struct dimple_model_options {
    * makes logits behind them, are run by the last name, if that is no device, or by "cpu". 0: as many as fit, at least one. Whether they fit is
    * estimated before anything is uploaded: the weights as the file has them, keys and values of 2048 positions, and 256 MiB. */
   int32_t device_layers;
+  /* Bytes that packed weights may take, where `unpacked` is 0; 0: seven eighths of the memory that is available when the model is loaded (what the
+   * system gives without swapping, within the limit of a container). If they came to more, banks of experts are left in the mapped file as with
+   * `unpacked`, those of the last layers first, as few as make the rest fit; dimple_model_info.unpacked_size says how much. Models without experts
+   * are packed whatever it takes. */
+  int64_t weight_memory;
 } dimple_model_options;
 
 /* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend unless it says otherwise; the file stays
@@ -163,6 +168,7 @@ typedef struct dimple_model_info {
   int64_t file_size;          /* bytes of the file, and of the mmproj beside it */
   int64_t weight_size;        /* bytes the packed weights take in memory; what is not packed is in the mapped file, and takes none here */
   int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session; half of it with half_cache */
+  int64_t unpacked_size;      /* bytes of matrices that passes read from the mapped file, because of `unpacked` or weight_memory; 0: none */
 } dimple_model_info;
 
 DIMPLE_API dimple_status dimple_model_get_info(const dimple_model *model, dimple_model_info *info);

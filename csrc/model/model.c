@@ -7,6 +7,7 @@
 
 #include "backend/split.h"
 #include "error.h"
+#include "model/packing.h"
 #include "model/placement.h"
 #include "model/unknown.h"
 #include "platform/platform.h"
@@ -22,10 +23,11 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
   return DIMPLE_OK;
 }
 
-static dimple_status upload(dimple_model *m, int32_t threads, bool unpacked) {
+static dimple_status upload(dimple_model *m, int32_t threads, const dimple_model_options *options) {
   DIMPLE_TRY(m->ops->context_open(m->ops, threads, &m->context));
-  DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, unpacked, &m->totals));
-  return tensor_list_load(&m->vision_tensors, m->ops, m->context, unpacked, &m->totals);
+  model_choose_packing(m, options && options->unpacked, options ? options->weight_memory : 0);
+  DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, &m->totals));
+  return tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals);
 }
 
 static dimple_status check_unknown(dimple_model *m, bool ignore) {
@@ -41,13 +43,15 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   DIMPLE_TRY(backends_find(options ? options->backend : NULL, &names));
   if (options && options->unpacked != 0 && options->unpacked != 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "unpacked is %d, expected 0 or 1", options->unpacked);
+  if (options && options->weight_memory < 0)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "weight_memory is %" PRId64 ", expected 0 (what the machine has available) or more bytes", options->weight_memory);
   DIMPLE_TRY(model_open(m, path));
   DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));
   DIMPLE_TRY(model_check_fit(m));
   DIMPLE_TRY(check_unknown(m, options && options->ignore_unknown));
   DIMPLE_TRY(model_place(m, &names, options ? options->device_layers : 0));
-  return upload(m, threads, options && options->unpacked);
+  return upload(m, threads, options);
 }
 
 dimple_status dimple_model_load(const char *path, const dimple_model_options *options, dimple_model **model) {
@@ -94,7 +98,7 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .min_pixels = image->min_pixels, .max_pixels = image->max_pixels,
       .parameter_count = m->totals.elements,
       .file_size = gguf_parts_size(&m->files) + gguf_parts_size(&m->mmproj),
-      .weight_size = m->totals.bytes,
+      .weight_size = m->totals.bytes, .unpacked_size = m->totals.unpacked,
       .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * kv_width};
   snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture->name);
   snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);

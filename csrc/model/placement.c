@@ -5,7 +5,6 @@
 
 #include "backend/split.h"
 #include "error.h"
-#include "quant/block_formats.h"
 
 /* --------------------------------------------------------------------------------------------------------------- stages */
 
@@ -26,11 +25,7 @@ static void set_stages(dimple_model *m) {
   }
 }
 
-static int64_t bytes_of(const wanted_tensor *t) {
-  const tensor_want *w = &t->want;
-  if (!w->target) return 0;
-  return (w->matrices ? w->matrices : 1) * w->rows * block_format_row_size(block_format_of(t->found->type), w->columns);
-}
+static int64_t bytes_of(const wanted_tensor *t) { return t->want.target ? tensor_list_file_bytes(t) : 0; }
 
 /* Bytes that each stage's weights have in the file, and those that the last one has beside its own: also_last's. */
 static void weigh(const dimple_model *m, int64_t *stages) {

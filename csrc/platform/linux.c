@@ -1,7 +1,9 @@
 /* Linux: processors, what they have and their quotas, pages of 2 MiB. The rest is POSIX. */
 #include "platform/platform.h"
 
+#include <inttypes.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -71,6 +73,17 @@ void platform_free(void *memory) {
 }
 
 #endif
+
+int64_t platform_memory_available(void) {
+  int64_t available = INT64_MAX, kib;
+  char line[128];
+  FILE *file = fopen("/proc/meminfo", "r");
+  while (file && fgets(line, sizeof line, file))
+    if (sscanf(line, "MemAvailable: %" SCNd64 " kB", &kib) == 1) available = kib * 1024;
+  if (file) fclose(file);
+  int64_t allowed = cgroup_memory("/proc/self/cgroup", "/proc/self/mountinfo");
+  return allowed < available ? allowed : available;
+}
 
 static int32_t allowed_processors(void) {
   cpu_set_t allowed;

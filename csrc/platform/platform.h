@@ -53,6 +53,10 @@ enum { PLATFORM_CACHE_LINE = 64, PLATFORM_LARGE_PAGE = 2 << 20 };
 void *platform_allocate(size_t bytes, size_t alignment);
 void platform_free(void *memory); /* null is allowed */
 
+/* Bytes that this process could still fill without the system's swapping, those of files that it would drop among them, within what a container
+ * allows; INT64_MAX where the system does not say. A moment's figure. */
+int64_t platform_memory_available(void);
+
 /* ------------------------------------------------------------------------------------------------- processors and clocks */
 
 /* Processors this process may use, at least 1: what it is allowed to run on, less what a quota on its processor time (a

@@ -1,8 +1,9 @@
-/* Quotas on processors, as Linux's control groups of both versions state them. */
+/* Quotas on processors and limits of memory, as Linux's control groups of both versions state them. */
 #include "platform/cgroup.h"
 
 #include <stdlib.h>
 
+#include "platform/platform.h"
 #include "test/expect.h"
 #include "test/files.h"
 
@@ -91,11 +92,42 @@ static void quotas_are_rounded_up_and_the_smallest_counts(void) {
   EXPECT(processors("0::/\n") == 8, "%d", processors("0::/\n"));
 }
 
+static int64_t memory(const char *membership) {
+  write_file("membership", membership);
+  return cgroup_memory(in_folder("membership"), in_folder("mounts"));
+}
+
+/* "mem" is version 1's; its controller has a name that begins another's. */
+static void memory_is_what_limits_leave(void) {
+  write_mounts("/");
+  make_folder(in_folder("mem"));
+  write_file("outer/memory.max", "max\n");
+  write_file("outer/memory.current", "1000\n");
+  EXPECT(memory("0::/outer\n") == INT64_MAX, "no limit left %lld", (long long)memory("0::/outer\n"));
+  write_file("outer/memory.max", "5000\n");
+  write_file("outer/memory.stat", "anon 100\nfile 700\nactive_file 300\ninactive_file 400\nslab 7\n");
+  EXPECT(memory("0::/outer\n") == 4700, "%lld", (long long)memory("0::/outer\n"));
+  EXPECT(memory("0::/outer/inner\n") == 4700, "the group around counts: %lld", (long long)memory("0::/outer/inner\n"));
+  write_file("outer/inner/memory.max", "2000\n");
+  write_file("outer/inner/memory.current", "2500\n");
+  EXPECT(memory("0::/outer/inner\n") == 0, "more than all is used: %lld", (long long)memory("0::/outer/inner\n"));
+  remove(in_folder("outer/inner/memory.current"));
+  EXPECT(memory("0::/outer/inner\n") == 2000, "%lld", (long long)memory("0::/outer/inner\n"));
+  write_file("mem/memory.limit_in_bytes", "9000\n");
+  write_file("mem/memory.usage_in_bytes", "8000\n");
+  write_file("mem/memory.stat", "total_inactive_file 10\ntotal_active_file 20\n");
+  EXPECT(memory("4:memory:/\n") == 1030, "%lld", (long long)memory("4:memory:/\n"));
+  EXPECT(memory("4:cpu:/\n") == INT64_MAX, "another controller's group counts");
+  EXPECT(cgroup_memory(in_folder("none"), in_folder("mounts")) == INT64_MAX, "groups were found without a list of them");
+  EXPECT(platform_memory_available() > 0, "%lld bytes are available", (long long)platform_memory_available());
+}
+
 static void remove_files(void) {
-  const char *files[] = {"outer/inner/cpu.max", "outer/cpu.max", "cpu.max", "with blank/cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us",
+  const char *files[] = {"outer/memory.max", "outer/memory.current", "outer/memory.stat", "outer/inner/memory.max", "mem/memory.limit_in_bytes",
+                         "mem/memory.usage_in_bytes", "mem/memory.stat", "outer/inner/cpu.max", "outer/cpu.max", "cpu.max", "with blank/cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us",
                          "cpu/outer/inner/cpu.cfs_quota_us", "cpu/outer/inner/cpu.cfs_period_us", "cpu/outer/cpu.cfs_quota_us",
                          "cpu/outer/cpu.cfs_period_us", "membership", "mounts"};
-  const char *folders[] = {"outer/inner", "outer", "cpu/outer/inner", "cpu/outer", "cpu", "with blank", ""};
+  const char *folders[] = {"outer/inner", "outer", "cpu/outer/inner", "cpu/outer", "cpu", "mem", "with blank", ""};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) remove(in_folder(files[i]));
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) remove_folder(in_folder(folders[i]));
 }
@@ -103,6 +135,7 @@ static void remove_files(void) {
 int main(void) {
   new_folder(folder);
   quotas_are_rounded_up_and_the_smallest_counts();
+  memory_is_what_limits_leave();
   remove_files();
   return expect_summary("cgroup");
 }

@@ -104,7 +104,7 @@ static void open_model(bool causal) {
   EXPECT_OK(backend_select(backend_under_test(), &model.ops));
   EXPECT_OK(model.ops->context_open(model.ops, 2, &threads));
   EXPECT_OK(tensor_list_check_all(&model.text_tensors));
-  EXPECT_OK(tensor_list_load(&model.text_tensors, model.ops, threads, false, &model.totals));
+  EXPECT_OK(tensor_list_load(&model.text_tensors, model.ops, threads, &model.totals));
 }
 
 static void close_model(void) {

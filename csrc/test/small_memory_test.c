@@ -51,6 +51,59 @@ static void unpacked_weights_give_the_same(model_family family, int32_t type) {
   remove(path);
 }
 
+/* Where packed weights would take more than they may, experts stay in the file, the last layers' first, and nothing else does. */
+static void experts_stay_where_memory_is_short(model_family family, int32_t type) {
+  char path[64];
+  model_shape shape = {.family = family, .type = type};
+  random_model_save(&shape, path);
+  dimple_model *packed = NULL;
+  EXPECT_OK(dimple_model_load(path, &(dimple_model_options){.backend = backend_under_test(), .weight_memory = INT64_MAX}, &packed));
+  dimple_model_info all, info;
+  EXPECT_OK(dimple_model_get_info(packed, &all));
+  EXPECT(all.unpacked_size == 0, "%lld bytes are not packed", (long long)all.unpacked_size);
+  dimple_session *a = text_session(packed, 1, 1);
+  float *expected = logits_of(a, PROMPT + RESPONSE);
+  int64_t before = 0;
+  const int64_t limits[] = {all.weight_size * 9 / 10, all.weight_size / 2, 1};
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    dimple_model *m = NULL;
+    EXPECT_OK(dimple_model_load(path, &(dimple_model_options){.backend = backend_under_test(), .weight_memory = limits[i], .threads = 2}, &m));
+    EXPECT_OK(dimple_model_get_info(m, &info));
+    dimple_session *b = text_session(m, 2, 1);
+    float *found = logits_of(b, PROMPT + RESPONSE);
+    EXPECT(memcmp(expected, found, sizeof(float) * (PROMPT + RESPONSE) * VOCAB) == 0, "limit %lld: other logits", (long long)limits[i]);
+    if (strncmp(info.backend, "cpu-", 4) == 0) {
+      EXPECT(info.unpacked_size > before || i == 1, "limit %lld: %lld bytes are not packed, %lld with a higher one", (long long)limits[i],
+             (long long)info.unpacked_size, (long long)before);
+      EXPECT(info.weight_size < all.weight_size && info.weight_size > 0, "%lld bytes packed", (long long)info.weight_size);
+      EXPECT(info.unpacked_size < info.file_size, "%lld bytes of %lld", (long long)info.unpacked_size, (long long)info.file_size);
+      before = info.unpacked_size;
+    }
+    free(found);
+    dimple_session_free(b);
+    dimple_model_free(m);
+  }
+  free(expected);
+  dimple_session_free(a);
+  dimple_model_free(packed);
+  remove(path);
+}
+
+/* A model without experts is packed whatever it takes. */
+static void dense_models_are_packed(void) {
+  char path[64];
+  model_shape shape = {.family = FAMILY_LLADA, .type = DIMPLE_TENSOR_Q8_0};
+  random_model_save(&shape, path);
+  dimple_model *m = NULL;
+  dimple_model_info info;
+  EXPECT_OK(dimple_model_load(path, &(dimple_model_options){.backend = backend_under_test(), .weight_memory = 1}, &m));
+  EXPECT_OK(dimple_model_get_info(m, &info));
+  EXPECT(info.unpacked_size == 0, "%lld bytes are not packed", (long long)info.unpacked_size);
+  dimple_model_free(m);
+  EXPECT_FAILS(dimple_model_load(path, &(dimple_model_options){.weight_memory = -1}, &m), DIMPLE_ERROR_ARGUMENT, "weight_memory is -1");
+  remove(path);
+}
+
 static double furthest(const float *a, const float *b, int64_t count) {
   double most = 0;
   for (int64_t i = 0; i < count; i++) most = fmax(most, fabs((double)a[i] - b[i]));
@@ -115,6 +168,9 @@ int main(void) {
     unpacked_weights_give_the_same(FAMILY_DIMPLE, DIMPLE_TENSOR_Q4_0);
     unpacked_weights_give_the_same(FAMILY_LLADA, DIMPLE_TENSOR_F16);
     unpacked_weights_give_the_same(FAMILY_LLADA_MOE, DIMPLE_TENSOR_Q8_0);
+    experts_stay_where_memory_is_short(FAMILY_LLADA_MOE, DIMPLE_TENSOR_Q4_0);
+    experts_stay_where_memory_is_short(FAMILY_DIFFUSION_GEMMA, DIMPLE_TENSOR_Q8_0);
+    dense_models_are_packed();
     half_caches_are_close();
     half_caches_take_half();
     half_caches_serve_blocks();

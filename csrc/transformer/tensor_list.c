@@ -155,20 +155,30 @@ dimple_status tensor_list_check_all(const tensor_list *list) {
 typedef struct loader {
   const backend_operations *ops;
   context *context;
-  bool unpacked;
   tensor_totals *totals;
 } loader;
 
-/* Matrices that the file has in the order wanted can stay in it. */
-static weight_use use_of(const loader *l, const wanted_tensor *wanted) {
+bool tensor_list_can_stay(const tensor_want *want) { return want->target && want->use == WEIGHT_LINEAR && want->paired_heads == 0; }
+
+static weight_use use_of(const tensor_want *w) { return w->unpacked && tensor_list_can_stay(w) ? WEIGHT_UNPACKED : w->use; }
+
+int64_t tensor_list_file_bytes(const wanted_tensor *wanted) {
   const tensor_want *w = &wanted->want;
-  return l->unpacked && w->use == WEIGHT_LINEAR && w->paired_heads == 0 ? WEIGHT_UNPACKED : w->use;
+  return (w->matrices ? w->matrices : 1) * w->rows * block_format_row_size(block_format_of(wanted->found->type), w->columns);
 }
+
+static tensor_source source_of(const wanted_tensor *wanted, const uint8_t *data) {
+  const tensor_want *w = &wanted->want;
+  return (tensor_source){wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last};
+}
+
+tensor_source tensor_list_source(const wanted_tensor *wanted) { return source_of(wanted, wanted->found->data); }
 
 static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
-  tensor_source source = {wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last};
-  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(l, wanted), w->target));
+  tensor_source source = source_of(wanted, data);
+  DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(w), w->target));
+  if (use_of(w) == WEIGHT_UNPACKED && l->ops->packed_bytes) l->totals->unpacked += tensor_list_file_bytes(wanted);
   l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;
   l->totals->bytes += l->ops->weight_bytes(*w->target);
   return DIMPLE_OK;
@@ -198,14 +208,14 @@ static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
   }
   int64_t skipped = wanted->want.part_first * block_format_row_size(block_format_of(wanted->found->type), wanted->want.columns);
   DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data + skipped));
-  weight_use use = use_of(l, wanted);
+  weight_use use = use_of(&wanted->want);
   if (wanted->want.part_first + wanted->want.rows < wanted->want.part_of) return DIMPLE_OK; /* the last part lets go of the whole */
   if (use == WEIGHT_LINEAR || use == WEIGHT_VECTOR) gguf_release(wanted->file, wanted->found);
   return DIMPLE_OK;
 }
 
-dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, bool unpacked, tensor_totals *totals) {
-  loader l = {ops, c, unpacked, totals};
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals) {
+  loader l = {ops, c, totals};
   for (int64_t i = 0; i < list->count; i++) DIMPLE_TRY(load_tensor(&l, &list->tensors[i]));
   return DIMPLE_OK;
 }

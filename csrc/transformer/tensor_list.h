@@ -25,6 +25,7 @@ typedef struct tensor_want {
   int64_t part_first;
   int32_t paired_heads; /* above 0: the size of heads whose rows the file pairs 2j with 2j + 1, see want_paired */
   weight_use use;
+  bool unpacked;         /* a matrix that is to stay in the file where that can be; false until it is set */
   int32_t stage;         /* as backend.h's tensor_source has them; 0 and false until they are set */
   bool also_last;
   weight **target;       /* null: */
@@ -86,11 +87,17 @@ dimple_status tensor_list_check_all(const tensor_list *list);
 typedef struct tensor_totals {
   int64_t elements;
   int64_t bytes; /* of packed weights */
+  int64_t unpacked; /* bytes of the file that matrices which are not packed have there */
 } tensor_totals;
 
-/* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals; with `unpacked` matrices are left in the
- * file where that can be. What was packed before a failure stays with its target. Errors: as backend.h's weight_upload. */
-dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, bool unpacked, tensor_totals *totals);
+/* Whether an entry is a matrix that may stay in the file: it has no rows that are reordered. */
+bool tensor_list_can_stay(const tensor_want *want);
+/* An entry of a checked list as a backend takes it, whole and in the file's order; and its bytes in the file. */
+tensor_source tensor_list_source(const wanted_tensor *wanted);
+int64_t tensor_list_file_bytes(const wanted_tensor *wanted);
+
+/* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals; those marked `unpacked` are left in the file. What was packed before a failure stays with its target. Errors: as backend.h's weight_upload. */
+dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals);
 /* Frees what the targets hold. */
 void tensor_list_unload(const tensor_list *list, const backend_operations *ops);
 

@@ -161,5 +161,6 @@ void cpu_pack_panel(const cpu_kernels *k, const weight *w, int64_t panel, uint8_
 dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_use use, weight **out);
 void cpu_weight_free(weight *w);
 int64_t cpu_weight_bytes(const weight *w);
+int64_t cpu_packed_bytes(const context *c, const tensor_source *source);
 
 #endif

@@ -8,6 +8,7 @@
   .weight_upload = cpu_weight_upload, \
   .weight_free = cpu_weight_free,     \
   .weight_bytes = cpu_weight_bytes,   \
+  .packed_bytes = cpu_packed_bytes,   \
   .context_close = cpu_context_close, \
   .context_bytes = cpu_context_bytes, \
   .buffer_alloc = cpu_buffer_alloc,   \

@@ -88,7 +88,8 @@ dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, voi
   return DIMPLE_OK;
 }
 
-static dimple_status pack_linear(context *c, const tensor_source *source, weight_use use, weight *w) {
+/* How a matrix is packed: packing, layout and panel size. */
+static dimple_status lay_out(const context *c, const tensor_source *source, weight *w) {
   switch (source->type) {
     case DIMPLE_TENSOR_F32: w->packing = PACKED_F32; break;
     case DIMPLE_TENSOR_F16: w->packing = PACKED_F16; break;
@@ -103,6 +104,11 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
     w->panel_size = c->kernels->packer->panel_size(w);
   else
     w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
+  return DIMPLE_OK;
+}
+
+static dimple_status pack_linear(context *c, const tensor_source *source, weight_use use, weight *w) {
+  DIMPLE_TRY(lay_out(c, source, w));
   if (use == WEIGHT_UNPACKED) {
     w->file_rows = source->data;
     return DIMPLE_OK;
@@ -182,4 +188,10 @@ int64_t cpu_weight_bytes(const weight *w) {
   if (w->panels) bytes += weight_panels(w) * w->panel_size;
   for (int64_t i = 0; i < w->matrices; i++) bytes += cpu_weight_bytes(&w->members[i]);
   return bytes;
+}
+
+int64_t cpu_packed_bytes(const context *c, const tensor_source *source) {
+  weight w = {.format = block_format_of(source->type), .rows = source->rows, .columns = source->columns};
+  if (!w.format || lay_out(c, source, &w) != DIMPLE_OK) return 0;
+  return (source->matrices ? source->matrices : 1) * weight_panels(&w) * w.panel_size;
 }

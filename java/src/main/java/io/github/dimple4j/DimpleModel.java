@@ -99,11 +99,11 @@ public final class DimpleModel implements AutoCloseable {
     long start = System.nanoTime();
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
-        options.unpacked(), options.deviceLayers()));
+        options.unpacked(), options.deviceLayers(), options.weightMemory()));
     var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()), options.tokenizer());
     model.checkTokenizer(file, options);
-    Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d ms".formatted(file, model.info.architecture(),
-        model.info.backend(), model.info.weightSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
+    Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d MiB left in the file, %d ms".formatted(file,
+        model.info.architecture(), model.info.backend(), model.info.weightSize() >> 20, model.info.unpackedSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
     return model;
   }
 
@@ -388,7 +388,7 @@ public final class DimpleModel implements AutoCloseable {
     return new ModelInfo(f.architecture(), f.backend(), f.vocabSize(), f.contextLength(), f.layerCount(), f.embeddingLength(),
         f.headCount(), f.headCountKv(), f.headSize(), f.bidirectional(), f.shiftLogits(), token(f.maskToken()), token(f.bosToken()),
         token(f.eosToken()), token(f.padToken()), token(f.imageToken()), f.hasVision(), f.patchSize(), f.mergeSize(), f.minPixels(),
-        f.maxPixels(), f.parameterCount(), f.fileSize(), f.weightSize(), f.kvBytesPerToken(),
+        f.maxPixels(), f.parameterCount(), f.fileSize(), f.weightSize(), f.unpackedSize(), f.kvBytesPerToken(),
         model.ignored().stream().map(Finding::name).toList());
   }
 

@@ -30,6 +30,8 @@ import java.util.OptionalInt;
  * @param parameterCount elements of all tensors
  * @param fileSize bytes of the file, and of the vision file beside it
  * @param weightSize bytes that the packed weights take in memory
+ * @param unpackedSize bytes of matrices that passes read from the mapped file, because of {@link ModelOptions#unpacked()} or
+ *     {@link ModelOptions#weightMemory()}; 0 where all are packed
  * @param kvBytesPerToken bytes of keys and values of one position of a session
  * @param ignored keys and tensors of the file that the model runs without, {@code "key NAME"} or {@code "tensor NAME"}; empty unless
  *     {@link ModelOptions#ignoreUnknown()} allowed it
@@ -37,7 +39,7 @@ import java.util.OptionalInt;
 public record ModelInfo(String architecture, String backend, int vocabSize, int contextLength, int layerCount, int embeddingLength,
     int headCount, int headCountKv, int headSize, boolean bidirectional, boolean shiftLogits, OptionalInt maskTokenId,
     OptionalInt bosTokenId, OptionalInt eosTokenId, OptionalInt padTokenId, OptionalInt imageTokenId, boolean hasVision, int patchSize,
-    int mergeSize, long minPixels, long maxPixels, long parameterCount, long fileSize, long weightSize, long kvBytesPerToken,
+    int mergeSize, long minPixels, long maxPixels, long parameterCount, long fileSize, long weightSize, long unpackedSize, long kvBytesPerToken,
     List<String> ignored) {
   /** Copies the list. */
   public ModelInfo {

@@ -21,16 +21,17 @@ import java.util.Optional;
  *     its own. See {@link Builder#batchSteps}
  * @param tokenizer for a file that has none
  * @param deviceLayers how many of the layers the devices take; 0: as many as fit. See {@link Builder#deviceLayers}
+ * @param weightMemory bytes that packed weights may take; 0: seven eighths of the memory that is available. See {@link Builder#weightMemory}
  */
 public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked,
-    int batchSteps, Optional<ModelTokenizer> tokenizer, int deviceLayers) {
+    int batchSteps, Optional<ModelTokenizer> tokenizer, int deviceLayers, long weightMemory) {
   /** The most sessions that step together. */
   private static final int MOST_STEPS = 1024;
 
   /**
    * Checks that nothing is null; backend, file and threads are checked when a model is loaded with them.
    *
-   * @throws InvalidArgumentException if batchSteps is not 1 to 1024, or deviceLayers is negative
+   * @throws InvalidArgumentException if batchSteps is not 1 to 1024, or deviceLayers or weightMemory is negative
    */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
@@ -41,6 +42,9 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
     if (deviceLayers < 0) {
       throw new InvalidArgumentException("deviceLayers is " + deviceLayers + ", expected 0 (as many as fit) or more");
+    }
+    if (weightMemory < 0) {
+      throw new InvalidArgumentException("weightMemory is " + weightMemory + ", expected 0 (what the machine has available) or more bytes");
     }
   }
 
@@ -64,6 +68,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private Optional<ModelTokenizer> tokenizer = Optional.empty();
     private int batchSteps = 1;
     private int deviceLayers;
+    private long weightMemory;
 
     private Builder() {}
 
@@ -158,6 +163,19 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Limits what packed weights take. If they came to more, the experts of a mixture are left in the mapped file, those of the last layers first, as
+     * few as make the rest fit: passes read them there, slower and with the same results, and {@link ModelInfo#unpackedSize()} says how much. Models
+     * without experts are packed whatever it takes, and so is what devices run.
+     *
+     * @param bytes 0: seven eighths of what the system could give when the model is loaded, within a container's limit
+     * @return this
+     */
+    public Builder weightMemory(long bytes) {
+      this.weightMemory = bytes;
+      return this;
+    }
+
+    /**
      * Lets sessions of the model that step at the same time share their passes: the weights of a layer are walked once for all of them. For
      * servers, where many decode at once; a session alone is not slowed down. Nothing else changes: each session is used by a thread of
      * its own, platform or virtual, as always, and comes to the same tokens; cancelling, interrupting and closing one does not touch the
@@ -189,10 +207,10 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * Ends the collection.
      *
      * @return the options
-     * @throws InvalidArgumentException if {@code batchSteps} or {@code deviceLayers} is out of range
+     * @throws InvalidArgumentException if {@code batchSteps}, {@code deviceLayers} or {@code weightMemory} is out of range
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers, weightMemory);
     }
 
     /**
@@ -204,7 +222,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     public String toString() {
       return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
           + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + ", tokenizer=" + tokenizer
-          + ", deviceLayers=" + deviceLayers + "]";
+          + ", deviceLayers=" + deviceLayers + ", weightMemory=" + weightMemory + "]";
     }
   }
 }

@@ -77,6 +77,19 @@ class DimpleModelTest {
   }
 
   @Test
+  void weightsAreLimitedAndSayWhatStaysInTheFile() throws IOException {
+    Path file = TinyModel.ofText().write(folder.resolve("model.gguf"));
+    try (var model = DimpleModel.load(file, ModelOptions.builder().weightMemory(1).build())) {
+      assertThat(model.info().unpackedSize()).isZero(); // it has no experts
+    }
+    try (var model = DimpleModel.load(file, ModelOptions.builder().unpacked(true).build())) {
+      assertThat(model.info().unpackedSize()).isPositive().isLessThan(model.info().fileSize());
+    }
+    ModelOptions.Builder options = ModelOptions.builder().weightMemory(-1);
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options::build).withMessageStartingWith("weightMemory is -1");
+  }
+
+  @Test
   void unpackedWeightsTakeNoMemoryAndGiveTheSame() throws IOException {
     Path file = TinyModel.ofText().write(folder.resolve("model.gguf"));
     try (var packed = DimpleModel.load(file); var unpacked = DimpleModel.load(file, ModelOptions.builder().unpacked(true).build());

@@ -18,7 +18,7 @@ class ResponseTest {
   private static ModelInfo info() {
     return new ModelInfo("dimple", "ref", 272, 2048, 1, 32, 2, 1, 16, true, true, OptionalInt.of(TinyModel.MASK),
         OptionalInt.of(TinyModel.IM_START), OptionalInt.of(TinyModel.IM_END), OptionalInt.of(TinyModel.PAD), OptionalInt.of(TinyModel.IMAGE),
-        false, 0, 0, 0, 0, 0, 0, 0, 0, List.of());
+        false, 0, 0, 0, 0, 0, 0, 0, 0, 0, List.of());
   }
 
   private static Canvas canvas(String text) {

@@ -232,14 +232,24 @@ class DiffusionGemmaConformanceTest {
       if (!Files.exists(folder.resolve("processor_config.json"))) {
         Files.writeString(folder.resolve("preprocessor_config.json"), "{\"max_soft_tokens\": " + PLAIN_TOKENS + "}");
       }
-      Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": " + golden.settings().path("eos_token_id") + "}");
+      Files.writeString(folder.resolve("generation_config.json"), generation(golden.settings()));
       Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);
       Converter.of(folder).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).mmproj(true).write(tower);
     }
     DimpleModel model = DimpleModel.load(file, ModelOptions.builder().backend(backend).mmproj(tower).build());
-    assertThat(model.decoding().pipeline()).isEqualTo(Pipeline.DIFFUSION_GEMMA);
+    Decoding usual = model.decoding();
+    assertThat(usual).isEqualTo(decoding(golden.settings()).toBuilder().complete(usual.complete()).earlyStop(usual.earlyStop())
+        .threshold(usual.threshold()).build());
     assertThat(model.info().maskTokenId()).hasValue(MASK);
     return model;
+  }
+
+  /** {@code generation_config.json} as the library writes it, which conversion makes the file's defaults of. */
+  private static String generation(JsonNode s) {
+    return "{\"eos_token_id\": " + s.path("eos_token_id") + ", \"max_denoising_steps\": " + s.path("max_denoising_steps") + ", \"t_min\": " + s.path("t_min")
+        + ", \"t_max\": " + s.path("t_max") + ", \"stability_threshold\": " + s.path("stability_threshold") + ", \"confidence_threshold\": "
+        + s.path("confidence_threshold") + ", \"sampler_config\": {\"_cls_name\": \"EntropyBoundSamplerConfig\", \"entropy_bound\": "
+        + s.path("entropy_bound") + "}}";
   }
 
   private static ByteBuffer bytes(SafetensorsFile file, String name) throws IOException {

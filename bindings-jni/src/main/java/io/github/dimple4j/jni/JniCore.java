@@ -71,7 +71,8 @@ final class JniCore implements Core {
   }
 
   @Override
-  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers) {
+  public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
+      long weightMemory) {
     try (Memory memory = new Memory()) {
       ByteBuffer options = memory.allocate(ModelOptions.SIZEOF);
       ModelOptions.BACKEND.set(options, Shim.address(memory.of(backend)));
@@ -80,6 +81,7 @@ final class JniCore implements Core {
       ModelOptions.IGNORE_UNKNOWN.set(options, ignoreUnknown ? 1 : 0);
       ModelOptions.UNPACKED.set(options, unpacked ? 1 : 0);
       ModelOptions.DEVICE_LAYERS.set(options, deviceLayers);
+      ModelOptions.WEIGHT_MEMORY.set(options, weightMemory);
       ByteBuffer model = memory.pointer();
       check(Shim.dimple_model_load(memory.of(file), options, model));
       return new JniModel(model.getLong(0));

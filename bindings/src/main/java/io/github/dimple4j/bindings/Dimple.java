@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)5L;
+    private static final int DIMPLE_API_VERSION = (int)6L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 5
+     * #define DIMPLE_API_VERSION 6
      * }
      */
     public static int DIMPLE_API_VERSION() {

@@ -40,6 +40,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t file_size;
  *     int64_t weight_size;
  *     int64_t kv_bytes_per_token;
+ *     int64_t unpacked_size;
  * }
  * }
  */
@@ -75,7 +76,8 @@ public class dimple_model_info {
         Dimple.C_LONG.withName("parameter_count"),
         Dimple.C_LONG.withName("file_size"),
         Dimple.C_LONG.withName("weight_size"),
-        Dimple.C_LONG.withName("kv_bytes_per_token")
+        Dimple.C_LONG.withName("kv_bytes_per_token"),
+        Dimple.C_LONG.withName("unpacked_size")
     ).withName("dimple_model_info");
 
     /**
@@ -1249,6 +1251,50 @@ public class dimple_model_info {
      */
     public static void kv_bytes_per_token(MemorySegment struct, long fieldValue) {
         struct.set(kv_bytes_per_token$LAYOUT, kv_bytes_per_token$OFFSET, fieldValue);
+    }
+
+    private static final OfLong unpacked_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("unpacked_size"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t unpacked_size
+     * }
+     */
+    public static final OfLong unpacked_size$layout() {
+        return unpacked_size$LAYOUT;
+    }
+
+    private static final long unpacked_size$OFFSET = $LAYOUT.byteOffset(groupElement("unpacked_size"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t unpacked_size
+     * }
+     */
+    public static final long unpacked_size$offset() {
+        return unpacked_size$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t unpacked_size
+     * }
+     */
+    public static long unpacked_size(MemorySegment struct) {
+        return struct.get(unpacked_size$LAYOUT, unpacked_size$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t unpacked_size
+     * }
+     */
+    public static void unpacked_size(MemorySegment struct, long fieldValue) {
+        struct.set(unpacked_size$LAYOUT, unpacked_size$OFFSET, fieldValue);
     }
 
     /**

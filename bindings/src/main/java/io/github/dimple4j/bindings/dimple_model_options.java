@@ -21,6 +21,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t ignore_unknown;
  *     int32_t unpacked;
  *     int32_t device_layers;
+ *     int64_t weight_memory;
  * }
  * }
  */
@@ -36,7 +37,8 @@ public class dimple_model_options {
         Dimple.C_INT.withName("threads"),
         Dimple.C_INT.withName("ignore_unknown"),
         Dimple.C_INT.withName("unpacked"),
-        Dimple.C_INT.withName("device_layers")
+        Dimple.C_INT.withName("device_layers"),
+        Dimple.C_LONG.withName("weight_memory")
     ).withName("dimple_model_options");
 
     /**
@@ -308,6 +310,50 @@ public class dimple_model_options {
      */
     public static void device_layers(MemorySegment struct, int fieldValue) {
         struct.set(device_layers$LAYOUT, device_layers$OFFSET, fieldValue);
+    }
+
+    private static final OfLong weight_memory$LAYOUT = (OfLong)$LAYOUT.select(groupElement("weight_memory"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t weight_memory
+     * }
+     */
+    public static final OfLong weight_memory$layout() {
+        return weight_memory$LAYOUT;
+    }
+
+    private static final long weight_memory$OFFSET = $LAYOUT.byteOffset(groupElement("weight_memory"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t weight_memory
+     * }
+     */
+    public static final long weight_memory$offset() {
+        return weight_memory$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t weight_memory
+     * }
+     */
+    public static long weight_memory(MemorySegment struct) {
+        return struct.get(weight_memory$LAYOUT, weight_memory$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t weight_memory
+     * }
+     */
+    public static void weight_memory(MemorySegment struct, long fieldValue) {
+        struct.set(weight_memory$LAYOUT, weight_memory$OFFSET, fieldValue);
     }
 
     /**

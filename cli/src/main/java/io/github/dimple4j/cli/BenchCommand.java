@@ -100,7 +100,8 @@ final class BenchCommand implements Callable<Integer> {
       out.printf(Locale.ROOT, "%8d %12s %10.0f %12s%n", step.rows(), time(step.allMasked().median()), step.rows() / seconds(step.allMasked()),
           time(step.head()));
     }
-    out.printf(Locale.ROOT, "memory    weights %s, keys and values %s, intermediates %s%s%n", size(result.info().weightSize()),
+    out.printf(Locale.ROOT, "memory    weights %s%s, keys and values %s, intermediates %s%s%n", size(result.info().weightSize()),
+        result.info().unpackedSize() == 0 ? "" : " and " + size(result.info().unpackedSize()) + " in the file",
         size(result.memory().kvBytes()), size(result.memory().scratchBytes()),
         result.residentPeak() < 0 ? "" : "; the process at most " + size(result.residentPeak()));
   }
@@ -186,6 +187,7 @@ final class BenchCommand implements Callable<Integer> {
     json.writeName("memory");
     json.writeStartObject();
     json.writeNumberProperty("weights", result.info().weightSize());
+    json.writeNumberProperty("unpacked", result.info().unpackedSize());
     json.writeNumberProperty("keys_and_values", result.memory().kvBytes());
     json.writeNumberProperty("intermediates", result.memory().scratchBytes());
     if (result.residentPeak() >= 0) {

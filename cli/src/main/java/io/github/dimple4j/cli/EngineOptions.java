@@ -53,6 +53,11 @@ final class EngineOptions {
   @Option(names = "--unpacked", description = "Leave the weights in the file, for little memory: slower, with the same results.")
   private boolean unpacked;
 
+  @Option(names = "--weight-memory", paramLabel = "MIB|auto", defaultValue = "auto",
+      description = "MiB that packed weights may take: experts beyond that stay in the file, slower, with the same results. auto: seven eighths of the "
+          + "memory that is available (default: ${DEFAULT-VALUE}).")
+  private String weightMemory;
+
   @Option(names = "--half-cache", description = "Keep keys and values in 16 bits, for little memory.")
   private boolean halfCache;
 
@@ -64,6 +69,7 @@ final class EngineOptions {
       throw Failures.invalidValue(spec, "--threads", e.getMessage().replaceFirst("^threads is ", ""));
     }
     deviceLayers();
+    weightMemory();
   }
 
   /** Loads a file, or a model that was pulled under that name. */
@@ -84,12 +90,17 @@ final class EngineOptions {
     }
     DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
+    if (!unpacked && model.info().unpackedSize() > 0) {
+      spec.commandLine().getErr().println("note: " + file + ": " + (model.info().unpackedSize() >> 20) + " MiB of experts stay in the file, "
+          + "because packed they would take more than --weight-memory; passes are slower for it");
+    }
     spec.commandLine().getErr().flush();
     return model;
   }
 
   private ModelOptions.Builder options() {
-    return ModelOptions.builder().backend(backends()).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked).deviceLayers(deviceLayers());
+    return ModelOptions.builder().backend(backends()).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked).deviceLayers(deviceLayers())
+        .weightMemory(weightMemory());
   }
 
   /** The devices of other machines stand before a backend that is none, which runs the layers that are left. */
@@ -115,6 +126,21 @@ final class EngineOptions {
       // refused below
     }
     throw Failures.invalidValue(spec, "--gpu-layers", deviceLayers + ", expected auto or 1 and more (none at all is --device cpu)");
+  }
+
+  private long weightMemory() {
+    if (weightMemory.equals("auto")) {
+      return 0;
+    }
+    try {
+      long mebibytes = Long.parseLong(weightMemory);
+      if (mebibytes > 0 && mebibytes <= Long.MAX_VALUE >> 20) {
+        return mebibytes << 20;
+      }
+    } catch (NumberFormatException e) {
+      // refused below
+    }
+    throw Failures.invalidValue(spec, "--weight-memory", weightMemory + ", expected auto or a number of MiB from 1 on");
   }
 
   /** What the machine does at most; nothing for a backend that cannot say. */

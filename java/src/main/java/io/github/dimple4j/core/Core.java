@@ -62,8 +62,10 @@ public interface Core {
    * @param ignoreUnknown whether a file with unknown keys or tensors loads
    * @param unpacked whether weights stay in the mapped file
    * @param deviceLayers how many layers the devices among the backends take; 0: as many as fit
+   * @param weightMemory bytes that packed weights may take; 0: by what the machine has available
    */
-  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers);
+  CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
+      long weightMemory);
 
   /**
    * The devices that can run models.

@@ -6,8 +6,9 @@ package io.github.dimple4j.core;
  * @param architecture {@code general.architecture}
  * @param backend what runs the model
  * @param kvBytesPerToken bytes of keys and values of one position of a session
+ * @param unpackedSize bytes of matrices that passes read from the file
  */
 public record ModelFacts(String architecture, String backend, int vocabSize, int contextLength, int layerCount, int embeddingLength,
     int headCount, int headCountKv, int headSize, boolean bidirectional, boolean shiftLogits, int maskToken, int bosToken, int eosToken,
     int padToken, int imageToken, boolean hasVision, int patchSize, int mergeSize, long minPixels, long maxPixels, long parameterCount,
-    long fileSize, long weightSize, long kvBytesPerToken) {}
+    long fileSize, long weightSize, long kvBytesPerToken, long unpackedSize) {}

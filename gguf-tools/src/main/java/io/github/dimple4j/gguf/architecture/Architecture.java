@@ -1,7 +1,9 @@
 package io.github.dimple4j.gguf.architecture;
 
+import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /** A family of models: how its checkpoints are recognised, and what a GGUF file of one holds. */
@@ -26,4 +28,14 @@ public interface Architecture {
    * @throws io.github.dimple4j.gguf.GgufException if the configuration asks for what this family does not have
    */
   ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors);
+
+  /**
+   * Keys that say how its authors decode the checkpoint.
+   *
+   * @param generation {@code generation_config.json}, empty where there is none
+   * @throws io.github.dimple4j.gguf.GgufException if it asks for what this family does not have
+   */
+  default Map<String, MetadataValue> decoding(JsonSettings generation) {
+    return Map.of();
+  }
 }

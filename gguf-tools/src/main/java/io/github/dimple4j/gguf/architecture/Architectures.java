@@ -1,9 +1,11 @@
 package io.github.dimple4j.gguf.architecture;
 
+import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -33,12 +35,16 @@ public final class Architectures {
    * @throws io.github.dimple4j.gguf.GgufException if no family knows the configuration's {@code model_type}
    */
   public static ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    for (Architecture architecture : ALL) {
-      if (architecture.describes(config)) {
-        return architecture.layout(config, preprocessor, tensors);
-      }
-    }
-    throw config.wrong("model_type", modelTypes());
+    return of(config).layout(config, preprocessor, tensors);
+  }
+
+  /** Keys that say how the authors decode a checkpoint; parameters as {@link Architecture#decoding}. */
+  public static Map<String, MetadataValue> decoding(JsonSettings config, JsonSettings generation) {
+    return of(config).decoding(generation);
+  }
+
+  private static Architecture of(JsonSettings config) {
+    return ALL.stream().filter(architecture -> architecture.describes(config)).findFirst().orElseThrow(() -> config.wrong("model_type", modelTypes()));
   }
 
   /**

@@ -50,6 +50,37 @@ public final class DiffusionGemma implements Architecture {
         elsewhere(tensors));
   }
 
+  /** The entropy-bound sampler's settings, under the names that llama.cpp's programs read; what the checkpoint leaves out has the library's default there, too. */
+  @Override
+  public Map<String, MetadataValue> decoding(JsonSettings generation) {
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    if (generation.has("max_denoising_steps")) {
+      keys.put("diffusion.eb_max_steps", MetadataValue.uint32(generation.size("max_denoising_steps")));
+    }
+    if (generation.has("stability_threshold")) {
+      keys.put("diffusion.eb_stability_threshold", MetadataValue.uint32(atLeastZero(generation, "stability_threshold")));
+    }
+    putPositive(keys, "diffusion.eb_t_min", generation, "t_min");
+    putPositive(keys, "diffusion.eb_t_max", generation, "t_max");
+    putPositive(keys, "diffusion.eb_confidence_threshold", generation, "confidence_threshold");
+    if (generation.has("sampler_config")) {
+      JsonSettings sampler = generation.section("sampler_config");
+      sampler.requireText("_cls_name", "EntropyBoundSamplerConfig");
+      putPositive(keys, "diffusion.eb_entropy_bound", sampler, "entropy_bound");
+    }
+    return keys;
+  }
+
+  private static int atLeastZero(JsonSettings settings, String name) {
+    return settings.token(name).orElseThrow(() -> settings.wrong(name, "an integer from 0 on"));
+  }
+
+  private static void putPositive(Map<String, MetadataValue> keys, String key, JsonSettings settings, String name) {
+    if (settings.has(name)) {
+      keys.put(key, MetadataValue.float32(settings.positive(name, 1)));
+    }
+  }
+
   /** The released 26B-A4B with another number of layers; what its tokenizer's tokens are, the caller says. */
   public static ModelLayout released(int layers, SpecialTokens special) {
     List<Boolean> sliding = new ArrayList<>();

@@ -231,7 +231,9 @@ public final class Converter {
       metadata.putAll(tokenizer.get().metadata());
       special = tokenizer.get().complete(special);
     }
-    metadata.putAll(special.withEnds(config, optionalConfig("generation_config.json"), layout.vocabulary()).metadata());
+    JsonSettings generation = optionalConfig("generation_config.json");
+    metadata.putAll(Architectures.decoding(config, generation));
+    metadata.putAll(special.withEnds(config, generation, layout.vocabulary()).metadata());
     return metadata;
   }
 
