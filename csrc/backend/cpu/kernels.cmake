@@ -51,6 +51,7 @@ macro(cpu_level name family)
   if(${family} STREQUAL ".")
     set(level_usable true)
     set(DIMPLE_COMPILER_KNOWS_${macro} TRUE)
+    list(APPEND level_FLAGS ${DIMPLE_PLAIN_FLAGS}) # for counting: -march=armv8-a+nosimd leaves portable C no vectors
   elseif(${family} STREQUAL "${cpu_family}")
     set(level_usable "${family}_has(${needs})")
     check_c_compiler_flag("${flags}" DIMPLE_COMPILER_KNOWS_${macro})
