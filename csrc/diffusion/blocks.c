@@ -36,7 +36,7 @@ static void enter(blocks *b, const canvas *c, const block_rules *rules, int32_t 
   b->first = rest || first < 0 ? 0 : (int32_t)first;
   b->end = rest || end > b->response ? b->response : (int32_t)end;
   b->masked = blocks_open(b, c);
-  b->steps = rules->steps ? rules->steps(b->decoding, count) : steps / count + (index < steps % count);
+  b->steps = rules->steps ? rules->steps(b, count) : steps / count + (index < steps % count);
   if (b->steps < 1) b->steps = 1;
   b->iteration = 0;
   b->full = b->masked == 0;
@@ -82,8 +82,8 @@ pass_need blocks_need(const dimple_decoding *d) {
   return d->cache == DIMPLE_CACHE_PREFIX ? NEED_PROMPT : NEED_NOTHING;
 }
 
-int32_t blocks_divided_steps(const dimple_decoding *d, int32_t count) {
-  return (int32_t)(((int64_t)d->steps + count - 1) / count);
+int32_t blocks_divided_steps(const blocks *b, int32_t count) {
+  return (int32_t)(((int64_t)b->decoding->steps + count - 1) / count);
 }
 
 pass_need blocks_need_prompt(const dimple_decoding *d) {

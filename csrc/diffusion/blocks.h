@@ -59,7 +59,7 @@ typedef struct block_rules {
   /* Whether the decoding is over with the block, which is, masks or not; null: never. */
   bool (*ends)(const blocks *b, const canvas *c);
   /* The steps of each of `count` blocks; null: those of the decoding are spread over them. */
-  int32_t (*steps)(const dimple_decoding *d, int32_t count);
+  int32_t (*steps)(const blocks *b, int32_t count);
   bool alone;  /* passes run the block's rows alone, and need keys and values of every block before it */
   bool leaves; /* what the blocks leave masked stays masked, even of a complete decoding */
 } block_rules;
@@ -84,7 +84,7 @@ static inline bool decoding_is_cached(const dimple_decoding *d) { return d->cach
 pass_need blocks_need(const dimple_decoding *d);
 
 /* The steps of each of `count` blocks as dLLM divides them: rounded up. */
-int32_t blocks_divided_steps(const dimple_decoding *d, int32_t count);
+int32_t blocks_divided_steps(const blocks *b, int32_t count);
 
 /* What is wanted of the first pass where nothing changes that is before the block: the prompt's keys and values. */
 pass_need blocks_need_prompt(const dimple_decoding *d);

@@ -76,6 +76,8 @@ dimple_status decoding_check_heeded(const dimple_decoding *d) {
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: threshold does not go with factor, which comes before it");
   if (d->epsilon != 1e-3f && !heeds_epsilon(d)) return refuse(d, "epsilon");
   if (d->algorithm_temperature > 0 && !algorithm_of(d)->draws) return refuse(d, "algorithm_temperature");
+  if (d->algorithm_temperature > 0 && d->pipeline == DIMPLE_PIPELINE_STABLE_DIFFCODER && d->algorithm == DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC)
+    return refuse(d, "algorithm_temperature");
   /* In pipeline llada either takes all positions that it lets pass, and there is nothing to draw. */
   if (d->algorithm_temperature > 0 && d->pipeline == DIMPLE_PIPELINE_LLADA && (d->threshold > 0 || d->factor > 0))
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm_temperature does not go with %s in pipeline llada, unless that is 0",

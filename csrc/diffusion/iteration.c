@@ -194,7 +194,7 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
 int32_t iteration_settled(const iteration *it, const canvas *c) {
   if (it->done) return c->length;
   if (pipeline_of(&it->decoding)->loop) return c->masked_count > 0 ? c->masked[0] / it->decoding.block_length * it->decoding.block_length : c->length;
-  if (algorithm_of(&it->decoding)->edits) return it->blocks.first;
+  if (algorithm_of(&it->decoding)->edits || pipeline_of(&it->decoding)->fills_with_ends) return it->blocks.first;
   return algorithm_of(&it->decoding)->reviser ? 0 : c->length;
 }
 
@@ -419,6 +419,29 @@ static void fill_behind_end(iteration *it, canvas *c) {
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
 }
 
+/* Puts a token at a position that may have been revealed already, in this iteration or before. */
+static void put_revealed(iteration *it, int32_t at, int32_t token) {
+  for (int32_t i = 0; i < it->revealed_count; i++) {
+    if (it->room.revealed[i] != at) continue;
+    it->room.tokens[i] = token;
+    it->room.confidence[i] = 1;
+    it->room.log_probability[i] = NAN;
+    it->room.rows[i] = -1;
+    return;
+  }
+  insert_revealed(it, at, token, 1);
+}
+
+/* Where the pipeline has it so: what was not given behind the first end of text of the last block. */
+static void fill_block(iteration *it, canvas *c) {
+  if (!it->done || !pipeline_of(&it->decoding)->fills_with_ends || it->constraint) return;
+  int32_t end = it->tokens.eos, i = it->blocks.first;
+  while (i < it->blocks.end && c->tokens[i] != end) i++;
+  for (; i < it->blocks.end; i++)
+    if (c->tokens[i] != end && c->initial[i] == c->mask_token) put_revealed(it, i, end);
+  canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
+}
+
 /* What follows when `count` positions have been revealed, of blocks by these rules. */
 static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules) {
   it->looked = it->listable = false;
@@ -447,6 +470,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
   DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks));
+  fill_block(it, c);
   fill_behind_end(it, c);
   it->listable = true;
   it->listed_count = it->revealed_count;

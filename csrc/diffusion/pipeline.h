@@ -39,6 +39,7 @@ typedef struct pipeline {
   bool (*done)(int32_t remaining);
   const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
   block_sight sight;         /* what positions see */
+  bool fills_with_ends;      /* behind the first end of text of the block that is the last, what was revealed becomes ends */
   bool needs_shift;          /* it is for models whose rows score the next position */
   const own_loop *loop;      /* in the place of choose, done and blocks; null: it has none */
 } pipeline;

@@ -419,7 +419,7 @@ DIMPLE_API dimple_status dimple_session_set_constraint(dimple_session *session, 
 DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 /* Takes over keys and values of the prompt from another session of the model, which has decoded and is only read: of the whole blocks that both
- * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, bd3lm), before any picture, and fewer than all. The first pass,
+ * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, bd3lm, stable-diffcoder), before any picture, and fewer than all. The first pass,
  * which has not been, then runs the rest; results are the same to the bit. It holds for decodings with the other's blocks; one with others runs all
  * of the prompt. *rows: how many rows it were; 0 where nothing can be shared, which is no error, as on devices (`ggml:`, `rpc:`), whose results
  * depend on the rows of a pass. Neither session may be in use. Errors: ARGUMENT (null, the same session, another model), STATE (no response, or the
@@ -439,7 +439,9 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8, /* DiffusionGemma's: canvas after canvas of block_length positions, each of which begins as random tokens; an
                                        * iteration draws a token for every position, accepts those that entropy_bound does, and puts random ones at
                                        * the others. A canvas is settled, as the most likely tokens, after `steps` iterations or when it is stable */
-  DIMPLE_PIPELINE_RND1 = 9 /* RND1's: after iteration n of `steps` as many of all masks are left as is their share of the time left, rounded down */
+  DIMPLE_PIPELINE_RND1 = 9, /* RND1's: after iteration n of `steps` as many of all masks are left as is their share of the time left, rounded down */
+  DIMPLE_PIPELINE_STABLE_DIFFCODER = 10 /* Stable-DiffCoder's: as sdar's, but `steps` are shared out among the blocks, low_confidence_dynamic takes what
+                                        * has at least the threshold, and the block of the first end of text ends with ends */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {

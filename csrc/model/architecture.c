@@ -17,6 +17,7 @@
   ENTRY(dream_vl)            \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
+  ENTRY(stable_diffcoder)    \
   ENTRY(diffuse)             \
   ENTRY(diffusion_gemma)
 

@@ -22,6 +22,7 @@ typedef enum model_family {
   FAMILY_DIFFUSION_GEMMA, /* canvases; heads of two sizes, windows, experts beside a dense half; always tied */
   FAMILY_SDAR_MOE,      /* SDAR's blocks, with experts whose shares add up to one */
   FAMILY_RND1,          /* the same body; rows see all, and go to all experts, so that no rounding chooses another */
+  FAMILY_STABLE_DIFFCODER, /* no biases, rotary pairs half a head apart; rows see blocks of BLOCK */
   FAMILY_DREAM_VL,      /* Dimple's body; its tower has layer norms, quick GELU and no windows */
   FAMILY_DIFFUSE_DREAM, /* Dream's body, as diffuse-cpp's converter writes it */
   FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */

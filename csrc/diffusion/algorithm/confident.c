@@ -35,7 +35,14 @@ static dimple_status choose_above(choice *c, quota due) {
   return choose_confident(c, due);
 }
 
-/* The same where there is a threshold. */
+/* Stable-DiffCoder: whatever is due, all of at least the threshold, and the best. */
+static dimple_status choose_at_least(choice *c, quota due) {
+  (void)due;
+  choice_from_threshold(c);
+  return DIMPLE_OK;
+}
+
+/* The same as SDAR's where there is a threshold. */
 static dimple_status choose_above_if_asked(choice *c, quota due) {
   return c->step->decoding->threshold > 0 ? choose_above(c, due) : choose_confident(c, due);
 }
@@ -47,7 +54,7 @@ static dimple_status choose_above_if_asked(choice *c, quota due) {
              [DIMPLE_PIPELINE_LLADA] = choose_confident, [DIMPLE_PIPELINE_MDLM] = choose_confident,                                 \
              [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_above_if_asked,                            \
              [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked, [DIMPLE_PIPELINE_LLADA2] = choose_above_if_asked,              \
-             [DIMPLE_PIPELINE_RND1] = choose_confident},             \
+             [DIMPLE_PIPELINE_RND1] = choose_confident, [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_confident},                     \
   .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true}
 
 const algorithm algorithm_maskgit_plus = {.name = "maskgit_plus", .confidence = &confidence_probability, CONFIDENT};
@@ -60,10 +67,13 @@ const algorithm algorithm_low_confidence_static = {
     .confidence = &confidence_probability,
     .draws = true,
     .choose = {[DIMPLE_PIPELINE_MDLM] = choose_confident, [DIMPLE_PIPELINE_BD3LM] = choose_confident, [DIMPLE_PIPELINE_SDAR] = choose_confident,
-               [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_confident, [DIMPLE_PIPELINE_LLADA2] = choose_confident}};
+               [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_confident, [DIMPLE_PIPELINE_LLADA2] = choose_confident,
+               [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_confident}};
 const algorithm algorithm_low_confidence_dynamic = {
     .name = "low_confidence_dynamic",
     .confidence = &confidence_probability,
     .draws = true,
-    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above, [DIMPLE_PIPELINE_LLADA2] = choose_above},
-    .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true}};
+    .choose = {[DIMPLE_PIPELINE_SDAR] = choose_above, [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above, [DIMPLE_PIPELINE_LLADA2] = choose_above,
+               [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_at_least},
+    .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true,
+                         [DIMPLE_PIPELINE_STABLE_DIFFCODER] = true}};

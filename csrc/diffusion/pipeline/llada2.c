@@ -25,9 +25,9 @@ static void plan(const blocks *b, const canvas *c, block_plan *out) {
   if (out->due > out->count) out->due = out->count;
 }
 
-static int32_t steps(const dimple_decoding *d, int32_t count) {
+static int32_t steps(const blocks *b, int32_t count) {
   (void)count;
-  return d->steps;
+  return b->decoding->steps;
 }
 
 /* Whether an end of text has nothing masked before it. */

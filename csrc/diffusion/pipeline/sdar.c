@@ -18,9 +18,9 @@ static void plan(const blocks *b, const canvas *c, block_plan *out) {
   if (out->due == 0) out->due = 1; /* steps beyond the block's length */
 }
 
-static int32_t steps(const dimple_decoding *d, int32_t count) {
+static int32_t steps(const blocks *b, int32_t count) {
   (void)count;
-  return d->steps;
+  return b->decoding->steps;
 }
 
 /* The authors' code keeps the last block, too. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "error.h"
-#include "model/architecture/decoder.h"
 #include "model/architecture/keys.h"
+#include "model/architecture/llama.h"
 #include "model/architecture/qwen2.h"
 
 static const char type_key[] = "diffuse.model_type";
@@ -33,21 +33,10 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
 static void want_tensors(tensor_list *list, const text_parameters *p, text_weights *w) {
   bool dream = false;
   if (read_type(list->files->files[0], &dream) != DIMPLE_OK) dream = false; /* read_keys has said so */
-  if (dream) {
+  if (dream)
     qwen2_want_tensors(list, p, w);
-    return;
-  }
-  want_ends(list, p, w);
-  for (int32_t i = 0; i < p->layers; i++) {
-    const layer_parameters *l = &p->layer[i];
-    block_weights *block = &w->layers[i];
-    want_norms(list, p, i, block);
-    want_linear(list, layer_query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
-    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
-    want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
-    want_attention_output(list, p, i, block);
-    want_feed_forward(list, p, i, block);
-  }
+  else
+    llama_want_tensors(list, p, w);
 }
 
 const architecture architecture_diffuse = {

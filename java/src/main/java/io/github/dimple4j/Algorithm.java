@@ -34,7 +34,7 @@ public enum Algorithm {
   WINO("wino"),
   /** As many as are scheduled, from the left; {@link Pipeline#SDAR}. */
   SEQUENTIAL("sequential"),
-  /** As many as are scheduled, the highest probabilities; {@link Pipeline#SDAR}, {@link Pipeline#MDLM} and {@link Pipeline#BD3LM}. */
+  /** As many as are scheduled, the highest probabilities; {@link Pipeline#SDAR}, {@link Pipeline#MDLM}, {@link Pipeline#BD3LM}. */
   LOW_CONFIDENCE_STATIC("low_confidence_static"),
   /** Probabilities above the threshold if they are as many as are scheduled, or else the highest; {@link Pipeline#SDAR}. */
   LOW_CONFIDENCE_DYNAMIC("low_confidence_dynamic"),

@@ -178,9 +178,9 @@ public final class DimpleModel implements AutoCloseable {
 
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
-   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA} or
-   * {@link Pipeline#RND1}, or else by the {@linkplain Decoding#defaults defaults}. Settings of {@link Pipeline#DIFFUSION_GEMMA} that the file has
-   * ({@code diffusion.eb_max_steps} and the like) go before.
+   * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA},
+   * {@link Pipeline#RND1} or {@link Pipeline#STABLE_DIFFCODER}, or else by the {@linkplain Decoding#defaults defaults}. Settings of
+   * {@link Pipeline#DIFFUSION_GEMMA} that the file has ({@code diffusion.eb_max_steps} and the like) go before.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
@@ -192,7 +192,8 @@ public final class DimpleModel implements AutoCloseable {
   /** Pipelines of models that were trained in blocks have settings of their own. */
   private Decoding usual(Pipeline pipeline) {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
-    if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.RND1) {
+    if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.RND1
+        || pipeline == Pipeline.STABLE_DIFFCODER) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
     }

@@ -44,7 +44,13 @@ public enum Pipeline {
    * RND1's: every pass runs over everything, and after iteration n of {@link Decoding#steps} as many of all masks are left, those of the highest
    * entropies, as is their share of the time left, rounded down.
    */
-  RND1("rnd1");
+  RND1("rnd1"),
+  /**
+   * Stable-DiffCoder's: as SDAR's, but {@link Decoding#steps} are shared out among the blocks, the last of which may be a short one;
+   * {@link Algorithm#LOW_CONFIDENCE_DYNAMIC} reveals every position of at least the threshold, and the best in any case; and of the block that holds the
+   * end of the text all that is behind it becomes ends.
+   */
+  STABLE_DIFFCODER("stable-diffcoder");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -73,11 +79,11 @@ public enum Pipeline {
    * @return true: it does; false: all others, or canvases
    */
   public boolean seesBlocks() {
-    return this == BD3LM || countsFromPrompt();
+    return this == BD3LM || this == STABLE_DIFFCODER || countsFromPrompt();
   }
 
   /**
-   * Whether blocks are counted from the beginning of the prompt, so that a response ends with one ({@link SessionBuilder#wholeBlocks}).
+   * Whether a response ends with a block, where blocks are counted from the beginning of the prompt ({@link SessionBuilder#wholeBlocks}).
    *
    * @return true if they are
    */
@@ -92,7 +98,7 @@ public enum Pipeline {
    */
   public Algorithm usualAlgorithm() {
     return switch (this) {
-      case MDLM, BD3LM -> Algorithm.LOW_CONFIDENCE_STATIC;
+      case MDLM, BD3LM, STABLE_DIFFCODER -> Algorithm.LOW_CONFIDENCE_STATIC;
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case RND1 -> Algorithm.ENTROPY;
@@ -125,7 +131,7 @@ public enum Pipeline {
       case CONFIDENCE_THRESHOLD, KLASS, CREDIT -> 0.9f;
       case HIERARCHY -> 1;
       case WINO -> 0.6f;
-      case LOW_CONFIDENCE_DYNAMIC -> this == LLADA2 ? 0.95f : this == FAST_DLLM_V2 ? 0.9f : 0.85f;
+      case LOW_CONFIDENCE_DYNAMIC -> this == LLADA2 || this == STABLE_DIFFCODER ? 0.95f : this == FAST_DLLM_V2 ? 0.9f : 0.85f;
       case TOKEN_EDITING -> 0.7f;
       default -> 0;
     };

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Models made from Qwen (SDAR, A2D, Fast-dLLM v2) beside their authors' code: the canvas after every pass. goldens/README.md says what the files hold. */
+/** Models made from Qwen and LLaMA (SDAR, A2D, Fast-dLLM v2, RND1, Stable-DiffCoder) beside their authors' code: the canvas after every pass. goldens/README.md says what the files hold. */
 class BlockCausalConformanceTest {
   private static final JsonMapper JSON = new JsonMapper();
   private static final Path GOLDENS = Path.of("goldens");
@@ -33,8 +33,10 @@ class BlockCausalConformanceTest {
   private static final String SDAR = Pipeline.SDAR.label();
   private static final String FAST = Pipeline.FAST_DLLM_V2.label();
   private static final String RND1 = Pipeline.RND1.label();
-  private static final List<String> FOLDERS = List.of(SDAR, "sdar-moe", "a2d-qwen3", "a2d-qwen2", FAST, RND1);
-  private static final Map<String, Integer> AT_LEAST = Map.of(SDAR, 41, "sdar-moe", 21, "a2d-qwen3", 14, "a2d-qwen2", 14, FAST, 38, RND1, 8);
+  private static final String DIFFCODER = Pipeline.STABLE_DIFFCODER.label();
+  private static final List<String> FOLDERS = List.of(SDAR, "sdar-moe", "a2d-qwen3", "a2d-qwen2", FAST, RND1, DIFFCODER);
+  private static final Map<String, Integer> AT_LEAST = Map.of(SDAR, 41, "sdar-moe", 21, "a2d-qwen3", 14, "a2d-qwen2", 14, FAST, 38, RND1, 8,
+      DIFFCODER, 40);
 
   static Stream<Arguments> models() throws IOException {
     return folders().stream().flatMap(folder -> Backends.all().stream().map(backend -> Arguments.of(folder, backend)));
@@ -94,11 +96,11 @@ class BlockCausalConformanceTest {
   @MethodSource("models")
   void canvasesAreTheAuthorsAfterEveryPass(String folder, String backend) throws IOException {
     JsonNode config = JSON.readTree(GOLDENS.resolve(folder).resolve("config.json"));
-    int mask = config.path("mask_token_id").asInt();
     int pad = config.path("pad_token_id").asInt();
     List<String> differences = new ArrayList<>();
     int compared = 0;
     try (DimpleModel model = load(folder, backend)) {
+      int mask = model.info().maskTokenId().orElseThrow(); // one family's configuration does not name it
       for (JsonNode run : JSON.readTree(GOLDENS.resolve(folder).resolve("trajectories.json"))) {
         if (leftOut(run, mask, pad) == null) {
           String difference = run.has("canvases") ? differenceOfCanvases(model, run) : difference(model, run, mask);
@@ -116,7 +118,7 @@ class BlockCausalConformanceTest {
   private static String difference(DimpleModel model, JsonNode run, int mask) {
     int[] prompt = run.path("prompt_ids").valueStream().mapToInt(JsonNode::asInt).toArray();
     boolean sdar = run.has("denoising_steps");
-    int length = run.path(sdar ? "gen_length" : "max_new_tokens").asInt();
+    int length = run.path(run.has("gen_length") ? "gen_length" : "max_new_tokens").asInt();
     SessionBuilder builder = model.session().tokens(prompt).responseLength(length).threads(1);
     if (sdar) {
       builder.wholeBlocks(run.path("block_length").asInt());
@@ -192,6 +194,11 @@ class BlockCausalConformanceTest {
       return builder.pipeline(Pipeline.FAST_DLLM_V2).algorithm(Algorithm.LOW_CONFIDENCE_DYNAMIC).threshold((float) run.path("threshold").asDouble())
           .blockLength(run.path("block_size").asInt()).subBlockLength(run.path("small_block_size").asInt())
           .blockCache(run.path("use_block_cache").asBoolean()).fillLastBlock(run.path("function").asString().equals("evaluation")).build();
+    }
+    if (run.path("function").asString().equals("generate_block")) {
+      boolean bounded = run.hasNonNull("threshold");
+      return builder.pipeline(Pipeline.STABLE_DIFFCODER).algorithm(bounded ? Algorithm.LOW_CONFIDENCE_DYNAMIC : Algorithm.LOW_CONFIDENCE_STATIC)
+          .threshold((float) run.path("threshold").asDouble(0)).blockLength(run.path("block_length").asInt()).steps(run.path("steps").asInt()).build();
     }
     if (!sdar) {
       return builder.pipeline(Pipeline.of(run.path("function").asString())).algorithm(Algorithm.LOW_CONFIDENCE_STATIC)

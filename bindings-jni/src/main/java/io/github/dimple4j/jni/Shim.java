@@ -50,6 +50,7 @@ final class Shim {
   static final int DIMPLE_PIPELINE_LLADA2 = 7;
   static final int DIMPLE_PIPELINE_DIFFUSION_GEMMA = 8;
   static final int DIMPLE_PIPELINE_RND1 = 9;
+  static final int DIMPLE_PIPELINE_STABLE_DIFFCODER = 10;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;

@@ -2296,6 +2296,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_RND1() {
         return DIMPLE_PIPELINE_RND1;
     }
+    private static final int DIMPLE_PIPELINE_STABLE_DIFFCODER = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_STABLE_DIFFCODER = 10
+     * }
+     */
+    public static int DIMPLE_PIPELINE_STABLE_DIFFCODER() {
+        return DIMPLE_PIPELINE_STABLE_DIFFCODER;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :

@@ -69,7 +69,7 @@ final class DecodingOptions {
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
-          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; diffusion-gemma: canvases of random tokens; rnd1: "
+          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: canvases of random tokens; rnd1: "
           + "the lowest entropies, the same share of all masks each time (default: what the file says, or dim).")
   private Pipeline pipeline;
 
@@ -79,7 +79,7 @@ final class DecodingOptions {
   private boolean complete = true;
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
-      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm and bd3lm, "
+      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, "
           + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
@@ -337,6 +337,9 @@ final class DecodingOptions {
     int mask = model.info().maskTokenId().orElse(-1);
     if (pipeline() == Pipeline.DIFFUSION_GEMMA) {
       return Arrays.copyOf(tokens, begun(tokens, mask, blockLength(model)));
+    }
+    if (pipeline() == Pipeline.STABLE_DIFFCODER) {
+      return Arrays.copyOf(tokens, begun(tokens, mask, 1));
     }
     int end = indexOf(tokens, model.info().eosTokenId().orElse(-1));
     if (!pipeline().countsFromPrompt() || pipeline() == Pipeline.SDAR || end == tokens.length) {

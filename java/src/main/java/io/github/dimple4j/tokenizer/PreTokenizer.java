@@ -21,6 +21,9 @@ public enum PreTokenizer {
   /** Ling's, whose vocabulary LLaDA (as {@code bailingmoe}) and LLaDA-MoE share: as Qwen2's, but newlines one by one, not normalised. */
   BAILING(false, "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]"
       + "|\\s+(?!\\S)|\\s+", "bailingmoe", "bailingmoe2", "llada-moe"),
+  /** Seed-Coder's: digits one by one, signs without the newlines behind them, not normalised. */
+  SEED_CODER(false, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+"
+      + "|\\s+(?!\\S)|\\s+", "seed-coder"),
   /** GPT-2's: numbers stay whole, contractions are lower case. */
   GPT2(false, "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", "gpt-2", "gpt2");
 

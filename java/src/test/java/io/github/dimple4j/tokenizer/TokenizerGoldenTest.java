@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Ids equal to those of Hugging Face tokenizers; see make_goldens.py beside the golden files. */
 class TokenizerGoldenTest {
   @ParameterizedTest
-  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2"})
+  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2", "seed-coder"})
   void encodesAsHuggingFace(String rule) {
     Tokenizer tokenizer = GoldenTokenizer.load(rule);
     var cases = GoldenTokenizer.cases(rule);
@@ -32,7 +32,7 @@ class TokenizerGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2"})
+  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2", "seed-coder"})
   void decodesToTheTextInNormalForm(String rule) {
     Tokenizer tokenizer = GoldenTokenizer.load(rule);
     for (GoldenTokenizer.Case golden : GoldenTokenizer.cases(rule)) {
@@ -44,7 +44,7 @@ class TokenizerGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2"})
+  @ValueSource(strings = {"qwen2", "bailingmoe", "gpt-2", "seed-coder"})
   void streamsWholeCharactersThatJoinToTheSameText(String rule) {
     Tokenizer tokenizer = GoldenTokenizer.load(rule);
     for (boolean showControl : new boolean[] {true, false}) {

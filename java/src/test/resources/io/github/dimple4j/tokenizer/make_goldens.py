@@ -22,11 +22,14 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 BAILING = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+SEED_CODER = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 RULES = {
     "qwen2": (normalizers.NFC(), pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(QWEN2), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])),
     "bailingmoe": (None, pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(BAILING), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])),
+    "seed-coder": (None, pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(SEED_CODER), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])),
     "gpt-2": (None, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)),
 }
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|im|>", "<|im_start|>x", "<|mask|>"]
@@ -169,7 +172,7 @@ def main():
     with open(os.path.join(options.out, "merges.txt"), "w", encoding="utf-8") as f:
         f.write("".join("%s %s\n" % m for m in merges))
 
-    for rule in ["qwen2", "bailingmoe", "gpt-2", "flags-qwen2", "flags-gpt-2"]:
+    for rule in ["qwen2", "bailingmoe", "gpt-2", "flags-qwen2", "flags-gpt-2", "seed-coder"]:
         normalizer, splitter = RULES[rule.replace("flags-", "")]
         flags = FLAGS if rule.startswith("flags-") else {}
         tokenizer = Tokenizer(models.BPE(vocab=model["vocab"], merges=merges))

@@ -24,6 +24,7 @@ public final class Architectures {
       new SdarMoe(),
       new Rnd1(),
       new FastDllmV2(),
+      new StableDiffcoder(),
       new Llada2(),
       new DiffusionGemma());
 

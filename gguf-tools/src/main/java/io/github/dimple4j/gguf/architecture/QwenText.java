@@ -55,7 +55,9 @@ final class QwenText {
     /** Biases (Qwen2). */
     BIASED,
     /** A norm of each query and each key head (Qwen3). */
-    NORMED
+    NORMED,
+    /** Nothing (LLaMA). */
+    PLAIN
   }
 
   /** The same for either kind of projections. */

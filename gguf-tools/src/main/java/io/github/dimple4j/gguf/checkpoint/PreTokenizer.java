@@ -10,6 +10,9 @@ public enum PreTokenizer {
   /** Ling's, which LLaDA and LLaDA-MoE share. */
   LING("llada-moe",
       "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"),
+  /** Seed-Coder's. */
+  SEED_CODER("seed-coder",
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
   /** GPT-2's, which the byte-level splitter follows without an expression. */
   GPT2("gpt-2", "");
 

@@ -27,6 +27,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
       dreamVl(),
+      stableDiffcoder(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("rnd1-30b-a3b", "rnd1", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS),
@@ -44,6 +45,15 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
         + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
+  }
+
+  /** Seed-Coder-8B's, by its report and configuration. */
+  private static ReleasedShapes stableDiffcoder() {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.SEED;
+    return new ReleasedShapes("stable-diffcoder-8b", 32, ("\"model_type\": \"llama\", \"architectures\": [\"StableDiffcoderForCausalLM\"], \"hidden_size\": 4096, "
+        + "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"head_dim\": 128, \"intermediate_size\": 14336, \"rope_theta\": 500000, "
+        + "\"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 8192, \"bos_token_id\": %d, \"pad_token_id\": %d, \"eos_token_id\": %d, \"mask_token_id\": %d")
+        .formatted(vocabulary.id("<|startoftext|>"), vocabulary.id("<|pad|>"), vocabulary.id("<|endoftext|>"), vocabulary.id("<|mask|>")), vocabulary);
   }
 
   private static ReleasedShapes dreamVl() {

@@ -1,0 +1,19 @@
+/* Stable-DiffCoder: LLaMA's body as Seed-Coder has it, whose positions see their own block and those before it. Rotary pairs are half a head apart,
+ * as in its checkpoints. */
+#include "error.h"
+#include "model/architecture/keys.h"
+#include "model/architecture/llama.h"
+#include "model/architecture/qwen2.h"
+
+/* Our own format: the block length that the model was trained with is part of what it is. */
+static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
+  DIMPLE_TRY(qwen2_read_shape(file, p));
+  DIMPLE_TRY(read_rotary(file, p, 5e5f));
+  DIMPLE_TRY(gguf_require_key(file, "diffusion.block_length"));
+  DIMPLE_TRY(read_diffusion(file, p, false));
+  p->block_causal = true;
+  return read_tokens(file, p);
+}
+
+const architecture architecture_stable_diffcoder = {
+    .name = "stable-diffcoder", .read_keys = read_keys, .want_tensors = llama_want_tensors, .record_layer = qwen2_record_layer};
