@@ -18,14 +18,14 @@ static float scale_of(const attention_call *call) { return call->scale > 0 ? cal
 
 static struct ggml_tensor *fused(context *c, const attention_call *call, struct ggml_tensor *q, struct ggml_tensor *k, struct ggml_tensor *v,
                                  struct ggml_tensor *mask) {
-  struct ggml_tensor *node = ggml_flash_attn_ext(c->nodes, q, k, v, mask, scale_of(call), 0, 0);
+  struct ggml_tensor *node = ggml_flash_attn_ext(c->graph->nodes, q, k, v, mask, scale_of(call), 0, 0);
   ggml_prec_set_acc(node, GGML_PREC_F32);
   return node;
 }
 
 static struct ggml_tensor *spelled_out(context *c, const attention_call *call, const attended *a, struct ggml_tensor *q, struct ggml_tensor *k,
                                        struct ggml_tensor *v) {
-  struct ggml_context *n = c->nodes;
+  struct ggml_context *n = c->graph->nodes;
   struct ggml_tensor *scores = ggml_mul_mat(n, ggml_cont(n, k), ggml_cont(n, q)); /* [keys, rows, heads, windows] */
   ggml_prec_set_acc(scores, GGML_PREC_F32);
   struct ggml_tensor *shares = ggml_soft_max_ext(n, scores, a->mask, scale_of(call), 0);
@@ -41,19 +41,17 @@ static dimple_status attend(context *c, const attention_call *call, const attend
   struct ggml_tensor *v = heads_of(c, a->v, call->kv_heads, call->size, a->windows);
   struct ggml_tensor *result = ggml_backend_dev_type(c->device->handle) == GGML_BACKEND_DEVICE_TYPE_CPU ? fused(c, call, q, k, v, a->mask) : NULL;
   if (!result || !runs_here(c, result)) result = spelled_out(c, call, a, q, k, v);
-  return write_view(c, a->y, ggml_reshape_2d(c->nodes, result, (int64_t)call->heads * call->size, a->y.rows));
+  return write_view(c, a->y, ggml_reshape_2d(c->graph->nodes, result, (int64_t)call->heads * call->size, a->y.rows));
 }
 
 /* What every row may see as [keys, rows] halves: 0 or minus infinity. */
-static dimple_status mask_of(context *c, const attention_call *call, struct ggml_tensor **out) {
+static void *mask_of(context *c, recorded *o, int64_t at) {
+  (void)at;
+  const attention_call *call = &o->attention;
   int64_t keys = call->k.rows, rows = call->q.rows;
-  *out = NULL;
-  if (!call->first_key && !call->last_key && !call->skip_key && !call->spans) return DIMPLE_OK;
-  size_t bytes = (size_t)(keys * rows) * sizeof(ggml_fp16_t);
-  ggml_fp16_t *mask = arena_take(&c->copies, bytes), hidden = ggml_fp32_to_fp16(-INFINITY), seen = ggml_fp32_to_fp16(0);
-  if (!mask) return dimple_fail_memory(bytes, "an attention mask");
+  ggml_fp16_t *mask = arena_take(&c->copies, (size_t)(keys * rows) * sizeof *mask), hidden = ggml_fp32_to_fp16(-INFINITY), seen = ggml_fp32_to_fp16(0);
   int32_t span = 0;
-  for (int64_t r = 0; r < rows; r++) {
+  for (int64_t r = 0; mask && r < rows; r++) {
     int64_t first = 0, end = keys;
     if (call->spans) {
       while (r >= call->spans[span + 1]) span++;
@@ -64,7 +62,7 @@ static dimple_status mask_of(context *c, const attention_call *call, struct ggml
     if (call->last_key && call->last_key[r] + 1 < end) end = call->last_key[r] + 1;
     for (int64_t j = 0; j < keys; j++) mask[r * keys + j] = j >= first && j < end && (!call->skip_key || j != call->skip_key[r]) ? seen : hidden;
   }
-  return input_of(c, GGML_TYPE_F16, keys, rows, mask, out);
+  return mask;
 }
 
 /* Windows of one length that follow each other go together. */
@@ -82,10 +80,14 @@ static dimple_status attend_windows(context *c, const attention_call *call) {
   return DIMPLE_OK;
 }
 
-dimple_status build_attention(context *c, const attention_call *call) {
+dimple_status build_attention(context *c, const recorded *o) {
+  const attention_call *call = &o->attention;
+  bool limited = call->first_key || call->last_key || call->skip_key;
   if (call->q.rows == 0) return DIMPLE_OK;
-  if (call->spans && !call->first_key && !call->last_key && !call->skip_key) return attend_windows(c, call);
+  if (call->spans && !limited) return attend_windows(c, call);
   attended a = {call->q, call->k, call->v, call->y, 1, NULL};
-  DIMPLE_TRY(mask_of(c, call, &a.mask));
+  if (limited)
+    DIMPLE_TRY(input_of(c, GGML_TYPE_F16, call->k.rows, call->q.rows,
+                        (graph_input){.part = mask_of, .from = {call->first_key, call->last_key, call->skip_key, call->spans}}, &a.mask));
   return attend(c, call, &a);
 }

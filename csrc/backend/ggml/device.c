@@ -6,6 +6,7 @@
 
 #include "backend/plugin.h"
 #include "guard.h"
+#include "relay.h"
 #include "room.h"
 
 /* --------------------------------------------------------------------------------------------------------------- errors */
@@ -86,6 +87,8 @@ static dimple_status lose(device *d, const char *why) {
 enum { MOST_DEVICES = 256 };
 
 static device devices[MOST_DEVICES];
+static device_counts counts[MOST_DEVICES];
+static graph_shelf shelves[MOST_DEVICES];
 
 dimple_status on_device(const device *d, dimple_status (*entry)(void *), void *argument) {
   if (atomic_load(&d->lost)) return fail_lost(d);
@@ -125,8 +128,9 @@ static void context_close(context *c) {
   let_go(c->device, close_stream, c);
   arena_release(&c->copies);
   free(c->operations);
-  free(c->inputs);
-  free(c->outputs);
+  free(c->kept);
+  free(c->shape.list);
+  free(c->buffers);
   free(c);
 }
 
@@ -154,6 +158,8 @@ static dimple_status open_stream(void *of) {
 static dimple_status context_open(const backend_operations *self, int32_t threads, context **out) {
   context *c = calloc(1, sizeof *c);
   if (!c) return dimple_fail_memory(sizeof *c, "a context");
+  static atomic_uint_fast64_t contexts;
+  c->number = atomic_fetch_add(&contexts, 1) + 1;
   c->device = (const device *)(const void *)self;
   dimple_status status = on_device(c->device, open_stream, &(opening){c, threads});
   if (status == DIMPLE_OK)
@@ -192,7 +198,8 @@ static dimple_status buffer_alloc(context *c, int64_t count, buffer **out) {
   if (count < 0 || (uint64_t)count > SIZE_MAX / sizeof(float) - 64) return dimple_fail_memory(SIZE_MAX, "activations");
   buffer *b = calloc(1, sizeof *b);
   if (!b) return dimple_fail_memory(sizeof *b, "activations");
-  *b = (buffer){.device = c->device, .count = count > 0 ? count : 1};
+  static atomic_uint_fast64_t buffers;
+  *b = (buffer){.device = c->device, .count = count > 0 ? count : 1, .number = atomic_fetch_add(&buffers, 1) + 1};
   dimple_status status = on_device(c->device, take_memory, b);
   if (status == DIMPLE_OK)
     *out = b;
@@ -214,6 +221,8 @@ static dimple_status add_device(ggml_backend_dev_t handle, const char *endpoint,
   if (offer.count == MOST_DEVICES) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "there are %d devices already, no more can be added", MOST_DEVICES);
   device *d = &devices[offer.count];
   d->handle = handle;
+  d->counts = &counts[offer.count];
+  d->shelf = &shelves[offer.count];
   d->server = server;
   if (!*endpoint)
     snprintf(d->name, sizeof d->name, "ggml:%s", ggml_backend_dev_name(handle));
@@ -263,6 +272,12 @@ static dimple_status memory_of(const backend_operations *table, int64_t *free_by
   return DIMPLE_OK;
 }
 
+static plugin_counts counts_of(const backend_operations *table) {
+  const device *d = (const device *)(const void *)table;
+  return (plugin_counts){.computes = atomic_load(&d->counts->computes), .graphs_built = atomic_load(&d->counts->graphs_built),
+                         .graphs_kept = count_graphs(d), .bytes_in = atomic_load(&d->counts->bytes_in), .bytes_out = atomic_load(&d->counts->bytes_out)};
+}
+
 /* --------------------------------------------------------------------------------------------------------------- servers */
 
 typedef ggml_backend_reg_t (*add_server)(const char *endpoint);
@@ -271,8 +286,9 @@ typedef ggml_backend_reg_t (*add_server)(const char *endpoint);
 typedef struct adding {
   add_server add;
   char endpoint[72]; /* as the user wrote it */
-  char called[160];  /* as GGML is told */
+  char called[32];   /* as GGML is told */
   int server;
+  bool left; /* GGML still waits with it */
 } adding;
 
 static int server_count;
@@ -293,44 +309,60 @@ static dimple_status connect_server(void *of) {
   return DIMPLE_OK;
 }
 
-/* How often the server was there before and got lost; -1: it is there. */
-static int times_lost(const char *endpoint) {
-  int times = 0, last = GUARD_NO_SERVER;
-  for (int32_t i = 0; i < offer.count; i++) {
-    if (strcmp(devices[i].endpoint, endpoint) != 0) continue;
-    if (!atomic_load(&devices[i].lost)) return -1;
-    times += devices[i].server != last;
-    last = devices[i].server;
+/* Whether the server is there: added before, and not lost. */
+static bool is_connected(const char *endpoint) {
+  for (int32_t i = 0; i < offer.count; i++)
+    if (strcmp(devices[i].endpoint, endpoint) == 0 && !atomic_load(&devices[i].lost)) return true;
+  return false;
+}
+
+/* HOST:PORT, or [HOST]:PORT where the host is an address with colons. */
+static bool is_endpoint(const char *text) {
+  const char *colon = strrchr(text, ':'), *host_end;
+  char *end;
+  if (!colon || colon == text || strlen(text) >= sizeof devices->endpoint) return false;
+  host_end = *text == '[' ? strchr(text, ']') : strchr(text, ':');
+  if (!host_end || (*text == '[' ? host_end + 1 != colon || host_end == text + 1 : host_end != colon)) return false;
+  long port = colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
+  return port >= 1 && port <= 65535 && !*end;
+}
+
+/* Connects, and tells GGML the near end of the connection. */
+static dimple_status connect_relayed(adding *a) {
+  char why[256];
+  int port = relay_open(a->server, a->endpoint, why, sizeof why);
+  if (port < 0) return dimple_fail(DIMPLE_ERROR_IO, "cannot connect to %s: %s", a->endpoint, why);
+  snprintf(a->called, sizeof a->called, "127.0.0.1:%d", port);
+  dimple_status status = DIMPLE_OK;
+  switch (guard_entry(a->server, connect_server, a, &status, why, sizeof why)) {
+    case GUARD_RETURNED: return status;
+    case GUARD_MEMORY: return dimple_fail_memory(sizeof *a, "a connection");
+    case GUARD_LEFT: a->left = true; break;
+    default: break;
   }
-  return times;
+  return dimple_fail(DIMPLE_ERROR_IO, "%s gives no answer that GGML understands, so it is no server of its, or of another version: %s", a->endpoint, why);
 }
 
 static dimple_status add_remote(const char *endpoint) {
-  const char *colon = strchr(endpoint, ':');
-  char *end;
-  long port = colon ? strtol(colon + 1, &end, 10) : 0;
-  if (!colon || colon == endpoint || port < 1 || port > 65535 || *end || strlen(endpoint) >= sizeof devices->endpoint)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "\"%s\" is no server, expected HOST:PORT", endpoint);
+  if (!is_endpoint(endpoint)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "\"%s\" is no server, expected HOST:PORT", endpoint);
+  if (relay_limit() < 0)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the environment's DIMPLE_RPC_TIMEOUT is \"%s\", expected seconds from 0 to 1000000", getenv("DIMPLE_RPC_TIMEOUT"));
   ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
   add_server add = rpc ? (add_server)ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server") : NULL;
   if (!add) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "this GGML has no RPC backend, which rpc:%s needs", endpoint);
-  int before = times_lost(endpoint);
-  if (before < 0) return DIMPLE_OK;
-  if (before > 40 || server_count == GUARD_SERVERS) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s was lost too often for this process", endpoint);
-  /* GGML keeps the broken connection under the address; a zero more before the port makes another one of it. */
+  if (is_connected(endpoint)) return DIMPLE_OK;
+  if (server_count == GUARD_SERVERS)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this process has had %d connections to servers, no more can be made", endpoint, GUARD_SERVERS);
   adding *a = calloc(1, sizeof *a);
   if (!a) return dimple_fail_memory(sizeof *a, "a connection");
   a->add = add;
   snprintf(a->endpoint, sizeof a->endpoint, "%s", endpoint);
-  snprintf(a->called, sizeof a->called, "%.*s:%0*ld", (int)(colon - endpoint), endpoint, before ? 5 + before : 0, port);
-  a->server = server_count++;
-  dimple_status status = DIMPLE_OK;
-  char why[256];
-  guard_end went = guard_entry(a->server, connect_server, a, &status, why, sizeof why);
-  if (went != GUARD_LEFT) free(a);
-  if (went == GUARD_RETURNED) return status;
-  if (went == GUARD_MEMORY) return dimple_fail_memory(sizeof *a, "a connection");
-  return dimple_fail(DIMPLE_ERROR_IO, "%s gives no answer that GGML understands: %s", endpoint, why);
+  a->server = server_count;
+  dimple_status status = connect_relayed(a);
+  if (*a->called) server_count++; /* a number is given away with its relay */
+  if (status != DIMPLE_OK && *a->called) relay_cut(a->server, "it was no use");
+  if (!a->left) free(a);
+  return status;
 }
 
 DIMPLE_API const plugin_devices *dimple_plugin_open(const plugin_host *host);
@@ -342,6 +374,7 @@ const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   guard_install();
   ggml_backend_load_all();
   offer.memory = memory_of;
+  offer.counts = counts_of;
   offer.add_remote = add_remote;
   for (size_t i = 0; i < ggml_backend_dev_count(); i++) add_device(ggml_backend_dev_get(i), "", GUARD_NO_SERVER, 0, 1);
   return &offer;

@@ -17,7 +17,7 @@ static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call 
 }
 
 dimple_status build_route(context *c, const route_call *call) {
-  struct ggml_context *n = c->nodes;
+  struct ggml_context *n = c->graph->nodes;
   int64_t rows = call->scores.rows, experts = call->scores.columns, used = call->chosen.columns;
   if (rows == 0) return DIMPLE_OK;
   struct ggml_tensor *scores = ggml_cont(n, matrix_of(c, call->scores));
@@ -39,7 +39,7 @@ dimple_status build_route(context *c, const route_call *call) {
 }
 
 dimple_status build_experts(context *c, const experts_call *call) {
-  struct ggml_context *n = c->nodes;
+  struct ggml_context *n = c->graph->nodes;
   int64_t rows = call->x.rows, width = call->x.columns, used = call->chosen.columns;
   if (rows == 0) return DIMPLE_OK;
   struct ggml_tensor *x = ggml_reshape_3d(n, ggml_cont(n, matrix_of(c, call->x)), width, 1, rows), *chosen = numbers_of(c, call->chosen);

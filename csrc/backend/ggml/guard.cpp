@@ -1,8 +1,11 @@
 /* The one file that is no C: exceptions are what GGML's frames can be left by. */
 #include "guard.h"
 
+#include "relay.h"
+
 #include <ggml.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -172,6 +175,23 @@ bool comes_back(server &s, std::unique_lock<std::mutex> &lock) {
   return !s.busy;
 }
 
+/* Waits for the end of the call, or that its connection aborts: a server that has been quiet for too long is cut off, and the connection aborts then. */
+void watch(int index, server &s, std::unique_lock<std::mutex> &lock) {
+  using clock = std::chrono::steady_clock;
+  long long limit = relay_limit();
+  clock::time_point start = clock::now();
+  bool cut = false;
+  auto is_over = [&] { return !s.busy || s.lost; };
+  while (!s.changed.wait_for(lock, std::chrono::milliseconds(200), is_over)) {
+    long long called = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start).count();
+    if (cut || limit <= 0 || std::min(called, relay_quiet(index)) < limit) continue;
+    char text[96];
+    std::snprintf(text, sizeof text, "the server has given no answer for %lld s (DIMPLE_RPC_TIMEOUT)", limit / 1000);
+    relay_cut(index, text);
+    cut = true;
+  }
+}
+
 guard_end run_there(int index, void (*body)(void *), void *argument, char *why, size_t capacity) {
   server &s = servers[index];
   std::lock_guard<std::mutex> alone(s.calls);
@@ -188,10 +208,14 @@ guard_end run_there(int index, void (*body)(void *), void *argument, char *why, 
     s.argument = argument;
     s.busy = true;
     s.changed.notify_all();
-    s.changed.wait(lock, [&] { return !s.busy || s.lost; });
+    watch(index, s, lock);
     end = !s.lost ? s.end : comes_back(s, lock) ? GUARD_FAILED : GUARD_LEFT;
   }
-  if (end == GUARD_FAILED || end == GUARD_LEFT) std::snprintf(why, capacity, "%s", s.why);
+  if (end == GUARD_FAILED || end == GUARD_LEFT) {
+    relay_reason(index, why, capacity); /* says more than where GGML aborted */
+    if (!*why) std::snprintf(why, capacity, "%s", s.why);
+    relay_cut(index, "it is lost");
+  }
   return end;
 }
 

@@ -22,12 +22,31 @@ void arena_release(arena *a) {
   *a = (arena){0};
 }
 
+dimple_status grow(void **array, int64_t count, int64_t *room, size_t size) {
+  if (count < *room) return DIMPLE_OK;
+  int64_t more = *room ? 2 * *room : 64;
+  void *larger = realloc(*array, (size_t)more * size);
+  if (!larger) return dimple_fail_memory((uint64_t)more * size, "a recorded pass");
+  *array = larger;
+  *room = more;
+  return DIMPLE_OK;
+}
+
+/* Equal contents become one copy, which crosses the bus once; a graph's shape has which ones are the same. */
 static dimple_status keep(context *c, const void *host, size_t bytes, const void **out) {
   *out = NULL;
   if (!host) return DIMPLE_OK;
+  for (int64_t i = c->kept_count - 1; i >= 0; i--) {
+    const kept_copy *known = &c->kept[i];
+    if (known->bytes != bytes || memcmp(known->copy, host, bytes) != 0) continue;
+    *out = known->copy;
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(grow((void **)&c->kept, c->kept_count, &c->kept_room, sizeof *c->kept));
   void *copy = arena_take(&c->copies, bytes);
   if (!copy) return dimple_fail_memory(bytes, "a recorded pass");
   memcpy(copy, host, bytes);
+  c->kept[c->kept_count++] = (kept_copy){copy, bytes};
   *out = copy;
   return DIMPLE_OK;
 }
@@ -42,13 +61,7 @@ static dimple_status keep_numbers(context *c, const int32_t **numbers, int64_t c
 /* --------------------------------------------------------------------------------------------------------------- passes */
 
 static dimple_status add(context *c, recorded operation) {
-  if (c->operation_count == c->operation_room) {
-    int64_t room = c->operation_room ? 2 * c->operation_room : 256;
-    recorded *larger = realloc(c->operations, (size_t)room * sizeof *larger);
-    if (!larger) return dimple_fail_memory((uint64_t)room * sizeof *larger, "a recorded pass");
-    c->operations = larger;
-    c->operation_room = room;
-  }
+  DIMPLE_TRY(grow((void **)&c->operations, c->operation_count, &c->operation_room, sizeof *c->operations));
   c->operations[c->operation_count++] = operation;
   return DIMPLE_OK;
 }
@@ -56,7 +69,7 @@ static dimple_status add(context *c, recorded operation) {
 static dimple_status pass_begin(context *c, atomic_bool *cancelled) {
   c->recording = true;
   c->cancelled = cancelled;
-  c->operation_count = 0;
+  c->operation_count = c->kept_count = 0;
   return DIMPLE_OK;
 }
 
@@ -65,7 +78,7 @@ static dimple_status pass_end(context *c, dimple_status recorded_status) {
   if (status == DIMPLE_OK && c->operation_count > 0) status = run_recorded(c);
   c->recording = false;
   c->cancelled = NULL;
-  c->operation_count = 0;
+  c->operation_count = c->kept_count = 0;
   arena_release(&c->copies);
   return status;
 }
@@ -95,9 +108,28 @@ static dimple_status gather_rows(context *c, view y, view x, const int32_t *inde
   return add(c, (recorded){.kind = RECORDED_GATHER_ROWS, .y = y, .x = x, .index = index, .index_count = y.rows});
 }
 
+/* GGML leaves open which of equal indices wins: only the last of each goes on. */
 static dimple_status scatter_rows(context *c, view y, view x, const int32_t *index) {
-  DIMPLE_TRY(keep_numbers(c, &index, x.rows));
-  return add(c, (recorded){.kind = RECORDED_SCATTER_ROWS, .y = y, .x = x, .index = index, .index_count = x.rows});
+  int64_t count = 0, rows = x.rows;
+  int32_t *from = arena_take(&c->copies, (size_t)rows * sizeof *from);
+  int64_t *to = arena_take(&c->copies, (size_t)rows * sizeof *to);
+  if (!from || !to) return dimple_fail_memory((uint64_t)rows * sizeof *to, "row numbers");
+  for (int64_t i = 0; i < rows; i++) {
+    bool last = true;
+    for (int64_t j = i + 1; last && j < rows; j++) last = index[j] != index[i];
+    if (!last) continue;
+    from[count] = (int32_t)i;
+    to[count++] = index[i];
+  }
+  recorded o = {.kind = RECORDED_SCATTER_ROWS, .y = y, .x = x, .index_count = count};
+  const void *targets;
+  DIMPLE_TRY(keep(c, to, (size_t)count * sizeof *to, &targets));
+  o.targets = targets;
+  if (count < rows) {
+    o.index = from;
+    DIMPLE_TRY(keep_numbers(c, &o.index, count));
+  }
+  return add(c, o);
 }
 
 static dimple_status pack_halves(context *c, view halves, view x) { return add(c, (recorded){.kind = RECORDED_PACK_HALVES, .y = halves, .x = x}); }

@@ -3,7 +3,9 @@
  * libdimple depends on nothing more; backend/plugin.c loads it and asks dimple_plugin_open() for its tables, one per device.
  *
  * A pass is recorded (record.c) and becomes one graph at its end (graph.c): nodes in the order of the operations, which GGML's backends
- * keep. Buffers of the seam are device memory that the nodes read and write through views; intermediates belong to the graph's allocator.
+ * keep. Buffers of the seam are device memory that the nodes read and write through views; intermediates belong to the context's allocator.
+ * What a graph was built from, but for contents of host memory and which buffers those are, is its shape (shape.c). Graphs are kept by their shapes,
+ * and the next pass of a shape, of any context of the device, takes the graph, puts it to its buffers and runs it (shelf.c).
  */
 #ifndef DIMPLE_GGML_ROOM_H
 #define DIMPLE_GGML_ROOM_H
@@ -19,6 +21,19 @@
 
 /* ------------------------------------------------------------------------------------------------------------- devices */
 
+typedef struct graph graph;
+
+/* What passes have cost a device; of any thread. */
+typedef struct device_counts {
+  atomic_int_fast64_t computes, graphs_built, bytes_in, bytes_out;
+} device_counts;
+
+/* The graphs that a device keeps while no pass runs them, the last used first. */
+typedef struct graph_shelf {
+  atomic_bool busy;
+  graph *first;
+} graph_shelf;
+
 typedef struct device {
   backend_operations operations; /* what the core sees; first, so that a table's address is its device's */
   ggml_backend_dev_t handle;
@@ -28,6 +43,8 @@ typedef struct device {
   int server;        /* guard.h */
   atomic_bool lost;  /* GGML gave up on it: nothing of it is touched any more, */
   char why[256];     /* for this reason, written before `lost` is */
+  device_counts *counts;
+  graph_shelf *shelf;
 } device;
 
 /* Runs an entry of the table, entry(argument), under guard. Errors: the entry's; IO if the device is or gets lost; MEMORY. */
@@ -42,6 +59,7 @@ const char *last_complaint(void);
 /* ------------------------------------------------------------------------------------------------------------- weights */
 
 struct weight {
+  uint64_t number; /* no two of a process have the same, and later ones have higher ones */
   const device *device;
   struct ggml_context *context; /* owns the tensor's description */
   ggml_backend_buffer_t memory;
@@ -63,8 +81,7 @@ struct buffer {
   const device *device;
   ggml_backend_buffer_t memory;
   int64_t count;
-  struct ggml_tensor *base; /* all of it, in graph number `graph` */
-  uint64_t graph;
+  uint64_t number; /* no two of a process have the same */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ recording */
@@ -94,8 +111,9 @@ typedef struct recorded {
   recorded_kind kind;
   view x, y;
   const weight *w, *b;
-  const int32_t *index; /* [index_count] */
+  const int32_t *index; /* [index_count]; of SCATTER_ROWS the rows of x that go on, null: all do */
   int64_t index_count;
+  const int64_t *targets; /* SCATTER_ROWS: [index_count] the rows of y that they go to */
   const float *values; /* COPY_IN */
   float *target;       /* COPY_OUT */
   float epsilon; /* RMS_NORM */
@@ -108,56 +126,114 @@ typedef struct recorded {
   route_call route;
   experts_call experts;
   head_call head;
+  struct head_piece *pieces; /* HEAD: what comes back of its rows, once the pass ends */
+  int64_t piece_count;
 } recorded;
 
-/* Host memory that a graph reads when it starts. */
-typedef struct graph_input {
-  struct ggml_tensor *tensor;
-  const void *data; /* lives as long as the recorded pass */
-  size_t bytes;
-} graph_input;
-
-/* Device memory that is wanted on the host when a graph has run. */
-typedef struct graph_output {
-  struct ggml_tensor *tensor;
-  void *data;
-  size_t bytes;
-} graph_output;
-
-/* Rows of a head on their way to the host; head.c knows what they mean. */
-typedef struct head_piece head_piece;
-
+/* Memory of a pass. */
 typedef struct arena {
   void **blocks;
   int64_t count;
 } arena;
 
+void *arena_take(arena *a, size_t bytes); /* null: no memory */
+void arena_release(arena *a);
+
+/* Makes room for one more element behind `count`. */
+dimple_status grow(void **array, int64_t count, int64_t *room, size_t size);
+
+/* -------------------------------------------------------------------------------------------------------------- graphs */
+
+/* Host memory that goes into a graph, or that something of it goes to, in terms of the operation that it was built for; `at` tells the parts of an
+ * operation apart. Null: no memory. */
+typedef void *(*host_part)(context *c, recorded *o, int64_t at);
+
+typedef struct graph_input {
+  struct ggml_tensor *tensor;
+  size_t bytes;
+  int64_t operation;
+  host_part part;
+  int64_t at;
+  const void *from[4]; /* the copies that its contents hang on; of the pass that it was built in */
+} graph_input;
+
+typedef struct graph_output {
+  struct ggml_tensor *tensor;
+  size_t bytes;
+  int64_t operation;
+  host_part part;
+  int64_t at;
+} graph_output;
+
+/* A tensor whose place is another one in the next pass: a buffer's, or the allocator's. */
+typedef struct graph_place {
+  struct ggml_tensor *tensor;
+  const struct ggml_tensor *base; /* the buffer's that it is a view of; null: an intermediate, or a view of one */
+} graph_place;
+
+typedef struct numbers {
+  int64_t *list;
+  int64_t count, room;
+} numbers;
+
+struct graph {
+  graph *next;
+  uint64_t serial; /* no two of a process have the same */
+  numbers shape;
+  uint64_t first_weight, last_weight; /* the lowest and the highest number of its weights */
+  uint64_t holder; /* the number of the context whose allocator has its intermediates */
+  struct ggml_context *nodes;
+  struct ggml_cgraph *order;
+  struct ggml_tensor **bases; /* [buffer_count] the whole of each buffer; one tensor each, so that GGML sees which nodes touch the same memory */
+  uint64_t *bound;            /* [buffer_count] the numbers of the buffers that it is put to */
+  int64_t buffer_count;
+  graph_place *places;
+  int64_t place_count, place_room;
+  graph_input *inputs;
+  int64_t input_count, input_room;
+  graph_output *outputs;
+  int64_t output_count, output_room;
+};
+
+/* A copy of the caller's memory; equal ones of a pass are one. */
+typedef struct kept_copy {
+  const void *copy;
+  size_t bytes;
+} kept_copy;
+
 struct context {
+  uint64_t number; /* no two of a process have the same */
   const device *device;
   ggml_backend_t stream;
   ggml_gallocr_t allocator; /* of intermediates; kept from pass to pass */
+  uint64_t allocated;       /* the serial of the graph that it was last asked for */
   atomic_bool *cancelled;
   bool recording;
   recorded *operations;
   int64_t operation_count, operation_room;
   arena copies; /* of host memory, until the pass has ended */
+  kept_copy *kept;
+  int64_t kept_count, kept_room;
 
-  /* The graph under construction; no two of a process have the same number. */
-  uint64_t serial;
-  struct ggml_context *nodes;
-  struct ggml_cgraph *graph;
-  graph_input *inputs;
-  int64_t input_count, input_room;
-  graph_output *outputs;
-  int64_t output_count, output_room;
-  head_piece *heads;
-
-  /* What has crossed the bus and how often the device was set to work; the tests look at them. */
-  int64_t bytes_in, bytes_out, computes;
+  /* Of the pass that ends. */
+  numbers shape;
+  uint64_t first_weight, last_weight; /* no weights: first > last */
+  buffer **buffers;                   /* in the order in which its operations name them first */
+  int64_t buffer_count, buffer_room;
+  graph *graph;
+  int64_t building; /* the operation that nodes are made for */
 };
 
-void *arena_take(arena *a, size_t bytes); /* null: no memory */
-void arena_release(arena *a);
+/* shape.c: fills in what of a pass its graph hangs on. */
+dimple_status work_out_shape(context *c);
+int64_t ordinal_of(const context *c, const buffer *b); /* -1: the pass does not name it */
+
+/* shelf.c */
+graph *take_graph(const device *d, const numbers *shape); /* null: none of the shape is there */
+void keep_graph(const device *d, graph *g);
+void drop_graphs_of(const device *d, uint64_t weight);
+int64_t count_graphs(const device *d);
+void free_graph(graph *g);
 
 /* record.c: fills the table's operations. */
 void record_operations(backend_operations *table);
@@ -176,22 +252,23 @@ struct ggml_tensor *numbers_of(context *c, view v);
 dimple_status write_view(context *c, view v, struct ggml_tensor *value);
 /* Puts a node into the graph; UNSUPPORTED if the device cannot run it or one that it needs. */
 dimple_status expand(context *c, struct ggml_tensor *node);
-/* Host memory as a tensor; equal contents share one. `data` must live until the end of the pass. */
-dimple_status input_of(context *c, enum ggml_type type, int64_t columns, int64_t rows, const void *data, struct ggml_tensor **out);
-/* Reads `node`, which must be contiguous, into host memory after the graph. */
-dimple_status output_to(context *c, struct ggml_tensor *node, void *data, size_t bytes);
+/* A part of the operation's host memory as a tensor; those that are made of the same copies share one. */
+dimple_status input_of(context *c, enum ggml_type type, int64_t columns, int64_t rows, graph_input input, struct ggml_tensor **out);
+/* Reads `node`, which must be contiguous, into a part of the operation's host memory after the graph. */
+dimple_status output_to(context *c, struct ggml_tensor *node, host_part part, int64_t at);
 /* act(gate) * up, as a gated linear mode has it; both contiguous. */
 struct ggml_tensor *gated(context *c, linear_mode mode, struct ggml_tensor *gate, struct ggml_tensor *up);
 /* Whether the device can run a node, and those it was made of that are not in the graph yet. */
 bool runs_here(const context *c, const struct ggml_tensor *node);
 
 /* attention.c */
-dimple_status build_attention(context *c, const attention_call *call);
+dimple_status build_attention(context *c, const recorded *o);
 /* experts.c */
 dimple_status build_route(context *c, const route_call *call);
 dimple_status build_experts(context *c, const experts_call *call);
 /* head.c */
-dimple_status build_head(context *c, const head_call *call);
-dimple_status finish_heads(context *c); /* after the graph has run */
+dimple_status build_head(context *c, const recorded *o);
+dimple_status open_head(context *c, recorded *o); /* before the graph is built or run */
+dimple_status finish_head(const recorded *o);     /* after it has run */
 
 #endif

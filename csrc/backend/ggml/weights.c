@@ -12,6 +12,7 @@ static dimple_status free_memory(void *of) {
 
 void ggml_room_weight_free(weight *w) {
   if (!w) return;
+  drop_graphs_of(w->device, w->number);
   if (w->memory) let_go(w->device, free_memory, w->memory);
   if (w->context) ggml_free(w->context);
   free(w);
@@ -107,7 +108,8 @@ dimple_status ggml_room_weight_upload(context *c, const tensor_source *source, w
                        (long long)ggml_blck_size((enum ggml_type)source->type));
   weight *w = calloc(1, sizeof *w);
   if (!w) return dimple_fail_memory(sizeof *w, source->name);
-  *w = (weight){.device = c->device, .type = source->type, .rows = source->rows, .columns = source->columns,
+  static atomic_uint_fast64_t weights;
+  *w = (weight){.number = atomic_fetch_add(&weights, 1) + 1, .device = c->device, .type = source->type, .rows = source->rows, .columns = source->columns,
                 .matrices = source->matrices ? source->matrices : 1};
   dimple_status status = on_device(c->device, run_upload, &(upload){w, source, use});
   if (status != DIMPLE_OK)

@@ -6,12 +6,17 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.tools.Synth;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -54,10 +59,184 @@ class ServersTest {
       return "rpc:127.0.0.1:" + port;
     }
 
+    /** Sends it a signal by the system's command. */
+    void signal(String name) throws IOException, InterruptedException {
+      assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).inheritIO().start().waitFor()).isZero();
+    }
+
     @Override
     public void close() {
       process.destroyForcibly().onExit().join();
     }
+  }
+
+  /** A way to a server that carries what is sent, until it is told to carry nothing more, as a cable does that is cut: no side is told. */
+  private static final class Cable implements AutoCloseable {
+    private final ServerSocket near = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
+    private final List<Socket> ends = Collections.synchronizedList(new ArrayList<>());
+    private volatile boolean cut;
+
+    /** Turns the major version in the server's first answer, behind the eight bytes of that one's size, into another one. */
+    private final boolean otherVersion;
+
+    Cable(int port, boolean otherVersion) throws IOException {
+      this.otherVersion = otherVersion;
+      Thread.ofPlatform().daemon().start(() -> {
+        try {
+          while (true) {
+            Socket here = near.accept();
+            Socket there = new Socket(InetAddress.getLoopbackAddress(), port);
+            ends.addAll(List.of(here, there));
+            carry(here, there, false);
+            carry(there, here, otherVersion);
+          }
+        } catch (IOException e) {
+          // It is closed.
+        }
+      });
+    }
+
+    private void carry(Socket from, Socket to, boolean altered) {
+      Thread.ofPlatform().daemon().start(() -> {
+        byte[] bytes = new byte[1 << 16];
+        try {
+          if (altered) {
+            byte[] first = from.getInputStream().readNBytes(9);
+            first[8] += 10;
+            to.getOutputStream().write(first);
+          }
+          for (int count; (count = from.getInputStream().read(bytes)) >= 0;) {
+            if (!cut) {
+              to.getOutputStream().write(bytes, 0, count);
+            }
+          }
+          to.close();
+        } catch (IOException e) {
+          // One of the ends is closed.
+        }
+      });
+    }
+
+    String device() {
+      return "rpc:127.0.0.1:" + near.getLocalPort();
+    }
+
+    @Override
+    public void close() throws IOException {
+      near.close();
+      for (Socket end : ends) {
+        end.close();
+      }
+    }
+  }
+
+  /** The environment's limit, which {@code tests/peers/ggml} sets to a few seconds. */
+  private static Duration limit() {
+    return Duration.ofSeconds(Long.parseLong(System.getenv().getOrDefault("DIMPLE_RPC_TIMEOUT", "600")));
+  }
+
+  /** Logits are asked for until something happens in the middle of a call: that one ends, in time, and later ones at once. */
+  private static void expectEnd(Session session, String device, String why, Duration most) {
+    long start = System.nanoTime();
+    Throwable failure = null;
+    while (failure == null && System.nanoTime() - start < most.toNanos()) {
+      failure = catchThrowable(session::logits);
+    }
+    assertThat(failure).isInstanceOf(DimpleException.class).hasMessageContaining("device " + device + " is lost").hasMessageContaining(why);
+    assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(most);
+    assertThat(catchThrowable(session::logits)).isInstanceOf(DimpleException.class).hasMessageContaining(device);
+  }
+
+  @Test
+  void aServerThatIsStoppedEndsTheCall() throws Exception {
+    Golden golden = Golden.named("alpha");
+    Path file = golden.file(TensorType.F32);
+    try (Server first = Server.start(); Server second = Server.start()) {
+      try (DimpleModel model = load(file, first.device(), second.device());
+          Session session = golden.cases().getFirst().session(model).responseLength(64).open()) {
+        float[][] expected = session.logits();
+        Thread.ofPlatform().start(() -> {
+          try {
+            Thread.sleep(20);
+            second.signal("STOP");
+          } catch (IOException | InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        });
+        expectEnd(session, second.device(), "no answer for", limit().plusSeconds(40));
+        second.close(); // let go on, it would end by itself: it writes to a connection that is closed
+        try (Server same = Server.start(second.port()); DimpleModel again = load(file, first.device(), same.device());
+            Session other = golden.cases().getFirst().session(again).responseLength(64).open()) {
+          assertThat(other.logits()).isDeepEqualTo(expected);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aConnectionThatCarriesNothingMoreEndsTheCall() throws Exception {
+    Golden golden = Golden.named("alpha");
+    Path file = golden.file(TensorType.F32);
+    try (Server first = Server.start(); Server second = Server.start(); Cable cable = new Cable(second.port(), false);
+        DimpleModel model = load(file, first.device(), cable.device());
+        Session session = golden.cases().getFirst().session(model).responseLength(64).open()) {
+      session.logits();
+      Thread.ofPlatform().start(() -> {
+        try {
+          Thread.sleep(20);
+        } catch (InterruptedException e) {
+          throw new AssertionError(e);
+        }
+        cable.cut = true;
+      });
+      expectEnd(session, cable.device(), "no answer for", limit().plusSeconds(40));
+    }
+  }
+
+  /** One that closes every connection, and one that answers with something else. */
+  @Test
+  void whatIsNoServerIsSaidToBeNone() throws Exception {
+    for (byte[] greeting : new byte[][] {{}, "HTTP/1.1 400 Bad Request\r\n\r\n".getBytes(StandardCharsets.US_ASCII)}) {
+      try (ServerSocket other = new ServerSocket(0, 8, InetAddress.getLoopbackAddress())) {
+        Thread.ofPlatform().daemon().start(() -> {
+          try {
+            while (true) {
+              try (Socket socket = other.accept()) {
+                socket.getOutputStream().write(greeting);
+              }
+            }
+          } catch (IOException e) {
+            // It is closed.
+          }
+        });
+        String address = "127.0.0.1:" + other.getLocalPort();
+        assertRefused("rpc:" + address, address);
+      }
+    }
+  }
+
+  @Test
+  void aServerOfAnotherVersionIsRefused() throws Exception {
+    try (Server server = Server.start(); Cable cable = new Cable(server.port(), true)) {
+      assertRefused(cable.device(), cable.device().substring(4));
+    }
+  }
+
+  @Test
+  void addressesThatAreNoneAreNamed() {
+    assertRefused("rpc:127.0.0.1:1", "cannot connect to 127.0.0.1:1: Connection refused");
+    assertRefused("rpc:[::1]:1", "cannot connect to [::1]:1");
+    assertRefused("rpc:no.such.host.invalid:50052", "host no.such.host.invalid");
+    for (String malformed : List.of("", "host", ":50052", "host:", "host:0", "host:65536", "host:port", "host:-1", "::1:50052", "[]:50052", "[::1]50052",
+        "[::1:50052", "h".repeat(80) + ":50052")) {
+      assertRefused("rpc:" + malformed, "is no server, expected HOST:PORT");
+    }
+  }
+
+  private static void assertRefused(String device, String message) {
+    Throwable failure = catchThrowable(() -> Device.list(device));
+    System.out.println("ServersTest: " + device + ": " + (failure == null ? "taken" : failure.getMessage()));
+    assertThat(failure).as(device).isInstanceOf(DimpleException.class).hasMessageContaining(message);
   }
 
   private static DimpleModel load(Path file, String... devices) {
