@@ -64,9 +64,13 @@ class ServersTest {
       assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).inheritIO().start().waitFor()).isZero();
     }
 
+    void kill() {
+      process.destroyForcibly().onExit().join();
+    }
+
     @Override
     public void close() {
-      process.destroyForcibly().onExit().join();
+      kill();
     }
   }
 
@@ -164,7 +168,7 @@ class ServersTest {
           }
         });
         expectEnd(session, second.device(), "no answer for", limit().plusSeconds(40));
-        second.close(); // let go on, it would end by itself: it writes to a connection that is closed
+        second.kill(); // let go on, it would end by itself: it writes to a connection that is closed
         try (Server same = Server.start(second.port()); DimpleModel again = load(file, first.device(), same.device());
             Session other = golden.cases().getFirst().session(again).responseLength(64).open()) {
           assertThat(other.logits()).isDeepEqualTo(expected);
