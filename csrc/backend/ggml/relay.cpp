@@ -95,16 +95,14 @@ void make_ready(int socket) {
 #endif
 }
 
-/* The system gives up on a machine that has gone, whether something is on its way to it or not. */
+/* The system gives up on a machine that has gone while we wait for it. (A limit for what is on its way would also end a server's connection that
+ * computes and reads nothing meanwhile.) */
 void expect_signs_of_life(int socket) {
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
 #if defined(TCP_KEEPIDLE)
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, dead_seconds / 3);
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, dead_seconds / 6);
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 4);
-#endif
-#if defined(TCP_USER_TIMEOUT)
-  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, dead_seconds * 1000);
 #endif
 }
 
@@ -198,11 +196,8 @@ void accept_one(relay &r) {
   r.connections.push_back(std::move(c));
 }
 
-void run(relay &r) {
-  sigset_t all;
-  sigfillset(&all);
-  for (int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&all, number);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+/* Until the relay is cut. */
+void pass_all(relay &r) {
   while (!r.cut) {
     std::vector<pollfd> waited{{r.listener.number, POLLIN, 0}, {r.woken.number, POLLIN, 0}};
     for (const auto &c : r.connections) {
@@ -218,6 +213,18 @@ void run(relay &r) {
     }
     r.connections.resize(kept);
     if (waited[0].revents & POLLIN) accept_one(r);
+  }
+}
+
+void run(relay &r) {
+  sigset_t all;
+  sigfillset(&all);
+  for (int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&all, number);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  try {
+    pass_all(r);
+  } catch (const std::exception &e) { /* no memory */
+    give_reason(r, e.what());
   }
   r.connections.clear();
   r.listener = descriptor();
