@@ -37,11 +37,20 @@ static void keep_groups(const route_call *call, float *z) {
     for (int64_t i = 0; i < size && !kept[g]; i++) z[g * size + i] = -INFINITY;
 }
 
+bool route_has_numbers(const float *z, const float *bias, int64_t count) {
+  bool numbers = true;
+  for (int64_t e = 0; e < count; e++) numbers &= isfinite(z[e]) && (!bias || isfinite(bias[e]));
+  return numbers;
+}
+
 void route_by_sigmoid(const route_call *call, const float *bias, float *z, float *p) {
-  for (int64_t e = 0; e < call->scores.columns; e++) {
+  int64_t experts = call->scores.columns;
+  bool numbers = route_has_numbers(z, bias, experts);
+  for (int64_t e = 0; e < experts; e++) {
     p[e] = 1 / (1 + expf(-z[e]));
     z[e] = bias ? p[e] + bias[e] : p[e];
     if (isnan(z[e])) z[e] = -INFINITY;
   }
+  for (int64_t e = 0; e < experts && !numbers; e++) p[e] = NAN; /* a sigmoid makes numbers of infinities, and the choice passes over NaN */
   if (call->groups > 1) keep_groups(call, z);
 }

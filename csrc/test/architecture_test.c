@@ -143,7 +143,6 @@ static void rotated_pairs_are_an_order_of_rows(void) {
       gguf_writer_tensor(&dream, name, 1, (uint64_t[]){part ? KV_HEADS * SIZE : WIDTH}, DIMPLE_TENSOR_F32, zeros);
     }
   }
-  gguf_writer_f32(&dream, "dream.rope.freq_base", 1e4f);
   random_model_write(&dream, &(model_shape){.family = FAMILY_DREAM});
   random_model_write(&llada, &(model_shape){.family = FAMILY_LLADA});
   expect_same_logits(&dream, &llada, "the order of rows");
@@ -179,6 +178,8 @@ static void equal_experts_are_one(void) {
 /* The same tensors under diffuse-cpp's keys: Dream is Dream, and its LLaDA is a Dream whose biases are 0. */
 static void files_of_diffuse_cpp_are_dream_and_llada(void) {
   gguf_writer dream = {0}, theirs = {0}, unbiased = {0}, llada = {0};
+  gguf_writer_f32(&dream, "dream.rope.freq_base", 1e6f); /* their default */
+  gguf_writer_f32(&unbiased, "dream.rope.freq_base", 1e6f);
   random_model_write(&dream, &(model_shape){.family = FAMILY_DREAM});
   random_model_write(&theirs, &(model_shape){.family = FAMILY_DIFFUSE_DREAM});
   expect_same_logits(&theirs, &dream, "diffuse, dream");

@@ -5,7 +5,8 @@
 #include "test/expect.h"
 #include "test/random_model.h"
 
-static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE};
+static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE},
+                         a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR};
 
 /* The model of what the writer has and the rest of the shape is refused. */
 static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_status status, const char *text) {
@@ -54,7 +55,9 @@ static void required_keys(void) {
               {&dream, "dream.feed_forward_length"},
               {&dream, "dream.attention.layer_norm_rms_epsilon"},
               {&llada_moe, "llada-moe.expert_count"},
-              {&llada_moe, "llada-moe.expert_used_count"}};
+              {&llada_moe, "llada-moe.expert_used_count"},
+              {&a2d, "a2d-qwen2.rope.freq_base"},
+              {&sdar, "sdar.rope.freq_base"}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     gguf_writer w = {0};
     gguf_writer_leave_out(&w, keys[i].key);
@@ -301,8 +304,18 @@ static void features_fit_the_text(void) {
   expect_refused(&w, &shape, DIMPLE_ERROR_FORMAT, "gives 16 features, the text model takes 32");
 }
 
+/* Attention cannot be causal and see whole blocks. */
+static void causal_blocks(void) {
+  static const model_family families[] = {FAMILY_SDAR, FAMILY_SDAR_MOE, FAMILY_FAST_DLLM_V2, FAMILY_LLADA2};
+  for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    gguf_writer w = {0};
+    expect_refused(&w, &(model_shape){.family = families[i], .causal = true}, DIMPLE_ERROR_UNSUPPORTED, ".attention.causal is true, expected false");
+  }
+}
+
 int main(void) {
   required_keys();
+  causal_blocks();
   optional_keys();
   whole_numbers();
   blocks();

@@ -12,19 +12,19 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, layer_norms, blocks, ling, gemma;
+  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
     [FAMILY_LLADA] = {.name = "llada"},
     [FAMILY_LLADA_MOE] = {.name = "llada-moe", .head_norm = true, .experts = true},
-    [FAMILY_A2D_QWEN2] = {.name = "a2d-qwen2", .attention_bias = true},
-    [FAMILY_A2D_QWEN3] = {.name = "a2d-qwen3", .head_norm = true},
-    [FAMILY_SDAR] = {.name = "sdar", .head_norm = true, .blocks = true},
-    [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .attention_bias = true, .blocks = true},
+    [FAMILY_A2D_QWEN2] = {.name = "a2d-qwen2", .frequency = true, .attention_bias = true},
+    [FAMILY_A2D_QWEN3] = {.name = "a2d-qwen3", .frequency = true, .head_norm = true},
+    [FAMILY_SDAR] = {.name = "sdar", .frequency = true, .head_norm = true, .blocks = true},
+    [FAMILY_FAST_DLLM_V2] = {.name = "fast-dllm-v2", .frequency = true, .attention_bias = true, .blocks = true},
     [FAMILY_LLADA2] = {.name = "llada2", .head_norm = true, .blocks = true, .ling = true},
     [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
-    [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .head_norm = true, .experts = true, .blocks = true},
+    [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .frequency = true, .head_norm = true, .experts = true, .blocks = true},
     [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true, .all_experts = true},
     [FAMILY_STABLE_DIFFCODER] = {.name = "stable-diffcoder", .blocks = true},
     [FAMILY_DREAM_VL] = {.name = "dream-vl", .attention_bias = true, .every_key = true, .layer_norms = true},
@@ -231,10 +231,8 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
     gguf_writer_u32(w, dotted(name, "attention.head_count_kv").text, (uint32_t)s->kv_heads);
   gguf_writer_f32(w, dotted(name, "attention.layer_norm_rms_epsilon").text, 1e-6f);
   gguf_writer_bool(w, dotted(name, "attention.causal").text, s->causal);
-  if (families[s->family].every_key) {
-    gguf_writer_f32(w, dotted(name, "rope.freq_base").text, 1e4f);
-    gguf_writer_ints(w, dotted(name, "rope.dimension_sections").text, sections, 4);
-  }
+  if (families[s->family].every_key || families[s->family].frequency) gguf_writer_f32(w, dotted(name, "rope.freq_base").text, 1e4f);
+  if (families[s->family].every_key) gguf_writer_ints(w, dotted(name, "rope.dimension_sections").text, sections, 4);
   if (families[s->family].every_key || s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", !s->unshifted);
   if (families[s->family].blocks) gguf_writer_u32(w, "diffusion.block_length", BLOCK);
   if (families[s->family].experts) {

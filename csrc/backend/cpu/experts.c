@@ -9,12 +9,13 @@
 #include "platform/platform.h"
 
 /* The experts with the highest of z[experts] into chosen, their softmax probabilities over all experts into share. Overwrites z. A score
- * that is not a number makes every share one, and may be chosen like the lowest; the experts are different ones all the same. */
+ * that is NaN or infinite makes every share NaN; NaN may be chosen like the lowest, and the experts are different ones all the same. */
 static void choose_experts(float *z, int64_t experts, int64_t used, int32_t *chosen, float *share) {
   const float taken = NAN;
   float highest = z[0], sum = 0;
   for (int64_t e = 1; e < experts; e++) highest = z[e] > highest ? z[e] : highest;
   for (int64_t e = 0; e < experts; e++) sum += expf(z[e] - highest);
+  if (!route_has_numbers(z, NULL, experts)) sum = NAN;
   for (int64_t e = 0; e < experts; e++)
     if (isnan(z[e])) z[e] = -INFINITY;
   for (int64_t i = 0; i < used; i++) {

@@ -394,6 +394,7 @@ static dimple_status ref_route(context *c, const route_call *call) {
     float highest = scores[0], sum = 0;
     for (int64_t e = 1; e < experts; e++) highest = scores[e] > highest ? scores[e] : highest;
     for (int64_t e = 0; e < experts; e++) sum += expf(scores[e] - highest);
+    if (!route_has_numbers(scores, NULL, experts)) sum = NAN;
     for (int64_t i = 0; i < call->chosen.columns; i++) {
       int64_t best = best_left(call, r, i);
       numbers_of(call->chosen, r)[i] = (int32_t)best;

@@ -7,7 +7,7 @@
 
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(qwen2_read_shape(file, p));
-  DIMPLE_TRY(read_rotary(file, p, 1e6f));
+  DIMPLE_TRY(read_own_rotary(file, p));
   DIMPLE_TRY(read_diffusion(file, p, false));
   return read_tokens(file, p);
 }

@@ -5,7 +5,6 @@
 
 /* Our own format: its writers leave no key to a default, so a missing one is damage. */
 static dimple_status require_keys(const gguf_file *file, const text_parameters *p) {
-  DIMPLE_TRY(gguf_require_key(file, key_of(p, "rope.freq_base").text));
   DIMPLE_TRY(gguf_require_key(file, key_of(p, "rope.dimension_sections").text));
   return gguf_require_key(file, "diffusion.shift_logits");
 }
@@ -13,7 +12,7 @@ static dimple_status require_keys(const gguf_file *file, const text_parameters *
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(qwen2_read_shape(file, p));
   DIMPLE_TRY(require_keys(file, p));
-  DIMPLE_TRY(read_rotary(file, p, 0));
+  DIMPLE_TRY(read_own_rotary(file, p));
   DIMPLE_TRY(read_diffusion(file, p, false));
   return read_tokens(file, p);
 }

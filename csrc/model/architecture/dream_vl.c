@@ -9,10 +9,9 @@
 /* Our own format: its writers leave no key to a default, so a missing one is damage. */
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(qwen2_read_shape(file, p));
-  DIMPLE_TRY(gguf_require_key(file, key_of(p, "rope.freq_base").text));
   DIMPLE_TRY(gguf_require_key(file, key_of(p, "rope.dimension_sections").text));
   DIMPLE_TRY(gguf_require_key(file, "diffusion.shift_logits"));
-  DIMPLE_TRY(read_rotary(file, p, 0));
+  DIMPLE_TRY(read_own_rotary(file, p));
   DIMPLE_TRY(read_diffusion(file, p, true));
   DIMPLE_TRY(read_tokens(file, p));
   return gguf_require_int32(file, key_of(p, "vision_start_token_id").text, 0, MAX_VOCAB, &p->picture_start);

@@ -195,6 +195,11 @@ dimple_status read_rotary(const gguf_file *file, text_parameters *p, float defau
   return read_sections(file, p, rotary);
 }
 
+dimple_status read_own_rotary(const gguf_file *file, text_parameters *p) {
+  DIMPLE_TRY(gguf_require_key(file, key_of(p, "rope.freq_base").text));
+  return read_rotary(file, p, 0);
+}
+
 /* This library's own key: what decoding in blocks keeps by default. */
 static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
   static const char *const names[] = {[DIMPLE_CACHE_NONE] = "none", [DIMPLE_CACHE_PREFIX] = "prefix", [DIMPLE_CACHE_DUAL] = "dual"};
@@ -228,6 +233,14 @@ dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool def
   DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
   DIMPLE_TRY(check_pipeline(file));
   return read_cache(file, &p->cache);
+}
+
+dimple_status read_block_causal(const gguf_file *file, text_parameters *p, bool default_shift) {
+  DIMPLE_TRY(read_diffusion(file, p, default_shift));
+  p->block_causal = true;
+  if (!p->causal) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key %s is true, expected false: positions see all of their block", gguf_path(file),
+                     key_of(p, "attention.causal").text);
 }
 
 /* The ends of text that the file lists (Ollama's key), and its one. */

@@ -42,8 +42,14 @@ dimple_status read_norm(const gguf_file *file, text_parameters *p);
  * the same under any sections, and a `dream` file that takes pictures through an mmproj is Dimple's body. */
 dimple_status read_rotary(const gguf_file *file, text_parameters *p, float default_base);
 
+/* The same of formats of our own, whose writers leave no frequency to a default: without it the file is damaged. */
+dimple_status read_own_rotary(const gguf_file *file, text_parameters *p);
+
 /* attention.causal (false), diffusion.shift_logits, with its default, diffusion.block_length, diffusion.cache and diffusion.pipeline. */
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift);
+
+/* The same of models whose positions see their own block and those before it. */
+dimple_status read_block_causal(const gguf_file *file, text_parameters *p, bool default_shift);
 
 /* The id of a token by its text, or -1. */
 int32_t token_named(const gguf_file *file, const char *text);

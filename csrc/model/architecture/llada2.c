@@ -17,8 +17,7 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(read_norm(file, p));
   DIMPLE_TRY(read_rotary(file, p, 6e5f));
   p->block_length = BLOCK_LENGTH;
-  DIMPLE_TRY(read_diffusion(file, p, false));
-  p->block_causal = true;
+  DIMPLE_TRY(read_block_causal(file, p, false));
   return read_tokens(file, p);
 }
 

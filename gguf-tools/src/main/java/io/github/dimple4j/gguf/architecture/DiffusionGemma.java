@@ -18,6 +18,7 @@ import tools.jackson.databind.JsonNode;
  * tensors are those of llama.cpp's pull requests 24423 and 24427. The vision tower goes into a file of its own ({@link GemmaVision}).
  */
 public final class DiffusionGemma implements Architecture {
+  private static final String TURNING_PART = "partial_rotary_factor";
   private static final String NAME = "diffusion-gemma";
   /** {@code <mask>} in Gemma's tokenizer: it stands for what is not written yet; no pass ever sees it. */
   private static final int MASK = 4;
@@ -124,8 +125,8 @@ public final class DiffusionGemma implements Architecture {
       JsonSettings ropes = text.section("rope_parameters");
       JsonSettings slidingRope = ropes.section("sliding_attention");
       JsonSettings fullRope = ropes.section("full_attention");
-      slidingRope.requireText("rope_type", "default");
-      fullRope.requireText("rope_type", "proportional");
+      requireRope(slidingRope, "default", Set.of("rope_type", "rope_theta"));
+      requireRope(fullRope, "proportional", Set.of("rope_type", "rope_theta", TURNING_PART, "factor"));
       int experts = text.count("num_experts");
       int used = text.size("top_k_experts");
       if (used > experts) {
@@ -135,14 +136,39 @@ public final class DiffusionGemma implements Architecture {
       return new Shape(text.size("vocab_size"), text.size("max_position_embeddings"), text.size("hidden_size"), text.size("intermediate_size"),
           text.size("num_attention_heads"), sliding(text), keyHeads, text.has("num_global_key_value_heads") ? text.size("num_global_key_value_heads")
               : keyHeads, text.size("head_dim"), text.size("global_head_dim"), text.size("sliding_window"), slidingRope.positive("rope_theta", 1e4),
-          fullRope.positive("rope_theta", 1e6), fullRope.positive("partial_rotary_factor", 1), fullRope.positive("factor", 1), experts, used,
-          text.size("moe_intermediate_size"), text.positive("rms_norm_eps", 1e-6), text.positive("final_logit_softcapping", 30));
+          fullRope.positive("rope_theta", 1e6), turningPart(fullRope), fullRope.positive("factor", 1), experts, used,
+          text.size("moe_intermediate_size"), text.positive("rms_norm_eps", 1e-6), softcap(text));
+    }
+
+    /** Refuses any other kind of rotary embedding, and settings that the kind has not. */
+    private static void requireRope(JsonSettings rope, String kind, Set<String> settings) {
+      if (!rope.text("rope_type", "").equals(kind)) {
+        throw rope.wrong("rope_type", "\"" + kind + "\"");
+      }
+      for (String name : rope.names()) {
+        if (!settings.contains(name)) {
+          throw rope.wrong(name, "no such setting with \"" + kind + "\"");
+        }
+      }
+    }
+
+    private static double turningPart(JsonSettings rope) {
+      double part = rope.positive(TURNING_PART, 1);
+      if (part > 1) {
+        throw rope.wrong(TURNING_PART, "at most 1");
+      }
+      return part;
+    }
+
+    /** 0, none, where it is null. */
+    private static double softcap(JsonSettings text) {
+      return text.node("final_logit_softcapping").isNull() ? 0 : text.positive("final_logit_softcapping", 30);
     }
 
     private static List<Boolean> sliding(JsonSettings text) {
       List<Boolean> result = new ArrayList<>();
       for (JsonNode type : text.node("layer_types")) {
-        String name = type.asString();
+        String name = type.isString() ? type.stringValue() : "";
         if (!name.equals("sliding_attention") && !name.equals("full_attention")) {
           throw text.wrong("layer_types", "sliding_attention and full_attention");
         }

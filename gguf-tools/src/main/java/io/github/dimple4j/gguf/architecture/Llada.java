@@ -55,6 +55,7 @@ public final class Llada implements Architecture {
     for (String key : List.of("alibi", "attention_layer_norm", "include_bias", "include_qkv_bias", "input_emb_norm", "scale_logits")) {
       config.requireFlag(key, false);
     }
+    RotaryScaling.requireWholeHeads(config);
     int width = config.size("d_model");
     int heads = config.size("n_heads");
     int keyValueHeads = config.size("n_kv_heads", heads);
@@ -67,7 +68,7 @@ public final class Llada implements Architecture {
     int context = config.size("max_sequence_length");
     return new TextShape(config.size("embedding_size", config.size("vocab_size")), context, width,
         config.count("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
-        config.positive("rope_theta", 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
+        RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code llada}. */

@@ -41,7 +41,7 @@ public final class Llada2 implements Architecture {
       int used = config.size("num_experts_per_tok");
       int groups = config.size("n_group", 1);
       int kept = config.size("topk_group", groups);
-      int dense = config.has("first_k_dense_replace") ? config.node("first_k_dense_replace").asInt() : 0;
+      int dense = config.several("first_k_dense_replace", 0);
       if (used > count) {
         throw config.wrong("num_experts_per_tok", "at most num_experts " + count);
       }
@@ -51,11 +51,14 @@ public final class Llada2 implements Architecture {
       if (kept > groups || kept * (count / groups) < used) {
         throw config.wrong("topk_group", "up to n_group " + groups + ", with enough experts for num_experts_per_tok " + used);
       }
-      if (dense < 0 || dense > layers) {
+      if (dense > layers) {
         throw config.wrong("first_k_dense_replace", "0 to num_hidden_layers " + layers);
       }
       int inner = config.size("moe_intermediate_size");
-      int shared = config.has("num_shared_experts") ? config.node("num_shared_experts").asInt() : 0;
+      int shared = config.several("num_shared_experts", 0);
+      if ((long) inner * shared > Integer.MAX_VALUE) {
+        throw config.wrong("num_shared_experts", "fewer experts of moe_intermediate_size " + inner);
+      }
       return new Experts(count, used, inner, shared, groups, kept, config.positive("routed_scaling_factor", 1), config.flag("norm_topk_prob", true), dense);
     }
 
@@ -98,7 +101,7 @@ public final class Llada2 implements Architecture {
 
   /** Elements of a head that turn. */
   private static int rotated(JsonSettings config, TextShape text) {
-    int rotated = (int) (text.headSize() * config.positive("partial_rotary_factor", 1));
+    int rotated = (int) (text.headSize() * RotaryScaling.turningPart(config));
     if (rotated < 2 || rotated > text.headSize() || rotated % 2 != 0) {
       throw config.wrong("partial_rotary_factor", "an even part of the head size " + text.headSize());
     }
@@ -115,7 +118,7 @@ public final class Llada2 implements Architecture {
     for (String key : List.of("use_qk_norm", "moe_router_enable_expert_bias", "use_rmsnorm")) {
       config.requireFlag(key, true);
     }
-    if (config.has("num_nextn_predict_layers") && config.node("num_nextn_predict_layers").asInt() != 0) {
+    if (config.several("num_nextn_predict_layers", 0) != 0) {
       throw config.wrong("num_nextn_predict_layers", "0");
     }
     int width = config.size("hidden_size");
@@ -132,7 +135,7 @@ public final class Llada2 implements Architecture {
     }
     int context = config.size("max_position_embeddings", 32_768);
     return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("intermediate_size"), heads,
-        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), config.positive("rope_theta", 6e5), RotaryScaling.read(config, context), false,
+        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config, 6e5), RotaryScaling.read(config, context), false,
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 

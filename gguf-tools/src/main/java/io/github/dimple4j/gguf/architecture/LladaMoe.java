@@ -59,10 +59,8 @@ public final class LladaMoe implements Architecture {
     for (String key : List.of("attention_bias", "norm_topk_prob", "moe_router_enable_expert_bias")) {
       config.requireFlag(key, false);
     }
-    for (String key : List.of("routed_scaling_factor", "partial_rotary_factor")) {
-      if (config.positive(key, 1) != 1) {
-        throw config.wrong(key, "1");
-      }
+    if (config.positive("routed_scaling_factor", 1) != 1) {
+      throw config.wrong("routed_scaling_factor", "1");
     }
     for (String key : List.of("clip_qkv", "router_num_group", "router_topk_group", "shared_expert_intermediate_size", "num_shared_experts")) {
       if (config.has(key) && !config.node(key).toString().equals("0")) {
@@ -74,6 +72,7 @@ public final class LladaMoe implements Architecture {
         throw config.wrong("moe_layer_freq", "experts in every layer");
       }
     }
+    RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");
     int keyValueHeads = config.size("num_key_value_heads", heads);
@@ -88,7 +87,7 @@ public final class LladaMoe implements Architecture {
     }
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("expert_intermediate_size"),
-        heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5), config.positive("rope_theta", 1e4), RotaryScaling.read(config, context), false,
+        heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5), RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false,
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 

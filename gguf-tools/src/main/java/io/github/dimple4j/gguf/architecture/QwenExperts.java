@@ -24,7 +24,7 @@ record QwenExperts(int count, int used, int inner, boolean normed) {
     if (config.size("decoder_sparse_step", 1) != 1) {
       throw config.wrong("decoder_sparse_step", "1: experts in every layer");
     }
-    if (config.has("mlp_only_layers") && !config.node("mlp_only_layers").isEmpty()) {
+    if (!config.integers("mlp_only_layers", List.of()).isEmpty()) {
       throw config.wrong("mlp_only_layers", "[]: experts in every layer");
     }
     return new QwenExperts(count, used, config.size("moe_intermediate_size"), config.flag("norm_topk_prob", false));

@@ -25,6 +25,7 @@ final class QwenText {
     if (config.flag("use_sliding_window", false)) {
       throw config.wrong("use_sliding_window", "false: sliding windows are not supported");
     }
+    RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");
     int keyValueHeads = config.size("num_key_value_heads", heads);
@@ -40,7 +41,7 @@ final class QwenText {
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width,
         config.count("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads, headSize,
-        config.positive("rms_norm_eps", 1e-6), ropeBase(config), RotaryScaling.read(config, context),
+        config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config), RotaryScaling.read(config, context),
         !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
@@ -115,11 +116,5 @@ final class QwenText {
     if (projections == Projections.BIASED) {
       list.add(TensorSource.whole(to + ".bias", from + ".bias", rows));
     }
-  }
-
-  /** The base frequency, which newer checkpoints keep with the kind of rotary embedding. */
-  private static double ropeBase(JsonSettings config) {
-    JsonSettings holder = config.has("rope_parameters") ? config.section("rope_parameters") : config;
-    return holder.positive("rope_theta", 1e6);
   }
 }

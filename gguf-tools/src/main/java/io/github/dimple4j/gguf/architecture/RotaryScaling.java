@@ -17,11 +17,43 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
   /** No scaling. */
   public static final RotaryScaling NONE = new RotaryScaling(Map.of());
 
+  private static final String PARAMETERS = "rope_parameters";
+  private static final String TURNING_PART = "partial_rotary_factor";
   private static final double BETA_FAST = 32;
   private static final double BETA_SLOW = 1;
   /** What the two kinds read, and what says nothing of scaling. */
   private static final Set<String> KEYS = Set.of("rope_type", "type", "factor", "original_max_position_embeddings", "attention_factor", "beta_fast",
-      "beta_slow", "mscale", "mscale_all_dim", "truncate", "rope_theta", "mrope_section", "finetuned");
+      "beta_slow", "mscale", "mscale_all_dim", "truncate", "rope_theta", TURNING_PART, "mrope_section", "finetuned");
+
+  /** The base of the frequencies, which newer configurations keep with the kind; {@code otherwise} as the family's own code has it. */
+  static double base(JsonSettings config, double otherwise) {
+    return holder(config, "rope_theta").positive("rope_theta", otherwise);
+  }
+
+  /** The same where the codes of a family do not agree on one: it has to be there. */
+  static double base(JsonSettings config) {
+    JsonSettings holder = holder(config, "rope_theta");
+    if (!holder.has("rope_theta")) {
+      throw holder.wrong("rope_theta", "a positive number");
+    }
+    return holder.positive("rope_theta", 1);
+  }
+
+  /** Which part of a head turns; 1, all of it, where the configuration does not say. */
+  static double turningPart(JsonSettings config) {
+    return holder(config, TURNING_PART).positive(TURNING_PART, 1);
+  }
+
+  private static JsonSettings holder(JsonSettings config, String key) {
+    return config.has(PARAMETERS) && config.section(PARAMETERS).has(key) ? config.section(PARAMETERS) : config;
+  }
+
+  /** Refuses heads that turn in part. */
+  static void requireWholeHeads(JsonSettings config) {
+    if (turningPart(config) != 1) {
+      throw holder(config, TURNING_PART).wrong(TURNING_PART, "1");
+    }
+  }
 
   /**
    * Reads it.
@@ -30,8 +62,10 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
    * @throws io.github.dimple4j.gguf.GgufException for any kind but linear and yarn
    */
   static RotaryScaling read(JsonSettings config, int context) {
-    for (String key : List.of("rope_scaling", "rope_parameters")) {
+    for (String key : List.of("rope_scaling", PARAMETERS)) {
       if (config.has(key)) {
+        requireSame(config, config.section(key), TURNING_PART, 1);
+        requireSame(config, config.section(key), "rope_theta", 0);
         RotaryScaling found = of(config.section(key), context);
         if (!found.equals(NONE)) {
           return found;
@@ -41,19 +75,28 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
     return NONE;
   }
 
+  /** Refuses a setting that says something else than the place where it is taken from. */
+  private static void requireSame(JsonSettings config, JsonSettings section, String setting, double otherwise) {
+    double taken = holder(config, setting).positive(setting, otherwise);
+    if (section.has(setting) && section.positive(setting, 1) != taken) {
+      throw section.wrong(setting, taken == 0 ? "it beside this" : taken == 1 ? "1" : String.valueOf(taken));
+    }
+  }
+
   private static RotaryScaling of(JsonSettings settings, int context) {
     String spelling = settings.has("rope_type") ? "rope_type" : "type";
     String kind = settings.text(spelling, "default");
-    if (kind.equals("default") || kind.equals("mrope")) { // names of the plain ones
-      return NONE;
-    }
-    if (!kind.equals("linear") && !kind.equals("yarn")) {
+    boolean plain = kind.equals("default") || kind.equals("mrope");
+    if (!plain && !kind.equals("linear") && !kind.equals("yarn")) {
       throw settings.wrong(spelling, "\"default\", \"mrope\", \"linear\" or \"yarn\"");
     }
     for (String name : settings.names()) {
       if (!KEYS.contains(name)) {
         throw settings.wrong(name, "no such setting with \"" + kind + "\"");
       }
+    }
+    if (plain) {
+      return NONE;
     }
     if (!settings.has("factor")) {
       throw settings.wrong("factor", "a positive number");

@@ -72,6 +72,11 @@ public final class JsonSettings {
     return integer(key, 1).orElse(otherwise);
   }
 
+  /** How many there are of something that may be absent: an integer from 0 on. */
+  public int several(String key, int otherwise) {
+    return integer(key, 0).orElse(otherwise);
+  }
+
   /** A number of layers, or of experts in one, of which a file has no more than the core takes. */
   public int count(String key) {
     int count = size(key);

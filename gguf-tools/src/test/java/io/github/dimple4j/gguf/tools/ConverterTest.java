@@ -288,13 +288,61 @@ class ConverterTest {
       "{\"rope_type\": \"llama3\", \"factor\": 8} | \"rope_scaling.rope_type\" is \"llama3\"",
       "{\"type\": \"linear\"} | \"rope_scaling.factor\" is missing",
       "{\"type\": \"linear\", \"factor\": -2} | \"rope_scaling.factor\" is -2",
-      "{\"type\": \"yarn\", \"factor\": 2, \"partial_rotary_factor\": 0.5} | \"rope_scaling.partial_rotary_factor\" is 0.5; expected no such setting"})
+      "{\"type\": \"yarn\", \"factor\": 2, \"partial_rotary_factor\": 0.5} | \"rope_scaling.partial_rotary_factor\" is 0.5; expected 1",
+      "{\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5} | \"rope_scaling.partial_rotary_factor\" is 0.5; expected 1",
+      "{\"rope_type\": \"default\", \"rope_theta\": 7} | \"rope_scaling.rope_theta\" is 7; expected",
+      "{\"rope_type\": \"default\", \"low_freq_factor\": 1} | \"rope_scaling.low_freq_factor\" is 1; expected no such setting"})
   void otherRotaryScalingIsRefused(String json, String message) throws IOException {
     checkpoint.config.set("rope_scaling", TestCheckpoint.JSON.readTree(json));
     refuses(checkpoint.write(folder.resolve("hf")), message);
     makeLlada(); // which has no such key in its released configuration
     checkpoint.config.set("rope_scaling", TestCheckpoint.JSON.readTree(json));
     refuses(checkpoint.write(folder.resolve("hf")), message);
+  }
+
+  /** The frequency's base stands beside the kind of rotary embedding, or without it; there is none that all families take by default. */
+  @Test
+  void baseOfFrequenciesIsFound() throws IOException {
+    makeDream();
+    checkpoint.config.remove("rope_theta");
+    refuses(checkpoint.write(folder.resolve("hf")), "\"rope_theta\" is missing; expected a positive number");
+    checkBases();
+    makeLlada();
+    checkBases();
+  }
+
+  private void checkBases() throws IOException {
+    for (String parameters : List.of("{\"rope_type\": \"default\", \"rope_theta\": 100.0}", "{\"rope_type\": \"default\"}", "null")) {
+      checkpoint.config.put("rope_theta", 5000.0).set("rope_parameters", TestCheckpoint.JSON.readTree(parameters));
+      Files.deleteIfExists(target);
+      convert();
+      try (GgufFile file = GgufFile.open(target)) {
+        assertThat(file.metadata()).containsEntry(file.metadata().get("general.architecture").value() + ".rope.freq_base",
+            MetadataValue.float32(parameters.contains("100") ? 100 : 5000));
+      }
+    }
+  }
+
+  /** What is none of a setting's values, in families that no other test damages. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "llada2/v20 | num_shared_experts | true", "llada2/v20 | num_shared_experts | 1.5", "llada2/v20 | num_shared_experts | 2147483647",
+      "llada2/v20 | first_k_dense_replace | []", "llada2/v20 | num_nextn_predict_layers | \"0\"", "llada2/v20 | num_nextn_predict_layers | 1",
+      "sdar-moe | mlp_only_layers | true", "sdar-moe | mlp_only_layers | [1]", "sdar-moe | partial_rotary_factor | 0.5", "rnd1 | rope_theta | null",
+      "diffusion-gemma | layer_types | [[1]]",
+      "diffusion-gemma | rope_parameters.full_attention | {}",
+      "diffusion-gemma | rope_parameters.full_attention.partial_rotary_factor | 2",
+      "diffusion-gemma | rope_parameters.sliding_attention.partial_rotary_factor | 0.5",
+      "diffusion-gemma | rope_parameters.sliding_attention.type | \"yarn\""})
+  void otherSettingsAreRefused(String golden, String path, String value) throws IOException {
+    checkpoint = TestCheckpoint.golden(golden);
+    ObjectNode at = checkpoint.config.has("text_config") ? (ObjectNode) checkpoint.config.get("text_config") : checkpoint.config;
+    String[] names = path.split("\\.");
+    for (int i = 0; i + 1 < names.length; i++) {
+      at = (ObjectNode) at.get(names[i]);
+    }
+    at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), names[names.length - 1].equals("full_attention") ? "rope_type\" is missing" : names[names.length - 1]);
   }
 
   /** The experts of a layer, tensors of their own in the checkpoint, are one bank in the file. */
