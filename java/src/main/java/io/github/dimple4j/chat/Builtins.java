@@ -87,7 +87,7 @@ final class Builtins {
   private static String join(Object value, Evaluated arguments, Rendering rendering) {
     Object attribute = arguments.get(1, "attribute", Values.NONE);
     Object elements = attribute == Values.NONE ? value
-        : Sequences.map(value, new Evaluated(List.of(), Map.of("attribute", attribute)), rendering);
+        : Sequences.map(Operations.elements(value, rendering), new Evaluated(List.of(), Map.of("attribute", attribute)), rendering);
     return Texts.join(Operations.elements(elements, rendering), Values.text(arguments.get(0, "d", ""), rendering), false, rendering);
   }
 

@@ -215,6 +215,9 @@ final class Lexer {
         end = digits(exponent);
       }
     }
+    if (!real && source.charAt(at) == '0' && !source.substring(at, end).matches("0+")) {
+      throw error(line, "a number that begins with 0");
+    }
     take(real ? Kind.FLOAT : Kind.INTEGER, end);
   }
 

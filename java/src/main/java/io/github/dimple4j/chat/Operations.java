@@ -10,10 +10,14 @@ import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.LongUnaryOperator;
 
 /** The operators of template expressions, and access to parts of values. */
 final class Operations {
+  /** What Python's numbers have that is no method. */
+  private static final Set<String> PARTS_OF_NUMBERS = Set.of("real", "imag", "numerator", "denominator");
+
   private Operations() {}
 
   /** What a loop over a value visits. */
@@ -54,6 +58,8 @@ final class Operations {
       case Loop loop -> loop.attribute(name);
       case Map<?, ?> map when map.containsKey(name) -> Values.of(map.get(name));
       case TemplateFunction function -> throw rendering.error("attribute '" + name + "' of '" + function.name() + "' is not supported");
+      case Number n when PARTS_OF_NUMBERS.contains(name) -> throw rendering.error("attribute '" + name + "' of a number is not supported");
+      case Boolean b when PARTS_OF_NUMBERS.contains(name) -> throw rendering.error("attribute '" + name + "' of a boolean is not supported");
       default -> new Undefined(name);
     };
   }

@@ -143,6 +143,9 @@ final class Rendering {
       return Values.of(globals.get(name));
     }
     TemplateFunction function = Functions.named(name);
+    if (name.equals("self")) {
+      throw error("'self' is not supported");
+    }
     return function == null ? new Undefined(name) : function;
   }
 

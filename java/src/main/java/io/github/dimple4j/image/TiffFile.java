@@ -7,6 +7,7 @@ import java.awt.image.Raster;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
@@ -14,7 +15,7 @@ import java.util.stream.LongStream;
 
 /**
  * The first picture of a TIFF file (revision 6.0). The platform's reader undoes compression, strips and tiles; here stands what it leaves
- * open: whether all data are there, which kinds are read, and what ink and floating-point samples mean.
+ * open: whether all data are there, which kinds are read, and what ink and floating-point samples mean; and what it gets wrong, the codes of faxes.
  */
 final class TiffFile {
   private static final int WIDTH = 256;
@@ -22,9 +23,13 @@ final class TiffFile {
   private static final int BITS = 258;
   private static final int COMPRESSION = 259;
   private static final int PHOTOMETRIC = 262;
+  private static final int FILL_ORDER = 266;
   private static final int STRIP_OFFSETS = 273;
   private static final int SAMPLES = 277;
+  private static final int ROWS_PER_STRIP = 278;
   private static final int STRIP_SIZES = 279;
+  private static final int GROUP_3_OPTIONS = 292;
+  private static final int GROUP_4_OPTIONS = 293;
   private static final int TILE_OFFSETS = 324;
   private static final int TILE_SIZES = 325;
   private static final int PREDICTOR = 317;
@@ -32,6 +37,8 @@ final class TiffFile {
   private static final int CHROMA_SAMPLING = 530;
 
   private static final int MOST_VALUES = 1 << 22; // of a tag
+  private static final int BOTH_KINDS = 1; // of rows: of runs and of changes
+  private static final int UNCOMPRESSED = 2;
   private static final int OLD_JPEG = 6;
   private static final int JPEG = 7;
   private static final int HORIZONTAL = 2; // differences of neighbours, the one predictor of TIFF 6.0
@@ -41,7 +48,7 @@ final class TiffFile {
   private static final int FLOAT = 3;
   private static final int[] TYPE_SIZES = {0, 1, 1, 2, 4}; // bytes, characters, 16 and 32 bits
 
-  /** What the platform's reader undoes: none, CCITT's three, LZW, JPEG, deflate, PackBits, deflate as it was first numbered. */
+  /** What is read: none, CCITT's three, LZW, JPEG, deflate, PackBits, deflate as it was first numbered. */
   private static final Set<Long> COMPRESSIONS = Set.of(1L, 2L, 3L, 4L, 5L, (long) JPEG, 8L, 32773L, 32946L);
 
   /** Bytes that a byte expands to at most, by compression: none, LZW, deflate (two numbers), PackBits. */
@@ -68,12 +75,55 @@ final class TiffFile {
   static Pixels decode(byte[] encoded) throws IOException {
     TiffFile tiff = new TiffFile(encoded);
     tiff.check();
+    if (tiff.isFax()) {
+      return tiff.faxes();
+    }
     BufferedImage image = PlatformReader.read("tiff", encoded);
     return switch (tiff.kind()) {
       case FLOAT -> floats(image.getRaster());
       case INKS -> inks(image);
       default -> PlatformPicture.pixels(image);
     };
+  }
+
+  private boolean isFax() throws PictureException {
+    long compression = first(COMPRESSION, 1);
+    return compression >= FaxDecoder.RUNS && compression <= FaxDecoder.GROUP_4;
+  }
+
+  /** Black and white, in strips. */
+  private Pixels faxes() throws PictureException {
+    int compression = (int) first(COMPRESSION, 1);
+    long photometric = first(PHOTOMETRIC, 0);
+    if (photometric > 1 || first(BITS, 1) != 1 || first(SAMPLES, 1) != 1 || entries.containsKey(TILE_OFFSETS)) {
+      throw PictureException.unsupported("a TIFF of fax codes (compression " + compression + ") that is not black and white in strips");
+    }
+    long options = compression == FaxDecoder.RUNS ? 0 : first(compression == FaxDecoder.GROUP_4 ? GROUP_4_OPTIONS : GROUP_3_OPTIONS, 0);
+    if ((options & UNCOMPRESSED) != 0) {
+      throw PictureException.unsupported("a TIFF of fax codes with uncompressed parts");
+    }
+    int width = (int) first(WIDTH, 0);
+    int height = (int) first(HEIGHT, 0);
+    long rows = Math.min(first(ROWS_PER_STRIP, height), height);
+    long[] offsets = values(STRIP_OFFSETS);
+    long[] sizes = values(STRIP_SIZES);
+    if (rows < 1 || sizes.length < offsets.length || offsets.length != (height + rows - 1) / rows) {
+      throw PictureException.damaged("its strips are not those of its rows");
+    }
+    byte[][] black = new byte[height][width];
+    for (int i = 0; i < offsets.length; i++) {
+      int first = (int) (i * rows);
+      FaxDecoder.decode(encoded, offsets[i], sizes[i], first(FILL_ORDER, 1) == 2, compression, (options & BOTH_KINDS) != 0, width,
+          Arrays.copyOfRange(black, first, (int) Math.min(first + rows, height)));
+    }
+    byte[] rgb = new byte[3 * width * height];
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        int at = 3 * (y * width + x);
+        Arrays.fill(rgb, at, at + 3, (byte) (black[y][x] == photometric ? 255 : 0));
+      }
+    }
+    return new Pixels(rgb, width, height);
   }
 
   private int kind() throws PictureException {

@@ -108,8 +108,8 @@ class PicturesTest {
   @Test
   void noPictureIsReadFromAFileThatIsCutOff() {
     for (String file : new String[] {"jpeg-sampled-2x2.jpg", "jpeg-progressive-444.jpg", "jpeg-restart-1.jpg", "png-rgb-8.png", "png-palette-2.png",
-        "gif-lzw-interlaced.gif", "bmp-24.bmp", "tiff-tiles.tif", "tiff-rgb-be.tif", "webp-lossy-50.webp", "webp-lossless-m3.webp",
-        "webp-lossy-alpha-0.webp", "webp-animated.webp"}) {
+        "gif-lzw-interlaced.gif", "bmp-24.bmp", "tiff-tiles.tif", "tiff-rgb-be.tif", "tiff-group3-23.tif", "tiff-group4-23.tif",
+        "webp-lossy-50.webp", "webp-lossless-m3.webp", "webp-lossy-alpha-0.webp", "webp-animated.webp"}) {
       byte[] whole = resource("pictures/" + file);
       int end = file.endsWith(".gif") ? whole.length - 2 : whole.length; // its last bytes close what is complete
       for (int length = 0; length < end; length += 1 + length / 32) {

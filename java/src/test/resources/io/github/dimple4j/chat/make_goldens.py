@@ -436,6 +436,12 @@ range(3).copy()
 'straße ß'.capitalize() ~ 'ß' | capitalize ~ 'ßx' | title
 'a\nb' | indent(-3)
 [{'x': 3}, {'x': 1}] | min(attribute='x')
+none | join('-', attribute='x')
+nothing | join('-', attribute='x')
+007
+00
+[1, 2].00
+00.5
 [1, 2.5] | sum
 [{'x': 3}, {'x': 1}] | sum(attribute='x')
 [[1], [2]] | sum(start=[])

@@ -646,6 +646,40 @@ def tiffs():
     add("tiff-bomb.tif", tiff_of(s, 8, 2, more={256: (4, [100000]), 257: (4, [100000])}), "refused")
 
 
+def alternating(width=23, height=9):
+    """Black and white: long runs, random pixels, and rows whose pixels all differ from their neighbours."""
+    rows = np.random.default_rng(width).integers(0, 2, (height, width), np.uint8) * 255
+    rows[0] = np.arange(width) % 2 * 255
+    rows[3] = np.arange(1, width + 1) % 2 * 255
+    rows[4:6] = 255 * (np.arange(width) > width // 3)
+    rows[7, : width // 2] = np.arange(width // 2) % 2 * 255
+    return Image.fromarray(rows).convert("1", dither=0)
+
+
+def reversed_bits(content):
+    """The same fax codes with the lowest bit of each byte first: tag 284, which says nothing new here, becomes the tag 266."""
+    with Image.open(io.BytesIO(content)) as image:
+        start, size = image.tag_v2[273][0], image.tag_v2[279][0]
+    turned = bytes(int(f"{byte:08b}"[::-1], 2) for byte in content[start:start + size])
+    entry = content.index(struct.pack("<HHI", 284, 3, 1))
+    return (content[:start] + turned + content[start + size:])[:entry] + struct.pack("<HHIHH", 266, 3, 1, 2, 0) + (
+        content[:start] + turned + content[start + size:])[entry + 12:]
+
+
+def faxes():
+    for kind in ("group3", "group4", "tiff_ccitt"):
+        for width in (1, 2, 6, 23, 2700):
+            add(f"tiff-{kind}-{width}.tif", saved(alternating(width), "TIFF", compression=kind), "equal")
+        whole = saved(alternating(), "TIFF", compression=kind)
+        add(f"tiff-{kind}-lowest-first.tif", reversed_bits(whole), "equal", np.asarray(alternating().convert("RGB")))
+        add(f"tiff-{kind}-white-is-0.tif", saved(alternating(), "TIFF", compression=kind, tiffinfo={262: 0}), "equal")
+        add(f"tiff-{kind}-strips.tif", saved(alternating(), "TIFF", compression=kind, tiffinfo={278: 2}), "equal")
+        start = whole.index(b"II*") + 8
+        add(f"tiff-{kind}-zeros.tif", whole[:start] + bytes(12) + whole[start + 12:], "refused")
+    for options in (1, 4, 5):
+        add(f"tiff-group3-options-{options}.tif", saved(alternating(), "TIFF", compression="group3", tiffinfo={292: options}), "equal")
+
+
 def tiffcp(content, *options):
     source, target = os.path.join(FOLDER, "in.tif"), os.path.join(FOLDER, "out.tif")
     with open(source, "wb") as out:
@@ -731,7 +765,7 @@ def main():
     os.makedirs(FOLDER, exist_ok=True)
     for name in os.listdir(FOLDER):
         os.remove(os.path.join(FOLDER, name))
-    for kind in (jpegs, pngs, gifs, bmps, tiffs, webps, others):
+    for kind in (jpegs, pngs, gifs, bmps, tiffs, faxes, webps, others):
         kind()
     with open(os.path.join(HERE, "pictures.txt"), "w") as out:
         out.write("\n".join(LINES) + "\n")
