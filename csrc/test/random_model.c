@@ -26,7 +26,7 @@ static const struct {
     [FAMILY_DIFFUSION_GEMMA] = {.name = "diffusion-gemma", .gemma = true},
     [FAMILY_SDAR_MOE] = {.name = "sdar-moe", .frequency = true, .head_norm = true, .experts = true, .blocks = true},
     [FAMILY_RND1] = {.name = "rnd1", .head_norm = true, .experts = true, .all_experts = true},
-    [FAMILY_STABLE_DIFFCODER] = {.name = "stable-diffcoder", .blocks = true},
+    [FAMILY_STABLE_DIFFCODER] = {.name = "stable-diffcoder", .frequency = true, .blocks = true},
     [FAMILY_DREAM_VL] = {.name = "dream-vl", .attention_bias = true, .every_key = true, .layer_norms = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},

@@ -8,10 +8,9 @@
 /* Our own format: the block length that the model was trained with is part of what it is. */
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(qwen2_read_shape(file, p));
-  DIMPLE_TRY(read_rotary(file, p, 5e5f));
+  DIMPLE_TRY(read_own_rotary(file, p));
   DIMPLE_TRY(gguf_require_key(file, "diffusion.block_length"));
-  DIMPLE_TRY(read_diffusion(file, p, false));
-  p->block_causal = true;
+  DIMPLE_TRY(read_block_causal(file, p, false));
   return read_tokens(file, p);
 }
 

@@ -39,9 +39,6 @@ public final class StableDiffcoder implements Architecture {
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     config.requireFlag("attention_bias", false);
     config.requireFlag("mlp_bias", false);
-    if (!config.has("rope_theta") && !config.has("rope_parameters")) {
-      throw config.wrong("rope_theta", "a number: LLaMA's models differ in it");
-    }
     TextShape text = QwenText.read(config, tensors);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
