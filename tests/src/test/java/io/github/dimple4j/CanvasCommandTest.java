@@ -74,7 +74,7 @@ class CanvasCommandTest {
   @Test
   void theCheckpointsSettingsAreTheCommandsDefaults() throws IOException {
     JsonNode settings = traced().path("settings");
-    assertThat(settings.path("pipeline").asString()).isEqualTo("diffusion-gemma");
+    assertThat(settings.path("pipeline").asString()).isEqualTo(Pipeline.DIFFUSION_GEMMA.label());
     assertThat(settings.path("steps").asInt()).isEqualTo(STEPS);
     assertThat(settings.path("t_min").asDouble()).isEqualTo(0.25);
     assertThat(settings.path("t_max").asDouble()).isEqualTo(0.5);
