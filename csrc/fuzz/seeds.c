@@ -25,12 +25,21 @@ static void write_models(void) {
       {"dream-q4_0", {.family = FAMILY_DREAM, .type = DIMPLE_TENSOR_Q4_0, .width = 32}},
       {"llada", {.family = FAMILY_LLADA, .causal = true}},
       {"llada-moe", {.family = FAMILY_LLADA_MOE}},
+      {"a2d-qwen3", {.family = FAMILY_A2D_QWEN3}},
+      {"fast-dllm-v2", {.family = FAMILY_FAST_DLLM_V2}},
+      {"sdar-moe", {.family = FAMILY_SDAR_MOE}},
+      {"stable-diffcoder", {.family = FAMILY_STABLE_DIFFCODER}},
+      {"rnd1", {.family = FAMILY_RND1}},
+      {"llada2", {.family = FAMILY_LLADA2, .layers = 2}}, /* the first has no experts */
+      {"diffusion-gemma", {.family = FAMILY_DIFFUSION_GEMMA, .layers = 2}},
+      {"dream-vl-vision", {.family = FAMILY_DREAM_VL, .vision = true}},
+      {"diffuse-llada", {.family = FAMILY_DIFFUSE_LLADA}},
       {"mmproj", {.mmproj = true}},
   };
   for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
     model_shape shape = seeds[i].shape;
     gguf_writer w = {0};
-    shape.layers = 1;
+    if (!shape.layers) shape.layers = 1;
     if (!shape.width) shape.width = 8;
     shape.heads = 2;
     shape.kv_heads = 1;
