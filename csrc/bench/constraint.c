@@ -270,7 +270,7 @@ static void time_iterations(dimple_constraint *c, const settings *s) {
   dimple_decoding d;
   for (int32_t i = 0; i < length; i++) response[i] = mask;
   check(canvas_create(response, length, mask, &k));
-  check(constrained_create(c, response, length, mask, tokens, initial, &g));
+  check(constrained_create(c, response, length, NULL, mask, tokens, initial, &g));
   dimple_decoding_defaults(&d);
   d.temperature = (float)s->temperature;
   d.allowed_confidence = (int32_t)s->allowed;

@@ -9,6 +9,7 @@
 static dimple_status allocate(lattice *l) {
   int64_t positions = l->length, boundaries = positions + 1;
   int64_t nodes = l->constraint->node_count, classes = l->constraint->classes.count, labels = l->constraint->label_count;
+  ALLOCATE(l->ends, nodes, "the lattice of a constraint");
   ALLOCATE(l->tokens, positions, "the canvas of a constraint");
   ALLOCATE(l->open, boundaries * nodes, "the lattice of a constraint");
   ALLOCATE(l->scores, positions * classes, "the scores of token classes");
@@ -26,10 +27,63 @@ static dimple_status allocate(lattice *l) {
   return DIMPLE_OK;
 }
 
-dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattice *out) {
+/* The node that the tokens before the canvas lead to. */
+static dimple_status walk_before(lattice *l, const lattice_part *part) {
+  for (int32_t i = 0; i < part->before_count; i++) {
+    l->start = constraint_step(l->constraint, l->start, part->before[i]);
+    if (l->start < 0)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "no response that fits the constraint has token %d at position %d and agrees with what is fixed before it",
+                         part->before[i], i);
+  }
+  return DIMPLE_OK;
+}
+
+/* Leaves those nodes that a token, -1: any, leads from to one of `to`; whether they are the same. */
+static bool lead_back(const dimple_constraint *c, int32_t token, const uint8_t *to, uint8_t *from) {
+  for (int32_t n = 0; n < c->node_count; n++) {
+    from[n] = 0;
+    if (token >= 0) {
+      int32_t target = constraint_step(c, n, token);
+      from[n] = target >= 0 && to[target];
+    }
+    for (int64_t e = c->edge_first[n]; e < c->edge_first[n + 1] && token < 0 && !from[n]; e++) from[n] = to[c->edge_target[e]];
+  }
+  return memcmp(from, to, (size_t)c->node_count) == 0;
+}
+
+/* From the end of the response back to that of the canvas. Where any token may come and nothing changes, nothing does further on. */
+static dimple_status walk_later(lattice *l, const lattice_part *part) {
+  int32_t nodes = l->constraint->node_count;
+  uint8_t *from;
+  bool settled = false;
+  if (part->later_count == 0) return DIMPLE_OK;
+  ALLOCATE(from, nodes, "the lattice of a constraint");
+  for (int32_t i = part->later_count - 1; i >= 0; i--) {
+    int32_t token = part->later[i] == part->mask_token ? -1 : part->later[i];
+    if (token < 0 && settled) continue;
+    settled = lead_back(l->constraint, token, l->ends, from) && token < 0;
+    memcpy(l->ends, from, (size_t)nodes);
+  }
+  free(from);
+  return DIMPLE_OK;
+}
+
+static dimple_status place(lattice *l, const lattice_part *part) {
+  l->start = l->constraint->start;
+  l->whole = l->length;
+  memcpy(l->ends, l->constraint->accepting, (size_t)l->constraint->node_count);
+  if (!part) return DIMPLE_OK;
+  l->before_count = part->before_count;
+  l->whole += part->before_count + part->later_count;
+  DIMPLE_TRY(walk_before(l, part));
+  return walk_later(l, part);
+}
+
+dimple_status lattice_open(dimple_constraint *constraint, int32_t length, const lattice_part *part, lattice *out) {
   lattice fresh = {.constraint = constraint, .length = length};
   constraint_retain(constraint);
   dimple_status status = allocate(&fresh);
+  if (status == DIMPLE_OK) status = place(&fresh, part);
   if (status != DIMPLE_OK) {
     lattice_close(&fresh);
     return status;
@@ -40,6 +94,7 @@ dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattic
 
 void lattice_close(lattice *l) {
   dimple_constraint_free(l->constraint);
+  free(l->ends);
   free(l->tokens);
   free(l->open);
   free(l->scores);
@@ -64,7 +119,7 @@ int64_t lattice_bytes(const lattice *l) {
   int64_t of_position = (int64_t)(sizeof *l->tokens + sizeof *l->scored + sizeof *l->path) + c->classes.count * of_class;
   int64_t scratch = c->label_count * (int64_t)(sizeof *l->label_open + sizeof *l->label_values + sizeof *l->label_costs) + c->classes.count +
                     c->vocabulary->count * (int64_t)(sizeof *l->member_logits + sizeof *l->member_weights);
-  return ((int64_t)l->length + 1) * c->node_count * of_node + l->length * of_position + scratch;
+  return ((int64_t)l->length + 1) * c->node_count * of_node + c->node_count + l->length * of_position + scratch;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- reachability */
@@ -118,7 +173,7 @@ static int32_t close_dead_ends(const lattice *l) {
   const dimple_constraint *c = l->constraint;
   uint8_t *last = open_at(l, l->length);
   bool any = false;
-  for (int32_t n = 0; n < c->node_count; n++) any |= last[n] &= c->accepting[n];
+  for (int32_t n = 0; n < c->node_count; n++) any |= last[n] &= l->ends[n];
   if (!any) return l->length;
   for (int32_t i = l->length - 1; i >= 0; i--)
     if (!reach_back(l, i)) return i;
@@ -127,14 +182,14 @@ static int32_t close_dead_ends(const lattice *l) {
 
 static dimple_status no_path(const lattice *l, int32_t position) {
   int32_t shortest = l->constraint->distance[l->constraint->start];
-  if (shortest > l->length)
+  if (shortest > l->whole)
     return dimple_fail(DIMPLE_ERROR_LIMIT, "the shortest response that fits the constraint has %d tokens, but the response has %d",
-                       shortest, l->length);
+                       shortest, l->whole);
   if (position < l->length && l->tokens[position] >= 0)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT,
                        "no response that fits the constraint has token %d at position %d and agrees with what is fixed before it",
-                       l->tokens[position], position);
-  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "no response of %d tokens fits the constraint and agrees with the fixed tokens", l->length);
+                       l->tokens[position], l->before_count + position);
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "no response of %d tokens fits the constraint and agrees with the fixed tokens", l->whole);
 }
 
 /* Whether the path has the canvas's tokens where these are fixed. */
@@ -150,7 +205,7 @@ dimple_status lattice_update(lattice *l, const int32_t *canvas, int32_t mask_tok
   memset(l->scored, 0, (size_t)l->length);
   l->has_path = l->has_path && path_agrees(l);
   memset(open_at(l, 0), 0, (size_t)c->node_count);
-  open_at(l, 0)[c->start] = 1;
+  open_at(l, 0)[l->start] = 1;
   for (int32_t i = 0; i < l->length; i++)
     if (!reach(l, i)) return no_path(l, i);
   int32_t closed = close_dead_ends(l);

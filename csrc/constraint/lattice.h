@@ -44,9 +44,20 @@ typedef struct path_token {
   float logit;    /* where the position has scores */
 } path_token;
 
+/* Where a canvas stands in a response that is longer: tokens [before_count] before it and [later_count] behind it, these with mask tokens where anything
+ * may come. */
+typedef struct lattice_part {
+  const int32_t *before, *later;
+  int32_t before_count, later_count;
+  int32_t mask_token;
+} lattice_part;
+
 typedef struct lattice {
   dimple_constraint *constraint;
   int32_t length;   /* positions */
+  int32_t start;    /* the node that what stands before the canvas leads to */
+  uint8_t *ends;    /* [nodes] from which what stands behind the canvas leads to an end */
+  int32_t before_count, whole; /* positions before the canvas, and of the whole response: for messages */
   int32_t *tokens;  /* [length] the canvas; -1: masked */
   uint8_t *open;    /* [(length + 1) x nodes] the node lies, at this boundary, on a path that agrees with the canvas and fits */
   class_score *scores; /* [length x classes] */
@@ -64,8 +75,9 @@ typedef struct lattice {
   float *member_logits, *member_weights; /* [vocabulary] */
 } lattice;
 
-/* For responses of `length` >= 1 tokens; holds the constraint. On failure *out is not touched. Errors: MEMORY. */
-dimple_status lattice_open(dimple_constraint *constraint, int32_t length, lattice *out);
+/* For canvases of `length` >= 1 tokens, a part of a response, or with null all of one; holds the constraint. On failure *out is not touched. Errors:
+ * MEMORY, ARGUMENT (nothing that fits begins with what stands before it). */
+dimple_status lattice_open(dimple_constraint *constraint, int32_t length, const lattice_part *part, lattice *out);
 void lattice_close(lattice *l); /* a zeroed one is allowed */
 
 int64_t lattice_bytes(const lattice *l); /* of memory it takes, without the constraint; a zeroed one is allowed */

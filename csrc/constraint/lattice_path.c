@@ -173,7 +173,7 @@ void lattice_find_path(lattice *l, const path_settings *s) {
     l->costs[last + n] = 0;
   }
   for (int32_t i = l->length - 1; i >= 0; i--) value_position(l, i);
-  int32_t node = c->start;
+  int32_t node = l->start;
   for (int32_t i = 0; i < l->length; i++) {
     if (l->tokens[i] >= 0) {
       l->path[i] = (path_token){.token = l->tokens[i]};

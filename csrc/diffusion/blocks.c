@@ -58,7 +58,7 @@ static bool enter_next(blocks *b, const canvas *c, const block_rules *rules, int
 }
 
 bool blocks_begin(blocks *b, const dimple_decoding *d, const canvas *c, const text_parameters *model, const block_rules *rules, int32_t tail) {
-  *b = (blocks){.decoding = d, .response = c->length, .shift = model->shift_logits, .eos = model->eos_token, .model = model, .tail = tail,
+  *b = (blocks){.decoding = d, .response = c->used, .shift = model->shift_logits, .eos = model->eos_token, .model = model, .tail = tail,
                 .kept = -tail};
   return enter_next(b, c, rules, 0, d->complete && !rules->leaves);
 }

@@ -65,7 +65,7 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
                                int32_t recorded) {
   const dimple_decoding *d = step->decoding;
   distribution_weigh(row, logits, summary->best);
-  if (!pipeline_of(d)->reveals_mask) distribution_drop(row, step->tokens.mask);
+  if (!takes_mask(d, step->iteration)) distribution_drop(row, step->tokens.mask);
   bool top_k_first = pipeline_of(d)->top_k_first;
   if (d->top_k > 0 && top_k_first) distribution_keep_top_k(row, d->top_k);
   if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);

@@ -30,7 +30,7 @@ void canvas_set_initial(canvas *c, const int32_t *tokens);
 /* Back to what decodings begin with. */
 void canvas_reset(canvas *c);
 
-/* Leaves the positions from `used` on, 1 .. c->used, out of the work. */
+/* Leaves the positions from `used` on, at least 1, out of the work. */
 void canvas_shorten(canvas *c, int32_t used);
 
 /* Masks positions[count] again. */

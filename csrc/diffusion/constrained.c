@@ -31,8 +31,9 @@ static dimple_status check_vocabulary(const dimple_vocabulary *v, int32_t mask_t
   return DIMPLE_OK;
 }
 
-static dimple_status fill(constrained *g, dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t *initial) {
-  DIMPLE_TRY(lattice_open(constraint, length, &g->lattice));
+static dimple_status fill(constrained *g, dimple_constraint *constraint, const int32_t *response, int32_t length, const lattice_part *part,
+                          int32_t *initial) {
+  DIMPLE_TRY(lattice_open(constraint, length, part, &g->lattice));
   ALLOCATE(g->tokens, length, "the canvas of a constraint");
   ALLOCATE(g->rows, length, "the scores of a constraint");
   ALLOCATE(g->log_sums, length, "the sums of a constraint");
@@ -46,13 +47,13 @@ static dimple_status fill(constrained *g, dimple_constraint *constraint, const i
   return DIMPLE_OK;
 }
 
-dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t mask_token, int32_t vocab,
-                                 int32_t *initial, constrained **out) {
+dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, const lattice_part *part,
+                                 int32_t mask_token, int32_t vocab, int32_t *initial, constrained **out) {
   DIMPLE_TRY(check_vocabulary(constraint->vocabulary, mask_token, vocab));
   constrained *g = calloc(1, sizeof *g);
   if (!g) return dimple_fail_memory(sizeof *g, "a constrained response");
   g->mask_token = mask_token;
-  dimple_status status = fill(g, constraint, response, length, initial);
+  dimple_status status = fill(g, constraint, response, length, part, initial);
   if (status != DIMPLE_OK) {
     constrained_free(g);
     return status;

@@ -9,10 +9,10 @@
 
 typedef struct constrained constrained;
 
-/* For the response [length] as it was set, masks and fixed tokens. `initial` [length] receives it with the positions filled in for which
+/* For the response [length] as it was set, masks and fixed tokens, `part` of a longer one or null. `initial` [length] receives it with the positions filled in for which
  * one token is left. Errors: as dimple_session_set_constraint. */
-dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, int32_t mask_token, int32_t vocab,
-                                 int32_t *initial, constrained **out);
+dimple_status constrained_create(dimple_constraint *constraint, const int32_t *response, int32_t length, const lattice_part *part,
+                                 int32_t mask_token, int32_t vocab, int32_t *initial, constrained **out);
 void constrained_free(constrained *g); /* null is allowed */
 
 int64_t constrained_bytes(const constrained *g); /* of memory it takes, without the constraint; null is allowed */

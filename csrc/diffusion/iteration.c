@@ -198,6 +198,26 @@ int32_t iteration_settled(const iteration *it, const canvas *c) {
   return algorithm_of(&it->decoding)->reviser ? 0 : c->length;
 }
 
+dimple_status iteration_check_shortening(const iteration *it) {
+  const pipeline *how = pipeline_of(&it->decoding);
+  if (how->sight != SIGHT_ALL)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot leave positions out: it works on a part of the response at a time, and ends with it",
+                       how->name);
+  if (algorithm_of(&it->decoding)->reviser)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s cannot leave positions out: it may mask the end of the text again",
+                       algorithm_of(&it->decoding)->name);
+  if (it->decoding.guidance_scale > 0)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
+                       "guidance cannot leave positions out: its second pass takes the place of their keys and values, which the others go on to see");
+  return DIMPLE_OK;
+}
+
+void iteration_shortened(iteration *it, const canvas *c) {
+  if (!pipeline_of(&it->decoding)->blocks || it->number == 0) return; /* they have not begun */
+  it->blocks.response = c->used;
+  if (it->blocks.end > c->used) it->blocks.end = c->used;
+}
+
 void iteration_end(iteration *it) {
   close_notes(it);
   it->begun = it->done = it->listable = false;
@@ -375,10 +395,14 @@ pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c) {
   return wish;
 }
 
-/* Whether that was the last iteration. */
-static bool finished(iteration *it, const canvas *c, const block_rules *rules) {
+/* Whether a decoding goes on behind its schedule while anything is masked: what that left. Where a constraint has a path, that fills it. */
+static bool goes_on(const iteration *it) { return it->decoding.complete && !it->constraint && !it->recorded; }
+
+/* Whether that was the last iteration. `leaves`: what is masked behind the schedule stays so. */
+static bool finished(iteration *it, const canvas *c, const block_rules *rules, bool leaves) {
   if (rules) return c->initial_masked == 0 || !blocks_advance(&it->blocks, c, rules);
-  return it->number == it->decoding.steps || pipeline_of(&it->decoding)->done(c->masked_count);
+  if (it->number >= it->decoding.steps) return leaves || c->masked_count == 0;
+  return pipeline_of(&it->decoding)->done(c->masked_count);
 }
 
 /* Takes position `at` into what was revealed, which stays ascending. */
@@ -442,13 +466,13 @@ static void fill_block(iteration *it, canvas *c) {
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
 }
 
-/* What follows when `count` positions have been revealed, of blocks by these rules. */
-static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules) {
+/* What follows when `count` positions have been revealed, of blocks by these rules; `leaves` as in finished. */
+static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules, bool leaves) {
   it->looked = it->listable = false;
   if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
   it->number++;
-  it->done = finished(it, c, rules);
+  it->done = finished(it, c, rules, leaves);
   return DIMPLE_OK;
 }
 
@@ -469,7 +493,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
-  DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks));
+  DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks, !goes_on(it)));
   fill_block(it, c);
   fill_behind_end(it, c);
   it->listable = true;
@@ -558,10 +582,11 @@ dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t 
   it->revealed_count = count;
   it->forced_count = it->remasked_count = 0;
   it->block = rules_for_caller(it) ? it->blocks.index : -1;
-  return conclude(it, p, c, count, rules_for_caller(it));
+  return conclude(it, p, c, count, rules_for_caller(it), true);
 }
 
 dimple_status iteration_complete(iteration *it, canvas *c) {
+  if (c->used < c->length) canvas_shorten(c, c->length);
   DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
   if (it->bias.count > 0) proposals_take_bias_back(it, c->masked, c->masked_count);
   it->revealed_count = c->masked_count;

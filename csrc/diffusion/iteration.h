@@ -79,6 +79,12 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length);
 /* How many of the response's positions, from the beginning, hold what they will hold once they are revealed. */
 int32_t iteration_settled(const iteration *it, const canvas *c);
 
+/* Whether positions can be left out of the decoding under way. Errors: UNSUPPORTED. */
+dimple_status iteration_check_shortening(const iteration *it);
+
+/* The canvas was shortened: blocks end with it. */
+void iteration_shortened(iteration *it, const canvas *c);
+
 /* No decoding is under way. */
 void iteration_end(iteration *it);
 
@@ -102,7 +108,7 @@ dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, in
  * position or token, or what no response that fits the constraint agrees with); nothing changes then. */
 dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 
-/* Reveals all that is still masked as the constraint's path has it, and is done. After iteration_begin, with a constraint. Errors:
+/* Reveals all that is still masked as the constraint's path has it, what was left out of a shortened canvas, too, and is done. After iteration_begin, with a constraint. Errors:
  * ARGUMENT (the canvas agrees with nothing that fits). */
 dimple_status iteration_complete(iteration *it, canvas *c);
 

@@ -117,7 +117,7 @@ static int32_t first_row(const pass *p, pass_scope scope) {
 
 static int32_t end_row(const pass *p, pass_scope scope) {
   if (scope.kind == SCOPE_PART) return p->prompt->length + scope.end;
-  return scope.kind == SCOPE_CANVAS ? p->prompt->length + p->canvas->used : sequence_length(p);
+  return p->prompt->length + p->canvas->used;
 }
 
 static void want(pass *p, const int32_t *positions, int32_t count, int32_t first) {

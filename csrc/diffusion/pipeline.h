@@ -31,7 +31,7 @@ typedef struct pipeline {
   bool judges_threshold; /* heeds the threshold, but of algorithms that decide */
   bool top_k_first;     /* filters by rank before mass, which is then that of the tokens that are left */
   bool has_levels;      /* its schedule is of noise levels, the last of which is epsilon */
-  bool reveals_mask;    /* a position may be revealed as the mask token, and stays masked; otherwise that is no candidate */
+  bool reveals_mask;    /* a position may be revealed as the mask token, and stays masked, but not behind the schedule; otherwise that is no candidate */
   /* Chooses the positions of one iteration with >= 1 masked ones. `a` is one that the pipeline offers. Errors: STATE (replay),
    * MEMORY. */
   dimple_status (*choose)(choice *c, const algorithm *a);
@@ -52,6 +52,9 @@ dimple_status decoding_check_filled(const dimple_decoding *asked, const dimple_d
 
 /* The pipeline of a valid decoding. */
 const pipeline *pipeline_of(const dimple_decoding *decoding);
+
+/* Whether the mask is a candidate of the iteration. */
+static inline bool takes_mask(const dimple_decoding *d, int32_t iteration) { return pipeline_of(d)->reveals_mask && iteration < d->steps; }
 
 /* The confidence is that of softmax(logits), whatever temperature and filters do. */
 static inline bool judges_original(const dimple_decoding *d) { return pipeline_of(d)->judges_original && d->original_confidence; }

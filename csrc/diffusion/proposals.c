@@ -88,7 +88,7 @@ static dimple_status score_constrained(iteration *it, const sampler_step *step, 
 
 /* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
 static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
-  if (pipeline_of(&it->decoding)->reveals_mask) return DIMPLE_OK;
+  if (takes_mask(&it->decoding, it->number)) return DIMPLE_OK;
   float *logits = NULL;
   dimple_status status = DIMPLE_OK;
   for (int32_t i = 0; i < count && status == DIMPLE_OK; i++) {
@@ -157,7 +157,7 @@ static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p,
   for (int32_t i = 0; i < rows; i++, tokens += count, log_probability += count) {
     float *z = head->logits + (int64_t)i * vocab;
     int32_t position = step->positions[at + i];
-    if (!pipeline_of(&it->decoding)->reveals_mask) logits_forbid(z, vocab, it->tokens.mask);
+    if (!takes_mask(&it->decoding, step->iteration)) logits_forbid(z, vocab, it->tokens.mask);
     if (it->constraint) constrained_forbid(it->constraint, position, z);
     list_row(z, vocab, count, tokens);
     for (int32_t k = 0; k < count; k++)

@@ -48,6 +48,11 @@ typedef struct sampler_step {
   special_tokens tokens;
 } sampler_step;
 
+/* Where the iteration is in the schedule: one behind its end is as the last. */
+static inline int32_t step_scheduled(const sampler_step *s) {
+  return s->iteration < s->decoding->steps ? s->iteration : s->decoding->steps - 1;
+}
+
 /* Whether positions are chosen before tokens (pipeline dream with origin or autoregressive): then sampler_choose is called with
  * candidates null, and only the chosen rows go through the head. */
 bool sampler_chooses_positions_first(const dimple_decoding *decoding);

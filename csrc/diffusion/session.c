@@ -195,13 +195,12 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
 }
 
 /* Everything that can fail comes before the first change. */
-static dimple_status set_constraint(dimple_session *s, dimple_constraint *constraint) {
-  DIMPLE_TRY(require_response(s));
+static dimple_status set_constraint(dimple_session *s, dimple_constraint *constraint, const lattice_part *part) {
   constrained *fresh = NULL;
   int32_t *initial;
   ALLOCATE(initial, s->canvas.length, "the response");
   dimple_status status = !constraint ? DIMPLE_OK
-                                     : constrained_create(constraint, s->canvas.given, s->canvas.length, s->canvas.mask_token,
+                                     : constrained_create(constraint, s->canvas.given, s->canvas.length, part, s->canvas.mask_token,
                                                           s->model->text.vocab, initial, &fresh);
   if (status == DIMPLE_OK) {
     discard_pass(s);
@@ -214,7 +213,25 @@ static dimple_status set_constraint(dimple_session *s, dimple_constraint *constr
 
 dimple_status dimple_session_set_constraint(dimple_session *s, dimple_constraint *constraint) {
   DIMPLE_TRY(session_enter(s, "dimple_session_set_constraint"));
-  return session_leave(s, set_constraint(s, constraint));
+  dimple_status status = require_response(s);
+  return session_leave(s, status == DIMPLE_OK ? set_constraint(s, constraint, NULL) : status);
+}
+
+static dimple_status set_constraint_part(dimple_session *s, dimple_constraint *constraint, const int32_t *later, int32_t count) {
+  DIMPLE_TRY(require_response(s));
+  if (!constraint) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_set_constraint_part: constraint is null");
+  if (count != 0) DIMPLE_TRY(check_tokens(s, later, count, "rest of the response"));
+  int32_t before = s->prompt.length - s->prompt.given;
+  if ((int64_t)s->prompt.length + s->canvas.length + count > s->context_length)
+    return dimple_fail(DIMPLE_ERROR_LIMIT, "prompt (%d tokens), answer so far (%d), response (%d) and what follows (%d) do not fit the context of %d",
+                       s->prompt.given, before, s->canvas.length, count, s->context_length);
+  return set_constraint(s, constraint, &(lattice_part){.before = s->prompt.tokens + s->prompt.given, .before_count = before, .later = later,
+                                                       .later_count = count, .mask_token = s->canvas.mask_token});
+}
+
+dimple_status dimple_session_set_constraint_part(dimple_session *s, dimple_constraint *constraint, const int32_t *later, int32_t later_count) {
+  DIMPLE_TRY(session_enter(s, "dimple_session_set_constraint_part"));
+  return session_leave(s, set_constraint_part(s, constraint, later, later_count));
 }
 
 /* -------------------------------------------------------------------------------------------------------------- decoding */
@@ -437,12 +454,12 @@ dimple_status dimple_session_complete(dimple_session *s, dimple_step *step) {
 static dimple_status shorten(dimple_session *s, int32_t length) {
   if (!s->iteration.begun || s->iteration.done)
     return dimple_fail(DIMPLE_ERROR_STATE, "no decoding is under way: call dimple_session_begin first");
-  if (pipeline_of(&s->iteration.decoding)->blocks || pipeline_of(&s->iteration.decoding)->loop || s->iteration.constraint)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "a decoding in blocks, or under a constraint, cannot leave positions out");
+  DIMPLE_TRY(iteration_check_shortening(&s->iteration));
   if (length < 1 || length > s->canvas.used)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_shorten: length is %d, expected 1 to %d", length, s->canvas.used);
   if (length < s->canvas.used) pass_canvas_changed(&s->pass);
   canvas_shorten(&s->canvas, length);
+  iteration_shortened(&s->iteration, &s->canvas);
   return DIMPLE_OK;
 }
 

@@ -414,6 +414,13 @@ DIMPLE_API dimple_status dimple_session_set_answer(dimple_session *session, cons
  * response that fits is longer than the response; the message has both numbers), MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_constraint(dimple_session *session, dimple_constraint *constraint);
 
+/* The same where the response is a part of what the constraint holds: the answer so far (dimple_session_set_answer), the response, and behind it
+ * `later` [later_count >= 0] tokens, the mask token where anything may come. What is decoded begins and can end as those before and behind it
+ * allow; positions in messages count from the beginning of the answer. Errors: as dimple_session_set_constraint, also where the answer so far is not
+ * the beginning of anything that fits; LIMIT where the whole does not fit the context. */
+DIMPLE_API dimple_status dimple_session_set_constraint_part(dimple_session *session, dimple_constraint *constraint, const int32_t *later,
+                                                            int32_t later_count);
+
 /* Runs the vision tower over the prompt's images and the first pass over prompt + response. Idempotent; the first step does
  * it when it was not called. Needs prompt and response. Errors: STATE, MEMORY, CANCELLED. */
 DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
@@ -504,7 +511,8 @@ typedef struct dimple_decoding {
   uint64_t seed;               /* of the counter-based generator; a draw depends on (seed, iteration, position) only */
   int32_t block_length;        /* positions of a block, the last one may be shorter; 0: the file's (diffusion.block_length), or all */
   int32_t cache;               /* dimple_cache; pipelines that decode in blocks */
-  int32_t complete;            /* 1: no idle iterations, and what the authors' code leaves masked is revealed; 0: ends as it does */
+  int32_t complete;            /* 1: no idle iterations, and what the authors' code leaves masked is revealed, behind `steps` iterations if need be; 0:
+                                * ends as it does */
   int32_t no_eos_logits;       /* llada, 1: the end-of-text token is never a candidate */
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
@@ -627,8 +635,9 @@ DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const in
 
 /* Leaves the response's positions from `length` on, 1 .. L, out of the decoding under way: they keep what they hold, masks too, and no
  * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
- * changes what the model says of them a little. For text behind an end token. Errors: STATE (no decoding is under way), ARGUMENT (also for
- * more than an earlier call left), UNSUPPORTED (a decoding in blocks, or under a constraint). */
+ * changes what the model says of them a little. For text behind an end token. Blocks end with what is left; under a constraint the path goes on to
+ * hold all positions, and dimple_session_complete fills those left out. Errors: STATE (no decoding is under way), ARGUMENT (also for more than an
+ * earlier call left), UNSUPPORTED (pipelines sdar, fast-dllm-v2, llada2, bd3lm and diffusion-gemma, algorithm wino, guidance). */
 DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the

@@ -369,6 +369,101 @@ static void canvases_are_best_paths(void) {
   dimple_model_free(m);
 }
 
+/* The canvas behind an answer so far, and what comes later. */
+static dimple_status set_part(dimple_session *s, const rule *r, const int32_t *response, int32_t first, int32_t length) {
+  EXPECT_OK(dimple_session_set_answer(s, response, first));
+  EXPECT_OK(dimple_session_set_response(s, response + first, length));
+  return dimple_session_set_constraint_part(s, r->constraint, response + first + length, RESPONSE - first - length);
+}
+
+/* One of several canvases, after each iteration of which something fits the whole. */
+static void decode_part(dimple_session *s, const rule *r, const dimple_decoding *d, int32_t *response, int32_t first, int32_t length) {
+  dimple_step step = {0};
+  EXPECT_OK(set_part(s, r, response, first, length));
+  EXPECT_OK(dimple_session_begin(s, d));
+  while (!step.done) {
+    dimple_status status = dimple_session_step(s, &step);
+    EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
+    if (status != DIMPLE_OK) return;
+    memcpy(response + first, step.canvas, (size_t)length * sizeof *response);
+    EXPECT(can_fit(r, response, RESPONSE), "pipeline %d, algorithm %d: nothing fits the canvas at %d", d->pipeline, d->algorithm, first);
+  }
+  EXPECT_OK(dimple_session_complete(s, &step));
+  memcpy(response + first, step.canvas, (size_t)length * sizeof *response);
+}
+
+static void canvases_make_one_response(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  int32_t tried = 0, later = 0;
+  for (uint64_t seed = 0; seed < 24; seed++) {
+    rule r = open_rule(seed, 4, 14);
+    int32_t length = 3 + (int32_t)(seed % 5), response[RESPONSE];
+    dimple_decoding d = varied_decoding(seed % 2 ? DIMPLE_PIPELINE_LLADA : DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS, (int32_t)seed, seed);
+    if (d.cache != DIMPLE_CACHE_NONE) d.pipeline = DIMPLE_PIPELINE_LLADA;
+    d.steps = length;
+    for (int32_t i = 0; i < RESPONSE; i++) response[i] = MASK;
+    if (dimple_decoding_validate(&d) != DIMPLE_OK) d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    for (int32_t first = 0; first < RESPONSE; first += length)
+      decode_part(s, &r, &d, response, first, length < RESPONSE - first ? length : RESPONSE - first);
+    EXPECT(can_fit(&r, response, RESPONSE), "seed %d: the whole does not fit", (int)seed);
+    for (int32_t i = 0; i < RESPONSE; i++) EXPECT(response[i] != MASK, "seed %d: position %d is masked", (int)seed, i);
+    tried++;
+    later += r.words.kinds[response[length]] == DIMPLE_TOKEN_TEXT;
+    dimple_constraint_free(r.constraint);
+  }
+  EXPECT(tried == 24 && later > 12, "of %d responses %d go on in a second canvas", tried, later);
+
+  rule r = open_rule(0, 4, 6);
+  int32_t response[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) response[i] = i == 1 ? IMAGE : MASK;
+  response[0] = MASK - 1; /* a filler */
+  EXPECT_FAILS(set_part(s, &r, response, 2, 3), DIMPLE_ERROR_ARGUMENT, "at position 0");
+  EXPECT_OK(dimple_session_set_answer(s, NULL, 0));
+  set_masks(s, 2);
+  EXPECT_FAILS(dimple_session_set_constraint_part(s, r.constraint, response + 2, 1), DIMPLE_ERROR_LIMIT, "but the response has 3");
+  EXPECT_OK(dimple_session_set_constraint_part(s, r.constraint, response + 2, 12));
+  EXPECT_FAILS(dimple_session_set_constraint_part(s, r.constraint, NULL, 2), DIMPLE_ERROR_ARGUMENT, "null");
+  EXPECT_FAILS(dimple_session_set_constraint_part(s, NULL, NULL, 0), DIMPLE_ERROR_ARGUMENT, "constraint is null");
+  EXPECT_FAILS(dimple_session_set_constraint_part(s, r.constraint, response, -1), DIMPLE_ERROR_ARGUMENT, "-1 tokens");
+  EXPECT_NULL_REFUSED(dimple_session_set_constraint_part(NULL, r.constraint, NULL, 0));
+  dimple_constraint_free(r.constraint);
+  dimple_session_free(s);
+}
+
+/* What is left out of a decoding comes of the path in the end. */
+static void shortened_responses_fit(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  int32_t shortened = 0;
+  for (uint64_t seed = 0; seed < 40; seed++) {
+    rule r = open_rule(seed, 0, 5);
+    dimple_step step = {0};
+    dimple_decoding d = varied_decoding(seed % 2 ? DIMPLE_PIPELINE_LLADA : DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS, (int32_t)(seed % 24), seed);
+    d.algorithm_temperature = 0;
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    if (dimple_session_begin(s, &d) != DIMPLE_OK) {
+      EXPECT(false, "%s", dimple_last_error());
+      continue;
+    }
+    for (int32_t used = RESPONSE; !step.done;) {
+      int32_t end = 0;
+      if (dimple_session_step(s, &step) != DIMPLE_OK) break;
+      EXPECT(can_fit(&r, step.canvas, RESPONSE), "seed %d: nothing fits", (int)seed);
+      while (end < RESPONSE && r.words.kinds[step.canvas[end]] != DIMPLE_TOKEN_END) end++;
+      for (int32_t i = 0; i < step.revealed_count; i++) EXPECT(step.revealed[i] < used, "position %d was left out", step.revealed[i]);
+      if (end + 1 >= used || step.done) continue;
+      used = end + 1;
+      shortened++;
+      EXPECT_OK(dimple_session_shorten(s, used));
+    }
+    EXPECT(step.done, "%s", dimple_last_error());
+    EXPECT_OK(dimple_session_complete(s, &step));
+    EXPECT(step.remaining == 0 && can_fit(&r, step.canvas, RESPONSE), "seed %d: %d remain", (int)seed, step.remaining);
+    dimple_constraint_free(r.constraint);
+  }
+  EXPECT(shortened > 5, "%d shortened", shortened);
+  dimple_session_free(s);
+}
+
 static void what_cannot_be_is_refused(void) {
   rule r = open_rule(21, 4, 6);
   dimple_session *s = open_session(text_model, 1, 1);
@@ -423,6 +518,8 @@ int main(void) {
     what_is_certain_needs_no_pass();
     a_session_can_always_be_finished();
     canvases_are_best_paths();
+    canvases_make_one_response();
+    shortened_responses_fit();
     what_cannot_be_is_refused();
   }
   fixture_close();

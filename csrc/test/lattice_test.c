@@ -69,7 +69,7 @@ static bool open_scene(scene *s, uint64_t seed, int32_t count, int32_t length, i
       s->kept[i][t] = random_below(&r, 3) == 0;
     }
   }
-  EXPECT_OK(lattice_open(s->constraint, length, &s->lattice));
+  EXPECT_OK(lattice_open(s->constraint, length, NULL, &s->lattice));
   dimple_status status = lattice_update(&s->lattice, s->canvas, -1);
   bool can = canvas_can_fit(&s->machine, &s->words, s->canvas, length);
   EXPECT((status == DIMPLE_OK) == can, "seed %d: status %d, but can fit is %d", (int)seed, (int)status, can);
@@ -406,11 +406,45 @@ static void a_path_outlives_what_it_reveals(void) {
   }
 }
 
+/* A canvas between tokens that are there and positions that come later allows what it would as a part of the whole. */
+static void parts_are_as_in_the_whole(void) {
+  static scene s;
+  int32_t tried = 0, refused = 0, dead = 0;
+  for (uint64_t seed = 0; tried < 200 || refused < 20; seed++) {
+    random_numbers r = {.seed = seed + 900000};
+    if (!open_scene(&s, seed, 10 + (int32_t)(seed % 4), MAX_LENGTH, 25, true, false)) continue;
+    int32_t first = random_below(&r, 3), end = first + 1 + random_below(&r, MAX_LENGTH - first);
+    for (int32_t i = 0; i < first; i++) s.canvas[i] = random_below(&r, 4) ? lattice_forced(&s.lattice, i) : s.canvas[i];
+    for (int32_t i = 0; i < first; i++) s.canvas[i] = s.canvas[i] < 0 ? random_below(&r, s.words.count - 1) : s.canvas[i];
+    lattice_part part = {s.canvas, s.canvas + end, first, MAX_LENGTH - end, -1};
+    lattice l;
+    dimple_status whole = lattice_update(&s.lattice, s.canvas, -1), status = lattice_open(s.constraint, end - first, &part, &l);
+    bool opened = status == DIMPLE_OK;
+    dead += !opened;
+    if (opened) status = lattice_update(&l, s.canvas + first, -1);
+    EXPECT(status == whole, "seed %d: status %d of the part, %d of the whole: %s", (int)seed, (int)status, (int)whole, dimple_last_error());
+    tried += status == DIMPLE_OK;
+    refused += status != DIMPLE_OK;
+    for (int32_t i = first; i < end && status == DIMPLE_OK; i++) {
+      uint8_t allowed[MAX_WORDS];
+      int32_t classes = s.constraint->classes.count;
+      memcpy(allowed, lattice_allowed(&s.lattice, i), (size_t)classes);
+      bool same = s.canvas[i] >= 0 || (memcmp(allowed, lattice_allowed(&l, i - first), (size_t)classes) == 0 &&
+                                       lattice_forced(&l, i - first) == lattice_forced(&s.lattice, i));
+      EXPECT(same, "seed %d: position %d of %d to %d allows something else", (int)seed, i, first, end);
+    }
+    if (opened) lattice_close(&l);
+    close_scene(&s);
+  }
+  EXPECT(dead > 5, "%d have a beginning that nothing goes on from", dead);
+}
+
 int main(void) {
   best_paths_equal_brute_force();
   drawn_paths_have_their_probabilities();
   rows_are_of_what_can_stand_there();
   strange_logits_are_survived();
   a_path_outlives_what_it_reveals();
+  parts_are_as_in_the_whole();
   return expect_summary("lattice");
 }

@@ -98,7 +98,12 @@ static void shortened_responses(void) {
   outcome whole = decode(s, &d);
   EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_STATE, "no decoding is under way");
   EXPECT_OK(dimple_session_begin(s, &blocks));
-  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_UNSUPPORTED, "in blocks");
+  blocks.guidance_scale = 1;
+  EXPECT_OK(dimple_session_begin(s, &blocks));
+  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_UNSUPPORTED, "guidance");
+  blocks = decoding_of(DIMPLE_PIPELINE_SDAR, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC);
+  EXPECT_OK(dimple_session_begin(s, &blocks));
+  EXPECT_FAILS(dimple_session_shorten(s, 1), DIMPLE_ERROR_UNSUPPORTED, "pipeline sdar");
 
   int32_t left[RESPONSE], used = RESPONSE / 2;
   dimple_step step = {0};
@@ -117,6 +122,33 @@ static void shortened_responses(void) {
 
   outcome again = decode(s, &d);
   EXPECT(same_outcome(&whole, &again), "the next decoding is another one");
+  dimple_session_free(s);
+}
+
+/* Blocks end with what is left, whatever is kept of earlier passes. */
+static void shortened_blocks(void) {
+  static const int32_t pipelines[] = {DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_MDLM,
+                                      DIMPLE_PIPELINE_DREAM, DIMPLE_PIPELINE_DREAM};
+  static const int32_t caches[] = {DIMPLE_CACHE_NONE, DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL, DIMPLE_CACHE_MODEL, DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL};
+  dimple_session *s = text_session(text_model, 1, 1);
+  for (int32_t k = 0; k < 6; k++)
+    for (int32_t used = 1; used <= RESPONSE; used += 3) {
+      int32_t before, passed = 0;
+      dimple_step step = {0};
+      dimple_decoding d = decoding_of(pipelines[k], DIMPLE_ALGORITHM_MASKGIT_PLUS);
+      d.block_length = 5;
+      d.cache = caches[k];
+      EXPECT_OK(dimple_session_begin(s, &d));
+      EXPECT_OK(dimple_session_step(s, &step));
+      EXPECT_OK(dimple_session_shorten(s, used));
+      for (before = step.forward_passes; !step.done && passed < 40; passed++) {
+        EXPECT_OK(dimple_session_step(s, &step));
+        for (int32_t i = 0; i < step.revealed_count; i++) EXPECT(step.revealed[i] < used, "reveals %d of %d", step.revealed[i], used);
+      }
+      EXPECT(step.done && step.remaining == 0, "way %d, %d used: %d remain", k, used, step.remaining);
+      EXPECT(step.forward_passes - before <= 2 * used + 1, "way %d: %d passes for %d positions", k, step.forward_passes - before, used);
+      for (int32_t i = 0; i < used; i++) EXPECT(step.canvas[i] != MASK, "position %d of %d is masked", i, used);
+    }
   dimple_session_free(s);
 }
 
@@ -205,6 +237,7 @@ int main(void) {
     bad_session_options();
     wrong_order();
     shortened_responses();
+    shortened_blocks();
     answers_in_several_canvases();
     sessions_outlive_their_model();
     a_hundred_lives();

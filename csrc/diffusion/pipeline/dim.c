@@ -5,7 +5,7 @@
 /* Every position above the threshold; in the last iteration everything. */
 static void choose_above_threshold(choice *c) {
   const sampler_step *step = c->step;
-  bool last = step->iteration == step->decoding->steps - 1;
+  bool last = step_scheduled(step) == step->decoding->steps - 1;
   for (int32_t i = 0; i < step->masked; i++) {
     if (last || c->candidates[i].confidence > step->decoding->threshold) choice_add(c, i);
   }
@@ -14,7 +14,7 @@ static void choose_above_threshold(choice *c) {
 static quota scheduled(const sampler_step *step) {
   int32_t steps = step->decoding->steps;
   float from, to;
-  int32_t count = schedule_dim(step->masked, step->total, step->iteration, step->levels, steps, &from, &to);
+  int32_t count = schedule_dim(step->masked, step->total, step_scheduled(step), step->levels, steps, &from, &to);
   return (quota){count, to <= step->levels[steps] ? 1.0f : 1.0f - to / from};
 }
 

@@ -3,8 +3,9 @@
 #include "diffusion/schedule.h"
 
 static quota scheduled(const sampler_step *step) {
-  if (step->iteration == step->decoding->steps - 1) return (quota){step->masked, 1.0f};
-  float from = step->levels[step->iteration], to = step->levels[step->iteration + 1];
+  int32_t at = step_scheduled(step);
+  if (at == step->decoding->steps - 1) return (quota){step->masked, 1.0f};
+  float from = step->levels[at], to = step->levels[at + 1];
   return (quota){schedule_count(step->masked, from, to), 1.0f - to / from};
 }
 

@@ -10,7 +10,7 @@
 
 static dimple_status choose(choice *c, const algorithm *a) {
   const sampler_step *step = c->step;
-  int32_t due = step->masked - schedule_left(step->total, step->decoding->steps, step->iteration);
+  int32_t due = step->masked - schedule_left(step->total, step->decoding->steps, step_scheduled(step));
   if (step->iteration < step->decoding->steps - 1) return a->choose[DIMPLE_PIPELINE_RND1](c, (quota){due > 0 ? due : 0, 1.0f});
   for (int32_t i = 0; i < step->masked; i++) choice_add(c, i);
   return DIMPLE_OK;

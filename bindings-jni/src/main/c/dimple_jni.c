@@ -406,6 +406,12 @@ SHIM(jint, dimple_1session_1set_1constraint)(JNIEnv *env, jclass shim, jlong ses
   return (jint)dimple_session_set_constraint(handle(session), handle(constraint));
 }
 
+SHIM(jint, dimple_1session_1set_1constraint_1part)(JNIEnv *env, jclass shim, jlong session, jlong constraint, jobject later,
+    jint later_count) {
+  (void)shim;
+  return (jint)dimple_session_set_constraint_part(handle(session), handle(constraint), at(env, later), later_count);
+}
+
 SHIM(jint, dimple_1session_1prefill)(JNIEnv *env, jclass shim, jlong session) {
   (void)env, (void)shim;
   return (jint)dimple_session_prefill(handle(session));

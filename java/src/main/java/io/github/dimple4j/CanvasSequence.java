@@ -20,6 +20,7 @@ final class CanvasSequence {
   private final SessionHandle handle;
   private final int length;
   private final int[] initial;
+  private final HeldStructure structure; // null: none
 
   private Decoding decoding;
   private int first; // position of the canvas under way
@@ -34,21 +35,29 @@ final class CanvasSequence {
 
   /**
    * @param length of a canvas; the last one takes what is left
-   * @param initial the whole response, of which the core has the first canvas; empty without one
+   * @param initial the whole response; empty without one
+   * @param structure what it is held to; null: nothing
    */
-  CanvasSequence(SessionHandle handle, int length, int[] initial) {
+  CanvasSequence(SessionHandle handle, int length, int[] initial, HeldStructure structure) {
     this.handle = handle;
     this.length = length;
     this.initial = initial;
+    this.structure = structure;
+  }
+
+  /** Gives the core the canvas that begins at a position; the answer so far is there. */
+  void set(int position) {
+    handle.run(core -> core.setResponse(slice(initial, position)));
+    if (structure != null) {
+      structure.hold(handle, Arrays.copyOfRange(initial, end(position), initial.length));
+    }
   }
 
   /** Begins a decoding with the first canvas. */
   void begin(Decoding settings) {
     if (opened > 0) {
-      handle.run(core -> {
-        core.setAnswer(new int[0]);
-        core.setResponse(slice(initial, 0));
-      });
+      handle.run(core -> core.setAnswer(new int[0]));
+      set(0);
       opened = 0;
     }
     handle.run(core -> core.begin(settings(settings, 0)));
@@ -124,6 +133,13 @@ final class CanvasSequence {
     }
   }
 
+  /** Fills what is masked of the canvas under way as the structure has it. {@code tokens} are those of the response so far. */
+  StepResult complete(int[] tokens) {
+    openDue(tokens);
+    latest = whole(handle.call(CoreSession::complete), tokens);
+    return latest;
+  }
+
   /** Opens the canvas under way in the core, if it is not; says whether it was not. {@code tokens} are those of the response so far. */
   boolean openDue(int[] tokens) {
     boolean due = opened < first;
@@ -139,10 +155,8 @@ final class CanvasSequence {
     handle.run(core -> core.setAnswer(Arrays.copyOf(tokens, first)));
     prefill += figures.prefill();
     steps += figures.steps();
-    handle.run(core -> {
-      core.setResponse(slice(initial, first));
-      core.begin(settings(decoding, first));
-    });
+    set(first);
+    handle.run(core -> core.begin(settings(decoding, first)));
     setOwnBias(decoding);
     opened = first;
   }

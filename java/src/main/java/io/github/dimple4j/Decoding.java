@@ -120,11 +120,25 @@ public final class Decoding extends DecodingValues {
         return null;
       });
       Decoding decoding = new Decoding(core, new LinkedHashMap<>(settings), ending, logitBias);
-      boolean whole = decoding.pipeline() == Pipeline.DIM || decoding.pipeline() == Pipeline.DREAM;
-      if (decoding.prune() && (!whole || decoding.cache() != BlockCache.MODEL)) {
-        throw new InvalidArgumentException("decoding: prune goes with pipelines dim and dream, without a cache of blocks");
+      if (decoding.prune()) {
+        checkPruning(decoding);
       }
       return decoding;
+    }
+
+    private static void checkPruning(Decoding decoding) {
+      Pipeline pipeline = decoding.pipeline();
+      if (pipeline.seesBlocks() || pipeline == Pipeline.DIFFUSION_GEMMA) {
+        throw new InvalidArgumentException("decoding: prune does not go with pipeline " + pipeline.label()
+            + ", which works on a part of the response at a time, and ends with it");
+      }
+      if (decoding.algorithm().revises()) {
+        throw new InvalidArgumentException("decoding: prune does not go with algorithm " + decoding.algorithm().label()
+            + ", which may mask the end of the text again");
+      }
+      if (decoding.guidanceScale() > 0) {
+        throw new InvalidArgumentException("decoding: prune does not go with guidance_scale, whose second pass takes the place of what the others go on to see");
+      }
     }
 
     /**

@@ -1,6 +1,5 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.StepResult;
 import java.time.Duration;
 import java.util.Arrays;
@@ -15,7 +14,6 @@ import java.util.stream.Stream;
  * {@link SessionHandle#use}.
  */
 final class DecodingRun {
-  private final SessionHandle handle;
   private final CanvasSequence canvases;
   private final Response response;
   private final Response reading; // the response with the decoding's stop strings
@@ -42,9 +40,7 @@ final class DecodingRun {
   private boolean over;
 
   /** A decoding that the canvases have begun. {@code own}, which may be null, decides in the place of the core. */
-  DecodingRun(SessionHandle handle, CanvasSequence canvases, Response response, boolean constrained, int promptLength,
-      Decoding decoding, Decoder own) {
-    this.handle = handle;
+  DecodingRun(CanvasSequence canvases, Response response, boolean constrained, int promptLength, Decoding decoding, Decoder own) {
     this.canvases = canvases;
     this.response = response;
     this.constrained = constrained;
@@ -55,9 +51,6 @@ final class DecodingRun {
     this.anew = decoding.pipeline() == Pipeline.DIFFUSION_GEMMA;
     this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
     this.decisions = own == null ? null : new Decisions(canvases, own, decoding.logitBias());
-    if (decoding.prune()) {
-      checkPruning();
-    }
     if (!decoding.stop().isEmpty()) {
       if (constrained) {
         throw new UnsupportedException("stop strings go without a structure: what is left of a text that is cut off does not fit it");
@@ -72,18 +65,6 @@ final class DecodingRun {
     this.masked = canvas.remaining();
   }
 
-  /** What a file says of blocks can make a decoding one that cannot leave positions out. */
-  private void checkPruning() {
-    if (constrained) {
-      throw new UnsupportedException("prune goes without a structure, which holds every position of the response");
-    }
-    try {
-      canvases.shorten(canvases.end());
-    } catch (UnsupportedException e) {
-      throw new UnsupportedException("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
-    }
-  }
-
   /** Another decoding takes the place of this one, of which no iteration runs any more. */
   void end() {
     over = true;
@@ -96,13 +77,23 @@ final class DecodingRun {
     return new Canvas(shape, Arrays.copyOf(tokens, end), firm ? end : canvases.first());
   }
 
-  /** The canvas is full, and nothing ended the text. */
+  /** Whether parts of the response that end for themselves are still to come behind the canvas under way. */
+  private boolean hasLaterParts() {
+    return canvases.hasNext() && response.beginsBehind(canvases.end());
+  }
+
+  /** Whether the text goes on behind the canvas under way, of which nothing more is to come. */
+  private boolean goesOn() {
+    return hasLaterParts() ? canvas.isComplete() : canvases.hasNext() && canvas.finish() == Finish.LENGTH;
+  }
+
   private void openNextCanvas() {
     canvases.next();
     int[] tokens = response.tokens().clone();
     System.arraycopy(canvas.tokens(), 0, tokens, 0, canvas.length());
     canvas = canvasOf(tokens);
     used = canvases.end();
+    masked = canvas.remaining();
   }
 
   /** Runs the next iteration. */
@@ -112,17 +103,20 @@ final class DecodingRun {
     }
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
-    boolean finished = result.done() || stopsEarly && (byBlock || anew ? canvas.isSettled() : canvas.isComplete());
-    while (finished && canvases.hasNext() && canvas.finish() == Finish.LENGTH) {
+    boolean complete = !hasLaterParts() && (byBlock || anew ? canvas.isSettled() : canvas.isComplete());
+    if (constrained && result.done()) {
+      reveals = joined(reveals, completeCanvas());
+    }
+    boolean finished = result.done() || stopsEarly && complete;
+    while (finished && goesOn()) {
       openNextCanvas();
       finished = canvas.remaining() == 0; // all of it is fixed
     }
     exhausted = !finished && ending.exhausted(iterations, System.nanoTime() - began);
-    if (constrained && (result.done() || exhausted) && remaining() > 0) {
-      StepResult completion = handle.call(CoreSession::complete);
-      reveals = Stream.concat(reveals.stream(), take(completion).stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
+    if (constrained && exhausted) {
+      reveals = joined(reveals, complete());
     }
-    if (ending.pruned() && !finished && !exhausted && canvas.usedLength() < used) {
+    if (ending.pruned() && !finished && !exhausted && !hasLaterParts() && canvas.usedLength() < used) {
       used = canvas.usedLength();
       canvases.shorten(used);
     }
@@ -131,6 +125,25 @@ final class DecodingRun {
     }
     return new Step(result.iteration(), canvas, reveals, remaining(), finished || exhausted, forwardPasses,
         Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block());
+  }
+
+  private static List<Reveal> joined(List<Reveal> some, List<Reveal> others) {
+    return others.isEmpty() ? some : Stream.concat(some.stream(), others.stream()).sorted(Comparator.comparingInt(Reveal::position)).toList();
+  }
+
+  /** What the structure has for the masked positions of the canvas under way. */
+  private List<Reveal> completeCanvas() {
+    return remaining() == 0 ? List.of() : take(canvases.complete(canvas.tokens()));
+  }
+
+  /** The same for the whole response, up to its end. */
+  List<Reveal> complete() {
+    List<Reveal> reveals = completeCanvas();
+    while (goesOn()) {
+      openNextCanvas();
+      reveals = joined(reveals, completeCanvas());
+    }
+    return reveals;
   }
 
   /** Positions that are masked, or not settled where every iteration accepts anew: what is shown at these is no answer. */
@@ -156,7 +169,7 @@ final class DecodingRun {
   }
 
   /** Takes over what an iteration of the core did. */
-  List<Reveal> take(StepResult result) {
+  private List<Reveal> take(StepResult result) {
     Canvas before = canvas;
     canvas = canvas.with(result.canvas(), result.settled());
     List<Reveal> reveals = reveals(result);

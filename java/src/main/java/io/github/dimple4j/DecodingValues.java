@@ -154,7 +154,7 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * What happens where the authors' code of a pipeline that decodes in blocks runs idle or leaves positions masked.
+   * What happens where the authors' code runs idle or leaves positions masked, as it does where a random token is the mask, or the steps are too few.
    *
    * @return true: idle iterations are left out, and further ones reveal what is left; false: as the authors' code
    */

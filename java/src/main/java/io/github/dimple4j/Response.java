@@ -39,9 +39,16 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return new Response(vocabulary, tokens, segments, texts);
   }
 
-  /** The first positions of a block that is one slot. */
+  /** The first positions of the block. */
   Response first(int positions) {
-    return new Response(vocabulary, Arrays.copyOf(tokens, positions), List.of(new Segment(0, positions, true)), stops);
+    List<Segment> begun = segments.stream().filter(segment -> segment.start < positions)
+        .map(segment -> new Segment(segment.start, Math.min(segment.end, positions), segment.slot)).toList();
+    return new Response(vocabulary, Arrays.copyOf(tokens, positions), begun, stops);
+  }
+
+  /** Whether a segment begins at this position or behind it. */
+  boolean beginsBehind(int position) {
+    return segments.getLast().start >= position;
   }
 
   /** A canvas whose positions from there on are masked. */

@@ -1,9 +1,7 @@
 package io.github.dimple4j;
 
-import io.github.dimple4j.core.CoreConstraint;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.SessionFigures;
-import io.github.dimple4j.core.StepResult;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.Iterator;
@@ -35,12 +33,15 @@ public final class Session implements AutoCloseable {
   private final Response response; // null without one
   private final CanvasSequence canvases;
 
-  private boolean constrained;
+  private final boolean constrained;
   private DecodingRun run; // the latest decoding; null before the first. Touched by the session's user only
 
-  /** @param canvasLength positions that are decoded at a time; 0 without a response */
+  /**
+   * @param canvasLength positions that are decoded at a time; 0 without a response
+   * @param structure what the response is held to; null: nothing
+   */
   Session(SessionHandle handle, ModelInfo model, Vocabulary vocabulary, int[] prompt, int imageTokens, Response response,
-      int canvasLength) {
+      int canvasLength, HeldStructure structure) {
     this.handle = handle;
     this.cleanable = Engine.CLEANER.register(this, handle::close);
     this.model = model;
@@ -48,7 +49,8 @@ public final class Session implements AutoCloseable {
     this.prompt = prompt;
     this.imageTokens = imageTokens;
     this.response = response;
-    this.canvases = new CanvasSequence(handle, canvasLength, response == null ? new int[0] : response.tokens());
+    this.canvases = new CanvasSequence(handle, canvasLength, response == null ? new int[0] : response.tokens(), structure);
+    this.constrained = structure != null;
   }
 
   /**
@@ -219,8 +221,13 @@ public final class Session implements AutoCloseable {
    */
   public Generation complete() {
     return use(() -> {
-      StepResult completion = handle.call(CoreSession::complete);
-      run.take(completion);
+      if (run == null) {
+        throw new SessionStateException("no decoding was begun: there is nothing to complete");
+      }
+      if (!constrained) {
+        throw new SessionStateException("the response is held to no structure: there is nothing to complete it by");
+      }
+      run.complete();
       return run.generation();
     });
   }
@@ -463,10 +470,9 @@ public final class Session implements AutoCloseable {
     });
   }
 
-  /** Holds the response, which was set, to a constraint. Inside {@link SessionHandle#use}. */
-  void constrain(CoreConstraint constraint) {
-    handle.run(session -> session.setConstraint(constraint));
-    constrained = true;
+  /** Gives the core the response, behind its prompt. Inside {@link SessionHandle#use}. */
+  void setResponse() {
+    canvases.set(0);
   }
 
   Iterator<Step> begin(Decoding decoding, Decoder own) {
@@ -503,7 +509,7 @@ public final class Session implements AutoCloseable {
     if (run != null) {
       run.end(); // whatever follows
     }
-    run = new DecodingRun(handle, canvases, response, constrained, prompt.length, decoding, own);
+    run = new DecodingRun(canvases, response, constrained, prompt.length, decoding, own);
     return run;
   }
 

@@ -337,7 +337,9 @@ public final class SessionBuilder {
    * the end of the prompt, by one pass of the model, and the next masked canvas follows. So an answer is as long as it gets, up to
    * {@link #responseLength}, and each pass is over no more masks than a canvas has. A canvas does not see those to come. Each is decoded
    * as if its prompt had been given from the start, with steps of its own ({@link Decoding#steps}: without it as many as it has
-   * positions) and the seed one higher than that of the one before; pictures go through the vision tower once. Does not go with a template or an automaton.
+   * positions) and the seed one higher than that of the one before; pictures go through the vision tower once. A structure holds the whole:
+   * each canvas is filled so that those to come can still end what it begins. Of a structure prior, as many canvases are filled as its parts need; each
+   * slot ends for itself.
    *
    * @param tokens at least 1; the last canvas takes what is left. Until this is called: the whole response is one canvas
    * @return this
@@ -471,7 +473,8 @@ public final class SessionBuilder {
     }
     int canvas = checkedCanvasLength(response);
     SessionHandle handle = model.call(this::open);
-    Session session = new Session(handle, info, vocabulary, prompt, IntStream.of(imageTokens).sum(), response, canvas);
+    HeldStructure structure = automaton == null ? null : new HeldStructure(automaton, model.constraints());
+    Session session = new Session(handle, info, vocabulary, prompt, IntStream.of(imageTokens).sum(), response, canvas, structure);
     List<Rgb> pictures = images.stream().map(image -> new Rgb(image.pixels(), image.width(), image.height())).toList();
     try {
       if (response != null) {
@@ -480,13 +483,7 @@ public final class SessionBuilder {
       handle.use(() -> {
         handle.run(core -> core.setPrompt(prompt, pictures));
         if (response != null) {
-          handle.run(core -> core.setResponse(Arrays.copyOf(response.tokens(), canvas)));
-        }
-        if (automaton != null) {
-          model.constraints().use(automaton, constraint -> {
-            session.constrain(constraint);
-            return null;
-          });
+          session.setResponse();
         }
         return null;
       });
@@ -526,10 +523,6 @@ public final class SessionBuilder {
     }
     if (withoutResponse) {
       throw new InvalidArgumentException("a session without response has a canvas length");
-    }
-    if (template != null || automaton != null) {
-      throw new InvalidArgumentException("a response with " + (template != null ? "a template" : "a structure")
-          + " is one canvas: a canvas length goes with free text only");
     }
     return Math.min(length, all);
   }

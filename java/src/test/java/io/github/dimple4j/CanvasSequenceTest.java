@@ -3,7 +3,10 @@ package io.github.dimple4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.github.dimple4j.structure.ByteAutomaton;
+import io.github.dimple4j.structure.Piece;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -127,16 +130,80 @@ class CanvasSequenceTest {
     }
   }
 
+  /** In one canvas and in several: one answer that is held as a whole, whatever ends the decoding. */
+  @Test
+  void aStructureHoldsAllCanvasesTogether() {
+    Template template = Template.json("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\",\"maxLength\":9}},"
+        + "\"required\":[\"a\",\"b\"]}");
+    ByteAutomaton automaton = template.automaton().orElseThrow();
+    for (int length : new int[] {1, 2, 5, 20, 39, 40, 90}) {
+      try (Session session = model.session().user("cat").responseLength(40).canvasLength(length).response(template).open()) {
+        for (int seed = 0; seed < 12; seed++) {
+          Decoding.Builder settings = ONE_BY_ONE.toBuilder().seed(seed).temperature(seed % 3).threshold(seed % 2 * 0.3f);
+          if (seed % 4 == 3) {
+            settings.iterationBudget(2);
+          }
+          Generation answer = session.decode(settings.build());
+          assertThat(automaton.accepts(answer.text().getBytes(StandardCharsets.UTF_8))).as("%s", answer.text()).isTrue();
+          assertThat(answer.finish()).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
+          assertThat(answer.canvas().length()).isLessThanOrEqualTo(40);
+          assertThat(answer.canvas().length() - answer.textTokens().length).as("no canvas behind the one that ends").isLessThanOrEqualTo(length);
+        }
+        session.steps(ONE_BY_ONE).iterator().next();
+        assertThat(automaton.accepts(session.complete().text().getBytes(StandardCharsets.UTF_8))).isTrue();
+        Generation own = session.decode(ONE_BY_ONE, candidates -> candidates.all().subList(0, 1));
+        assertThat(automaton.accepts(own.text().getBytes(StandardCharsets.UTF_8))).as("%s", own.text()).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void whatIsFixedBehindACanvasTakesPart() {
+    Template template = Template.of(Piece.pattern("[a-z]{3,}!"), Piece.text(20));
+    int mark = model.tokenizer().encode("!")[0];
+    try (Session session = model.session().user("cat").responseLength(12).canvasLength(3).response(template).prior(7, mark).open()) {
+      for (int seed = 0; seed < 20; seed++) {
+        Generation answer = session.decode(ONE_BY_ONE.toBuilder().seed(seed).build());
+        assertThat(answer.canvas().token(7)).isEqualTo(mark);
+        assertThat(answer.text()).matches("(?s)[a-z]{3,}!.*");
+      }
+    }
+  }
+
+  /** The parts of a structure prior keep their places; a slot ends for itself, and what is fixed behind it comes all the same. */
+  @Test
+  void aPriorReachesOverCanvases() {
+    int end = model.endTokenIds()[0];
+    Template template = Template.of("{\"a\": ", Template.slot(4), ", \"b\": ", Template.slot(3), "}");
+    int[] fixed = model.session().user("cat").response(template).open().decode(ONE_BY_ONE).tokens();
+    int ended = 0;
+    for (int length : new int[] {1, 3, 6, 9, 50}) {
+      try (Session session = model.session().user("cat").response(template).canvasLength(length).open();
+          Session early = model.session().user("cat").response(template).canvasLength(length).prior(7, end).open()) {
+        for (int seed = 0; seed < 10; seed++) {
+          Decoding decoding = ONE_BY_ONE.toBuilder().seed(seed).build();
+          Generation answer = session.decode(decoding);
+          assertThat(answer.tokens()).hasSize(fixed.length);
+          assertThat(answer.text()).startsWith("{\"a\": ").contains(", \"b\": ").endsWith("}");
+          assertThat(answer.slots()).hasSize(2);
+          assertThat(answer.finish()).isEqualTo(Finish.LENGTH);
+          Generation short1 = early.decode(decoding.toBuilder().prune(seed % 2 == 0).build());
+          assertThat(short1.slots()).hasSize(2);
+          assertThat(short1.text()).as("%d %d %s %s", length, seed, short1.finish(), short1).endsWith("}").contains(", \"b\": ");
+          ended += short1.slots().get(0).length() <= 2 ? 1 : 0;
+        }
+      }
+    }
+    assertThat(ended).isPositive();
+  }
+
   @Test
   void whatDoesNotGoTogetherIsSaid() {
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> builder().canvasLength(0).open())
         .withMessage("a canvas of 0 tokens, expected at least 1");
-    assertThatExceptionOfType(InvalidArgumentException.class)
-        .isThrownBy(() -> builder().response(Template.of("a", Template.slot(2))).open())
-        .withMessageContaining("with a template is one canvas");
-    assertThatExceptionOfType(InvalidArgumentException.class)
-        .isThrownBy(() -> builder().response(Template.json("{\"type\":\"boolean\"}")).open())
-        .withMessageContaining("with a structure is one canvas");
+    assertThatExceptionOfType(ContextLimitException.class)
+        .isThrownBy(() -> builder().response(Template.json("{\"enum\":[\"a text of many letters\"]}")).open())
+        .withMessage("the shortest response that fits the constraint has 24 tokens, but the response has 11");
     assertThatExceptionOfType(ContextLimitException.class).isThrownBy(() -> builder().responseLength(model.info().contextLength()).open())
         .withMessageMatching("prompt \\(\\d+ tokens\\) and response \\(\\d+\\) do not fit the context of \\d+");
   }

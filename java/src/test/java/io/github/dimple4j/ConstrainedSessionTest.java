@@ -140,7 +140,7 @@ class ConstrainedSessionTest {
     }
     try (var session = model.session().prompt("hello").prefill()) {
       session.steps(Decoding.builder().build()).iterator();
-      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::complete).withMessageContaining("no constraint");
+      assertThatExceptionOfType(SessionStateException.class).isThrownBy(session::complete).withMessageContaining("no structure");
     }
   }
 

@@ -204,17 +204,39 @@ class EndingTest {
     }
     assertThat(left).isPositive();
     Decoding.Builder builder = Decoding.builder().prune(true).threshold(0).pipeline(Pipeline.LLADA);
-    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(builder::build).withMessageContaining("prune");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> builder.guidanceScale(1).build()).withMessageContaining("prune");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> builder.guidanceScale(0).algorithm(Algorithm.WINO).build())
+        .withMessageContaining("prune does not go with algorithm wino");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> Decoding.builder().prune(true).pipeline(Pipeline.SDAR)
+        .algorithm(Algorithm.SEQUENTIAL).build()).withMessageContaining("prune does not go with pipeline sdar");
   }
 
-  /** The file decides, so that it is no settings' fault: said when the decoding begins. */
+  /** Blocks of every kind end with what is left. */
   @Test
-  void pruningIsRefusedWhereTheFileAsksForBlocks() throws IOException {
+  void pruningGoesWithBlocksAndCaches() {
+    int sooner = 0;
+    try (var session = model.session().tokens(PROMPT).responseLength(32).open()) {
+      for (Pipeline pipeline : List.of(Pipeline.LLADA, Pipeline.DREAM, Pipeline.MDLM)) {
+        for (BlockCache cache : pipeline == Pipeline.MDLM ? List.of(BlockCache.MODEL) : List.of(BlockCache.PREFIX, BlockCache.DUAL)) {
+          for (int seed = 0; seed < 20; seed++) {
+            Decoding whole = Decoding.builder().pipeline(pipeline).threshold(0).cache(cache).blockLength(12).temperature(1).seed(seed).build();
+            Generation pruned = session.decode(whole.toBuilder().prune(true).build());
+            assertThat(pruned.finish()).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
+            assertThat(pruned.canvas().isComplete()).isTrue();
+            sooner += pruned.iterations() < session.decode(whole.toBuilder().earlyStop(false).build()).iterations() ? 1 : 0;
+          }
+        }
+      }
+    }
+    assertThat(sooner).isGreaterThan(20);
+  }
+
+  @Test
+  void pruningGoesWithWhatTheFileAsksFor() throws IOException {
     TinyModel inBlocks = TinyModel.ofText().put("diffusion.cache", "dual").put("diffusion.block_length", 4);
     Decoding pruned = Decoding.builder().pipeline(Pipeline.DREAM).prune(true).build();
     try (DimpleModel other = DimpleModel.load(inBlocks.write(folder.resolve("blocks.gguf"))); Session session = other.session().tokens(PROMPT).open()) {
-      assertThatExceptionOfType(UnsupportedException.class).isThrownBy(() -> session.steps(pruned).iterator())
-          .withMessage("prune goes without a cache of blocks, which the model's file asks for (diffusion.cache)");
+      assertThat(session.decode(pruned).canvas().isComplete()).isTrue();
       assertThat(session.decode(pruned.toBuilder().pipeline(Pipeline.DIM).build()).canvas().length()).isEqualTo(64);
     }
   }

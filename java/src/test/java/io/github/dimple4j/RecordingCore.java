@@ -218,7 +218,7 @@ final class RecordingCore implements Core {
     }
 
     @Override
-    public void setConstraint(CoreConstraint constraint) {
+    public void setConstraint(CoreConstraint constraint, int[] later) {
       throw new UnsupportedOperationException("setConstraint");
     }
 

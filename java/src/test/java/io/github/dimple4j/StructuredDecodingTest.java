@@ -99,14 +99,21 @@ class StructuredDecodingTest {
       assertThat(schemas.uses(keyword)).as(keyword).isGreaterThanOrEqualTo(SCHEMAS / 10);
     }
     assertThat(counts.getOrDefault("fits nothing", 0)).isLessThanOrEqualTo(1 + SCHEMAS / 5);
+    assertThat(counts.get("with canvases to come")).isGreaterThan(counts.get("in the last canvas") / 10);
     System.out.println("StructuredDecodingTest: " + counts);
+  }
+
+  /** All of the response in one canvas, or in several. */
+  private Session session(DimpleModel model, ByteAutomaton automaton, int length) {
+    SessionBuilder builder = model.session().prompt("Say something.").response(automaton).responseLength(length);
+    return random.nextInt(3) > 0 ? builder.open() : builder.canvasLength(1 + random.nextInt(length)).open();
   }
 
   private void decode(DimpleModel model, ObjectNode schema, SchemaOptions options, Validator validator) {
     ByteAutomaton automaton = Piece.json(JsonSchema.of(schema), options).compile();
     int length = automaton.shortest().length + random.nextInt(60); // a token is a byte or more
     Completions completions = new Completions(automaton, model);
-    try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
+    try (Session session = session(model, automaton, length)) {
       for (int i = 0; i < DECODINGS; i++) {
         Decoding decoding = decoding(length, !model.info().shiftLogits());
         String what = decoding + " of " + length + " tokens, " + options + ", schema " + schema;
@@ -160,7 +167,7 @@ class StructuredDecodingTest {
       for (DimpleModel model : models) {
         int length = automaton.shortest().length + random.nextInt(30);
         Completions completions = new Completions(automaton, model);
-        try (Session session = model.session().prompt("Say something.").response(automaton).responseLength(length).open()) {
+        try (Session session = session(model, automaton, length)) {
           assertFits(session, session.steps(decoding(length, false), new Whimsical()), completions, validator, "own decoder, " + schema);
           for (Pipeline pipeline : List.of(Pipeline.MDLM, Pipeline.BD3LM, Pipeline.SDAR)) {
             Decoding decoding = decoding(pipeline);
@@ -174,7 +181,7 @@ class StructuredDecodingTest {
 
   private void assertFits(Session session, Steps steps, Completions completions, Validator validator, String what) {
     for (Step step : steps) {
-      assertCanBeCompleted(step.canvas(), completions, what);
+      assertCanBeCompleted(session, step.canvas(), completions, what);
     }
     String answer = session.generation().text();
     assertThat(validator.errors(answer.getBytes(StandardCharsets.UTF_8))).as("%s, %s", answer, what).isEmpty();
@@ -235,13 +242,13 @@ class StructuredDecodingTest {
     if (steps.hasNext()) {
       session.cancel();
       assertThatExceptionOfType(CancelledException.class).as(what).isThrownBy(steps::next);
-      assertCanBeCompleted(session.generation().canvas(), completions, what);
+      assertCanBeCompleted(session, session.generation().canvas(), completions, what);
       assertThat(session.complete().canvas().remaining()).as(what).isZero();
       count("cancelled");
     }
     Generation answer = session.generation();
     assertThat(answer.finish()).as(what).isIn(Finish.END_OF_TEXT, Finish.LENGTH);
-    assertCanBeCompleted(answer.canvas(), completions, what);
+    assertCanBeCompleted(session, answer.canvas(), completions, what);
     String text = answer.text();
     assertThat(text).as(what).isEqualTo(new String(completions.text(answer.textTokens()), StandardCharsets.UTF_8));
     assertThat(validator.errors(text.getBytes(StandardCharsets.UTF_8))).as("%s, %s", text, what).isEmpty();
@@ -272,7 +279,7 @@ class StructuredDecodingTest {
     Step last = null;
     for (int i = 0; i < mostIterations && steps.hasNext(); i++) {
       last = steps.next();
-      assertCanBeCompleted(last.canvas(), completions, what);
+      assertCanBeCompleted(session, last.canvas(), completions, what);
       count("iterations");
     }
     if (!steps.hasNext()) {
@@ -283,7 +290,7 @@ class StructuredDecodingTest {
     session.cancel();
     assertThatExceptionOfType(CancelledException.class).as(what).isThrownBy(steps::next);
     Generation partial = session.generation();
-    assertCanBeCompleted(partial.canvas(), completions, what);
+    assertCanBeCompleted(session, partial.canvas(), completions, what);
     assertThat(partial.finish()).as(what).isEqualTo(partial.canvas().isComplete() ? partial.canvas().finish() : Finish.CANCELLED);
     assertThat(partial.canvas().tokens()).as(what).isEqualTo(last == null ? session.generation().tokens() : last.canvas().tokens());
     assertThat(session.complete().canvas().remaining()).as(what).isZero();
@@ -291,8 +298,9 @@ class StructuredDecodingTest {
     return true;
   }
 
-  private static void assertCanBeCompleted(Canvas canvas, Completions completions, String what) {
-    if (!completions.exists(canvas.tokens())) {
+  private void assertCanBeCompleted(Session session, Canvas canvas, Completions completions, String what) {
+    count(canvas.length() < session.responseLength() ? "with canvases to come" : "in the last canvas");
+    if (!completions.exists(canvas.tokens(), session.responseLength())) {
       fail("no completion: %s, %s", canvas.text(), what);
     }
   }
@@ -344,7 +352,7 @@ class StructuredDecodingTest {
         case 1 -> builder.timeBudget(Duration.ofNanos(oneOf(1, 2_000_000)));
         default -> { } // none
       }
-      builder.allowedConfidence(random.nextBoolean()).earlyStop(random.nextBoolean());
+      builder.allowedConfidence(random.nextBoolean()).earlyStop(random.nextBoolean()).prune(random.nextInt(4) == 0);
       try {
         Decoding decoding = builder.build();
         boolean canBe = switch (decoding.algorithm()) {

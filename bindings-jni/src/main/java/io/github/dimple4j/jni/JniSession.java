@@ -50,9 +50,11 @@ final class JniSession implements CoreSession {
   }
 
   @Override
-  public void setConstraint(CoreConstraint constraint) {
-    JniCore.check(Shim.dimple_session_set_constraint(session,
-        constraint instanceof JniVocabulary.JniConstraint ours ? ours.constraint() : 0));
+  public void setConstraint(CoreConstraint constraint, int[] later) {
+    long handle = ((JniVocabulary.JniConstraint) constraint).constraint();
+    try (Memory memory = new Memory()) {
+      JniCore.check(Shim.dimple_session_set_constraint_part(session, handle, memory.of(later), later.length));
+    }
   }
 
   @Override

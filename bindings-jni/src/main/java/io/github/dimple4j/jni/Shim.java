@@ -183,6 +183,8 @@ final class Shim {
 
   static native int dimple_session_set_constraint(long session, long constraint);
 
+  static native int dimple_session_set_constraint_part(long session, long constraint, ByteBuffer later, int later_count);
+
   static native int dimple_session_prefill(long session);
 
   static native int dimple_session_take_prefix(long session, long from, ByteBuffer rows);

@@ -2085,6 +2085,69 @@ public class Dimple extends DimpleSymbols {
         }
     }
 
+    private static class dimple_session_set_constraint_part {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Dimple.C_INT,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_POINTER,
+            Dimple.C_INT
+        );
+
+        public static final MemorySegment ADDR = NativeLibrary.symbol("dimple_session_set_constraint_part");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint_part(dimple_session *session, dimple_constraint *constraint, const int32_t *later, int32_t later_count)
+     * }
+     */
+    public static FunctionDescriptor dimple_session_set_constraint_part$descriptor() {
+        return dimple_session_set_constraint_part.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint_part(dimple_session *session, dimple_constraint *constraint, const int32_t *later, int32_t later_count)
+     * }
+     */
+    public static MethodHandle dimple_session_set_constraint_part$handle() {
+        return dimple_session_set_constraint_part.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint_part(dimple_session *session, dimple_constraint *constraint, const int32_t *later, int32_t later_count)
+     * }
+     */
+    public static MemorySegment dimple_session_set_constraint_part$address() {
+        return dimple_session_set_constraint_part.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dimple_status dimple_session_set_constraint_part(dimple_session *session, dimple_constraint *constraint, const int32_t *later, int32_t later_count)
+     * }
+     */
+    public static int dimple_session_set_constraint_part(MemorySegment session, MemorySegment constraint, MemorySegment later, int later_count) {
+        var mh$ = dimple_session_set_constraint_part.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dimple_session_set_constraint_part", session, constraint, later, later_count);
+            }
+            return (int)mh$.invokeExact(session, constraint, later, later_count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class dimple_session_prefill {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Dimple.C_INT,

@@ -95,7 +95,6 @@ final class BatchCommand implements Callable<Integer> {
     promptOptions.check();
     promptOptions.checkLength(maxNewTokens);
     canvasOption.check();
-    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     structureOptions.read();
     Path file = model != null ? model : BundledModel.find();
     long start = System.nanoTime();

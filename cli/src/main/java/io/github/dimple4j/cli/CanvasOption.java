@@ -4,7 +4,6 @@ import io.github.dimple4j.Conversation;
 import io.github.dimple4j.SessionBuilder;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** How much of a response is decoded at a time. */
@@ -20,13 +19,6 @@ final class CanvasOption {
   void check() {
     if (length != null && length < 1) {
       throw Failures.invalidValue(spec, "--canvas-length", length + ", expected 1 or more");
-    }
-  }
-
-  /** Refuses canvases where another option is given that needs a single one. */
-  void refuseWith(String option, boolean given) {
-    if (length != null && given) {
-      throw new ParameterException(spec.commandLine(), "--canvas-length goes without " + option);
     }
   }
 

@@ -170,7 +170,6 @@ final class EvalCommand implements Callable<Integer> {
     });
     promptOptions.check();
     canvasOption.check();
-    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     if (promptFile != null && promptFile.isStandardInput() && questionFile.isStandardInput()) {
       throw new ParameterException(spec.commandLine(), "the questions and --prompt-file cannot both be standard input");
     }

@@ -54,8 +54,6 @@ final class RunCommand implements Callable<Integer> {
     engine.check();
     promptOptions.check();
     canvasOption.check();
-    canvasOption.refuseWith("--response-template", promptOptions.hasTemplate());
-    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     structureOptions.read();
     Prompt prompt = structureOptions.hold(promptOptions.prompt());
     Image[] images = prompt.readImages(promptOptions.imageOptions());

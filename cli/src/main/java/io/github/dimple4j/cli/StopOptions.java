@@ -24,7 +24,7 @@ final class StopOptions {
   private Switch early; // no Boolean, whose values are picocli's own business
 
   @Option(names = "--prune", description = "Do not compute positions behind an end of text while others before it are masked; changes what the "
-      + "model says of those a little. Pipelines dim and dream, without a cache of blocks.")
+      + "model says of those a little. Not with pipelines that work on a block or a canvas at a time, wino, or guidance.")
   private boolean prune;
 
   void check() {
@@ -42,7 +42,7 @@ final class StopOptions {
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
-      throw new ParameterException(spec.commandLine(), "--prune goes with --pipeline dim or dream, without --cache");
+      throw new ParameterException(spec.commandLine(), e.getMessage().replace("decoding: prune", "--prune").replace("guidance_scale", "--guidance-scale"));
     }
   }
 

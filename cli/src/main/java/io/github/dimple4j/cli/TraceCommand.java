@@ -71,7 +71,6 @@ final class TraceCommand implements Callable<Integer> {
     engine.check();
     promptOptions.check();
     canvasOption.check();
-    canvasOption.refuseWith("--json-schema", structureOptions.isGiven());
     checkOutputs();
     structureOptions.read();
     Prompt prompt = structureOptions.hold(promptOptions.prompt());

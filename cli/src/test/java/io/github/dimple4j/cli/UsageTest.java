@@ -44,8 +44,6 @@ class UsageTest {
     assertWrong("--raw goes with --prompt, not with --ids-file", "dimple trace", "trace", "x.gguf", "--json", "-", "--ids-file", "y", "--raw");
     assertWrong("--raw goes without a chat template, and --chat-template names one", "dimple run",
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
-    assertWrong("--canvas-length goes without --response-template", "dimple run",
-        "run", "--prompt", "x", "--canvas-length", "4", "--response-template", "{{slot:2}}");
     assertWrong("--json and --html cannot both be standard output", "dimple trace",
         "trace", "x", "--prompt", "x", "--json", "-", "--html", "-");
     assertWrong("--spacing goes with --json-schema", "dimple run", "run", "--prompt", "x", "--spacing", "compact");
@@ -74,11 +72,8 @@ class UsageTest {
         "run", "--prompt", "x", "--pipeline", "llada", "--alg", "credit", "--expected-tpf", "4");
     assertWrong("--no-allowed-confidence goes with --json-schema", "dimple run", "run", "--prompt", "x", "--no-allowed-confidence");
     assertWrong("--expected-tpf goes with --alg credit or hierarchy", "dimple eval", "eval", "x", "--expected-tpf", "1");
-    assertWrong("--canvas-length goes without --json-schema", "dimple run",
-        "run", "--prompt", "x", "--canvas-length", "4", "--json-schema", "{\"type\": \"boolean\"}");
     for (String command : new String[] {"trace x.gguf --prompt x --json -", "eval x.jsonl", "batch x.jsonl -o -"}) {
       String name = "dimple " + command.substring(0, command.indexOf(' '));
-      assertWrong("--canvas-length goes without --json-schema", name, (command + " --canvas-length 4 --json-schema {\"type\":\"null\"}").split(" "));
       assertWrong("Invalid value for option '--canvas-length': 0, expected 1 or more", name, (command + " --canvas-length 0").split(" "));
     }
     assertWrong("Invalid value for option '--canvas-length': 0, expected 1 or more", "dimple chat", "chat", "--canvas-length", "0");
@@ -89,8 +84,10 @@ class UsageTest {
         "score", "x.gguf", "--prompt", "x", "--answer", "y", "--method", "left-to-right", "--samples", "4", "--json", "-");
     assertWrong("samples is 0, expected at least 1", "dimple score",
         "score", "x.gguf", "--prompt", "x", "--answer", "y", "--samples", "0", "--json", "-");
-    assertWrong("--prune goes with --pipeline dim or dream, without --cache", "dimple run",
-        "run", "--prompt", "x", "--prune", "--pipeline", "llada");
+    assertWrong("--prune does not go with algorithm wino, which may mask the end of the text again", "dimple run",
+        "run", "--prompt", "x", "--prune", "--pipeline", "llada", "--alg", "wino");
+    assertWrong("--prune does not go with --guidance-scale, whose second pass takes the place of what the others go on to see", "dimple run",
+        "run", "--prompt", "x", "--prune", "--pipeline", "llada", "--guidance-scale", "1");
     assertWrong("--alg origin-ratio goes with --pipeline dim only", "dimple run",
         "run", "--prompt", "x", "--alg", "origin-ratio", "--pipeline", "dream");
   }

@@ -28,11 +28,12 @@ public interface CoreSession {
   void setAnswer(int[] tokens);
 
   /**
-   * Holds the response to a constraint.
+   * Holds the answer so far, the response and what comes behind it to a constraint.
    *
-   * @param constraint null: to none
+   * @param constraint of the model's vocabulary
+   * @param later ids behind the response, the mask token where anything may come; maybe none
    */
-  void setConstraint(CoreConstraint constraint);
+  void setConstraint(CoreConstraint constraint, int[] later);
 
   /** Runs vision tower and first pass, unless they ran already. */
   void prefill();

@@ -58,9 +58,11 @@ final class ForeignSession implements CoreSession {
   }
 
   @Override
-  public void setConstraint(CoreConstraint constraint) {
-    MemorySegment handle = constraint instanceof ForeignVocabulary.ForeignConstraint foreign ? foreign.constraint() : MemorySegment.NULL;
-    ForeignCore.check(Dimple.dimple_session_set_constraint(session, handle));
+  public void setConstraint(CoreConstraint constraint, int[] later) {
+    MemorySegment handle = ((ForeignVocabulary.ForeignConstraint) constraint).constraint();
+    try (Arena arena = Arena.ofConfined()) {
+      ForeignCore.check(Dimple.dimple_session_set_constraint_part(session, handle, arena.allocateFrom(ValueLayout.JAVA_INT, later), later.length));
+    }
   }
 
   /** A native function that fills in a {@code dimple_step}. */

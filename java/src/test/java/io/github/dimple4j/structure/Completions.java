@@ -51,10 +51,17 @@ public final class Completions {
   /**
    * Tells whether masks can be filled so that the response is accepted.
    *
-   * @param canvas a token or the mask per position
+   * @param canvas a token or the mask per position; behind it are masks
+   * @param length positions in all
    * @return true if they can
    */
-  public boolean exists(int[] canvas) {
+  public boolean exists(int[] canvas, int length) {
+    int[] whole = Arrays.copyOf(canvas, length);
+    Arrays.fill(whole, canvas.length, length, mask);
+    return exists(whole);
+  }
+
+  private boolean exists(int[] canvas) {
     BitSet states = new BitSet();
     states.set(0);
     boolean ended = false; // whether the text can be over, with an end token behind it

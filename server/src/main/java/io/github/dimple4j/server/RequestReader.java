@@ -98,9 +98,6 @@ final class RequestReader {
     OptionalInt blocks = settings.wholeBlocks(model);
     boolean prefill = settings.prefill();
     settings.diffusion().ifPresent(Fields::refuseUnread); // nothing is read of it from here on
-    if (canvas.isPresent() && shape.kind() != Shape.Kind.FREE) {
-      throw ApiException.field("diffusion.canvas_length", "diffusion.canvas_length goes with free text only");
-    }
     return new Question(messages, tools, thinking(), text, tokens, shape, length, canvas, blocks, prefill, decoding, choices(), 0);
   }
 

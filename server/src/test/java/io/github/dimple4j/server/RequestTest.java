@@ -155,7 +155,7 @@ class RequestTest {
       "diffusion.steps | \"diffusion\": {\"steps\": 0}", "diffusion.algorithm | \"diffusion\": {\"algorithm\": \"best\"}",
       "diffusion.pipeline | \"diffusion\": {\"pipeline\": \"x\"}", "diffusion.block_length | \"diffusion\": {\"block_length\": 4}",
       "diffusion.template[0] | \"diffusion\": {\"template\": [0]}", "diffusion.events | \"diffusion\": {\"events\": true}",
-      "diffusion.canvas_length | \"diffusion\": {\"canvas_length\": 4}, \"response_format\": {\"type\": \"json_object\"}",
+      "diffusion.canvas_length | \"diffusion\": {\"canvas_length\": 0}, \"response_format\": {\"type\": \"json_object\"}",
       "response_format.type | \"response_format\": {\"type\": \"xml\"}", "response_format.regex | \"response_format\": {\"type\": \"regex\", \"regex\": \"(\"}",
       "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": 3}}}",
       "response_format.json_schema.schema | \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": \"array\", \"minItems\": 2, \"items\": {\"type\": \"integer\"}, \"uniqueItems\": true}}}",
