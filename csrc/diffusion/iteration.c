@@ -169,7 +169,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->number = 0;
   it->begun = true;
   it->block = -1;
-  it->done = it->looked = it->listable = false;
+  it->done = it->spent = it->looked = it->listable = false;
   bias_clear(&it->bias);
   if (it->recorded) replay_seek(it->recorded, 0);
   if (it->constraint) constrained_restart(it->constraint);
@@ -400,7 +400,7 @@ static bool goes_on(const iteration *it) { return it->decoding.complete && !it->
 
 /* Whether that was the last iteration. `leaves`: what is masked behind the schedule stays so. */
 static bool finished(iteration *it, const canvas *c, const block_rules *rules, bool leaves) {
-  if (rules) return c->initial_masked == 0 || !blocks_advance(&it->blocks, c, rules);
+  if (rules) return it->spent || c->initial_masked == 0 || !blocks_advance(&it->blocks, c, rules);
   if (it->number >= it->decoding.steps) return leaves || c->masked_count == 0;
   return pipeline_of(&it->decoding)->done(c->masked_count);
 }
@@ -505,22 +505,51 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
 
 enum { MOST_ALTERNATIVES = 64 };
 
+/* Where what is behind a block comes after it, the pipeline's own: passes run the block, and are over when it is full. */
 static const block_rules *rules_for_caller(const iteration *it) {
-  return pipeline_of(&it->decoding)->blocks ? &blocks_of_caller : NULL;
+  const pipeline *how = pipeline_of(&it->decoding);
+  return how->sight == SIGHT_ALL && how->blocks ? &blocks_of_caller : how->blocks;
+}
+
+/* Whether the caller can decide. */
+static dimple_status check_caller(const iteration *it) {
+  const pipeline *how = pipeline_of(&it->decoding);
+  const algorithm *a = algorithm_of(&it->decoding);
+  if (a->reviser || a->edits)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s decides by itself, for it takes back what it has revealed", a->name);
+  if (how->decides) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s decides by itself: %s", how->name, how->decides);
+  if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
+  return DIMPLE_OK;
+}
+
+/* What the caller decides on. Full blocks that are run for their keys and values alone need no decision. */
+static dimple_status plan_for_look(iteration *it, pass *p, const canvas *c, block_plan *plan) {
+  const block_rules *rules = rules_for_caller(it);
+  *plan = plan_iteration(it, c, rules);
+  while (plan->keeps && !it->spent && c->initial_masked > 0) {
+    DIMPLE_TRY(pass_keep(p, plan->scope));
+    it->spent = !blocks_advance(&it->blocks, c, rules);
+    if (!it->spent) *plan = plan_iteration(it, c, rules);
+  }
+  if (plan->keeps || it->spent) plan->count = 0;
+  return DIMPLE_OK;
+}
+
+/* Whether a block that is over when it is full has had all its iterations and is not. */
+static bool block_is_stuck(const iteration *it, const canvas *c) {
+  const blocks *b = &it->blocks;
+  int32_t most = b->steps > b->masked ? b->steps : b->masked;
+  return pipeline_of(&it->decoding)->sight != SIGHT_ALL && blocks_open(b, c) > 0 && b->iteration >= most;
 }
 
 dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
-  if (algorithm_of(&it->decoding)->reviser)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s decides by itself, for it masks again what it has revealed",
-                       algorithm_of(&it->decoding)->name);
-  if (pipeline_of(&it->decoding)->sight != SIGHT_ALL)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s decides by itself", pipeline_of(&it->decoding)->name);
-  if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
+  block_plan plan;
+  DIMPLE_TRY(check_caller(it));
   DIMPLE_TRY(check_cancelled(p->cancelled));
   it->looked = it->listable = false;
   begin_blocks(it, p, c);
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
-  block_plan plan = plan_iteration(it, c, rules_for_caller(it));
+  DIMPLE_TRY(plan_for_look(it, p, c, &plan));
   sampler_step step = step_of(it, c, &plan);
   if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, rows_of(it, &plan), step.positions));
   for (int32_t i = 0; i < plan.count; i++) {
@@ -573,6 +602,7 @@ static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, c
 dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count) {
   if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to reveal: call dimple_session_look first");
   DIMPLE_TRY(note_asked(it, c, p->model->text.vocab, positions, tokens, count));
+  tell_blocks(it, c, count);
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   dimple_status status = it->constraint ? constrained_look(it->constraint, c) : DIMPLE_OK;
   if (status != DIMPLE_OK) {
@@ -582,7 +612,11 @@ dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t 
   it->revealed_count = count;
   it->forced_count = it->remasked_count = 0;
   it->block = rules_for_caller(it) ? it->blocks.index : -1;
-  return conclude(it, p, c, count, rules_for_caller(it), true);
+  DIMPLE_TRY(conclude(it, p, c, count, rules_for_caller(it), true));
+  fill_block(it, c);
+  if (pipeline_of(&it->decoding)->sight != SIGHT_ALL) fill_behind_end(it, c);
+  it->done |= rules_for_caller(it) && block_is_stuck(it, c);
+  return DIMPLE_OK;
 }
 
 dimple_status iteration_complete(iteration *it, canvas *c) {

@@ -36,6 +36,7 @@ typedef struct iteration {
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
+  bool spent;       /* the caller decides, and what it has left is no block */
   bool looked;      /* the candidates of this iteration are in the room: iteration_look */
   bool scored;      /* and the pass still has the rows that they were scored from */
   bool listable;    /* the pass still has the rows of what the latest iteration_run revealed: */

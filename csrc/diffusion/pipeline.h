@@ -41,6 +41,7 @@ typedef struct pipeline {
   block_sight sight;         /* what positions see */
   bool fills_with_ends;      /* behind the first end of text of the block that is the last, what was revealed becomes ends */
   bool needs_shift;          /* it is for models whose rows score the next position */
+  const char *decides;       /* why a caller cannot decide in its place; null: one can */
   const own_loop *loop;      /* in the place of choose, done and blocks; null: it has none */
 } pipeline;
 

@@ -612,9 +612,11 @@ typedef struct dimple_candidates {
 
 /* An iteration whose decision is the caller's, first half: one pass, and candidates for every masked position by the decoding's settings,
  * in blocks for those of the block that is being filled; nothing is revealed. Quotas, thresholds and the algorithm's choice do not count:
- * a block is over when it is full, or after its share of the steps. dimple_session_reveal is the second half; every other call that
- * decodes gives the candidates up. Errors: as dimple_session_step, and UNSUPPORTED for wino, which masks again what was revealed, bd3lm,
- * sdar, fast-dllm-v2 and llada2. */
+ * a block is over when it is full, or after its share of the steps. Where positions see their block and those before it alone (bd3lm, sdar, llada2, stable-diffcoder) it is
+ * over when it is full, and what runs for its keys and values runs first; the decoding is done where one is not full after as many iterations as it
+ * had masks, or `steps` of a block. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as
+ * dimple_session_step, and UNSUPPORTED for wino and token_editing, which take back what was revealed, fast-dllm-v2, where the pass over a block gives
+ * the first token of the next one, and diffusion-gemma. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
 /* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance
@@ -628,7 +630,8 @@ DIMPLE_API dimple_status dimple_session_alternatives(dimple_session *session, in
 
 /* Second half: reveals positions [count], masked ones of the latest dimple_session_look in ascending order, as tokens [count], the
  * candidates or any others; none is allowed, too. Fills `step` as dimple_session_step does; of a token that is not the candidate confidence
- * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, after its steps, or behind its last block.
+ * is the lowest there is and log_probability NaN. The decoding is done when nothing is masked, after its steps, or behind its last block (also one
+ * that holds an end of text, where the pipeline ends with it).
  * Errors: STATE (dimple_session_look has not been), ARGUMENT (also for tokens that no response that fits the constraint agrees with). */
 DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const int32_t *positions, const int32_t *tokens, int32_t count,
                                                dimple_step *step);

@@ -379,9 +379,80 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
   d.algorithm = DIMPLE_ALGORITHM_SEQUENTIAL;
   EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "algorithm is sequential (12) with pipeline bd3lm, expected pipeline sdar or fast-dllm-v2");
   d.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
-  dimple_candidates candidates;
+  dimple_session_free(s);
+  dimple_session_free(t);
+}
+
+/* ---------------------------------------------------------------------------------------------------- the caller decides */
+
+/* The surest `count` of the candidates, the lower position first among equals, in the order of positions. */
+static int32_t surest(const dimple_candidates *found, int32_t count, int32_t *positions, int32_t *tokens) {
+  bool taken[RESPONSE] = {false};
+  int32_t chosen = 0;
+  for (int32_t k = 0; k < count && k < found->count; k++) {
+    int32_t best = -1;
+    for (int32_t i = 0; i < found->count; i++)
+      if (!taken[i] && (best < 0 || found->confidence[i] > found->confidence[best])) best = i;
+    taken[best] = true;
+  }
+  for (int32_t i = 0; i < found->count; i++)
+    if (taken[i]) {
+      positions[chosen] = found->positions[i];
+      tokens[chosen++] = found->tokens[i];
+    }
+  return chosen;
+}
+
+/* A caller that reveals as many of the surest positions as the pipeline did comes to the same canvases, in no more passes. */
+static void a_caller_can_decide(dimple_model *m, const dimple_decoding *d) {
+  dimple_session *s = text_session(m, 1, 1), *own = text_session(m, 1, 1);
+  dimple_step theirs = {0}, mine = {0};
+  dimple_candidates found;
+  int32_t iterations = 0;
+  EXPECT_OK(dimple_session_begin(s, d));
+  EXPECT_OK(dimple_session_begin(own, d));
+  while (!theirs.done && iterations < 10 * RESPONSE) {
+    int32_t positions[RESPONSE], tokens[RESPONSE];
+    EXPECT_OK(dimple_session_step(s, &theirs));
+    if (theirs.revealed_count == 0) continue; /* for keys and values */
+    EXPECT(!mine.done, "pipeline %d: done after %d iterations", d->pipeline, iterations);
+    if (mine.done || dimple_session_look(own, &found) != DIMPLE_OK) break;
+    bool ends = theirs.done && theirs.revealed_count > found.count; /* the rest is filled */
+    int32_t count = surest(&found, ends ? found.count : theirs.revealed_count, positions, tokens);
+    EXPECT_OK(dimple_session_reveal(own, positions, tokens, count, &mine));
+    iterations++;
+    EXPECT(memcmp(mine.canvas, theirs.canvas, RESPONSE * sizeof *mine.canvas) == 0 || ends, "pipeline %d: other canvases after %d iterations", d->pipeline,
+           iterations);
+  }
+  EXPECT(theirs.done && iterations > 2, "%s", dimple_last_error());
+  if (!mine.done) { /* the last block is kept, too */
+    EXPECT_OK(dimple_session_look(own, &found));
+    EXPECT(found.count == 0, "%d candidates", found.count);
+    EXPECT_OK(dimple_session_reveal(own, NULL, NULL, 0, &mine));
+  }
+  EXPECT(mine.done && mine.remaining == theirs.remaining && mine.forward_passes <= theirs.forward_passes, "%d remain, %d passes; %d and %d",
+         mine.remaining, mine.forward_passes, theirs.remaining, theirs.forward_passes);
+
+  EXPECT_OK(dimple_session_begin(own, d)); /* one that reveals nothing comes to an end */
+  int32_t idle = 0;
+  for (mine.done = 0; !mine.done && idle < 10 * RESPONSE; idle++) {
+    EXPECT_OK(dimple_session_look(own, &found));
+    EXPECT_OK(dimple_session_reveal(own, NULL, NULL, 0, &mine));
+  }
+  EXPECT(mine.done && mine.remaining == RESPONSE, "%d remain after %d iterations", mine.remaining, idle);
+  dimple_session_free(s);
+  dimple_session_free(own);
+}
+
+static void who_decides_alone_says_so(dimple_model *shifted, dimple_model *ling) {
+  dimple_session *s = text_session(shifted, 1, 1), *t = text_session(ling, 1, 1);
+  dimple_candidates found;
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_FAST_DLLM_V2, DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC);
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_FAILS(dimple_session_look(s, &found), DIMPLE_ERROR_UNSUPPORTED, "pipeline fast-dllm-v2 decides by itself: a block's first token");
+  d = decoding_of(DIMPLE_PIPELINE_LLADA2, DIMPLE_ALGORITHM_TOKEN_EDITING);
   EXPECT_OK(dimple_session_begin(t, &d));
-  EXPECT_FAILS(dimple_session_look(t, &candidates), DIMPLE_ERROR_UNSUPPORTED, "pipeline bd3lm decides by itself");
+  EXPECT_FAILS(dimple_session_look(t, &found), DIMPLE_ERROR_UNSUPPORTED, "algorithm token_editing decides by itself");
   dimple_session_free(s);
   dimple_session_free(t);
 }
@@ -420,6 +491,19 @@ int main(void) {
     prefixes_are_shared(ling, &edit, false);
     shared_rows_are_used(blocks, &s);
   }
+  dimple_decoding whole = s, two = llada2(0, 0, 0);
+  whole.complete = 0;
+  two.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC;
+  two.threshold = 0.03f;
+  two.editing_threshold = 0.5f;
+  two.max_post_steps = 16;
+  two.num_to_transfer = 1;
+  a_caller_can_decide(blocks, &s);
+  a_caller_can_decide(blocks, &fast);
+  a_caller_can_decide(blocks, &whole);
+  a_caller_can_decide(full, &b);
+  a_caller_can_decide(ling, &two);
+  who_decides_alone_says_so(shifted, ling);
   what_is_not_shared(blocks, full);
   what_does_not_go_together(blocks, full);
   dimple_model_free(blocks);

@@ -374,4 +374,4 @@ static dimple_status run(iteration *it, pass *p, canvas *c) {
 
 static const own_loop loop = {.open = open_loop, .close = close_loop, .bytes = loop_bytes, .run = run};
 
-const pipeline pipeline_diffusion_gemma = {.name = "diffusion-gemma", .sight = SIGHT_CANVAS, .loop = &loop};
+const pipeline pipeline_diffusion_gemma = {.name = "diffusion-gemma", .sight = SIGHT_CANVAS, .decides = "nothing of its canvas is masked", .loop = &loop};

@@ -80,4 +80,5 @@ const pipeline pipeline_fast_dllm_v2 = {.name = "fast-dllm-v2",
                                         .needs_shift = true,
                                         .choose = choose,
                                         .blocks = &rules,
-                                        .sight = SIGHT_FROM_START};
+                                        .sight = SIGHT_FROM_START,
+                                        .decides = "a block's first token is what the pass over the block before it gives"};

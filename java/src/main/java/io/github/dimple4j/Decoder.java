@@ -13,7 +13,9 @@ import java.util.Map;
  *
  * <p>The decoding ends when nothing is masked, when its text is complete ({@link Decoding#earlyStop()}), or after {@link Decoding#steps()}
  * iterations; what is masked then stays masked, but under a structure it is filled. A decoding in blocks ({@link Decoding#blockLength()})
- * offers the positions of a block until that is full, or its share of the steps is used up; then come those of the next. Of a response in
+ * offers the positions of a block until that is full, or its share of the steps is used up; then come those of the next. Where a position sees its
+ * block and those before it alone ({@link Pipeline#seesBlocks}), the next comes when it is full, and the decoding ends where one is not after as many
+ * iterations as it had masks, or steps if these are more. Of a response in
  * several canvases ({@link SessionBuilder#canvasLength}) it offers those of the canvas under way, which has all the steps to itself; positions
  * and iterations count from the beginning of the response. Called by the
  * thread that decodes, which must not use the session meanwhile; what it throws ends the call, and the iteration may be asked for again.

@@ -110,8 +110,8 @@ public final class Session implements AutoCloseable {
    * @param decoding settings of the candidates, its blocks if it has any, and when it ends
    * @param decoder decides what each iteration reveals
    * @return the response as it stands at the end
-   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Pipeline#BD3LM}, {@link Pipeline#SDAR}, {@link Pipeline#FAST_DLLM_V2},
-   *     {@link Pipeline#LLADA2}, {@link Pipeline#STABLE_DIFFCODER} and {@link Pipeline#DIFFUSION_GEMMA}
+   * @throws UnsupportedException for {@link Algorithm#WINO}, {@link Algorithm#TOKEN_EDITING}, {@link Pipeline#FAST_DLLM_V2} and
+   *     {@link Pipeline#DIFFUSION_GEMMA}, which decide by themselves
    * @throws InvalidArgumentException if the decoder reveals what is not masked, or what is no token or does not fit the structure
    * @throws DimpleException as {@link #decode(Decoding)} does
    */

@@ -126,6 +126,33 @@ class DecoderTest {
     }
   }
 
+  /** Block after block, of which each is revealed best first, as the pipeline does with a step a position. */
+  @ParameterizedTest
+  @EnumSource(value = Pipeline.class, names = {"SDAR", "BD3LM"})
+  void blocksThatSeeNoLaterOnes(Pipeline pipeline) {
+    Decoding decoding = Decoding.builder().pipeline(pipeline).algorithm(Algorithm.LOW_CONFIDENCE_STATIC).threshold(0).blockLength(5)
+        .steps(pipeline == Pipeline.SDAR ? 5 : LENGTH + 5).temperature(0.7f).seed(4).build();
+    Decoder best = candidates -> candidates.all().stream().max(Comparator.comparing(Candidate::confidence)).stream().toList();
+    try (Session session = session()) {
+      Generation built = session.decode(decoding);
+      Generation own = session.decode(decoding, best);
+      assertThat(own.text()).isNotEmpty().isEqualTo(pipeline == Pipeline.SDAR ? session.decode(decoding, best).text() : own.text());
+      assertThat(own.finish()).isIn(Finish.LENGTH, Finish.END_OF_TEXT);
+      assertThat(own.canvas().isComplete()).isTrue();
+      assertThat(built.canvas().isComplete()).isTrue();
+      assertThat(session.decode(decoding.toBuilder().temperature(0).build(), best).text())
+          .isEqualTo(session.decode(decoding.toBuilder().temperature(0).build()).text());
+      Generation nothing = session.decode(decoding, candidates -> List.of());
+      assertThat(nothing.finish()).isEqualTo(Finish.MASKED);
+      assertThat(nothing.canvas().remaining()).isEqualTo(LENGTH);
+    }
+    assertThatThrownBy(() -> {
+      try (Session session = session()) {
+        session.decode(Decoding.builder().pipeline(Pipeline.FAST_DLLM_V2).algorithm(Algorithm.LOW_CONFIDENCE_DYNAMIC).build(), best);
+      }
+    }).isInstanceOf(UnsupportedException.class).hasMessageContaining("decides by itself: a block's first token");
+  }
+
   @Test
   void whatCannotBeRevealedIsRefusedAndTheIterationCanBeAskedForAgain() {
     Candidate outside = new Candidate(LENGTH, 65, 0, 0);
