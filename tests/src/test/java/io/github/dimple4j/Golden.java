@@ -154,7 +154,7 @@ final class Golden {
   }
 
   private static Decoding decoding(JsonNode settings) {
-    return Decoding.builder().earlyStop(false).pipeline(Pipeline.of(settings.path("decoding_pipeline").asString()))
+    return Decoding.builder().earlyStop(false).complete(false).pipeline(Pipeline.of(settings.path("decoding_pipeline").asString()))
         .algorithm(Algorithm.of(settings.path("alg").asString()))
         .steps(settings.path("steps").asInt())
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
