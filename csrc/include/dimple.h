@@ -640,7 +640,7 @@ DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const in
  * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
  * changes what the model says of them a little. For text behind an end token. Blocks end with what is left; under a constraint the path goes on to
  * hold all positions, and dimple_session_complete fills those left out. Errors: STATE (no decoding is under way), ARGUMENT (also for more than an
- * earlier call left), UNSUPPORTED (pipelines sdar, fast-dllm-v2, llada2, bd3lm and diffusion-gemma, algorithm wino, guidance). */
+ * earlier call left), UNSUPPORTED (pipelines whose positions see their block and those before it alone, and diffusion-gemma; wino; guidance). */
 DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
