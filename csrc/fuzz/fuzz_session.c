@@ -139,6 +139,11 @@ static void set_constraint(user *u, decisions *d) {
   succeeds(dimple_session_set_constraint(u->session, constraints[take_u8(d) % CONSTRAINTS]));
 }
 
+static void set_constraint_part(user *u, decisions *d) {
+  int32_t later[MOST_TOKENS], count = take_tokens(d, later, true);
+  succeeds(dimple_session_set_constraint_part(u->session, constraints[take_u8(d) % CONSTRAINTS], maybe_null(d, later), count));
+}
+
 static void prefill(user *u, decisions *d) {
   (void)d;
   succeeds(dimple_session_prefill(u->session));
@@ -432,7 +437,7 @@ static void (*const calls[])(user *, decisions *) = {
 
 /* What was not there when the first inputs of the corpus were found. */
 enum { LATER = 224 };
-static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features, take_prefix};
+static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features, take_prefix, set_constraint_part};
 
 static void *run(void *argument) {
   user *u = argument;

@@ -189,6 +189,8 @@ static void constraining(void) {
   if (c) {
     dimple_session *s = text_session(text_model, 2, 1);
     EVERY_REFUSAL(dimple_session_set_constraint(s, c));
+    EVERY_REFUSAL(dimple_session_set_constraint_part(s, c, (int32_t[]){MASK, MASK}, 2));
+    EVERY_REFUSAL(dimple_session_set_constraint(s, c));
     dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
     d.steps = 4;
     decoding(s, &d);
