@@ -457,11 +457,40 @@ static void who_decides_alone_says_so(dimple_model *shifted, dimple_model *ling)
   dimple_session_free(t);
 }
 
+/* Of the block that holds the first end of text all that was not given becomes ends behind it, and nothing follows. */
+static void the_last_block_ends_with_ends(dimple_model *m, const dimple_decoding *d) {
+  int32_t masks[4 * BLOCK], within = 0;
+  for (int32_t run = 0; run < 16; run++) {
+    float favour = 0.5f * (float)run;
+    for (int32_t i = 0; i < 4 * BLOCK; i++) masks[i] = run % 2 && i % BLOCK == 2 ? 7 : MASK;
+    dimple_session *s = session_of(m, prompt_tokens, BLOCK, masks, 4 * BLOCK, 1, 1);
+    dimple_decoding asked = *d;
+    asked.complete = 0;
+    outcome o = fresh_outcome();
+    EXPECT_OK(dimple_session_begin(s, &asked));
+    EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, &favour, 1));
+    for (dimple_step step = {0}; !step.done;) {
+      EXPECT_OK(dimple_session_step(s, &step));
+      note_step(&step, &o);
+      if (o.iterations > 100) break;
+    }
+    int32_t end = 0;
+    while (end < 4 * BLOCK && o.tokens[end] != EOS) end++;
+    within += end < 4 * BLOCK && end > 0;
+    for (int32_t i = end; i < 4 * BLOCK; i++) {
+      int32_t wanted = i / BLOCK > end / BLOCK ? masks[i] : masks[i] == MASK ? EOS : masks[i];
+      EXPECT(o.tokens[i] == wanted, "position %d behind the end at %d is %d", i, end, o.tokens[i]);
+    }
+    dimple_session_free(s);
+  }
+  EXPECT(within > 2, "%d texts ended behind their first token", within);
+}
+
 int main(void) {
   dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
   dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2}),
-               *ling = random_model((model_shape){.family = FAMILY_LLADA2});
-  if (!blocks || !full || !shifted || !ling) return expect_summary("block_causal");
+               *ling = random_model((model_shape){.family = FAMILY_LLADA2}), *coder = random_model((model_shape){.family = FAMILY_STABLE_DIFFCODER});
+  if (!blocks || !full || !shifted || !ling || !coder) return expect_summary("block_causal");
   dimple_decoding s = sdar(BLOCK), fast = sdar(2), b = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), m = b;
   b.block_length = m.block_length = BLOCK;
   m.pipeline = DIMPLE_PIPELINE_MDLM;
@@ -480,6 +509,17 @@ int main(void) {
   structures_hold(ling, &edit);
   structures_hold(ling, &cautious);
   structures_hold(shifted, &sub_blocks);
+  dimple_decoding steps = decoding_of(DIMPLE_PIPELINE_STABLE_DIFFCODER, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), sure = steps;
+  steps.steps = 4 * BLOCK * BLOCK; /* a step for each token of any block */
+  sure.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC;
+  sure.threshold = 0.05f;
+  sure.steps = 1; /* whatever is due, blocks are filled */
+  kept_blocks_are_exact(coder, &steps);
+  kept_blocks_are_exact(coder, &sure);
+  results_are_repeatable(coder, &steps, &sure);
+  structures_hold(coder, &steps);
+  structures_hold(coder, &sure);
+  the_last_block_ends_with_ends(coder, &steps);
   steps_name_their_block(blocks);
   if (backend_under_test() && backend_is_device(backend_under_test())) {
     nothing_is_shared(blocks);
@@ -489,6 +529,7 @@ int main(void) {
     prefixes_are_shared(full, &b, false);
     prefixes_are_shared(shifted, &sub_blocks, false);
     prefixes_are_shared(ling, &edit, false);
+    prefixes_are_shared(coder, &steps, false);
     shared_rows_are_used(blocks, &s);
   }
   dimple_decoding whole = s, two = llada2(0, 0, 0);
@@ -510,5 +551,6 @@ int main(void) {
   dimple_model_free(full);
   dimple_model_free(shifted);
   dimple_model_free(ling);
+  dimple_model_free(coder);
   return expect_summary("block_causal");
 }

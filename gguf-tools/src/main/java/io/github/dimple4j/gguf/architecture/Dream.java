@@ -28,6 +28,9 @@ public final class Dream implements Architecture {
 
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    if (config.has("expand_token_id")) {
+      throw config.wrong("expand_token_id", "none: canvases that grow and shrink (DreamOn) are not done");
+    }
     TextShape text = QwenText.read(config, tensors);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(true));

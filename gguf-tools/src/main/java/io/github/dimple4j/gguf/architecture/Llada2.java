@@ -86,6 +86,11 @@ public final class Llada2 implements Architecture {
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    for (String key : List.of("delete_token_id", "insert_token_id", "split_token_id")) {
+      if (config.has(key)) {
+        throw config.wrong(key, "none: tokens that delete and insert (LLaDA2.2) are not done");
+      }
+    }
     TextShape text = read(config, tensors);
     Experts experts = Experts.read(config, text.layers());
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));

@@ -27,6 +27,11 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
       dreamVl(),
+      qwen("a2d-qwen3-0.6b", "a2d-qwen3", 28, 1024, 16, 8, 128, 3072, 1e6, true, "\"mask_token_id\": 151669"),
+      qwen("a2d-qwen2-0.5b", "a2d-qwen2", 24, 896, 14, 2, 64, 4864, 1e6, true, "\"mask_token_id\": 151665"),
+      qwen("dream-7b", "Dream", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"mask_token_id\": 151666"),
+      llada(),
+      lladaMoe(),
       stableDiffcoder(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
@@ -35,7 +40,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
 
   /** What a file of so many layers holds. */
   ModelLayout layout(int wanted) {
-    JsonSettings settings = JsonSettings.of("the preset " + name, "{\"num_hidden_layers\": " + wanted + ", \"vocab_size\": " + vocabulary.size() + ", " + config + "}");
+    JsonSettings settings = JsonSettings.of("the preset " + name, "{\"num_hidden_layers\": " + wanted + ", \"n_layers\": " + wanted + ", \"vocab_size\": " + vocabulary.size() + ", " + config + "}");
     return Architectures.layout(settings, JsonSettings.empty(name), Set.of());
   }
 
@@ -45,6 +50,25 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
         + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
+  }
+
+  /** LLaDA-8B's. */
+  private static ReleasedShapes llada() {
+    SyntheticVocabulary vocabulary = SyntheticVocabulary.LLADA;
+    return new ReleasedShapes("llada-8b", 32, ("\"model_type\": \"llada\", \"d_model\": 4096, \"n_heads\": 32, \"n_kv_heads\": 32, \"mlp_hidden_size\": 12288, "
+        + "\"activation_type\": \"silu\", \"layer_norm_type\": \"rms\", \"block_type\": \"llama\", \"rope\": true, \"rope_theta\": 500000, \"rms_norm_eps\": 1e-05, "
+        + "\"alibi\": false, \"attention_layer_norm\": false, \"include_bias\": false, \"include_qkv_bias\": false, \"input_emb_norm\": false, \"scale_logits\": false, "
+        + "\"max_sequence_length\": 4096, \"eos_token_id\": %d, \"pad_token_id\": %d, \"mask_token_id\": %d")
+        .formatted(vocabulary.id("<|endoftext|>"), vocabulary.id("<|endoftext|>"), vocabulary.id("<|mask|>")), vocabulary);
+  }
+
+  /** LLaDA-MoE-7B-A1B's. */
+  private static ReleasedShapes lladaMoe() {
+    return new ReleasedShapes("llada-moe-7b-a1b", 16, "\"model_type\": \"llada\", \"hidden_size\": 2048, \"num_attention_heads\": 16, \"num_key_value_heads\": 16, "
+        + "\"expert_intermediate_size\": 1024, \"num_experts\": 64, \"num_experts_per_tok\": 8, \"qk_layernorm\": true, \"hidden_act\": \"silu\", "
+        + "\"moe_router_score_function\": \"softmax\", \"attention_bias\": false, \"norm_topk_prob\": false, \"moe_router_enable_expert_bias\": false, "
+        + "\"rope_theta\": 50000, \"rms_norm_eps\": 1e-05, \"max_position_embeddings\": 8192, \"eos_token_id\": 156892, \"pad_token_id\": 156892, "
+        + "\"mask_token_id\": 156895", SyntheticVocabulary.LING);
   }
 
   /** Seed-Coder-8B's, by its report and configuration. */

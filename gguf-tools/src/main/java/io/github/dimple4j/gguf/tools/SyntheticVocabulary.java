@@ -29,6 +29,9 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
   static final SyntheticVocabulary LING = new SyntheticVocabulary(157184, 156891,
       List.of("<|startoftext|>", "<|endoftext|>", "[CLS]", "[gMASK]", "<|mask|>", "<role>", "</role>", "<|role_end|>"));
 
+  /** As many ids as LLaDA-8B has, with special tokens from where it has them. */
+  static final SyntheticVocabulary LLADA = new SyntheticVocabulary(126464, 126080, List.of("<|startoftext|>", "<|endoftext|>", "<|mask|>"));
+
   /** As many ids as Seed-Coder has, with special tokens behind the others. */
   static final SyntheticVocabulary SEED = new SyntheticVocabulary(155136, 155132, List.of("<|startoftext|>", "<|pad|>", "<|endoftext|>", "<|mask|>"));
 

@@ -9,10 +9,12 @@ import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.Architectures;
 import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.Dream;
 import io.github.dimple4j.gguf.architecture.Llada;
 import io.github.dimple4j.gguf.architecture.LladaMoe;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import io.github.dimple4j.gguf.core.ModelCheck;
 import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
@@ -24,6 +26,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -343,6 +346,22 @@ class ConverterTest {
     }
     at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
     refuses(checkpoint.write(folder.resolve("hf")), names[names.length - 1].equals("full_attention") ? "rope_type\" is missing" : names[names.length - 1]);
+  }
+
+  /** DreamOn is Dream by its type, and would be decoded as what it is not. */
+  @Test
+  void canvasesThatGrowAreRefused() throws IOException {
+    checkpoint.config.put("model_type", "Dream").put("expand_token_id", 299);
+    refuses(checkpoint.write(folder.resolve("hf")), "\"expand_token_id\" is 299; expected none: canvases that grow and shrink (DreamOn) are not done");
+  }
+
+  /** LLaDA2.2 is LLaDA2 by its type. */
+  @ParameterizedTest
+  @ValueSource(strings = {"delete_token_id", "insert_token_id", "split_token_id"})
+  void tokensThatEditAreRefused(String key) {
+    JsonSettings config = JsonSettings.of("config.json", "{\"model_type\": \"llada2_moe\", \"" + key + "\": 9}");
+    JsonSettings none = JsonSettings.empty("config.json");
+    assertThatThrownBy(() -> Architectures.layout(config, none, Set.of())).isInstanceOf(GgufException.class).hasMessageContaining("\"" + key + "\" is 9");
   }
 
   /** The experts of a layer, tensors of their own in the checkpoint, are one bank in the file. */

@@ -22,6 +22,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import tools.jackson.databind.JsonNode;
 
@@ -77,6 +78,17 @@ class SynthTest {
     long block = 2 * 1280 + 3840 * 1280 + 3840 + 1280 * 1280 + 1280 + 3 * 3420 * 1280 + 2 * 3420 + 1280;
     assertThat(vision.tensors().stream().mapToLong(TensorSource::elements).sum())
         .isEqualTo(1280L * 1176 + 32 * block + 1280 + 5120L * 5120 + 5120 + 3584L * 5120 + 3584);
+  }
+
+  /** Billions of parameters, as model cards and reports give them or as the weights of transformers' classes add up. */
+  @ParameterizedTest
+  @CsvSource({"llada2-mini, 16.26", "fast-dllm-v2-7b, 7.616", "sdar-8b, 8.191", "sdar-1.7b, 1.721", "sdar-30b-a3b, 30.53", "rnd1-30b-a3b, 30.53",
+      "stable-diffcoder-8b, 8.25", "dream-7b, 7.62", "llada-8b, 8.02", "llada-moe-7b-a1b, 7.36", "a2d-qwen3-0.6b, 0.596", "a2d-qwen2-0.5b, 0.494"})
+  void presetsHaveAsManyParametersAsTheModels(String name, double billions) {
+    ReleasedShapes shape = ReleasedShapes.ALL.stream().filter(candidate -> candidate.name().equals(name)).findFirst().orElseThrow();
+    assertThat(Synth.presets()).contains(name);
+    long elements = shape.layout(shape.layers()).tensors().stream().mapToLong(TensorSource::elements).sum();
+    assertThat(elements / 1e9).isCloseTo(billions, within(0.005 * billions));
   }
 
   @Test
