@@ -279,7 +279,6 @@ static dimple_status take_prefix(dimple_session *s, const dimple_session *from, 
   if (from->model != s->model) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_take_prefix: the other session is of another model");
   DIMPLE_TRY(require_response(s));
   if (s->pass.prefilled) return dimple_fail(DIMPLE_ERROR_STATE, "dimple_session_take_prefix: the first pass ran already");
-  if (s->model->text.canvases) return DIMPLE_OK; /* its windows and pictures are not looked into */
   if (backend_is_device(s->model->ops->name)) return DIMPLE_OK; /* the result would not be the same to the bit */
   return pass_take_prefix(&s->pass, &from->pass, common_prefix(&s->prompt, &from->prompt), rows);
 }

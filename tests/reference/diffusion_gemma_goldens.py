@@ -47,6 +47,7 @@ def preprocess(pictures, patch, pool):
     for p in pictures:
         height, width = get_aspect_ratio_preserving_size(p.height, p.width, patch, SOFT_TOKENS * pool * pool, pool)
         resized.append(p.resize((width, p.height), Image.Resampling.BICUBIC).resize((width, height), Image.Resampling.BICUBIC))
+        assert get_aspect_ratio_preserving_size(height, width, patch, SOFT_TOKENS * pool * pool, pool) == (height, width), "it would be resized twice"
     other = Gemma4ImageProcessor(**settings)(pictures, return_tensors="pt")
     result = Gemma4ImageProcessorPil(**settings)(resized, return_tensors="pt")
     apart = (result["pixel_values"] - other["pixel_values"]).abs() * 255
@@ -79,7 +80,7 @@ class Draws:
 
 
 def decode(model, ids, images, seed, settings, vision=True):
-    """One decoding; returns its settings and tensors, and how near anything that decided was to deciding otherwise."""
+    """One decoding, without `images` where there are none; returns its settings and tensors, and how near anything that decided was to deciding otherwise."""
     draws, steps = Draws(seed), []
     config, image = model.config, model.config.image_token_id
     ids = torch.tensor([ids])
@@ -127,13 +128,15 @@ def decode(model, ids, images, seed, settings, vision=True):
         result = forward(**inputs)
         raw.append(result.logits[0].clone())
         return result
-    features = model.model.encoder.get_image_features(images["pixel_values"], images["image_position_ids"], return_dict=True).pooler_output
+    pictures = {}
+    if images is not None:
+        pictures = dict(pixel_values=images["pixel_values"], image_position_ids=images["image_position_ids"], mm_token_type_ids=kinds)
+        features = model.model.encoder.get_image_features(images["pixel_values"], images["image_position_ids"], return_dict=True).pooler_output
     saved = torch.multinomial, torch.randint
     torch.multinomial, torch.randint = draws.multinomial, draws.randint
     model._prepare_sampler, model._prepare_diffusion_stopping_criteria, model.forward = watching, watching_stop, watching_forward
     try:
-        out = model.generate(ids, pixel_values=images["pixel_values"], image_position_ids=images["image_position_ids"], mm_token_type_ids=kinds,
-                             max_new_tokens=settings["max_new_tokens"], max_denoising_steps=settings["max_denoising_steps"],
+        out = model.generate(ids, **pictures, max_new_tokens=settings["max_new_tokens"], max_denoising_steps=settings["max_denoising_steps"],
                              sampler_config=EntropyBoundSamplerConfig(settings["entropy_bound"]), t_min=settings["t_min"], t_max=settings["t_max"],
                              stability_threshold=settings["stability_threshold"], confidence_threshold=settings["confidence_threshold"],
                              eos_token_id=settings["eos_token_id"], pad_token_id=settings["pad_token_id"], cache_implementation="dynamic")
@@ -144,9 +147,10 @@ def decode(model, ids, images, seed, settings, vision=True):
     stack = {n: torch.stack([s[n] for s in steps]).numpy() for n in steps[0]}
     tensors = {n: a.astype(np.float32 if a.dtype.kind == "f" else np.int32) for n, a in stack.items() if n != "proc"}
     tensors.update(logits=torch.stack(raw).numpy(), input_ids=ids[0].numpy().astype(np.int32), sequences=out.sequences[0].numpy().astype(np.int32),
-                   u=np.stack(draws.shares), random_canvases=np.stack(draws.random).astype(np.int32), mm_token_type_ids=kinds[0].numpy(),
-                   image_features=torch.cat([f.reshape(-1, f.shape[-1]) for f in features]).numpy() if isinstance(features, (list, tuple))
-                   else features.reshape(-1, features.shape[-1]).numpy())
+                   u=np.stack(draws.shares), random_canvases=np.stack(draws.random).astype(np.int32), mm_token_type_ids=kinds[0].numpy())
+    if images is not None:
+        tensors["image_features"] = (torch.cat([f.reshape(-1, f.shape[-1]) for f in features]).numpy() if isinstance(features, (list, tuple))
+                                     else features.reshape(-1, features.shape[-1]).numpy())
     tensors.update({"encoder_hidden.%d" % i: h.numpy() for i, h in enumerate(states)})
     result = dict(settings, canvas_length=config.canvas_length, denoiser_calls=len(steps), tokens_per_forward=float(out.tokens_per_forward[0]))
     return result, tensors, min(draws.margin, margin_of(stack, settings))
@@ -159,7 +163,7 @@ def margin_of(steps, settings):
         top = np.sort(logits, -1)
         order = np.sort(entropy)
         before = np.cumsum(order) - order
-        least = min(least, (top[:, -1] - top[:, -2]).min(), np.abs(before[1:] - settings["entropy_bound"]).min(),
+        least = min(least, (top[:, -1] - top[:, -2]).min(), np.abs(before[1:] - settings["entropy_bound"]).min(initial=9),
                     abs(entropy.mean() - settings["confidence_threshold"]))
         k = int((before <= settings["entropy_bound"]).sum())
         if k < len(order):
@@ -249,14 +253,18 @@ def write_tokenizer(folder):
 
 
 def write_checkpoint(folder):
-    """Every tensor at random, so scaled that most tokens are sure and some are not."""
     vocabulary = write_tokenizer(folder)
     config = json.loads(json.dumps(CLIPPED))
     config["text_config"]["vocab_size"] = vocabulary
+    write_weights(folder, config, 29112026)
+
+
+def write_weights(folder, config, seed):
+    """Every tensor at random, so scaled that most tokens are sure and some are not."""
     with open(os.path.join(folder, "config.json"), "w") as f:
         json.dump(config, f, indent=1)
     model = DiffusionGemmaForBlockDiffusion._from_config(DiffusionGemmaConfig(**config), attn_implementation="eager", dtype=torch.float32)
-    rng = np.random.default_rng(29112026)
+    rng = np.random.default_rng(seed)
     weights = {}
     for name, old in model.state_dict().items():
         twin = name.startswith("model.encoder.language_model.") and not name.endswith("layer_scalar")

@@ -74,12 +74,13 @@ public enum Pipeline {
   }
 
   /**
-   * Whether a position sees its block and those before it alone, so that what is before a block is computed once for all that follows.
+   * Whether a position sees its block and those before it alone, so that what is before a block is computed once for all that follows. A canvas of
+   * {@link #DIFFUSION_GEMMA} sees itself and what is before it, where a position sees those before it.
    *
-   * @return true: it does; false: all others, or canvases
+   * @return true: it does; false: all others
    */
   public boolean seesBlocks() {
-    return this == BD3LM || this == STABLE_DIFFCODER || countsFromPrompt();
+    return this == BD3LM || this == STABLE_DIFFCODER || this == DIFFUSION_GEMMA || countsFromPrompt();
   }
 
   /**

@@ -8,6 +8,7 @@ import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.tools.Converter;
 import io.github.dimple4j.gguf.tools.Quantization;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -29,12 +30,31 @@ class DiffusionGemmaConformanceTest {
   private static final Path GOLDENS = Path.of("goldens");
   private static final String PLAIN = "diffusion-gemma";
   private static final String CLIPPED = "diffusion-gemma-clipped";
-  private static final List<Case> CASES = List.of(new Case(PLAIN, "text", 0), new Case(PLAIN, "adaptive", 0), new Case(PLAIN, "stab2", 0),
+  private static final List<Case> KEPT = List.of(new Case(PLAIN, "text", 0), new Case(PLAIN, "adaptive", 0), new Case(PLAIN, "stab2", 0),
       new Case(PLAIN, "pictures", 2), new Case(CLIPPED, "picture", 1));
+  private static final List<Case> CASES = Stream.concat(KEPT.stream(), recorded().stream()).toList();
   private static final int PLAIN_TOKENS = 70; // of a picture at most: goldens/README.md
   private static final int UNIFORM = 1; // dimple_draw
   private static final int CATEGORICAL = 2;
   private static final int MASK = 4;
+
+  /** What tests/reference/diffusion_gemma_random.py has made elsewhere: a checkpoint in each folder, with the decoding {@code random} and its pictures. */
+  private static List<Case> recorded() {
+    String folder = System.getProperty("dimple.canvases");
+    if (folder == null) {
+      return List.of();
+    }
+    try (Stream<Path> all = Files.list(Path.of(folder).toAbsolutePath())) {
+      return all.sorted().filter(checkpoint -> Files.exists(checkpoint.resolve("random.safetensors")))
+          .map(checkpoint -> new Case(checkpoint.toString(), "random", pictures(checkpoint))).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static int pictures(Path checkpoint) {
+    return (int) IntStream.range(0, 2).filter(i -> Files.exists(checkpoint.resolve("picture_" + i + ".png"))).count();
+  }
 
   static Stream<Arguments> cases() {
     return CASES.stream().flatMap(golden -> Backends.all().stream().map(backend -> Arguments.of(golden, backend)));
@@ -165,7 +185,7 @@ class DiffusionGemmaConformanceTest {
   /** A question with a picture, as the library's tokenizer, template and processor write it. */
   @Test
   void thePromptIsTheLibrarys() throws IOException {
-    Case name = CASES.getLast();
+    Case name = KEPT.getLast();
     Golden golden = Golden.read(name);
     try (DimpleModel model = load(golden, name, "cpu");
         Session session = model.session().user("a cat on a mode, \u00fc?", name.images()).responseLength(golden.canvas()).open()) {
@@ -220,10 +240,11 @@ class DiffusionGemmaConformanceTest {
 
   /** The converted checkpoint, whose generation configuration names the ends of the case, with its tower beside it. */
   private static DimpleModel load(Golden golden, Case name, String backend) throws IOException {
-    Path file = Temporary.folder().resolve(name.checkpoint() + "-" + name.name() + ".gguf");
-    Path tower = Temporary.folder().resolve(name.checkpoint() + "-" + name.name() + "-mmproj.gguf");
+    String unique = Path.of(name.checkpoint()).getFileName() + "-" + name.name();
+    Path file = Temporary.folder().resolve(unique + ".gguf");
+    Path tower = Temporary.folder().resolve(unique + "-mmproj.gguf");
     if (!Files.exists(file)) {
-      Path folder = Files.createDirectory(Temporary.folder().resolve(name.checkpoint() + "-" + name.name()));
+      Path folder = Files.createDirectory(Temporary.folder().resolve(unique));
       for (String part : List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "processor_config.json")) {
         if (Files.exists(name.folder().resolve(part))) {
           Files.copy(name.folder().resolve(part), folder.resolve(part));
@@ -238,8 +259,8 @@ class DiffusionGemmaConformanceTest {
     }
     DimpleModel model = DimpleModel.load(file, ModelOptions.builder().backend(backend).mmproj(tower).build());
     Decoding usual = model.decoding();
-    assertThat(usual).isEqualTo(decoding(golden.settings()).toBuilder().complete(usual.complete()).earlyStop(usual.earlyStop())
-        .threshold(usual.threshold()).build());
+    assertThat(usual).hasToString(decoding(golden.settings()).toBuilder().complete(usual.complete()).earlyStop(usual.earlyStop())
+        .threshold(usual.threshold()).build().toString());
     assertThat(model.info().maskTokenId()).hasValue(MASK);
     return model;
   }
