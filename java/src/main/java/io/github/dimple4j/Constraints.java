@@ -69,7 +69,7 @@ final class Constraints {
         automaton.stateSlot(), automaton.slotTokens());
   }
 
-  /** The tokens as the tokenizer decodes them. A model may have more ids than its tokenizer has tokens. */
+  /** The tokens as the tokenizer decodes them, control tokens by their names. A model may have more ids than its tokenizer has tokens. */
   private CoreVocabulary vocabulary() {
     Tokenizer tokenizer = text.tokenizer();
     BitSet ends = new BitSet();
@@ -80,7 +80,7 @@ final class Constraints {
     for (int id = 0; id < kinds.length; id++) {
       kinds[id] = kind(id, tokenizer, ends);
       if (kinds[id] == TEXT) {
-        bytes.writeBytes(tokenizer.tokenBytes(id));
+        bytes.writeBytes(tokenizer.isControl(id) ? ByteAutomaton.tokenBytes(tokenizer.token(id)) : tokenizer.tokenBytes(id));
       }
       offsets[id + 1] = bytes.size();
     }
@@ -95,7 +95,18 @@ final class Constraints {
     } else if (id == info.padTokenId().orElse(-1)) {
       return FILLER;
     }
-    return id < tokenizer.size() && tokenizer.isText(id) ? TEXT : EXCLUDED;
+    boolean named = id < tokenizer.size() && (tokenizer.isControl(id) || tokenizer.isText(id) && !hasMark(tokenizer.tokenBytes(id)));
+    return named ? TEXT : EXCLUDED;
+  }
+
+  /** Whether a text has the byte that frames the names of control tokens; no UTF-8 has. */
+  private static boolean hasMark(byte[] text) {
+    for (byte one : text) {
+      if (one == ByteAutomaton.TOKEN_MARK) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** After the last use. */

@@ -2,6 +2,7 @@ package io.github.dimple4j;
 
 import io.github.dimple4j.chat.CallNotation;
 import io.github.dimple4j.chat.ToolCall;
+import io.github.dimple4j.chat.ToolSyntax;
 import io.github.dimple4j.structure.RecordSchema;
 import java.time.Duration;
 import java.util.List;
@@ -63,6 +64,17 @@ public record Generation(Canvas canvas, Finish finish, int revealed, int iterati
    */
   public List<ToolCall> toolCalls() {
     return canvas.parts(false).stream().map(CallNotation::read).flatMap(Optional::stream).toList();
+  }
+
+  /**
+   * The calls of tools of an answer that was held to a syntax.
+   *
+   * @param syntax what the answer was held to
+   * @return the calls, in order; none if it is a text, or one of them is not complete
+   * @throws NoTokenizerException if the model has no tokenizer
+   */
+  public List<ToolCall> toolCalls(ToolSyntax syntax) {
+    return Objects.requireNonNull(syntax, "syntax").apartFromText() ? toolCalls() : syntax.readAll(text());
   }
 
   /**

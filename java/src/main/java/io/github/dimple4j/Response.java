@@ -87,13 +87,13 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return apart;
   }
 
-  /** What is apart from the text of a canvas: what the model thinks, or the calls of tools that it writes. */
+  /** What is apart from the text of a canvas: what the model thinks, or the calls of tools that it writes, of these such that nothing is masked in. */
   List<String> parts(int[] canvas, boolean thoughts) {
     List<String> parts = new ArrayList<>();
     for (Segment segment : segments) {
       int end = tokenEnd(segment, canvas);
       for (AnswerMarkup.Span span : segment.slot ? vocabulary.markup().spans(canvas, segment.start, end) : List.<AnswerMarkup.Span>of()) {
-        if (span.thought() == thoughts) {
+        if (span.thought() == thoughts && (thoughts || Arrays.stream(canvas, span.start(), span.end()).noneMatch(this::isMasked))) {
           int[] ids = Arrays.stream(canvas, span.start(), span.end())
               .filter(id -> !isMasked(id) && id < vocabulary.tokenizer().size()).toArray();
           parts.add(vocabulary.tokenizer().decode(ids, !thoughts));

@@ -150,7 +150,7 @@ public final class SessionBuilder {
    * List<Tool> tools = List.of(new Tool("weather", "Tells the weather.", "{\"properties\": {\"city\": {\"type\": \"string\"}}}"));
    * ToolSyntax syntax = model.chatTemplate().toolSyntax();
    * try (Session asked = model.session().user("How is Oslo?").tools(tools).response(Template.of(syntax.answer(tools, ToolChoice.AUTO))).open()) {
-   *   Optional<ToolCall> call = syntax.read(asked.decode(decoding).text());
+   *   List<ToolCall> calls = asked.decode(decoding).toolCalls(syntax);
    * }
    * }</pre>
    *
@@ -164,8 +164,8 @@ public final class SessionBuilder {
   }
 
   /**
-   * Tells the model of tools as its chat template does, and leaves to it how it calls them: {@link Generation#toolCalls()} reads the calls of
-   * Gemma 4 and DiffusionGemma. It goes with a conversation.
+   * Tells the model of tools as its chat template does, and leaves to it how it calls them and whether the calls fit: {@link Generation#toolCalls()}
+   * reads those of Gemma 4 and DiffusionGemma. It goes with a conversation.
    *
    * @param tools what may be called
    * @return this

@@ -7,6 +7,8 @@ import io.github.dimple4j.chat.CallNotation;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.chat.ToolCall;
+import io.github.dimple4j.chat.ToolChoice;
+import io.github.dimple4j.chat.ToolSyntax;
 import io.github.dimple4j.tokenizer.GoldenTokenizer;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.awt.image.BufferedImage;
@@ -79,6 +81,20 @@ class AnswerPartsTest {
     assertThat(generation(model.tokenizer(), "<|channel>thought\na stop\n<channel|>b", "stop").text()).isEqualTo("b");
   }
 
+  /** Without what is masked in it, a call could be another one. */
+  @Test
+  void callsWithMasksAreNone() {
+    int[] tokens = model.tokenizer().encode("<|tool_call>call:f{a:1,b:<|\"|>x<|\"|>}<tool_call|>");
+    Vocabulary vocabulary = new Vocabulary(model.info(), model::tokenizer, model.endTokenIds());
+    Response response = Response.ofOneSlot(vocabulary, vocabulary.masks(tokens.length));
+    for (int position = 1; position < tokens.length; position++) {
+      int[] masked = tokens.clone();
+      masked[position] = model.info().maskTokenId().orElseThrow();
+      assertThat(response.parts(masked, false)).as("position " + position).isEmpty();
+    }
+    assertThat(response.parts(tokens, false)).hasSize(1);
+  }
+
   /** Each canvas's stable text begins with that of one of which less is revealed. */
   @Test
   void stableTextLeavesPartsOut() {
@@ -92,6 +108,36 @@ class AnswerPartsTest {
       before = stable;
     }
     assertThat(before).isEqualTo("It is blue. So.");
+  }
+
+  /** Whatever the model writes, and however it is decoded: calls that fit, in its own notation, by its own tokens. */
+  @Test
+  void callsAreHeldInTheModelsNotation() {
+    ChatTemplate template = ChatTemplate.parse("{% for t in tools or [] %}{{ t.function.name }}{% endfor %}{% for m in messages %}{{ m.content }}"
+        + "{% for c in m.tool_calls or [] %}{{ '<|tool_call>call:' + c.function.name + '{' }}{% for k, v in c.function.arguments.items() %}"
+        + "{{ k + ':' + ('<|\"|>' + v + '<|\"|>' if v is string else v | tojson) + (',' if not loop.last else '') }}{% endfor %}"
+        + "{{ '}<tool_call|>' }}{% endfor %}{% endfor %}");
+    ToolSyntax syntax = template.toolSyntax();
+    assertThat(syntax.apartFromText()).isTrue();
+    List<Tool> tools = List.of(new Tool("go", "", "{\"required\": [\"to\"], \"properties\": {\"to\": {\"type\": \"string\", \"maxLength\": 12}, "
+        + "\"fast\": {\"type\": \"boolean\"}}}"), new Tool("stop", "", "{\"properties\": {}}"));
+    int called = 0;
+    int texts = 0;
+    for (int seed = 0; seed < 24; seed++) {
+      ToolChoice choice = seed % 3 == 0 ? ToolChoice.AUTO : ToolChoice.REQUIRED;
+      Template held = Template.of(syntax.answer(tools, choice, 2));
+      try (Session session = model.session().chatTemplate(template).user("abc").tools(tools).response(held).responseLength(40).open()) {
+        Generation answer = session.decode(ConfidentDecoding.threshold(seed % 2 == 0 ? 0.9f : 0).toBuilder().steps(8).temperature(1.5f).seed(seed).build());
+        List<ToolCall> calls = answer.toolCalls(syntax);
+        assertThat(calls).allMatch(call -> tools.stream().anyMatch(tool -> tool.admits(call)));
+        assertThat(calls.isEmpty() ? answer.text() : "").as("calls are apart from the text").isEqualTo(answer.text());
+        assertThat(choice == ToolChoice.AUTO || !calls.isEmpty()).as("a call is required").isTrue();
+        called += calls.size();
+        texts += calls.isEmpty() ? 1 : 0;
+      }
+    }
+    assertThat(called).isGreaterThan(16);
+    assertThat(texts).isPositive();
   }
 
   @Test

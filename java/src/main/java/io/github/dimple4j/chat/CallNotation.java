@@ -17,8 +17,12 @@ import tools.jackson.databind.node.ObjectNode;
  * hold; numbers, {@code true}, {@code false}, {@code null}, lists and objects are JSON's.
  */
 public final class CallNotation {
-  private static final String QUOTE = "<|\"|>";
-  private static final String CALL = "call:";
+  static final String QUOTE = "<|\"|>";
+  static final String THOUGHT_START = "<|channel>";
+  static final String THOUGHT_END = "<channel|>";
+  static final String START = "<|tool_call>";
+  static final String END = "<tool_call|>";
+  static final String CALL = "call:";
   private static final int DEEPEST = 64;
 
   private final String text;

@@ -6,7 +6,9 @@ import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.RecordSchema;
 import io.github.dimple4j.structure.SchemaOptions;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Objects;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -20,6 +22,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param parameters a JSON Schema of its arguments, which are an object; {@code "{}"} is any object
  */
 public record Tool(String name, String description, String parameters) {
+  private static final Pattern ESCAPE = Pattern.compile("\\\\(?:(u00..)|.)"); // of control characters, which automata spell with small digits
   private static final Pattern NAME = Pattern.compile("[\\p{L}\\p{N}_.$-]{1,64}");
 
   /**
@@ -60,7 +63,8 @@ public record Tool(String name, String description, String parameters) {
     }
     SchemaOptions judging = SchemaOptions.JUDGING.withKeyOrder(SchemaOptions.KeyOrder.ALPHABETICAL);
     String sorted = JsonText.sorted(JsonText.read(call.arguments(), "arguments")).toString();
-    return Piece.json(JsonSchema.of(schema(name, parameters)), judging).compile().accepts(sorted.getBytes(StandardCharsets.UTF_8));
+    String spelled = ESCAPE.matcher(sorted).replaceAll(escape -> Matcher.quoteReplacement(escape.group(1) == null ? escape.group() : escape.group().toLowerCase(Locale.ROOT)));
+    return Piece.json(JsonSchema.of(schema(name, parameters)), judging).compile().accepts(spelled.getBytes(StandardCharsets.UTF_8));
   }
 
   static String checkName(String name) {
@@ -93,6 +97,11 @@ public record Tool(String name, String description, String parameters) {
   /** The JSON text of arguments that fit. */
   Piece arguments() {
     return Piece.json(JsonSchema.of(schema(name, parameters)), SchemaOptions.PRODUCING);
+  }
+
+  /** Arguments that fit, as {@link CallNotation} writes them. */
+  Piece markedArguments(SchemaOptions.KeyOrder order) {
+    return Piece.marked(JsonSchema.of(schema(name, parameters)), SchemaOptions.PRODUCING.withKeyOrder(order), CallNotation.QUOTE);
   }
 
   ObjectNode toJson() {

@@ -3,6 +3,7 @@ package io.github.dimple4j.chat;
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.Piece;
+import io.github.dimple4j.structure.SchemaOptions.KeyOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -14,11 +15,12 @@ import java.util.Set;
 
 /**
  * How a model is told of tools, and how it calls them. A chat template that knows tools has a way of its own, which is found out by having it
- * write calls; the model was trained on it. Of any other template the tools are described in the system message, and a call is a line
+ * write calls, as JSON between texts or in {@link CallNotation}; the model was trained on it. Of any other template the tools are described in the system message, and a call is a line
  * {@code <tool_call>}, a line {@code {"name": "NAME", "arguments": {...}}} and {@code </tool_call>}.
  *
  * <p>An answer held to {@link #answer} is a text, or one call of one of the tools with arguments that fit its schema, or several where these are
- * asked for, whatever the model.
+ * asked for, whatever the model. In {@link CallNotation} a call stands between control tokens, which no text spells, and a thought between
+ * {@code <|channel>} and {@code <channel|>} may come before the answer; {@link io.github.dimple4j.Generation#toolCalls(ToolSyntax)} reads any kind.
  * Immutable; any thread.
  */
 public final class ToolSyntax {
@@ -27,6 +29,7 @@ public final class ToolSyntax {
   private static final String KEY = "probedArgument";
   private static final String VALUE = "probed value";
   private static final String SAID = "probed answer";
+  private static final String ANYTHING = "[^]*";
   private static final ToolSyntax OWN = new ToolSyntax(false, "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>",
       "}\n</tool_call>\n<tool_call>\n{\"name\": \"");
 
@@ -36,8 +39,14 @@ public final class ToolSyntax {
   private final String end;
   private final String between; // the arguments of a call and the name of the next; null: there is one only
   private final String mark; // what a call begins with, and no text does
+  private final KeyOrder marked; // of the arguments of calls in CallNotation; null: calls are JSON
 
   private ToolSyntax(boolean ofTemplate, String beforeName, String beforeArguments, String end, String between) {
+    this(ofTemplate, beforeName, beforeArguments, end, between, null);
+  }
+
+  private ToolSyntax(boolean ofTemplate, String beforeName, String beforeArguments, String end, String between, KeyOrder marked) {
+    this.marked = marked;
     this.ofTemplate = ofTemplate;
     this.beforeName = beforeName;
     this.beforeArguments = beforeArguments;
@@ -46,7 +55,7 @@ public final class ToolSyntax {
     this.mark = beforeName.lines().findFirst().orElseThrow();
   }
 
-  /** What a template writes around the name and the arguments of a call, if it knows tools and writes arguments as JSON. */
+  /** What a template writes around the name and the arguments of a call, if it knows tools and writes arguments as JSON or in CallNotation. */
   static ToolSyntax of(ChatTemplate template) {
     try {
       return Optional.ofNullable(probe(template)).orElse(OWN);
@@ -63,9 +72,12 @@ public final class ToolSyntax {
     if (!asked.contains(NAME)) {
       return null;
     }
-    String said = write(template, tools, false, question, ChatMessage.of("assistant", SAID));
     // More turns behind it: some templates write the last one otherwise.
     String called = conversation(template, tools, List.of(call));
+    if (called.contains(CallNotation.START + CallNotation.write(call) + CallNotation.END)) {
+      return marked(template, tools, call);
+    }
+    String said = write(template, tools, false, question, ChatMessage.of("assistant", SAID));
     if (!called.startsWith(asked) || !said.contains(SAID)) {
       return null;
     }
@@ -88,6 +100,15 @@ public final class ToolSyntax {
     String end = turn.substring(behind, over).stripTrailing();
     return beforeName.isEmpty() ? null : new ToolSyntax(true, beforeName, beforeArguments, end,
         between(conversation(template, tools, List.of(call, new ToolCall(SECOND, call.arguments()))), turn.substring(arguments, behind), beforeArguments, end));
+  }
+
+  /** That of a template that writes calls in CallNotation: in which order arguments come, and what stands between two calls. */
+  private static ToolSyntax marked(ChatTemplate template, List<Tool> tools, ToolCall call) {
+    String one = CallNotation.END + CallNotation.START;
+    boolean several = conversation(template, tools, List.of(call, new ToolCall(SECOND, call.arguments()))).contains(one + CallNotation.CALL + SECOND);
+    boolean sorted = !conversation(template, tools, List.of(new ToolCall(NAME, "{\"b\": 1, \"a\": 2}"))).contains("{b:1,a:2}");
+    return new ToolSyntax(true, CallNotation.START + CallNotation.CALL, "", CallNotation.END, several ? one + CallNotation.CALL : null,
+        sorted ? KeyOrder.ALPHABETICAL : KeyOrder.SCHEMA);
   }
 
   /** A turn with calls, and what follows it. */
@@ -127,7 +148,8 @@ public final class ToolSyntax {
    */
   public String write(ToolCall call) {
     Objects.requireNonNull(call, "call");
-    return beforeName + call.name() + beforeArguments + call.arguments() + end;
+    return marked != null ? CallNotation.START + CallNotation.write(call) + CallNotation.END
+        : beforeName + call.name() + beforeArguments + call.arguments() + end;
   }
 
   /**
@@ -155,7 +177,7 @@ public final class ToolSyntax {
     Objects.requireNonNull(tools, "tools");
     Objects.requireNonNull(choice, "choice");
     Piece call = calls(tools, most);
-    return choice == ToolChoice.REQUIRED ? call : Piece.either(call, Piece.pattern(textPattern()));
+    return thinking(choice == ToolChoice.REQUIRED ? call : Piece.either(call, Piece.pattern(marked != null ? ANYTHING : textPattern())));
   }
 
   /**
@@ -181,6 +203,9 @@ public final class ToolSyntax {
    */
   public Piece answer(List<Tool> tools, Piece text, int most) {
     Objects.requireNonNull(tools, "tools");
+    if (marked != null) { // no text begins with a control token
+      return thinking(Piece.either(calls(tools, most), Objects.requireNonNull(text, "text")));
+    }
     ByteAutomaton texts = Objects.requireNonNull(text, "text").compile();
     int state = 0;
     for (byte next : mark.getBytes(StandardCharsets.UTF_8)) {
@@ -190,6 +215,12 @@ public final class ToolSyntax {
       throw new InvalidArgumentException("the structure admits texts that begin with " + mark + ", as calls of tools do");
     }
     return Piece.either(calls(tools, most), text);
+  }
+
+  /** What the model may think before it answers, where calls are in the notation of those that do. */
+  private Piece thinking(Piece answer) {
+    return marked == null ? answer
+        : Piece.of(Piece.optional(Piece.token(CallNotation.THOUGHT_START), "thought\n", Piece.pattern(ANYTHING), Piece.token(CallNotation.THOUGHT_END)), answer);
   }
 
   private Piece calls(List<Tool> tools, int most) {
@@ -202,12 +233,16 @@ public final class ToolSyntax {
       if (!names.add(tool.name())) {
         throw new InvalidArgumentException("two tools are called " + tool.name());
       }
-      calls.add(Piece.of(tool.name() + beforeArguments, tool.arguments()));
+      calls.add(Piece.of(tool.name() + beforeArguments, marked != null ? tool.markedArguments(marked) : tool.arguments()));
     }
     if (calls.isEmpty()) {
       throw new InvalidArgumentException("no tools, expected at least 1");
     }
     Piece call = Piece.either(calls.toArray());
+    if (marked != null) {
+      Piece whole = Piece.of(Piece.token(CallNotation.START), CallNotation.CALL, call, Piece.token(CallNotation.END));
+      return most == 1 || between == null ? whole : Piece.list(1, most, "", whole);
+    }
     return Piece.of(beforeName, most == 1 || between == null ? call : Piece.list(1, most, between, call), end);
   }
 
@@ -234,7 +269,7 @@ public final class ToolSyntax {
   /**
    * Reads an answer.
    *
-   * @param text an answer held to {@link #answer}
+   * @param text an answer held to {@link #answer}; of calls in {@link CallNotation} with its control tokens as they are spelled
    * @return the call, if it is one; empty if there are several
    */
   public Optional<ToolCall> read(String text) {
@@ -245,11 +280,14 @@ public final class ToolSyntax {
   /**
    * Reads an answer that may have several calls.
    *
-   * @param text an answer held to {@link #answer}
+   * @param text as for {@link #read}
    * @return the calls in their order; none if it is a text, or one of them is not complete
    */
   public List<ToolCall> readAll(String text) {
     Objects.requireNonNull(text, "text");
+    if (marked != null) {
+      return readMarked(text);
+    }
     List<ToolCall> calls = new ArrayList<>();
     int over = text.length() - end.length();
     int name = beforeName.length();
@@ -265,6 +303,26 @@ public final class ToolSyntax {
       name = next;
     }
     return List.copyOf(calls);
+  }
+
+  /** Calls one behind the other, control tokens as they are spelled. */
+  private static List<ToolCall> readMarked(String text) {
+    List<ToolCall> calls = new ArrayList<>();
+    int at = 0;
+    while (text.startsWith(CallNotation.START, at)) {
+      int from = at + CallNotation.START.length();
+      int end = text.indexOf(CallNotation.END, from);
+      Optional<ToolCall> call = Optional.empty();
+      for (; call.isEmpty() && end >= 0; end = call.isEmpty() ? text.indexOf(CallNotation.END, end + 1) : end) { // it may stand in a string
+        call = CallNotation.read(text.substring(from, end));
+      }
+      if (call.isEmpty()) {
+        return List.of();
+      }
+      calls.add(call.get());
+      at = end + CallNotation.END.length();
+    }
+    return at == text.length() ? List.copyOf(calls) : List.of();
   }
 
   /** Adds a call whose arguments end where they are JSON and the next call, or nothing, follows. Where the next name begins; -1: there is none. */
@@ -285,6 +343,15 @@ public final class ToolSyntax {
   }
 
   /**
+   * Tells whether calls are in {@link CallNotation}, between control tokens, and so in no text.
+   *
+   * @return true if {@link io.github.dimple4j.Generation#text()} does not have them
+   */
+  public boolean apartFromText() {
+    return marked != null;
+  }
+
+  /**
    * Tells whether an answer that begins so may be a call; while it may, nothing of it is shown as text.
    *
    * @param beginning of an answer held to {@link #answer}
@@ -292,7 +359,7 @@ public final class ToolSyntax {
    */
   public boolean mayBegin(String beginning) {
     Objects.requireNonNull(beginning, "beginning");
-    return mark.startsWith(beginning) || beginning.startsWith(mark);
+    return marked == null && (mark.startsWith(beginning) || beginning.startsWith(mark)); // calls between control tokens are in no text
   }
 
   /** A conversation of which the template is to know nothing of tools. */

@@ -1,10 +1,15 @@
 package io.github.dimple4j.structure;
 
+import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.structure.json.Utf8Edges;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Objects;
 
 /**
  * A deterministic automaton over the bytes of a whole response: the response is well formed if and only if it is accepted.
+ *
+ * <p>A control token of the vocabulary, which is no text, is named by {@link #tokenBytes}.
  *
  * <p>Bytes that no state tells apart share a class, so that the table has a column per class and not one per byte. Immutable; any
  * thread. Two automata are equal if all their tables are.
@@ -14,6 +19,9 @@ public final class ByteAutomaton {
   public static final int NONE = -1;
 
   private static final int BYTES = 256;
+
+  /** The byte around the name of a control token; no UTF-8 has it. */
+  public static final byte TOKEN_MARK = (byte) 0xFF;
 
   private final int stateCount;
   private final int classCount;
@@ -88,6 +96,25 @@ public final class ByteAutomaton {
     this.slotTokens = slotTokens.clone();
     this.hash = Objects.hash(stateCount, classCount, Arrays.hashCode(byteClass), Arrays.hashCode(next), Arrays.hashCode(accepting),
         Arrays.hashCode(stateSlot), Arrays.hashCode(slotTokens));
+  }
+
+  /**
+   * How automata name a control token: by its spelling between two {@link #TOKEN_MARK}. Tokens of text with that byte stand in no structure.
+   *
+   * @param spelling how the vocabulary spells the token
+   * @return its bytes
+   * @throws InvalidArgumentException if the spelling is empty, or has half of a surrogate pair
+   */
+  public static byte[] tokenBytes(String spelling) {
+    if (Objects.requireNonNull(spelling, "spelling").isEmpty() || !Utf8Edges.isText(spelling)) {
+      throw new InvalidArgumentException("the spelling of a token is " + (spelling.isEmpty() ? "empty" : "no text"));
+    }
+    byte[] text = spelling.getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = new byte[text.length + 2];
+    System.arraycopy(text, 0, bytes, 1, text.length);
+    bytes[0] = TOKEN_MARK;
+    bytes[bytes.length - 1] = TOKEN_MARK;
+    return bytes;
   }
 
   private static void expect(boolean condition, String otherwise) {

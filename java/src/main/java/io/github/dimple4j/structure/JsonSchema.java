@@ -73,7 +73,7 @@ public final class JsonSchema {
    * @throws RefusedSchemaException if the schema is not held, admits nothing, or needs more states than the options allow
    */
   public ByteAutomaton compile(SchemaOptions options) {
-    SchemaTexts texts = new SchemaTexts(root, Objects.requireNonNull(options, "options"));
+    SchemaTexts texts = new SchemaTexts(root, Objects.requireNonNull(options, "options"), null);
     for (SchemaTexts.Step step : SchemaTexts.Step.ALL) {
       try {
         Graph graph = new Graph(Math.min(step.states(), 2 * options.maxStates()));

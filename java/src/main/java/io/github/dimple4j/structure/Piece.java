@@ -70,6 +70,27 @@ public abstract sealed class Piece {
     }
   }
 
+  /** A token that is no text. */
+  private static final class Token extends Piece {
+    private final String spelling;
+    private final byte[] bytes;
+
+    Token(String spelling, byte[] bytes) {
+      this.spelling = spelling;
+      this.bytes = bytes;
+    }
+
+    @Override
+    int before(Place place, int to) {
+      return place.graph.literal(bytes, to);
+    }
+
+    @Override
+    public String toString() {
+      return "token(" + spelling + ")";
+    }
+  }
+
   /** Texts that an automaton over code points accepts, as they are. */
   private static final class Plain extends Piece {
     private final Dfa texts;
@@ -209,20 +230,22 @@ public abstract sealed class Piece {
   private static final class Json extends Piece {
     private final JsonSchema schema;
     private final SchemaOptions options;
+    private final String mark; // what frames strings; null: they are JSON's
 
-    Json(JsonSchema schema, SchemaOptions options) {
+    Json(JsonSchema schema, SchemaOptions options, String mark) {
       this.schema = schema;
       this.options = options;
+      this.mark = mark;
     }
 
     @Override
     int before(Place place, int to) {
-      return new SchemaTexts(schema.root(), options).before(place.graph, place.step, to);
+      return new SchemaTexts(schema.root(), options, mark).before(place.graph, place.step, to);
     }
 
     @Override
     public String toString() {
-      return "json(" + schema + ")";
+      return (mark == null ? "json(" : "marked(") + schema + ")";
     }
   }
 
@@ -393,7 +416,34 @@ public abstract sealed class Piece {
    * @return the piece
    */
   public static Piece json(JsonSchema schema, SchemaOptions options) {
-    return new Json(Objects.requireNonNull(schema, "schema"), Objects.requireNonNull(options, "options"));
+    return new Json(Objects.requireNonNull(schema, "schema"), Objects.requireNonNull(options, "options"), null);
+  }
+
+  /**
+   * The value of a schema as some models write the arguments of a call: like JSON without blanks, but strings stand as they are, without escapes,
+   * between two tokens that are no text, and names of properties bare, if they consist of letters, digits, {@code _} and {@code -}. A string cannot
+   * hold the spelling of that token.
+   *
+   * @param schema the schema
+   * @param options which values are wanted; their white space is none
+   * @param mark how the token is spelled, such as {@code <|"|>} of Gemma 4 ({@link io.github.dimple4j.chat.CallNotation})
+   * @return the piece
+   * @throws InvalidArgumentException if the spelling is empty, or has half of a surrogate pair
+   */
+  public static Piece marked(JsonSchema schema, SchemaOptions options, String mark) {
+    ByteAutomaton.tokenBytes(mark);
+    return new Json(Objects.requireNonNull(schema, "schema"), Objects.requireNonNull(options, "options"), mark);
+  }
+
+  /**
+   * A token that is no text, such as one that a call of a tool begins with. With a vocabulary that has no such control token nothing fits the piece.
+   *
+   * @param spelling how the vocabulary spells it
+   * @return the piece
+   * @throws InvalidArgumentException if it is empty, or has half of a surrogate pair
+   */
+  public static Piece token(String spelling) {
+    return new Token(spelling, ByteAutomaton.tokenBytes(spelling));
   }
 
   /**

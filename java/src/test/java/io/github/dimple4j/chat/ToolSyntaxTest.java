@@ -40,6 +40,15 @@ class ToolSyntaxTest {
       + "{{ '[CALLS][{\"name\": \"' + m.tool_calls[0].function.name + '\", \"arguments\": ' + m.tool_calls[0].function.arguments | tojson + ', "
       + "\"id\": \"' + m.tool_calls[0].id + '\"}]' + eos_token }}{% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}");
 
+  /** Calls as Gemma 4's template writes them, in the order of the alphabet, and an empty thought where none is wanted. */
+  static final ChatTemplate MARKED = ChatTemplate.parse("{% macro value(v) %}{% if v is string %}{{ '<|\"|>' + v + '<|\"|>' }}{% elif v is mapping %}{{ '{' }}"
+      + "{% for k, x in v | dictsort %}{{ k + ':' + value(x) + (',' if not loop.last else '') }}{% endfor %}{{ '}' }}{% elif v is sequence %}{{ '[' }}"
+      + "{% for x in v %}{{ value(x) + (',' if not loop.last else '') }}{% endfor %}{{ ']' }}{% else %}{{ v | tojson }}{% endif %}{% endmacro %}"
+      + "{{ bos_token }}{% if tools %}{% for t in tools %}{{ '<|tool>declaration:' + t.function.name + '<tool|>' }}{% endfor %}{% endif %}"
+      + "{% for m in messages %}{{ '<|turn>' + m.role + '\n' }}{% for c in m.tool_calls or [] %}"
+      + "{{ '<|tool_call>call:' + c.function.name + value(c.function.arguments) + '<tool_call|>' }}{% endfor %}{{ m.content or '' }}{{ '<turn|>\n' }}{% endfor %}"
+      + "{% if add_generation_prompt %}{{ '<|turn>model\n<|channel>thought\n<channel|>' }}{% endif %}");
+
   @Test
   void theTemplatesOwnWayIsFoundOut() {
     assertThat(TAGS.toolSyntax().ofTemplate()).isTrue();
@@ -120,6 +129,47 @@ class ToolSyntaxTest {
       assertThat(accepts(calls, "")).isFalse();
       assertThat(syntax.toString()).contains("NAME", "ARGUMENTS");
     }
+  }
+
+  /** As the automaton knows them: control tokens by their names. */
+  private static byte[] bytes(String text) {
+    String named = text;
+    for (String token : List.of("<|tool_call>", "<tool_call|>", "<|\"|>", "<|channel>", "<channel|>")) {
+      named = named.replace(token, "\u00ff" + token + "\u00ff");
+    }
+    return named.getBytes(StandardCharsets.ISO_8859_1);
+  }
+
+  @Test
+  void callsBetweenControlTokens() {
+    ToolSyntax syntax = MARKED.toolSyntax();
+    assertThat(syntax.ofTemplate()).isTrue();
+    assertThat(syntax.apartFromText()).isTrue();
+    assertThat(syntax.severalCalls()).isTrue();
+    assertThat(syntax.write(OSLO)).isEqualTo("<|tool_call>call:weather{city:<|\"|>Oslo<|\"|>}<tool_call|>");
+    Tool book = new Tool("book", "", "{\"required\": [\"to\"], \"properties\": {\"to\": {\"type\": \"array\", \"items\": {\"enum\": [\"a\", 7, null]}}, "
+        + "\"at\": {\"type\": \"object\", \"properties\": {\"a day\": {\"type\": \"string\", \"maxLength\": 3}}, \"additionalProperties\": {\"type\": \"boolean\"}}}}");
+    ByteAutomaton answers = syntax.answer(List.of(WEATHER, book), ToolChoice.AUTO, 2).compile();
+    String oslo = syntax.write(OSLO);
+    assertThat(List.of("", "It rains.", oslo, oslo + oslo, "<|channel>thought\nOslo?<channel|>" + oslo, "<|channel>thought\n<channel|>It rains.",
+        "<|tool_call>call:weather{city:<|\"|>a\"b\\n{}<|\"|>}<tool_call|>", "<|tool_call>call:book{to:[]}<tool_call|>",
+        "<|tool_call>call:book{at:{<|\"|>a day<|\"|>:<|\"|>mon<|\"|>,x_1:true,<|\"|>b c<|\"|>:false},to:[<|\"|>a<|\"|>,7,null]}<tool_call|>"))
+        .allSatisfy(text -> assertThat(answers.accepts(bytes(text))).as(text).isTrue());
+    assertThat(List.of(oslo + oslo + oslo, "It rains." + oslo, oslo + "It rains.", oslo.replace("city", "town"), oslo.replace("<|\"|>Oslo<|\"|>", "7"),
+        oslo.replace("<|\"|>Oslo<|\"|>", "\"Oslo\""), oslo.replace("<tool_call|>", ""), "<|channel>thought\nOslo?" + oslo, "<|tool_call>",
+        "<|tool_call>call:book{to:[],at:{}}<tool_call|>", "<|tool_call>call:book{at:{x:1},to:[]}<tool_call|>", "<|tool_call>call:book{at:{a day:<|\"|>m<|\"|>},to:[]}<tool_call|>",
+        "<|tool_call>call:book{to:[8]}<tool_call|>", "<|tool_call>call:book{at:{<|\"|>a day<|\"|>:<|\"|>long<|\"|>},to:[]}<tool_call|>"))
+        .allSatisfy(text -> assertThat(answers.accepts(bytes(text))).as(text).isFalse());
+    assertThat(answers.accepts(oslo.replace("Oslo", "Os<|\"|>lo").getBytes(StandardCharsets.UTF_8))).as("spelled, a mark is text").isTrue();
+    byte[] tricky = new String(bytes(oslo), StandardCharsets.ISO_8859_1).replace("Oslo", "<|\"|>}").getBytes(StandardCharsets.ISO_8859_1);
+    assertThat(answers.accepts(tricky)).as("but no string has one, for it would be read as its end").isFalse();
+    assertThat(syntax.readAll(oslo + "<|tool_call>call:weather{city:<|\"|><tool_call|><|\"|>}<tool_call|>")).containsExactly(new ToolCall("weather", "{\"city\":\"Oslo\"}"),
+        new ToolCall("weather", "{\"city\":\"<tool_call|>\"}"));
+    assertThat(List.of("", "It rains.", oslo + "x", oslo.substring(0, 30))).allSatisfy(text -> assertThat(syntax.readAll(text)).isEmpty());
+    assertThat(syntax.mayBegin("<|tool")).isFalse();
+    assertThat(accepts(syntax.answer(List.of(CLOCK), Piece.literal("no")).compile(), "no")).isTrue();
+    assertThatThrownBy(() -> Piece.token("")).isInstanceOf(InvalidArgumentException.class).hasMessageContaining("is empty");
+    assertThat(Piece.token("<x>")).hasToString("token(<x>)");
   }
 
   @Test

@@ -52,6 +52,7 @@ public final class DimpleChatModel implements ChatModel {
   private final String name;
   private final Decoding decoding;
   private final int responseLength;
+  private final int mostCalls;
   private final PictureOrder pictureOrder;
   private final List<ChatModelListener> listeners;
   private final ChatRequestParameters defaults;
@@ -62,6 +63,7 @@ public final class DimpleChatModel implements ChatModel {
     name = dimple.metadata("general.name").map(Object::toString).orElse(dimple.info().architecture());
     decoding = builder.decoding == null ? dimple.decoding() : builder.decoding;
     responseLength = builder.responseLength;
+    mostCalls = builder.mostCalls;
     pictureOrder = builder.pictureOrder;
     listeners = builder.listeners;
     defaults = builder.defaults;
@@ -173,6 +175,10 @@ public final class DimpleChatModel implements ChatModel {
     return responseLength;
   }
 
+  int mostCalls() {
+    return mostCalls;
+  }
+
   PictureOrder pictureOrder() {
     return pictureOrder;
   }
@@ -196,6 +202,7 @@ public final class DimpleChatModel implements ChatModel {
     private Decoding decoding; // null: the model's own
     private int responseLength = RESPONSE_LENGTH;
     private int parallel = PARALLEL;
+    private int mostCalls = 1;
     private PictureOrder pictureOrder = PictureOrder.FIRST;
     private List<ChatModelListener> listeners = List.of();
     private ChatRequestParameters defaults = ChatRequestParameters.builder().build();
@@ -244,6 +251,19 @@ public final class DimpleChatModel implements ChatModel {
         throw new InvalidArgumentException(name + " is " + value + ", expected at least 1");
       }
       return value;
+    }
+
+    /**
+     * Says how many calls of tools an answer may have, if the model's format of calls takes several
+     * ({@link io.github.dimple4j.chat.ToolSyntax#severalCalls}); all have to fit in the response.
+     *
+     * @param calls at least 1; 1 by default
+     * @return this
+     * @throws InvalidArgumentException if it is less than 1
+     */
+    public Builder mostCalls(int calls) {
+      mostCalls = atLeastOne("mostCalls", calls);
+      return this;
     }
 
     /**

@@ -22,7 +22,6 @@ import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions;
 import java.util.List;
-import java.util.Optional;
 import java.util.UUID;
 
 /** A request as this library runs it, and its answer as LangChain4j has it. For one thread. */
@@ -63,9 +62,9 @@ final class Question {
     } else if (syntax == null) {
       return format;
     } else if (request.toolChoice() == ToolChoice.REQUIRED) {
-      return syntax.answer(tools, io.github.dimple4j.chat.ToolChoice.REQUIRED);
+      return syntax.answer(tools, io.github.dimple4j.chat.ToolChoice.REQUIRED, model.mostCalls());
     }
-    return format == null ? syntax.answer(tools, io.github.dimple4j.chat.ToolChoice.AUTO) : syntax.answer(tools, format);
+    return format == null ? syntax.answer(tools, io.github.dimple4j.chat.ToolChoice.AUTO, model.mostCalls()) : syntax.answer(tools, format, model.mostCalls());
   }
 
   private static Piece json(ResponseFormat format) {
@@ -116,13 +115,17 @@ final class Question {
 
   ChatResponse response(Generation generation) {
     String text = generation.text();
-    Optional<ToolExecutionRequest> call = syntax == null ? Optional.empty() : syntax.read(text).map(found -> ToolExecutionRequest.builder()
-        .id("call_" + UUID.randomUUID()).name(found.name()).arguments(found.arguments()).build());
+    List<ToolExecutionRequest> calls = syntax == null ? List.of() : generation.toolCalls(syntax).stream().map(found -> ToolExecutionRequest.builder()
+        .id("call_" + UUID.randomUUID()).name(found.name()).arguments(found.arguments()).build()).toList();
     AiMessage.Builder message = AiMessage.builder().thinking(generation.thinking().isEmpty() ? null : generation.thinking());
-    call.ifPresentOrElse(found -> message.toolExecutionRequests(List.of(found)), () -> message.text(text));
+    if (calls.isEmpty()) {
+      message.text(text);
+    } else {
+      message.toolExecutionRequests(calls);
+    }
     return ChatResponse.builder().aiMessage(message.build()).metadata(DimpleChatResponseMetadata.of(generation).id("chat_" + UUID.randomUUID())
         .modelName(model.name()).tokenUsage(new TokenUsage(generation.promptTokens(), generation.textTokens().length))
-        .finishReason(reason(generation.finish(), call.isPresent())).build()).build();
+        .finishReason(reason(generation.finish(), !calls.isEmpty())).build()).build();
   }
 
   private FinishReason reason(Finish finish, boolean called) {

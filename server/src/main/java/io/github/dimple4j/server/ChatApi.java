@@ -12,7 +12,6 @@ import tools.jackson.databind.node.ObjectNode;
 final class ChatApi extends TextAnswer {
   private final Question question;
   private final boolean logprobs;
-  private final ToolRequest tools;
   private final ToolSyntax syntax; // null: no tool may be called
 
   ChatApi(JsonNode body, Service service) {
@@ -27,7 +26,7 @@ final class ChatApi extends TextAnswer {
     super(reader, service, "chatcmpl-", "chat.completion", "chat.completion.chunk");
     refuse(request);
     List<Question.Message> messages = new ChatRequest(service.hosts()).messages(request);
-    tools = ToolRequest.of(request);
+    ToolRequest tools = ToolRequest.of(request);
     int length = reader.length("max_completion_tokens", "max_tokens");
     Shape shape = reader.shape(length, tools);
     logprobs = LogProbs.wanted(request, shape);
@@ -49,14 +48,9 @@ final class ChatApi extends TextAnswer {
     return question;
   }
 
-  /** Calls that the answer was held to; or else, in its text, those in a notation of the model's own, which nothing has held, if they fit. */
-  private List<ToolCall> calls(Generation generation, String text) {
-    if (syntax == null) {
-      return List.of();
-    }
-    List<ToolCall> held = syntax.readAll(text);
-    return !held.isEmpty() ? held : generation.toolCalls().stream().filter(call -> tools.callable().stream().anyMatch(tool -> tool.admits(call)))
-        .limit(tools.most()).toList();
+  /** Calls that the answer was held to. */
+  private List<ToolCall> calls(Generation generation) {
+    return syntax == null ? List.of() : generation.toolCalls(syntax);
   }
 
   /** Nothing of what may become a call is text. */
@@ -69,7 +63,7 @@ final class ChatApi extends TextAnswer {
   void whole(ObjectNode choice, AnswerTask.Choice answer, String text) {
     ObjectNode message = choice.putObject("message");
     message.put("role", "assistant");
-    List<ToolCall> calls = calls(answer.generation(), text);
+    List<ToolCall> calls = calls(answer.generation());
     if (calls.isEmpty()) {
       message.put("content", text);
     } else {
@@ -130,7 +124,7 @@ final class ChatApi extends TextAnswer {
   @Override
   void last(ObjectNode choice, AnswerTask.Choice answer, String text) {
     ObjectNode delta = choice.putObject("delta");
-    List<ToolCall> calls = calls(answer.generation(), text);
+    List<ToolCall> calls = calls(answer.generation());
     if (!calls.isEmpty()) {
       ArrayNode list = write(delta, calls);
       for (int i = 0; i < list.size(); i++) {

@@ -14,7 +14,7 @@ import java.util.Map;
  * control characters in one go, as a bound of the length does, those without an escape of one letter are left out: they would
  * take six states at each character.
  */
-public final class JsonStrings {
+public final class JsonStrings implements Strings {
   private static final String SHORT_ESCAPED = "\"\\\b\f\n\r\t";
   private static final String SHORT_ESCAPES = "\"\\bfnrt";
 
@@ -44,13 +44,15 @@ public final class JsonStrings {
     return spelled.append('"').toString().getBytes(StandardCharsets.UTF_8);
   }
 
-  /** A given text; with half of a surrogate pair it is none that can be written. */
-  int literal(String text, int to) {
+  /** With half of a surrogate pair it is none that can be written. */
+  @Override
+  public int literal(String text, int to) {
     return Utf8Edges.isText(text) ? graph.literal(spelled(text), to) : Graph.NONE;
   }
 
-  /** Any text, in any spelling. */
-  int any(int to) {
+  /** In any spelling. */
+  @Override
+  public int any(int to) {
     if (to == Graph.NONE) {
       return Graph.NONE;
     }
@@ -108,7 +110,8 @@ public final class JsonStrings {
    * @param to the state behind the closing quotation mark
    * @return the state before the opening one
    */
-  int accepted(Dfa texts, int to) {
+  @Override
+  public int accepted(Dfa texts, int to) {
     if (to == Graph.NONE || texts.isEmpty()) {
       return Graph.NONE;
     }

@@ -12,7 +12,7 @@ import java.util.Map;
 public final class JsonText {
   private final Graph graph;
   private final Spacing spacing;
-  private final JsonStrings strings;
+  private final Strings strings;
   private final JsonNumbers numbers;
   private final Map<Long, Integer> made = new HashMap<>();
 
@@ -23,10 +23,25 @@ public final class JsonText {
    * @param spacing behind commas and colons
    */
   public JsonText(Graph graph, Spacing spacing) {
+    this(graph, spacing, new JsonStrings(graph));
+  }
+
+  private JsonText(Graph graph, Spacing spacing, Strings strings) {
     this.graph = graph;
     this.spacing = spacing;
-    this.strings = new JsonStrings(graph);
+    this.strings = strings;
     this.numbers = new JsonNumbers(graph);
+  }
+
+  /**
+   * Parts of a text that is like JSON without blanks, but for its strings, which stand as they are between two tokens, and its names, which stand bare.
+   *
+   * @param graph over bytes
+   * @param mark how the token is spelled
+   * @return the parts
+   */
+  public static JsonText marked(Graph graph, String mark) {
+    return new JsonText(graph, Spacing.COMPACT, new MarkedStrings(graph, mark));
   }
 
   /** Plain characters, such as {@code true} or a number. */
@@ -55,6 +70,21 @@ public final class JsonText {
   /** Any string. */
   public int string(int to) {
     return once(0, to, () -> strings.any(to));
+  }
+
+  /** A given name of a property. */
+  public int name(String text, int to) {
+    return strings.name(text, to);
+  }
+
+  /** A name that the automaton over code points accepts. */
+  public int name(Dfa texts, int to) {
+    return strings.name(texts, to);
+  }
+
+  /** Any name. */
+  public int name(int to) {
+    return once(3, to, () -> strings.anyName(to));
   }
 
   /** A number within bounds. */
@@ -110,7 +140,7 @@ public final class JsonText {
       return Graph.NONE;
     }
     int behindValue = graph.state();
-    int name = string(colon(any(Math.max(0, depth - 1), behindValue)));
+    int name = name(colon(any(Math.max(0, depth - 1), behindValue)));
     graph.free(behindValue, comma(name));
     graph.edge(behindValue, '}', '}', to);
     return graph.symbol('{', graph.either(name, graph.symbol('}', to)));

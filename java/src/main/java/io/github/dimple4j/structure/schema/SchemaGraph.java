@@ -36,15 +36,16 @@ final class SchemaGraph {
    *
    * @param terms who knows them
    * @param options which texts are wanted
+   * @param mark what frames strings; null: they are JSON's
    * @param graph over bytes
    * @param depth how deep values nest of which the schema says nothing
    */
-  SchemaGraph(Terms terms, SchemaOptions options, Graph graph, int depth) {
+  SchemaGraph(Terms terms, SchemaOptions options, String mark, Graph graph, int depth) {
     this.terms = terms;
     this.options = options;
     this.depth = depth;
     this.graph = graph;
-    this.text = new JsonText(graph, options.spacing());
+    this.text = mark == null ? new JsonText(graph, options.spacing()) : JsonText.marked(graph, mark);
   }
 
   /** The text of a value that fits a term. */
@@ -235,7 +236,7 @@ final class SchemaGraph {
           boolean reachable = value != null && count <= i && (count > 0 || firstMayBe(i)) && !(bounded && behind > most);
           if (reachable && ofBehind[behind] == -2) {
             int after = graph.either(text.comma(keys[behind]), ends[behind]);
-            ofBehind[behind] = text.string(name, text.colon(value(value, after)));
+            ofBehind[behind] = text.name(name, text.colon(value(value, after)));
           }
           int key = reachable ? ofBehind[behind] : Graph.NONE;
           before[count] = needed ? key : graph.either(key, keys[count]);
@@ -376,7 +377,7 @@ final class SchemaGraph {
       for (int i = 0; i < ways.length; i++) {
         int behindKey = text.colon(SchemaGraph.this.value(classes.get(i).getValue(), to));
         Dfa names = classes.get(i).getKey();
-        ways[i] = behindKey == Graph.NONE ? Graph.NONE : names == null ? text.string(behindKey) : text.string(names, behindKey);
+        ways[i] = behindKey == Graph.NONE ? Graph.NONE : names == null ? text.name(behindKey) : text.name(names, behindKey);
       }
       return graph.either(ways);
     }

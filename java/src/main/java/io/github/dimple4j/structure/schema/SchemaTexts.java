@@ -26,17 +26,20 @@ public final class SchemaTexts {
   private final Terms terms;
   private final Term whole;
   private final SchemaOptions options;
+  private final String mark;
 
   /**
    * Reads a schema.
    *
    * @param root the schema
    * @param options which texts are wanted
+   * @param mark how the token is spelled that frames strings; null: they are JSON's
    */
-  public SchemaTexts(JsonNode root, SchemaOptions options) {
+  public SchemaTexts(JsonNode root, SchemaOptions options, String mark) {
     this.terms = new Terms(new SchemaDocument(root), Math.min(STRING_STATES, options.maxStates()));
     this.whole = terms.of(root, false);
     this.options = options;
+    this.mark = mark;
   }
 
   /**
@@ -51,7 +54,7 @@ public final class SchemaTexts {
   public int before(Graph graph, Step step, int to) {
     terms.languages.limitLengths(step.longest);
     try {
-      SchemaGraph texts = new SchemaGraph(terms, options, graph, step.depth);
+      SchemaGraph texts = new SchemaGraph(terms, options, mark, graph, step.depth);
       int start = texts.value(whole, to);
       if (start == Graph.NONE) {
         throw texts.leftOut() != null ? texts.leftOut() : new RefusedSchemaException("#", "no value fits the schema");
