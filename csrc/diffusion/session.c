@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "allocate.h"
 #include "diffusion/pipeline.h"
@@ -266,13 +267,51 @@ dimple_status dimple_session_prefill(dimple_session *s) {
   return session_leave(s, prefill(s));
 }
 
-/* Tokens that both prompts begin with, before any picture. */
+static bool same_place(const prompt *a, const prompt *b, int32_t row) {
+  for (int64_t axis = 0; axis < 3; axis++)
+    if (a->positions[axis * a->given + row] != b->positions[axis * b->given + row]) return false;
+  return true;
+}
+
+/* Tokens that both prompts begin with, at the same positions. Without pictures a token's position is its row, of an answer's too. */
 static int32_t common_prefix(const prompt *a, const prompt *b) {
-  int32_t most = a->length < b->length ? a->length : b->length, same = 0;
-  if (a->feature_count > 0 && a->feature_rows[0] < most) most = a->feature_rows[0];
-  if (b->feature_count > 0 && b->feature_rows[0] < most) most = b->feature_rows[0];
-  while (same < most && a->tokens[same] == b->tokens[same]) same++;
+  bool pictures = a->feature_count > 0 || b->feature_count > 0;
+  int32_t of_a = pictures ? a->given : a->length, of_b = pictures ? b->given : b->length, most = of_a < of_b ? of_a : of_b, same = 0;
+  while (same < most && a->tokens[same] == b->tokens[same] && (!pictures || same_place(a, b, same))) same++;
   return same;
+}
+
+/* How many of the first `count` features are equal, read into `room` [rows of both]. */
+static dimple_status equal_features(dimple_session *s, const dimple_session *from, float *room, int64_t count, int64_t *equal) {
+  int64_t width = s->model->text.width;
+  float *others = room + s->prompt.feature_count * width;
+  *equal = 0;
+  DIMPLE_TRY(features_read(s->model, s->context, &s->features, room));
+  DIMPLE_TRY(features_read(from->model, from->context, &from->features, others));
+  while (*equal < count && memcmp(room + *equal * width, others + *equal * width, (size_t)width * sizeof *room) == 0) ++*equal;
+  return DIMPLE_OK;
+}
+
+/* Ends the rows that are alike before the first picture's token that another picture has given other features. */
+static dimple_status end_at_other_pictures(dimple_session *s, const dimple_session *from, int32_t *same) {
+  int64_t count = 0, equal;
+  while (count < s->prompt.feature_count && s->prompt.feature_rows[count] < *same) count++;
+  if (count == 0) return DIMPLE_OK;
+  if (s->model->text.canvases) { /* rows of a picture see those behind them */
+    *same = s->prompt.feature_rows[0];
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(features_ensure(s->model, s->context, &s->prompt, &s->cancelled, &s->features));
+  if (!from->features.rows.memory || !s->features.rows.memory) { /* it was given a prompt and has not run */
+    *same = s->prompt.feature_rows[0];
+    return DIMPLE_OK;
+  }
+  float *room;
+  ALLOCATE(room, (s->prompt.feature_count + from->prompt.feature_count) * s->model->text.width, "features of two prompts");
+  dimple_status status = equal_features(s, from, room, count, &equal);
+  free(room);
+  if (status == DIMPLE_OK && equal < count) *same = s->prompt.feature_rows[equal];
+  return status;
 }
 
 static dimple_status take_prefix(dimple_session *s, const dimple_session *from, int32_t *rows) {
@@ -280,7 +319,10 @@ static dimple_status take_prefix(dimple_session *s, const dimple_session *from, 
   DIMPLE_TRY(require_response(s));
   if (s->pass.prefilled) return dimple_fail(DIMPLE_ERROR_STATE, "dimple_session_take_prefix: the first pass ran already");
   if (backend_is_device(s->model->ops->name)) return DIMPLE_OK; /* the result would not be the same to the bit */
-  return pass_take_prefix(&s->pass, &from->pass, common_prefix(&s->prompt, &from->prompt), rows);
+  if (!from->pass.prefilled) return DIMPLE_OK;
+  int32_t same = common_prefix(&s->prompt, &from->prompt);
+  DIMPLE_TRY(end_at_other_pictures(s, from, &same));
+  return pass_take_prefix(&s->pass, &from->pass, same, rows);
 }
 
 dimple_status dimple_session_take_prefix(dimple_session *s, dimple_session *from, int32_t *rows) {

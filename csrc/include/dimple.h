@@ -427,11 +427,12 @@ DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 /* Takes over keys and values of the prompt from another session of the model, which has decoded and is only read: of the whole blocks that both
  * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, bd3lm, stable-diffcoder; diffusion-gemma, whose prompt has blocks of
- * one), before any picture, and fewer than all. The first pass,
+ * one, before any picture), and fewer than all. Pictures among them have to have equal features; the tower runs for those of `session` unless they
+ * were given (dimple_session_set_image_features). The first pass,
  * which has not been, then runs the rest; results are the same to the bit. It holds for decodings with the other's blocks; one with others runs all
  * of the prompt. *rows: how many rows it were; 0 where nothing can be shared, which is no error, as on devices (`ggml:`, `rpc:`), whose results
  * depend on the rows of a pass. Neither session may be in use. Errors: ARGUMENT (null, the same session, another model), STATE (no response, or the
- * first pass ran already), MEMORY. */
+ * first pass ran already), MEMORY, CANCELLED. */
 DIMPLE_API dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows);
 
 typedef enum dimple_pipeline {

@@ -308,6 +308,58 @@ static void prefixes_are_shared(dimple_model *m, const dimple_decoding *d, bool 
   dimple_session_free(from);
 }
 
+/* `words` words, two pictures with a word between them, and as many words again, the last `other` of them others. */
+static dimple_session *asked_about(dimple_model *m, int32_t words, int32_t other, const dimple_image *images) {
+  int32_t tokens[CONTEXT], count = 0, masks[RESPONSE];
+  for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+  for (int32_t i = 0; i < words; i++) tokens[count++] = 10 + i;
+  for (int32_t i = 0; i < PICTURE_TOKENS; i++) tokens[count++] = IMAGE;
+  tokens[count++] = 9;
+  for (int32_t i = 0; i < PICTURE_TOKENS; i++) tokens[count++] = IMAGE;
+  for (int32_t i = 0; i < words; i++) tokens[count++] = 40 + i + (i >= words - other);
+  dimple_session *s = open_session(m, 1, 1);
+  EXPECT_OK(dimple_session_set_prompt(s, tokens, count, images, 2));
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  return s;
+}
+
+/* Also with pictures, if they are the same ones at the same places, seen by the tower or given. */
+static void prefixes_with_pictures_are_shared(dimple_model *m, const dimple_decoding *d) {
+  enum { WORDS = 2 * BLOCK, SECOND = WORDS + PICTURE_TOKENS + 1, ALL = SECOND + PICTURE_TOKENS + WORDS };
+  uint8_t bytes[sizeof picture_bytes];
+  dimple_image same[2] = {picture(), picture()}, other[2] = {same[0], same[1]}, turned[2] = {same[0], same[1]};
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(255 - picture_bytes[i]);
+  other[1].rgb = bytes;
+  turned[0].width = turned[1].width = PICTURE_HEIGHT; /* as many tokens, in another grid */
+  turned[0].height = turned[1].height = PICTURE_WIDTH;
+  turned[0].row_stride = turned[1].row_stride = PICTURE_HEIGHT * 3;
+  struct {
+    const dimple_image *images;
+    int32_t words, most; /* of those behind the pictures so many are others; rows that are alike */
+  } cases[] = {{same, 0, ALL}, {same, 1, ALL - 1}, {same, WORDS, ALL - WORDS}, {other, 0, SECOND}, {turned, 0, WORDS}};
+  dimple_session *from = asked_about(m, WORDS, 0, same);
+  decode(from, d);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int32_t rows, border = ALL % BLOCK, settled = ALL - 1, most = cases[i].most < settled ? cases[i].most : settled;
+    dimple_session *alone = asked_about(m, WORDS, cases[i].words, cases[i].images), *s = asked_about(m, WORDS, cases[i].words, cases[i].images);
+    outcome expected = decode(alone, d);
+    if (i == 1) { /* given, as they were seen */
+      int64_t count = 2 * PICTURE_TOKENS * (int64_t)m->text.width;
+      float *features = malloc((size_t)count * sizeof *features);
+      EXPECT_OK(dimple_session_get_image_features(from, features, count));
+      EXPECT_OK(dimple_session_set_image_features(s, features, count));
+      free(features);
+    }
+    EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
+    EXPECT(rows == (most - border) / BLOCK * BLOCK + border, "case %d: %d of %d rows, %d alike", (int)i, rows, ALL, most);
+    outcome o = decode(s, d), again = decode(s, d);
+    EXPECT(same_outcome(&o, &expected) && same_outcome(&again, &expected), "case %d: another result", (int)i);
+    dimple_session_free(alone);
+    dimple_session_free(s);
+  }
+  dimple_session_free(from);
+}
+
 /* On devices, where the result would not be the same to the bit. */
 static void nothing_is_shared(dimple_model *m) {
   int32_t prompt[3 * BLOCK], rows = -1;
@@ -490,10 +542,10 @@ int main(void) {
   dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
   dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2}),
                *ling = random_model((model_shape){.family = FAMILY_LLADA2}), *coder = random_model((model_shape){.family = FAMILY_STABLE_DIFFCODER});
-  dimple_model *canvases = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
+  dimple_model *canvases = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA}), *seeing = random_model((model_shape){.vision = true});
   dimple_decoding denoise = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
   denoise.steps = 3;
-  if (!blocks || !full || !shifted || !ling || !coder || !canvases) return expect_summary("block_causal");
+  if (!blocks || !full || !shifted || !ling || !coder || !canvases || !seeing) return expect_summary("block_causal");
   dimple_decoding s = sdar(BLOCK), fast = sdar(2), b = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), m = b;
   b.block_length = m.block_length = BLOCK;
   m.pipeline = DIMPLE_PIPELINE_MDLM;
@@ -534,6 +586,7 @@ int main(void) {
     prefixes_are_shared(ling, &edit, false);
     prefixes_are_shared(coder, &steps, false);
     prefixes_are_shared(canvases, &denoise, false);
+    prefixes_with_pictures_are_shared(seeing, &b);
     shared_rows_are_used(blocks, &s);
   }
   dimple_decoding whole = s, two = llada2(0, 0, 0);
@@ -557,5 +610,6 @@ int main(void) {
   dimple_model_free(ling);
   dimple_model_free(coder);
   dimple_model_free(canvases);
+  dimple_model_free(seeing);
   return expect_summary("block_causal");
 }

@@ -311,14 +311,16 @@ public final class Session implements AutoCloseable {
 
   /**
    * Takes over from another session what its first pass made of the tokens that both prompts begin with, so that the first pass of this one runs the
-   * others alone. That goes where a position sees its block and those before it ({@link Pipeline#seesBlocks}): of whole blocks, before any picture, and
-   * not of the prompt's last one. All else is as without it, to the bit. The other session is only read. It holds for decodings in the pipeline and with
+   * others alone. That goes where a position sees its block and those before it ({@link Pipeline#seesBlocks}): of whole blocks, and not of the prompt's last one;
+   * pictures in them have to have equal features, for which the vision tower runs now unless they were given ({@link #setImageFeatures}). All else is as
+   * without it, to the bit. The other session is only read. It holds for decodings in the pipeline and with
    * the block length of its latest one; others compute all of the prompt.
    *
    * @param from a session of the same model and with the same kind of cache that has decoded
    * @return how many tokens; 0 if there is nothing to be shared, which is no error
    * @throws InvalidArgumentException if it is this session, or one of another model
    * @throws SessionStateException if the first pass ran already, there is no response, or another thread is inside one of the two
+   * @throws CancelledException after {@link #cancel}, or when the thread is interrupted
    * @throws ClosedException if one of them is closed
    * @throws DimpleException if memory is short
    */
@@ -326,7 +328,7 @@ public final class Session implements AutoCloseable {
     if (Objects.requireNonNull(from, "from") == this) {
       throw new InvalidArgumentException("a session takes nothing over from itself");
     }
-    return from.use(() -> use(() -> from.handle.call(theirs -> handle.call(mine -> mine.takePrefix(theirs)))));
+    return from.use(() -> use(() -> from.handle.call(theirs -> handle.work(mine -> mine.takePrefix(theirs)))));
   }
 
   /**

@@ -217,6 +217,23 @@ class DimpleChatModelTest {
     }
   }
 
+  /** As many as are asked for, in the model's format, held one and all. */
+  @Test
+  void anAnswerMayHaveSeveralCalls() {
+    int most = 0;
+    for (int seed = 0; seed < 6; seed++) {
+      ChatModel model = DimpleChatModel.builder(DIMPLE).responseLength(120).mostCalls(3)
+          .decoding(Decoding.builder().temperature(1.5f).seed(seed).threshold(0.3f).build()).build();
+      AiMessage answer = model.chat(ask("Go!").toolSpecifications(MOVE, STOP).toolChoice(ToolChoice.REQUIRED).build()).aiMessage();
+      assertThat(answer.toolExecutionRequests()).hasSizeBetween(1, 3).allMatch(call -> call.name().equals("stop") ? call.arguments().equals("{}")
+          : RecordSchema.read(call.arguments(), Move.class) != null);
+      assertThat(answer.toolExecutionRequests().stream().map(ToolExecutionRequest::id)).doesNotHaveDuplicates();
+      most = Math.max(most, answer.toolExecutionRequests().size());
+    }
+    assertThat(most).isGreaterThan(1);
+    assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).mostCalls(0)).hasMessage("mostCalls is 0, expected at least 1");
+  }
+
   /** Tools of an application. */
   static final class Robot {
     final List<String> done = new ArrayList<>();

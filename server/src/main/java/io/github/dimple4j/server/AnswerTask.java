@@ -61,6 +61,7 @@ final class AnswerTask implements Runnable {
   private final Metrics metrics;
   private final BlockingQueue<Progress> progress = new LinkedBlockingQueue<>();
 
+  private volatile Runnable whenOver = () -> { };
   private Session session; // that runs; guarded by this
   private ApiException cancelled; // why; guarded by this
 
@@ -73,6 +74,16 @@ final class AnswerTask implements Runnable {
     this.metrics = service.metrics();
     this.question = question;
     this.watched = watched;
+  }
+
+  /** What is to be done before the last thing is told. */
+  void whenOver(Runnable action) {
+    whenOver = action;
+  }
+
+  private void end(Progress last) {
+    whenOver.run();
+    progress.add(last);
   }
 
   /** What came next, or null if nothing did for so long. */
@@ -104,23 +115,24 @@ final class AnswerTask implements Runnable {
 
   @Override
   public void run() {
-    if (isCancelled()) {
-      return;
-    }
     try {
-      answer();
+      if (!isCancelled()) {
+        answer();
+      }
     } catch (ApiException e) {
-      progress.add(new Failed(e));
+      end(new Failed(e));
     } catch (CancelledException | ClosedException e) {
-      progress.add(new Failed(ApiException.stopping())); // or whoever cancelled it has said why
+      end(new Failed(ApiException.stopping())); // or whoever cancelled it has said why
     } catch (DimpleException e) {
-      progress.add(new Failed(reason(e)));
+      end(new Failed(reason(e)));
     } catch (OutOfMemoryError e) {
       LOG.log(Level.ERROR, "a request needs more memory than Java has", e);
-      progress.add(new Failed(ApiException.busy("the request needs more memory than there is now", 1)));
+      end(new Failed(ApiException.busy("the request needs more memory than there is now", 1)));
     } catch (RuntimeException | Error e) {
       LOG.log(Level.ERROR, "a request failed", e);
-      progress.add(new Failed(ApiException.internal("the server failed; its log says more")));
+      end(new Failed(ApiException.internal("the server failed; its log says more")));
+    } finally {
+      whenOver.run(); // also of one that was cancelled before it began
     }
   }
 
@@ -151,6 +163,7 @@ final class AnswerTask implements Runnable {
       Duration vision = lease.hit() || images.isEmpty() ? Duration.ZERO : see(lease.session(), images);
       runs(lease.session());
       try {
+        lease.share();
         for (int choice = 0; choice < question.choices(); choice++) {
           decode(lease, choice, vision);
         }
@@ -162,7 +175,7 @@ final class AnswerTask implements Runnable {
         lease.keep();
       }
     }
-    progress.add(done);
+    end(done);
   }
 
   /** Gives a session the features of its pictures, of each those that are kept or else the tower's. Returns the time of the tower. */

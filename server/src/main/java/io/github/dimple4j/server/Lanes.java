@@ -6,7 +6,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,17 +16,19 @@ final class Lanes implements AutoCloseable {
   private static final int LONGEST_RETRY = 60;
 
   private final ThreadPoolExecutor threads;
-  private final BlockingQueue<Runnable> waiting;
+  private final BlockingQueue<Runnable> waiting = new LinkedBlockingQueue<>();
+  private final Semaphore places; // of those who run or wait; a pool's own bounded queue refuses tasks that a thread is about to take
   private final Metrics metrics;
   private final int sessions;
   private final Set<AnswerTask> all = ConcurrentHashMap.newKeySet();
+  private final Set<AnswerTask> placed = ConcurrentHashMap.newKeySet();
   private volatile boolean stopping;
 
   /** Platform threads: a call into the core would keep a virtual thread's carrier. */
   Lanes(int sessions, int queue, Metrics metrics) {
     this.sessions = sessions;
     this.metrics = metrics;
-    waiting = queue == 0 ? new SynchronousQueue<>() : new LinkedBlockingQueue<>(queue);
+    places = new Semaphore((int) Math.min((long) sessions + queue, Integer.MAX_VALUE));
     AtomicInteger number = new AtomicInteger();
     threads = new ThreadPoolExecutor(sessions, sessions, 1, TimeUnit.MINUTES, waiting,
         work -> Thread.ofPlatform().daemon().name("dimple-session-" + number.getAndIncrement()).unstarted(work));
@@ -38,13 +40,25 @@ final class Lanes implements AutoCloseable {
     if (stopping) {
       throw ApiException.stopping();
     }
+    if (!places.tryAcquire()) {
+      throw ApiException.busy("all " + sessions + " sessions are in use and " + waiting.size() + " requests wait: try again later", retryAfter());
+    }
+    placed.add(task);
     all.add(task);
+    task.whenOver(() -> leave(task));
     try {
       threads.execute(task);
     } catch (RejectedExecutionException e) {
-      all.remove(task);
-      throw stopping ? ApiException.stopping() : ApiException.busy("all " + sessions + " sessions are in use and " + waiting.size()
-          + " requests wait: try again later", retryAfter());
+      end(task);
+      leave(task);
+      throw ApiException.stopping();
+    }
+  }
+
+  /** Its place is free, though its thread may have last words to say. */
+  private void leave(AnswerTask task) {
+    if (placed.remove(task)) {
+      places.release();
     }
   }
 
@@ -56,7 +70,9 @@ final class Lanes implements AutoCloseable {
 
   /** A task that nobody waits for any more, done or not. */
   void end(AnswerTask task) {
-    threads.remove(task);
+    if (threads.remove(task)) {
+      leave(task); // it never ran
+    }
     all.remove(task);
   }
 

@@ -53,7 +53,7 @@ final class PrefillCache implements AutoCloseable {
       Session found = take(key);
       metrics.cache(found != null);
       if (found == null) {
-        return new Lease(key, sight, fresh, false, sight.pipeline().seesBlocks() && question.pictures().isEmpty() ? share(fresh, key, sight) : 0);
+        return new Lease(key, sight, fresh, false, 0);
       }
       fresh.close();
       return new Lease(key, sight, found, true, key.prompt().size());
@@ -65,7 +65,7 @@ final class PrefillCache implements AutoCloseable {
 
   /** Takes over what a kept session has of the beginning of the prompt; the longest there is. How many tokens. */
   private int share(Session fresh, Key key, Sight sight) {
-    Map.Entry<Key, Kept> donor = takeLike(key.prompt(), sight);
+    Map.Entry<Key, Kept> donor = takeLike(key, sight);
     if (donor == null) {
       return 0;
     }
@@ -79,13 +79,17 @@ final class PrefillCache implements AutoCloseable {
     return shared;
   }
 
-  private synchronized Map.Entry<Key, Kept> takeLike(List<Integer> prompt, Sight sight) {
+  /** The one with the most pictures that both begin with, and of those the one with the most tokens. */
+  private synchronized Map.Entry<Key, Kept> takeLike(Key asked, Sight sight) {
     Key best = null;
     int most = 0;
+    int pictures = 0;
     for (Map.Entry<Key, Kept> one : kept.entrySet()) {
-      int same = one.getValue().sight().equals(sight) ? same(prompt, one.getKey().prompt()) : 0;
-      if (same > most) {
+      int same = one.getValue().sight().equals(sight) ? same(asked.prompt(), one.getKey().prompt()) : 0;
+      int seen = same(asked.pictures(), one.getKey().pictures());
+      if (same > 0 && (seen > pictures || seen == pictures && same > most)) {
         most = same;
+        pictures = seen;
         best = one.getKey();
       }
     }
@@ -97,7 +101,7 @@ final class PrefillCache implements AutoCloseable {
     return Map.entry(best, found);
   }
 
-  private static int same(List<Integer> one, List<Integer> other) {
+  private static int same(List<?> one, List<?> other) {
     int same = 0;
     while (same < one.size() && same < other.size() && one.get(same).equals(other.get(same))) {
       same++;
@@ -156,7 +160,7 @@ final class PrefillCache implements AutoCloseable {
     private final Sight sight;
     private final Session session;
     private final boolean hit;
-    private final int cached;
+    private int cached;
     private boolean keep;
 
     private Lease(Key key, Sight sight, Session session, boolean hit, int cached) {
@@ -179,6 +183,13 @@ final class PrefillCache implements AutoCloseable {
     /** How many tokens of the prompt were computed before. */
     int cached() {
       return cached;
+    }
+
+    /** Takes over what a kept session has of the beginning, where that is exact. The pictures' features, if they are known, were given before. */
+    void share() {
+      if (!hit && key != null && sight.pipeline().seesBlocks()) {
+        cached = PrefillCache.this.share(session, key, sight);
+      }
     }
 
     /** It can serve the question again: nothing stopped it. */

@@ -25,11 +25,12 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Many clients of all kinds at a server in a process of its own: those that ask, those that leave, send garbage or too much, read or send
- * slowly, or have no key. System property {@code dimple.load.seconds}: how long.
+ * slowly, or have no key. A minute of it beside the other tests, which go before; system property {@code dimple.load.seconds}: how long.
  */
 class LoadTest {
   private static final int CLIENTS = 64;
-  private static final long SECONDS = Long.getLong("dimple.load.seconds", 8);
+  private static final long SECONDS = Long.getLong("dimple.load.seconds", 60);
+  private static final Path NICE = Path.of("/usr/bin/nice");
   private static final String KEY = "Authorization: Bearer key\r\n";
   private static final List<String> PROMPTS = List.of("Describe this image.", "Summarize the image as JSON.", "How many shapes are there?");
 
@@ -69,9 +70,11 @@ class LoadTest {
       questions.add(new Asked("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"url\": \""
           + Mini.dataUrl(picture) + "\"}}, {\"type\": \"text\", \"text\": \"" + text + "\"}]}]", answer));
     }
-    ProcessBuilder builder = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx512m",
-        "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED", "-Ddimple.library=" + System.getProperty("dimple.library"),
-        "-cp", System.getProperty("java.class.path"), Served.class.getName());
+    List<String> command = new ArrayList<>(Files.isExecutable(NICE) ? List.of(NICE.toString(), "-n", "10") : List.of());
+    command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx512m", "-XX:+UseSerialGC",
+        "--enable-native-access=ALL-UNNAMED", "-Ddimple.library=" + System.getProperty("dimple.library"), "-cp", System.getProperty("java.class.path"),
+        Served.class.getName()));
+    ProcessBuilder builder = new ProcessBuilder(command);
     Process process = builder.redirectError(ProcessBuilder.Redirect.DISCARD).start();
     try (BufferedReader out = process.inputReader()) {
       port = Integer.parseInt(out.readLine());

@@ -106,6 +106,27 @@ class RequestTest {
     }
   }
 
+  /** Of the same pictures at the same places; another picture ends what is alike. */
+  @Test
+  void beginningsWithPicturesAreShared() {
+    try (DimpleServer keeps = Mini.start(Mini.options()); DimpleServer forgets = Mini.start(Mini.options().cacheBytes(0))) {
+      List<Integer> cached = new ArrayList<>();
+      for (int[] asked : new int[][] {{1, 0}, {1, 1}, {2, 1}, {1, 0}}) {
+        String text = List.of("Describe this image.", "How many shapes are there?").get(asked[1]);
+        String body = "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"url\": \"" + Mini.dataUrl(Mini.scene(asked[0]))
+            + "\"}}, {\"type\": \"text\", \"text\": \"" + text + "\"}]}], \"max_tokens\": 16, \"temperature\": 1, \"logprobs\": true, "
+            + "\"diffusion\": {\"pipeline\": \"sdar\", \"block_length\": 4}}";
+        JsonNode answer = Json.read(Http.chat(keeps, body).body());
+        assertThat(answer.get("choices")).isEqualTo(Json.read(Http.chat(forgets, body).body()).get("choices"));
+        cached.add(answer.get("usage").get("prompt_tokens_details").get("cached_tokens").intValue());
+      }
+      assertThat(cached.get(0)).isZero();
+      assertThat(cached.get(1)).as("the picture's 30 tokens among them").isGreaterThan(40);
+      assertThat(cached.get(2)).as("up to the picture").isBetween(4, 40);
+      assertThat(cached.get(3)).as("all of it").isGreaterThan(cached.get(1));
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"1e400 | temperature", "-1e400 | temperature", "1e-400 | ", "1e99999999999 | exponent"})
   void numbersBeyondADouble(String number, String named) {
