@@ -88,7 +88,7 @@ final class ServeCommand implements Callable<Integer> {
   private int cache;
 
   @Option(names = "--image-hosts", paramLabel = "HOST", split = ",",
-      description = "Hosts from which pictures are fetched by address (default: none, pictures come in the requests).")
+      description = "HOST or HOST:PORT, from which pictures are fetched by address (default: none, pictures come in the requests).")
   private List<String> imageHosts = List.of();
 
   @Mixin private EngineOptions engine;
@@ -143,6 +143,9 @@ final class ServeCommand implements Callable<Integer> {
 
   /** One a line; blank lines and those that begin with # say nothing. */
   private List<String> keys() throws IOException {
+    if (Files.isDirectory(keyFile)) {
+      throw new IOException(keyFile + ": is a directory, expected a file of keys");
+    }
     List<String> keys = Files.readAllLines(keyFile).stream().map(String::strip)
         .filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
     if (keys.isEmpty()) {

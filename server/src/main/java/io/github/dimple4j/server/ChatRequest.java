@@ -50,6 +50,9 @@ final class ChatRequest {
     if (content != null && content.isString()) {
       parts.add(new ContentPart.Text(Fields.whole(message.path("content"), content.stringValue())));
     } else if (content != null) {
+      if (content.isArray() && content.isEmpty()) {
+        throw message.wrong("content", "has no part");
+      }
       for (Fields part : message.objects("content", "a string or an array of parts")) {
         add(part, role, parts, pictures);
       }

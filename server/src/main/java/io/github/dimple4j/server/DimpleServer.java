@@ -79,10 +79,15 @@ public final class DimpleServer implements AutoCloseable {
     } catch (Exception e) { // as Jetty declares it
       stop(http);
       service.close();
-      throw e instanceof IOException failure ? failure : new IOException("cannot listen at " + options.host() + ":" + options.port() + ": "
-          + e.getMessage(), e);
+      throw new IOException("cannot listen at " + options.host() + ":" + options.port() + ": " + reason(e), e);
     }
     return new DimpleServer(options, service, http, connector);
+  }
+
+  /** What the system says; Jetty's own words name the address again. */
+  private static String reason(Exception failure) {
+    boolean unknown = failure.getMessage() != null && failure.getMessage().contains("<unresolved>");
+    return unknown ? "there is no such host" : failure instanceof IOException && failure.getCause() instanceof IOException system ? system.getMessage() : failure.getMessage();
   }
 
   /**

@@ -10,6 +10,8 @@ import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
 /** Hosts whose pictures are fetched. Redirections are not followed, for they lead elsewhere. */
@@ -36,21 +38,25 @@ final class PictureHosts implements AutoCloseable {
       throw ApiException.field(field, "invalid_image_url", field + ": this server takes data URLs only (data:image/TYPE;base64,DATA)");
     }
     URI address = address(url, field);
-    if (!hosts.contains(address.getHost().toLowerCase(Locale.ROOT))) {
-      throw ApiException.field(field, "invalid_image_url", field + ": host '" + address.getHost() + "' is not one that this server fetches from");
+    if (!hosts.contains(server(address))) {
+      throw ApiException.field(field, "invalid_image_url", field + ": host '" + server(address) + "' is not one that this server fetches from");
     }
     try {
       HttpResponse<InputStream> response = client.send(HttpRequest.newBuilder(address).timeout(PATIENCE).GET().build(),
           HttpResponse.BodyHandlers.ofInputStream());
-      try (InputStream body = response.body()) {
+      InputStream content = response.body();
+      CompletableFuture<Void> late = CompletableFuture.runAsync(() -> close(content), CompletableFuture.delayedExecutor(PATIENCE.toMillis(), TimeUnit.MILLISECONDS));
+      try (InputStream body = content) {
         if (response.statusCode() != 200) {
           throw ApiException.field(field, "invalid_image_url", field + ": the host answered " + response.statusCode());
         }
-        byte[] content = body.readNBytes(Math.toIntExact(maxBytes + 1));
-        if (content.length > maxBytes) {
+        byte[] picture = body.readNBytes(Math.toIntExact(maxBytes + 1));
+        if (picture.length > maxBytes) {
           throw ApiException.field(field, "invalid_image_url", field + ": has more than " + maxBytes + " bytes");
         }
-        return new Picture(content, field);
+        return new Picture(picture, field);
+      } finally {
+        late.cancel(false);
       }
     } catch (IOException e) {
       throw ApiException.field(field, "invalid_image_url", field + ": cannot be fetched");
@@ -58,6 +64,22 @@ final class PictureHosts implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw ApiException.stopping();
     }
+  }
+
+  /** Ends the reading of who sends for too long. */
+  private static void close(InputStream body) {
+    try {
+      body.close();
+    } catch (IOException e) {
+      // It has ended.
+    }
+  }
+
+  /** As it stands among the hosts: with its port, unless that is the usual one. */
+  private static String server(URI address) {
+    int usual = "https".equalsIgnoreCase(address.getScheme()) ? 443 : 80;
+    String host = address.getHost().toLowerCase(Locale.ROOT);
+    return address.getPort() < 0 || address.getPort() == usual ? host : host + ":" + address.getPort();
   }
 
   private static URI address(String url, String field) {

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * How a server listens, and what it takes on. Immutable.
@@ -15,13 +16,14 @@ import java.util.Set;
  * @param model what the model is called in requests and answers
  * @param sessions how many requests are worked on at a time, at least 1; each takes a session's memory
  * @param queue how many more may wait for one of these, at least 0
- * @param apiKeys keys one of which every request has to bring; empty: none is asked for
+ * @param apiKeys keys of visible ASCII characters, one of which every request has to bring; empty: none is asked for
  * @param maxPixels of all pictures of a request together, 1 to {@link Image#MAX_PIXELS}
  * @param maxTokens of an answer, at least 1
  * @param maxBodyBytes of a request, at least 1
  * @param timeout from a request's last byte to its answer's
  * @param graceTime how long {@link DimpleServer#close} waits for requests before it cancels them
- * @param imageHosts hosts from which pictures are fetched; empty: pictures come in the requests
+ * @param imageHosts hosts from which pictures are fetched, {@code HOST} or, of a port other than 80 and 443, {@code HOST:PORT}; empty: pictures come in the
+ *     requests
  * @param cacheBytes memory for what is kept, half of it for prefilled sessions, half for the features of pictures; 0: nothing is
  * @param threads that work for a session at a time; 0: one per processor
  * @param halfCache whether keys and values are kept in 16 bits
@@ -30,6 +32,8 @@ public record ServerOptions(String host, int port, String model, int sessions, i
     long maxBodyBytes, Duration timeout, Duration graceTime, Set<String> imageHosts, long cacheBytes, int threads, boolean halfCache) {
   private static final int MOST_SESSIONS = 1024;
   private static final int MOST_WAITING = 1 << 20;
+  private static final Pattern KEY = Pattern.compile("[\\x21-\\x7e]+");
+  private static final Pattern IMAGE_HOST = Pattern.compile("(\\[[0-9A-Fa-f:.]+]|[^\\s:/@\\[\\]]+)(:\\d{1,5})?");
 
   /**
    * Checks the values and copies the collections.
@@ -55,8 +59,15 @@ public record ServerOptions(String host, int port, String model, int sessions, i
     if (graceTime.isNegative()) {
       throw new InvalidArgumentException("graceTime is " + graceTime + ", expected no negative time");
     }
-    if (apiKeys.stream().anyMatch(String::isBlank)) {
-      throw new InvalidArgumentException("an API key is blank");
+    for (int i = 0; i < apiKeys.size(); i++) { // not the key itself: messages are logged
+      if (!KEY.matcher(apiKeys.get(i)).matches()) {
+        throw new InvalidArgumentException("API key " + (i + 1) + " is blank or has blanks or characters other than those of ASCII: no request can bring it");
+      }
+    }
+    for (String pictures : imageHosts) {
+      if (!IMAGE_HOST.matcher(pictures).matches()) {
+        throw new InvalidArgumentException("image host '" + pictures + "' is neither HOST nor HOST:PORT");
+      }
     }
   }
 

@@ -252,10 +252,15 @@ class RequestTest {
     byte[] scene = Mini.scene(1);
     try (ServerSocket pictures = new ServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
       Thread.ofPlatform().daemon().start(() -> serve(pictures, scene));
-      String host = "http://127.0.0.1:" + pictures.getLocalPort();
-      assertThat(Http.content(Http.chat(server, withPicture(host + "/scene.png"))))
-          .isEqualTo(Http.content(Http.chat(server, withPicture(Mini.dataUrl(scene)))));
-      assertThat(Http.chat(server, withPicture(host + "/elsewhere")).statusCode()).isEqualTo(400);
+      String place = "127.0.0.1:" + pictures.getLocalPort();
+      String host = "http://" + place;
+      HttpResponse<String> port = Http.chat(server, withPicture(host + "/scene.png"));
+      assertThat(Http.error(port).get("message").stringValue()).as("the host, and not all of its ports").contains("host '" + place + "' is not one");
+      try (DimpleServer server = Mini.start(Mini.options().imageHosts(Set.of(place)))) {
+        assertThat(Http.content(Http.chat(server, withPicture(host + "/scene.png"))))
+            .isEqualTo(Http.content(Http.chat(server, withPicture(Mini.dataUrl(scene)))));
+        assertThat(Http.chat(server, withPicture(host + "/elsewhere")).statusCode()).isEqualTo(400);
+      }
     }
   }
 
