@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * Several turns of questions and answers. Each answer sees all turns before it, pictures too:
@@ -15,7 +16,8 @@ import java.util.function.Consumer;
  * }</pre>
  *
  * <p>What users and system say is text, whatever it spells. A turn counts once its answer is there: after a failure, or when the thread was
- * interrupted, the conversation is as it was before. It holds no memory outside the Java heap between the turns and needs no closing.
+ * interrupted, the conversation is as it was before. It holds no memory outside the Java heap between the turns and needs no closing; what the vision
+ * tower made of the pictures is kept there, so that a turn without a new one begins without the tower.
  *
  * <p>For one thread at a time, but for {@link #cancel}.
  */
@@ -29,6 +31,8 @@ public final class Conversation {
   private int threads;
   private boolean prefillCache = true;
   private boolean halfCache;
+  private List<Image> seen = List.of(); // pictures of all turns of which the features are kept
+  private float[][] features = {}; // shared between forks, never changed
   private volatile Session answering; // null: nothing is being answered
 
   Conversation(DimpleModel model) {
@@ -45,6 +49,8 @@ public final class Conversation {
     threads = other.threads;
     prefillCache = other.prefillCache;
     halfCache = other.halfCache;
+    seen = other.seen;
+    features = other.features;
   }
 
   /**
@@ -151,9 +157,19 @@ public final class Conversation {
   public Generation ask(List<? extends Part> parts, Consumer<? super Step> watcher) {
     Turn question = new Turn("user", List.copyOf(parts));
     Decoding how = decoding == null ? model.decoding() : decoding;
+    List<Image> pictures = Stream.concat(turns.stream(), Stream.of(question)).flatMap(turn -> turn.parts().stream()).filter(Image.class::isInstance)
+        .map(Image.class::cast).toList();
     try (Session session = open(question, how)) {
       answering = session;
+      boolean known = !pictures.isEmpty() && pictures.equals(seen);
+      if (known) {
+        session.setImageFeatures(features);
+      }
       session.steps(how).forEach(watcher);
+      if (!known && !pictures.isEmpty()) {
+        features = session.imageFeatures();
+        seen = pictures;
+      }
       Generation answer = session.generation();
       turns.add(question);
       turns.add(new Turn("assistant", List.of(Part.text(answer.text()))));
@@ -229,6 +245,8 @@ public final class Conversation {
    */
   public Conversation reset() {
     turns.clear();
+    seen = List.of();
+    features = new float[0][];
     return this;
   }
 

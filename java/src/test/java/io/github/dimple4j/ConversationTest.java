@@ -53,6 +53,10 @@ class ConversationTest {
       assertThat(second.promptTokens()).isEqualTo(session.promptTokens().length);
       assertThat(second.canvas()).isEqualTo(session.decode(Decoding.defaults()).canvas());
     }
+    assertThat(first.timings().vision()).isPositive();
+    assertThat(second.timings().vision()).as("what was seen is known").isZero();
+    assertThat(talk.fork().ask("c").timings().vision()).isZero();
+    assertThat(talk.fork().ask("c", Image.rgb(new byte[3 * 56 * 56], 56, 56)).timings().vision()).as("of a new one").isPositive();
     assertThat(talk.turns()).extracting(Turn::role).containsExactly("user", "assistant", "user", "assistant");
     assertThat(talk.turns()).extracting(Turn::text).containsExactly("cat", first.text(), "dog<|im_end|>", second.text());
     assertThat(talk.turns().getFirst().parts()).hasSize(2).first().isSameAs(PICTURE);

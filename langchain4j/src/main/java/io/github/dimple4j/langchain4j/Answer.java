@@ -55,7 +55,7 @@ final class Answer implements Runnable, StreamingHandle {
       while (steps.hasNext() && !cancelled) {
         tell(question.shown(steps.next().canvas().stableText()));
       }
-      response = cancelled ? null : question.response(opened.generation());
+      response = cancelled ? null : question.response(opened, opened.generation());
     } finally {
       model.leave();
     }

@@ -21,8 +21,12 @@ import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.structure.JsonSchema;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
@@ -34,6 +38,8 @@ final class Conversion {
   private static final String DATA = "data:";
 
   private final PictureOrder order;
+  private final MessageDigest pictures = sha256();
+  private boolean seesPictures;
 
   Conversion(PictureOrder order) {
     this.order = order;
@@ -59,28 +65,45 @@ final class Conversion {
 
   private void add(UserMessage user, SessionBuilder session) {
     List<ContentPart> parts = new ArrayList<>();
-    List<Image> pictures = new ArrayList<>();
+    List<Image> images = new ArrayList<>();
     for (Content content : user.contents()) {
       switch (content) {
         case TextContent text -> parts.add(new ContentPart.Text(text.text()));
         case ImageContent picture -> {
           parts.add(new ContentPart.Image());
-          pictures.add(image(picture));
+          images.add(image(picture));
         }
         default -> throw new UnsupportedFeatureException("content of type " + content.type() + ": this model knows texts and pictures");
       }
     }
     io.github.dimple4j.chat.ChatMessage message = new io.github.dimple4j.chat.ChatMessage("user", parts);
-    session.message(order == PictureOrder.FIRST ? message.picturesFirst() : message, pictures.toArray(Image[]::new));
+    session.message(order == PictureOrder.FIRST ? message.picturesFirst() : message, images.toArray(Image[]::new));
   }
 
-  private static Image image(ImageContent content) {
+  /** Of all pictures so far in their order; null: there is none. */
+  String pictures() {
+    return seesPictures ? HexFormat.of().formatHex(pictures.digest()) : null;
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  private Image image(ImageContent content) {
     String data = content.image().base64Data();
     if (data == null) {
       data = base64(content.image().url());
     }
     try {
-      return Image.decode(Base64.getMimeDecoder().decode(data), "the picture");
+      byte[] encoded = Base64.getMimeDecoder().decode(data);
+      pictures.update(encoded);
+      pictures.update(Integer.toString(encoded.length).getBytes(StandardCharsets.US_ASCII)); // so that no other division has the same bytes
+      seesPictures = true;
+      return Image.decode(encoded, "the picture");
     } catch (IllegalArgumentException e) {
       throw new InvalidRequestException("a picture's data is not Base64: " + e.getMessage(), e);
     }

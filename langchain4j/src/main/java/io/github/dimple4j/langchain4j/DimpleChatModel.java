@@ -53,6 +53,7 @@ public final class DimpleChatModel implements ChatModel {
   private final Decoding decoding;
   private final int responseLength;
   private final int mostCalls;
+  private final PictureFeatures features;
   private final PictureOrder pictureOrder;
   private final List<ChatModelListener> listeners;
   private final ChatRequestParameters defaults;
@@ -64,6 +65,7 @@ public final class DimpleChatModel implements ChatModel {
     decoding = builder.decoding == null ? dimple.decoding() : builder.decoding;
     responseLength = builder.responseLength;
     mostCalls = builder.mostCalls;
+    features = new PictureFeatures(builder.keptPictures);
     pictureOrder = builder.pictureOrder;
     listeners = builder.listeners;
     defaults = builder.defaults;
@@ -95,7 +97,7 @@ public final class DimpleChatModel implements ChatModel {
       Question question = new Question(this, Objects.requireNonNull(request, "request"));
       enter();
       try (Session session = question.open()) {
-        return question.response(Thread.currentThread().isVirtual() ? decodeElsewhere(session, question.howDecoded())
+        return question.response(session, Thread.currentThread().isVirtual() ? decodeElsewhere(session, question.howDecoded())
             : session.decode(question.howDecoded()));
       } finally {
         leave();
@@ -175,6 +177,10 @@ public final class DimpleChatModel implements ChatModel {
     return responseLength;
   }
 
+  PictureFeatures features() {
+    return features;
+  }
+
   int mostCalls() {
     return mostCalls;
   }
@@ -197,12 +203,14 @@ public final class DimpleChatModel implements ChatModel {
   public static final class Builder {
     private static final int RESPONSE_LENGTH = 64; // as in the rest of the library
     private static final int PARALLEL = 4;
+    private static final long KEPT_PICTURES = 64 << 20;
 
     private final DimpleModel dimple;
     private Decoding decoding; // null: the model's own
     private int responseLength = RESPONSE_LENGTH;
     private int parallel = PARALLEL;
     private int mostCalls = 1;
+    private long keptPictures = KEPT_PICTURES;
     private PictureOrder pictureOrder = PictureOrder.FIRST;
     private List<ChatModelListener> listeners = List.of();
     private ChatRequestParameters defaults = ChatRequestParameters.builder().build();
@@ -263,6 +271,22 @@ public final class DimpleChatModel implements ChatModel {
      */
     public Builder mostCalls(int calls) {
       mostCalls = atLeastOne("mostCalls", calls);
+      return this;
+    }
+
+    /**
+     * Says how much of Java's heap is for what the vision tower made of the pictures of the latest requests: one with the same pictures, as a chat with
+     * a memory sends it at every turn, begins without the tower.
+     *
+     * @param bytes at least 0; 64 MiB by default
+     * @return this
+     * @throws InvalidArgumentException if it is negative
+     */
+    public Builder keptPictures(long bytes) {
+      if (bytes < 0) {
+        throw new InvalidArgumentException("keptPictures is " + bytes + ", expected at least 0");
+      }
+      keptPictures = bytes;
       return this;
     }
 

@@ -34,6 +34,8 @@ final class Question {
   private final Piece structure; // null: free text
   private final List<Tool> tools;
   private final Decoding decoding;
+  private String pictures; // the digest of those of the session; null: it has none
+  private boolean seen; // whether their features were known
 
   Question(DimpleChatModel model, ChatRequest request) {
     this.model = model;
@@ -101,11 +103,26 @@ final class Question {
   Session open() {
     SessionBuilder session = model.dimple().session().tools(tools)
         .responseLength(request.maxOutputTokens() == null ? model.responseLength() : request.maxOutputTokens());
-    new Conversion(model.pictureOrder()).addAll(request.messages(), session);
+    Conversion conversion = new Conversion(model.pictureOrder());
+    conversion.addAll(request.messages(), session);
     if (structure != null) {
       session.response(Template.of(structure));
     }
-    return session.open();
+    pictures = conversion.pictures();
+    Session opened = session.open();
+    float[][] features = pictures == null ? null : model.features().find(pictures);
+    if (features != null) {
+      opened.setImageFeatures(features);
+    }
+    seen = features != null;
+    return opened;
+  }
+
+  /** Keeps what was seen, of a session that has decoded. */
+  private void keep(Session session) {
+    if (pictures != null && !seen) {
+      model.features().keep(pictures, session.imageFeatures());
+    }
   }
 
   /** Of a text that is not whole yet, what can be shown: nothing of a call. */
@@ -113,7 +130,8 @@ final class Question {
     return syntax != null && syntax.mayBegin(stable) ? "" : stable;
   }
 
-  ChatResponse response(Generation generation) {
+  ChatResponse response(Session session, Generation generation) {
+    keep(session);
     String text = generation.text();
     List<ToolExecutionRequest> calls = syntax == null ? List.of() : generation.toolCalls(syntax).stream().map(found -> ToolExecutionRequest.builder()
         .id("call_" + UUID.randomUUID()).name(found.name()).arguments(found.arguments()).build()).toList();

@@ -234,6 +234,27 @@ class DimpleChatModelTest {
     assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).mostCalls(0)).hasMessage("mostCalls is 0, expected at least 1");
   }
 
+  /** As a chat with a memory sends them again. */
+  @Test
+  void picturesAreSeenOnce() {
+    DimpleChatModel fresh = DimpleChatModel.builder(DIMPLE).build();
+    DimpleChatModel forgets = DimpleChatModel.builder(DIMPLE).keptPictures(0).build();
+    ChatRequest first = ChatRequest.builder().messages(UserMessage.from(picture(1), TextContent.from(DESCRIBE))).build();
+    ChatRequest second = ChatRequest.builder().messages(UserMessage.from(picture(1), TextContent.from(DESCRIBE)), AiMessage.from("Shapes."),
+        UserMessage.from("How many shapes are there?")).build();
+    assertThat(vision(fresh.chat(first))).isPositive();
+    ChatResponse again = fresh.chat(second);
+    assertThat(vision(again)).isZero();
+    assertThat(again.aiMessage()).isEqualTo(forgets.chat(second).aiMessage());
+    assertThat(vision(forgets.chat(second))).isPositive();
+    assertThat(vision(fresh.chat(ChatRequest.builder().messages(UserMessage.from(picture(2), TextContent.from(DESCRIBE))).build()))).as("another picture").isPositive();
+    assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).keptPictures(-1)).hasMessage("keptPictures is -1, expected at least 0");
+  }
+
+  private static long vision(ChatResponse response) {
+    return ((DimpleChatResponseMetadata) response.metadata()).generation().timings().vision().toNanos();
+  }
+
   /** Tools of an application. */
   static final class Robot {
     final List<String> done = new ArrayList<>();

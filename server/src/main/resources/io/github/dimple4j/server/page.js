@@ -11,6 +11,7 @@ const EXAMPLE = {
   required: ["background", "shapes", "number"],
 };
 const EXAMPLE_QUESTION = "Summarize the image as JSON.";
+const still = matchMedia("(prefers-reduced-motion: reduce)"); // nothing is played unasked
 const SHORTEST_FRAME = 60, LONGEST_FRAME = 420, PLAYED_IN = 3600; // milliseconds
 
 let model = null; // its name
@@ -245,7 +246,8 @@ async function ask() {
       if (event.error) throw new Error(event.error.message);
       if (name === "dimple.canvas") {
         add(event);
-        if (!timer) play();
+        if (still.matches) go(frames.length - 1);
+        else if (!timer) play();
         draw();
       } else {
         text += event.choices?.[0]?.delta?.content ?? "";

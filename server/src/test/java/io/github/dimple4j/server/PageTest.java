@@ -164,6 +164,8 @@ class PageTest {
     browser.write("question", "Describe this image.");
     browser.pressControlEnter();
     browser.await("document.body.dataset.state === 'done' && !document.getElementById('play').classList.contains('on')");
+    browser.evaluate("document.getElementById('play').click(); null"); // asked for, it plays where motion is not wanted
+    browser.await("document.getElementById('at').value > 2 && document.getElementById('at').value < 60");
     browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = false; }); document.activeElement.blur(); null");
     browser.evaluate("document.getElementById('at').value = 17; document.getElementById('at').dispatchEvent(new Event('input')); null");
     for (String scheme : List.of("light", "dark")) {
