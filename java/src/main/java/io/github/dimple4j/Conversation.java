@@ -179,6 +179,11 @@ public final class Conversation {
     }
   }
 
+  /** Of the pictures of all turns, as the tower made them; no rows before there is one. */
+  float[][] features() {
+    return features;
+  }
+
   private Session open(Turn question, Decoding how) {
     SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).halfCache(halfCache);
     if (!how.pipeline().countsFromPrompt()) {

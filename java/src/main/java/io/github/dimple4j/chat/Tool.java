@@ -63,7 +63,8 @@ public record Tool(String name, String description, String parameters) {
     }
     SchemaOptions judging = SchemaOptions.JUDGING.withKeyOrder(SchemaOptions.KeyOrder.ALPHABETICAL);
     String sorted = JsonText.sorted(JsonText.read(call.arguments(), "arguments")).toString();
-    String spelled = ESCAPE.matcher(sorted).replaceAll(escape -> Matcher.quoteReplacement(escape.group(1) == null ? escape.group() : escape.group().toLowerCase(Locale.ROOT)));
+    String spelled = ESCAPE.matcher(sorted).replaceAll(escape ->
+        Matcher.quoteReplacement(escape.group(1) == null ? escape.group() : escape.group().toLowerCase(Locale.ROOT)));
     return Piece.json(JsonSchema.of(schema(name, parameters)), judging).compile().accepts(spelled.getBytes(StandardCharsets.UTF_8));
   }
 

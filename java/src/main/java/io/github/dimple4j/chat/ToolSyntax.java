@@ -15,8 +15,8 @@ import java.util.Set;
 
 /**
  * How a model is told of tools, and how it calls them. A chat template that knows tools has a way of its own, which is found out by having it
- * write calls, as JSON between texts or in {@link CallNotation}; the model was trained on it. Of any other template the tools are described in the system message, and a call is a line
- * {@code <tool_call>}, a line {@code {"name": "NAME", "arguments": {...}}} and {@code </tool_call>}.
+ * write calls, as JSON between texts or in {@link CallNotation}; the model was trained on it. Of any other template the tools are described in the
+ * system message, and a call is a line {@code <tool_call>}, a line {@code {"name": "NAME", "arguments": {...}}} and {@code </tool_call>}.
  *
  * <p>An answer held to {@link #answer} is a text, or one call of one of the tools with arguments that fit its schema, or several where these are
  * asked for, whatever the model. In {@link CallNotation} a call stands between control tokens, which no text spells, and a thought between

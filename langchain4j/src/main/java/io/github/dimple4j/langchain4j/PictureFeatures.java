@@ -11,6 +11,7 @@ final class PictureFeatures {
   private final long limit;
   private final Map<String, float[][]> kept = new LinkedHashMap<>(16, 0.75f, true); // by digests of all pictures of a request
   private long bytes;
+  private int found;
 
   PictureFeatures(long limit) {
     this.limit = limit;
@@ -18,7 +19,14 @@ final class PictureFeatures {
 
   /** The features of pictures, or null. Not copied. */
   synchronized float[][] find(String digest) {
-    return kept.get(digest);
+    float[][] features = kept.get(digest);
+    found += features == null ? 0 : 1;
+    return features;
+  }
+
+  /** How often pictures were known. */
+  synchronized int found() {
+    return found;
   }
 
   synchronized void keep(String digest, float[][] features) {

@@ -46,6 +46,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
@@ -221,12 +222,13 @@ class DimpleChatModelTest {
   @Test
   void anAnswerMayHaveSeveralCalls() {
     int most = 0;
-    for (int seed = 0; seed < 6; seed++) {
+    Map<Integer, Float> goOn = Map.of(DIMPLE.info().eosTokenId().orElseThrow(), -50f, DIMPLE.info().padTokenId().orElseThrow(), -50f);
+    for (int seed = 0; seed < 4; seed++) {
       ChatModel model = DimpleChatModel.builder(DIMPLE).responseLength(120).mostCalls(3)
-          .decoding(Decoding.builder().temperature(1.5f).seed(seed).threshold(0.3f).build()).build();
+          .decoding(Decoding.builder().temperature(1.5f).seed(seed).threshold(0.3f).logitBias(goOn).build()).build();
       AiMessage answer = model.chat(ask("Go!").toolSpecifications(MOVE, STOP).toolChoice(ToolChoice.REQUIRED).build()).aiMessage();
       assertThat(answer.toolExecutionRequests()).hasSizeBetween(1, 3).allMatch(call -> call.name().equals("stop") ? call.arguments().equals("{}")
-          : RecordSchema.read(call.arguments(), Move.class) != null);
+          : call.arguments().matches("\\{\"steps\": ?-?\\d+, ?\"fast\": ?(true|false)}"));
       assertThat(answer.toolExecutionRequests().stream().map(ToolExecutionRequest::id)).doesNotHaveDuplicates();
       most = Math.max(most, answer.toolExecutionRequests().size());
     }
@@ -242,17 +244,15 @@ class DimpleChatModelTest {
     ChatRequest first = ChatRequest.builder().messages(UserMessage.from(picture(1), TextContent.from(DESCRIBE))).build();
     ChatRequest second = ChatRequest.builder().messages(UserMessage.from(picture(1), TextContent.from(DESCRIBE)), AiMessage.from("Shapes."),
         UserMessage.from("How many shapes are there?")).build();
-    assertThat(vision(fresh.chat(first))).isPositive();
-    ChatResponse again = fresh.chat(second);
-    assertThat(vision(again)).isZero();
-    assertThat(again.aiMessage()).isEqualTo(forgets.chat(second).aiMessage());
-    assertThat(vision(forgets.chat(second))).isPositive();
-    assertThat(vision(fresh.chat(ChatRequest.builder().messages(UserMessage.from(picture(2), TextContent.from(DESCRIBE))).build()))).as("another picture").isPositive();
+    fresh.chat(first);
+    assertThat(fresh.features().found()).isZero();
+    assertThat(fresh.chat(second).aiMessage()).isEqualTo(forgets.chat(second).aiMessage());
+    assertThat(fresh.features().found()).isEqualTo(1);
+    fresh.chat(ChatRequest.builder().messages(UserMessage.from(picture(2), TextContent.from(DESCRIBE))).build());
+    assertThat(fresh.features().found()).as("another picture").isEqualTo(1);
+    forgets.chat(second);
+    assertThat(forgets.features().found()).isZero();
     assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).keptPictures(-1)).hasMessage("keptPictures is -1, expected at least 0");
-  }
-
-  private static long vision(ChatResponse response) {
-    return ((DimpleChatResponseMetadata) response.metadata()).generation().timings().vision().toNanos();
   }
 
   /** Tools of an application. */

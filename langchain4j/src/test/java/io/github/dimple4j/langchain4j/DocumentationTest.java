@@ -64,7 +64,7 @@ class DocumentationTest {
       ToolSyntax syntax = model.chatTemplate().toolSyntax();
       try (Session session = model.session().user("How is Oslo?").tools(tools).response(Template.of(syntax.answer(tools, ToolChoice.AUTO))).open()) {
         Generation answer = session.decode(model.decoding());
-        syntax.read(answer.text()).ifPresent(call -> System.out.println(call.name() + call.arguments()));
+        answer.toolCalls(syntax).forEach(call -> System.out.println(call.name() + call.arguments()));
         assertThat(syntax.read(answer.text()).isPresent()).isEqualTo(answer.text().startsWith("<tool_call>"));
       }
     }
