@@ -68,6 +68,9 @@ static inline int64_t block_format_row_size(const block_format *f, int64_t colum
   return columns / f->block_length * f->block_size;
 }
 
+/* Where the first of `blocks` consecutive blocks begins that holds a NaN or an infinite number, as an element or a scale, counted in elements; -1: nowhere. */
+int64_t block_format_find_not_finite(const block_format *f, const uint8_t *source, int64_t blocks);
+
 /* IEEE half and bfloat16 <-> float32, rounding to nearest, ties to even. */
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);

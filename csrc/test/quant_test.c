@@ -390,6 +390,28 @@ static void check_code_ranges(void) {
   }
 }
 
+/* A block whose scale is no number decodes to none; one of floats is its element. */
+static void finds_not_finite(void) {
+  uint64_t state = 11;
+  for (int32_t type = 0; type < 64; type++) {
+    const block_format *f = block_format_of(type);
+    int found = 0, wrong = 0;
+    for (int block = 0; f && block < 4000; block++) {
+      uint8_t bytes[2 * 512] = {0}; /* the first block is one of zeros */
+      for (int32_t i = f->block_size; i < 2 * f->block_size; i++) bytes[i] = (uint8_t)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
+      float numbers[256];
+      bool finite = true;
+      f->dequantize(bytes + f->block_size, numbers, 1);
+      for (int i = 0; i < f->block_length; i++) finite &= isfinite(numbers[i]) != 0;
+      int64_t at = block_format_find_not_finite(f, bytes, 2);
+      found += at == f->block_length;
+      wrong += at != (finite ? -1 : f->block_length);
+    }
+    EXPECT(wrong == 0, "%s: %d of 4000 wrong", f->name, wrong);
+    EXPECT(!f || found > 0 || f->codes.float_scales, "%s: none of 4000 was found", f->name);
+  }
+}
+
 int main(void) {
   fill_importance();
   test_info();
@@ -403,5 +425,6 @@ int main(void) {
   test_extremes();
   test_refusals();
   check_code_ranges();
+  finds_not_finite();
   return expect_summary("quant");
 }

@@ -174,9 +174,19 @@ static tensor_source source_of(const wanted_tensor *wanted, const uint8_t *data)
 
 tensor_source tensor_list_source(const wanted_tensor *wanted) { return source_of(wanted, wanted->found->data); }
 
+/* GGML's kernels round activations and look for largest scores in ways that pass over NaN, so that a spoilt weight may leave no trace in the logits. */
+static dimple_status check_numbers(const wanted_tensor *wanted, const uint8_t *data) {
+  const block_format *format = block_format_of(wanted->found->type);
+  int64_t at = block_format_find_not_finite(format, data, tensor_list_file_bytes(wanted) / format->block_size);
+  if (at < 0) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: tensor %s holds a NaN or an infinite number in the %" PRId32 " elements from %" PRId64 " on, expected finite numbers",
+                     gguf_path(wanted->file), wanted->name, format->block_length, at);
+}
+
 static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
   tensor_source source = source_of(wanted, data);
+  if (backend_is_device(l->ops->name)) DIMPLE_TRY(check_numbers(wanted, data));
   DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(w), w->target));
   if (use_of(w) == WEIGHT_UNPACKED && l->ops->packed_bytes) l->totals->unpacked += tensor_list_file_bytes(wanted);
   l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;

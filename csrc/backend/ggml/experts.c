@@ -1,4 +1,5 @@
 /* Mixtures of experts by GGML's own operations. */
+#include <float.h>
 #include <math.h>
 
 #include "room.h"
@@ -16,6 +17,13 @@ static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call 
   return ggml_reshape_2d(n, ggml_set_rows(n, nothing, values, kept), experts, rows);
 }
 
+/* [1, rows] of scores [experts, rows]: 0, or NaN where a score, or one of the biases, is no finite number. */
+static struct ggml_tensor *spoilt_rows(struct ggml_context *n, struct ggml_tensor *scores, struct ggml_tensor *bias) {
+  struct ggml_tensor *zeros = ggml_scale(n, scores, 0);
+  if (bias) zeros = ggml_add(n, zeros, ggml_scale(n, bias, 0));
+  return ggml_sum_rows(n, zeros);
+}
+
 dimple_status build_route(context *c, const route_call *call) {
   struct ggml_context *n = c->graph->nodes;
   int64_t rows = call->scores.rows, experts = call->scores.columns, used = call->chosen.columns;
@@ -25,9 +33,10 @@ dimple_status build_route(context *c, const route_call *call) {
   struct ggml_tensor *shares = sigmoid ? ggml_sigmoid(n, scores) : ggml_soft_max(n, scores), *worth = shares;
   if (sigmoid && call->bias) worth = ggml_add(n, worth, call->bias->tensor);
   if (sigmoid && call->groups > 1) worth = keep_groups(n, call, worth);
+  worth = ggml_clamp(n, ggml_dup(n, worth), -FLT_MAX, FLT_MAX); /* sorting wants numbers; it clamps in place */
   struct ggml_tensor *order = ggml_argsort_top_k(n, worth, (int)used); /* [used, rows] of [experts, rows] */
   struct ggml_tensor *share = ggml_get_rows(n, ggml_reshape_3d(n, shares, 1, experts, rows), order);
-  share = ggml_reshape_2d(n, share, used, rows);
+  share = ggml_add(n, ggml_reshape_2d(n, share, used, rows), spoilt_rows(n, scores, sigmoid && call->bias ? call->bias->tensor : NULL));
   if (call->among_chosen) share = ggml_div(n, share, ggml_sum_rows(n, share));
   if (call->scale) {
     struct ggml_tensor *scales = ggml_get_rows(n, ggml_reshape_2d(n, call->scale->tensor, 1, experts), ggml_cont_1d(n, order, used * rows));
