@@ -12,6 +12,7 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -477,17 +478,20 @@ public final class Session implements AutoCloseable {
     canvases.set(0);
   }
 
-  Iterator<Step> begin(Decoding decoding, Decoder own) {
-    return use(() -> new StepIterator(beginDecoding(decoding, own)));
+  /** {@code calledOff}: asked before each iteration enters the session, by whatever thread asks for it. */
+  Iterator<Step> begin(Decoding decoding, Decoder own, BooleanSupplier calledOff) {
+    return use(calledOff, () -> new StepIterator(beginDecoding(decoding, own), calledOff));
   }
 
   /** The iterations of one decoding, which ends when another one begins. */
   private final class StepIterator implements Iterator<Step> {
     private final DecodingRun decoding;
+    private final BooleanSupplier calledOff;
     private boolean done;
 
-    StepIterator(DecodingRun decoding) {
+    StepIterator(DecodingRun decoding, BooleanSupplier calledOff) {
       this.decoding = decoding;
+      this.calledOff = calledOff;
     }
 
     @Override
@@ -500,7 +504,7 @@ public final class Session implements AutoCloseable {
       if (done) {
         throw new NoSuchElementException("the decoding is done");
       }
-      Step step = use(decoding::step);
+      Step step = use(calledOff, decoding::step);
       done = step.done();
       return step;
     }
@@ -517,8 +521,12 @@ public final class Session implements AutoCloseable {
 
   /** Runs calls of the core as the only user of the session, which stays reachable meanwhile. */
   private <T> T use(Supplier<T> body) {
+    return use(() -> false, body);
+  }
+
+  private <T> T use(BooleanSupplier calledOff, Supplier<T> body) {
     try {
-      return handle.use(body);
+      return handle.use(calledOff, body);
     } finally {
       Reference.reachabilityFence(this);
     }

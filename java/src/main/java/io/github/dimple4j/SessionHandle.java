@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.StepResult;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -27,7 +28,15 @@ final class SessionHandle {
 
   /** Runs a body that may call the session, as its only user. */
   <T> T use(Supplier<T> body) {
-    enter();
+    return use(() -> false, body);
+  }
+
+  /**
+   * The same for a caller who may be called off by another thread: then it does not enter. Who calls off and interrupts afterwards leaves nobody
+   * inside, whichever comes first.
+   */
+  <T> T use(BooleanSupplier calledOff, Supplier<T> body) {
+    enter(calledOff);
     try {
       return body.get();
     } finally {
@@ -106,9 +115,12 @@ final class SessionHandle {
     free();
   }
 
-  private synchronized void enter() {
+  private synchronized void enter(BooleanSupplier calledOff) {
     if (closed) {
       throw closedException();
+    }
+    if (calledOff.getAsBoolean()) {
+      throw new CancelledException("the iteration was called off before it began");
     }
     if (user != null) {
       throw new SessionStateException("the session is in use by thread \"" + user.getName() + "\"; a session serves one thread at a time");

@@ -19,7 +19,7 @@ final class StepSubscription implements Flow.Subscription {
   // Guarded by this.
   private long demand;
   private boolean running;
-  private boolean ended;
+  private volatile boolean ended; // read without
   private Thread stepping; // inside an iteration
   private DimpleException refusal;
 
@@ -100,7 +100,7 @@ final class StepSubscription implements Flow.Subscription {
   private Step step() {
     try {
       if (iterator == null) {
-        iterator = steps.iterator();
+        iterator = steps.iterator(() -> ended);
       }
       Step step = iterator.next();
       return stepped() ? null : step;

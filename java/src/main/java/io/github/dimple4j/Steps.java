@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import java.util.Iterator;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -34,7 +35,12 @@ public final class Steps implements Iterable<Step> {
    */
   @Override
   public Iterator<Step> iterator() {
-    return session.begin(decoding, decoder);
+    return iterator(() -> false);
+  }
+
+  /** The same for a thread that may be called off: an iteration that was is not begun, and throws {@link CancelledException}. */
+  Iterator<Step> iterator(BooleanSupplier calledOff) {
+    return session.begin(decoding, decoder, calledOff);
   }
 
   /**

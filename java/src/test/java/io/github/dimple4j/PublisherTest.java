@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -171,6 +173,19 @@ class PublisherTest {
         assertThat(recorder.signals).hasSizeLessThanOrEqualTo(told + 1) // one may have been on its way when cancel was called
             .allSatisfy(signal -> assertThat(signal).isInstanceOf(Step.class));
       }
+    }
+  }
+
+  @Test
+  void iterationThatWasCalledOffDoesNotEnterTheSession() {
+    try (var session = session()) {
+      var calledOff = new AtomicBoolean();
+      var steps = session.steps(DECODING.toBuilder().pipeline(Pipeline.DREAM).steps(8).build()).iterator(calledOff::get);
+      var first = steps.next();
+      calledOff.set(true);
+      assertThatThrownBy(steps::next).isInstanceOf(CancelledException.class);
+      calledOff.set(false);
+      assertThat(steps.next().iteration()).isEqualTo(first.iteration() + 1);
     }
   }
 
