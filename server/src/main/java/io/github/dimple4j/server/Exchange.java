@@ -34,6 +34,7 @@ final class Exchange implements AutoCloseable {
   private final BodyBudget budget;
   private final EndPoint connection;
   private long reserved; // bytes of the budget
+  private InputStream unread; // of a body that is too large: closing it would end the connection, with the response on its way
   private boolean bodyRead;
   private boolean pipelined; // a byte of the next request came, which is lost: the connection ends with this one
 
@@ -110,9 +111,11 @@ final class Exchange implements AutoCloseable {
     ByteArrayOutputStream body = new ByteArrayOutputStream((int) Math.max(PIECE, Math.min(declared, 1 << 20)));
     long deadline = System.nanoTime() + BODY_TIME.toNanos();
     byte[] piece = new byte[PIECE];
-    try (InputStream in = Content.Source.asInputStream(request)) {
+    InputStream in = Content.Source.asInputStream(request);
+    try {
       for (int length = read(in, piece); length >= 0; length = read(in, piece)) {
         if (body.size() + (long) length > limit) {
+          unread = in;
           throw tooLarge(limit);
         }
         if (System.nanoTime() - deadline > 0) {
@@ -121,6 +124,10 @@ final class Exchange implements AutoCloseable {
         budget.take(length);
         reserved += length;
         body.write(piece, 0, length);
+      }
+    } finally {
+      if (unread == null) {
+        in.close();
       }
     }
     bodyRead = true;
@@ -206,7 +213,7 @@ final class Exchange implements AutoCloseable {
     long deadline = System.nanoTime() + DRAIN_TIME.toNanos();
     byte[] piece = new byte[PIECE];
     long drained = 0;
-    try (InputStream in = Content.Source.asInputStream(request)) {
+    try (InputStream in = unread == null ? Content.Source.asInputStream(request) : unread) {
       for (int length = in.read(piece); length >= 0 && drained < DRAINED && System.nanoTime() - deadline < 0; length = in.read(piece)) {
         drained += length;
       }
