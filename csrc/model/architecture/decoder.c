@@ -16,14 +16,18 @@ void want_attention_output(tensor_list *list, const text_parameters *p, int32_t 
   want_linear(list, p->width, layer_query_width(&p->layer[i]), BIAS_NONE, &block->output, "blk.%d.attn_output", i);
 }
 
-void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+void want_plain_attention(tensor_list *list, const text_parameters *p, int32_t i, bias_rule bias, block_weights *block) {
   const layer_parameters *l = &p->layer[i];
-  want_linear(list, layer_query_width(l), p->width, BIAS_NONE, &block->q, "blk.%d.attn_q", i);
-  want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->k, "blk.%d.attn_k", i);
-  want_linear(list, layer_kv_width(l), p->width, BIAS_NONE, &block->v, "blk.%d.attn_v", i);
+  want_linear(list, layer_query_width(l), p->width, bias, &block->q, "blk.%d.attn_q", i);
+  want_linear(list, layer_kv_width(l), p->width, bias, &block->k, "blk.%d.attn_k", i);
+  want_linear(list, layer_kv_width(l), p->width, bias, &block->v, "blk.%d.attn_v", i);
   want_attention_output(list, p, i, block);
-  want_vector(list, l->head_size, &block->q_norm, "blk.%d.attn_q_norm.weight", i);
-  want_vector(list, l->head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
+}
+
+void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
+  want_plain_attention(list, p, i, BIAS_NONE, block);
+  want_vector(list, p->layer[i].head_size, &block->q_norm, "blk.%d.attn_q_norm.weight", i);
+  want_vector(list, p->layer[i].head_size, &block->k_norm, "blk.%d.attn_k_norm.weight", i);
 }
 
 void want_mixture(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block) {
@@ -39,4 +43,13 @@ void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, b
   want_linear(list, inner, p->width, BIAS_NONE, &block->gate, "blk.%d.ffn_gate", i);
   want_linear(list, inner, p->width, BIAS_NONE, &block->up, "blk.%d.ffn_up", i);
   want_linear(list, p->width, inner, BIAS_NONE, &block->down, "blk.%d.ffn_down", i);
+}
+
+void want_dense_model(tensor_list *list, const text_parameters *p, bias_rule bias, text_weights *w) {
+  want_ends(list, p, w);
+  for (int32_t i = 0; i < p->layers; i++) {
+    want_norms(list, p, i, &w->layers[i]);
+    want_plain_attention(list, p, i, bias, &w->layers[i]);
+    want_feed_forward(list, p, i, &w->layers[i]);
+  }
 }

@@ -14,6 +14,9 @@ void want_norms(tensor_list *list, const text_parameters *p, int32_t i, block_we
 /* attn_output, without a bias. */
 void want_attention_output(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
 
+/* attn_q, attn_k and attn_v, with biases or without, and attn_output without. */
+void want_plain_attention(tensor_list *list, const text_parameters *p, int32_t i, bias_rule bias, block_weights *block);
+
 /* attn_q, attn_k, attn_v and attn_output without biases, and the norms of query and key heads. */
 void want_normed_attention(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
 
@@ -22,5 +25,8 @@ void want_mixture(tensor_list *list, const text_parameters *p, int32_t i, block_
 
 /* ffn_gate, ffn_up and ffn_down, without biases. */
 void want_feed_forward(tensor_list *list, const text_parameters *p, int32_t i, block_weights *block);
+
+/* All of a model whose layers are want_norms, want_plain_attention and want_feed_forward. */
+void want_dense_model(tensor_list *list, const text_parameters *p, bias_rule bias, text_weights *w);
 
 #endif

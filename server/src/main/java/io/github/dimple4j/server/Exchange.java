@@ -34,7 +34,7 @@ final class Exchange implements AutoCloseable {
   private final BodyBudget budget;
   private final EndPoint connection;
   private long reserved; // bytes of the budget
-  private InputStream unread; // of a body that is too large: closing it would end the connection, with the response on its way
+  private InputStream unread; // of a body that was refused half-way: closing it would end the connection, with the response on its way
   private boolean bodyRead;
   private boolean pipelined; // a byte of the next request came, which is lost: the connection ends with this one
 
@@ -115,7 +115,6 @@ final class Exchange implements AutoCloseable {
     try {
       for (int length = read(in, piece); length >= 0; length = read(in, piece)) {
         if (body.size() + (long) length > limit) {
-          unread = in;
           throw tooLarge(limit);
         }
         if (System.nanoTime() - deadline > 0) {
@@ -125,6 +124,11 @@ final class Exchange implements AutoCloseable {
         reserved += length;
         body.write(piece, 0, length);
       }
+    } catch (ApiException refused) {
+      if (refused.status() != 408) { // who is too slow is not waited for
+        unread = in;
+      }
+      throw refused;
     } finally {
       if (unread == null) {
         in.close();

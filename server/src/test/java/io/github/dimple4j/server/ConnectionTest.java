@@ -165,6 +165,9 @@ class ConnectionTest {
     });
     HttpResponse<String> chunked = Http.send(Http.request(server, "/v1/chat/completions").header("Content-Type", "application/json").POST(endless));
     assertThat(chunked.statusCode()).isEqualTo(413);
+    String head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    String sentWhole = Http.raw(server, head + ("10000\r\n" + " ".repeat(0x10000) + "\r\n").repeat(400) + "0\r\n\r\n"); // and read afterwards
+    assertThat(sentWhole).startsWith("HTTP/1.1 413");
     HttpResponse<String> announced = Http.send(Http.request(server, "/v1/chat/completions").header("Content-Type", "application/json")
         .POST(HttpRequest.BodyPublishers.ofByteArray(new byte[100_000_000])));
     assertThat(announced.statusCode()).isEqualTo(413);
