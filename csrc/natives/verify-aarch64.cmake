@@ -61,7 +61,7 @@ foreach(name ${wanted})
 endforeach()
 
 list(JOIN tests "|" expression)
-run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD} --output-on-failure -R "^(${expression})(\\.neon.*)?$") # and on processors of each level
+run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD} --parallel ${cores} --output-on-failure -R "^(${expression})(\\.neon.*)?$") # and on processors of each level
 string(REGEX MATCH "tests failed out of ([0-9]+)" passed "${output}")
 set(count ${CMAKE_MATCH_1})
 run(${qemu} -L /usr/aarch64-linux-gnu ${BUILD}/test/answers ${model} few)
