@@ -5,6 +5,7 @@
 
 #include "allocate.h"
 #include "cancel.h"
+#include "diffusion/iteration_parts.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/proposals.h"
 #include "diffusion/schedule.h"
@@ -225,8 +226,7 @@ void iteration_end(iteration *it) {
 
 /* ------------------------------------------------------------------------------------------------------------- deciding */
 
-/* A decoding in blocks begins with the canvas as it was set, which it is before the first iteration. */
-static void begin_blocks(iteration *it, const pass *p, const canvas *c) {
+void iteration_begin_blocks(iteration *it, const pass *p, const canvas *c) {
   if (!pipeline_of(&it->decoding)->blocks || it->number > 0) return;
   const pipeline *how = pipeline_of(&it->decoding);
   int32_t tail = how->sight == SIGHT_FROM_START ? p->prompt->length % it->decoding.block_length : 0;
@@ -234,8 +234,7 @@ static void begin_blocks(iteration *it, const pass *p, const canvas *c) {
   if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
 }
 
-/* What one iteration works on; of a pipeline without blocks (`rules` is null): every masked position. */
-static block_plan plan_iteration(const iteration *it, const canvas *c, const block_rules *rules) {
+block_plan iteration_plan(const iteration *it, const canvas *c, const block_rules *rules) {
   block_plan plan = {.scope = {.kind = SCOPE_CANVAS}, .count = c->masked_count};
   return rules ? blocks_plan(&it->blocks, c, rules) : plan;
 }
@@ -289,13 +288,13 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
   return DIMPLE_OK;
 }
 
-static sampler_step step_of(const iteration *it, const canvas *c, const block_plan *plan) {
+sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan) {
   return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                         .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
                         .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
 }
 
-static pass_rows rows_of(const iteration *it, const block_plan *plan) {
+pass_rows iteration_rows(const iteration *it, const block_plan *plan) {
   return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .positions = plan->positions,
                      .bare = it->decoding.guidance_scale > 0};
 }
@@ -348,22 +347,21 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   it->looked = it->listable = false;
   it->remasked_count = 0;
   DIMPLE_TRY(check_cancelled(p->cancelled));
-  block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
+  block_plan plan = iteration_plan(it, c, pipeline_of(&it->decoding)->blocks);
   if (c->initial_masked == 0) return DIMPLE_OK; /* all is given, and the prefill has made no room for passes */
   if (plan.keeps) return pass_keep(p, plan.scope);
   if (plan.edits) list_open(it, c, &plan);
   if (plan.count == 0) return DIMPLE_OK;
   if (it->constraint) DIMPLE_TRY(look_opened(it, c, &plan));
-  sampler_step step = step_of(it, c, &plan);
-  pass_rows rows = rows_of(it, &plan);
+  sampler_step step = iteration_step(it, c, &plan);
+  pass_rows rows = iteration_rows(it, &plan);
   DIMPLE_TRY(sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
                                                             : score_then_choose(it, &step, p, c, rows, count));
   if (it->constraint && plan.edits) follow_path(it, &step, c, count);
   return DIMPLE_OK;
 }
 
-/* What blocks are to know of an iteration that is about to reveal `count` positions. */
-static void tell_blocks(iteration *it, const canvas *c, int32_t count) {
+void iteration_tell_blocks(iteration *it, const canvas *c, int32_t count) {
   it->blocks.edited = 0;
   it->blocks.revealed_end = false;
   for (int32_t i = 0; i < count; i++) {
@@ -383,14 +381,14 @@ static bool chooses_nothing(iteration *it, const sampler_step *step) {
 
 pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c) {
   if (pipeline_of(&it->decoding)->loop) return (pass_wish){.kind = WISH_NOTHING}; /* it runs its passes itself */
-  begin_blocks(it, p, c);
-  block_plan plan = plan_iteration(it, c, pipeline_of(&it->decoding)->blocks);
+  iteration_begin_blocks(it, p, c);
+  block_plan plan = iteration_plan(it, c, pipeline_of(&it->decoding)->blocks);
   if (c->initial_masked == 0) return (pass_wish){.kind = WISH_NOTHING};
   if (plan.keeps) return (pass_wish){.kind = WISH_KEEP, .rows = {.scope = plan.scope}};
   if (plan.edits) list_open(it, c, &plan);
-  sampler_step step = step_of(it, c, &plan);
+  sampler_step step = iteration_step(it, c, &plan);
   if (plan.count == 0 || chooses_nothing(it, &step)) return (pass_wish){.kind = WISH_NOTHING};
-  pass_wish wish = {.kind = WISH_SCORE, .rows = rows_of(it, &plan)};
+  pass_wish wish = {.kind = WISH_SCORE, .rows = iteration_rows(it, &plan)};
   watch(it, &step, &wish.rows);
   return wish;
 }
@@ -435,8 +433,7 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
   return DIMPLE_OK;
 }
 
-/* Where the decoding is over behind the end of the text, that is what stands at all positions that are still masked. */
-static void fill_behind_end(iteration *it, canvas *c) {
+void iteration_fill_behind_end(iteration *it, canvas *c) {
   bool ends = algorithm_of(&it->decoding)->ends || pipeline_of(&it->decoding)->sight != SIGHT_ALL;
   if (!it->done || !it->decoding.complete || !ends || it->constraint) return;
   for (int32_t i = 0; i < c->masked_count; i++) insert_revealed(it, c->masked[i], it->tokens.eos, 1);
@@ -456,8 +453,7 @@ static void put_revealed(iteration *it, int32_t at, int32_t token) {
   insert_revealed(it, at, token, 1);
 }
 
-/* Where the pipeline has it so: what was not given behind the first end of text of the last block. */
-static void fill_block(iteration *it, canvas *c) {
+void iteration_fill_block(iteration *it, canvas *c) {
   if (!it->done || !pipeline_of(&it->decoding)->fills_with_ends || it->constraint) return;
   int32_t end = it->tokens.eos, i = it->blocks.first;
   while (i < it->blocks.end && c->tokens[i] != end) i++;
@@ -466,8 +462,7 @@ static void fill_block(iteration *it, canvas *c) {
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
 }
 
-/* What follows when `count` positions have been revealed, of blocks by these rules; `leaves` as in finished. */
-static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules, bool leaves) {
+dimple_status iteration_conclude(iteration *it, pass *p, canvas *c, int32_t count, const block_rules *rules, bool leaves) {
   it->looked = it->listable = false;
   if (count > 0 && it->constraint) DIMPLE_TRY(reveal_forced(it, c));
   if (count > 0) pass_canvas_changed(p);
@@ -479,7 +474,7 @@ static dimple_status conclude(iteration *it, pass *p, canvas *c, int32_t count, 
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   if (pipeline_of(&it->decoding)->loop) return pipeline_of(&it->decoding)->loop->run(it, p, c);
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
-  begin_blocks(it, p, c);
+  iteration_begin_blocks(it, p, c);
   dimple_status status = decide(it, p, c, &count);
   if (status != DIMPLE_OK) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
@@ -488,134 +483,16 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   it->revealed_count = count;
   it->forced_count = 0;
   it->block = pipeline_of(&it->decoding)->blocks ? it->blocks.index : -1;
-  tell_blocks(it, c, count);
+  iteration_tell_blocks(it, c, count);
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   canvas_mask(c, it->remasked, it->remasked_count);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
-  DIMPLE_TRY(conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks, !goes_on(it)));
-  fill_block(it, c);
-  fill_behind_end(it, c);
+  DIMPLE_TRY(iteration_conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks, !goes_on(it)));
+  iteration_fill_block(it, c);
+  iteration_fill_behind_end(it, c);
   it->listable = true;
   it->listed_count = it->revealed_count;
-  return DIMPLE_OK;
-}
-
-/* -------------------------------------------------------------------------------------------------- the caller decides */
-
-enum { MOST_ALTERNATIVES = 64 };
-
-/* Where what is behind a block comes after it, the pipeline's own: passes run the block, and are over when it is full. */
-static const block_rules *rules_for_caller(const iteration *it) {
-  const pipeline *how = pipeline_of(&it->decoding);
-  return how->sight == SIGHT_ALL && how->blocks ? &blocks_of_caller : how->blocks;
-}
-
-/* Whether the caller can decide. */
-static dimple_status check_caller(const iteration *it) {
-  const pipeline *how = pipeline_of(&it->decoding);
-  const algorithm *a = algorithm_of(&it->decoding);
-  if (a->reviser || a->edits)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s decides by itself, for it takes back what it has revealed", a->name);
-  if (how->decides) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s decides by itself: %s", how->name, how->decides);
-  if (it->recorded) return dimple_fail(DIMPLE_ERROR_STATE, "recorded draws are of decodings that decide by themselves");
-  return DIMPLE_OK;
-}
-
-/* What the caller decides on. Full blocks that are run for their keys and values alone need no decision. */
-static dimple_status plan_for_look(iteration *it, pass *p, const canvas *c, block_plan *plan) {
-  const block_rules *rules = rules_for_caller(it);
-  *plan = plan_iteration(it, c, rules);
-  while (plan->keeps && !it->spent && c->initial_masked > 0) {
-    DIMPLE_TRY(pass_keep(p, plan->scope));
-    it->spent = !blocks_advance(&it->blocks, c, rules);
-    if (!it->spent) *plan = plan_iteration(it, c, rules);
-  }
-  if (plan->keeps || it->spent) plan->count = 0;
-  return DIMPLE_OK;
-}
-
-/* Whether a block that is over when it is full has had all its iterations and is not. */
-static bool block_is_stuck(const iteration *it, const canvas *c) {
-  const blocks *b = &it->blocks;
-  int32_t most = b->steps > b->masked ? b->steps : b->masked;
-  return pipeline_of(&it->decoding)->sight != SIGHT_ALL && blocks_open(b, c) > 0 && b->iteration >= most;
-}
-
-dimple_status iteration_look(iteration *it, pass *p, const canvas *c) {
-  block_plan plan;
-  DIMPLE_TRY(check_caller(it));
-  DIMPLE_TRY(check_cancelled(p->cancelled));
-  it->looked = it->listable = false;
-  begin_blocks(it, p, c);
-  if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
-  DIMPLE_TRY(plan_for_look(it, p, c, &plan));
-  sampler_step step = step_of(it, c, &plan);
-  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, rows_of(it, &plan), step.positions));
-  for (int32_t i = 0; i < plan.count; i++) {
-    it->room.tokens[i] = it->room.candidates[i].token;
-    it->room.confidence[i] = it->room.candidates[i].confidence;
-    it->room.log_probability[i] = it->room.candidates[i].log_probability;
-  }
-  it->looked = it->scored = true;
-  it->offered_from = plan.from;
-  it->offered_count = plan.count;
-  return DIMPLE_OK;
-}
-
-dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability) {
-  if (count < 1 || count > MOST_ALTERNATIVES)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "alternatives: count is %d, expected 1 to %d", count, MOST_ALTERNATIVES);
-  if (it->listable) return proposals_list_revealed(it, p, count, tokens, log_probability);
-  if (!it->looked)
-    return dimple_fail(DIMPLE_ERROR_STATE, "nothing to list alternatives to: call dimple_session_look or dimple_session_step first");
-  if (!it->scored)
-    return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before the model is asked anything else: call dimple_session_look again");
-  block_plan plan = {.from = it->offered_from, .count = it->offered_count};
-  sampler_step step = step_of(it, c, &plan);
-  return proposals_list(it, &step, p, count, tokens, log_probability);
-}
-
-/* Notes what the caller reveals: of a token that is not the candidate little is known. */
-static dimple_status note_asked(iteration *it, const canvas *c, int32_t vocab, const int32_t *positions, const int32_t *tokens,
-                                int32_t count) {
-  const int32_t *offered = c->masked + it->offered_from;
-  const char *whose = pipeline_of(&it->decoding)->blocks ? " of the block" : "";
-  for (int32_t i = 0, k = 0; i < count; i++, k++) {
-    while (k < it->offered_count && offered[k] != positions[i]) k++;
-    if (k == it->offered_count)
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed, expected masked ones%s in ascending order", positions[i], whose);
-    if (tokens[i] < 0 || tokens[i] >= vocab)
-      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "position %d is revealed as token %d, expected 0 to %d", positions[i], tokens[i],
-                         vocab - 1);
-    const candidate *found = &it->room.candidates[k];
-    bool same = found->token == tokens[i];
-    it->room.revealed[i] = offered[k];
-    it->room.chosen[i] = tokens[i];
-    it->room.confidence[i] = same ? found->confidence : confidence_of(&it->decoding)->low;
-    it->room.log_probability[i] = same ? found->log_probability : NAN;
-  }
-  for (int32_t i = 0; i < count; i++) it->room.tokens[i] = it->room.chosen[i];
-  return DIMPLE_OK;
-}
-
-dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count) {
-  if (!it->looked) return dimple_fail(DIMPLE_ERROR_STATE, "no candidates to reveal: call dimple_session_look first");
-  DIMPLE_TRY(note_asked(it, c, p->model->text.vocab, positions, tokens, count));
-  tell_blocks(it, c, count);
-  canvas_reveal(c, it->room.revealed, it->room.tokens, count);
-  dimple_status status = it->constraint ? constrained_look(it->constraint, c) : DIMPLE_OK;
-  if (status != DIMPLE_OK) {
-    canvas_mask(c, it->room.revealed, count);
-    return status;
-  }
-  it->revealed_count = count;
-  it->forced_count = it->remasked_count = 0;
-  it->block = rules_for_caller(it) ? it->blocks.index : -1;
-  DIMPLE_TRY(conclude(it, p, c, count, rules_for_caller(it), true));
-  fill_block(it, c);
-  if (pipeline_of(&it->decoding)->sight != SIGHT_ALL) fill_behind_end(it, c);
-  it->done |= rules_for_caller(it) && block_is_stuck(it, c);
   return DIMPLE_OK;
 }
 

@@ -37,7 +37,7 @@ typedef struct iteration {
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
   bool spent;       /* the caller decides, and what it has left is no block */
-  bool looked;      /* the candidates of this iteration are in the room: iteration_look */
+  bool looked;      /* the candidates of this iteration are in the room: caller_look */
   bool scored;      /* and the pass still has the rows that they were scored from */
   bool listable;    /* the pass still has the rows of what the latest iteration_run revealed: */
   int32_t listed_count; /* so many positions, room.rows */
@@ -96,18 +96,6 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c);
 /* What the coming iteration_run will ask of the pass, which has been prefilled: so that its rows can run before, with those of others. Changes
  * nothing that it does. */
 pass_wish iteration_foresee(iteration *it, const pass *p, const canvas *c);
-
-/* The first half of an iteration whose decision the caller takes: candidates of all masked positions, in blocks of those of the block. Their
- * tokens, confidences and log-probabilities stand in the room in the order of c->masked. Errors: UNSUPPORTED (an algorithm that masks again
- * what it has revealed), STATE (recorded draws), MEMORY, CANCELLED. */
-dimple_status iteration_look(iteration *it, pass *p, const canvas *c);
-
-/* Behind the first half, or behind iteration_run: as dimple_session_alternatives. Errors: STATE, ARGUMENT, MEMORY, CANCELLED, MODEL. */
-dimple_status iteration_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability);
-
-/* The second half: reveals positions [count], ascending ones of those offered, as tokens. Errors: STATE (iteration_look has not been), ARGUMENT (a
- * position or token, or what no response that fits the constraint agrees with); nothing changes then. */
-dimple_status iteration_reveal(iteration *it, pass *p, canvas *c, const int32_t *positions, const int32_t *tokens, int32_t count);
 
 /* Reveals all that is still masked as the constraint's path has it, what was left out of a shortened canvas, too, and is done. After iteration_begin, with a constraint. Errors:
  * ARGUMENT (the canvas agrees with nothing that fits). */

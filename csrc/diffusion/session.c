@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "diffusion/caller.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/scoring.h"
 #include "error.h"
@@ -423,7 +424,7 @@ static dimple_status look(dimple_session *s, dimple_candidates *result) {
   DIMPLE_TRY(require_iteration(s));
   int64_t start = platform_now(), earlier = vision_time(s) + s->prefill_time;
   DIMPLE_TRY(prefill(s));
-  DIMPLE_TRY(iteration_look(&s->iteration, &s->pass, &s->canvas));
+  DIMPLE_TRY(caller_look(&s->iteration, &s->pass, &s->canvas));
   int64_t elapsed = platform_now() - start, other_work = vision_time(s) + s->prefill_time - earlier;
   s->step_time += elapsed - other_work;
   const iteration *it = &s->iteration;
@@ -443,7 +444,7 @@ static dimple_status alternatives(dimple_session *s, int32_t count, int32_t *tok
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_alternatives: %s is null", tokens ? "log_probability" : "tokens");
   if (!s->iteration.listable) DIMPLE_TRY(require_iteration(s)); /* otherwise it may be over */
   int64_t start = platform_now();
-  DIMPLE_TRY(iteration_alternatives(&s->iteration, &s->pass, &s->canvas, count, tokens, log_probability));
+  DIMPLE_TRY(caller_alternatives(&s->iteration, &s->pass, &s->canvas, count, tokens, log_probability));
   s->step_time += platform_now() - start;
   return DIMPLE_OK;
 }
@@ -460,7 +461,7 @@ static dimple_status reveal(dimple_session *s, const int32_t *positions, const i
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_reveal: %s is null", positions ? "tokens" : "positions");
   DIMPLE_TRY(require_iteration(s));
   int64_t start = platform_now();
-  DIMPLE_TRY(iteration_reveal(&s->iteration, &s->pass, &s->canvas, positions, tokens, count));
+  DIMPLE_TRY(caller_reveal(&s->iteration, &s->pass, &s->canvas, positions, tokens, count));
   int64_t elapsed = platform_now() - start;
   s->step_time += elapsed;
   *result = step_result(s, elapsed);
