@@ -2,11 +2,11 @@
  * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two): the median of
  * the repetitions, the best one, and, since other programs may take the processors away, operations per second of processor time.
  *
- *   dimple-bench [--op linear|swiglu|attention|head|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
+ *   dimple-bench [--op linear|swiglu|attention|head|means|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
  *
- * linear, swiglu and head multiply [rows x in] by [in x out]; every repetition runs `layers` different weights, so that they
- * come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
+ * linear, swiglu and head multiply [rows x in] by [in x out], and a head with means takes the mean of a table's rows [out x in] under softmax as well;
+ * every repetition runs `layers` different weights, so that they come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
  * queries see `keys` keys, in windows of `window` rows if that is not 0.
  */
 #include <stdio.h>
@@ -29,6 +29,7 @@ typedef struct bench {
   context *c;
   weight **weights; /* [layers] */
   weight **ups;     /* [layers], swiglu */
+  weight *table;    /* means */
   uint8_t *bytes;   /* of a weight, pack */
   view x, y, k, v;
   head_row *results;
@@ -85,16 +86,16 @@ static uint8_t *new_bytes(const bench *t) {
   return data;
 }
 
-static weight *upload(const bench *t, const uint8_t *data) {
+static weight *upload(const bench *t, const uint8_t *data, weight_use use) {
   tensor_source source = {.name = "bench", .type = (int32_t)format_called(t->s.type)->type, .rows = t->s.out, .columns = t->s.in, .data = data};
   weight *w;
-  check(t->b->weight_upload(t->c, &source, WEIGHT_LINEAR, &w));
+  check(t->b->weight_upload(t->c, &source, use, &w));
   return w;
 }
 
 static weight *new_weight(const bench *t) {
   uint8_t *data = new_bytes(t);
-  weight *w = upload(t, data);
+  weight *w = upload(t, data, WEIGHT_LINEAR);
   free(data);
   return w;
 }
@@ -110,8 +111,8 @@ static dimple_status record(const bench *t) {
                                                    .span_count = t->span_count});
   dimple_status status = DIMPLE_OK;
   for (int64_t i = 0; i < s->layers && status == DIMPLE_OK; i++) {
-    if (is(t, "head")) {
-      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results});
+    if (is(t, "head") || is(t, "means")) {
+      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results, .rows = t->table, .expected = t->table ? t->y : (view){0}});
     } else {
       linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
       status = t->b->linear(t->c, &(linear_call){t->x, &out, 1});
@@ -124,13 +125,13 @@ static dimple_status record(const bench *t) {
 static double run(const bench *t) {
   const settings *s = &t->s;
   if (is(t, "pack")) {
-    for (int64_t i = 0; i < s->layers; i++) t->b->weight_free(upload(t, t->bytes));
+    for (int64_t i = 0; i < s->layers; i++) t->b->weight_free(upload(t, t->bytes, WEIGHT_LINEAR));
     return (double)s->in * (double)s->out * (double)s->layers;
   }
   check(t->b->pass_begin(t->c, NULL));
   check(t->b->pass_end(t->c, record(t)));
   if (is(t, "attention")) return 4.0 * (double)s->rows * (double)(s->window ? s->window : s->keys) * (double)(s->heads * s->size);
-  return 2.0 * (double)s->rows * (double)s->in * (double)s->out * (double)s->layers * (is(t, "swiglu") ? 2 : 1);
+  return 2.0 * (double)s->rows * (double)s->in * (double)s->out * (double)s->layers * (is(t, "swiglu") || is(t, "means") ? 2 : 1);
 }
 
 static void prepare(bench *t) {
@@ -157,7 +158,12 @@ static void prepare(bench *t) {
     return;
   }
   t->x = new_matrix(t, s->rows, s->in);
-  if (is(t, "head"))
+  if (is(t, "means")) {
+    t->bytes = new_bytes(t);
+    t->table = upload(t, t->bytes, WEIGHT_ROWS);
+    t->y = new_matrix(t, s->rows, s->in);
+  }
+  if (is(t, "head") || is(t, "means"))
     t->results = calloc((size_t)s->rows, sizeof *t->results);
   else
     t->y = new_matrix(t, s->rows, s->out);
@@ -202,6 +208,7 @@ static void release(bench *t) {
   }
   view matrices[] = {t->x, t->y, t->k, t->v};
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) t->b->buffer_free(t->c, matrices[i].memory);
+  t->b->weight_free(t->table);
   free(t->weights);
   free(t->bytes);
   free(t->ups);
@@ -237,7 +244,7 @@ int main(int argc, char **argv) {
     if (options[o].text) *options[o].text = argv[i + 1];
     if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
   }
-  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "pack")) return usage(s->op);
+  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "means") && !is(&t, "pack")) return usage(s->op);
   check(backend_select(s->backend, &t.b));
   check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));
   prepare(&t);

@@ -179,6 +179,11 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
 
 int32_t iteration_shadow_rows(const iteration *it) { return algorithm_of(&it->decoding)->reviser ? it->decoding.block_length : 0; }
 
+int32_t iteration_canvas_rows(const iteration *it, const canvas *c) {
+  if (pipeline_of(&it->decoding)->sight != SIGHT_CANVAS) return 0;
+  return it->decoding.block_length < c->length ? it->decoding.block_length : c->length;
+}
+
 pass_need iteration_need(const iteration *it) {
   const block_rules *rules = pipeline_of(&it->decoding)->blocks; /* a loop of its own wants the prompt's */
   return rules ? rules->need(&it->decoding) : NEED_PROMPT;

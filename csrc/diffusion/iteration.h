@@ -71,6 +71,9 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
 /* How many positions at a time the decoding that has begun looks at twice. */
 int32_t iteration_shadow_rows(const iteration *it);
 
+/* How many rows the canvases of the decoding that has begun have at most; 0: it denoises none. */
+int32_t iteration_canvas_rows(const iteration *it, const canvas *c);
+
 /* What the decoding that has begun wants of the first pass. */
 pass_need iteration_need(const iteration *it);
 

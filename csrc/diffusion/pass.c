@@ -22,13 +22,25 @@ static void limit_text(const pass *p, attention_grid grid, text_state *text) {
   }
 }
 
-/* Opens a cache for prompt, response and `more` rows, which see what the grid has them see, with room for a pass over all of it. */
+/* Of models with windows: the rows that a pass runs at most, so that no picture is cut. */
+static int64_t most_rows(const pass *p) {
+  const int32_t *at = p->prompt->feature_rows;
+  int64_t most = TEXT_PIECE_ROWS;
+  for (int64_t i = 0, end; i < p->prompt->feature_count; i = end) {
+    for (end = i + 1; end < p->prompt->feature_count && at[end] == at[end - 1] + 1;) end++;
+    if (end - i > most) most = end - i;
+  }
+  if (p->canvas_room > most) most = p->canvas_room;
+  return p->model->text.block_length > most ? p->model->text.block_length : most;
+}
+
+/* Opens a cache for prompt, response and `more` rows, which see what the grid has them see. */
 static dimple_status open_text(const pass *p, int32_t more, attention_grid grid, text_state *text) {
   int64_t length = sequence_length(p) + more;
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
   prompt_positions(p->prompt, p->canvas->length + more, positions);
-  dimple_status status = text_state_open(p->model, p->context, positions, length, p->half_cache, text);
+  dimple_status status = text_state_open(p->model, p->context, positions, length, most_rows(p), p->half_cache, text);
   free(positions);
   if (status == DIMPLE_OK) limit_text(p, grid, text);
   return status;
@@ -41,7 +53,7 @@ static dimple_status open_pass(pass *p) {
   if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
     if (!matrices[i]->memory && !p->model->text.canvases) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
-  return text_state_reserve(p->model, p->context, &p->text, sequence_length(p) + p->shadow_room);
+  return text_state_reserve(p->model, p->context, &p->text, text_state_most(&p->text));
 }
 
 static dimple_status open_bare(pass *p) {
@@ -59,6 +71,12 @@ void pass_reserve_shadow(pass *p, int32_t rows) {
   if (rows <= p->shadow_room) return;
   pass_discard(p);
   p->shadow_room = rows;
+}
+
+void pass_reserve_canvas(pass *p, int32_t rows) {
+  if (rows <= p->canvas_room) return;
+  if (p->text.capacity > 0 && rows > text_state_most(&p->text)) pass_discard(p);
+  p->canvas_room = rows;
 }
 
 static void close_canvas(pass *p) {
@@ -191,6 +209,15 @@ static int32_t shareable_rows(const pass *p, const pass *from, int32_t same) {
   return rows > 0 ? rows : 0;
 }
 
+/* Makes room for a pass over rows of the session where layers slide. Decodings that begin want the prompt's rows: if some have fallen out, it is to be run
+ * again. */
+static dimple_status slide(pass *p, int64_t first, int64_t count) {
+  kv_cache *cache = &p->text.cache;
+  dimple_status status = text_state_slide(p->model, p->context, &p->text, first, count);
+  if (cache->base > kv_cache_seen_from(cache, p->prompt->length)) p->intact = NEED_NOTHING;
+  return status;
+}
+
 /* Through host memory, for the two are of different contexts. */
 static dimple_status copy_rows(const pass *p, const pass *from, view target, view source, float *room) {
   const backend_operations *ops = p->model->ops;
@@ -200,14 +227,19 @@ static dimple_status copy_rows(const pass *p, const pass *from, view target, vie
   return ops->pass_end(p->context, ops->copy_in(p->context, target, room));
 }
 
+/* Where layers slide, what later rows see. */
 static dimple_status copy_layers(const pass *p, const pass *from, int32_t rows, float *room) {
   for (int32_t i = 0; i < p->text.cache.layer_count; i++) {
     const kv_layer *to = &p->text.cache.layers[i], *of = &from->text.cache.layers[i];
-    DIMPLE_TRY(copy_rows(p, from, view_rows(to->keys, 0, rows), view_rows(of->keys, 0, rows), room));
-    DIMPLE_TRY(copy_rows(p, from, view_rows(to->values, 0, rows), view_rows(of->values, 0, rows), room));
+    int64_t base = to->slides ? p->text.cache.base : 0, of_base = of->slides ? from->text.cache.base : 0, first = base > of_base ? base : of_base;
+    DIMPLE_TRY(copy_rows(p, from, view_rows(to->keys, first - base, rows - first), view_rows(of->keys, first - of_base, rows - first), room));
+    DIMPLE_TRY(copy_rows(p, from, view_rows(to->values, first - base, rows - first), view_rows(of->values, first - of_base, rows - first), room));
   }
   return DIMPLE_OK;
 }
+
+/* Whether the rows that those behind the first `rows` see are all there. */
+static bool has_seen_rows(const pass *p, int32_t rows) { return p->text.cache.base <= kv_cache_seen_from(&p->text.cache, rows); }
 
 dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows) {
   *rows = 0;
@@ -215,8 +247,9 @@ dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t 
   if (!there || p->prefilled || p->canvas->masked_count == 0 || p->half_cache != from->half_cache) return DIMPLE_OK;
   pass_limit(p, (attention_grid){.block_length = from->grid.block_length, .offset = from->grid.offset > 0 ? p->prompt->length : 0});
   int32_t count = shareable_rows(p, from, same);
-  if (count == 0) return DIMPLE_OK;
+  if (count == 0 || !has_seen_rows(from, count)) return DIMPLE_OK;
   DIMPLE_TRY(open_pass(p));
+  text_state_begin(&p->text, count);
   int64_t widest = 0;
   for (int32_t i = 0; i < p->text.cache.layer_count; i++) /* keys and values are of one width */
     if (p->text.cache.layers[i].keys.columns > widest) widest = p->text.cache.layers[i].keys.columns;
@@ -233,8 +266,10 @@ dimple_status pass_open_first(pass *p, text_rows *rows) {
   if (p->canvas->masked_count == 0) return DIMPLE_OK;
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
+  if (p->shared > 0 && !has_seen_rows(p, p->shared)) p->shared = 0; /* an attempt that failed has moved on */
   *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, p->canvas->masked, p->first_states);
-  return DIMPLE_OK;
+  int64_t count = text_rows_count(rows);
+  return count > 0 && count <= text_state_most(&p->text) ? slide(p, rows->first, count) : DIMPLE_OK; /* more are run by pass_run */
 }
 
 void pass_close_first(pass *p) {
@@ -248,11 +283,35 @@ void pass_close_first(pass *p) {
   pass_restart(p, NEED_NOTHING);
 }
 
-dimple_status pass_run(const pass *p, const text_rows *rows) {
+/* Of these rows, of which no states are wanted unless that is all, those from position `first` up to `end`. */
+static text_rows part_of_rows(const text_rows *rows, int64_t first, int64_t end) {
+  text_rows part = *rows;
+  int64_t at = rows->first;
+  part.first = first;
+  for (int32_t i = 0; i < rows->piece_count; at += rows->pieces[i++].count) {
+    const text_piece *piece = &rows->pieces[i];
+    int64_t begin = first > at ? first - at : 0, stop = end - at < piece->count ? end - at : piece->count;
+    part.pieces[i] = stop > begin ? (text_piece){piece->tokens + begin, stop - begin} : (text_piece){NULL, 0};
+  }
+  return part;
+}
+
+static dimple_status run_part(const pass *p, const text_rows *rows) {
   const backend_operations *ops = p->model->ops;
-  if (text_rows_count(rows) == 0) return DIMPLE_OK;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   return ops->pass_end(p->context, text_forward(p->model, p->context, rows));
+}
+
+dimple_status pass_run(pass *p, const text_rows *rows) {
+  int64_t first = rows->first, end = first + text_rows_count(rows);
+  while (first < end) {
+    int64_t cut = text_state_cut(&p->text, first, end);
+    text_rows part = part_of_rows(rows, first, cut);
+    DIMPLE_TRY(slide(p, first, cut - first));
+    DIMPLE_TRY(run_part(p, &part));
+    first = cut;
+  }
+  return DIMPLE_OK;
 }
 
 dimple_status pass_prefill(pass *p) {
@@ -398,7 +457,7 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
 dimple_status pass_keep(pass *p, pass_scope scope) {
   text_rows rows = kept_rows(p, scope);
   p->intact = left_by(p, scope);
-  if (!ran_ahead(p, WISH_KEEP, &(pass_rows){.scope = scope})) DIMPLE_TRY(pass_run(p, &rows));
+  if (!ran_ahead(p, WISH_KEEP, &(pass_rows){.scope = scope})) DIMPLE_TRY(pass_run(p, &rows)); /* which may leave less intact */
   p->count++;
   return DIMPLE_OK;
 }
@@ -427,6 +486,7 @@ dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *t
   view signal = conditioned ? view_rows(p->signals[p->signal], 0, count) : (view){0};
   text_rows rows = denoised_rows(p, &p->text, first, count, tokens, signal, view_rows(p->canvas_states, 0, count));
   p->intact = left_by(p, (pass_scope){.kind = SCOPE_PART});
+  DIMPLE_TRY(slide(p, rows.first, count));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(ops->pass_end(p->context, record_denoising(p, &rows, head)));
   DIMPLE_TRY(check_head(p, head, count));
@@ -471,10 +531,20 @@ dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, con
 
 /* ------------------------------------------------------------------------------------------------------ looking inside */
 
-static dimple_status record_logits(const pass *p, text_state *text, view states, float *logits) {
-  int32_t settled = p->model->text.canvases ? p->prompt->length : sequence_length(p), canvas = sequence_length(p) - settled;
-  DIMPLE_TRY(record_forward(p, rows_of(p, text, 0, settled, p->prompt->tokens, p->canvas->initial, pictures(p), text->row_numbers,
-                                       view_rows(states, 0, settled))));
+/* The positions that are no canvas, before the pass of the others. */
+static dimple_status run_settled_logits(const pass *p, text_state *text, int32_t settled, view states) {
+  for (int64_t first = 0, cut; first < settled; first = cut) {
+    cut = text_state_cut(text, first, settled);
+    text_rows rows = rows_of(p, text, (int32_t)first, (int32_t)cut, p->prompt->tokens, p->canvas->initial, pictures(p), text->row_numbers,
+                             view_rows(states, first, cut - first));
+    DIMPLE_TRY(text_state_slide(p->model, p->context, text, first, cut - first));
+    DIMPLE_TRY(run_part(p, &rows));
+  }
+  return text_state_slide(p->model, p->context, text, settled, sequence_length(p) - settled);
+}
+
+static dimple_status record_logits(const pass *p, text_state *text, int32_t settled, view states, float *logits) {
+  int32_t canvas = sequence_length(p) - settled;
   if (canvas > 0)
     DIMPLE_TRY(record_forward(p, denoised_rows(p, text, 0, canvas, p->canvas->initial, (view){0}, view_rows(states, settled, canvas))));
   return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .softcap = p->model->text.softcap, .logits = logits});
@@ -483,10 +553,12 @@ static dimple_status record_logits(const pass *p, text_state *text, view states,
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {
   const backend_operations *ops = p->model->ops;
   DIMPLE_TRY(open_text(p, 0, pass_model_grid(p->model), text));
-  DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text->capacity));
+  int32_t settled = p->model->text.canvases ? p->prompt->length : sequence_length(p);
+  DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text_state_most(text)));
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
+  DIMPLE_TRY(run_settled_logits(p, text, settled, *states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_logits(p, text, *states, logits)));
+  DIMPLE_TRY(ops->pass_end(p->context, record_logits(p, text, settled, *states, logits)));
   return numbers_check(p->model, "logits", logits, text->capacity * p->model->text.vocab);
 }
 

@@ -76,6 +76,7 @@ typedef struct pass {
   const features *features; /* of the prompt's pictures, there before the first pass */
   bool keep_prompt;
   bool half_cache;    /* keys and values are kept as half floats */
+  int32_t canvas_room; /* rows of a canvas that windowed layers have room for, if it is more than the model's (pass_reserve_canvas) */
   int32_t shadow_room; /* rows behind the response that hold a second row of as many of its positions (pass_reserve_shadow) */
 
   attention_grid grid; /* what rows see; with blocks, nothing before the response's first block changes, and it is kept in any case */
@@ -127,6 +128,9 @@ void pass_limit(pass *p, attention_grid grid);
 /* Makes room for shadows of up to `rows` positions, if need be at the cost of the first pass, which is to be run again then. */
 void pass_reserve_shadow(pass *p, int32_t rows);
 
+/* Makes room for canvases of up to `rows` rows, if need be at the cost of the first pass, which is to be run again then. */
+void pass_reserve_canvas(pass *p, int32_t rows);
+
 /* The canvas has changed: its states are to be computed anew. */
 void pass_canvas_changed(pass *p);
 
@@ -148,8 +152,8 @@ dimple_status pass_open_first(pass *p, text_rows *rows);
 /* Its second half, when they have run. */
 void pass_close_first(pass *p);
 
-/* Runs rows of the session, maybe none, alone. Errors: MEMORY, CANCELLED. */
-dimple_status pass_run(const pass *p, const text_rows *rows);
+/* Runs rows of the session, maybe none, alone; where layers slide, piece by piece. Errors: MEMORY, CANCELLED. */
+dimple_status pass_run(pass *p, const text_rows *rows);
 
 /* Rows of one wish that cannot run together, since the later ones take the place of the earlier in the cache: in this order. */
 typedef enum pass_round { ROUND_CANVAS, ROUND_BARE, PASS_ROUNDS } pass_round;

@@ -345,6 +345,7 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(iteration_begin(&s->iteration, decoding, &s->model->text, &s->canvas));
   canvas_reset(&s->canvas);
   pass_reserve_shadow(&s->pass, iteration_shadow_rows(&s->iteration));
+  pass_reserve_canvas(&s->pass, iteration_canvas_rows(&s->iteration, &s->canvas));
   pass_limit(&s->pass, iteration_grid(&s->iteration, s->prompt.length));
   pass_restart(&s->pass, iteration_need(&s->iteration));
   if (!s->pass.prefilled) s->prefill_time = 0;

@@ -30,13 +30,23 @@ static dimple_status open_angles(const dimple_model *m, context *c, int32_t rota
   return status;
 }
 
-static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, bool half, kv_cache *cache) {
-  int64_t *widths;
-  ALLOCATE(widths, m->text.layers, "the widths of the cache's layers");
-  for (int32_t i = 0; i < m->text.layers; i++) widths[i] = layer_kv_width(&m->text.layer[i]) / (half ? 2 : 1);
-  dimple_status status = kv_cache_open(m->ops, c, widths, m->text.layers, capacity, cache);
-  free(widths);
+static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, int64_t most, bool half, kv_cache *cache) {
+  kv_layer_shape *shapes;
+  ALLOCATE(shapes, m->text.layers, "the shapes of the cache's layers");
+  for (int32_t i = 0; i < m->text.layers; i++)
+    shapes[i] = (kv_layer_shape){.width = layer_kv_width(&m->text.layer[i]) / (half ? 2 : 1), .windowed = m->text.layer[i].windowed};
+  dimple_status status = kv_cache_open(m->ops, c, shapes, m->text.layers, capacity, (kv_reach){.window = m->text.window, .pass = most}, cache);
+  free(shapes);
   return status;
+}
+
+/* What rows see, counted from the first row that layers have which slide. */
+static void look_near(text_state *s) {
+  int64_t base = s->cache.base;
+  for (int64_t i = 0; i < s->capacity; i++) {
+    s->near_first_key[i] = (int32_t)larger(0, s->first_key[i] - base);
+    s->near_last_key[i] = (int32_t)larger(-1, s->last_key[i] - base);
+  }
 }
 
 void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid, int64_t rows) {
@@ -48,6 +58,7 @@ void text_state_limit(const dimple_model *m, text_state *s, attention_grid grid,
     s->last_key[i] = (int32_t)(length == 0 ? last : smaller(last, rows - 1));
     s->first_key[i] = (int32_t)larger(0, i + 1 - m->text.window);
   }
+  look_near(s);
 }
 
 void text_state_join(text_state *s, int64_t first, int64_t end) {
@@ -55,6 +66,27 @@ void text_state_join(text_state *s, int64_t first, int64_t end) {
     s->last_key[i] = (int32_t)end - 1;
     if (s->first_key[i] > first) s->first_key[i] = (int32_t)first;
   }
+  look_near(s);
+}
+
+dimple_status text_state_slide(const dimple_model *m, context *c, text_state *s, int64_t first, int64_t count) {
+  int64_t before = s->cache.base;
+  DIMPLE_TRY(kv_cache_slide(m->ops, c, s->row_numbers, first, count, &s->cache));
+  if (s->cache.base != before) look_near(s);
+  return DIMPLE_OK;
+}
+
+void text_state_begin(text_state *s, int64_t rows) {
+  kv_cache_begin(&s->cache, rows);
+  look_near(s);
+}
+
+int64_t text_state_most(const text_state *s) { return s->cache.reach.pass > 0 ? s->cache.reach.pass : s->capacity; }
+
+int64_t text_state_cut(const text_state *s, int64_t first, int64_t end) {
+  int64_t cut = smaller(end, first + text_state_most(s));
+  while (cut < end && cut > first + 1 && s->last_key[cut - 1] >= cut) cut--;
+  return cut;
 }
 
 static int64_t widest_layer(const text_parameters *p) {
@@ -72,25 +104,29 @@ static dimple_status open_floats(const dimple_model *m, context *c, text_state *
   return matrix_alloc(m->ops, c, s->capacity, width, &s->wide_values);
 }
 
-static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *s) {
+enum { ROW_ARRAYS = 9 }; /* row_numbers and what follows them */
+
+static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *s) {
   s->capacity = capacity;
   s->piece_rows = TEXT_PIECE_ROWS;
   s->half = half;
-  DIMPLE_TRY(open_cache(m, c, capacity, half, &s->cache));
+  DIMPLE_TRY(open_cache(m, c, capacity, most, half, &s->cache));
   if (half) DIMPLE_TRY(open_floats(m, c, s));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
-  s->row_numbers = malloc((size_t)(7 * capacity) * sizeof *s->row_numbers);
-  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(7 * capacity) * sizeof *s->row_numbers, "row numbers");
+  s->row_numbers = malloc((size_t)(ROW_ARRAYS * capacity) * sizeof *s->row_numbers);
+  if (!s->row_numbers) return dimple_fail_memory((uint64_t)(ROW_ARRAYS * capacity) * sizeof *s->row_numbers, "row numbers");
   for (int64_t i = 0; i < capacity; i++) s->row_numbers[i] = (int32_t)i;
   s->last_key = s->row_numbers + 5 * capacity;
   s->first_key = s->last_key + capacity;
+  s->near_first_key = s->first_key + capacity;
+  s->near_last_key = s->near_first_key + capacity;
   text_state_limit(m, s, (attention_grid){0}, capacity);
   return DIMPLE_OK;
 }
 
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *s) {
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *s) {
   memset(s, 0, sizeof *s);
-  dimple_status status = allocate_state(m, c, positions, capacity, half, s);
+  dimple_status status = allocate_state(m, c, positions, capacity, most, half, s);
   if (status != DIMPLE_OK) text_state_close(m, c, s);
   return status;
 }
@@ -135,7 +171,7 @@ int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
   for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
   int64_t floats = 2 * (s->fresh_keys.rows * s->fresh_keys.columns + s->wide_keys.rows * s->wide_keys.columns);
   return s->scratch.bytes + (s->scratch_rows * m->text.width + angles + floats) * (int64_t)sizeof(float) +
-         7 * s->capacity * (int64_t)sizeof *s->row_numbers;
+         ROW_ARRAYS * s->capacity * (int64_t)sizeof *s->row_numbers;
 }
 
 /* The scratch of the largest pass so far is kept: the first pass runs prompt and response, later ones less. */
@@ -190,7 +226,8 @@ static view part_of(view floats, int64_t rows, int64_t columns) { return view_ro
 /* What a canvas sees in a layer: in a windowed one not all that is before it. */
 static void see_as_canvas(const dimple_model *m, const text_rows *rows, int32_t index, layer_sequence *q) {
   view *seen[] = {&q->keys, &q->values};
-  int64_t hidden = m->text.layer[index].windowed ? larger(0, rows->first + 1 - m->text.window) : 0;
+  const kv_cache *cache = &rows->state->cache;
+  int64_t hidden = m->text.layer[index].windowed ? larger(0, rows->first + 1 - m->text.window) - (cache->layers[index].slides ? cache->base : 0) : 0;
   for (size_t i = 0; i < sizeof seen / sizeof *seen; i++)
     *seen[i] = view_rows(*seen[i], hidden, seen[i]->rows - hidden);
   q->limited = false;
@@ -206,6 +243,10 @@ static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, 
                       .own_keys = cache.own_keys, .own_values = cache.own_values, .numbers = s->row_numbers,
                       .cosine = view_rows(s->cosine[rotary], rows->first, count), .sine = view_rows(s->sine[rotary], rows->first, count),
                       .first_key = m->text.layer[index].windowed ? s->first_key + rows->first : NULL, .last_key = s->last_key + rows->first};
+  if (s->cache.layers[index].slides) {
+    q.first_key = s->near_first_key + rows->first;
+    q.last_key = s->near_last_key + rows->first;
+  }
   if (rows->sight.place) {
     q.cosine = s->cosine[rotary];
     q.sine = s->sine[rotary];

@@ -23,6 +23,7 @@ typedef struct text_state {
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then four times as many for selections (host) */
   int32_t *last_key;    /* [capacity] the last row that each sees (host) */
   int32_t *first_key;   /* [capacity] the first row that each sees in a windowed layer (host) */
+  int32_t *near_first_key, *near_last_key; /* [capacity] the same in layers that slide, of the rows that these have (host) */
   bool limited;         /* there are rows that do not see all */
   int64_t scratch_rows;
   int64_t piece_rows;    /* TEXT_PIECE_ROWS */
@@ -30,9 +31,9 @@ typedef struct text_state {
   view x;                /* [scratch_rows x width] residual stream */
 } text_state;
 
-/* A cache for `capacity` positions with coordinates positions [3 x capacity]; of half floats if `half`. Outside a pass. On failure the state is
- * closed again. */
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, bool half, text_state *state);
+/* A cache for `capacity` positions with coordinates positions [3 x capacity]; of half floats if `half`. `most`: rows that a pass of a model with
+ * windows runs at most. Outside a pass. On failure the state is closed again. */
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
 
 /* Blocks of rows, each of which sees itself and what is before it. */
@@ -46,6 +47,19 @@ void text_state_limit(const dimple_model *m, text_state *state, attention_grid g
 
 /* Rows first .. end - 1, which are a picture's, see each other, whatever else they see. Behind text_state_limit, of models with canvases. */
 void text_state_join(text_state *state, int64_t first, int64_t end);
+
+/* Makes room for a pass over rows first .. first + count - 1 where layers slide, before each; outside a pass. A pass over more than
+ * text_state_most is to be cut (text_state_cut). Errors: as kv_cache_slide. */
+dimple_status text_state_slide(const dimple_model *m, context *c, text_state *state, int64_t first, int64_t count);
+
+/* The first `rows` rows of an empty cache come from elsewhere (kv_cache_begin). */
+void text_state_begin(text_state *state, int64_t rows);
+
+/* How many rows a pass may run: all, where no layer slides. */
+int64_t text_state_most(const text_state *state);
+
+/* The end of the rows from `first` on, up to `end`, that a pass may run: it is not within a picture. */
+int64_t text_state_cut(const text_state *state, int64_t first, int64_t end);
 
 /* Of memory it takes, beside keys and values; a zeroed state is allowed. */
 int64_t text_state_bytes(const dimple_model *m, const text_state *state);

@@ -7,13 +7,14 @@
 enum { CACHE_LAYERS = 3, CAPACITY = 5 };
 
 static const int64_t widths[CACHE_LAYERS] = {8, 4, 16};
+static const kv_layer_shape shapes[CACHE_LAYERS] = {{8, false}, {4, false}, {16, false}}, windowed[CACHE_LAYERS] = {{8, true}, {4, false}, {16, true}};
 
 static const backend_operations *ops;
 static context *machine;
 
 static kv_cache open_cache(void) {
   kv_cache cache;
-  EXPECT_OK(kv_cache_open(ops, machine, widths, CACHE_LAYERS, CAPACITY, &cache));
+  EXPECT_OK(kv_cache_open(ops, machine, shapes, CACHE_LAYERS, CAPACITY, (kv_reach){0}, &cache));
   return cache;
 }
 
@@ -88,6 +89,62 @@ static void held_rows_are_seen_on_both_sides(void) {
   kv_cache_close(ops, machine, &cache);
 }
 
+/* Fills row `row` of a view with a number, and reads it. */
+static void put(view rows, int64_t row, float number) {
+  float numbers[16];
+  for (int i = 0; i < 16; i++) numbers[i] = number;
+  EXPECT_OK(ops->pass_begin(machine, NULL));
+  EXPECT_OK(ops->pass_end(machine, ops->copy_in(machine, view_rows(rows, row, 1), numbers)));
+}
+
+static float found_at(view rows, int64_t row) {
+  float numbers[16] = {0};
+  EXPECT_OK(ops->pass_begin(machine, NULL));
+  EXPECT_OK(ops->pass_end(machine, ops->copy_out(machine, numbers, view_rows(rows, row, 1))));
+  return numbers[0];
+}
+
+enum { LONG = 1000, REACH = 5, SLIDING = 2 * (REACH - 1 + KV_STEP) + 7 };
+
+/* Windowed layers have few rows; whatever passes follow each other, each finds what the window has it see, and what has fallen out is refused. */
+static void windowed_layers_slide(void) {
+  kv_cache cache;
+  int32_t numbers[LONG];
+  for (int i = 0; i < LONG; i++) numbers[i] = i;
+  EXPECT_OK(kv_cache_open(ops, machine, windowed, CACHE_LAYERS, LONG, (kv_reach){.window = REACH, .pass = 7}, &cache));
+  EXPECT(cache.bytes == 2 * 4 * (SLIDING * (8 + 16) + LONG * 4), "%d bytes", (int)cache.bytes);
+  for (int64_t first = 0, count = 1; first + count <= LONG; first += count, count = count % 7 + 1) {
+    EXPECT_OK(kv_cache_slide(ops, machine, numbers, first, count, &cache));
+    EXPECT(cache.base % KV_STEP == 0, "base %d", (int)cache.base);
+    for (int32_t layer = 0; layer < CACHE_LAYERS; layer++) {
+      kv_window w = kv_cache_window(&cache, layer, first, count);
+      EXPECT(w.base == (windowed[layer].windowed ? cache.base : 0) && w.keys.rows == first + count - w.base && w.own_keys.rows == count, "rows %d", (int)w.keys.rows);
+      for (int64_t i = 0; i < count; i++) {
+        put(w.own_keys, i, (float)(first + i));
+        put(w.own_values, i, (float)-(first + i));
+      }
+      for (int64_t i = kv_cache_seen_from(&cache, first); i < first + count; i++)
+        EXPECT(found_at(w.keys, i - w.base) == (float)i && found_at(w.values, i - w.base) == (float)-i, "layer %d, position %d", layer, (int)i);
+    }
+  }
+  EXPECT(cache.base > LONG - SLIDING, "base %d", (int)cache.base);
+  EXPECT_FAILS(kv_cache_slide(ops, machine, numbers, cache.base + REACH - 2, 1, &cache), DIMPLE_ERROR_STATE, "fallen out of the window of 5");
+  EXPECT_OK(kv_cache_slide(ops, machine, numbers, cache.base + REACH - 1, 1, &cache));
+  EXPECT_OK(kv_cache_slide(ops, machine, numbers, 0, 7, &cache));
+  EXPECT(cache.base == 0, "a pass from the first row on begins anew");
+  kv_cache_close(ops, machine, &cache);
+}
+
+/* What would not be fewer rows is kept as a whole. */
+static void short_sequences_do_not_slide(void) {
+  kv_cache cache;
+  EXPECT_OK(kv_cache_open(ops, machine, windowed, CACHE_LAYERS, SLIDING, (kv_reach){.window = REACH, .pass = 7}, &cache));
+  EXPECT(cache.bytes == 2 * 4 * SLIDING * (8 + 4 + 16), "%d bytes", (int)cache.bytes);
+  EXPECT_OK(kv_cache_slide(ops, machine, NULL, SLIDING - 7, 7, &cache));
+  EXPECT(cache.base == 0, "base %d", (int)cache.base);
+  kv_cache_close(ops, machine, &cache);
+}
+
 int main(void) {
   EXPECT_OK(backend_select(backend_under_test(), &ops));
   EXPECT_OK(ops->context_open(ops, 1, &machine));
@@ -95,6 +152,8 @@ int main(void) {
   a_pass_sees_what_lies_before_it();
   earlier_rows_stay();
   held_rows_are_seen_on_both_sides();
+  windowed_layers_slide();
+  short_sequences_do_not_slide();
   ops->context_close(machine);
   return expect_summary("kv_cache");
 }

@@ -126,19 +126,11 @@ static void decode_piece(const weight *rows, int64_t token, int64_t first, int64
   int64_t row_size = block_format_row_size(format, rows->columns), left = smaller(PIECE, rows->rows - token);
   const uint8_t *source = rows->file_rows + token * row_size + block_format_row_size(format, first);
   float decoded[MOST_COLUMNS];
-  memset(panels, 0, (size_t)(parts(count, PANEL) * PIECE * PANEL) * sizeof(float));
+  if (left < PIECE || count % PANEL != 0) memset(panels, 0, (size_t)(parts(count, PANEL) * PIECE * PANEL) * sizeof(float));
   for (int64_t i = 0; i < left; i++) {
     format->dequantize(source + i * row_size, decoded, count / format->block_length);
     for (int64_t j = 0; j < count; j += PANEL)
       memcpy(panels + j * PIECE + i * PANEL, decoded + j, (size_t)smaller(PANEL, count - j) * sizeof(float));
-  }
-}
-
-/* Adds products [panels][GROUP_ROWS][PANEL] to `count` columns from `first` on. */
-static void add_products(const expected_sums *e, int64_t row, int64_t rows, int64_t first, int64_t count, const float *products) {
-  for (int64_t r = 0; r < rows; r++) {
-    float *y = row_of(e->call->expected, row + r) + first;
-    for (int64_t j = 0; j < count; j++) y[j] += products[(j / PANEL * GROUP_ROWS + r) * PANEL + j % PANEL];
   }
 }
 
@@ -149,10 +141,12 @@ static void add_piece(const expected_task *t, int64_t piece, int64_t row, int64_
   const uint8_t *tiles = e->weights + (piece * e->tiles + row / form->tile_rows) * e->tile_size;
   weight w = {.packing = PACKED_F32, .rows = count, .columns = PIECE, .panel_size = PIECE * PANEL * (int64_t)sizeof(float),
               .panels = (uint8_t *)memory->panels};
+  view y = e->call->expected;
+  product_target sums = {.y = row_of(y, 0), .y_stride = y.stride, .mode = LINEAR_ADD};
   for (int64_t j = 0; j < count; j += FEWEST_COLUMNS) {
     int64_t some = smaller(FEWEST_COLUMNS, count - j);
     e->c->kernels->multiply(&w, j / PANEL, parts(some, PANEL), tiles, e->tile_size, rows, memory->products, memory->scratch);
-    add_products(e, t->first_row + row, rows, first + j, some, memory->products);
+    e->c->kernels->finish(&sums, first + j, some, t->first_row + row, rows, memory->products, NULL);
   }
 }
 

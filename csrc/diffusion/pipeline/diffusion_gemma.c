@@ -160,9 +160,9 @@ static bool any_free(const denoising *s) {
 static dimple_status begin_canvas(iteration *it, denoising *s, pass *p, const canvas *c) {
   int32_t length = it->decoding.block_length, first = c->masked[0] / length * length;
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
-  if (s->kept < first) {
-    DIMPLE_TRY(pass_keep(p, (pass_scope){.kind = SCOPE_PART, .first = s->kept, .end = first}));
-    s->kept = first;
+  for (int32_t end; s->kept < first; s->kept = end) { /* what is kept stays so when the next one fails */
+    end = first - s->kept > TEXT_PIECE_ROWS ? s->kept + TEXT_PIECE_ROWS : first;
+    DIMPLE_TRY(pass_keep(p, (pass_scope){.kind = SCOPE_PART, .first = s->kept, .end = end}));
   }
   denoising fresh = *s;
   fresh.first = first;
