@@ -32,7 +32,8 @@ import java.util.OptionalInt;
  * @param weightSize bytes that the packed weights take in memory
  * @param unpackedSize bytes of matrices that passes read from the mapped file, because of {@link ModelOptions#unpacked()} or
  *     {@link ModelOptions#weightMemory()}; 0 where all are packed
- * @param kvBytesPerToken bytes of keys and values of one position of a session
+ * @param kvBytesPerToken bytes of keys and values of one position of a session; in layers with windows positions that no later one sees
+ *     fall out
  * @param ignored keys and tensors of the file that the model runs without, {@code "key NAME"} or {@code "tensor NAME"}; empty unless
  *     {@link ModelOptions#ignoreUnknown()} allowed it
  */
