@@ -127,8 +127,8 @@ static void check_means(int32_t type, int64_t rows, int64_t columns, int64_t wid
 static void check_expected(void) {
   check_means(DIMPLE_TENSOR_F32, 3, 8, 45, 31, 0, 1);
   check_means(DIMPLE_TENSOR_F32, 5, 16, 130, 1025, 0.6f, 1);
-  check_means(DIMPLE_TENSOR_Q8_0, 200, 16, 96, 3000, 1.5f, 0.5f);
-  check_means(DIMPLE_TENSOR_Q6_K, 7, 8, 512, 9000, 0.5f, 40);
+  check_means(DIMPLE_TENSOR_Q8_0, 130, 16, 96, 2100, 1.5f, 0.5f);
+  check_means(DIMPLE_TENSOR_Q6_K, 7, 8, 256, 9000, 0.5f, 40);
   check_means(DIMPLE_TENSOR_F16, 390, 8, 33, 300, 0.8f, 3);
 }
 

@@ -27,7 +27,7 @@ final class Exchange implements AutoCloseable {
   private static final Pattern JSON_TYPE = Pattern.compile("application/json\\s*(;\\s*charset\\s*=\\s*\"?utf-?8\"?\\s*|;(?!.*charset).*)?", Pattern.CASE_INSENSITIVE);
   private static final Duration BODY_TIME = Duration.ofMinutes(1);
   private static final long DRAINED = 256 << 20;
-  private static final Duration DRAIN_TIME = Duration.ofSeconds(5);
+  private static final Duration DRAIN_TIME = Duration.ofSeconds(30); // a hundred megabytes take a busy machine ten
 
   private final Request request;
   private final Response response;

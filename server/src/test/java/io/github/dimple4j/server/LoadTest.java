@@ -282,7 +282,7 @@ class LoadTest {
     see("slow");
   }
 
-  /** What is far too large is read on for some seconds, so that most who send it see the answer. */
+  /** What is far too large is read on for half a minute, so that most who send it see the answer. */
   private void sendTooMuch(Random random) throws IOException {
     see("too much");
     byte[] head = ("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n" + KEY
