@@ -33,6 +33,7 @@ static void write_models(void) {
       {"llada2", {.family = FAMILY_LLADA2, .layers = 2}}, /* the first has no experts */
       {"diffusion-gemma", {.family = FAMILY_DIFFUSION_GEMMA, .layers = 2}},
       {"dream-vl-vision", {.family = FAMILY_DREAM_VL, .vision = true}},
+      {"dimple-block-vision", {.family = FAMILY_DIMPLE_BLOCK, .vision = true}},
       {"diffuse-llada", {.family = FAMILY_DIFFUSE_LLADA}},
       {"mmproj", {.mmproj = true}},
   };

@@ -15,6 +15,7 @@
   ENTRY(sdar_moe)            \
   ENTRY(rnd1)                \
   ENTRY(dream_vl)            \
+  ENTRY(dimple_block)        \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
   ENTRY(stable_diffcoder)    \

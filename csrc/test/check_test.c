@@ -62,6 +62,8 @@ static void sound_models(void) {
   expect_sound(check_written(&w), "a model with a tower");
   random_model_write(&w, &(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
   expect_sound(check_written(&w), "a model with a tower of layer norms");
+  random_model_write(&w, &(model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
+  expect_sound(check_written(&w), "a block-causal model with a tower");
   random_model_write(&w, &(model_shape){.mmproj = true});
   expect_sound(check_written(&w), "a tower alone");
   random_model_write(&w, &(model_shape){.mmproj = true, .without_projector = true});

@@ -177,5 +177,6 @@ int main(void) {
   }
   missing_parts(&(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_DIMPLE, .vision = true});
+  missing_parts(&(model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
   return expect_summary("damaged_models");
 }

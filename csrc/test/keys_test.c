@@ -6,7 +6,8 @@
 #include "test/random_model.h"
 
 static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE},
-                         a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR};
+                         a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR},
+                         dimple_block = {.family = FAMILY_DIMPLE_BLOCK, .vision = true};
 
 /* The model of what the writer has and the rest of the shape is refused. */
 static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_status status, const char *text) {
@@ -57,7 +58,12 @@ static void required_keys(void) {
               {&llada_moe, "llada-moe.expert_count"},
               {&llada_moe, "llada-moe.expert_used_count"},
               {&a2d, "a2d-qwen2.rope.freq_base"},
-              {&sdar, "sdar.rope.freq_base"}};
+              {&sdar, "sdar.rope.freq_base"},
+              {&dimple_block, "dimple-block.rope.freq_base"},
+              {&dimple_block, "dimple-block.rope.dimension_sections"},
+              {&dimple_block, "dimple-block.image_token_id"},
+              {&dimple_block, "diffusion.block_length"},
+              {&dimple_block, "diffusion.shift_logits"}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     gguf_writer w = {0};
     gguf_writer_leave_out(&w, keys[i].key);

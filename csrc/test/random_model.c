@@ -30,6 +30,7 @@ static const struct {
     [FAMILY_DREAM_VL] = {.name = "dream-vl", .attention_bias = true, .every_key = true, .layer_norms = true},
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
+    [FAMILY_DIMPLE_BLOCK] = {.name = "dimple-block", .attention_bias = true, .every_key = true, .blocks = true},
 };
 
 /* "<before>.<after>" */

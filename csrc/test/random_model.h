@@ -26,6 +26,7 @@ typedef enum model_family {
   FAMILY_DREAM_VL,      /* Dimple's body; its tower has layer norms, quick GELU and no windows */
   FAMILY_DIFFUSE_DREAM, /* Dream's body, as diffuse-cpp's converter writes it */
   FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */
+  FAMILY_DIMPLE_BLOCK,  /* Dimple's body and tower; rows see blocks of BLOCK */
   FAMILY_COUNT
 } model_family;
 

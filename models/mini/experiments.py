@@ -4,7 +4,8 @@
     python3 models/mini/experiments.py                        everything that the bundled model can show
     python3 models/mini/experiments.py --only thresholds,prefill
     python3 models/mini/experiments.py --runs DIR             also what needs trainings: DIR/mini, DIR/ar, DIR/diffusion and
-                                                              DIR/ar-then-diffusion, each an --out of train.py
+                                                              DIR/ar-then-diffusion, each an --out of train.py, and
+                                                              DIR/block, one of block_causal.py
     python3 models/mini/paper.py                              writes docs/paper.md and its plots from the results
 
 Results go to models/mini/results.json, experiment by experiment; those that are not run keep their last ones.  Scenes,
@@ -356,6 +357,24 @@ def pytorch(bench, count=50):
     return rows
 
 
+def blocks(bench, count=50):
+    """The model under block diffusion beside the bundled one, by whole blocks and by halves; and its answers against PyTorch's."""
+    import torch
+    import block_causal
+    from evaluate import load
+    torch.set_num_threads(1)
+    checkpoint = os.path.join(bench.runs, "block", "dimple-mini-block")
+    path, asked, rows = bench.gguf(checkpoint, "block"), bench.questions(), {}
+    at = ["--threshold", "0.95"]
+    for way, options in (("blocks", ["--sub-block-length", block_causal.BLOCK]), ("halves", [])):
+        rows[way] = bench.ask(asked, *at, *options, model=path)
+    rows["bundled"] = bench.ask(asked, *at)
+    model, tokenizer = load(checkpoint)
+    theirs = block_causal.answers(model, tokenizer, bench.examples[:count], block_causal.BLOCK, 0.95)
+    equal = sum(text == a["answered"] for (text, _), a in zip(theirs, rows["blocks"]))
+    return dict({way: per_task(given) for way, given in rows.items()}, pytorch=dict(questions=len(theirs), equal=equal))
+
+
 def random_prompts(count, seed):
     """Questions without sense or picture: words of the scenes' questions, letters and signs."""
     rng = random.Random(seed)
@@ -409,8 +428,8 @@ def prune(bench):
     return rows
 
 
-EXPERIMENTS = [accuracy, thresholds, prefill, structure, structure_time, length, quantization, lengths, training, recipes, pytorch, early_stop, prune]
-NEED_RUNS = {"training", "recipes", "pytorch"}
+EXPERIMENTS = [accuracy, thresholds, prefill, structure, structure_time, length, quantization, lengths, training, recipes, pytorch, blocks, early_stop, prune]
+NEED_RUNS = {"training", "recipes", "pytorch", "blocks"}
 
 
 def record(name, result):
@@ -427,7 +446,7 @@ def record(name, result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=os.path.join(HERE, "dimple-mini-f16.gguf"), help="the model (default: the bundled one)")
-    parser.add_argument("--runs", help="folder with the trainings mini, ar, diffusion and ar-then-diffusion")
+    parser.add_argument("--runs", help="folder with the trainings mini, ar, diffusion, ar-then-diffusion and block")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine; only times depend on it (default: 1)")

@@ -23,14 +23,16 @@ def write_safetensors(path, tensors):
         f.write(struct.pack("<Q", len(head)) + head + b"".join(blobs))
 
 
-def export(model, tokenizer, folder, causal=False):
+def export(model, tokenizer, folder, causal=False, block=None):
     """Write the checkpoint to `folder`, replacing an older one only when the new one is complete.  causal: the config says
-    that a token sees only those before it."""
+    that a token sees only those before it.  block: that it sees its block of so many and those before it."""
     fresh, old = folder + ".new", folder + ".old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     os.makedirs(fresh)
     cfg = dict(model.cfg, full_attn_mask=not causal)
+    if block:
+        cfg.update(architectures=["DimpleBlockModel"], model_type="dimple_block", block_size=block)
     generation = {k: cfg[k] for k in ("bos_token_id", "eos_token_id", "pad_token_id", "mask_token_id")}
     image = dict(image_processor_type="DimpleImageProcessor", image_mean=MEAN, image_std=STD, do_convert_rgb=True,
                  do_normalize=True, do_rescale=True, do_resize=True, rescale_factor=1 / 255, resample=3,

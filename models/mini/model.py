@@ -152,8 +152,8 @@ def rotate(x, cos, sin):
 
 
 def rotary_tables(angle):
-    """Angles [S x D/2] -> cos, sin [S x 1 x D] as `rotate` wants them."""
-    angle = torch.as_tensor(angle)[:, None]
+    """Angles [.. x D/2] -> cos, sin [.. x 1 x D] as `rotate` wants them."""
+    angle = torch.as_tensor(angle)[..., None, :]
     return torch.cat([angle.cos(), angle.cos()], -1), torch.cat([-angle.sin(), angle.sin()], -1)
 
 

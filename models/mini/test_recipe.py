@@ -9,6 +9,7 @@ import unittest
 import numpy as np
 import torch
 
+import block_causal
 import evaluate
 import experiments
 import model
@@ -175,6 +176,66 @@ class Reuse(unittest.TestCase):
         answers = [reuse.decode(reuse.Body(self.model, list(range(1, 9)), None, (0, 0), 5, 0), way, None) for way in ways]
         self.assertEqual(answers[0][1], 5)
         self.assertEqual(answers[1:], answers[:1] * 2)
+
+
+class BlockCausal(unittest.TestCase):
+    """What training under block diffusion shows the model is what decoding does."""
+
+    BLOCK = 8
+    TURNS = [("How many squares are there?", "2"), ("Describe this image.", "A white background with a small yellow star at the top right."),
+             ("Is there a red circle?", "Yes")]
+
+    def setUp(self):
+        torch.manual_seed(3)
+        self.tok = tokenizer.Tokenizer(tokenizer.train_merges([" ".join(turn) for turn in self.TURNS] * 3, 60))
+        self.model = model.Dimple(model.mini_config(len(self.tok))).eval()
+        self.batch = block_causal.batch_of(random.Random(1), self.tok, [self.TURNS, self.TURNS[1:2]], 0, "Look.", self.BLOCK)
+
+    @torch.no_grad()
+    def test_a_noised_block_is_as_it_is_behind_its_prefix(self):
+        ids, places, copies, answer = self.batch
+        given = ids.masked_fill(answer & (torch.rand(ids.shape) < 0.5), self.model.cfg["mask_token_id"])
+        z = self.model.lm_head(block_causal.states(self.model, given, places, copies, None, (0, 0), self.BLOCK))
+        blocks = 0
+        for row in range(2):
+            clean = ids[row][copies[row] == block_causal.CLEAN]
+            for copy in range(1, int(copies[row].max()) + 1):
+                mine = copies[row] == copy
+                for begin in sorted(set((places[row][mine] // self.BLOCK * self.BLOCK).tolist())):
+                    rows = mine & (places[row] // self.BLOCK * self.BLOCK == begin)
+                    alone = block_causal.logits(self.model, torch.cat([clean[:begin], given[row][rows]]), None, (0, 0), self.BLOCK)
+                    torch.testing.assert_close(z[row][rows], alone[begin:], rtol=1e-4, atol=1e-4)
+                    blocks += 1
+        self.assertGreater(blocks, 6)
+
+    def test_the_row_before_scores_a_position(self):
+        ids, places, copies, answer = self.batch
+        rows = block_causal.scoring_rows(places, self.BLOCK)
+        for row, position in answer.nonzero().tolist():
+            before, first = rows[row, position], places[row, position] % self.BLOCK == 0
+            self.assertEqual(places[row, before], places[row, position] - 1)
+            self.assertEqual(copies[row, before], block_causal.CLEAN if first else copies[row, position])
+
+    def test_every_answer_ends_once(self):
+        ids, _, copies, answer = self.batch
+        end, pad = self.tok.special["<|im_end|>"], self.tok.special["<|endoftext|>"]
+        for copy, (_, expected) in enumerate(self.TURNS, 1):
+            tokens = ids[0][(copies[0] == copy) & answer[0]].tolist()
+            length = tokens.index(end)
+            self.assertEqual(self.tok.decode(tokens[:length]), expected)
+            self.assertEqual(set(tokens[length + 1:]) - {pad}, set())
+
+    def test_decoding_fills_parts_from_left_to_right_until_the_end(self):
+        prompt = list(range(1, 2 * self.BLOCK + 4))
+        for length, part, threshold in ((21, 8, 0.0), (21, 4, 1.0), (2, 8, 0.5)):
+            response, passes = block_causal.decode(self.model, prompt, None, (0, 0), length, self.BLOCK, part, threshold)
+            written = [position for step in passes for position, _ in step]
+            known = length if self.model.cfg["eos_token_id"] not in response else response.index(self.model.cfg["eos_token_id"])
+            self.assertEqual(len(written), len(set(written)))
+            self.assertTrue(set(range(known)) <= set(written))
+            self.assertTrue(all(len({(position + len(prompt)) // part for position, _ in step}) == 1 for step in passes))
+            if threshold in (0.0, 1.0):
+                self.assertEqual(threshold == 1.0, all(len(step) == 1 for step in passes))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ final class Golden {
 
   /** A prompt with its pictures, and its decodings. */
   record Case(String name, int[] prompt, int appendedMasks, List<Image> images, float[][] logits, List<Run> runs) {
+    /** Responses are as long as they were recorded. */
     SessionBuilder session(DimpleModel model) {
-      return model.session().tokens(prompt, images.toArray(Image[]::new));
+      return model.session().tokens(prompt, images.toArray(Image[]::new)).wholeBlocks(1);
     }
   }
 
@@ -156,7 +157,7 @@ final class Golden {
   private static Decoding decoding(JsonNode settings) {
     return Decoding.builder().earlyStop(false).complete(false).pipeline(Pipeline.of(settings.path("decoding_pipeline").asString()))
         .algorithm(Algorithm.of(settings.path("alg").asString()))
-        .steps(settings.path("steps").asInt())
+        .steps(settings.path("steps").asInt()).subBlockLength(settings.path("sub_block_length").asInt(0))
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))

@@ -14,6 +14,7 @@ public final class Architectures {
   /** A new family is a class beside this one and a line here. */
   public static final List<Architecture> ALL = List.of(
       new Dimple(),
+      new DimpleBlock(),
       new Dream(),
       new DreamVl(),
       new Llada(),

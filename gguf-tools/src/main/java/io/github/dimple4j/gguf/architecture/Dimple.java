@@ -57,17 +57,24 @@ public final class Dimple implements Architecture {
    * @param sections angles that follow time, row and column of a position; together half the head size
    */
   public static ModelLayout layout(TextShape text, QwenVision vision, List<Integer> sections, ImageTokens images, SpecialTokens special) {
+    return layout(NAME, Map.of(), text, vision, sections, images, special);
+  }
+
+  /** The same of an architecture with Dimple's tensors, and keys of its own on how it is decoded. */
+  static ModelLayout layout(String architecture, Map<String, MetadataValue> decoding, TextShape text, QwenVision vision, List<Integer> sections,
+      ImageTokens images, SpecialTokens special) {
     checkSections(text, sections);
-    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
-    metadata.put("dimple.rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(architecture));
+    metadata.put(architecture + ".rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(true));
-    metadata.putAll(images.metadata(NAME));
+    metadata.putAll(decoding);
+    metadata.putAll(images.metadata(architecture));
     metadata.putAll(vision.metadata());
     List<TensorSource> tensors = new ArrayList<>(QwenText.tensors(text));
     tensors.addAll(vision.tensors());
     TensorSource.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", text.width(), vision.outputWidth());
     TensorSource.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", text.width(), text.width());
-    return new ModelLayout(NAME, text.vocabulary(), metadata, tensors, PreTokenizer.QWEN2, special.withMask(Dream.MASK));
+    return new ModelLayout(architecture, text.vocabulary(), metadata, tensors, PreTokenizer.QWEN2, special.withMask(Dream.MASK));
   }
 
   static void checkSections(TextShape text, List<Integer> sections) {
