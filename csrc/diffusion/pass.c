@@ -199,9 +199,11 @@ static text_rows prompt_rows(pass *p) {
                      .wanted = p->wanted, .states = view_rows(p->first_states, 0, settled_score(p))};
 }
 
+int32_t pass_settled(const pass *p) { return p->model->text.canvases ? p->kept : p->prefilled && p->grid.block_length > 0 ? settled_rows(p) : 0; }
+
 /* How many of the first `same` rows can be taken over: those that both see alike, in whole blocks. */
 static int32_t shareable_rows(const pass *p, const pass *from, int32_t same) {
-  int32_t settled = settled_rows(p) - 1, of_other = settled_rows(from), block = p->grid.block_length;
+  int32_t settled = settled_rows(p) - 1, of_other = pass_settled(from), block = p->grid.block_length;
   int32_t rows = same < settled ? same : settled;
   if (of_other < rows) rows = of_other;
   if ((p->grid.offset - from->grid.offset) % block != 0) return 0;
@@ -343,6 +345,7 @@ void pass_restart(pass *p, pass_need need) {
   if (p->total > 0 && need > p->intact) p->prefilled = false;
   p->fresh = p->prefilled && p->total > 0 && (!blocks || settled_score(p)) ? &p->first_states : NULL;
   p->fresh_from = 0;
+  p->kept = p->prefilled && p->total > 0 ? p->prompt->length : 0; /* another decoding writes over its canvases */
   p->fresh_count = blocks ? 1 : p->total;
   p->count = p->prefilled && p->total > 0 && (!blocks || settled_rows(p) > 0);
 }
@@ -458,6 +461,7 @@ dimple_status pass_keep(pass *p, pass_scope scope) {
   text_rows rows = kept_rows(p, scope);
   p->intact = left_by(p, scope);
   if (!ran_ahead(p, WISH_KEEP, &(pass_rows){.scope = scope})) DIMPLE_TRY(pass_run(p, &rows)); /* which may leave less intact */
+  if (rows.first == p->kept) p->kept += (int32_t)text_rows_count(&rows);
   p->count++;
   return DIMPLE_OK;
 }

@@ -84,6 +84,7 @@ typedef struct pass {
   bool prefilled;      /* the first pass ran */
   int32_t shared;      /* before it: rows of the prompt whose keys and values are there (pass_take_prefix) */
   pass_need intact;    /* what is left of its keys and values */
+  int32_t kept;        /* models with canvases: the prompt's rows and, as they were kept, those of canvases that stay as they are (pass_keep) */
   int32_t total;       /* masks of the canvas it saw */
   text_state text;     /* capacity 0: not open */
   view first_states;   /* [total x width] of the first pass */
@@ -109,8 +110,11 @@ typedef struct pass {
 dimple_status pass_prefill(pass *p);
 
 /* Before the first pass: takes over keys and values of rows that see blocks, of the first `same` tokens, which are those of the other's prompt, too: whole
- * blocks that its first pass computed, and fewer than the coming first pass has. rows: how many. What rows see is then as of the other. Errors: MEMORY. */
+ * blocks that its first pass computed, of models with canvases also what its response kept behind them (pass_settled), and fewer than the coming first pass has. rows: how many. What rows see is then as of the other. Errors: MEMORY. */
 dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows);
+
+/* How many tokens of prompt and response have keys and values that stay. */
+int32_t pass_settled(const pass *p);
 
 /* Back to before the first pass: cache and states are given back. */
 void pass_discard(pass *p);

@@ -274,11 +274,19 @@ static bool same_place(const prompt *a, const prompt *b, int32_t row) {
   return true;
 }
 
-/* Tokens that both prompts begin with, at the same positions. Without pictures a token's position is its row, of an answer's too. */
-static int32_t common_prefix(const prompt *a, const prompt *b) {
+/* Of prompt and response. */
+static int32_t token_at(const dimple_session *s, int32_t row) {
+  return row < s->prompt.length ? s->prompt.tokens[row] : s->canvas.tokens[row - s->prompt.length];
+}
+
+/* Tokens that the prompt begins with as the other and what is settled of its response do, at the same positions. Without pictures a token's position is
+ * its row, of an answer's too. */
+static int32_t common_prefix(const dimple_session *s, const dimple_session *from) {
+  const prompt *a = &s->prompt, *b = &from->prompt;
   bool pictures = a->feature_count > 0 || b->feature_count > 0;
-  int32_t of_a = pictures ? a->given : a->length, of_b = pictures ? b->given : b->length, most = of_a < of_b ? of_a : of_b, same = 0;
-  while (same < most && a->tokens[same] == b->tokens[same] && (!pictures || same_place(a, b, same))) same++;
+  int32_t settled = pass_settled(&from->pass), of_b = pictures ? b->given : settled > b->length ? settled : b->length;
+  int32_t of_a = pictures ? a->given : a->length, most = of_a < of_b ? of_a : of_b, same = 0;
+  while (same < most && a->tokens[same] == token_at(from, same) && (!pictures || same_place(a, b, same))) same++;
   return same;
 }
 
@@ -321,7 +329,7 @@ static dimple_status take_prefix(dimple_session *s, const dimple_session *from, 
   if (s->pass.prefilled) return dimple_fail(DIMPLE_ERROR_STATE, "dimple_session_take_prefix: the first pass ran already");
   if (backend_is_device(s->model->ops->name)) return DIMPLE_OK; /* the result would not be the same to the bit */
   if (!from->pass.prefilled) return DIMPLE_OK;
-  int32_t same = common_prefix(&s->prompt, &from->prompt);
+  int32_t same = common_prefix(s, from);
   DIMPLE_TRY(end_at_other_pictures(s, from, &same));
   return pass_take_prefix(&s->pass, &from->pass, same, rows);
 }

@@ -98,6 +98,48 @@ static void sessions_find_what_they_need_or_run_it_again(dimple_model *m) {
   for (int i = 0; i < 4; i++) dimple_session_free(all[i]);
 }
 
+/* What a response kept is shared, too: the next prompt, which goes on behind it, runs what follows alone, and nothing comes out otherwise. */
+static void kept_canvases_are_shared(dimple_model *m, int32_t length) {
+  enum { GIVEN = LONG_RESPONSE - CANVAS, BEHIND = 9 };
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
+  d.steps = 2;
+  int32_t prompt[2000];
+  memcpy(prompt, tokens, sizeof prompt);
+  memcpy(prompt + length, tokens, GIVEN * sizeof *prompt); /* the response */
+  for (int32_t other = 0; other <= GIVEN; other += GIVEN / 2) {
+    dimple_session *from = long_session(m, length), *s = open_session(m, 1, 1), *alone = open_session(m, 1, 1), *both[] = {s, alone};
+    decode(from, &d);
+    if (other < GIVEN) prompt[length + other] = (tokens[other] + 1) % IMAGE;
+    for (int i = 0; i < 2; i++) {
+      EXPECT_OK(dimple_session_set_prompt(both[i], prompt, length + GIVEN + BEHIND, NULL, 0));
+      set_masks(both[i], CANVAS);
+    }
+    EXPECT(taken(s, from) == length + other, "%d tokens are alike", length + other);
+    outcome shared = decode(s, &d), expected = decode(alone, &d);
+    EXPECT(same_outcome(&shared, &expected), "behind %d tokens that were taken over", length + other);
+    if (other < GIVEN) prompt[length + other] = tokens[other];
+    dimple_session *all[] = {from, s, alone};
+    for (int i = 0; i < 3; i++) dimple_session_free(all[i]);
+  }
+}
+
+/* A decoding that begins again writes over the canvases of the one before. */
+static void canvases_of_earlier_decodings_are_not_shared(dimple_model *m) {
+  enum { GIVEN = LONG_RESPONSE - CANVAS };
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
+  int32_t prompt[2000];
+  memcpy(prompt, tokens, sizeof prompt);
+  memcpy(prompt + PROMPT, tokens, GIVEN * sizeof *prompt);
+  dimple_session *from = long_session(m, PROMPT), *s = open_session(m, 1, 1);
+  decode(from, &d);
+  EXPECT_OK(dimple_session_begin(from, &d));
+  EXPECT_OK(dimple_session_set_prompt(s, prompt, PROMPT + GIVEN, NULL, 0));
+  set_masks(s, CANVAS);
+  EXPECT(taken(s, from) == PROMPT, "the prompt alone is there");
+  dimple_session_free(from);
+  dimple_session_free(s);
+}
+
 int main(void) {
   random_numbers r = {.seed = 3};
   dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA, .context = 4096});
@@ -106,6 +148,9 @@ int main(void) {
   states_are_those_of_a_full_cache(m, false);
   states_are_those_of_a_full_cache(m, true);
   sessions_find_what_they_need_or_run_it_again(m);
+  kept_canvases_are_shared(m, PROMPT);
+  kept_canvases_are_shared(m, 900);
+  canvases_of_earlier_decodings_are_not_shared(m);
   dimple_model_free(m);
   return expect_summary("windows");
 }
