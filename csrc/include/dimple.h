@@ -427,7 +427,7 @@ DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 /* Takes over keys and values of the prompt from another session of the model, which has decoded and is only read: of the whole blocks that both
  * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, bd3lm, stable-diffcoder; diffusion-gemma, whose prompt has blocks of
- * one, before any picture), and fewer than all. Pictures among them have to have equal features; the tower runs for those of `session` unless they
+ * one, before any picture, and behind the other's prompt without pictures its response's canvases but for the last), and fewer than all. Pictures among them have to have equal features; the tower runs for those of `session` unless they
  * were given (dimple_session_set_image_features). The first pass,
  * which has not been, then runs the rest; results are the same to the bit. It holds for decodings with the other's blocks; one with others runs all
  * of the prompt. *rows: how many rows it were; 0 where nothing can be shared, which is no error, as on devices (`ggml:`, `rpc:`), whose results

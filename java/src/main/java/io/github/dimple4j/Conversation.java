@@ -16,12 +16,12 @@ import java.util.stream.Stream;
  * }</pre>
  *
  * <p>What users and system say is text, whatever it spells. A turn counts once its answer is there: after a failure, or when the thread was
- * interrupted, the conversation is as it was before. It holds no memory outside the Java heap between the turns and needs no closing; what the vision
- * tower made of the pictures is kept there, so that a turn without a new one begins without the tower.
+ * interrupted, the conversation is as it was before. It holds no memory outside the Java heap between the turns and needs no closing, unless it is to
+ * ({@link #keepPrefix}); what the vision tower made of the pictures is kept there, so that a turn without a new one begins without the tower.
  *
  * <p>For one thread at a time, but for {@link #cancel}.
  */
-public final class Conversation {
+public final class Conversation implements AutoCloseable {
   private final DimpleModel model;
   private final List<Turn> turns = new ArrayList<>();
   private String system; // null: the model's own
@@ -31,6 +31,9 @@ public final class Conversation {
   private int threads;
   private boolean prefillCache = true;
   private boolean halfCache;
+  private boolean keepPrefix;
+  private Session kept; // of the latest turn, if it is kept
+  private int takenOver;
   private List<Image> seen = List.of(); // pictures of all turns of which the features are kept
   private float[][] features = {}; // shared between forks, never changed
   private volatile Session answering; // null: nothing is being answered
@@ -49,6 +52,7 @@ public final class Conversation {
     threads = other.threads;
     prefillCache = other.prefillCache;
     halfCache = other.halfCache;
+    keepPrefix = other.keepPrefix;
     seen = other.seen;
     features = other.features;
   }
@@ -131,6 +135,45 @@ public final class Conversation {
   }
 
   /**
+   * Chooses whether the keys and values of a turn stay until the next one, which then computes its own tokens alone, as {@link Session#takePrefix} has it: where positions
+   * see their block and those before it, the turns before, up to where they are written otherwise than they were generated, without thoughts, say. Of
+   * {@link Pipeline#DIFFUSION_GEMMA} canvases of the answer are among them, but for its last one. Answers are the same. It takes the memory of a session
+   * ({@link SessionMemory}) between the turns, and of two during one; {@link #close} and {@link #reset} give it back. The default is false.
+   *
+   * @param keep whether they stay
+   * @return this
+   */
+  public Conversation keepPrefix(boolean keep) {
+    keepPrefix = keep;
+    if (!keep) {
+      keep(null);
+    }
+    return this;
+  }
+
+  /**
+   * How many tokens of the latest turn's prompt the turn before had computed.
+   *
+   * @return 0 without {@link #keepPrefix}
+   */
+  public int takenOver() {
+    return takenOver;
+  }
+
+  private void keep(Session session) {
+    if (kept != null) {
+      kept.close();
+    }
+    kept = session;
+  }
+
+  /** Gives back what {@link #keepPrefix} keeps; the turns stay, and it can go on. Idempotent. */
+  @Override
+  public void close() {
+    keep(null);
+  }
+
+  /**
    * Says something and waits for the answer.
    *
    * @param text what is said
@@ -159,12 +202,14 @@ public final class Conversation {
     Decoding how = decoding == null ? model.decoding() : decoding;
     List<Image> pictures = Stream.concat(turns.stream(), Stream.of(question)).flatMap(turn -> turn.parts().stream()).filter(Image.class::isInstance)
         .map(Image.class::cast).toList();
-    try (Session session = open(question, how)) {
+    Session session = open(question, how);
+    try {
       answering = session;
       boolean known = !pictures.isEmpty() && pictures.equals(seen);
       if (known) {
         session.setImageFeatures(features);
       }
+      int before = kept == null ? 0 : session.takePrefix(kept);
       session.steps(how).forEach(watcher);
       if (!known && !pictures.isEmpty()) {
         features = session.imageFeatures();
@@ -173,9 +218,14 @@ public final class Conversation {
       Generation answer = session.generation();
       turns.add(question);
       turns.add(new Turn("assistant", List.of(Part.text(answer.text()))));
+      takenOver = before;
+      keep(keepPrefix && how.pipeline().seesBlocks() ? session : null);
       return answer;
     } finally {
       answering = null;
+      if (session != kept) {
+        session.close();
+      }
     }
   }
 
@@ -250,6 +300,7 @@ public final class Conversation {
    */
   public Conversation reset() {
     turns.clear();
+    keep(null);
     seen = List.of();
     features = new float[0][];
     return this;

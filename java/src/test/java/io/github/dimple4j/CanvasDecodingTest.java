@@ -40,6 +40,26 @@ class CanvasDecodingTest {
     return model.decoding().toBuilder().steps(4);
   }
 
+  /** What the turns before have computed is taken over, and answers are as without. */
+  @Test
+  void aConversationComputesWhatIsNewAlone() throws IOException {
+    String template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+    try (DimpleModel talking = DimpleModel.load(file().put("tokenizer.chat_template", template).write(folder.resolve("talking.gguf")));
+        Conversation keeps = talking.conversation().responseLength(LENGTH).keepPrefix(true)) {
+      Conversation alone = talking.conversation().responseLength(LENGTH);
+      int before = 0;
+      for (String question : List.of("Say something.", "And then?", "Why?")) {
+        Generation expected = alone.ask(question);
+        assertThat(keeps.ask(question).tokens()).isEqualTo(expected.tokens());
+        assertThat(alone.takenOver()).isZero();
+        assertThat(keeps.takenOver()).as(question).isGreaterThanOrEqualTo(before).isLessThan(expected.promptTokens());
+        before = expected.promptTokens() - 1; // the prompt of this turn begins the next one's, but for how its last token is joined
+      }
+      keeps.keepPrefix(false).ask("So?");
+      assertThat(keeps.takenOver()).isZero();
+    }
+  }
+
   /** What stands on a canvas before it is settled completes no text. */
   @Test
   void endingEarlyWaitsForCanvasesToBeSettled() {
