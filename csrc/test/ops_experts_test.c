@@ -60,6 +60,8 @@ static void check_mixture(experts_shape n, bool fused) {
   float *x = quantized ? representable(count) : floats(count), *scores = floats(n.rows * n.experts), *before = floats(count);
   for (int64_t r = 0; r < n.rows; r += 3) /* some equal scores: the lower number goes first */
     for (int32_t e = 1; e < n.experts; e += 2) scores[r * n.experts + e] = scores[r * n.experts + e - 1];
+  for (int64_t r = 1; r < n.rows; r += 3) /* and of nearly all */
+    for (int32_t e = 0; e < n.experts; e++) scores[r * n.experts + e] = (float)(e % 3);
   experts_case t = {n, fused, .x = x, .scores = scores, .before = before};
   t.gate = make_bank(n.type, fused ? 2 * n.experts : n.experts, n.feed_forward, n.width);
   t.down = make_bank(n.type, n.experts, n.width, n.feed_forward);
@@ -170,7 +172,8 @@ static void check_broken_scores(const side *s, route_scores kind) {
 static void check_experts(void) {
   static const experts_shape shapes[] = {{1, 8, 12, 2, 1, DIMPLE_TENSOR_F32},    {70, 40, 33, 8, 2, DIMPLE_TENSOR_F32},
                                          {200, 17, 20, 5, 5, DIMPLE_TENSOR_F16}, {90, 64, 96, 16, 4, DIMPLE_TENSOR_Q8_0},
-                                         {33, 256, 256, 4, 2, DIMPLE_TENSOR_Q4_K}, {400, 32, 32, 1, 1, DIMPLE_TENSOR_BF16}};
+                                         {33, 256, 256, 4, 2, DIMPLE_TENSOR_Q4_K}, {400, 32, 32, 1, 1, DIMPLE_TENSOR_BF16},
+                                         {25, 8, 8, 160, 12, DIMPLE_TENSOR_F32}};
   check_routing();
   check_sigmoid_routing();
   for (int kind = ROUTE_SOFTMAX; kind <= ROUTE_SIGMOID; kind++) {

@@ -4,6 +4,25 @@
 
 #include "room.h"
 
+/* The numbers of the `count` highest of worth [columns, rows], by falling worth, the lower number among equals. GGML leaves open how a device
+ * sorts equals, so what it sorts last has none: how many different values go before, and the number. */
+static struct ggml_tensor *highest(struct ggml_context *n, struct ggml_tensor *worth, int64_t count) {
+  int64_t columns = worth->ne[0], rows = worth->ne[1];
+  if (columns == 1) return ggml_argsort(n, worth, GGML_SORT_ORDER_DESC);
+  struct ggml_tensor *order = ggml_argsort(n, worth, GGML_SORT_ORDER_DESC); /* [columns, rows] */
+  struct ggml_tensor *sorted = ggml_reshape_2d(n, ggml_get_rows(n, ggml_reshape_3d(n, worth, 1, columns, rows), order), columns, rows);
+  struct ggml_tensor *before = ggml_cont(n, ggml_view_2d(n, sorted, columns - 1, rows, sorted->nb[1], 0));
+  struct ggml_tensor *after = ggml_cont(n, ggml_view_2d(n, sorted, columns - 1, rows, sorted->nb[1], sorted->nb[0]));
+  struct ggml_tensor *falls = ggml_pad(n, ggml_step(n, ggml_sub(n, before, after)), 1, 0, 0, 0); /* 1 where the next one is lower */
+  struct ggml_tensor *fallen = ggml_sub(n, ggml_cumsum(n, falls), falls);
+  struct ggml_tensor *number = ggml_reshape_2d(n, ggml_get_rows(n, ggml_reshape_2d(n, ggml_arange(n, 0, (float)columns, 1), 1, columns),
+                                                                ggml_reshape_1d(n, order, columns * rows)), columns, rows);
+  struct ggml_tensor *key = ggml_add(n, ggml_scale(n, fallen, (float)columns), number); /* a whole number below 2^24 */
+  struct ggml_tensor *place = ggml_argsort(n, key, GGML_SORT_ORDER_ASC);
+  struct ggml_tensor *all = ggml_get_rows(n, ggml_reshape_3d(n, order, 1, columns, rows), place); /* [1, columns, rows] */
+  return ggml_cont(n, ggml_view_2d(n, all, count, rows, all->nb[2], 0));
+}
+
 /* Of z [experts, rows] the groups whose best two add up to most; the others become minus infinity. */
 static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call *call, struct ggml_tensor *z) {
   int64_t experts = z->ne[0], rows = z->ne[1], groups = call->groups, size = experts / groups;
@@ -11,7 +30,7 @@ static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call 
   struct ggml_tensor *best = ggml_cont(n, ggml_argsort_top_k(n, grouped, 2)); /* [2, groups, rows] */
   struct ggml_tensor *two = ggml_get_rows(n, ggml_reshape_4d(n, grouped, 1, size, groups, rows), best);
   struct ggml_tensor *worth = ggml_reshape_2d(n, ggml_sum_rows(n, ggml_reshape_3d(n, two, 2, groups, rows)), groups, rows);
-  struct ggml_tensor *kept = ggml_cont(n, ggml_argsort_top_k(n, worth, call->groups_used)); /* [groups_used, rows] */
+  struct ggml_tensor *kept = highest(n, worth, call->groups_used);                     /* [groups_used, rows] */
   struct ggml_tensor *values = ggml_get_rows(n, grouped, kept);                            /* [size, groups_used, rows] */
   struct ggml_tensor *nothing = ggml_fill(n, grouped, -INFINITY);
   return ggml_reshape_2d(n, ggml_set_rows(n, nothing, values, kept), experts, rows);
@@ -30,11 +49,12 @@ dimple_status build_route(context *c, const route_call *call) {
   if (rows == 0) return DIMPLE_OK;
   struct ggml_tensor *scores = ggml_cont(n, matrix_of(c, call->scores));
   bool sigmoid = call->kind == ROUTE_SIGMOID;
-  struct ggml_tensor *shares = sigmoid ? ggml_sigmoid(n, scores) : ggml_soft_max(n, scores), *worth = shares;
+  struct ggml_tensor *shares = sigmoid ? ggml_sigmoid(n, scores) : ggml_soft_max(n, scores);
+  struct ggml_tensor *worth = sigmoid ? shares : scores; /* rounding may make equals of different scores' probabilities, and the reverse */
   if (sigmoid && call->bias) worth = ggml_add(n, worth, call->bias->tensor);
   if (sigmoid && call->groups > 1) worth = keep_groups(n, call, worth);
   worth = ggml_clamp(n, ggml_dup(n, worth), -FLT_MAX, FLT_MAX); /* sorting wants numbers; it clamps in place */
-  struct ggml_tensor *order = ggml_argsort_top_k(n, worth, (int)used); /* [used, rows] of [experts, rows] */
+  struct ggml_tensor *order = highest(n, worth, used); /* [used, rows] of [experts, rows] */
   struct ggml_tensor *share = ggml_get_rows(n, ggml_reshape_3d(n, shares, 1, experts, rows), order);
   share = ggml_add(n, ggml_reshape_2d(n, share, used, rows), spoilt_rows(n, scores, sigmoid && call->bias ? call->bias->tensor : NULL));
   if (call->among_chosen) share = ggml_div(n, share, ggml_sum_rows(n, share));
