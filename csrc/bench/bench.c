@@ -5,9 +5,10 @@
  *   dimple-bench [--op linear|swiglu|attention|head|means|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
  *
- * linear, swiglu and head multiply [rows x in] by [in x out], and a head with means takes the mean of a table's rows [out x in] under softmax as well;
- * every repetition runs `layers` different weights, so that they come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
- * queries see `keys` keys, in windows of `window` rows if that is not 0.
+ * linear, swiglu and head multiply [rows x in] by [in x out], and means is a head that also takes the mean of a table's rows [out x in] under
+ * softmax; every repetition runs `layers` different weights, so that they come from memory as in a model. pack uploads them, once in a
+ * repetition: an operation is a weight, and rows do not count. attention lets `rows` queries see `keys` keys, in windows of `window` rows if
+ * that is not 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,7 +113,8 @@ static dimple_status record(const bench *t) {
   dimple_status status = DIMPLE_OK;
   for (int64_t i = 0; i < s->layers && status == DIMPLE_OK; i++) {
     if (is(t, "head") || is(t, "means")) {
-      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results, .rows = t->table, .expected = t->table ? t->y : (view){0}});
+      view means = t->table ? t->y : (view){0};
+      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results, .rows = t->table, .expected = means});
     } else {
       linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
       status = t->b->linear(t->c, &(linear_call){t->x, &out, 1});

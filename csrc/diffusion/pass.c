@@ -211,8 +211,8 @@ static int32_t shareable_rows(const pass *p, const pass *from, int32_t same) {
   return rows > 0 ? rows : 0;
 }
 
-/* Makes room for a pass over rows of the session where layers slide. Decodings that begin want the prompt's rows: if some have fallen out, it is to be run
- * again. */
+/* Makes room for a pass over rows of the session where layers slide. Decodings that begin want the prompt's rows: if some have fallen out,
+ * it is to be run again. */
 static dimple_status slide(pass *p, int64_t first, int64_t count) {
   kv_cache *cache = &p->text.cache;
   dimple_status status = text_state_slide(p->model, p->context, &p->text, first, count);

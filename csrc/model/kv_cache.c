@@ -52,7 +52,8 @@ void kv_cache_begin(kv_cache *cache, int64_t rows) {
   if (cache->reach.pass > 0) cache->base = base_of(kv_cache_seen_from(cache, rows));
 }
 
-static dimple_status record_move(const backend_operations *ops, context *c, const int32_t *numbers, const kv_cache *cache, int64_t from, int64_t rows) {
+static dimple_status record_move(const backend_operations *ops, context *c, const int32_t *numbers, const kv_cache *cache, int64_t from,
+                                 int64_t rows) {
   for (int32_t i = 0; i < cache->layer_count; i++) {
     const kv_layer *l = &cache->layers[i];
     if (!l->slides) continue;

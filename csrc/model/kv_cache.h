@@ -10,7 +10,8 @@ typedef struct kv_layer {
   bool slides;       /* fewer rows than positions: the first one is of position cache.base */
 } kv_layer;
 
-/* A base is a multiple of this: attention cuts keys into blocks of so many from the first one on, and where the cut falls is seen in the last bit. */
+/* A base is a multiple of this: attention cuts keys into blocks of so many from the first one on, and where the cut falls is seen in the
+ * last bit. */
 enum { KV_STEP = 96 };
 
 /* What a layer is to be like. */
@@ -43,8 +44,8 @@ typedef struct kv_window {
   view own_keys, own_values; /* the pass's own `count` of them, from `first` on */
 } kv_window;
 
-/* A cache of `capacity` positions, none of them held, with layers of these shapes; of halves, a width is half of that. Windowed layers slide if what the
- * reach asks for is fewer rows than that. Outside a pass. On failure the cache is closed again. Errors: MEMORY. */
+/* A cache of `capacity` positions, none of them held, with layers of these shapes; of halves, a width is half of that. Windowed layers
+ * slide if what the reach asks for is fewer rows than that. Outside a pass. On failure the cache is closed again. Errors: MEMORY. */
 dimple_status kv_cache_open(const backend_operations *ops, context *c, const kv_layer_shape *shapes, int32_t layer_count, int64_t capacity,
                             kv_reach reach, kv_cache *cache);
 void kv_cache_close(const backend_operations *ops, context *c, kv_cache *cache); /* a zeroed cache is allowed */
@@ -57,9 +58,9 @@ static inline int64_t kv_cache_seen_from(const kv_cache *cache, int64_t first) {
 /* The first `rows` rows come from elsewhere: those of them that later ones see have their place, in layers that slide from the base on. */
 void kv_cache_begin(kv_cache *cache, int64_t rows);
 
-/* Makes room for a pass over rows first .. first + count - 1, count at most reach.pass, in layers that slide: what it does not see may fall out, the rows
- * that it does are moved. `numbers`: 0, 1, .. (host). A pass from row 0 on begins anew. Outside a pass. After a failure of the backend nothing but
- * that is possible. Errors: STATE (what the pass is to see has fallen out); the backend's. */
+/* Makes room for a pass over rows first .. first + count - 1, count at most reach.pass, in layers that slide: what it does not see may fall
+ * out, the rows that it does are moved. `numbers`: 0, 1, .. (host). A pass from row 0 on begins anew. Outside a pass. After a failure of the
+ * backend nothing but that is possible. Errors: STATE (what the pass is to see has fallen out); the backend's. */
 dimple_status kv_cache_slide(const backend_operations *ops, context *c, const int32_t *numbers, int64_t first, int64_t count, kv_cache *cache);
 
 kv_window kv_cache_window(const kv_cache *cache, int32_t layer, int64_t first, int64_t count);

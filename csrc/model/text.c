@@ -106,7 +106,8 @@ static dimple_status open_floats(const dimple_model *m, context *c, text_state *
 
 enum { ROW_ARRAYS = 9 }; /* row_numbers and what follows them */
 
-static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *s) {
+static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+                                    text_state *s) {
   s->capacity = capacity;
   s->piece_rows = TEXT_PIECE_ROWS;
   s->half = half;
@@ -124,7 +125,8 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   return DIMPLE_OK;
 }
 
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *s) {
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+                              text_state *s) {
   memset(s, 0, sizeof *s);
   dimple_status status = allocate_state(m, c, positions, capacity, most, half, s);
   if (status != DIMPLE_OK) text_state_close(m, c, s);

@@ -33,7 +33,8 @@ typedef struct text_state {
 
 /* A cache for `capacity` positions with coordinates positions [3 x capacity]; of half floats if `half`. `most`: rows that a pass of a model with
  * windows runs at most. Outside a pass. On failure the state is closed again. */
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half, text_state *state);
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+                              text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
 
 /* Blocks of rows, each of which sees itself and what is before it. */

@@ -7,7 +7,8 @@
 enum { CACHE_LAYERS = 3, CAPACITY = 5 };
 
 static const int64_t widths[CACHE_LAYERS] = {8, 4, 16};
-static const kv_layer_shape shapes[CACHE_LAYERS] = {{8, false}, {4, false}, {16, false}}, windowed[CACHE_LAYERS] = {{8, true}, {4, false}, {16, true}};
+static const kv_layer_shape shapes[CACHE_LAYERS] = {{8, false}, {4, false}, {16, false}},
+                            windowed[CACHE_LAYERS] = {{8, true}, {4, false}, {16, true}};
 
 static const backend_operations *ops;
 static context *machine;
@@ -118,7 +119,8 @@ static void windowed_layers_slide(void) {
     EXPECT(cache.base % KV_STEP == 0, "base %d", (int)cache.base);
     for (int32_t layer = 0; layer < CACHE_LAYERS; layer++) {
       kv_window w = kv_cache_window(&cache, layer, first, count);
-      EXPECT(w.base == (windowed[layer].windowed ? cache.base : 0) && w.keys.rows == first + count - w.base && w.own_keys.rows == count, "rows %d", (int)w.keys.rows);
+      EXPECT(w.base == (windowed[layer].windowed ? cache.base : 0), "layer %d, base %d", layer, (int)w.base);
+      EXPECT(w.keys.rows == first + count - w.base && w.own_keys.rows == count, "layer %d, %d rows", layer, (int)w.keys.rows);
       for (int64_t i = 0; i < count; i++) {
         put(w.own_keys, i, (float)(first + i));
         put(w.own_values, i, (float)-(first + i));

@@ -60,8 +60,8 @@ static void states_are_those_of_a_full_cache(const dimple_model *m, bool half) {
   m->ops->context_close(c);
 }
 
-/* The layers that slide have 2 (WINDOW - 1 + KV_STEP) + TEXT_PIECE_ROWS = 968 rows: those of the prompt are moved once, and they are full with the rows of the
- * response but for the last canvas's. Then what its rows saw of the prompt falls out. */
+/* The layers that slide have 2 (WINDOW - 1 + KV_STEP) + TEXT_PIECE_ROWS = 968 rows: those of the prompt are moved once, and they are full
+ * with the rows of the response but for the last canvas's. Then what its rows saw of the prompt falls out. */
 enum { LONG_PROMPT = 1580, LONG_RESPONSE = 64 };
 
 static dimple_session *long_session(dimple_model *m, int32_t length) {

@@ -135,10 +135,11 @@ public final class Conversation implements AutoCloseable {
   }
 
   /**
-   * Chooses whether the keys and values of a turn stay until the next one, which then computes its own tokens alone, as {@link Session#takePrefix} has it: where positions
-   * see their block and those before it, the turns before, up to where they are written otherwise than they were generated, without thoughts, say. Of
-   * {@link Pipeline#DIFFUSION_GEMMA} canvases of the answer are among them, but for its last one. Answers are the same. It takes the memory of a session
-   * ({@link SessionMemory}) between the turns, and of two during one; {@link #close} and {@link #reset} give it back. The default is false.
+   * Chooses whether the keys and values of a turn stay until the next one, which then computes its own tokens alone, as
+   * {@link Session#takePrefix} has it: where positions see their block and those before it, the turns before, up to where they are written
+   * otherwise than they were generated, without thoughts, say. Of {@link Pipeline#DIFFUSION_GEMMA} canvases of the answer are among them, but
+   * for its last one. Answers are the same. It takes the memory of a session ({@link SessionMemory}) between the turns, and of two during one;
+   * {@link #close} and {@link #reset} give it back. The default is false.
    *
    * @param keep whether they stay
    * @return this

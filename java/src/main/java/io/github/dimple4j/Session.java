@@ -314,7 +314,8 @@ public final class Session implements AutoCloseable {
    * Takes over from another session what its first pass made of the tokens that both prompts begin with, so that the first pass of this one runs the
    * others alone. That goes where a position sees its block and those before it ({@link Pipeline#seesBlocks}): of whole blocks, and not of the prompt's last one;
    * pictures in them have to have equal features, for which the vision tower runs now unless they were given ({@link #setImageFeatures}); of
-   * {@link Pipeline#DIFFUSION_GEMMA}, where a picture's tokens see each other, what is before the first picture, and without pictures the answer's canvases but for the last; of models on devices ({@link Device}) nothing.
+   * {@link Pipeline#DIFFUSION_GEMMA}, where a picture's tokens see each other, what is before the first picture, and
+   * without pictures the answer's canvases but for the last; of models on devices ({@link Device}) nothing.
    * All else is as without it, to the bit. The other session is only read. It holds for decodings in the pipeline and with
    * the block length of its latest one; others compute all of the prompt.
    *
