@@ -8,20 +8,16 @@ import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.ImagePlaceholders;
 import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.core.Metadata;
-import io.github.dimple4j.tokenizer.AddedTokenFlags;
-import io.github.dimple4j.tokenizer.EndTokens;
 import io.github.dimple4j.tokenizer.ModelTokenizer;
-import io.github.dimple4j.tokenizer.SentencePieceData;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
-import io.github.dimple4j.tokenizer.TokenizerException;
+import io.github.dimple4j.tokenizer.TokenizerKeys;
 import io.github.dimple4j.tokenizer.Utf8Strings;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 
@@ -30,13 +26,11 @@ import java.util.stream.IntStream;
  * takes longer than loading a small model. Thread-safe.
  */
 final class ModelText {
-  private static final String KEYS = "tokenizer.ggml.";
-  /** Vocabularies in SentencePiece's spelling, where begin-of-text is added unless the file says otherwise (as llama.cpp has it). */
-  private static final Set<String> SENTENCE_PIECE = Set.of("gemma4", "llama");
   private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
 
   private final ModelHandle model;
   private final Optional<ModelTokenizer> given; // for a file without one
+  private final TokenizerKeys keys = new TokenizerKeys(this::value);
   private Tokenizer tokenizer;
   private ChatTemplate chatTemplate;
   private int[] ends;
@@ -51,7 +45,7 @@ final class ModelText {
   }
 
   boolean fileHasTokenizer() {
-    return find("tokens").isPresent();
+    return model.call(core -> core.metadata("tokenizer.ggml.tokens")).isPresent();
   }
 
   synchronized Tokenizer tokenizer() {
@@ -64,19 +58,16 @@ final class ModelText {
   /** The tokens that end a text, ascending. Padding is one of them, which is how Dimple was trained to end. Needs no tokenizer. */
   synchronized int[] ends() {
     if (ends == null) {
-      Utf8Strings tokens = find("tokens").filter(Metadata::isStringArray).map(ModelText::strings).orElse(Utf8Strings.of(List.of()));
-      int[] listed = find(EndTokens.LIST_KEY).filter(Metadata::isIntArray).map(Metadata::ints).orElse(new int[0]);
-      IntStream found = IntStream.concat(Arrays.stream(EndTokens.of(tokens, this::id, listed)),
-          given.stream().flatMapToInt(tokenizer -> Arrays.stream(tokenizer.data().endIds())));
-      ends = IntStream.concat(found, IntStream.of(id("padding_token_id")).filter(id -> id >= 0)).sorted().distinct().toArray();
+      IntStream given = this.given.stream().flatMapToInt(tokenizer -> Arrays.stream(tokenizer.data().endIds()));
+      IntStream padding = IntStream.of(keys.paddingId()).filter(id -> id >= 0);
+      ends = IntStream.concat(IntStream.concat(Arrays.stream(keys.ends()), given), padding).sorted().distinct().toArray();
     }
     return ends;
   }
 
   synchronized ChatTemplate chatTemplate() {
     if (chatTemplate == null) {
-      chatTemplate = model.call(core -> core.metadata("tokenizer.chat_template"))
-          .filter(Metadata::isString).map(Metadata::string).or(() -> given.flatMap(ModelTokenizer::chatTemplate)).map(ChatTemplate::parse)
+      chatTemplate = keys.chatTemplate().or(() -> given.flatMap(ModelTokenizer::chatTemplate)).map(ChatTemplate::parse)
           .orElseGet(ChatTemplate::chatMl);
     }
     return chatTemplate;
@@ -158,57 +149,22 @@ final class ModelText {
     if (given.isPresent()) {
       return given.get().data();
     }
-    Metadata tokens = find("tokens").orElseThrow(() ->
-        new NoTokenizerException("the model file has no tokenizer (no key " + KEYS + "tokens); give the prompt as token ids"));
-    boolean sentencePiece = SENTENCE_PIECE.contains(String.valueOf(string("model")));
-    return new TokenizerData(string("model"), string("pre"), strings(tokens),
-        find("token_type").map(ModelText::integers).orElse(null), find("merges").map(ModelText::strings).orElse(Utf8Strings.of(List.of())),
-        flag("add_bos_token").orElse(sentencePiece), id("bos_token_id"), id("eos_token_id"), id("padding_token_id"), id("mask_token_id"),
-        ends(), addedTokens(), flag("normalizer.nfc").orElse(null), sentencePiece ? sentencePiece() : SentencePieceData.NONE);
-  }
-
-  private SentencePieceData sentencePiece() {
-    float[] scores = find("scores").filter(Metadata::isFloatArray).map(Metadata::floats).orElse(null);
-    return new SentencePieceData(scores, flag("add_space_prefix").orElse(true), id("unknown_token_id"));
-  }
-
-  private Optional<Boolean> flag(String name) {
-    return find(name).map(value -> value.value().equals(true));
-  }
-
-  private AddedTokenFlags addedTokens() {
-    List<int[]> ids = AddedTokenFlags.NAMES.stream().map(this::flagged).toList();
-    return new AddedTokenFlags(ids.get(0), ids.get(1), ids.get(2), ids.get(3));
-  }
-
-  private int[] flagged(String flag) {
-    return model.call(core -> core.metadata(AddedTokenFlags.KEYS + flag)).map(ModelText::integers).orElse(new int[0]);
-  }
-
-  private Optional<Metadata> find(String name) {
-    return model.call(core -> core.metadata(KEYS + name));
-  }
-
-  private String string(String name) {
-    return find(name).filter(Metadata::isString).map(Metadata::string).orElse(null);
-  }
-
-  private int id(String name) {
-    Object value = find(name).map(Metadata::value).orElse(-1L);
-    return value instanceof Long id ? Math.clamp(id, -1, Integer.MAX_VALUE) : -1;
-  }
-
-  private static Utf8Strings strings(Metadata array) {
-    if (!array.isStringArray()) {
-      throw new TokenizerException(array.key() + " is not an array of strings");
+    if (!fileHasTokenizer()) {
+      throw new NoTokenizerException("the model file has no tokenizer (no key tokenizer.ggml.tokens); give the prompt as token ids");
     }
-    return Utf8Strings.ofLengthPrefixed(array.data(), array.count());
+    return keys.data();
   }
 
-  private static int[] integers(Metadata array) {
-    if (!array.isIntArray()) {
-      throw new TokenizerException(array.key() + " is not an array of 32-bit integers");
+  private Object value(String key) {
+    return model.call(core -> core.metadata(key)).map(ModelText::value).orElse(null);
+  }
+
+  private static Object value(Metadata metadata) {
+    if (metadata.isStringArray()) {
+      return Utf8Strings.ofLengthPrefixed(metadata.data(), metadata.count());
+    } else if (metadata.isIntArray()) {
+      return metadata.ints();
     }
-    return array.ints();
+    return metadata.isFloatArray() ? metadata.floats() : metadata.value();
   }
 }

@@ -99,6 +99,9 @@ public final class GgufWriter implements AutoCloseable {
   public static void requireWritable(Path target, boolean overwrite) {
     Objects.requireNonNull(target, "target");
     Path folder = target.toAbsolutePath().getParent();
+    if (target.toString().equals("-")) {
+      throw new GgufException("- is no file to write: a model file cannot go to standard output (./- is a file of that name)");
+    }
     if (Files.isDirectory(target)) {
       throw new GgufException(target + " is a directory");
     }

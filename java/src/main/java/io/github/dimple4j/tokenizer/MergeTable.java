@@ -41,7 +41,11 @@ final class MergeTable {
       while (space < end && bytes[space] != ' ') {
         space++;
       }
-      if (space >= end - 1) {
+      boolean third = false;
+      for (int i = space + 1; i < end; i++) {
+        third |= bytes[i] == ' ';
+      }
+      if (space >= end - 1 || third) {
         throw new TokenizerException("tokenizer.ggml.merges[" + rank + "] = \"" + lines.get(rank) + "\" is not a pair of tokens");
       }
       int length = end - start - 1;

@@ -43,17 +43,9 @@ public final class Tokenizer {
 
   private Tokenizer(TokenizerData data) {
     this.data = data;
-    if (data.tokenTypes() != null && data.tokenTypes().length != data.tokens().size()) {
-      throw new TokenizerException("tokenizer.ggml.token_type has " + data.tokenTypes().length + " entries, tokenizer.ggml.tokens "
-          + data.tokens().size());
-    }
     tokens = new TokenTable(data.tokens());
+    new TokenizerDataCheck(data, tokens).run();
     pieces = pieces(tokens, data);
-    checkId("bos_token_id", data.bosId());
-    checkId("eos_token_id", data.eosId());
-    checkId("padding_token_id", data.padId());
-    checkId("mask_token_id", data.maskId());
-    checkId("unknown_token_id", data.sentencePiece().unknownId());
     control = controlTokens();
     readAddedTokens();
   }
@@ -119,12 +111,6 @@ public final class Tokenizer {
   public static Tokenizer of(TokenizerData data) {
     Objects.requireNonNull(data, "data");
     return new Tokenizer(data);
-  }
-
-  private void checkId(String key, int id) {
-    if (id < -1 || id >= size()) {
-      throw new TokenizerException("tokenizer.ggml." + key + " = " + id + " is outside the vocabulary of " + size() + " tokens");
-    }
   }
 
   /**

@@ -1,5 +1,7 @@
 package io.github.dimple4j.tokenizer;
 
+import java.util.Arrays;
+
 /**
  * A tokenizer as a GGUF file describes it, under the keys {@code tokenizer.ggml.*}. Arrays are kept, not copied.
  *
@@ -14,7 +16,7 @@ package io.github.dimple4j.tokenizer;
  * @param eosId {@code eos_token_id}, -1 when absent
  * @param padId {@code padding_token_id}, -1 when absent
  * @param maskId {@code mask_token_id}, -1 when absent
- * @param endIds all tokens that end a text, see {@link EndTokens}; those outside the vocabulary do not count
+ * @param endIds all tokens that end a text, see {@link EndTokens}
  * @param addedTokens how added tokens are matched
  * @param nfc {@code normalizer.nfc}: whether text is normalised to form C first; null: as the rule {@code pre} has it; of {@code "gpt2"} only
  * @param sentencePiece what else there is of vocabularies in SentencePiece's spelling; {@link SentencePieceData#NONE} for others
@@ -60,5 +62,19 @@ public record TokenizerData(String model, String pre, Utf8Strings tokens, int[] 
   public TokenizerData(String model, String pre, Utf8Strings tokens, int[] tokenTypes, Utf8Strings merges, boolean addBos, int bosId,
       int eosId, int padId, int maskId, int[] endIds, AddedTokenFlags addedTokens, Boolean nfc) {
     this(model, pre, tokens, tokenTypes, merges, addBos, bosId, eosId, padId, maskId, endIds, addedTokens, nfc, SentencePieceData.NONE);
+  }
+
+  /**
+   * The same with the first tokens alone.
+   *
+   * @param count how many stay; none of the special ones may be behind them
+   * @return the data
+   */
+  public TokenizerData first(int count) {
+    SentencePieceData more = sentencePiece.scores() == null ? sentencePiece
+        : new SentencePieceData(Arrays.copyOf(sentencePiece.scores(), Math.min(count, sentencePiece.scores().length)), sentencePiece.spacePrefix(),
+            sentencePiece.unknownId());
+    int[] types = tokenTypes == null ? null : Arrays.copyOf(tokenTypes, Math.min(count, tokenTypes.length));
+    return new TokenizerData(model, pre, tokens.first(count), types, merges, addBos, bosId, eosId, padId, maskId, endIds, addedTokens, nfc, more);
   }
 }

@@ -99,6 +99,11 @@ public final class Utf8Strings {
     return new String(bytes, starts[index], ends[index] - starts[index], StandardCharsets.UTF_8);
   }
 
+  /** The first {@code count} of them. */
+  Utf8Strings first(int count) {
+    return new Utf8Strings(bytes, Arrays.copyOf(starts, count), Arrays.copyOf(ends, count));
+  }
+
   int start(int index) {
     return starts[index];
   }

@@ -9,7 +9,9 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -188,6 +190,69 @@ class TokenizerTest {
         Utf8Strings.of(List.of()), false, 1, -1, -1, -1))).hasMessageContaining("bos_token_id = 1");
     assertThatThrownBy(() -> Tokenizer.of(data("gpt2", "qwen2", List.of("a"), null, List.of())).encode("ab"))
         .isInstanceOf(TokenizerException.class).hasMessageContaining("0x62");
+  }
+
+  /** What a damaged file says of its tokens: each alone would make other tokens of a text, or end it elsewhere. */
+  @Test
+  void namesDamageOfTheVocabulary() {
+    List<String> tokens = List.of("a", "b", "ab");
+    refuses(data("gpt2", "qwen2", List.of("a", "b", "a"), null, List.of()), "tokens 0 and 2 are both \"a\"");
+    for (int type : new int[] {-1, 0, 7}) {
+      refuses(data("gpt2", "qwen2", tokens, new int[] {1, type, 1}, List.of("a b")), "token_type[1] = " + type + ", expected 1 to 6");
+    }
+    refuses(data("gpt2", "qwen2", tokens, new int[] {1, 1, 1}, List.of()),
+        "merges is missing or empty, without which no text becomes token 2, \"ab\"");
+    refuses(data("gpt2", "qwen2", tokens, null, List.of("a b b")), "\"a b b\" is not a pair of tokens");
+    for (int id : new int[] {-1, 3}) {
+      refuses(flagged(new int[] {id}, AddedTokenFlags.NONE), "eos_token_ids, ...) = " + id + " is outside the vocabulary of 3 tokens");
+      refuses(flagged(new int[0], new AddedTokenFlags(new int[] {id}, new int[0], new int[0], new int[0])), "tokenizer.dimple.lstrip = " + id);
+      refuses(flagged(new int[0], new AddedTokenFlags(new int[0], new int[0], new int[0], new int[] {0, id})), "tokenizer.dimple.normalized = " + id);
+    }
+    assertThat(Tokenizer.of(data("gpt2", "qwen2", List.of("a", "", ""), new int[] {1, 5, 5}, List.of())).encode("a")).containsExactly(0);
+  }
+
+  private static TokenizerData flagged(int[] ends, AddedTokenFlags flags) {
+    return new TokenizerData("gpt2", "qwen2", Utf8Strings.of(List.of("a", "b", "ab")), null, Utf8Strings.of(List.of("a b")), false, -1, -1, -1, -1,
+        ends, flags, null);
+  }
+
+  private static void refuses(TokenizerData data, String message) {
+    assertThatThrownBy(() -> Tokenizer.of(data)).isInstanceOf(TokenizerException.class).hasMessageContaining(message);
+  }
+
+  /** Every key of a tokenizer with a value of each other type: none is taken for absent. */
+  @Test
+  void keysOfOtherTypesAreNamed() {
+    Map<String, Object> sound = Map.ofEntries(Map.entry("ggml.model", "gemma4"), Map.entry("ggml.pre", "qwen2"),
+        Map.entry("ggml.tokens", Utf8Strings.of(List.of("a"))), Map.entry("ggml.token_type", new int[] {1}),
+        Map.entry("ggml.merges", Utf8Strings.of(List.of())),
+        Map.entry("ggml.scores", new float[] {0}), Map.entry("ggml.add_bos_token", true), Map.entry("ggml.add_space_prefix", false),
+        Map.entry("ggml.normalizer.nfc", true), Map.entry("ggml.bos_token_id", 0L), Map.entry("ggml.eos_token_id", 0L),
+        Map.entry("ggml.padding_token_id", 0L), Map.entry("ggml.mask_token_id", 0L), Map.entry("ggml.unknown_token_id", 0L),
+        Map.entry("ggml.eot_token_id", 0L), Map.entry("ggml.eom_token_id", 0L), Map.entry("ggml.fim_pad_token_id", 0L),
+        Map.entry("ggml.eos_token_ids", new int[] {0}), Map.entry("dimple.lstrip", new int[0]), Map.entry("dimple.rstrip", new int[0]),
+        Map.entry("dimple.single_word", new int[0]), Map.entry("dimple.normalized", new int[0]));
+    assertThat(keys(sound).data().bosId()).isZero();
+    for (Map.Entry<String, Object> key : sound.entrySet()) {
+      for (Object value : List.of("x", true, 0L, 1.5, new int[] {0}, new float[] {0}, Utf8Strings.of(List.of("a")), List.of(1L))) {
+        if (!value.getClass().equals(key.getValue().getClass())) {
+          Map<String, Object> damaged = new HashMap<>(sound);
+          damaged.put(key.getKey(), value);
+          assertThatThrownBy(() -> keys(damaged).data()).as(key.getKey() + " " + value).isInstanceOf(TokenizerException.class)
+              .hasMessageContaining("tokenizer." + key.getKey() + " is ");
+        }
+      }
+    }
+    for (long id : new long[] {-1, Long.MIN_VALUE, 1L << 31}) {
+      assertThatThrownBy(() -> keys(Map.of("ggml.tokens", Utf8Strings.of(List.of("a")), "ggml.eot_token_id", id)).data())
+          .hasMessage("tokenizer.ggml.eot_token_id = " + id + " is not the number of a token");
+    }
+    assertThatThrownBy(() -> keys(Map.of()).data()).hasMessage("tokenizer.ggml.tokens is missing");
+    assertThatThrownBy(() -> keys(Map.of("chat_template", 1L)).chatTemplate()).hasMessage("tokenizer.chat_template is 1; expected a string");
+  }
+
+  private static TokenizerKeys keys(Map<String, Object> values) {
+    return new TokenizerKeys(key -> values.get(key.substring("tokenizer.".length())));
   }
 
   @Test

@@ -62,6 +62,9 @@ public final class Checkpoint implements AutoCloseable {
       }
       tensors.put(name, tensor);
     }
+    if (Files.exists(directory.resolve(SINGLE)) && !files.containsKey(SINGLE)) {
+      throw new GgufException(directory + " has " + SINGLE + " and " + INDEX + ", which does not name it: which one is the model's is not known");
+    }
     for (SafetensorsFile file : files.values()) {
       for (SafetensorsFile.Tensor tensor : file.tensors().values()) {
         if (tensors.get(tensor.name()) != tensor) {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.exc.StreamConstraintsException;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -29,6 +30,8 @@ public final class Json {
     JsonNode root;
     try {
       root = MAPPER.readTree(text);
+    } catch (StreamConstraintsException e) { // whose message speaks of the parser's settings
+      throw new GgufException(source + " is no JSON that is read here: nested too deeply, or with a name, text or number that is far too long", e);
     } catch (JacksonException e) {
       throw new GgufException(source + " is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
     }

@@ -115,13 +115,24 @@ public final class SafetensorsFile implements AutoCloseable {
         tensors.put(entry.getKey(), tensor(entry.getKey(), entry.getValue(), dataStart, size));
       }
     }
-    refuseOverlaps();
+    refuseFormat(json.path("__metadata__").path("format").asString(""));
+    refuseOverlaps(dataStart, size);
+  }
+
+  /** Other libraries than PyTorch keep some matrices the other way round, which no shape tells of a square one. */
+  private void refuseFormat(String format) {
+    if (format.equals("tf") || format.equals("flax")) {
+      throw new GgufException(path + ": its weights are laid out for \"" + format + "\"; expected \"pt\"");
+    }
   }
 
   private Tensor tensor(String name, JsonNode entry, long dataStart, long fileSize) {
     DataType type = dataType(name, entry.path("dtype").asString(""));
     List<Long> shape = new ArrayList<>();
     long elements = 1;
+    if (!entry.path("shape").isArray()) {
+      throw new GgufException(where(name) + "it has no \"shape\"");
+    }
     for (JsonNode dimension : entry.path("shape")) {
       if (!isLong(dimension) || dimension.longValue() < 0) {
         throw new GgufException(where(name) + "shape " + entry.path("shape") + " is not a list of sizes");
@@ -162,13 +173,24 @@ public final class SafetensorsFile implements AutoCloseable {
     throw new GgufException(where(name) + "element type \"" + text + "\" is not one of " + Arrays.toString(DataType.values()).replaceAll("[\\[\\]]", ""));
   }
 
-  private void refuseOverlaps() {
+  /** All data is of one tensor each, as the format asks: with bytes that are none's, some tensor's place is probably wrong. */
+  private void refuseOverlaps(long dataStart, long fileSize) {
+    long end = dataStart;
     Tensor previous = null;
-    for (Tensor next : tensors.values().stream().sorted(Comparator.comparingLong(Tensor::offset)).toList()) {
-      if (previous != null && next.elements > 0 && next.offset < previous.offset + previous.elements * previous.type.size) {
+    for (Tensor next : tensors.values().stream().filter(tensor -> tensor.elements > 0).sorted(Comparator.comparingLong(Tensor::offset)).toList()) {
+      if (next.offset < end) {
         throw new GgufException(where(next.name) + "its data overlaps that of tensor " + previous.name);
       }
-      previous = next.elements > 0 ? next : previous;
+      requireUsed(end - dataStart, next.offset - dataStart);
+      end = next.offset + next.elements * next.type.size;
+      previous = next;
+    }
+    requireUsed(end - dataStart, fileSize - dataStart);
+  }
+
+  private void requireUsed(long begin, long end) {
+    if (begin != end) {
+      throw new GgufException(path + ": bytes " + begin + " to " + end + " of the data are no tensor's; is the file damaged?");
     }
   }
 

@@ -46,6 +46,7 @@ public final class TokenizerFiles {
   private boolean sentencePiece; // blanks are U+2581, and characters that have no token are bytes
   private JsonSettings config;
   private PreTokenizer preTokenizer;
+  private Boolean nfc; // null: not said
 
   private TokenizerFiles(Path directory, int vocabulary, PreTokenizer preTokenizer) {
     this.directory = directory;
@@ -91,6 +92,9 @@ public final class TokenizerFiles {
     keys.put("tokenizer.ggml.model", MetadataValue.string(sentencePiece ? "gemma4" : "gpt2"));
     if (!sentencePiece) {
       keys.put("tokenizer.ggml.pre", MetadataValue.string(preTokenizer.ggufName()));
+      if (nfc != null && nfc != preTokenizer.nfc()) {
+        keys.put("tokenizer.ggml.normalizer.nfc", MetadataValue.bool(nfc));
+      }
     }
     keys.put("tokenizer.ggml.tokens", MetadataValue.strings(tokenList));
     if (sentencePiece) { // which nobody reads, but all files of this kind have
@@ -135,10 +139,12 @@ public final class TokenizerFiles {
     if (!kind.equals("BPE")) {
       throw new GgufException(path + ": the tokenizer is of type \"" + kind + "\"; expected \"BPE\"");
     }
+    requireNothingElse(path, model);
     sentencePiece = model.path("byte_fallback").asBoolean(false);
     if (sentencePiece) {
       requireGemma(path, root);
     } else {
+      readNormalizer(path, root.path("normalizer"));
       readPreTokenizer(path, root.path("pre_tokenizer"));
     }
     addVocabulary(path, model.path("vocab"));
@@ -151,6 +157,31 @@ public final class TokenizerFiles {
     }
     for (JsonNode token : root.path("added_tokens")) {
       addSpecial(path, Json.id(token.path("id")), token);
+    }
+  }
+
+  /** What changes tokens and has no place in a GGUF file. */
+  private static void requireNothingElse(Path path, JsonNode model) {
+    for (String key : List.of("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges")) {
+      JsonNode value = model.path(key);
+      boolean none = value.isMissingNode() || value.isNull() || value.asString("x").isEmpty() || !value.asBoolean(true)
+          || value.asDouble(1) == 0;
+      if (!none) {
+        throw new GgufException(path + ": \"model." + key + "\" is " + value + ", which is not done; expected none");
+      }
+    }
+  }
+
+  /** Form C, or nothing; where there is no word of it, the rule of the pre-tokenizer decides. */
+  private void readNormalizer(Path path, JsonNode json) {
+    if (json.isMissingNode()) {
+      return;
+    }
+    boolean sequence = json.path("type").asString("").equals("Sequence");
+    JsonNode only = sequence && json.path("normalizers").size() == 1 ? json.path("normalizers").get(0) : json;
+    nfc = only.path("type").asString("").equals("NFC");
+    if (!nfc && !json.isNull() && !(sequence && json.path("normalizers").isEmpty())) {
+      throw new GgufException(path + ": its normalizer is " + json + ", which is not done; expected NFC or none");
     }
   }
 
@@ -171,6 +202,7 @@ public final class TokenizerFiles {
 
   /** Names the way words are cut; without an expression of its own, the byte-level splitter cuts as GPT-2 does. */
   private void readPreTokenizer(Path path, JsonNode json) {
+    requireSplitter(path, json);
     List<String> patterns = json.findValuesAsString("Regex");
     if (!patterns.isEmpty()) {
       Optional<PreTokenizer> known = patterns.size() == 1 ? PreTokenizer.of(patterns.getFirst()) : Optional.empty();
@@ -178,6 +210,23 @@ public final class TokenizerFiles {
           path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns));
     } else if (json.path("type").asString("").equals("ByteLevel") && json.path("use_regex").asBoolean(true)) {
       preTokenizer = PreTokenizer.GPT2;
+    }
+  }
+
+  /** Splits at matches that become words themselves, and the byte-level step: nothing else, and no blank in front. */
+  private static void requireSplitter(Path path, JsonNode json) {
+    Iterable<JsonNode> steps = json.path("type").asString("").equals("Sequence") ? json.path("pretokenizers") : List.of(json);
+    for (JsonNode step : steps) {
+      boolean known = switch (step.path("type").asString("")) {
+        case "ByteLevel" -> !step.path("add_prefix_space").asBoolean(false);
+        case "Split" -> step.path("behavior").asString("Isolated").equals("Isolated")
+            || step.path("behavior").asString("").equals("Removed") && step.path("invert").asBoolean(false);
+        default -> step.isMissingNode() || step.isNull();
+      };
+      if (!known) {
+        throw new GgufException(path + ": its pre-tokenizer has the step " + step
+            + ", which is not done; expected Split into isolated matches, and ByteLevel");
+      }
     }
   }
 
@@ -263,9 +312,12 @@ public final class TokenizerFiles {
     if (tokens[id] != null && !tokens[id].equals(content)) {
       throw new GgufException(path + ": token " + id + " is \"" + content + "\" here and \"" + tokens[id] + "\" elsewhere");
     }
+    Integer other = ids.put(content, id);
+    if (other != null && other != id) {
+      throw new GgufException(path + ": token \"" + content + "\" has the ids " + other + " and " + id);
+    }
     tokens[id] = content;
     types[id] = type;
-    ids.put(content, id);
   }
 
   private void requireId(Path path, String content, int id) {

@@ -1,11 +1,15 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.chat.ChatTemplate;
+import io.github.dimple4j.chat.ChatTemplateException;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufParts;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
 import io.github.dimple4j.tokenizer.EndTokens;
+import io.github.dimple4j.tokenizer.Tokenizer;
+import io.github.dimple4j.tokenizer.TokenizerException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,11 +24,15 @@ final class TokenizerCheck {
   private final GgufParts file;
   private final Map<String, MetadataValue> metadata;
   private final Consumer<String> problems;
+  private boolean found;
 
   TokenizerCheck(GgufParts file, Consumer<String> problems) {
     this.file = file;
     this.metadata = file.metadata();
-    this.problems = problems;
+    this.problems = problem -> {
+      found = true;
+      problems.accept(problem);
+    };
   }
 
   /** Looks for everything. */
@@ -58,6 +66,24 @@ final class TokenizerCheck {
       problems.accept("key tokenizer.ggml.scores has " + scores.size() + " elements for " + tokens.size() + " tokens");
     }
     checkMerges(tokens);
+    int rows = vocabularyOfEmbedding();
+    if (rows > 0 && tokens.size() > rows) {
+      problems.accept("key tokenizer.ggml.tokens has " + tokens.size() + " tokens for the " + rows + " rows of token_embd.weight");
+    }
+    checkUse();
+  }
+
+  /** What using it would refuse, if nothing else was found. */
+  private void checkUse() {
+    if (found) {
+      return;
+    }
+    try {
+      Tokenizer.of(TokenizerReader.keys(metadata).data());
+      TokenizerReader.keys(metadata).chatTemplate().ifPresent(ChatTemplate::parse);
+    } catch (TokenizerException | ChatTemplateException e) {
+      problems.accept(e.getMessage());
+    }
   }
 
   private int vocabularyOfEmbedding() {

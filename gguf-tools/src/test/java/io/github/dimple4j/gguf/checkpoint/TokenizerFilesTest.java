@@ -143,13 +143,42 @@ class TokenizerFilesTest {
     refuses("{\"model\": {\"vocab\": {\"a\": 0}}} {}", "tokenizer.json is not JSON: Trailing token");
     refuses("{\"model\": {\"vocab\": {\"a\": 1.5}}}", "token \"a\" has id -1");
     refuses("{\"model\": {\"vocab\": {\"a\": \"1\"}}}", "token \"a\" has id -1");
-    refuses("{\"pre_tokenizer\": {\"pretokenizers\": [{\"pattern\": {\"Regex\": \"\\\\w+\"}}]}, \"model\": {\"vocab\": {\"a\": 0}}}",
+    refuses("{\"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"\\\\w+\"}}, \"model\": {\"vocab\": {\"a\": 0}}}",
         "is none of Qwen2's, Ling's and GPT-2's");
+    refuses(single("BPE", MERGES, "{\"id\": 7, \"content\": \"a\"}"), "token \"a\" has the ids 0 and 7");
     Files.delete(folder.resolve("tokenizer.json"));
     write("vocab.json", VOCAB);
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt is missing");
     Files.write(folder.resolve("merges.txt"), new byte[] {'a', ' ', (byte) 0xff, '\n'});
     assertThatThrownBy(this::read).isInstanceOf(GgufException.class).hasMessageContaining("merges.txt: is no UTF-8 text");
+  }
+
+  /** What else Hugging Face's tokenizers do with text: done alike, or refused by name. */
+  @Test
+  void stepsThatChangeTokensAreDoneOrRefused() throws IOException {
+    String model = "\"model\": {\"vocab\": {\"a\": 0}";
+    refuses("{" + model + ", \"ignore_merges\": true}}", "\"model.ignore_merges\" is true");
+    refuses("{" + model + ", \"dropout\": 0.1}}", "\"model.dropout\" is 0.1");
+    refuses("{" + model + ", \"end_of_word_suffix\": \"</w>\"}}", "\"model.end_of_word_suffix\" is \"</w>\"");
+    refuses("{" + model + ", \"continuing_subword_prefix\": \"##\"}}", "\"model.continuing_subword_prefix\" is \"##\"");
+    for (String normalizer : List.of("{\"type\": \"Lowercase\"}", "{\"type\": \"NFKC\"}",
+        "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Lowercase\"}]}")) {
+      refuses("{\"normalizer\": " + normalizer + ", " + model + "}}", "its normalizer is ");
+    }
+    for (String step : List.of("{\"type\": \"ByteLevel\", \"add_prefix_space\": true}", "{\"type\": \"Whitespace\"}",
+        "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, {\"type\": \"ByteLevel\"}]}",
+        "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}, \"behavior\": \"MergedWithNext\"}")) {
+      refuses("{\"pre_tokenizer\": " + step + ", " + model + "}}", "its pre-tokenizer has the step ");
+    }
+    String normal = "{\"normalizer\": NORMALIZER, \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, " + model
+        + ", \"dropout\": null, \"ignore_merges\": false}}";
+    write("tokenizer.json", normal.replace("NORMALIZER", "null"));
+    assertThat(read().metadata()).doesNotContainKey("tokenizer.ggml.normalizer.nfc"); // as all of GPT-2's rule
+    write("tokenizer.json", normal.replace("NORMALIZER", "{\"type\": \"NFC\"}"));
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.normalizer.nfc", MetadataValue.bool(true));
+    write("tokenizer.json", "{\"normalizer\": null, " + model + "}}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.normalizer.nfc", MetadataValue.bool(false));
+    refuses("{\"a\": " + "[".repeat(600) + "]".repeat(600) + "}", "tokenizer.json is no JSON that is read here: nested too deeply");
   }
 
   private static final String GEMMA = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<bos>\", \"special\": true},"

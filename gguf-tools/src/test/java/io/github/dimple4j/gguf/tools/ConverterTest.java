@@ -646,6 +646,7 @@ class ConverterTest {
     Files.writeString(target, "mine");
     Path source = checkpoint.write(folder.resolve("hf"));
     assertThatThrownBy(() -> Converter.of(source).write(target)).isInstanceOf(GgufException.class).hasMessageContaining("exists already");
+    assertThatThrownBy(() -> Converter.of(source).write(Path.of("-"))).isInstanceOf(GgufException.class).hasMessageContaining("cannot go to standard output");
     assertThat(target).hasContent("mine");
     Converter.of(source).overwrite(true).write(target);
     assertThat(GgufFile.open(target).tensors()).isNotEmpty();
@@ -722,10 +723,16 @@ class ConverterTest {
     cases.put("is too large", header("{'a': {'dtype': 'F32', 'shape': [4294967296, 4294967296], 'data_offsets': [0, 8]}}"));
     cases.put("overlaps", header("{'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}, "
         + "'b': {'dtype': 'F32', 'shape': [1], 'data_offsets': [2, 6]}}"));
+    cases.put("it has no \"shape\"", header("{'a': {'dtype': 'F32', 'data_offsets': [0, 4]}}"));
+    cases.put("bytes 0 to 4 of the data are no tensor's", header("{'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [4, 8]}}"));
+    cases.put("bytes 4 to 8 of the data are no tensor's", header("{'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}}"));
+    cases.put("laid out for \"tf\"", header("{'__metadata__': {'format': 'tf'}, 'a': {'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 8]}}"));
     for (Map.Entry<String, byte[]> bad : cases.entrySet()) {
       Files.write(weights, bad.getValue());
       refuses(source, bad.getKey());
     }
+    Files.writeString(weights.resolveSibling("model.safetensors.index.json"), "{\"weight_map\": {}}");
+    refuses(source, "has model.safetensors and model.safetensors.index.json, which does not name it");
   }
 
   private static byte[] length(long length) {

@@ -117,6 +117,10 @@ class ValidatorTest {
         .containsExactly("key tokenizer.ggml.token_type has 2 elements for 1024 tokens");
     assertThat(changed("tokenizer.ggml.merges", MetadataValue.strings(List.of("a b", "<| x"))))
         .containsExactly("key tokenizer.ggml.merges: \"<| x\" does not make a token of two tokens");
+    assertThat(changed("tokenizer.ggml.pre", MetadataValue.string("nobody's"))).singleElement().asString().contains("unknown pre-tokenizer");
+    assertThat(changed("tokenizer.ggml.add_bos_token", MetadataValue.string("yes")))
+        .containsExactly("tokenizer.ggml.add_bos_token is yes; expected a boolean");
+    assertThat(changed("tokenizer.chat_template", MetadataValue.string("{% if %}"))).singleElement().asString().contains("chat template, line 1");
   }
 
   /** A text model of one layer with three experts. */
