@@ -51,6 +51,7 @@ dimple_status caller_look(iteration *it, pass *p, const canvas *c) {
   DIMPLE_TRY(check_caller(it));
   DIMPLE_TRY(check_cancelled(p->cancelled));
   it->looked = it->listable = false;
+  it->shift = iteration_shift(it, c);
   iteration_begin_blocks(it, p, c);
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   DIMPLE_TRY(plan_for_look(it, p, c, &plan));

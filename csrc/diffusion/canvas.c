@@ -19,7 +19,7 @@ static dimple_status allocate(int32_t count, canvas *c) {
 }
 
 dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_token, canvas *out) {
-  canvas fresh = {.length = count, .mask_token = mask_token};
+  canvas fresh = {.length = count, .given_length = count, .room = count, .mask_token = mask_token};
   dimple_status status = allocate(count, &fresh);
   if (status != DIMPLE_OK) {
     canvas_free(&fresh);
@@ -31,8 +31,23 @@ dimple_status canvas_create(const int32_t *tokens, int32_t count, int32_t mask_t
   return DIMPLE_OK;
 }
 
+static dimple_status enlarge(int32_t **tokens, int32_t room) {
+  int32_t *larger = realloc(*tokens, (size_t)room * sizeof *larger);
+  if (!larger) return dimple_fail_memory((uint64_t)room * sizeof *larger, "the canvas");
+  *tokens = larger;
+  return DIMPLE_OK;
+}
+
+dimple_status canvas_reserve(canvas *c, int32_t room) {
+  if (room <= c->room) return DIMPLE_OK;
+  DIMPLE_TRY(enlarge(&c->tokens, room));
+  DIMPLE_TRY(enlarge(&c->masked, room));
+  c->room = room;
+  return DIMPLE_OK;
+}
+
 void canvas_set_initial(canvas *c, const int32_t *tokens) {
-  memcpy(c->initial, tokens ? tokens : c->given, (size_t)c->length * sizeof *tokens);
+  memcpy(c->initial, tokens ? tokens : c->given, (size_t)c->given_length * sizeof *tokens);
   canvas_reset(c);
   c->initial_masked = c->masked_count;
 }
@@ -46,12 +61,14 @@ void canvas_free(canvas *c) {
 }
 
 int64_t canvas_bytes(const canvas *c) {
-  return c->length * (int64_t)(sizeof *c->given + sizeof *c->initial + sizeof *c->tokens + sizeof *c->masked);
+  return c->given_length * (int64_t)(sizeof *c->given + sizeof *c->initial) + c->room * (int64_t)(sizeof *c->tokens + sizeof *c->masked);
 }
 
-void canvas_reset(canvas *c) {
-  memcpy(c->tokens, c->initial, (size_t)c->length * sizeof *c->tokens);
-  c->used = c->length;
+void canvas_reset(canvas *c) { canvas_replace(c, c->initial, c->given_length); }
+
+void canvas_replace(canvas *c, const int32_t *tokens, int32_t length) {
+  memcpy(c->tokens, tokens, (size_t)length * sizeof *tokens);
+  c->used = c->length = length;
   list_masked(c);
 }
 

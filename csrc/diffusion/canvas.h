@@ -7,14 +7,16 @@
 #include "dimple.h"
 
 typedef struct canvas {
-  int32_t length; /* L; 0: no response */
+  int32_t length; /* L, as it is now; 0: no response */
+  int32_t given_length; /* as it was set, and as decodings begin with it */
+  int32_t room;         /* that it may come to have, at least given_length */
   int32_t used;   /* positions 0 .. used - 1 are worked on; those behind keep what they hold, until the next decoding */
   int32_t mask_token;
-  int32_t *given;   /* [L] the response as it was set */
-  int32_t *initial; /* [L] as decodings begin with it: where a constraint leaves one token, that is filled in */
+  int32_t *given;   /* [given_length] the response as it was set */
+  int32_t *initial; /* [given_length] as decodings begin with it: where a constraint leaves one token, that is filled in */
   int32_t initial_masked; /* masks in it */
-  int32_t *tokens; /* [L] as it is now */
-  int32_t *masked; /* [masked_count] positions worked on that hold the mask token now, ascending; room for L */
+  int32_t *tokens; /* [L] as it is now; there is room for more */
+  int32_t *masked; /* [masked_count] positions worked on that hold the mask token now, ascending */
   int32_t masked_count;
 } canvas;
 
@@ -24,11 +26,20 @@ void canvas_free(canvas *c); /* leaves no response; none is allowed */
 
 int64_t canvas_bytes(const canvas *c); /* of memory it takes */
 
-/* What decodings begin with instead: tokens [L], which differ from those given only where these are masks. Null: those given. */
+/* Room for `room` positions, if there is less. On failure nothing changes. Errors: MEMORY. */
+dimple_status canvas_reserve(canvas *c, int32_t room);
+
+/* Masks that it may come to hold. */
+static inline int32_t canvas_most_masked(const canvas *c) { return c->initial_masked + c->room - c->given_length; }
+
+/* What decodings begin with instead: tokens [given_length], which differ from those given only where these are masks. Null: those given. */
 void canvas_set_initial(canvas *c, const int32_t *tokens);
 
 /* Back to what decodings begin with. */
 void canvas_reset(canvas *c);
+
+/* Other tokens [length] in the place of all, at most as many as there is room for, until it is reset. */
+void canvas_replace(canvas *c, const int32_t *tokens, int32_t length);
 
 /* Leaves the positions from `used` on, at least 1, out of the work. */
 void canvas_shorten(canvas *c, int32_t used);

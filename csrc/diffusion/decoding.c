@@ -39,8 +39,12 @@ void dimple_decoding_defaults(dimple_decoding *decoding) {
                                 .t_min = 0.4f,
                                 .t_max = 0.8f,
                                 .stability_threshold = 1,
-                                .confidence_threshold = 0.005f};
+                                .confidence_threshold = 0.005f,
+                                .expand_budget = -1,
+                                .number_transfer_tokens = 1};
 }
+
+static bool is_finite(float x) { return x >= -FLT_MAX && x <= FLT_MAX; }
 
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
 static bool usable_temperature(float x) { return x == 0 || x >= MIN_TEMPERATURE; }
@@ -77,7 +81,11 @@ static const struct {
                 {FIELD(max_post_steps), 0, INT32_MAX},
                 {FIELD(num_to_transfer), 1, INT32_MAX},
                 {FIELD(eos_early_stop), 0, 1},
-                {FIELD(stability_threshold), 0, 64}};
+                {FIELD(stability_threshold), 0, 64},
+                {FIELD(grow_to), 0, INT32_MAX},
+                {FIELD(expand_budget), -1, INT32_MAX},
+                {FIELD(number_transfer_tokens), 1, INT32_MAX},
+                {FIELD(pad_delete_to_right), 0, 1}};
 
 static const struct {
   const char *name;
@@ -104,7 +112,8 @@ static const struct {
                {FIELD(t_max), finite_from_zero, "a finite number >= 0"},
                {FIELD(t_min), usable_temperature, "0 (with t_max 0) or at least 1e-06"},
                {FIELD(t_max), usable_temperature, "0 (with t_min 0) or at least 1e-06"},
-               {FIELD(confidence_threshold), finite_from_zero, "a finite number >= 0"}};
+               {FIELD(confidence_threshold), finite_from_zero, "a finite number >= 0"},
+               {FIELD(eos_penalty), is_finite, "a finite number"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -159,7 +168,12 @@ static dimple_status check_owned(const dimple_decoding *d) {
                {"t_min", d->t_min != usual.t_min, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
                {"t_max", d->t_max != usual.t_max, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
                {"stability_threshold", d->stability_threshold != usual.stability_threshold, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
-               {"confidence_threshold", d->confidence_threshold != usual.confidence_threshold, DIMPLE_PIPELINE_DIFFUSION_GEMMA}};
+               {"confidence_threshold", d->confidence_threshold != usual.confidence_threshold, DIMPLE_PIPELINE_DIFFUSION_GEMMA},
+               {"eos_penalty", d->eos_penalty != 0, DIMPLE_PIPELINE_DREAM},
+               {"grow_to", d->grow_to > 0, DIMPLE_PIPELINE_DREAMON},
+               {"expand_budget", d->expand_budget != usual.expand_budget, DIMPLE_PIPELINE_DREAMON},
+               {"number_transfer_tokens", d->number_transfer_tokens != usual.number_transfer_tokens, DIMPLE_PIPELINE_DREAMON},
+               {"pad_delete_to_right", d->pad_delete_to_right != 0, DIMPLE_PIPELINE_DREAMON}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;
@@ -175,7 +189,7 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},
-             {"block_length", d->block_length > 0 && (d->pipeline == DIMPLE_PIPELINE_DIM || d->pipeline == DIMPLE_PIPELINE_RND1)},
+             {"block_length", d->block_length > 0 && pipelines[d->pipeline]->whole},
              {"temperature", d->temperature > 0 && pipelines[d->pipeline]->loop},
              {"algorithm_temperature", d->algorithm_temperature > 0 && pipelines[d->pipeline]->loop},
              {"top_k", d->top_k > 0 && pipelines[d->pipeline]->loop},
@@ -194,6 +208,10 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
                        algorithm_of(d)->name);
   if (algorithm_of(d)->whole && d->cache > DIMPLE_CACHE_NONE)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: a cache does not go with algorithm %s", algorithm_of(d)->name);
+  if (d->eos_penalty != 0 && d->cache > DIMPLE_CACHE_NONE)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: eos_penalty does not go with a cache");
+  if (d->eos_penalty != 0 && d->algorithm == DIMPLE_ALGORITHM_KLASS)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: eos_penalty does not go with algorithm klass");
   if (d->algorithm == DIMPLE_ALGORITHM_KLASS && d->pipeline == DIMPLE_PIPELINE_DREAM && d->block_length > 0)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: block_length does not go with algorithm klass in pipeline dream");
   return DIMPLE_OK;

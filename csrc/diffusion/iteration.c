@@ -27,6 +27,7 @@ static void free_room(iteration_room *room) {
 }
 
 static dimple_status allocate_room(iteration_room *room, int32_t length) {
+  room->positions = length;
   ALLOCATE(room->revealed, length, "the revealed positions");
   ALLOCATE(room->tokens, length, "the revealed tokens");
   ALLOCATE(room->confidence, length, "confidences");
@@ -41,16 +42,30 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   return DIMPLE_OK;
 }
 
-dimple_status iteration_resize(iteration *it, int32_t length) {
+/* Another room in the place of what there was. On failure nothing changes. */
+static dimple_status replace_room(iteration *it, int32_t length) {
   iteration_room fresh = {0};
   dimple_status status = allocate_room(&fresh, length);
   if (status != DIMPLE_OK) {
     free_room(&fresh);
     return status;
   }
-  iteration_constrain(it, NULL);
   free_room(&it->room);
   it->room = fresh;
+  return DIMPLE_OK;
+}
+
+dimple_status iteration_resize(iteration *it, int32_t length) {
+  DIMPLE_TRY(replace_room(it, length));
+  iteration_constrain(it, NULL);
+  return DIMPLE_OK;
+}
+
+/* What the room holds of the iteration before is of no use in the one that comes, but for what was looked at or can be listed. */
+dimple_status iteration_reserve(iteration *it, int32_t length) {
+  if (length <= it->room.positions) return DIMPLE_OK;
+  DIMPLE_TRY(replace_room(it, length));
+  it->looked = it->listable = false;
   return DIMPLE_OK;
 }
 
@@ -64,15 +79,16 @@ void iteration_free(iteration *it) {
   *it = (iteration){0};
 }
 
-int64_t iteration_bytes(const iteration *it, int32_t length) {
+int64_t iteration_bytes(const iteration *it) {
   const iteration_room *r = &it->room;
   int64_t of_position = (int64_t)(sizeof *r->revealed + sizeof *r->tokens + sizeof *r->confidence + sizeof *r->log_probability +
                                   sizeof *r->rows + sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries +
                                   sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
-  if (it->loop) notes += pipeline_of(&it->decoding)->loop->bytes(it->loop);
-  return length * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
+  const pipeline *how = pipeline_of(&it->decoding);
+  if (it->loop) notes += how->loop ? how->loop->bytes(it->loop) : how->reshaper->bytes(it->loop);
+  return r->positions * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
 }
 
 void iteration_replay(iteration *it, replay *recorded) {
@@ -92,7 +108,7 @@ enum { SUB_BLOCK_LENGTH = 8 };
 
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
-  if (d->pipeline == DIMPLE_PIPELINE_DIM || d->pipeline == DIMPLE_PIPELINE_RND1) return; /* know no blocks */
+  if (pipelines[d->pipeline]->whole) return;
   if (d->algorithm == DIMPLE_ALGORITHM_KLASS) {
     bool as_whole = d->pipeline == DIMPLE_PIPELINE_DREAM || d->block_length == 0;
     d->cache = DIMPLE_CACHE_NONE;
@@ -110,26 +126,31 @@ static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t le
 }
 
 static void close_notes(iteration *it) {
-  const own_loop *loop = it->begun ? pipeline_of(&it->decoding)->loop : NULL;
-  if (loop) loop->close(it->loop);
+  const pipeline *how = it->begun ? pipeline_of(&it->decoding) : NULL;
+  if (how && how->loop) how->loop->close(it->loop);
+  if (how && how->reshaper) how->reshaper->close(it->loop);
   it->loop = NULL;
+  it->origins = NULL; /* they were the loop's */
   const note_keeper *keeper = it->begun ? algorithm_of(&it->decoding)->keeper : NULL;
   if (keeper) keeper->close(it->notes);
   it->notes = NULL;
 }
 
 /* Room for levels and notes of a decoding, in the place of those of the one before; on failure these stay. */
-static dimple_status make_room(iteration *it, const dimple_decoding *d, int32_t length, int32_t vocab) {
+static dimple_status make_room(iteration *it, const dimple_decoding *d, const canvas *c, const text_parameters *model) {
   const note_keeper *keeper = algorithm_of(d)->keeper;
   const own_loop *loop = pipeline_of(d)->loop;
+  const reshaper *reshaper = pipeline_of(d)->reshaper;
   void *notes = NULL, *state = NULL;
-  if (keeper) DIMPLE_TRY(keeper->open(d, length, vocab, &notes));
-  if (loop) DIMPLE_TRY(loop->open(d, length, &state)); /* its algorithm keeps no notes */
+  if (keeper) DIMPLE_TRY(keeper->open(d, c->given_length, model->vocab, &notes));
+  if (loop) DIMPLE_TRY(loop->open(d, c->given_length, &state)); /* its algorithm keeps no notes, */
+  if (reshaper) DIMPLE_TRY(reshaper->open(d, c, model, &state)); /* nor does this one's */
   size_t size = ((size_t)d->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) {
     if (keeper) keeper->close(notes);
     if (loop) loop->close(state);
+    if (reshaper) reshaper->close(state);
     return dimple_fail_memory(size, "noise levels");
   }
   close_notes(it);
@@ -141,7 +162,7 @@ static dimple_status make_room(iteration *it, const dimple_decoding *d, int32_t 
 
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
   dimple_decoding filled = *decoding;
-  fill_in(&filled, model, c->length);
+  fill_in(&filled, model, c->given_length);
   DIMPLE_TRY(decoding_check_filled(decoding, &filled));
   if (!it->constraint && !decoding->allowed_confidence)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: allowed_confidence does not go with a response that no constraint holds");
@@ -159,10 +180,16 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
                        "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
                        pipeline_of(&filled)->name);
+  if (filled.eos_penalty != 0 && (decoding_is_cached(&filled) || model->pad_token < 0))
+    return decoding_is_cached(&filled) ? dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: eos_penalty does not go with a cache")
+                                       : dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "eos_penalty needs a model with a padding token (key tokenizer.ggml.padding_token_id)");
   if (!model->shift_logits && pipeline_of(&filled)->needs_shift)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model whose rows score the next position: those of this one score their own",
                        pipeline_of(&filled)->name);
-  DIMPLE_TRY(make_room(it, &filled, c->length, model->vocab));
+  if (it->constraint && pipeline_of(&filled)->reshaper)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint: it changes the length of the response, and a path through one has a fixed length",
+                       pipeline_of(&filled)->name);
+  DIMPLE_TRY(make_room(it, &filled, c, model));
   schedule_levels(decoding->steps, decoding->epsilon, it->levels);
   it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
@@ -170,6 +197,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->number = 0;
   it->begun = true;
   it->block = -1;
+  it->shift.token = -1;
+  it->pad = model->pad_token;
   it->done = it->spent = it->looked = it->listable = false;
   bias_clear(&it->bias);
   if (it->recorded) replay_seek(it->recorded, 0);
@@ -199,6 +228,7 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
 
 int32_t iteration_settled(const iteration *it, const canvas *c) {
   if (it->done) return c->length;
+  if (pipeline_of(&it->decoding)->reshaper) return c->masked_count > 0 ? c->masked[0] : c->length; /* those behind may move */
   if (pipeline_of(&it->decoding)->loop) return c->masked_count > 0 ? c->masked[0] / it->decoding.block_length * it->decoding.block_length : c->length;
   if (algorithm_of(&it->decoding)->edits || pipeline_of(&it->decoding)->fills_with_ends) return it->blocks.first;
   return algorithm_of(&it->decoding)->reviser ? 0 : c->length;
@@ -209,6 +239,8 @@ dimple_status iteration_check_shortening(const iteration *it) {
   if (how->sight != SIGHT_ALL)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot leave positions out: it works on a part of the response at a time, and ends with it",
                        how->name);
+  if (how->reshaper)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot leave positions out: it says itself how many the response has", how->name);
   if (algorithm_of(&it->decoding)->reviser)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "algorithm %s cannot leave positions out: it may mask the end of the text again",
                        algorithm_of(&it->decoding)->name);
@@ -296,7 +328,7 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan) {
   return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                         .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
-                        .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens};
+                        .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens, .shift = it->shift};
 }
 
 pass_rows iteration_rows(const iteration *it, const block_plan *plan) {
@@ -403,6 +435,7 @@ static bool goes_on(const iteration *it) { return it->decoding.complete && !it->
 
 /* Whether that was the last iteration. `leaves`: what is masked behind the schedule stays so. */
 static bool finished(iteration *it, const canvas *c, const block_rules *rules, bool leaves) {
+  if (pipeline_of(&it->decoding)->reshaper) return c->masked_count == 0; /* steps do not count */
   if (rules) return it->spent || c->initial_masked == 0 || !blocks_advance(&it->blocks, c, rules);
   if (it->number >= it->decoding.steps) return leaves || c->masked_count == 0;
   return pipeline_of(&it->decoding)->done(c->masked_count);
@@ -476,10 +509,22 @@ dimple_status iteration_conclude(iteration *it, pass *p, canvas *c, int32_t coun
   return DIMPLE_OK;
 }
 
+logit_shift iteration_shift(const iteration *it, const canvas *c) {
+  const dimple_decoding *d = &it->decoding;
+  const reshaper *reshaper = pipeline_of(d)->reshaper;
+  if (reshaper) return (logit_shift){reshaper->barred(it->loop, c), -INFINITY};
+  if (d->eos_penalty == 0) return (logit_shift){.token = -1};
+  float level = it->levels[it->number < d->steps ? it->number : d->steps - 1];
+  return (logit_shift){it->pad, d->eos_penalty * logf(1 - level + d->epsilon)};
+}
+
 dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   if (pipeline_of(&it->decoding)->loop) return pipeline_of(&it->decoding)->loop->run(it, p, c);
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
+  const reshaper *reshaper = pipeline_of(&it->decoding)->reshaper;
   iteration_begin_blocks(it, p, c);
+  it->origins = NULL;
+  it->shift = iteration_shift(it, c);
   dimple_status status = decide(it, p, c, &count);
   if (status != DIMPLE_OK) {
     if (it->recorded) replay_seek(it->recorded, draws_before);
@@ -491,6 +536,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   iteration_tell_blocks(it, c, count);
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   canvas_mask(c, it->remasked, it->remasked_count);
+  if (reshaper) reshaper->reshape(it->loop, it, c);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
   DIMPLE_TRY(iteration_conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks, !goes_on(it)));

@@ -9,8 +9,9 @@
 #include "diffusion/pass.h"
 #include "diffusion/sampler.h"
 
-/* Arrays for one iteration; each has room for every position of the response. */
+/* Arrays for one iteration; each has room for every position that the response may come to have. */
 typedef struct iteration_room {
+  int32_t positions;     /* so many */
   int32_t *revealed;     /* response positions, ascending */
   int32_t *tokens;       /* what they are revealed as */
   float *confidence, *log_probability;
@@ -32,7 +33,10 @@ typedef struct iteration {
   blocks blocks;    /* pipelines that decode in blocks */
   special_tokens tokens;
   void *notes;      /* of the algorithm; null: it keeps none */
-  void *loop;       /* state of a pipeline that has a loop of its own (pipeline.h) */
+  void *loop;       /* state of a pipeline that has a loop of its own, or a reshaper (pipeline.h) */
+  logit_shift shift; /* in this iteration */
+  int32_t pad;      /* the model's padding token; -1: it names none */
+  const int32_t *origins; /* dimple_step's, of the latest iteration; null: nothing moved */
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
@@ -55,8 +59,11 @@ typedef struct iteration {
 dimple_status iteration_resize(iteration *it, int32_t length);
 void iteration_free(iteration *it); /* a zeroed one is allowed */
 
-/* Of memory it takes, for responses of `length` tokens: its room, the algorithm's notes, what a constraint keeps of the canvas. */
-int64_t iteration_bytes(const iteration *it, int32_t length);
+/* Room for responses that come to have `length` tokens, if there is less; a decoding under way goes on. On failure nothing changes. Errors: MEMORY. */
+dimple_status iteration_reserve(iteration *it, int32_t length);
+
+/* Of memory it takes: its room, the algorithm's notes, what a constraint keeps of the canvas. */
+int64_t iteration_bytes(const iteration *it);
 
 /* Takes the place of the recorded draws, null included, and ends a decoding under way. */
 void iteration_replay(iteration *it, replay *recorded);
@@ -65,7 +72,7 @@ void iteration_replay(iteration *it, replay *recorded);
 void iteration_constrain(iteration *it, constrained *constraint);
 
 /* Starts a decoding, whose settings are valid, of a canvas as it was set, for a model of these parameters, which fill in what the settings
- * leave to the model. Errors: ARGUMENT, STATE (recorded draws of tokens under a constraint), MEMORY. */
+ * leave to the model. Errors: ARGUMENT, UNSUPPORTED (a model that the pipeline does not decode), STATE (recorded draws of tokens under a constraint), MEMORY. */
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c);
 
 /* How many positions at a time the decoding that has begun looks at twice. */

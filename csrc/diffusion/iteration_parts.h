@@ -14,6 +14,9 @@ block_plan iteration_plan(const iteration *it, const canvas *c, const block_rule
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan);
 pass_rows iteration_rows(const iteration *it, const block_plan *plan);
 
+/* What the coming iteration adds to a token's logits. */
+logit_shift iteration_shift(const iteration *it, const canvas *c);
+
 /* What blocks are to know of an iteration that is about to reveal `count` positions. */
 void iteration_tell_blocks(iteration *it, const canvas *c, int32_t count);
 

@@ -10,6 +10,16 @@ typedef struct special_tokens {
   int32_t mask, eos, eot;
 } special_tokens;
 
+/* What is added to a token's logits at all positions, -inf where none takes it. */
+typedef struct logit_shift {
+  int32_t token; /* -1: none */
+  float value;
+} logit_shift;
+
+static inline void logits_shift(float *z, int32_t vocab, logit_shift shift) {
+  if (shift.token >= 0 && shift.token < vocab) z[shift.token] += shift.value;
+}
+
 /* Whether the decoding changes rows of logits or takes confidences from a part of them. */
 bool logits_are_changed(const dimple_decoding *d);
 

@@ -12,10 +12,16 @@ static dimple_status alloc_states(const pass *p, int64_t rows, view *out) {
 
 static int32_t sequence_length(const pass *p) { return p->prompt->length + p->canvas->length; }
 
+/* What it may come to have. */
+static int32_t longest_sequence(const pass *p) { return p->prompt->length + p->canvas->room; }
+
+/* And what it had when the response was set. */
+static int32_t given_sequence(const pass *p) { return p->prompt->length + p->canvas->given_length; }
+
 /* What rows see; a picture's see each other where the model has them do so: neighbouring ones are of one picture. */
 static void limit_text(const pass *p, attention_grid grid, text_state *text) {
   const int32_t *at = p->prompt->feature_rows;
-  text_state_limit(p->model, text, grid, sequence_length(p));
+  text_state_limit(p->model, text, grid, given_sequence(p));
   for (int64_t i = 0, end; p->model->text.canvases && i < p->prompt->feature_count; i = end) {
     for (end = i + 1; end < p->prompt->feature_count && at[end] == at[end - 1] + 1;) end++;
     text_state_join(text, at[i], at[end - 1] + 1);
@@ -34,12 +40,12 @@ static int64_t most_rows(const pass *p) {
   return p->model->text.block_length > most ? p->model->text.block_length : most;
 }
 
-/* Opens a cache for prompt, response and `more` rows, which see what the grid has them see. */
-static dimple_status open_text(const pass *p, int32_t more, attention_grid grid, text_state *text) {
-  int64_t length = sequence_length(p) + more;
+/* Opens a cache for prompt and `rows` rows behind it, which see what the grid has them see. */
+static dimple_status open_text(const pass *p, int32_t rows, attention_grid grid, text_state *text) {
+  int64_t length = (int64_t)p->prompt->length + rows;
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
-  prompt_positions(p->prompt, p->canvas->length + more, positions);
+  prompt_positions(p->prompt, rows, positions);
   dimple_status status = text_state_open(p->model, p->context, positions, length, most_rows(p), p->half_cache, text);
   free(positions);
   if (status == DIMPLE_OK) limit_text(p, grid, text);
@@ -49,10 +55,10 @@ static dimple_status open_text(const pass *p, int32_t more, attention_grid grid,
 /* What an earlier call that failed has opened stays. */
 static dimple_status open_pass(pass *p) {
   view *matrices[] = {&p->first_states, &p->later_states, &p->gathered};
-  if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->shadow_room, p->grid, &p->text));
-  if (!p->wanted) ALLOCATE(p->wanted, p->canvas->length, "row numbers");
+  if (!p->text.capacity) DIMPLE_TRY(open_text(p, p->canvas->room + p->shadow_room, p->grid, &p->text));
+  if (!p->wanted) ALLOCATE(p->wanted, p->canvas->room, "row numbers");
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-    if (!matrices[i]->memory && !p->model->text.canvases) DIMPLE_TRY(alloc_states(p, p->canvas->initial_masked, matrices[i]));
+    if (!matrices[i]->memory && !p->model->text.canvases) DIMPLE_TRY(alloc_states(p, canvas_most_masked(p->canvas), matrices[i]));
   return text_state_reserve(p->model, p->context, &p->text, text_state_most(&p->text));
 }
 
@@ -77,6 +83,19 @@ void pass_reserve_canvas(pass *p, int32_t rows) {
   if (rows <= p->canvas_room) return;
   if (p->text.capacity > 0 && rows > text_state_most(&p->text)) pass_discard(p);
   p->canvas_room = rows;
+}
+
+void pass_reserve_growth(pass *p) {
+  int32_t shadows = p->shadow_room, canvas = p->canvas_room;
+  if (p->text.capacity == 0 || p->text.capacity >= longest_sequence(p) + shadows) return;
+  pass_discard(p);
+  p->shadow_room = shadows;
+  p->canvas_room = canvas;
+}
+
+/* No pass sees rows that are behind the sequence. */
+static void hide_behind(pass *p) {
+  if (p->text.cache.held > sequence_length(p)) kv_cache_hold(&p->text.cache, sequence_length(p));
 }
 
 static void close_canvas(pass *p) {
@@ -269,7 +288,8 @@ dimple_status pass_open_first(pass *p, text_rows *rows) {
   DIMPLE_TRY(open_pass(p));
   p->intact = NEED_NOTHING;
   if (p->shared > 0 && !has_seen_rows(p, p->shared)) p->shared = 0; /* an attempt that failed has moved on */
-  *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, p->canvas->masked, p->first_states);
+  view first = view_rows(p->first_states, 0, p->canvas->masked_count);
+  *rows = p->grid.block_length > 0 ? prompt_rows(p) : canvas_rows(p, (pass_scope){.kind = SCOPE_ALL}, p->canvas->masked, first);
   int64_t count = text_rows_count(rows);
   return count > 0 && count <= text_state_most(&p->text) ? slide(p, rows->first, count) : DIMPLE_OK; /* more are run by pass_run */
 }
@@ -341,6 +361,7 @@ void pass_limit(pass *p, attention_grid grid) {
 
 void pass_restart(pass *p, pass_need need) {
   bool blocks = p->grid.block_length > 0;
+  hide_behind(p);
   if (need == NEED_PROMPT && !p->keep_prompt && !blocks) need = NEED_NOTHING;
   if (p->total > 0 && need > p->intact) p->prefilled = false;
   p->fresh = p->prefilled && p->total > 0 && (!blocks || settled_score(p)) ? &p->first_states : NULL;
@@ -350,7 +371,10 @@ void pass_restart(pass *p, pass_need need) {
   p->count = p->prefilled && p->total > 0 && (!blocks || settled_rows(p) > 0);
 }
 
-void pass_canvas_changed(pass *p) { p->fresh = NULL; }
+void pass_canvas_changed(pass *p) {
+  p->fresh = NULL;
+  hide_behind(p);
+}
 
 /* -------------------------------------------------------------------------------------------------------------- scoring */
 
@@ -544,11 +568,11 @@ static dimple_status run_settled_logits(const pass *p, text_state *text, int32_t
     DIMPLE_TRY(text_state_slide(p->model, p->context, text, first, cut - first));
     DIMPLE_TRY(run_part(p, &rows));
   }
-  return text_state_slide(p->model, p->context, text, settled, sequence_length(p) - settled);
+  return text_state_slide(p->model, p->context, text, settled, given_sequence(p) - settled);
 }
 
 static dimple_status record_logits(const pass *p, text_state *text, int32_t settled, view states, float *logits) {
-  int32_t canvas = sequence_length(p) - settled;
+  int32_t canvas = given_sequence(p) - settled;
   if (canvas > 0)
     DIMPLE_TRY(record_forward(p, denoised_rows(p, text, 0, canvas, p->canvas->initial, (view){0}, view_rows(states, settled, canvas))));
   return p->model->ops->head(p->context, &(head_call){.x = states, .w = p->model->weights.output, .softcap = p->model->text.softcap, .logits = logits});
@@ -556,8 +580,8 @@ static dimple_status record_logits(const pass *p, text_state *text, int32_t sett
 
 static dimple_status run_logits(const pass *p, text_state *text, view *states, float *logits) {
   const backend_operations *ops = p->model->ops;
-  DIMPLE_TRY(open_text(p, 0, pass_model_grid(p->model), text));
-  int32_t settled = p->model->text.canvases ? p->prompt->length : sequence_length(p);
+  DIMPLE_TRY(open_text(p, p->canvas->given_length, pass_model_grid(p->model), text));
+  int32_t settled = p->model->text.canvases ? p->prompt->length : given_sequence(p);
   DIMPLE_TRY(text_state_reserve(p->model, p->context, text, text_state_most(text)));
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(run_settled_logits(p, text, settled, *states));
@@ -579,7 +603,7 @@ int64_t pass_scratch_bytes(const pass *p) {
   const view *matrices[] = {&p->first_states, &p->later_states, &p->gathered, &p->bare_states, &p->canvas_states, &p->signals[0], &p->signals[1]};
   int64_t floats = 0, numbers = 0;
   for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) floats += matrices[i]->rows * matrices[i]->columns;
-  if (p->wanted) numbers += p->canvas->length;
+  if (p->wanted) numbers += p->canvas->room;
   if (p->bare) numbers += sequence_length(p);
   if (p->shadow) numbers += 3 * (int64_t)(sequence_length(p) + p->shadow_room) + p->shadow_room;
   return text_state_bytes(p->model, &p->text) + floats * (int64_t)sizeof(float) + numbers * (int64_t)sizeof(int32_t);

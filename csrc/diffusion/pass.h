@@ -87,11 +87,11 @@ typedef struct pass {
   int32_t kept;        /* models with canvases: the prompt's rows and, as they were kept, those of canvases that stay as they are (pass_keep) */
   int32_t total;       /* masks of the canvas it saw */
   text_state text;     /* capacity 0: not open */
-  view first_states;   /* [total x width] of the first pass */
-  view later_states;   /* [total x width] of the latest later pass */
-  view gathered;       /* [total x width] those of them that are scored */
+  view first_states;   /* [canvas_most_masked x width] of the first pass */
+  view later_states;   /* [the same] of the latest later pass */
+  view gathered;       /* [the same] those of them that are scored */
   view bare_states;    /* [total x width] of a pass without the prompt; only where guidance asked for it */
-  int32_t *wanted;     /* [L] rows asked of a pass */
+  int32_t *wanted;     /* [canvas.room] rows asked of a pass */
   int32_t *bare;       /* [P + L] tokens of a pass without the prompt */
   int32_t *shadow;     /* [3 x (P + L + shadow_room)] where rows stand and what they see, and [shadow_room] masks */
   const view *fresh;   /* states of the canvas as it is: first_states, later_states; null: it changed */
@@ -136,7 +136,10 @@ void pass_reserve_shadow(pass *p, int32_t rows);
 /* Makes room for canvases of up to `rows` rows, if need be at the cost of the first pass, which is to be run again then. */
 void pass_reserve_canvas(pass *p, int32_t rows);
 
-/* The canvas has changed: its states are to be computed anew. */
+/* Before a decoding whose canvas has got more room: makes room as well, if need be at the cost of the first pass. */
+void pass_reserve_growth(pass *p);
+
+/* The canvas has changed, maybe its length, too: its states are to be computed anew. */
 void pass_canvas_changed(pass *p);
 
 static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chosen ? rows->chosen_count : rows->count; }

@@ -25,6 +25,20 @@ typedef struct own_loop {
   dimple_status (*run)(struct iteration *it, pass *p, canvas *c);
 } own_loop;
 
+/* What a pipeline has whose response changes its length: its state, which is the iteration's `loop`, and what an iteration makes of the canvas. */
+typedef struct reshaper {
+  /* How many positions the response that was set may come to have. Errors: ARGUMENT. */
+  dimple_status (*most)(const dimple_decoding *d, const canvas *c, int64_t *most);
+  /* Its state for a decoding of a canvas that has room for as many. Errors: UNSUPPORTED (the model), MEMORY. */
+  dimple_status (*open)(const dimple_decoding *d, const canvas *c, const text_parameters *model, void **state);
+  void (*close)(void *state); /* null is allowed */
+  int64_t (*bytes)(const void *state); /* of memory it takes */
+  /* A token that no position takes in the coming iteration; -1: none. */
+  int32_t (*barred)(const void *state, const canvas *c);
+  /* Behind an iteration whose tokens stand in the canvas: moves positions, keeps of what was revealed what stays, and says where all was (`origins`). */
+  void (*reshape)(void *state, struct iteration *it, canvas *c);
+} reshaper;
+
 typedef struct pipeline {
   const char *name;     /* for messages */
   bool judges_original; /* dimple_decoding.original_confidence counts */
@@ -40,8 +54,11 @@ typedef struct pipeline {
   const block_rules *blocks; /* in the place of `done`; null: the response is decoded as a whole */
   block_sight sight;         /* what positions see */
   bool fills_with_ends;      /* behind the first end of text of the block that is the last, what was revealed becomes ends */
+  bool hides_padding;        /* its authors hide padding tokens that are given, which is not done */
   bool needs_shift;          /* it is for models whose rows score the next position */
   const char *decides;       /* why a caller cannot decide in its place; null: one can */
+  bool whole;                /* the response is one block, whatever block length model or caller name */
+  const reshaper *reshaper;  /* null: the response keeps its length */
   const own_loop *loop;      /* in the place of choose, done and blocks; null: it has none */
 } pipeline;
 

@@ -46,6 +46,7 @@ typedef struct sampler_step {
   const int32_t *canvas; /* tokens by position; `positions` of algorithms that edit may hold others than the mask */
   void *notes;      /* of the algorithm; null: it keeps none */
   special_tokens tokens;
+  logit_shift shift; /* of this iteration */
 } sampler_step;
 
 /* Where the iteration is in the schedule: one behind its end is as the last. */

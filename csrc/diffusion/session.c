@@ -149,7 +149,7 @@ static dimple_status require_prompt(const dimple_session *s) {
 
 static dimple_status require_response(const dimple_session *s) {
   DIMPLE_TRY(require_prompt(s));
-  if (s->canvas.length > 0) return DIMPLE_OK;
+  if (s->canvas.given_length > 0) return DIMPLE_OK;
   return dimple_fail(DIMPLE_ERROR_STATE, "the session has no response yet: call dimple_session_set_response first");
 }
 
@@ -200,9 +200,9 @@ dimple_status dimple_session_set_response(dimple_session *s, const int32_t *toke
 static dimple_status set_constraint(dimple_session *s, dimple_constraint *constraint, const lattice_part *part) {
   constrained *fresh = NULL;
   int32_t *initial;
-  ALLOCATE(initial, s->canvas.length, "the response");
+  ALLOCATE(initial, s->canvas.given_length, "the response");
   dimple_status status = !constraint ? DIMPLE_OK
-                                     : constrained_create(constraint, s->canvas.given, s->canvas.length, part, s->canvas.mask_token,
+                                     : constrained_create(constraint, s->canvas.given, s->canvas.given_length, part, s->canvas.mask_token,
                                                           s->model->text.vocab, initial, &fresh);
   if (status == DIMPLE_OK) {
     discard_pass(s);
@@ -224,9 +224,9 @@ static dimple_status set_constraint_part(dimple_session *s, dimple_constraint *c
   if (!constraint) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_set_constraint_part: constraint is null");
   if (count != 0) DIMPLE_TRY(check_tokens(s, later, count, "rest of the response"));
   int32_t before = s->prompt.length - s->prompt.given;
-  if ((int64_t)s->prompt.length + s->canvas.length + count > s->context_length)
+  if ((int64_t)s->prompt.length + s->canvas.given_length + count > s->context_length)
     return dimple_fail(DIMPLE_ERROR_LIMIT, "prompt (%d tokens), answer so far (%d), response (%d) and what follows (%d) do not fit the context of %d",
-                       s->prompt.given, before, s->canvas.length, count, s->context_length);
+                       s->prompt.given, before, s->canvas.given_length, count, s->context_length);
   return set_constraint(s, constraint, &(lattice_part){.before = s->prompt.tokens + s->prompt.given, .before_count = before, .later = later,
                                                        .later_count = count, .mask_token = s->canvas.mask_token});
 }
@@ -346,12 +346,45 @@ dimple_status dimple_session_take_prefix(dimple_session *s, dimple_session *from
   return session_leave(s, status);
 }
 
+static dimple_status refuse_padding(const dimple_session *s, const char *pipeline, const int32_t *tokens, int32_t count, const char *what) {
+  int32_t padding = s->model->text.pad_token;
+  for (int32_t i = 0; i < count && padding >= 0; i++)
+    if (tokens[i] == padding)
+      return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s: token %d of the %s is the padding token %d, which its authors hide from all others: that is not done",
+                         pipeline, i, what, padding);
+  return DIMPLE_OK;
+}
+
+/* Of what is given. */
+static dimple_status check_padding(const dimple_session *s, const dimple_decoding *decoding) {
+  const pipeline *how = pipeline_of(decoding);
+  if (!how->hides_padding) return DIMPLE_OK;
+  DIMPLE_TRY(refuse_padding(s, how->name, s->prompt.tokens, s->prompt.given, "prompt"));
+  return refuse_padding(s, how->name, s->canvas.given, s->canvas.given_length, "response");
+}
+
+/* Room for all that the response may grow to. */
+static dimple_status reserve_growth(dimple_session *s, const dimple_decoding *decoding) {
+  const reshaper *reshaper = pipeline_of(decoding)->reshaper;
+  int64_t most = s->canvas.given_length;
+  if (!reshaper) return DIMPLE_OK;
+  DIMPLE_TRY(reshaper->most(decoding, &s->canvas, &most));
+  if (s->prompt.length + most > s->context_length)
+    return dimple_fail(DIMPLE_ERROR_LIMIT, "prompt (%d tokens) and a response that may grow to %" PRId64 " do not fit the context of %d", s->prompt.length,
+                       most, s->context_length);
+  DIMPLE_TRY(canvas_reserve(&s->canvas, (int32_t)most));
+  return iteration_reserve(&s->iteration, (int32_t)most);
+}
+
 static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   DIMPLE_TRY(require_response(s));
   if (!decoding) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_begin: decoding is null");
   DIMPLE_TRY(dimple_decoding_validate(decoding));
+  DIMPLE_TRY(check_padding(s, decoding));
+  DIMPLE_TRY(reserve_growth(s, decoding));
   DIMPLE_TRY(iteration_begin(&s->iteration, decoding, &s->model->text, &s->canvas));
   canvas_reset(&s->canvas);
+  pass_reserve_growth(&s->pass);
   pass_reserve_shadow(&s->pass, iteration_shadow_rows(&s->iteration));
   pass_reserve_canvas(&s->pass, iteration_canvas_rows(&s->iteration, &s->canvas));
   pass_limit(&s->pass, iteration_grid(&s->iteration, s->prompt.length));
@@ -376,7 +409,7 @@ static dimple_step step_result(const dimple_session *s, int64_t elapsed) {
                        .canvas = s->canvas.tokens, .canvas_length = s->canvas.length,
                        .forward_passes = (int32_t)s->pass.count, .forced_count = it->forced_count, .nanoseconds = elapsed,
                        .remasked_count = it->remasked_count, .remasked = it->remasked, .block = it->block,
-                       .settled = iteration_settled(it, &s->canvas)};
+                       .settled = iteration_settled(it, &s->canvas), .origins = it->origins};
 }
 
 static dimple_status require_iteration(const dimple_session *s) {
@@ -532,7 +565,7 @@ dimple_status dimple_session_replay_draws(dimple_session *s, const int32_t *kind
 
 static int64_t scratch_bytes(const dimple_session *s) {
   return (int64_t)sizeof *s + prompt_bytes(&s->prompt) + canvas_bytes(&s->canvas) + features_bytes(&s->features) + pass_scratch_bytes(&s->pass) +
-         iteration_bytes(&s->iteration, s->canvas.length) + s->model->ops->context_bytes(s->context);
+         iteration_bytes(&s->iteration) + s->model->ops->context_bytes(s->context);
 }
 
 dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timings) {
@@ -546,7 +579,7 @@ dimple_status dimple_session_get_timings(dimple_session *s, dimple_timings *timi
 
 static dimple_status get_logits(dimple_session *s, float *logits, int64_t count) {
   DIMPLE_TRY(require_prompt(s));
-  int32_t rows = s->prompt.length + s->canvas.length, vocab = s->model->text.vocab;
+  int32_t rows = s->prompt.length + s->canvas.given_length, vocab = s->model->text.vocab;
   int64_t expected = (int64_t)rows * vocab;
   if (!logits) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_get_logits: logits is null");
   if (count != expected)

@@ -60,7 +60,7 @@ static void list_usual(void) {
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
-  models[0] = small_model((model_shape){0});
+  models[0] = small_model((model_shape){.expands = true});
   models[1] = small_model((model_shape){.vision = true});
   models[2] = small_model((model_shape){.family = FAMILY_LLADA_MOE, .causal = true});
   models[3] = small_model((model_shape){.family = FAMILY_LLADA, .unshifted = true});
@@ -83,6 +83,7 @@ typedef struct user {
   dimple_batch *batch; /* null until it is asked for; then there is a mate, with a session of the same model */
   struct user *mate;
   int32_t given[MOST_TOKENS], length; /* the response as it was set; 0: none */
+  bool moves; /* the latest decoding changes its length */
   int32_t candidates, positions[MOST_TOKENS], tokens[MOST_TOKENS]; /* of the latest look */
 } user;
 
@@ -205,9 +206,22 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->fill_last_block = take_between(d, 0, 1);
 }
 
+static dimple_decoding usual_of(int32_t pipeline) {
+  int32_t i = 0;
+  while (usual[i].pipeline != pipeline) i++;
+  return usual[i];
+}
+
+static void take_growth(decisions *d, dimple_decoding *decoding) {
+  decoding->grow_to = take_between(d, -1, SMALL_CONTEXT + 1);
+  decoding->expand_budget = take_between(d, -2, 9);
+  decoding->number_transfer_tokens = take_between(d, 0, 4);
+  decoding->pad_delete_to_right = take_u8(d) & 1;
+}
+
 static void begin(user *u, decisions *d) {
   dimple_decoding decoding = usual[take_u8(d) % usual_count];
-  if (u->model == models[CANVAS_MODEL]) decoding = usual[usual_count - 1];
+  if (u->model == models[CANVAS_MODEL]) decoding = usual_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA);
   uint8_t block = take_u8(d);
   if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;
   decoding.steps = take_between(d, 0, 20);
@@ -219,17 +233,32 @@ static void begin(user *u, decisions *d) {
   if (more & 4) take_wild(d, &decoding);
   if (more & 8) decoding.pipeline = take_between(d, -1, PIPELINE_COUNT);
   if (more & 16) decoding.algorithm = take_between(d, -1, ALGORITHM_COUNT);
+  if (decoding.pipeline == DIMPLE_PIPELINE_DREAMON) take_growth(d, &decoding);
   bool valid = succeeds(dimple_decoding_validate(&decoding));
-  if (succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) REQUIRE(valid);
+  if (!succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) return;
+  REQUIRE(valid);
+  u->moves = decoding.pipeline == DIMPLE_PIPELINE_DREAMON;
+}
+
+/* Of a response whose length changes, given tokens stay as many, wherever they go. */
+static void check_moved(const user *u, const dimple_step *step) {
+  int32_t given = 0, last = -1;
+  for (int32_t i = 0; i < u->length; i++) given += u->given[i] != MASK_ID;
+  REQUIRE(step->canvas_length >= given && step->canvas_length <= SMALL_CONTEXT);
+  for (int32_t i = 0; i < step->canvas_length && step->origins; i++) {
+    REQUIRE(step->origins[i] < 0 ? step->canvas[i] == MASK_ID : step->origins[i] > last);
+    if (step->origins[i] >= 0) last = step->origins[i];
+  }
 }
 
 /* What every step promises, whichever call made it. */
 static void check_step(const user *u, const dimple_step *step) {
   int32_t masked = 0;
-  REQUIRE(step->canvas_length == u->length && step->remaining >= 0);
+  REQUIRE((u->moves || step->canvas_length == u->length) && step->remaining >= 0);
+  if (u->moves) check_moved(u, step);
   for (int32_t i = 0; i < step->canvas_length; i++) {
     REQUIRE(step->canvas[i] >= 0 && step->canvas[i] < TOKENS);
-    REQUIRE(u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
+    REQUIRE(u->moves || u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
     masked += step->canvas[i] == MASK_ID;
   }
   bool canvases = u->model == models[CANVAS_MODEL]; /* which have tokens where nothing is settled */
@@ -280,7 +309,7 @@ static void alternatives(user *u, decisions *d) {
   }
   if (!succeeds(dimple_session_alternatives(u->session, count, maybe_null(d, tokens), maybe_null(d, likely)))) return;
   while (written < MOST_TOKENS * 5 && tokens[written] != UNTOUCHED) written++;
-  REQUIRE(count > 0 && written % count == 0 && written / count <= u->length);
+  REQUIRE(count > 0 && written % count == 0 && written / count <= (u->moves ? SMALL_CONTEXT : u->length));
   for (int32_t i = 0; i < written; i++)
     REQUIRE(tokens[i] >= -1 && tokens[i] < TOKENS && !(likely[i] > 0) && (tokens[i] < 0) == (isnan(likely[i]) != 0));
   for (int32_t i = written; i < MOST_TOKENS * 5; i++) REQUIRE(tokens[i] == UNTOUCHED && likely[i] == 1);

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 6
+#define DIMPLE_API_VERSION 7
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -284,7 +284,7 @@ typedef struct dimple_image_grid {
 } dimple_image_grid;
 
 /* The grid of a width x height picture. Errors: ARGUMENT for one that the tower does not take (Qwen2.5-VL's: a side below patch_size *
- * merge_size or an aspect ratio above 200; Gemma 4's takes all); UNSUPPORTED without a vision tower. */
+ * merge_size or an aspect ratio above 200; Qwen2-VL's, as Dream-VL has it, enlarges the former; Gemma 4's takes all); UNSUPPORTED without a vision tower. */
 DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, int32_t width, int32_t height,
                                                      dimple_image_grid *grid);
 
@@ -449,8 +449,10 @@ typedef enum dimple_pipeline {
                                        * iteration draws a token for every position, accepts those that entropy_bound does, and puts random ones at
                                        * the others. A canvas is settled, as the most likely tokens, after `steps` iterations or when it is stable */
   DIMPLE_PIPELINE_RND1 = 9, /* RND1's: after iteration n of `steps` as many of all masks are left as is their share of the time left, rounded down */
-  DIMPLE_PIPELINE_STABLE_DIFFCODER = 10 /* Stable-DiffCoder's: as sdar's, but `steps` are shared out among the blocks, low_confidence_dynamic takes what
+  DIMPLE_PIPELINE_STABLE_DIFFCODER = 10, /* Stable-DiffCoder's: as sdar's, but `steps` are shared out among the blocks, low_confidence_dynamic takes what
                                         * has at least the threshold, and the block of the first end of text ends with ends */
+  DIMPLE_PIPELINE_DREAMON = 11 /* DreamOn's: number_transfer_tokens an iteration, whose tokens may change the response's length: an end of text takes its
+                               * position out, the model's expand token (key tokenizer.ggml.expand_token_id) becomes two masks. `steps` do not count */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -548,13 +550,20 @@ typedef struct dimple_decoding {
   float t_max;                 /* .. both 0: by 1, and the most likely token is taken. Finite, >= 0 */
   int32_t stability_threshold; /* the same: a canvas is stable when its most likely tokens are those of so many iterations before, 0 .. 64, .. */
   float confidence_threshold;  /* .. and its mean entropy is below it: nats, finite, >= 0 */
+  int32_t grow_to;             /* dreamon: most positions to fill, those that were given not counted; 0: as many as are masked to begin with */
+  int32_t expand_budget;       /* dreamon: most positions that come in, >= 0; -1: twice the most positions from the first masked one on */
+  int32_t number_transfer_tokens; /* dreamon: positions that an iteration decides, >= 1 */
+  float eos_penalty;           /* dream without a cache: eos_penalty * log(1 - t + epsilon) is added to the padding token's logits, t being the noise level before
+                                * the iteration. Finite; 0: nothing */
+  int32_t pad_delete_to_right; /* dreamon, 1: with a position that is taken out all behind it go that were masked before the iteration; 0: it alone */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
  * block length and cache of the model, complete, allowed confidence; and of every algorithm its authors' settings: gamma 0.1 by entropy,
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
  * threshold_back 0.9, editing_threshold 0.5, max_post_steps 16 and num_to_transfer 1. Blocks are not cached, nor filled behind the end of text;
- * eos_early_stop 0; t_min 0.4, t_max 0.8, stability_threshold 1 and confidence_threshold 0.005. */
+ * eos_early_stop 0; t_min 0.4, t_max 0.8, stability_threshold 1 and confidence_threshold 0.005; grow_to 0, expand_budget -1,
+ * number_transfer_tokens 1, pad_delete_to_right 0. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a
@@ -564,8 +573,9 @@ DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 DIMPLE_API dimple_status dimple_decoding_validate(const dimple_decoding *decoding);
 
 /* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and
- * response is kept, so one prefill serves several decodings. Errors: STATE (no prompt or response), ARGUMENT (names the
- * field). */
+ * response is kept, so one prefill serves several decodings; not where the response may grow further than in all decodings before. Errors: STATE (no
+ * prompt or response), ARGUMENT (names the field), LIMIT (dreamon: what the response may grow to does not fit the context), UNSUPPORTED (the model is not
+ * one that the pipeline decodes; dreamon under a constraint; bd3lm with padding tokens in prompt or response), MEMORY. */
 DIMPLE_API dimple_status dimple_session_begin(dimple_session *session, const dimple_decoding *decoding);
 
 /* What one iteration did. The pointers are the session's and stay valid until its next call. */
@@ -578,7 +588,7 @@ typedef struct dimple_step {
   const float *confidence;        /* [revealed_count] in the same order; nats (<= 0) for entropy, otherwise 0 .. 1 */
   const int32_t *canvas;          /* [canvas_length] token ids, mask_token_id where masked; diffusion-gemma: also what the next pass runs of the
                                    * canvas under way, random tokens and all */
-  int32_t canvas_length;          /* L */
+  int32_t canvas_length;          /* L; dreamon: as it is after the iteration */
   int32_t forward_passes;         /* model passes since dimple_session_begin, the prefill's first pass included */
   int32_t forced_count;           /* of those revealed, positions for which the constraint left one token: no pass decided them */
   int64_t nanoseconds;            /* wall time of this call */
@@ -588,7 +598,9 @@ typedef struct dimple_step {
   int32_t remasked_count;         /* wino: positions, revealed before, that are masked again; diffusion-gemma: accepted before, and not again */
   const int32_t *remasked;        /* [remasked_count] ascending */
   int32_t block;                  /* decodings in blocks: the one that the iteration worked on, from 0; -1: others */
-  int32_t settled;                /* what positions 0 .. settled - 1 have revealed stays; those behind may be masked again or hold another token */
+  int32_t settled;                /* what positions 0 .. settled - 1 have revealed stays; those behind may be masked again, hold another token, or move */
+  const int32_t *origins;         /* dreamon: [canvas_length] where each position was before the iteration, -1: it came in, a mask behind the one that it
+                                   * was doubled from; positions in no place of it went out. Null: every position is where it was */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not
@@ -618,7 +630,7 @@ typedef struct dimple_candidates {
  * over when it is full, and what runs for its keys and values runs first; the decoding is done where one is not full after as many iterations as it
  * had masks, or `steps` of a block. dimple_session_reveal is the second half; every other call that decodes gives the candidates up. Errors: as
  * dimple_session_step, and UNSUPPORTED for wino and token_editing, which take back what was revealed, fast-dllm-v2, where the pass over a block gives
- * the first token of the next one, and diffusion-gemma. */
+ * the first token of the next one, diffusion-gemma, and dreamon. */
 DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_candidates *candidates);
 
 /* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance
@@ -642,7 +654,7 @@ DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const in
  * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
  * changes what the model says of them a little. For text behind an end token. Blocks end with what is left; under a constraint the path goes on to
  * hold all positions, and dimple_session_complete fills those left out. Errors: STATE (no decoding is under way), ARGUMENT (also for more than an
- * earlier call left), UNSUPPORTED (pipelines whose positions see their block and those before it alone, and diffusion-gemma; wino; guidance). */
+ * earlier call left), UNSUPPORTED (pipelines whose positions see their block and those before it alone, diffusion-gemma, and dreamon; wino; guidance). */
 DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
@@ -669,7 +681,7 @@ typedef struct dimple_timings {
 
 DIMPLE_API dimple_status dimple_session_get_timings(dimple_session *session, dimple_timings *timings);
 
-/* Raw logits of one full pass over prompt + response (the response may be unset), as the model gives them, before the shift by one:
+/* Raw logits of one full pass over prompt + response as it was set (it may be unset), as the model gives them, before the shift by one:
  * [token_count x vocab_size] floats, where token_count = P + L. `count` must be exactly that product. Errors: STATE (no
  * prompt), ARGUMENT, MEMORY, CANCELLED; MODEL, with the logits written. */
 DIMPLE_API dimple_status dimple_session_get_logits(dimple_session *session, float *logits, int64_t count);

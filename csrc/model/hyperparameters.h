@@ -80,6 +80,7 @@ typedef struct text_parameters {
   float softcap;       /* logits are softcap * tanh(logit / softcap); 0: none */
   bool shift_logits;   /* row i of the logits scores position i + 1 */
   int32_t mask_token, bos_token, eos_token, eot_token, pad_token, image_token; /* -1: the file names none */
+  int32_t expand_token; /* the same: becomes two masks (pipeline dreamon) */
   int32_t picture_start; /* pictures stand on grids only behind this token; -1: all do */
   int32_t ends[MAX_ENDS]; /* eos_token and the others that the file lists; it is the first of these where the file does not name it */
   int32_t end_count;

@@ -84,6 +84,10 @@ static dimple_decoding random_decoding(random_numbers *r) {
   d.no_eos_logits = d.pipeline == DIMPLE_PIPELINE_LLADA && random_below(r, 4) == 0;
   if (d.algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f;
   if (d.algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.05f;
+  if (d.pipeline == DIMPLE_PIPELINE_DREAMON) {
+    d.grow_to = random_below(r, 2) ? 0 : 30;
+    d.number_transfer_tokens = 1 + random_below(r, 3);
+  }
   return d;
 }
 
@@ -111,6 +115,10 @@ static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p
   if (random_below(&r, 4) == 0 && !m->text.canvases) {
     int32_t tokens[] = {3, 40};
     float values[] = {2, -INFINITY};
+    if (p->decoding.pipeline == DIMPLE_PIPELINE_DREAMON) {
+      tokens[1] = EXPAND;
+      values[1] = 5;
+    }
     EXPECT_OK(dimple_session_set_bias(p->session, tokens, values, 2));
   }
   return true;

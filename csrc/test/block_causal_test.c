@@ -431,6 +431,13 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
   d.algorithm = DIMPLE_ALGORITHM_SEQUENTIAL;
   EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_ARGUMENT, "algorithm is sequential (12) with pipeline bd3lm, expected pipeline sdar or fast-dllm-v2");
   d.algorithm = DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC;
+  EXPECT_OK(dimple_session_set_response(t, (int32_t[]){MASK, MASK, PAD}, 3));
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_UNSUPPORTED, "token 2 of the response is the padding token 92");
+  EXPECT_OK(dimple_session_set_prompt(t, (int32_t[]){4, PAD, 9}, 3, NULL, 0));
+  set_masks(t, RESPONSE);
+  EXPECT_FAILS(dimple_session_begin(t, &d), DIMPLE_ERROR_UNSUPPORTED, "token 1 of the prompt is the padding token 92");
+  d.pipeline = DIMPLE_PIPELINE_MDLM;
+  EXPECT_OK(dimple_session_begin(t, &d));
   dimple_session_free(s);
   dimple_session_free(t);
 }

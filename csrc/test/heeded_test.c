@@ -14,12 +14,12 @@ typedef struct setting {
   bool is_integer;
   float values[4];
   int count;
-  float ends; /* how much ends of text are favoured: it has to do with these */
+  float ends; /* how much ends of text are favoured, and expansions where there are any: it has to do with these */
   bool (*excused)(const dimple_decoding *d); /* null: never */
 } setting;
 
-/* It always takes the confidences after temperature and filters, as docs and header say. */
-static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PIPELINE_DREAM; }
+/* They always take the confidences after temperature and filters, as docs and header say. */
+static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PIPELINE_DREAM || d->pipeline == DIMPLE_PIPELINE_DREAMON; }
 
 /* Whose functions take a threshold beside every strategy, also those that do not look at it. */
 static bool by_strategies(const dimple_decoding *d) {
@@ -69,7 +69,12 @@ static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
                                    {FLOAT(t_min), {0.1f, 0.9f}, 2, 0, NULL},
                                    {FLOAT(t_max), {1.5f}, 1, 0, NULL},
                                    {INTEGER(stability_threshold), {0, 3}, 2, 0, NULL},
-                                   {FLOAT(confidence_threshold), {20}, 1, 0, NULL}};
+                                   {FLOAT(confidence_threshold), {20}, 1, 0, NULL},
+                                   {FLOAT(eos_penalty), {0.5f, 20}, 2, 0, NULL},
+                                   {INTEGER(grow_to), {RESPONSE + 4}, 1, 5, NULL},
+                                   {INTEGER(expand_budget), {0, 1}, 2, 5, NULL},
+                                   {INTEGER(number_transfer_tokens), {2, 5}, 2, 0, NULL},
+                                   {INTEGER(pad_delete_to_right), {1}, 1, 5, NULL}};
 
 static void set(dimple_decoding *d, const setting *s, float value) {
   char *field = (char *)d + s->offset;
@@ -99,14 +104,16 @@ static dimple_decoding context_of(int32_t pipeline, int32_t algorithm, int numbe
   if (algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.5f;
   if (pipelines[pipeline]->loop && number / 18 % 2) d.confidence_threshold = 20; /* nor is it ever sure */
   if (pipelines[pipeline]->loop && number / 72 % 2) d.stability_threshold = 0;
+  if (pipelines[pipeline]->reshaper && number / 18 % 2) d.grow_to = RESPONSE + 8;
   return d;
 }
 
 /* Steps to the end, which comes: WINO takes more iterations than steps, and full blocks are run once more. */
-static outcome decode_begun(dimple_session *s, float ends, bool denoises) {
+static outcome decode_begun(dimple_session *s, float ends, const pipeline *how) {
   outcome o = fresh_outcome();
-  o.denoises = denoises;
-  if (ends > 0) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, &ends, 1));
+  o.denoises = how->loop != NULL;
+  if (ends > 0 && how->reshaper) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EXPAND, EOS}, (float[]){ends, ends}, 2));
+  if (ends > 0 && !how->reshaper) EXPECT_OK(dimple_session_set_bias(s, (int32_t[]){EOS}, &ends, 1));
   for (dimple_step step = {0}; !step.done && o.iterations < 10 * RESPONSE;) {
     dimple_status status = dimple_session_step(s, &step);
     EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
@@ -139,9 +146,9 @@ static verdict try_setting(dimple_session *s, int32_t pipeline, int32_t algorith
         v.refused++;
         continue;
       }
-      outcome with = decode_begun(s, one->ends, pipelines[pipeline]->loop != NULL);
+      outcome with = decode_begun(s, one->ends, pipelines[pipeline]);
       EXPECT_OK(dimple_session_begin(s, &usual));
-      outcome without = decode_begun(s, one->ends, pipelines[pipeline]->loop != NULL);
+      outcome without = decode_begun(s, one->ends, pipelines[pipeline]);
       v.changes = !same_outcome(&without, &with);
     }
   }
@@ -162,7 +169,7 @@ int main(void) {
       for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         const setting *one = &settings[i];
         if (one->excused && one->excused(&d)) continue;
-        dimple_session *fitting = pipelines[pipeline]->loop ? canvases : pipelines[pipeline]->needs_shift ? shifted : s;
+        dimple_session *fitting = pipelines[pipeline]->loop ? canvases : pipelines[pipeline]->needs_shift || pipelines[pipeline]->reshaper ? shifted : s;
         verdict v = try_setting(fitting, pipeline, algorithm, one);
         EXPECT(v.tried > 0 && (v.changes || v.refused == v.tried), "pipeline %s, algorithm %s: of %s nothing comes (%d tried, %d refused)",
                pipelines[pipeline]->name, algorithm_of(&d)->name, one->name, v.tried, v.refused);

@@ -37,8 +37,8 @@ static void test_check(void) {
 
 /* ---------------------------------------------------------------------------------------------------------- target sizes */
 
-static void test_grid_goldens(void) {
-  FILE *file = open_data("smart_resize.txt");
+static void test_grids(const char *name, bool enlarges, int expected) {
+  FILE *file = open_data(name);
   if (!file) return;
   int32_t height, width, resized_height, resized_width;
   int64_t min_pixels, max_pixels;
@@ -47,6 +47,7 @@ static void test_grid_goldens(void) {
                 &resized_height, &resized_width) == 6) {
     rows++;
     image_parameters parameters = parameters_with(min_pixels, max_pixels);
+    parameters.enlarges = enlarges;
     dimple_image_grid grid = {0};
     if (resized_height == 0) {
       EXPECT_FAILS(image_grid(&parameters, width, height, &grid), DIMPLE_ERROR_ARGUMENT, "pixels: ");
@@ -58,7 +59,7 @@ static void test_grid_goldens(void) {
     EXPECT(grid.rows == resized_height / 14 && grid.columns == resized_width / 14 && grid.tokens == grid.rows * grid.columns / 4,
            "grid %d x %d, %d tokens", grid.columns, grid.rows, grid.tokens);
   }
-  EXPECT(rows == 68, "%d rows", rows);
+  EXPECT(rows == expected, "%d rows", rows);
   fclose(file);
 }
 
@@ -175,7 +176,8 @@ static void test_clipping(void) {
 
 int main(void) {
   test_check();
-  test_grid_goldens();
+  test_grids("smart_resize.txt", false, 68);
+  test_grids("enlarged_sizes.txt", true, 150); /* Dream-VL's, tests/reference/dream_vl_sizes.py */
   test_grid_errors();
   test_picture("image_beta_0.bin", 3136, 11760);
   test_picture("image_gamma_1.bin", 3136, 1003520);

@@ -109,6 +109,7 @@ static void whole_numbers(void) {
              {&dimple, "tokenizer.ggml.mask_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "mask token's id is 96"},
              {&dimple, "tokenizer.ggml.bos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "bos token's id is 96"},
              {&dimple, "tokenizer.ggml.eos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eos token's id is 96"},
+             {&dimple, "tokenizer.ggml.expand_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "expand token's id is 96"},
              {&dimple, "diffusion.block_length", 0, DIMPLE_ERROR_FORMAT, "diffusion.block_length"},
              {&dimple, "diffusion.block_length", 32, DIMPLE_OK, ""},
              {&dimple, "tokenizer.ggml.eot_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eot token's id is 96"},
@@ -156,8 +157,8 @@ static void blocks(void) {
 
 /* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
 static void pipelines_of_files(void) {
-  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder"};
-  for (int32_t i = 0; i < 6; i++) {
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder", "dreamon"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     gguf_writer w = {0};
     gguf_writer_string(&w, "diffusion.pipeline", names[i]);
     dimple_model_free(expect_taken(&w, &dimple));

@@ -249,6 +249,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
   gguf_writer_u32(w, type ? "diffuse.mask_token_id" : "tokenizer.ggml.mask_token_id", (uint32_t)(s->vocab - VOCAB + MASK));
   gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)(s->vocab - VOCAB + EOS));
   gguf_writer_u32(w, "tokenizer.ggml.padding_token_id", (uint32_t)(s->vocab - VOCAB + PAD));
+  if (s->expands) gguf_writer_u32(w, "tokenizer.ggml.expand_token_id", (uint32_t)(s->vocab - VOCAB + EXPAND));
 }
 
 static void put_text(gguf_writer *w, const model_shape *s) {

@@ -33,7 +33,7 @@ typedef enum model_family {
 /* What a shape has where it says nothing. */
 enum {
   LAYERS = 2, WIDTH = 32, HEADS = 4, KV_HEADS = 2, FEED_FORWARD = 48, VOCAB = 96, CONTEXT = 64,
-  MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, /* the last tokens of the vocabulary, whatever its size */
+  MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, EXPAND = 91, /* the last tokens of the vocabulary, whatever its size */
   EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4, WINDOW = 5, CANVAS = 8,
   VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2
 };
@@ -46,6 +46,7 @@ typedef struct model_shape {
   bool without_projector; /* the tower lacks Dimple's extra projector, as Qwen's does */
   bool causal;            /* a row does not see what follows it */
   bool unshifted;         /* row j scores position j, whatever the family's default is */
+  bool expands;           /* it names an expand token */
   bool tied;              /* the embedding serves as the head */
   int32_t type;           /* dimple_tensor_type of the matrices whose rows are whole blocks of it; the others are F32 */
   int32_t layers, width, heads, kv_heads, feed_forward, vocab, context;

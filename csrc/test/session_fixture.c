@@ -8,7 +8,7 @@
 dimple_model *text_model, *vision_model;
 
 bool fixture_open(void) {
-  text_model = random_model((model_shape){0});
+  text_model = random_model((model_shape){.expands = true});
   vision_model = random_model((model_shape){.vision = true});
   return text_model && vision_model;
 }

@@ -25,24 +25,28 @@ dimple_status image_check(const dimple_image *image) {
 dimple_status image_grid(const image_parameters *parameters, int32_t width, int32_t height, dimple_image_grid *grid) {
   int32_t factor = parameters->patch_size * parameters->merge_size; /* pixels per side of a merged token */
   int64_t shorter = width < height ? width : height, longer = width < height ? height : width;
-  if (shorter < factor)
+  double wide = width, high = height;
+  if (shorter < factor && parameters->enlarges) { /* as Dream-VL's smart_resize: the longer side rounded, ties to even */
+    wide = height < width ? rint((double)width / height * factor) : factor;
+    high = height < width ? factor : rint((double)height / width * factor);
+  } else if (shorter < factor)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels: a side is below %" PRId32, width,
                        height, factor);
-  if (longer > 200 * shorter)
+  else if (longer > 200 * shorter)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels: its aspect ratio is above 200", width,
                        height);
   /* The nearest multiple of the factor, ties to even; if the area is then outside the limits, scaled with the aspect ratio
    * kept and rounded towards the allowed side. */
-  double unit = factor, area = (double)width * height;
-  double columns = rint(width / unit), rows = rint(height / unit); /* of merged tokens */
+  double unit = factor, area = wide * high;
+  double columns = rint(wide / unit), rows = rint(high / unit); /* of merged tokens */
   if (columns * rows * unit * unit > (double)parameters->max_pixels) {
     double shrink = sqrt(area / (double)parameters->max_pixels);
-    columns = floor(width / shrink / unit);
-    rows = floor(height / shrink / unit);
+    columns = floor(wide / shrink / unit);
+    rows = floor(high / shrink / unit);
   } else if (columns * rows * unit * unit < (double)parameters->min_pixels) {
     double grow = sqrt((double)parameters->min_pixels / area);
-    columns = ceil(width * grow / unit);
-    rows = ceil(height * grow / unit);
+    columns = ceil(wide * grow / unit);
+    rows = ceil(high * grow / unit);
   }
   if (columns < 1 || rows < 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT,

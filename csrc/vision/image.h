@@ -2,6 +2,7 @@
 #ifndef DIMPLE_IMAGE_H
 #define DIMPLE_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dimple.h"
@@ -13,6 +14,7 @@ typedef struct image_parameters {
   int32_t merge_size;      /* patches per side of a merged token */
   int32_t temporal_patch;  /* frames per patch, at most MAX_TEMPORAL_PATCH; a still image is repeated */
   int64_t min_pixels, max_pixels;
+  bool enlarges;           /* a picture with a side below a merged token's is enlarged until it is one, whatever its aspect ratio; otherwise refused */
   float mean[3], std[3];   /* of RGB in 0 .. 1 */
 } image_parameters;
 

@@ -5,6 +5,7 @@
 static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
   DIMPLE_TRY(qwen_read_keys(file, v));
   v->window = 1; /* which no layer has */
+  v->image.enlarges = true; /* as Dream-VL, whose tower it is here */
   for (int32_t i = 0; i < v->layers; i++) v->full[i] = true;
   return DIMPLE_OK;
 }

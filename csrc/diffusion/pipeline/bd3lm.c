@@ -3,7 +3,9 @@
  * own, in passes over the block alone, for nothing before it changes any more. A block that holds the end of the text is the last.
  *
  * The authors pad the prompt on the left to whole blocks, and hide the padding; here the first block of the prompt is a shorter one. Their
- * code also hides every padding token that the text has or that is generated, which is not done here.
+ * code takes every padding token for that: none sees it, later positions move up by one, and blocks are counted as if it were there. Keys that are hidden one by one the
+ * seam to a device does not know; so prompts and given tokens that have one are refused. One that is generated before the end of the text, which theirs hides from
+ * the next block on, stays here.
  */
 #include "diffusion/pipeline.h"
 #include "diffusion/schedule.h"
@@ -26,4 +28,4 @@ static bool ends(const blocks *b, const canvas *c) { return blocks_hold_end(b, c
 
 static const block_rules rules = {.need = blocks_need_prompt, .plan = plan, .over = over, .ends = ends, .steps = blocks_divided_steps, .alone = true, .leaves = true};
 
-const pipeline pipeline_bd3lm = {.name = "bd3lm", .judges_original = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_PROMPT};
+const pipeline pipeline_bd3lm = {.name = "bd3lm", .judges_original = true, .choose = choose, .blocks = &rules, .sight = SIGHT_FROM_PROMPT, .hides_padding = true};

@@ -26,4 +26,4 @@ static dimple_status choose(choice *c, const algorithm *a) {
 
 static bool done(int32_t remaining) { return remaining == 0; }
 
-const pipeline pipeline_dim = {.name = "dim", .judges_original = true, .judges_threshold = true, .has_levels = true, .reveals_mask = true, .choose = choose, .done = done};
+const pipeline pipeline_dim = {.name = "dim", .whole = true, .judges_original = true, .judges_threshold = true, .has_levels = true, .reveals_mask = true, .choose = choose, .done = done};

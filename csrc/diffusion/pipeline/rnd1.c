@@ -18,4 +18,4 @@ static dimple_status choose(choice *c, const algorithm *a) {
 
 static bool done(int32_t remaining) { return remaining == 0; }
 
-const pipeline pipeline_rnd1 = {.name = "rnd1", .judges_original = true, .top_k_first = true, .choose = choose, .done = done};
+const pipeline pipeline_rnd1 = {.name = "rnd1", .whole = true, .judges_original = true, .top_k_first = true, .choose = choose, .done = done};

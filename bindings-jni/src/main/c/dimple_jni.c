@@ -164,7 +164,12 @@ _Static_assert(offsetof(dimple_decoding, t_min) == 160, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, t_max) == 164, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, stability_threshold) == 168, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, confidence_threshold) == 172, "as in Structs.java");
-_Static_assert(sizeof(dimple_decoding) == 176, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, grow_to) == 176, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, expand_budget) == 180, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, number_transfer_tokens) == 184, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, eos_penalty) == 188, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, pad_delete_to_right) == 192, "as in Structs.java");
+_Static_assert(sizeof(dimple_decoding) == 200, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_step, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, done) == 4, "as in Structs.java");
@@ -182,7 +187,8 @@ _Static_assert(offsetof(dimple_step, remasked_count) == 72, "as in Structs.java"
 _Static_assert(offsetof(dimple_step, remasked) == 80, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, block) == 88, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, settled) == 92, "as in Structs.java");
-_Static_assert(sizeof(dimple_step) == 96, "as in Structs.java");
+_Static_assert(offsetof(dimple_step, origins) == 96, "as in Structs.java");
+_Static_assert(sizeof(dimple_step) == 104, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_candidates, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_candidates, count) == 4, "as in Structs.java");

@@ -4,7 +4,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The response at some moment: a token per position, the mask token where none is decided yet. Immutable and thread-safe; stays
+ * The response at some moment: a token per position, the mask token where none is decided yet; with {@link Pipeline#DREAMON} another moment may have more
+ * positions or fewer. Immutable and thread-safe; stays
  * readable after its session is closed, its text as long as the model or a session of it is open or the text was read before.
  */
 public final class Canvas {
@@ -30,6 +31,11 @@ public final class Canvas {
   /** The same response at another moment. */
   Canvas with(int[] others, int othersSettled) {
     return new Canvas(response, others, othersSettled);
+  }
+
+  /** The same response at another moment, when its positions have moved: where each was before, -1 for one that came in. */
+  Canvas moved(int[] origins, int[] others, int othersSettled) {
+    return new Canvas(response.moved(origins), others, othersSettled);
   }
 
   /** The positions that stay, and behind them others' tokens. */

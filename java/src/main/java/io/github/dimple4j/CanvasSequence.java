@@ -55,6 +55,9 @@ final class CanvasSequence {
 
   /** Begins a decoding with the first canvas. */
   void begin(Decoding settings) {
+    if (settings.pipeline().changesLength() && length < initial.length) {
+      throw new UnsupportedException("pipeline " + settings.pipeline().label() + " changes the length of a response, which has to be one canvas then");
+    }
     if (opened > 0) {
       handle.run(core -> core.setAnswer(new int[0]));
       set(0);
@@ -187,7 +190,7 @@ final class CanvasSequence {
     System.arraycopy(step.canvas(), 0, canvas, first, step.canvas().length);
     return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed(), first), step.confidence(),
         step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked(), first),
-        step.block(), first + step.settled());
+        step.block(), first + step.settled(), step.origins());
   }
 
   private static int[] shifted(int[] positions, int by) {

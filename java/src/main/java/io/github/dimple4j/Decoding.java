@@ -132,6 +132,9 @@ public final class Decoding extends DecodingValues {
         throw new InvalidArgumentException("decoding: prune does not go with pipeline " + pipeline.label()
             + ", which works on a part of the response at a time, and ends with it");
       }
+      if (pipeline.changesLength()) {
+        throw new InvalidArgumentException("decoding: prune does not go with pipeline " + pipeline.label() + ", which takes positions out itself");
+      }
       if (decoding.algorithm().revises()) {
         throw new InvalidArgumentException("decoding: prune does not go with algorithm " + decoding.algorithm().label()
             + ", which may mask the end of the text again");

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -25,7 +26,7 @@ final class DecodingRun {
   private final boolean anew; // every iteration accepts anew, and what counts is settled
   private final boolean byBlock; // once its block is full
   private final Decisions decisions; // null: the core decides
-  private final float[] logProbabilities;
+  private final long most; // positions that the response may come to have; 0: it keeps its length
   private final long began = System.nanoTime();
 
   private Canvas canvas;
@@ -33,6 +34,7 @@ final class DecodingRun {
   private int used; // positions that are worked on
   private int revealed;
   private int masked; // positions that are not settled, before the next iteration
+  private float[] logProbabilities;
   private int iterations;
   private int forwardPasses;
   private boolean cancelled;
@@ -50,6 +52,7 @@ final class DecodingRun {
     this.firm = !decoding.algorithm().revises() && decoding.pipeline() != Pipeline.DIFFUSION_GEMMA;
     this.anew = decoding.pipeline() == Pipeline.DIFFUSION_GEMMA;
     this.byBlock = decoding.algorithm() == Algorithm.TOKEN_EDITING;
+    this.most = decoding.pipeline().changesLength() ? mostPositions(response, decoding.growTo()) : 0;
     this.decisions = own == null ? null : new Decisions(canvases, own, decoding.logitBias());
     if (!decoding.stop().isEmpty()) {
       if (constrained) {
@@ -63,6 +66,12 @@ final class DecodingRun {
     this.used = canvases.end();
     this.canvas = canvasOf(response.tokens());
     this.masked = canvas.remaining();
+  }
+
+  /** How many positions a response may come to have that may have so many to fill; 0: as many as there are. */
+  private static long mostPositions(Response response, int growTo) {
+    long masked = Arrays.stream(response.tokens()).filter(response::isMasked).count();
+    return response.length() + (growTo == 0 ? 0 : growTo - masked);
   }
 
   /** Another decoding takes the place of this one, of which no iteration runs any more. */
@@ -101,8 +110,11 @@ final class DecodingRun {
     if (over) {
       throw new SessionStateException("another decoding was begun on this session");
     }
+    int length = canvas.length();
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
+    boolean emptied = canvas.length() == 0 && length > 0;
+    Optional<List<Integer>> moved = result.origins().length > 0 || emptied ? Optional.of(Arrays.stream(result.origins()).boxed().toList()) : Optional.empty();
     boolean complete = !hasLaterParts() && (byBlock || anew ? canvas.isSettled() : canvas.isComplete());
     if (constrained && result.done()) {
       reveals = joined(reveals, completeCanvas());
@@ -124,7 +136,7 @@ final class DecodingRun {
       canvas = asLast();
     }
     return new Step(result.iteration(), canvas, reveals, remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block());
+        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block(), moved);
   }
 
   private static List<Reveal> joined(List<Reveal> some, List<Reveal> others) {
@@ -171,7 +183,11 @@ final class DecodingRun {
   /** Takes over what an iteration of the core did. */
   private List<Reveal> take(StepResult result) {
     Canvas before = canvas;
-    canvas = canvas.with(result.canvas(), result.settled());
+    boolean moves = result.origins().length > 0 || result.canvas().length < canvas.length(); // of none, all went out
+    canvas = moves ? canvas.moved(result.origins(), result.canvas(), result.settled()) : canvas.with(result.canvas(), result.settled());
+    if (moves) {
+      move(result.origins());
+    }
     List<Reveal> reveals = reveals(result);
     for (Reveal reveal : reveals) { // some pipelines may reveal the mask token itself, as their authors' code does
       logProbabilities[reveal.position()] = canvas.isMasked(reveal.position()) ? Float.NaN : reveal.logProbability();
@@ -183,12 +199,22 @@ final class DecodingRun {
       revealed += Math.max(0, masked - result.remaining());
       masked = result.remaining();
     } else {
-      revealed += (int) reveals.stream().mapToInt(Reveal::position).filter(at -> at >= before.length() || before.isMasked(at)).count()
-          - result.remasked().length;
+      revealed += (int) reveals.stream().mapToInt(Reveal::position).map(at -> moves ? result.origins()[at] : at)
+          .filter(at -> at >= before.length() || before.isMasked(at)).count() - result.remasked().length;
     }
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
     return reveals;
+  }
+
+  /** What is known of positions goes where they go. */
+  private void move(int[] origins) {
+    float[] moved = new float[origins.length];
+    for (int i = 0; i < moved.length; i++) {
+      moved[i] = origins[i] < 0 ? Float.NaN : logProbabilities[origins[i]];
+    }
+    logProbabilities = moved;
+    used = moved.length;
   }
 
   /** What else could have been revealed by the latest iteration. */
@@ -212,6 +238,9 @@ final class DecodingRun {
     Finish finish = last.finish();
     if (finish == Finish.MASKED) {
       finish = cancelled ? Finish.CANCELLED : exhausted ? Finish.BUDGET : finish;
+    }
+    if (finish == Finish.LENGTH && last.length() < most) { // it could have grown, and is as long as the model wants it
+      finish = Finish.END_OF_TEXT;
     }
     List<Float> probabilities = IntStream.range(0, last.length()).mapToObj(i -> logProbabilities[i]).toList();
     return new Generation(last, finish, revealed, iterations, forwardPasses, promptLength, probabilities, canvases.timings());

@@ -542,4 +542,54 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
   public Decoding.Builder confidenceThreshold(float confidenceThreshold) {
     return set("confidence_threshold", confidenceThreshold);
   }
+
+  /**
+   * Sets how many positions there may come to be to fill.
+   *
+   * @param growTo see {@link Decoding#growTo()}
+   * @return this
+   */
+  public Decoding.Builder growTo(int growTo) {
+    return set("grow_to", growTo);
+  }
+
+  /**
+   * Sets how many positions may come in.
+   *
+   * @param expandBudget see {@link Decoding#expandBudget()}
+   * @return this
+   */
+  public Decoding.Builder expandBudget(int expandBudget) {
+    return set("expand_budget", expandBudget);
+  }
+
+  /**
+   * Sets how many positions an iteration decides.
+   *
+   * @param numberTransferTokens see {@link Decoding#numberTransferTokens()}
+   * @return this
+   */
+  public Decoding.Builder numberTransferTokens(int numberTransferTokens) {
+    return set("number_transfer_tokens", numberTransferTokens);
+  }
+
+  /**
+   * Sets whether a position that goes out takes along what is masked behind it.
+   *
+   * @param padDeleteToRight see {@link Decoding#padDeleteToRight()}
+   * @return this
+   */
+  public Decoding.Builder padDeleteToRight(boolean padDeleteToRight) {
+    return set("pad_delete_to_right", padDeleteToRight ? 1 : 0);
+  }
+
+  /**
+   * Sets how much an early end of the text is disfavoured.
+   *
+   * @param eosPenalty see {@link Decoding#eosPenalty()}
+   * @return this
+   */
+  public Decoding.Builder eosPenalty(float eosPenalty) {
+    return set("eos_penalty", eosPenalty);
+  }
 }

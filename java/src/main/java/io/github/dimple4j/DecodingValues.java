@@ -482,4 +482,50 @@ abstract sealed class DecodingValues permits Decoding {
   public float confidenceThreshold() {
     return settings.get("confidence_threshold").floatValue();
   }
+
+  /**
+   * {@link Pipeline#DREAMON}: how many positions there may come to be to fill, those that were given not counted. The session holds memory for as many.
+   *
+   * @return at least as many as are masked to begin with; 0: just these
+   */
+  public int growTo() {
+    return settings.get("grow_to").intValue();
+  }
+
+  /**
+   * {@link Pipeline#DREAMON}: how many positions may come in, those counted that go out again.
+   *
+   * @return at least 0; -1: twice as many as there may come to be from the first masked one on
+   */
+  public int expandBudget() {
+    return settings.get("expand_budget").intValue();
+  }
+
+  /**
+   * {@link Pipeline#DREAMON}: how many positions an iteration decides.
+   *
+   * @return at least 1
+   */
+  public int numberTransferTokens() {
+    return settings.get("number_transfer_tokens").intValue();
+  }
+
+  /**
+   * {@link Pipeline#DREAMON}: whether with a position that goes out all behind it go that were masked before the iteration.
+   *
+   * @return true: they do; false: it goes alone
+   */
+  public boolean padDeleteToRight() {
+    return settings.get("pad_delete_to_right").intValue() != 0;
+  }
+
+  /**
+   * {@link Pipeline#DREAM} without a {@linkplain #cache cache}: how much the padding token, by which Dream-VL ends its texts, is disfavoured in early iterations: its logits
+   * get this times log(1 - t + {@link #epsilon}), t being the noise level, which falls from 1.
+   *
+   * @return finite; 0: nothing, below: it is favoured
+   */
+  public float eosPenalty() {
+    return settings.get("eos_penalty").floatValue();
+  }
 }

@@ -50,7 +50,13 @@ public enum Pipeline {
    * {@link Algorithm#LOW_CONFIDENCE_DYNAMIC} reveals every position of at least the threshold, and the best in any case; and of the block that holds the
    * end of the text all that is behind it becomes ends.
    */
-  STABLE_DIFFCODER("stable-diffcoder");
+  STABLE_DIFFCODER("stable-diffcoder"),
+  /**
+   * DreamOn's: the response finds its own length. An iteration decides {@link Decoding#numberTransferTokens} positions; one that becomes an end of text goes
+   * out, and one that becomes the model's expand token becomes two masks, up to {@link Decoding#growTo} positions and {@link Decoding#expandBudget} times.
+   * {@link Decoding#steps} do not count. For a response in one canvas that no structure holds.
+   */
+  DREAMON("dreamon");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -93,6 +99,15 @@ public enum Pipeline {
   }
 
   /**
+   * Whether iterations change how many positions the response has ({@link Step#origins}).
+   *
+   * @return true if they do
+   */
+  public boolean changesLength() {
+    return this == DREAMON;
+  }
+
+  /**
    * What its authors decode with.
    *
    * @return the algorithm
@@ -102,7 +117,7 @@ public enum Pipeline {
       case MDLM, BD3LM, STABLE_DIFFCODER -> Algorithm.LOW_CONFIDENCE_STATIC;
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
-      case RND1 -> Algorithm.ENTROPY;
+      case RND1, DREAMON -> Algorithm.ENTROPY;
       case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
     };
   }

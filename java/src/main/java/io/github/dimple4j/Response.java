@@ -46,6 +46,30 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return new Response(vocabulary, Arrays.copyOf(tokens, positions), begun, stops);
   }
 
+  /**
+   * The block when its positions have moved: where each was before, -1 for a mask that came in behind the one before it. A segment has its positions
+   * wherever they are, maybe none any more.
+   */
+  Response moved(int[] origins) {
+    int[] moved = new int[origins.length];
+    int[] lengths = new int[segments.size()];
+    int segment = 0;
+    for (int i = 0; i < origins.length; i++) {
+      moved[i] = origins[i] < 0 ? vocabulary.mask() : tokens[origins[i]];
+      while (origins[i] >= segments.get(segment).end) {
+        segment++;
+      }
+      lengths[segment]++;
+    }
+    List<Segment> placed = new ArrayList<>();
+    int start = 0;
+    for (int s = 0; s < lengths.length; s++) {
+      placed.add(new Segment(start, start + lengths[s], segments.get(s).slot));
+      start += lengths[s];
+    }
+    return new Response(vocabulary, moved, List.copyOf(placed), stops);
+  }
+
   /** Whether a segment begins at this position or behind it. */
   boolean beginsBehind(int position) {
     return segments.getLast().start >= position;

@@ -249,7 +249,7 @@ final class RecordingCore implements Core {
       }
       int remaining = (int) Arrays.stream(canvas).filter(token -> token == MASK).count();
       return new StepResult(iteration++, remaining == 0, remaining, positions, new float[positions.length], new float[positions.length],
-          canvas.clone(), iteration, 1000, new int[0], -1, canvas.length);
+          canvas.clone(), iteration, 1000, new int[0], -1, canvas.length, new int[0]);
     }
 
     @Override
@@ -278,7 +278,7 @@ final class RecordingCore implements Core {
       }
       canvas[position] = REVEALED;
       int remaining = (int) Arrays.stream(canvas).filter(token -> token == MASK).count();
-      return new StepResult(iteration++, remaining == 0, remaining, new int[] {position}, new float[] {0.5f}, new float[] {-0.25f}, canvas.clone(), iteration, 1000, new int[0], -1, canvas.length);
+      return new StepResult(iteration++, remaining == 0, remaining, new int[] {position}, new float[] {0.5f}, new float[] {-0.25f}, canvas.clone(), iteration, 1000, new int[0], -1, canvas.length, new int[0]);
     }
 
     @Override

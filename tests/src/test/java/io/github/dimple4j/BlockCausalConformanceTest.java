@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -34,6 +35,7 @@ class BlockCausalConformanceTest {
   private static final String FAST = Pipeline.FAST_DLLM_V2.label();
   private static final String RND1 = Pipeline.RND1.label();
   private static final String DIFFCODER = Pipeline.STABLE_DIFFCODER.label();
+  private static final String DREAMON = Pipeline.DREAMON.label();
   private static final List<String> FOLDERS = List.of(SDAR, "sdar-moe", "a2d-qwen3", "a2d-qwen2", FAST, RND1, DIFFCODER);
   private static final Map<String, Integer> AT_LEAST = Map.of(SDAR, 41, "sdar-moe", 21, "a2d-qwen3", 14, "a2d-qwen2", 14, FAST, 38, RND1, 8,
       DIFFCODER, 40);
@@ -252,6 +254,78 @@ class BlockCausalConformanceTest {
 
   static Stream<Arguments> counted() {
     return Stream.of(Arguments.of(Pipeline.SDAR, 4), Arguments.of(Pipeline.FAST_DLLM_V2, 32));
+  }
+
+  private static int[] integers(JsonNode array) {
+    return array.valueStream().mapToInt(JsonNode::asInt).toArray();
+  }
+
+  static Stream<String> backends() {
+    return Backends.all().stream();
+  }
+
+  /** DreamOn: canvases that grow and shrink, with the draws that were recorded. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void canvasesThatGrowAreTheAuthors(String backend) throws IOException {
+    List<String> differences = new ArrayList<>();
+    int compared = 0;
+    try (DimpleModel model = load(DREAMON, backend)) {
+      assertThat(model.decoding().pipeline()).isEqualTo(Pipeline.DREAMON); // the file says so
+      for (JsonNode run : JSON.readTree(GOLDENS.resolve(DREAMON).resolve("trajectories.json"))) {
+        String difference = differenceOfLengths(model, run);
+        compared++;
+        if (difference != null) {
+          differences.add(run.path("name").asString() + ": " + difference);
+        }
+      }
+    }
+    assertThat(differences).isEmpty();
+    assertThat(compared).isEqualTo(60);
+  }
+
+  private static String differenceOfLengths(DimpleModel model, JsonNode run) {
+    int[] response = integers(run.path("response"));
+    int mask = model.info().maskTokenId().orElseThrow();
+    SessionBuilder builder = model.session().tokens(integers(run.path("prompt_ids"))).responseLength(response.length).prefillCache(false).threads(1);
+    for (int i = 0; i < response.length; i++) {
+      if (response[i] != mask) {
+        builder.prior(i, response[i]);
+      }
+    }
+    int most = response.length - (int) Arrays.stream(response).filter(token -> token == mask).count() + run.path("max_new_tokens").asInt();
+    Decoding decoding = Decoding.builder().pipeline(Pipeline.DREAMON).algorithm(Algorithm.of(run.path("alg").asString())).threshold(0).earlyStop(false)
+        .temperature((float) run.path("temperature").asDouble()).algorithmTemperature((float) run.path("alg_temp").asDouble())
+        .topP((float) run.path("top_p").asDouble(1)).topK(run.path("top_k").asInt(0)).growTo(run.path("max_new_tokens").asInt())
+        .expandBudget(run.path("expand_budget").asInt(-1)).numberTransferTokens(run.path("number_transfer_tokens").asInt())
+        .padDeleteToRight(run.path("pad_delete_to_right").asBoolean()).build();
+    List<int[]> expected = run.path("canvases").valueStream().map(BlockCausalConformanceTest::integers).toList();
+    try (Session session = builder.open()) {
+      Golden.Draws draws = Golden.draws(run.path("draws"));
+      session.replayDraws(draws.kinds(), draws.lengths(), draws.values());
+      int at = 0;
+      int[] before = response;
+      for (Step step : session.steps(decoding)) {
+        int[] canvas = step.canvas().tokens();
+        if (at == expected.size() || !Arrays.equals(canvas, expected.get(at))) {
+          return "iteration %d: expected %s, got %s".formatted(at, at == expected.size() ? "none" : Arrays.toString(expected.get(at)), Arrays.toString(canvas));
+        }
+        List<Integer> origins = step.origins().orElseGet(() -> IntStream.range(0, canvas.length).boxed().toList());
+        for (int i = 0; i < canvas.length; i++) { // what had been revealed went where it is said to be
+          int origin = origins.get(i);
+          if (origin >= 0 && before[origin] != mask && before[origin] != canvas[i]) {
+            return "iteration %d: position %d was not at %d".formatted(at, i, origin);
+          }
+        }
+        before = canvas;
+        at++;
+      }
+      Generation answer = session.generation();
+      if (at != expected.size() || answer.logProbabilities().size() != before.length) {
+        return "ends after " + at + " iterations, expected " + expected.size();
+      }
+      return answer.finish() == (before.length < most ? Finish.END_OF_TEXT : Finish.LENGTH) ? null : "finish " + answer.finish();
+    }
   }
 
   /** By the file's own defaults, the answer of a random model fits its schema. */

@@ -161,14 +161,14 @@ final class Golden {
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))
-        .originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
+        .eosPenalty((float) number(settings, "eos_penalty", 0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
   }
 
   private static double number(JsonNode settings, String name, double otherwise) {
     return settings.path(name).isNull() ? otherwise : settings.path(name).asDouble();
   }
 
-  private static Draws draws(JsonNode records) {
+  static Draws draws(JsonNode records) {
     List<Integer> kinds = new ArrayList<>();
     List<double[]> values = new ArrayList<>();
     for (JsonNode draw : records) {

@@ -141,7 +141,8 @@ final class JniSession implements CoreSession {
         Memory.floats(Step.LOG_PROBABILITY.number(step), revealed),
         Memory.ints(Step.CANVAS.number(step), Step.CANVAS_LENGTH.integer(step)), Step.FORWARD_PASSES.integer(step),
         Step.NANOSECONDS.number(step), Memory.ints(Step.REMASKED.number(step), Step.REMASKED_COUNT.integer(step)),
-        Step.BLOCK.integer(step), Step.SETTLED.integer(step));
+        Step.BLOCK.integer(step), Step.SETTLED.integer(step),
+        Memory.ints(Step.ORIGINS.number(step), Step.ORIGINS.number(step) == 0 ? 0 : Step.CANVAS_LENGTH.integer(step)));
   }
 
   @Override

@@ -197,7 +197,7 @@ final class Structs {
 
   /** {@code dimple_decoding}. */
   static final class Decoding {
-    static final int SIZEOF = 176;
+    static final int SIZEOF = 200;
     static final Field PIPELINE = new Field("pipeline", Kind.INT, 0);
     static final Field ALGORITHM = new Field("algorithm", Kind.INT, 4);
     static final Field STEPS = new Field("steps", Kind.INT, 8);
@@ -241,18 +241,24 @@ final class Structs {
     static final Field T_MAX = new Field("t_max", Kind.FLOAT, 164);
     static final Field STABILITY_THRESHOLD = new Field("stability_threshold", Kind.INT, 168);
     static final Field CONFIDENCE_THRESHOLD = new Field("confidence_threshold", Kind.FLOAT, 172);
+    static final Field GROW_TO = new Field("grow_to", Kind.INT, 176);
+    static final Field EXPAND_BUDGET = new Field("expand_budget", Kind.INT, 180);
+    static final Field NUMBER_TRANSFER_TOKENS = new Field("number_transfer_tokens", Kind.INT, 184);
+    static final Field EOS_PENALTY = new Field("eos_penalty", Kind.FLOAT, 188);
+    static final Field PAD_DELETE_TO_RIGHT = new Field("pad_delete_to_right", Kind.INT, 192);
     static final List<Field> FIELDS = List.of(PIPELINE, ALGORITHM, STEPS, TOP_K, ORIGINAL_CONFIDENCE, THRESHOLD, TEMPERATURE, TOP_P,
         ALGORITHM_TEMPERATURE, EPSILON, SEED, BLOCK_LENGTH, CACHE, COMPLETE, NO_EOS_LOGITS, NO_EOS_CONFIDENCE, FACTOR, GUIDANCE_SCALE,
         ALLOWED_CONFIDENCE, NO_MASK_LOGITS, ORDER, GAMMA, KL_THRESHOLD, KL_HISTORY, UNMASK, CREDIT_ALPHA, BOOST_GAMMA, DECAY_BETA,
         LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, EDITING_THRESHOLD, MAX_POST_STEPS,
-        NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK, T_MIN, T_MAX, STABILITY_THRESHOLD, CONFIDENCE_THRESHOLD);
+        NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK, T_MIN, T_MAX, STABILITY_THRESHOLD, CONFIDENCE_THRESHOLD, GROW_TO, EXPAND_BUDGET,
+        NUMBER_TRANSFER_TOKENS, EOS_PENALTY, PAD_DELETE_TO_RIGHT);
 
     private Decoding() {}
   }
 
   /** {@code dimple_step}. */
   static final class Step {
-    static final int SIZEOF = 96;
+    static final int SIZEOF = 104;
     static final Field ITERATION = new Field("iteration", Kind.INT, 0);
     static final Field DONE = new Field("done", Kind.INT, 4);
     static final Field REMAINING = new Field("remaining", Kind.INT, 8);
@@ -269,8 +275,9 @@ final class Structs {
     static final Field REMASKED = new Field("remasked", Kind.ADDRESS, 80);
     static final Field BLOCK = new Field("block", Kind.INT, 88);
     static final Field SETTLED = new Field("settled", Kind.INT, 92);
+    static final Field ORIGINS = new Field("origins", Kind.ADDRESS, 96);
     static final List<Field> FIELDS = List.of(ITERATION, DONE, REMAINING, REVEALED_COUNT, REVEALED, CONFIDENCE, CANVAS, CANVAS_LENGTH,
-        FORWARD_PASSES, FORCED_COUNT, NANOSECONDS, LOG_PROBABILITY, REMASKED_COUNT, REMASKED, BLOCK, SETTLED);
+        FORWARD_PASSES, FORCED_COUNT, NANOSECONDS, LOG_PROBABILITY, REMASKED_COUNT, REMASKED, BLOCK, SETTLED, ORIGINS);
 
     private Step() {}
   }

@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)6L;
+    private static final int DIMPLE_API_VERSION = (int)7L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 6
+     * #define DIMPLE_API_VERSION 7
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -2367,6 +2367,15 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_PIPELINE_STABLE_DIFFCODER() {
         return DIMPLE_PIPELINE_STABLE_DIFFCODER;
+    }
+    private static final int DIMPLE_PIPELINE_DREAMON = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_DREAMON = 11
+     * }
+     */
+    public static int DIMPLE_PIPELINE_DREAMON() {
+        return DIMPLE_PIPELINE_DREAMON;
     }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**

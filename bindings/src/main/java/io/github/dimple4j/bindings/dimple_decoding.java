@@ -58,6 +58,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float t_max;
  *     int32_t stability_threshold;
  *     float confidence_threshold;
+ *     int32_t grow_to;
+ *     int32_t expand_budget;
+ *     int32_t number_transfer_tokens;
+ *     float eos_penalty;
+ *     int32_t pad_delete_to_right;
  * }
  * }
  */
@@ -110,7 +115,13 @@ public class dimple_decoding {
         Dimple.C_FLOAT.withName("t_min"),
         Dimple.C_FLOAT.withName("t_max"),
         Dimple.C_INT.withName("stability_threshold"),
-        Dimple.C_FLOAT.withName("confidence_threshold")
+        Dimple.C_FLOAT.withName("confidence_threshold"),
+        Dimple.C_INT.withName("grow_to"),
+        Dimple.C_INT.withName("expand_budget"),
+        Dimple.C_INT.withName("number_transfer_tokens"),
+        Dimple.C_FLOAT.withName("eos_penalty"),
+        Dimple.C_INT.withName("pad_delete_to_right"),
+        MemoryLayout.paddingLayout(4)
     ).withName("dimple_decoding");
 
     /**
@@ -2010,6 +2021,226 @@ public class dimple_decoding {
      */
     public static void confidence_threshold(MemorySegment struct, float fieldValue) {
         struct.set(confidence_threshold$LAYOUT, confidence_threshold$OFFSET, fieldValue);
+    }
+
+    private static final OfInt grow_to$LAYOUT = (OfInt)$LAYOUT.select(groupElement("grow_to"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t grow_to
+     * }
+     */
+    public static final OfInt grow_to$layout() {
+        return grow_to$LAYOUT;
+    }
+
+    private static final long grow_to$OFFSET = $LAYOUT.byteOffset(groupElement("grow_to"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t grow_to
+     * }
+     */
+    public static final long grow_to$offset() {
+        return grow_to$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t grow_to
+     * }
+     */
+    public static int grow_to(MemorySegment struct) {
+        return struct.get(grow_to$LAYOUT, grow_to$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t grow_to
+     * }
+     */
+    public static void grow_to(MemorySegment struct, int fieldValue) {
+        struct.set(grow_to$LAYOUT, grow_to$OFFSET, fieldValue);
+    }
+
+    private static final OfInt expand_budget$LAYOUT = (OfInt)$LAYOUT.select(groupElement("expand_budget"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t expand_budget
+     * }
+     */
+    public static final OfInt expand_budget$layout() {
+        return expand_budget$LAYOUT;
+    }
+
+    private static final long expand_budget$OFFSET = $LAYOUT.byteOffset(groupElement("expand_budget"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t expand_budget
+     * }
+     */
+    public static final long expand_budget$offset() {
+        return expand_budget$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t expand_budget
+     * }
+     */
+    public static int expand_budget(MemorySegment struct) {
+        return struct.get(expand_budget$LAYOUT, expand_budget$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t expand_budget
+     * }
+     */
+    public static void expand_budget(MemorySegment struct, int fieldValue) {
+        struct.set(expand_budget$LAYOUT, expand_budget$OFFSET, fieldValue);
+    }
+
+    private static final OfInt number_transfer_tokens$LAYOUT = (OfInt)$LAYOUT.select(groupElement("number_transfer_tokens"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t number_transfer_tokens
+     * }
+     */
+    public static final OfInt number_transfer_tokens$layout() {
+        return number_transfer_tokens$LAYOUT;
+    }
+
+    private static final long number_transfer_tokens$OFFSET = $LAYOUT.byteOffset(groupElement("number_transfer_tokens"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t number_transfer_tokens
+     * }
+     */
+    public static final long number_transfer_tokens$offset() {
+        return number_transfer_tokens$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t number_transfer_tokens
+     * }
+     */
+    public static int number_transfer_tokens(MemorySegment struct) {
+        return struct.get(number_transfer_tokens$LAYOUT, number_transfer_tokens$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t number_transfer_tokens
+     * }
+     */
+    public static void number_transfer_tokens(MemorySegment struct, int fieldValue) {
+        struct.set(number_transfer_tokens$LAYOUT, number_transfer_tokens$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat eos_penalty$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("eos_penalty"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float eos_penalty
+     * }
+     */
+    public static final OfFloat eos_penalty$layout() {
+        return eos_penalty$LAYOUT;
+    }
+
+    private static final long eos_penalty$OFFSET = $LAYOUT.byteOffset(groupElement("eos_penalty"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float eos_penalty
+     * }
+     */
+    public static final long eos_penalty$offset() {
+        return eos_penalty$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float eos_penalty
+     * }
+     */
+    public static float eos_penalty(MemorySegment struct) {
+        return struct.get(eos_penalty$LAYOUT, eos_penalty$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float eos_penalty
+     * }
+     */
+    public static void eos_penalty(MemorySegment struct, float fieldValue) {
+        struct.set(eos_penalty$LAYOUT, eos_penalty$OFFSET, fieldValue);
+    }
+
+    private static final OfInt pad_delete_to_right$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad_delete_to_right"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t pad_delete_to_right
+     * }
+     */
+    public static final OfInt pad_delete_to_right$layout() {
+        return pad_delete_to_right$LAYOUT;
+    }
+
+    private static final long pad_delete_to_right$OFFSET = $LAYOUT.byteOffset(groupElement("pad_delete_to_right"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t pad_delete_to_right
+     * }
+     */
+    public static final long pad_delete_to_right$offset() {
+        return pad_delete_to_right$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t pad_delete_to_right
+     * }
+     */
+    public static int pad_delete_to_right(MemorySegment struct) {
+        return struct.get(pad_delete_to_right$LAYOUT, pad_delete_to_right$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t pad_delete_to_right
+     * }
+     */
+    public static void pad_delete_to_right(MemorySegment struct, int fieldValue) {
+        struct.set(pad_delete_to_right$LAYOUT, pad_delete_to_right$OFFSET, fieldValue);
     }
 
     /**

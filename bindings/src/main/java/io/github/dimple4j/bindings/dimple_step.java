@@ -31,6 +31,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const int32_t *remasked;
  *     int32_t block;
  *     int32_t settled;
+ *     const int32_t *origins;
  * }
  * }
  */
@@ -58,7 +59,8 @@ public class dimple_step {
         MemoryLayout.paddingLayout(4),
         Dimple.C_POINTER.withName("remasked"),
         Dimple.C_INT.withName("block"),
-        Dimple.C_INT.withName("settled")
+        Dimple.C_INT.withName("settled"),
+        Dimple.C_POINTER.withName("origins")
     ).withName("dimple_step");
 
     /**
@@ -770,6 +772,50 @@ public class dimple_step {
      */
     public static void settled(MemorySegment struct, int fieldValue) {
         struct.set(settled$LAYOUT, settled$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout origins$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("origins"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const int32_t *origins
+     * }
+     */
+    public static final AddressLayout origins$layout() {
+        return origins$LAYOUT;
+    }
+
+    private static final long origins$OFFSET = $LAYOUT.byteOffset(groupElement("origins"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const int32_t *origins
+     * }
+     */
+    public static final long origins$offset() {
+        return origins$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const int32_t *origins
+     * }
+     */
+    public static MemorySegment origins(MemorySegment struct) {
+        return struct.get(origins$LAYOUT, origins$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const int32_t *origins
+     * }
+     */
+    public static void origins(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(origins$LAYOUT, origins$OFFSET, fieldValue);
     }
 
     /**

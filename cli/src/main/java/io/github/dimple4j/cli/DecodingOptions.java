@@ -57,20 +57,22 @@ final class DecodingOptions {
       Map.entry("--max-post-steps", Set.of(Algorithm.TOKEN_EDITING)), Map.entry("--num-to-transfer", Set.of(Algorithm.TOKEN_EDITING)));
 
   /** Options of one pipeline. */
-  private static final Map<String, Pipeline> OWNED = Map.of("--sub-block-length", Pipeline.FAST_DLLM_V2, "--block-cache", Pipeline.FAST_DLLM_V2,
-      "--fill-last-block", Pipeline.FAST_DLLM_V2, "--eos-early-stop", Pipeline.LLADA2, "--t-min", Pipeline.DIFFUSION_GEMMA, "--t-max", Pipeline.DIFFUSION_GEMMA,
-      "--stability-threshold", Pipeline.DIFFUSION_GEMMA, "--confidence-threshold", Pipeline.DIFFUSION_GEMMA);
+  private static final Map<String, Pipeline> OWNED = Map.ofEntries(Map.entry("--sub-block-length", Pipeline.FAST_DLLM_V2),
+      Map.entry("--block-cache", Pipeline.FAST_DLLM_V2), Map.entry("--fill-last-block", Pipeline.FAST_DLLM_V2), Map.entry("--eos-early-stop", Pipeline.LLADA2),
+      Map.entry("--t-min", Pipeline.DIFFUSION_GEMMA), Map.entry("--t-max", Pipeline.DIFFUSION_GEMMA), Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA),
+      Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
+      Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON));
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
   @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar, llada2 and diffusion-gemma of each block; "
-      + "fast-dllm-v2 has none (default: as many as the response has tokens, or diffusion-gemma's 48).")
+      + "fast-dllm-v2 and dreamon have none (default: as many as the response has tokens, or diffusion-gemma's 48).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: canvases of random tokens; rnd1: "
-          + "the lowest entropies, the same share of all masks each time (default: what the file says, or dim).")
+          + "the lowest entropies, the same share of all masks each time; dreamon: a response that grows and shrinks (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -80,7 +82,7 @@ final class DecodingOptions {
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, "
-          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1, otherwise maskgit_plus).")
+          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -186,6 +188,22 @@ final class DecodingOptions {
 
   @Option(names = "--confidence-threshold", paramLabel = "H", description = "and its mean entropy is below, in nats (default: 0.005).")
   private Float confidenceThreshold;
+
+  @Option(names = "--eos-penalty", paramLabel = "X", description = "Pipeline dream without a cache: disfavour the padding token, the more the earlier (default: 0).")
+  private Float eosPenalty;
+
+  @Option(names = "--grow-to", paramLabel = "N", description = "Pipeline dreamon: most tokens that the response may grow to (default: as many as it begins with),")
+  private Integer growTo;
+
+  @Option(names = "--expand-budget", paramLabel = "N", description = "and most that may come in, those counted that go out again; -1: twice as many as there "
+      + "is room for (default: -1).")
+  private Integer expandBudget;
+
+  @Option(names = "--number-transfer-tokens", paramLabel = "N", description = "The same: tokens that an iteration decides (default: 1).")
+  private Integer numberTransferTokens;
+
+  @Option(names = "--pad-delete-to-right", description = "The same: what goes out takes along all behind it that is masked.")
+  private boolean padDeleteToRight;
 
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
@@ -404,6 +422,11 @@ final class DecodingOptions {
     set(tMax, builder::tMax);
     set(stabilityThreshold, builder::stabilityThreshold);
     set(confidenceThreshold, builder::confidenceThreshold);
+    set(eosPenalty, builder::eosPenalty);
+    set(growTo, builder::growTo);
+    set(expandBudget, builder::expandBudget);
+    set(numberTransferTokens, builder::numberTransferTokens);
+    builder.padDeleteToRight(padDeleteToRight);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -425,7 +448,7 @@ final class DecodingOptions {
       if (OWNED.containsKey(option)) {
         return option + " goes with --pipeline " + OWNED.get(option).label();
       }
-      if (misplaced.group("other").equals("pipeline") && pipeline() == Pipeline.DIFFUSION_GEMMA) {
+      if (misplaced.group("other").equals("pipeline") && (pipeline() == Pipeline.DIFFUSION_GEMMA || pipeline() == Pipeline.DREAMON)) {
         return option + " does not go with --pipeline " + pipeline().label();
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
@@ -495,6 +518,15 @@ final class DecodingOptions {
       json.writeNumberProperty("t_max", decoding.tMax());
       json.writeNumberProperty("stability_threshold", decoding.stabilityThreshold());
       json.writeNumberProperty("confidence_threshold", decoding.confidenceThreshold());
+    }
+    if (decoding.pipeline() == Pipeline.DREAM) {
+      json.writeNumberProperty("eos_penalty", decoding.eosPenalty());
+    }
+    if (decoding.pipeline() == Pipeline.DREAMON) {
+      json.writeNumberProperty("grow_to", decoding.growTo());
+      json.writeNumberProperty("expand_budget", decoding.expandBudget());
+      json.writeNumberProperty("number_transfer_tokens", decoding.numberTransferTokens());
+      json.writeBooleanProperty("pad_delete_to_right", decoding.padDeleteToRight());
     }
     switch (decoding.algorithm()) {
       case ENTROPY_BOUND -> {

@@ -29,7 +29,7 @@ import tools.jackson.core.JsonGenerator;
 /** {@code dimple trace}: every iteration, for programs. */
 @Command(name = "trace", mixinStandardHelpOptions = true, description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; block: of a decoding in blocks; millis), "
+    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if there are any; origins: where positions were before, if any moved; block: of a decoding in blocks; millis), "
     + "tokens (as the authors' code returns them), "
     + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
@@ -162,7 +162,8 @@ final class TraceCommand implements Callable<Integer> {
     decodingOptions.write(json, decoding, canvasOption.of(length));
     json.writeNumberProperty("threads", engine.effectiveThreads());
     json.writeBooleanProperty("prefill", decodingOptions.prefill());
-    json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() != Pipeline.DREAM);
+    json.writeBooleanProperty("original_confidence", decoding.originalConfidence() && decoding.pipeline() != Pipeline.DREAM
+        && decoding.pipeline() != Pipeline.DREAMON);
     json.writeName("prior");
     json.writeStartObject();
     prompt.prior().forEach((position, token) -> json.writeNumberProperty(position.toString(), token.intValue()));
@@ -200,6 +201,10 @@ final class TraceCommand implements Callable<Integer> {
       json.writeName("remasked");
       JsonOutput.array(json, step.remasked().stream().mapToInt(Integer::intValue).toArray());
     }
+    step.origins().ifPresent(origins -> {
+      json.writeName("origins");
+      JsonOutput.array(json, origins.stream().mapToInt(Integer::intValue).toArray());
+    });
     if (step.block() >= 0) {
       json.writeNumberProperty("block", step.block());
     }

@@ -132,6 +132,10 @@ final class TracePage {
     json.writeStartArray();
     step.revealed().forEach(reveal -> json.writeNumber(reveal.confidence()));
     json.writeEndArray();
+    step.origins().ifPresent(origins -> {
+      json.writeName("origins");
+      JsonOutput.array(json, origins.stream().mapToInt(Integer::intValue).toArray());
+    });
     json.writeNumberProperty("millis", JsonOutput.millis(step.time()));
     json.writeEndObject();
   }

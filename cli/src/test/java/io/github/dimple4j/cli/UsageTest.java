@@ -145,7 +145,7 @@ class UsageTest {
       "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon",
       "--cache          | all          | 'all' is not one of model, none, prefix, dual",
       "--order          | size         | 'size' is not one of entropy, confidence, margin",
       "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",
@@ -216,7 +216,7 @@ class UsageTest {
   void helpNamesTheDefaults() {
     assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
         .contains(algorithms() + " (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, low_confidence_dynamic with sdar, "
-            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1, otherwise maskgit_plus)")
+            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, otherwise maskgit_plus)")
         .contains("(default: 0.95 with pipeline dim").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
   }
 }

@@ -134,7 +134,8 @@ final class ForeignSession implements CoreSession {
         ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
         floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
         dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
-        ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step));
+        ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step),
+        ints(dimple_step.origins(step), dimple_step.origins(step).equals(MemorySegment.NULL) ? 0 : dimple_step.canvas_length(step)));
   }
 
   private static float[] floats(MemorySegment pointer, int count) {

@@ -15,9 +15,11 @@ package io.github.dimple4j.core;
  * @param remasked response positions masked again, ascending
  * @param block that it worked on, -1 without blocks
  * @param settled how many positions from the beginning keep what they have revealed
+ * @param origins where each position of the canvas was before the iteration, -1 for one that came in; empty: all are where they were. Where nothing is
+ *     left of a canvas, it is empty, too
  */
 public record StepResult(int iteration, boolean done, int remaining, int[] revealed, float[] confidence, float[] logProbability, int[] canvas,
-    int forwardPasses, long nanoseconds, int[] remasked, int block, int settled) {
+    int forwardPasses, long nanoseconds, int[] remasked, int block, int settled, int[] origins) {
   /**
    * The same, its time with that of an earlier call.
    *
@@ -25,6 +27,6 @@ public record StepResult(int iteration, boolean done, int remaining, int[] revea
    */
   public StepResult after(long earlier) {
     return new StepResult(iteration, done, remaining, revealed, confidence, logProbability, canvas, forwardPasses, earlier + nanoseconds, remasked,
-        block, settled);
+        block, settled, origins);
   }
 }

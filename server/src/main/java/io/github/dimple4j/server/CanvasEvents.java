@@ -55,6 +55,10 @@ final class CanvasEvents {
     step.revealed().forEach(reveal -> revealed.add(reveal.position()));
     ArrayNode remasked = event.putArray("remasked");
     step.remasked().forEach(remasked::add);
+    step.origins().ifPresent(origins -> {
+      ArrayNode moved = event.putArray("origins");
+      origins.forEach(moved::add);
+    });
     ArrayNode ends = event.putArray("ends");
     int[] endTokens = model.endTokenIds();
     for (int i = 0; i < canvas.length(); i++) {
@@ -70,6 +74,7 @@ final class CanvasEvents {
       this.choice = choice;
       confidence = new float[0];
     }
+    step.origins().ifPresent(this::move);
     int known = confidence.length;
     if (step.canvas().length() > known) { // the first canvas, or one more
       confidence = Arrays.copyOf(confidence, step.canvas().length());
@@ -77,6 +82,16 @@ final class CanvasEvents {
     }
     for (Reveal reveal : step.revealed()) {
       confidence[reveal.position()] = reveal.confidence();
+    }
+  }
+
+  /** What is known of positions goes where they go. */
+  private void move(List<Integer> origins) {
+    float[] before = confidence;
+    confidence = new float[origins.size()];
+    for (int i = 0; i < confidence.length; i++) {
+      int origin = origins.get(i);
+      confidence[i] = origin < 0 || origin >= before.length ? Float.NaN : before[origin];
     }
   }
 }

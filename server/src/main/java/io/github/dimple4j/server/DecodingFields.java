@@ -30,8 +30,10 @@ final class DecodingFields {
   private final Decoding usual; // the file's, whose sampler's settings are the defaults of its pipeline
   private final Pipeline pipeline;
   private final int vocabSize;
+  private final int mostTokens; // of an answer
 
-  DecodingFields(Fields request, DimpleModel model) {
+  DecodingFields(Fields request, DimpleModel model, int mostTokens) {
+    this.mostTokens = mostTokens;
     this.request = request;
     this.diffusion = request.object("diffusion");
     this.vocabSize = model.info().vocabSize();
@@ -74,6 +76,11 @@ final class DecodingFields {
       fields.number("algorithm_temperature", -MOST, MOST).ifPresent(value -> builder.algorithmTemperature((float) value));
       fields.whole("sub_block_length", Integer.MIN_VALUE, Integer.MAX_VALUE).ifPresent(value -> builder.subBlockLength((int) value));
       builder.blockCache(fields.flag("block_cache", false));
+      fields.number("eos_penalty", -MOST, MOST).ifPresent(value -> builder.eosPenalty((float) value));
+      fields.whole("grow_to", 0, mostTokens).ifPresent(value -> builder.growTo((int) value));
+      fields.whole("expand_budget", -1, Integer.MAX_VALUE).ifPresent(value -> builder.expandBudget((int) value));
+      fields.whole("number_transfer_tokens", 1, Integer.MAX_VALUE).ifPresent(value -> builder.numberTransferTokens((int) value));
+      builder.padDeleteToRight(fields.flag("pad_delete_to_right", false));
       fields.number("editing_threshold", -MOST, MOST).ifPresent(value -> builder.editingThreshold((float) value));
       named("cache", BlockCache::of).ifPresent(builder::cache);
     });

@@ -38,7 +38,7 @@ final class RequestReader {
     });
     request.refuseUnlessZero("frequency_penalty", "a diffusion model writes its answer at once");
     request.refuseUnlessZero("presence_penalty", "a diffusion model writes its answer at once");
-    this.settings = new DecodingFields(request, model);
+    this.settings = new DecodingFields(request, model, options.maxTokens());
   }
 
   Fields request() {

@@ -31,11 +31,13 @@ function add(event) {
     const before = { pieces: event.pieces.slice(), sure: new Array(length).fill(null), when: new Array(length).fill(0), fresh: new Set(),
       ends: new Set(), millis: 0 };
     event.revealed.forEach(p => { before.pieces[p] = null; });
+    if (event.origins) before.pieces = before.pieces.filter((piece, p) => event.origins[p] >= 0); // what went out is not known any more
     before.remaining = before.pieces.filter(piece => piece === null).length;
     event.ends.filter(p => before.pieces[p] !== null).forEach(p => before.ends.add(p));
     frames.push(before);
   }
-  const last = frames[frames.length - 1], when = last.when.slice();
+  const last = frames[frames.length - 1];
+  const when = event.origins ? event.origins.map(p => last.when[p] || 0) : last.when.slice(); // a mask that came in is of no iteration
   while (when.length < length) when.push(0);
   event.revealed.forEach(p => { when[p] = frames.length; });
   event.remasked.forEach(p => { when[p] = 0; });
@@ -78,7 +80,7 @@ function draw() {
 }
 
 function chart() {
-  const svg = element("chart"), width = 600 / Math.max(1, frames.length), most = frames.length ? frames[0].pieces.length : 1;
+  const svg = element("chart"), width = 600 / Math.max(1, frames.length), most = Math.max(1, ...frames.map(frame => frame.pieces.length));
   svg.replaceChildren(...frames.map((frame, i) => {
     const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect"), height = 60 * frame.remaining / most + 3;
     const box = { x: i * width, y: 64 - height, width: Math.max(.8, width - Math.min(3, width / 5)), height, rx: 1.5 };

@@ -348,11 +348,27 @@ class ConverterTest {
     refuses(checkpoint.write(folder.resolve("hf")), names[names.length - 1].equals("full_attention") ? "rope_type\" is missing" : names[names.length - 1]);
   }
 
-  /** DreamOn is Dream by its type, and would be decoded as what it is not. */
+  /** DreamOn is Dream by its type; its expand token says what it is, wherever it stands. */
+  @ParameterizedTest
+  @ValueSource(strings = {"config.json", "generation_config.json"})
+  void expandTokenMakesDreamOn(String file) throws IOException {
+    makeDream();
+    ObjectNode settings = file.equals("config.json") ? checkpoint.config : TestCheckpoint.JSON.createObjectNode();
+    settings.put("expand_token_id", 299);
+    Path directory = checkpoint.write(folder.resolve("hf"));
+    Files.writeString(directory.resolve(file), settings.toString());
+    Converter.of(directory).write(folder.resolve("on.gguf"));
+    try (GgufFile on = GgufFile.open(folder.resolve("on.gguf"))) {
+      assertThat(on.metadata().get("tokenizer.ggml.expand_token_id").value()).isEqualTo(299L);
+      assertThat(on.metadata().get("diffusion.pipeline").value()).isEqualTo("dreamon");
+    }
+  }
+
   @Test
-  void canvasesThatGrowAreRefused() throws IOException {
-    checkpoint.config.put("model_type", "Dream").put("expand_token_id", 299);
-    refuses(checkpoint.write(folder.resolve("hf")), "\"expand_token_id\" is 299; expected none: canvases that grow and shrink (DreamOn) are not done");
+  void expandTokenBehindTheVocabularyIsRefused() throws IOException {
+    makeDream();
+    checkpoint.config.put("expand_token_id", 1 << 20);
+    refuses(checkpoint.write(folder.resolve("hf")), "\"expand_token_id\" is 1048576; expected an id below the vocabulary's");
   }
 
   /** LLaDA2.2 is LLaDA2 by its type. */
