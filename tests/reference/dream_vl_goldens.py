@@ -126,7 +126,7 @@ def case(model, generation, name, ids, pixels, grid):
     margin, runs = 9.0, []
     for alg, new, steps, top_p, top_k, penalty in (("maskgit_plus", 8, 8, 1.0, None, 0), ("entropy", 16, 7, 1.0, None, 0), ("topk_margin", 12, 12, 1.0, None, 0),
                                                    ("maskgit_plus", 20, 9, 0.8, None, 0), ("entropy", 10, 10, 1.0, 7, 0), ("entropy", 12, 12, 1.0, None, 1.5),
-                                                   ("maskgit_plus", 14, 6, 1.0, None, -3)):
+                                                   ("maskgit_plus", 14, 6, 1.0, None, -0.3)):
         seen = [9.0]
 
         def watch(i, x, z):

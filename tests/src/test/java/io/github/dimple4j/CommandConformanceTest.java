@@ -79,6 +79,9 @@ class CommandConformanceTest {
         "--pipeline", decoding.pipeline().label(), "--alg", decoding.algorithm().label(), "--threshold", "" + decoding.threshold(),
         "--temperature", "" + decoding.temperature(), "--top-p", "" + decoding.topP(), "--top-k", "" + decoding.topK(), "--alg-temp",
         "" + decoding.algorithmTemperature(), "--seed", "1", "--threads", "1"));
+    if (decoding.eosPenalty() != 0) {
+      options.add("--eos-penalty=" + decoding.eosPenalty());
+    }
     if (!run.prefillCache()) {
       options.add("--no-prefill");
     }
