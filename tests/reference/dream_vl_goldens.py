@@ -124,16 +124,14 @@ def case(model, generation, name, ids, pixels, grid):
     inputs.pop("use_cache")
     logits = model(**{k: v for k, v in inputs.items() if v is not None}).logits[0].numpy()
     margin, runs = 9.0, []
-    for alg, new, steps, top_p, top_k, penalty in (("maskgit_plus", 8, 8, 1.0, None, 0), ("entropy", 16, 7, 1.0, None, 0), ("topk_margin", 12, 12, 1.0, None, 0),
-                                                   ("maskgit_plus", 20, 9, 0.8, None, 0), ("entropy", 10, 10, 1.0, 7, 0), ("entropy", 12, 12, 1.0, None, 1.5),
-                                                   ("maskgit_plus", 14, 6, 1.0, None, -0.3)):
+    for alg, new, steps, top_p, top_k in (("maskgit_plus", 8, 8, 1.0, None), ("entropy", 16, 7, 1.0, None), ("topk_margin", 12, 12, 1.0, None),
+                                          ("maskgit_plus", 20, 9, 0.8, None), ("entropy", 10, 10, 1.0, 7)):
         seen = [9.0]
 
         def watch(i, x, z):
             """How near guesses and confidences of open positions are to others."""
             if i is not None:
-                rows = z[x == MASK].clone()
-                rows[:, PAD] += penalty * torch.log(1 - torch.linspace(1, 1e-3, steps + 1)[i] + 1e-3)
+                rows = z[x == MASK]
                 best = rows.topk(2).values
                 p = rows.softmax(-1)
                 sure = {"maskgit_plus": p.max(-1).values, "topk_margin": p.topk(2).values[:, 0] - p.topk(2).values[:, 1],
@@ -142,12 +140,12 @@ def case(model, generation, name, ids, pixels, grid):
             return z
 
         settings = generation(max_new_tokens=new, output_history=True, return_dict_in_generate=True, steps=steps, temperature=0.0, top_p=top_p, top_k=top_k,
-                              alg=alg, alg_temp=0, use_cache=False, mask_token_id=MASK, pad_token_id=PAD, bos_token_id=PAD, eos_token_id=PAD, eos_penalty=penalty)
+                              alg=alg, alg_temp=0, use_cache=False, mask_token_id=MASK, pad_token_id=PAD, bos_token_id=PAD, eos_token_id=PAD)
         out = model.diffusion_generate(torch.tensor([ids]), generation_config=settings, generation_logits_hook_func=watch,
                                        attention_mask=torch.ones((1, len(ids)), dtype=torch.bool), **given)
         margin = min(margin, seen[0] * 3)
         runs.append({"name": "dream-%s-%d" % (alg, new), "settings": {"decoding_pipeline": "dream", "alg": alg, "steps": steps, "max_new_tokens": new, "temperature": 0,
-                     "top_p": top_p, "top_k": top_k or 0, "alg_temp": 0, "eps": 1e-3, "use_original_confidence": False, "use_cache": False, "eos_penalty": penalty},
+                     "top_p": top_p, "top_k": top_k or 0, "alg_temp": 0, "eps": 1e-3, "use_original_confidence": False, "use_cache": False},
                      "history": [h[0, len(ids):].tolist() for h in out.history], "model_calls": steps})
     return {"name": name, "prompt_ids": ids, "appended_masks": appended}, logits, margin, runs
 
