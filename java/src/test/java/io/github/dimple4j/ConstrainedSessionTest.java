@@ -81,6 +81,9 @@ class ConstrainedSessionTest {
     ByteAutomaton automaton = letters("{\"name\": \"", 1, "\"}", 0);
     try (var session = session(automaton, 24)) {
       for (Pipeline pipeline : Pipeline.values()) {
+        if (pipeline == Pipeline.DREAMON) {
+          continue; // a response that changes its length is held to nothing
+        }
         for (Algorithm algorithm : ALGORITHMS) {
           for (int seed = 0; seed < 6; seed++) {
             Decoding.Builder builder = Decoding.builder().pipeline(pipeline).seed(seed).temperature(seed % 2 * 1.5f)
