@@ -10,7 +10,7 @@ static bool sees_logits(const algorithm *a) { return a->keeper && a->keeper->see
 
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
-  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d) || logits_are_shifted(step->shift) || sees_logits(algorithm_of(d))) return true;
+  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d) || step->shift.token >= 0 || sees_logits(algorithm_of(d))) return true;
   return candidates_are_filtered(d);
 }
 
@@ -112,10 +112,8 @@ dimple_status candidates_from_logits(const sampler_step *step, const head_row *r
 enum { TOP_P_LENGTH = 2048, BESIDE_TOP_K = 8 };
 
 int32_t candidates_list_length(const dimple_decoding *d, int32_t vocab) {
-  int32_t length = TOP_P_LENGTH;
-  if (d->top_k > 0) length = d->top_k <= HEAD_LIST_MOST - BESIDE_TOP_K ? d->top_k + BESIDE_TOP_K : HEAD_LIST_MOST;
-  if (vocab <= length) return vocab;
-  return d->top_k > HEAD_LIST_MOST - BESIDE_TOP_K && d->top_p == 1 ? -1 : length;
+  int32_t length = d->top_k > 0 ? d->top_k <= HEAD_LIST_MOST - BESIDE_TOP_K ? d->top_k + BESIDE_TOP_K : d->top_p < 1 ? HEAD_LIST_MOST : -1 : TOP_P_LENGTH;
+  return length < vocab ? length : vocab <= HEAD_LIST_MOST ? vocab : -1;
 }
 
 static bool selects_rank_first(const dimple_decoding *d) { return d->top_k > 0 && pipeline_of(d)->top_k_first; }

@@ -2,8 +2,6 @@
 #ifndef DIMPLE_LOGITS_H
 #define DIMPLE_LOGITS_H
 
-#include <stdbool.h>
-
 #include "backend/backend.h"
 #include "dimple.h"
 
@@ -17,9 +15,6 @@ typedef struct logit_shift {
   int32_t token; /* -1: none */
   float value;
 } logit_shift;
-
-/* Whether it is one; what is zero changes nothing. */
-static inline bool logits_are_shifted(logit_shift shift) { return shift.token >= 0 && shift.value != 0; }
 
 static inline void logits_shift(float *z, int32_t vocab, logit_shift shift) {
   if (shift.token >= 0 && shift.token < vocab) z[shift.token] += shift.value;

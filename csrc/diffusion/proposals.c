@@ -23,7 +23,7 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
   bool noted = keeper && keeper->see;
   int32_t vocab = p->model->text.vocab;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  if (!logits_are_changed(d) && !logits_are_shifted(it->shift) && !noted && it->bias.count == 0) return DIMPLE_OK;
+  if (!logits_are_changed(d) && it->shift.token < 0 && !noted && it->bias.count == 0) return DIMPLE_OK;
   if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
   for (int32_t i = 0; i < rows; i++) {
     float *z = head->logits + (int64_t)i * vocab;
@@ -84,7 +84,7 @@ static dimple_status score_constrained(iteration *it, const sampler_step *step, 
                                        head_call head) {
   int32_t count = pass_rows_count(&rows);
   const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
-  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || logits_are_shifted(it->shift) || (keeper && keeper->see);
+  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || it->shift.token >= 0 || (keeper && keeper->see);
   head.temperature = whole ? constrained_head_temperature(step->decoding) : step->decoding->temperature;
   head.positions = positions;
   DIMPLE_TRY(pass_score(p, rows, NULL));
@@ -129,10 +129,9 @@ static bool changes_logits(const iteration *it) { return it->decoding.no_eos_log
 static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
   const dimple_decoding *d = &it->decoding;
   const note_keeper *keeper = algorithm_of(d)->keeper;
-  if (d->guidance_scale > 0 || d->no_eos_confidence || logits_are_shifted(step->shift)) return false;
-  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
+  if ((d->temperature > 0 && step->recorded) || d->guidance_scale > 0 || d->no_eos_confidence || step->shift.token >= 0 ||
+      (keeper && keeper->see)) return false;
   bool lists = candidates_are_filtered(d);
-  if (!lists && d->temperature > 0) return false; /* under a bias tokens are drawn from the whole row, by one number */
   uint32_t wanted = (lists ? HEAD_LISTS : 0) | (changes_logits(it) ? HEAD_BIASES : 0);
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
   return !lists || candidates_list_length(d, p->model->text.vocab) > 0;
@@ -212,7 +211,7 @@ static dimple_status score_without_logits(iteration *it, const sampler_step *ste
   const dimple_decoding *d = &it->decoding;
   head_list list = {.count = candidates_are_filtered(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
   head.list = list.count > 0 ? &list : NULL;
-  head.temperature = head.list ? candidates_list_temperature(d) : 0;
+  head.temperature = head.list ? candidates_list_temperature(d) : d->temperature;
   DIMPLE_TRY(pass_score(p, rows, NULL));
   dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)

@@ -305,8 +305,7 @@ static void lists_equal_whole_rows(void) {
            "row %u, top_p %g, top_k %d at %g: %d with %.9g, not %d with %.9g", row, (double)d.top_p, d.top_k, (double)d.temperature, listed.token,
            (double)listed.confidence, whole.token, (double)whole.confidence);
   }
-  EXPECT(tried > 0 && decided[0] == tried && decided[2] == tried, "usual rows are decided by their lists: %d and %d of %d", decided[0],
-         decided[2], tried);
+  EXPECT(tried > 0 && decided[0] == tried && decided[2] == tried, "usual rows are decided by their lists: %d and %d of %d", decided[0], decided[2], tried);
   EXPECT(decided[4] > 0 && decided[4] < tried, "of a flat row the rank decides, and mass does not: %d of %d", decided[4], tried);
 }
 

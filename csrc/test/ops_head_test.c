@@ -397,8 +397,7 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
     tokens[bias.count++] = t;
   }
   size_t size = (size_t)(rows * most);
-  head_list lists[2];
-  for (int i = 0; i < 2; i++) lists[i] = (head_list){most, malloc(size * sizeof(int32_t)), malloc(size * sizeof(float))};
+  head_list lists[2] = {{most, malloc(size * sizeof(int32_t)), malloc(size * sizeof(float))}, {most, malloc(size * sizeof(int32_t)), malloc(size * sizeof(float))}};
   head_row *expected = malloc((size_t)rows * sizeof *expected), *found = malloc((size_t)rows * sizeof *found);
   head_call call = {.temperature = temperature, .positions = positions, .results = expected, .bias = &bias, .logits = z};
   run_head(&reference, x, &call, &w, rows);
@@ -413,8 +412,7 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
       expect_row(&found[r], &expected[r], z + r * vocab, temperature, tolerance_of(type) * 4, r);
       expect_near(sums[r], expected_sums[r], tolerance_of(type) * 4, "log_sum without a bias", r);
     }
-    bool same = memcmp(lists[0].tokens, lists[c > 0].tokens, size * sizeof(int32_t)) == 0 &&
-                memcmp(lists[0].logits, lists[c > 0].logits, size * sizeof(float)) == 0;
+    bool same = memcmp(lists[0].tokens, lists[c > 0].tokens, size * sizeof(int32_t)) == 0 && memcmp(lists[0].logits, lists[c > 0].logits, size * sizeof(float)) == 0;
     EXPECT(same, "%s: the number of threads changes the list", tested_name());
   }
   for (int i = 0; i < 2; i++) {
