@@ -113,34 +113,6 @@ void distribution_keep_top_k(distribution *d, int32_t top_k) {
   if (count > top_k) keep_until(d, selection_last(d->items, count, top_k - 1), true);
 }
 
-/* Whether everything down to `last` is in the part: then the filter drops all that is not. */
-static bool is_inside(row_part *part, ranked last) {
-  part->whole |= last.key > part->lowest;
-  return part->whole;
-}
-
-bool distribution_part_top_p(distribution *d, row_part *part, float top_p) {
-  if (part->whole) {
-    distribution_keep_top_p(d, top_p);
-    return true;
-  }
-  int32_t count = list_above(d, 0, true);
-  if (count == 0) return false;
-  ranked last = selection_last(d->items, count, top_p * part->least_sum);
-  if (last.index != selection_last(d->items, count, top_p * part->most_sum).index || !is_inside(part, last)) return false;
-  keep_until(d, last, false);
-  return true;
-}
-
-bool distribution_part_top_k(distribution *d, row_part *part, int32_t top_k) {
-  int32_t count = list_above(d, 0, false);
-  if (count <= top_k) return part->whole || weight_of((float)((part->lowest - d->logits[d->best]) / d->temperature)) == 0;
-  ranked last = selection_last(d->items, count, top_k - 1);
-  if (!is_inside(part, last)) return false;
-  keep_until(d, last, true);
-  return true;
-}
-
 int32_t distribution_token_at(const distribution *d, double u) {
   double passed = 0, target = u * d->sum;
   int32_t token = d->best;
