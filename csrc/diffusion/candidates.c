@@ -10,7 +10,8 @@ static bool sees_logits(const algorithm *a) { return a->keeper && a->keeper->see
 
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
-  if ((d->temperature > 0 && step->recorded) || logits_are_changed(d) || step->shift.token >= 0 || sees_logits(algorithm_of(d))) return true;
+  if ((d->temperature > 0 && step->recorded) || logits_are_shifted(step->shift)) return true;
+  if (logits_are_changed(d) || sees_logits(algorithm_of(d))) return true;
   bool filtered = d->top_p < 1 || d->top_k > 0;
   /* No filter removes the most likely token, so it shows only in a draw or in a confidence taken after it. */
   return filtered && (d->temperature > 0 || !judges_original(d));

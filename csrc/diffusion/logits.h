@@ -16,6 +16,9 @@ typedef struct logit_shift {
   float value;
 } logit_shift;
 
+/* Whether it is one: of what is zero nothing comes. */
+static inline bool logits_are_shifted(logit_shift shift) { return shift.token >= 0 && shift.value != 0; }
+
 static inline void logits_shift(float *z, int32_t vocab, logit_shift shift) {
   if (shift.token >= 0 && shift.token < vocab) z[shift.token] += shift.value;
 }

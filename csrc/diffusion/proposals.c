@@ -17,7 +17,7 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
   bool noted = keeper && keeper->see;
   int32_t vocab = p->model->text.vocab;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  if (!logits_are_changed(d) && it->shift.token < 0 && !noted && it->bias.count == 0) return DIMPLE_OK;
+  if (!logits_are_changed(d) && !logits_are_shifted(it->shift) && !noted && it->bias.count == 0) return DIMPLE_OK;
   if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
   for (int32_t i = 0; i < rows; i++) {
     float *z = head->logits + (int64_t)i * vocab;
@@ -78,7 +78,7 @@ static dimple_status score_constrained(iteration *it, const sampler_step *step, 
                                        head_call head) {
   int32_t count = pass_rows_count(&rows);
   const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
-  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || it->shift.token >= 0 || (keeper && keeper->see);
+  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || logits_are_shifted(it->shift) || (keeper && keeper->see);
   head.temperature = whole ? constrained_head_temperature(step->decoding) : step->decoding->temperature;
   head.positions = positions;
   DIMPLE_TRY(pass_score(p, rows, NULL));

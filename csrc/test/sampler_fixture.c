@@ -16,7 +16,7 @@ sampler_step plain_step(const dimple_decoding *d, int32_t masked) {
   static int32_t positions[4096];
   for (int32_t i = 0; i < masked; i++) positions[i] = i;
   schedule_levels(d->steps, d->epsilon, levels);
-  return (sampler_step){.decoding = d, .levels = levels, .total = masked, .masked = masked, .positions = positions, .shift = {.token = -1}};
+  return (sampler_step){.decoding = d, .levels = levels, .total = masked, .masked = masked, .positions = positions};
 }
 
 head_row summarise(const float *z, int32_t vocab, float temperature, int32_t drawn) {

@@ -336,7 +336,8 @@ static void wait_until_finished(slot *s, uint32_t items) {
     relax();
   }
   platform_mutex_lock(s->mutex);
-  atomic_exchange(&s->caller_sleeps, true); /* no store: qemu 7.2 lets the load below pass a store of aarch64's, and the last helper then wakes nobody */
+  /* An exchange, no store: qemu 7.2 lets the load below pass a store of aarch64's, and the last helper then wakes nobody. */
+  atomic_exchange(&s->caller_sleeps, true);
   while (atomic_load(&s->finished) != items) platform_condition_wait(s->done, s->mutex);
   atomic_store(&s->caller_sleeps, false);
   platform_mutex_unlock(s->mutex);
