@@ -69,6 +69,15 @@ final class Golden {
     return new Golden(FOLDER.resolve(name));
   }
 
+  /** Positions of a block, of a model that decodes in blocks; 0 of others. */
+  int blockSize() {
+    return json("config.json").path("block_size").asInt(0);
+  }
+
+  int maskToken() {
+    return json("config.json").path("mask_token_id").asInt();
+  }
+
   String name() {
     return folder.getFileName().toString();
   }
