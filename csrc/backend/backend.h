@@ -236,6 +236,33 @@ typedef struct head_classes {
   head_row *results;     /* [rows x classes]; of classes that are not wanted undefined */
 } head_classes;
 
+/* What becomes of logits before anything else is made of them. Host memory that lives until the end of the pass. */
+typedef struct head_bias {
+  const int32_t *forbidden; /* [forbidden_count] tokens that have no share at all, in log_sums neither */
+  int32_t forbidden_count;
+  const int32_t *tokens; /* [count] ascending ones, to whose logits is added */
+  const float *values;   /* [count] -65536 .. 65536, or -inf, which forbids */
+  int32_t count;
+  float *log_sums;       /* [rows] log sum exp z before anything is added; null: not wanted */
+} head_bias;
+
+/* The logit of a token that is forbidden: below all others, and finite, so that sums stay numbers. */
+#define HEAD_FORBIDDEN (-1e30f)
+
+/* The highest logits of each row, which filters select from: of the tokens that are left out none is higher than the lowest that is listed. Which of those
+ * that equal the lowest are listed is open: filters whose result hangs on it take the whole row. The sums exp(log_sum) and exp(hot_log_sum) of a head that
+ * lists hold within 2e-5 of themselves, by which filters know what the others weigh. Host memory that lives until the end of the pass. */
+typedef struct head_list {
+  int32_t count;   /* of a row, 1 .. HEAD_LIST_MOST */
+  int32_t *tokens; /* [rows x count] ascending; -1 behind the last where the vocabulary has fewer */
+  float *logits;   /* [rows x count] */
+} head_list;
+
+enum { HEAD_LIST_MOST = 4096 };
+
+/* What a backend's head may do beside results, classes, logits and means. */
+typedef enum head_part { HEAD_LISTS = 1, HEAD_BIASES = 2 } head_part;
+
 /* The language-model head over x [rows x columns] (already normalised). Streams over the vocabulary: writes results
  * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory). A mean
  * over the vocabulary is taken on the way, too: what of rows x vocabulary is held at a time has a bound.
@@ -253,6 +280,8 @@ typedef struct head_call {
   const head_classes *classes; /* null: not wanted */
   float *logits;
   float softcap;            /* above 0: logits are softcap * tanh(logit / softcap), in all of this */
+  const head_bias *bias;    /* null: none; needs HEAD_BIASES */
+  const head_list *list;    /* null: not wanted; needs HEAD_LISTS */
   const weight *rows;       /* [vocab x columns of `expected`] (WEIGHT_ROWS) */
   view expected;            /* [rows x columns]: the mean of these rows under q (of p when temperature is 0); memory null: not wanted */
 } head_call;
@@ -261,6 +290,7 @@ typedef struct backend_operations backend_operations;
 
 struct backend_operations {
   const char *name; /* "ref", "cpu-plain", "cpu-avx2", ..., "ggml:Vulkan0" */
+  uint32_t head_parts; /* bits of head_part that its head does; who wants others takes whole logits */
 
   /* Whether this machine can run it. */
   bool (*available)(void);

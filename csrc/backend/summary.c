@@ -1,6 +1,7 @@
 #include "backend/summary.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "draws.h"
@@ -134,4 +135,55 @@ void summarize_classes(const head_call *call, const float *z, int64_t r, int32_t
   int32_t classes = k->partition->classes;
   for (int32_t i = 0; i < classes; i++)
     if (k->wanted[r * classes + i]) k->results[r * classes + i] = summarize_class(call, z, r, i, tokens);
+}
+
+void summarize_bias(const head_call *call, float *z, int64_t vocab, int64_t r) {
+  const head_bias *b = call->bias;
+  for (int32_t i = 0; i < b->forbidden_count; i++) z[b->forbidden[i]] = HEAD_FORBIDDEN;
+  if (b->log_sums) {
+    double best = z[0], sum = 0;
+    for (int64_t t = 1; t < vocab; t++) best = z[t] > best ? z[t] : best;
+    for (int64_t t = 0; t < vocab; t++) sum += exp(z[t] - best);
+    b->log_sums[r] = (float)(best + log(sum));
+  }
+  for (int32_t i = 0; i < b->count; i++) {
+    float *logit = &z[b->tokens[i]];
+    *logit = b->values[i] == -INFINITY ? HEAD_FORBIDDEN : *logit + b->values[i];
+  }
+}
+
+/* Whether token a of a row ranks before b. */
+static bool is_before(const float *z, int32_t a, int32_t b) { return z[a] > z[b] || (z[a] == z[b] && a < b); }
+
+/* A heap of the tokens that rank highest, the last of them on top. */
+static void sink(const float *z, int32_t *heap, int32_t count, int32_t at) {
+  for (int32_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+    if (child + 1 < count && is_before(z, heap[child], heap[child + 1])) child++;
+    if (!is_before(z, heap[at], heap[child])) return;
+    int32_t held = heap[at];
+    heap[at] = heap[child];
+    heap[child] = held;
+    at = child;
+  }
+}
+
+static int by_number(const void *a, const void *b) {
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+void summarize_list(const head_call *call, const float *z, int64_t vocab, int64_t r, int32_t *tokens) {
+  int32_t most = call->list->count, count = vocab < most ? (int32_t)vocab : most;
+  for (int32_t i = 0; i < count; i++) tokens[i] = i;
+  for (int32_t i = count / 2 - 1; i >= 0; i--) sink(z, tokens, count, i);
+  for (int32_t t = count; t < vocab; t++) {
+    if (!is_before(z, t, tokens[0])) continue;
+    tokens[0] = t;
+    sink(z, tokens, count, 0);
+  }
+  qsort(tokens, (size_t)count, sizeof *tokens, by_number);
+  for (int32_t i = 0; i < most; i++) {
+    call->list->tokens[r * most + i] = i < count ? tokens[i] : -1;
+    call->list->logits[r * most + i] = i < count ? z[tokens[i]] : -INFINITY;
+  }
 }

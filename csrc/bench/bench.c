@@ -4,11 +4,12 @@
  *
  *   dimple-bench [--op linear|swiglu|attention|head|means|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
+ *                [--list 0]
  *
  * linear, swiglu and head multiply [rows x in] by [in x out], and means is a head that also takes the mean of a table's rows [out x in] under
- * softmax; every repetition runs `layers` different weights, so that they come from memory as in a model. pack uploads them, once in a
- * repetition: an operation is a weight, and rows do not count. attention lets `rows` queries see `keys` keys, in windows of `window` rows if
- * that is not 0.
+ * softmax; a head lists the `list` highest logits of each row, as filters want them; every repetition runs `layers` different weights, so that they
+ * come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
+ * queries see `keys` keys, in windows of `window` rows if that is not 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 
 typedef struct settings {
   const char *op, *backend, *type;
-  int64_t rows, in, out, layers, threads, repeat, keys, heads, kv_heads, size, window;
+  int64_t rows, in, out, layers, threads, repeat, keys, heads, kv_heads, size, window, list;
 } settings;
 
 typedef struct bench {
@@ -34,6 +35,7 @@ typedef struct bench {
   uint8_t *bytes;   /* of a weight, pack */
   view x, y, k, v;
   head_row *results;
+  head_list list;   /* count 0: none */
   int32_t *spans;
   int32_t span_count;
 } bench;
@@ -114,7 +116,9 @@ static dimple_status record(const bench *t) {
   for (int64_t i = 0; i < s->layers && status == DIMPLE_OK; i++) {
     if (is(t, "head") || is(t, "means")) {
       view means = t->table ? t->y : (view){0};
-      status = t->b->head(t->c, &(head_call){.x = t->x, .w = t->weights[i], .results = t->results, .rows = t->table, .expected = means});
+      const head_list *list = t->list.count > 0 ? &t->list : NULL;
+      head_call call = {.x = t->x, .w = t->weights[i], .results = t->results, .list = list, .rows = t->table, .expected = means};
+      status = t->b->head(t->c, &call);
     } else {
       linear_output out = {.w = t->weights[i], .up = t->ups[i], .y = t->y, .mode = t->ups[i] ? LINEAR_SWIGLU : LINEAR_STORE};
       status = t->b->linear(t->c, &(linear_call){t->x, &out, 1});
@@ -169,6 +173,11 @@ static void prepare(bench *t) {
     t->results = calloc((size_t)s->rows, sizeof *t->results);
   else
     t->y = new_matrix(t, s->rows, s->out);
+  if (s->list > 0) {
+    t->list = (head_list){.count = (int32_t)s->list};
+    t->list.tokens = calloc((size_t)(s->rows * s->list), sizeof *t->list.tokens);
+    t->list.logits = calloc((size_t)(s->rows * s->list), sizeof *t->list.logits);
+  }
   for (int64_t i = 0; i < s->layers; i++) {
     t->weights[i] = new_weight(t);
     if (is(t, "swiglu")) t->ups[i] = new_weight(t);
@@ -215,6 +224,8 @@ static void release(bench *t) {
   free(t->bytes);
   free(t->ups);
   free(t->results);
+  free(t->list.tokens);
+  free(t->list.logits);
   free(t->spans);
   t->b->context_close(t->c);
 }
@@ -237,7 +248,8 @@ int main(int argc, char **argv) {
                  {"--rows", NULL, &s->rows, 1},       {"--in", NULL, &s->in, 1},           {"--out", NULL, &s->out, 1},
                  {"--layers", NULL, &s->layers, 1},   {"--threads", NULL, &s->threads, 1}, {"--repeat", NULL, &s->repeat, 1},
                  {"--keys", NULL, &s->keys, 1},       {"--heads", NULL, &s->heads, 1},     {"--kv-heads", NULL, &s->kv_heads, 1},
-                 {"--size", NULL, &s->size, 1},       {"--window", NULL, &s->window, 0}};
+                 {"--size", NULL, &s->size, 1},       {"--window", NULL, &s->window, 0},
+                 {"--list", NULL, &s->list, 0}};
   enum { OPTIONS = sizeof options / sizeof *options };
   for (int i = 1; i < argc; i += 2) {
     int o = 0;
@@ -247,6 +259,7 @@ int main(int argc, char **argv) {
     if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
   }
   if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "means") && !is(&t, "pack")) return usage(s->op);
+  if (s->list > HEAD_LIST_MOST || (s->list > 0 && !is(&t, "head"))) return usage("--list");
   check(backend_select(s->backend, &t.b));
   check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));
   prepare(&t);

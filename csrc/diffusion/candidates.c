@@ -12,9 +12,12 @@ bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;
   if ((d->temperature > 0 && step->recorded) || logits_are_shifted(step->shift)) return true;
   if (logits_are_changed(d) || sees_logits(algorithm_of(d))) return true;
-  bool filtered = d->top_p < 1 || d->top_k > 0;
+  return candidates_are_filtered(d);
+}
+
+bool candidates_are_filtered(const dimple_decoding *d) {
   /* No filter removes the most likely token, so it shows only in a draw or in a confidence taken after it. */
-  return filtered && (d->temperature > 0 || !judges_original(d));
+  return (d->top_p < 1 || d->top_k > 0) && (d->temperature > 0 || !judges_original(d));
 }
 
 static float summary_confidence(const dimple_decoding *d, const head_row *row, float logit) {
@@ -61,6 +64,20 @@ static float unended_confidence(const sampler_step *step, float *logits, int32_t
   return logits[token] == -INFINITY ? measure->low : summary_confidence(step->decoding, &rest, logits[token]);
 }
 
+/* The token of a filtered distribution: a draw, or the best. */
+static int32_t take_token(const sampler_step *step, const distribution *row, int32_t position) {
+  const dimple_decoding *d = step->decoding;
+  if (!(d->temperature > 0)) return row->best;
+  return distribution_token_at(row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
+}
+
+/* How sure the model is of a token of a filtered distribution. */
+static float filtered_confidence(const dimple_decoding *d, const head_row *summary, const distribution *row, int32_t token) {
+  if (judges_original(d)) return summary_confidence(d, summary, row->logits[token]);
+  const confidence *measure = confidence_of(d);
+  return confidence_bounded(measure, measure->of_token(row, token));
+}
+
 /* `recorded` is the token of a recorded draw, -1 without one. */
 static candidate row_candidate(const sampler_step *step, const head_row *summary, float *logits, distribution *row, int32_t position,
                                int32_t recorded) {
@@ -72,18 +89,10 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);
   if (d->top_k > 0 && !top_k_first) distribution_keep_top_k(row, d->top_k);
 
-  int32_t token = row->best;
-  if (recorded >= 0) {
-    token = recorded;
-  } else if (d->temperature > 0) {
-    token = distribution_token_at(
-        row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
-  }
+  int32_t token = recorded >= 0 ? recorded : take_token(step, row, position);
   float likely = log_probability(summary, logits[token]), entropy = row_entropy(summary);
   if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely, entropy};
-  if (judges_original(d)) return (candidate){token, summary_confidence(d, summary, logits[token]), likely, entropy};
-  const confidence *measure = confidence_of(d);
-  return (candidate){token, confidence_bounded(measure, measure->of_token(row, token)), likely, entropy};
+  return (candidate){token, filtered_confidence(d, summary, row, token), likely, entropy};
 }
 
 dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, float *logits, int32_t count,
@@ -95,6 +104,73 @@ dimple_status candidates_from_logits(const sampler_step *step, const head_row *r
   for (int32_t i = 0; i < count; i++) {
     out[i] = row_candidate(step, &rows[i], logits + (size_t)i * (size_t)vocab, &row, positions[i],
                            tokens ? (int32_t)tokens[i] : -1);
+  }
+  distribution_close(&row);
+  return DIMPLE_OK;
+}
+
+/* How many of the highest logits usually hold what top-p keeps, and how many more than top-k keeps are listed: one that is dropped, ties. */
+enum { TOP_P_LENGTH = 2048, BESIDE_TOP_K = 8 };
+
+int32_t candidates_list_length(const dimple_decoding *d, int32_t vocab) {
+  int32_t length = TOP_P_LENGTH;
+  if (d->top_k > 0) length = d->top_k <= HEAD_LIST_MOST - BESIDE_TOP_K ? d->top_k + BESIDE_TOP_K : HEAD_LIST_MOST;
+  if (vocab <= length) return vocab;
+  return d->top_k > HEAD_LIST_MOST - BESIDE_TOP_K && d->top_p == 1 ? -1 : length;
+}
+
+static bool selects_rank_first(const dimple_decoding *d) { return d->top_k > 0 && pipeline_of(d)->top_k_first; }
+
+float candidates_list_temperature(const dimple_decoding *d) { return d->top_p < 1 && !selects_rank_first(d) ? d->temperature : 0; }
+
+/* The place of a token in a list [count], ascending but for -1 at its end; -1: it is not there. */
+static int32_t place_of(const int32_t *tokens, int32_t count, int32_t token) {
+  for (int32_t i = 0; i < count && token >= 0; i++)
+    if (tokens[i] == token) return i;
+  return -1;
+}
+
+/* What is known of a row from a part of it: its sum in about, as sums of floats and their logarithm are rounded. */
+static row_part part_of(const head_row *summary, const distribution *row, int32_t vocab, bool drops, int32_t dropped) {
+  double temperature = row->temperature, log_sum = summary->hot_log_sum, rounding = 2e-5 + 2.4e-7 * fabs(log_sum);
+  row_part part = {.whole = row->vocab == vocab, .lowest = row->logits[0]};
+  for (int32_t i = 1; i < row->vocab; i++) part.lowest = row->logits[i] < part.lowest ? row->logits[i] : part.lowest;
+  double sum = exp(log_sum - summary->best_logit / temperature), without = dropped >= 0 ? row->weights[dropped] : 0;
+  part.least_sum = sum * (1 - rounding) - without;
+  part.most_sum = sum * (1 + rounding) - without;
+  if (drops && dropped < 0) part.least_sum -= exp(((double)part.lowest - summary->best_logit) / temperature);
+  return part;
+}
+
+/* False if the list does not show it. `row` has room for the list's length. */
+static bool list_candidate(const sampler_step *step, const head_row *summary, const int32_t *tokens, const float *logits, int32_t length,
+                           int32_t vocab, distribution *row, int32_t position, candidate *out) {
+  const dimple_decoding *d = step->decoding;
+  int32_t best = 0, mask = takes_mask(d, step->iteration) ? -1 : step->tokens.mask;
+  row->vocab = length;
+  while (row->vocab > 0 && tokens[row->vocab - 1] < 0) row->vocab--;
+  for (int32_t i = 1; i < row->vocab; i++) best = logits[i] > logits[best] ? i : best;
+  distribution_weigh(row, logits, best);
+  int32_t dropped = place_of(tokens, row->vocab, mask);
+  row_part part = part_of(summary, row, vocab, mask >= 0 && mask < vocab, dropped);
+  distribution_drop(row, dropped);
+  bool rank_first = selects_rank_first(d);
+  if (rank_first && !distribution_part_top_k(row, &part, d->top_k)) return false;
+  if (d->top_p < 1 && !distribution_part_top_p(row, &part, d->top_p)) return false;
+  if (d->top_k > 0 && !rank_first && !distribution_part_top_k(row, &part, d->top_k)) return false;
+  if (!part.whole) return false;
+  int32_t token = take_token(step, row, position);
+  *out = (candidate){tokens[token], filtered_confidence(d, summary, row, token), log_probability(summary, logits[token]), row_entropy(summary)};
+  return true;
+}
+
+dimple_status candidates_from_lists(const sampler_step *step, const head_row *rows, const head_list *list, int32_t count, int32_t vocab,
+                                    const int32_t *positions, candidate *out, bool *undecided) {
+  distribution row;
+  DIMPLE_TRY(distribution_open(list->count, step->decoding->temperature > 0 ? step->decoding->temperature : 1, &row));
+  for (int32_t i = 0; i < count; i++) {
+    size_t at = (size_t)i * (size_t)list->count;
+    undecided[i] = !list_candidate(step, &rows[i], list->tokens + at, list->logits + at, list->count, vocab, &row, positions[i], &out[i]);
   }
   distribution_close(&row);
   return DIMPLE_OK;

@@ -18,4 +18,16 @@ void candidates_from_summary(const sampler_step *step, const head_row *rows, int
 dimple_status candidates_from_logits(const sampler_step *step, const head_row *rows, float *logits, int32_t count,
                                      int32_t vocab, const int32_t *positions, int32_t first, int32_t total_rows, candidate *out);
 
+/* Whether a filter (top-p, top-k) can change something, and how many of a row's highest logits it may be made of: -1: whole rows. */
+bool candidates_are_filtered(const dimple_decoding *d);
+int32_t candidates_list_length(const dimple_decoding *d, int32_t vocab);
+
+/* The temperature of a head that lists. */
+float candidates_list_temperature(const dimple_decoding *d);
+
+/* The same of `count` rows from lists of their highest logits and summaries, of a head at that temperature. Where a list does not show what the
+ * filters keep, undecided[i] is set, and the candidate is to be had of whole logits. Without recorded draws. Errors: MEMORY. */
+dimple_status candidates_from_lists(const sampler_step *step, const head_row *rows, const head_list *list, int32_t count, int32_t vocab,
+                                    const int32_t *positions, candidate *out, bool *undecided);
+
 #endif

@@ -113,6 +113,33 @@ void distribution_keep_top_k(distribution *d, int32_t top_k) {
   if (count > top_k) keep_until(d, selection_last(d->items, count, top_k - 1), true);
 }
 
+bool distribution_part_top_p(distribution *d, row_part *part, float top_p) {
+  if (part->whole) {
+    distribution_keep_top_p(d, top_p);
+    return true;
+  }
+  int32_t count = list_above(d, 0, true);
+  if (count == 0) return false;
+  ranked last = selection_last(d->items, count, top_p * part->least_sum);
+  if (!(last.key > part->lowest)) return true; /* it keeps the part, and maybe more */
+  if (last.index != selection_last(d->items, count, top_p * part->most_sum).index) return false;
+  part->whole = true;
+  keep_until(d, last, false);
+  return true;
+}
+
+bool distribution_part_top_k(distribution *d, row_part *part, int32_t top_k) {
+  int32_t count = list_above(d, 0, false);
+  if (count > top_k) {
+    ranked last = selection_last(d->items, count, top_k - 1);
+    part->whole |= last.key > part->lowest;
+    if (part->whole) keep_until(d, last, true);
+  } else if (weight_of((part->lowest - d->logits[d->best]) * (float)(1 / d->temperature)) == 0) {
+    part->whole = true;
+  }
+  return part->whole;
+}
+
 int32_t distribution_token_at(const distribution *d, double u) {
   double passed = 0, target = u * d->sum;
   int32_t token = d->best;

@@ -31,6 +31,20 @@ void distribution_keep_top_p(distribution *d, float top_p);
 /* A token stays if its logit is at least the k-th highest of those left, k = top_k >= 1. */
 void distribution_keep_top_k(distribution *d, int32_t top_k);
 
+/*
+ * The same for a distribution over a part of a row, its highest logits, whose places in it are the "tokens" here. `part` says what is known of
+ * those that are not in it, and after a filter whether it is everything: then sums and draws are the row's. Returns false if the part does not
+ * show what the filter keeps of it.
+ */
+typedef struct row_part {
+  bool whole;       /* what is not in it weighs nothing */
+  float lowest;     /* otherwise: no logit outside is above it */
+  double least_sum, most_sum; /* of the weights of the row, in and outside */
+} row_part;
+
+bool distribution_part_top_p(distribution *d, row_part *part, float top_p);
+bool distribution_part_top_k(distribution *d, row_part *part, int32_t top_k);
+
 /* The token where the cumulative sum of the weights, by id, passes the share `u` of the whole. */
 int32_t distribution_token_at(const distribution *d, double u);
 

@@ -6,8 +6,14 @@
 #include "diffusion/candidates.h"
 #include "diffusion/pipeline.h"
 
-/* Rows of full logits held at a time when a sampler needs them: 64 rows of Dimple's vocabulary take 39 MB. */
-enum { LOGIT_ROWS = 64 };
+/* Rows that are scored at a time, and bytes of their logits where a sampler needs whole ones: 27 rows of Dimple's vocabulary. */
+enum { LOGIT_ROWS = 64, LOGIT_BYTES = 16 << 20 };
+
+static int32_t logit_rows(int32_t vocab, int32_t count) {
+  int32_t rows = LOGIT_BYTES / (int32_t)sizeof(float) / vocab;
+  rows = rows < 1 ? 1 : rows < LOGIT_ROWS ? rows : LOGIT_ROWS;
+  return rows < count ? rows : count;
+}
 
 /* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
 static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
@@ -46,7 +52,7 @@ static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p
 /* Candidates from whole rows of logits, a block of rows at a time. */
 static dimple_status score_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count,
                                   head_call head) {
-  int32_t block = count < LOGIT_ROWS ? count : LOGIT_ROWS;
+  int32_t block = logit_rows(p->model->text.vocab, count);
   int64_t room = (int64_t)block * p->model->text.vocab;
   bool guided = it->decoding.guidance_scale > 0;
   ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
@@ -115,10 +121,112 @@ void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t c
   }
 }
 
-/* Candidates from whole logits. */
+/* ------------------------------------------------------------------------------------------------ without whole logits */
+
+static bool changes_logits(const iteration *it) { return it->decoding.no_eos_logits || it->decoding.no_mask_logits || it->bias.count > 0; }
+
+/* Whether the head itself does to logits what the decoding wants, and lists what its filters select from. */
+static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
+  const dimple_decoding *d = &it->decoding;
+  const note_keeper *keeper = algorithm_of(d)->keeper;
+  if (d->guidance_scale > 0 || d->no_eos_confidence || logits_are_shifted(step->shift)) return false;
+  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
+  bool lists = candidates_are_filtered(d);
+  if (!lists && d->temperature > 0) return false; /* under a bias tokens are drawn from the whole row, by one number */
+  uint32_t wanted = (lists ? HEAD_LISTS : 0) | (changes_logits(it) ? HEAD_BIASES : 0);
+  if ((p->model->ops->head_parts & wanted) != wanted) return false;
+  return !lists || candidates_list_length(d, p->model->text.vocab) > 0;
+}
+
+/* What the decoding does to the logits of up to LOGIT_ROWS rows. */
+typedef struct changes {
+  head_bias bias;
+  int32_t forbidden[2];
+  float log_sums[LOGIT_ROWS];
+} changes;
+
+static void forbid(changes *c, int32_t vocab, bool wanted, int32_t token) {
+  if (wanted && token >= 0 && token < vocab) c->forbidden[c->bias.forbidden_count++] = token;
+}
+
+static void open_changes(const iteration *it, int32_t vocab, changes *c) {
+  *c = (changes){.bias = {.tokens = it->bias.tokens, .values = it->bias.values, .count = it->bias.count}};
+  c->bias.forbidden = c->forbidden;
+  c->bias.log_sums = it->bias.count > 0 ? c->log_sums : NULL;
+  forbid(c, vocab, it->decoding.no_eos_logits, it->tokens.eos);
+  forbid(c, vocab, it->decoding.no_mask_logits, it->tokens.mask);
+}
+
+/* Room for the lists of a block of rows; count 0: there are none. */
+static dimple_status open_list(head_list *list, int32_t rows) {
+  if (list->count == 0) return DIMPLE_OK;
+  ALLOCATE(list->tokens, (int64_t)rows * list->count, "the highest logits");
+  ALLOCATE(list->logits, (int64_t)rows * list->count, "the highest logits");
+  return DIMPLE_OK;
+}
+
+/* Candidates of those of the rows at .. at + rows - 1 that a list leaves undecided, from whole logits; of others between them, too, the same. */
+static dimple_status score_undecided(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                     int32_t total, const bool *undecided) {
+  int32_t most = logit_rows(p->model->text.vocab, rows);
+  head_row results[LOGIT_ROWS];
+  head_call head = {.results = results};
+  dimple_status status = DIMPLE_OK;
+  for (int32_t i = 0; i < rows && status == DIMPLE_OK; i++) {
+    if (!undecided[i]) continue;
+    int32_t count = rows - i < most ? rows - i : most;
+    while (!undecided[i + count - 1]) count--;
+    if (!head.logits) ALLOCATE(head.logits, (int64_t)most * p->model->text.vocab, "logits");
+    status = score_rows(it, step, p, positions, at + i, count, total, NULL, &head);
+    i += count - 1;
+  }
+  free(head.logits);
+  return status;
+}
+
+/* One block of rows, at most LOGIT_ROWS. */
+static dimple_status score_in_head(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                   int32_t total, head_call *head) {
+  changes changed;
+  bool undecided[LOGIT_ROWS];
+  int32_t vocab = p->model->text.vocab;
+  open_changes(it, vocab, &changed);
+  if (changes_logits(it)) head->bias = &changed.bias;
+  head->positions = positions + at;
+  head->results = it->room.summaries + at;
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
+  for (int32_t i = 0; i < rows && it->bias.count > 0; i++) it->room.log_sums[positions[at + i]] = changed.log_sums[i] - head->results[i].log_sum;
+  candidate *out = it->room.candidates + at;
+  if (!head->list) {
+    candidates_from_summary(step, head->results, rows, out);
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
+  return score_undecided(it, step, p, positions, at, rows, total, undecided);
+}
+
+/* Candidates of what the head keeps, a block of rows at a time: there are no logits, but of rows whose lists are too short. */
+static dimple_status score_without_logits(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
+                                          head_call head) {
+  int32_t count = pass_rows_count(&rows);
+  const dimple_decoding *d = &it->decoding;
+  head_list list = {.count = candidates_are_filtered(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
+  head.list = list.count > 0 ? &list : NULL;
+  head.temperature = head.list ? candidates_list_temperature(d) : 0;
+  DIMPLE_TRY(pass_score(p, rows, NULL));
+  dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
+    status = score_in_head(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
+  free(list.tokens);
+  free(list.logits);
+  return status == DIMPLE_OK && !head.list ? replace_masks(it, step, p, positions, count) : status;
+}
+
+/* Candidates where the head's summary is not enough. */
 static dimple_status score_whole(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
                                  head_call head) {
   if (it->constraint) return score_constrained(it, step, p, rows, positions, head);
+  if (head_suffices(it, step, p)) return score_without_logits(it, step, p, rows, positions, head);
   DIMPLE_TRY(pass_score(p, rows, NULL));
   return score_logits(it, step, p, positions, pass_rows_count(&rows), head);
 }
@@ -168,7 +276,7 @@ static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p,
 }
 
 dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, int32_t count, int32_t *tokens, float *log_probability) {
-  int32_t total = step->masked, block = total < LOGIT_ROWS ? total : LOGIT_ROWS;
+  int32_t total = step->masked, block = logit_rows(p->model->text.vocab, total);
   if (total == 0) return DIMPLE_OK;
   int64_t room = (int64_t)block * p->model->text.vocab;
   bool guided = it->decoding.guidance_scale > 0;
@@ -263,7 +371,7 @@ static dimple_status judge_rows(iteration *it, pass *p, const canvas *c, pass_ro
 }
 
 dimple_status proposals_judge(iteration *it, pass *p, const canvas *c, pass_rows rows) {
-  int32_t total = rows.watched_count, block = total < LOGIT_ROWS ? total : LOGIT_ROWS;
+  int32_t total = rows.watched_count, block = logit_rows(p->model->text.vocab, total);
   if (total == 0) return DIMPLE_OK;
   head_row results[LOGIT_ROWS];
   head_call head = {.results = results};

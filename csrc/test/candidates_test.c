@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "draws.h"
+#include "backend/summary.h"
 #include "test/chi_square.h"
 #include "test/sampler_fixture.h"
 #include "test/data/sampler_tables.h"
@@ -259,7 +260,58 @@ static void tokens_follow_the_filtered_distribution(void) {
   }
 }
 
+/* From the highest logits of a row, as a backend lists them, come the same token and confidence as from all of it, or none. */
+static void lists_equal_whole_rows(void) {
+  enum { VOCAB = 6000, ROWS = 7 };
+  static const float top_ps[] = {1, 0, 0.3f, 0.9f, 0.95f, 0.999f}, temperatures[] = {0, 0.4f, 1};
+  static const int32_t top_ks[] = {0, 1, 5, 40, 3000};
+  static float z[VOCAB];
+  static int32_t scratch[VOCAB], tokens[HEAD_LIST_MOST];
+  static float logits[HEAD_LIST_MOST];
+  int32_t decided[ROWS] = {0}, tried = 0;
+  for (uint32_t i = 0; i < ROWS * COUNT(top_ps) * COUNT(top_ks) * COUNT(temperatures) * 2; i++) {
+    uint32_t row = i % ROWS, left = i / ROWS;
+    for (uint32_t t = 0; t < VOCAB; t++) {
+      float u = draw_uniform(row, 1, t, 0, 0);
+      /* Usual rows, one with ties, a flat one, a peaked one, and one whose best token is the mask, which no pipeline but dream takes. */
+      z[t] = row < 3 ? -4 * logf(u) : row == 3 ? floorf(-4 * logf(u)) : row == 4 ? u : row == 5 ? (t == 17 ? 90 : u) : t == 11 ? 30 : -3 * logf(u);
+    }
+    dimple_decoding d = plain_decoding(left % 2 ? DIMPLE_ALGORITHM_ENTROPY : DIMPLE_ALGORITHM_TOPK_MARGIN);
+    d.top_p = top_ps[left / 2 % COUNT(top_ps)];
+    d.top_k = top_ks[left / 2 / COUNT(top_ps) % COUNT(top_ks)];
+    d.temperature = temperatures[left / 2 / COUNT(top_ps) / COUNT(top_ks)];
+    d.pipeline = row % 2 ? DIMPLE_PIPELINE_DREAM : DIMPLE_PIPELINE_LLADA;
+    d.seed = i;
+    int32_t position = 3, length = candidates_list_length(&d, VOCAB);
+    if (!candidates_are_filtered(&d)) continue;
+    EXPECT(length > 0 && length <= HEAD_LIST_MOST, "a list of %d", length);
+    sampler_step step = plain_step(&d, 1);
+    step.positions = &position;
+    step.tokens.mask = 11;
+    head_list list = {length, tokens, logits};
+    head_row summary, hot;
+    head_call call = {.results = &summary, .list = &list, .positions = &position};
+    summary = summarize_row(&call, z, VOCAB, 0);
+    call.temperature = candidates_list_temperature(&d);
+    hot = summarize_row(&call, z, VOCAB, 0);
+    summarize_list(&call, z, VOCAB, 0, scratch);
+    candidate whole, listed;
+    bool undecided;
+    EXPECT_OK(candidates_from_lists(&step, &hot, &list, 1, VOCAB, &position, &listed, &undecided));
+    EXPECT_OK(candidates_from_logits(&step, &summary, z, 1, VOCAB, &position, 0, 1, &whole));
+    decided[row] += !undecided;
+    tried += row == 0;
+    EXPECT(undecided || (whole.token == listed.token && whole.confidence == listed.confidence && whole.log_probability == listed.log_probability),
+           "row %u, top_p %g, top_k %d at %g: %d with %.9g, not %d with %.9g", row, (double)d.top_p, d.top_k, (double)d.temperature, listed.token,
+           (double)listed.confidence, whole.token, (double)whole.confidence);
+  }
+  EXPECT(tried > 0 && decided[0] == tried && decided[2] == tried, "usual rows are decided by their lists: %d and %d of %d", decided[0],
+         decided[2], tried);
+  EXPECT(decided[4] > 0 && decided[4] < tried, "of a flat row the rank decides, and mass does not: %d of %d", decided[4], tried);
+}
+
 int main(void) {
+  lists_equal_whole_rows();
   candidates_equal_authors();
   summary_equals_logits();
   logits_only_where_they_show();

@@ -593,6 +593,8 @@ static dimple_status deferred_head(context *c, const head_call *call) {
   if (call->results) memset(call->results, 0xff, (size_t)call->x.rows * sizeof *call->results);
   if (call->logits) memset(call->logits, 0xff, (size_t)(call->x.rows * call->w->rows) * sizeof *call->logits);
   if (call->classes) memset(call->classes->results, 0xff, (size_t)(call->x.rows * call->classes->partition->classes) * sizeof(head_row));
+  if (call->list) memset(call->list->tokens, 0xff, (size_t)(call->x.rows * call->list->count) * sizeof *call->list->tokens);
+  if (call->bias && call->bias->log_sums) memset(call->bias->log_sums, 0xff, (size_t)call->x.rows * sizeof *call->bias->log_sums);
   return add(c, o);
 }
 
@@ -600,6 +602,7 @@ extern const backend_operations backend_deferred;
 
 const backend_operations backend_deferred = {
     .name = "deferred",
+    .head_parts = HEAD_LISTS | HEAD_BIASES,
     .available = deferred_available,
     .weight_upload = deferred_weight_upload,
     .weight_free = deferred_weight_free,

@@ -362,7 +362,96 @@ static void check_class_draws(void) {
   free(x);
 }
 
+/* --------------------------------------------------------------------------------------------------------- lists, biases */
+
+/* A list holds the row's own logits, and none that is left out is higher than one of them; which of those that equal its lowest is open. */
+static void expect_list(const head_list *list, int64_t r, const float *z, int64_t vocab) {
+  const int32_t *tokens = list->tokens + r * list->count;
+  const float *logits = list->logits + r * list->count;
+  int64_t count = vocab < list->count ? vocab : list->count;
+  float lowest = INFINITY;
+  int64_t above = 0;
+  for (int64_t i = 0; i < count; i++) {
+    bool ascending = tokens[i] >= 0 && tokens[i] < vocab && (i == 0 || tokens[i] > tokens[i - 1]);
+    EXPECT(ascending && logits[i] == z[tokens[i]], "%s: list of row %lld: %d at %lld", tested_name(), (long long)r, tokens[i], (long long)i);
+    lowest = logits[i] < lowest ? logits[i] : lowest;
+  }
+  for (int64_t t = 0; t < vocab; t++) above += z[t] > lowest;
+  EXPECT(above < count || above == 0, "%s: list of row %lld: %lld logits are above its lowest", tested_name(), (long long)r, (long long)above);
+  for (int64_t i = count; i < list->count; i++)
+    EXPECT(tokens[i] == -1, "%s: list of row %lld: %d behind its end", tested_name(), (long long)r, tokens[i]);
+}
+
+/* Lists and biases in one call. `steps` above 0 makes ties. */
+static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t vocab, int32_t most, float temperature, float steps) {
+  float *x = representable(rows * columns), *z = floats(rows * vocab), *expected_sums = floats(rows), *sums = floats(rows);
+  for (int64_t i = 0; i < rows * columns && steps > 0; i++) x[i] = roundf(x[i] * steps);
+  test_weight w = make_weight(type, vocab, columns, WEIGHT_LINEAR);
+  int32_t *positions = calloc((size_t)rows, sizeof *positions), forbidden[] = {(int32_t)(vocab / 2), 0};
+  int32_t *tokens = malloc((size_t)vocab * sizeof *tokens);
+  float *values = floats(vocab);
+  head_bias bias = {.forbidden = forbidden, .forbidden_count = vocab > 2 ? 2 : 0, .tokens = tokens, .values = values, .log_sums = expected_sums};
+  for (int32_t t = 1; t < vocab; t++) {
+    if (random_below(vocab > 1024 && t < 1024 ? 1 : 400) && t != vocab - 1) continue; /* of the first of several chunks all, of others a few */
+    values[bias.count] = t % 3 == 0 ? -INFINITY : 3 * values[bias.count];
+    tokens[bias.count++] = t;
+  }
+  size_t size = (size_t)(rows * most);
+  head_list lists[2];
+  for (int i = 0; i < 2; i++) lists[i] = (head_list){most, malloc(size * sizeof(int32_t)), malloc(size * sizeof(float))};
+  head_row *expected = malloc((size_t)rows * sizeof *expected), *found = malloc((size_t)rows * sizeof *found);
+  head_call call = {.temperature = temperature, .positions = positions, .results = expected, .bias = &bias, .logits = z};
+  run_head(&reference, x, &call, &w, rows);
+  for (int c = 0; c < CONTEXTS; c++) {
+    call.results = found;
+    call.logits = c == 0 ? z : NULL;
+    call.list = &lists[c > 0];
+    bias.log_sums = sums;
+    run_head(&tested[c], x, &call, &w, rows);
+    for (int64_t r = 0; c == 0 && r < rows; r++) {
+      expect_list(&lists[0], r, z + r * vocab, vocab);
+      expect_row(&found[r], &expected[r], z + r * vocab, temperature, tolerance_of(type) * 4, r);
+      expect_near(sums[r], expected_sums[r], tolerance_of(type) * 4, "log_sum without a bias", r);
+    }
+    bool same = memcmp(lists[0].tokens, lists[c > 0].tokens, size * sizeof(int32_t)) == 0 &&
+                memcmp(lists[0].logits, lists[c > 0].logits, size * sizeof(float)) == 0;
+    EXPECT(same, "%s: the number of threads changes the list", tested_name());
+  }
+  for (int i = 0; i < 2; i++) {
+    free(lists[i].tokens);
+    free(lists[i].logits);
+  }
+  free(x);
+  free(z);
+  free(expected_sums);
+  free(sums);
+  free(positions);
+  free(tokens);
+  free(values);
+  free(expected);
+  free(found);
+  free_weight(&w);
+}
+
+static void check_lists(void) {
+  uint32_t wanted = HEAD_LISTS | HEAD_BIASES;
+  if ((tested[0].ops->head_parts & wanted) != wanted) {
+    printf("%s: its head makes no lists and takes no biases: not tried\n", tested_name());
+    return;
+  }
+  drawn_otherwise = 0;
+  check_list(DIMPLE_TENSOR_F32, 7, 40, 3000, 50, 0, 0);
+  check_list(DIMPLE_TENSOR_F32, 50, 40, 5000, 1500, 0.7f, 0);
+  check_list(DIMPLE_TENSOR_F32, 3, 8, 4500, 100, 0, 2);
+  check_list(DIMPLE_TENSOR_Q4_0, 3, 64, 31, 40, 0, 0);
+  check_list(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 0, 0);
+  check_list(DIMPLE_TENSOR_F32, 400, 8, 2500, 9, 0, 0); /* several slabs of rows */
+  check_list(DIMPLE_TENSOR_F32, 5, 8, 12000, HEAD_LIST_MOST, 0, 0);
+  EXPECT(drawn_otherwise <= 3, "%s: %d draws under a bias differ from the reference's", tested_name(), drawn_otherwise);
+}
+
 static void check_the_head(void) {
+  check_lists();
   check_heads();
   check_all_classes();
   check_class_draws();

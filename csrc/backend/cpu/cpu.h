@@ -134,6 +134,8 @@ typedef struct cpu_kernels {
   int64_t (*peak_floats)(int64_t turns, void *scratch);
   int64_t (*peak_codes)(int64_t turns, void *scratch);
   void (*cap)(float *z, int64_t count, float softcap); /* z = softcap * tanh(z / softcap) */
+  /* Where z [count] is above the bound, ascending, into places [count]; returns how many. */
+  int64_t (*find_above)(const float *z, int64_t count, float bound, int32_t *places);
   /* z = exp((z - highest) / temperature), or 0 below 2^-40; their sum. */
   float (*soften)(float *z, int64_t count, float highest, float temperature);
 } cpu_kernels;

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/head_bias.h"
 #include "backend/cpu/head_classes.h"
 #include "backend/cpu/head_expected.h"
+#include "backend/cpu/head_list.h"
 #include "draws.h"
 #include "error.h"
 
@@ -14,10 +16,12 @@ typedef struct head_task {
   prepared_forms x;
   int64_t first_row, rows; /* of the slab */
   int64_t chunks;
-  int64_t first_chunk, wave; /* of them that are worked on: all, but for classes and means */
+  int64_t first_chunk, wave; /* of them that are worked on: all, but for classes, lists and means */
   chunk_summary *summaries; /* [rows x chunks] */
   class_reduction classes;
   expected_sums expected;
+  bias_reduction bias;
+  list_reduction list;
 } head_task;
 
 static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
@@ -41,22 +45,29 @@ static void head_item(void *work, int64_t item, void *scratch) {
   for (int64_t r = 0; r < rows; r++) {
     float *z = memory->logits + r * HEAD_CHUNK;
     if (call->softcap > 0) k->cap(z, count, call->softcap);
+    bool added = call->bias && cpu_bias_apply(&t->bias, row + r, chunk, z, count);
     cpu_expected_take(&t->expected, row + r, place, z, count);
+    cpu_list_take(&t->list, row + r, chunk, place, z, count);
     int64_t at = t->first_row + row + r;
     if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
     if (call->classes) cpu_classes_summarize(&t->classes, row + r, at, chunk, place, z);
     if (!call->results) continue;
     float u = call->temperature > 0 ? draw(call, at, DRAW_TOKEN, chunk) : 0.5f;
-    k->summarize(z, count, call->temperature, u, &t->summaries[(row + r) * t->chunks + chunk]);
+    chunk_summary *summary = &t->summaries[(row + r) * t->chunks + chunk];
+    k->summarize(z, count, call->temperature, u, summary);
+    if (!added) cpu_bias_take(&t->bias, row + r, chunk, summary);
   }
 }
 
-/* Adds a wave to the classes of one row. */
-static void merge_classes_item(void *work, int64_t item, void *scratch) {
-  (void)scratch;
+/* Adds a wave to the classes and the list of one row. */
+static void merge_wave_item(void *work, int64_t item, void *scratch) {
   const head_task *t = work;
+  bool last = t->first_chunk + t->wave == t->chunks;
+  cpu_list_merge(&t->list, item, t->wave, scratch);
+  if (last) cpu_list_finish(&t->list, item, t->first_row + item, scratch);
+  if (!t->call->classes) return;
   cpu_classes_merge(&t->classes, item, t->first_row + item, t->first_chunk, t->wave);
-  if (t->first_chunk + t->wave == t->chunks) cpu_classes_finish(&t->classes, item, t->first_row + item);
+  if (last) cpu_classes_finish(&t->classes, item, t->first_row + item);
 }
 
 /* Merges the chunks of one row, in their order. */
@@ -104,6 +115,7 @@ static void merge_item(void *work, int64_t item, void *scratch) {
     out.drawn_logit = out.best_logit;
   }
   call->results[row] = out;
+  cpu_bias_finish(&t->bias, item, row);
 }
 
 /* The rows from first_row on, as many as fit a slab. */
@@ -113,11 +125,12 @@ static void run_slab(head_task *t) {
   t->rows = smaller(SLAB_ROWS, call->x.rows - t->first_row);
   cpu_prepare(c, &t->x, view_rows(call->x, t->first_row, t->rows));
   cpu_classes_begin(&t->classes, t->rows);
+  cpu_list_begin(&t->list, t->rows);
   cpu_expected_begin(&t->expected, t->first_row, t->rows);
   for (t->first_chunk = 0; t->first_chunk < t->chunks; t->first_chunk += t->wave) {
-    t->wave = smaller(smaller(t->classes.wave, t->expected.wave), t->chunks - t->first_chunk);
+    t->wave = smaller(smaller(smaller(t->classes.wave, cpu_list_wave(&t->list, t->first_chunk)), t->expected.wave), t->chunks - t->first_chunk);
     cpu_pool_run(c->pool, t->wave * parts(t->rows, HEAD_ROWS), head_item, t, c->scratch);
-    if (call->classes) cpu_pool_run(c->pool, t->rows, merge_classes_item, t, c->scratch);
+    if (call->classes || call->list) cpu_pool_run(c->pool, t->rows, merge_wave_item, t, c->scratch);
     cpu_expected_add(&t->expected, t->first_row, t->first_chunk, t->wave);
   }
   cpu_expected_finish(&t->expected, t->first_row);
@@ -130,6 +143,8 @@ static dimple_status run_slabs(head_task *t, int64_t slab) {
   size_t bytes = (size_t)(slab * t->chunks) * sizeof *t->summaries;
   t->summaries = malloc(bytes ? bytes : 1);
   if (!t->summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
+  DIMPLE_TRY(cpu_bias_open(t->call, t->c->kernels, slab, t->chunks, &t->bias));
+  DIMPLE_TRY(cpu_list_open(t->call, t->c->kernels, slab, t->chunks, &t->list));
   DIMPLE_TRY(cpu_classes_open(t->call, t->c->kernels, slab, t->chunks, &t->classes));
   DIMPLE_TRY(cpu_expected_open(t->c, t->call, slab, t->chunks, &t->expected));
   for (t->first_row = 0; t->first_row < t->call->x.rows; t->first_row += SLAB_ROWS) run_slab(t);
@@ -140,6 +155,8 @@ dimple_status cpu_head(context *c, const head_call *call) {
   head_task task = {.c = c, .call = call, .chunks = parts(call->w->rows, HEAD_CHUNK)};
   dimple_status status = run_slabs(&task, smaller(call->x.rows, SLAB_ROWS));
   free(task.summaries);
+  cpu_bias_close(&task.bias);
+  cpu_list_close(&task.list);
   cpu_classes_close(&task.classes);
   cpu_expected_close(&task.expected);
   return status;

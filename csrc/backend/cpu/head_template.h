@@ -102,6 +102,28 @@ static void summarize(const float *z, int64_t count, float temperature, float u,
   out->drawn_logit = z[out->drawn_token];
 }
 
+/* Stretches of vectors in which nothing is above the bound, which are most, are passed over. */
+static int64_t find_above(const float *z, int64_t count, float bound, int32_t *places) {
+  enum { STRETCH = 8 * LANES };
+  int64_t found = 0;
+  for (int64_t j = 0; j < count; j += STRETCH) {
+    int64_t n = count - j < STRETCH ? count - j : STRETCH;
+    float lanes[LANES], highest = n < STRETCH ? INFINITY : -INFINITY;
+    if (n == STRETCH) {
+      vf most = vf_load(z + j);
+      for (int i = 1; i < 8; i++) most = vf_max(most, vf_load(z + j + i * LANES));
+      vf_store(lanes, most);
+      for (int i = 0; i < LANES; i++) highest = lanes[i] > highest ? lanes[i] : highest;
+    }
+    if (!(highest > bound)) continue;
+    for (int64_t i = j; i < j + n; i++) {
+      places[found] = (int32_t)i;
+      found += z[i] > bound;
+    }
+  }
+  return found;
+}
+
 static void cap(float *z, int64_t count, float softcap) {
   vf most = vf_set(softcap);
   for (int64_t j = 0; j < count; j += LANES) {

@@ -10,8 +10,10 @@ target_sources(dimple_core PRIVATE
   backend/cpu/attention.c
   backend/cpu/experts.c
   backend/cpu/head.c
+  backend/cpu/head_bias.c
   backend/cpu/head_classes.c
   backend/cpu/head_expected.c
+  backend/cpu/head_list.c
   backend/cpu/operations.c
   backend/cpu/peaks.c
 )

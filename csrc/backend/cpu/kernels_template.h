@@ -51,5 +51,6 @@ const cpu_kernels KERNELS = {
     .peak_floats = peak_floats,
     .peak_codes = PEAK_CODES,
     .cap = cap,
+    .find_above = find_above,
     .soften = soften_logits,
 };

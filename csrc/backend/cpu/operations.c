@@ -5,6 +5,7 @@
 
 /* What the levels share. */
 #define CPU_OPERATIONS                \
+  .head_parts = HEAD_LISTS | HEAD_BIASES, \
   .weight_upload = cpu_weight_upload, \
   .weight_free = cpu_weight_free,     \
   .weight_bytes = cpu_weight_bytes,   \

@@ -460,9 +460,11 @@ static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tok
   int64_t vocab = call->w->rows;
   for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
   for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap));
+  if (call->bias) summarize_bias(call, z, vocab, r);
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);
   if (call->results) call->results[r] = summarize_row(call, z, vocab, r);
+  if (call->list) summarize_list(call, z, vocab, r, tokens);
   if (k) summarize_classes(call, z, r, tokens);
 }
 
@@ -480,6 +482,7 @@ static dimple_status ref_head(context *c, const head_call *call) {
 
 const backend_operations backend_ref = {
     .name = "ref",
+    .head_parts = HEAD_LISTS | HEAD_BIASES,
     .available = ref_available,
     .weight_upload = ref_weight_upload,
     .weight_free = ref_weight_free,

@@ -1,0 +1,97 @@
+/* Filters that select from the head's lists reveal what they reveal from whole rows of logits, in the same order and as sure of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "draws.h"
+#include "model/model.h"
+#include "test/session_fixture.h"
+
+/* The same model on a backend whose head does nothing beside what each does. */
+typedef struct bare_backend {
+  backend_operations operations;
+  const backend_operations *before;
+} bare_backend;
+
+static void lay_bare(dimple_model *m, bare_backend *b) {
+  b->before = m->ops;
+  b->operations = *m->ops;
+  b->operations.head_parts = 0;
+  m->ops = &b->operations;
+}
+
+static dimple_decoding filtered(uint32_t n) {
+  static const float top_ps[] = {0.95f, 0.3f, 1, 0.999f, 0}, temperatures[] = {0.7f, 0, 1.5f};
+  static const int32_t top_ks[] = {0, 5, 40, 1};
+  int32_t pipeline = n % 3 == 2 ? DIMPLE_PIPELINE_LLADA : (int32_t)(n % 3);
+  dimple_decoding d = decoding_of(pipeline, (int32_t)(draw_word(3, n, 0, 0, 0) % (DIMPLE_ALGORITHM_ENTROPY + 1)));
+  if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.algorithm == DIMPLE_ALGORITHM_ORIGIN_RATIO) d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
+  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;
+  d.top_p = top_ps[draw_word(3, n, 1, 0, 0) % 5];
+  d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
+  d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];
+  d.seed = n;
+  return d;
+}
+
+/* What a decoding made of the response, and how sure it was. */
+typedef struct trail {
+  int32_t iterations, tokens[RESPONSE];
+  float confidence[RESPONSE];
+} trail;
+
+static trail play(dimple_model *m, const dimple_decoding *d, bool biased) {
+  static const int32_t tokens[] = {3, 17, 60};
+  static const float values[] = {1.5f, -65536, -2};
+  trail t = {0};
+  dimple_session *s = open_session(m, 2, 1);
+  int32_t masks[RESPONSE];
+  for (int i = 0; i < RESPONSE; i++) masks[i] = m->text.mask_token;
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  EXPECT_OK(dimple_session_begin(s, d));
+  if (biased) EXPECT_OK(dimple_session_set_bias(s, tokens, values, 3));
+  dimple_step step = {0};
+  for (; t.iterations < 4 * RESPONSE && !step.done; t.iterations++) {
+    EXPECT_OK(dimple_session_step(s, &step));
+    for (int32_t i = 0; i < step.revealed_count; i++) t.confidence[step.revealed[i]] += step.confidence[i] * (float)(1 + t.iterations);
+  }
+  memcpy(t.tokens, step.canvas, sizeof t.tokens);
+  EXPECT(step.done, "it does not end");
+  dimple_session_free(s);
+  return t;
+}
+
+/* What a bias leaves of sums is rounded elsewhere: it shows in the last digits. */
+static bool nearly_same(const trail *a, const trail *b, float off) {
+  bool same = a->iterations == b->iterations && memcmp(a->tokens, b->tokens, sizeof a->tokens) == 0;
+  for (int i = 0; i < RESPONSE; i++) same &= a->confidence[i] - b->confidence[i] <= off && b->confidence[i] - a->confidence[i] <= off;
+  return same;
+}
+
+static void lists_change_nothing(dimple_model *m, uint32_t rounds) {
+  bare_backend bare;
+  for (uint32_t n = 0; n < rounds; n++) {
+    dimple_decoding d = filtered(n);
+    bool biased = n % 4 == 3;
+    if (n % 5 == 0) d.no_mask_logits = d.pipeline == DIMPLE_PIPELINE_LLADA;
+    trail listed = play(m, &d, biased);
+    lay_bare(m, &bare);
+    trail whole = play(m, &d, biased);
+    m->ops = bare.before;
+    EXPECT(nearly_same(&listed, &whole, biased || d.no_mask_logits ? 1e-4f : 0),
+           "round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline, d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
+  }
+}
+
+int main(void) {
+  dimple_model *small = random_model((model_shape){0}), *large = random_model((model_shape){.vocab = 5000});
+  if (small && large && (small->ops->head_parts & HEAD_LISTS) == 0) {
+    printf("%s makes no lists: there is nothing to compare\n", small->ops->name);
+  } else if (small && large) {
+    lists_change_nothing(small, 48);
+    lists_change_nothing(large, 48);
+  }
+  dimple_model_free(small);
+  dimple_model_free(large);
+  return expect_summary("lists");
+}
