@@ -254,7 +254,7 @@ typedef struct head_bias {
  * lists hold within 2e-5 of themselves, by which filters know what the others weigh. Host memory that lives until the end of the pass. */
 typedef struct head_list {
   int32_t count;   /* of a row, 1 .. HEAD_LIST_MOST */
-  int32_t *tokens; /* [rows x count] ascending; -1 behind the last where the vocabulary has fewer */
+  int32_t *tokens; /* [rows x count] ascending; -1 behind the last where the vocabulary has fewer, or a device was sure of fewer */
   float *logits;   /* [rows x count] */
 } head_list;
 
@@ -279,7 +279,7 @@ typedef struct head_call {
   head_row *results;
   const head_classes *classes; /* null: not wanted */
   float *logits;
-  float softcap;            /* above 0: logits are softcap * tanh(logit / softcap), in all of this */
+  float softcap;            /* above 0: logits are softcap * tanh(logit / softcap), in all of this; NaN where one is infinite */
   const head_bias *bias;    /* null: none; needs HEAD_BIASES */
   const head_list *list;    /* null: not wanted; needs HEAD_LISTS */
   const weight *rows;       /* [vocab x columns of `expected`] (WEIGHT_ROWS) */
@@ -317,7 +317,8 @@ struct backend_operations {
   /* Starts recording a pass. `cancelled`, null or a flag that outlives the pass, is looked at by its checkpoints. */
   dimple_status (*pass_begin)(context *c, atomic_bool *cancelled);
   /* Ends the pass, the recording of which came to `recorded`. OK: runs what has not run yet, and returns how that went. Otherwise
-   * nothing more is run, and `recorded` is returned, so that a pass ends in `return ops->pass_end(c, record_all(...))`. */
+   * nothing more is run, and `recorded` is returned, so that a pass ends in `return ops->pass_end(c, record_all(...))`. Errors: MODEL, if numbers
+   * of the pass are NaN or infinite and the backend does not hand these on to what is made of them, logits above all. */
   dimple_status (*pass_end)(context *c, dimple_status recorded);
 
   /* What follows are operations: between pass_begin and pass_end only. */

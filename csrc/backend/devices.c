@@ -9,7 +9,7 @@
 #include "error.h"
 #include "platform/platform.h"
 
-static const char server_prefix[] = "rpc:";
+static const char server_prefix[] = "rpc:", child_prefix[] = "child:";
 
 /* ----------------------------------------------------------------------------------------------------------- self-checks */
 
@@ -84,8 +84,12 @@ static dimple_status add_server_of(const char *name) {
 
 static bool names_server(const char *name) { return strncmp(name, server_prefix, sizeof server_prefix - 1) == 0; }
 
+static bool names_child(const char *name) { return strncmp(name, child_prefix, sizeof child_prefix - 1) == 0; }
+
 static dimple_status find_checked(const char *name, const backend_operations **out) {
+  const plugin_devices *plugin = plugin_find();
   if (names_server(name)) DIMPLE_TRY(add_server_of(name));
+  if (names_child(name) && plugin->add_child) DIMPLE_TRY(plugin->add_child(name + sizeof child_prefix - 1));
   *out = known_device(name);
   return *out && !tries_all() ? check_once(*out) : DIMPLE_OK;
 }
@@ -169,7 +173,8 @@ dimple_status backends_find(const char *names, backend_names *out) {
 static const plugin_device *device_at(int64_t index) {
   const plugin_devices *plugin = plugin_find();
   for (int32_t i = 0; i < plugin->count; i++) {
-    if (known_device(plugin->devices[i].operations->name) != plugin->devices[i].operations || names_server(plugin->devices[i].operations->name)) continue;
+    const char *name = plugin->devices[i].operations->name;
+    if (known_device(name) != plugin->devices[i].operations || names_server(name) || names_child(name)) continue;
     if (index-- == 0) return &plugin->devices[i];
   }
   return NULL;

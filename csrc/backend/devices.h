@@ -12,9 +12,9 @@ typedef struct backend_names {
   int32_t count;
 } backend_names;
 
-/* The device that a name with a colon names: "ggml:Vulkan0", or "rpc:HOST:PORT" for the only one of a server, which is looked for then; with "/0",
- * "/1" and so on behind it for one of several. It has passed self_check. *out is null if there is none. Errors: ARGUMENT (no HOST:PORT), IO (no
- * answer), UNSUPPORTED (wrong results, or there is no RPC), MEMORY. */
+/* The device that a name with a colon names: "ggml:Vulkan0", "child:ggml:Vulkan0" for the same in a process of its own, which is started then, or
+ * "rpc:HOST:PORT" for the only one of a server, which is looked for then; with "/0", "/1" and so on behind it for one of several. It has passed
+ * self_check. *out is null if there is none. Errors: ARGUMENT (no HOST:PORT), IO (no answer), UNSUPPORTED (wrong results, or there is no RPC), MEMORY. */
 dimple_status device_find(const char *name, const backend_operations **out);
 
 /* Whether a backend is a device, and not one of this library's own. */

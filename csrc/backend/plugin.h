@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 
 /* Raised with every change of backend.h or of this file: a library of another number is not used. */
-enum { PLUGIN_VERSION = 3 };
+enum { PLUGIN_VERSION = 4 };
 
 /* What the core lends to a plugin. */
 typedef struct plugin_host {
@@ -32,6 +32,7 @@ typedef struct plugin_counts {
   int64_t graphs_built; /* for passes of new shapes */
   int64_t graphs_kept;  /* that wait for their next pass */
   int64_t bytes_in, bytes_out; /* to and from it, besides weights */
+  int64_t fused, spelled_out; /* attentions in the graphs that were built: by the device's fused operation, and by others */
 } plugin_counts;
 
 /* What a plugin offers; everything lives until the process ends. */
@@ -45,6 +46,9 @@ typedef struct plugin_devices {
   /* Adds the devices of a machine that serves them ("192.168.0.7:50052") behind the others, as "rpc:192.168.0.7:50052", or with "/0", "/1" behind
    * it if they are several; does nothing where it is known and not lost. Errors: UNSUPPORTED (there is no RPC in this GGML), IO, MEMORY. */
   dimple_status (*add_remote)(const char *endpoint);
+  /* The same of a device of this machine ("ggml:Vulkan0") in a process of its own, as "child:ggml:Vulkan0"; adds nothing if there is none of this
+   * name. */
+  dimple_status (*add_child)(const char *device);
 } plugin_devices;
 
 /* The type of `dimple_plugin_open`. Null: the plugin was made for another version of the core. */

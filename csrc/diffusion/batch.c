@@ -9,6 +9,7 @@
 
 #include "allocate.h"
 #include "cancel.h"
+#include "diffusion/numbers.h"
 #include "diffusion/session.h"
 #include "platform/platform.h"
 
@@ -132,7 +133,7 @@ static dimple_status run_pass(dimple_batch *b, int32_t count, int64_t rows) {
     b->joined[i] = (text_member){.rows = m->rows, .cancelled = &m->session->cancelled};
   }
   DIMPLE_TRY(model->ops->pass_begin(b->context, NULL));
-  return model->ops->pass_end(b->context, text_forward_together(model, b->context, &b->room, b->joined, count));
+  return numbers_end_pass(model, b->context, text_forward_together(model, b->context, &b->room, b->joined, count));
 }
 
 /* The first `count` of `together` run their rows. Where they cannot do so together, for want of memory, each does alone. */

@@ -1,5 +1,7 @@
 #include "diffusion/numbers.h"
 
+#include <math.h>
+
 #include "error.h"
 
 /* `zero` is a sum of finite numbers times 0: one that is not leaves NaN. */
@@ -20,3 +22,7 @@ dimple_status numbers_check_results(const dimple_model *m, const head_row *resul
   for (int64_t i = 0; i < rows; i++) sum += 0 * results[i].log_sum;
   return check(m, "logits", sum);
 }
+
+dimple_status numbers_ended(const dimple_model *m, dimple_status status) { return status == DIMPLE_ERROR_MODEL ? check(m, "numbers", NAN) : status; }
+
+dimple_status numbers_end_pass(const dimple_model *m, context *c, dimple_status recorded) { return numbers_ended(m, m->ops->pass_end(c, recorded)); }

@@ -321,7 +321,7 @@ static text_rows part_of_rows(const text_rows *rows, int64_t first, int64_t end)
 static dimple_status run_part(const pass *p, const text_rows *rows) {
   const backend_operations *ops = p->model->ops;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  return ops->pass_end(p->context, text_forward(p->model, p->context, rows));
+  return numbers_end_pass(p->model, p->context, text_forward(p->model, p->context, rows));
 }
 
 dimple_status pass_run(pass *p, const text_rows *rows) {
@@ -470,7 +470,7 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   bool fresh = finds_states(p, &rows);
   DIMPLE_TRY(open_score(p, &rows));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_score(p, &rows, fresh, head)));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_score(p, &rows, fresh, head)));
   if (head) DIMPLE_TRY(check_head(p, head, p->scored.rows));
   p->count += !fresh + rows.bare;
   if (fresh) return DIMPLE_OK;
@@ -516,7 +516,7 @@ dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *t
   p->intact = left_by(p, (pass_scope){.kind = SCOPE_PART});
   DIMPLE_TRY(slide(p, rows.first, count));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_denoising(p, &rows, head)));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_denoising(p, &rows, head)));
   DIMPLE_TRY(check_head(p, head, count));
   p->signal = !p->signal;
   p->count++;
@@ -527,7 +527,7 @@ dimple_status pass_canvas_logits(pass *p, int32_t row, int32_t count, float *log
   const backend_operations *ops = p->model->ops;
   head_call call = {.x = view_rows(p->canvas_states, row, count), .w = p->model->weights.output, .softcap = p->model->text.softcap, .logits = logits};
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  return ops->pass_end(p->context, ops->head(p->context, &call));
+  return numbers_end_pass(p->model, p->context, ops->head(p->context, &call));
 }
 
 dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, text_rows *out) {
@@ -553,7 +553,7 @@ dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, con
   call.x = view_rows(of == VIEW_SCORED ? p->scored : of == VIEW_BARE ? p->bare_scored : p->shadow_scored, first, count);
   call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, ops->head(p->context, &call)));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, ops->head(p->context, &call)));
   return check_head(p, &call, count);
 }
 
@@ -586,7 +586,7 @@ static dimple_status run_logits(const pass *p, text_state *text, view *states, f
   DIMPLE_TRY(alloc_states(p, text->capacity, states));
   DIMPLE_TRY(run_settled_logits(p, text, settled, *states));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(ops->pass_end(p->context, record_logits(p, text, settled, *states, logits)));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_logits(p, text, settled, *states, logits)));
   return numbers_check(p->model, "logits", logits, text->capacity * p->model->text.vocab);
 }
 

@@ -106,9 +106,9 @@ typedef struct dimple_model_options {
   /* Which backend runs the model: null or "auto" (the fastest one here), "cpu", "ref" (plain loops: slow, the oracle of the
    * tests), or "cpu-" and an instruction set: "cpu-plain", "cpu-avx2", "cpu-avx-vnni", "cpu-avx512-vnni", "cpu-amx";
    * dimple_cpu_description() lists those of this machine. The environment variable DIMPLE_CPU (plain, avx2, ...) does the same
-   * for "auto" and "cpu". Where libdimple-ggml is, also "ggml:NAME" for a device of GGML's, and "rpc:HOST:PORT" for those of a machine that
-   * serves them (GGML's rpc-server); dimple_get_device lists them. Several names with commas between them share the model's layers, see
-   * device_layers. Devices compute with other rounding than the rest. */
+   * for "auto" and "cpu". Where libdimple-ggml is, also "ggml:NAME" for a device of GGML's, "child:ggml:NAME" for the same in a process of its own,
+   * which a crash ends alone, and "rpc:HOST:PORT" for those of a machine that serves them (GGML's rpc-server); dimple_get_device lists them. Several
+   * names with commas between them share the model's layers, see device_layers. Devices compute with other rounding than the rest. */
   const char *backend;
   /* A second GGUF file with the vision tower, llama.cpp's "mmproj"; null when the model file holds it or there is none. */
   const char *mmproj_path;

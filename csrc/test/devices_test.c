@@ -45,6 +45,8 @@ static void layers_are_shared_out(void) {
   expect_backend("toy:roomy,ref", 3, "toy:roomy,ref");
   expect_backend("toy:small,ref", 1, "toy:small,ref");
   expect_backend("rpc:toy:2", 0, "rpc:toy:2/0,rpc:toy:2/1");
+  expect_backend("child:toy:roomy", 0, "child:toy:roomy");
+  expect_backend("child:toy:roomy,toy:roomy,ref", 3, "child:toy:roomy,toy:roomy,ref");
   expect_backend("rpc:toy:2/1", 0, "rpc:toy:2/1");
   expect_backend("rpc:toy:2,toy:roomy,ref", 3, "rpc:toy:2/0,rpc:toy:2/1,toy:roomy,ref");
 }
@@ -58,6 +60,8 @@ static void what_is_wrong_is_said(void) {
   expect_refused("toy:blue", 0, DIMPLE_ERROR_UNSUPPORTED, "toy:small");
   expect_refused("toy:wrong", 0, DIMPLE_ERROR_UNSUPPORTED, "\"attention of few rows\" gives wrong results");
   expect_refused("toy:wrong", 0, DIMPLE_ERROR_UNSUPPORTED, "device toy:wrong is not used"); /* from memory, this time */
+  expect_refused("child:toy:blue", 0, DIMPLE_ERROR_UNSUPPORTED, "toy:small");
+  expect_refused("child:toy:lost", 0, DIMPLE_ERROR_IO, "child:toy:lost: it does not start");
   expect_refused("rpc:toy:1", 0, DIMPLE_ERROR_IO, "toy:1 gives no answer");
 }
 

@@ -220,15 +220,17 @@ static void check_cold_draws(void) {
   free_weight(&w);
 }
 
-/* NaN and infinity in the logits give some token, never a place outside the vocabulary. */
+/* NaN and infinity in the logits give some token, never a place outside the vocabulary, and show, also where a softcap makes numbers of them. */
 static void check_head_without_numbers(void) {
   enum { VOCAB = 1100, COLUMNS = 2 };
   static const float troubles[][COLUMNS] = {{NAN, NAN}, {INFINITY, 1}, {-INFINITY, 1}, {INFINITY, -INFINITY}};
   test_weight w = make_weight(DIMPLE_TENSOR_F32, VOCAB, COLUMNS, WEIGHT_LINEAR);
   int32_t position = 0;
   head_row row;
-  for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++) {
-    run_head(&tested[1], troubles[i], &(head_call){.temperature = 1, .positions = &position, .results = &row}, &w, 1);
+  for (size_t i = 0; i < 2 * sizeof troubles / sizeof *troubles; i++) {
+    head_call call = {.temperature = 1, .positions = &position, .results = &row, .softcap = i % 2 ? 30 : 0};
+    run_head(&tested[1], troubles[i / 2], &call, &w, 1);
+    EXPECT(isnan(row.log_sum), "%s: a sum of %g", tested_name(), (double)row.log_sum);
     EXPECT(row.best >= 0 && row.best < VOCAB && row.drawn >= 0 && row.drawn < VOCAB, "%s: %d, %d", tested_name(), row.best, row.drawn);
   }
   free_weight(&w);

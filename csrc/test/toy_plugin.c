@@ -70,6 +70,15 @@ static dimple_status add_remote(const char *endpoint) {
   return DIMPLE_OK;
 }
 
+/* Of its devices one can be lent. */
+static dimple_status add_child(const char *device) {
+  if (strcmp(device, "toy:lost") == 0) return fail(DIMPLE_ERROR_IO, "child:%s: it does not start", device);
+  for (int32_t i = LOCAL; i < offer.count; i++)
+    if (strncmp(names[i], "child:", 6) == 0) return DIMPLE_OK;
+  if (strcmp(device, "toy:roomy") == 0) add("child:toy:roomy");
+  return DIMPLE_OK;
+}
+
 DIMPLE_API const plugin_devices *dimple_plugin_open(const plugin_host *host);
 
 const plugin_devices *dimple_plugin_open(const plugin_host *host) {
@@ -84,5 +93,6 @@ const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   tables[LOST].pass_end = losing_pass_end;
   offer.memory = memory;
   offer.add_remote = add_remote;
+  offer.add_child = add_child;
   return &offer;
 }

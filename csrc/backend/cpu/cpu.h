@@ -133,7 +133,7 @@ typedef struct cpu_kernels {
   /* What its multiplications do at most, see peak_template.h; null: there are none of integers. */
   int64_t (*peak_floats)(int64_t turns, void *scratch);
   int64_t (*peak_codes)(int64_t turns, void *scratch);
-  void (*cap)(float *z, int64_t count, float softcap); /* z = softcap * tanh(z / softcap) */
+  void (*cap)(float *z, int64_t count, float softcap); /* z = softcap * tanh(z / softcap), NaN where z is no number */
   /* Where z [count] is above the bound, ascending, into places [count]; returns how many. */
   int64_t (*find_above)(const float *z, int64_t count, float bound, int32_t *places);
   /* z = exp((z - highest) / temperature), or 0 below 2^-40; their sum. */

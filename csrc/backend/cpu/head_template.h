@@ -128,7 +128,8 @@ static void cap(float *z, int64_t count, float softcap) {
   vf most = vf_set(softcap);
   for (int64_t j = 0; j < count; j += LANES) {
     int64_t n = count - j < LANES ? count - j : LANES;
-    vf_store_some(z + j, vf_mul(most, vf_tanh(vf_div(vf_load_some(z + j, n), most))), n);
+    vf v = vf_load_some(z + j, n);
+    vf_store_some(z + j, vf_fma(vf_set(0), v, vf_mul(most, vf_tanh(vf_div(v, most)))), n); /* NaN where v is infinite */
   }
 }
 

@@ -1,7 +1,4 @@
-/*
- * Attention: GGML's fused operation on its CPU, otherwise two products and a softmax. The fused operation of other devices is left alone until
- * it has been tried on one: Vulkan's gave garbage on Mesa's software device (docs/devices.md).
- */
+/* Attention: GGML's fused operation where the device has it and has it right (fused.c), otherwise two products and a softmax. */
 #include <math.h>
 #include <string.h>
 
@@ -39,8 +36,12 @@ static dimple_status attend(context *c, const attention_call *call, const attend
   struct ggml_tensor *q = heads_of(c, a->q, call->heads, call->size, a->windows);
   struct ggml_tensor *k = heads_of(c, a->k, call->kv_heads, call->size, a->windows);
   struct ggml_tensor *v = heads_of(c, a->v, call->kv_heads, call->size, a->windows);
-  struct ggml_tensor *result = ggml_backend_dev_type(c->device->handle) == GGML_BACKEND_DEVICE_TYPE_CPU ? fused(c, call, q, k, v, a->mask) : NULL;
-  if (!result || !runs_here(c, result)) result = spelled_out(c, call, a, q, k, v);
+  bool used;
+  DIMPLE_TRY(use_fused(c, call, a->q.rows / a->windows, a->mask != NULL, &used));
+  struct ggml_tensor *result = used ? fused(c, call, q, k, v, a->mask) : NULL;
+  if (result && !runs_here(c, result)) result = NULL;
+  atomic_fetch_add(result ? &c->device->counts->fused : &c->device->counts->spelled_out, 1);
+  if (!result) result = spelled_out(c, call, a, q, k, v);
   return write_view(c, a->y, ggml_reshape_2d(c->graph->nodes, result, (int64_t)call->heads * call->size, a->y.rows));
 }
 

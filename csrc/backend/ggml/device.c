@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "backend/plugin.h"
-#include "guard.h"
+#include "child.h"
 #include "relay.h"
 #include "room.h"
 
@@ -75,9 +75,13 @@ static guard_end guard_entry(int server, dimple_status (*entry)(void *), void *a
 
 static dimple_status fail_lost(const device *d) { return dimple_fail(DIMPLE_ERROR_IO, "device %s is lost: %s", d->name, d->why); }
 
-/* Devices live in a static array, written here and where they are added. */
-static dimple_status lose(device *d, const char *why) {
-  if (!atomic_load(&d->lost)) {
+/* Devices live in a static array, written here and where they are added. A process for a device alone is of no use any more. */
+static dimple_status lose(device *d, char *why, size_t capacity) {
+  if (atomic_exchange(&d->losing, true)) {
+    while (!atomic_load(&d->lost)) continue; /* another call is at it */
+  } else {
+    if (d->process) child_end(d->process, why, capacity);
+    d->process = NULL;
     snprintf(d->why, sizeof d->why, "%s", why);
     atomic_store(&d->lost, true);
   }
@@ -89,6 +93,7 @@ enum { MOST_DEVICES = 256 };
 static device devices[MOST_DEVICES];
 static device_counts counts[MOST_DEVICES];
 static graph_shelf shelves[MOST_DEVICES];
+static fused_book books[MOST_DEVICES];
 
 dimple_status on_device(const device *d, dimple_status (*entry)(void *), void *argument) {
   if (atomic_load(&d->lost)) return fail_lost(d);
@@ -97,7 +102,7 @@ dimple_status on_device(const device *d, dimple_status (*entry)(void *), void *a
   switch (guard_entry(d->server, entry, argument, &status, why, sizeof why)) {
     case GUARD_RETURNED: return status;
     case GUARD_MEMORY: return dimple_fail(DIMPLE_ERROR_MEMORY, "%s: GGML found no memory on the host", d->name);
-    default: return lose(&devices[d - devices], why);
+    default: return lose(&devices[d - devices], why, sizeof why);
   }
 }
 
@@ -213,28 +218,40 @@ static dimple_status buffer_alloc(context *c, int64_t count, buffer **out) {
 static plugin_device offered[MOST_DEVICES];
 static plugin_devices offer = {.devices = offered};
 
-/* Adds a device of this machine, or of the server at `endpoint` as the `index`-th of `count`. */
-static dimple_status add_device(ggml_backend_dev_t handle, const char *endpoint, int server, size_t index, size_t count) {
+/* Where devices are. */
+typedef struct origin {
+  const char *name;         /* "rpc:HOST:PORT", "child:ggml:NAME"; null: this machine, each by its own name */
+  int server;               /* guard.h */
+  ggml_backend_dev_t lent;  /* by a process of ours */
+  child *process;
+} origin;
+
+/* Adds a device, the `index`-th of `count`. */
+static dimple_status add_device(ggml_backend_dev_t handle, const origin *from, size_t index, size_t count) {
   enum ggml_backend_dev_type type = ggml_backend_dev_type(handle);
   bool runs_all = type == GGML_BACKEND_DEVICE_TYPE_CPU || type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
   if (!runs_all) return DIMPLE_OK;
   if (offer.count == MOST_DEVICES) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "there are %d devices already, no more can be added", MOST_DEVICES);
   device *d = &devices[offer.count];
   d->handle = handle;
+  d->judge = from->lent ? from->lent : handle;
+  d->process = from->process;
   d->counts = &counts[offer.count];
   d->shelf = &shelves[offer.count];
-  d->server = server;
-  if (!*endpoint)
+  d->fused = &books[offer.count];
+  d->server = from->server;
+  if (!from->name)
     snprintf(d->name, sizeof d->name, "ggml:%s", ggml_backend_dev_name(handle));
   else if (count == 1)
-    snprintf(d->name, sizeof d->name, "rpc:%s", endpoint);
+    snprintf(d->name, sizeof d->name, "%s", from->name);
   else
-    snprintf(d->name, sizeof d->name, "rpc:%s/%zu", endpoint, index);
-  snprintf(d->endpoint, sizeof d->endpoint, "%s", endpoint);
+    snprintf(d->name, sizeof d->name, "%s/%zu", from->name, index);
+  snprintf(d->origin, sizeof d->origin, "%s", from->name ? from->name : "");
   d->memory = ggml_backend_dev_buffer_type(handle);
   if (!d->memory) return dimple_fail(DIMPLE_ERROR_IO, "%s has no memory%s%s", d->name, *complaint ? ": " : "", complaint);
   d->operations = (backend_operations){
       .name = d->name,
+      .head_parts = HEAD_LISTS | HEAD_BIASES,
       .available = is_available,
       .weight_upload = ggml_room_weight_upload,
       .weight_free = ggml_room_weight_free,
@@ -246,7 +263,7 @@ static dimple_status add_device(ggml_backend_dev_t handle, const char *endpoint,
       .buffer_free = buffer_free,
   };
   record_operations(&d->operations);
-  const char *description = *endpoint ? "a device of another machine" : ggml_backend_dev_description(handle);
+  const char *description = from->name && !from->lent ? "a device of another machine" : ggml_backend_dev_description(d->judge);
   offered[offer.count] = (plugin_device){&d->operations, description, type == GGML_BACKEND_DEVICE_TYPE_CPU};
   offer.count++;
   return DIMPLE_OK;
@@ -274,8 +291,10 @@ static dimple_status memory_of(const backend_operations *table, int64_t *free_by
 
 static plugin_counts counts_of(const backend_operations *table) {
   const device *d = (const device *)(const void *)table;
-  return (plugin_counts){.computes = atomic_load(&d->counts->computes), .graphs_built = atomic_load(&d->counts->graphs_built),
-                         .graphs_kept = count_graphs(d), .bytes_in = atomic_load(&d->counts->bytes_in), .bytes_out = atomic_load(&d->counts->bytes_out)};
+  device_counts *n = d->counts;
+  return (plugin_counts){.computes = atomic_load(&n->computes), .graphs_built = atomic_load(&n->graphs_built), .graphs_kept = count_graphs(d),
+                         .bytes_in = atomic_load(&n->bytes_in), .bytes_out = atomic_load(&n->bytes_out), .fused = atomic_load(&n->fused),
+                         .spelled_out = atomic_load(&n->spelled_out)};
 }
 
 /* --------------------------------------------------------------------------------------------------------------- servers */
@@ -285,9 +304,9 @@ typedef ggml_backend_reg_t (*add_server)(const char *endpoint);
 /* A server that is being added. */
 typedef struct adding {
   add_server add;
-  char endpoint[72]; /* as the user wrote it */
-  char called[32];   /* as GGML is told */
-  int server;
+  origin from;
+  char name[80];    /* as the user wrote it, */
+  char called[32];  /* and as GGML is told */
   bool left; /* GGML still waits with it */
 } adding;
 
@@ -298,21 +317,21 @@ static dimple_status connect_server(void *of) {
   forget_complaint();
   ggml_backend_reg_t found = a->add(a->called);
   size_t count = found ? ggml_backend_reg_dev_count(found) : 0;
-  if (count == 0) return dimple_fail(DIMPLE_ERROR_IO, "%s offers no devices%s%s", a->endpoint, *complaint ? ": " : "", complaint);
+  if (count == 0) return dimple_fail(DIMPLE_ERROR_IO, "%s offers no devices%s%s", a->name, *complaint ? ": " : "", complaint);
   for (size_t i = 0; i < count; i++) {
     ggml_backend_dev_t handle = ggml_backend_reg_dev_get(found, i);
-    DIMPLE_TRY(add_device(handle, a->endpoint, a->server, i, count));
+    DIMPLE_TRY(add_device(handle, &a->from, i, count));
     /* GGML keeps a connection while a buffer does: this one stays, so that later calls meet it and not a new one or none. */
     if (!ggml_backend_buft_alloc_buffer(devices[offer.count - 1].memory, 64))
-      return dimple_fail(DIMPLE_ERROR_MEMORY, "%s has no memory left", a->endpoint);
+      return dimple_fail(DIMPLE_ERROR_MEMORY, "%s has no memory left", a->name);
   }
   return DIMPLE_OK;
 }
 
-/* Whether the server is there: added before, and not lost. */
-static bool is_connected(const char *endpoint) {
+/* Whether the devices of this name are there: added before, and not lost. */
+static bool is_connected(const char *name) {
   for (int32_t i = 0; i < offer.count; i++)
-    if (strcmp(devices[i].endpoint, endpoint) == 0 && !atomic_load(&devices[i].lost)) return true;
+    if (strcmp(devices[i].origin, name) == 0 && !atomic_load(&devices[i].lost)) return true;
   return false;
 }
 
@@ -320,48 +339,81 @@ static bool is_connected(const char *endpoint) {
 static bool is_endpoint(const char *text) {
   const char *colon = strrchr(text, ':'), *host_end;
   char *end;
-  if (!colon || colon == text || strlen(text) >= sizeof devices->endpoint) return false;
+  if (!colon || colon == text || strlen(text) + sizeof "rpc:" > sizeof devices->origin) return false;
   host_end = *text == '[' ? strchr(text, ']') : strchr(text, ':');
   if (!host_end || (*text == '[' ? host_end + 1 != colon || host_end == text + 1 : host_end != colon)) return false;
   long port = colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
   return port >= 1 && port <= 65535 && !*end;
 }
 
-/* Connects, and tells GGML the near end of the connection. */
-static dimple_status connect_relayed(adding *a) {
+/* Connects to HOST:PORT, and tells GGML the near end of the connection. */
+static dimple_status connect_relayed(adding *a, const char *address) {
   char why[256];
-  int port = relay_open(a->server, a->endpoint, why, sizeof why);
-  if (port < 0) return dimple_fail(DIMPLE_ERROR_IO, "cannot connect to %s: %s", a->endpoint, why);
+  int port = relay_open(a->from.server, address, why, sizeof why);
+  if (port < 0) return dimple_fail(DIMPLE_ERROR_IO, "cannot connect to %s: %s", address, why);
   snprintf(a->called, sizeof a->called, "127.0.0.1:%d", port);
   dimple_status status = DIMPLE_OK;
-  switch (guard_entry(a->server, connect_server, a, &status, why, sizeof why)) {
+  switch (guard_entry(a->from.server, connect_server, a, &status, why, sizeof why)) {
     case GUARD_RETURNED: return status;
     case GUARD_MEMORY: return dimple_fail_memory(sizeof *a, "a connection");
     case GUARD_LEFT: a->left = true; break;
     default: break;
   }
-  return dimple_fail(DIMPLE_ERROR_IO, "%s gives no answer that GGML understands, so it is no server of its, or of another version: %s", a->endpoint, why);
+  return dimple_fail(DIMPLE_ERROR_IO, "%s gives no answer that GGML understands, so it is no server of its, or of another version: %s", address, why);
 }
 
-static dimple_status add_remote(const char *endpoint) {
-  if (!is_endpoint(endpoint)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "\"%s\" is no server, expected HOST:PORT", endpoint);
+/* Adds what a server at HOST:PORT lends. */
+static dimple_status add_served(add_server add, const origin *from, const char *address) {
+  adding *a = calloc(1, sizeof *a);
+  if (!a) return dimple_fail_memory(sizeof *a, "a connection");
+  *a = (adding){.add = add, .from = *from};
+  snprintf(a->name, sizeof a->name, "%s", from->name);
+  a->from.name = a->name;
+  a->from.server = server_count;
+  dimple_status status = connect_relayed(a, address);
+  if (*a->called) server_count++; /* a number is given away with its relay */
+  if (status != DIMPLE_OK && *a->called) relay_cut(a->from.server, "it was no use");
+  if (!a->left) free(a);
+  return status;
+}
+
+/* GGML's function that adds servers, and that one more can be. */
+static dimple_status find_add(const char *name, add_server *out) {
   if (relay_limit() < 0)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "the environment's DIMPLE_RPC_TIMEOUT is \"%s\", expected seconds from 0 to 1000000", getenv("DIMPLE_RPC_TIMEOUT"));
   ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
-  add_server add = rpc ? (add_server)ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server") : NULL;
-  if (!add) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "this GGML has no RPC backend, which rpc:%s needs", endpoint);
-  if (is_connected(endpoint)) return DIMPLE_OK;
-  if (server_count == GUARD_SERVERS)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this process has had %d connections to servers, no more can be made", endpoint, GUARD_SERVERS);
-  adding *a = calloc(1, sizeof *a);
-  if (!a) return dimple_fail_memory(sizeof *a, "a connection");
-  a->add = add;
-  snprintf(a->endpoint, sizeof a->endpoint, "%s", endpoint);
-  a->server = server_count;
-  dimple_status status = connect_relayed(a);
-  if (*a->called) server_count++; /* a number is given away with its relay */
-  if (status != DIMPLE_OK && *a->called) relay_cut(a->server, "it was no use");
-  if (!a->left) free(a);
+  *out = rpc ? (add_server)ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server") : NULL;
+  if (!*out) return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "this GGML has no RPC backend, which %s needs", name);
+  if (server_count < GUARD_SERVERS) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this process has had %d connections to servers, no more can be made", name, GUARD_SERVERS);
+}
+
+static dimple_status add_remote(const char *endpoint) {
+  char name[sizeof devices->origin];
+  add_server add;
+  if (!is_endpoint(endpoint)) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "\"%s\" is no server, expected HOST:PORT", endpoint);
+  snprintf(name, sizeof name, "rpc:%s", endpoint);
+  if (is_connected(name)) return DIMPLE_OK;
+  DIMPLE_TRY(find_add(name, &add));
+  return add_served(add, &(origin){.name = name}, endpoint);
+}
+
+static dimple_status add_child(const char *of) {
+  char name[sizeof devices->origin], address[32], why[256];
+  add_server add;
+  int port;
+  static const char prefix[] = "ggml:";
+  ggml_backend_dev_t lent = strncmp(of, prefix, sizeof prefix - 1) == 0 ? ggml_backend_dev_by_name(of + sizeof prefix - 1) : NULL;
+  if (!lent || snprintf(name, sizeof name, "child:%s", of) >= (int)sizeof name) return DIMPLE_OK;
+  if (is_connected(name)) return DIMPLE_OK;
+  DIMPLE_TRY(find_add(name, &add));
+  child *process = child_start(of + sizeof prefix - 1, &port, why, sizeof why);
+  if (!process) return dimple_fail(DIMPLE_ERROR_IO, "%s: %s", name, why);
+  snprintf(address, sizeof address, "127.0.0.1:%d", port);
+  int32_t before = offer.count;
+  dimple_status status = add_served(add, &(origin){.name = name, .lent = lent, .process = process}, address);
+  if (status == DIMPLE_OK || offer.count > before) return status;
+  child_end(process, why, sizeof why);
   return status;
 }
 
@@ -376,6 +428,7 @@ const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   offer.memory = memory_of;
   offer.counts = counts_of;
   offer.add_remote = add_remote;
-  for (size_t i = 0; i < ggml_backend_dev_count(); i++) add_device(ggml_backend_dev_get(i), "", GUARD_NO_SERVER, 0, 1);
+  offer.add_child = add_child;
+  for (size_t i = 0; i < ggml_backend_dev_count(); i++) add_device(ggml_backend_dev_get(i), &(origin){.server = GUARD_NO_SERVER}, 0, 1);
   return &offer;
 }

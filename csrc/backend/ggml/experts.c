@@ -83,6 +83,7 @@ dimple_status build_experts(context *c, const experts_call *call) {
     up = ggml_cont(n, ggml_view_3d(n, both, both->ne[0] / 2, used, rows, both->nb[1], both->nb[2], both->nb[1] / 2));
   }
   struct ggml_tensor *middle = gated(c, call->mode, gate, up);
+  DIMPLE_TRY(watch_numbers(c, middle));
   struct ggml_tensor *made = ggml_mul_mat_id(n, call->down->tensor, middle, chosen);
   struct ggml_tensor *share = ggml_reshape_3d(n, ggml_cont(n, matrix_of(c, call->share)), 1, used, rows);
   made = ggml_mul(n, made, share); /* [width, used, rows] */

@@ -48,7 +48,7 @@ struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, in
 
 /* ---------------------------------------------------------------------------------------------------------------- nodes */
 
-bool runs_here(const context *c, const struct ggml_tensor *node) { return ggml_backend_dev_supports_op(c->device->handle, node); }
+bool runs_here(const context *c, const struct ggml_tensor *node) { return ggml_backend_dev_supports_op(c->device->judge, node); }
 
 static dimple_status refuse(const context *c, const struct ggml_tensor *node) {
   const struct ggml_tensor *a = node->src[0], *b = node->src[1];
@@ -94,6 +94,47 @@ dimple_status output_to(context *c, struct ggml_tensor *node, host_part part, in
   DIMPLE_TRY(expand(c, node));
   g->outputs[g->output_count++] = (graph_output){node, ggml_nbytes(node), c->building, part, at};
   return DIMPLE_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- flaws */
+
+/* [1, rows], the sums of values' rows, on top of what is there of others with as many rows. */
+static dimple_status add_to_sums(context *c, struct ggml_tensor *values) {
+  graph *g = c->graph;
+  struct ggml_tensor *sums = ggml_sum_rows(g->nodes, ggml_is_contiguous(values) ? values : ggml_cont(g->nodes, values));
+  int64_t rows = ggml_nelements(sums), i = 0;
+  sums = ggml_reshape_1d(g->nodes, sums, rows);
+  while (i < g->sum_count && g->sums[i]->ne[0] != rows) i++;
+  if (i == g->sum_count) {
+    DIMPLE_TRY(grow((void **)&g->sums, g->sum_count, &g->sum_room, sizeof *g->sums));
+    g->sums[g->sum_count++] = sums;
+  } else {
+    g->sums[i] = ggml_add(g->nodes, g->sums[i], sums);
+  }
+  return expand(c, g->sums[i]); /* now, while the values are there */
+}
+
+dimple_status watch_numbers(context *c, struct ggml_tensor *values) { return add_to_sums(c, values); }
+
+dimple_status watch_squares(context *c, struct ggml_tensor *values) {
+  struct ggml_context *n = c->graph->nodes;
+  return add_to_sums(c, ggml_sqr(n, ggml_is_contiguous(values) ? values : ggml_cont(n, values)));
+}
+
+static void *flaw_of(context *c, recorded *o, int64_t at) {
+  (void)o, (void)at;
+  return &c->flaw;
+}
+
+/* All sums as one number, which comes back. */
+static dimple_status fetch_flaw(context *c) {
+  graph *g = c->graph;
+  struct ggml_tensor *total = NULL;
+  for (int64_t i = 0; i < g->sum_count; i++) {
+    struct ggml_tensor *sum = ggml_sum_rows(g->nodes, g->sums[i]);
+    total = total ? ggml_add(g->nodes, total, sum) : sum;
+  }
+  return total ? output_to(c, total, flaw_of, 0) : DIMPLE_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------- parts of operations */
@@ -195,11 +236,13 @@ static dimple_status build_add_rows(context *c, const recorded *o) {
 }
 
 static dimple_status build_rms_norm(context *c, const recorded *o) {
+  DIMPLE_TRY(watch_squares(c, matrix_of(c, o->x)));
   struct ggml_tensor *normed = ggml_rms_norm(c->graph->nodes, matrix_of(c, o->x), o->epsilon);
   return write_view(c, o->y, o->w ? ggml_mul(c->graph->nodes, normed, o->w->tensor) : normed);
 }
 
 static dimple_status build_layer_norm(context *c, const recorded *o) {
+  DIMPLE_TRY(watch_squares(c, matrix_of(c, o->x)));
   struct ggml_tensor *normed = ggml_norm(c->graph->nodes, matrix_of(c, o->x), o->epsilon);
   return write_view(c, o->y, ggml_add(c->graph->nodes, ggml_mul(c->graph->nodes, normed, o->w->tensor), o->b->tensor));
 }
@@ -240,6 +283,8 @@ static dimple_status build_linear(context *c, const recorded *o) {
       case LINEAR_GEGLU: y = gated(c, out->mode, y, affine(c, x, out->up, out->up_bias)); break;
       default: return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this kind of linear is not built yet", c->device->name);
     }
+    /* Queries and keys whose squares do not overflow have scores that do not. A sum is normed, or scored, next. */
+    if (out->mode != LINEAR_ADD) DIMPLE_TRY(out->mode == LINEAR_STORE ? watch_squares(c, y) : watch_numbers(c, y));
     DIMPLE_TRY(write_view(c, out->y, y));
   }
   return DIMPLE_OK;
@@ -318,21 +363,22 @@ static dimple_status build(context *c, const recorded *o) {
 
 /* ------------------------------------------------------------------------------------------------------------- a pass */
 
-/* More tensors than an operation can make: a linear output, a head's piece and a group of windows make at most 24. */
+/* More tensors than an operation can make: a linear output and a group of windows make at most 24. */
 static size_t tensors_of(const recorded *o) {
   switch (o->kind) {
     case RECORDED_LINEAR: return 8 + 24 * (size_t)o->output_count;
     case RECORDED_ATTENTION: return 32 + 24 * (size_t)o->attention.span_count;
     case RECORDED_ROUTE: return 96;
     case RECORDED_EXPERTS: return 48 + 4 * (size_t)o->experts.chosen.columns;
-    case RECORDED_HEAD: return 64 + 48 * (size_t)o->head.x.rows;
+    case RECORDED_HEAD: return 64 + 192 * (size_t)o->piece_count;
     default: return 48;
   }
 }
 
 static dimple_status build_all(context *c) {
   for (c->building = 0; c->building < c->operation_count; c->building++) DIMPLE_TRY(build(c, &c->operations[c->building]));
-  return DIMPLE_OK;
+  c->building = 0;
+  return fetch_flaw(c);
 }
 
 /* What a graph's tensors are views of, as long as nothing but the buffers has a place. */
@@ -438,12 +484,14 @@ static dimple_status compute(context *c) {
   DIMPLE_TRY(send_inputs(c));
   forget_complaint();
   atomic_fetch_add(&c->device->counts->computes, 1);
+  c->flaw = 0;
   enum ggml_status status = ggml_backend_graph_compute(c->stream, c->graph->order);
   if (status == GGML_STATUS_ABORTED) return dimple_fail(DIMPLE_ERROR_CANCELLED, "the call was cancelled");
   if (status != GGML_STATUS_SUCCESS)
     return dimple_fail(status == GGML_STATUS_ALLOC_FAILED ? DIMPLE_ERROR_MEMORY : DIMPLE_ERROR_IO, "%s: the pass failed: %s", c->device->name,
                        *last_complaint() ? last_complaint() : ggml_status_to_string(status));
-  return fetch_outputs(c);
+  DIMPLE_TRY(fetch_outputs(c));
+  return isfinite(c->flaw) ? DIMPLE_OK : dimple_fail(DIMPLE_ERROR_MODEL, "%s: a pass's numbers are NaN or infinite", c->device->name);
 }
 
 static dimple_status build_and_compute(void *of) {

@@ -30,7 +30,8 @@ void guard_install(void);
  * server are made on a thread for it, one after the other; when its connection's thread aborts, that is put to sleep, and the call that waits is
  * left behind: two threads of the process, and what they hold, are lost with each server.
  *
- * What other threads of GGML's give up on (those that compute on a processor), and what a driver kills, still ends the process.
+ * What other threads of GGML's give up on (those that compute on a processor), and what a driver kills, ends the process that the device is in:
+ * child.h has one for it alone.
  */
 guard_end guard_run(int server, void (*body)(void *), void *argument, char *why, size_t capacity);
 

@@ -9,32 +9,33 @@
 
 #include "backend/summary.h"
 #include "draws.h"
-#include "room.h"
+#include "head.h"
 
 enum { PIECE_BYTES = 64 << 20 };
 
-/* What comes back of a row. */
-enum { BEST, BEST_LOGIT, SECOND_LOGIT, FLAW, SUM, MEAN, HOT_SUM, HOT_MEAN, CHUNK, DRAWN_CHUNK, ALL_LOGITS, FIELDS };
-
-/* Rows [first, first + rows) of a head. */
-typedef struct head_piece {
-  int64_t first, rows;
-  void *fields[FIELDS]; /* null: not wanted */
-} head_piece;
-
-/* Parts of a head are numbered through its pieces: field + FIELDS * piece. One more behind the fields: noise, and the caller's logits. */
-enum { NOISE = FIELDS, CALLERS_LOGITS, PARTS };
-
-static const float *floats_of(const head_piece *p, int field) { return p->fields[field]; }
+/* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, and of what is added to
+ * logits numbers and tokens, those that are forbidden and the others. */
+enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, PARTS };
 
 static const int32_t *tokens_of(const head_piece *p, int field) { return p->fields[field]; }
 
 static int64_t chunks_of(const head_call *call) { return (call->w->rows + HEAD_CHUNK - 1) / HEAD_CHUNK; }
 
+static int64_t field_width(const head_call *call, int64_t field) {
+  switch (field) {
+    case DRAWN_CHUNK: return HEAD_CHUNK;
+    case ALL_LOGITS: return call->w->rows;
+    case LISTED:
+    case LISTED_TOKENS: return list_width(call);
+    case LIST_BOUNDS: return list_bounds(call);
+    default: return 1;
+  }
+}
+
 /* Where a field of a piece arrives. */
 static void *field_of(context *c, recorded *o, int64_t at) {
   head_piece *p = &o->pieces[at / PARTS];
-  int64_t field = at % PARTS, width = field == DRAWN_CHUNK ? HEAD_CHUNK : field == ALL_LOGITS ? o->head.w->rows : 1;
+  int64_t field = at % PARTS, width = field_width(&o->head, field);
   if (!p->fields[field]) p->fields[field] = arena_take(&c->copies, (size_t)(p->rows * width) * sizeof(float));
   return p->fields[field];
 }
@@ -58,20 +59,11 @@ static void *noise_of(context *c, recorded *o, int64_t at) {
   return noise;
 }
 
-/* A piece under construction. */
-typedef struct piece_at {
-  context *context;
-  const recorded *operation;
-  int64_t piece;
-} piece_at;
-
-/* Numbers of a row on their way to a field of the piece. */
-static dimple_status fetch(const piece_at *at, struct ggml_tensor *node, int field) {
+dimple_status fetch(const piece_at *at, struct ggml_tensor *node, int field) {
   return output_to(at->context, node, field_of, at->piece * PARTS + field);
 }
 
-/* z[index[r]][r] as [1, rows]. */
-static struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct ggml_tensor *index) {
+struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct ggml_tensor *index) {
   int64_t rows = z->ne[1];
   struct ggml_tensor *single = ggml_reshape_3d(n, z, 1, z->ne[0], rows);
   return ggml_reshape_2d(n, ggml_get_rows(n, single, ggml_reshape_2d(n, index, 1, rows)), 1, rows);
@@ -129,7 +121,7 @@ static dimple_status fetch_summary(const piece_at *at, struct ggml_tensor *z) {
   struct ggml_tensor *below = ggml_sub(n, z, best_logit), *e = ggml_exp(n, below);
   DIMPLE_TRY(fetch_sums(at, below, e, SUM, MEAN));
   if (temperature > 0) {
-    struct ggml_tensor *hot_below = ggml_scale(n, below, 1 / temperature), *hot = ggml_exp(n, hot_below);
+    struct ggml_tensor *hot_below = ggml_clamp(n, ggml_scale(n, below, 1 / temperature), HEAD_FORBIDDEN, 0), *hot = ggml_exp(n, hot_below);
     DIMPLE_TRY(fetch_sums(at, hot_below, hot, HOT_SUM, HOT_MEAN));
     DIMPLE_TRY(fetch_draw(at, z, hot));
   }
@@ -150,6 +142,47 @@ static dimple_status build_expected(const piece_at *at, struct ggml_tensor *z) {
   return write_view(c, view_rows(call->expected, p->first, p->rows), ggml_out_prod(n, table, shares));
 }
 
+/* What is added to some tokens' logits. */
+static void *added_numbers(context *c, recorded *o, int64_t at) {
+  const head_bias *b = o->head.bias;
+  bool forbidden = at % PARTS == FORBIDDEN;
+  int32_t count = forbidden ? b->forbidden_count : b->count;
+  float *numbers = arena_take(&c->copies, (size_t)count * sizeof *numbers);
+  for (int32_t i = 0; numbers && i < count; i++) numbers[i] = forbidden || b->values[i] == -INFINITY ? HEAD_FORBIDDEN : b->values[i];
+  return numbers;
+}
+
+static void *added_tokens(context *c, recorded *o, int64_t at) {
+  (void)c;
+  return (void *)(uintptr_t)(at % PARTS == FORBIDDEN_TOKENS ? o->head.bias->forbidden : o->head.bias->tokens);
+}
+
+/* z and the numbers of a part: what is forbidden is so large that nothing is left of the logit it is added to. */
+static dimple_status add_some(const piece_at *at, int32_t count, int part, struct ggml_tensor **z) {
+  context *c = at->context;
+  struct ggml_context *n = c->graph->nodes;
+  struct ggml_tensor *numbers, *tokens;
+  if (count == 0) return DIMPLE_OK;
+  DIMPLE_TRY(input_of(c, GGML_TYPE_F32, count, 1, (graph_input){.part = added_numbers, .at = part, .from = {at->operation}}, &numbers));
+  DIMPLE_TRY(input_of(c, GGML_TYPE_I32, count, 1, (graph_input){.part = added_tokens, .at = part + 1, .from = {at->operation}}, &tokens));
+  struct ggml_tensor *nothing = ggml_reshape_2d(n, ggml_scale(n, ggml_arange(n, 0, (float)(*z)->ne[0], 1), 0), 1, (*z)->ne[0]);
+  struct ggml_tensor *added = ggml_set_rows(n, nothing, ggml_reshape_2d(n, numbers, 1, count), ggml_reshape_1d(n, tokens, count));
+  *z = ggml_add(n, *z, ggml_reshape_1d(n, added, (*z)->ne[0]));
+  return DIMPLE_OK;
+}
+
+static dimple_status apply_bias(const piece_at *at, struct ggml_tensor **z) {
+  struct ggml_context *n = at->context->graph->nodes;
+  const head_bias *b = at->operation->head.bias;
+  DIMPLE_TRY(add_some(at, b->forbidden_count, FORBIDDEN, z));
+  if (b->log_sums) {
+    struct ggml_tensor *best = pick(n, *z, ggml_argmax(n, *z));
+    DIMPLE_TRY(fetch(at, best, BARE_BEST));
+    DIMPLE_TRY(fetch(at, ggml_sum_rows(n, ggml_exp(n, ggml_sub(n, *z, best))), BARE_SUM));
+  }
+  return add_some(at, b->count, BIAS, z);
+}
+
 static dimple_status build_piece(const piece_at *at) {
   context *c = at->context;
   struct ggml_context *n = c->graph->nodes;
@@ -158,10 +191,15 @@ static dimple_status build_piece(const piece_at *at) {
   struct ggml_tensor *matrix = ggml_reshape_2d(n, call->w->tensor, call->w->columns, call->w->rows);
   struct ggml_tensor *z = ggml_mul_mat(n, matrix, matrix_of(c, view_rows(call->x, p->first, p->rows))); /* [vocab, rows] */
   ggml_prec_set_acc(z, GGML_PREC_F32);
-  if (call->softcap > 0) z = ggml_scale(n, ggml_tanh(n, ggml_scale(n, z, 1 / call->softcap)), call->softcap);
+  if (call->softcap > 0) { /* which makes numbers of infinities: they stay as NaN */
+    struct ggml_tensor *capped = ggml_scale(n, ggml_tanh(n, ggml_scale(n, z, 1 / call->softcap)), call->softcap);
+    z = ggml_add(n, capped, ggml_scale(n, z, 0));
+  }
+  if (call->bias) DIMPLE_TRY(apply_bias(at, &z));
   if (call->expected.memory) DIMPLE_TRY(build_expected(at, z));
   if (call->logits) DIMPLE_TRY(output_to(c, z, callers_logits, at->piece * PARTS + CALLERS_LOGITS));
   if (call->classes) DIMPLE_TRY(fetch(at, z, ALL_LOGITS));
+  if (call->list) DIMPLE_TRY(fetch_list(at, z));
   return call->results ? fetch_summary(at, z) : DIMPLE_OK;
 }
 
@@ -215,6 +253,9 @@ static void finish_row(const head_call *call, const head_piece *p, int64_t r, he
 }
 
 static dimple_status finish_piece(const head_call *call, const head_piece *p) {
+  for (int64_t r = 0; call->bias && call->bias->log_sums && r < p->rows; r++)
+    call->bias->log_sums[p->first + r] = (float)((double)floats_of(p, BARE_BEST)[r] + log((double)floats_of(p, BARE_SUM)[r]));
+  if (call->list) DIMPLE_TRY(finish_list(call, p));
   for (int64_t r = 0; call->results && r < p->rows; r++) finish_row(call, p, r, &call->results[p->first + r]);
   if (!call->classes) return DIMPLE_OK;
   int32_t *tokens = malloc((size_t)call->w->rows * sizeof *tokens);

@@ -18,6 +18,7 @@
 
 #include "backend/backend.h"
 #include "error.h"
+#include "guard.h"
 
 /* ------------------------------------------------------------------------------------------------------------- devices */
 
@@ -25,7 +26,7 @@ typedef struct graph graph;
 
 /* What passes have cost a device; of any thread. */
 typedef struct device_counts {
-  atomic_int_fast64_t computes, graphs_built, bytes_in, bytes_out;
+  atomic_int_fast64_t computes, graphs_built, bytes_in, bytes_out, fused, spelled_out;
 } device_counts;
 
 /* The graphs that a device keeps while no pass runs them, the last used first. */
@@ -34,17 +35,36 @@ typedef struct graph_shelf {
   graph *first;
 } graph_shelf;
 
+/* A kind of attention, and how far a device's fused operation is off with it. */
+typedef struct fused_kind {
+  int32_t size, group; /* of a head; query heads to a key head */
+  bool masked, few;
+  double error; /* a share of the largest number; infinity: the device has none */
+} fused_kind;
+
+enum { FUSED_KINDS = 64 };
+
+typedef struct fused_book {
+  atomic_bool busy;
+  fused_kind kinds[FUSED_KINDS];
+  int32_t count;
+} fused_book;
+
 typedef struct device {
   backend_operations operations; /* what the core sees; first, so that a table's address is its device's */
   ggml_backend_dev_t handle;
+  ggml_backend_dev_t judge; /* knows what it runs: the same, or the device of this machine that a process of ours lends as this one */
+  struct child *process;    /* that process; null: there is none, or it is lost */
   ggml_backend_buffer_type_t memory; /* what buffers of it are made of */
-  char name[96];     /* "ggml:" and GGML's own name of it, or "rpc:" and the server's address */
-  char endpoint[72]; /* "HOST:PORT"; "": of this machine */
+  char name[96];   /* "ggml:" and GGML's own name of it, "rpc:" and the server's address, or "child:" and the name of what a process lends */
+  char origin[80]; /* the same without the number among the server's; "": this process has it */
   int server;        /* guard.h */
+  atomic_bool losing; /* somebody writes what follows */
   atomic_bool lost;  /* GGML gave up on it: nothing of it is touched any more, */
   char why[256];     /* for this reason, written before `lost` is */
   device_counts *counts;
   graph_shelf *shelf;
+  fused_book *fused;
 } device;
 
 /* Runs an entry of the table, entry(argument), under guard. Errors: the entry's; IO if the device is or gets lost; MEMORY. */
@@ -193,6 +213,8 @@ struct graph {
   int64_t input_count, input_room;
   graph_output *outputs;
   int64_t output_count, output_room;
+  struct ggml_tensor **sums; /* what is watched, by numbers of rows */
+  int64_t sum_count, sum_room;
 };
 
 /* A copy of the caller's memory; equal ones of a pass are one. */
@@ -222,6 +244,7 @@ struct context {
   int64_t buffer_count, buffer_room;
   graph *graph;
   int64_t building; /* the operation that nodes are made for */
+  float flaw;       /* finite if all that the pass watched was */
 };
 
 /* shape.c: fills in what of a pass its graph hangs on. */
@@ -256,6 +279,13 @@ dimple_status expand(context *c, struct ggml_tensor *node);
 dimple_status input_of(context *c, enum ggml_type type, int64_t columns, int64_t rows, graph_input input, struct ggml_tensor **out);
 /* Reads `node`, which must be contiguous, into a part of the operation's host memory after the graph. */
 dimple_status output_to(context *c, struct ggml_tensor *node, host_part part, int64_t at);
+/*
+ * Numbers that overflow. Much of GGML passes over NaN and infinity, or makes numbers of them: rounding to 8 bits, clamping, looking for the highest
+ * score, and norms of rows whose squares overflow, which become zeros. So a graph sums up what products give before it is used, and the squares
+ * of what is normed; one number of all these sums comes back, and a pass in which it is not finite fails.
+ */
+dimple_status watch_numbers(context *c, struct ggml_tensor *values);
+dimple_status watch_squares(context *c, struct ggml_tensor *values);
 /* act(gate) * up, as a gated linear mode has it; both contiguous. */
 struct ggml_tensor *gated(context *c, linear_mode mode, struct ggml_tensor *gate, struct ggml_tensor *up);
 /* Whether the device can run a node, and those it was made of that are not in the graph yet. */
@@ -263,6 +293,8 @@ bool runs_here(const context *c, const struct ggml_tensor *node);
 
 /* attention.c */
 dimple_status build_attention(context *c, const recorded *o);
+/* fused.c: whether attention is to run by the device's fused operation. Errors: MEMORY, CANCELLED. */
+dimple_status use_fused(context *c, const attention_call *call, int64_t rows, bool masked, bool *used);
 /* experts.c */
 dimple_status build_route(context *c, const route_call *call);
 dimple_status build_experts(context *c, const experts_call *call);

@@ -138,8 +138,10 @@ static dimple_status put_head(context *c, const head_call *call) {
   DIMPLE_TRY(put_weight(c, call->rows));
   DIMPLE_TRY(put_float(c, call->temperature));
   DIMPLE_TRY(put_float(c, call->softcap));
-  PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL);
-  return DIMPLE_OK;
+  PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL, call->list ? call->list->count : 0);
+  const head_bias *b = call->bias;
+  if (b) PUT(c, b->forbidden_count, b->count, b->log_sums != NULL);
+  return put(c, b != NULL);
 }
 
 static dimple_status put_operation(context *c, const recorded *o) {

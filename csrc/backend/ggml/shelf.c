@@ -23,6 +23,7 @@ void free_graph(graph *g) {
   free(g->places);
   free(g->inputs);
   free(g->outputs);
+  free(g->sums);
   free(g);
 }
 

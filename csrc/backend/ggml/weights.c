@@ -35,7 +35,7 @@ static bool is_usable(const device *d, enum ggml_type type, const tensor_source 
   } else {
     node = ggml_mul_mat(trial, w, ggml_new_tensor_2d(trial, GGML_TYPE_F32, source->columns, 4));
   }
-  bool usable = ggml_backend_dev_supports_op(d->handle, node);
+  bool usable = ggml_backend_dev_supports_op(d->judge, node);
   ggml_free(trial);
   return usable;
 }

@@ -459,7 +459,7 @@ static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tok
   const head_classes *k = call->classes;
   int64_t vocab = call->w->rows;
   for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
-  for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap));
+  for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap)) + 0 * z[t];
   if (call->bias) summarize_bias(call, z, vocab, r);
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);

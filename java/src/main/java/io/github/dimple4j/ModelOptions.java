@@ -87,8 +87,9 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * Chooses devices of <a href="https://github.com/ggml-org/ggml">GGML</a>, where {@code libdimple-ggml} and a GGML are: the model's layers are
      * shared out over them, by the memory that each has free. Devices compute with other rounding than this library's own kernels.
      *
-     * @param names {@code "ggml:NAME"} with GGML's name of a device, {@code "rpc:HOST:PORT"} for those of a machine that serves them (GGML's
-     *     rpc-server), or as the last one a backend for the layers that do not go to devices; {@link Device#list} lists them
+     * @param names {@code "ggml:NAME"} with GGML's name of a device, {@code "child:ggml:NAME"} for the same in a process of its own, which a crash
+     *     ends alone, {@code "rpc:HOST:PORT"} for those of a machine that serves them (GGML's rpc-server), or as the last one a backend for the
+     *     layers that do not go to devices; {@link Device#list} lists them
      * @return this
      * @throws InvalidArgumentException if there are no names, or one has a comma
      */

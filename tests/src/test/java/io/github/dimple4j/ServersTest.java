@@ -177,6 +177,31 @@ class ServersTest {
     }
   }
 
+  /** GGML's CPU in a process of its own: this one goes on, and so does the next model, in a new one. */
+  @Test
+  void aProcessForADeviceThatIsKilledEndsTheCall() throws Exception {
+    String device = "child:ggml:CPU";
+    Golden golden = Golden.named("alpha");
+    Path file = golden.file(TensorType.F32);
+    for (int i = 0; i < 3; i++) {
+      try (DimpleModel model = load(file, device); Session session = golden.cases().getFirst().session(model).responseLength(64).open()) {
+        session.logits();
+        ProcessHandle child = ProcessHandle.current().children()
+            .filter(process -> process.info().command().orElse("").endsWith("dimple-ggml-server")).findFirst().orElseThrow();
+        int wait = 10 * i;
+        Thread.ofPlatform().start(() -> {
+          try {
+            Thread.sleep(wait);
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+          child.destroyForcibly();
+        });
+        expectEnd(session, device, "its process was ended by signal 9", limit().plusSeconds(40));
+      }
+    }
+  }
+
   @Test
   void aConnectionThatCarriesNothingMoreEndsTheCall() throws Exception {
     Golden golden = Golden.named("alpha");

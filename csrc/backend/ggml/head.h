@@ -1,0 +1,40 @@
+/* What a head's files share: its rows go in pieces, and what comes back of a piece arrives in fields. */
+#ifndef DIMPLE_GGML_HEAD_H
+#define DIMPLE_GGML_HEAD_H
+
+#include "room.h"
+
+/* What comes back of a row: a number of each, but for the last five. */
+enum {
+  BEST, BEST_LOGIT, SECOND_LOGIT, FLAW, SUM, MEAN, HOT_SUM, HOT_MEAN, CHUNK, BARE_BEST, BARE_SUM, LIST_BOUNDS,
+  DRAWN_CHUNK, LISTED, LISTED_TOKENS, ALL_LOGITS, FIELDS
+};
+
+/* Rows [first, first + rows) of a head. */
+typedef struct head_piece {
+  int64_t first, rows;
+  void *fields[FIELDS]; /* null: not wanted */
+} head_piece;
+
+/* A piece under construction. */
+typedef struct piece_at {
+  context *context;
+  const recorded *operation;
+  int64_t piece;
+} piece_at;
+
+static inline const float *floats_of(const head_piece *p, int field) { return p->fields[field]; }
+
+/* Numbers of rows on their way to a field of the piece. */
+dimple_status fetch(const piece_at *at, struct ggml_tensor *node, int field);
+
+/* z[index[r]][r] as [1, rows]. */
+struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct ggml_tensor *index);
+
+/* list.c: the highest logits of z [vocab, rows], and what is made of them on the host. */
+int64_t list_width(const head_call *call); /* of what comes back of a row */
+int64_t list_bounds(const head_call *call);
+dimple_status fetch_list(const piece_at *at, struct ggml_tensor *z);
+dimple_status finish_list(const head_call *call, const head_piece *p);
+
+#endif
