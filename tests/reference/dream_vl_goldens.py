@@ -3,7 +3,7 @@
 
     python3 tests/reference/dream_vl_goldens.py DREAM_VLX [FOLDER]
 
-DREAM_VLX: a folder with Dream-VLX's vl/train/dreamvl (lrl-coder/Dream-VLX at 19cd1bb), run as it is by transformers 5.12.1 and torch on a CPU in
+DREAM_VLX: a folder with Dream-VLX's dreamvl (vl/train, lrl-coder/Dream-VLX at 19cd1bb), run as it is by transformers 5.12.1 and torch on a CPU in
 float32, but for what newer libraries want of names and a configuration. Its tower is held against the library's own Qwen2-VL tower, too. FOLDER: tests/goldens.
 """
 import json
@@ -103,7 +103,7 @@ def main(path, folder):
             for i, count in enumerate(counts if name != "text" else []):
                 ids += ([START] if i < started else []) + [IMAGE] * count + ([END] if i < started else []) + text(3)
             made = case(model, DreamVLGenerationConfig, name, ids, pixels if name != "text" else None, grid if name != "text" else None)
-            if made[2] >= LEAST_MARGIN:
+            if made and made[2] >= LEAST_MARGIN:
                 break
         entry, logits, margin, runs = made
         np.save(os.path.join(folder, "logits_%s.npy" % name), logits)
@@ -124,14 +124,16 @@ def case(model, generation, name, ids, pixels, grid):
     inputs.pop("use_cache")
     logits = model(**{k: v for k, v in inputs.items() if v is not None}).logits[0].numpy()
     margin, runs = 9.0, []
-    for alg, new, steps, top_p, top_k in (("maskgit_plus", 8, 8, 1.0, None), ("entropy", 16, 7, 1.0, None), ("topk_margin", 12, 12, 1.0, None),
-                                          ("maskgit_plus", 20, 9, 0.8, None), ("entropy", 10, 10, 1.0, 7)):
+    for alg, new, steps, top_p, top_k, penalty in (("maskgit_plus", 8, 8, 1.0, None, 0), ("entropy", 16, 7, 1.0, None, 0), ("topk_margin", 12, 12, 1.0, None, 0),
+                                                   ("maskgit_plus", 20, 9, 0.8, None, 0), ("entropy", 10, 10, 1.0, 7, 0), ("entropy", 12, 12, 1.0, None, -0.9),
+                                                   ("maskgit_plus", 14, 6, 1.0, None, -0.6), ("topk_margin", 9, 5, 0.9, None, 2.5)):
         seen = [9.0]
 
         def watch(i, x, z):
             """How near guesses and confidences of open positions are to others."""
             if i is not None:
-                rows = z[x == MASK]
+                rows = z[x == MASK].clone()
+                rows[:, PAD] += penalty * torch.log(1 - torch.linspace(1, 1e-3, steps + 1)[i] + 1e-3)
                 best = rows.topk(2).values
                 p = rows.softmax(-1)
                 sure = {"maskgit_plus": p.max(-1).values, "topk_margin": p.topk(2).values[:, 0] - p.topk(2).values[:, 1],
@@ -139,13 +141,19 @@ def case(model, generation, name, ids, pixels, grid):
                 seen[0] = min([seen[0], (best[:, 0] - best[:, 1]).min().item()] + (sure[1:] - sure[:-1]).tolist())
             return z
 
-        settings = generation(max_new_tokens=new, output_history=True, return_dict_in_generate=True, steps=steps, temperature=0.0, top_p=top_p, top_k=top_k,
-                              alg=alg, alg_temp=0, use_cache=False, mask_token_id=MASK, pad_token_id=PAD, bos_token_id=PAD, eos_token_id=PAD)
-        out = model.diffusion_generate(torch.tensor([ids]), generation_config=settings, generation_logits_hook_func=watch,
-                                       attention_mask=torch.ones((1, len(ids)), dtype=torch.bool), **given)
+        def run(penalty, hook):
+            settings = generation(max_new_tokens=new, output_history=True, return_dict_in_generate=True, steps=steps, temperature=0.0, top_p=top_p, top_k=top_k,
+                                  alg=alg, alg_temp=0, use_cache=False, mask_token_id=MASK, pad_token_id=PAD, bos_token_id=PAD, eos_token_id=PAD,
+                                  eos_penalty=penalty)
+            return model.diffusion_generate(torch.tensor([ids]), generation_config=settings, generation_logits_hook_func=hook,
+                                            attention_mask=torch.ones((1, len(ids)), dtype=torch.bool), **given)
+
+        out = run(penalty, watch)
+        if penalty < 0 and all((a == b).all() for a, b in zip(out.history, run(0, lambda i, x, z: z).history)):
+            return None  # it would prove nothing
         margin = min(margin, seen[0] * 3)
         runs.append({"name": "dream-%s-%d" % (alg, new), "settings": {"decoding_pipeline": "dream", "alg": alg, "steps": steps, "max_new_tokens": new, "temperature": 0,
-                     "top_p": top_p, "top_k": top_k or 0, "alg_temp": 0, "eps": 1e-3, "use_original_confidence": False, "use_cache": False},
+                     "top_p": top_p, "top_k": top_k or 0, "alg_temp": 0, "eps": 1e-3, "use_original_confidence": False, "use_cache": False, "eos_penalty": penalty},
                      "history": [h[0, len(ids):].tolist() for h in out.history], "model_calls": steps})
     return {"name": name, "prompt_ids": ids, "appended_masks": appended}, logits, margin, runs
 
