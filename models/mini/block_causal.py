@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Go on from the bundled dimple-mini with block-causal training: a model that writes block after block, each by masked diffusion.
 
-    python3 models/mini/block_causal.py DIR [--steps 80] [--threads 1]
+    python3 models/mini/block_causal.py DIR [--steps 400] [--threads 1]
 
 Positions see their own block of BLOCK positions, counted from the first of the prompt, and all blocks before it (BD3LM, arXiv 2503.09573;
 SDAR, arXiv 2510.06303): so do the prompt and its picture, whose tokens lie in blocks like any others. Predictions stay shifted by one, as Dimple
@@ -255,7 +255,7 @@ def train(model, tokenizer, phase, folder, seed, log):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", metavar="DIR", help="folder for the checkpoint, the state and the log")
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
