@@ -101,8 +101,9 @@ typedef enum linear_mode {
   LINEAR_SILU,   /* y  = silu(x W' + b) */
   LINEAR_GELU,   /* y  = gelu(x W' + b), the exact (erf) form */
   LINEAR_QUICK_GELU, /* y  = v / (1 + exp(-1.702 v)), v = x W' + b: another approximation of it */
+  LINEAR_TANH_GELU,  /* y  = 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))), v = x W' + b: one more */
   LINEAR_SWIGLU, /* y  = silu(x W' + b) * (x U' + c), with U and c in `up` and `up_bias` */
-  LINEAR_GEGLU   /* y  = gelu(x W' + b) * (x U' + c), where gelu is approximated: 0.5 v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) */
+  LINEAR_GEGLU   /* y  = gelu(x W' + b) * (x U' + c), where gelu is approximated as by LINEAR_TANH_GELU */
 } linear_mode;
 
 /* One output of linear: y [rows of x x rows of w]. */

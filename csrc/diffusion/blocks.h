@@ -22,6 +22,7 @@ typedef struct blocks {
   int32_t response;                /* L */
   int32_t shift;                   /* 1: the row before a position scores it */
   int32_t eos;                     /* end of text; -1: the model names none */
+  bool held;                       /* a constraint says where the text ends */
   const text_parameters *model;
   int32_t tail;                    /* of the prompt: its last rows, which belong to the first block */
   /* Of the latest iteration. */

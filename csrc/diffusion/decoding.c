@@ -85,7 +85,8 @@ static const struct {
                 {FIELD(grow_to), 0, INT32_MAX},
                 {FIELD(expand_budget), -1, INT32_MAX},
                 {FIELD(number_transfer_tokens), 1, INT32_MAX},
-                {FIELD(pad_delete_to_right), 0, 1}};
+                {FIELD(pad_delete_to_right), 0, 1},
+                {FIELD(tail_repeats), 0, INT32_MAX}};
 
 static const struct {
   const char *name;
@@ -173,7 +174,8 @@ static dimple_status check_owned(const dimple_decoding *d) {
                {"grow_to", d->grow_to > 0, DIMPLE_PIPELINE_DREAMON},
                {"expand_budget", d->expand_budget != usual.expand_budget, DIMPLE_PIPELINE_DREAMON},
                {"number_transfer_tokens", d->number_transfer_tokens != usual.number_transfer_tokens, DIMPLE_PIPELINE_DREAMON},
-               {"pad_delete_to_right", d->pad_delete_to_right != 0, DIMPLE_PIPELINE_DREAMON}};
+               {"pad_delete_to_right", d->pad_delete_to_right != 0, DIMPLE_PIPELINE_DREAMON},
+               {"tail_repeats", d->tail_repeats != 0, DIMPLE_PIPELINE_SDAR}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;

@@ -10,7 +10,7 @@ static dimple_status run_tower(const dimple_model *m, context *c, const prompt *
   int64_t row = 0;
   for (int32_t i = 0; i < p->image_count; i++) {
     const prompt_image *image = &p->images[i];
-    tower_call call = {m->ops, c, &m->vision, &m->vision_weights, &image->grid, image->rgb, cancelled};
+    tower_call call = {m->ops, c, &m->vision, &m->vision_weights, &image->grid, image->rgb, image->width, image->height, cancelled};
     DIMPLE_TRY(numbers_ended(m, vision_forward(&call, view_rows(rows, row, image->grid.tokens))));
     row += image->grid.tokens;
   }

@@ -268,7 +268,9 @@ void iteration_begin_blocks(iteration *it, const pass *p, const canvas *c) {
   const pipeline *how = pipeline_of(&it->decoding);
   int32_t tail = how->sight == SIGHT_FROM_START ? p->prompt->length % it->decoding.block_length : 0;
   blocks_begin(&it->blocks, &it->decoding, c, &p->model->text, how->blocks, tail);
-  if (it->constraint) it->blocks.eos = -1; /* that says where the text ends */
+  if (!it->constraint) return;
+  it->blocks.eos = -1; /* that says where the text ends */
+  it->blocks.held = true;
 }
 
 block_plan iteration_plan(const iteration *it, const canvas *c, const block_rules *rules) {

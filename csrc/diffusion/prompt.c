@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "allocate.h"
-#include "vision/image.h"
+#include "vision/tower.h"
 #include "model/rope.h"
 #include "platform/platform.h"
 
@@ -11,7 +11,9 @@ static dimple_status take_image(const dimple_model *m, const dimple_image *image
   DIMPLE_TRY(image_check(image));
   DIMPLE_TRY(dimple_model_get_image_grid(m, image->width, image->height, &own->grid));
   ALLOCATE(own->rgb, 3 * (size_t)own->grid.resized_width * (size_t)own->grid.resized_height, "a resized image");
-  return image_resize(image, own->grid.resized_width, own->grid.resized_height, own->rgb);
+  own->width = image->width;
+  own->height = image->height;
+  return tower_prepare(&m->vision, image, &own->grid, own->rgb);
 }
 
 static dimple_status take_images(const dimple_model *m, const dimple_image *images, int32_t count, prompt *p) {

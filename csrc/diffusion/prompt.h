@@ -6,7 +6,8 @@
 
 typedef struct prompt_image {
   dimple_image_grid grid;
-  uint8_t *rgb; /* resized, tight rows */
+  uint8_t *rgb; /* prepared, tight rows */
+  int32_t width, height; /* as it was given */
 } prompt_image;
 
 typedef struct prompt {

@@ -200,6 +200,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->num_to_transfer = take_between(d, 1, 4);
   if (decoding->pipeline == DIMPLE_PIPELINE_DIFFUSION_GEMMA) take_denoising(d, decoding);
   if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
+  if (decoding->pipeline == DIMPLE_PIPELINE_SDAR) decoding->tail_repeats = take_between(d, 0, 3);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
   decoding->sub_block_length = take_between(d, 0, 4);
   decoding->block_cache = take_between(d, 0, 1);

@@ -34,6 +34,7 @@ static void write_models(void) {
       {"diffusion-gemma", {.family = FAMILY_DIFFUSION_GEMMA, .layers = 2}},
       {"dream-vl-vision", {.family = FAMILY_DREAM_VL, .vision = true}},
       {"dimple-block-vision", {.family = FAMILY_DIMPLE_BLOCK, .vision = true}},
+      {"sdar-vl-vision", {.family = FAMILY_SDAR_VL, .vision = true}},
       {"diffuse-llada", {.family = FAMILY_DIFFUSE_LLADA}},
       {"mmproj", {.mmproj = true}},
   };

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 7
+#define DIMPLE_API_VERSION 8
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -274,21 +274,22 @@ typedef struct dimple_image {
   int64_t row_stride; /* bytes from one row to the next; at least 3 * width */
 } dimple_image;
 
-/* What the vision tower makes of a picture of a certain size. */
+/* What the vision tower makes of a picture of a certain size. Tiles, where a picture is cut into such, lie one below the other: the picture as a whole
+ * first, then those of the larger one, row by row. */
 typedef struct dimple_image_grid {
   int32_t resized_width; /* pixels, a multiple of patch_size * merge_size */
   int32_t resized_height;
   int32_t rows; /* patches */
   int32_t columns;
-  int32_t tokens; /* merged image tokens: rows * columns / merge_size^2 */
+  int32_t tokens; /* image tokens of the prompt: rows * columns / merge_size^2; of pictures in tiles, what is left of these, and one behind each row */
 } dimple_image_grid;
 
 /* The grid of a width x height picture. Errors: ARGUMENT for one that the tower does not take (Qwen2.5-VL's: a side below patch_size *
- * merge_size or an aspect ratio above 200; Qwen2-VL's, as Dream-VL has it, enlarges the former; Gemma 4's takes all); UNSUPPORTED without a vision tower. */
+ * merge_size or an aspect ratio above 200; Qwen2-VL's, as Dream-VL has it, enlarges the former; Gemma 4's and SigLIP's take all); UNSUPPORTED without a vision tower. */
 DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, int32_t width, int32_t height,
                                                      dimple_image_grid *grid);
 
-/* Preprocesses one picture: antialiased bicubic resize, normalisation, patches in model order. Writes
+/* Preprocesses one picture: antialiased bicubic resize, or tiles of such, normalisation, patches in model order. Writes
  * [rows*columns x 3*temporal*patch*patch] floats to `patches`, whose length `count` must be exactly that; `resized`, if not
  * null, receives the picture between the two steps, 3 * resized_width * resized_height bytes. Errors: as
  * dimple_model_get_image_grid, and ARGUMENT for a wrong count. */
@@ -556,6 +557,8 @@ typedef struct dimple_decoding {
   float eos_penalty;           /* dream without a cache: eos_penalty * log(1 - t + epsilon) is added to the padding token's logits, t being the noise level before
                                 * the iteration. Finite; 0: nothing */
   int32_t pad_delete_to_right; /* dreamon, 1: with a position that is taken out all behind it go that were masked before the iteration; 0: it alone */
+  int32_t tail_repeats;        /* sdar: a text is over behind a block with which its end is one run of tokens, of any length, so many times in a row (SDAR-VL's
+                                * generate.py: 20), but where a constraint says where it ends; 0: repetition ends none */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
@@ -563,7 +566,7 @@ typedef struct dimple_decoding {
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
  * threshold_back 0.9, editing_threshold 0.5, max_post_steps 16 and num_to_transfer 1. Blocks are not cached, nor filled behind the end of text;
  * eos_early_stop 0; t_min 0.4, t_max 0.8, stability_threshold 1 and confidence_threshold 0.005; grow_to 0, expand_budget -1,
- * number_transfer_tokens 1, pad_delete_to_right 0. */
+ * number_transfer_tokens 1, pad_delete_to_right 0; tail_repeats 0. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a

@@ -13,6 +13,7 @@
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \
   ENTRY(sdar_moe)            \
+  ENTRY(sdar_vl)             \
   ENTRY(rnd1)                \
   ENTRY(dream_vl)            \
   ENTRY(dimple_block)        \

@@ -152,7 +152,7 @@ dimple_status dimple_model_preprocess(const dimple_model *m, const dimple_image 
   size_t bytes = 3 * (size_t)grid.resized_width * (size_t)grid.resized_height;
   uint8_t *rgb = resized ? resized : malloc(bytes);
   if (!rgb) return dimple_fail_memory(bytes, "a resized image");
-  dimple_status status = image_resize(image, grid.resized_width, grid.resized_height, rgb);
+  dimple_status status = tower_prepare(&m->vision, image, &grid, rgb);
   if (status == DIMPLE_OK) image_patches(p, &grid, rgb, patches);
   if (!resized) free(rgb);
   return status;

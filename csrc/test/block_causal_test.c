@@ -545,6 +545,33 @@ static void the_last_block_ends_with_ends(dimple_model *m, const dimple_decoding
   EXPECT(within > 2, "%d texts ended behind their first token", within);
 }
 
+/* A text of one token alone is over behind the first block with which it has come often enough, the last block of all or not. */
+static void repetition_ends_texts(dimple_model *m) {
+  enum { LENGTH = 4 * BLOCK };
+  int32_t masks[LENGTH], token = 7;
+  for (int32_t i = 0; i < LENGTH; i++) masks[i] = MASK;
+  for (int32_t prompt = 1; prompt <= PROMPT; prompt++)
+    for (int32_t times = 0; times <= LENGTH + 1; times++)
+      for (int32_t complete = 0; complete < 2; complete++) {
+        dimple_decoding d = sdar(BLOCK);
+        d.tail_repeats = times;
+        d.complete = complete;
+        int32_t length = LENGTH - prompt % BLOCK, end = BLOCK - prompt % BLOCK;
+        while (end < length && (times == 0 || end < times || end < 2)) end += BLOCK;
+        dimple_session *s = session_of(m, prompt_tokens, prompt, masks, length, 1, 1);
+        outcome o = fresh_outcome();
+        EXPECT_OK(dimple_session_begin(s, &d));
+        EXPECT_OK(dimple_session_set_bias(s, &token, (float[]){100}, 1));
+        for (dimple_step step = {0}; !step.done && o.iterations < 10 * LENGTH;) {
+          EXPECT_OK(dimple_session_step(s, &step));
+          note_step(&step, &o);
+        }
+        for (int32_t i = 0; i < length; i++)
+          EXPECT(o.tokens[i] == (i < end ? token : complete ? EOS : MASK), "prompt of %d, %d times: token %d at %d, the end is at %d", prompt, times, o.tokens[i], i, end);
+        dimple_session_free(s);
+      }
+}
+
 int main(void) {
   dimple_model *blocks = random_model((model_shape){.family = FAMILY_SDAR}), *full = random_model((model_shape){.family = FAMILY_A2D_QWEN3});
   dimple_model *shifted = random_model((model_shape){.family = FAMILY_FAST_DLLM_V2}),
@@ -583,6 +610,10 @@ int main(void) {
   structures_hold(coder, &sure);
   the_last_block_ends_with_ends(coder, &steps);
   steps_name_their_block(blocks);
+  repetition_ends_texts(blocks);
+  dimple_decoding repeated = s;
+  repeated.tail_repeats = 1;
+  structures_hold(blocks, &repeated); /* which say themselves where they end */
   if (backend_under_test() && backend_is_device(backend_under_test())) {
     nothing_is_shared(blocks);
   } else {

@@ -178,5 +178,6 @@ int main(void) {
   missing_parts(&(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_DIMPLE, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
+  missing_parts(&(model_shape){.family = FAMILY_SDAR_VL, .vision = true});
   return expect_summary("damaged_models");
 }

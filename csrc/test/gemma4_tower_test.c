@@ -118,7 +118,7 @@ static void damaged_files(void) {
   refused("bounds that nobody reads", "v.blk.1.ffn_up.input_min", "v.blk.1.ffn_up.input_mun", DIMPLE_ERROR_UNSUPPORTED, "v.blk.1.ffn_up.input_m");
   refused("no scale", "v.std_scale", "v.std_scole", DIMPLE_ERROR_FORMAT, "v.std_scale");
   refused("no norm behind attention", "v.blk.1.attn_post_norm", "v.blk.1.attn_past_norm", DIMPLE_ERROR_FORMAT, "v.blk.1.attn_post_norm.weight");
-  refused("another tower", "gemma4v", "gemma5v", DIMPLE_ERROR_UNSUPPORTED, "\"gemma5v\", expected qwen2.5vl_merger, qwen2vl_merger or gemma4v");
+  refused("another tower", "gemma4v", "gemma5v", DIMPLE_ERROR_UNSUPPORTED, "\"gemma5v\", expected qwen2.5vl_merger, qwen2vl_merger, gemma4v or mlp");
   refused("no patch size", "clip.vision.patch_size", "clip.vision.putch_size", DIMPLE_ERROR_FORMAT, "clip.vision.patch_size");
 }
 

@@ -74,7 +74,8 @@ static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
                                    {INTEGER(grow_to), {RESPONSE + 4}, 1, 5, NULL},
                                    {INTEGER(expand_budget), {0, 1}, 2, 5, NULL},
                                    {INTEGER(number_transfer_tokens), {2, 5}, 2, 0, NULL},
-                                   {INTEGER(pad_delete_to_right), {1}, 1, 5, NULL}};
+                                   {INTEGER(pad_delete_to_right), {1}, 1, 5, NULL},
+                                   {INTEGER(tail_repeats), {1, 2}, 2, 0, NULL}};
 
 static void set(dimple_decoding *d, const setting *s, float value) {
   char *field = (char *)d + s->offset;
@@ -96,6 +97,7 @@ static dimple_decoding context_of(int32_t pipeline, int32_t algorithm, int numbe
   d.cache = caches[number / 6 % 3];
   d.block_length = d.cache == DIMPLE_CACHE_DUAL ? RESPONSE / 2 : 0;
   d.complete = number / 18 % 2 == 0;
+  if (pipeline == DIMPLE_PIPELINE_SDAR && number / 72 % 2) d.block_length = 2;
   d.original_confidence = number / 36 % 2 == 0;
   d.steps = RESPONSE / 2;
   d.seed = (uint64_t)number / 72;

@@ -95,7 +95,7 @@ static void test_picture(const char *name, int64_t min_pixels, int64_t max_pixel
   dimple_image_grid grid;
   EXPECT_OK(image_grid(&parameters, image.width, image.height, &grid));
   EXPECT(grid.resized_width == header[2] && grid.resized_height == header[3], "%s: %d x %d", name, grid.resized_width, grid.resized_height);
-  EXPECT_OK(image_resize(&image, header[2], header[3], resized));
+  EXPECT_OK(image_resize(&image, RESIZE_PIL, header[2], header[3], resized));
   EXPECT(memcmp(resized, expected, resized_size) == 0, "%s: the resized picture differs", name);
 
   enum { PATCH_LENGTH = 3 * 2 * 14 * 14 };
@@ -126,8 +126,8 @@ static void test_row_stride(void) {
   const int32_t sizes[][2] = {{40, 40}, {10, 5}, {WIDTH, 40}, {40, HEIGHT}, {WIDTH, HEIGHT}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     size_t bytes = (size_t)sizes[i][0] * (size_t)sizes[i][1] * 3;
-    EXPECT_OK(image_resize(&(dimple_image){tight, WIDTH, HEIGHT, 3 * WIDTH}, sizes[i][0], sizes[i][1], a));
-    EXPECT_OK(image_resize(&(dimple_image){gapped, WIDTH, HEIGHT, STRIDE}, sizes[i][0], sizes[i][1], b));
+    EXPECT_OK(image_resize(&(dimple_image){tight, WIDTH, HEIGHT, 3 * WIDTH}, RESIZE_PIL, sizes[i][0], sizes[i][1], a));
+    EXPECT_OK(image_resize(&(dimple_image){gapped, WIDTH, HEIGHT, STRIDE}, RESIZE_PIL, sizes[i][0], sizes[i][1], b));
     EXPECT(memcmp(a, b, bytes) == 0, "%d x %d", sizes[i][0], sizes[i][1]);
   }
   EXPECT(memcmp(a, tight, sizeof tight) == 0, "a resize to the same size changed the picture");
@@ -142,7 +142,7 @@ static void test_extreme_shapes(void) {
     size_t size = (size_t)shapes[i][0] * (size_t)shapes[i][1] * 3, resized_size = (size_t)shapes[i][2] * (size_t)shapes[i][3] * 3;
     uint8_t *rgb = malloc(size), *resized = malloc(resized_size);
     for (size_t j = 0; j < size; j++) rgb[j] = (uint8_t[]){0, 255, 77}[j % 3];
-    EXPECT_OK(image_resize(&(dimple_image){rgb, shapes[i][0], shapes[i][1], 3 * (int64_t)shapes[i][0]}, shapes[i][2], shapes[i][3], resized));
+    EXPECT_OK(image_resize(&(dimple_image){rgb, shapes[i][0], shapes[i][1], 3 * (int64_t)shapes[i][0]}, RESIZE_PIL, shapes[i][2], shapes[i][3], resized));
     size_t wrong = 0;
     for (size_t j = 0; j < resized_size; j++) wrong += resized[j] != (uint8_t[]){0, 255, 77}[j % 3];
     EXPECT(wrong == 0, "%d x %d to %d x %d: %zu bytes changed", shapes[i][0], shapes[i][1], shapes[i][2], shapes[i][3], wrong);
@@ -162,8 +162,8 @@ static void test_clipping(void) {
       negative[i] = 255 - rgb[i];
     }
     for (int32_t side = 5; side <= LARGEST; side += 13) {
-      EXPECT_OK(image_resize(&(dimple_image){rgb, SIDE, SIDE, 3 * SIDE}, side, side, a));
-      EXPECT_OK(image_resize(&(dimple_image){negative, SIDE, SIDE, 3 * SIDE}, side, side, b));
+      EXPECT_OK(image_resize(&(dimple_image){rgb, SIDE, SIDE, 3 * SIDE}, RESIZE_PIL, side, side, a));
+      EXPECT_OK(image_resize(&(dimple_image){negative, SIDE, SIDE, 3 * SIDE}, RESIZE_PIL, side, side, b));
       int largest = 0;
       for (int i = 0; i < side * side * 3; i++) {
         int difference = abs(a[i] + b[i] - 255);

@@ -313,7 +313,7 @@ static void features_fit_the_text(void) {
 
 /* Attention cannot be causal and see whole blocks. */
 static void causal_blocks(void) {
-  static const model_family families[] = {FAMILY_SDAR, FAMILY_SDAR_MOE, FAMILY_FAST_DLLM_V2, FAMILY_LLADA2, FAMILY_STABLE_DIFFCODER};
+  static const model_family families[] = {FAMILY_SDAR, FAMILY_SDAR_MOE, FAMILY_SDAR_VL, FAMILY_FAST_DLLM_V2, FAMILY_LLADA2, FAMILY_STABLE_DIFFCODER};
   for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
     gguf_writer w = {0};
     expect_refused(&w, &(model_shape){.family = families[i], .causal = true}, DIMPLE_ERROR_UNSUPPORTED, ".attention.causal is true, expected false");

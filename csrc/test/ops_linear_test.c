@@ -147,7 +147,8 @@ static void check_all_rows_alone(void) {
 }
 
 static void check_linear_modes(void) {
-  static const linear_mode modes[] = {LINEAR_STORE, LINEAR_ADD, LINEAR_SILU, LINEAR_GELU, LINEAR_QUICK_GELU, LINEAR_SWIGLU, LINEAR_GEGLU};
+  static const linear_mode modes[] = {LINEAR_STORE, LINEAR_ADD, LINEAR_SILU, LINEAR_GELU, LINEAR_QUICK_GELU, LINEAR_TANH_GELU,
+                                      LINEAR_SWIGLU, LINEAR_GEGLU};
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     for (int bias = 0; bias < 2; bias++) {
       check_linear(DIMPLE_TENSOR_F32, DIMPLE_TENSOR_F32, (linear_shape){9, 40, 45}, modes[i], bias);

@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma;
+  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -31,6 +31,7 @@ static const struct {
     [FAMILY_DIFFUSE_DREAM] = {.name = "diffuse", .attention_bias = true, .type = "dream"},
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
     [FAMILY_DIMPLE_BLOCK] = {.name = "dimple-block", .attention_bias = true, .every_key = true, .blocks = true},
+    [FAMILY_SDAR_VL] = {.name = "sdar-vl", .frequency = true, .head_norm = true, .blocks = true, .tiles = true},
 };
 
 /* "<before>.<after>" */
@@ -284,17 +285,31 @@ static void put_text(gguf_writer *w, const model_shape *s) {
 
 /* -------------------------------------------------------------------------------------------------------------- vision */
 
+/* Up to 2 x 2 tiles, of which shrinks what is more than two. */
+static void put_tile_keys(gguf_writer *w) {
+  static const int32_t pinpoints[] = {TILE, TILE, TILE, 2 * TILE, 2 * TILE, TILE, 2 * TILE, 2 * TILE};
+  gguf_writer_bool(w, "clip.use_gelu", true);
+  gguf_writer_u32(w, "clip.vision.image_size", TILE);
+  gguf_writer_string(w, "clip.vision.mm_patch_merge_type", "spatial_unpad");
+  gguf_writer_string(w, "clip.vision.image_aspect_ratio", "anyres_max_2");
+  gguf_writer_ints(w, "clip.vision.image_grid_pinpoints", pinpoints, sizeof pinpoints / sizeof *pinpoints);
+}
+
 static void put_vision_keys(gguf_writer *w, const model_shape *s) {
   static const int32_t full[1] = {1};
   gguf_writer_bool(w, "clip.has_vision_encoder", true);
-  bool plain = families[s->family].layer_norms;
-  gguf_writer_string(w, "clip.projector_type", plain ? "qwen2vl_merger" : "qwen2.5vl_merger");
+  bool plain = families[s->family].layer_norms, tiles = families[s->family].tiles;
+  gguf_writer_string(w, "clip.projector_type", tiles ? "mlp" : plain ? "qwen2vl_merger" : "qwen2.5vl_merger");
   gguf_writer_u32(w, "clip.vision.patch_size", PATCH);
   gguf_writer_u32(w, "clip.vision.embedding_length", VISION_WIDTH);
   gguf_writer_u32(w, "clip.vision.feed_forward_length", VISION_FEED_FORWARD);
   gguf_writer_u32(w, "clip.vision.block_count", VISION_LAYERS);
   gguf_writer_u32(w, "clip.vision.attention.head_count", VISION_HEADS);
   gguf_writer_u32(w, "clip.vision.projection_dim", (uint32_t)s->width);
+  if (tiles) {
+    put_tile_keys(w);
+    return;
+  }
   if (!plain) gguf_writer_ints(w, "clip.vision.fullatt_block_indexes", full, 1);
   if (!plain) gguf_writer_u32(w, "clip.vision.window_size", 2 * PATCH * MERGE);
   gguf_writer_u32(w, "clip.vision.spatial_merge_size", MERGE);
@@ -306,22 +321,32 @@ static void put_vision_keys(gguf_writer *w, const model_shape *s) {
 /* A tower's norm, of families whose norms have biases with one. */
 static void put_tower_norm(gguf_writer *w, const model_shape *s, const char *prefix, const char *part) {
   put_norm(w, prefix, part, VISION_WIDTH);
-  if (families[s->family].layer_norms) put_vector(w, dotted(dotted(prefix, part).text, "bias").text, VISION_WIDTH, 0, 0.3f);
+  bool biases = families[s->family].layer_norms || families[s->family].tiles;
+  if (biases) put_vector(w, dotted(dotted(prefix, part).text, "bias").text, VISION_WIDTH, 0, 0.3f);
 }
 
 static void put_vision(gguf_writer *w, const model_shape *s) {
   int64_t merged = VISION_WIDTH * MERGE * MERGE;
+  bool tiles = families[s->family].tiles, gated = !families[s->family].layer_norms && !tiles;
   put_matrix(w, s, "v.patch_embd.weight", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
-  put_matrix(w, s, "v.patch_embd.weight.1", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
+  if (!tiles) put_matrix(w, s, "v.patch_embd.weight.1", VISION_WIDTH, 3 * PATCH * PATCH, 0.4f, -1);
+  if (tiles) put_vector(w, "v.patch_embd.bias", VISION_WIDTH, 0, 0.3f);
+  if (tiles) put_matrix(w, s, "v.position_embd.weight", (TILE / PATCH) * (TILE / PATCH), VISION_WIDTH, 0.5f, -1);
   for (int i = 0; i < VISION_LAYERS; i++) {
     char prefix[24];
     snprintf(prefix, sizeof prefix, "v.blk.%d", i);
     put_tower_norm(w, s, prefix, "ln1");
     put_tower_norm(w, s, prefix, "ln2");
     put_attention(w, s, prefix, "attn_out", VISION_WIDTH, VISION_WIDTH, true, true);
-    if (!families[s->family].layer_norms) put_linear(w, s, prefix, "ffn_gate", VISION_FEED_FORWARD, VISION_WIDTH, true);
+    if (gated) put_linear(w, s, prefix, "ffn_gate", VISION_FEED_FORWARD, VISION_WIDTH, true);
     put_linear(w, s, prefix, "ffn_up", VISION_FEED_FORWARD, VISION_WIDTH, true);
     put_linear(w, s, prefix, "ffn_down", VISION_WIDTH, VISION_FEED_FORWARD, true);
+  }
+  if (tiles) {
+    put_linear(w, s, "mm", "0", s->width, VISION_WIDTH, true);
+    put_linear(w, s, "mm", "2", s->width, s->width, true);
+    put_vector(w, "model.image_newline", s->width, 0, 0.5f);
+    return;
   }
   put_tower_norm(w, s, "v", "post_ln");
   put_linear(w, s, "mm", "0", merged, merged, true);

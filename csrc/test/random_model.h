@@ -27,6 +27,7 @@ typedef enum model_family {
   FAMILY_DIFFUSE_DREAM, /* Dream's body, as diffuse-cpp's converter writes it */
   FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */
   FAMILY_DIMPLE_BLOCK,  /* Dimple's body and tower; rows see blocks of BLOCK */
+  FAMILY_SDAR_VL,       /* SDAR's body; its tower is SigLIP, which takes pictures in tiles of TILE pixels */
   FAMILY_COUNT
 } model_family;
 
@@ -35,7 +36,8 @@ enum {
   LAYERS = 2, WIDTH = 32, HEADS = 4, KV_HEADS = 2, FEED_FORWARD = 48, VOCAB = 96, CONTEXT = 64,
   MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, EXPAND = 91, /* the last tokens of the vocabulary, whatever its size */
   EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4, WINDOW = 5, CANVAS = 8,
-  VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2
+  VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2,
+  TILE = 5
 };
 
 /* Zeroed: a text model of the family Dimple, every number as above. */

@@ -79,14 +79,14 @@ dimple_status block_add_feed_forward(const block *b, int64_t inner, view x) {
   return DIMPLE_OK;
 }
 
-dimple_status block_add_quick_gelu(const block *b, int64_t inner, view x) {
+dimple_status block_add_ungated(const block *b, linear_mode mode, int64_t inner, view x) {
   const block_weights *w = b->weights;
   part p;
   for (int64_t at = 0; at < x.rows; at += p.x.rows) {
     p = part_at(b, x, at);
     view middle = view_of(b->scratch->middle, p.x.rows, inner);
     DIMPLE_TRY(b->ops->layer_norm(b->context, p.normed, p.x, w->norm2, w->norm2_bias, b->norm_epsilon));
-    DIMPLE_TRY(block_linear(b, &w->up, LINEAR_QUICK_GELU, p.normed, middle));
+    DIMPLE_TRY(block_linear(b, &w->up, mode, p.normed, middle));
     DIMPLE_TRY(block_linear(b, &w->down, LINEAR_ADD, middle, p.x));
   }
   return DIMPLE_OK;

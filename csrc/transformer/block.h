@@ -69,8 +69,8 @@ dimple_status block_add_attention(const block *b, view attended, view x);
 /* x += down(silu(gate n) * up n), n = norm2 x; `inner` columns lie between. */
 dimple_status block_add_feed_forward(const block *b, int64_t inner, view x);
 
-/* x += down(quick_gelu(up n)), n = layer norm of x by norm2 and its bias; `inner` columns lie between. */
-dimple_status block_add_quick_gelu(const block *b, int64_t inner, view x);
+/* x += down(act(up n)), n = layer norm of x by norm2 and its bias, act that of `mode`; `inner` columns lie between. */
+dimple_status block_add_ungated(const block *b, linear_mode mode, int64_t inner, view x);
 
 /* Experts of a block: how many there are, and how many each row is routed to. */
 typedef struct block_experts {

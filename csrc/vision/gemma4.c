@@ -16,47 +16,24 @@ enum { DEFAULT_POOL = 3, DEFAULT_TOKENS = 280 };
 
 /* ------------------------------------------------------------------------------------------------------------------------- keys */
 
-/* What a pixel becomes before the tower doubles it and takes one off: (v / 255 - mean) / std. */
-static dimple_status read_rgb(const gguf_file *file, const char *key, float *out) {
-  int64_t count = 3;
-  DIMPLE_TRY(gguf_optional_float_array(file, key, out, 3, &count));
-  bool good = count == 3;
-  for (int i = 0; i < 3; i++) good &= isfinite(out[i]) != 0;
-  if (!good) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is not an array of three finite numbers", gguf_path(file), key);
-  return DIMPLE_OK;
-}
-
 static dimple_status read_image_parameters(const gguf_file *file, image_parameters *image) {
-  float mean[3] = {0, 0, 0}, deviation[3] = {1, 1, 1};
-  *image = (image_parameters){.merge_size = DEFAULT_POOL, .temporal_patch = 1};
+  *image = (image_parameters){.merge_size = DEFAULT_POOL, .temporal_patch = 1, .std = {1, 1, 1}};
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.patch_size", 1, 256, &image->patch_size));
   DIMPLE_TRY(gguf_optional_int32(file, "clip.vision.projector.scale_factor", 1, 16, &image->merge_size));
   int64_t token_area = (int64_t)image->patch_size * image->merge_size * image->patch_size * image->merge_size;
   image->min_pixels = token_area;
   image->max_pixels = DEFAULT_TOKENS * token_area;
   DIMPLE_TRY(gguf_optional_int(file, "clip.vision.image_max_pixels", token_area, INT32_MAX, &image->max_pixels));
-  DIMPLE_TRY(read_rgb(file, "clip.vision.image_mean", mean));
-  DIMPLE_TRY(read_rgb(file, "clip.vision.image_std", deviation));
-  for (int i = 0; i < 3; i++) {
-    if (!(deviation[i] > 0)) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key clip.vision.image_std has %g, expected positive numbers", gguf_path(file), (double)deviation[i]);
-    image->mean[i] = mean[i] + deviation[i] / 2;
-    image->std[i] = deviation[i] / 2;
+  DIMPLE_TRY(tower_read_colours(file, image));
+  for (int i = 0; i < 3; i++) { /* the tower doubles what a pixel becomes, and takes one off */
+    image->std[i] /= 2;
+    image->mean[i] += image->std[i];
   }
   return DIMPLE_OK;
 }
 
 static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.block_count", 1, MAX_VISION_LAYERS, &v->layers));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.embedding_length", 1, MAX_WIDTH, &v->width));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.feed_forward_length", 1, MAX_FEED_FORWARD, &v->feed_forward));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.attention.head_count", 1, MAX_HEADS, &v->heads));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.projection_dim", 1, MAX_WIDTH, &v->out_width));
-  v->head_size = v->width / v->heads;
-  if (v->head_size * v->heads != v->width || v->head_size % 4 != 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: vision width %d over %d heads, expected a head size that is a multiple of 4", gguf_path(file), v->width, v->heads);
-  v->norm_epsilon = 1e-6f;
-  DIMPLE_TRY(gguf_optional_float(file, "clip.vision.attention.layer_norm_epsilon", &v->norm_epsilon));
-  DIMPLE_TRY(gguf_check_between(file, "clip.vision.attention.layer_norm_epsilon", v->norm_epsilon, 0, 1));
+  DIMPLE_TRY(tower_read_shape(file, v));
   return read_image_parameters(file, &v->image);
 }
 
@@ -143,13 +120,6 @@ static dimple_status grid_of(const vision_parameters *v, int32_t width, int32_t 
                               .columns = (int32_t)columns * image->merge_size,
                               .tokens = (int32_t)rows * (int32_t)columns};
   return DIMPLE_OK;
-}
-
-/* Tokens of a picture stand one behind the other as words do. */
-static int32_t place(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column) {
-  (void)v;
-  for (int32_t i = 0; i < grid->tokens; i++) time[i] = row[i] = column[i] = next + i;
-  return next + grid->tokens;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------------ forward */
@@ -348,4 +318,4 @@ static dimple_status forward(const tower_call *call, view features) {
 }
 
 const tower tower_gemma4 = {.projector = "gemma4v", .read_keys = read_keys, .want_tensors = want_tensors, .grid = grid_of,
-                            .place = place, .forward = forward, .harmless = harmless};
+                            .place = tower_place_in_line, .forward = forward, .harmless = harmless};

@@ -64,14 +64,15 @@ dimple_status image_grid(const image_parameters *parameters, int32_t width, int3
 
 /* --------------------------------------------------------------------------------------------------------------- resize */
 
-enum { WEIGHT_BITS = 22 };
+enum { PIL_BITS = 22, TORCH_LARGEST = 1 << 15 };
 
 /* The convolution along one axis: output i is the sum over t < count[i] of weights[i * capacity + t] * input[first[i] + t]. */
 typedef struct resampling {
   int64_t capacity; /* the most inputs an output can have */
   int64_t *first;   /* [outputs] */
   int64_t *count;   /* [outputs] */
-  int32_t *weights; /* [outputs x capacity], WEIGHT_BITS fractional bits */
+  int bits;         /* fractional ones of the weights */
+  int32_t *weights; /* [outputs x capacity] */
 } resampling;
 
 /* Keys' cubic convolution kernel with a = -0.5. */
@@ -88,25 +89,43 @@ static void resampling_free(resampling *r) {
   free(r->weights);
 }
 
-/* Shrinking stretches the kernel over the inputs of an output pixel (antialiasing). `scratch` has room for `capacity` weights. */
-static void fill_resampling(resampling *r, int64_t inputs, int64_t outputs, double *scratch) {
-  double scale = (double)inputs / (double)outputs, stretch = scale > 1 ? scale : 1;
+/* The inputs of output i and their weights, which add up to 1. Shrinking stretches the kernel over them (antialiasing). `scratch` has room
+ * for `capacity` weights. */
+static void weigh(resampling *r, int64_t inputs, double scale, int64_t i, double *scratch) {
+  double stretch = scale > 1 ? scale : 1, centre = ((double)i + 0.5) * scale, sum = 0;
+  int64_t low = (int64_t)(centre - 2 * stretch + 0.5), high = (int64_t)(centre + 2 * stretch + 0.5);
+  low = low < 0 ? 0 : low;
+  high = high > inputs ? inputs : high;
+  for (int64_t x = low; x < high; x++) sum += scratch[x - low] = bicubic(((double)x - centre + 0.5) * (1 / stretch));
+  for (int64_t t = 0; t < high - low; t++) scratch[t] /= sum;
+  r->first[i] = low;
+  r->count[i] = high - low;
+}
+
+/* The most bits, up to PIL's, with which the largest weight stays below TORCH_LARGEST. */
+static int torch_bits(resampling *r, int64_t inputs, int64_t outputs, double *scratch) {
+  double largest = 0;
   for (int64_t i = 0; i < outputs; i++) {
-    double centre = ((double)i + 0.5) * scale, sum = 0;
-    int64_t low = (int64_t)(centre - 2 * stretch + 0.5), high = (int64_t)(centre + 2 * stretch + 0.5);
-    low = low < 0 ? 0 : low;
-    high = high > inputs ? inputs : high;
-    for (int64_t x = low; x < high; x++) sum += scratch[x - low] = bicubic(((double)x - centre + 0.5) * (1 / stretch));
-    r->first[i] = low;
-    r->count[i] = high - low;
-    for (int64_t t = 0; t < high - low; t++) {
-      double weight = scratch[t] / sum * (1 << WEIGHT_BITS);
+    weigh(r, inputs, (double)inputs / (double)outputs, i, scratch);
+    for (int64_t t = 0; t < r->count[i]; t++) largest = scratch[t] > largest ? scratch[t] : largest;
+  }
+  int bits = 0;
+  while (bits < PIL_BITS && (int64_t)(0.5 + largest * (double)(1 << (bits + 1))) < TORCH_LARGEST) bits++;
+  return bits;
+}
+
+static void fill_resampling(resampling *r, resize_weights weights, int64_t inputs, int64_t outputs, double *scratch) {
+  r->bits = weights == RESIZE_TORCH ? torch_bits(r, inputs, outputs, scratch) : PIL_BITS;
+  for (int64_t i = 0; i < outputs; i++) {
+    weigh(r, inputs, (double)inputs / (double)outputs, i, scratch);
+    for (int64_t t = 0; t < r->count[i]; t++) {
+      double weight = scratch[t] * (1 << r->bits);
       r->weights[i * r->capacity + t] = (int32_t)(weight + (weight < 0 ? -0.5 : 0.5));
     }
   }
 }
 
-static dimple_status resampling_create(int64_t inputs, int64_t outputs, resampling *r) {
+static dimple_status resampling_create(resize_weights weights, int64_t inputs, int64_t outputs, resampling *r) {
   double scale = (double)inputs / (double)outputs;
   r->capacity = (int64_t)(4 * (scale > 1 ? scale : 1)) + 2; /* support 2 * stretch on either side, and rounding */
   if (r->capacity > inputs) r->capacity = inputs;
@@ -115,7 +134,7 @@ static dimple_status resampling_create(int64_t inputs, int64_t outputs, resampli
   r->weights = malloc((size_t)(outputs * r->capacity) * sizeof *r->weights);
   double *scratch = malloc((size_t)r->capacity * sizeof *scratch);
   bool complete = r->first && r->count && r->weights && scratch;
-  if (complete) fill_resampling(r, inputs, outputs, scratch);
+  if (complete) fill_resampling(r, weights, inputs, outputs, scratch);
   else resampling_free(r);
   free(scratch);
   uint64_t size = (uint64_t)(outputs * r->capacity) * sizeof *r->weights;
@@ -124,8 +143,8 @@ static dimple_status resampling_create(int64_t inputs, int64_t outputs, resampli
 
 /* Rounds a sum of weights and bytes to 8 bits. The sums fit 32 bits: no kernel position, cut off at an edge or not, has weights
  * whose magnitudes add up to more than 1.7, and 1.7 * 255 * 2^22 < 2^31. */
-static inline uint8_t to_byte(int32_t sum) {
-  int32_t value = (sum + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS;
+static inline uint8_t to_byte(int32_t sum, int bits) {
+  int32_t value = (sum + (1 << (bits - 1))) >> bits;
   return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
@@ -139,9 +158,9 @@ static void resample_row(const resampling *r, const uint8_t *source, int64_t out
       green += weights[t] * pixel[3 * t + 1];
       blue += weights[t] * pixel[3 * t + 2];
     }
-    target[3 * i] = to_byte(red);
-    target[3 * i + 1] = to_byte(green);
-    target[3 * i + 2] = to_byte(blue);
+    target[3 * i] = to_byte(red, r->bits);
+    target[3 * i + 1] = to_byte(green, r->bits);
+    target[3 * i + 2] = to_byte(blue, r->bits);
   }
 }
 
@@ -155,14 +174,14 @@ static void resample_columns(const resampling *r, const uint8_t *source, int64_t
       int32_t weight = r->weights[i * r->capacity + t];
       for (int64_t x = 0; x < row_size; x++) sums[x] += weight * row[x];
     }
-    for (int64_t x = 0; x < row_size; x++) target[x] = to_byte(sums[x]);
+    for (int64_t x = 0; x < row_size; x++) target[x] = to_byte(sums[x], r->bits);
   }
 }
 
 /* source [height x ...] -> target [height x width x 3], tight. An axis that keeps its size is copied, not convolved. */
-static dimple_status resize_horizontally(const dimple_image *image, int64_t width, uint8_t *target) {
+static dimple_status resize_horizontally(const dimple_image *image, resize_weights weights, int64_t width, uint8_t *target) {
   resampling r = {0};
-  if (width != image->width) DIMPLE_TRY(resampling_create(image->width, width, &r));
+  if (width != image->width) DIMPLE_TRY(resampling_create(weights, image->width, width, &r));
   for (int64_t y = 0; y < image->height; y++) {
     const uint8_t *source = image->rgb + y * image->row_stride;
     if (width != image->width) resample_row(&r, source, width, target + y * width * 3);
@@ -172,10 +191,10 @@ static dimple_status resize_horizontally(const dimple_image *image, int64_t widt
   return DIMPLE_OK;
 }
 
-static dimple_status resize_vertically(const uint8_t *source, int64_t stride, int64_t row_size, int64_t inputs, int64_t outputs,
-                                       uint8_t *target) {
+static dimple_status resize_vertically(const uint8_t *source, resize_weights weights, int64_t stride, int64_t row_size, int64_t inputs,
+                                       int64_t outputs, uint8_t *target) {
   resampling r = {0};
-  DIMPLE_TRY(resampling_create(inputs, outputs, &r));
+  DIMPLE_TRY(resampling_create(weights, inputs, outputs, &r));
   int32_t *sums = malloc((size_t)row_size * sizeof *sums);
   if (sums) resample_columns(&r, source, stride, row_size, outputs, sums, target);
   free(sums);
@@ -183,14 +202,14 @@ static dimple_status resize_vertically(const uint8_t *source, int64_t stride, in
   return sums ? DIMPLE_OK : dimple_fail_memory((uint64_t)row_size * sizeof *sums, "an image resize");
 }
 
-dimple_status image_resize(const dimple_image *image, int32_t width, int32_t height, uint8_t *target) {
+dimple_status image_resize(const dimple_image *image, resize_weights weights, int32_t width, int32_t height, uint8_t *target) {
   int64_t row_size = (int64_t)width * 3;
-  if (height == image->height) return resize_horizontally(image, width, target);
-  if (width == image->width) return resize_vertically(image->rgb, image->row_stride, row_size, image->height, height, target);
+  if (height == image->height) return resize_horizontally(image, weights, width, target);
+  if (width == image->width) return resize_vertically(image->rgb, weights, image->row_stride, row_size, image->height, height, target);
   uint8_t *narrow = malloc((size_t)(image->height * row_size)); /* [image height x width x 3] */
   if (!narrow) return dimple_fail_memory((uint64_t)(image->height * row_size), "an image resize");
-  dimple_status status = resize_horizontally(image, width, narrow);
-  if (status == DIMPLE_OK) status = resize_vertically(narrow, row_size, row_size, image->height, height, target);
+  dimple_status status = resize_horizontally(image, weights, width, narrow);
+  if (status == DIMPLE_OK) status = resize_vertically(narrow, weights, row_size, row_size, image->height, height, target);
   free(narrow);
   return status;
 }

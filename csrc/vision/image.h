@@ -1,4 +1,4 @@
-/* Image preprocessing of the Qwen2.5-VL vision tower: target size, bicubic resize as PIL does it on 8 bits, normalised patches. */
+/* Preparation of pictures: the Qwen towers' target sizes, bicubic resize as PIL and torchvision do it on 8 bits, normalised patches. */
 #ifndef DIMPLE_IMAGE_H
 #define DIMPLE_IMAGE_H
 
@@ -24,9 +24,15 @@ dimple_status image_check(const dimple_image *image);
 /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
 dimple_status image_grid(const image_parameters *parameters, int32_t width, int32_t height, dimple_image_grid *grid);
 
-/* Antialiased bicubic resize of `image` to width x height, tight rows: `target` [height x width x 3]. Horizontal pass first,
- * weights of 22 fractional bits, rounded to 8 bits between the passes (PIL up to version 12). Errors: MEMORY. */
-dimple_status image_resize(const dimple_image *image, int32_t width, int32_t height, uint8_t *target);
+/* Whose bits a resize gives: what the weights of an axis are rounded to. */
+typedef enum resize_weights {
+  RESIZE_PIL,  /* 22 fractional bits (PIL up to version 12) */
+  RESIZE_TORCH /* as many as keep the largest one below 2^15 (torchvision's of 8-bit tensors) */
+} resize_weights;
+
+/* Antialiased bicubic resize of `image` to width x height, tight rows: `target` [height x width x 3]. Horizontal pass first, rounded to
+ * 8 bits between the passes. Errors: MEMORY. */
+dimple_status image_resize(const dimple_image *image, resize_weights weights, int32_t width, int32_t height, uint8_t *target);
 
 /* Normalised patches of a resized picture `rgb` (tight rows, of grid->resized size): [rows*columns x 3*temporal*patch*patch] in model
  * order: merge blocks row by row, inside a block its patches row by row; inside a patch channel, frame, row, column. */

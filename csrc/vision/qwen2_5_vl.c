@@ -26,15 +26,6 @@ static dimple_status read_full_layers(const gguf_file *file, vision_parameters *
   return DIMPLE_OK;
 }
 
-static dimple_status read_rgb(const gguf_file *file, const char *key, float *out) {
-  int64_t count = 3;
-  DIMPLE_TRY(gguf_optional_float_array(file, key, out, 3, &count));
-  bool good = count == 3;
-  for (int i = 0; i < 3; i++) good &= isfinite(out[i]) != 0;
-  if (!good) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is not an array of three finite numbers", gguf_path(file), key);
-  return DIMPLE_OK;
-}
-
 static dimple_status read_image_parameters(const gguf_file *file, image_parameters *image) {
   *image = (image_parameters){
       .merge_size = 2, .temporal_patch = 2, .min_pixels = 56 * 56, .max_pixels = 28 * 28 * 1280,
@@ -44,31 +35,17 @@ static dimple_status read_image_parameters(const gguf_file *file, image_paramete
   DIMPLE_TRY(gguf_optional_int32(file, "clip.vision.temporal_patch_size", 1, MAX_TEMPORAL_PATCH, &image->temporal_patch));
   DIMPLE_TRY(gguf_optional_int(file, "clip.vision.image_min_pixels", 1, INT32_MAX, &image->min_pixels));
   DIMPLE_TRY(gguf_optional_int(file, "clip.vision.image_max_pixels", 1, INT32_MAX, &image->max_pixels));
-  DIMPLE_TRY(read_rgb(file, "clip.vision.image_mean", image->mean));
-  DIMPLE_TRY(read_rgb(file, "clip.vision.image_std", image->std));
   int64_t token_area = (int64_t)image->patch_size * image->merge_size * image->patch_size * image->merge_size;
   if (image->min_pixels > image->max_pixels || image->max_pixels < token_area)
     return dimple_fail(DIMPLE_ERROR_FORMAT,
                        "%s: image_min_pixels %" PRId64 " and image_max_pixels %" PRId64
                        " leave no size, expected min <= max and room for one token of %" PRId64 " pixels",
                        gguf_path(file), image->min_pixels, image->max_pixels, token_area);
-  for (int i = 0; i < 3; i++)
-    if (!(image->std[i] > 0)) return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key clip.vision.image_std has %g, expected positive numbers", gguf_path(file), (double)image->std[i]);
-  return DIMPLE_OK;
+  return tower_read_colours(file, image);
 }
 
 dimple_status qwen_read_keys(const gguf_file *file, vision_parameters *v) {
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.block_count", 1, MAX_VISION_LAYERS, &v->layers));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.embedding_length", 1, MAX_WIDTH, &v->width));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.feed_forward_length", 1, MAX_FEED_FORWARD, &v->feed_forward));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.attention.head_count", 1, MAX_HEADS, &v->heads));
-  DIMPLE_TRY(gguf_require_int32(file, "clip.vision.projection_dim", 1, MAX_WIDTH, &v->out_width));
-  v->head_size = v->width / v->heads;
-  if (v->head_size * v->heads != v->width || v->head_size % 4 != 0)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: vision width %d over %d heads, expected a head size that is a multiple of 4", gguf_path(file), v->width, v->heads);
-  v->norm_epsilon = 1e-6f;
-  DIMPLE_TRY(gguf_optional_float(file, "clip.vision.attention.layer_norm_epsilon", &v->norm_epsilon));
-  DIMPLE_TRY(gguf_check_between(file, "clip.vision.attention.layer_norm_epsilon", v->norm_epsilon, 0, 1));
+  DIMPLE_TRY(tower_read_shape(file, v));
   return read_image_parameters(file, &v->image);
 }
 
@@ -304,7 +281,7 @@ static dimple_status record_block(const tower_call *call, const picture_state *s
       .q = q, .k = s->k, .v = s->v, .y = attended, .heads = v->heads, .kv_heads = v->heads, .size = v->head_size,
       .spans = windowed ? s->order.borders : NULL, .span_count = windowed ? s->order.window_count : 0}));
   DIMPLE_TRY(block_add_attention(&b, attended, s->x));
-  return w->norm2_bias ? block_add_quick_gelu(&b, v->feed_forward, s->x) : block_add_feed_forward(&b, v->feed_forward, s->x);
+  return w->norm2_bias ? block_add_ungated(&b, LINEAR_QUICK_GELU, v->feed_forward, s->x) : block_add_feed_forward(&b, v->feed_forward, s->x);
 }
 
 /* Norm, concatenation of each group of patches (they lie side by side already), two linear layers, back to natural order. */

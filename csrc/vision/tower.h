@@ -13,6 +13,7 @@
 #include "transformer/block.h"
 #include "transformer/tensor_list.h"
 #include "vision/image.h"
+#include "vision/tiling.h"
 
 struct tower;
 
@@ -30,6 +31,7 @@ typedef struct vision_parameters {
   int32_t window;     /* merged tokens per window side */
   bool full[MAX_VISION_LAYERS]; /* layers that attend within the whole image */
   image_parameters image;
+  tiling tiling;      /* of towers that cut pictures into tiles */
   bool projector;     /* between tower and text model: */
   linear_mode projector_mode; /* what is between its layers */
 } vision_parameters;
@@ -49,10 +51,12 @@ typedef struct bounded_block {
 
 typedef struct vision_weights {
   weight *patch[MAX_TEMPORAL_PATCH]; /* one [width x 3*patch*patch] matrix per frame of a temporal patch */
+  weight *patch_bias;     /* [width]; null: none */
   block_weights *layers;  /* of towers with plain blocks */
   bounded_block *bounded; /* of the others */
-  weight *positions;      /* [2 * table_rows x width]: what is added to a patch by its column, and then by its row; null: nothing */
+  weight *positions;      /* what is added to a patch: [2 * table_rows x width] by its column, and then by its row, or [patches x width]; null: nothing */
   int64_t table_rows;
+  const uint8_t *newline; /* [out width], float32: the token behind a row of tokens; null: none */
   weight *std_bias, *std_scale; /* of pooled patches; null: they stay as they are */
   weight *merger_norm, *merger_norm_bias; /* the latter null: the norm does not take the mean off */
   linear_weights merger[2];
@@ -66,7 +70,8 @@ typedef struct tower_call {
   const vision_parameters *parameters;
   const vision_weights *weights;
   const dimple_image_grid *grid;
-  const uint8_t *rgb; /* the resized picture, tight rows */
+  const uint8_t *rgb; /* the prepared picture, tight rows */
+  int32_t width, height; /* of the picture as it was given */
   atomic_bool *cancelled;
 } tower_call;
 
@@ -78,6 +83,8 @@ typedef struct tower {
   void (*want_tensors)(tensor_list *list, const vision_parameters *v, vision_weights *w);
   /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
   dimple_status (*grid)(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid);
+  /* Makes rgb [grid->resized_height x grid->resized_width x 3] of a picture, whose grid it is. Null: by a resize as PIL's. Errors: MEMORY. */
+  dimple_status (*prepare)(const vision_parameters *v, const dimple_image *image, const dimple_image_grid *grid, uint8_t *rgb);
   /* The coordinates [grid->tokens] of a picture's tokens in a prompt, where the next free position is `next`; returns the next free
    * one behind them. */
   int32_t (*place)(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column);
@@ -86,6 +93,17 @@ typedef struct tower {
   dimple_status (*forward)(const tower_call *call, view features);
   const harmless_key *harmless; /* behind "clip." */
 } tower;
+
+/* What towers have in common: layers, widths, heads, the width of what the tower gives, the norms' epsilon. Errors: FORMAT. */
+dimple_status tower_read_shape(const gguf_file *file, vision_parameters *v);
+/* The picture's mean and deviation, clip.vision.image_mean and image_std; what they are holds where the file has no such key. Errors: FORMAT. */
+dimple_status tower_read_colours(const gguf_file *file, image_parameters *image);
+
+/* The coordinates of tokens that stand one behind the other as words do; as tower.place. */
+int32_t tower_place_in_line(const vision_parameters *v, const dimple_image_grid *grid, int32_t next, int32_t *time, int32_t *row, int32_t *column);
+
+/* Prepares a picture for the tower; as tower.prepare. */
+dimple_status tower_prepare(const vision_parameters *v, const dimple_image *image, const dimple_image_grid *grid, uint8_t *rgb);
 
 /* Reads the keys clip.* of `file`, the projector from clip.projector_type or clip.vision.projector_type; present = false when it has no vision encoder. Errors: UNSUPPORTED (projector), FORMAT. */
 dimple_status vision_parameters_read(const gguf_file *file, vision_parameters *out);

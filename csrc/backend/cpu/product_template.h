@@ -167,6 +167,7 @@ INLINE vf finish_vector(const linear_mode mode, vf a, vf b, vf before) {
     case LINEAR_SILU: return vf_silu(a);
     case LINEAR_GELU: return vf_gelu(a);
     case LINEAR_QUICK_GELU: return vf_quick_gelu(a);
+    case LINEAR_TANH_GELU: return vf_gelu_by_tanh(a);
     case LINEAR_SWIGLU: return vf_mul(vf_silu(a), b);
     case LINEAR_GEGLU: return vf_mul(vf_gelu_by_tanh(a), b);
   }
@@ -199,6 +200,7 @@ static void finish(const product_target *out, int64_t first, int64_t count, int6
     case LINEAR_SILU: finish_rows(LINEAR_SILU, out, first, count, row, rows, a, b); break;
     case LINEAR_GELU: finish_rows(LINEAR_GELU, out, first, count, row, rows, a, b); break;
     case LINEAR_QUICK_GELU: finish_rows(LINEAR_QUICK_GELU, out, first, count, row, rows, a, b); break;
+    case LINEAR_TANH_GELU: finish_rows(LINEAR_TANH_GELU, out, first, count, row, rows, a, b); break;
     case LINEAR_SWIGLU: finish_rows(LINEAR_SWIGLU, out, first, count, row, rows, a, b); break;
     case LINEAR_GEGLU: finish_rows(LINEAR_GEGLU, out, first, count, row, rows, a, b); break;
   }

@@ -279,6 +279,7 @@ static dimple_status build_linear(context *c, const recorded *o) {
       case LINEAR_SILU: y = ggml_silu(c->graph->nodes, y); break;
       case LINEAR_GELU: y = ggml_gelu_erf(c->graph->nodes, y); break;
       case LINEAR_QUICK_GELU: y = ggml_mul(c->graph->nodes, y, ggml_sigmoid(c->graph->nodes, ggml_scale(c->graph->nodes, y, 1.702f))); break;
+      case LINEAR_TANH_GELU: y = tanh_gelu(c, y); break;
       case LINEAR_SWIGLU:
       case LINEAR_GEGLU: y = gated(c, out->mode, y, affine(c, x, out->up, out->up_bias)); break;
       default: return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: this kind of linear is not built yet", c->device->name);

@@ -260,6 +260,7 @@ static dimple_status ref_linear(context *c, const linear_call *call) {
           case LINEAR_SILU: y[o] = (float)silu(v); break;
           case LINEAR_GELU: y[o] = (float)gelu(v); break;
           case LINEAR_QUICK_GELU: y[o] = (float)quick_gelu(v); break;
+          case LINEAR_TANH_GELU: y[o] = (float)gelu_by_tanh(v); break;
           case LINEAR_SWIGLU:
           case LINEAR_GEGLU: y[o] = (float)(activate(out->mode, v) * affine(x, out->up, out->up_bias, o)); break;
         }

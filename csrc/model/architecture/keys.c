@@ -226,12 +226,19 @@ static dimple_status check_pipeline(const gguf_file *file) {
                      gguf_path(file), found);
 }
 
+/* Likewise: how many times its end may repeat itself before a text is over, of models that pipeline sdar decodes. */
+static dimple_status check_tail_repeats(const gguf_file *file) {
+  int32_t times = 0;
+  return gguf_optional_int32(file, "diffusion.tail_repeats", 0, INT32_MAX, &times);
+}
+
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift) {
   DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
   p->shift_logits = default_shift;
   DIMPLE_TRY(gguf_optional_bool(file, "diffusion.shift_logits", &p->shift_logits));
   DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
   DIMPLE_TRY(check_pipeline(file));
+  DIMPLE_TRY(check_tail_repeats(file));
   return read_cache(file, &p->cache);
 }
 

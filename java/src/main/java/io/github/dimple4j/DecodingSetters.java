@@ -592,4 +592,14 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
   public Decoding.Builder eosPenalty(float eosPenalty) {
     return set("eos_penalty", eosPenalty);
   }
+
+  /**
+   * Sets how often a text's end may repeat itself.
+   *
+   * @param tailRepeats see {@link Decoding#tailRepeats()}
+   * @return this
+   */
+  public Decoding.Builder tailRepeats(int tailRepeats) {
+    return set("tail_repeats", tailRepeats);
+  }
 }

@@ -528,4 +528,14 @@ abstract sealed class DecodingValues permits Decoding {
   public float eosPenalty() {
     return settings.get("eos_penalty").floatValue();
   }
+
+  /**
+   * {@link Pipeline#SDAR}: how often a text's end repeats itself before the text is over: behind a block with which the response ends in one run of
+   * tokens, of any length, so many times in a row. A response that a template or schema holds ends where that says.
+   *
+   * @return at least 1, or 0: repetition ends no text
+   */
+  public int tailRepeats() {
+    return settings.get("tail_repeats").intValue();
+  }
 }

@@ -180,7 +180,7 @@ public final class DimpleModel implements AutoCloseable {
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
    * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA},
    * {@link Pipeline#RND1}, {@link Pipeline#STABLE_DIFFCODER} or {@link Pipeline#DREAMON}, or else by the {@linkplain Decoding#defaults defaults}. Settings of
-   * {@link Pipeline#DIFFUSION_GEMMA} that the file has ({@code diffusion.eb_max_steps} and the like) go before.
+   * {@link Pipeline#DIFFUSION_GEMMA} and {@link Pipeline#SDAR} that the file has ({@code diffusion.eb_max_steps} and the like, {@code diffusion.tail_repeats}) go before.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
    * @throws ClosedException if the model is closed
@@ -196,6 +196,9 @@ public final class DimpleModel implements AutoCloseable {
         || pipeline == Pipeline.STABLE_DIFFCODER || pipeline == Pipeline.DREAMON) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
+    }
+    if (pipeline == Pipeline.SDAR) {
+      metadata("diffusion.tail_repeats").map(Number.class::cast).ifPresent(times -> builder.tailRepeats(times.intValue()));
     }
     if (pipeline == Pipeline.DIFFUSION_GEMMA) {
       sampler("max_steps").ifPresent(steps -> builder.steps(steps.intValue()));

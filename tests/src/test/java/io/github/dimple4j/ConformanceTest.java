@@ -102,7 +102,7 @@ class ConformanceTest {
         try (Session session = prompt.session(model).responseLength(prompt.appendedMasks()).open()) {
           assertClose("logits of " + prompt.name(), session.logits(), prompt.logits(), limit(type, backend));
           if (!prompt.images().isEmpty()) {
-            assertClose("image features", session.imageFeatures(), golden.matrix("image_embeds"), limit(type, backend));
+            assertClose("image features", session.imageFeatures(), golden.features(prompt.name()), limit(type, backend));
           }
         }
       }

@@ -122,6 +122,11 @@ final class Golden {
     return Image.read(folder.resolve("resized_" + index + ".png"));
   }
 
+  /** The features of a case's pictures; of most goldens, all cases have the same ones. */
+  float[][] features(String name) {
+    return matrix(Files.exists(folder.resolve("image_embeds_" + name + ".npy")) ? "image_embeds_" + name : "image_embeds");
+  }
+
   float[][] matrix(String name) {
     return NumpyArray.read(folder.resolve(name + ".npy"));
   }
@@ -170,7 +175,7 @@ final class Golden {
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))
-        .eosPenalty((float) number(settings, "eos_penalty", 0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
+        .eosPenalty((float) number(settings, "eos_penalty", 0)).tailRepeats(settings.path("repeats").asInt(0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
   }
 
   private static double number(JsonNode settings, String name, double otherwise) {

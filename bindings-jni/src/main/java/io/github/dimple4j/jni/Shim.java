@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * direct buffer of which only the address counts, or null.
  */
 final class Shim {
-  static final int DIMPLE_API_VERSION = 7;
+  static final int DIMPLE_API_VERSION = 8;
   static final int DIMPLE_OK = 0;
   static final int DIMPLE_ERROR_ARGUMENT = 1;
   static final int DIMPLE_ERROR_IO = 2;

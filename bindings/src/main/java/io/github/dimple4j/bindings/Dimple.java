@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)7L;
+    private static final int DIMPLE_API_VERSION = (int)8L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 7
+     * #define DIMPLE_API_VERSION 8
      * }
      */
     public static int DIMPLE_API_VERSION() {

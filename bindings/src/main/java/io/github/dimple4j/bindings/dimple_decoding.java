@@ -63,6 +63,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t number_transfer_tokens;
  *     float eos_penalty;
  *     int32_t pad_delete_to_right;
+ *     int32_t tail_repeats;
  * }
  * }
  */
@@ -121,7 +122,7 @@ public class dimple_decoding {
         Dimple.C_INT.withName("number_transfer_tokens"),
         Dimple.C_FLOAT.withName("eos_penalty"),
         Dimple.C_INT.withName("pad_delete_to_right"),
-        MemoryLayout.paddingLayout(4)
+        Dimple.C_INT.withName("tail_repeats")
     ).withName("dimple_decoding");
 
     /**
@@ -2241,6 +2242,50 @@ public class dimple_decoding {
      */
     public static void pad_delete_to_right(MemorySegment struct, int fieldValue) {
         struct.set(pad_delete_to_right$LAYOUT, pad_delete_to_right$OFFSET, fieldValue);
+    }
+
+    private static final OfInt tail_repeats$LAYOUT = (OfInt)$LAYOUT.select(groupElement("tail_repeats"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t tail_repeats
+     * }
+     */
+    public static final OfInt tail_repeats$layout() {
+        return tail_repeats$LAYOUT;
+    }
+
+    private static final long tail_repeats$OFFSET = $LAYOUT.byteOffset(groupElement("tail_repeats"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t tail_repeats
+     * }
+     */
+    public static final long tail_repeats$offset() {
+        return tail_repeats$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t tail_repeats
+     * }
+     */
+    public static int tail_repeats(MemorySegment struct) {
+        return struct.get(tail_repeats$LAYOUT, tail_repeats$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t tail_repeats
+     * }
+     */
+    public static void tail_repeats(MemorySegment struct, int fieldValue) {
+        struct.set(tail_repeats$LAYOUT, tail_repeats$OFFSET, fieldValue);
     }
 
     /**

@@ -61,7 +61,8 @@ final class DecodingOptions {
       Map.entry("--block-cache", Pipeline.FAST_DLLM_V2), Map.entry("--fill-last-block", Pipeline.FAST_DLLM_V2), Map.entry("--eos-early-stop", Pipeline.LLADA2),
       Map.entry("--t-min", Pipeline.DIFFUSION_GEMMA), Map.entry("--t-max", Pipeline.DIFFUSION_GEMMA), Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA),
       Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
-      Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON));
+      Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON),
+      Map.entry("--tail-repeats", Pipeline.SDAR));
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -205,6 +206,10 @@ final class DecodingOptions {
   @Option(names = "--pad-delete-to-right", description = "The same: what goes out takes along all behind it that is masked.")
   private boolean padDeleteToRight;
 
+  @Option(names = "--tail-repeats", paramLabel = "N", description = "Pipeline sdar: a text is over when its end repeats itself N times; 0: never "
+      + "(default: what the file says, or 0).")
+  private Integer tailRepeats;
+
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
 
@@ -299,8 +304,11 @@ final class DecodingOptions {
     byFile = usual.pipeline();
   }
 
-  /** What the file says of the sampler, where it is the file's pipeline that decodes. */
+  /** What the file says of the decoding, where it is the file's pipeline that decodes. */
   private void takeSampler(Decoding.Builder builder) {
+    if (usual != null && pipeline() == usual.pipeline() && pipeline() == Pipeline.SDAR) {
+      builder.tailRepeats(usual.tailRepeats());
+    }
     if (usual != null && pipeline() == usual.pipeline() && pipeline() == Pipeline.DIFFUSION_GEMMA) {
       usual.steps().ifPresent(builder::steps);
       builder.gamma(usual.gamma()).tMin(usual.tMin()).tMax(usual.tMax()).stabilityThreshold(usual.stabilityThreshold())
@@ -427,6 +435,7 @@ final class DecodingOptions {
     set(expandBudget, builder::expandBudget);
     set(numberTransferTokens, builder::numberTransferTokens);
     builder.padDeleteToRight(padDeleteToRight);
+    set(tailRepeats, builder::tailRepeats);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -518,6 +527,9 @@ final class DecodingOptions {
       json.writeNumberProperty("t_max", decoding.tMax());
       json.writeNumberProperty("stability_threshold", decoding.stabilityThreshold());
       json.writeNumberProperty("confidence_threshold", decoding.confidenceThreshold());
+    }
+    if (decoding.pipeline() == Pipeline.SDAR) {
+      json.writeNumberProperty("tail_repeats", decoding.tailRepeats());
     }
     if (decoding.pipeline() == Pipeline.DREAM) {
       json.writeNumberProperty("eos_penalty", decoding.eosPenalty());

@@ -58,7 +58,7 @@ final class DecodingFields {
   /** How it is decoded. */
   Decoding decoding() {
     Algorithm algorithm = named("algorithm", Algorithm::of).orElse(pipeline.usualAlgorithm());
-    boolean bySampler = pipeline == usual.pipeline() && pipeline == Pipeline.DIFFUSION_GEMMA;
+    boolean bySampler = pipeline == usual.pipeline() && (pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.SDAR);
     Decoding.Builder builder = (bySampler ? usual.toBuilder() : Decoding.builder()).pipeline(pipeline).algorithm(algorithm)
         .threshold(pipeline.usualThreshold(algorithm));
     request.number("temperature", 0, MOST).ifPresent(value -> builder.temperature((float) value));
@@ -81,6 +81,7 @@ final class DecodingFields {
       fields.whole("expand_budget", -1, Integer.MAX_VALUE).ifPresent(value -> builder.expandBudget((int) value));
       fields.whole("number_transfer_tokens", 1, Integer.MAX_VALUE).ifPresent(value -> builder.numberTransferTokens((int) value));
       builder.padDeleteToRight(fields.flag("pad_delete_to_right", false));
+      fields.whole("tail_repeats", 0, Integer.MAX_VALUE).ifPresent(value -> builder.tailRepeats((int) value));
       fields.number("editing_threshold", -MOST, MOST).ifPresent(value -> builder.editingThreshold((float) value));
       named("cache", BlockCache::of).ifPresent(builder::cache);
     });

@@ -23,6 +23,7 @@ public final class Architectures {
       new A2dQwen3(),
       new Sdar(),
       new SdarMoe(),
+      new SdarVl(),
       new Rnd1(),
       new FastDllmV2(),
       new StableDiffcoder(),

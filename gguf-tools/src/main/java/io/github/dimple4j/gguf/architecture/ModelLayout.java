@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
  * @param tensors in the file's order
  * @param preTokenizer where the tokenizer's files do not tell
  * @param special ids from the configuration
- * @param elsewhere names of the checkpoint's tensors that are in another file, or in this one under another name
+ * @param elsewhere names of the checkpoint's tensors that are in another file, or in this one under another name, or that the model's own code does not read
  */
 public record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
     PreTokenizer preTokenizer, SpecialTokens special, Set<String> elsewhere) {

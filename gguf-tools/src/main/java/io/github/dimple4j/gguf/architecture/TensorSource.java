@@ -3,6 +3,7 @@ package io.github.dimple4j.gguf.architecture;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongUnaryOperator;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
@@ -87,6 +88,11 @@ public record TensorSource(String name, List<Long> dimensions, List<String> chec
   /** Element {@code index} of a constant. */
   public float value(long index) {
     return Float.intBitsToFloat((int) start.applyAsLong(index));
+  }
+
+  /** The same under other names in the checkpoint. */
+  TensorSource named(UnaryOperator<String> naming) {
+    return new TensorSource(name, dimensions, checkpointNames.stream().map(naming).toList(), checkpointShape, run, start);
   }
 
   /** Adds a matrix {@code [rows, columns]} and its bias {@code [rows]}. */

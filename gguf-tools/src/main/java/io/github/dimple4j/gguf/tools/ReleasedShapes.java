@@ -6,16 +6,19 @@ import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * The shapes of released checkpoints, by what their config.json says of them; what it does not need to say is left out.
  *
  * @param name of the preset
  * @param layers of the checkpoint
- * @param config the rest of its configuration, but for the number of layers
+ * @param config the rest of its configuration, but for the number of layers and of tokens, which stand at the top and where {@link #SIZES} stands
  * @param vocabulary in the place of its tokenizer
  */
 record ReleasedShapes(String name, int layers, String config, SyntheticVocabulary vocabulary) {
+  /** In the place of the numbers of layers and of tokens. */
+  private static final String SIZES = "$sizes";
   /** Qwen3-30B-A3B's. */
   private static final String EXPERTS =
       "\"num_experts\": 128, \"num_experts_per_tok\": 8, \"moe_intermediate_size\": 768, \"norm_topk_prob\": true";
@@ -36,11 +39,14 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("rnd1-30b-a3b", "rnd1", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS),
-      qwen("sdar-8b", "sdar", 36, 4096, 32, 8, 128, 12288, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"));
+      qwen("sdar-8b", "sdar", 36, 4096, 32, 8, 128, 12288, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
+      sdarVl("sdar-vl-4b", 2560, 9728),
+      sdarVl("sdar-vl-8b", 4096, 12288));
 
   /** What a file of so many layers holds. */
   ModelLayout layout(int wanted) {
-    JsonSettings settings = JsonSettings.of("the preset " + name, "{\"num_hidden_layers\": " + wanted + ", \"n_layers\": " + wanted + ", \"vocab_size\": " + vocabulary.size() + ", " + config + "}");
+    String sizes = "\"num_hidden_layers\": " + wanted + ", \"n_layers\": " + wanted + ", \"vocab_size\": " + vocabulary.size();
+    JsonSettings settings = JsonSettings.of("the preset " + name, "{" + sizes + ", " + config.replace(SIZES, sizes) + "}");
     return Architectures.layout(settings, JsonSettings.empty(name), Set.of());
   }
 
@@ -85,6 +91,18 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"intermediate_size\": 18944, \"rope_theta\": 1000000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 131072, \"eos_token_id\": 151643, "
         + "\"pad_token_id\": 151643, \"bos_token_id\": 151643, \"mask_token_id\": 151666, \"projector_hidden_act\": \"gelu\", \"vision_config\": {}",
         SyntheticVocabulary.QWEN);
+  }
+
+  /** By the configurations beside the authors' code. */
+  private static ReleasedShapes sdarVl(String name, int width, int inner) {
+    String pinpoints = IntStream.rangeClosed(1, 6).boxed().flatMap(rows -> IntStream.rangeClosed(1, 6).mapToObj(columns -> List.of(384 * rows, 384 * columns))).toList().toString();
+    return new ReleasedShapes(name, 36, ("\"model_type\": \"sdar_v\", \"image_token_index\": 151655, \"vision_feature_layer\": -1, \"image_grid_pinpoints\": %s, "
+        + "\"vision_config\": {\"model_type\": \"siglip_vision_model\", \"hidden_act\": \"gelu_pytorch_tanh\", \"hidden_size\": 1152, \"image_size\": 384, "
+        + "\"intermediate_size\": 4304, \"num_attention_heads\": 16, \"num_hidden_layers\": 27, \"patch_size\": 14}, "
+        + "\"text_config\": {\"model_type\": \"sdar\", %s, \"hidden_size\": %d, \"intermediate_size\": %d, \"num_attention_heads\": 32, \"num_key_value_heads\": 8, "
+        + "\"head_dim\": 128, \"rope_theta\": 1000000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 32768, \"eos_token_id\": 151643, "
+        + "\"bos_token_id\": 151643, \"block_size\": 4, \"mask_token_id\": 151669}").formatted(pinpoints, SIZES, width, inner),
+        SyntheticVocabulary.QWEN.ofSize(151936));
   }
 
   private static ReleasedShapes qwen(String name, String type, int layers, int width, int heads, int keyValueHeads, int headSize, int inner,

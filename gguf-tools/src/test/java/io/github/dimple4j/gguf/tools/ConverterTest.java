@@ -348,6 +348,38 @@ class ConverterTest {
     refuses(checkpoint.write(folder.resolve("hf")), names[names.length - 1].equals("full_attention") ? "rope_type\" is missing" : names[names.length - 1]);
   }
 
+  /** What tiles, tower or projector of SDAR-VL are not. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"vision_feature_layer | [-1, -2]", "vision_feature_layer | -4", "vision_feature_layer | 0", "vision_aspect_ratio | \"pad\"",
+      "vision_aspect_ratio | \"anyres_max_0\"", "vision_feature_select_strategy | \"default\"", "projector_hidden_act | \"relu\"", "image_grid_pinpoints | [[14, 15]]",
+      "image_grid_pinpoints | []", "image_grid_pinpoints | [14]", "image_grid_pinpoints | [[14, 14], [14]]", "image_grid_pinpoints | [[14, \"14\"]]",
+      "tie_word_embeddings | true", "use_image_newline_parameter | false", "multimodal_projector_bias | false", "vision_config.hidden_act | \"gelu\"",
+      "vision_config.num_attention_heads | 5", "vision_config.vision_use_head | true", "vision_config.model_type | \"clip_vision_model\"",
+      "text_config.model_type | \"qwen3\"", "text_config.attention_bias | true"})
+  void settingsOfTiledTowersAreRefused(String path, String value) throws IOException {
+    checkpoint = TestCheckpoint.golden("sdar-vl");
+    String[] names = path.split("\\.");
+    ObjectNode at = names.length == 1 ? checkpoint.config : (ObjectNode) checkpoint.config.get(names[0]);
+    at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + names[names.length - 1] + "\"");
+  }
+
+  /** The features may be those of an earlier layer; the ones behind it, and the norm, are left out. */
+  @ParameterizedTest
+  @CsvSource({"-1, 3", "-2, 2", "1, 1"})
+  void layersBehindTheFeaturesAreLeftOut(int layer, int running) throws IOException {
+    checkpoint = TestCheckpoint.golden("sdar-vl");
+    checkpoint.config.put("vision_feature_layer", layer);
+    checkpoint.write(folder.resolve("hf"));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("clip.vision.block_count", MetadataValue.uint32(running)).containsEntry("diffusion.tail_repeats", MetadataValue.uint32(20));
+      assertThat(file.tensor("v.blk." + (running - 1) + ".ln1.bias")).isPresent();
+      assertThat(file.tensor("v.blk." + running + ".ln1.bias")).isEmpty();
+      assertThat(file.tensor("v.post_ln.weight")).isEmpty();
+    }
+  }
+
   /** DreamOn is Dream by its type; its expand token says what it is, wherever it stands. */
   @ParameterizedTest
   @ValueSource(strings = {"config.json", "generation_config.json"})

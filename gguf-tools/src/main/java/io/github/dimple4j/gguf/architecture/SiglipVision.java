@@ -1,0 +1,190 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The shape of a SigLIP vision tower, and how LLaVA-OneVision cuts pictures into tiles for it and packs their features.
+ *
+ * @param layers those that run: the features are what the last of them gives
+ * @param imageSize pixels of a tile's side
+ * @param pinpoints heights and widths in pixels, a pair for each way to lay tiles
+ * @param aspectRatio {@code anyres_max_N}: of about so many tiles features are kept as they are
+ * @param outputWidth width of the projected tokens
+ */
+record SiglipVision(int layers, int width, int heads, int feedForward, int imageSize, int patchSize, List<Integer> pinpoints, String aspectRatio,
+    int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
+  private static final int CHANNELS = 3;
+  private static final String TOWER = "vision_tower.vision_model.";
+  private static final String LAYER = TOWER + "encoder.layers.";
+  private static final String FEATURE_LAYER = "vision_feature_layer";
+  private static final String PINPOINTS = "image_grid_pinpoints";
+  private static final Pattern LIMITED = Pattern.compile("anyres_max_[1-9][0-9]{0,3}");
+  private static final List<Float> HALVES = List.of(0.5f, 0.5f, 0.5f);
+  /** Pillow's number of its bicubic filter. */
+  private static final int BICUBIC = 3;
+
+  /**
+   * Reads {@code vision_config} and what is beside it.
+   *
+   * @param config {@code config.json}
+   * @param preprocessor {@code preprocessor_config.json}
+   */
+  static SiglipVision read(JsonSettings config, JsonSettings preprocessor) {
+    JsonSettings vision = config.section("vision_config");
+    vision.requireText("model_type", "siglip_vision_model");
+    vision.requireText("hidden_act", "gelu_pytorch_tanh");
+    vision.requireFlag("vision_use_head", false);
+    requireEqual(vision, "num_channels", CHANNELS);
+    config.requireText("projector_hidden_act", "gelu");
+    config.requireFlag("multimodal_projector_bias", true);
+    config.requireFlag("use_image_newline_parameter", true);
+    config.requireText("vision_feature_select_strategy", "full");
+    String aspectRatio = config.text("vision_aspect_ratio", "anyres_max_9");
+    if (!LIMITED.matcher(aspectRatio).matches()) {
+      throw config.wrong("vision_aspect_ratio", "anyres_max_ and a number");
+    }
+    int width = vision.size("hidden_size");
+    int heads = vision.size("num_attention_heads");
+    if (width % heads != 0 || width / heads % 4 != 0) {
+      throw vision.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads whose size is a multiple of 4");
+    }
+    int imageSize = vision.size("image_size");
+    requirePreparation(preprocessor, imageSize);
+    List<Integer> pinpoints = pinpoints(config, imageSize);
+    if (preprocessor.has(PINPOINTS) && !pinpoints(preprocessor, imageSize).equals(pinpoints)) {
+      throw preprocessor.wrong(PINPOINTS, "those of config.json");
+    }
+    return new SiglipVision(layers(config, vision.count("num_hidden_layers")), width, heads, vision.size("intermediate_size"), imageSize,
+        vision.size("patch_size"), pinpoints, aspectRatio, config.section("text_config").size("hidden_size"), vision.positive("layer_norm_eps", 1e-6),
+        preprocessor.floats("image_mean", CHANNELS, HALVES), preprocessor.floats("image_std", CHANNELS, HALVES));
+  }
+
+  /** What the tower's preparation of pictures does in any case. */
+  private static void requirePreparation(JsonSettings preprocessor, int imageSize) {
+    for (String step : List.of("do_resize", "do_rescale", "do_normalize", "do_pad", "do_convert_rgb")) {
+      preprocessor.requireFlag(step, true);
+    }
+    preprocessor.requireFlag("do_center_crop", false);
+    requireEqual(preprocessor, "resample", BICUBIC);
+    if (Math.abs(preprocessor.positive("rescale_factor", 1 / 255.0) * 255 - 1) > 1e-9) {
+      throw preprocessor.wrong("rescale_factor", "1 / 255");
+    }
+    if (preprocessor.has("size")) {
+      requireEqual(preprocessor.section("size"), "height", imageSize);
+      requireEqual(preprocessor.section("size"), "width", imageSize);
+    }
+  }
+
+  /** How many layers run: of -1, all; of -2, all but the last; and so on. */
+  private static int layers(JsonSettings config, int all) {
+    JsonNode layer = config.node(FEATURE_LAYER);
+    if (layer.isMissingNode() || layer.isNull()) {
+      return all;
+    }
+    int last = layer.isIntegralNumber() && layer.canConvertToInt() ? layer.intValue() : 0;
+    int running = last < 0 ? all + 1 + last : last;
+    if (running < 1 || running > all) {
+      throw config.wrong(FEATURE_LAYER, "one layer of " + all + ", counted from 1, or from the end as -1, -2, ...");
+    }
+    return running;
+  }
+
+  private static List<Integer> pinpoints(JsonSettings settings, int imageSize) {
+    List<Integer> result = new ArrayList<>();
+    for (JsonNode pair : settings.node(PINPOINTS)) {
+      boolean whole = pair.size() == 2;
+      for (JsonNode side : pair) {
+        whole &= side.isIntegralNumber() && side.canConvertToInt() && side.intValue() > 0 && side.intValue() % imageSize == 0;
+        result.add(side.intValue(0));
+      }
+      if (!whole) {
+        throw settings.wrong(PINPOINTS, "pairs of a height and a width, multiples of image_size " + imageSize);
+      }
+    }
+    if (result.isEmpty()) {
+      throw settings.wrong(PINPOINTS, "pairs of a height and a width");
+    }
+    return List.copyOf(result);
+  }
+
+  private static void requireEqual(JsonSettings settings, String key, int only) {
+    if (settings.size(key, only) != only) {
+      throw settings.wrong(key, String.valueOf(only));
+    }
+  }
+
+  /** llama.cpp's keys of LLaVA's mmproj files. */
+  Map<String, MetadataValue> metadata() {
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
+    keys.put("clip.has_llava_projector", MetadataValue.bool(true));
+    keys.put("clip.projector_type", MetadataValue.string("mlp"));
+    keys.put("clip.use_silu", MetadataValue.bool(false));
+    keys.put("clip.use_gelu", MetadataValue.bool(true));
+    keys.put("clip.vision.image_size", MetadataValue.uint32(imageSize));
+    keys.put("clip.vision.patch_size", MetadataValue.uint32(patchSize));
+    keys.put("clip.vision.embedding_length", MetadataValue.uint32(width));
+    keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
+    keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
+    keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
+    keys.put("clip.vision.image_mean", MetadataValue.float32s(imageMean));
+    keys.put("clip.vision.image_std", MetadataValue.float32s(imageDeviation));
+    keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
+    keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32(epsilon));
+    keys.put("clip.vision.mm_patch_merge_type", MetadataValue.string("spatial_unpad"));
+    keys.put("clip.vision.image_aspect_ratio", MetadataValue.string(aspectRatio));
+    keys.put("clip.vision." + PINPOINTS, MetadataValue.int32s(pinpoints.stream().mapToInt(Integer::intValue).toArray()));
+    return keys;
+  }
+
+  /** llama.cpp's tensors of LLaVA's mmproj files with such a tower, but for the norm behind it, which nothing reads. */
+  List<TensorSource> tensors() {
+    long side = imageSize / patchSize;
+    List<TensorSource> list = new ArrayList<>();
+    list.add(TensorSource.whole("v.patch_embd.weight", TOWER + "embeddings.patch_embedding.weight", width, CHANNELS, patchSize, patchSize));
+    list.add(TensorSource.whole("v.patch_embd.bias", TOWER + "embeddings.patch_embedding.bias", width));
+    list.add(TensorSource.whole("v.position_embd.weight", TOWER + "embeddings.position_embedding.weight", side * side, width));
+    for (int i = 0; i < layers; i++) {
+      String to = "v.blk." + i + ".";
+      String from = LAYER + i + ".";
+      addNorm(list, to + "ln1", from + "layer_norm1");
+      TensorSource.addLinear(list, to + "attn_q", from + "self_attn.q_proj", width, width);
+      TensorSource.addLinear(list, to + "attn_k", from + "self_attn.k_proj", width, width);
+      TensorSource.addLinear(list, to + "attn_v", from + "self_attn.v_proj", width, width);
+      TensorSource.addLinear(list, to + "attn_out", from + "self_attn.out_proj", width, width);
+      addNorm(list, to + "ln2", from + "layer_norm2");
+      TensorSource.addLinear(list, to + "ffn_up", from + "mlp.fc1", feedForward, width);
+      TensorSource.addLinear(list, to + "ffn_down", from + "mlp.fc2", width, feedForward);
+    }
+    TensorSource.addLinear(list, "mm.0", "multi_modal_projector.linear_1", outputWidth, width);
+    TensorSource.addLinear(list, "mm.2", "multi_modal_projector.linear_2", outputWidth, outputWidth);
+    list.add(TensorSource.whole("model.image_newline", "image_newline", outputWidth));
+    return list;
+  }
+
+  private void addNorm(List<TensorSource> list, String to, String from) {
+    list.add(TensorSource.whole(to + ".weight", from + ".weight", width));
+    list.add(TensorSource.whole(to + ".bias", from + ".bias", width));
+  }
+
+  /** Of a checkpoint's tensors those that nothing reads: the norm behind the tower, and layers behind the one whose features are taken. */
+  Set<String> unread(Set<String> tensors) {
+    Set<String> names = new TreeSet<>();
+    for (String name : tensors) {
+      boolean behind = name.startsWith(LAYER) && Integer.parseInt(name.substring(LAYER.length()).split("\\.", 2)[0]) >= layers;
+      if (behind || name.startsWith(TOWER + "post_layernorm.")) {
+        names.add(name);
+      }
+    }
+    return names;
+  }
+}
