@@ -361,7 +361,7 @@ class ConverterTest {
     String[] names = path.split("\\.");
     ObjectNode at = names.length == 1 ? checkpoint.config : (ObjectNode) checkpoint.config.get(names[0]);
     at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
-    refuses(checkpoint.write(folder.resolve("hf")), "\"" + names[names.length - 1] + "\"");
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
   }
 
   /** The features may be those of an earlier layer; the ones behind it, and the norm, are left out. */
