@@ -13,9 +13,16 @@ typedef struct attended {
 
 static float scale_of(const attention_call *call) { return call->scale > 0 ? call->scale : 1 / sqrtf((float)call->size); }
 
+/* Devices read rows of a fused attention in pieces of 16 bytes, and some take a matrix by where their memory is aligned: others are copied. */
+static struct ggml_tensor *aligned(context *c, struct ggml_tensor *t) {
+  size_t most = ggml_backend_buft_get_alignment(c->device->memory);
+  bool fits = t->view_offs % (most > 16 ? most : 16) == 0 && t->nb[1] % 16 == 0 && t->nb[2] % 16 == 0 && t->nb[3] % 16 == 0;
+  return fits ? t : ggml_cont(c->graph->nodes, t);
+}
+
 static struct ggml_tensor *fused(context *c, const attention_call *call, struct ggml_tensor *q, struct ggml_tensor *k, struct ggml_tensor *v,
                                  struct ggml_tensor *mask) {
-  struct ggml_tensor *node = ggml_flash_attn_ext(c->graph->nodes, q, k, v, mask, scale_of(call), 0, 0);
+  struct ggml_tensor *node = ggml_flash_attn_ext(c->graph->nodes, aligned(c, q), aligned(c, k), aligned(c, v), mask, scale_of(call), 0, 0);
   ggml_prec_set_acc(node, GGML_PREC_F32);
   return node;
 }
