@@ -7,9 +7,9 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 8, CANVAS_MODEL = MODELS - 1, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 8, CANVAS_MODEL = MODELS - 1, LATER_MODELS = 2, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
-static dimple_model *models[MODELS];
+static dimple_model *models[MODELS + LATER_MODELS]; /* the last ones were not there when the first inputs of the corpus were found */
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
 static int32_t usual_count;
 static dimple_constraint *constraints[CONSTRAINTS]; /* the first one is null, the last one of another vocabulary than the models' */
@@ -68,6 +68,8 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[5] = small_model((model_shape){.family = FAMILY_FAST_DLLM_V2});
   models[6] = small_model((model_shape){.family = FAMILY_LLADA2});
   models[CANVAS_MODEL] = small_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
+  models[MODELS] = small_model((model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
+  models[MODELS + 1] = small_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA, .layers = 2}); /* the second sees everything */
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
@@ -82,7 +84,11 @@ typedef struct user {
   dimple_model *model;
   dimple_batch *batch; /* null until it is asked for; then there is a mate, with a session of the same model */
   struct user *mate;
-  int32_t given[MOST_TOKENS], length; /* the response as it was set; 0: none */
+  int32_t prompt[2 * MOST_TOKENS], prompt_given, prompt_length; /* as it was set, and with the answer so far; 0: none */
+  dimple_image images[2];
+  int32_t pictures;
+  int32_t given[MOST_TOKENS], length;             /* the response likewise */
+  int32_t canvas[MOST_TOKENS], canvas_length;     /* as the latest step left it */
   bool moves; /* the latest decoding changes its length */
   int32_t candidates, positions[MOST_TOKENS], tokens[MOST_TOKENS]; /* of the latest look */
 } user;
@@ -108,6 +114,13 @@ static int32_t take_tokens(decisions *d, int32_t *tokens, bool masks) {
   return count;
 }
 
+/* Of a prompt of which `first` tokens stand already. */
+static void note_prompt(user *u, int32_t first, const int32_t *tokens, int32_t count) {
+  memcpy(u->prompt + first, tokens, (size_t)count * sizeof *tokens);
+  u->prompt_length = first + count;
+  u->length = u->canvas_length = 0;
+}
+
 static void set_prompt(user *u, decisions *d) {
   static const uint8_t pixels[3 * PIXELS * PIXELS];
   int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, false);
@@ -121,19 +134,28 @@ static void set_prompt(user *u, decisions *d) {
   int32_t pictures = take_between(d, 0, 2);
   if (pictures == 1 && count >= 0 && dimple_model_get_image_grid(models[1], images[0].width, images[0].height, &grid) == DIMPLE_OK)
     for (int32_t i = 0; i < grid.tokens && count < MOST_TOKENS; i++) tokens[count++] = IMAGE_ID;
-  if (succeeds(dimple_session_set_prompt(u->session, maybe_null(d, tokens), count, maybe_null(d, images), pictures))) u->length = 0;
+  if (!succeeds(dimple_session_set_prompt(u->session, maybe_null(d, tokens), count, maybe_null(d, images), pictures))) return;
+  note_prompt(u, 0, tokens, count);
+  u->prompt_given = count;
+  u->pictures = pictures;
+  memcpy(u->images, images, sizeof images);
 }
 
 static void set_answer(user *u, decisions *d) {
   int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, false);
-  if (succeeds(dimple_session_set_answer(u->session, maybe_null(d, tokens), count))) u->length = 0;
+  if (succeeds(dimple_session_set_answer(u->session, maybe_null(d, tokens), count))) note_prompt(u, u->prompt_given, tokens, count);
+}
+
+static void note_response(user *u, const int32_t *tokens, int32_t count) {
+  u->length = count;
+  u->canvas_length = 0;
+  memcpy(u->given, tokens, (size_t)count * sizeof *tokens);
 }
 
 static void set_response(user *u, decisions *d) {
   int32_t tokens[MOST_TOKENS], count = take_tokens(d, tokens, true);
   if (!succeeds(dimple_session_set_response(u->session, maybe_null(d, tokens), count))) return;
-  u->length = count;
-  memcpy(u->given, tokens, (size_t)count * sizeof *tokens);
+  note_response(u, tokens, count);
 }
 
 static void set_constraint(user *u, decisions *d) {
@@ -199,6 +221,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->max_post_steps = take_between(d, 0, 6);
   decoding->num_to_transfer = take_between(d, 1, 4);
   if (decoding->pipeline == DIMPLE_PIPELINE_DIFFUSION_GEMMA) take_denoising(d, decoding);
+  if (decoding->pipeline == DIMPLE_PIPELINE_DREAM) decoding->eos_penalty = take_float(d);
   if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
   if (decoding->pipeline == DIMPLE_PIPELINE_SDAR) decoding->tail_repeats = take_between(d, 0, 3);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
@@ -206,6 +229,9 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   decoding->block_cache = take_between(d, 0, 1);
   decoding->fill_last_block = take_between(d, 0, 1);
 }
+
+/* Canvases hold tokens where nothing is settled. */
+static bool has_canvases(const user *u) { return u->model == models[CANVAS_MODEL] || u->model == models[MODELS + 1]; }
 
 static dimple_decoding usual_of(int32_t pipeline) {
   int32_t i = 0;
@@ -222,7 +248,7 @@ static void take_growth(decisions *d, dimple_decoding *decoding) {
 
 static void begin(user *u, decisions *d) {
   dimple_decoding decoding = usual[take_u8(d) % usual_count];
-  if (u->model == models[CANVAS_MODEL]) decoding = usual_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA);
+  if (has_canvases(u)) decoding = usual_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA);
   uint8_t block = take_u8(d);
   if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;
   decoding.steps = take_between(d, 0, 20);
@@ -253,7 +279,7 @@ static void check_moved(const user *u, const dimple_step *step) {
 }
 
 /* What every step promises, whichever call made it. */
-static void check_step(const user *u, const dimple_step *step) {
+static void check_step(user *u, const dimple_step *step) {
   int32_t masked = 0;
   REQUIRE((u->moves || step->canvas_length == u->length) && step->remaining >= 0);
   if (u->moves) check_moved(u, step);
@@ -262,8 +288,7 @@ static void check_step(const user *u, const dimple_step *step) {
     REQUIRE(u->moves || u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
     masked += step->canvas[i] == MASK_ID;
   }
-  bool canvases = u->model == models[CANVAS_MODEL]; /* which have tokens where nothing is settled */
-  REQUIRE((canvases ? step->canvas_length : masked) >= step->remaining && step->revealed_count >= 0 && step->revealed_count <= step->canvas_length);
+  REQUIRE((has_canvases(u) ? step->canvas_length : masked) >= step->remaining && step->revealed_count >= 0 && step->revealed_count <= step->canvas_length);
   REQUIRE(step->forced_count >= 0 && step->forced_count <= step->revealed_count && step->remasked_count <= step->canvas_length);
   for (int32_t i = 0; i < step->revealed_count; i++) {
     REQUIRE(step->revealed[i] > (i ? step->revealed[i - 1] : -1) && step->revealed[i] < step->canvas_length);
@@ -271,6 +296,8 @@ static void check_step(const user *u, const dimple_step *step) {
   }
   for (int32_t i = 0; i < step->remasked_count; i++)
     REQUIRE(step->remasked[i] > (i ? step->remasked[i - 1] : -1) && step->remasked[i] < step->canvas_length);
+  u->canvas_length = step->canvas_length < MOST_TOKENS ? step->canvas_length : MOST_TOKENS;
+  memcpy(u->canvas, step->canvas, (size_t)u->canvas_length * sizeof *u->canvas);
 }
 
 static void step(user *u, decisions *d) {
@@ -436,7 +463,7 @@ static void step_together(user *u, decisions *d) {
   if (!succeeds(status)) return;
   REQUIRE(count - first >= 1 && (count - first < 3 || statuses[2] != DIMPLE_OK));
   for (int32_t i = 0; i < count - first; i++) {
-    const user *whose = sessions[first + i] == u->session ? u : u->mate;
+    user *whose = sessions[first + i] == u->session ? u : u->mate;
     REQUIRE((statuses[i] == DIMPLE_OK) == (dimple_batch_get_error(u->batch, i)[0] == '\0'));
     if (statuses[i] == DIMPLE_OK) check_step(whose, &steps[i]);
   }
@@ -449,6 +476,28 @@ static void take_prefix(user *u, decisions *d) {
   int32_t rows = -1;
   dimple_session *from = u->mate ? u->mate->session : u->session;
   if (succeeds(dimple_session_take_prefix(u->session, maybe_null(d, from), maybe_null(d, &rows)))) REQUIRE(u->mate && rows >= 0 && rows <= SMALL_CONTEXT);
+}
+
+/* A prompt that goes on behind the other one's, or behind its canvas, takes over what that has computed. */
+static void follow(user *u, decisions *d) {
+  int32_t tokens[MOST_TOKENS], masks[MOST_TOKENS], count = 0, rows = -1;
+  const user *from = u->mate;
+  if (!from) return;
+  int32_t of_prompt = take_u8(d) < 200 ? from->prompt_length : take_between(d, 0, MOST_TOKENS), of_canvas = take_between(d, 0, 12),
+          more = take_between(d, 0, 3);
+  for (int32_t i = 0; i < of_prompt && i < from->prompt_length && count < MOST_TOKENS; i++) tokens[count++] = from->prompt[i];
+  for (int32_t i = 0; i < of_canvas && i < from->canvas_length && count < MOST_TOKENS; i++) tokens[count++] = from->canvas[i];
+  for (int32_t i = 0; i < more && count < MOST_TOKENS; i++) tokens[count++] = take_token(d);
+  if (!succeeds(dimple_session_set_prompt(u->session, tokens, count, from->images, from->pictures))) return;
+  note_prompt(u, 0, tokens, count);
+  u->prompt_given = count;
+  u->pictures = from->pictures;
+  memcpy(u->images, from->images, sizeof u->images);
+  int32_t length = take_between(d, 1, 10);
+  for (int32_t i = 0; i < length; i++) masks[i] = MASK_ID;
+  if (!succeeds(dimple_session_set_response(u->session, masks, length))) return;
+  note_response(u, masks, length);
+  if (succeeds(dimple_session_take_prefix(u->session, from->session, &rows))) REQUIRE(rows >= 0 && rows < count);
 }
 
 static void close_user(user *u) {
@@ -466,8 +515,9 @@ static void (*const calls[])(user *, decisions *) = {
     get_logits, get_image_features, get_timings, cancel};
 
 /* What was not there when the first inputs of the corpus were found. */
-enum { LATER = 224 };
-static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features, take_prefix, set_constraint_part};
+enum { LATER = 224, LATEST = 248 };
+static void (*const later[])(user *, decisions *) = {step_together, step_together, step_together, change_places, change_places, set_image_features, take_prefix,
+                                                  set_constraint_part};
 
 static void *run(void *argument) {
   user *u = argument;
@@ -476,6 +526,8 @@ static void *run(void *argument) {
     uint8_t byte = take_u8(d);
     if (byte < LATER)
       calls[byte % (sizeof calls / sizeof *calls)](u, d);
+    else if (byte >= LATEST)
+      follow(u, d);
     else
       later[(byte - LATER) % (sizeof later / sizeof *later)](u, d);
   }
@@ -484,7 +536,12 @@ static void *run(void *argument) {
 
 static bool open_user(user *u) {
   decisions *d = &u->decisions;
-  dimple_session_options options = {.threads = 1, .prefill = take_u8(d) < 250 ? take_u8(d) & 1 : 2};
+  dimple_session_options options = {.threads = 1, .prefill = 2};
+  if (take_u8(d) < 250) {
+    uint8_t byte = take_u8(d);
+    options.prefill = byte & 1;
+    options.half_cache = byte >= 192;
+  }
   if (take_u8(d) >= 240) options.context_length = take_i32(d);
   if (take_u8(d) >= 250) options.threads = 2;
   return succeeds(dimple_session_create(u->model, &options, &u->session));
@@ -506,7 +563,7 @@ static void run_two(user *first) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   user u = {.decisions = {data, size}};
   uint8_t model = take_u8(&u.decisions);
-  u.model = models[model >= 240 ? CANVAS_MODEL : model % (MODELS - 1)];
+  u.model = models[model >= 240 ? CANVAS_MODEL : model >= 224 ? MODELS + model % LATER_MODELS : model % (MODELS - 1)];
   bool two = take_u8(&u.decisions) >= 252; /* a thread takes longer than all calls together */
   if (!open_user(&u)) return 0;
   if (two) run_two(&u);

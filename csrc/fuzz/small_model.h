@@ -12,7 +12,7 @@ enum {
 };
 
 static inline dimple_model *small_model(model_shape shape) {
-  shape.layers = 1;
+  if (!shape.layers) shape.layers = 1;
   shape.width = SMALL_WIDTH;
   shape.heads = 2;
   shape.kv_heads = 1;
