@@ -140,7 +140,8 @@ public final class Decoding extends DecodingValues {
             + ", which may mask the end of the text again");
       }
       if (decoding.guidanceScale() > 0) {
-        throw new InvalidArgumentException("decoding: prune does not go with guidance_scale, whose second pass takes the place of what the others go on to see");
+        throw new InvalidArgumentException("decoding: prune does not go with guidance_scale, whose second pass takes the place of what the others go "
+            + "on to see");
       }
     }
 

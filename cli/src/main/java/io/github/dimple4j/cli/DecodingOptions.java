@@ -43,7 +43,7 @@ final class DecodingOptions {
   private static final Pattern OUT_OF_RANGE = Pattern.compile("decoding: (?<setting>\\w+) is (?<value>.*), expected (?<range>.*)");
 
   /** What it says of a setting that is of no use beside others. */
-  private static final Pattern OUT_OF_PLACE = Pattern.compile("decoding: (?<setting>\\w+) does not go with (?<other>\\w+)(?<rest>.*)");
+  static final Pattern OUT_OF_PLACE = Pattern.compile("decoding: (?<setting>\\w+) does not go with (?<other>\\w+)(?<rest>.*)");
 
   /** Options that say something to these algorithms only. */
   private static final Map<String, Set<Algorithm>> OF_ALGORITHMS = Map.ofEntries(Map.entry("--gamma", Set.of(Algorithm.ENTROPY_BOUND)),
@@ -58,22 +58,24 @@ final class DecodingOptions {
 
   /** Options of one pipeline. */
   private static final Map<String, Pipeline> OWNED = Map.ofEntries(Map.entry("--sub-block-length", Pipeline.FAST_DLLM_V2),
-      Map.entry("--block-cache", Pipeline.FAST_DLLM_V2), Map.entry("--fill-last-block", Pipeline.FAST_DLLM_V2), Map.entry("--eos-early-stop", Pipeline.LLADA2),
-      Map.entry("--t-min", Pipeline.DIFFUSION_GEMMA), Map.entry("--t-max", Pipeline.DIFFUSION_GEMMA), Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA),
-      Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
+      Map.entry("--block-cache", Pipeline.FAST_DLLM_V2), Map.entry("--fill-last-block", Pipeline.FAST_DLLM_V2),
+      Map.entry("--eos-early-stop", Pipeline.LLADA2), Map.entry("--t-min", Pipeline.DIFFUSION_GEMMA), Map.entry("--t-max", Pipeline.DIFFUSION_GEMMA),
+      Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA),
+      Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
       Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON),
       Map.entry("--tail-repeats", Pipeline.SDAR));
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
-  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar, llada2 and diffusion-gemma of each block; "
-      + "fast-dllm-v2 and dreamon have none (default: as many as the response has tokens, or diffusion-gemma's 48).")
+  @Option(names = "--steps", paramLabel = "S", description = "Iterations of the schedule, with pipelines sdar, llada2 and diffusion-gemma of each "
+      + "block; fast-dllm-v2 and dreamon have none (default: as many as the response has tokens, or diffusion-gemma's 48).")
   private Integer steps;
 
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
-          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: canvases of random tokens; rnd1: "
-          + "the lowest entropies, the same share of all masks each time; dreamon: a response that grows and shrinks (default: what the file says, or dim).")
+          + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
+          + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and shrinks (default: "
+          + "what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -82,8 +84,9 @@ final class DecodingOptions {
   private boolean complete = true;
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
-      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, "
-          + "low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, otherwise maskgit_plus).")
+      description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and "
+          + "stable-diffcoder, low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, "
+          + "otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -177,7 +180,8 @@ final class DecodingOptions {
   @Option(names = "--eos-early-stop", description = "Pipeline llada2, trace only: stop at the end of text as the authors' code can.")
   private boolean eosEarlyStop;
 
-  @Option(names = "--t-min", paramLabel = "T", description = "Pipeline diffusion-gemma: logits are divided by this at the end of a canvas (default: 0.4),")
+  @Option(names = "--t-min", paramLabel = "T",
+      description = "Pipeline diffusion-gemma: logits are divided by this at the end of a canvas (default: 0.4),")
   private Float tMin;
 
   @Option(names = "--t-max", paramLabel = "T", description = "and by this at its beginning (default: 0.8).")
@@ -190,10 +194,12 @@ final class DecodingOptions {
   @Option(names = "--confidence-threshold", paramLabel = "H", description = "and its mean entropy is below, in nats (default: 0.005).")
   private Float confidenceThreshold;
 
-  @Option(names = "--eos-penalty", paramLabel = "X", description = "Pipeline dream without a cache: disfavour the padding token, the more the earlier (default: 0).")
+  @Option(names = "--eos-penalty", paramLabel = "X",
+      description = "Pipeline dream without a cache: disfavour the padding token, the more the earlier (default: 0).")
   private Float eosPenalty;
 
-  @Option(names = "--grow-to", paramLabel = "N", description = "Pipeline dreamon: most tokens that the response may grow to (default: as many as it begins with),")
+  @Option(names = "--grow-to", paramLabel = "N",
+      description = "Pipeline dreamon: most tokens that the response may grow to (default: as many as it begins with),")
   private Integer growTo;
 
   @Option(names = "--expand-budget", paramLabel = "N", description = "and most that may come in, those counted that go out again; -1: twice as many as there "
@@ -345,7 +351,8 @@ final class DecodingOptions {
   }
 
   private int blockLength(DimpleModel model) {
-    int fromFile = model.metadata(pipeline() == Pipeline.DIFFUSION_GEMMA ? "diffusion.canvas_length" : "diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
+    int fromFile = model.metadata(pipeline() == Pipeline.DIFFUSION_GEMMA ? "diffusion.canvas_length" : "diffusion.block_length")
+        .map(length -> ((Number) length).intValue()).orElse(1);
     return blockLength == null || blockLength < 1 ? fromFile : blockLength;
   }
 
@@ -486,7 +493,8 @@ final class DecodingOptions {
     return "Invalid value for option '" + option + "': " + spec.findOption(option).getValue() + ", expected " + range;
   }
 
-  private static String option(String setting) {
+  /** The option of a setting, of a pipeline and of an algorithm too. */
+  static String option(String setting) {
     return OPTIONS.getOrDefault(setting, "--" + setting.replace('_', '-'));
   }
 

@@ -2,18 +2,15 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.Template;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A line of JSON Lines, an object, and what it says of a prompt. Nothing in it is passed over: a key that is given twice or that nobody reads, and
@@ -23,9 +20,6 @@ import tools.jackson.databind.json.JsonMapper;
  * @param node the object
  */
 record JsonLine(String prefix, JsonNode node) {
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-
   /**
    * Parses a line.
    *
@@ -46,11 +40,9 @@ record JsonLine(String prefix, JsonNode node) {
 
   private static JsonNode parse(String prefix, String text) throws IOException {
     try {
-      return MAPPER.readTree(text);
-    } catch (JacksonException e) {
-      String problem = e.getOriginalMessage();
-      int where = problem.indexOf(" (start marker at"); // a place within the line, which is not shown
-      throw new IOException(prefix + "is not JSON: " + (where < 0 ? problem : problem.substring(0, where)), e);
+      return StrictJson.DOUBLES.read(text);
+    } catch (MalformedJsonException e) {
+      throw new IOException(prefix + "is not JSON: " + e.getMessage().replaceFirst("^line 1, ", ""), e); // the prefix names the line
     }
   }
 

@@ -2,6 +2,8 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleException;
 import io.github.dimple4j.UnsupportedException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
@@ -22,10 +24,6 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -35,8 +33,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(name = "schema", mixinStandardHelpOptions = true,
     description = "Show whether a JSON Schema is held: how many states its automaton has and its shortest answer, or what is refused.")
 final class SchemaCommand implements Callable<Integer> {
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-      .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
+  private static final JsonMapper MAPPER = JsonMapper.shared();
 
   @Spec private CommandSpec spec;
 
@@ -119,7 +116,7 @@ final class SchemaCommand implements Callable<Integer> {
     ObjectNode answer = MAPPER.createObjectNode();
     long start = System.nanoTime();
     try {
-      JsonNode request = MAPPER.readTree(line);
+      JsonNode request = StrictJson.DECIMALS.read(line);
       if (!request.has("schema") || !request.path("texts").isArray()) {
         return answer.put("compiled", false).put("refused", "a line is {\"schema\":..., \"texts\":[...]}");
       }
@@ -134,10 +131,8 @@ final class SchemaCommand implements Callable<Integer> {
     } catch (DimpleException refused) {
       double millis = (System.nanoTime() - start) / 1e6;
       return answer.put("compiled", false).put("refused", refused.getMessage()).put("millis", millis);
-    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
-      return answer.put("compiled", false).put("refused", "the line has a number whose exponent is beyond all bounds");
-    } catch (JacksonException wrong) {
-      return answer.put("compiled", false).put("refused", "the line is not JSON: " + wrong.getOriginalMessage());
+    } catch (MalformedJsonException wrong) {
+      return answer.put("compiled", false).put("refused", "the line is not JSON: " + wrong.getMessage());
     }
   }
 

@@ -3,6 +3,7 @@ package io.github.dimple4j.cli;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.InvalidArgumentException;
 import java.util.List;
+import java.util.regex.Matcher;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -42,8 +43,15 @@ final class StopOptions {
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
-      throw new ParameterException(spec.commandLine(), e.getMessage().replace("decoding: prune", "--prune").replace("guidance_scale", "--guidance-scale"));
+      throw new ParameterException(spec.commandLine(), onTheCommandLine(e.getMessage()));
     }
+  }
+
+  /** Settings that do not go together, by the names of their options. */
+  private static String onTheCommandLine(String message) {
+    Matcher misplaced = DecodingOptions.OUT_OF_PLACE.matcher(message);
+    return !misplaced.matches() ? message : DecodingOptions.option(misplaced.group("setting")) + " does not go with "
+        + DecodingOptions.option(misplaced.group("other")) + misplaced.group("rest");
   }
 
   static void write(JsonGenerator json, Decoding decoding) {

@@ -116,7 +116,7 @@ class BatchCommandTest {
     Output output = batch("--max-new-tokens", "2");
     assertThat(output.status()).isEqualTo(1);
     List<String> errors = answers().stream().map(answer -> answer.path("error").asString("")).toList();
-    String[] expected = {"is no JSON object", "no text named \"prompt\"", "Duplicate", "unknown key \"sead\"", "is not JSON", "\"seed\" is 1.5",
+    String[] expected = {"is no JSON object", "no text named \"prompt\"", "is given twice", "unknown key \"sead\"", "is not JSON", "\"seed\" is 1.5",
         "\"seed\" is -1", "\"id\" is [1]", "\"length\" is 0", "half a surrogate pair", "99999", "", "the id 13 is that of line 12 already", "no UTF-8"};
     assertThat(errors).hasSameSizeAs(expected);
     for (int i = 0; i < expected.length; i++) {

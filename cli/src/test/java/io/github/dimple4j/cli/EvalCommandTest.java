@@ -129,7 +129,7 @@ class EvalCommandTest {
     assertThat(eval("\n{oops").err()).contains("questions.jsonl, line 2: is not JSON");
     assertThat(eval("[1]").err()).contains("line 1: is no JSON object");
     assertThat(eval(question("count", "?", "1").strip() + " {}").err()).contains("line 1: is not JSON");
-    assertThat(eval(withMore("\"answer\": \"2\"")).err()).contains("line 1: is not JSON: Duplicate");
+    assertThat(eval(withMore("\"answer\": \"2\"")).err()).contains("is given twice");
     assertThat(eval(withMore("\"tempalte\": []")).err()).contains("line 1: has the unknown key \"tempalte\"; known are answer, id");
     assertThat(eval(withMore("\"system\": \"\\ud83d\"")).err()).contains("line 1: has half a surrogate pair in \"system\"");
     assertThat(eval(question("count", "?", "1"), "--length", "a=1", "--length", "a=2").err()).contains("'--length': a task is given twice");

@@ -84,7 +84,7 @@ class UsageTest {
         "score", "x.gguf", "--prompt", "x", "--answer", "y", "--method", "left-to-right", "--samples", "4", "--json", "-");
     assertWrong("samples is 0, expected at least 1", "dimple score",
         "score", "x.gguf", "--prompt", "x", "--answer", "y", "--samples", "0", "--json", "-");
-    assertWrong("--prune does not go with algorithm wino, which may mask the end of the text again", "dimple run",
+    assertWrong("--prune does not go with --alg wino, which may mask the end of the text again", "dimple run",
         "run", "--prompt", "x", "--prune", "--pipeline", "llada", "--alg", "wino");
     assertWrong("--prune does not go with --guidance-scale, whose second pass takes the place of what the others go on to see", "dimple run",
         "run", "--prompt", "x", "--prune", "--pipeline", "llada", "--guidance-scale", "1");

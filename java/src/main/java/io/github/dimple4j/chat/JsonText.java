@@ -1,38 +1,32 @@
 package io.github.dimple4j.chat;
 
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** JSON as templates know it: maps, lists, texts, numbers and booleans. */
 final class JsonText {
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-      .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS, DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-
   private JsonText() {}
 
   /** {@code what} is what the text is, for the message. */
   static JsonNode read(String text, String what) {
     try {
-      JsonNode root = MAPPER.readTree(text);
+      JsonNode root = StrictJson.DECIMALS.read(text);
       if (!root.isMissingNode()) {
         return root;
       }
-    } catch (JacksonException wrong) {
-      throw new InvalidArgumentException(what + " are not JSON: " + wrong.getOriginalMessage().lines().findFirst().orElse(""));
+    } catch (MalformedJsonException wrong) {
+      throw new InvalidArgumentException(what + " are not JSON: " + wrong.getMessage());
     }
     throw new InvalidArgumentException(what + " are an empty text, expected a JSON object");
   }

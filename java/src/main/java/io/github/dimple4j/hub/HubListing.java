@@ -1,6 +1,8 @@
 package io.github.dimple4j.hub;
 
 import io.github.dimple4j.FetchException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
@@ -9,9 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** What a hub says of the files in a repository (the {@code tree} call of the Hugging Face Hub's API): a list of objects with type and path. */
 final class HubListing {
@@ -35,7 +35,7 @@ final class HubListing {
           page = response.next();
         }
       }
-    } catch (IOException | JacksonException e) {
+    } catch (IOException e) {
       throw new FetchException(Response.shown(name.listing(hub)) + ": cannot be read: " + e.getMessage(), e);
     }
     return files;
@@ -56,10 +56,14 @@ final class HubListing {
       bytes.get(piece);
       page.writeBytes(piece);
     }
-    JsonNode tree = JsonMapper.shared().readTree(page.toByteArray());
-    if (!tree.isArray()) {
-      throw new FetchException(Response.shown(response.place()) + ": is no list of files");
+    try {
+      JsonNode tree = StrictJson.DOUBLES.read(page.toByteArray());
+      if (tree.isArray()) {
+        return tree;
+      }
+    } catch (MalformedJsonException e) {
+      throw new FetchException(Response.shown(response.place()) + ": is not JSON: " + e.getMessage(), e);
     }
-    return tree;
+    throw new FetchException(Response.shown(response.place()) + ": is no list of files");
   }
 }

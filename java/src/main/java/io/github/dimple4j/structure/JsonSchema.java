@@ -1,18 +1,14 @@
 package io.github.dimple4j.structure;
 
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import io.github.dimple4j.structure.automaton.Dfa;
 import io.github.dimple4j.structure.automaton.Graph;
 import io.github.dimple4j.structure.automaton.TooManyStatesException;
 import io.github.dimple4j.structure.schema.SchemaTexts;
 import java.util.Objects;
-import java.util.regex.Pattern;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A JSON Schema of which an automaton over the bytes of a response can be made: one that accepts JSON texts of values that the schema
@@ -21,12 +17,6 @@ import tools.jackson.databind.json.JsonMapper;
  * <p>Immutable; any thread.
  */
 public final class JsonSchema {
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-      .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
-
-  /** Of a place in a text that is not shown. */
-  private static final Pattern PLACE = Pattern.compile(" \\(start marker at .*");
-
   private final JsonNode root;
 
   private JsonSchema(JsonNode root) {
@@ -43,11 +33,13 @@ public final class JsonSchema {
   public static JsonSchema of(String text) {
     Objects.requireNonNull(text, "text");
     try {
-      return of(MAPPER.readTree(text));
-    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
-      throw new InvalidArgumentException("the schema has a number whose exponent is beyond all bounds");
-    } catch (JacksonException wrong) {
-      throw new InvalidArgumentException("the schema is not JSON: " + PLACE.matcher(wrong.getOriginalMessage()).replaceFirst(""));
+      JsonNode read = StrictJson.DECIMALS.read(text);
+      if (read.isMissingNode()) {
+        throw new InvalidArgumentException("the schema is an empty text, expected an object, true or false");
+      }
+      return of(read);
+    } catch (MalformedJsonException wrong) {
+      throw new InvalidArgumentException("the schema is not JSON: " + wrong.getMessage());
     }
   }
 

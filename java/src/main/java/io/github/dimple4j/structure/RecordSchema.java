@@ -3,6 +3,8 @@ package io.github.dimple4j.structure;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import java.lang.reflect.GenericArrayType;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
@@ -40,6 +42,9 @@ import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.exc.MismatchedInputException;
+import tools.jackson.databind.exc.UnrecognizedPropertyException;
+import tools.jackson.databind.exc.ValueInstantiationException;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.jsontype.NamedType;
 import tools.jackson.databind.node.ArrayNode;
@@ -64,6 +69,7 @@ public final class RecordSchema {
   private static final JsonFactory FACTORY = JsonFactory.builder()
       .streamReadConstraints(StreamReadConstraints.builder().maxNumberLength(Integer.MAX_VALUE).build()).build();
   private static final JsonMapper MAPPER = JsonMapper.builder(FACTORY).build();
+  private static final StrictJson ANSWERS = StrictJson.decimals(Integer.MAX_VALUE);
   private static final String TAG = "type";
   private static final int DEEPEST = 64;
   private static final String TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
@@ -128,8 +134,30 @@ public final class RecordSchema {
     try {
       return READERS.get(type).readValue(text, type);
     } catch (JacksonException wrong) {
-      throw new InvalidArgumentException("no " + type.getSimpleName() + " in the answer: " + wrong.getOriginalMessage());
+      throw new InvalidArgumentException("no " + type.getSimpleName() + " in the answer: " + reason(text, wrong));
     }
+  }
+
+  private static String reason(String text, JacksonException wrong) {
+    try {
+      ANSWERS.read(text);
+    } catch (MalformedJsonException malformed) {
+      return malformed.getMessage();
+    }
+    String where = wrong.getPath().stream().map(part -> part.getPropertyName() != null ? part.getPropertyName() : "[" + part.getIndex() + "]")
+        .collect(Collectors.joining("."));
+    return (where.isEmpty() ? "" : where + ": ") + difference(wrong);
+  }
+
+  private static String difference(JacksonException wrong) {
+    if (wrong instanceof UnrecognizedPropertyException) {
+      return "no such component";
+    }
+    if (wrong instanceof ValueInstantiationException && wrong.getCause() != null) { // the record's own
+      return String.valueOf(wrong.getCause().getMessage());
+    }
+    return wrong instanceof MismatchedInputException other && other.getTargetType() != null ? "not a " + other.getTargetType().getSimpleName()
+        : wrong.getOriginalMessage().lines().findFirst().orElse("");
   }
 
   private static JsonMapper reader(Class<?> type) {

@@ -14,8 +14,8 @@ final class AddedTokens {
   /** A token and how it is matched. */
   record Entry(String spelling, int id, boolean control, boolean lstrip, boolean rstrip, boolean singleWord) {}
 
-  /** Where a match lies: the token, with the white space that goes with it. */
-  record Match(int start, int end, int id) {}
+  /** Where a match lies: the token, with the white space that goes with it; {@code spelled} is where its spelling ends. */
+  record Match(int start, int end, int spelled, int id) {}
 
   /** Where a control token may be matched. */
   interface ControlRule {
@@ -41,14 +41,30 @@ final class AddedTokens {
     return byFirst.isEmpty();
   }
 
-  /** The first match at or after {@code from}, or null. */
-  Match find(String text, int from, ControlRule control) {
+  /**
+   * The first match whose spelling begins at or after {@code from}, or null. White space before it, back to {@code bound}, may go with it. A spelling
+   * that would have to be a word and is none hides what begins within it.
+   */
+  Match find(String text, int from, int bound, ControlRule control) {
     for (int at = from; at < text.length(); at++) {
-      for (Entry e : byFirst.getOrDefault(text.charAt(at), List.of())) {
-        int end = at + e.spelling.length();
-        if (text.startsWith(e.spelling, at) && (!e.control || control.allows(at, end)) && (!e.singleWord || isWord(text, at, end))) {
-          return new Match(e.lstrip ? spaceBefore(text, at, from) : at, e.rstrip ? spaceBehind(text, end) : end, e.id);
-        }
+      Entry e = spelledAt(text, at, control);
+      if (e == null) {
+        continue;
+      }
+      int end = at + e.spelling.length();
+      if (!e.singleWord || isWord(text, at, end)) {
+        return new Match(e.lstrip ? spaceBefore(text, at, bound) : at, e.rstrip ? spaceBehind(text, end) : end, end, e.id);
+      }
+      at = end - 1;
+    }
+    return null;
+  }
+
+  /** The longest of those that are spelled here, or null. */
+  private Entry spelledAt(String text, int at, ControlRule control) {
+    for (Entry e : byFirst.getOrDefault(text.charAt(at), List.of())) {
+      if (text.startsWith(e.spelling, at) && (!e.control || control.allows(at, at + e.spelling.length()))) {
+        return e;
       }
     }
     return null;

@@ -200,18 +200,20 @@ public final class Tokenizer {
       return next < 0 || next >= end;
     };
     int position = 0;
-    while (position < text.length()) {
-      AddedTokens.Match match = added.isEmpty() ? null : added.find(text, position, rule);
-      int end = match == null ? text.length() : match.start();
-      if (end > position) {
-        between.encode(position, end);
-      }
-      if (match == null) {
-        break;
+    for (AddedTokens.Match match = first(text, added, 0, 0, rule); match != null; match = first(text, added, match.spelled(), position, rule)) {
+      if (match.start() > position) {
+        between.encode(position, match.start());
       }
       ids.add(match.id());
-      position = match.end();
+      position = match.end(); // white space that went with a token can be another one all the same
     }
+    if (position < text.length()) {
+      between.encode(position, text.length());
+    }
+  }
+
+  private static AddedTokens.Match first(String text, AddedTokens added, int from, int bound, AddedTokens.ControlRule rule) {
+    return added.isEmpty() ? null : added.find(text, from, bound, rule);
   }
 
   private static String withoutUnpairedSurrogates(String text) {

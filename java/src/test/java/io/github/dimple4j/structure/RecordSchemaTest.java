@@ -216,6 +216,6 @@ class RecordSchemaTest {
         .hasMessage("Node.children: the record io.github.dimple4j.structure.RecordSchemaTest$Node lies within itself");
     assertThatThrownBy(() -> RecordSchema.of(WithSet.class)).hasMessageStartingWith("WithSet.tags is of type java.util.Set<");
     assertThatThrownBy(() -> RecordSchema.of(String.class)).hasMessage("java.lang.String is no record");
-    assertThatThrownBy(() -> RecordSchema.read("{\"kind\":\"COW\"}", Animal.class)).hasMessageStartingWith("no Animal in the answer: ");
+    assertThatThrownBy(() -> RecordSchema.read("{\"kind\":\"COW\"}", Animal.class)).hasMessageStartingWith("no Animal in the answer: kind: ");
   }
 }

@@ -1,12 +1,12 @@
 package io.github.dimple4j.server;
 
+import io.github.dimple4j.json.MalformedJsonException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.regex.Pattern;
@@ -18,7 +18,6 @@ import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.io.EndPoint;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /** One request with its response. Used by the connection's thread alone. */
@@ -91,15 +90,8 @@ final class Exchange implements AutoCloseable {
         throw ApiException.request(400, "invalid_json", "the request has no body, expected a JSON object");
       }
       return read;
-    } catch (NumberFormatException beyond) { // that of an exponent, which Jackson lets through
-      throw ApiException.request(400, "invalid_json", "the request has a number whose exponent is beyond all bounds");
-    } catch (JacksonException e) {
-      if (e.getCause() instanceof CharacterCodingException) {
-        throw ApiException.request(400, "invalid_json", "the request is not JSON: it is no text in UTF-8");
-      }
-      String what = e.getOriginalMessage().lines().findFirst().orElse("");
-      String where = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
-      throw ApiException.request(400, "invalid_json", "the request is not JSON: " + what + where);
+    } catch (MalformedJsonException e) {
+      throw ApiException.request(400, "invalid_json", "the request is not JSON: " + e.getMessage());
     }
   }
 

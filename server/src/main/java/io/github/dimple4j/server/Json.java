@@ -1,14 +1,8 @@
 package io.github.dimple4j.server;
 
-import java.io.ByteArrayInputStream;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadConstraints;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -16,16 +10,11 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** JSON, read strictly. */
 final class Json {
-  private static final int DEEPEST = 200;
   private static final int LONGEST_NUMBER = 100;
 
   /** Bodies are limited before they come here; a picture is a string of any length. A schema's bounds are decimal numbers, to their last digit. */
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder()
-      .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(DEEPEST).maxStringLength(Integer.MAX_VALUE)
-          .maxNumberLength(LONGEST_NUMBER).build())
-      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build()).enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
-
-  private static final byte[] MARK = "\ufeff".getBytes(StandardCharsets.UTF_8);
+  private static final StrictJson READER = StrictJson.decimals(LONGEST_NUMBER);
+  private static final JsonMapper MAPPER = JsonMapper.shared();
 
   private Json() {}
 
@@ -34,9 +23,8 @@ final class Json {
   }
 
   /** Reads a value, which nothing may follow, from UTF-8, as JSON between programs is (RFC 8259, 8.1); a mark of the byte order may stand before it. */
-  static JsonNode read(byte[] text) throws JacksonException {
-    int from = Arrays.mismatch(MARK, text) == MARK.length ? MARK.length : 0;
-    return MAPPER.readTree(new InputStreamReader(new ByteArrayInputStream(text, from, text.length - from), StandardCharsets.UTF_8.newDecoder()));
+  static JsonNode read(byte[] text) throws MalformedJsonException {
+    return READER.read(text);
   }
 
   static JsonNode read(String text) throws JacksonException {

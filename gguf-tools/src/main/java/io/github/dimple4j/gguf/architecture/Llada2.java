@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * LLaDA2.0 and LLaDA2.1, text only: one projection for queries, keys and values, heads that are normed and turn in part, experts chosen in groups by
@@ -22,6 +23,12 @@ public final class Llada2 implements Architecture {
   private static final int BLOCK = 32;
   /** llama.cpp's number of a router by sigmoid. */
   private static final int SIGMOID = 2;
+  /**
+   * What only LLaDA2.2's configurations have, whose type is the same: tokens that delete and insert, and experts of which a block of rows chooses a
+   * few ({@code expert_capacity} and {@code block_size} are the names that its converters read).
+   */
+  private static final Pattern NEWER =
+      Pattern.compile("(delete|insert|split)_token(_id)?|block_size|.*capacity.*|(block_rout|rout(er|ing)_block).*");
   private static final String OUTPUT = "lm_head.weight";
 
   @Override
@@ -86,9 +93,9 @@ public final class Llada2 implements Architecture {
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    for (String key : List.of("delete_token_id", "insert_token_id", "split_token_id")) {
-      if (config.has(key)) {
-        throw config.wrong(key, "none: tokens that delete and insert (LLaDA2.2) are not done");
+    for (String key : config.names()) {
+      if (NEWER.matcher(key).matches()) {
+        throw config.wrong(key, "none: tokens that delete and insert, and experts chosen by blocks (LLaDA2.2), are not done");
       }
     }
     TextShape text = read(config, tensors);

@@ -1,25 +1,18 @@
 package io.github.dimple4j.gguf.checkpoint;
 
 import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.json.MalformedJsonException;
+import io.github.dimple4j.json.StrictJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.exc.StreamConstraintsException;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Reads JSON files whose root is an object; what is wrong is said with the file's name in one line. A key that is given twice is wrong: one of
  * the two values would be dropped.
  */
 public final class Json {
-  private static final JsonMapper MAPPER = JsonMapper.builder(JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-
   private Json() {}
 
   public static JsonNode read(Path path) throws IOException {
@@ -29,11 +22,9 @@ public final class Json {
   public static JsonNode parse(String source, byte[] text) {
     JsonNode root;
     try {
-      root = MAPPER.readTree(text);
-    } catch (StreamConstraintsException e) { // whose message speaks of the parser's settings
-      throw new GgufException(source + " is no JSON that is read here: nested too deeply, or with a name, text or number that is far too long", e);
-    } catch (JacksonException e) {
-      throw new GgufException(source + " is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+      root = StrictJson.DOUBLES.read(text);
+    } catch (MalformedJsonException e) {
+      throw new GgufException(source + " is not JSON: " + e.getMessage(), e);
     }
     if (!root.isObject()) {
       throw new GgufException(source + " is not a JSON object");

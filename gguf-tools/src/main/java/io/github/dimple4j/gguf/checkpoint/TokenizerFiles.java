@@ -47,6 +47,7 @@ public final class TokenizerFiles {
   private JsonSettings config;
   private PreTokenizer preTokenizer;
   private Boolean nfc; // null: not said
+  private String leading; // what the post-processor puts before a text; null: nothing
 
   private TokenizerFiles(Path directory, int vocabulary, PreTokenizer preTokenizer) {
     this.directory = directory;
@@ -102,7 +103,7 @@ public final class TokenizerFiles {
     }
     keys.put("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT32, typeList));
     keys.put("tokenizer.ggml.merges", MetadataValue.strings(merges));
-    keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(config.flag("add_bos_token", sentencePiece)));
+    keys.put("tokenizer.ggml.add_bos_token", MetadataValue.bool(addsBos()));
     if (sentencePiece) {
       keys.put("tokenizer.ggml.add_space_prefix", MetadataValue.bool(false));
       named("unk_token").ifPresent(id -> keys.put("tokenizer.ggml.unknown_token_id", MetadataValue.uint32(id)));
@@ -116,6 +117,42 @@ public final class TokenizerFiles {
     return keys;
   }
 
+  /**
+   * Whether a text begins with the token of its beginning: as {@code tokenizer_config.json} says, or else {@code tokenizer.json}'s post-processor, as
+   * for the transformers library (5.12, PreTrainedTokenizerFast).
+   */
+  private boolean addsBos() {
+    if (config.flag("add_eos_token", false)) {
+      throw config.wrong("add_eos_token", "false: an end of text behind every text is not done");
+    }
+    if (config.has("add_bos_token") || config.has("add_eos_token") || leading == null) {
+      return config.flag("add_bos_token", sentencePiece);
+    }
+    if (!leading.equals(content("bos_token"))) {
+      throw new GgufException(directory.resolve("tokenizer.json") + ": its post-processor puts \"" + leading
+          + "\" before every text, which is not done; expected nothing, or the bos_token of tokenizer_config.json, "
+          + (content("bos_token").isEmpty() ? "which names none" : "\"" + content("bos_token") + "\""));
+    }
+    return true;
+  }
+
+  /** What the post-processor puts before every text; null: nothing. What it puts elsewhere is refused. */
+  private String leadingToken(Path path, JsonNode processor) {
+    String token = null;
+    for (JsonNode step : processor.path("type").asString("").equals("Sequence") ? processor.path("processors") : List.of(processor)) {
+      boolean none = step.isMissingNode() || step.isNull() || step.path("type").asString("").equals("ByteLevel");
+      JsonNode pieces = step.path("single");
+      boolean leads = pieces.size() == 2 && pieces.get(0).has("SpecialToken") && pieces.get(1).has("Sequence");
+      boolean plain = pieces.size() == 1 && pieces.get(0).has("Sequence");
+      boolean overruled = config.has("add_bos_token") || config.has("add_eos_token");
+      if (!none && !overruled && (!step.path("type").asString("").equals("TemplateProcessing") || !leads && !plain)) {
+        throw new GgufException(path + ": its post-processor has the step " + step + ", which is not done; expected one token before a text at most");
+      }
+      token = !none && leads ? pieces.get(0).path("SpecialToken").path("id").asString("") : token;
+    }
+    return token;
+  }
+
   /** Fills in the ids that the model's configuration left open from the tokenizer's named special tokens. */
   public SpecialTokens complete(SpecialTokens special) {
     return new SpecialTokens(special.bos().isPresent() ? special.bos() : named("bos_token"),
@@ -126,10 +163,13 @@ public final class TokenizerFiles {
 
   /** The id of a token that {@code tokenizer_config.json} names, as text or as an object with its content. */
   private OptionalInt named(String key) {
-    JsonNode value = config.node(key);
-    String content = value.isObject() ? value.path("content").asString("") : value.asString("");
-    Integer id = ids.get(content);
+    Integer id = ids.get(content(key));
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private String content(String key) {
+    JsonNode value = config.node(key);
+    return value.isObject() ? value.path("content").asString("") : value.asString("");
   }
 
   private void readSingle(Path path) throws IOException {
@@ -147,6 +187,7 @@ public final class TokenizerFiles {
       readNormalizer(path, root.path("normalizer"));
       readPreTokenizer(path, root.path("pre_tokenizer"));
     }
+    leading = leadingToken(path, root.path("post_processor"));
     addVocabulary(path, model.path("vocab"));
     for (JsonNode merge : model.path("merges")) { // "left right", or since 2024 ["left", "right"]
       if (merge.isArray() && merge.size() == 2) {
@@ -155,8 +196,25 @@ public final class TokenizerFiles {
         addMerge(path, merge.asString(""));
       }
     }
-    for (JsonNode token : root.path("added_tokens")) {
-      addSpecial(path, Json.id(token.path("id")), token);
+    addInOrder(path, root.path("added_tokens"));
+  }
+
+  /**
+   * Tokens that the vocabulary has not are numbered in their order behind it by Hugging Face's tokenizers, whatever the file says: out of order
+   * there is no telling which of the two is meant. Gaps are as the file has them.
+   */
+  private void addInOrder(Path path, JsonNode added) {
+    int next = ids.size();
+    for (JsonNode token : added) {
+      String content = token.path("content").asString("");
+      int id = Json.id(token.path("id"));
+      boolean known = ids.containsKey(content);
+      addSpecial(path, id, token);
+      if (id < next && !known) {
+        throw new GgufException(path + ": the added token \"" + content + "\" has id " + id + ", which is not its place; expected " + next
+            + " or more, for added tokens stand in the order of their ids, behind the vocabulary");
+      }
+      next = Math.max(next, id + 1);
     }
   }
 
@@ -196,7 +254,8 @@ public final class TokenizerFiles {
     }
     JsonNode splitter = root.path("pre_tokenizer"); // a split at blanks finds none
     if (!splitter.isMissingNode() && !splitter.isNull() && !splitter.path("pattern").path("String").asString("").equals(" ")) {
-      throw new GgufException(path + ": the tokenizer falls back on bytes, and its pre-tokenizer is " + splitter + "; expected none, or a split at \" \"");
+      throw new GgufException(path + ": the tokenizer falls back on bytes, and its pre-tokenizer is " + splitter
+          + "; expected none, or a split at \" \"");
     }
   }
 
@@ -208,25 +267,39 @@ public final class TokenizerFiles {
       Optional<PreTokenizer> known = patterns.size() == 1 ? PreTokenizer.of(patterns.getFirst()) : Optional.empty();
       preTokenizer = known.orElseThrow(() -> new GgufException(
           path + ": the pre-tokenizer's pattern is none of Qwen2's, Ling's and GPT-2's: " + patterns));
-    } else if (json.path("type").asString("").equals("ByteLevel") && json.path("use_regex").asBoolean(true)) {
+    } else if (!json.isMissingNode()) {
       preTokenizer = PreTokenizer.GPT2;
     }
   }
 
-  /** Splits at matches that become words themselves, and the byte-level step: nothing else, and no blank in front. */
+  /**
+   * One step at most that splits at matches that become words themselves, and behind it the byte-level one, which else splits by GPT-2's expression:
+   * nothing else, and no blank in front. Where there is no word of it, the rule of the family decides.
+   */
   private static void requireSplitter(Path path, JsonNode json) {
-    Iterable<JsonNode> steps = json.path("type").asString("").equals("Sequence") ? json.path("pretokenizers") : List.of(json);
-    for (JsonNode step : steps) {
+    if (json.isMissingNode()) {
+      return;
+    }
+    boolean splits = false;
+    boolean bytes = false;
+    for (JsonNode step : json.path("type").asString("").equals("Sequence") ? json.path("pretokenizers") : List.of(json)) {
       boolean known = switch (step.path("type").asString("")) {
-        case "ByteLevel" -> !step.path("add_prefix_space").asBoolean(false);
-        case "Split" -> step.path("behavior").asString("Isolated").equals("Isolated")
-            || step.path("behavior").asString("").equals("Removed") && step.path("invert").asBoolean(false);
-        default -> step.isMissingNode() || step.isNull();
+        case "ByteLevel" -> !bytes && !step.path("add_prefix_space").asBoolean(false) && step.path("use_regex").asBoolean(true) != splits;
+        case "Split" -> !splits && !bytes && step.path("pattern").path("Regex").isString()
+            && (step.path("behavior").asString("Isolated").equals("Isolated")
+            || step.path("behavior").asString("").equals("Removed") && step.path("invert").asBoolean(false));
+        default -> false;
       };
       if (!known) {
-        throw new GgufException(path + ": its pre-tokenizer has the step " + step
-            + ", which is not done; expected Split into isolated matches, and ByteLevel");
+        throw new GgufException(path + ": its pre-tokenizer has the step " + step + (splits ? " behind another" : "")
+            + ", which is not done; expected Split into isolated matches and then ByteLevel without use_regex, or ByteLevel with it");
       }
+      splits |= step.path("type").asString("").equals("Split");
+      bytes |= step.path("type").asString("").equals("ByteLevel");
+    }
+    if (!bytes) {
+      throw new GgufException(path + ": its pre-tokenizer is " + json
+          + ", without the step ByteLevel; expected it, for texts are cut into bytes here");
     }
   }
 

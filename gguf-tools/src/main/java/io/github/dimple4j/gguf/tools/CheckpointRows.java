@@ -49,8 +49,22 @@ record CheckpointRows(TensorInfo tensor, TensorSource source, List<SafetensorsFi
     try {
       BlockCodec.encode(tensor.type().orElseThrow(), floats, row, rows, columns, encoded);
     } catch (GgufException e) {
-      SafetensorsFile.Tensor first = weights.get((int) (row * columns / source.run() / source.runsEach()));
-      throw new GgufException("from " + first.name() + " of " + first.file().path() + ": " + e.getMessage(), e);
+      long wrong = row;
+      while (wrong < row + rows - 1 && isEncoded(floats.asSlice((wrong - row) * columns * Float.BYTES, columns * Float.BYTES), encoded, rows)) {
+        wrong++;
+      }
+      SafetensorsFile.Tensor from = weights.get((int) (wrong * columns / source.run() / source.runsEach()));
+      throw new GgufException("from " + from.name() + " of " + from.file().path() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Of a row alone: several tensors have a share in the rows of one call. */
+  private boolean isEncoded(MemorySegment row, MemorySegment encoded, long rows) {
+    try {
+      BlockCodec.encode(tensor.type().orElseThrow(), row, 0, 1, tensor.columns(), encoded.asSlice(0, encoded.byteSize() / rows));
+      return true;
+    } catch (GgufException wrong) {
+      return false;
     }
   }
 

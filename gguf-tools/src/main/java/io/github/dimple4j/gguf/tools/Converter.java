@@ -194,7 +194,7 @@ public final class Converter {
       if (used.contains(name)) {
         continue;
       }
-      if (tower) {
+      if (tower && !name.contains("vision")) {
         continue; // the rest is the text model's file's
       }
       if (ModelLayout.isLeftOut(name) || layout.elsewhere().contains(name) || !tensor.type().isWeight()) { // integers are buffers, such as the numbers of positions

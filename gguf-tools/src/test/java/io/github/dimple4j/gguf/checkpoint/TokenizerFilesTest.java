@@ -99,7 +99,9 @@ class TokenizerFilesTest {
     assertThat(preTokenizer("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
         + "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)" + tail + "\"}}, {\"type\": \"ByteLevel\", \"use_regex\": false}]}")).isEqualTo("qwen2");
     assertThat(preTokenizer("{\"type\": \"ByteLevel\"}")).isEqualTo("gpt-2");
-    assertThat(preTokenizer("{\"type\": \"ByteLevel\", \"use_regex\": false}")).isEqualTo(PreTokenizer.LING.ggufName());
+    write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": 0}}}"); // which does not say
+    assertThat(TokenizerFiles.read(folder, VOCABULARY, PreTokenizer.LING).orElseThrow().metadata())
+        .containsEntry("tokenizer.ggml.pre", MetadataValue.string(PreTokenizer.LING.ggufName()));
   }
 
   private Object preTokenizer(String json) throws IOException {
@@ -139,12 +141,14 @@ class TokenizerFilesTest {
     refuses(single("BPE", MERGES, "{\"id\": 0, \"content\": \"x\"}"), "token 0 is \"x\" here and \"a\" elsewhere");
     refuses("{\"model\": {\"type\": \"BPE\"}}", "the vocabulary is missing");
     refuses("{\"model\": {\"vocab\": {\"a\": 0, \"b\": 0}}}", "share the id 0");
-    refuses("{\"model\": {\"vocab\": {\"a\": 0, \"a\": 1}}}", "tokenizer.json is not JSON: Duplicate");
-    refuses("{\"model\": {\"vocab\": {\"a\": 0}}} {}", "tokenizer.json is not JSON: Trailing token");
+    refuses("{\"model\": {\"vocab\": {\"a\": 0, \"a\": 1}}}", "tokenizer.json is not JSON: line 1, column 30: the key 'a' is given twice");
+    refuses("{\"model\": {\"vocab\": {\"a\": 0}}} {}", "tokenizer.json is not JSON: line 1, column 32: goes on with '{' behind the value");
     refuses("{\"model\": {\"vocab\": {\"a\": 1.5}}}", "token \"a\" has id -1");
     refuses("{\"model\": {\"vocab\": {\"a\": \"1\"}}}", "token \"a\" has id -1");
-    refuses("{\"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"\\\\w+\"}}, \"model\": {\"vocab\": {\"a\": 0}}}",
-        "is none of Qwen2's, Ling's and GPT-2's");
+    refuses("{\"pre_tokenizer\": " + sequence(SPLIT_AT_X + ", " + BYTES) + ", \"model\": {\"vocab\": {\"a\": 0}}}", "is none of Qwen2's, Ling's and GPT-2's");
+    refuses("{\"pre_tokenizer\": " + SPLIT_AT_X + ", \"model\": {\"vocab\": {\"a\": 0}}}", "without the step ByteLevel");
+    refuses(single("BPE", MERGES, "{\"id\": 6, \"content\": \"x\"}, {\"id\": 5, \"content\": \"y\"}"),
+        "\"y\" has id 5, which is not its place; expected 7 or more");
     refuses(single("BPE", MERGES, "{\"id\": 7, \"content\": \"a\"}"), "token \"a\" has the ids 0 and 7");
     Files.delete(folder.resolve("tokenizer.json"));
     write("vocab.json", VOCAB);
@@ -167,7 +171,8 @@ class TokenizerFilesTest {
     }
     for (String step : List.of("{\"type\": \"ByteLevel\", \"add_prefix_space\": true}", "{\"type\": \"Whitespace\"}",
         "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, {\"type\": \"ByteLevel\"}]}",
-        "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}, \"behavior\": \"MergedWithNext\"}")) {
+        "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}, \"behavior\": \"MergedWithNext\"}", "null", BYTES,
+        sequence(SPLIT_AT_X + ", {\"type\": \"ByteLevel\"}"), sequence(SPLIT_AT_X + ", " + SPLIT_AT_X), sequence(BYTES + ", " + SPLIT_AT_X))) {
       refuses("{\"pre_tokenizer\": " + step + ", " + model + "}}", "its pre-tokenizer has the step ");
     }
     String normal = "{\"normalizer\": NORMALIZER, \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, " + model
@@ -178,7 +183,41 @@ class TokenizerFilesTest {
     assertThat(read().metadata()).containsEntry("tokenizer.ggml.normalizer.nfc", MetadataValue.bool(true));
     write("tokenizer.json", "{\"normalizer\": null, " + model + "}}");
     assertThat(read().metadata()).containsEntry("tokenizer.ggml.normalizer.nfc", MetadataValue.bool(false));
-    refuses("{\"a\": " + "[".repeat(600) + "]".repeat(600) + "}", "tokenizer.json is no JSON that is read here: nested too deeply");
+    refuses("{\"a\": " + "[".repeat(600) + "]".repeat(600) + "}",
+        "tokenizer.json is not JSON: line 1, column 206: objects and lists lie within each other more than 200 deep");
+  }
+
+  private static final String SPLIT_AT_X = "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"x\"}}";
+  private static final String BYTES = "{\"type\": \"ByteLevel\", \"use_regex\": false}";
+
+  private static String sequence(String steps) {
+    return "{\"type\": \"Sequence\", \"pretokenizers\": [" + steps + "]}";
+  }
+
+  /** What stands around a text: by tokenizer_config.json if it says so, or else by the post-processor. */
+  @Test
+  void tokensAroundATextAreDoneOrRefused() throws IOException {
+    String file = "{\"post_processor\": PROCESSOR, \"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}";
+    String first = "{\"SpecialToken\": {\"id\": \"<s>\", \"type_id\": 0}}";
+    String text = "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}";
+    String last = "{\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}";
+    String start = "{\"type\": \"Sequence\", \"processors\": [{\"type\": \"ByteLevel\"}, {\"type\": \"TemplateProcessing\", \"single\": [";
+    String bytesAndFirst = file.replace("PROCESSOR", start + first + ", " + text + "]}]}");
+    String key = "tokenizer.ggml.add_bos_token";
+    write("tokenizer.json", bytesAndFirst);
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\"}");
+    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(true));
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"add_bos_token\": false}");
+    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(false));
+    write("tokenizer_config.json", "{\"bos_token\": \"</s>\"}");
+    assertThatThrownBy(() -> read().metadata()).hasMessageContaining("its post-processor puts \"<s>\" before every text");
+    write("tokenizer_config.json", "{\"add_eos_token\": true}");
+    assertThatThrownBy(() -> read().metadata()).hasMessageContaining("\"add_eos_token\" is true; expected false");
+    Files.delete(folder.resolve("tokenizer_config.json"));
+    refuses(file.replace("PROCESSOR", start + text + ", " + last + "]}]}"), "its post-processor has the step {\"type\":\"TemplateProcessing\"");
+    refuses(file.replace("PROCESSOR", "{\"type\": \"BertProcessing\", \"sep\": [\"</s>\", 2], \"cls\": [\"<s>\", 1]}"), "\"BertProcessing\"");
+    write("tokenizer.json", file.replace("PROCESSOR", start + text + "]}]}"));
+    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(false));
   }
 
   private static final String GEMMA = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<bos>\", \"special\": true},"
