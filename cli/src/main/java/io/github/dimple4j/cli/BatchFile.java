@@ -173,7 +173,7 @@ final class BatchFile implements AutoCloseable {
     try {
       try (FileChannel output = FileChannel.open(whole, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
         for (String line : lines) {
-          write(output, whole, line);
+          write(output, file, line);
         }
         output.force(true); // before the name is: a crash of the machine must not leave the name alone
       }

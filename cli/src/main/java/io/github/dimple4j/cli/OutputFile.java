@@ -53,13 +53,13 @@ record OutputFile(String option, String name) {
   void write(Content content) throws IOException {
     Path file = Path.of(name);
     if (Files.exists(file) && !Files.isRegularFile(file)) { // a device or a pipe, /dev/stdout for example, which must stay what it is
-      write(file, content);
+      write(file, file, content);
       return;
     }
     Path place = Files.exists(file) ? file.toRealPath() : file; // behind a symbolic link
     Path unfinished = unfinished(place);
     try {
-      write(unfinished, content);
+      write(unfinished, file, content);
       try {
         Files.move(unfinished, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } catch (AtomicMoveNotSupportedException e) {
@@ -75,8 +75,8 @@ record OutputFile(String option, String name) {
     return file.resolveSibling(".dimple-" + ProcessHandle.current().pid() + ".tmp");
   }
 
-  private static void write(Path file, Content content) throws IOException {
-    try (OutputStream bytes = Files.newOutputStream(file);
+  private static void write(Path place, Path file, Content content) throws IOException {
+    try (OutputStream bytes = Files.newOutputStream(place);
         Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
       content.write(text);
     } catch (FileSystemException e) { // names its file

@@ -42,8 +42,9 @@ final class AddedTokens {
   }
 
   /**
-   * The first match whose spelling begins at or after {@code from}, or null. White space before it, back to {@code bound}, may go with it. A spelling
-   * that would have to be a word and is none hides what begins within it.
+   * The first match whose spelling begins at or after {@code from}, or null. White space before it, back to {@code bound}, may go with it: of a
+   * match whose spelling is such white space that went with another one nothing may be left. A spelling that would have to be a word and is none
+   * hides what begins within it.
    */
   Match find(String text, int from, int bound, ControlRule control) {
     for (int at = from; at < text.length(); at++) {
@@ -75,9 +76,10 @@ final class AddedTokens {
     return begins && (end == text.length() || !isWordCharacter(text.codePointAt(end)));
   }
 
-  private static int spaceBefore(String text, int start, int from) {
-    int at = start;
-    while (at > from && isSpace(text.charAt(at - 1))) {
+  /** Where it begins; the bound, where that lies behind it. */
+  private static int spaceBefore(String text, int start, int bound) {
+    int at = Math.max(start, bound);
+    while (at > bound && isSpace(text.charAt(at - 1))) {
       at--;
     }
     return at;

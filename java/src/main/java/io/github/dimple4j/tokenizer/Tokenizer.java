@@ -204,7 +204,9 @@ public final class Tokenizer {
       if (match.start() > position) {
         between.encode(position, match.start());
       }
-      ids.add(match.id());
+      if (match.end() > match.start()) {
+        ids.add(match.id());
+      }
       position = match.end(); // white space that went with a token can be another one all the same
     }
     if (position < text.length()) {

@@ -51,7 +51,7 @@ class TokenizerTest {
     assertThat(tokenizer.encode("<|im_start|><|im_start|>")).containsExactly(start, start);
   }
 
-  /** As Hugging Face's tokenizers 0.23.1 encode these: white space that goes with a token is searched all the same, a word's part hides what it covers. */
+  /** As Hugging Face's tokenizers 0.23.1 have it: white space that goes with a token is searched all the same, a word's part hides what it covers. */
   @Test
   void addedTokensThatOverlap() {
     List<String> vocabulary = List.of("<", ">", "x", "y", "a", "b", "c", "d", "\u0120", "<x>", "  ", "ab", "abc");
@@ -60,6 +60,12 @@ class TokenizerTest {
         Utf8Strings.of(List.of()), false, -1, -1, -1, -1, new int[0], flags, null));
     assertThat(small.encode("<x>   y")).containsExactly(9, 10, 8, 3);
     assertThat(small.encode("<x>    <x>  ")).containsExactly(9, 10, 10, 9, 10);
+    AddedTokenFlags left = new AddedTokenFlags(new int[] {11}, new int[] {10, 11}, new int[0], new int[0]);
+    List<String> blanks = List.of("a", "b", "c", "\u0120", "<", ">", "x", "y", "z", "<x>", "  ", " ");
+    Tokenizer spaces = Tokenizer.of(new TokenizerData("gpt2", "gpt-2", Utf8Strings.of(blanks), new int[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 4, 4},
+        Utf8Strings.of(List.of()), false, -1, -1, -1, -1, new int[0], left, null));
+    assertThat(spaces.encode("   <x>")).containsExactly(10, 9);
+    assertThat(spaces.encode(" <x>    a")).containsExactly(11, 9, 10, 10, 0);
     assertThat(small.encode("abcd")).containsExactly(4, 5, 6, 7);
     assertThat(small.encode("abc d")).containsExactly(12, 8, 7);
     assertThat(small.encode("xabc")).containsExactly(2, 4, 5, 6);

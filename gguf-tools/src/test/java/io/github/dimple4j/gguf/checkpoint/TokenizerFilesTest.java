@@ -145,7 +145,8 @@ class TokenizerFilesTest {
     refuses("{\"model\": {\"vocab\": {\"a\": 0}}} {}", "tokenizer.json is not JSON: line 1, column 32: goes on with '{' behind the value");
     refuses("{\"model\": {\"vocab\": {\"a\": 1.5}}}", "token \"a\" has id -1");
     refuses("{\"model\": {\"vocab\": {\"a\": \"1\"}}}", "token \"a\" has id -1");
-    refuses("{\"pre_tokenizer\": " + sequence(SPLIT_AT_X + ", " + BYTES) + ", \"model\": {\"vocab\": {\"a\": 0}}}", "is none of Qwen2's, Ling's and GPT-2's");
+    refuses("{\"pre_tokenizer\": " + sequence(SPLIT_AT_X + ", " + BYTES) + ", \"model\": {\"vocab\": {\"a\": 0}}}",
+        "is none of Qwen2's, Ling's and GPT-2's");
     refuses("{\"pre_tokenizer\": " + SPLIT_AT_X + ", \"model\": {\"vocab\": {\"a\": 0}}}", "without the step ByteLevel");
     refuses(single("BPE", MERGES, "{\"id\": 6, \"content\": \"x\"}, {\"id\": 5, \"content\": \"y\"}"),
         "\"y\" has id 5, which is not its place; expected 7 or more");
