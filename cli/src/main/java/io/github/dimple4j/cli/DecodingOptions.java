@@ -74,8 +74,8 @@ final class DecodingOptions {
   @Option(names = "--pipeline", paramLabel = "NAME", converter = PipelineName.class, completionCandidates = PipelineName.class,
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
-          + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and shrinks (default: "
-          + "what the file says, or dim).")
+          + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and "
+          + "shrinks (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -85,8 +85,8 @@ final class DecodingOptions {
 
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and "
-          + "stable-diffcoder, low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, "
-          + "otherwise maskgit_plus).")
+          + "stable-diffcoder, low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and "
+          + "dreamon, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -202,7 +202,8 @@ final class DecodingOptions {
       description = "Pipeline dreamon: most tokens that the response may grow to (default: as many as it begins with),")
   private Integer growTo;
 
-  @Option(names = "--expand-budget", paramLabel = "N", description = "and most that may come in, those counted that go out again; -1: twice as many as there "
+  @Option(names = "--expand-budget", paramLabel = "N",
+      description = "and most that may come in, those counted that go out again; -1: twice as many as there "
       + "is room for (default: -1).")
   private Integer expandBudget;
 

@@ -30,8 +30,8 @@ import tools.jackson.core.JsonGenerator;
 @Command(name = "trace", mixinStandardHelpOptions = true,
     description = "Decode a response and write every iteration, as JSON or as a page that plays it.", footer = {"",
     "The file holds prompt_tokens, settings (every one as it was used), iterations (step from 0; tokens: the response after it, the mask token "
-    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked again, if "
-    + "there are any; origins: where positions were before, if any moved; block: of a decoding in blocks; millis), "
+    + "where it is masked, with --canvas-length its canvases so far; revealed: positions; confidence: theirs; remasked: positions that are masked "
+    + "again, if there are any; origins: where positions were before, if any moved; block: of a decoding in blocks; millis), "
     + "tokens (as the authors' code returns them), "
     + "text (up to the end of text; null if the model has no tokenizer) and timings (milliseconds)."})
 final class TraceCommand implements Callable<Integer> {
