@@ -181,14 +181,65 @@ static inline void random_blocks(const block_format *format, uint8_t *target, in
   }
 }
 
-/* values [matrices * rows x columns]; matrices 0: no bank. A format that is not written takes random blocks instead. */
+/* Blocks that were made for a backend tried before: the next one is tried with the same, and to make them anew takes more time than the operations do. */
+typedef struct made_blocks {
+  dimple_tensor_type type;
+  int64_t count;
+  uint64_t values, state, state_after; /* a hash of the values; that of the random numbers before and after */
+  uint8_t *data;
+  struct made_blocks *next;
+} made_blocks;
+
+static made_blocks *made;
+
+static inline uint64_t hash_of(const float *values, int64_t count) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (int64_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    hash = (hash ^ bits) * 0x100000001b3u;
+  }
+  return hash;
+}
+
+/* The blocks of `count` values in a format, in memory for free(). A format that is not written takes random blocks instead. */
+static inline uint8_t *blocks_of(const block_format *format, const float *values, int64_t count) {
+  int64_t blocks = count / format->block_length;
+  size_t size = (size_t)(blocks * format->block_size);
+  uint8_t *data = malloc(size);
+  if (format->block_length == 1) {
+    format->quantize(values, NULL, data, blocks);
+    return data;
+  }
+  uint64_t hash = hash_of(values, count);
+  made_blocks *m = made;
+  while (m && !(m->type == format->type && m->count == count && m->values == hash && m->state == random_state)) m = m->next;
+  if (!m) {
+    m = malloc(sizeof *m);
+    *m = (made_blocks){.type = format->type, .count = count, .values = hash, .state = random_state, .data = malloc(size), .next = made};
+    if (format->quantize) format->quantize(values, NULL, m->data, blocks);
+    else random_blocks(format, m->data, blocks);
+    m->state_after = random_state;
+    made = m;
+  }
+  random_state = m->state_after;
+  memcpy(data, m->data, size);
+  return data;
+}
+
+static inline void forget_made(void) {
+  while (made) {
+    made_blocks *m = made;
+    made = m->next;
+    free(m->data);
+    free(m);
+  }
+}
+
+/* values [matrices * rows x columns]; matrices 0: no bank. */
 static inline test_weight make_weight_from(const float *values, int32_t type, int64_t matrices, int64_t rows, int64_t columns, weight_use use) {
-  const block_format *format = block_format_of(type);
-  int64_t all = (matrices ? matrices : 1) * rows;
   test_weight w = {.source = {.name = "w", .type = type, .rows = rows, .columns = columns, .matrices = matrices},
-                   .data = malloc((size_t)(all * block_format_row_size(format, columns)))};
-  if (format->quantize) format->quantize(values, NULL, w.data, all * columns / format->block_length);
-  else random_blocks(format, w.data, all * columns / format->block_length);
+                   .data = blocks_of(block_format_of(type), values, (matrices ? matrices : 1) * rows * columns)};
   w.source.data = w.data;
   if (use == WEIGHT_LINEAR && getenv("DIMPLE_TEST_UNPACKED")) use = WEIGHT_UNPACKED;
   EXPECT_OK(reference.ops->weight_upload(reference.context, &w.source, use, &w.of_reference));
@@ -259,6 +310,7 @@ static inline int run_suite(const char *name, void (*check)(void), int argc, cha
   if (named) check_backend(named, check);
   EXPECT(any || named, "this machine has no backend but the reference");
   reference.ops->context_close(reference.context);
+  forget_made();
   return expect_summary(name);
 }
 
