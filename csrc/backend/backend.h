@@ -35,7 +35,7 @@ typedef struct buffer buffer;
 
 /* --------------------------------------------------------------------------------------------------------------- views */
 
-/* A matrix inside a buffer. Its elements are float32, or where an operation says so int32 or pairs of half floats; all take four bytes. */
+/* A matrix inside a buffer. Its elements are float32, or where an operation says so int32 or bytes of packed rows; all take four bytes. */
 typedef struct view {
   buffer *memory; /* null: no view */
   int64_t first;  /* element of the buffer at which row 0 begins */
@@ -150,7 +150,7 @@ typedef struct adjust_call {
 
 /* Softmax attention. Query head h reads key head h / (heads / kv_heads).
  *   q, y  [query rows x heads * size]
- *   k, v  [key rows x kv_heads * size] (the cached prefix and behind it the current rows)
+ *   k, v  [key rows x kv_heads * size] (the cached prefix and behind it the current rows), or such rows in kv_type, as pack_kv leaves them
  * What a query row sees: the keys of its span, without those before first_key[r], behind last_key[r] and without skip_key[r]; at least one
  * must be left. Full, causal and block-causal attention differ in last_key alone, a sliding window has first_key, too; skipping its own
  * key, a row is judged unseen.
@@ -159,6 +159,7 @@ typedef struct adjust_call {
 typedef struct attention_call {
   view q, k, v, y;
   int32_t heads, kv_heads, size;
+  int32_t kv_type; /* dimple_tensor_type of k and v; 0: floats */
   const int32_t *spans;
   int32_t span_count;
   float scale;              /* of scores; 0: 1 / sqrt(size) */
@@ -335,10 +336,9 @@ struct backend_operations {
   dimple_status (*gather_rows)(context *c, view y, view x, const int32_t *index);
   /* Row index[i] of y = row i of x; of equal indices the last one wins. */
   dimple_status (*scatter_rows)(context *c, view y, view x, const int32_t *index);
-  /* Rows of floats to rows of half floats, two to an element, and back: x [rows x 2 n], halves [rows x n]. Rounding is to nearest, ties
-   * to even, and what is beyond 65504 becomes that. */
-  dimple_status (*pack_halves)(context *c, view halves, view x);
-  dimple_status (*unpack_halves)(context *c, view x, view halves);
+  /* Rows of floats to rows of keys or values as a cache keeps them (quant/kv_rows.h): x [rows x width], packed [rows x kv_row_elements]. What a
+   * device rounds may differ in ties and in numbers too small for the type. */
+  dimple_status (*pack_kv)(context *c, view packed, view x, int32_t kv_type);
   /* y = factor * (y + x), row by row; x without memory: y = factor * y; factor 0: y = 0, whatever it held. y must not overlap x. */
   dimple_status (*add_rows)(context *c, view y, view x, float factor);
   /* y = w * x / sqrt(mean(x^2) + epsilon), row by row; w null: all ones. y may be x. */

@@ -412,18 +412,11 @@ static dimple_status split_scatter_rows(context *c, view y, view x, const int32_
   return here(c)->scatter_rows(inner(c), seen(c, y), seen(c, x), index);
 }
 
-static dimple_status split_pack_halves(context *c, view halves, view x) {
+static dimple_status split_pack_kv(context *c, view packed, view x, int32_t kv_type) {
   DIMPLE_TRY(enter_beside(c, x));
   DIMPLE_TRY(bring(c, x, c->current));
-  DIMPLE_TRY(overwrite(c, halves, c->current));
-  return here(c)->pack_halves(inner(c), seen(c, halves), seen(c, x));
-}
-
-static dimple_status split_unpack_halves(context *c, view x, view halves) {
-  DIMPLE_TRY(enter_beside(c, halves));
-  DIMPLE_TRY(bring(c, halves, c->current));
-  DIMPLE_TRY(overwrite(c, x, c->current));
-  return here(c)->unpack_halves(inner(c), seen(c, x), seen(c, halves));
+  DIMPLE_TRY(overwrite(c, packed, c->current));
+  return here(c)->pack_kv(inner(c), seen(c, packed), seen(c, x), kv_type);
 }
 
 static dimple_status split_add_rows(context *c, view y, view x, float factor) {
@@ -568,8 +561,7 @@ static const backend_operations operations = {
     .embed_rows = split_embed_rows,
     .gather_rows = split_gather_rows,
     .scatter_rows = split_scatter_rows,
-    .pack_halves = split_pack_halves,
-    .unpack_halves = split_unpack_halves,
+    .pack_kv = split_pack_kv,
     .add_rows = split_add_rows,
     .rms_norm = split_rms_norm,
     .layer_norm = split_layer_norm,

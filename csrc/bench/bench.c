@@ -4,12 +4,12 @@
  *
  *   dimple-bench [--op linear|swiglu|attention|head|means|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
- *                [--list 0]
+ *                [--list 0] [--kv-type f32]
  *
  * linear, swiglu and head multiply [rows x in] by [in x out], and means is a head that also takes the mean of a table's rows [out x in] under
  * softmax; a head lists the `list` highest logits of each row, as filters want them; every repetition runs `layers` different weights, so that they
  * come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
- * queries see `keys` keys, in windows of `window` rows if that is not 0.
+ * queries see `keys` keys, kept in the type `kv-type`, in windows of `window` rows if that is not 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,10 @@
 
 #include "backend/backend.h"
 #include "platform/platform.h"
-#include "quant/block_formats.h"
+#include "quant/kv_rows.h"
 
 typedef struct settings {
-  const char *op, *backend, *type;
+  const char *op, *backend, *type, *kv_type;
   int64_t rows, in, out, layers, threads, repeat, keys, heads, kv_heads, size, window, list;
 } settings;
 
@@ -74,6 +74,20 @@ static const block_format *format_called(const char *name) {
   exit(2);
 }
 
+/* Keys or values as a cache has them. */
+static view new_keys(const bench *t) {
+  int32_t type = (int32_t)format_called(t->s.kv_type)->type;
+  view floats = new_matrix(t, t->s.keys, t->s.kv_heads * t->s.size), packed = {0};
+  if (type == DIMPLE_TENSOR_F32) return floats;
+  int64_t elements = kv_row_elements(type, floats.columns);
+  check(t->b->buffer_alloc(t->c, floats.rows * elements, &packed.memory));
+  packed = view_of(packed.memory, floats.rows, elements);
+  check(t->b->pass_begin(t->c, NULL));
+  check(t->b->pass_end(t->c, t->b->pack_kv(t->c, packed, floats, type)));
+  t->b->buffer_free(t->c, floats.memory);
+  return packed;
+}
+
 /* The bytes of a weight [out x in]: a few random rows, over and over. */
 static uint8_t *new_bytes(const bench *t) {
   enum { DIFFERENT = 32 };
@@ -110,7 +124,8 @@ static dimple_status record(const bench *t) {
   const settings *s = &t->s;
   if (is(t, "attention"))
     return t->b->attention(t->c, &(attention_call){.q = t->x, .k = t->k, .v = t->v, .y = t->y, .heads = (int32_t)s->heads,
-                                                   .kv_heads = (int32_t)s->kv_heads, .size = (int32_t)s->size, .spans = t->spans,
+                                                   .kv_heads = (int32_t)s->kv_heads, .size = (int32_t)s->size,
+                                                   .kv_type = (int32_t)format_called(s->kv_type)->type, .spans = t->spans,
                                                    .span_count = t->span_count});
   dimple_status status = DIMPLE_OK;
   for (int64_t i = 0; i < s->layers && status == DIMPLE_OK; i++) {
@@ -148,8 +163,8 @@ static void prepare(bench *t) {
     if (s->window) s->keys = s->rows;
     t->x = new_matrix(t, s->rows, s->heads * s->size);
     t->y = new_matrix(t, s->rows, s->heads * s->size);
-    t->k = new_matrix(t, s->keys, s->kv_heads * s->size);
-    t->v = new_matrix(t, s->keys, s->kv_heads * s->size);
+    t->k = new_keys(t);
+    t->v = new_keys(t);
     if (s->window) {
       t->spans = calloc((size_t)(s->rows / s->window + 2), sizeof *t->spans);
       while (t->spans[t->span_count] < s->rows) {
@@ -203,8 +218,8 @@ static void measure(const bench *t) {
   double median = times[t->s.repeat / 2], best = times[0];
   printf("%-16s %-9s", t->b->name, t->s.op);
   if (is(t, "attention"))
-    printf(" %lld x %lld, heads %lld/%lld of %lld", (long long)t->s.rows, (long long)t->s.keys, (long long)t->s.heads, (long long)t->s.kv_heads,
-           (long long)t->s.size);
+    printf(" %lld x %lld %s, heads %lld/%lld of %lld", (long long)t->s.rows, (long long)t->s.keys, t->s.kv_type, (long long)t->s.heads,
+           (long long)t->s.kv_heads, (long long)t->s.size);
   else
     printf(" %-6s %lld x %lld -> %lld, %lld layers", t->s.type, (long long)t->s.rows, (long long)t->s.in, (long long)t->s.out, (long long)t->s.layers);
   printf(", %lld threads: %8.3f ms, %7.1f GOP/s (best %.1f; per processor second %.1f)\n", (long long)t->s.threads, median * 1e3,
@@ -236,7 +251,7 @@ static int usage(const char *argument) {
 }
 
 int main(int argc, char **argv) {
-  bench t = {.s = {.op = "linear", .backend = "auto", .type = "q4_0", .rows = 64, .in = 3584, .out = 18944, .layers = 4, .threads = 1,
+  bench t = {.s = {.op = "linear", .backend = "auto", .type = "q4_0", .kv_type = "f32", .rows = 64, .in = 3584, .out = 18944, .layers = 4, .threads = 1,
                    .repeat = 9, .keys = 1300, .heads = 28, .kv_heads = 4, .size = 128}};
   settings *s = &t.s;
   const struct {
@@ -249,7 +264,7 @@ int main(int argc, char **argv) {
                  {"--layers", NULL, &s->layers, 1},   {"--threads", NULL, &s->threads, 1}, {"--repeat", NULL, &s->repeat, 1},
                  {"--keys", NULL, &s->keys, 1},       {"--heads", NULL, &s->heads, 1},     {"--kv-heads", NULL, &s->kv_heads, 1},
                  {"--size", NULL, &s->size, 1},       {"--window", NULL, &s->window, 0},
-                 {"--list", NULL, &s->list, 0}};
+                 {"--list", NULL, &s->list, 0},       {"--kv-type", &s->kv_type, NULL, 0}};
   enum { OPTIONS = sizeof options / sizeof *options };
   for (int i = 1; i < argc; i += 2) {
     int o = 0;
@@ -259,6 +274,7 @@ int main(int argc, char **argv) {
     if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
   }
   if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "means") && !is(&t, "pack")) return usage(s->op);
+  if (!kv_type_is_known((int32_t)format_called(s->kv_type)->type)) return usage(s->kv_type);
   if (s->list > HEAD_LIST_MOST || (s->list > 0 && !is(&t, "head"))) return usage("--list");
   check(backend_select(s->backend, &t.b));
   check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));

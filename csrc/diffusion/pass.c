@@ -46,7 +46,7 @@ static dimple_status open_text(const pass *p, int32_t rows, attention_grid grid,
   int32_t *positions;
   ALLOCATE(positions, 3 * length, "positions");
   prompt_positions(p->prompt, rows, positions);
-  dimple_status status = text_state_open(p->model, p->context, positions, length, most_rows(p), p->half_cache, text);
+  dimple_status status = text_state_open(p->model, p->context, positions, length, most_rows(p), p->kv_type, text);
   free(positions);
   if (status == DIMPLE_OK) limit_text(p, grid, text);
   return status;
@@ -126,7 +126,7 @@ void pass_discard(pass *p) {
   free(p->bare);
   free(p->shadow);
   *p = (pass){.model = p->model, .context = p->context, .cancelled = p->cancelled, .prompt = p->prompt, .canvas = p->canvas,
-              .features = p->features, .keep_prompt = p->keep_prompt, .half_cache = p->half_cache,
+              .features = p->features, .keep_prompt = p->keep_prompt, .kv_type = p->kv_type,
               .grid = pass_model_grid(p->model)};
 }
 
@@ -265,7 +265,7 @@ static bool has_seen_rows(const pass *p, int32_t rows) { return p->text.cache.ba
 dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows) {
   *rows = 0;
   bool there = from->prefilled && from->total > 0 && from->intact >= NEED_PROMPT && from->grid.block_length > 0;
-  if (!there || p->prefilled || p->canvas->masked_count == 0 || p->half_cache != from->half_cache) return DIMPLE_OK;
+  if (!there || p->prefilled || p->canvas->masked_count == 0 || p->kv_type != from->kv_type) return DIMPLE_OK;
   pass_limit(p, (attention_grid){.block_length = from->grid.block_length, .offset = from->grid.offset > 0 ? p->prompt->length : 0});
   int32_t count = shareable_rows(p, from, same);
   if (count == 0 || !has_seen_rows(from, count)) return DIMPLE_OK;

@@ -75,7 +75,7 @@ typedef struct pass {
   const canvas *canvas;
   const features *features; /* of the prompt's pictures, there before the first pass */
   bool keep_prompt;
-  bool half_cache;    /* keys and values are kept as half floats */
+  int32_t kv_type;    /* what keys and values are kept in (quant/kv_rows.h) */
   int32_t canvas_room; /* rows of a canvas that windowed layers have room for, if it is more than the model's (pass_reserve_canvas) */
   int32_t shadow_room; /* rows behind the response that hold a second row of as many of its positions (pass_reserve_shadow) */
 

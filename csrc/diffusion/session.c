@@ -16,6 +16,7 @@
 #include "diffusion/scoring.h"
 #include "error.h"
 #include "platform/platform.h"
+#include "quant/kv_rows.h"
 
 /* ------------------------------------------------------------------------------------------------- entering and leaving */
 
@@ -33,6 +34,19 @@ dimple_status session_leave(dimple_session *s, dimple_status status) {
 
 /* ------------------------------------------------------------------------------------------------------------ life cycle */
 
+static dimple_status check_kv_type(const dimple_model *m, int32_t type) {
+  if (!kv_type_is_known(type))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "kv_type is %d, expected %d (F32), %d (F16) or %d (Q8_0)", type, DIMPLE_TENSOR_F32, DIMPLE_TENSOR_F16,
+                       DIMPLE_TENSOR_Q8_0);
+  for (int32_t i = 0; i < m->text.layers; i++) {
+    int32_t size = m->text.layer[i].head_size;
+    if (!kv_type_takes_heads(type, size))
+      return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "kv_type is %s, whose blocks have %d numbers: heads of %d are no whole ones", block_format_type_name(type),
+                         block_format_of(type)->block_length, size);
+  }
+  return DIMPLE_OK;
+}
+
 dimple_status dimple_session_create(dimple_model *model, const dimple_session_options *options, dimple_session **session) {
   if (!model || !session)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_create: %s is null", model ? "session" : "model");
@@ -43,8 +57,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "context_length is %d, expected 0 (the model's) to the model's %d", o.context_length,
                        model->text.context);
   if (o.prefill != 0 && o.prefill != 1) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "prefill is %d, expected 0 or 1", o.prefill);
-  if (o.half_cache != 0 && o.half_cache != 1)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "half_cache is %d, expected 0 or 1", o.half_cache);
+  DIMPLE_TRY(check_kv_type(model, o.kv_type));
 
   dimple_session *s = calloc(1, sizeof *s);
   if (!s) return dimple_fail_memory(sizeof *s, "a session");
@@ -58,7 +71,7 @@ dimple_status dimple_session_create(dimple_model *model, const dimple_session_op
   s->context_length = o.context_length ? o.context_length : model->text.context;
   s->model = model;
   s->pass = (pass){.model = model, .context = s->context, .cancelled = &s->cancelled, .prompt = &s->prompt, .canvas = &s->canvas,
-                   .features = &s->features, .keep_prompt = o.prefill != 0, .half_cache = o.half_cache != 0};
+                   .features = &s->features, .keep_prompt = o.prefill != 0, .kv_type = o.kv_type};
   s->pass.grid = pass_model_grid(model);
   model_retain(model);
   *session = s;

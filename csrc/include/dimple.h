@@ -167,7 +167,7 @@ typedef struct dimple_model_info {
   int64_t parameter_count;    /* elements of all tensors */
   int64_t file_size;          /* bytes of the file, and of the mmproj beside it */
   int64_t weight_size;        /* bytes the packed weights take in memory; what is not packed is in the mapped file, and takes none here */
-  int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session; half of it with half_cache */
+  int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session; of F32, half of it in F16, 17/64 in Q8_0 */
   int64_t unpacked_size;      /* bytes of matrices that passes read from the mapped file, because of `unpacked` or weight_memory; 0: none */
 } dimple_model_info;
 
@@ -378,8 +378,8 @@ typedef struct dimple_session_options {
                            * on it. All sessions of a process share the same threads: as many as the largest asks for */
   int32_t context_length; /* largest P + L of this session; 0: the model's */
   int32_t prefill;        /* 1: later iterations reuse the prompt's keys and values (paper section 4.2); 0: recompute the prompt */
-  int32_t half_cache;     /* 1: keys and values are kept in 16 bits (IEEE half, rounded to nearest even; above 65504: that), for half the
-                           * memory; 0: in 32 */
+  int32_t kv_type;        /* dimple_tensor_type that keys and values are kept in. F32 (0): as they are; F16: half the memory (rounded to nearest
+                           * even; above 65504: that); Q8_0: 8.5 bits each, where heads are multiples of 32 wide */
 } dimple_session_options;
 
 /* `options` may be null: all threads, the model's context, prefill 1. Errors: ARGUMENT, MEMORY. */

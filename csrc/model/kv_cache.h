@@ -6,7 +6,7 @@
 
 /* One layer's. Layers of a model may differ in width, and in how many rows they keep. */
 typedef struct kv_layer {
-  view keys, values; /* [rows x the layer's KV heads * head size], keys already rotated; of halves half as many elements */
+  view keys, values; /* [rows x the layer's KV heads * head size], keys already rotated, or what quant/kv_rows.h makes of them */
   bool slides;       /* fewer rows than positions: the first one is of position cache.base */
 } kv_layer;
 
@@ -44,7 +44,7 @@ typedef struct kv_window {
   view own_keys, own_values; /* the pass's own `count` of them, from `first` on */
 } kv_window;
 
-/* A cache of `capacity` positions, none of them held, with layers of these shapes; of halves, a width is half of that. Windowed layers
+/* A cache of `capacity` positions, none of them held, with layers of these shapes. Windowed layers
  * slide if what the reach asks for is fewer rows than that. Outside a pass. On failure the cache is closed again. Errors: MEMORY. */
 dimple_status kv_cache_open(const backend_operations *ops, context *c, const kv_layer_shape *shapes, int32_t layer_count, int64_t capacity,
                             kv_reach reach, kv_cache *cache);

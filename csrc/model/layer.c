@@ -48,24 +48,19 @@ dimple_status layer_rotate(const layer *l) {
   return has_keys(l) ? rotate(l, l->new_keys, l->parameters->kv_heads) : DIMPLE_OK;
 }
 
-/* A sequence's own rows go to where they are kept, unless they are there. As half floats what attention sees comes from there: it is the same
- * in this pass and in later ones. */
-static dimple_status keep_rows(const layer *l, const layer_sequence *q, view rows, view kept, view halves) {
+/* A sequence's own rows go to where they are kept, unless they are there. What attention sees comes from there: it is as rounded in this pass as in
+ * later ones. */
+static dimple_status keep_rows(const layer *l, const layer_sequence *q, view rows, view kept) {
   const backend_operations *ops = l->block.ops;
   rows = view_rows(rows, q->first, q->count);
-  if (halves.memory) return ops->pack_halves(l->block.context, halves, rows);
+  if (q->kv_type != DIMPLE_TENSOR_F32) return ops->pack_kv(l->block.context, kept, rows, q->kv_type);
   return rows.memory == kept.memory ? DIMPLE_OK : ops->gather_rows(l->block.context, kept, rows, q->numbers);
 }
 
 static dimple_status keep_keys(const layer *l, const layer_sequence *q) {
-  const backend_operations *ops = l->block.ops;
-  if (has_keys(l)) {
-    DIMPLE_TRY(keep_rows(l, q, l->new_keys, q->own_keys, q->halves.own_keys));
-    DIMPLE_TRY(keep_rows(l, q, l->new_values, q->own_values, q->halves.own_values));
-  }
-  if (!has_queries(l) || !q->halves.keys.memory) return DIMPLE_OK;
-  DIMPLE_TRY(ops->unpack_halves(l->block.context, q->keys, q->halves.keys));
-  return ops->unpack_halves(l->block.context, q->values, q->halves.values);
+  if (!has_keys(l)) return DIMPLE_OK;
+  DIMPLE_TRY(keep_rows(l, q, l->new_keys, q->own_keys));
+  return keep_rows(l, q, l->new_values, q->own_values);
 }
 
 /* The rows of a sequence over its own keys and values. */
@@ -73,7 +68,7 @@ static dimple_status attend(const layer *l, const layer_sequence *q, view attend
   const layer_parameters *p = l->parameters;
   return l->block.ops->attention(l->block.context, &(attention_call){
       .q = view_rows(l->q, q->first, q->count), .k = q->keys, .v = q->values, .y = view_rows(attended, q->first, q->count),
-      .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size,
+      .heads = p->heads, .kv_heads = p->kv_heads, .size = p->head_size, .kv_type = q->kv_type,
       .scale = p->score_scale, .first_key = q->limited ? q->first_key : NULL, .last_key = q->limited || q->skip_key ? q->last_key : NULL, .skip_key = q->skip_key});
 }
 

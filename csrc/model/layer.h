@@ -17,9 +17,9 @@ typedef enum layer_part {
 typedef struct layer_sequence {
   int64_t first, count;      /* rows of x */
   bool limited;              /* first_key and last_key count */
+  int32_t kv_type;           /* of these two (quant/kv_rows.h): */
   view keys, values;         /* what the rows may attend to; not for KEYS */
   view own_keys, own_values; /* [count x KV heads * head_size] where theirs are kept; not for QUERIES */
-  kv_window halves;          /* where these are kept as half floats; keys.memory null: they are not */
   view cosine, sine;         /* angles of the layer's rotary: */
   const int32_t *angle_rows; /* [count] which of their rows (host); null: the first ones, in order */
   const int32_t *first_key;  /* [count] the first key each may see (host); null: 0; not for KEYS */

@@ -5,6 +5,7 @@
 #include "allocate.h"
 #include "cancel.h"
 #include "model/rope.h"
+#include "quant/kv_rows.h"
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -30,11 +31,11 @@ static dimple_status open_angles(const dimple_model *m, context *c, int32_t rota
   return status;
 }
 
-static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, int64_t most, bool half, kv_cache *cache) {
+static dimple_status open_cache(const dimple_model *m, context *c, int64_t capacity, int64_t most, int32_t kv_type, kv_cache *cache) {
   kv_layer_shape *shapes;
   ALLOCATE(shapes, m->text.layers, "the shapes of the cache's layers");
   for (int32_t i = 0; i < m->text.layers; i++)
-    shapes[i] = (kv_layer_shape){.width = layer_kv_width(&m->text.layer[i]) / (half ? 2 : 1), .windowed = m->text.layer[i].windowed};
+    shapes[i] = (kv_layer_shape){.width = kv_row_elements(kv_type, layer_kv_width(&m->text.layer[i])), .windowed = m->text.layer[i].windowed};
   dimple_status status = kv_cache_open(m->ops, c, shapes, m->text.layers, capacity, (kv_reach){.window = m->text.window, .pass = most}, cache);
   free(shapes);
   return status;
@@ -95,24 +96,22 @@ static int64_t widest_layer(const text_parameters *p) {
   return width;
 }
 
-/* What layers of a cache of halves go through. */
-static dimple_status open_floats(const dimple_model *m, context *c, text_state *s) {
-  int64_t width = widest_layer(&m->text);
-  DIMPLE_TRY(matrix_alloc(m->ops, c, smaller(s->capacity, s->piece_rows), width, &s->fresh_keys));
-  DIMPLE_TRY(matrix_alloc(m->ops, c, smaller(s->capacity, s->piece_rows), width, &s->fresh_values));
-  DIMPLE_TRY(matrix_alloc(m->ops, c, s->capacity, width, &s->wide_keys));
-  return matrix_alloc(m->ops, c, s->capacity, width, &s->wide_values);
+/* What keys and values are before they are packed. */
+static dimple_status open_fresh(const dimple_model *m, context *c, text_state *s) {
+  int64_t width = widest_layer(&m->text), rows = smaller(s->capacity, s->piece_rows);
+  DIMPLE_TRY(matrix_alloc(m->ops, c, rows, width, &s->fresh_keys));
+  return matrix_alloc(m->ops, c, rows, width, &s->fresh_values);
 }
 
 enum { ROW_ARRAYS = 9 }; /* row_numbers and what follows them */
 
-static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+static dimple_status allocate_state(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, int32_t kv_type,
                                     text_state *s) {
   s->capacity = capacity;
   s->piece_rows = TEXT_PIECE_ROWS;
-  s->half = half;
-  DIMPLE_TRY(open_cache(m, c, capacity, most, half, &s->cache));
-  if (half) DIMPLE_TRY(open_floats(m, c, s));
+  s->kv_type = kv_type;
+  DIMPLE_TRY(open_cache(m, c, capacity, most, kv_type, &s->cache));
+  if (kv_type != DIMPLE_TENSOR_F32) DIMPLE_TRY(open_fresh(m, c, s));
   for (int32_t i = 0; i < m->text.rotaries; i++) DIMPLE_TRY(open_angles(m, c, i, positions, s));
   s->row_numbers = malloc((size_t)(ROW_ARRAYS * capacity) * sizeof *s->row_numbers);
   if (!s->row_numbers) return dimple_fail_memory((uint64_t)(ROW_ARRAYS * capacity) * sizeof *s->row_numbers, "row numbers");
@@ -125,10 +124,10 @@ static dimple_status allocate_state(const dimple_model *m, context *c, const int
   return DIMPLE_OK;
 }
 
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, int32_t kv_type,
                               text_state *s) {
   memset(s, 0, sizeof *s);
-  dimple_status status = allocate_state(m, c, positions, capacity, most, half, s);
+  dimple_status status = allocate_state(m, c, positions, capacity, most, kv_type, s);
   if (status != DIMPLE_OK) text_state_close(m, c, s);
   return status;
 }
@@ -143,8 +142,8 @@ static void close_scratch(const dimple_model *m, context *c, text_state *s) {
 void text_state_close(const dimple_model *m, context *c, text_state *s) {
   close_scratch(m, c, s);
   kv_cache_close(m->ops, c, &s->cache);
-  view floats[] = {s->fresh_keys, s->fresh_values, s->wide_keys, s->wide_values};
-  for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) m->ops->buffer_free(c, floats[i].memory);
+  m->ops->buffer_free(c, s->fresh_keys.memory);
+  m->ops->buffer_free(c, s->fresh_values.memory);
   for (int32_t i = 0; i < MAX_ROTARIES; i++) {
     m->ops->buffer_free(c, s->cosine[i].memory);
     m->ops->buffer_free(c, s->sine[i].memory);
@@ -171,8 +170,8 @@ int64_t text_state_bytes(const dimple_model *m, const text_state *s) {
   if (s->capacity == 0) return 0;
   int64_t angles = 0;
   for (int32_t i = 0; i < m->text.rotaries; i++) angles += s->capacity * m->text.rotary[i].size; /* half of it cosines, half sines */
-  int64_t floats = 2 * (s->fresh_keys.rows * s->fresh_keys.columns + s->wide_keys.rows * s->wide_keys.columns);
-  return s->scratch.bytes + (s->scratch_rows * m->text.width + angles + floats) * (int64_t)sizeof(float) +
+  int64_t fresh = 2 * s->fresh_keys.rows * s->fresh_keys.columns;
+  return s->scratch.bytes + (s->scratch_rows * m->text.width + angles + fresh) * (int64_t)sizeof(float) +
          ROW_ARRAYS * s->capacity * (int64_t)sizeof *s->row_numbers;
 }
 
@@ -241,7 +240,7 @@ static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, 
   int64_t count = text_rows_count(rows);
   int32_t rotary = m->text.layer[index].rotary;
   kv_window cache = kv_cache_window(&s->cache, index, rows->first, count);
-  layer_sequence q = {.first = at, .count = count, .limited = s->limited, .keys = cache.keys, .values = cache.values,
+  layer_sequence q = {.first = at, .count = count, .limited = s->limited, .kv_type = s->kv_type, .keys = cache.keys, .values = cache.values,
                       .own_keys = cache.own_keys, .own_values = cache.own_values, .numbers = s->row_numbers,
                       .cosine = view_rows(s->cosine[rotary], rows->first, count), .sine = view_rows(s->sine[rotary], rows->first, count),
                       .first_key = m->text.layer[index].windowed ? s->first_key + rows->first : NULL, .last_key = s->last_key + rows->first};
@@ -257,19 +256,13 @@ static layer_sequence sequence_of(const dimple_model *m, const text_rows *rows, 
     q.skip_key = rows->sight.skip_key;
   }
   if (rows->canvas) see_as_canvas(m, rows, index, &q);
-  if (!s->half) return q;
-  q.halves = cache;
-  q.halves.keys = q.keys;
-  q.halves.values = q.values;
-  q.keys = part_of(s->wide_keys, q.halves.keys.rows, layer_kv_width(&m->text.layer[index]));
-  q.values = part_of(s->wide_values, q.halves.keys.rows, layer_kv_width(&m->text.layer[index]));
   return q;
 }
 
 /* Of these rows `count` from the `at`-th on, which are all that x is then. */
 static layer_sequence piece_of(layer_sequence q, int64_t at, int64_t count) {
-  view *own[] = {&q.own_keys, &q.own_values, &q.halves.own_keys, &q.halves.own_values};
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) *own[i] = view_rows(*own[i], at, count);
+  q.own_keys = view_rows(q.own_keys, at, count);
+  q.own_values = view_rows(q.own_values, at, count);
   q.first = 0;
   q.count = count;
   if (q.first_key) q.first_key += at;
@@ -314,7 +307,7 @@ static layer layer_of(const dimple_model *m, context *c, const block_scratch *sc
 
 /* -------------------------------------------------------------------------------------------------------- one sequence */
 
-/* One part of a layer of a sequence alone, of its rows in x, piece by piece; keys and values are projected to where they are kept. */
+/* One part of a layer of a sequence alone, of its rows in x, piece by piece; keys and values that stay floats are projected to where they are kept. */
 static dimple_status record_part(const dimple_model *m, context *c, const text_rows *of, int32_t index, layer_part part, view x,
                                  layer_sequence q) {
   const text_state *s = of->state;
@@ -324,8 +317,9 @@ static dimple_status record_part(const dimple_model *m, context *c, const text_r
     layer_sequence piece = piece_of(q, at, rows);
     layer l = layer_of(m, c, &s->scratch, index, part, view_rows(x, at, rows), &piece, 1);
     l.canvas = of->canvas;
-    l.new_keys = s->half ? part_of(s->fresh_keys, rows, width) : piece.own_keys;
-    l.new_values = s->half ? part_of(s->fresh_values, rows, width) : piece.own_values;
+    bool packed = s->kv_type != DIMPLE_TENSOR_F32;
+    l.new_keys = packed ? part_of(s->fresh_keys, rows, width) : piece.own_keys;
+    l.new_values = packed ? part_of(s->fresh_values, rows, width) : piece.own_values;
     DIMPLE_TRY(m->text.architecture->record_layer(&l));
   }
   return DIMPLE_OK;

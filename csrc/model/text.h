@@ -16,9 +16,8 @@ enum { TEXT_PIECE_ROWS = 768 };
 typedef struct text_state {
   int64_t capacity;  /* rows of the cache: P + L; 0: not open */
   kv_cache cache;
-  bool half;         /* the cache has halves; a layer's rows go through these: */
-  view fresh_keys, fresh_values; /* [piece_rows x widest layer] of the rows that run */
-  view wide_keys, wide_values;   /* [capacity x widest layer] of all that attention sees */
+  int32_t kv_type;   /* of the cache (quant/kv_rows.h); where that is none of floats, rows that run go through these: */
+  view fresh_keys, fresh_values; /* [piece_rows x widest layer] */
   view cosine[MAX_ROTARIES], sine[MAX_ROTARIES]; /* [capacity x size/2] of each of the model's rotaries */
   int32_t *row_numbers; /* 0, 1, .. capacity - 1, then four times as many for selections (host) */
   int32_t *last_key;    /* [capacity] the last row that each sees (host) */
@@ -31,9 +30,9 @@ typedef struct text_state {
   view x;                /* [scratch_rows x width] residual stream */
 } text_state;
 
-/* A cache for `capacity` positions with coordinates positions [3 x capacity]; of half floats if `half`. `most`: rows that a pass of a model with
+/* A cache for `capacity` positions with coordinates positions [3 x capacity] in `kv_type`. `most`: rows that a pass of a model with
  * windows runs at most. Outside a pass. On failure the state is closed again. */
-dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, bool half,
+dimple_status text_state_open(const dimple_model *m, context *c, const int32_t *positions, int64_t capacity, int64_t most, int32_t kv_type,
                               text_state *state);
 void text_state_close(const dimple_model *m, context *c, text_state *state); /* a zeroed state is allowed */
 

@@ -96,7 +96,7 @@ static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p
   random_numbers r = {.seed = seed};
   dimple_session_options o = {.threads = 1 + random_below(&r, 3)};
   o.prefill = random_below(&r, 4) > 0;
-  o.half_cache = random_below(&r, 3) == 0;
+  o.kv_type = random_below(&r, 3) == 0 ? DIMPLE_TENSOR_F16 : DIMPLE_TENSOR_F32;
   *p = (player){.together = fresh_outcome()};
   EXPECT_OK(dimple_session_create(m, &o, &p->session));
   set_random_prompt(p->session, &r, pictures);

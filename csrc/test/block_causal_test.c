@@ -268,8 +268,8 @@ static void steps_name_their_block(dimple_model *m) {
   dimple_session_free(s);
 }
 
-static dimple_session *asked(dimple_model *m, const int32_t *prompt, int32_t length, bool half) {
-  dimple_session_options options = {.threads = 1, .prefill = 1, .half_cache = half};
+static dimple_session *asked(dimple_model *m, const int32_t *prompt, int32_t length, int32_t kv_type) {
+  dimple_session_options options = {.threads = 1, .prefill = 1, .kv_type = kv_type};
   dimple_session *s = NULL;
   int32_t masks[RESPONSE];
   for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
@@ -280,17 +280,17 @@ static dimple_session *asked(dimple_model *m, const int32_t *prompt, int32_t len
 }
 
 /* Prompts that begin alike share their whole blocks but for the last one's: no pass runs them again, and nothing comes out otherwise. */
-static void prefixes_are_shared(dimple_model *m, const dimple_decoding *d, bool half) {
+static void prefixes_are_shared(dimple_model *m, const dimple_decoding *d, int32_t kv_type) {
   enum { LONG = 5 * BLOCK + 1 };
   int32_t prompt[LONG], rows, shared = 0, block = m->text.canvases ? 1 : BLOCK;
   for (int32_t i = 0; i < LONG; i++) prompt[i] = 10 + i * 7 % 60;
-  dimple_session *from = asked(m, prompt, LONG, half);
+  dimple_session *from = asked(m, prompt, LONG, kv_type);
   decode(from, d);
   for (int32_t length = 1; length <= LONG; length++) {
     for (int32_t same = 0; same <= length; same += BLOCK - 1) {
       int32_t other[LONG];
       for (int32_t i = 0; i < LONG; i++) other[i] = i < same ? prompt[i] : 90 - prompt[i];
-      dimple_session *alone = asked(m, other, length, half), *s = asked(m, other, length, half);
+      dimple_session *alone = asked(m, other, length, kv_type), *s = asked(m, other, length, kv_type);
       outcome expected = decode(alone, d);
       EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
       bool by_prompt = d->pipeline == DIMPLE_PIPELINE_BD3LM; /* whose blocks count from the prompt's end */
@@ -365,7 +365,7 @@ static void nothing_is_shared(dimple_model *m) {
   int32_t prompt[3 * BLOCK], rows = -1;
   for (int32_t i = 0; i < 3 * BLOCK; i++) prompt[i] = 10 + i;
   dimple_decoding d = sdar(2);
-  dimple_session *from = asked(m, prompt, 3 * BLOCK, false), *s = asked(m, prompt, 3 * BLOCK, false);
+  dimple_session *from = asked(m, prompt, 3 * BLOCK, DIMPLE_TENSOR_F32), *s = asked(m, prompt, 3 * BLOCK, DIMPLE_TENSOR_F32);
   decode(from, &d);
   EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
   EXPECT(rows == 0, "%d rows are shared", rows);
@@ -377,7 +377,7 @@ static void nothing_is_shared(dimple_model *m) {
 static void shared_rows_are_used(dimple_model *m, const dimple_decoding *d) {
   int32_t prompt[3 * BLOCK], rows;
   for (int32_t i = 0; i < 3 * BLOCK; i++) prompt[i] = 10 + i;
-  dimple_session *from = asked(m, prompt, 3 * BLOCK, false), *s = asked(m, prompt, 3 * BLOCK, false);
+  dimple_session *from = asked(m, prompt, 3 * BLOCK, DIMPLE_TENSOR_F32), *s = asked(m, prompt, 3 * BLOCK, DIMPLE_TENSOR_F32);
   outcome whole = decode(from, d);
   view keys = from->pass.text.cache.layers[0].keys;
   float *spoiled = calloc((size_t)(2 * BLOCK * keys.columns), sizeof *spoiled);
@@ -617,13 +617,13 @@ int main(void) {
   if (backend_under_test() && backend_is_device(backend_under_test())) {
     nothing_is_shared(blocks);
   } else {
-    prefixes_are_shared(blocks, &s, false);
-    prefixes_are_shared(blocks, &s, true);
-    prefixes_are_shared(full, &b, false);
-    prefixes_are_shared(shifted, &sub_blocks, false);
-    prefixes_are_shared(ling, &edit, false);
-    prefixes_are_shared(coder, &steps, false);
-    prefixes_are_shared(canvases, &denoise, false);
+    prefixes_are_shared(blocks, &s, DIMPLE_TENSOR_F32);
+    prefixes_are_shared(blocks, &s, DIMPLE_TENSOR_F16);
+    prefixes_are_shared(full, &b, DIMPLE_TENSOR_F32);
+    prefixes_are_shared(shifted, &sub_blocks, DIMPLE_TENSOR_F32);
+    prefixes_are_shared(ling, &edit, DIMPLE_TENSOR_F32);
+    prefixes_are_shared(coder, &steps, DIMPLE_TENSOR_F32);
+    prefixes_are_shared(canvases, &denoise, DIMPLE_TENSOR_F32);
     prefixes_with_pictures_are_shared(seeing, &b);
     shared_rows_are_used(blocks, &s);
   }

@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "error.h"
 #include "platform/platform.h"
+#include "quant/kv_rows.h"
 
 extern const backend_operations backend_ref;
 
@@ -39,6 +40,7 @@ struct operation {
   rotary_call rotary;
   adjust_call adjust;
   attention_call attention;
+  int32_t kv_type;
   route_call route;
   experts_call experts;
   head_call head;
@@ -376,24 +378,14 @@ static dimple_status run_layer_norm(const context *c, const operation *o) {
   return backend_ref.layer_norm(c->inner, resolve(c, o->y), resolve(c, o->x), inner_weight(o->w), inner_weight(o->b), o->epsilon);
 }
 
-static dimple_status run_pack_halves(const context *c, const operation *o) {
-  return backend_ref.pack_halves(c->inner, resolve(c, o->y), resolve(c, o->x));
+static dimple_status run_pack_kv(const context *c, const operation *o) {
+  return backend_ref.pack_kv(c->inner, resolve(c, o->y), resolve(c, o->x), o->kv_type);
 }
 
-static dimple_status deferred_pack_halves(context *c, view halves, view x) {
-  DIMPLE_TRY(check_shape(c, halves, x.rows, x.columns / 2, "pack_halves' halves"));
-  DIMPLE_TRY(check_apart(halves, x, "pack_halves"));
-  return add(c, (operation){.run = run_pack_halves, .y = halves, .x = x});
-}
-
-static dimple_status run_unpack_halves(const context *c, const operation *o) {
-  return backend_ref.unpack_halves(c->inner, resolve(c, o->y), resolve(c, o->x));
-}
-
-static dimple_status deferred_unpack_halves(context *c, view x, view halves) {
-  DIMPLE_TRY(check_shape(c, x, halves.rows, 2 * halves.columns, "unpack_halves' x"));
-  DIMPLE_TRY(check_apart(x, halves, "unpack_halves"));
-  return add(c, (operation){.run = run_unpack_halves, .y = x, .x = halves});
+static dimple_status deferred_pack_kv(context *c, view packed, view x, int32_t kv_type) {
+  DIMPLE_TRY(check_shape(c, packed, x.rows, kv_row_elements(kv_type, x.columns), "pack_kv's packed rows"));
+  DIMPLE_TRY(check_apart(packed, x, "pack_kv"));
+  return add(c, (operation){.run = run_pack_kv, .y = packed, .x = x, .kv_type = kv_type});
 }
 
 static dimple_status deferred_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon) {
@@ -506,10 +498,10 @@ static dimple_status check_spans(const attention_call *call) {
 
 static dimple_status deferred_attention(context *c, const attention_call *call) {
   operation o = {.run = run_attention, .attention = *call};
-  int64_t queries = call->q.rows, keys = call->k.rows;
+  int64_t queries = call->q.rows, keys = call->k.rows, kv_elements = kv_row_elements(call->kv_type, (int64_t)call->kv_heads * call->size);
   DIMPLE_TRY(check_shape(c, call->q, queries, (int64_t)call->heads * call->size, "attention's q"));
   DIMPLE_TRY(check_shape(c, call->y, queries, call->q.columns, "attention's y"));
-  DIMPLE_TRY(check_shape(c, call->k, keys, (int64_t)call->kv_heads * call->size, "attention's k"));
+  DIMPLE_TRY(check_shape(c, call->k, keys, kv_elements, "attention's k"));
   DIMPLE_TRY(check_shape(c, call->v, keys, call->k.columns, "attention's v"));
   DIMPLE_TRY(check_spans(call));
   if (call->first_key) DIMPLE_TRY(check_numbers(call->first_key, queries, 0, keys, "first key"));
@@ -620,8 +612,7 @@ const backend_operations backend_deferred = {
     .embed_rows = deferred_embed_rows,
     .gather_rows = deferred_gather_rows,
     .scatter_rows = deferred_scatter_rows,
-    .pack_halves = deferred_pack_halves,
-    .unpack_halves = deferred_unpack_halves,
+    .pack_kv = deferred_pack_kv,
     .add_rows = deferred_add_rows,
     .adjust = deferred_adjust,
     .rms_norm = deferred_rms_norm,

@@ -262,7 +262,7 @@ static void open_state(text_state *state) {
   int32_t positions[3 * ROWS];
   for (int axis = 0; axis < 3; axis++)
     for (int row = 0; row < ROWS; row++) positions[axis * ROWS + row] = coordinate(axis, row);
-  EXPECT_OK(text_state_open(&model, threads, positions, ROWS, ROWS, false, state));
+  EXPECT_OK(text_state_open(&model, threads, positions, ROWS, ROWS, DIMPLE_TENSOR_F32, state));
 }
 
 static void expect_close(const float *got, const double *expected, const char *what) {

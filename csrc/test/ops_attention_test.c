@@ -1,6 +1,8 @@
 /* Attention: full, in windows, causal, block-causal, and with a key that a row does not see. */
 #include "ops_suite.h"
 
+#include "quant/kv_rows.h"
+
 typedef struct attention_shape {
   int64_t query_rows, key_rows;
   int32_t heads, kv_heads, size;
@@ -13,22 +15,33 @@ typedef struct attention_case {
   const int32_t *last_key, *skip_key, *first_key;
   float scale;
   const float *q, *k, *v;
+  int32_t kv_type;
 } attention_case;
+
+/* Keys or values as a cache has them. */
+static float *packed_rows(const attention_case *t, const float *rows) {
+  int64_t width = (int64_t)t->shape.kv_heads * t->shape.size, elements = kv_row_elements(t->kv_type, width);
+  float *packed = calloc((size_t)(t->shape.key_rows * elements), sizeof *packed);
+  for (int64_t r = 0; r < t->shape.key_rows; r++) kv_row_pack(t->kv_type, rows + r * width, width, packed + r * elements);
+  return packed;
+}
 
 static float *attend(const side *s, const attention_case *t, const char *what) {
   attention_shape n = t->shape;
-  int64_t width = (int64_t)n.heads * n.size, kv_width = (int64_t)n.kv_heads * n.size;
-  float *before = floats(n.query_rows * width);
-  matrix q = place(s, t->q, n.query_rows, width, 3), k = place(s, t->k, n.key_rows, kv_width, 1), v = place(s, t->v, n.key_rows, kv_width, 2);
+  int64_t width = (int64_t)n.heads * n.size, elements = kv_row_elements(t->kv_type, (int64_t)n.kv_heads * n.size);
+  float *before = floats(n.query_rows * width), *keys = packed_rows(t, t->k), *values = packed_rows(t, t->v);
+  matrix q = place(s, t->q, n.query_rows, width, 3), k = place(s, keys, n.key_rows, elements, 1), v = place(s, values, n.key_rows, elements, 2);
   matrix y = place(s, before, n.query_rows, width, GUARD);
   attention_call call = {.q = q.v, .k = k.v, .v = v.v, .y = y.v, .heads = n.heads, .kv_heads = n.kv_heads, .size = n.size,
-                         .spans = t->spans, .span_count = t->span_count, .scale = t->scale, .first_key = t->first_key, .last_key = t->last_key,
+                         .kv_type = t->kv_type, .spans = t->spans, .span_count = t->span_count, .scale = t->scale, .first_key = t->first_key, .last_key = t->last_key,
                          .skip_key = t->skip_key};
   EXPECT_OK(IN_PASS(*s, s->ops->attention(s->context, &call)));
   float *found = fetch(s, y, what);
   matrix all[] = {q, k, v, y};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(s, all[i]);
   free(before);
+  free(keys);
+  free(values);
   return found;
 }
 
@@ -40,7 +53,7 @@ static void check_seen(attention_shape n, const int32_t *spans, int32_t span_cou
   int64_t width = (int64_t)n.heads * n.size, kv_width = (int64_t)n.kv_heads * n.size;
   float *q = floats(n.query_rows * width), *k = floats(n.key_rows * kv_width), *v = floats(n.key_rows * kv_width);
   for (int64_t i = 0; i < n.query_rows * width; i++) q[i] *= 3; /* so that some keys stand out */
-  attention_case t = {n, spans, span_count, last_key, skip_key, first_key, first_key ? 1.3f / sqrtf((float)n.size) : 0, q, k, v};
+  attention_case t = {n, spans, span_count, last_key, skip_key, first_key, first_key ? 1.3f / sqrtf((float)n.size) : 0, q, k, v, DIMPLE_TENSOR_F32};
   float *expected = attend(&reference, &t, what), *first = NULL;
   for (int c = 0; c < CONTEXTS; c++) {
     float *y = attend(&tested[c], &t, what);
@@ -122,6 +135,41 @@ static void check_first_keys(void) {
   free(v);
 }
 
+/* Keys and values that are packed: the reference's bound holds for what is read, and what was rounded is off by no more than it may be. */
+static void check_packed(attention_shape n, int32_t type, const int32_t *spans, int32_t span_count, const int32_t *last_key, double rounding) {
+  int64_t width = (int64_t)n.heads * n.size, kv_width = (int64_t)n.kv_heads * n.size;
+  float *q = floats(n.query_rows * width), *k = floats(n.key_rows * kv_width), *v = floats(n.key_rows * kv_width);
+  attention_case t = {.shape = n, .spans = spans, .span_count = span_count, .last_key = last_key, .q = q, .k = k, .v = v}, packed = t;
+  packed.kv_type = type;
+  float *exact = attend(&reference, &t, "attention"), *expected = attend(&reference, &packed, "packed keys"), *first = NULL;
+  expect_close(expected, exact, n.query_rows * width, rounding, "attention over rounded keys and values");
+  for (int c = 0; c < CONTEXTS; c++) {
+    float *y = attend(&tested[c], &packed, "packed keys");
+    if (c == 0) expect_close(y, expected, n.query_rows * width, float_tolerance(1e-5), "packed keys and values");
+    else expect_same_bits(y, first, n.query_rows * width, "packed keys and values");
+    if (c == 0) first = y;
+    else free(y);
+  }
+  float *all[] = {exact, expected, first, q, k, v};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+static void check_packed_keys(void) {
+  static const attention_shape shapes[] = {{1, 1, 1, 1, 32}, {13, 300, 7, 1, 128}, {33, 193, 6, 2, 64}, {40, 200, 4, 2, 96}, {5, 97, 4, 2, 512}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    check_packed(shapes[i], DIMPLE_TENSOR_F16, NULL, 0, NULL, 1e-3);
+    check_packed(shapes[i], DIMPLE_TENSOR_Q8_0, NULL, 0, NULL, 1.5e-2);
+  }
+  static const attention_shape odd[] = {{3, 5, 2, 1, 16}, {100, 97, 3, 3, 20}, {97, 200, 8, 2, 33}, {2, 11, 130, 1, 12}, {7, 30, 2, 2, 7}};
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+    if (odd[i].kv_heads * odd[i].size % 2 == 0 || !backend_is_device(tested[0].ops->name)) check_packed(odd[i], DIMPLE_TENSOR_F16, NULL, 0, NULL, 1e-3);
+  int32_t last[150];
+  for (int i = 0; i < 150; i++) last[i] = i;
+  check_packed((attention_shape){150, 150, 4, 2, 64}, DIMPLE_TENSOR_Q8_0, NULL, 0, last, 2e-2);
+  static const int32_t windows[] = {0, 64, 68, 150};
+  check_packed((attention_shape){150, 150, 4, 2, 32}, DIMPLE_TENSOR_Q8_0, windows, 3, NULL, 2e-2);
+}
+
 /* A key that a row does not see: its own, any, none; alone, with last keys, and in windows. */
 static void check_skipped_keys(void) {
   int32_t skip[150], last[150];
@@ -178,6 +226,7 @@ static void check_attentions(void) {
   check_full_and_windows();
   check_last_keys();
   check_first_keys();
+  check_packed_keys();
   check_skipped_keys();
   check_attention_extremes();
   check_head_size();

@@ -1,6 +1,8 @@
 /* Buffers, passes, and operations on rows: moving them, the norm, the rotation. */
 #include "ops_suite.h"
 
+#include "quant/kv_rows.h"
+
 static void check_buffers(void) {
   const side *s = &tested[0];
   float host[6] = {1, 2, 3, 4, 5, 6}, back[6] = {0};
@@ -111,38 +113,61 @@ static void check_moving_rows(void) {
   free(before);
 }
 
-/* To halves and back. */
-static float *through_halves(const side *s, const float *x, int64_t rows, int64_t columns) {
-  matrix from = place(s, x, rows, columns, GUARD), halves = place(s, x, rows, columns / 2, 1), to = place(s, x, rows, columns, GUARD);
-  EXPECT_OK(IN_PASS(*s, s->ops->pack_halves(s->context, halves.v, from.v)));
-  EXPECT_OK(IN_PASS(*s, s->ops->unpack_halves(s->context, to.v, halves.v)));
-  free(fetch(s, halves, "pack_halves"));
-  float *found = fetch(s, to, "unpack_halves");
+/* Packed by a backend, widened here. */
+static float *packed_and_back(const side *s, int32_t type, const float *x, int64_t rows, int64_t width) {
+  int64_t elements = kv_row_elements(type, width), apart = backend_is_device(s->ops->name) ? 0 : 1; /* a cache's rows lie right behind each other */
+  matrix from = place(s, x, rows, width, GUARD), packed = place(s, x, rows, elements, apart);
+  EXPECT_OK(IN_PASS(*s, s->ops->pack_kv(s->context, packed.v, from.v, type)));
+  float *found = fetch(s, packed, "pack_kv"), *wide = floats(rows * width);
+  for (int64_t r = 0; r < rows; r++) kv_row_unpack(type, found + r * elements, width, wide + r * width);
+  free(found);
   drop(s, from);
-  drop(s, halves);
-  drop(s, to);
-  return found;
+  drop(s, packed);
+  return wide;
 }
 
-static void check_halves(void) {
-  static const int64_t widths[] = {2, 14, 16, 30, 64, 254};
-  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
-    int64_t rows = 9, columns = widths[i];
-    float *x = floats(rows * columns);
-    x[0] = 1e6f;
-    x[1] = -1e6f;
-    x[columns] = 1e-8f;
-    float *expected = through_halves(&reference, x, rows, columns);
-    EXPECT(expected[0] == 65504 && expected[1] == -65504, "%g, %g", (double)expected[0], (double)expected[1]);
-    expect_close(expected + columns, x + columns, (rows - 1) * columns, 5e-4, "halves");
-    for (int c = 0; c < CONTEXTS; c++) {
-      float *found = through_halves(&tested[c], x, rows, columns);
-      expect_same_bits(found, expected, rows * columns, "halves");
-      free(found);
-    }
-    free(expected);
-    free(x);
+/* A rounding is off by half a step at most, 2^-11 of a number or 1/254 of its block's largest; a device may take the step beside it. */
+static void check_packed(int32_t type, int64_t width, double off) {
+  enum { ROWS = 9 };
+  bool device = backend_is_device(tested[0].ops->name), codes = type == DIMPLE_TENSOR_Q8_0;
+  float *x = floats(ROWS * width);
+  x[width + 1] = codes ? 0 : 1e-8f;
+  x[0] = codes ? 100.0f : 1e6f;
+  x[1] = codes ? -100.0f : -1e6f;
+  float *expected = packed_and_back(&reference, type, x, ROWS, width);
+  EXPECT(codes || (expected[0] == 65504 && expected[1] == -65504), "%g, %g", (double)expected[0], (double)expected[1]);
+  EXPECT(!codes || fabsf(expected[0] - 100) < 0.05f, "%g", (double)expected[0]);
+  expect_close(expected + width, x + width, (ROWS - 1) * width, off, "packed rows");
+  for (int c = 0; c < CONTEXTS; c++) {
+    float *found = packed_and_back(&tested[c], type, x, ROWS, width);
+    if (device) expect_close(found + width, expected + width, (ROWS - 1) * width, 2 * off, "packed rows");
+    else expect_same_bits(found, expected, ROWS * width, "packed rows");
+    free(found);
   }
+  free(expected);
+  free(x);
+}
+
+/* NaN stays that, in Q8_0 for all its block, as infinity does, and for no other. */
+static void check_packed_nan(int32_t type) {
+  enum { WIDTH = 128 };
+  float x[WIDTH] = {[3] = NAN, [40] = 5, [70] = type == DIMPLE_TENSOR_Q8_0 ? INFINITY : NAN, [100] = 1};
+  if (backend_is_device(tested[0].ops->name)) return; /* what a device makes of NaN is its own */
+  float *found = packed_and_back(&tested[0], type, x, 1, WIDTH);
+  bool others = fabsf(found[40] - 5) < 5e-3f && fabsf(found[100] - 1) < 1e-3f;
+  EXPECT(isnan(found[3]) && isnan(found[70]) && others, "%s: %g, %g, %g, %g", tested_name(), (double)found[3], (double)found[70], (double)found[40],
+         (double)found[100]);
+  free(found);
+}
+
+static void check_packing(void) {
+  static const int64_t widths[] = {2, 14, 16, 30, 64, 254};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) check_packed(DIMPLE_TENSOR_F16, widths[i], 5e-4);
+  check_packed(DIMPLE_TENSOR_Q8_0, 64, 4.1e-3);
+  check_packed(DIMPLE_TENSOR_Q8_0, 512, 4.1e-3);
+  if (!backend_is_device(tested[0].ops->name)) check_packed(DIMPLE_TENSOR_Q8_0, 96, 4.1e-3); /* rows of GGML's are whole elements */
+  check_packed_nan(DIMPLE_TENSOR_F16);
+  check_packed_nan(DIMPLE_TENSOR_Q8_0);
 }
 
 static float *norm_rows(const side *s, const test_weight *w, const float *x, int64_t rows, int64_t columns, bool in_place) {
@@ -326,7 +351,7 @@ static void check_rows(void) {
   check_cancelling();
   check_embed_rows();
   check_moving_rows();
-  check_halves();
+  check_packing();
   check_rms_norm();
   check_layer_norm();
   check_add_rows();

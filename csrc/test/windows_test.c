@@ -31,11 +31,11 @@ static void run_rows(const dimple_model *m, context *c, text_state *state, int64
 }
 
 /* All states, where a pass runs `most` rows; returns what keys and values take. */
-static int64_t run_all(const dimple_model *m, context *c, int64_t most, bool half, float *states) {
+static int64_t run_all(const dimple_model *m, context *c, int64_t most, int32_t kv_type, float *states) {
   int32_t positions[3 * POSITIONS];
   for (int i = 0; i < 3 * POSITIONS; i++) positions[i] = i % POSITIONS;
   text_state s;
-  EXPECT_OK(text_state_open(m, c, positions, POSITIONS, most, half, &s));
+  EXPECT_OK(text_state_open(m, c, positions, POSITIONS, most, kv_type, &s));
   text_state_join(&s, PICTURE_FIRST, PICTURE_END);
   EXPECT_OK(text_state_reserve(m, c, &s, text_state_most(&s)));
   int64_t settled = POSITIONS - CANVAS, bytes = s.cache.bytes;
@@ -49,11 +49,11 @@ static int64_t run_all(const dimple_model *m, context *c, int64_t most, bool hal
   return bytes;
 }
 
-static void states_are_those_of_a_full_cache(const dimple_model *m, bool half) {
+static void states_are_those_of_a_full_cache(const dimple_model *m, int32_t kv_type) {
   static float full[POSITIONS * WIDTH], slid[POSITIONS * WIDTH];
   context *c;
   EXPECT_OK(m->ops->context_open(m->ops, 2, &c));
-  int64_t before = run_all(m, c, POSITIONS, half, full), after = run_all(m, c, MOST, half, slid);
+  int64_t before = run_all(m, c, POSITIONS, kv_type, full), after = run_all(m, c, MOST, kv_type, slid);
   EXPECT(after < before, "%d bytes, %d with all rows", (int)after, (int)before);
   for (int row = 0; row < POSITIONS; row++)
     EXPECT(memcmp(full + row * WIDTH, slid + row * WIDTH, WIDTH * sizeof *full) == 0, "%s: row %d has other states", m->ops->name, row);
@@ -145,8 +145,8 @@ int main(void) {
   dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA, .context = 4096});
   if (!m) return expect_summary("windows");
   for (int i = 0; i < 2000; i++) tokens[i] = random_below(&r, IMAGE);
-  states_are_those_of_a_full_cache(m, false);
-  states_are_those_of_a_full_cache(m, true);
+  states_are_those_of_a_full_cache(m, DIMPLE_TENSOR_F32);
+  states_are_those_of_a_full_cache(m, DIMPLE_TENSOR_F16);
   sessions_find_what_they_need_or_run_it_again(m);
   kept_canvases_are_shared(m, PROMPT);
   kept_canvases_are_shared(m, 900);

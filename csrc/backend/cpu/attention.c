@@ -47,10 +47,11 @@ static int64_t cut_rows(const attention_call *call, int64_t most, attention_bloc
 }
 
 static attention_operands operands_of(const attention_call *call) {
+  const int64_t bytes = sizeof(float);
   return (attention_operands){
-      .q = row_of(call->q, 0), .k = row_of(call->k, 0), .v = row_of(call->v, 0), .y = row_of(call->y, 0),
-      .q_stride = call->q.stride, .k_stride = call->k.stride, .v_stride = call->v.stride, .y_stride = call->y.stride,
-      .heads = call->heads, .kv_heads = call->kv_heads, .size = call->size,
+      .q = row_of(call->q, 0), .k = (const uint8_t *)row_of(call->k, 0), .v = (const uint8_t *)row_of(call->v, 0), .y = row_of(call->y, 0),
+      .q_stride = call->q.stride, .k_stride = call->k.stride * bytes, .v_stride = call->v.stride * bytes, .y_stride = call->y.stride,
+      .heads = call->heads, .kv_heads = call->kv_heads, .size = call->size, .kv_type = call->kv_type,
       .scale = call->scale > 0 ? call->scale : 1 / sqrtf((float)call->size), .first_key = call->first_key, .last_key = call->last_key,
       .skip_key = call->skip_key};
 }

@@ -22,17 +22,43 @@ typedef struct attention_scratch {
   float shrink[ATTENTION_ROWS];                 /* what a new highest score does to sums so far */
 } attention_scratch;
 
-/* [rows x size] with rows `stride` apart to rows HEAD_STRIDE apart, filled up with zeros to whole vectors. */
-static void copy_heads(const float *source, int64_t stride, int64_t rows, int64_t size, float *target) {
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = 0; i < size; i += LANES)
-      vf_store(target + r * HEAD_STRIDE + i, vf_load_some(source + r * stride + i, size - i < LANES ? size - i : LANES));
+/* A head's numbers [size] of a row of keys or values (quant/kv_rows.h) as floats, filled up with zeros to whole vectors. */
+static void copy_floats(const uint8_t *source, int64_t size, float *target) {
+  const float *x = (const float *)(const void *)source;
+  for (int64_t i = 0; i < size; i += LANES) vf_store(target + i, vf_load_some(x + i, size - i < LANES ? size - i : LANES));
 }
 
-/* Asks for [rows x size] with rows `stride` apart: short pieces far from each other, which the processor does not foresee. */
-static void fetch_heads(const float *source, int64_t stride, int64_t rows, int64_t size) {
+static void widen_halves(const uint8_t *source, int64_t size, float *target) {
+  const uint16_t *x = (const uint16_t *)(const void *)source;
+  int64_t i = 0;
+  for (; i + LANES <= size; i += LANES) vf_store(target + i, vf_load_half(x + i));
+  if (i == size) return;
+  vf_store(target + i, vf_set(0));
+  for (; i < size; i++) target[i] = half_to_float(x[i]);
+}
+
+static void widen_codes(const uint8_t *source, int64_t size, float *target) {
+  for (int64_t i = 0; i < size; i += BLOCK, source += 2 + BLOCK) {
+    uint16_t half;
+    memcpy(&half, source, sizeof half);
+    const vf scale = vf_set(half_to_float(half));
+    for (int64_t j = 0; j < BLOCK; j += LANES) vf_store(target + i + j, vf_mul(vf_load_int8((const int8_t *)source + 2 + j), scale));
+  }
+}
+
+/* One head of rows `stride` bytes apart to rows HEAD_STRIDE apart. */
+static void copy_heads(const attention_operands *of, const uint8_t *source, int64_t stride, int64_t rows, float *target) {
+  for (int64_t r = 0; r < rows; r++, source += stride, target += HEAD_STRIDE) {
+    if (of->kv_type == DIMPLE_TENSOR_F32) copy_floats(source, of->size, target);
+    else if (of->kv_type == DIMPLE_TENSOR_F16) widen_halves(source, of->size, target);
+    else widen_codes(source, of->size, target);
+  }
+}
+
+/* Asks for `bytes` of each of the rows, `stride` bytes apart: short pieces far from each other, which the processor does not foresee. */
+static void fetch_heads(const void *source, int64_t stride, int64_t rows, int64_t bytes) {
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = 0; i < size; i += 16) __builtin_prefetch(source + r * stride + i, 0, 2);
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch((const uint8_t *)source + r * stride + i, 0, 2);
 }
 
 /* score [keys x queries] = key query. */
@@ -131,12 +157,13 @@ static void attention(const attention_operands *of, const attention_block *block
   attention_scratch *s = scratch;
   int64_t size = of->size, rows = block->row_end - block->row, queries = rows * heads;
   int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
-  int64_t key_offset = (int64_t)(head / (of->heads / of->kv_heads)) * size;
-  const float *k = of->k + key_offset, *v = of->v + key_offset;
+  int64_t head_bytes = kv_bytes(of->kv_type, size), key_offset = (int64_t)(head / (of->heads / of->kv_heads)) * head_bytes;
+  const uint8_t *k = of->k + key_offset, *v = of->v + key_offset;
   int64_t first = first_of_keys(of, block), end = end_of_keys(of, block), keys = end - first < ATTENTION_KEYS ? end - first : ATTENTION_KEYS;
-  fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride, rows, heads * size);
-  fetch_heads(k + first * of->k_stride, of->k_stride, keys, size);
-  fetch_heads(v + first * of->v_stride, of->v_stride, keys, size);
+  const int64_t float_bytes = sizeof(float);
+  fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride * float_bytes, rows, heads * size * float_bytes);
+  fetch_heads(k + first * of->k_stride, of->k_stride, keys, head_bytes);
+  fetch_heads(v + first * of->v_stride, of->v_stride, keys, head_bytes);
   for (int64_t q = 0; q < padded_queries; q++) {
     const float *query = q < queries ? of->q + (block->row + q / heads) * of->q_stride + (head + q % heads) * size : NULL;
     for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * of->scale : 0;
@@ -148,11 +175,11 @@ static void attention(const attention_operands *of, const attention_block *block
   memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
   for (int64_t key = first; key < end; key += keys) {
     keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
-    copy_heads(k + key * of->k_stride, of->k_stride, keys, size, s->key);
-    copy_heads(v + key * of->v_stride, of->v_stride, keys, size, s->value);
+    copy_heads(of, k + key * of->k_stride, of->k_stride, keys, s->key);
+    copy_heads(of, v + key * of->v_stride, of->v_stride, keys, s->value);
     int64_t coming = end - key - keys < ATTENTION_KEYS ? end - key - keys : ATTENTION_KEYS;
-    fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, size);
-    fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, size);
+    fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, head_bytes);
+    fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, head_bytes);
     score_keys(s, keys, padded_queries, size);
     if (of->first_key || of->last_key || of->skip_key) mask_keys(s, of, block->row, rows, heads, key, keys);
     soften(s, keys, padded_queries, padded_size);

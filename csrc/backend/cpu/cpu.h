@@ -93,10 +93,12 @@ typedef struct product_target {
 } product_target;
 
 typedef struct attention_operands {
-  const float *q, *k, *v;
+  const float *q;
+  const uint8_t *k, *v; /* rows in kv_type */
   float *y;
-  int64_t q_stride, k_stride, v_stride, y_stride;
-  int32_t heads, kv_heads, size;
+  int64_t q_stride, y_stride; /* floats */
+  int64_t k_stride, v_stride; /* bytes */
+  int32_t heads, kv_heads, size, kv_type;
   float scale; /* above 0 */
   const int32_t *first_key, *last_key, *skip_key; /* as in attention_call */
 } attention_operands;
@@ -124,7 +126,6 @@ typedef struct cpu_kernels {
 
   void (*rms_norm)(float *y, const float *x, const float *w, int64_t columns, float epsilon); /* one row; w may be null */
   void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t columns, float epsilon); /* one row */
-  void (*unpack_halves)(float *y, const uint16_t *x, int64_t columns); /* one row */
   void (*add_scaled)(float *y, const float *x, float scale, int64_t columns); /* one row: y += scale * x */
   void (*rotary)(float *row, const float *cosine, const float *sine, int32_t heads, int32_t size, int32_t stride);
   void (*attention)(const attention_operands *of, const attention_block *block, int32_t head, int32_t head_count, void *scratch);

@@ -12,6 +12,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "quant/kv_rows.h"
+
 #include "backend/cpu/attention_template.h"
 #include "backend/cpu/head_template.h"
 #include "backend/cpu/peak_template.h"
@@ -43,7 +45,6 @@ const cpu_kernels KERNELS = {
     .finish = finish,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
-    .unpack_halves = unpack_halves,
     .add_scaled = add_scaled,
     .rotary = rotary,
     .attention = attention,

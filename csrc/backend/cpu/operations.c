@@ -28,8 +28,7 @@
   .adjust = cpu_adjust,               \
   .linear = cpu_linear,               \
   .rotary = cpu_rotary,               \
-  .pack_halves = cpu_pack_halves,     \
-  .unpack_halves = cpu_unpack_halves, \
+  .pack_kv = cpu_pack_kv,             \
   .attention = cpu_attention,         \
   .route = cpu_route,                 \
   .experts = cpu_experts,             \

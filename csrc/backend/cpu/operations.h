@@ -59,8 +59,7 @@ dimple_status cpu_gather_rows(context *c, view y, view x, const int32_t *index);
 dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index);
 /* Row index[i] of y += scale[i] * row i of x; the rows index[] are all different. */
 void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, const float *scale);
-dimple_status cpu_pack_halves(context *c, view halves, view x);
-dimple_status cpu_unpack_halves(context *c, view x, view halves);
+dimple_status cpu_pack_kv(context *c, view packed, view x, int32_t kv_type);
 dimple_status cpu_add_rows(context *c, view y, view x, float factor);
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon);
 dimple_status cpu_layer_norm(context *c, view y, view x, const weight *w, const weight *b, float epsilon);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu/operations.h"
+#include "quant/kv_rows.h"
 
 /* Rows of most operations are cheap: one item takes several, some 16 Ki elements. */
 static int64_t rows_per_item(int64_t columns) { return larger(1, (1 << 14) / larger(columns, 1)); }
@@ -17,6 +18,7 @@ typedef struct rows_task {
   float epsilon, factor;
   const rotary_call *rotary;
   const adjust_call *adjust;
+  int32_t kv_type;
 } rows_task;
 
 static void run_rows(context *c, rows_task *t, cpu_task *task) {
@@ -86,32 +88,16 @@ void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, cons
   run_rows(c, &task, scatter_add_item);
 }
 
-static void pack_halves_item(void *work, int64_t item, void *scratch) {
-  (void)scratch;
-  const rows_task *t = work;
-  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++) {
-    const float *x = row_of(t->x, r);
-    uint16_t *y = (uint16_t *)(void *)row_of(t->y, r);
-    for (int64_t j = 0; j < t->columns; j++) y[j] = finite_half(x[j]);
-  }
-}
-
-dimple_status cpu_pack_halves(context *c, view halves, view x) {
-  rows_task task = {.x = x, .y = halves, .rows = x.rows, .columns = x.columns};
-  run_rows(c, &task, pack_halves_item);
-  return DIMPLE_OK;
-}
-
-static void unpack_halves_item(void *work, int64_t item, void *scratch) {
+static void pack_kv_item(void *work, int64_t item, void *scratch) {
   (void)scratch;
   const rows_task *t = work;
   for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
-    t->kernels->unpack_halves(row_of(t->y, r), (const uint16_t *)(const void *)row_of(t->x, r), t->columns);
+    kv_row_pack(t->kv_type, row_of(t->x, r), t->columns, row_of(t->y, r));
 }
 
-dimple_status cpu_unpack_halves(context *c, view x, view halves) {
-  rows_task task = {.x = halves, .y = x, .rows = x.rows, .columns = x.columns};
-  run_rows(c, &task, unpack_halves_item);
+dimple_status cpu_pack_kv(context *c, view packed, view x, int32_t kv_type) {
+  rows_task task = {.x = x, .y = packed, .rows = x.rows, .columns = x.columns, .kv_type = kv_type};
+  run_rows(c, &task, pack_kv_item);
   return DIMPLE_OK;
 }
 

@@ -42,12 +42,6 @@ static void layer_norm(float *y, const float *x, const float *w, const float *b,
   }
 }
 
-static void unpack_halves(float *y, const uint16_t *x, int64_t columns) {
-  int64_t j = 0;
-  for (; j + LANES <= columns; j += LANES) vf_store(y + j, vf_load_half(x + j));
-  for (; j < columns; j++) y[j] = half_to_float(x[j]);
-}
-
 static void add_scaled(float *y, const float *x, float scale, int64_t columns) {
   vf factor = vf_set(scale);
   for (int64_t j = 0; j < columns; j += LANES) {

@@ -39,10 +39,17 @@ static struct ggml_tensor *spelled_out(context *c, const attention_call *call, c
   return ggml_cont(n, ggml_permute(n, sums, 0, 2, 1, 3)); /* [size, heads, rows, windows] */
 }
 
+/* Heads of keys or values; packed ones as floats, so that what comes of them hangs on what was rounded alone. */
+static struct ggml_tensor *seen_heads(context *c, const attention_call *call, view rows, int64_t windows) {
+  if (call->kv_type == DIMPLE_TENSOR_F32) return heads_of(c, rows, call->kv_heads, call->size, windows);
+  struct ggml_context *n = c->graph->nodes;
+  struct ggml_tensor *wide = ggml_cast(n, packed_rows(c, rows, (int64_t)call->kv_heads * call->size, call->kv_type), GGML_TYPE_F32);
+  return ggml_permute(n, ggml_reshape_4d(n, wide, call->size, call->kv_heads, rows.rows / windows, windows), 0, 2, 1, 3);
+}
+
 static dimple_status attend(context *c, const attention_call *call, const attended *a) {
   struct ggml_tensor *q = heads_of(c, a->q, call->heads, call->size, a->windows);
-  struct ggml_tensor *k = heads_of(c, a->k, call->kv_heads, call->size, a->windows);
-  struct ggml_tensor *v = heads_of(c, a->v, call->kv_heads, call->size, a->windows);
+  struct ggml_tensor *k = seen_heads(c, call, a->k, a->windows), *v = seen_heads(c, call, a->v, a->windows);
   bool used;
   DIMPLE_TRY(use_fused(c, call, a->q.rows / a->windows, a->mask != NULL, &used));
   struct ggml_tensor *result = used ? fused(c, call, q, k, v, a->mask) : NULL;

@@ -22,11 +22,7 @@ static struct ggml_tensor *view_4d(context *c, view v, const int64_t extent[4], 
   struct ggml_tensor *t = ggml_view_4d(c->graph->nodes, base, extent[0], extent[1], extent[2], extent[3], (size_t)stride[1] * sizeof(float),
                                        (size_t)stride[2] * sizeof(float), (size_t)stride[3] * sizeof(float), (size_t)v.first * sizeof(float));
   if (type == GGML_TYPE_F32) return t;
-  t->type = type; /* the same bytes read as something else; halves are two to an element */
-  if (type == GGML_TYPE_F16) {
-    t->ne[0] *= 2;
-    t->nb[0] = sizeof(ggml_fp16_t);
-  }
+  t->type = type; /* the same bytes read as something else */
   return t;
 }
 
@@ -39,6 +35,14 @@ static struct ggml_tensor *typed_matrix(context *c, view v, enum ggml_type type)
 struct ggml_tensor *matrix_of(context *c, view v) { return typed_matrix(c, v, GGML_TYPE_F32); }
 
 struct ggml_tensor *numbers_of(context *c, view v) { return typed_matrix(c, v, GGML_TYPE_I32); }
+
+struct ggml_tensor *packed_rows(context *c, view v, int64_t width, int32_t kv_type) {
+  struct ggml_tensor *t = matrix_of(c, v);
+  t->type = (enum ggml_type)kv_type; /* both go by GGUF's numbers */
+  t->ne[0] = width;
+  t->nb[0] = ggml_type_size(t->type);
+  return t;
+}
 
 struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows) {
   int64_t rows = v.rows / windows;
@@ -218,14 +222,14 @@ static dimple_status build_scatter_rows(context *c, const recorded *o) {
   return expand(c, ggml_set_rows(c->graph->nodes, matrix_of(c, o->y), source, target));
 }
 
-/* Rounded to nearest by GGML; what is beyond a half's range becomes its largest. */
-static dimple_status build_pack_halves(context *c, const recorded *o) {
-  struct ggml_tensor *clamped = ggml_clamp(c->graph->nodes, ggml_cont(c->graph->nodes, matrix_of(c, o->x)), -65504.0f, 65504.0f);
-  return expand(c, ggml_cpy(c->graph->nodes, clamped, typed_matrix(c, o->y, GGML_TYPE_F16)));
-}
-
-static dimple_status build_unpack_halves(context *c, const recorded *o) {
-  return write_view(c, o->y, typed_matrix(c, o->x, GGML_TYPE_F16));
+/* Rounded by GGML; what is beyond a half's range becomes its largest. */
+static dimple_status build_pack_kv(context *c, const recorded *o) {
+  struct ggml_tensor *rows = ggml_cont(c->graph->nodes, matrix_of(c, o->x)), *packed = packed_rows(c, o->y, o->x.columns, o->kv_type);
+  if (ggml_is_quantized(packed->type) && packed->nb[1] != ggml_row_size(packed->type, o->x.columns))
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s packs no rows of %lld numbers as %s that do not lie right behind each other", c->device->name,
+                       (long long)o->x.columns, ggml_type_name(packed->type));
+  if (o->kv_type == DIMPLE_TENSOR_F16) rows = ggml_clamp(c->graph->nodes, rows, -65504.0f, 65504.0f);
+  return expand(c, ggml_cpy(c->graph->nodes, rows, packed));
 }
 
 static dimple_status build_add_rows(context *c, const recorded *o) {
@@ -346,8 +350,7 @@ static dimple_status build(context *c, const recorded *o) {
     case RECORDED_EMBED_ROWS: return build_embed_rows(c, o);
     case RECORDED_GATHER_ROWS: return build_gather_rows(c, o);
     case RECORDED_SCATTER_ROWS: return build_scatter_rows(c, o);
-    case RECORDED_PACK_HALVES: return build_pack_halves(c, o);
-    case RECORDED_UNPACK_HALVES: return build_unpack_halves(c, o);
+    case RECORDED_PACK_KV: return build_pack_kv(c, o);
     case RECORDED_ADD_ROWS: return build_add_rows(c, o);
     case RECORDED_ADJUST: return build_adjust(c, &o->adjust);
     case RECORDED_RMS_NORM: return build_rms_norm(c, o);

@@ -132,9 +132,9 @@ static dimple_status scatter_rows(context *c, view y, view x, const int32_t *ind
   return add(c, o);
 }
 
-static dimple_status pack_halves(context *c, view halves, view x) { return add(c, (recorded){.kind = RECORDED_PACK_HALVES, .y = halves, .x = x}); }
-
-static dimple_status unpack_halves(context *c, view x, view halves) { return add(c, (recorded){.kind = RECORDED_UNPACK_HALVES, .y = x, .x = halves}); }
+static dimple_status pack_kv(context *c, view packed, view x, int32_t kv_type) {
+  return add(c, (recorded){.kind = RECORDED_PACK_KV, .y = packed, .x = x, .kv_type = kv_type});
+}
 
 static dimple_status add_rows(context *c, view y, view x, float factor) {
   return add(c, (recorded){.kind = RECORDED_ADD_ROWS, .y = y, .x = x, .factor = factor});
@@ -190,8 +190,7 @@ void record_operations(backend_operations *table) {
   table->embed_rows = embed_rows;
   table->gather_rows = gather_rows;
   table->scatter_rows = scatter_rows;
-  table->pack_halves = pack_halves;
-  table->unpack_halves = unpack_halves;
+  table->pack_kv = pack_kv;
   table->add_rows = add_rows;
   table->adjust = adjust;
   table->rms_norm = rms_norm;

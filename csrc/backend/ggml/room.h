@@ -112,8 +112,7 @@ typedef enum recorded_kind {
   RECORDED_EMBED_ROWS,
   RECORDED_GATHER_ROWS,
   RECORDED_SCATTER_ROWS,
-  RECORDED_PACK_HALVES,
-  RECORDED_UNPACK_HALVES,
+  RECORDED_PACK_KV,
   RECORDED_ADD_ROWS,
   RECORDED_ADJUST,
   RECORDED_RMS_NORM,
@@ -138,6 +137,7 @@ typedef struct recorded {
   float *target;       /* COPY_OUT */
   float epsilon; /* RMS_NORM */
   float factor;  /* ADD_ROWS */
+  int32_t kv_type; /* PACK_KV */
   const linear_output *outputs;
   int32_t output_count;
   rotary_call rotary;
@@ -268,6 +268,8 @@ dimple_status run_recorded(context *c);
 /* A view as a matrix [columns, rows] of float32. */
 struct ggml_tensor *matrix_of(context *c, view v);
 /* Its rows as [size, heads, rows] and, cut into windows, [size, heads, rows, windows]. */
+/* Rows of keys or values [rows x width] that pack_kv has packed. */
+struct ggml_tensor *packed_rows(context *c, view v, int64_t width, int32_t kv_type);
 struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows);
 /* A view of the same memory as int32. */
 struct ggml_tensor *numbers_of(context *c, view v);

@@ -98,7 +98,7 @@ static dimple_status put_attention(context *c, const attention_call *call) {
   DIMPLE_TRY(put_view(c, call->v));
   DIMPLE_TRY(put_view(c, call->y));
   DIMPLE_TRY(put_float(c, call->scale));
-  PUT(c, call->heads, call->kv_heads, call->size);
+  PUT(c, call->heads, call->kv_heads, call->size, call->kv_type);
   DIMPLE_TRY(put_host(c, call->first_key));
   DIMPLE_TRY(put_host(c, call->last_key));
   DIMPLE_TRY(put_host(c, call->skip_key));
@@ -145,7 +145,7 @@ static dimple_status put_head(context *c, const head_call *call) {
 }
 
 static dimple_status put_operation(context *c, const recorded *o) {
-  PUT(c, o->kind, o->index_count);
+  PUT(c, o->kind, o->index_count, o->kv_type);
   DIMPLE_TRY(put_float(c, o->epsilon));
   DIMPLE_TRY(put_float(c, o->factor));
   DIMPLE_TRY(put_view(c, o->x));

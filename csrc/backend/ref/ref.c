@@ -13,7 +13,7 @@
 #include "cancel.h"
 #include "error.h"
 #include "platform/platform.h"
-#include "quant/block_formats.h"
+#include "quant/kv_rows.h"
 
 struct context {
   atomic_bool *cancelled; /* of the pass that is recorded */
@@ -162,21 +162,9 @@ static double dot(const float *a, const float *b, int64_t n) {
   return sum;
 }
 
-static dimple_status ref_pack_halves(context *c, view halves, view x) {
+static dimple_status ref_pack_kv(context *c, view packed, view x, int32_t kv_type) {
   (void)c;
-  for (int64_t r = 0; r < x.rows; r++) {
-    uint16_t *to = (uint16_t *)(void *)row_of(halves, r);
-    for (int64_t j = 0; j < x.columns; j++) to[j] = finite_half(row_of(x, r)[j]);
-  }
-  return DIMPLE_OK;
-}
-
-static dimple_status ref_unpack_halves(context *c, view x, view halves) {
-  (void)c;
-  for (int64_t r = 0; r < x.rows; r++) {
-    const uint16_t *from = (const uint16_t *)(const void *)row_of(halves, r);
-    for (int64_t j = 0; j < x.columns; j++) row_of(x, r)[j] = half_to_float(from[j]);
-  }
+  for (int64_t r = 0; r < x.rows; r++) kv_row_pack(kv_type, row_of(x, r), x.columns, row_of(packed, r));
   return DIMPLE_OK;
 }
 
@@ -323,8 +311,7 @@ static void attend(const attention_call *call, seen_keys seen, int64_t r, int32_
   for (int32_t i = 0; i < size; i++) y[i] = (float)(sum[i] / total);
 }
 
-static dimple_status ref_attention(context *c, const attention_call *call) {
-  (void)c;
+static dimple_status attend_floats(const attention_call *call) {
   double *p = malloc((size_t)call->k.rows * sizeof(double));
   double *sum = malloc((size_t)call->size * sizeof(double));
   if (!p || !sum) {
@@ -340,6 +327,26 @@ static dimple_status ref_attention(context *c, const attention_call *call) {
   free(p);
   free(sum);
   return DIMPLE_OK;
+}
+
+/* Packed keys and values as floats. */
+static dimple_status ref_attention(context *c, const attention_call *call) {
+  (void)c;
+  if (call->kv_type == DIMPLE_TENSOR_F32) return attend_floats(call);
+  int64_t width = (int64_t)call->kv_heads * call->size, rows = call->k.rows;
+  float *wide;
+  ALLOCATE(wide, 2 * rows * width, "keys and values");
+  for (int64_t r = 0; r < rows; r++) {
+    kv_row_unpack(call->kv_type, row_of(call->k, r), width, wide + r * width);
+    kv_row_unpack(call->kv_type, row_of(call->v, r), width, wide + (rows + r) * width);
+  }
+  attention_call floats = *call;
+  floats.kv_type = DIMPLE_TENSOR_F32;
+  floats.k = view_of((buffer *)(void *)wide, rows, width);
+  floats.v = view_rows(view_of((buffer *)(void *)wide, 2 * rows, width), rows, rows);
+  dimple_status status = attend_floats(&floats);
+  free(wide);
+  return status;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- experts */
@@ -501,8 +508,7 @@ const backend_operations backend_ref = {
     .embed_rows = ref_embed_rows,
     .gather_rows = ref_gather_rows,
     .scatter_rows = ref_scatter_rows,
-    .pack_halves = ref_pack_halves,
-    .unpack_halves = ref_unpack_halves,
+    .pack_kv = ref_pack_kv,
     .add_rows = ref_add_rows,
     .adjust = ref_adjust,
     .rms_norm = ref_rms_norm,

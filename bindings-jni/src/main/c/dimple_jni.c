@@ -118,7 +118,7 @@ _Static_assert(sizeof(dimple_constraint_info) == 32, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, threads) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, context_length) == 4, "as in Structs.java");
 _Static_assert(offsetof(dimple_session_options, prefill) == 8, "as in Structs.java");
-_Static_assert(offsetof(dimple_session_options, half_cache) == 12, "as in Structs.java");
+_Static_assert(offsetof(dimple_session_options, kv_type) == 12, "as in Structs.java");
 _Static_assert(sizeof(dimple_session_options) == 16, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_decoding, pipeline) == 0, "as in Structs.java");

@@ -30,7 +30,7 @@ public final class Conversation implements AutoCloseable {
   private int canvasLength; // 0: an answer is one canvas
   private int threads;
   private boolean prefillCache = true;
-  private boolean halfCache;
+  private KvType kvType = KvType.F32;
   private boolean keepPrefix;
   private Session kept; // of the latest turn, if it is kept
   private int takenOver;
@@ -51,7 +51,7 @@ public final class Conversation implements AutoCloseable {
     canvasLength = other.canvasLength;
     threads = other.threads;
     prefillCache = other.prefillCache;
-    halfCache = other.halfCache;
+    kvType = other.kvType;
     keepPrefix = other.keepPrefix;
     seen = other.seen;
     features = other.features;
@@ -124,13 +124,13 @@ public final class Conversation implements AutoCloseable {
   }
 
   /**
-   * Chooses whether keys and values are kept in 16 bits.
+   * Chooses what keys and values are kept in.
    *
-   * @param half as {@link SessionBuilder#halfCache}
+   * @param type as {@link SessionBuilder#kvType}
    * @return this
    */
-  public Conversation halfCache(boolean half) {
-    halfCache = half;
+  public Conversation kvType(KvType type) {
+    kvType = Objects.requireNonNull(type, "type");
     return this;
   }
 
@@ -236,7 +236,7 @@ public final class Conversation implements AutoCloseable {
   }
 
   private Session open(Turn question, Decoding how) {
-    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).halfCache(halfCache);
+    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).kvType(kvType);
     if (!how.pipeline().countsFromPrompt()) {
       builder.wholeBlocks(1);
     } else if (how.blockLength() > 0) {

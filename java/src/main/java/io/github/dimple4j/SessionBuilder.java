@@ -49,7 +49,7 @@ public final class SessionBuilder {
   private int threads;
   private int contextLength;
   private boolean prefillCache = true;
-  private boolean halfCache;
+  private KvType kvType = KvType.F32;
   private boolean controlTokens;
 
   SessionBuilder(DimpleModel model) {
@@ -436,14 +436,14 @@ public final class SessionBuilder {
   }
 
   /**
-   * Chooses whether keys and values are kept in 16 bits, which takes half the memory and rounds them to 11 bits. For machines with little of
-   * it; {@link SessionMemory#kvBytes} tells the difference.
+   * Chooses what keys and values are kept in: rounded ones take half the memory or less. For machines with little of it and long prompts;
+   * {@link SessionMemory#kvBytes} tells the difference. {@link #open} throws {@link UnsupportedException} where the model's heads are not made for it.
    *
-   * @param half false (the default) to keep them in 32 bits
+   * @param type {@link KvType#F32} is the default
    * @return this
    */
-  public SessionBuilder halfCache(boolean half) {
-    halfCache = half;
+  public SessionBuilder kvType(KvType type) {
+    kvType = Objects.requireNonNull(type, "type");
     return this;
   }
 
@@ -618,7 +618,7 @@ public final class SessionBuilder {
   }
 
   private SessionHandle open(CoreModel core) {
-    CoreSession session = core.session(threads, contextLength, prefillCache, halfCache);
+    CoreSession session = core.session(threads, contextLength, prefillCache, kvType.number());
     model.handle().hold();
     return new SessionHandle(session, model.handle());
   }

@@ -180,8 +180,8 @@ final class RecordingCore implements Core {
     }
 
     @Override
-    public CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache) {
-      record("session", threads, contextLength, keepPrompt, halfCache);
+    public CoreSession session(int threads, int contextLength, boolean keepPrompt, int kvType) {
+      record("session", threads, contextLength, keepPrompt, kvType);
       return new RecordingSession();
     }
 

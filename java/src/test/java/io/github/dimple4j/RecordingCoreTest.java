@@ -42,9 +42,9 @@ class RecordingCoreTest {
     try (DimpleModel model = core.model()) {
       Image picture = Image.rgb(new byte[3 * 4 * 4], 4, 4);
       int[] prompt = {1, 8, 8, 8, 8};
-      model.session().tokens(prompt, picture).responseLength(3).prior(1, 5).threads(2).contextLength(20).prefillCache(false).halfCache(true)
+      model.session().tokens(prompt, picture).responseLength(3).prior(1, 5).threads(2).contextLength(20).prefillCache(false).kvType(KvType.Q8_0)
           .prefill().close();
-      assertThat(core.calls).containsSubsequence("imageGrid[4, 4]", "session[2, 20, false, true]", "setPrompt[[1, 8, 8, 8, 8], [4x4]]",
+      assertThat(core.calls).containsSubsequence("imageGrid[4, 4]", "session[2, 20, false, 8]", "setPrompt[[1, 8, 8, 8, 8], [4x4]]",
           "setResponse[[9, 5, 9]]", "prefill[]", "session.free[]");
     }
   }

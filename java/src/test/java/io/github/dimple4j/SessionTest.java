@@ -360,8 +360,8 @@ class SessionTest {
   }
 
   @Test
-  void halfCacheTakesHalfTheMemory() {
-    try (var full = tokens().responseLength(8).prefill(); var half = tokens().responseLength(8).halfCache(true).prefill()) {
+  void packedKeysTakeLessMemory() {
+    try (var full = tokens().responseLength(8).prefill(); var half = tokens().responseLength(8).kvType(KvType.F16).prefill()) {
       assertThat(half.memory().kvBytes()).isEqualTo(full.memory().kvBytes() / 2).isPositive();
       assertThat(half.decode(Decoding.defaults()).canvas().remaining()).isZero();
     }

@@ -189,7 +189,7 @@ class SharedStepsTest {
     int[] masks = new int[12];
     Arrays.fill(masks, TinyModel.MASK);
     try (var threads = Executors.newFixedThreadPool(4)) {
-      List<CoreSession> sessions = IntStream.range(0, 4).mapToObj(i -> model.session(1, 0, true, false)).toList();
+      List<CoreSession> sessions = IntStream.range(0, 4).mapToObj(i -> model.session(1, 0, true, 0)).toList();
       for (int round = 0; round < 1000 && refused.get() == 0; round++) {
         List<Future<int[]>> results = new ArrayList<>();
         for (CoreSession session : sessions) {

@@ -139,13 +139,13 @@ final class JniModel implements CoreModel {
   }
 
   @Override
-  public CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache) {
+  public CoreSession session(int threads, int contextLength, boolean keepPrompt, int kvType) {
     try (Memory memory = new Memory()) {
       ByteBuffer options = memory.allocate(SessionOptions.SIZEOF);
       SessionOptions.THREADS.set(options, threads);
       SessionOptions.CONTEXT_LENGTH.set(options, contextLength);
       SessionOptions.PREFILL.set(options, keepPrompt ? 1 : 0);
-      SessionOptions.HALF_CACHE.set(options, halfCache ? 1 : 0);
+      SessionOptions.KV_TYPE.set(options, kvType);
       ByteBuffer session = memory.pointer();
       JniCore.check(Shim.dimple_session_create(model, options, session));
       return new JniSession(session.getLong(0));

@@ -189,8 +189,8 @@ final class Structs {
     static final Field THREADS = new Field("threads", Kind.INT, 0);
     static final Field CONTEXT_LENGTH = new Field("context_length", Kind.INT, 4);
     static final Field PREFILL = new Field("prefill", Kind.INT, 8);
-    static final Field HALF_CACHE = new Field("half_cache", Kind.INT, 12);
-    static final List<Field> FIELDS = List.of(THREADS, CONTEXT_LENGTH, PREFILL, HALF_CACHE);
+    static final Field KV_TYPE = new Field("kv_type", Kind.INT, 12);
+    static final List<Field> FIELDS = List.of(THREADS, CONTEXT_LENGTH, PREFILL, KV_TYPE);
 
     private SessionOptions() {}
   }

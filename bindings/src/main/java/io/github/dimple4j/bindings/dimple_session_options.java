@@ -18,7 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t threads;
  *     int32_t context_length;
  *     int32_t prefill;
- *     int32_t half_cache;
+ *     int32_t kv_type;
  * }
  * }
  */
@@ -32,7 +32,7 @@ public class dimple_session_options {
         Dimple.C_INT.withName("threads"),
         Dimple.C_INT.withName("context_length"),
         Dimple.C_INT.withName("prefill"),
-        Dimple.C_INT.withName("half_cache")
+        Dimple.C_INT.withName("kv_type")
     ).withName("dimple_session_options");
 
     /**
@@ -174,48 +174,48 @@ public class dimple_session_options {
         struct.set(prefill$LAYOUT, prefill$OFFSET, fieldValue);
     }
 
-    private static final OfInt half_cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("half_cache"));
+    private static final OfInt kv_type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("kv_type"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t half_cache
+     * int32_t kv_type
      * }
      */
-    public static final OfInt half_cache$layout() {
-        return half_cache$LAYOUT;
+    public static final OfInt kv_type$layout() {
+        return kv_type$LAYOUT;
     }
 
-    private static final long half_cache$OFFSET = $LAYOUT.byteOffset(groupElement("half_cache"));
+    private static final long kv_type$OFFSET = $LAYOUT.byteOffset(groupElement("kv_type"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t half_cache
+     * int32_t kv_type
      * }
      */
-    public static final long half_cache$offset() {
-        return half_cache$OFFSET;
+    public static final long kv_type$offset() {
+        return kv_type$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t half_cache
+     * int32_t kv_type
      * }
      */
-    public static int half_cache(MemorySegment struct) {
-        return struct.get(half_cache$LAYOUT, half_cache$OFFSET);
+    public static int kv_type(MemorySegment struct) {
+        return struct.get(kv_type$LAYOUT, kv_type$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t half_cache
+     * int32_t kv_type
      * }
      */
-    public static void half_cache(MemorySegment struct, int fieldValue) {
-        struct.set(half_cache$LAYOUT, half_cache$OFFSET, fieldValue);
+    public static void kv_type(MemorySegment struct, int fieldValue) {
+        struct.set(kv_type$LAYOUT, kv_type$OFFSET, fieldValue);
     }
 
     /**

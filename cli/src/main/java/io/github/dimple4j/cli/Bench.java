@@ -116,7 +116,7 @@ final class Bench {
   }
 
   private SessionBuilder session(DimpleModel model) {
-    return model.session().threads(engine.threads()).halfCache(engine.halfCache());
+    return model.session().threads(engine.threads()).kvType(engine.kvType());
   }
 
   /** A warm-up, and then `repeat` measurements. */

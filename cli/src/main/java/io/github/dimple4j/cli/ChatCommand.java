@@ -83,7 +83,7 @@ final class ChatCommand implements Callable<Integer> {
       loadNanos = System.nanoTime() - start;
       decodingOptions.follow(opened);
       conversation = opened.conversation().system(promptOptions.system()).threads(engine.threads())
-          .halfCache(engine.halfCache()).prefillCache(decodingOptions.prefill())
+          .kvType(engine.kvType()).prefillCache(decodingOptions.prefill())
           .decoding(stopOptions.addTo(decodingOptions.decoding(), true));
       promptOptions.length().ifPresent(conversation::responseLength);
       canvasOption.addTo(conversation);

@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.KvType;
 import io.github.dimple4j.MachinePeaks;
 import io.github.dimple4j.ModelOptions;
 import io.github.dimple4j.ModelStore;
@@ -58,8 +59,16 @@ final class EngineOptions {
           + "memory that is available (default: ${DEFAULT-VALUE}).")
   private String weightMemory;
 
-  @Option(names = "--half-cache", description = "Keep keys and values in 16 bits, for little memory.")
-  private boolean halfCache;
+  @Option(names = "--kv-type", paramLabel = "TYPE", defaultValue = "f32", converter = KvTypeName.class, completionCandidates = KvTypeName.class,
+      description = "What keys and values are kept in, ${COMPLETION-CANDIDATES}: rounded ones take half the memory, or a quarter (default: ${DEFAULT-VALUE}).")
+  private KvType kvType;
+
+  /** The names of what keys and values are kept in. */
+  static final class KvTypeName extends DecodingOptions.Names<KvType> {
+    KvTypeName() {
+      super(KvType.values(), KvType::label);
+    }
+  }
 
   /** Asks the core whether there can be so many threads, before anything is loaded. */
   void check() {
@@ -152,8 +161,8 @@ final class EngineOptions {
     }
   }
 
-  boolean halfCache() {
-    return halfCache;
+  KvType kvType() {
+    return kvType;
   }
 
   int threads() {

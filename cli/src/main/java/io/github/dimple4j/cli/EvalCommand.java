@@ -191,7 +191,7 @@ final class EvalCommand implements Callable<Integer> {
     Prompt prompt = structureOptions.hold(question.prompt().orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
-        .halfCache(engine.halfCache());
+        .kvType(engine.kvType());
     try (Session session = canvasOption.addTo(builder).open()) {
       Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));
       return new Answered(question, generation.text().strip(), generation);

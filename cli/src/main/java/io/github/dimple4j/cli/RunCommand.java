@@ -65,7 +65,7 @@ final class RunCommand implements Callable<Integer> {
       decodingOptions.follow(loaded);
       Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
       SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
-          .halfCache(engine.halfCache());
+          .kvType(engine.kvType());
       try (Session session = canvasOption.addTo(builder).open()) {
         Terminal terminal = Terminal.ofStandardOutput();
         boolean shown = live && !quiet && terminal.interactive();

@@ -135,7 +135,7 @@ final class ServeCommand implements Callable<Integer> {
           .sessions(sessions).queue(queue).apiKeys(keyFile == null ? List.of() : keys())
           .maxPixels(maxPixels).maxTokens(maxTokens).maxBodyBytes(maxBody * MEBIBYTE)
           .timeout(Duration.ofSeconds(timeout)).graceTime(Duration.ofSeconds(grace)).cacheBytes(cache * MEBIBYTE)
-          .imageHosts(Set.copyOf(imageHosts)).threads(engine.threads()).halfCache(engine.halfCache()).build();
+          .imageHosts(Set.copyOf(imageHosts)).threads(engine.threads()).kvType(engine.kvType()).build();
     } catch (InvalidArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());
     }

@@ -84,7 +84,7 @@ final class TraceCommand implements Callable<Integer> {
       Decoding asked = decodingOptions.authors(decodingOptions.decoding(), loaded, prompt.length().getAsInt());
       Decoding decoding = stopOptions.addTo(asked, false);
       SessionBuilder builder = decodingOptions.fitAuthors(prompt.session(loaded, images), loaded, prompt).threads(engine.threads())
-          .halfCache(engine.halfCache());
+          .kvType(engine.kvType());
       try (Session session = canvasOption.addTo(builder).open()) {
         session.prefill();
         List<Step> steps = new ArrayList<>();

@@ -58,7 +58,7 @@ class BenchCommandTest {
   @Test
   void optionsOfMemoryCount() {
     Map<?, ?> usual = bench("--picture", "0");
-    Map<?, ?> small = bench("--picture", "0", "--unpacked", "--half-cache");
+    Map<?, ?> small = bench("--picture", "0", "--unpacked", "--kv-type", "f16");
     assertThat(usual.get("vision")).isNull();
     assertThat(number(small, "memory", "weights")).isLessThan(number(usual, "memory", "weights") / 2);
     assertThat(number(small, "memory", "keys_and_values")).isEqualTo(number(usual, "memory", "keys_and_values") / 2);

@@ -165,10 +165,10 @@ class ModelCommandsTest {
     Map<?, ?> unpacked = trace("--threshold", "0", "--unpacked");
     assertThat(unpacked.get("tokens")).isEqualTo(usual.get("tokens"));
     assertThat(confidences(unpacked)).isEqualTo(confidences(usual));
-    List<Float> rounded = confidences(trace("--threshold", "0", "--half-cache"));
+    List<Float> rounded = confidences(trace("--threshold", "0", "--kv-type", "f16"));
     assertThat(rounded).hasSameSizeAs(confidences(usual)).isNotEqualTo(confidences(usual));
     assertThat(rounded.get(0)).isCloseTo(confidences(usual).get(0), within(0.01f));
-    assertThat(confidences(trace("--threshold", "0", "--half-cache", "--unpacked"))).isEqualTo(rounded);
+    assertThat(confidences(trace("--threshold", "0", "--kv-type", "f16", "--unpacked"))).isEqualTo(rounded);
   }
 
   @Test

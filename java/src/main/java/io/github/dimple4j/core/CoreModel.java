@@ -43,9 +43,9 @@ public interface CoreModel {
    * @param threads 0: one per processor
    * @param contextLength 0: the model's
    * @param keepPrompt whether later iterations reuse the prompt's keys and values
-   * @param halfCache whether keys and values are kept in 16 bits
+   * @param kvType what keys and values are kept in, {@code dimple_tensor_type}
    */
-  CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache);
+  CoreSession session(int threads, int contextLength, boolean keepPrompt, int kvType);
 
   /**
    * Makes a batch for sessions of this model, which must be freed before it.

@@ -118,13 +118,13 @@ final class ForeignModel implements CoreModel {
   }
 
   @Override
-  public CoreSession session(int threads, int contextLength, boolean keepPrompt, boolean halfCache) {
+  public CoreSession session(int threads, int contextLength, boolean keepPrompt, int kvType) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_session_options.allocate(arena);
       dimple_session_options.threads(options, threads);
       dimple_session_options.context_length(options, contextLength);
       dimple_session_options.prefill(options, keepPrompt ? 1 : 0);
-      dimple_session_options.half_cache(options, halfCache ? 1 : 0);
+      dimple_session_options.kv_type(options, kvType);
       MemorySegment session = arena.allocate(ValueLayout.ADDRESS);
       ForeignCore.check(Dimple.dimple_session_create(model, options, session));
       return new ForeignSession(session.get(ValueLayout.ADDRESS, 0));

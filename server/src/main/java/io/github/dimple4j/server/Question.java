@@ -61,7 +61,7 @@ record Question(List<Message> messages, List<Tool> tools, boolean thinking, Stri
 
   /** A session to be opened, with the pictures. */
   SessionBuilder session(DimpleModel model, ServerOptions options, List<Image> images) {
-    SessionBuilder builder = model.session().threads(options.threads()).halfCache(options.halfCache()).prefillCache(prefill);
+    SessionBuilder builder = model.session().threads(options.threads()).kvType(options.kvType()).prefillCache(prefill);
     if (text != null) {
       builder.prompt(text);
     } else if (tokens != null) {

@@ -2,6 +2,7 @@ package io.github.dimple4j.server;
 
 import io.github.dimple4j.Image;
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.KvType;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -26,10 +27,10 @@ import java.util.regex.Pattern;
  *     requests
  * @param cacheBytes memory for what is kept, half of it for prefilled sessions, half for the features of pictures; 0: nothing is
  * @param threads that work for a session at a time; 0: one per processor
- * @param halfCache whether keys and values are kept in 16 bits
+ * @param kvType what keys and values are kept in
  */
 public record ServerOptions(String host, int port, String model, int sessions, int queue, List<String> apiKeys, long maxPixels, int maxTokens,
-    long maxBodyBytes, Duration timeout, Duration graceTime, Set<String> imageHosts, long cacheBytes, int threads, boolean halfCache) {
+    long maxBodyBytes, Duration timeout, Duration graceTime, Set<String> imageHosts, long cacheBytes, int threads, KvType kvType) {
   private static final int MOST_SESSIONS = 1024;
   private static final int MOST_WAITING = 1 << 20;
   private static final Pattern KEY = Pattern.compile("[\\x21-\\x7e]+");
@@ -43,6 +44,7 @@ public record ServerOptions(String host, int port, String model, int sessions, i
   public ServerOptions {
     Objects.requireNonNull(host, "host");
     Objects.requireNonNull(model, "model");
+    Objects.requireNonNull(kvType, "kvType");
     apiKeys = List.copyOf(apiKeys);
     imageHosts = Set.copyOf(imageHosts);
     check("port", port, 0, 65_535);
@@ -114,7 +116,7 @@ public record ServerOptions(String host, int port, String model, int sessions, i
     private Set<String> imageHosts = Set.of();
     private long cacheBytes = 256 << 20;
     private int threads;
-    private boolean halfCache;
+    private KvType kvType = KvType.F32;
 
     private Builder() {}
 
@@ -273,13 +275,13 @@ public record ServerOptions(String host, int port, String model, int sessions, i
     }
 
     /**
-     * Chooses whether keys and values are kept in 16 bits.
+     * Chooses what keys and values are kept in.
      *
-     * @param halfCache see {@link ServerOptions#halfCache()}
+     * @param kvType see {@link ServerOptions#kvType()}
      * @return this
      */
-    public Builder halfCache(boolean halfCache) {
-      this.halfCache = halfCache;
+    public Builder kvType(KvType kvType) {
+      this.kvType = kvType;
       return this;
     }
 
@@ -291,7 +293,7 @@ public record ServerOptions(String host, int port, String model, int sessions, i
      */
     public ServerOptions build() {
       return new ServerOptions(host, port, model, sessions, queue, apiKeys, maxPixels, maxTokens, maxBodyBytes, timeout, graceTime, imageHosts,
-          cacheBytes, threads, halfCache);
+          cacheBytes, threads, kvType);
     }
 
     /**
