@@ -73,6 +73,14 @@ static inline view view_reshape(view v, int64_t columns) {
 
 /* ------------------------------------------------------------------------------------------------------------- weights */
 
+/* A matrix as a backend has packed it, to be kept and given to it again. */
+typedef struct packed_part {
+  const uint8_t *bytes;
+  int64_t size;
+  uint64_t digest; /* digest.h's, of the bytes as the backend cuts them */
+  uint64_t source; /* the same of the tensor's bytes that they were packed from */
+} packed_part;
+
 /* A matrix as it lies in the file: [rows x columns] in GGML's block format `type`; rows are outputs, columns inputs. A vector
  * has one row. A bank, such as the experts' matrices, is `matrices` of them one after the other under one handle. */
 typedef struct tensor_source {
@@ -84,6 +92,9 @@ typedef struct tensor_source {
   int64_t matrices; /* 0: no bank */
   int32_t stage;    /* of a pass that needs it, which backends of several devices place it by: 0 ahead of the layers, i + 1 in layer i, one more behind them */
   bool also_last;   /* the last stage needs it, too */
+  const packed_part *packed; /* null, or [matrices, 1 of no bank] what packed_part said of the same tensor; the bytes must outlive the weight. What does
+                              * not agree with its digest is packed anew */
+  bool packed_unproven;      /* the tensor's bytes must have the digest of those that were packed, too */
 } tensor_source;
 
 typedef enum weight_use {
@@ -304,6 +315,9 @@ struct backend_operations {
   int64_t (*weight_bytes)(const weight *w); /* memory it takes beside the file mapping */
   /* What weight_bytes will be of a tensor as WEIGHT_LINEAR, in about; 0 for a type that is not read. Null: WEIGHT_UNPACKED packs here, too. */
   int64_t (*packed_bytes)(const context *c, const tensor_source *source);
+  /* What weight_upload has packed of `source` for WEIGHT_LINEAR: of a bank the matrix with this number, 0 of others. Its bytes are the weight's, or those
+   * of source.packed. False: there is nothing that could be kept, or no memory. Null: this backend's weights cannot be kept. */
+  bool (*packed_part)(context *c, const weight *w, const tensor_source *source, int64_t matrix, packed_part *out);
 
   /* `self` is the table that the context is for; threads >= 1. Errors: MEMORY, IO (a device that does not answer). */
   dimple_status (*context_open)(const backend_operations *self, int32_t threads, context **out);

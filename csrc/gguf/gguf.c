@@ -83,3 +83,5 @@ void gguf_close(gguf_file *file) {
 
 const char *gguf_path(const gguf_file *file) { return file->path; }
 int64_t gguf_file_size(const gguf_file *file) { return file->mapping.size; }
+
+platform_identity gguf_identity(const gguf_file *file) { return file->mapping.identity; }

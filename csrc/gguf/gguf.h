@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "dimple.h"
+#include "platform/platform.h"
 
 enum { GGUF_MAX_DIMENSIONS = 4, GGUF_MAX_NAME = 64 };
 
@@ -31,6 +32,7 @@ void gguf_close(gguf_file *file); /* null is allowed */
 
 const char *gguf_path(const gguf_file *file);
 int64_t gguf_file_size(const gguf_file *file);
+platform_identity gguf_identity(const gguf_file *file);
 
 int64_t gguf_metadata_count(const gguf_file *file);
 /* The value of a key, or null. Pointers into the mapping. */

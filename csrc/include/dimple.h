@@ -130,7 +130,20 @@ typedef struct dimple_model_options {
    * `unpacked`, those of the last layers first, as few as make the rest fit; dimple_model_info.unpacked_size says how much. Models without experts
    * are packed whatever it takes. */
   int64_t weight_memory;
+  /* 1: packed weights are kept in a file beside the model's, PATH.BACKEND.packed, of about the packed weights' size. Loading maps it instead of
+   * packing, and processes share its pages; the first loading writes it. It is used if its digests agree with the model's files and with itself, whoever made
+   * it, and written anew otherwise; it comes to be whole or not at all. Weights that cannot be kept (on devices, of "ref", in a folder that is read only, while
+   * another process writes them) are packed as usual: dimple_model_info.pack_cache says what happened. 0: nothing is kept or looked for. */
+  int32_t pack_cache;
 } dimple_model_options;
+
+/* What came of dimple_model_options.pack_cache. */
+typedef enum dimple_pack_cache {
+  DIMPLE_PACK_CACHE_NONE = 0,     /* it was not asked for */
+  DIMPLE_PACK_CACHE_USED = 1,     /* packed weights are the file's: they take no memory of this process alone */
+  DIMPLE_PACK_CACHE_WRITTEN = 2,  /* weights were packed, and the file is there for the next one */
+  DIMPLE_PACK_CACHE_UNWRITTEN = 3 /* weights were packed, and there is no file */
+} dimple_pack_cache;
 
 /* Loads a GGUF file (v2 or v3, little-endian). `options` may be null. Weights are packed for the backend unless it says otherwise; the file stays
  * mapped until the model is freed and must not be changed meanwhile. Errors: IO (also a device that does not answer), FORMAT, UNSUPPORTED (also a device
@@ -168,6 +181,8 @@ typedef struct dimple_model_info {
   int64_t file_size;          /* bytes of the file, and of the mmproj beside it */
   int64_t weight_size;        /* bytes the packed weights take in memory; what is not packed is in the mapped file, and takes none here */
   int64_t kv_bytes_per_token; /* bytes of keys and values of one position in a session; of F32, half of it in F16, 17/64 in Q8_0 */
+  int32_t pack_cache;         /* dimple_pack_cache */
+  char pack_cache_note[512];  /* why there is no file, or that one was damaged; "": nothing is to be said */
   int64_t unpacked_size;      /* bytes of matrices that passes read from the mapped file, because of `unpacked` or weight_memory; 0: none */
 } dimple_model_info;
 

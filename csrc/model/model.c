@@ -26,8 +26,13 @@ dimple_status dimple_resolve_threads(int32_t wanted, int32_t *threads) {
 static dimple_status upload(dimple_model *m, int32_t threads, const dimple_model_options *options) {
   DIMPLE_TRY(m->ops->context_open(m->ops, threads, &m->context));
   model_choose_packing(m, options && options->unpacked, options ? options->weight_memory : 0);
+  bool kept = options && options->pack_cache;
+  pack_lists lists = {&m->files, &m->mmproj, &m->text_tensors, &m->vision_tensors, m->ops, m->context};
+  if (kept) DIMPLE_TRY(pack_cache_open(&m->packs, &lists));
   DIMPLE_TRY(tensor_list_load(&m->text_tensors, m->ops, m->context, &m->totals));
-  return tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals);
+  DIMPLE_TRY(tensor_list_load(&m->vision_tensors, m->ops, m->context, &m->totals));
+  if (kept) m->pack_result = pack_cache_finish(&m->packs, &lists, m->pack_note, sizeof m->pack_note);
+  return DIMPLE_OK;
 }
 
 static dimple_status check_unknown(dimple_model *m, bool ignore) {
@@ -45,6 +50,8 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "unpacked is %d, expected 0 or 1", options->unpacked);
   if (options && options->weight_memory < 0)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "weight_memory is %" PRId64 ", expected 0 (what the machine has available) or more bytes", options->weight_memory);
+  if (options && options->pack_cache != 0 && options->pack_cache != 1)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "pack_cache is %d, expected 0 or 1", options->pack_cache);
   DIMPLE_TRY(model_open(m, path));
   DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));
@@ -77,6 +84,7 @@ void dimple_model_free(dimple_model *m) {
     if (m->context) m->ops->context_close(m->context);
     split_close(m->ops);
   }
+  pack_cache_close(&m->packs);
   model_close(m);
   free(m);
 }
@@ -98,9 +106,10 @@ dimple_status dimple_model_get_info(const dimple_model *m, dimple_model_info *in
       .min_pixels = image->min_pixels, .max_pixels = image->max_pixels,
       .parameter_count = m->totals.elements,
       .file_size = gguf_parts_size(&m->files) + gguf_parts_size(&m->mmproj),
-      .weight_size = m->totals.bytes, .unpacked_size = m->totals.unpacked,
+      .weight_size = m->totals.bytes, .unpacked_size = m->totals.unpacked, .pack_cache = m->pack_result,
       .kv_bytes_per_token = (int64_t)sizeof(float) * 2 * kv_width};
   snprintf(info->architecture, sizeof info->architecture, "%s", p->architecture->name);
+  snprintf(info->pack_cache_note, sizeof info->pack_cache_note, "%s", m->pack_note);
   snprintf(info->backend, sizeof info->backend, "%s", m->ops->name);
   return DIMPLE_OK;
 }

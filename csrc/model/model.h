@@ -10,6 +10,7 @@
 #include "model/architecture.h"
 #include "model/findings.h"
 #include "model/hyperparameters.h"
+#include "model/pack_cache.h"
 #include "transformer/tensor_list.h"
 #include "vision/vision.h"
 
@@ -25,6 +26,9 @@ struct dimple_model {
   const backend_operations *ops;
   context *context; /* that packed the weights; the threads it holds stay for the sessions to come */
   tensor_totals totals;
+  pack_cache packs;
+  int32_t pack_result; /* dimple_pack_cache, and why: */
+  char pack_note[512];
   findings ignored; /* what of the files is unknown, and so not used */
 };
 

@@ -15,10 +15,18 @@
 
 /* ---------------------------------------------------------------------------------------------------------- mapped files */
 
+/* What the system says of a file: whoever finds all of it as it was finds the file as it was. */
+typedef struct platform_identity {
+  uint64_t volume, file;     /* where it lies, and which it is there */
+  int64_t size;              /* bytes */
+  int64_t modified, changed; /* when its bytes, and when anything about it, changed last */
+} platform_identity;
+
 /* A whole file in memory, read only and shared with every process that maps it. */
 typedef struct platform_mapping {
   const uint8_t *bytes; /* null: nothing is mapped */
   int64_t size;
+  platform_identity identity;
 } platform_mapping;
 
 /* Maps the regular file at `path`, UTF-8 on every system; `expected` ("a GGUF file") ends the message for a path that is none. Never waits for a pipe.
@@ -29,6 +37,16 @@ void platform_unmap(platform_mapping *mapping); /* one with nothing mapped is al
 /* Lets the system drop the pages that lie wholly within `size` bytes from `offset` on: they stay readable, from the file, but no
  * longer count as this process's memory. */
 void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size);
+
+/* A file that comes to be whole or not at all, whenever the process may end: it is written beside its name, under that and ".partial", and takes
+ * its name, another file's place, at the end. One process writes it at a time. */
+typedef struct platform_writer platform_writer;
+
+/* Null, or why not: text that holds until the calling thread's next call of these three. */
+const char *platform_write_begin(const char *path, platform_writer **out);
+const char *platform_write(platform_writer *writer, const void *bytes, int64_t size);
+/* Ends it, in its place if `keep`; on failure nothing of it is left. */
+const char *platform_write_end(platform_writer *writer, bool keep);
 
 /* ------------------------------------------------------------------------------------------------------------- libraries */
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,6 +20,17 @@
 #include "error.h"
 
 /* ---------------------------------------------------------------------------------------------------------- mapped files */
+
+static int64_t nanoseconds(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+static platform_identity identity_of(const struct stat *s) {
+#ifdef __APPLE__
+  struct timespec modified = s->st_mtimespec, changed = s->st_ctimespec;
+#else
+  struct timespec modified = s->st_mtim, changed = s->st_ctim;
+#endif
+  return (platform_identity){(uint64_t)s->st_dev, (uint64_t)s->st_ino, s->st_size, nanoseconds(modified), nanoseconds(changed)};
+}
 
 dimple_status platform_map(const char *path, const char *expected, platform_mapping *out) {
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused below, not waited for */
@@ -38,7 +50,7 @@ dimple_status platform_map(const char *path, const char *expected, platform_mapp
     if (bytes == MAP_FAILED)
       result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot map %" PRId64 " bytes: %s", path, (int64_t)status.st_size, strerror(errno));
     else
-      *out = (platform_mapping){.bytes = bytes, .size = status.st_size};
+      *out = (platform_mapping){.bytes = bytes, .size = status.st_size, .identity = identity_of(&status)};
   }
   close(descriptor); /* the mapping holds the file */
   return result;
@@ -54,6 +66,75 @@ void platform_release(const platform_mapping *mapping, int64_t offset, int64_t s
   int64_t start = offset + (page - offset % page) % page, end = offset + size;
   end -= end % page;
   if (start < end) madvise((void *)(mapping->bytes + start), (size_t)(end - start), MADV_DONTNEED);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- written files */
+
+struct platform_writer {
+  int descriptor;
+  char *path, *partial; /* one allocation */
+};
+
+static void writer_free(platform_writer *w) {
+  if (w->descriptor >= 0) close(w->descriptor); /* and unlocks it */
+  free(w->path);
+  free(w);
+}
+
+/* Whether the name is that of the open file: whoever held it before may have given it its final one. */
+static bool is_named(const platform_writer *w) {
+  struct stat open, named;
+  return fstat(w->descriptor, &open) == 0 && stat(w->partial, &named) == 0 && open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+static const char *open_partial(platform_writer *w) {
+  w->descriptor = open(w->partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+  if (w->descriptor < 0) return strerror(errno);
+  if (flock(w->descriptor, LOCK_EX | LOCK_NB) != 0 || !is_named(w)) return "another process writes it";
+  return ftruncate(w->descriptor, 0) == 0 ? NULL : strerror(errno); /* what a process left that was killed */
+}
+
+const char *platform_write_begin(const char *path, platform_writer **out) {
+  static const char suffix[] = ".partial";
+  size_t length = strlen(path);
+  platform_writer *w = malloc(sizeof *w);
+  if (!w) return strerror(ENOMEM);
+  *w = (platform_writer){-1, malloc(2 * length + sizeof suffix + 1), NULL};
+  if (!w->path) {
+    writer_free(w);
+    return strerror(ENOMEM);
+  }
+  memcpy(w->path, path, length + 1);
+  w->partial = w->path + length + 1;
+  memcpy(w->partial, path, length);
+  memcpy(w->partial + length, suffix, sizeof suffix);
+  const char *refusal = open_partial(w);
+  if (refusal) {
+    writer_free(w);
+    return refusal;
+  }
+  *out = w;
+  return NULL;
+}
+
+const char *platform_write(platform_writer *w, const void *bytes, int64_t size) {
+  enum { AT_MOST = 1 << 30 }; /* a call takes no more than 2 GiB */
+  const uint8_t *at = bytes;
+  while (size > 0) {
+    ssize_t written = write(w->descriptor, at, size < AT_MOST ? (size_t)size : AT_MOST);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return strerror(errno);
+    at += written;
+    size -= written;
+  }
+  return NULL;
+}
+
+const char *platform_write_end(platform_writer *w, bool keep) {
+  const char *refusal = keep && rename(w->partial, w->path) != 0 ? strerror(errno) : NULL;
+  if (!keep || refusal) unlink(w->partial);
+  writer_free(w);
+  return refusal;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- libraries */
@@ -85,7 +166,7 @@ void platform_library_beside(const char *name, char *path, size_t capacity) {
 int64_t platform_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+  return nanoseconds(t);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- threads */

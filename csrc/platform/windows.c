@@ -28,27 +28,48 @@ static const char *error_text(DWORD error) {
 
 /* ---------------------------------------------------------------------------------------------------------- mapped files */
 
-/* Opens a file for reading, a directory as well. Windows itself takes UTF-16, and more than 260 characters (MAX_PATH) only of a full path with
- * a prefix; a device's or another machine's (which begin with two strokes) stays as it is. */
-static HANDLE open_file(const char *path) {
+/* A path as Windows takes it: UTF-16, and more than 260 characters (MAX_PATH) only of a full path with a prefix; a device's or another machine's
+ * (which begin with two strokes) stays as it is. Null: the system's last error says why. */
+static WCHAR *wide_path(const char *path) {
   static const WCHAR prefix[] = L"\\\\?\\";
   enum { PREFIX = 4, LONGEST = 32767 };
-  HANDLE file = INVALID_HANDLE_VALUE;
-  WCHAR *wide = malloc(sizeof *wide * LONGEST), *full = malloc(sizeof *full * (PREFIX + LONGEST));
+  WCHAR *wide = malloc(sizeof *wide * LONGEST), *full = malloc(sizeof *full * (PREFIX + LONGEST)), *taken = NULL;
   if (!wide || !full) {
     SetLastError(ERROR_NOT_ENOUGH_MEMORY);
   } else if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, LONGEST) > 0) {
     DWORD length = GetFullPathNameW(wide, LONGEST, full + PREFIX, NULL);
     bool local = length > 2 && length < LONGEST && full[PREFIX + 1] == L':';
     if (local) memcpy(full, prefix, PREFIX * sizeof *full);
-    file = CreateFileW(local ? full : wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
-                       FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    taken = local ? full : wide;
   }
   DWORD error = GetLastError();
+  if (taken != wide) free(wide);
+  if (taken != full) free(full);
+  SetLastError(error);
+  return taken;
+}
+
+static HANDLE create_file(const char *path, DWORD access, DWORD share, DWORD disposition) {
+  WCHAR *wide = wide_path(path);
+  HANDLE file = wide ? CreateFileW(wide, access, share, NULL, disposition, FILE_FLAG_BACKUP_SEMANTICS, NULL) : INVALID_HANDLE_VALUE;
+  DWORD error = GetLastError();
   free(wide);
-  free(full);
   SetLastError(error);
   return file;
+}
+
+/* Opens a file for reading, a directory as well. */
+static HANDLE open_file(const char *path) {
+  return create_file(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, OPEN_EXISTING);
+}
+
+static int64_t joined(DWORD high, DWORD low) { return (int64_t)((uint64_t)high << 32 | low); }
+
+static platform_identity identity_of(HANDLE file, const BY_HANDLE_FILE_INFORMATION *facts) {
+  FILE_BASIC_INFO times = {0};
+  GetFileInformationByHandleEx(file, FileBasicInfo, &times, sizeof times); /* a file system that does not say leaves zeros */
+  return (platform_identity){facts->dwVolumeSerialNumber, (uint64_t)joined(facts->nFileIndexHigh, facts->nFileIndexLow),
+                             joined(facts->nFileSizeHigh, facts->nFileSizeLow), times.LastWriteTime.QuadPart, times.ChangeTime.QuadPart};
 }
 
 /* Maps an open file that is known to be a regular one and not empty. */
@@ -76,7 +97,8 @@ dimple_status platform_map(const char *path, const char *expected, platform_mapp
   else if (facts.nFileSizeHigh == 0 && facts.nFileSizeLow == 0)
     result = dimple_fail(DIMPLE_ERROR_FORMAT, "%s: is empty, expected %s", path, expected);
   else
-    result = map_open(file, path, (int64_t)((uint64_t)facts.nFileSizeHigh << 32 | facts.nFileSizeLow), out);
+    result = map_open(file, path, joined(facts.nFileSizeHigh, facts.nFileSizeLow), out);
+  if (result == DIMPLE_OK) out->identity = identity_of(file, &facts);
   CloseHandle(file);
   return result;
 }
@@ -94,6 +116,62 @@ void platform_release(const platform_mapping *mapping, int64_t offset, int64_t s
   int64_t start = offset + (page - offset % page) % page, end = offset + size;
   end -= end % page;
   if (start < end) VirtualUnlock((void *)(mapping->bytes + start), (size_t)(end - start));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- written files */
+
+struct platform_writer {
+  HANDLE file;
+  char *path, *partial; /* one allocation */
+};
+
+static void writer_free(platform_writer *w) {
+  if (w->file != INVALID_HANDLE_VALUE) CloseHandle(w->file);
+  free(w->path);
+  free(w);
+}
+
+const char *platform_write_begin(const char *path, platform_writer **out) {
+  static const char suffix[] = ".partial";
+  size_t length = strlen(path);
+  platform_writer *w = malloc(sizeof *w);
+  if (!w) return error_text(ERROR_NOT_ENOUGH_MEMORY);
+  *w = (platform_writer){INVALID_HANDLE_VALUE, malloc(2 * length + sizeof suffix + 1), NULL};
+  if (w->path) {
+    memcpy(w->path, path, length + 1);
+    w->partial = w->path + length + 1;
+    memcpy(w->partial, path, length);
+    memcpy(w->partial + length, suffix, sizeof suffix);
+    w->file = create_file(w->partial, GENERIC_WRITE, 0, CREATE_ALWAYS); /* of no other process, and without what a killed one left */
+    if (w->file != INVALID_HANDLE_VALUE) {
+      *out = w;
+      return NULL;
+    }
+  }
+  const char *refusal = error_text(w->path ? GetLastError() : ERROR_NOT_ENOUGH_MEMORY);
+  writer_free(w);
+  return refusal;
+}
+
+const char *platform_write(platform_writer *w, const void *bytes, int64_t size) {
+  enum { AT_MOST = 1 << 30 };
+  const uint8_t *at = bytes;
+  for (DWORD written; size > 0; at += written, size -= written)
+    if (!WriteFile(w->file, at, (DWORD)(size < AT_MOST ? size : AT_MOST), &written, NULL)) return error_text(GetLastError());
+  return NULL;
+}
+
+const char *platform_write_end(platform_writer *w, bool keep) {
+  const char *refusal = NULL;
+  CloseHandle(w->file);
+  w->file = INVALID_HANDLE_VALUE;
+  WCHAR *from = wide_path(w->partial), *to = wide_path(w->path);
+  if (keep && !(from && to && MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING))) refusal = error_text(GetLastError());
+  if (from && (!keep || refusal)) DeleteFileW(from);
+  free(from);
+  free(to);
+  writer_free(w);
+  return refusal;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- libraries */

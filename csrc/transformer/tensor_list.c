@@ -37,6 +37,9 @@ static void want(tensor_list *list, tensor_want what, const char *suffix, const 
   wanted_tensor *entry = &list->tensors[list->count++];
   entry->want = what;
   entry->found = NULL;
+  entry->packed = NULL;
+  entry->packed_unproven = false;
+  entry->kept = NULL;
   int written = vsnprintf(entry->name, sizeof entry->name, format, arguments);
   if (*suffix && written >= 0 && (size_t)written < sizeof entry->name)
     snprintf(entry->name + written, sizeof entry->name - (size_t)written, "%s", suffix);
@@ -169,8 +172,11 @@ int64_t tensor_list_file_bytes(const wanted_tensor *wanted) {
 
 static tensor_source source_of(const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
-  return (tensor_source){wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last};
+  return (tensor_source){wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last, wanted->packed,
+                         wanted->packed_unproven};
 }
+
+bool tensor_list_is_packed(const wanted_tensor *wanted) { return wanted->want.target && use_of(&wanted->want) == WEIGHT_LINEAR; }
 
 tensor_source tensor_list_source(const wanted_tensor *wanted) { return source_of(wanted, wanted->found->data); }
 
@@ -183,11 +189,18 @@ static dimple_status check_numbers(const wanted_tensor *wanted, const uint8_t *d
                      gguf_path(wanted->file), wanted->name, format->block_length, at);
 }
 
+static void note_packed(const loader *l, const wanted_tensor *wanted, const tensor_source *source) {
+  int64_t count = wanted->want.matrices ? wanted->want.matrices : 1;
+  for (int64_t i = 0; wanted->kept && i < count; i++)
+    if (!l->ops->packed_part(l->context, *wanted->want.target, source, i, &wanted->kept[i])) wanted->kept[i] = (packed_part){0};
+}
+
 static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
   const tensor_want *w = &wanted->want;
   tensor_source source = source_of(wanted, data);
   if (backend_is_device(l->ops->name)) DIMPLE_TRY(check_numbers(wanted, data));
   DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(w), w->target));
+  note_packed(l, wanted, &source);
   if (use_of(w) == WEIGHT_UNPACKED && l->ops->packed_bytes) l->totals->unpacked += tensor_list_file_bytes(wanted);
   l->totals->elements += (w->matrices ? w->matrices : 1) * w->rows * w->columns;
   l->totals->bytes += l->ops->weight_bytes(*w->target);

@@ -36,6 +36,9 @@ typedef struct wanted_tensor {
   tensor_want want;
   const gguf_file *file; /* where checking found it; */
   const gguf_tensor *found; /* null: it is not checked */
+  const packed_part *packed; /* as tensor_source has them; null and false until they are set */
+  bool packed_unproven;
+  packed_part *kept; /* [matrices, 1 of no bank] receives what was packed, bytes null where nothing can be kept; null: nobody asks */
   char name[GGUF_MAX_NAME + 1];
 } wanted_tensor;
 
@@ -95,6 +98,9 @@ bool tensor_list_can_stay(const tensor_want *want);
 /* An entry of a checked list as a backend takes it, whole and in the file's order; and its bytes in the file. */
 tensor_source tensor_list_source(const wanted_tensor *wanted);
 int64_t tensor_list_file_bytes(const wanted_tensor *wanted);
+
+/* Whether an entry is packed for products. */
+bool tensor_list_is_packed(const wanted_tensor *wanted);
 
 /* Packs the tensors of a checked list into their targets, which must be null, and adds to *totals; those marked `unpacked` are left in the file. What was packed before a failure stays with its target. Errors: as backend.h's weight_upload. */
 dimple_status tensor_list_load(const tensor_list *list, const backend_operations *ops, context *c, tensor_totals *totals);

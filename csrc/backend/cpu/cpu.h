@@ -39,6 +39,7 @@ struct weight {
   code_layout layout;
   int64_t panel_size; /* bytes */
   uint8_t *panels;    /* null: WEIGHT_UNPACKED */
+  const packed_part *borrowed; /* the panels are the caller's; null: they are the weight's own */
 };
 
 static inline int64_t weight_panels(const weight *w) { return (w->rows + PANEL - 1) / PANEL; }
@@ -165,5 +166,6 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
 void cpu_weight_free(weight *w);
 int64_t cpu_weight_bytes(const weight *w);
 int64_t cpu_packed_bytes(const context *c, const tensor_source *source);
+bool cpu_packed_part(context *c, const weight *w, const tensor_source *source, int64_t matrix, packed_part *out);
 
 #endif

@@ -10,6 +10,7 @@
   .weight_free = cpu_weight_free,     \
   .weight_bytes = cpu_weight_bytes,   \
   .packed_bytes = cpu_packed_bytes,   \
+  .packed_part = cpu_packed_part,     \
   .context_close = cpu_context_close, \
   .context_bytes = cpu_context_bytes, \
   .buffer_alloc = cpu_buffer_alloc,   \

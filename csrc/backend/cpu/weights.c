@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
+#include "digest.h"
 #include "error.h"
 #include "platform/platform.h"
 
@@ -107,12 +108,70 @@ static dimple_status lay_out(const context *c, const tensor_source *source, weig
   return DIMPLE_OK;
 }
 
+/* ------------------------------------------------------------------------------------------------------- kept and given again */
+
+typedef struct digest_task {
+  const weight *w;
+  const uint8_t *rows; /* of the tensor, or null: the panels' */
+  uint64_t *digests;   /* [panels] */
+} digest_task;
+
+static void digest_item(void *work, int64_t item, void *scratch) {
+  (void)scratch;
+  const digest_task *t = work;
+  const weight *w = t->w;
+  int64_t row_size = block_format_row_size(w->format, w->columns), first = item * PANEL, rows = w->rows - first < PANEL ? w->rows - first : PANEL;
+  t->digests[item] = t->rows ? digest_of(t->rows + first * row_size, rows * row_size) : digest_of(w->panels + item * w->panel_size, w->panel_size);
+}
+
+/* The digest of the digests of a weight's panels, or of the rows that each was packed from; on all threads. False: no memory. */
+static bool digest_panels(context *c, const weight *w, const uint8_t *rows, uint64_t *out) {
+  int64_t size = weight_panels(w) * (int64_t)sizeof(uint64_t);
+  digest_task task = {w, rows, malloc((size_t)size)};
+  if (!task.digests) return false;
+  cpu_pool_run(c->pool, weight_panels(w), digest_item, &task, NULL);
+  *out = digest_of(task.digests, size);
+  free(task.digests);
+  return true;
+}
+
+/* Takes the panels that were kept of a matrix, if they are what they were. */
+static bool borrow(context *c, const tensor_source *source, weight *w) {
+  const packed_part *kept = source->packed;
+  uint64_t found;
+  if (!kept || kept->size != weight_panels(w) * w->panel_size) return false;
+  if (source->packed_unproven && (!digest_panels(c, w, source->data, &found) || found != kept->source)) return false;
+  w->panels = (uint8_t *)(uintptr_t)kept->bytes;
+  if (digest_panels(c, w, NULL, &found) && found == kept->digest) {
+    w->borrowed = kept;
+    return true;
+  }
+  w->panels = NULL;
+  return false;
+}
+
+bool cpu_packed_part(context *c, const weight *w, const tensor_source *source, int64_t matrix, packed_part *out) {
+  const uint8_t *rows = source->data;
+  if (w->matrices > 0) {
+    rows += matrix * source->rows * block_format_row_size(w->format, w->columns);
+    w = &w->members[matrix];
+  }
+  if (!w->panels) return false;
+  if (w->borrowed) {
+    *out = *w->borrowed;
+    return true;
+  }
+  *out = (packed_part){.bytes = w->panels, .size = weight_panels(w) * w->panel_size};
+  return digest_panels(c, w, NULL, &out->digest) && digest_panels(c, w, rows, &out->source);
+}
+
 static dimple_status pack_linear(context *c, const tensor_source *source, weight_use use, weight *w) {
   DIMPLE_TRY(lay_out(c, source, w));
   if (use == WEIGHT_UNPACKED) {
     w->file_rows = source->data;
     return DIMPLE_OK;
   }
+  if (borrow(c, source, w)) return DIMPLE_OK;
   void *panels;
   DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
@@ -142,6 +201,7 @@ static dimple_status pack_bank(context *c, const tensor_source *source, weight_u
   for (; bank->matrices < source->matrices; bank->matrices++) {
     tensor_source one = *source;
     one.data += bank->matrices * size;
+    if (one.packed) one.packed += bank->matrices;
     weight *member = &bank->members[bank->matrices];
     *member = (weight){.format = bank->format, .rows = source->rows, .columns = source->columns};
     DIMPLE_TRY(pack(c, &one, use, member));
@@ -171,7 +231,7 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
 
 static void free_packed(weight *w) {
   platform_free(w->vector);
-  platform_free(w->panels);
+  if (!w->borrowed) platform_free(w->panels);
 }
 
 void cpu_weight_free(weight *w) {
@@ -185,7 +245,7 @@ void cpu_weight_free(weight *w) {
 int64_t cpu_weight_bytes(const weight *w) {
   int64_t bytes = (int64_t)sizeof *w;
   if (w->vector) bytes += w->rows * w->columns * (int64_t)sizeof(float);
-  if (w->panels) bytes += weight_panels(w) * w->panel_size;
+  if (w->panels && !w->borrowed) bytes += weight_panels(w) * w->panel_size;
   for (int64_t i = 0; i < w->matrices; i++) bytes += cpu_weight_bytes(&w->members[i]);
   return bytes;
 }

@@ -30,7 +30,8 @@ _Static_assert(offsetof(dimple_model_options, ignore_unknown) == 20, "as in Stru
 _Static_assert(offsetof(dimple_model_options, unpacked) == 24, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, device_layers) == 28, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_options, weight_memory) == 32, "as in Structs.java");
-_Static_assert(sizeof(dimple_model_options) == 40, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_options, pack_cache) == 40, "as in Structs.java");
+_Static_assert(sizeof(dimple_model_options) == 48, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_model_info, architecture) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_info, backend) == 32, "as in Structs.java");
@@ -57,8 +58,10 @@ _Static_assert(offsetof(dimple_model_info, parameter_count) == 376, "as in Struc
 _Static_assert(offsetof(dimple_model_info, file_size) == 384, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_info, weight_size) == 392, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_info, kv_bytes_per_token) == 400, "as in Structs.java");
-_Static_assert(offsetof(dimple_model_info, unpacked_size) == 408, "as in Structs.java");
-_Static_assert(sizeof(dimple_model_info) == 416, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, pack_cache) == 408, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, pack_cache_note) == 412, "as in Structs.java");
+_Static_assert(offsetof(dimple_model_info, unpacked_size) == 928, "as in Structs.java");
+_Static_assert(sizeof(dimple_model_info) == 936, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_model_check_summary, problem_count) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_model_check_summary, used_key_count) == 8, "as in Structs.java");

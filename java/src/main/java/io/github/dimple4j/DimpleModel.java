@@ -99,11 +99,15 @@ public final class DimpleModel implements AutoCloseable {
     long start = System.nanoTime();
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
     CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
-        options.unpacked(), options.deviceLayers(), options.weightMemory()));
+        options.unpacked(), options.deviceLayers(), options.weightMemory(), options.packCache()));
     var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()), options.tokenizer());
     model.checkTokenizer(file, options);
     Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d MiB left in the file, %d ms".formatted(file,
         model.info.architecture(), model.info.backend(), model.info.weightSize() >> 20, model.info.unpackedSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
+    String note = Engine.call(loaded::facts).packCacheNote();
+    if (!note.isEmpty()) {
+      Core.log(CoreProvider.Level.WARNING, () -> note, null);
+    }
     return model;
   }
 

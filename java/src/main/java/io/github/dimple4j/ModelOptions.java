@@ -22,9 +22,10 @@ import java.util.Optional;
  * @param tokenizer for a file that has none
  * @param deviceLayers how many of the layers the devices take; 0: as many as fit. See {@link Builder#deviceLayers}
  * @param weightMemory bytes that packed weights may take; 0: seven eighths of the memory that is available. See {@link Builder#weightMemory}
+ * @param packCache whether packed weights are kept in a file beside the model's. See {@link Builder#packCache}
  */
 public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int threads, boolean ignoreUnknown, boolean unpacked,
-    int batchSteps, Optional<ModelTokenizer> tokenizer, int deviceLayers, long weightMemory) {
+    int batchSteps, Optional<ModelTokenizer> tokenizer, int deviceLayers, long weightMemory, boolean packCache) {
   /** The most sessions that step together. */
   private static final int MOST_STEPS = 1024;
 
@@ -69,6 +70,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     private int batchSteps = 1;
     private int deviceLayers;
     private long weightMemory;
+    private boolean packCache;
 
     private Builder() {}
 
@@ -177,6 +179,19 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
 
     /**
+     * Keeps packed weights in a file beside the model's, {@code MODEL.gguf.BACKEND.packed}, of about their size. The first loading writes it; later ones
+     * map it instead of packing, and processes share its pages. It is used if its digests agree with the model's bytes and with its own, and written
+     * anew otherwise; it comes to be whole or not at all. Where it cannot be written, and on devices, weights are packed as usual, and a warning is logged.
+     *
+     * @param packCache false (the default): nothing is kept, and nothing is looked for
+     * @return this
+     */
+    public Builder packCache(boolean packCache) {
+      this.packCache = packCache;
+      return this;
+    }
+
+    /**
      * Lets sessions of the model that step at the same time share their passes: the weights of a layer are walked once for all of them. For
      * servers, where many decode at once; a session alone is not slowed down. Nothing else changes: each session is used by a thread of
      * its own, platform or virtual, as always, and comes to the same tokens; cancelling, interrupting and closing one does not touch the
@@ -211,7 +226,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * @throws InvalidArgumentException if {@code batchSteps}, {@code deviceLayers} or {@code weightMemory} is out of range
      */
     public ModelOptions build() {
-      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers, weightMemory);
+      return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers, weightMemory, packCache);
     }
 
     /**
@@ -223,7 +238,7 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     public String toString() {
       return "ModelOptions.Builder[backend=" + backend + ", mmproj=" + mmproj + ", threads=" + threads
           + ", ignoreUnknown=" + ignoreUnknown + ", unpacked=" + unpacked + ", batchSteps=" + batchSteps + ", tokenizer=" + tokenizer
-          + ", deviceLayers=" + deviceLayers + ", weightMemory=" + weightMemory + "]";
+          + ", deviceLayers=" + deviceLayers + ", weightMemory=" + weightMemory + ", packCache=" + packCache + "]";
     }
   }
 }

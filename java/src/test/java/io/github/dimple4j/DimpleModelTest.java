@@ -40,6 +40,35 @@ class DimpleModelTest {
     }
   }
 
+  private static int[] tokens(DimpleModel model) {
+    try (var session = model.session().tokens(new int[] {5, 6, 7}).responseLength(8).prefill()) {
+      return session.decode(Decoding.defaults()).tokens();
+    }
+  }
+
+  /** Packed once, mapped after that; what cannot be kept is packed. */
+  @Test
+  void packedWeightsAreKeptBesideTheFile() throws IOException {
+    Path file = TinyModel.ofText().write(folder.resolve("kept.gguf"));
+    ModelOptions kept = ModelOptions.builder().packCache(true).build();
+    int[] expected;
+    try (var model = DimpleModel.load(file)) {
+      expected = tokens(model);
+    }
+    long own = 0;
+    for (int i = 0; i < 2; i++) {
+      try (var model = DimpleModel.load(file, kept)) {
+        assertThat(tokens(model)).isEqualTo(expected);
+        boolean here = model.info().backend().startsWith("cpu-");
+        assertThat(Files.exists(folder.resolve("kept.gguf." + model.info().backend() + ".packed"))).isEqualTo(here);
+        if (here && i > 0) {
+          assertThat(model.info().weightSize()).isLessThan(own);
+        }
+        own = model.info().weightSize();
+      }
+    }
+  }
+
   @Test
   void infoIsTheFiles() throws IOException {
     try (var model = load(TinyModel.ofText().withVision())) {

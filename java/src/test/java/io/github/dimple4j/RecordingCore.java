@@ -86,7 +86,7 @@ final class RecordingCore implements Core {
 
   @Override
   public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
-      long weightMemory) {
+      long weightMemory, boolean packCache) {
     record("load", file, backend, mmproj, threads, ignoreUnknown);
     return new RecordingModel();
   }
@@ -143,7 +143,7 @@ final class RecordingCore implements Core {
     @Override
     public ModelFacts facts() {
       return new ModelFacts("recorded", "none", 10, 32, 1, 4, 1, 1, 4, true, true, MASK, -1, -1, -1, IMAGE, true, 2, 2, 16, 64, 100, 200, 300,
-          400, 0);
+          400, 0, 0, "");
     }
 
     @Override

@@ -180,7 +180,7 @@ class SharedStepsTest {
   /** Where the core has no memory for a batch, each steps by itself. */
   @Test
   void withoutMemoryForBatchesEachStepsByItself() throws InterruptedException, ExecutionException {
-    CoreModel model = Core.instance().load(file.toString(), null, null, 1, false, false, 0, 0);
+    CoreModel model = Core.instance().load(file.toString(), null, null, 1, false, false, 0, 0, false);
     var refused = new AtomicInteger();
     var steps = new SharedSteps(() -> {
       refused.incrementAndGet();

@@ -72,7 +72,7 @@ final class JniCore implements Core {
 
   @Override
   public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
-      long weightMemory) {
+      long weightMemory, boolean packCache) {
     try (Memory memory = new Memory()) {
       ByteBuffer options = memory.allocate(ModelOptions.SIZEOF);
       ModelOptions.BACKEND.set(options, Shim.address(memory.of(backend)));
@@ -82,6 +82,7 @@ final class JniCore implements Core {
       ModelOptions.UNPACKED.set(options, unpacked ? 1 : 0);
       ModelOptions.DEVICE_LAYERS.set(options, deviceLayers);
       ModelOptions.WEIGHT_MEMORY.set(options, weightMemory);
+      ModelOptions.PACK_CACHE.set(options, packCache ? 1 : 0);
       ByteBuffer model = memory.pointer();
       check(Shim.dimple_model_load(memory.of(file), options, model));
       return new JniModel(model.getLong(0));

@@ -43,7 +43,8 @@ final class JniModel implements CoreModel {
           ModelInfo.IMAGE_TOKEN_ID.integer(info), ModelInfo.HAS_VISION.flag(info), ModelInfo.PATCH_SIZE.integer(info),
           ModelInfo.MERGE_SIZE.integer(info), ModelInfo.MIN_PIXELS.number(info), ModelInfo.MAX_PIXELS.number(info),
           ModelInfo.PARAMETER_COUNT.number(info), ModelInfo.FILE_SIZE.number(info), ModelInfo.WEIGHT_SIZE.number(info),
-          ModelInfo.KV_BYTES_PER_TOKEN.number(info), ModelInfo.UNPACKED_SIZE.number(info));
+          ModelInfo.KV_BYTES_PER_TOKEN.number(info), ModelInfo.UNPACKED_SIZE.number(info),
+          ModelInfo.PACK_CACHE.integer(info), ModelInfo.PACK_CACHE_NOTE.text(info));
     }
   }
 

@@ -20,6 +20,10 @@ final class Shim {
   static final int DIMPLE_ERROR_NOT_FOUND = 8;
   static final int DIMPLE_ERROR_CANCELLED = 9;
   static final int DIMPLE_ERROR_MODEL = 10;
+  static final int DIMPLE_PACK_CACHE_NONE = 0;
+  static final int DIMPLE_PACK_CACHE_USED = 1;
+  static final int DIMPLE_PACK_CACHE_WRITTEN = 2;
+  static final int DIMPLE_PACK_CACHE_UNWRITTEN = 3;
   static final int DIMPLE_FINDING_PROBLEM = 0;
   static final int DIMPLE_FINDING_UNKNOWN_KEY = 1;
   static final int DIMPLE_FINDING_UNKNOWN_TENSOR = 2;

@@ -34,7 +34,7 @@ final class Structs {
 
   /** {@code dimple_model_options}. */
   static final class ModelOptions {
-    static final int SIZEOF = 40;
+    static final int SIZEOF = 48;
     static final Field BACKEND = new Field("backend", Kind.ADDRESS, 0);
     static final Field MMPROJ_PATH = new Field("mmproj_path", Kind.ADDRESS, 8);
     static final Field THREADS = new Field("threads", Kind.INT, 16);
@@ -42,14 +42,16 @@ final class Structs {
     static final Field UNPACKED = new Field("unpacked", Kind.INT, 24);
     static final Field DEVICE_LAYERS = new Field("device_layers", Kind.INT, 28);
     static final Field WEIGHT_MEMORY = new Field("weight_memory", Kind.LONG, 32);
-    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN, UNPACKED, DEVICE_LAYERS, WEIGHT_MEMORY);
+    static final Field PACK_CACHE = new Field("pack_cache", Kind.INT, 40);
+    static final List<Field> FIELDS = List.of(BACKEND, MMPROJ_PATH, THREADS, IGNORE_UNKNOWN, UNPACKED, DEVICE_LAYERS, WEIGHT_MEMORY,
+        PACK_CACHE);
 
     private ModelOptions() {}
   }
 
   /** {@code dimple_model_info}. */
   static final class ModelInfo {
-    static final int SIZEOF = 416;
+    static final int SIZEOF = 936;
     static final Field ARCHITECTURE = new Field("architecture", Kind.TEXT, 0);
     static final Field BACKEND = new Field("backend", Kind.TEXT, 32);
     static final Field VOCAB_SIZE = new Field("vocab_size", Kind.INT, 288);
@@ -75,11 +77,13 @@ final class Structs {
     static final Field FILE_SIZE = new Field("file_size", Kind.LONG, 384);
     static final Field WEIGHT_SIZE = new Field("weight_size", Kind.LONG, 392);
     static final Field KV_BYTES_PER_TOKEN = new Field("kv_bytes_per_token", Kind.LONG, 400);
-    static final Field UNPACKED_SIZE = new Field("unpacked_size", Kind.LONG, 408);
+    static final Field PACK_CACHE = new Field("pack_cache", Kind.INT, 408);
+    static final Field PACK_CACHE_NOTE = new Field("pack_cache_note", Kind.TEXT, 412);
+    static final Field UNPACKED_SIZE = new Field("unpacked_size", Kind.LONG, 928);
     static final List<Field> FIELDS = List.of(ARCHITECTURE, BACKEND, VOCAB_SIZE, CONTEXT_LENGTH, LAYER_COUNT, EMBEDDING_LENGTH,
         HEAD_COUNT, HEAD_COUNT_KV, HEAD_SIZE, BIDIRECTIONAL, SHIFT_LOGITS, MASK_TOKEN_ID, BOS_TOKEN_ID, EOS_TOKEN_ID, PAD_TOKEN_ID,
         IMAGE_TOKEN_ID, HAS_VISION, PATCH_SIZE, MERGE_SIZE, MIN_PIXELS, MAX_PIXELS, PARAMETER_COUNT, FILE_SIZE, WEIGHT_SIZE,
-        KV_BYTES_PER_TOKEN, UNPACKED_SIZE);
+        KV_BYTES_PER_TOKEN, PACK_CACHE, PACK_CACHE_NOTE, UNPACKED_SIZE);
 
     private ModelInfo() {}
   }

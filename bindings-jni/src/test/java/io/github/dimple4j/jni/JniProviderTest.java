@@ -35,7 +35,7 @@ class JniProviderTest {
 
   @Test
   void aTextWithANulIsRefused() {
-    assertThatIllegalArgumentException().isThrownBy(() -> Core.instance().load("a\0b", null, null, 1, false, false, 0, 0));
+    assertThatIllegalArgumentException().isThrownBy(() -> Core.instance().load("a\0b", null, null, 1, false, false, 0, 0, false));
   }
 
   @Test

@@ -490,6 +490,42 @@ public class Dimple extends DimpleSymbols {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int DIMPLE_PACK_CACHE_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pack_cache.DIMPLE_PACK_CACHE_NONE = 0
+     * }
+     */
+    public static int DIMPLE_PACK_CACHE_NONE() {
+        return DIMPLE_PACK_CACHE_NONE;
+    }
+    private static final int DIMPLE_PACK_CACHE_USED = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pack_cache.DIMPLE_PACK_CACHE_USED = 1
+     * }
+     */
+    public static int DIMPLE_PACK_CACHE_USED() {
+        return DIMPLE_PACK_CACHE_USED;
+    }
+    private static final int DIMPLE_PACK_CACHE_WRITTEN = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pack_cache.DIMPLE_PACK_CACHE_WRITTEN = 2
+     * }
+     */
+    public static int DIMPLE_PACK_CACHE_WRITTEN() {
+        return DIMPLE_PACK_CACHE_WRITTEN;
+    }
+    private static final int DIMPLE_PACK_CACHE_UNWRITTEN = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pack_cache.DIMPLE_PACK_CACHE_UNWRITTEN = 3
+     * }
+     */
+    public static int DIMPLE_PACK_CACHE_UNWRITTEN() {
+        return DIMPLE_PACK_CACHE_UNWRITTEN;
+    }
 
     private static class dimple_model_load {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

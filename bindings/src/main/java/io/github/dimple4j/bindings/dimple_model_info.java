@@ -40,6 +40,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t file_size;
  *     int64_t weight_size;
  *     int64_t kv_bytes_per_token;
+ *     int32_t pack_cache;
+ *     char pack_cache_note[512];
  *     int64_t unpacked_size;
  * }
  * }
@@ -77,6 +79,9 @@ public class dimple_model_info {
         Dimple.C_LONG.withName("file_size"),
         Dimple.C_LONG.withName("weight_size"),
         Dimple.C_LONG.withName("kv_bytes_per_token"),
+        Dimple.C_INT.withName("pack_cache"),
+        MemoryLayout.sequenceLayout(512, Dimple.C_CHAR).withName("pack_cache_note"),
+        MemoryLayout.paddingLayout(4),
         Dimple.C_LONG.withName("unpacked_size")
     ).withName("dimple_model_info");
 
@@ -1251,6 +1256,127 @@ public class dimple_model_info {
      */
     public static void kv_bytes_per_token(MemorySegment struct, long fieldValue) {
         struct.set(kv_bytes_per_token$LAYOUT, kv_bytes_per_token$OFFSET, fieldValue);
+    }
+
+    private static final OfInt pack_cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pack_cache"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static final OfInt pack_cache$layout() {
+        return pack_cache$LAYOUT;
+    }
+
+    private static final long pack_cache$OFFSET = $LAYOUT.byteOffset(groupElement("pack_cache"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static final long pack_cache$offset() {
+        return pack_cache$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static int pack_cache(MemorySegment struct) {
+        return struct.get(pack_cache$LAYOUT, pack_cache$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static void pack_cache(MemorySegment struct, int fieldValue) {
+        struct.set(pack_cache$LAYOUT, pack_cache$OFFSET, fieldValue);
+    }
+
+    private static final SequenceLayout pack_cache_note$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pack_cache_note"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static final SequenceLayout pack_cache_note$layout() {
+        return pack_cache_note$LAYOUT;
+    }
+
+    private static final long pack_cache_note$OFFSET = $LAYOUT.byteOffset(groupElement("pack_cache_note"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static final long pack_cache_note$offset() {
+        return pack_cache_note$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static MemorySegment pack_cache_note(MemorySegment struct) {
+        return struct.asSlice(pack_cache_note$OFFSET, pack_cache_note$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static void pack_cache_note(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, pack_cache_note$OFFSET, pack_cache_note$LAYOUT.byteSize());
+    }
+
+    private static long[] pack_cache_note$DIMS = { 512 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static long[] pack_cache_note$dimensions() {
+        return pack_cache_note$DIMS;
+    }
+    private static final VarHandle pack_cache_note$ELEM_HANDLE = pack_cache_note$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static byte pack_cache_note(MemorySegment struct, long index0) {
+        return (byte)pack_cache_note$ELEM_HANDLE.get(struct, pack_cache_note$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char pack_cache_note[512]
+     * }
+     */
+    public static void pack_cache_note(MemorySegment struct, long index0, byte fieldValue) {
+        pack_cache_note$ELEM_HANDLE.set(struct, pack_cache_note$OFFSET, index0, fieldValue);
     }
 
     private static final OfLong unpacked_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("unpacked_size"));

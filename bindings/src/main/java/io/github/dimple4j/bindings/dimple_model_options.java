@@ -22,6 +22,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t unpacked;
  *     int32_t device_layers;
  *     int64_t weight_memory;
+ *     int32_t pack_cache;
  * }
  * }
  */
@@ -38,7 +39,9 @@ public class dimple_model_options {
         Dimple.C_INT.withName("ignore_unknown"),
         Dimple.C_INT.withName("unpacked"),
         Dimple.C_INT.withName("device_layers"),
-        Dimple.C_LONG.withName("weight_memory")
+        Dimple.C_LONG.withName("weight_memory"),
+        Dimple.C_INT.withName("pack_cache"),
+        MemoryLayout.paddingLayout(4)
     ).withName("dimple_model_options");
 
     /**
@@ -354,6 +357,50 @@ public class dimple_model_options {
      */
     public static void weight_memory(MemorySegment struct, long fieldValue) {
         struct.set(weight_memory$LAYOUT, weight_memory$OFFSET, fieldValue);
+    }
+
+    private static final OfInt pack_cache$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pack_cache"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static final OfInt pack_cache$layout() {
+        return pack_cache$LAYOUT;
+    }
+
+    private static final long pack_cache$OFFSET = $LAYOUT.byteOffset(groupElement("pack_cache"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static final long pack_cache$offset() {
+        return pack_cache$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static int pack_cache(MemorySegment struct) {
+        return struct.get(pack_cache$LAYOUT, pack_cache$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t pack_cache
+     * }
+     */
+    public static void pack_cache(MemorySegment struct, int fieldValue) {
+        struct.set(pack_cache$LAYOUT, pack_cache$OFFSET, fieldValue);
     }
 
     /**

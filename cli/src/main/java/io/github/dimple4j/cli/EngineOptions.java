@@ -59,6 +59,9 @@ final class EngineOptions {
           + "memory that is available (default: ${DEFAULT-VALUE}).")
   private String weightMemory;
 
+  @Option(names = "--pack-cache", description = "Keep packed weights in a file beside the model's: later loadings map it, processes share it.")
+  private boolean packCache;
+
   @Option(names = "--kv-type", paramLabel = "TYPE", defaultValue = "f32", converter = KvTypeName.class, completionCandidates = KvTypeName.class,
       description = "What keys and values are kept in, ${COMPLETION-CANDIDATES}: rounded ones take half the memory, or a quarter (default: ${DEFAULT-VALUE}).")
   private KvType kvType;
@@ -109,7 +112,7 @@ final class EngineOptions {
 
   private ModelOptions.Builder options() {
     return ModelOptions.builder().backend(backends()).threads(threads).ignoreUnknown(ignoreUnknown).unpacked(unpacked).deviceLayers(deviceLayers())
-        .weightMemory(weightMemory());
+        .weightMemory(weightMemory()).packCache(packCache);
   }
 
   /** The devices of other machines stand before a backend that is none, which runs the layers that are left. */

@@ -63,9 +63,10 @@ public interface Core {
    * @param unpacked whether weights stay in the mapped file
    * @param deviceLayers how many layers the devices among the backends take; 0: as many as fit
    * @param weightMemory bytes that packed weights may take; 0: by what the machine has available
+   * @param packCache whether packed weights are kept in a file beside the model's
    */
   CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
-      long weightMemory);
+      long weightMemory, boolean packCache);
 
   /**
    * The devices that can run models.

@@ -98,7 +98,7 @@ final class ForeignCore implements Core {
 
   @Override
   public CoreModel load(String file, String backend, String mmproj, int threads, boolean ignoreUnknown, boolean unpacked, int deviceLayers,
-      long weightMemory) {
+      long weightMemory, boolean packCache) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = dimple_model_options.allocate(arena);
       dimple_model_options.backend(options, text(backend, arena));
@@ -108,6 +108,7 @@ final class ForeignCore implements Core {
       dimple_model_options.unpacked(options, unpacked ? 1 : 0);
       dimple_model_options.device_layers(options, deviceLayers);
       dimple_model_options.weight_memory(options, weightMemory);
+      dimple_model_options.pack_cache(options, packCache ? 1 : 0);
       MemorySegment model = arena.allocate(ValueLayout.ADDRESS);
       check(Dimple.dimple_model_load(arena.allocateFrom(file), options, model));
       return new ForeignModel(model.get(ValueLayout.ADDRESS, 0));

@@ -36,7 +36,7 @@ final class ForeignModel implements CoreModel {
           dimple_model_info.patch_size(info), dimple_model_info.merge_size(info), dimple_model_info.min_pixels(info),
           dimple_model_info.max_pixels(info), dimple_model_info.parameter_count(info), dimple_model_info.file_size(info),
           dimple_model_info.weight_size(info), dimple_model_info.kv_bytes_per_token(info),
-          dimple_model_info.unpacked_size(info));
+          dimple_model_info.unpacked_size(info), dimple_model_info.pack_cache(info), dimple_model_info.pack_cache_note(info).getString(0));
     }
   }
 

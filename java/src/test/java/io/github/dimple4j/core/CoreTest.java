@@ -69,7 +69,7 @@ class CoreTest {
 
   @Test
   void aFileThatIsMissing() {
-    assertThatExceptionOfType(CoreException.class).isThrownBy(() -> core.load("no/such.gguf", null, null, 0, false, false, 0, 0))
+    assertThatExceptionOfType(CoreException.class).isThrownBy(() -> core.load("no/such.gguf", null, null, 0, false, false, 0, 0, false))
         .withMessageContaining("no/such.gguf").matches(e -> e.kind() == Kind.IO);
   }
 }
