@@ -4,6 +4,7 @@ import io.github.dimple4j.Algorithm;
 import io.github.dimple4j.Decoding;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.Step;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.AuxCounters;
@@ -22,14 +23,14 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What an iteration takes beyond the core's own time: the call across, the canvas and the reveals as objects, the iterator. {@code javaMicroseconds} is
- * of a step, {@code javaPercent} of all steps.
+ * the median of the steps', {@code javaPercent} its part of their median. One measurement, since what is counted beside it is added up over several.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(1)
 @Warmup(iterations = 3, time = 2)
-@Measurement(iterations = 5, time = 2)
+@Measurement(iterations = 1, time = 10)
 public class JavaShareBenchmark {
   private static final Decoding ONE_BY_ONE = Decoding.builder().earlyStop(false).threshold(0).algorithm(Algorithm.AUTOREGRESSIVE).build();
 
@@ -40,22 +41,39 @@ public class JavaShareBenchmark {
   @State(Scope.Thread)
   @AuxCounters(AuxCounters.Type.EVENTS)
   public static class Share {
-    private long all;
-    private long core;
-    private long count;
+    private static final int MOST = 1 << 20;
+
+    private final long[] all = new long[MOST];
+    private final long[] java = new long[MOST];
+    private int count;
 
     /** Begins anew. */
     @Setup(Level.Iteration)
     public void reset() {
-      all = core = count = 0;
+      count = 0;
     }
 
+    private void add(long wall, long core) {
+      if (count < MOST) {
+        all[count] = wall;
+        java[count++] = wall - core;
+      }
+    }
+
+    private double median(long[] times) {
+      long[] sorted = Arrays.copyOf(times, count);
+      Arrays.sort(sorted);
+      return count == 0 ? 0 : sorted[count / 2];
+    }
+
+    /** Of a step. */
     public double javaMicroseconds() {
-      return (all - core) * 1e-3 / count;
+      return median(java) * 1e-3;
     }
 
+    /** Of a step. */
     public double javaPercent() {
-      return 100.0 * (all - core) / all;
+      return 100 * median(java) / median(all);
     }
   }
 
@@ -82,9 +100,7 @@ public class JavaShareBenchmark {
     }
     long start = System.nanoTime();
     Step step = steps.next();
-    share.all += System.nanoTime() - start;
-    share.core += step.time().toNanos();
-    share.count++;
+    share.add(System.nanoTime() - start, step.time().toNanos());
     return step;
   }
 }
