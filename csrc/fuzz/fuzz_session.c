@@ -540,7 +540,7 @@ static bool open_user(user *u) {
   if (take_u8(d) < 250) {
     uint8_t byte = take_u8(d);
     options.prefill = byte & 1;
-    options.half_cache = byte >= 192;
+    options.kv_type = byte >= 192 ? DIMPLE_TENSOR_F16 : DIMPLE_TENSOR_F32;
   }
   if (take_u8(d) >= 240) options.context_length = take_i32(d);
   if (take_u8(d) >= 250) options.threads = 2;
