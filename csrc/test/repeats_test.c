@@ -9,7 +9,8 @@
 /* How often the last `length` tokens stand there one after the other. */
 static int32_t times_of(const int32_t *tokens, int32_t count, int32_t length) {
   int32_t times = 1;
-  while ((times + 1) * length <= count && memcmp(tokens + count - length, tokens + count - (times + 1) * length, (size_t)length * sizeof *tokens) == 0) times++;
+  const int32_t *last = tokens + count - length;
+  while ((times + 1) * length <= count && memcmp(last, last - times * length, (size_t)length * sizeof *tokens) == 0) times++;
   return times;
 }
 
@@ -26,7 +27,8 @@ static void every_run_is_found(void) {
   int found = 0, tried = 0;
   for (uint32_t n = 0; n < 3000; n++) {
     int32_t count = (int32_t)(n % MOST), period = 1 + (int32_t)(n / 7 % 6), begin = (int32_t)(draw_uniform(3, n, 0, 0, 0) * (count + 1));
-    for (int32_t i = 0; i < count; i++) tokens[i] = i < begin + period || i < period ? (int32_t)(draw_uniform(4, n, (uint32_t)i, 0, 0) * 3) : tokens[i - period];
+    for (int32_t i = 0; i < count; i++)
+      tokens[i] = i < begin + period || i < period ? (int32_t)(draw_uniform(4, n, (uint32_t)i, 0, 0) * 3) : tokens[i - period];
     for (int32_t times = 1; times <= 20; times++, tried++) {
       bool expected = counted(tokens, count, times);
       EXPECT(repeats_at_end(tokens, count, times) == expected, "text %d of %d tokens, %d times: expected %d", (int)n, count, times, expected);

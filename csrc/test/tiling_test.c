@@ -40,7 +40,8 @@ static void plans_and_tiles_are_the_processors(void) {
   int32_t n[9];
   uint64_t expected;
   int lines = 0, hashed = 0;
-  while (file && fscanf(file, "%d %d %d %d %d %d %d %d %d %" SCNx64, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, &expected) == 10) {
+  while (file && fscanf(file, "%d %d %d %d %d %d %d %d %d %" SCNx64, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8,
+                        &expected) == 10) {
     tiling t = tiling_of(n[0], n[1], 9);
     tile_plan plan = tiling_plan(&t, n[2], n[3]);
     EXPECT(plan.rows == n[4] && plan.columns == n[5] && plan.width == n[6] && plan.height == n[7] && plan.tokens == n[8],
@@ -64,7 +65,8 @@ static void packed_features_are_where_they_belong(void) {
     tile_plan plan = tiling_plan(&t, 24, 9); /* of 6 x 3 tiles a row of features at either end is margin */
     EXPECT(plan.rows == 3 && plan.columns == 6 && plan.top == 1 && plan.kept_rows == 10 && plan.kept_columns == 24, "%d x %d features", plan.kept_columns, plan.kept_rows);
     int32_t tiles = tile_count(&plan);
-    float *features = calloc((size_t)(tiles * SIDE * SIDE * WIDE), sizeof *features), *packed = calloc((size_t)(plan.tokens * WIDE), sizeof *packed);
+    float *features = calloc((size_t)(tiles * SIDE * SIDE * WIDE), sizeof *features);
+    float *packed = calloc((size_t)(plan.tokens * WIDE), sizeof *packed);
     for (int32_t tile = 1; tile < tiles; tile++)
       for (int32_t i = 0; i < SIDE * SIDE; i++) {
         float *at = features + (tile * SIDE * SIDE + i) * WIDE;

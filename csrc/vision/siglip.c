@@ -19,8 +19,9 @@ static dimple_status read_most_tiles(const gguf_file *file, tiling *t) {
   char *end = found;
   long most = strncmp(found, limited, sizeof limited - 1) == 0 ? strtol(found + sizeof limited - 1, &end, 10) : 0;
   if (most < 1 || most > MAX_TILES_A_SIDE * MAX_TILES_A_SIDE || *end)
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key clip.vision.image_aspect_ratio is \"%s\", expected anyres or anyres_max_ and a number from 1 to %d",
-                       gguf_path(file), found, MAX_TILES_A_SIDE * MAX_TILES_A_SIDE);
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
+                       "%s: key clip.vision.image_aspect_ratio is \"%s\", expected anyres or anyres_max_ and a number from 1 to %d", gguf_path(file),
+                        found, MAX_TILES_A_SIDE * MAX_TILES_A_SIDE);
   t->most = (int32_t)most;
   return DIMPLE_OK;
 }
@@ -35,8 +36,8 @@ static dimple_status read_pinpoints(const gguf_file *file, tiling *t) {
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s has %" PRId64 " numbers, expected pairs of heights and widths", gguf_path(file), key, count);
   for (int64_t i = 0; i < count; i++)
     if (pixels[i] < t->side || pixels[i] % t->side != 0 || pixels[i] / t->side > MAX_TILES_A_SIDE)
-      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s has %" PRId64 ", expected multiples of clip.vision.image_size %d up to %d of it", gguf_path(file), key,
-                         pixels[i], t->side, MAX_TILES_A_SIDE);
+      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s has %" PRId64 ", expected multiples of clip.vision.image_size %d up to %d of it",
+                         gguf_path(file), key, pixels[i], t->side, MAX_TILES_A_SIDE);
   t->count = (int32_t)(count / 2);
   for (int32_t i = 0; i < t->count; i++) {
     t->rows[i] = (int32_t)(pixels[2 * i] / t->side);
@@ -59,8 +60,9 @@ static dimple_status read_tiling(const gguf_file *file, vision_parameters *v) {
   t->grid = t->side / v->image.patch_size;
   DIMPLE_TRY(read_pinpoints(file, t));
   if ((1 + most_tiles(t)) * t->grid * t->grid > MAX_CONTEXT)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: clip.vision.image_grid_pinpoints has up to %" PRId64 " tiles of %d features each, expected no more than %d in all",
-                       gguf_path(file), most_tiles(t), t->grid * t->grid, MAX_CONTEXT);
+    return dimple_fail(DIMPLE_ERROR_FORMAT,
+                       "%s: clip.vision.image_grid_pinpoints has up to %" PRId64 " tiles of %d features each, expected no more than %d in all", gguf_path(file),
+                        most_tiles(t), t->grid * t->grid, MAX_CONTEXT);
   v->image.min_pixels = (int64_t)t->side * t->side;
   v->image.max_pixels = most_tiles(t) * v->image.min_pixels;
   return read_most_tiles(file, t);
@@ -87,7 +89,8 @@ static dimple_status read_keys(const gguf_file *file, vision_parameters *v) {
 
 /* What its writers say beside that. */
 static const harmless_key harmless[] = {
-    {"use_silu", "false"}, {"vision.projector_type", "mlp"}, {"has_llava_projector", 0}, {"has_audio_encoder", "false"}, {"has_text_encoder", "false"}, {0}};
+    {"use_silu", "false"}, {"vision.projector_type", "mlp"}, {"has_llava_projector", 0}, {"has_audio_encoder", "false"},
+    {"has_text_encoder", "false"}, {0}};
 
 /* ---------------------------------------------------------------------------------------------------------------------- tensors */
 
@@ -126,8 +129,8 @@ static dimple_status grid_of(const vision_parameters *v, int32_t width, int32_t 
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels, expected at least one", width, height);
   tile_plan plan = tiling_plan(&v->tiling, width, height);
   if (plan.kept_rows > 0 && plan.kept_columns > 0 && (plan.packed_rows < 1 || plan.packed_columns < 1))
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels: %d x %d features shrink to none", width, height, plan.kept_columns,
-                       plan.kept_rows);
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels: %d x %d features shrink to none", width, height,
+                       plan.kept_columns, plan.kept_rows);
   int32_t side = v->tiling.grid, tiles = tile_count(&plan);
   *grid = (dimple_image_grid){.resized_width = side * v->image.patch_size,
                               .resized_height = tiles * side * v->image.patch_size,
@@ -191,7 +194,8 @@ static void close_state(const tower_call *call, tile_state *s) {
 static dimple_status embed_patches(const tower_call *call, const tile_state *s, int32_t tile) {
   const vision_parameters *v = call->parameters;
   const backend_operations *ops = call->ops;
-  dimple_image_grid one = {.resized_width = call->grid->resized_width, .resized_height = call->grid->resized_width, .rows = v->tiling.grid, .columns = v->tiling.grid};
+  int32_t side = call->grid->resized_width;
+  dimple_image_grid one = {.resized_width = side, .resized_height = side, .rows = v->tiling.grid, .columns = v->tiling.grid};
   int64_t bytes = 3 * (int64_t)one.resized_width * one.resized_height;
   view position = view_of(s->scratch.normed, s->patches, v->width);
   image_patches(&v->image, &one, call->rgb + tile * bytes, s->host);
@@ -213,7 +217,8 @@ static dimple_status record_block(const tower_call *call, const tile_state *s, c
                               {.w = w->k.w, .bias = w->k.bias, .y = s->k, .mode = LINEAR_STORE},
                               {.w = w->v.w, .bias = w->v.bias, .y = s->v, .mode = LINEAR_STORE}};
   DIMPLE_TRY(call->ops->linear(call->context, &(linear_call){normed, outputs, 3}));
-  DIMPLE_TRY(call->ops->attention(call->context, &(attention_call){.q = q, .k = s->k, .v = s->v, .y = attended, .heads = v->heads, .kv_heads = v->heads, .size = v->head_size}));
+  DIMPLE_TRY(call->ops->attention(call->context, &(attention_call){.q = q, .k = s->k, .v = s->v, .y = attended, .heads = v->heads,
+                                                                   .kv_heads = v->heads, .size = v->head_size}));
   DIMPLE_TRY(block_add_attention(&b, attended, s->x));
   return block_add_ungated(&b, LINEAR_TANH_GELU, v->feed_forward, s->x);
 }

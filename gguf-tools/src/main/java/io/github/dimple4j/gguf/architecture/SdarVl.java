@@ -45,7 +45,8 @@ public final class SdarVl implements Architecture {
     metadata.put("diffusion.tail_repeats", MetadataValue.uint32(TAIL_REPEATS));
     metadata.put(NAME + ".image_token_id", MetadataValue.uint32(config.token("image_token_index").orElse(IMAGE)));
     metadata.putAll(vision.metadata());
-    List<TensorSource> list = new ArrayList<>(QwenText.tensors(shape, Projections.NORMED).stream().map(source -> source.named(name -> "language_model." + name)).toList());
+    List<TensorSource> list = new ArrayList<>();
+    QwenText.tensors(shape, Projections.NORMED).forEach(source -> list.add(source.named(name -> "language_model." + name)));
     list.addAll(vision.tensors());
     return new ModelLayout(NAME, shape.vocabulary(), metadata, list, PreTokenizer.QWEN2, SpecialTokens.read(text).withMask(Sdar.MASK),
         vision.unread(tensors));
