@@ -37,11 +37,14 @@ static dimple_constraint *random_constraint(random_numbers *r) {
   return constraint;
 }
 
-static void set_random_prompt(dimple_session *s, random_numbers *r, bool picture_allowed) {
+static void set_random_prompt(dimple_model *m, dimple_session *s, random_numbers *r, bool picture_allowed) {
   int32_t prompt[CONTEXT], response[CONTEXT];
   if (picture_allowed && random_below(r, 2)) {
     dimple_image image = picture();
-    EXPECT_OK(dimple_session_set_prompt(s, prompt, picture_prompt(prompt), &image, 1));
+    dimple_image_grid grid;
+    EXPECT_OK(dimple_model_get_image_grid(m, image.width, image.height, &grid));
+    for (int32_t i = 0; i < grid.tokens + 5; i++) prompt[i] = i < 2 ? 5 + i : i < 2 + grid.tokens ? IMAGE : 40 + i - grid.tokens;
+    EXPECT_OK(dimple_session_set_prompt(s, prompt, grid.tokens + 5, &image, 1));
   } else {
     int32_t count = 1 + random_below(r, 12);
     for (int32_t i = 0; i < count; i++) prompt[i] = random_below(r, IMAGE);
@@ -99,7 +102,7 @@ static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p
   o.kv_type = random_below(&r, 3) == 0 ? DIMPLE_TENSOR_F16 : DIMPLE_TENSOR_F32;
   *p = (player){.together = fresh_outcome()};
   EXPECT_OK(dimple_session_create(m, &o, &p->session));
-  set_random_prompt(p->session, &r, pictures);
+  set_random_prompt(m, p->session, &r, pictures);
   if (random_below(&r, 4) == 0) {
     dimple_constraint *constraint = random_constraint(&r);
     dimple_session_set_constraint(p->session, constraint); /* what is fixed may not fit it: then without */
