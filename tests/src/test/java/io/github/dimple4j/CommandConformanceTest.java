@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,8 +53,7 @@ class CommandConformanceTest {
   }
 
   private static List<String> pictures(Golden golden, Golden.Case prompt) {
-    return IntStream.range(0, prompt.images().size())
-        .mapToObj(i -> List.of("--image", golden.folder().resolve("image_" + i + ".png").toString())).flatMap(List::stream).toList();
+    return prompt.imageFiles().stream().flatMap(name -> Stream.of("--image", golden.folder().resolve(name).toString())).toList();
   }
 
   @ParameterizedTest
@@ -166,7 +166,7 @@ class CommandConformanceTest {
       if (prompt.images().isEmpty()) {
         assertThat(output.path("vision").size()).isZero();
       } else {
-        ConformanceTest.assertClose("vision", matrix(output.path("vision")), golden.matrix("image_embeds"));
+        ConformanceTest.assertClose("vision", matrix(output.path("vision")), golden.features(prompt.name()));
       }
     }
   }

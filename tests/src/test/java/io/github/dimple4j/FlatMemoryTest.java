@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.dimple4j.gguf.TensorType;
 import java.io.IOException;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -56,6 +60,15 @@ class FlatMemoryTest {
       System.out.println(residentKib() - before);
     }
 
+    @SuppressWarnings("restricted")
+    private static void trim(MemorySegment function) {
+      try {
+        int trimmed = (int) Linker.nativeLinker().downcallHandle(function, FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG)).invokeExact(0L);
+      } catch (Throwable e) {
+        throw new IllegalStateException(e);
+      }
+    }
+
     /** A session without a picture: opened only, decoded, left in the middle, or cancelled before it begins. */
     private static void runOne(DimpleModel model, int i) {
       try (Session session = model.session().tokens(new int[] {5, 6, 7, 8}).responseLength(2 + i % 7).threads(1 + i % 2).open()) {
@@ -75,8 +88,10 @@ class FlatMemoryTest {
       }
     }
 
+    /** What is in use: what malloc keeps for later, as much as its arenas and the order of threads make of it, is handed back first. */
     private static long residentKib() throws IOException {
       System.gc();
+      Linker.nativeLinker().defaultLookup().find("malloc_trim").ifPresent(Loads::trim); // glibc's
       String line = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
       return Long.parseLong(line.replaceAll("\\D", ""));
     }

@@ -31,7 +31,7 @@ final class Golden {
   private static final Map<Path, Path> CONVERTED = new HashMap<>();
 
   /** A prompt with its pictures, and its decodings. */
-  record Case(String name, int[] prompt, int appendedMasks, List<Image> images, float[][] logits, List<Run> runs) {
+  record Case(String name, int[] prompt, int appendedMasks, List<String> imageFiles, List<Image> images, float[][] logits, List<Run> runs) {
     /** Responses are as long as they were recorded. */
     SessionBuilder session(DimpleModel model) {
       return model.session().tokens(prompt, images.toArray(Image[]::new)).wholeBlocks(1);
@@ -135,8 +135,8 @@ final class Golden {
     return inputs.path("cases").valueStream().map(node -> {
       String name = node.path("name").asString();
       List<Run> runs = json("trajectories_" + name + ".json").path("runs").valueStream().map(Golden::run).toList();
-      return new Case(name, integers(node.path("prompt_ids")), node.path("appended_masks").asInt(), pictures(node.path("images")),
-          matrix("logits_" + name), runs);
+      return new Case(name, integers(node.path("prompt_ids")), node.path("appended_masks").asInt(),
+          node.path("images").valueStream().map(JsonNode::asString).toList(), pictures(node.path("images")), matrix("logits_" + name), runs);
     }).toList();
   }
 
