@@ -144,7 +144,9 @@ std::unique_ptr<child> try_ports(const std::string &device, int &port, std::stri
     how = start(*c, path, device, port);
     if (how.empty()) how = await(*c, port);
     if (how.empty()) return c;
+    bool hangs = c->process >= 0; /* another port would not help */
     finish(*c, how);
+    if (hangs) break;
   }
   return nullptr;
 }

@@ -78,7 +78,7 @@ static dimple_status fail_lost(const device *d) { return dimple_fail(DIMPLE_ERRO
 /* Devices live in a static array, written here and where they are added. A process for a device alone is of no use any more. */
 static dimple_status lose(device *d, char *why, size_t capacity) {
   if (atomic_exchange(&d->losing, true)) {
-    while (!atomic_load(&d->lost)) continue; /* another call is at it */
+    while (!atomic_load(&d->lost)) guard_rest(); /* another call is at it */
   } else {
     if (d->process) child_end(d->process, why, capacity);
     d->process = NULL;

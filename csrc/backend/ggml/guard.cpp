@@ -238,3 +238,5 @@ guard_end guard_run(int server, void (*body)(void *), void *argument, char *why,
     return GUARD_MEMORY;
   }
 }
+
+void guard_rest() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }

@@ -35,6 +35,9 @@ void guard_install(void);
  */
 guard_end guard_run(int server, void (*body)(void *), void *argument, char *why, size_t capacity);
 
+/* A millisecond, for who waits for another thread without anything to be woken by. */
+void guard_rest(void);
+
 #ifdef __cplusplus
 }
 #endif

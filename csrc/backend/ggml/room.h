@@ -268,9 +268,9 @@ dimple_status run_recorded(context *c);
 /* A view as a matrix [columns, rows] of float32. */
 struct ggml_tensor *matrix_of(context *c, view v);
 /* Its rows as [size, heads, rows] and, cut into windows, [size, heads, rows, windows]. */
+struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows);
 /* Rows of keys or values [rows x width] that pack_kv has packed. */
 struct ggml_tensor *packed_rows(context *c, view v, int64_t width, int32_t kv_type);
-struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows);
 /* A view of the same memory as int32. */
 struct ggml_tensor *numbers_of(context *c, view v);
 /* A node that writes `value`, of the view's shape, to the view. */
