@@ -160,7 +160,65 @@ static void token_ids_go_in_and_summaries_come_out(void) {
   dimple_model_free(m);
 }
 
-/* What is asked for beside: candidates of a row, and a constraint's classes. */
+/* Tokens are the numbers from 0 on, written out; behind them two that end, one that fills, and the mask. */
+static dimple_vocabulary *numbers_written_out(void) {
+  uint8_t *bytes = malloc(6 * VOCABULARY);
+  int64_t *offsets = calloc(VOCABULARY + 1, sizeof *offsets);
+  uint8_t *kinds = calloc(VOCABULARY, 1);
+  for (int32_t t = 0; t < VOCABULARY; t++) {
+    kinds[t] = t < VOCABULARY - 4 ? DIMPLE_TOKEN_TEXT : t < VOCABULARY - 2 ? DIMPLE_TOKEN_END : t < VOCABULARY - 1 ? DIMPLE_TOKEN_FILLER : DIMPLE_TOKEN_EXCLUDED;
+    offsets[t + 1] = offsets[t] + (t < VOCABULARY - 4 ? sprintf((char *)bytes + offsets[t], "%d", t) : 0);
+  }
+  dimple_vocabulary *v = NULL;
+  EXPECT_OK(dimple_vocabulary_create(bytes, offsets, kinds, VOCABULARY, &v));
+  free(bytes);
+  free(offsets);
+  free(kinds);
+  return v;
+}
+
+/* Numbers that seven divides: tokens have as many classes as they have remainders and lengths. */
+static dimple_constraint *sevenths(dimple_vocabulary *v) {
+  enum { STATES = 7, CLASSES = 11 };
+  uint8_t byte_class[256], accepting[STATES] = {1};
+  int32_t next[STATES * CLASSES];
+  for (int32_t b = 0; b < 256; b++) byte_class[b] = (uint8_t)(b >= '0' && b <= '9' ? b - '0' : CLASSES - 1);
+  for (int32_t i = 0; i < STATES * CLASSES; i++) next[i] = i % CLASSES < 10 ? (10 * (i / CLASSES) + i % CLASSES) % STATES : -1;
+  dimple_automaton a = {.state_count = STATES, .class_count = CLASSES, .byte_class = byte_class, .next = next, .accepting = accepting};
+  dimple_constraint *c = NULL;
+  EXPECT_OK(dimple_constraint_create(v, &a, &c));
+  return c;
+}
+
+/* Of a constraint's classes come back a few numbers each, and which tokens they have goes in once. */
+static void classes_stay_there(void) {
+  dimple_model *m = random_model((model_shape){.vocab = VOCABULARY});
+  dimple_vocabulary *v = numbers_written_out();
+  dimple_constraint *constraint = v ? sevenths(v) : NULL;
+  for (int32_t drawn = 0; drawn < 2 && m && constraint; drawn++) {
+    dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    dimple_session *s = masked_session(m, VOCABULARY);
+    int32_t passes, segments = 20 * 37; /* of a chunk of the vocabulary, at most */
+    int64_t row = 40 + (drawn ? 36 * segments : 20 * (37 + VOCABULARY / HEAD_CHUNK + 1)), laid_out = 4 * 4 * VOCABULARY + 6 * 256;
+    d.temperature = drawn ? 0.7f : 0;
+    EXPECT_OK(dimple_session_set_constraint(s, constraint));
+    plugin_counts cost = cost_of(m, s, &d, &passes);
+    printf("%s under a constraint: %d passes, %d bytes in, %d out\n", drawn ? "draws" : "the best path", passes, (int)cost.bytes_in, (int)cost.bytes_out);
+    EXPECT(row < 4 * VOCABULARY / 2 && cost.bytes_out <= passes * (RESPONSE + 1) * row, "%lld bytes come back", (long long)cost.bytes_out);
+    EXPECT(cost.bytes_out > passes * 37 * 4, "%lld bytes come back", (long long)cost.bytes_out);
+    int64_t in = laid_out + passes * ROWS * (4 + 4 + 8 + 8 + 4 + (drawn ? 4 * segments : 0)) + 2 * 4 * CONTEXT * WIDTH;
+    EXPECT(cost.bytes_in <= in, "%lld bytes go in, expected at most %lld", (long long)cost.bytes_in, (long long)in);
+    EXPECT(cost.computes <= 2 * passes + 2, "%d runs in %d passes", (int)cost.computes, passes);
+    plugin_counts again = cost_of(m, s, &d, &passes);
+    EXPECT(again.graphs_built == 0, "once more: %d graphs", (int)again.graphs_built);
+    dimple_session_free(s);
+  }
+  dimple_constraint_free(constraint);
+  dimple_vocabulary_free(v);
+  dimple_model_free(m);
+}
+
+/* What is asked for beside: candidates of a row, and classes of a constraint that has about as many as the vocabulary has tokens. */
 static void what_asks_for_logits(void) {
   dimple_session *s = text_session(text_model, 1, 1);
   dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -207,6 +265,7 @@ int main(void) {
     graphs_are_kept();
     they_are_bounded();
     token_ids_go_in_and_summaries_come_out();
+    classes_stay_there();
     what_asks_for_logits();
   }
   fixture_close();

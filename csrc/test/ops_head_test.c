@@ -327,6 +327,8 @@ static void check_all_classes(void) {
   check_classes(DIMPLE_TENSOR_Q4_0, 3, 64, 31, 5, 1);
   check_classes(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 2);
   check_classes(DIMPLE_TENSOR_F32, 400, 8, 2500, 700, 0); /* several slabs of rows, and waves of one chunk */
+  check_classes(DIMPLE_TENSOR_F32, 30, 24, 20000, 40, 0); /* classes of more than a chunk, of many sizes */
+  check_classes(DIMPLE_TENSOR_F32, 20, 24, 20000, 40, 0.7f);
   EXPECT(drawn_otherwise <= 40, "%s: %d draws in classes differ from the reference's", tested_name(), drawn_otherwise);
 }
 

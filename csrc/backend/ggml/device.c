@@ -130,6 +130,7 @@ static dimple_status close_stream(void *of) {
 
 static void context_close(context *c) {
   if (!c) return;
+  drop_class_plans(c);
   let_go(c->device, close_stream, c);
   arena_release(&c->copies);
   free(c->operations);
@@ -175,7 +176,7 @@ static dimple_status context_open(const backend_operations *self, int32_t thread
 }
 
 static int64_t context_bytes(const context *c) {
-  return (int64_t)sizeof *c + c->operation_room * (int64_t)sizeof *c->operations + (int64_t)ggml_gallocr_get_buffer_size(c->allocator, 0);
+  return (int64_t)sizeof *c + c->operation_room * (int64_t)sizeof *c->operations + class_plan_bytes(c) + (int64_t)ggml_gallocr_get_buffer_size(c->allocator, 0);
 }
 
 static dimple_status free_memory(void *of) {

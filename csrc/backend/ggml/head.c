@@ -4,24 +4,19 @@
  * logits and what is made of them take a bounded share of the device's memory.
  */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "backend/summary.h"
 #include "draws.h"
 #include "head.h"
 
 enum { PIECE_BYTES = 64 << 20 };
 
-/* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, and of what is added to
- * logits numbers and tokens, those that are forbidden and the others. */
-enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, PARTS };
-
 static const int32_t *tokens_of(const head_piece *p, int field) { return p->fields[field]; }
 
 static int64_t chunks_of(const head_call *call) { return (call->w->rows + HEAD_CHUNK - 1) / HEAD_CHUNK; }
 
-static int64_t field_width(const head_call *call, int64_t field) {
+static int64_t field_width(const recorded *o, int64_t field) {
+  const head_call *call = &o->head;
+  if (field >= CLASSES) return class_width(o->plan, field - CLASSES);
   switch (field) {
     case DRAWN_CHUNK: return HEAD_CHUNK;
     case ALL_LOGITS: return call->w->rows;
@@ -34,21 +29,21 @@ static int64_t field_width(const head_call *call, int64_t field) {
 
 /* Where a field of a piece arrives. */
 static void *field_of(context *c, recorded *o, int64_t at) {
-  head_piece *p = &o->pieces[at / PARTS];
-  int64_t field = at % PARTS, width = field_width(&o->head, field);
+  head_piece *p = piece_of(o, at);
+  int64_t field = at % PARTS, width = field_width(o, field);
   if (!p->fields[field]) p->fields[field] = arena_take(&c->copies, (size_t)(p->rows * width) * sizeof(float));
   return p->fields[field];
 }
 
 static void *callers_logits(context *c, recorded *o, int64_t at) {
   (void)c;
-  return o->head.logits + o->pieces[at / PARTS].first * o->head.w->rows;
+  return o->head.logits + piece_of(o, at)->first * o->head.w->rows;
 }
 
 /* Gumbel noise per chunk and row, [chunks, rows]. */
 static void *noise_of(context *c, recorded *o, int64_t at) {
   const head_call *call = &o->head;
-  const head_piece *p = &o->pieces[at / PARTS];
+  const head_piece *p = piece_of(o, at);
   int64_t chunks = chunks_of(call);
   float *noise = arena_take(&c->copies, (size_t)(p->rows * chunks) * sizeof *noise);
   for (int64_t r = 0; noise && r < p->rows; r++)
@@ -198,7 +193,7 @@ static dimple_status build_piece(const piece_at *at) {
   if (call->bias) DIMPLE_TRY(apply_bias(at, &z));
   if (call->expected.memory) DIMPLE_TRY(build_expected(at, z));
   if (call->logits) DIMPLE_TRY(output_to(c, z, callers_logits, at->piece * PARTS + CALLERS_LOGITS));
-  if (call->classes) DIMPLE_TRY(fetch(at, z, ALL_LOGITS));
+  if (call->classes) DIMPLE_TRY(fetch_classes(at, z));
   if (call->list) DIMPLE_TRY(fetch_list(at, z));
   return call->results ? fetch_summary(at, z) : DIMPLE_OK;
 }
@@ -252,20 +247,16 @@ static void finish_row(const head_call *call, const head_piece *p, int64_t r, he
   finish_draw(call, p, r, row);
 }
 
-static dimple_status finish_piece(const head_call *call, const head_piece *p) {
+static dimple_status finish_piece(const recorded *o, const head_piece *p) {
+  const head_call *call = &o->head;
   for (int64_t r = 0; call->bias && call->bias->log_sums && r < p->rows; r++)
     call->bias->log_sums[p->first + r] = (float)((double)floats_of(p, BARE_BEST)[r] + log((double)floats_of(p, BARE_SUM)[r]));
   if (call->list) DIMPLE_TRY(finish_list(call, p));
   for (int64_t r = 0; call->results && r < p->rows; r++) finish_row(call, p, r, &call->results[p->first + r]);
-  if (!call->classes) return DIMPLE_OK;
-  int32_t *tokens = malloc((size_t)call->w->rows * sizeof *tokens);
-  if (!tokens) return dimple_fail_memory((uint64_t)call->w->rows * sizeof *tokens, "classes of tokens");
-  for (int64_t r = 0; r < p->rows; r++) summarize_classes(call, floats_of(p, ALL_LOGITS) + r * call->w->rows, p->first + r, tokens);
-  free(tokens);
-  return DIMPLE_OK;
+  return call->classes ? finish_classes(o, p) : DIMPLE_OK;
 }
 
 dimple_status finish_head(const recorded *o) {
-  for (int64_t i = 0; i < o->piece_count; i++) DIMPLE_TRY(finish_piece(&o->head, &o->pieces[i]));
+  for (int64_t i = 0; i < o->piece_count; i++) DIMPLE_TRY(finish_piece(o, &o->pieces[i]));
   return DIMPLE_OK;
 }

@@ -4,11 +4,17 @@
 
 #include "room.h"
 
-/* What comes back of a row: a number of each, but for the last five. */
+enum { CLASS_GROUPS = 6 }; /* of units of 1, 4, 16, .. 1,024 tokens */
+
+/* What comes back of a row: a number of each, but for those from LIST_BOUNDS on. Of CLASSES there is one for each group. */
 enum {
   BEST, BEST_LOGIT, SECOND_LOGIT, FLAW, SUM, MEAN, HOT_SUM, HOT_MEAN, CHUNK, BARE_BEST, BARE_SUM, LIST_BOUNDS,
-  DRAWN_CHUNK, LISTED, LISTED_TOKENS, ALL_LOGITS, FIELDS
+  DRAWN_CHUNK, LISTED, LISTED_TOKENS, ALL_LOGITS, CLASSES, FIELDS = CLASSES + CLASS_GROUPS
 };
+
+/* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, of what is added to logits
+ * numbers and tokens, those that are forbidden and the others, and for each group of units shares to draw by. */
+enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, SHARES, PARTS = SHARES + CLASS_GROUPS };
 
 /* Rows [first, first + rows) of a head. */
 typedef struct head_piece {
@@ -23,6 +29,8 @@ typedef struct piece_at {
   int64_t piece;
 } piece_at;
 
+static inline head_piece *piece_of(const recorded *o, int64_t part) { return &o->pieces[part / PARTS]; }
+
 static inline const float *floats_of(const head_piece *p, int field) { return p->fields[field]; }
 
 /* Numbers of rows on their way to a field of the piece. */
@@ -36,5 +44,10 @@ int64_t list_width(const head_call *call); /* of what comes back of a row */
 int64_t list_bounds(const head_call *call);
 dimple_status fetch_list(const piece_at *at, struct ggml_tensor *z);
 dimple_status finish_list(const head_call *call, const head_piece *p);
+
+/* classes.c: what classes of tokens come to of z [vocab, rows], and what is made of it on the host. */
+int64_t class_width(const class_plan *p, int64_t group); /* of what comes back of a row */
+dimple_status fetch_classes(const piece_at *at, struct ggml_tensor *z);
+dimple_status finish_classes(const recorded *o, const head_piece *p);
 
 #endif

@@ -70,6 +70,7 @@ static dimple_status pass_begin(context *c, atomic_bool *cancelled) {
   c->recording = true;
   c->cancelled = cancelled;
   c->operation_count = c->kept_count = 0;
+  forget_class_plans(c);
   return DIMPLE_OK;
 }
 
@@ -176,9 +177,10 @@ static dimple_status route(context *c, const route_call *call) { return add(c, (
 static dimple_status experts(context *c, const experts_call *call) { return add(c, (recorded){.kind = RECORDED_EXPERTS, .experts = *call}); }
 
 static dimple_status head(context *c, const head_call *call) {
-  head_call kept = *call;
-  DIMPLE_TRY(keep_numbers(c, &kept.positions, call->x.rows));
-  return add(c, (recorded){.kind = RECORDED_HEAD, .head = kept});
+  recorded o = {.kind = RECORDED_HEAD, .head = *call};
+  DIMPLE_TRY(keep_numbers(c, &o.head.positions, call->x.rows));
+  if (call->classes) DIMPLE_TRY(plan_classes(c, call, &o.plan));
+  return add(c, o);
 }
 
 void record_operations(backend_operations *table) {

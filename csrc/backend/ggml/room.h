@@ -125,6 +125,8 @@ typedef enum recorded_kind {
   RECORDED_HEAD
 } recorded_kind;
 
+typedef struct class_plan class_plan;
+
 /* An operation with copies of what it took from the host. */
 typedef struct recorded {
   recorded_kind kind;
@@ -148,6 +150,7 @@ typedef struct recorded {
   head_call head;
   struct head_piece *pieces; /* HEAD: what comes back of its rows, once the pass ends */
   int64_t piece_count;
+  const class_plan *plan; /* HEAD: how its classes are laid out; null: it has none */
 } recorded;
 
 /* Memory of a pass. */
@@ -236,6 +239,7 @@ struct context {
   arena copies; /* of host memory, until the pass has ended */
   kept_copy *kept;
   int64_t kept_count, kept_room;
+  class_plan *plans; /* of the partitions that heads have had, for they stay the same through a decoding */
 
   /* Of the pass that ends. */
   numbers shape;
@@ -260,6 +264,13 @@ void free_graph(graph *g);
 
 /* record.c: fills the table's operations. */
 void record_operations(backend_operations *table);
+/* classes.c: the layout of a head's classes, made at its first call and sent to the device then. Errors: MEMORY, IO. */
+dimple_status plan_classes(context *c, const head_call *call, const class_plan **out);
+view tokens_of_plan(const class_plan *p); /* on the device; without memory: nothing is there */
+int64_t units_of_plan(const class_plan *p, int64_t group);
+void forget_class_plans(context *c); /* a pass begins, which names none yet */
+void drop_class_plans(context *c);
+int64_t class_plan_bytes(const context *c);
 /* graph.c: builds, runs and reads back what was recorded. */
 dimple_status run_recorded(context *c);
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "room.h"
+#include "head.h"
 
 static dimple_status put(context *c, int64_t number) {
   DIMPLE_TRY(grow((void **)&c->shape.list, c->shape.count, &c->shape.room, sizeof *c->shape.list));
@@ -130,8 +130,17 @@ static dimple_status put_experts(context *c, const experts_call *call) {
   return put(c, call->mode);
 }
 
+/* How many units of classes there are shows in the graph, which tokens they have does not. */
+static dimple_status put_plan(context *c, const class_plan *p) {
+  DIMPLE_TRY(put_view(c, tokens_of_plan(p)));
+  for (int64_t g = 0; p && g < CLASS_GROUPS; g++) DIMPLE_TRY(put(c, units_of_plan(p, g)));
+  return DIMPLE_OK;
+}
+
 /* Seed, iteration and positions go in as noise. */
-static dimple_status put_head(context *c, const head_call *call) {
+static dimple_status put_head(context *c, const recorded *o) {
+  const head_call *call = &o->head;
+  DIMPLE_TRY(put_plan(c, o->plan));
   DIMPLE_TRY(put_view(c, call->x));
   DIMPLE_TRY(put_view(c, call->expected));
   DIMPLE_TRY(put_weight(c, call->w));
@@ -162,7 +171,7 @@ static dimple_status put_operation(context *c, const recorded *o) {
     case RECORDED_ATTENTION: return put_attention(c, &o->attention);
     case RECORDED_ROUTE: return put_route(c, &o->route);
     case RECORDED_EXPERTS: return put_experts(c, &o->experts);
-    case RECORDED_HEAD: return put_head(c, &o->head);
+    case RECORDED_HEAD: return put_head(c, o);
     default: return DIMPLE_OK;
   }
 }
