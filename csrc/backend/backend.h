@@ -274,7 +274,7 @@ typedef struct head_list {
 enum { HEAD_LIST_MOST = 4096 };
 
 /* What a backend's head may do beside results, classes, logits and means. */
-typedef enum head_part { HEAD_LISTS = 1, HEAD_BIASES = 2 } head_part;
+typedef enum head_part { HEAD_LISTS = 1, HEAD_BIASES = 2, HEAD_GUIDANCE = 4 } head_part;
 
 /* The language-model head over x [rows x columns] (already normalised). Streams over the vocabulary: writes results
  * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory). A mean
@@ -293,6 +293,8 @@ typedef struct head_call {
   const head_classes *classes; /* null: not wanted */
   float *logits;
   float softcap;            /* above 0: logits are softcap * tanh(logit / softcap), in all of this; NaN where one is infinite */
+  view bare;                /* like x; memory null: none; needs HEAD_GUIDANCE. Of a logit z of x and b of this becomes b + (guidance + 1) * (z - b) */
+  float guidance;
   const head_bias *bias;    /* null: none; needs HEAD_BIASES */
   const head_list *list;    /* null: not wanted; needs HEAD_LISTS */
   const weight *rows;       /* [vocab x columns of `expected`] (WEIGHT_ROWS) */

@@ -529,9 +529,11 @@ static dimple_status split_experts(context *c, const experts_call *call) {
 static dimple_status split_head(context *c, const head_call *call) {
   DIMPLE_TRY(enter(c, part_of(call->w)));
   DIMPLE_TRY(bring(c, call->x, c->current));
+  if (call->bare.memory) DIMPLE_TRY(bring(c, call->bare, c->current));
   DIMPLE_TRY(overwrite(c, call->expected, c->current));
   head_call there = *call;
   there.x = seen(c, call->x);
+  there.bare = seen(c, call->bare);
   there.w = held(c, call->w);
   there.expected = seen(c, call->expected);
   if (call->expected.memory) there.rows = held(c, call->rows);

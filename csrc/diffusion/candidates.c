@@ -37,6 +37,14 @@ void candidates_from_summary(const sampler_step *step, const head_row *rows, int
   }
 }
 
+void candidates_judge(const sampler_step *step, const head_row *rows, const head_row *rest, int32_t count, candidate *out) {
+  const confidence *measure = confidence_of(step->decoding);
+  for (int32_t i = 0; i < count; i++) {
+    bool ends = out[i].token == step->tokens.eos || out[i].token == step->tokens.eot;
+    out[i].confidence = ends ? measure->low : summary_confidence(step->decoding, &rest[i], rows[i].drawn_logit);
+  }
+}
+
 /* The tokens that the recorded draw of this step holds for rows first, first + 1, ..; null: the generator draws, or nothing does. */
 static dimple_status recorded_tokens(const sampler_step *step, int32_t first, int32_t total_rows, int32_t vocab,
                                      const double **tokens) {

@@ -12,6 +12,9 @@ bool candidates_need_logits(const sampler_step *step);
 /* Candidates of `count` rows from the head's summary. */
 void candidates_from_summary(const sampler_step *step, const head_row *rows, int32_t count, candidate *out);
 
+/* How sure the model is of their tokens, where end of text and end of turn have no share: by `rest`, summaries without these two. */
+void candidates_judge(const sampler_step *step, const head_row *rows, const head_row *rest, int32_t count, candidate *out);
+
 /* Candidates of `count` rows from logits [count x vocab], undefined afterwards, and their summary at temperature 0; positions[count]
  * are those rows' response positions. A step may come in several blocks of rows, in sequence order: `first` is the number of
  * rows in the blocks before this one, `total_rows` how many rows the step scores in all. Errors: STATE (replay), MEMORY. */

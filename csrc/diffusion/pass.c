@@ -551,6 +551,7 @@ dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, con
   const backend_operations *ops = p->model->ops;
   head_call call = *head;
   call.x = view_rows(of == VIEW_SCORED ? p->scored : of == VIEW_BARE ? p->bare_scored : p->shadow_scored, first, count);
+  if (call.guidance > 0) call.bare = view_rows(p->bare_scored, first, count);
   call.w = p->model->weights.output;
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(numbers_end_pass(p->model, p->context, ops->head(p->context, &call)));

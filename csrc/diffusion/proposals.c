@@ -97,12 +97,14 @@ static dimple_status score_constrained(iteration *it, const sampler_step *step, 
 static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
   if (takes_mask(&it->decoding, it->number)) return DIMPLE_OK;
   float *logits = NULL;
+  int64_t vocab = p->model->text.vocab;
+  bool guided = it->decoding.guidance_scale > 0;
   dimple_status status = DIMPLE_OK;
   for (int32_t i = 0; i < count && status == DIMPLE_OK; i++) {
     if (it->room.candidates[i].token != it->tokens.mask) continue;
-    if (!logits) ALLOCATE(logits, p->model->text.vocab, "logits");
+    if (!logits) ALLOCATE(logits, guided ? 2 * vocab : vocab, "logits");
     head_row summary;
-    status = score_rows(it, step, p, positions, i, 1, count, NULL, &(head_call){.results = &summary, .logits = logits});
+    status = score_rows(it, step, p, positions, i, 1, count, guided ? logits + vocab : NULL, &(head_call){.results = &summary, .logits = logits});
   }
   free(logits);
   return status;
@@ -125,15 +127,18 @@ void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t c
 
 static bool changes_logits(const iteration *it) { return it->decoding.no_eos_logits || it->decoding.no_mask_logits || it->bias.count > 0; }
 
+/* Whether candidates are made of lists. Confidences without ends are taken before filters, so that without draws these show nowhere. */
+static bool lists_rows(const dimple_decoding *d) { return candidates_are_filtered(d) && !d->no_eos_confidence; }
+
 /* Whether the head itself does to logits what the decoding wants, and lists what its filters select from. */
 static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
   const dimple_decoding *d = &it->decoding;
   const note_keeper *keeper = algorithm_of(d)->keeper;
-  if (d->guidance_scale > 0 || d->no_eos_confidence || logits_are_shifted(step->shift)) return false;
-  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
-  bool lists = candidates_are_filtered(d);
-  if (!lists && d->temperature > 0) return false; /* under a bias tokens are drawn from the whole row, by one number */
-  uint32_t wanted = (lists ? HEAD_LISTS : 0) | (changes_logits(it) ? HEAD_BIASES : 0);
+  if (logits_are_shifted(step->shift) || (d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
+  bool lists = lists_rows(d);
+  if (!lists && d->temperature > 0) return false; /* tokens are drawn from the whole row, by one number */
+  uint32_t wanted = (lists ? HEAD_LISTS : 0) | (d->guidance_scale > 0 ? HEAD_GUIDANCE : 0);
+  if (changes_logits(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
   return !lists || candidates_list_length(d, p->model->text.vocab) > 0;
 }
@@ -141,7 +146,7 @@ static bool head_suffices(const iteration *it, const sampler_step *step, const p
 /* What the decoding does to the logits of up to LOGIT_ROWS rows. */
 typedef struct changes {
   head_bias bias;
-  int32_t forbidden[2];
+  int32_t forbidden[4];
   float log_sums[LOGIT_ROWS];
 } changes;
 
@@ -169,6 +174,8 @@ static dimple_status open_list(head_list *list, int32_t rows) {
 static dimple_status score_undecided(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                      int32_t total, const bool *undecided) {
   int32_t most = logit_rows(p->model->text.vocab, rows);
+  int64_t room = (int64_t)most * p->model->text.vocab;
+  bool guided = it->decoding.guidance_scale > 0;
   head_row results[LOGIT_ROWS];
   head_call head = {.results = results};
   dimple_status status = DIMPLE_OK;
@@ -176,12 +183,25 @@ static dimple_status score_undecided(iteration *it, const sampler_step *step, pa
     if (!undecided[i]) continue;
     int32_t count = rows - i < most ? rows - i : most;
     while (!undecided[i + count - 1]) count--;
-    if (!head.logits) ALLOCATE(head.logits, (int64_t)most * p->model->text.vocab, "logits");
-    status = score_rows(it, step, p, positions, at + i, count, total, NULL, &head);
+    if (!head.logits) ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
+    status = score_rows(it, step, p, positions, at + i, count, total, guided ? head.logits + room : NULL, &head);
     i += count - 1;
   }
   free(head.logits);
   return status;
+}
+
+/* Confidences once more, of a head without end of text and end of turn. */
+static dimple_status judge_without_ends(const iteration *it, const sampler_step *step, pass *p, int32_t at, int32_t rows, changes *changed,
+                                        const head_row *summaries, candidate *out) {
+  int32_t vocab = p->model->text.vocab, eos = step->tokens.eos, eot = step->tokens.eot;
+  head_row rest[LOGIT_ROWS];
+  changed->bias.log_sums = NULL;
+  forbid(changed, vocab, true, eos);
+  forbid(changed, vocab, true, eot);
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &(head_call){.results = rest, .bias = &changed->bias, .guidance = it->decoding.guidance_scale}));
+  candidates_judge(step, summaries, rest, rows, out);
+  return DIMPLE_OK;
 }
 
 /* One block of rows, at most LOGIT_ROWS. */
@@ -199,7 +219,7 @@ static dimple_status score_in_head(iteration *it, const sampler_step *step, pass
   candidate *out = it->room.candidates + at;
   if (!head->list) {
     candidates_from_summary(step, head->results, rows, out);
-    return DIMPLE_OK;
+    return it->decoding.no_eos_confidence ? judge_without_ends(it, step, p, at, rows, &changed, head->results, out) : DIMPLE_OK;
   }
   DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
   return score_undecided(it, step, p, positions, at, rows, total, undecided);
@@ -210,9 +230,10 @@ static dimple_status score_without_logits(iteration *it, const sampler_step *ste
                                           head_call head) {
   int32_t count = pass_rows_count(&rows);
   const dimple_decoding *d = &it->decoding;
-  head_list list = {.count = candidates_are_filtered(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
+  head_list list = {.count = lists_rows(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
   head.list = list.count > 0 ? &list : NULL;
   head.temperature = head.list ? candidates_list_temperature(d) : 0;
+  head.guidance = d->guidance_scale;
   DIMPLE_TRY(pass_score(p, rows, NULL));
   dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)

@@ -566,6 +566,10 @@ static dimple_status run_head(const context *c, const operation *o) {
   call.x = resolve(c, call.x);
   call.w = inner_weight(call.w);
   call.rows = inner_weight(call.rows);
+  if (call.bare.memory) {
+    DIMPLE_TRY(check_view(c, call.bare, "head's bare x"));
+    call.bare = resolve(c, call.bare);
+  }
   if (call.expected.memory) {
     DIMPLE_TRY(check_view(c, call.expected, "head's mean"));
     call.expected = resolve(c, call.expected);
@@ -576,6 +580,7 @@ static dimple_status run_head(const context *c, const operation *o) {
 static dimple_status deferred_head(context *c, const head_call *call) {
   operation o = {.run = run_head, .head = *call};
   DIMPLE_TRY(check_shape(c, call->x, call->x.rows, call->w->columns, "head's x"));
+  if (call->bare.memory) DIMPLE_TRY(check_shape(c, call->bare, call->x.rows, call->w->columns, "head's bare x"));
   if (call->expected.memory) {
     DIMPLE_TRY(check_shape(c, call->expected, call->x.rows, call->rows->columns, "head's mean"));
     DIMPLE_TRY(check_apart(call->expected, call->x, "head"));
@@ -594,7 +599,7 @@ extern const backend_operations backend_deferred;
 
 const backend_operations backend_deferred = {
     .name = "deferred",
-    .head_parts = HEAD_LISTS | HEAD_BIASES,
+    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE,
     .available = deferred_available,
     .weight_upload = deferred_weight_upload,
     .weight_free = deferred_weight_free,

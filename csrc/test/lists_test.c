@@ -1,4 +1,5 @@
-/* Filters that select from the head's lists reveal what they reveal from whole rows of logits, in the same order and as sure of it. */
+/* Filters that select from the head's lists, and heads that guide, forbid and judge without ends, reveal what whole rows of logits reveal, in the
+ * same order and as sure of it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -85,16 +86,20 @@ static bool nearly_same(const trail *a, const trail *b, float off) {
 }
 
 static void lists_change_nothing(dimple_model *m, uint32_t rounds) {
+  bool guided = (m->ops->head_parts & HEAD_GUIDANCE) != 0;
   bare_backend bare;
   for (uint32_t n = 0; n < rounds; n++) {
     dimple_decoding d = filtered(n);
     bool biased = n % 4 == 3;
     if (n % 5 == 0) d.no_mask_logits = d.pipeline == DIMPLE_PIPELINE_LLADA;
+    d.no_eos_confidence = d.pipeline == DIMPLE_PIPELINE_LLADA && n % 7 < 4;
+    d.guidance_scale = guided && d.pipeline == DIMPLE_PIPELINE_LLADA ? 0.5f * (float)(n % 4) : 0;
+    if ((d.no_eos_confidence || d.guidance_scale > 0) && n % 2) d.temperature = 0;
     trail listed = play(m, &d, biased);
     lay_bare(m, &bare);
     trail whole = play(m, &d, biased);
     restore(m, &bare);
-    EXPECT(nearly_same(&listed, &whole, biased || d.no_mask_logits ? 1e-4f : 0),
+    EXPECT(nearly_same(&listed, &whole, biased || d.no_mask_logits || d.no_eos_confidence || d.guidance_scale > 0 ? 1e-4f : 0),
            "round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline, d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
   }
 }

@@ -437,6 +437,62 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
   free_weight(&w);
 }
 
+/* A head that guides says of rows what one says that has the guided logits, which it gives. */
+static void check_guidance(int32_t type, int64_t rows, int64_t columns, int64_t vocab, float guidance, float temperature, float softcap) {
+  float *x = representable(rows * columns), *bare = representable(rows * columns);
+  float *expected_logits = floats(rows * vocab), *logits = floats(rows * vocab);
+  test_weight w = make_weight(type, vocab, columns, WEIGHT_LINEAR);
+  int32_t *positions = calloc((size_t)rows, sizeof *positions), forbidden = 0;
+  head_row *expected = malloc((size_t)rows * sizeof *expected), *found = malloc((size_t)rows * sizeof *found);
+  head_bias bias = {.forbidden = &forbidden, .forbidden_count = 1};
+  for (int i = 0; i < 2; i++) {
+    const side *s = i ? &tested[0] : &reference;
+    matrix input = place(s, x, rows, columns, 2), beside = place(s, bare, rows, columns, 1);
+    head_call call = {.x = input.v, .bare = beside.v, .guidance = guidance, .w = weight_of(&w, s), .temperature = temperature, .positions = positions,
+                      .softcap = softcap, .bias = &bias, .results = i ? found : expected, .logits = i ? logits : expected_logits};
+    EXPECT_OK(IN_PASS(*s, s->ops->head(s->context, &call)));
+    drop(s, input);
+    drop(s, beside);
+  }
+  double tolerance = tolerance_of(type) * (2 * guidance + 2);
+  expect_close(logits, expected_logits, rows * vocab, tolerance, "guided logits");
+  for (int64_t r = 0; r < rows; r++) expect_row(&found[r], &expected[r], logits + r * vocab, temperature, tolerance * 4, r);
+  free(x);
+  free(bare);
+  free(expected_logits);
+  free(logits);
+  free(positions);
+  free(expected);
+  free(found);
+  free_weight(&w);
+}
+
+/* The reference's own, by the formula. */
+static void check_guided_reference(void) {
+  static const float values[] = {1, -2, 0.5f, 3};
+  float x = 2, bare = 0.5f, logits[4];
+  test_weight w = make_weight_from((float *)values, DIMPLE_TENSOR_F32, 0, 4, 1, WEIGHT_LINEAR);
+  matrix input = place(&reference, &x, 1, 1, 1), beside = place(&reference, &bare, 1, 1, 1);
+  head_call call = {.x = input.v, .bare = beside.v, .guidance = 3, .w = weight_of(&w, &reference), .logits = logits};
+  EXPECT_OK(IN_PASS(reference, reference.ops->head(reference.context, &call)));
+  for (int t = 0; t < 4; t++) EXPECT(logits[t] == 6.5f * values[t], "ref: guided logit %d is %g", t, (double)logits[t]); /* 0.5 v + 4 * 1.5 v */
+  drop(&reference, input);
+  drop(&reference, beside);
+  free_weight(&w);
+}
+
+static void check_guided_heads(void) {
+  check_guided_reference();
+  if (!(tested[0].ops->head_parts & HEAD_GUIDANCE)) {
+    printf("%s: its head does not guide: not tried\n", tested_name());
+    return;
+  }
+  check_guidance(DIMPLE_TENSOR_F32, 7, 40, 3000, 1.5f, 0, 0);
+  check_guidance(DIMPLE_TENSOR_F32, 30, 24, 5000, 0.5f, 0.7f, 5);
+  check_guidance(DIMPLE_TENSOR_Q4_0, 3, 64, 31, 2, 0, 0);
+  check_guidance(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 0, 0);
+}
+
 static void check_lists(void) {
   uint32_t wanted = HEAD_LISTS | HEAD_BIASES;
   if ((tested[0].ops->head_parts & wanted) != wanted) {
@@ -456,6 +512,7 @@ static void check_lists(void) {
 
 static void check_the_head(void) {
   check_lists();
+  check_guided_heads();
   check_heads();
   check_all_classes();
   check_class_draws();

@@ -1,6 +1,6 @@
 /*
  * Classes of tokens, reduced on the device. A class is cut into units: where tokens are drawn, the partition's segments, by which draws are defined;
- * otherwise as few as there can be. Units are laid out by their sizes, rounded up to powers of four, so that those of a size are the rows of one matrix;
+ * otherwise as few as there can be. Units are laid out by their sizes, rounded up to powers of four, so that those of a size are rows of one matrix;
  * what they say of their tokens comes back, and the host puts units together. Where that is more than logits are, these come back instead.
  */
 #include <math.h>
@@ -14,7 +14,10 @@
 enum { MOST_PLANS = 4, ALIGNED = 64 /* elements, so that matrices begin by any device's alignment */ };
 
 /* What comes back of a unit: of one token its logit alone, of others these. Places are given as the unit's padded size without the place. */
-enum { UNIT_BEST, UNIT_BEST_LOGIT, UNIT_SECOND, UNIT_SUM, UNIT_MEAN, UNIT_NUMBERS, UNIT_HOT_SUM = UNIT_NUMBERS, UNIT_HOT_MEAN, UNIT_DRAWN, UNIT_DRAWN_LOGIT, UNIT_HOT_NUMBERS };
+enum {
+  UNIT_BEST, UNIT_BEST_LOGIT, UNIT_SECOND, UNIT_SUM, UNIT_MEAN, UNIT_NUMBERS,
+  UNIT_HOT_SUM = UNIT_NUMBERS, UNIT_HOT_MEAN, UNIT_DRAWN, UNIT_DRAWN_LOGIT, UNIT_HOT_NUMBERS
+};
 
 /* Tokens of one class, ascending. */
 typedef struct class_unit {
@@ -78,8 +81,8 @@ void forget_class_plans(context *c) {
 int64_t class_plan_bytes(const context *c) {
   int64_t bytes = 0;
   for (const class_plan *p = c->plans; p; p = p->next) {
-    int64_t tokens = p->partition.segment_first[p->partition.segments];
-    bytes += (int64_t)sizeof *p + (2 * tokens + 2 * p->partition.segments + 1 + p->places) * (int64_t)sizeof *p->tokens + p->unit_count * (int64_t)sizeof *p->units;
+    int64_t numbers = 2 * p->partition.segment_first[p->partition.segments] + 2 * p->partition.segments + 1 + p->places;
+    bytes += (int64_t)sizeof *p + numbers * (int64_t)sizeof *p->tokens + p->unit_count * (int64_t)sizeof *p->units;
   }
   return bytes;
 }
@@ -331,7 +334,8 @@ static dimple_status fetch_group(const piece_at *at, struct ggml_tensor *by_toke
   const class_plan *p = at->operation->plan;
   int64_t units = p->groups[g].count, size = size_of(g), rows = by_token->ne[0];
   struct ggml_tensor *index = numbers_of(c, view_columns(tokens_of_plan(p), p->groups[g].place, units * size));
-  struct ggml_tensor *z = ggml_cont(n, ggml_transpose(n, ggml_get_rows(n, by_token, ggml_reshape_1d(n, index, units * size)))); /* [units * size, rows] */
+  struct ggml_tensor *tokens = ggml_get_rows(n, by_token, ggml_reshape_1d(n, index, units * size)); /* [rows, units * size] */
+  struct ggml_tensor *z = ggml_cont(n, ggml_transpose(n, tokens));
   if (g == 0) return fetch(at, z, CLASSES + (int)g);
   gathered of = {.at = at, .group = g, .z = ggml_reshape_2d(n, z, size, units * rows)};
   of.falling = ggml_scale_bias(n, ggml_arange(n, 0, (float)size, 1), -1, (float)size);
@@ -376,7 +380,8 @@ static class_row unit_row(const class_plan *p, const head_piece *piece, int64_t 
   int64_t count = numbers_of_unit(p, g);
   const float *v = floats_of(piece, CLASSES + (int)g) + (r * group->count + i) * count;
   if (g == 0)
-    return (class_row){.best = *tokens, .drawn = *tokens, .best_logit = *v, .second_logit = -INFINITY, .drawn_logit = *v, .sum = 1 + 0 * (double)*v, .hot_sum = 1};
+    return (class_row){.best = *tokens, .drawn = *tokens, .best_logit = *v, .second_logit = -INFINITY, .drawn_logit = *v,
+                       .sum = 1 + 0 * (double)*v, .hot_sum = 1};
   int64_t best = size_of(g) - (int64_t)v[UNIT_BEST];
   class_row row = {.best = tokens[best >= 0 && best < u->count ? best : 0], .best_logit = v[UNIT_BEST_LOGIT], .second_logit = v[UNIT_SECOND],
                    .sum = v[UNIT_SUM], .mean = v[UNIT_MEAN]};

@@ -178,17 +178,28 @@ static dimple_status apply_bias(const piece_at *at, struct ggml_tensor **z) {
   return add_some(at, b->count, BIAS, z);
 }
 
-static dimple_status build_piece(const piece_at *at) {
+/* Logits of the piece's rows of x, [vocab, rows]. */
+static struct ggml_tensor *logits_of(const piece_at *at, view x) {
   context *c = at->context;
   struct ggml_context *n = c->graph->nodes;
   const head_call *call = &at->operation->head;
   const head_piece *p = &at->operation->pieces[at->piece];
   struct ggml_tensor *matrix = ggml_reshape_2d(n, call->w->tensor, call->w->columns, call->w->rows);
-  struct ggml_tensor *z = ggml_mul_mat(n, matrix, matrix_of(c, view_rows(call->x, p->first, p->rows))); /* [vocab, rows] */
+  struct ggml_tensor *z = ggml_mul_mat(n, matrix, matrix_of(c, view_rows(x, p->first, p->rows)));
   ggml_prec_set_acc(z, GGML_PREC_F32);
-  if (call->softcap > 0) { /* which makes numbers of infinities: they stay as NaN */
-    struct ggml_tensor *capped = ggml_scale(n, ggml_tanh(n, ggml_scale(n, z, 1 / call->softcap)), call->softcap);
-    z = ggml_add(n, capped, ggml_scale(n, z, 0));
+  if (!(call->softcap > 0)) return z;
+  struct ggml_tensor *capped = ggml_scale(n, ggml_tanh(n, ggml_scale(n, z, 1 / call->softcap)), call->softcap);
+  return ggml_add(n, capped, ggml_scale(n, z, 0)); /* the cap makes numbers of infinities: they stay as NaN */
+}
+
+static dimple_status build_piece(const piece_at *at) {
+  context *c = at->context;
+  struct ggml_context *n = c->graph->nodes;
+  const head_call *call = &at->operation->head;
+  struct ggml_tensor *z = logits_of(at, call->x);
+  if (call->bare.memory) {
+    struct ggml_tensor *bare = logits_of(at, call->bare);
+    z = ggml_add(n, bare, ggml_scale(n, ggml_sub(n, z, bare), call->guidance + 1));
   }
   if (call->bias) DIMPLE_TRY(apply_bias(at, &z));
   if (call->expected.memory) DIMPLE_TRY(build_expected(at, z));

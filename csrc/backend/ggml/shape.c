@@ -142,6 +142,8 @@ static dimple_status put_head(context *c, const recorded *o) {
   const head_call *call = &o->head;
   DIMPLE_TRY(put_plan(c, o->plan));
   DIMPLE_TRY(put_view(c, call->x));
+  DIMPLE_TRY(put_view(c, call->bare));
+  DIMPLE_TRY(put_float(c, call->guidance));
   DIMPLE_TRY(put_view(c, call->expected));
   DIMPLE_TRY(put_weight(c, call->w));
   DIMPLE_TRY(put_weight(c, call->rows));

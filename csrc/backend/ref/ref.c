@@ -462,12 +462,21 @@ static void mean_of_rows(const head_call *call, const float *z, int64_t r) {
   free(row);
 }
 
+/* The logit of a token for a row. */
+static float logit_of(const head_call *call, const float *row, int64_t t) {
+  float z = (float)affine(row, call->w, NULL, t);
+  return call->softcap > 0 ? (float)(call->softcap * tanh((double)z / call->softcap)) + 0 * z : z;
+}
+
 /* One row; `z` and `tokens` [vocab] are scratch. */
 static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tokens) {
   const head_classes *k = call->classes;
   int64_t vocab = call->w->rows;
-  for (int64_t t = 0; t < vocab; t++) z[t] = (float)affine(row_of(call->x, r), call->w, NULL, t);
-  for (int64_t t = 0; t < vocab && call->softcap > 0; t++) z[t] = (float)(call->softcap * tanh((double)z[t] / call->softcap)) + 0 * z[t];
+  for (int64_t t = 0; t < vocab; t++) z[t] = logit_of(call, row_of(call->x, r), t);
+  for (int64_t t = 0; t < vocab && call->bare.memory; t++) {
+    float bare = logit_of(call, row_of(call->bare, r), t);
+    z[t] = bare + (call->guidance + 1) * (z[t] - bare);
+  }
   if (call->bias) summarize_bias(call, z, vocab, r);
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);
@@ -490,7 +499,7 @@ static dimple_status ref_head(context *c, const head_call *call) {
 
 const backend_operations backend_ref = {
     .name = "ref",
-    .head_parts = HEAD_LISTS | HEAD_BIASES,
+    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE,
     .available = ref_available,
     .weight_upload = ref_weight_upload,
     .weight_free = ref_weight_free,
