@@ -67,7 +67,7 @@ static float unended_confidence(const sampler_step *step, float *logits, int32_t
   const special_tokens *special = &step->tokens;
   logits_forbid(logits, vocab, special->eos);
   logits_forbid(logits, vocab, special->eot);
-  head_row rest = logits_summary(logits, vocab);
+  head_row rest = logits_summary(logits, vocab, step->decoding->temperature);
   const confidence *measure = confidence_of(step->decoding);
   return logits[token] == -INFINITY ? measure->low : summary_confidence(step->decoding, &rest, logits[token]);
 }

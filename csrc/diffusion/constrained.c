@@ -252,7 +252,7 @@ static void take_row(constrained *g, const sampler_step *step, row_room *r, cons
   if (apart) lattice_score(&g->lattice, position, judged, judges_original(d) ? NULL : kept, &s, &row);
   lattice_score(&g->lattice, position, logits, kept, &s, apart || !d->allowed_confidence ? NULL : &row);
   g->log_sums[position] = summary->log_sum;
-  head_row all = judged == logits ? *summary : logits_summary(judged, r->vocab);
+  head_row all = judged == logits ? *summary : logits_summary(judged, r->vocab, hot ? d->temperature : 0);
   g->rows[position] = d->allowed_confidence && row.best >= 0 ? summary_of(&row, &all, hot) : all;
 }
 

@@ -32,7 +32,7 @@ void logits_guide(float *z, const float *u, int32_t vocab, float scale);
 /* Forbids a token: its logit becomes -inf. -1 is allowed. */
 void logits_forbid(float *z, int32_t vocab, int32_t token);
 
-/* What the head says of a row at temperature 0. A row may hold -inf, but not only. */
-head_row logits_summary(const float *z, int32_t vocab);
+/* What the head says of a row, but for a draw: `drawn` is the best token at any temperature. A row may hold -inf, but not only. */
+head_row logits_summary(const float *z, int32_t vocab, float temperature);
 
 #endif

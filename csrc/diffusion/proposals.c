@@ -31,10 +31,10 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
     if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
     if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
     logits_shift(z, vocab, it->shift);
-    float unbiased = it->bias.count > 0 ? logits_summary(z, vocab).log_sum : 0;
+    float unbiased = it->bias.count > 0 ? logits_summary(z, vocab, 0).log_sum : 0;
     bias_apply(&it->bias, z, it->constraint != NULL);
     if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
-    head->results[i] = logits_summary(z, vocab);
+    head->results[i] = logits_summary(z, vocab, head->temperature);
     it->room.log_sums[positions[at + i]] = unbiased - head->results[i].log_sum;
   }
   return DIMPLE_OK;
@@ -331,7 +331,7 @@ static dimple_status own_logits(const iteration *it, pass *p, int32_t first, int
 
 /* Of one revealed position. */
 static void list_own(const iteration *it, float *logits, int32_t vocab, int32_t count, int32_t *tokens, float *log_probability) {
-  float log_sum = logits_summary(logits, vocab).log_sum;
+  float log_sum = logits_summary(logits, vocab, 0).log_sum;
   if (!pipeline_of(&it->decoding)->reveals_mask) logits_forbid(logits, vocab, it->tokens.mask);
   list_row(logits, vocab, count, tokens);
   for (int32_t k = 0; k < count; k++) log_probability[k] = tokens[k] < 0 ? NAN : fminf(logits[tokens[k]] - log_sum, 0);

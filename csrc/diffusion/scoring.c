@@ -42,7 +42,7 @@ static dimple_status score_rows(pass *p, const scoring_call *call, int32_t at, i
     int32_t position = c->masked[at + i];
     if (bare) {
       logits_guide(z, bare + (int64_t)i * vocab, vocab, call->guidance_scale);
-      results[i] = logits_summary(z, vocab);
+      results[i] = logits_summary(z, vocab, 0);
     }
     out[position] = (float)fmin(z[call->targets[position]] - results[i].log_sum, 0);
   }

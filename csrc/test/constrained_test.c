@@ -143,6 +143,40 @@ static void ends_come_last_if_they_are_not_to_count(void) {
   dimple_session_free(s);
 }
 
+/* A bias of nothing changes nothing, in confidences at the temperature neither. */
+static void a_bias_of_nothing_changes_nothing(void) {
+  static const int32_t token = 5;
+  static const float value = 0;
+  rule r = open_rule(3, 2, 6);
+  dimple_session *s = text_session(text_model, 1, 1);
+  EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+  for (int32_t variant = 0; variant < 6; variant++) {
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS + variant % 3);
+    float confidence[2][RESPONSE] = {{0}};
+    int32_t tokens[2][RESPONSE];
+    d.temperature = 0.6f;
+    d.original_confidence = 0;
+    d.allowed_confidence = variant / 3;
+    d.top_k = VOCAB; /* which keeps all: so that both runs draw from whole rows */
+    for (int32_t biased = 0; biased < 2; biased++) {
+      dimple_step step = {0};
+      EXPECT_OK(dimple_session_begin(s, &d));
+      if (biased) EXPECT_OK(dimple_session_set_bias(s, &token, &value, 1));
+      while (!step.done) {
+        if (dimple_session_step(s, &step) != DIMPLE_OK) break;
+        for (int32_t i = 0; i < step.revealed_count; i++) confidence[biased][step.revealed[i]] = step.confidence[i];
+      }
+      EXPECT(step.done, "%s", dimple_last_error());
+      memcpy(tokens[biased], step.canvas, sizeof tokens[biased]);
+    }
+    EXPECT(memcmp(tokens[0], tokens[1], sizeof *tokens) == 0, "variant %d: other tokens", variant);
+    for (int32_t i = 0; i < RESPONSE; i++)
+      EXPECT(fabsf(confidence[0][i] - confidence[1][i]) < 1e-4f, "variant %d: %g and %g", variant, (double)confidence[0][i], (double)confidence[1][i]);
+  }
+  dimple_constraint_free(r.constraint);
+  dimple_session_free(s);
+}
+
 /* Fixed tokens anywhere, also those that no pass has seen yet. */
 static void fixed_tokens_take_part(void) {
   dimple_session *s = text_session(text_model, 1, 1);
@@ -515,6 +549,7 @@ int main(int argc, char **argv) {
   if (fixture_open()) {
     every_decoding_fits(argc > 1 ? (uint64_t)atoi(argv[1]) : 4);
     ends_come_last_if_they_are_not_to_count();
+    a_bias_of_nothing_changes_nothing();
     fixed_tokens_take_part();
     results_are_reproducible();
     what_is_certain_needs_no_pass();

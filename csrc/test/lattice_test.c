@@ -316,10 +316,10 @@ static void expect_taken(scene *s, int32_t position, double temperature) {
     int32_t size = c->classes.first[k + 1] - c->classes.first[k];
     if (!allowed[k]) continue;
     for (int32_t i = 0; i < size; i++) members[i] = z[tokens[i]];
-    of_classes[k] = logits_summary(members, size);
+    of_classes[k] = logits_summary(members, size, 0);
     of_classes[k].best = of_classes[k].drawn = tokens[of_classes[k].best];
     for (int32_t i = 0; i < size; i++) members[i] = (float)(z[tokens[i]] / temperature);
-    head_row hot = logits_summary(members, size);
+    head_row hot = logits_summary(members, size, 0);
     of_classes[k].hot_log_sum = hot.log_sum;
     of_classes[k].hot_mean = hot.mean_logit;
   }

@@ -119,7 +119,7 @@ static int32_t klass_reveals(const dimple_decoding *d, void *notes, int32_t iter
     float row[3];
     memcpy(row, z[i], sizeof row);
     EXPECT_OK(algorithm_of(d)->keeper->see(notes, &step, i, row, 3));
-    head_row summary = logits_summary(row, 3);
+    head_row summary = logits_summary(row, 3, 0);
     found[i] = (candidate){.confidence = expf(summary.best_logit - summary.log_sum)};
   }
   EXPECT_OK(sampler_choose(&step, found, chosen, &count));
@@ -192,7 +192,7 @@ static void disbelieved_tokens_are_masked_again(void) {
 /* What the head would say, on the host. */
 static void summaries_equal_the_heads(void) {
   static const float z[6] = {1.5f, -2, 3.25f, 3.25f, -INFINITY, 0.5f};
-  head_row found = logits_summary(z, 6), expected = summarise((float[]){1.5f, -2, 3.25f, 3.25f, -1e30f, 0.5f}, 6, 0, 0);
+  head_row found = logits_summary(z, 6, 0), expected = summarise((float[]){1.5f, -2, 3.25f, 3.25f, -1e30f, 0.5f}, 6, 0, 0);
   EXPECT(found.best == 2 && found.second_logit == 3.25f && found.drawn == 2, "best %d, second %g", found.best, (double)found.second_logit);
   EXPECT(fabs(found.log_sum - expected.log_sum) < 1e-6, "%g, not %g", (double)found.log_sum, (double)expected.log_sum);
   EXPECT(fabs(found.mean_logit - expected.mean_logit) < 1e-6, "%g, not %g", (double)found.mean_logit, (double)expected.mean_logit);
@@ -235,6 +235,28 @@ static void ends_have_no_share_in_confidences(void) {
   EXPECT(found[1].token == 3 && found[1].confidence == 0, "token %d: %g", found[1].token, (double)found[1].confidence);
 }
 
+/* Confidences at the temperature are of the others alone, too. */
+static void nor_in_hot_confidences(void) {
+  static const float row[5] = {1, 1.5f, 2, 3, 0.5f};
+  dimple_decoding d = llada(DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  d.no_eos_confidence = 1;
+  d.original_confidence = 0;
+  d.temperature = 0.5f;
+  sampler_step step = plain_step(&d, 1);
+  step.tokens = (special_tokens){.mask = -1, .eos = 3, .eot = 2};
+  int32_t others = 0;
+  for (uint64_t seed = 0; seed < 200; seed++) {
+    candidate found;
+    d.seed = seed;
+    EXPECT_OK(candidates_of(&step, row, 1, 5, &found));
+    bool ends = found.token == 2 || found.token == 3;
+    double p = ends ? 0 : exp(2 * row[found.token]) / (exp(2) + exp(3) + exp(1)); /* of 1, 1.5 and 0.5, doubled */
+    EXPECT(fabs(found.confidence - p) < 1e-6, "token %d: %g, expected %g", found.token, (double)found.confidence, p);
+    others += !ends;
+  }
+  EXPECT(others > 3, "%d draws of others", others);
+}
+
 int main(void) {
   quotas_take_the_surest();
   thresholds_reveal_at_least_one();
@@ -246,5 +268,6 @@ int main(void) {
   summaries_equal_the_heads();
   masks_are_no_candidates();
   ends_have_no_share_in_confidences();
+  nor_in_hot_confidences();
   return expect_summary("rules");
 }

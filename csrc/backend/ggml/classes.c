@@ -21,7 +21,7 @@ enum {
 
 /* Tokens of one class, ascending. */
 typedef struct class_unit {
-  int32_t class, segment; /* of the partition; of units that are none the last it has tokens of */
+  int32_t class, segment; /* of the partition; -1: it is none */
   int64_t first;          /* in the plan's tokens */
   int32_t count;          /* at most HEAD_CHUNK */
 } class_unit;
@@ -103,31 +103,31 @@ static bool is_of(const class_plan *p, const head_call *call) {
 }
 
 /* Segments as they are. */
-static void cut_segments(class_plan *p) {
+static dimple_status cut_segments(class_plan *p) {
   const head_partition *of = &p->partition;
   memcpy(p->tokens, of->tokens, (size_t)of->segment_first[of->segments] * sizeof *p->tokens);
   for (int32_t s = 0; s < of->segments; s++)
     p->units[p->unit_count++] = (class_unit){of->segment_class[s], s, of->segment_first[s], of->segment_first[s + 1] - of->segment_first[s]};
+  return DIMPLE_OK;
 }
 
 /* Classes in as few units as there can be; their segments come one chunk after the other. */
-static void cut_classes(class_plan *p) {
+static dimple_status cut_classes(class_plan *p) {
   const head_partition *of = &p->partition;
-  int64_t written = 0;
-  for (int32_t k = 0; k < of->classes; k++) {
-    class_unit *open = NULL;
-    for (int32_t s = 0; s < of->segments; s++) {
-      for (int32_t i = of->segment_first[s]; of->segment_class[s] == k && i < of->segment_first[s + 1]; i++) {
-        if (!open || open->count == HEAD_CHUNK) {
-          open = &p->units[p->unit_count++];
-          *open = (class_unit){.class = k, .first = written};
-        }
-        open->segment = s;
-        open->count++;
-        p->tokens[written++] = of->tokens[i];
-      }
-    }
+  int64_t *end = calloc((size_t)of->classes + 1, sizeof *end), first = 0; /* of what is written of each class */
+  if (!end) return dimple_fail_memory(((uint64_t)of->classes + 1) * sizeof *end, "classes of tokens");
+  for (int32_t s = 0; s < of->segments; s++) end[of->segment_class[s] + 1] += of->segment_first[s + 1] - of->segment_first[s];
+  for (int32_t k = 0; k < of->classes; k++) end[k + 1] += end[k];
+  for (int32_t s = 0; s < of->segments; s++) {
+    int32_t count = of->segment_first[s + 1] - of->segment_first[s];
+    memcpy(p->tokens + end[of->segment_class[s]], of->tokens + of->segment_first[s], (size_t)count * sizeof *p->tokens);
+    end[of->segment_class[s]] += count;
   }
+  for (int32_t k = 0; k < of->classes; first = end[k++])
+    for (int64_t i = first; i < end[k]; i += HEAD_CHUNK)
+      p->units[p->unit_count++] = (class_unit){k, -1, i, (int32_t)(end[k] - i < HEAD_CHUNK ? end[k] - i : HEAD_CHUNK)};
+  free(end);
+  return DIMPLE_OK;
 }
 
 static int64_t group_of(const class_unit *u) {
@@ -193,10 +193,7 @@ static dimple_status fill_plan(context *c, const head_call *call, class_plan *p)
   p->units = malloc((size_t)most_units * sizeof *p->units);
   if (!p->partition.segment_class || !p->partition.segment_first || !p->partition.tokens || !p->tokens || !p->units)
     return dimple_fail_memory((uint64_t)count * 2 * sizeof *p->tokens, "classes of tokens");
-  if (p->drawn)
-    cut_segments(p);
-  else
-    cut_classes(p);
+  DIMPLE_TRY(p->drawn ? cut_segments(p) : cut_classes(p));
   DIMPLE_TRY(sort_units(p));
   if (!p->pays || p->unit_count == 0) return DIMPLE_OK;
   DIMPLE_TRY(lay_out(p));

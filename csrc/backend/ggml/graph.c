@@ -484,6 +484,7 @@ static dimple_status fetch_outputs(context *c) {
 }
 
 static dimple_status compute(context *c) {
+  if (ggml_graph_n_nodes(c->graph->order) == 0) return DIMPLE_OK; /* GGML's RPC aborts at a graph of nothing */
   DIMPLE_TRY(allocate(c));
   DIMPLE_TRY(send_inputs(c));
   forget_complaint();

@@ -77,7 +77,7 @@ static dimple_status find(account *a, int32_t token, credit **found) {
 }
 
 static dimple_status earn(account *a, const dimple_decoding *d, const float *logits, int32_t vocab) {
-  head_row row = logits_summary(logits, vocab);
+  head_row row = logits_summary(logits, vocab, 0);
   credit *best = NULL;
   DIMPLE_TRY(find(a, row.best, &best));
   for (int32_t i = 0; i < a->count; i++) a->credits[i].amount *= d->decay_beta;

@@ -68,7 +68,7 @@ static dimple_status open_distributions(const dimple_decoding *d, int32_t length
 
 /* The divergence of the row's softmax from `before` [vocab], whose place it takes. */
 static float replace(float *before, const float *logits, int32_t vocab) {
-  double log_sum = logits_summary(logits, vocab).log_sum, sum = 0;
+  double log_sum = logits_summary(logits, vocab, 0).log_sum, sum = 0;
   for (int32_t i = 0; i < vocab; i++) {
     float now = (float)exp(logits[i] - log_sum);
     if (now > 0) sum += now * (log(now + 1e-12) - log(before[i] + 1e-12)); /* the authors' 1e-12 */
