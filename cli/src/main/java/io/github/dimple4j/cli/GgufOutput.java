@@ -55,7 +55,7 @@ final class GgufOutput {
       out.printf("  %s is %s: its rows do not divide into blocks of %s%n", fallback.tensor(), fallback.used(), fallback.wanted());
     }
     for (String name : written.leftOut()) {
-      out.printf("  left out: %s (follows from the configuration)%n", name);
+      out.printf("  left out: %s%n", name);
     }
     out.flush();
   }

@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 
@@ -139,6 +140,27 @@ public final class GgufWriter implements AutoCloseable {
    */
   public long fileSize() {
     return tensors.isEmpty() ? dataStart : dataStart + align(tensors.getLast().offset() + tensors.getLast().size());
+  }
+
+  /**
+   * The unfinished file, for those who want to see whether it can be read: as long as the finished one will be, with zeros where nothing is
+   * written yet.
+   *
+   * @return its path until {@link #commit()}; none of a device or a pipe
+   * @throws IOException if the file cannot be that long
+   */
+  public Optional<Path> unfinished() throws IOException {
+    if (direct) {
+      return Optional.empty();
+    }
+    if (fileSize() > channel.size()) {
+      try {
+        channel.write(ByteBuffer.allocate(1), fileSize() - 1);
+      } catch (IOException e) {
+        throw new IOException("cannot write " + target + ": " + e.getMessage(), e);
+      }
+    }
+    return Optional.of(partial);
   }
 
   /**

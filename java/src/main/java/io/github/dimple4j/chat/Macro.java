@@ -3,6 +3,7 @@ package io.github.dimple4j.chat;
 import io.github.dimple4j.chat.Expression.Evaluated;
 import io.github.dimple4j.chat.Values.Tuple;
 import io.github.dimple4j.chat.Values.Undefined;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,13 +52,22 @@ record Macro(Definition definition, List<Map<String, Object>> scopes) implements
     Map<String, Object> named = new LinkedHashMap<>(arguments.named());
     Object caller = definition.takesCaller() && parameters.stream().noneMatch(p -> p.name().equals("caller"))
         ? named.remove("caller") : null;
+    List<Parameter> left = new ArrayList<>();
     for (int i = 0; i < parameters.size(); i++) {
       String name = parameters.get(i).name();
       if (i < positional.size() && named.containsKey(name)) {
         throw rendering.error("'" + name() + "' gets its argument '" + name + "' twice");
       }
       Object given = i < positional.size() ? positional.get(i) : named.remove(name);
-      rendering.assign(name, given != null ? given : otherwise(parameters.get(i), rendering));
+      if (given == null) {
+        left.add(parameters.get(i));
+      }
+      rendering.assign(name, given != null ? given : new Undefined(name));
+    }
+    for (Parameter parameter : left) { // a default sees all parameters, and no names outside that are spelled alike
+      if (parameter.otherwise() != null) {
+        rendering.assign(parameter.name(), rendering.evaluate(parameter.otherwise()));
+      }
     }
     if (definition.takesCaller() && parameters.stream().noneMatch(p -> p.name().equals("caller"))) {
       rendering.assign("caller", caller == null ? new Undefined("caller") : caller);
@@ -72,9 +82,5 @@ record Macro(Definition definition, List<Map<String, Object>> scopes) implements
     } else if (!named.isEmpty()) {
       throw rendering.error("'" + name() + "' has no argument '" + named.keySet().iterator().next() + "'");
     }
-  }
-
-  private static Object otherwise(Parameter parameter, Rendering rendering) {
-    return parameter.otherwise() == null ? new Undefined(parameter.name()) : rendering.evaluate(parameter.otherwise());
   }
 }

@@ -590,6 +590,7 @@ PROGRAMS = [
     "{% if 1 == 1 %}{{ raise_exception('no ' ~ 1) }}{% endif %}",
     "{% if false %}{{ raise_exception('no') }}{% endif %}fine",
     "{% macro f(a, b='d', c=a) %}[{{ a }}{{ b }}{{ c }}]{% endmacro %}{{ f(1) }}{{ f(1, 2) }}{{ f(1, c=3) }}{{ f(b=1, a=2) }}{{ f() }}",
+    "{% set x = 1 %}{% macro f(x=x, y=z, z=3) %}[{{ x }}{{ y }}{{ z }}]{% endmacro %}{{ f() }}{{ f(2) }}{{ f(z=5) }}{{ f(x=none) }}{{ x }}",
     "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, 2) }}",
     "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(b=2) }}",
     "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, a=2) }}",

@@ -1,5 +1,6 @@
 package io.github.dimple4j.gguf.architecture;
 
+import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
@@ -8,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /** All families whose checkpoints are converted. */
 public final class Architectures {
@@ -35,10 +37,19 @@ public final class Architectures {
   /**
    * What the file of a checkpoint holds; parameters as {@link Architecture#layout}.
    *
-   * @throws io.github.dimple4j.gguf.GgufException if no family knows the configuration's {@code model_type}
+   * @throws GgufException if no family knows the configuration's {@code model_type}, or its family refuses a setting
    */
   public static ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    return of(config).layout(config, preprocessor, tensors);
+    Architecture architecture = of(config);
+    return bounded(config, () -> architecture.layout(config, preprocessor, tensors));
+  }
+
+  private static ModelLayout bounded(JsonSettings config, Supplier<ModelLayout> layout) {
+    try {
+      return layout.get();
+    } catch (ArithmeticException e) {
+      throw new GgufException(config + ": its sizes make a tensor of more elements than 64 bits count");
+    }
   }
 
   /** Keys that say how the authors decode a checkpoint; parameters as {@link Architecture#decoding}. */
@@ -53,15 +64,17 @@ public final class Architectures {
   /**
    * What a file of a checkpoint's vision tower alone holds, llama.cpp's "mmproj"; parameters as {@link Architecture#layout}.
    *
-   * @throws io.github.dimple4j.gguf.GgufException if the checkpoint has none that goes into a file of its own
+   * @throws GgufException if the checkpoint has none that goes into a file of its own
    */
   public static ModelLayout tower(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     if (!GemmaVision.describes(config)) {
       throw config.wrong("vision_config", "one of model_type \"gemma4_vision\": others do not go into a file of their own");
     }
-    GemmaVision vision = GemmaVision.read(config, preprocessor, tensors);
-    return new ModelLayout("clip", 0, vision.metadata(), vision.tensors(), PreTokenizer.QWEN2,
-        new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty()));
+    return bounded(config, () -> {
+      GemmaVision vision = GemmaVision.read(config, preprocessor, tensors);
+      return new ModelLayout("clip", 0, vision.metadata(), vision.tensors(), PreTokenizer.QWEN2,
+          new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty()));
+    });
   }
 
   /** E.g. {@code "a", "b" or "c"}. */

@@ -49,6 +49,6 @@ public final class SdarVl implements Architecture {
     QwenText.tensors(shape, Projections.NORMED).forEach(source -> list.add(source.named(name -> "language_model." + name)));
     list.addAll(vision.tensors());
     return new ModelLayout(NAME, shape.vocabulary(), metadata, list, PreTokenizer.QWEN2, SpecialTokens.read(text).withMask(Sdar.MASK),
-        vision.unread(tensors));
+        vision.unread());
   }
 }

@@ -15,13 +15,14 @@ import tools.jackson.databind.JsonNode;
  * The shape of a SigLIP vision tower, and how LLaVA-OneVision cuts pictures into tiles for it and packs their features.
  *
  * @param layers those that run: the features are what the last of them gives
+ * @param allLayers those that a checkpoint has
  * @param imageSize pixels of a tile's side
  * @param pinpoints heights and widths in pixels, a pair for each way to lay tiles
  * @param aspectRatio {@code anyres_max_N}: of about so many tiles features are kept as they are
  * @param outputWidth width of the projected tokens
  */
-record SiglipVision(int layers, int width, int heads, int feedForward, int imageSize, int patchSize, List<Integer> pinpoints, String aspectRatio,
-    int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
+record SiglipVision(int layers, int allLayers, int width, int heads, int feedForward, int imageSize, int patchSize, List<Integer> pinpoints,
+    String aspectRatio, int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
   private static final int CHANNELS = 3;
   private static final String TOWER = "vision_tower.vision_model.";
   private static final String LAYER = TOWER + "encoder.layers.";
@@ -63,8 +64,9 @@ record SiglipVision(int layers, int width, int heads, int feedForward, int image
     if (preprocessor.has(PINPOINTS) && !pinpoints(preprocessor, imageSize).equals(pinpoints)) {
       throw preprocessor.wrong(PINPOINTS, "those of config.json");
     }
-    return new SiglipVision(layers(config, vision.count("num_hidden_layers")), width, heads, vision.size("intermediate_size"), imageSize,
-        vision.size("patch_size"), pinpoints, aspectRatio, config.section("text_config").size("hidden_size"), vision.positive("layer_norm_eps", 1e-6),
+    int all = vision.count("num_hidden_layers");
+    return new SiglipVision(layers(config, all), all, width, heads, vision.size("intermediate_size"), imageSize, vision.size("patch_size"), pinpoints,
+        aspectRatio, config.section("text_config").size("hidden_size"), vision.positive("layer_norm_eps", 1e-6),
         preprocessor.floats("image_mean", CHANNELS, HALVES), preprocessor.floats("image_std", CHANNELS, HALVES));
   }
 
@@ -79,8 +81,8 @@ record SiglipVision(int layers, int width, int heads, int feedForward, int image
       throw preprocessor.wrong("rescale_factor", "1 / 255");
     }
     if (preprocessor.has("size")) {
-      requireEqual(preprocessor.section("size"), "height", imageSize);
-      requireEqual(preprocessor.section("size"), "width", imageSize);
+      JsonSettings size = preprocessor.section("size");
+      size.names().forEach(side -> requireEqual(size, side, imageSize)); // height and width, or the shortest edge
     }
   }
 
@@ -154,21 +156,25 @@ record SiglipVision(int layers, int width, int heads, int feedForward, int image
     list.add(TensorSource.whole("v.patch_embd.bias", TOWER + "embeddings.patch_embedding.bias", width));
     list.add(TensorSource.whole("v.position_embd.weight", TOWER + "embeddings.position_embedding.weight", side * side, width));
     for (int i = 0; i < layers; i++) {
-      String to = "v.blk." + i + ".";
-      String from = LAYER + i + ".";
-      addNorm(list, to + "ln1", from + "layer_norm1");
-      TensorSource.addLinear(list, to + "attn_q", from + "self_attn.q_proj", width, width);
-      TensorSource.addLinear(list, to + "attn_k", from + "self_attn.k_proj", width, width);
-      TensorSource.addLinear(list, to + "attn_v", from + "self_attn.v_proj", width, width);
-      TensorSource.addLinear(list, to + "attn_out", from + "self_attn.out_proj", width, width);
-      addNorm(list, to + "ln2", from + "layer_norm2");
-      TensorSource.addLinear(list, to + "ffn_up", from + "mlp.fc1", feedForward, width);
-      TensorSource.addLinear(list, to + "ffn_down", from + "mlp.fc2", width, feedForward);
+      addLayer(list, i);
     }
     TensorSource.addLinear(list, "mm.0", "multi_modal_projector.linear_1", outputWidth, width);
     TensorSource.addLinear(list, "mm.2", "multi_modal_projector.linear_2", outputWidth, outputWidth);
     list.add(TensorSource.whole("model.image_newline", "image_newline", outputWidth));
     return list;
+  }
+
+  private void addLayer(List<TensorSource> list, int i) {
+    String to = "v.blk." + i + ".";
+    String from = LAYER + i + ".";
+    addNorm(list, to + "ln1", from + "layer_norm1");
+    TensorSource.addLinear(list, to + "attn_q", from + "self_attn.q_proj", width, width);
+    TensorSource.addLinear(list, to + "attn_k", from + "self_attn.k_proj", width, width);
+    TensorSource.addLinear(list, to + "attn_v", from + "self_attn.v_proj", width, width);
+    TensorSource.addLinear(list, to + "attn_out", from + "self_attn.out_proj", width, width);
+    addNorm(list, to + "ln2", from + "layer_norm2");
+    TensorSource.addLinear(list, to + "ffn_up", from + "mlp.fc1", feedForward, width);
+    TensorSource.addLinear(list, to + "ffn_down", from + "mlp.fc2", width, feedForward);
   }
 
   private void addNorm(List<TensorSource> list, String to, String from) {
@@ -177,14 +183,13 @@ record SiglipVision(int layers, int width, int heads, int feedForward, int image
   }
 
   /** Of a checkpoint's tensors those that nothing reads: the norm behind the tower, and layers behind the one whose features are taken. */
-  Set<String> unread(Set<String> tensors) {
-    Set<String> names = new TreeSet<>();
-    for (String name : tensors) {
-      boolean behind = name.startsWith(LAYER) && Integer.parseInt(name.substring(LAYER.length()).split("\\.", 2)[0]) >= layers;
-      if (behind || name.startsWith(TOWER + "post_layernorm.")) {
-        names.add(name);
-      }
+  Set<String> unread() {
+    Set<String> names = new TreeSet<>(List.of(TOWER + "post_layernorm.weight", TOWER + "post_layernorm.bias"));
+    List<TensorSource> behind = new ArrayList<>();
+    for (int i = layers; i < allLayers; i++) {
+      addLayer(behind, i);
     }
+    behind.forEach(source -> names.addAll(source.checkpointNames()));
     return names;
   }
 }

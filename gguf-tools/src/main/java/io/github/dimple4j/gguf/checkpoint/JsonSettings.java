@@ -86,8 +86,17 @@ public final class JsonSettings {
     return count;
   }
 
-  /** A token id; of several, as {@code eos_token_id} may have, the first. */
+  /** A token id, or a list of one. */
   public OptionalInt token(String key) {
+    JsonNode value = root.path(key);
+    if (value.isArray() && value.size() > 1) {
+      throw wrong(key, "one token id");
+    }
+    return firstToken(key);
+  }
+
+  /** A token id; of several, as {@code eos_token_id} may have, the first. */
+  OptionalInt firstToken(String key) {
     JsonNode value = root.path(key);
     return value.isArray() && !value.isEmpty() ? integer(key, value.get(0), 0) : integer(key, 0);
   }
@@ -98,7 +107,7 @@ public final class JsonSettings {
     if (value.isArray()) {
       return integers(key, List.of());
     }
-    OptionalInt one = token(key);
+    OptionalInt one = firstToken(key);
     return one.isPresent() ? List.of(one.getAsInt()) : List.of();
   }
 

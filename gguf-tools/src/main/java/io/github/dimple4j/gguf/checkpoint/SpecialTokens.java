@@ -21,7 +21,7 @@ public record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt paddin
   }
 
   public static SpecialTokens read(JsonSettings config) {
-    return new SpecialTokens(config.token("bos_token_id"), config.token("eos_token_id"), config.token("pad_token_id"),
+    return new SpecialTokens(config.token("bos_token_id"), config.firstToken("eos_token_id"), config.token("pad_token_id"),
         config.token("mask_token_id"));
   }
 

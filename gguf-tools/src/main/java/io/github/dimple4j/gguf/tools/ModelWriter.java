@@ -1,5 +1,6 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufWriter;
 import io.github.dimple4j.gguf.MetadataValue;
@@ -8,6 +9,7 @@ import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.core.BlockCodec;
+import io.github.dimple4j.gguf.core.ModelCheck;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +17,7 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Writes a model's file: gives each tensor its type, then streams the tensors. */
 final class ModelWriter {
@@ -37,6 +40,24 @@ final class ModelWriter {
   static void requireEncodable(TensorType type) {
     if (!BlockCodec.canEncode(type)) {
       throw new GgufException("the C core does not write type " + type);
+    }
+  }
+
+  /** Refuses keys and tensors that loading would, before there is any data. */
+  private void requireLoadable(GgufWriter writer) throws IOException {
+    Optional<Path> unfinished = writer.unfinished();
+    if (unfinished.isEmpty()) {
+      return;
+    }
+    List<Finding> findings;
+    try {
+      findings = ModelCheck.of(unfinished.get(), false);
+    } catch (GgufException e) {
+      throw new GgufException(e.getMessage().replace(unfinished.get().toString(), target.toString()), e);
+    }
+    if (!findings.isEmpty()) {
+      Finding first = findings.getFirst();
+      throw new GgufException(target + " would not load: " + (first.kind() == Finding.Kind.PROBLEM ? first.text() : first.name() + " is unknown"));
     }
   }
 
@@ -68,6 +89,7 @@ final class ModelWriter {
     long parameters = 0;
     try (GgufWriter writer = new GgufWriter(target, all, plans, overwrite);
         TensorStream stream = new TensorStream(writer, progress)) {
+      requireLoadable(writer);
       for (int i = 0; i < plans.size(); i++) {
         TensorInfo tensor = writer.tensors().get(i);
         stream.write(tensor, weights.of(tensor, sources.get(i)));

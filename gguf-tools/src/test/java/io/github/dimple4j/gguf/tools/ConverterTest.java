@@ -380,6 +380,45 @@ class ConverterTest {
     }
   }
 
+  /** A file that would not load is not written, whatever setting it is that makes it so. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"text_config.rms_norm_eps | 1.5 | rms_epsilon is 1.5", "text_config.rms_norm_eps | 1e-50 | rms_epsilon is 0",
+      "vision_config.layer_norm_eps | 1e50 | clip.vision.attention.layer_norm_epsilon\" is not a finite", "text_config.rope_theta | 1e-50 | rope.freq_base is 0",
+      "text_config.max_position_embeddings | 2147483647 | context_length\" is 2147483647", "text_config.max_position_embeddings | 1 | context_length\" is 1",
+      "text_config.block_size | 2147483647 | block_length\" is 2147483647", "text_config.mask_token_id | null | mask token's id is 151669",
+      "text_config.mask_token_id | 160 | mask token's id is 160", "text_config.bos_token_id | 2147483647 | bos_token_id\" is 2147483647",
+      "image_token_index | null | image token's id is 151655", "text_config.mask_token_id | [1, 2] | \"text_config.mask_token_id\" is [1,2]; expected one token id",
+      "image_token_index | [1, 2] | \"image_token_index\" is [1,2]; expected one token id",
+      "vision_config.patch_size | 2147483647 | more elements than 64 bits count"})
+  void filesThatWouldNotLoadAreNotWritten(String path, String value, String message) throws IOException {
+    checkpoint = TestCheckpoint.golden("sdar-vl");
+    String[] names = path.split("\\.");
+    ObjectNode at = names.length == 1 ? checkpoint.config : (ObjectNode) checkpoint.config.get(names[0]);
+    at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), message);
+  }
+
+  /** Tiles of another size than the tower's, under the other name that the size may have. */
+  @Test
+  void otherSizesOfTilesAreRefused() throws IOException {
+    checkpoint = TestCheckpoint.golden("sdar-vl");
+    Path directory = checkpoint.write(folder.resolve("hf"));
+    Files.writeString(directory.resolve("preprocessor_config.json"), "{\"size\": {\"shortest_edge\": 15}}");
+    refuses(directory, "\"size.shortest_edge\" is 15; expected 14");
+  }
+
+  /** What stands where layers do, and is none of the checkpoint's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"x.layer_norm1.weight", "99999999999.layer_norm1.weight", "3.layer_norm1.weight", "2.layer_norm3.weight", "02.layer_norm1.weight",
+      "2", "-1.layer_norm1.weight", ".weight", "2.layer_norm1.weight_scale_inv"})
+  void surplusTensorsBehindTheFeaturesAreRefused(String name) throws IOException {
+    checkpoint = TestCheckpoint.golden("sdar-vl");
+    checkpoint.config.put("vision_feature_layer", -2);
+    String layers = "vision_tower.vision_model.encoder.layers.";
+    checkpoint.tensors.put(layers + name, checkpoint.tensors.get(layers + "0.layer_norm1.weight"));
+    refuses(checkpoint.write(folder.resolve("hf")), "tensor " + layers + name + " has no place");
+  }
+
   /** DreamOn is Dream by its type; its expand token says what it is, wherever it stands. */
   @ParameterizedTest
   @ValueSource(strings = {"config.json", "generation_config.json"})
@@ -444,43 +483,7 @@ class ConverterTest {
 
   /** LLaDA-MoE's names and configuration, whose model_type is LLaDA's; as released, with nulls for what it does not use. */
   private void makeMixture() {
-    makeDream();
-    int inner = checkpoint.config.path("intermediate_size").intValue() / 2;
-    ObjectNode config = checkpoint.config.put("model_type", "llada").put("mask_token_id", 299);
-    config.put("num_experts", EXPERTS).put("num_experts_per_tok", 2).put("expert_intermediate_size", inner).put("dense_intermediate_size", 4096);
-    config.putNull("norm_topk_prob").putNull("router_num_group").putNull("shared_expert_intermediate_size").putNull("clip_qkv")
-        .put("moe_router_score_function", "softmax").put("qk_layernorm", true).put("routed_scaling_factor", 1);
-    for (int i = 0; i < config.path("num_hidden_layers").intValue(); i++) {
-      config.withArray("moe_layer_freq").add(1);
-    }
-    Map<String, TestCheckpoint.Tensor> changed = new LinkedHashMap<>();
-    checkpoint.tensors.forEach((name, tensor) -> {
-      if (name.contains(".mlp.")) {
-        int width = config.path("hidden_size").intValue();
-        List<Long> shape = name.contains("down") ? List.of((long) width, (long) inner) : List.of((long) inner, (long) width);
-        for (int expert = 0; expert < EXPERTS; expert++) {
-          byte[] data = Arrays.copyOfRange(tensor.data(), expert * 64, expert * 64 + tensor.data().length / 2);
-          changed.put(name.replace(".mlp.", ".mlp.experts." + expert + "."), new TestCheckpoint.Tensor(tensor.type(), shape, data));
-        }
-        changed.put(name.replaceFirst("mlp.*", "mlp.gate.weight"), vector(tensor, EXPERTS, width));
-      } else if (!name.endsWith(".bias")) {
-        changed.put(name, tensor);
-      }
-      if (name.endsWith("input_layernorm.weight")) {
-        int headSize = config.path("hidden_size").intValue() / config.path("num_attention_heads").intValue();
-        changed.put(name.replace("input_layernorm", "self_attn.q_norm"), vector(tensor, headSize));
-        changed.put(name.replace("input_layernorm", "self_attn.k_norm"), vector(tensor, headSize));
-      }
-    });
-    checkpoint.tensors.clear();
-    checkpoint.tensors.putAll(changed);
-  }
-
-  /** The first elements of a tensor in another shape. */
-  private static TestCheckpoint.Tensor vector(TestCheckpoint.Tensor tensor, long... shape) {
-    long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
-    byte[] data = Arrays.copyOf(tensor.data(), (int) (count * tensor.data().length / tensor.count()));
-    return new TestCheckpoint.Tensor(tensor.type(), Arrays.stream(shape).boxed().toList(), data);
+    checkpoint.makeMixture(EXPERTS);
   }
 
   /** Buffers of integers are no weights: they are named, whatever they are called; but not where a weight is expected. */
@@ -507,8 +510,7 @@ class ConverterTest {
   }
 
   private void makeDream() {
-    checkpoint.config.put("model_type", "Dream").remove("vision_config");
-    checkpoint.tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
+    checkpoint.makeDream();
   }
 
   /** LLaDA's names, no biases, and rotary pairs next to each other: row 2i + j of a head is the checkpoint's row j * size / 2 + i. */

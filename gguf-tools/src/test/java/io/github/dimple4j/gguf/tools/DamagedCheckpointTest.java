@@ -35,11 +35,14 @@ class DamagedCheckpointTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"a2d-qwen2", "a2d-qwen3", "alpha", "dimple-block", "diffusion-gemma", "diffusion-gemma:mmproj",
-      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "llada-plain", "rnd1", "sdar", "sdar-moe",
-      "stable-diffcoder"})
+      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "llada-moe", "llada-plain", "llada2/v20", "llada2/v21", "rnd1", "sdar",
+      "sdar-moe", "sdar-vl", "stable-diffcoder"})
   void everyTensorInTurn(String name) throws IOException {
     mmproj = name.endsWith(":mmproj");
-    TestCheckpoint checkpoint = TestCheckpoint.golden(name.replace(":mmproj", ""));
+    TestCheckpoint checkpoint = TestCheckpoint.golden(name.equals("llada-moe") ? "gamma" : name.replace(":mmproj", ""));
+    if (name.equals("llada-moe")) {
+      checkpoint.makeMixture(2);
+    }
     whole = Files.readAllBytes(convert(checkpoint, "whole"));
     List<String> names = new ArrayList<>(checkpoint.tensors.keySet());
     for (int i = 0; i < names.size(); i++) {

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -128,5 +129,52 @@ final class TestCheckpoint {
     ObjectNode root = JSON.createObjectNode();
     root.set("weight_map", weightMap);
     Files.write(directory.resolve("model.safetensors.index.json"), JSON.writeValueAsBytes(root));
+  }
+
+  /** The text model as Dream's. */
+  void makeDream() {
+    config.put("model_type", "Dream").remove("vision_config");
+    tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
+  }
+
+  /** The text model as LLaDA-MoE's, whose experts have parts of its feed-forward layers. */
+  void makeMixture(int experts) {
+    makeDream();
+    int inner = config.path("intermediate_size").intValue() / 2;
+    config.put("model_type", "llada").put("mask_token_id", 299);
+    config.put("num_experts", experts).put("num_experts_per_tok", 2).put("expert_intermediate_size", inner).put("dense_intermediate_size", 4096);
+    config.putNull("norm_topk_prob").putNull("router_num_group").putNull("shared_expert_intermediate_size").putNull("clip_qkv")
+        .put("moe_router_score_function", "softmax").put("qk_layernorm", true).put("routed_scaling_factor", 1);
+    for (int i = 0; i < config.path("num_hidden_layers").intValue(); i++) {
+      config.withArray("moe_layer_freq").add(1);
+    }
+    Map<String, Tensor> changed = new LinkedHashMap<>();
+    tensors.forEach((name, tensor) -> {
+      if (name.contains(".mlp.")) {
+        int width = config.path("hidden_size").intValue();
+        List<Long> shape = name.contains("down") ? List.of((long) width, (long) inner) : List.of((long) inner, (long) width);
+        for (int expert = 0; expert < experts; expert++) {
+          byte[] data = Arrays.copyOfRange(tensor.data(), expert * 64, expert * 64 + tensor.data().length / 2);
+          changed.put(name.replace(".mlp.", ".mlp.experts." + expert + "."), new Tensor(tensor.type(), shape, data));
+        }
+        changed.put(name.replaceFirst("mlp.*", "mlp.gate.weight"), vector(tensor, experts, width));
+      } else if (!name.endsWith(".bias")) {
+        changed.put(name, tensor);
+      }
+      if (name.endsWith("input_layernorm.weight")) {
+        int headSize = config.path("hidden_size").intValue() / config.path("num_attention_heads").intValue();
+        changed.put(name.replace("input_layernorm", "self_attn.q_norm"), vector(tensor, headSize));
+        changed.put(name.replace("input_layernorm", "self_attn.k_norm"), vector(tensor, headSize));
+      }
+    });
+    tensors.clear();
+    tensors.putAll(changed);
+  }
+
+  /** The first elements of a tensor in another shape. */
+  private static Tensor vector(Tensor tensor, long... shape) {
+    long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+    byte[] data = Arrays.copyOf(tensor.data(), (int) (count * tensor.data().length / tensor.count()));
+    return new Tensor(tensor.type(), Arrays.stream(shape).boxed().toList(), data);
   }
 }
