@@ -6,6 +6,7 @@ import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -79,6 +80,8 @@ record OutputFile(String option, String name) {
     try (OutputStream bytes = Files.newOutputStream(place);
         Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
       content.write(text);
+    } catch (AccessDeniedException e) { // names what is written until the file is whole
+      throw e.getFile().equals(place.toString()) ? new AccessDeniedException(file.toString()) : e;
     } catch (FileSystemException e) { // names its file
       throw e;
     } catch (JacksonIOException e) {

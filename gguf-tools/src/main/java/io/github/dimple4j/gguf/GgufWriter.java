@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -78,8 +80,7 @@ public final class GgufWriter implements AutoCloseable {
     this.place = exists && !direct ? target.toRealPath() : target;
     this.partial = direct ? target
         : place.resolveSibling(".dimple-" + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
-    this.channel = direct ? FileChannel.open(target, StandardOpenOption.WRITE)
-        : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    this.channel = open();
     this.removeAtExit = new Thread(this::removePartial, "remove " + partial.getFileName());
     Runtime.getRuntime().addShutdownHook(removeAtExit);
     try {
@@ -88,6 +89,19 @@ public final class GgufWriter implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  private FileChannel open() throws IOException {
+    try {
+      return direct ? FileChannel.open(target, StandardOpenOption.WRITE)
+          : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    } catch (FileSystemException e) { // of a file that nobody has heard of
+      throw new IOException("cannot write " + target + ": " + reason(e), e);
+    }
+  }
+
+  private static String reason(FileSystemException e) {
+    return e instanceof AccessDeniedException ? "access denied" : e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
   }
 
   /**
@@ -119,6 +133,8 @@ public final class GgufWriter implements AutoCloseable {
       Files.readAttributes(target, BasicFileAttributes.class);
     } catch (NoSuchFileException e) {
       // It can be made.
+    } catch (AccessDeniedException e) {
+      throw new GgufException(target + ": access denied", e);
     } catch (IOException e) {
       throw new GgufException(e.getMessage(), e); // its name is too long, for example
     }

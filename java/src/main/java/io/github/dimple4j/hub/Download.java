@@ -179,7 +179,8 @@ public final class Download {
     return part.validator().isPresent() || wanted != null;
   }
 
-  private static String reason(IOException e) {
+  /** Why a connection failed. */
+  static String reason(IOException e) {
     return switch (e) {
       case Interruption i -> i.getMessage();
       case SocketTimeoutException t -> t.getMessage();

@@ -36,7 +36,7 @@ final class HubListing {
         }
       }
     } catch (IOException e) {
-      throw new FetchException(Response.shown(name.listing(hub)) + ": cannot be read: " + e.getMessage(), e);
+      throw new FetchException(Response.shown(name.listing(hub)) + ": cannot be read: " + Download.reason(e), e);
     }
     return files;
   }

@@ -2,6 +2,7 @@ package io.github.dimple4j.image;
 
 import io.github.dimple4j.image.raster.Pixels;
 import java.io.IOException;
+import java.util.OptionalInt;
 
 /** ImageIO's readers. */
 public final class ImageIoFormats implements PlatformFormats {
@@ -10,13 +11,23 @@ public final class ImageIoFormats implements PlatformFormats {
 
   @Override
   public Pixels png(byte[] encoded) throws IOException {
-    return PlatformPicture.pixels(PlatformReader.read("png", PngFile.essence(encoded)));
+    byte[] essence = PngFile.essence(encoded);
+    Pixels pixels = PlatformPicture.pixels(PlatformReader.read("png", essence));
+    OptionalInt grey = PngFile.transparentGrey(essence);
+    if (grey.isEmpty()) {
+      return pixels;
+    }
+    byte[] alpha = new byte[pixels.width() * pixels.height()];
+    for (int i = 0; i < alpha.length; i++) {
+      alpha[i] = (byte) ((pixels.rgb()[3 * i] & 0xFF) == grey.getAsInt() ? 0 : 255);
+    }
+    return new Pixels(pixels.rgb(), alpha, pixels.width(), pixels.height());
   }
 
   @Override
   public Pixels bmp(byte[] encoded) throws IOException {
     BmpFile.check(encoded);
-    return PlatformPicture.pixels(PlatformReader.read("bmp", encoded));
+    return PlatformPicture.pixels(PlatformReader.read("bmp", BmpFile.plain(encoded)));
   }
 
   @Override

@@ -7,6 +7,8 @@ import io.github.dimple4j.image.raster.Pixels;
 import io.github.dimple4j.image.webp.WebpDecoder;
 import java.io.EOFException;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -47,8 +49,14 @@ public final class PictureDecoder {
     } catch (NoSuchFileException e) {
       throw new ImageException(file + ": no such file", e);
     } catch (IOException e) {
-      throw new ImageException(file + ": cannot be read: " + e.getMessage(), e);
+      throw new ImageException(file + ": cannot be read: " + reason(e), e);
     }
+  }
+
+  /** Errors of the file system have their file's name for a message. */
+  private static String reason(IOException e) {
+    String named = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
+    return e instanceof AccessDeniedException ? "access denied" : named == null ? e.getClass().getSimpleName() : named;
   }
 
   /**

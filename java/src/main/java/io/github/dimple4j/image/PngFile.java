@@ -5,6 +5,7 @@ import io.github.dimple4j.image.raster.Pixels;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.OptionalInt;
 import java.util.zip.CRC32;
 
 /** The chunks of a PNG file (W3C, "PNG specification, third edition", sections 5 and 11), checked before anything is decoded. */
@@ -98,5 +99,26 @@ final class PngFile {
     if (pixels * channels * file.get(DEPTH) / 8 > data * MOST_INFLATED) {
       throw PictureException.tooShort(data, file.getInt(WIDTH), file.getInt(HEIGHT));
     }
+  }
+
+  /**
+   * The grey that is transparent in a picture of fewer than 8 bits, which the platform's reader passes over where it is the white of one bit.
+   *
+   * @param essence a picture
+   * @return its level, 0 to 255; none in pictures of other kinds
+   */
+  static OptionalInt transparentGrey(byte[] essence) {
+    ByteBuffer file = ByteBuffer.wrap(essence);
+    int depth = file.get(DEPTH);
+    if (file.get(COLOR) != 0 || depth < 1 || depth >= 8) {
+      return OptionalInt.empty();
+    }
+    for (int at = SIGNATURE; file.getInt(at + 4) != DATA && file.getInt(at + 4) != END; at += 12 + file.getInt(at)) {
+      if (file.getInt(at + 4) == TRANSPARENCY && file.getInt(at) == 2) {
+        int most = (1 << depth) - 1;
+        return OptionalInt.of((file.getShort(at + 8) & most) * 255 / most);
+      }
+    }
+    return OptionalInt.empty();
   }
 }

@@ -4,6 +4,7 @@ import io.github.dimple4j.image.raster.PictureException;
 import io.github.dimple4j.image.raster.Pixels;
 import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
+import java.awt.image.WritableRaster;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,7 +16,8 @@ import java.util.stream.LongStream;
 
 /**
  * The first picture of a TIFF file (revision 6.0). The platform's reader undoes compression, strips and tiles; here stands what it leaves
- * open: whether all data are there, which kinds are read, and what ink and floating-point samples mean; and what it gets wrong, the codes of faxes.
+ * open: whether all data are there, which kinds are read, what ink and floating-point samples mean, and samples beside the colours; and what it
+ * gets wrong: the codes of faxes, bits from the lowest on, differences of 16 bits, colours multiplied by alpha.
  */
 final class TiffFile {
   private static final int WIDTH = 256;
@@ -28,11 +30,15 @@ final class TiffFile {
   private static final int SAMPLES = 277;
   private static final int ROWS_PER_STRIP = 278;
   private static final int STRIP_SIZES = 279;
+  private static final int PLANES = 284;
   private static final int GROUP_3_OPTIONS = 292;
   private static final int GROUP_4_OPTIONS = 293;
   private static final int TILE_OFFSETS = 324;
   private static final int TILE_SIZES = 325;
   private static final int PREDICTOR = 317;
+  private static final int COLOR_MAP = 320;
+  private static final int TILE_WIDTH = 322;
+  private static final int EXTRA_SAMPLES = 338;
   private static final int SAMPLE_FORMAT = 339;
   private static final int CHROMA_SAMPLING = 530;
 
@@ -42,14 +48,22 @@ final class TiffFile {
   private static final int OLD_JPEG = 6;
   private static final int JPEG = 7;
   private static final int HORIZONTAL = 2; // differences of neighbours, the one predictor of TIFF 6.0
+  private static final int GREY = 1;
+  private static final int RGB = 2;
+  private static final int PALETTE = 3;
   private static final int INKS = 5;
   private static final int YCBCR = 6;
   private static final int INTEGER = 1;
   private static final int FLOAT = 3;
+  private static final int MULTIPLIED = 1; // kinds of samples beside the colours: alpha, by which these are multiplied
+  private static final int ALPHA = 2;
   private static final int[] TYPE_SIZES = {0, 1, 1, 2, 4}; // bytes, characters, 16 and 32 bits
 
   /** What is read: none, CCITT's three, LZW, JPEG, deflate, PackBits, deflate as it was first numbered. */
   private static final Set<Long> COMPRESSIONS = Set.of(1L, 2L, 3L, 4L, 5L, (long) JPEG, 8L, 32773L, 32946L);
+
+  /** Of these, those before which neighbours may have been subtracted: LZW and deflate. */
+  private static final Set<Long> DIFFERING = Set.of(5L, 8L, 32946L);
 
   /** Bytes that a byte expands to at most, by compression: none, LZW, deflate (two numbers), PackBits. */
   private static final Map<Integer, Long> MOST_EXPANDED = Map.of(1, 1L, 5, 4096L, 8, 1032L, 32946, 1032L, 32773, 64L);
@@ -78,12 +92,125 @@ final class TiffFile {
     if (tiff.isFax()) {
       return tiff.faxes();
     }
-    BufferedImage image = PlatformReader.read("tiff", encoded);
+    BufferedImage image = PlatformReader.read("tiff", tiff.plain());
+    if (tiff.isWideDifferences()) {
+      tiff.addNeighbours(image.getRaster());
+    }
     return switch (tiff.kind()) {
       case FLOAT -> floats(image.getRaster());
       case INKS -> inks(image);
-      default -> PlatformPicture.pixels(image);
+      default -> tiff.hasMore() ? tiff.withMore(image.getRaster()) : PlatformPicture.pixels(image);
     };
+  }
+
+  /** The file as the platform's reader has it right: bits from the highest on, and differences of 16 bits left as they are. */
+  private byte[] plain() throws PictureException {
+    boolean reversed = first(FILL_ORDER, 1) == 2 && first(COMPRESSION, 1) != JPEG;
+    if (!reversed && !isWideDifferences()) {
+      return encoded;
+    }
+    byte[] plain = encoded.clone();
+    ByteBuffer copy = ByteBuffer.wrap(plain).order(file.order());
+    if (isWideDifferences()) {
+      put(copy, PREDICTOR, 1);
+    }
+    if (reversed) {
+      put(copy, FILL_ORDER, 1);
+      boolean tiled = entries.containsKey(TILE_OFFSETS);
+      long[] offsets = values(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
+      long[] sizes = values(tiled ? TILE_SIZES : STRIP_SIZES);
+      for (int i = 0; i < Math.min(offsets.length, sizes.length); i++) {
+        for (int at = (int) offsets[i]; at < offsets[i] + sizes[i]; at++) {
+          plain[at] = (byte) (Integer.reverse(encoded[at]) >>> 24);
+        }
+      }
+    }
+    return plain;
+  }
+
+  /** Another value of a tag that has one, of 16 or 32 bits. */
+  private void put(ByteBuffer copy, int tag, int value) {
+    int entry = entries.get(tag);
+    if (file.getShort(entry + 2) == 4) {
+      copy.putInt(entry + 8, value);
+    } else {
+      copy.putShort(entry + 8, (short) value);
+    }
+  }
+
+  private boolean isWideDifferences() throws PictureException {
+    return first(PREDICTOR, 1) == HORIZONTAL && first(BITS, 1) == 16 && DIFFERING.contains(first(COMPRESSION, 1));
+  }
+
+  /** Undoes differences: in a row of a strip or tile each sample was written less its left neighbour, of 16 bits. */
+  private void addNeighbours(WritableRaster raster) throws PictureException {
+    int width = raster.getWidth();
+    int tile = (int) Math.min(entries.containsKey(TILE_OFFSETS) ? Math.max(1, first(TILE_WIDTH, width)) : width, width);
+    int[] row = new int[width];
+    for (int y = 0; y < raster.getHeight(); y++) {
+      for (int band = 0; band < raster.getNumBands(); band++) {
+        raster.getSamples(0, y, width, 1, band, row);
+        for (int x = 1; x < width; x++) {
+          row[x] = x % tile == 0 ? row[x] : row[x] + row[x - 1] & 0xFFFF;
+        }
+        raster.setSamples(0, y, width, 1, band, row);
+      }
+    }
+  }
+
+  /** Whether there is a palette, whose levels are of 16 bits, or samples beside those of the colours. */
+  private boolean hasMore() throws PictureException {
+    long photometric = first(PHOTOMETRIC, 0);
+    boolean more = (photometric <= GREY || photometric == RGB) && first(SAMPLES, 1) > colours();
+    return first(COMPRESSION, 1) != JPEG && (more || photometric == PALETTE);
+  }
+
+  private int colours() throws PictureException {
+    return first(PHOTOMETRIC, 0) == RGB ? 3 : 1;
+  }
+
+  /**
+   * Colours and what stands beside them: the first sample that is alpha, if one is; others mean nothing. Where nothing is said of a single one it
+   * is alpha, by which nothing is multiplied.
+   */
+  private Pixels withMore(Raster raster) throws PictureException {
+    int bits = (int) first(BITS, 1);
+    int bands = (int) first(SAMPLES, 1);
+    long photometric = first(PHOTOMETRIC, 0);
+    long[] palette = photometric == PALETTE ? values(COLOR_MAP) : new long[0];
+    boolean sound = photometric == PALETTE ? palette.length == 3 << bits && (bits == 8 || bits < 8 && bands == 1) : bits >= 8 && photometric != 0;
+    if (!sound || raster.getNumBands() != bands) {
+      throw PictureException.unsupported("a TIFF of " + bands + " samples of " + bits + " bits per pixel, of the photometric kind " + photometric);
+    }
+    long[] kinds = values(EXTRA_SAMPLES);
+    int at = kinds.length == 0 && bands == colours() + 1 ? colours() : -1;
+    boolean multiplied = false;
+    for (int i = 0; i < kinds.length && at < 0; i++) {
+      if ((kinds[i] == MULTIPLIED || kinds[i] == ALPHA) && colours() + i < bands) {
+        at = colours() + i;
+        multiplied = kinds[i] == MULTIPLIED;
+      }
+    }
+    int width = raster.getWidth();
+    int height = raster.getHeight();
+    byte[] rgb = new byte[3 * width * height];
+    byte[] alpha = at < 0 ? null : new byte[width * height];
+    int[] row = new int[bands * width];
+    for (int y = 0, pixel = 0; y < height; y++) {
+      raster.getPixels(0, y, width, 1, row);
+      for (int x = 0; x < width; x++, pixel++) {
+        int opacity = at < 0 ? 255 : row[bands * x + at] >> bits - 8; // alpha has 8 or 16 bits
+        for (int channel = 0; channel < 3; channel++) {
+          int sample = row[bands * x + (colours() == 3 ? channel : 0)];
+          int level = palette.length > 0 ? (int) palette[(channel << bits) + sample] >> 8 : sample >> bits - 8;
+          rgb[3 * pixel + channel] = (byte) (!multiplied ? level : opacity == 0 ? 0 : Math.min(255, 255 * level / opacity));
+        }
+        if (alpha != null) {
+          alpha[pixel] = (byte) opacity;
+        }
+      }
+    }
+    return new Pixels(rgb, alpha, width, height);
   }
 
   private boolean isFax() throws PictureException {
@@ -175,9 +302,16 @@ final class TiffFile {
     if (first(PREDICTOR, 1) > HORIZONTAL) {
       throw PictureException.unsupported("a TIFF of predictor " + first(PREDICTOR, 1));
     }
+    if (photometric == YCBCR && first(PLANES, 1) == 2) {
+      throw PictureException.unsupported("a TIFF of YCbCr in planes");
+    }
     long format = first(SAMPLE_FORMAT, INTEGER);
     long bits = first(BITS, 1);
     long samples = first(SAMPLES, 1);
+    boolean differences = first(PREDICTOR, 1) == HORIZONTAL && DIFFERING.contains(first(COMPRESSION, 1));
+    if (differences && (bits != 8 && (bits != 16 || photometric == 0) || format == FLOAT)) {
+      throw PictureException.unsupported("a TIFF of predictor 2 with samples of " + bits + " bits, of the photometric kind " + photometric);
+    }
     boolean sound = format == FLOAT ? samples == 1 && photometric <= 1 && (bits == 32 || bits == 64)
         : format == INTEGER && (bits == 1 || bits == 2 || bits == 4 || bits == 8 || bits == 16);
     if (!sound) {

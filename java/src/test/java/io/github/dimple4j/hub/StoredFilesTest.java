@@ -63,6 +63,19 @@ class StoredFilesTest {
     }
   }
 
+  /** A hub that is not there is not reached for a reason, which Java's exceptions do not always have. */
+  @Test
+  void whyAHubIsNotReached() throws IOException {
+    URI nobody;
+    try (FaultyServer hub = hub()) {
+      nobody = hub.at("");
+    }
+    assertThatThrownBy(() -> ModelStore.at(folder).hub(nobody, "secret").pull("rp/dimple")).isInstanceOf(FetchException.class)
+        .hasMessageContaining("/api/models/rp/dimple/tree/main").hasMessageEndingWith(": the connection is refused");
+    assertThatThrownBy(() -> ModelStore.at(folder).hub(URI.create("http://nowhere.invalid"), "secret").pull("rp/dimple"))
+        .isInstanceOf(FetchException.class).hasMessageEndingWith(": no such host");
+  }
+
   @Test
   void everyPartComes() throws IOException {
     try (FaultyServer hub = hub()) {

@@ -64,8 +64,9 @@ def blended(content):
     return " " + digest(np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, BACKGROUND), rgba).convert("RGB")))
 
 
-def add(name, content, expected, rgb=None, blend=True):
-    """Writes a picture; rgb is what it should be where Pillow is not asked; blend=False where Pillow is not asked for transparency."""
+def add(name, content, expected, rgb=None, blend=True, on_background=None):
+    """Writes a picture; rgb, and on_background blended, is what it should be where Pillow is not asked; blend=False where Pillow is not asked for
+    transparency."""
     with open(os.path.join(FOLDER, name), "wb") as out:
         out.write(content)
     if expected in ("refused", "unsupported"):
@@ -74,6 +75,7 @@ def add(name, content, expected, rgb=None, blend=True):
     pixels = np.asarray(pillow(content)) if rgb is None else rgb
     if expected == "equal":
         pixel_data = digest(pixels) + (blended(content) if blend and rgb is None else "")
+        pixel_data += "" if on_background is None else " " + digest(on_background)
     else:
         pixel_data = base64.b64encode(zlib.compress(pixels.tobytes(), 9)).decode()
     LINES.append(f"{name} {expected} {pixels.shape[1]} {pixels.shape[0]} {pixel_data}")
@@ -296,9 +298,15 @@ def pngs():
     both("grey-alpha-16", 16, 4, np.dstack([wide[:, :, :1], alpha * 257]))
     both("rgba-8", 8, 6, np.dstack([SMALL, alpha]))
     both("rgba-16", 16, 6, np.dstack([wide, alpha * 257]))
-    for depth in (1, 2, 4, 8):
-        add(f"png-grey-{depth}-trns.png", png(width, height, depth, 0, grey >> (8 - depth), before=[chunk(b"tRNS", b"\0\1")]), "equal",
-            blend=depth > 1)  # of one bit, Pillow compares 1 with 255
+    for depth in (1, 2, 4):  # Pillow compares the number of what is transparent with levels from 0 to 255, other than the format's document has it
+        levels = (grey >> (8 - depth)) * 255 // ((1 << depth) - 1)
+        for value in (1, (1 << depth) - 1)[:depth]:
+            see_through = np.where(levels == value * 255 // ((1 << depth) - 1), np.array(BACKGROUND), levels).astype(np.uint8)
+            for interlaced in (False, True)[:value]:
+                content = png(width, height, depth, 0, grey >> (8 - depth), interlaced=interlaced, before=[chunk(b"tRNS", bytes([0, value]))])
+                name = f"png-grey-{depth}-trns{f'-{value}' if value > 1 else ''}{'-interlaced' if interlaced else ''}.png"
+                add(name, content, "equal", np.repeat(levels.astype(np.uint8), 3, 2), on_background=see_through)
+    add("png-grey-8-trns.png", png(width, height, 8, 0, grey, before=[chunk(b"tRNS", b"\0\1")]), "equal")
     add("png-grey-16-trns.png", png(width, height, 16, 0, wide[:, :, :1], before=[chunk(b"tRNS", struct.pack(">H", int(wide[2, 2, 0])))]),
         "equal", np.repeat((wide[:, :, :1] >> 8).astype(np.uint8), 3, 2))
     add("png-rgb-8-trns.png", png(width, height, 8, 2, SMALL.astype(int), before=[chunk(b"tRNS", struct.pack(">HHH", *map(int, SMALL[3, 3])))]),
@@ -496,6 +504,14 @@ def bmps():
     add("bmp-rle4.bmp", bmp(width, height, 4, nibbles + b"\0\1", colours[:16].tobytes(), compression=2, colours=16), "equal")
     core = b"BM" + struct.pack("<IHHI", 26 + 60 * height, 0, 0, 26) + struct.pack("<IHHHH", 12, width, height, 1, 24) + bmp_rows(true, 24)
     add("bmp-os2.bmp", core, "equal")
+    for bits in (1, 4, 8):
+        gap = bmp(width, height, bits, bmp_rows(s[:, :, 0] >> (8 - bits), bits), colours[:1 << bits].tobytes() + bytes(33))
+        add(f"bmp-{bits}-gap.bmp", gap, "equal")
+        few = bmp(width, height, bits, bmp_rows(s[:, :, 0] >> (8 - bits), bits), colours[:1 << bits].tobytes(), header=64)
+        add(f"bmp-{bits}-os2-2.bmp", few, "equal")
+    add("bmp-24-os2-2.bmp", bmp(width, height, 24, bmp_rows(true, 24), header=64), "equal")
+    huffman = bmp(width, height, 1, bmp_rows(s[:, :, 0] >> 7, 1), colours[:2].tobytes(), header=64, compression=3)
+    add("bmp-1-os2-2-huffman.bmp", huffman, "unsupported")
     add("bmp-1x1.bmp", bmp(1, 1, 24, bmp_rows(true[:1, :1], 24)), "equal")
     for name, whole in (("24", bmp(width, height, 24, bmp_rows(true, 24))), ("8", bmp(width, height, 8, bmp_rows(s[:, :, 0], 8), colours.tobytes())),
                         ("rle8", bmp(width, height, 8, runs + b"\0\1", colours[:16].tobytes(), compression=1, colours=16))):
@@ -580,6 +596,14 @@ def difference(raw, block):
     return zlib.compress((flat % 256).astype(np.uint8).tobytes())
 
 
+def wide_difference(order):
+    def compressed(raw, block):
+        flat = np.frombuffer(raw, order + "u2").reshape(block.shape[0], block.shape[1], -1).astype(int)
+        flat[:, 1:] = flat[:, 1:] - flat[:, :-1].copy()
+        return zlib.compress((flat % 65536).astype(order + "u2").tobytes())
+    return compressed
+
+
 def packbits(raw, block):
     width = len(raw) // block.shape[0]
     out = b""
@@ -611,6 +635,24 @@ def tiffs():
     add("tiff-rgba-associated.tif", tiff_of(np.dstack([s * alpha // 255, alpha]), 8, 2, extra=[1]), "near")
     add("tiff-rgbx.tif", tiff_of(np.dstack([s, alpha]), 8, 2, extra=[0]), "equal")
     add("tiff-grey-alpha.tif", tiff_of(np.dstack([grey, alpha]), 8, 1, extra=[2]), "equal")
+    hard = np.dstack([s, alpha // 2 * (grey > 40)])  # colours above their alpha, and alpha 0
+    add("tiff-rgba-associated-beyond.tif", tiff_of(hard, 8, 2, extra=[1]), "equal")
+    for order, name in (("<", "le"), (">", "be")):
+        add(f"tiff-rgba-associated-16-{name}.tif", tiff_of(np.dstack([wide, hard[:, :, 3:] * 257]), 16, 2, order, extra=[1]), "equal")
+        code = dict(code=8, compress=wide_difference(order), more={317: (3, [2])})
+        add(f"tiff-predictor-16-{name}.tif", tiff_of(wide, 16, 2, order, **code), "equal")
+        add(f"tiff-predictor-16-tiles-{name}.tif", tiff_of(wide, 16, 2, order, tile=16, planar=2, **code), "equal")
+    differing = dict(code=8, compress=wide_difference("<"), more={317: (3, [2])})
+    add("tiff-predictor-16-white-is-0.tif", tiff_of(wide[:, :, :1], 16, 0, **differing), "unsupported")
+    add("tiff-predictor-float.tif", tiff_of(grey / 1.0, 32, 1, fmt=3, **differing), "unsupported")
+    add("tiff-rgbx-blended.tif", tiff_of(np.dstack([s, alpha]), 8, 2, extra=[0], rows_per_strip=3), "equal", on_background=SMALL)
+    add("tiff-rgba-and-more.tif", tiff_of(np.dstack([s, alpha, grey]), 8, 2, extra=[2, 0]), "equal")
+    add("tiff-palette-alpha.tif", tiff_of(np.dstack([grey, alpha]), 8, 3, extra=[2], more={320: (3, palette.reshape(-1).tolist())}), "equal")
+    lowest = lambda raw: bytes(int(f"{byte:08b}"[::-1], 2) for byte in raw)
+    add("tiff-lowest-first.tif", tiff_of(s, 8, 2, compress=lambda raw, block: lowest(raw), more={266: (3, [2])}), "equal")
+    add("tiff-lowest-first-deflate.tif", tiff_of(s, 8, 2, code=8, compress=lambda raw, block: lowest(zlib.compress(raw)), more={266: (3, [2])}),
+        "equal")
+    add("tiff-ycbcr-planar.tif", tiff_of(s, 8, 6, planar=2, more={530: (3, [1, 1])}), "unsupported")
     add("tiff-cmyk.tif", tiff_of(np.dstack([255 - s, grey // 3]), 8, 5), "equal")
     add("tiff-planar.tif", tiff_of(s, 8, 2, planar=2), "equal")
     add("tiff-tiles.tif", tiff_of(s, 8, 2, tile=16), "equal")

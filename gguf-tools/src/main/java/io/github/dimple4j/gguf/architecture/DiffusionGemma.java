@@ -18,6 +18,8 @@ import tools.jackson.databind.JsonNode;
  * tensors are those of llama.cpp's pull requests 24423 and 24427. The vision tower goes into a file of its own ({@link GemmaVision}).
  */
 public final class DiffusionGemma implements Architecture {
+  /** The core's limit, csrc/transformer/limits.h. */
+  private static final int WIDEST = 1 << 17;
   private static final String TURNING_PART = "partial_rotary_factor";
   private static final String NAME = "diffusion-gemma";
   /** {@code <mask>} in Gemma's tokenizer: it stands for what is not written yet; no pass ever sees it. */
@@ -133,9 +135,13 @@ public final class DiffusionGemma implements Architecture {
         throw text.wrong("top_k_experts", "at most num_experts " + experts);
       }
       int keyHeads = text.size("num_key_value_heads");
+      int fullHead = text.size("global_head_dim");
+      if (fullHead > WIDEST) { // a table of its angles is made before any tensor is looked at
+        throw text.wrong("global_head_dim", "at most " + WIDEST);
+      }
       return new Shape(text.size("vocab_size"), text.size("max_position_embeddings"), text.size("hidden_size"), text.size("intermediate_size"),
           text.size("num_attention_heads"), sliding(text), keyHeads, text.has("num_global_key_value_heads") ? text.size("num_global_key_value_heads")
-              : keyHeads, text.size("head_dim"), text.size("global_head_dim"), text.size("sliding_window"), slidingRope.positive("rope_theta", 1e4),
+              : keyHeads, text.size("head_dim"), fullHead, text.size("sliding_window"), slidingRope.positive("rope_theta", 1e4),
           fullRope.positive("rope_theta", 1e6), turningPart(fullRope), fullRope.positive("factor", 1), experts, used,
           text.size("moe_intermediate_size"), text.positive("rms_norm_eps", 1e-6), softcap(text));
     }
@@ -162,7 +168,11 @@ public final class DiffusionGemma implements Architecture {
 
     /** 0, none, where it is null. */
     private static double softcap(JsonSettings text) {
-      return text.node("final_logit_softcapping").isNull() ? 0 : text.positive("final_logit_softcapping", 30);
+      double cap = text.node("final_logit_softcapping").isNull() ? 0 : text.positive("final_logit_softcapping", 30);
+      if (cap != 0 && (float) cap == 0) { // which would be none
+        throw text.wrong("final_logit_softcapping", "a float32 above 0, or null");
+      }
+      return cap;
     }
 
     private static List<Boolean> sliding(JsonSettings text) {

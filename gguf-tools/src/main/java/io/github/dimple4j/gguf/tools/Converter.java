@@ -149,7 +149,7 @@ public final class Converter {
         requireUsed(layout, adapter);
       }
       Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
-      return new ModelWriter(target, overwrite, progress).write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
+      return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));
     }

@@ -24,6 +24,7 @@ final class ModelWriter {
   private final Path target;
   private final boolean overwrite;
   private final ProgressListener progress;
+  private boolean checked;
 
   /** Says how a tensor's data is made. */
   @FunctionalInterface
@@ -37,27 +38,32 @@ final class ModelWriter {
     this.progress = progress;
   }
 
+  /** The same, but a file whose keys and tensors loading would refuse is refused before there is any data. */
+  ModelWriter checked() {
+    checked = true;
+    return this;
+  }
+
   static void requireEncodable(TensorType type) {
     if (!BlockCodec.canEncode(type)) {
       throw new GgufException("the C core does not write type " + type);
     }
   }
 
-  /** Refuses keys and tensors that loading would, before there is any data. */
   private void requireLoadable(GgufWriter writer) throws IOException {
     Optional<Path> unfinished = writer.unfinished();
     if (unfinished.isEmpty()) {
       return;
     }
-    List<Finding> findings;
+    Optional<String> problem;
     try {
-      findings = ModelCheck.of(unfinished.get(), false);
+      problem = ModelCheck.of(unfinished.get(), false).stream().findFirst()
+          .map(first -> first.kind() == Finding.Kind.PROBLEM ? first.text() : first.name() + " is unknown");
     } catch (GgufException e) {
-      throw new GgufException(e.getMessage().replace(unfinished.get().toString(), target.toString()), e);
+      problem = Optional.of(e.getMessage());
     }
-    if (!findings.isEmpty()) {
-      Finding first = findings.getFirst();
-      throw new GgufException(target + " would not load: " + (first.kind() == Finding.Kind.PROBLEM ? first.text() : first.name() + " is unknown"));
+    if (problem.isPresent()) { // which names the unfinished file first
+      throw new GgufException(target + " would not load: " + problem.get().replace(unfinished.get() + ": ", ""));
     }
   }
 
@@ -89,7 +95,9 @@ final class ModelWriter {
     long parameters = 0;
     try (GgufWriter writer = new GgufWriter(target, all, plans, overwrite);
         TensorStream stream = new TensorStream(writer, progress)) {
-      requireLoadable(writer);
+      if (checked) {
+        requireLoadable(writer);
+      }
       for (int i = 0; i < plans.size(); i++) {
         TensorInfo tensor = writer.tensors().get(i);
         stream.write(tensor, weights.of(tensor, sources.get(i)));
