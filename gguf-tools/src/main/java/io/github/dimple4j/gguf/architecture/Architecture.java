@@ -38,4 +38,14 @@ public interface Architecture {
   default Map<String, MetadataValue> decoding(JsonSettings generation) {
     return Map.of();
   }
+
+  /**
+   * What a checkpoint may hold twice, under the names of two parts that share it.
+   *
+   * @param tensors the names of the checkpoint's tensors
+   * @return of those that the file does without, which one stands for it
+   */
+  default Map<String, String> twins(Set<String> tensors) {
+    return Map.of();
+  }
 }

@@ -57,6 +57,11 @@ public final class Architectures {
     return of(config).decoding(generation);
   }
 
+  /** What a checkpoint holds twice; parameters as {@link Architecture#twins}. */
+  public static Map<String, String> twins(JsonSettings config, Set<String> tensors) {
+    return of(config).twins(tensors);
+  }
+
   private static Architecture of(JsonSettings config) {
     return ALL.stream().filter(architecture -> architecture.describes(config)).findFirst().orElseThrow(() -> config.wrong("model_type", modelTypes()));
   }

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
 
@@ -24,6 +25,8 @@ public final class DiffusionGemma implements Architecture {
   private static final String NAME = "diffusion-gemma";
   /** {@code <mask>} in Gemma's tokenizer: it stands for what is not written yet; no pass ever sees it. */
   private static final int MASK = 4;
+  private static final String OUTPUT = "lm_head.weight";
+  private static final String EMBEDDING = "embed_tokens.weight";
   private static final String DECODER = "model.decoder.";
   private static final String ENCODER = "model.encoder.language_model.";
   /** What divides an angle that is not to turn. */
@@ -51,6 +54,21 @@ public final class DiffusionGemma implements Architecture {
     metadata.put("diffusion.pipeline", MetadataValue.string("diffusion-gemma"));
     return new ModelLayout(NAME, shape.vocabulary(), metadata, tensors(shape, tensors), PreTokenizer.QWEN2, SpecialTokens.read(text).withMask(MASK),
         elsewhere(tensors));
+  }
+
+  @Override
+  public Map<String, String> twins(Set<String> tensors) {
+    Map<String, String> twins = new TreeMap<>();
+    for (String name : tensors) {
+      String decoders = name.startsWith(ENCODER) && !name.endsWith(".layer_scalar") ? DECODER + name.substring(ENCODER.length()) : "";
+      if (tensors.contains(decoders)) {
+        twins.put(name, decoders);
+      }
+    }
+    if (tensors.contains(OUTPUT)) {
+      twins.put(OUTPUT, (tensors.contains(DECODER + EMBEDDING) ? DECODER : ENCODER) + EMBEDDING);
+    }
+    return twins;
   }
 
   /** The entropy-bound sampler's settings, under the names that llama.cpp's programs read; what the checkpoint leaves out has the library's default there, too. */
@@ -98,12 +116,10 @@ public final class DiffusionGemma implements Architecture {
   }
 
   /** The tower, and what both halves of the model share and a checkpoint may hold under the names of either. */
-  private static Set<String> elsewhere(Set<String> tensors) {
-    Set<String> names = new TreeSet<>();
+  private Set<String> elsewhere(Set<String> tensors) {
+    Set<String> names = new TreeSet<>(twins(tensors).keySet());
     for (String name : tensors) {
-      boolean tower = name.startsWith("model.encoder.vision_tower.") || name.startsWith("model.encoder.embed_vision.");
-      boolean twin = name.startsWith(ENCODER) && !name.endsWith(".layer_scalar") && tensors.contains(DECODER + name.substring(ENCODER.length()));
-      if (tower || twin || name.equals("lm_head.weight")) {
+      if (name.startsWith("model.encoder.vision_tower.") || name.startsWith("model.encoder.embed_vision.")) {
         names.add(name);
       }
     }

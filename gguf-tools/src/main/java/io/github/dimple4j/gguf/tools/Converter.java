@@ -14,6 +14,7 @@ import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -42,6 +43,8 @@ import java.util.Set;
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Converter {
+  private static final int COMPARED = 1 << 20; // bytes at a time
+
   private final Path directory;
   private Quantization quantization = Quantization.F16;
   private boolean overwrite;
@@ -145,6 +148,9 @@ public final class Converter {
       ModelLayout layout = tower ? Architectures.tower(config, imageProcessor(), tensors.keySet())
           : Architectures.layout(config, imageProcessor(), tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
+      if (!tower) {
+        requireTwins(Architectures.twins(config, tensors.keySet()), tensors);
+      }
       if (adapter != null) {
         requireUsed(layout, adapter);
       }
@@ -153,6 +159,33 @@ public final class Converter {
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));
     }
+  }
+
+  /** What a checkpoint holds twice has to be the same: the file has it once. */
+  private static void requireTwins(Map<String, String> twins, Map<String, SafetensorsFile.Tensor> tensors) throws IOException {
+    for (Map.Entry<String, String> entry : twins.entrySet()) {
+      SafetensorsFile.Tensor twin = tensors.get(entry.getKey());
+      SafetensorsFile.Tensor read = tensors.get(entry.getValue());
+      if (!isSame(twin, read)) {
+        throw new GgufException(twin.file().path() + ": tensor " + twin.name() + " is another one than " + read.name() + ", its twin");
+      }
+    }
+  }
+
+  private static boolean isSame(SafetensorsFile.Tensor a, SafetensorsFile.Tensor b) throws IOException {
+    if (a.type() != b.type() || !a.shape().equals(b.shape())) {
+      return false;
+    }
+    long size = a.elements() * a.type().size();
+    for (long at = 0; at < size; at += COMPARED) {
+      ByteBuffer one = ByteBuffer.allocate((int) Math.min(COMPARED, size - at)), other = ByteBuffer.allocate(one.capacity());
+      a.file().read(a.offset() + at, one);
+      b.file().read(b.offset() + at, other);
+      if (!one.clear().equals(other.clear())) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** An adapter of what the file does without would be lost. */

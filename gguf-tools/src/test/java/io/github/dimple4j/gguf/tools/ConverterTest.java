@@ -380,6 +380,26 @@ class ConverterTest {
     }
   }
 
+  /** Both halves of DiffusionGemma share their weights: a checkpoint may have them twice, if they are the same. */
+  @ParameterizedTest
+  @CsvSource({"model.encoder.language_model.layers.0.self_attn.q_proj.weight, model.decoder.layers.0.self_attn.q_proj.weight",
+      "model.encoder.language_model.norm.weight, model.decoder.norm.weight", "lm_head.weight, model.decoder.embed_tokens.weight"})
+  void whatIsSharedIsTheSameTwice(String twin, String read) throws IOException {
+    checkpoint = TestCheckpoint.golden("diffusion-gemma");
+    Converter.of(checkpoint.write(folder.resolve("once"))).write(folder.resolve("once.gguf"));
+    TestCheckpoint.Tensor tensor = checkpoint.tensors.get(read);
+    checkpoint.tensors.put(twin, tensor);
+    Path twice = checkpoint.write(folder.resolve("once"));
+    assertThat(Converter.of(twice).write(target).leftOut()).contains(twin);
+    assertThat(target).hasSameBinaryContentAs(folder.resolve("once.gguf"));
+    Files.delete(target);
+    Files.delete(folder.resolve("once.gguf"));
+    byte[] other = tensor.data().clone();
+    other[other.length - 2] ^= 1;
+    checkpoint.tensors.put(twin, new TestCheckpoint.Tensor(tensor.type(), tensor.shape(), other));
+    refuses(checkpoint.write(folder.resolve("hf")), "tensor " + twin + " is another one than " + read);
+  }
+
   /** A file that would not load is not written, whatever setting it is that makes it so. */
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {"text_config.rms_norm_eps | 1.5 | rms_epsilon is 1.5", "text_config.rms_norm_eps | 1e-50 | rms_epsilon is 0",
