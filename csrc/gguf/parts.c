@@ -43,23 +43,41 @@ static dimple_status check_part(const gguf_file *file, int64_t index, int64_t co
   return DIMPLE_OK;
 }
 
+/* A part of another model may have tensors of the same names and shapes. */
+static dimple_status check_model(const gguf_file *first, const gguf_file *file) {
+  const dimple_metadata *model = gguf_find(first, "general.architecture"), *own = gguf_find(file, "general.architecture");
+  if (model && own && (own->type != model->type || own->size != model->size || memcmp(own->data, model->data, own->size) != 0))
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s is a part of another model: its key general.architecture is not that of the first part", gguf_path(file));
+  return DIMPLE_OK;
+}
+
+/* What any of the parts says of all. */
+static dimple_status check_tensors(const gguf_parts *parts, int64_t tensors) {
+  for (int32_t i = 0; i < parts->count; i++) {
+    int64_t expected = tensors;
+    DIMPLE_TRY(gguf_optional_int(parts->files[i], "split.tensors.count", 0, INT64_MAX, &expected));
+    if (expected != tensors)
+      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s and its other parts hold %" PRId64 " tensors, key split.tensors.count says %" PRId64,
+                         gguf_path(parts->files[i]), tensors, expected);
+  }
+  return DIMPLE_OK;
+}
+
 static dimple_status open_others(const char *path, int64_t count, gguf_parts *parts) {
   DIMPLE_TRY(check_part(parts->files[0], 0, count));
-  int64_t tensors = gguf_tensor_count(parts->files[0]), expected = -1;
+  int64_t tensors = gguf_tensor_count(parts->files[0]);
   for (; parts->count < count; parts->count++) {
     gguf_file **file = &parts->files[parts->count];
     DIMPLE_TRY(open_part(path, parts->count + 1, count, file));
     dimple_status status = check_part(*file, parts->count, count);
+    if (status == DIMPLE_OK) status = check_model(parts->files[0], *file);
     if (status != DIMPLE_OK) {
       gguf_close(*file);
       return status;
     }
     tensors += gguf_tensor_count(*file);
   }
-  DIMPLE_TRY(gguf_optional_int(parts->files[0], "split.tensors.count", 0, INT64_MAX, &expected));
-  if (expected >= 0 && expected != tensors)
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s and its other parts hold %" PRId64 " tensors, key split.tensors.count says %" PRId64, path, tensors, expected);
-  return DIMPLE_OK;
+  return check_tensors(parts, tensors);
 }
 
 dimple_status gguf_parts_open(const char *path, gguf_parts *parts) {

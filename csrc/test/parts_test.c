@@ -24,11 +24,12 @@ static const char *in_folder(const char *name) {
 static const char *const names[PARTS] = {"m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"};
 
 /* A part with one tensor, t<number>; `number` from 0. `tensors` is what it says of all parts, -1: nothing. */
-static void write_part(const char *name, int number, int count, int tensors) {
+static void write_part_of(const char *architecture, const char *name, int number, int count, int tensors) {
   gguf_writer w = {0};
   char tensor[16];
   float value = (float)number;
   snprintf(tensor, sizeof tensor, "t%d", number);
+  if (architecture) gguf_writer_string(&w, "general.architecture", architecture);
   gguf_writer_u32(&w, "split.no", (uint32_t)number);
   gguf_writer_u32(&w, "split.count", (uint32_t)count);
   if (tensors >= 0) gguf_writer_u32(&w, "split.tensors.count", (uint32_t)tensors);
@@ -36,6 +37,8 @@ static void write_part(const char *name, int number, int count, int tensors) {
   gguf_writer_save(&w, in_folder(name));
   gguf_writer_free(&w);
 }
+
+static void write_part(const char *name, int number, int count, int tensors) { write_part_of(NULL, name, number, count, tensors); }
 
 static void write_parts(void) {
   for (int i = 0; i < PARTS; i++) write_part(names[i], i, PARTS, i == 0 ? PARTS : -1);
@@ -97,6 +100,16 @@ static void misfits_are_refused(void) {
   expect_refused("a-longer-name-than-the-number-of-a-part.gguf", DIMPLE_ERROR_FORMAT, "give the first one");
   write_part(names[0], 0, PARTS, 4);
   expect_refused(names[0], DIMPLE_ERROR_FORMAT, "hold 3 tensors, key split.tensors.count says 4");
+  write_part(names[0], 0, PARTS, PARTS);
+  write_part(names[1], 1, PARTS, 4);
+  expect_refused(names[0], DIMPLE_ERROR_FORMAT, "m-00002-of-00003.gguf and its other parts hold 3 tensors, key split.tensors.count says 4");
+  write_part_of("sdar", names[0], 0, PARTS, -1);
+  write_part_of("dream", names[1], 1, PARTS, -1);
+  expect_refused(names[0], DIMPLE_ERROR_FORMAT, "m-00002-of-00003.gguf is a part of another model");
+  write_part_of("sdar", names[1], 1, PARTS, PARTS);
+  gguf_parts parts = {0};
+  EXPECT_OK(gguf_parts_open(in_folder(names[0]), &parts));
+  gguf_parts_close(&parts);
   write_part(names[0], 0, PARTS, -1);
   write_part(names[2], 1, PARTS, -1);
   expect_refused(names[0], DIMPLE_ERROR_FORMAT, "part 2 of 3, expected part 3 of 3");

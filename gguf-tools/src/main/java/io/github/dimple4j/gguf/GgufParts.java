@@ -17,6 +17,7 @@ import java.util.regex.Pattern;
  * part without {@code split.*}. Any number of threads may read.
  */
 public final class GgufParts implements AutoCloseable {
+  private static final String ARCHITECTURE = "general.architecture";
   private static final Pattern PART_NAME = Pattern.compile("(.*)-00001-of-(\\d{5})\\.gguf", Pattern.DOTALL);
   private static final String SPLIT_KEYS = "split.";
 
@@ -72,7 +73,7 @@ public final class GgufParts implements AutoCloseable {
    * @return {@code general.architecture}; empty where the key is missing
    */
   public String architecture() {
-    MetadataValue value = metadata.get("general.architecture");
+    MetadataValue value = metadata.get(ARCHITECTURE);
     return value != null && value.value() instanceof String name ? name : "";
   }
 
@@ -125,10 +126,16 @@ public final class GgufParts implements AutoCloseable {
       if (number(part, "split.no", -1) != i || number(part, "split.count", -1) != count) {
         throw new GgufException(part.path() + ": split.no and split.count do not say that it is part " + (i + 1) + " of " + count);
       }
+      MetadataValue model = part.metadata().get(ARCHITECTURE);
+      if (model != null && parts.getFirst().metadata().containsKey(ARCHITECTURE) && !model.equals(parts.getFirst().metadata().get(ARCHITECTURE))) {
+        throw new GgufException(part.path() + " is a part of another model: its key " + ARCHITECTURE + " is not that of the first part");
+      }
     }
-    long wanted = number(parts.getFirst(), "split.tensors.count", tensors.size());
-    if (wanted != tensors.size()) {
-      throw new GgufException(path + ": the parts have " + tensors.size() + " tensors, split.tensors.count says " + wanted);
+    for (GgufFile part : parts) {
+      long wanted = number(part, "split.tensors.count", tensors.size());
+      if (wanted != tensors.size()) {
+        throw new GgufException(part.path() + ": the parts have " + tensors.size() + " tensors, split.tensors.count says " + wanted);
+      }
     }
   }
 

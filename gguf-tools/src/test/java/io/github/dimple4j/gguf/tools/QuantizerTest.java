@@ -167,6 +167,25 @@ class QuantizerTest {
         .hasMessageContaining("in-00002-of-00002.gguf");
   }
 
+  @Test
+  void partsOfOtherModelsAreRefused() throws IOException {
+    List<String> names = List.copyOf(model.tensors.keySet());
+    MetadataValue architecture = model.metadata.get("general.architecture");
+    model.metadata.put("split.count", MetadataValue.uint32(2));
+    model.metadata.put("split.tensors.count", MetadataValue.uint32(names.size()));
+    model.metadata.put("split.no", MetadataValue.uint32(0));
+    Path first = model.write(folder.resolve("in-00001-of-00002.gguf"), TensorType.F32, names.subList(0, 5));
+    model.metadata.put("split.no", MetadataValue.uint32(1));
+    model.metadata.put("general.architecture", MetadataValue.string("another"));
+    Path second = folder.resolve("in-00002-of-00002.gguf");
+    model.write(second, TensorType.F32, names.subList(5, names.size()));
+    refuses(Quantizer.of(first), second + " is a part of another model");
+    model.metadata.put("general.architecture", architecture);
+    model.metadata.put("split.tensors.count", MetadataValue.uint32(names.size() + 1));
+    model.write(second, TensorType.F32, names.subList(5, names.size()));
+    refuses(Quantizer.of(first), second + ": the parts have " + names.size() + " tensors, split.tensors.count says " + (names.size() + 1));
+  }
+
   /** {@code columns} of every row matter {@code weight} times as much as the others. */
   private static float[] importance(int length, int columns, float weight) {
     float[] values = new float[length];
