@@ -43,6 +43,27 @@ dimple_status bias_set(bias *b, const int32_t *tokens, const float *values, int3
   return DIMPLE_OK;
 }
 
+dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count) {
+  if (count == 0) return DIMPLE_OK;
+  bias all = {0};
+  size_t most = (size_t)b->count + (size_t)count;
+  ALLOCATE(all.tokens, (int64_t)most, "a bias");
+  all.values = malloc(most * sizeof *all.values);
+  if (!all.values) {
+    free(all.tokens);
+    return dimple_fail_memory(most * sizeof *all.values, "a bias");
+  }
+  for (int32_t i = 0, k = 0; i < b->count || k < count; all.count++) {
+    bool given = k == count || (i < b->count && b->tokens[i] <= tokens[k]);
+    if (given && k < count && b->tokens[i] == tokens[k]) k++;
+    all.values[all.count] = given ? b->values[i] : -INFINITY;
+    all.tokens[all.count] = given ? b->tokens[i++] : tokens[k++];
+  }
+  bias_clear(b);
+  *b = all;
+  return DIMPLE_OK;
+}
+
 void bias_clear(bias *b) {
   free(b->tokens);
   free(b->values);

@@ -15,6 +15,8 @@ typedef struct bias {
 /* Copies `count` >= 0 tokens below `vocab` and what is added to each in the place of what there was. On failure nothing changes. Errors:
  * ARGUMENT, MEMORY. */
 dimple_status bias_set(bias *b, const int32_t *tokens, const float *values, int32_t count, int32_t vocab);
+/* Bans `count` >= 0 ascending tokens that it says nothing of. On failure nothing changes. Errors: MEMORY. */
+dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count);
 void bias_clear(bias *b); /* a zeroed one is allowed */
 
 /* Of memory it takes. */

@@ -187,7 +187,7 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
     const char *name;
     bool set;
   } own[] = {{"factor", d->factor > 0},
-             {"guidance_scale", d->guidance_scale > 0 && d->pipeline != DIMPLE_PIPELINE_MDLM},
+             {"guidance_scale", d->guidance_scale > 0 && d->pipeline != DIMPLE_PIPELINE_MDLM && d->pipeline != DIMPLE_PIPELINE_LLADA_V},
              {"no_eos_logits", d->no_eos_logits != 0},
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},

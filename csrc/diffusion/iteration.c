@@ -189,7 +189,13 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (it->constraint && pipeline_of(&filled)->reshaper)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint: it changes the length of the response, and a path through one has a fixed length",
                        pipeline_of(&filled)->name);
-  DIMPLE_TRY(make_room(it, &filled, c, model));
+  bias banned = {0};
+  if (!pipeline_of(&filled)->loop) DIMPLE_TRY(bias_ban(&banned, model->suppressed, model->suppressed_count));
+  dimple_status status = make_room(it, &filled, c, model);
+  if (status != DIMPLE_OK) {
+    bias_clear(&banned);
+    return status;
+  }
   schedule_levels(decoding->steps, decoding->epsilon, it->levels);
   it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
@@ -201,6 +207,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->pad = model->pad_token;
   it->done = it->spent = it->looked = it->listable = false;
   bias_clear(&it->bias);
+  it->bias = banned;
   if (it->recorded) replay_seek(it->recorded, 0);
   if (it->constraint) constrained_restart(it->constraint);
   return DIMPLE_OK;

@@ -464,7 +464,16 @@ static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const fl
   DIMPLE_TRY(require_iteration(s));
   if (pipeline_of(&s->iteration.decoding)->loop)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s knows no bias of tokens", pipeline_of(&s->iteration.decoding)->name);
-  DIMPLE_TRY(bias_set(&s->iteration.bias, tokens, values, count, s->model->text.vocab));
+  const text_parameters *model = &s->model->text;
+  bias fresh = {0};
+  DIMPLE_TRY(bias_set(&fresh, tokens, values, count, model->vocab));
+  dimple_status status = bias_ban(&fresh, model->suppressed, model->suppressed_count);
+  if (status != DIMPLE_OK) {
+    bias_clear(&fresh);
+    return status;
+  }
+  bias_clear(&s->iteration.bias);
+  s->iteration.bias = fresh;
   s->iteration.looked = false;
   return DIMPLE_OK;
 }

@@ -35,6 +35,7 @@ static void write_models(void) {
       {"dream-vl-vision", {.family = FAMILY_DREAM_VL, .vision = true}},
       {"dimple-block-vision", {.family = FAMILY_DIMPLE_BLOCK, .vision = true}},
       {"sdar-vl-vision", {.family = FAMILY_SDAR_VL, .vision = true}},
+      {"llada-v-vision", {.family = FAMILY_LLADA_V, .vision = true}},
       {"diffuse-llada", {.family = FAMILY_DIFFUSE_LLADA}},
       {"mmproj", {.mmproj = true}},
   };

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 8
+#define DIMPLE_API_VERSION 9
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -467,8 +467,10 @@ typedef enum dimple_pipeline {
   DIMPLE_PIPELINE_RND1 = 9, /* RND1's: after iteration n of `steps` as many of all masks are left as is their share of the time left, rounded down */
   DIMPLE_PIPELINE_STABLE_DIFFCODER = 10, /* Stable-DiffCoder's: as sdar's, but `steps` are shared out among the blocks, low_confidence_dynamic takes what
                                         * has at least the threshold, and the block of the first end of text ends with ends */
-  DIMPLE_PIPELINE_DREAMON = 11 /* DreamOn's: number_transfer_tokens an iteration, whose tokens may change the response's length: an end of text takes its
+  DIMPLE_PIPELINE_DREAMON = 11, /* DreamOn's: number_transfer_tokens an iteration, whose tokens may change the response's length: an end of text takes its
                                * position out, the model's expand token (key tokenizer.ggml.expand_token_id) becomes two masks. `steps` do not count */
+  DIMPLE_PIPELINE_LLADA_V = 12 /* LLaDA-V's: llada's blocks and quotas, over once the last slot holds the end of turn that the file names and nothing before
+                                * it is masked, the masks behind it left; until then only positions before it are revealed */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -627,7 +629,8 @@ DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_ste
 
 /* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours
  * or disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is
- * banned stands only where no other can. dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no
+ * banned stands only where no other can. Tokens that the file bans (key diffusion.suppress_tokens) stay so unless they are among these.
+ * dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no
  * decoding is under way), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);
 

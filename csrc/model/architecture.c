@@ -9,6 +9,7 @@
   ENTRY(dream)               \
   ENTRY(llada)               \
   ENTRY(llada_moe)           \
+  ENTRY(llada_v)             \
   ENTRY(a2d_qwen2)           \
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \

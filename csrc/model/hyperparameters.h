@@ -30,7 +30,7 @@ typedef struct rotary_parameters {
   rotary_scaling scaling;
 } rotary_parameters;
 
-enum { MAX_ROTARIES = 4, MAX_ENDS = 64 };
+enum { MAX_ROTARIES = 4, MAX_ENDS = 64, MAX_SUPPRESSED = 1024 };
 
 /* How rows are routed to experts, but for what weights say (route_call). Zeroed: by softmax, shares as that has them. */
 typedef struct route_rule {
@@ -84,6 +84,8 @@ typedef struct text_parameters {
   int32_t picture_start; /* pictures stand on grids only behind this token; -1: all do */
   int32_t ends[MAX_ENDS]; /* eos_token and the others that the file lists; it is the first of these where the file does not name it */
   int32_t end_count;
+  int32_t suppressed[MAX_SUPPRESSED]; /* ascending: tokens that no masked position becomes */
+  int32_t suppressed_count;
   int32_t block_length; /* what decodings in blocks take by default; 0: the file names none */
   int32_t cache;        /* dimple_cache, likewise */
 } text_parameters;

@@ -43,6 +43,9 @@ static dimple_status read_vocabulary(dimple_model *m) {
   for (size_t i = 0; i < sizeof special / sizeof *special; i++)
     if (special[i].id >= p->vocab)
       return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the %s token's id is %d, expected less than the vocabulary's %d", path, special[i].name, special[i].id, p->vocab);
+  if (p->suppressed_count > 0 && (p->suppressed[p->suppressed_count - 1] >= p->vocab || p->suppressed_count >= p->vocab))
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.suppress_tokens has %d tokens up to %d, expected fewer than the vocabulary's %d, and of it", path,
+                       p->suppressed_count, p->suppressed[p->suppressed_count - 1], p->vocab);
   /* A file that lists its ends of text and names none of them as the one: the first is. */
   for (int32_t i = 0; i < p->end_count && p->eos_token < 0; i++) {
     if (p->ends[i] >= p->vocab) continue;

@@ -58,7 +58,7 @@ static int32_t pipeline_of_family(int family) {
   static const int32_t of_blocks[] = {[FAMILY_SDAR] = DIMPLE_PIPELINE_SDAR, [FAMILY_FAST_DLLM_V2] = DIMPLE_PIPELINE_FAST_DLLM_V2,
                                       [FAMILY_LLADA2] = DIMPLE_PIPELINE_LLADA2, [FAMILY_SDAR_MOE] = DIMPLE_PIPELINE_SDAR,
                                       [FAMILY_RND1] = DIMPLE_PIPELINE_RND1, [FAMILY_STABLE_DIFFCODER] = DIMPLE_PIPELINE_STABLE_DIFFCODER, [FAMILY_DIFFUSION_GEMMA] = DIMPLE_PIPELINE_DIFFUSION_GEMMA,
-                                      [FAMILY_DIMPLE_BLOCK] = DIMPLE_PIPELINE_FAST_DLLM_V2, [FAMILY_SDAR_VL] = DIMPLE_PIPELINE_SDAR,
+                                      [FAMILY_DIMPLE_BLOCK] = DIMPLE_PIPELINE_FAST_DLLM_V2, [FAMILY_SDAR_VL] = DIMPLE_PIPELINE_SDAR, [FAMILY_LLADA_V] = DIMPLE_PIPELINE_LLADA_V,
                                       [FAMILY_COUNT] = 0};
   return of_blocks[family]; /* 0: DIMPLE_PIPELINE_DIM */
 }

@@ -157,7 +157,7 @@ static void blocks(void) {
 
 /* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
 static void pipelines_of_files(void) {
-  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder", "dreamon"};
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder", "dreamon", "llada-v"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     gguf_writer w = {0};
     gguf_writer_string(&w, "diffusion.pipeline", names[i]);
@@ -168,6 +168,30 @@ static void pipelines_of_files(void) {
     gguf_writer_string(&w, "diffusion.pipeline", i ? "" : "ar");
     expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, i ? "diffusion.pipeline is \"\", expected dim" : "diffusion.pipeline is \"ar\", expected dim");
   }
+}
+
+/* Tokens that no position becomes are of the vocabulary, each once, and leave some. */
+static void suppressed_tokens(void) {
+  static const struct {
+    int32_t ids[3];
+    int count;
+    const char *message;
+  } bad[] = {{{-1}, 1, "has -1, expected ascending"}, {{5, 5}, 2, "has 5, expected ascending"}, {{5, 4}, 2, "has 4, expected ascending"},
+             {{3, VOCAB}, 2, "2 tokens up to 96, expected fewer than the vocabulary's 96, and of it"}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    gguf_writer w = {0};
+    gguf_writer_ints(&w, "diffusion.suppress_tokens", bad[i].ids, bad[i].count);
+    expect_refused(&w, &dimple, DIMPLE_ERROR_FORMAT, bad[i].message);
+  }
+  int32_t all[VOCAB];
+  for (int32_t i = 0; i < VOCAB; i++) all[i] = i;
+  gguf_writer some = {0}, every = {0};
+  gguf_writer_ints(&some, "diffusion.suppress_tokens", all, VOCAB - 1);
+  dimple_model *m = expect_taken(&some, &dimple);
+  EXPECT(m->text.suppressed_count == VOCAB - 1 && m->text.suppressed[3] == 3, "%d tokens", m->text.suppressed_count);
+  dimple_model_free(m);
+  gguf_writer_ints(&every, "diffusion.suppress_tokens", all, VOCAB);
+  expect_refused(&every, &dimple, DIMPLE_ERROR_FORMAT, "96 tokens up to 95");
 }
 
 static void other_numbers(void) {
@@ -327,6 +351,7 @@ int main(void) {
   whole_numbers();
   blocks();
   pipelines_of_files();
+  suppressed_tokens();
   other_numbers();
   lists();
   names();

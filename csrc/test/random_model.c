@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles;
+  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles, plain_tiles;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -32,6 +32,7 @@ static const struct {
     [FAMILY_DIFFUSE_LLADA] = {.name = "diffuse", .type = "llada"},
     [FAMILY_DIMPLE_BLOCK] = {.name = "dimple-block", .attention_bias = true, .every_key = true, .blocks = true},
     [FAMILY_SDAR_VL] = {.name = "sdar-vl", .frequency = true, .head_norm = true, .blocks = true, .tiles = true},
+    [FAMILY_LLADA_V] = {.name = "llada-v", .frequency = true, .blocks = true, .tiles = true, .plain_tiles = true},
 };
 
 /* "<before>.<after>" */
@@ -218,6 +219,14 @@ static void put_gemma_keys(gguf_writer *w, const model_shape *s, const char *nam
 
 /* ---------------------------------------------------------------------------------------------------------------- text */
 
+/* LLaDA-V's: its own rows are scored, a turn ends, and some tokens are never taken. */
+static void put_turn_keys(gguf_writer *w, const model_shape *s) {
+  int32_t barred[2] = {s->vocab - VOCAB + FIRST_BARRED, s->vocab - VOCAB + FIRST_BARRED + 1};
+  if (!s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", false);
+  gguf_writer_ints(w, "diffusion.suppress_tokens", barred, 2);
+  gguf_writer_u32(w, "tokenizer.ggml.eot_token_id", (uint32_t)(s->vocab - VOCAB + EOT));
+}
+
 static void put_text_keys(gguf_writer *w, const model_shape *s) {
   const char *name = families[s->family].name;
   int32_t half = s->width / s->heads / 2, time = half / 4, row = (half - time) / 2;
@@ -236,6 +245,7 @@ static void put_text_keys(gguf_writer *w, const model_shape *s) {
   if (families[s->family].every_key || families[s->family].frequency) gguf_writer_f32(w, dotted(name, "rope.freq_base").text, 1e4f);
   if (families[s->family].every_key) gguf_writer_ints(w, dotted(name, "rope.dimension_sections").text, sections, 4);
   if (families[s->family].every_key || s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", !s->unshifted);
+  if (families[s->family].plain_tiles) put_turn_keys(w, s);
   if (families[s->family].blocks) gguf_writer_u32(w, "diffusion.block_length", BLOCK);
   if (families[s->family].experts) {
     gguf_writer_u32(w, dotted(name, "expert_count").text, EXPERTS);
@@ -286,12 +296,13 @@ static void put_text(gguf_writer *w, const model_shape *s) {
 /* -------------------------------------------------------------------------------------------------------------- vision */
 
 /* Up to 2 x 2 tiles, of which shrinks what is more than two. */
-static void put_tile_keys(gguf_writer *w) {
+static void put_tile_keys(gguf_writer *w, const model_shape *s) {
   static const int32_t pinpoints[] = {TILE, TILE, TILE, 2 * TILE, 2 * TILE, TILE, 2 * TILE, 2 * TILE};
   gguf_writer_bool(w, "clip.use_gelu", true);
   gguf_writer_u32(w, "clip.vision.image_size", TILE);
   gguf_writer_string(w, "clip.vision.mm_patch_merge_type", "spatial_unpad");
   gguf_writer_string(w, "clip.vision.image_aspect_ratio", "anyres_max_2");
+  gguf_writer_string(w, "clip.vision.anyres_rules", families[s->family].plain_tiles ? "llava" : "transformers");
   gguf_writer_ints(w, "clip.vision.image_grid_pinpoints", pinpoints, sizeof pinpoints / sizeof *pinpoints);
 }
 
@@ -307,7 +318,7 @@ static void put_vision_keys(gguf_writer *w, const model_shape *s) {
   gguf_writer_u32(w, "clip.vision.attention.head_count", VISION_HEADS);
   gguf_writer_u32(w, "clip.vision.projection_dim", (uint32_t)s->width);
   if (tiles) {
-    put_tile_keys(w);
+    put_tile_keys(w, s);
     return;
   }
   if (!plain) gguf_writer_ints(w, "clip.vision.fullatt_block_indexes", full, 1);

@@ -28,6 +28,7 @@ typedef enum model_family {
   FAMILY_DIFFUSE_LLADA, /* LLaDA's likewise: rotary pairs are half a head apart */
   FAMILY_DIMPLE_BLOCK,  /* Dimple's body and tower; rows see blocks of BLOCK */
   FAMILY_SDAR_VL,       /* SDAR's body; its tower is SigLIP, which takes pictures in tiles of TILE pixels */
+  FAMILY_LLADA_V,       /* no biases, rotary pairs half a head apart; its tower is SDAR_VL's; FIRST_BARRED and the one behind it are never taken */
   FAMILY_COUNT
 } model_family;
 
@@ -37,7 +38,7 @@ enum {
   MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, EXPAND = 91, /* the last tokens of the vocabulary, whatever its size */
   EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4, WINDOW = 5, CANVAS = 8,
   VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2,
-  TILE = 5
+  TILE = 5, EOT = 90, FIRST_BARRED = 88
 };
 
 /* Zeroed: a text model of the family Dimple, every number as above. */

@@ -1,4 +1,4 @@
-/* Pictures in tiles beside transformers' processor (tests/reference/tilings.py), features packed beside sums done by hand, and SigLIP's keys. */
+/* Pictures in tiles beside transformers' processor (tests/reference/tilings.py) and LLaVA's own code (llada_v_goldens.py), features packed beside sums done by hand, and SigLIP's keys. */
 #include "vision/tiling.h"
 
 #include <inttypes.h>
@@ -32,9 +32,20 @@ static uint64_t hash_of_tiles(const tiling *t, int32_t patch, int32_t width, int
   return h;
 }
 
-static void plans_and_tiles_are_the_processors(void) {
+/* Of widths and heights in the order in which LLaVA's code tries them. */
+static tiling plain_tiling_of(int32_t side, int32_t patch, int32_t most) {
+  tiling t = tiling_of(side, patch, most);
+  t.plain = true;
+  for (int32_t i = 0; i < t.count; i++) {
+    t.rows[i] = 1 + i % 6;
+    t.columns[i] = 1 + i / 6;
+  }
+  return t;
+}
+
+static void plans_and_tiles_are_the_processors(const char *name, bool plain) {
   char path[512];
-  snprintf(path, sizeof path, "%s/tilings.txt", DIMPLE_TEST_DATA);
+  snprintf(path, sizeof path, "%s/%s", DIMPLE_TEST_DATA, name);
   FILE *file = fopen(path, "r");
   EXPECT(file != NULL, "cannot open %s", path);
   int32_t n[9];
@@ -42,7 +53,7 @@ static void plans_and_tiles_are_the_processors(void) {
   int lines = 0, hashed = 0;
   while (file && fscanf(file, "%d %d %d %d %d %d %d %d %d %" SCNx64, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8,
                         &expected) == 10) {
-    tiling t = tiling_of(n[0], n[1], 9);
+    tiling t = plain ? plain_tiling_of(n[0], n[1], 4) : tiling_of(n[0], n[1], 9);
     tile_plan plan = tiling_plan(&t, n[2], n[3]);
     EXPECT(plan.rows == n[4] && plan.columns == n[5] && plan.width == n[6] && plan.height == n[7] && plan.tokens == n[8],
            "%d x %d: %d rows of %d tiles, %d x %d, %d tokens; expected %d of %d, %d x %d, %d", n[2], n[3], plan.rows, plan.columns, plan.width, plan.height,
@@ -124,7 +135,9 @@ static void keys_that_are_not_right(void) {
     gguf_writer_string(&w, "clip.vision.image_aspect_ratio", ratios[i]);
     refused("clip.vision.image_aspect_ratio", &w, DIMPLE_ERROR_UNSUPPORTED, ratios[i]);
   }
-  gguf_writer flat = {0}, silu = {0}, large = {0};
+  gguf_writer flat = {0}, silu = {0}, large = {0}, rules = {0};
+  gguf_writer_string(&rules, "clip.vision.anyres_rules", "mine");
+  refused("clip.vision.anyres_rules", &rules, DIMPLE_ERROR_UNSUPPORTED, "\"mine\", expected llava or transformers");
   gguf_writer_string(&flat, "clip.vision.mm_patch_merge_type", "flat");
   refused("clip.vision.mm_patch_merge_type", &flat, DIMPLE_ERROR_UNSUPPORTED, "\"flat\", expected spatial_unpad");
   gguf_writer_bool(&silu, "clip.use_gelu", false);
@@ -136,8 +149,8 @@ static void keys_that_are_not_right(void) {
 }
 
 /* Any size is taken, its placeholders are as many as its tokens, and a picture's grid says what its preparation gives. */
-static void every_size_is_taken(void) {
-  dimple_model *m = random_model((model_shape){.family = FAMILY_SDAR_VL, .vision = true});
+static void every_size_is_taken(model_family family) {
+  dimple_model *m = random_model((model_shape){.family = family, .vision = true});
   if (!m) return;
   static const int32_t sizes[][2] = {{1, 1}, {5, 5}, {9, 4}, {100, 2}, {2, 100}, {10, 10}, {37, 29}};
   dimple_session *s = open_session(m, 1, 1);
@@ -163,11 +176,13 @@ static void every_size_is_taken(void) {
 }
 
 int main(void) {
-  plans_and_tiles_are_the_processors();
+  plans_and_tiles_are_the_processors("tilings.txt", false);
+  plans_and_tiles_are_the_processors("tilings_llava.txt", true);
   packed_features_are_where_they_belong();
   if (fixture_open()) {
     keys_that_are_not_right();
-    every_size_is_taken();
+    every_size_is_taken(FAMILY_SDAR_VL);
+    every_size_is_taken(FAMILY_LLADA_V);
   }
   fixture_close();
   return expect_summary("tiling");

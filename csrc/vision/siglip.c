@@ -1,4 +1,4 @@
-/* SigLIP as LLaVA-OneVision uses it: pictures in tiles, learned positions, layer norms, GELU's tanh form, what the last layer gives without a norm
+/* SigLIP as LLaVA-NeXT and LLaVA-OneVision use it: pictures in tiles, learned positions, layer norms, GELU's tanh form, what the last layer gives without a norm
  * behind it, a projector of two layers for every tile, and the features of all tiles packed into rows with a learned token behind each. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,11 +53,22 @@ static int64_t most_tiles(const tiling *t) {
   return most;
 }
 
+/* Our own key: whose code cuts pictures and packs their features. */
+static dimple_status read_rules(const gguf_file *file, tiling *t) {
+  static const char key[] = "clip.vision.anyres_rules";
+  char found[32] = "";
+  DIMPLE_TRY(gguf_require_string(file, key, found, sizeof found));
+  t->plain = strcmp(found, "llava") == 0;
+  if (t->plain || strcmp(found, "transformers") == 0) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key %s is \"%s\", expected llava or transformers", gguf_path(file), key, found);
+}
+
 static dimple_status read_tiling(const gguf_file *file, vision_parameters *v) {
   tiling *t = &v->tiling;
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.patch_size", 1, 256, &v->image.patch_size));
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.image_size", v->image.patch_size, 4096, &t->side));
   t->grid = t->side / v->image.patch_size;
+  DIMPLE_TRY(read_rules(file, t));
   DIMPLE_TRY(read_pinpoints(file, t));
   if ((1 + most_tiles(t)) * t->grid * t->grid > MAX_CONTEXT)
     return dimple_fail(DIMPLE_ERROR_FORMAT,

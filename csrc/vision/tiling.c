@@ -36,16 +36,16 @@ static void enlarge(const tiling *t, int32_t width, int32_t height, tile_plan *p
   plan->height = across < down && other <= high ? (int32_t)other : high;
 }
 
-/* Rounded down, but for what is nearer to the next integer than 5e-8 (Python's int(round(x, 7))). */
-static int32_t whole(double x) { return (int32_t)floor(x + 5e-8); }
+/* Rounded down, but, unless plainly, for what is nearer to the next integer than 5e-8 (Python's int(round(x, 7))). */
+static int32_t whole(const tiling *t, double x) { return (int32_t)floor(t->plain ? x : x + 5e-8); }
 
 /* Which features lie in the margins: the authors count them by the picture's own shape, not by where its pixels came to lie. */
 static void leave_out(const tiling *t, int32_t width, int32_t height, tile_plan *plan) {
   int32_t rows = plan->rows * t->grid, columns = plan->columns * t->grid;
   if ((double)width / height > (double)columns / rows)
-    plan->top = (rows - whole(height * ((double)columns / width))) / 2;
+    plan->top = (rows - whole(t, height * ((double)columns / width))) / 2;
   else
-    plan->left = (columns - whole(width * ((double)rows / height))) / 2;
+    plan->left = (columns - whole(t, width * ((double)rows / height))) / 2;
   plan->kept_rows = rows - 2 * plan->top;
   plan->kept_columns = columns - 2 * plan->left;
 }
@@ -83,15 +83,15 @@ static void copy_into_tile(const dimple_image *picture, int64_t x, int64_t y, in
 }
 
 /* A resized picture that the caller frees. */
-static dimple_status resized(const dimple_image *image, int32_t width, int32_t height, uint8_t **rgb) {
+static dimple_status resized(const tiling *t, const dimple_image *image, int32_t width, int32_t height, uint8_t **rgb) {
   size_t bytes = 3 * (size_t)width * (size_t)height;
   *rgb = malloc(bytes);
-  return *rgb ? image_resize(image, RESIZE_TORCH, width, height, *rgb) : dimple_fail_memory(bytes, "a picture in tiles");
+  return *rgb ? image_resize(image, t->plain ? RESIZE_PIL : RESIZE_TORCH, width, height, *rgb) : dimple_fail_memory(bytes, "a picture in tiles");
 }
 
 static dimple_status whole_tile(const tiling *t, int64_t seen, const dimple_image *image, uint8_t *rgb) {
   uint8_t *small = NULL;
-  dimple_status status = resized(image, t->side, t->side, &small);
+  dimple_status status = resized(t, image, t->side, t->side, &small);
   if (status == DIMPLE_OK) copy_into_tile(&(dimple_image){small, t->side, t->side, 3 * (int64_t)t->side}, 0, 0, seen, rgb);
   free(small);
   return status;
@@ -99,7 +99,7 @@ static dimple_status whole_tile(const tiling *t, int64_t seen, const dimple_imag
 
 static dimple_status enlarged_tiles(const tiling *t, const tile_plan *plan, int64_t seen, const dimple_image *image, uint8_t *rgb) {
   uint8_t *large = NULL;
-  dimple_status status = resized(image, plan->width, plan->height, &large);
+  dimple_status status = resized(t, image, plan->width, plan->height, &large);
   dimple_image picture = {large, plan->width, plan->height, 3 * (int64_t)plan->width};
   int64_t left = (plan->columns * t->side - plan->width) / 2, top = (plan->rows * t->side - plan->height) / 2;
   for (int32_t i = 0; status == DIMPLE_OK && i < plan->rows * plan->columns; i++) {

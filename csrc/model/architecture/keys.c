@@ -216,13 +216,13 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
 
 /* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
 static dimple_status check_pipeline(const gguf_file *file) {
-  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder", "dreamon"};
+  static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1", "stable-diffcoder", "dreamon", "llada-v"};
   char found[32] = "";
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
-  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder or dreamon",
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon or llada-v",
                      gguf_path(file), found);
 }
 
@@ -232,6 +232,21 @@ static dimple_status check_tail_repeats(const gguf_file *file) {
   return gguf_optional_int32(file, "diffusion.tail_repeats", 0, INT32_MAX, &times);
 }
 
+/* Likewise: tokens that its authors' decoding never takes. */
+static dimple_status read_suppressed(const gguf_file *file, text_parameters *p) {
+  static const char key[] = "diffusion.suppress_tokens";
+  int64_t ids[MAX_SUPPRESSED], count = 0;
+  if (!gguf_find(file, key)) return DIMPLE_OK;
+  DIMPLE_TRY(gguf_optional_int_array(file, key, ids, MAX_SUPPRESSED, &count));
+  for (int64_t i = 0; i < count; i++) {
+    if (ids[i] < 0 || ids[i] >= MAX_VOCAB || (i > 0 && ids[i] <= ids[i - 1]))
+      return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s has %" PRId64 ", expected ascending ids of tokens", gguf_path(file), key, ids[i]);
+    p->suppressed[i] = (int32_t)ids[i];
+  }
+  p->suppressed_count = (int32_t)count;
+  return DIMPLE_OK;
+}
+
 dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool default_shift) {
   DIMPLE_TRY(gguf_optional_bool(file, key_of(p, "attention.causal").text, &p->causal));
   p->shift_logits = default_shift;
@@ -239,6 +254,7 @@ dimple_status read_diffusion(const gguf_file *file, text_parameters *p, bool def
   DIMPLE_TRY(gguf_optional_int32(file, "diffusion.block_length", 1, MAX_CONTEXT, &p->block_length));
   DIMPLE_TRY(check_pipeline(file));
   DIMPLE_TRY(check_tail_repeats(file));
+  DIMPLE_TRY(read_suppressed(file, p));
   return read_cache(file, &p->cache);
 }
 

@@ -27,6 +27,8 @@ import java.util.stream.IntStream;
  */
 final class ModelText {
   private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
+  /** LLaVA's, which its prompts have on a line of its own. */
+  private static final String LLAVA_IMAGE = "<image>";
 
   private final ModelHandle model;
   private final Optional<ModelTokenizer> given; // for a file without one
@@ -109,7 +111,7 @@ final class ModelText {
   /** How a picture is spelled where the template knows none. */
   private String placeholder(int imageToken) {
     String token = imageToken >= 0 && imageToken < tokenizer().size() ? tokenizer().token(imageToken) : "";
-    return token.equals("<|image|>") ? token : IMAGE;
+    return token.equals("<|image|>") ? token : token.equals(LLAVA_IMAGE) ? LLAVA_IMAGE + "\n" : IMAGE;
   }
 
   private int[] render(Question question) {

@@ -56,7 +56,12 @@ public enum Pipeline {
    * out, and one that becomes the model's expand token becomes two masks, up to {@link Decoding#growTo} positions and {@link Decoding#expandBudget} times.
    * {@link Decoding#steps} do not count. For a response in one canvas that no structure holds.
    */
-  DREAMON("dreamon");
+  DREAMON("dreamon"),
+  /**
+   * LLaDA-V's: as {@link #LLADA}'s by quotas, but over with the turn. Once the last slot holds the end of turn that the file names, only positions before it
+   * are revealed, and when none of these is masked the decoding ends, whatever is masked behind it. A block that is full is over before its steps are.
+   */
+  LLADA_V("llada-v");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -118,7 +123,7 @@ public enum Pipeline {
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case RND1, DREAMON -> Algorithm.ENTROPY;
-      case DIM, DREAM, LLADA -> Algorithm.MASKGIT_PLUS;
+      case DIM, DREAM, LLADA, LLADA_V -> Algorithm.MASKGIT_PLUS;
     };
   }
 

@@ -205,7 +205,7 @@ final class TinyModel {
   }
 
   /** Bytes in GPT-2's printable alphabet, then the merged words, then control tokens. */
-  private static List<String> vocabulary() {
+  static List<String> vocabulary() {
     List<String> tokens = new ArrayList<>();
     int next = 256;
     for (int b = 0; b < 256; b++) {

@@ -93,6 +93,12 @@ class CommandConformanceTest {
     if (decoding.subBlockLength() > 0) {
       options.add("--sub-block-length=" + decoding.subBlockLength());
     }
+    if (decoding.blockLength() > 0) {
+      options.add("--block-length=" + decoding.blockLength());
+    }
+    if (decoding.guidanceScale() > 0) {
+      options.add("--guidance-scale=" + decoding.guidanceScale());
+    }
     if (decoding.eosPenalty() != 0) {
       options.add("--eos-penalty=" + decoding.eosPenalty());
     }

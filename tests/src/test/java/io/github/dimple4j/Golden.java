@@ -175,6 +175,7 @@ final class Golden {
         .threshold((float) number(settings, "alg_p_threshold", 0)).temperature((float) number(settings, "temperature", 0))
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))
+        .blockLength(settings.path("block_length").asInt(0)).guidanceScale((float) number(settings, "guidance_scale", 0))
         .eosPenalty((float) number(settings, "eos_penalty", 0)).tailRepeats(settings.path("repeats").asInt(0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
   }
 

@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)8L;
+    private static final int DIMPLE_API_VERSION = (int)9L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 8
+     * #define DIMPLE_API_VERSION 9
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -2412,6 +2412,15 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_PIPELINE_DREAMON() {
         return DIMPLE_PIPELINE_DREAMON;
+    }
+    private static final int DIMPLE_PIPELINE_LLADA_V = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LLADA_V = 12
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LLADA_V() {
+        return DIMPLE_PIPELINE_LLADA_V;
     }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**

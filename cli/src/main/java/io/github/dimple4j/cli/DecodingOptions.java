@@ -75,7 +75,7 @@ final class DecodingOptions {
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
           + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and "
-          + "shrinks (default: what the file says, or dim).")
+          + "shrinks; llada-v: as llada, ending with the turn (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -109,7 +109,7 @@ final class DecodingOptions {
   @Option(names = "--eps", paramLabel = "E", description = "The last noise level of the schedule (default: 0.001).")
   private Float epsilon;
 
-  @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipeline llada: classifier-free guidance; 0: off (default: off).")
+  @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipelines llada, mdlm and llada-v: classifier-free guidance; 0: off (default: off).")
   private Float guidanceScale;
 
   @Option(names = "--gamma", paramLabel = "G", description = "entropy_bound: most entropy revealed at a time beside the largest, in nats "

@@ -145,7 +145,7 @@ class UsageTest {
       "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v",
       "--cache          | all          | 'all' is not one of model, none, prefix, dual",
       "--order          | size         | 'size' is not one of entropy, confidence, margin",
       "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",

@@ -21,6 +21,7 @@ public final class Architectures {
       new DreamVl(),
       new Llada(),
       new LladaMoe(),
+      new LladaV(),
       new A2dQwen2(),
       new A2dQwen3(),
       new Sdar(),

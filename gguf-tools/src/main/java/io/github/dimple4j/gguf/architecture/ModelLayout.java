@@ -19,10 +19,17 @@ import java.util.regex.Pattern;
  * @param preTokenizer where the tokenizer's files do not tell
  * @param special ids from the configuration
  * @param elsewhere names of the checkpoint's tensors that are in another file, or in this one under another name, or that the model's own code does not read
+ * @param added tokens that the tokenizer has not, by their ids, which are those of rows of the embedding matrix that no token has
  */
 public record ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors,
-    PreTokenizer preTokenizer, SpecialTokens special, Set<String> elsewhere) {
+    PreTokenizer preTokenizer, SpecialTokens special, Set<String> elsewhere, Map<Integer, String> added) {
   private static final Pattern ROTARY_TABLE = Pattern.compile("(.*\\.)?rotary_(pos_)?emb\\.inv_freq");
+
+  /** One whose tokens are its tokenizer's. */
+  public ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors, PreTokenizer preTokenizer,
+      SpecialTokens special, Set<String> elsewhere) {
+    this(architecture, vocabulary, metadata, tensors, preTokenizer, special, elsewhere, Map.of());
+  }
 
   /** One that has all of a checkpoint. */
   public ModelLayout(String architecture, int vocabulary, Map<String, MetadataValue> metadata, List<TensorSource> tensors, PreTokenizer preTokenizer,

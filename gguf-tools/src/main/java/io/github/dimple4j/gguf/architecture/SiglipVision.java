@@ -8,21 +8,23 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The shape of a SigLIP vision tower, and how LLaVA-OneVision cuts pictures into tiles for it and packs their features.
+ * The shape of a SigLIP vision tower, and how LLaVA-NeXT and LLaVA-OneVision cut pictures into tiles for it and pack their features.
  *
  * @param layers those that run: the features are what the last of them gives
  * @param allLayers those that a checkpoint has
  * @param imageSize pixels of a tile's side
  * @param pinpoints heights and widths in pixels, a pair for each way to lay tiles
  * @param aspectRatio {@code anyres_max_N}: of about so many tiles features are kept as they are
+ * @param rules whose code cuts and packs: {@code transformers}, or {@code llava}
  * @param outputWidth width of the projected tokens
  */
 record SiglipVision(int layers, int allLayers, int width, int heads, int feedForward, int imageSize, int patchSize, List<Integer> pinpoints,
-    String aspectRatio, int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
+    String aspectRatio, String rules, int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
   private static final int CHANNELS = 3;
   private static final String TOWER = "vision_tower.vision_model.";
   private static final String LAYER = TOWER + "encoder.layers.";
@@ -32,6 +34,12 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
   private static final List<Float> HALVES = List.of(0.5f, 0.5f, 0.5f);
   /** Pillow's number of its bicubic filter. */
   private static final int BICUBIC = 3;
+  /** LLaVA's way of writing all tilings from one to another. */
+  private static final Pattern RANGE = Pattern.compile("\\(([1-9]\\d?)x([1-9]\\d?)\\),\\.\\.\\.,\\(([1-9]\\d?)x([1-9]\\d?)\\)");
+  /** What LLaVA's code has for a configuration of its own: google/siglip-so400m-patch14-384 and its second version. */
+  private static final JsonSettings SO400M = JsonSettings.of("LLaVA's SigLIP", """
+      {"model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
+       "num_channels": 3, "image_size": 384, "patch_size": 14, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6}""");
 
   /**
    * Reads {@code vision_config} and what is beside it.
@@ -41,23 +49,13 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
    */
   static SiglipVision read(JsonSettings config, JsonSettings preprocessor) {
     JsonSettings vision = config.section("vision_config");
-    vision.requireText("model_type", "siglip_vision_model");
-    vision.requireText("hidden_act", "gelu_pytorch_tanh");
+    requireTower(vision);
     vision.requireFlag("vision_use_head", false);
-    requireEqual(vision, "num_channels", CHANNELS);
     config.requireText("projector_hidden_act", "gelu");
     config.requireFlag("multimodal_projector_bias", true);
     config.requireFlag("use_image_newline_parameter", true);
     config.requireText("vision_feature_select_strategy", "full");
-    String aspectRatio = config.text("vision_aspect_ratio", "anyres_max_9");
-    if (!LIMITED.matcher(aspectRatio).matches()) {
-      throw config.wrong("vision_aspect_ratio", "anyres_max_ and a number");
-    }
-    int width = vision.size("hidden_size");
-    int heads = vision.size("num_attention_heads");
-    if (width % heads != 0 || width / heads % 4 != 0) {
-      throw vision.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads whose size is a multiple of 4");
-    }
+    String aspectRatio = limited(config, "vision_aspect_ratio", "anyres_max_9");
     int imageSize = vision.size("image_size");
     requirePreparation(preprocessor, imageSize);
     List<Integer> pinpoints = pinpoints(config, imageSize);
@@ -65,9 +63,99 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
       throw preprocessor.wrong(PINPOINTS, "those of config.json");
     }
     int all = vision.count("num_hidden_layers");
-    return new SiglipVision(layers(config, all), all, width, heads, vision.size("intermediate_size"), imageSize, vision.size("patch_size"), pinpoints,
-        aspectRatio, config.section("text_config").size("hidden_size"), vision.positive("layer_norm_eps", 1e-6),
-        preprocessor.floats("image_mean", CHANNELS, HALVES), preprocessor.floats("image_std", CHANNELS, HALVES));
+    return new SiglipVision(layers(config, all), all, vision.size("hidden_size"), heads(vision), vision.size("intermediate_size"), imageSize,
+        vision.size("patch_size"), pinpoints, aspectRatio, "transformers", config.section("text_config").size("hidden_size"),
+        vision.positive("layer_norm_eps", 1e-6), preprocessor.floats("image_mean", CHANNELS, HALVES), preprocessor.floats("image_std", CHANNELS, HALVES));
+  }
+
+  /**
+   * Reads what LLaVA's own code has beside a text model's configuration: the tower is always the same, whose last layer nothing runs, and so is its
+   * preparation of pictures. A tower of another shape says so in {@code vision_config}, which theirs have not.
+   *
+   * @param config {@code config.json}
+   */
+  static SiglipVision readPlain(JsonSettings config) {
+    JsonSettings vision = config.has("vision_config") ? config.section("vision_config") : SO400M;
+    requireTower(vision);
+    requirePresent(config, "mm_projector_type", "mlp2x_gelu");
+    requirePresent(config, "mm_patch_merge_type", "spatial_unpad");
+    config.requireFlag("mm_use_im_start_end", false);
+    config.requireFlag("mm_use_im_patch_token", false);
+    if (!config.text("mm_vision_tower", "siglip").contains("siglip")) {
+      throw config.wrong("mm_vision_tower", "one of SigLIP's");
+    }
+    int width = vision.size("hidden_size");
+    requireEqual(config, "mm_hidden_size", width);
+    JsonNode layer = config.node("mm_vision_select_layer");
+    if (config.has("mm_vision_select_layer") && !(layer.isIntegralNumber() && layer.canConvertToInt() && layer.intValue() == -2)) {
+      throw config.wrong("mm_vision_select_layer", "-2");
+    }
+    int layers = vision.count("num_hidden_layers") - 1;
+    if (layers < 1) {
+      throw vision.wrong("num_hidden_layers", "at least 2, of which the last does not run");
+    }
+    int imageSize = vision.size("image_size");
+    return new SiglipVision(layers, layers + 1, width, heads(vision), vision.size("intermediate_size"), imageSize, vision.size("patch_size"),
+        plainPinpoints(config, imageSize), limited(config, "image_aspect_ratio", "square"), "llava", config.size("hidden_size"),
+        vision.positive("layer_norm_eps", 1e-6), HALVES, HALVES);
+  }
+
+  private static void requireTower(JsonSettings vision) {
+    vision.requireText("model_type", "siglip_vision_model");
+    vision.requireText("hidden_act", "gelu_pytorch_tanh");
+    requireEqual(vision, "num_channels", CHANNELS);
+  }
+
+  private static void requirePresent(JsonSettings config, String key, String only) {
+    if (!config.text(key, "").equals(only)) {
+      throw config.wrong(key, "\"" + only + "\"");
+    }
+  }
+
+  private static int heads(JsonSettings vision) {
+    int width = vision.size("hidden_size");
+    int heads = vision.size("num_attention_heads");
+    if (width % heads != 0 || width / heads % 4 != 0) {
+      throw vision.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads whose size is a multiple of 4");
+    }
+    return heads;
+  }
+
+  private static String limited(JsonSettings config, String key, String otherwise) {
+    String ratio = config.text(key, otherwise);
+    if (!LIMITED.matcher(ratio).matches()) {
+      throw config.wrong(key, "anyres_max_ and a number");
+    }
+    return ratio;
+  }
+
+  /** LLaVA's pairs, which are widths and heights in the order in which it tries them, as heights and widths. */
+  private static List<Integer> plainPinpoints(JsonSettings config, int imageSize) {
+    List<Integer> pairs = new ArrayList<>();
+    if (config.node(PINPOINTS).isString()) {
+      Matcher range = RANGE.matcher(config.text(PINPOINTS, ""));
+      if (!range.matches()) {
+        throw config.wrong(PINPOINTS, "pairs of a width and a height, or all tilings between two, as in \"(1x1),...,(6x6)\"");
+      }
+      for (int columns = side(range, 1); columns <= side(range, 3); columns++) {
+        for (int rows = side(range, 2); rows <= side(range, 4); rows++) {
+          pairs.addAll(List.of(rows * imageSize, columns * imageSize));
+        }
+      }
+    } else {
+      List<Integer> widthsFirst = pinpoints(config, imageSize);
+      for (int i = 0; i < widthsFirst.size(); i += 2) {
+        pairs.addAll(List.of(widthsFirst.get(i + 1), widthsFirst.get(i)));
+      }
+    }
+    if (pairs.isEmpty()) {
+      throw config.wrong(PINPOINTS, "a range that is not empty");
+    }
+    return List.copyOf(pairs);
+  }
+
+  private static int side(Matcher range, int group) {
+    return Integer.parseInt(range.group(group));
   }
 
   /** What the tower's preparation of pictures does in any case. */
@@ -144,6 +232,7 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32(epsilon));
     keys.put("clip.vision.mm_patch_merge_type", MetadataValue.string("spatial_unpad"));
     keys.put("clip.vision.image_aspect_ratio", MetadataValue.string(aspectRatio));
+    keys.put("clip.vision.anyres_rules", MetadataValue.string(rules));
     keys.put("clip.vision." + PINPOINTS, MetadataValue.int32s(pinpoints.stream().mapToInt(Integer::intValue).toArray()));
     return keys;
   }

@@ -81,6 +81,19 @@ public final class TokenizerFiles {
     return Optional.of(tokenizer);
   }
 
+  /**
+   * Adds a control token that the files have not.
+   *
+   * @param id of a row of the embedding matrix that no token has
+   */
+  public void addUnspelled(int id, String content) {
+    if (tokens[id] != null || ids.containsKey(content)) {
+      throw new GgufException(directory + ": its tokenizer has " + (tokens[id] != null ? "the token \"" + tokens[id] + "\" with id " + id
+          : "a token \"" + content + "\" of its own") + ", expected none: it is the place of a picture, \"" + content + "\"");
+    }
+    add(directory, id, content, TokenType.CONTROL);
+  }
+
   /** llama.cpp's keys of a tokenizer, without the special tokens' ids; and the flags of added tokens, for which it has none. */
   public Map<String, MetadataValue> metadata() throws IOException {
     List<Long> typeList = new ArrayList<>(types.length);

@@ -155,6 +155,9 @@ public final class Converter {
         requireUsed(layout, adapter);
       }
       Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
+      for (Map.Entry<Integer, String> token : layout.added().entrySet()) {
+        tokenizer.ifPresent(files -> files.addUnspelled(token.getKey(), token.getValue()));
+      }
       return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));

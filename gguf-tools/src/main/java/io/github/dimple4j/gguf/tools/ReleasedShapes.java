@@ -35,6 +35,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       qwen("dream-7b", "Dream", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"mask_token_id\": 151666"),
       llada(),
       lladaMoe(),
+      lladaV(),
       stableDiffcoder(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
@@ -75,6 +76,15 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"moe_router_score_function\": \"softmax\", \"attention_bias\": false, \"norm_topk_prob\": false, \"moe_router_enable_expert_bias\": false, "
         + "\"rope_theta\": 50000, \"rms_norm_eps\": 1e-05, \"max_position_embeddings\": 8192, \"eos_token_id\": 156892, \"pad_token_id\": 156892, "
         + "\"mask_token_id\": 156895", SyntheticVocabulary.LING);
+  }
+
+  /** LLaDA-V's, by the configuration and scripts beside the authors' code. */
+  private static ReleasedShapes lladaV() {
+    return new ReleasedShapes("llada-v-8b", 32, "\"model_type\": \"llava_llada\", \"hidden_size\": 4096, \"num_attention_heads\": 32, "
+        + "\"num_key_value_heads\": 32, \"intermediate_size\": 12288, \"rope_theta\": 500000, \"rms_norm_eps\": 1e-05, \"max_position_embeddings\": 16384, "
+        + "\"bos_token_id\": 126080, \"eos_token_id\": 126081, \"mm_vision_tower\": \"google/siglip2-so400m-patch14-384\", \"mm_hidden_size\": 1152, "
+        + "\"mm_projector_type\": \"mlp2x_gelu\", \"mm_patch_merge_type\": \"spatial_unpad\", \"mm_vision_select_layer\": -2, "
+        + "\"image_aspect_ratio\": \"anyres_max_4\", \"image_grid_pinpoints\": \"(1x1),...,(6x6)\"", SyntheticVocabulary.LLADA_V);
   }
 
   /** Seed-Coder-8B's, by its report and configuration. */

@@ -32,6 +32,20 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
   /** As many ids as LLaDA-8B has, with special tokens from where it has them. */
   static final SyntheticVocabulary LLADA = new SyntheticVocabulary(126464, 126080, List.of("<|startoftext|>", "<|endoftext|>", "<|mask|>"));
 
+  /** The same with the special tokens that LLaDA-V frames texts and pictures with, at their real ids. */
+  static final SyntheticVocabulary LLADA_V = new SyntheticVocabulary(126464, 126080, lladaV());
+
+  private static List<String> lladaV() {
+    List<String> names = new ArrayList<>(List.of("<|startoftext|>", "<|endoftext|>", "[CLS]", "[gMASK]"));
+    for (int i = 0; i < 264; i++) {
+      names.add("<|reserved_token_" + i + "|>");
+    }
+    names.set(256, "<|mdm_mask|>");
+    names.subList(266, 268).clear();
+    names.addAll(List.of("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<image>"));
+    return List.copyOf(names);
+  }
+
   /** As many ids as Seed-Coder has, with special tokens behind the others. */
   static final SyntheticVocabulary SEED = new SyntheticVocabulary(155136, 155132, List.of("<|startoftext|>", "<|pad|>", "<|endoftext|>", "<|mask|>"));
 
@@ -69,7 +83,7 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
       } else if (id < firstSpecial) {
         types.add(TokenType.NORMAL.number());
       } else {
-        types.add((tokens.get(id).startsWith("<|") ? TokenType.CONTROL : TokenType.USER_DEFINED).number());
+        types.add((tokens.get(id).startsWith("<|") || tokens.get(id).equals("<image>") ? TokenType.CONTROL : TokenType.USER_DEFINED).number());
       }
     }
     Map<String, MetadataValue> keys = new LinkedHashMap<>();

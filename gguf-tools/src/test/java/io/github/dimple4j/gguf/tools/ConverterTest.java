@@ -364,6 +364,59 @@ class ConverterTest {
     refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
   }
 
+  /** What tiles, tower or projector of LLaDA-V are not. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"mm_projector_type | \"linear\"", "mm_projector_type | null", "mm_patch_merge_type | \"flat\"", "mm_patch_merge_type | null",
+      "image_aspect_ratio | \"anyres\"", "image_aspect_ratio | \"square\"", "image_aspect_ratio | null", "mm_use_im_start_end | true",
+      "mm_use_im_patch_token | true", "mm_vision_tower | \"openai/clip-vit-large-patch14-336\"", "mm_hidden_size | 25", "mm_vision_select_layer | -1",
+      "mm_vision_select_layer | [-2]", "image_grid_pinpoints | \"(1x1),(6x6)\"", "image_grid_pinpoints | \"(2x1),...,(1x6)\"", "image_grid_pinpoints | null",
+      "image_grid_pinpoints | [[14, 15]]", "vision_config.num_hidden_layers | 1", "vision_config.hidden_act | \"gelu\"", "attention_bias | true",
+      "hidden_act | \"gelu\""})
+  void settingsOfPlainTilesAreRefused(String path, String value) throws IOException {
+    checkpoint = TestCheckpoint.golden("llada-v");
+    String[] names = path.split("\\.");
+    ObjectNode at = names.length == 1 ? checkpoint.config : (ObjectNode) checkpoint.config.get(names[0]);
+    at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
+  }
+
+  /** LLaVA's pairs are widths and heights, in the order in which its code tries them; the file has heights first. */
+  @Test
+  void plainTilesKeepTheirOrder() throws IOException {
+    checkpoint = TestCheckpoint.golden("llada-v");
+    checkpoint.config.put("image_grid_pinpoints", "(1x1),...,(2x3)");
+    checkpoint.write(folder.resolve("hf"));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("clip.vision.image_grid_pinpoints", MetadataValue.int32s(14, 14, 28, 14, 42, 14, 14, 28, 28, 28, 42, 28))
+          .containsEntry("clip.vision.anyres_rules", MetadataValue.string("llava")).containsEntry("clip.vision.block_count", MetadataValue.uint32(2))
+          .containsEntry("diffusion.pipeline", MetadataValue.string("llada-v")).containsEntry("diffusion.block_length", MetadataValue.uint32(128));
+      assertThat(file.tensor("v.blk.1.ln1.bias")).isPresent();
+      assertThat(file.tensor("v.blk.2.ln1.bias")).isEmpty();
+      assertThat(file.tensor("v.post_ln.weight")).isEmpty();
+    }
+  }
+
+  /** A picture has no token of its own: the first row that no token has is it, if the tokenizer leaves it free. */
+  @Test
+  void aPictureTakesAFreeRow() throws IOException {
+    checkpoint = TestCheckpoint.golden("llada-v");
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    String tokenizer = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, \"added_tokens\": [{\"id\": %d, \"content\": \"%s\", "
+        + "\"special\": true}]}";
+    Files.writeString(hf.resolve("tokenizer.json"), tokenizer.formatted(2, "<|eot_id|>"));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata().get("tokenizer.ggml.tokens").elements().get(159)).hasToString("<image>");
+      assertThat(file.metadata().get("tokenizer.ggml.token_type").elements().get(159)).hasToString("3");
+    }
+    Files.delete(target);
+    Files.writeString(hf.resolve("tokenizer.json"), tokenizer.formatted(159, "<|eot_id|>"));
+    refuses(hf, "the token \"<|eot_id|>\" with id 159");
+    Files.writeString(hf.resolve("tokenizer.json"), tokenizer.formatted(2, "<image>"));
+    refuses(hf, "a token \"<image>\" of its own");
+  }
+
   /** The features may be those of an earlier layer; the ones behind it, and the norm, are left out. */
   @ParameterizedTest
   @CsvSource({"-1, 3", "-2, 2", "1, 1"})

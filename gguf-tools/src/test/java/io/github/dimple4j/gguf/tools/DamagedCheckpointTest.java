@@ -35,8 +35,8 @@ class DamagedCheckpointTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"a2d-qwen2", "a2d-qwen3", "alpha", "dimple-block", "diffusion-gemma", "diffusion-gemma:mmproj",
-      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "llada-moe", "llada-plain", "llada2/v20", "llada2/v21", "rnd1", "sdar",
-      "sdar-moe", "sdar-vl", "stable-diffcoder"})
+      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "llada-moe", "llada-plain", "llada-v", "llada2/v20", "llada2/v21", "rnd1",
+      "sdar", "sdar-moe", "sdar-vl", "stable-diffcoder"})
   void everyTensorInTurn(String name) throws IOException {
     mmproj = name.endsWith(":mmproj");
     TestCheckpoint checkpoint = TestCheckpoint.golden(name.equals("llada-moe") ? "gamma" : name.replace(":mmproj", ""));

@@ -84,12 +84,25 @@ class SynthTest {
   @ParameterizedTest
   @CsvSource({"llada2-mini, 16.26", "fast-dllm-v2-7b, 7.616", "sdar-8b, 8.191", "sdar-1.7b, 1.721", "sdar-30b-a3b, 30.53", "rnd1-30b-a3b, 30.53",
       "stable-diffcoder-8b, 8.25", "dream-7b, 7.62", "llada-8b, 8.02", "llada-moe-7b-a1b, 7.36", "a2d-qwen3-0.6b, 0.596", "a2d-qwen2-0.5b, 0.494",
-      "sdar-vl-4b, 4.834", "sdar-vl-8b, 8.625"})
+      "sdar-vl-4b, 4.834", "sdar-vl-8b, 8.625", "llada-v-8b, 8.435"})
   void presetsHaveAsManyParametersAsTheModels(String name, double billions) {
     ReleasedShapes shape = ReleasedShapes.ALL.stream().filter(candidate -> candidate.name().equals(name)).findFirst().orElseThrow();
     assertThat(Synth.presets()).contains(name);
     long elements = shape.layout(shape.layers()).tensors().stream().mapToLong(TensorSource::elements).sum();
     assertThat(elements / 1e9).isCloseTo(billions, within(0.005 * billions));
+  }
+
+  /** The ids that the authors' function bars and stops at are those of the tokens that the preset has there. */
+  @Test
+  void thePresetOfLladaVHasItsTokensWhereTheyAre() {
+    ReleasedShapes shape = ReleasedShapes.ALL.stream().filter(candidate -> candidate.name().equals("llada-v-8b")).findFirst().orElseThrow();
+    SyntheticVocabulary vocabulary = shape.vocabulary();
+    assertThat(List.of(vocabulary.id("<|mdm_mask|>"), vocabulary.id("<|start_header_id|>"), vocabulary.id("<|end_header_id|>"), vocabulary.id("<|eot_id|>"),
+        vocabulary.id("<image>"))).containsExactly(126336, 126346, 126347, 126348, 126349);
+    List<?> barred = shape.layout(1).metadata().get("diffusion.suppress_tokens").elements();
+    assertThat(barred).hasSize(4 + 126464 - 126349);
+    assertThat(barred.subList(0, 5).toString()).isEqualTo("[126080, 126081, 126346, 126347, 126349]");
+    assertThat(barred.getLast().toString()).isEqualTo("126463");
   }
 
   @Test

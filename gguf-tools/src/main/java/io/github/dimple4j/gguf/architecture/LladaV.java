@@ -1,0 +1,87 @@
+package io.github.dimple4j.gguf.architecture;
+
+import io.github.dimple4j.gguf.MetadataType;
+import io.github.dimple4j.gguf.MetadataValue;
+import io.github.dimple4j.gguf.architecture.QwenText.Projections;
+import io.github.dimple4j.gguf.checkpoint.JsonSettings;
+import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
+import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+
+/** LLaDA-V: LLaDA's body under Hugging Face's LLaMA names, with LLaVA's SigLIP and its projector. */
+public final class LladaV implements Architecture {
+  private static final String NAME = "llada-v";
+  /** The mask token that the authors' function names. */
+  private static final int MASK = 126336;
+  /** {@code <|eot_id|>}, which ends an answer of theirs. */
+  private static final int END_OF_TURN = 126348;
+  /** Tokens that their function bars: beginning and end of text, both sides of a role. */
+  private static final List<Integer> BARRED = List.of(126080, 126081, 126346, 126347);
+  /** How many tokens their tokenizer has. Their code cuts the head to as many rows, so that the others are never taken. */
+  private static final int TOKENS = 126349;
+  /** The length of a block where nobody gives another to their function. */
+  private static final int BLOCK = 128;
+  /** How a picture is spelled in their prompts. No token of theirs is spelled so: the first row that none has is it here. */
+  private static final String IMAGE = "<image>";
+  private static final String SUPPRESSED = "diffusion.suppress_tokens";
+  private static final String ROOT = "model.";
+  private static final String TOWER = ROOT + "vision_tower.";
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public List<String> modelTypes() {
+    return List.of("llava_llada");
+  }
+
+  /** Each row of the logits scores its own position. */
+  @Override
+  public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    config.requireFlag("attention_bias", false);
+    TextShape text = QwenText.read(config, tensors);
+    SiglipVision vision = SiglipVision.readPlain(config);
+    int vocabulary = text.vocabulary();
+    int image = config.token("image_token_index").orElse(TOKENS);
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
+    metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
+    metadata.put("diffusion.block_length", MetadataValue.uint32(BLOCK));
+    metadata.put("diffusion.pipeline", MetadataValue.string("llada-v"));
+    metadata.put(SUPPRESSED, ids(LongStream.concat(BARRED.stream().filter(id -> id < vocabulary).mapToLong(Integer::longValue),
+        LongStream.range(TOKENS, vocabulary)).boxed().toList()));
+    metadata.put(NAME + ".image_token_id", MetadataValue.uint32(image));
+    metadata.put("tokenizer.ggml.eot_token_id", MetadataValue.uint32(config.token("eot_token_id").orElse(END_OF_TURN)));
+    metadata.putAll(vision.metadata());
+    List<TensorSource> list = new ArrayList<>(QwenText.tensors(text, Projections.PLAIN));
+    vision.tensors().forEach(source -> list.add(source.named(LladaV::released)));
+    return new ModelLayout(NAME, vocabulary, metadata, list, PreTokenizer.LING, SpecialTokens.read(config).withMask(MASK),
+        vision.unread().stream().map(LladaV::released).collect(Collectors.toSet()), Map.of(image, IMAGE));
+  }
+
+  /** In the authors' checkpoints. */
+  private static String released(String name) {
+    if (name.startsWith("vision_tower.")) {
+      return TOWER + name;
+    }
+    return ROOT + name.replace("multi_modal_projector.linear_1", "mm_projector.0").replace("multi_modal_projector.linear_2", "mm_projector.2");
+  }
+
+  /** Tokens that a generation's configuration bars take the place of the authors'. */
+  @Override
+  public Map<String, MetadataValue> decoding(JsonSettings generation) {
+    List<Integer> suppressed = generation.integers("suppress_tokens", List.of());
+    return suppressed.isEmpty() ? Map.of() : Map.of(SUPPRESSED, ids(suppressed.stream().sorted().distinct().map(Integer::longValue).toList()));
+  }
+
+  private static MetadataValue ids(List<Long> tokens) {
+    return MetadataValue.array(MetadataType.INT32, tokens);
+  }
+}
