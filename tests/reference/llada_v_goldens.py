@@ -241,7 +241,7 @@ def decode(model, ids, inputs, run):
     settings = {"decoding_pipeline": "llada-v", "alg": "maskgit_plus", "steps": run["steps"], "alg_p_threshold": 0, "max_new_tokens": length, "temperature": 0,
                 "top_k": 0, "top_p": 1.0, "alg_temp": 0, "eps": 1e-3, "use_original_confidence": True, "use_cache": False,
                 "block_length": run["block_length"], "guidance_scale": run["cfg"]}
-    return {"name": run["name"], "settings": settings, "history": history, "model_calls": len(history), "stopped": TURN in canvas[3:] and TURN not in canvas[:3] and MASK in canvas}
+    return {"name": run["name"], "settings": settings, "history": history, "model_calls": len(history) * (2 if run["cfg"] else 1), "stopped": TURN in canvas[3:] and TURN not in canvas[:3] and MASK in canvas}
 
 
 def settings_of():
@@ -369,6 +369,7 @@ def tile_lines(path, file):
     lines = [line(mm_utils, siglip_encoder, own, 14, 4, w, h, True) for w, h in sizes]
     lines += [line(mm_utils, siglip_encoder, own, 384, 14, w, h, True) for w, h in ((61, 47), (500, 375), (384, 384))]
     sizes = [(384, 768), (640, 480), (480, 640), (1920, 1080), (4000, 3000), (10000, 1), (1, 10000), (50000, 7), (2304, 2304), (2305, 2303), (1153, 767)]
+    sizes += [(940, 2538), (1375, 750), (2250, 1750), (880, 2376), (2538, 799), (1551, 2538), (832, 1872), (294, 1323)]  # all but whole: a feature more or less
     sizes += [(r.randint(1, 5000), r.randint(1, 5000)) for _ in range(150)] + [(r.randint(1, 40), r.randint(500, 30000)) for _ in range(40)]
     lines += [line(mm_utils, siglip_encoder, own, 384, 14, w, h, False) for w, h in sizes]
     with open(file, "w") as f:

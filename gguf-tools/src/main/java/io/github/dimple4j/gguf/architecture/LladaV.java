@@ -17,6 +17,7 @@ import java.util.stream.LongStream;
 /** LLaDA-V: LLaDA's body under Hugging Face's LLaMA names, with LLaVA's SigLIP and its projector. */
 public final class LladaV implements Architecture {
   private static final String NAME = "llada-v";
+  private static final String CLASS = "LlavaLLaDAModelLM";
   /** The mask token that the authors' function names. */
   private static final int MASK = 126336;
   /** {@code <|eot_id|>}, which ends an answer of theirs. */
@@ -46,6 +47,9 @@ public final class LladaV implements Architecture {
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    if (config.node("architectures").valueStream().anyMatch(name -> !name.asString("").equals(CLASS))) {
+      throw config.wrong("architectures", "[\"" + CLASS + "\"]: LaViDa's checkpoints have the same model_type, and are other models");
+    }
     config.requireFlag("attention_bias", false);
     TextShape text = QwenText.read(config, tensors);
     SiglipVision vision = SiglipVision.readPlain(config);

@@ -371,7 +371,7 @@ class ConverterTest {
       "mm_use_im_patch_token | true", "mm_vision_tower | \"openai/clip-vit-large-patch14-336\"", "mm_hidden_size | 25", "mm_vision_select_layer | -1",
       "mm_vision_select_layer | [-2]", "image_grid_pinpoints | \"(1x1),(6x6)\"", "image_grid_pinpoints | \"(2x1),...,(1x6)\"", "image_grid_pinpoints | null",
       "image_grid_pinpoints | [[14, 15]]", "vision_config.num_hidden_layers | 1", "vision_config.hidden_act | \"gelu\"", "attention_bias | true",
-      "hidden_act | \"gelu\""})
+      "hidden_act | \"gelu\"", "architectures | [\"LlavaLladaForMaskedDiffusion\"]"})
   void settingsOfPlainTilesAreRefused(String path, String value) throws IOException {
     checkpoint = TestCheckpoint.golden("llada-v");
     String[] names = path.split("\\.");
