@@ -1,5 +1,5 @@
 # Configures and builds the C core; called by Maven and quick when nothing has changed.
-#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all [-DSETTINGS=-DNAME=VALUE] -P build-core.cmake
+#   cmake -DSOURCE=csrc -DBUILD=folder -DTARGET=dimple|all ["-DSETTINGS=-DNAME=VALUE ..."] -P build-core.cmake
 cmake_minimum_required(VERSION 3.20)
 
 function(run)
@@ -13,6 +13,7 @@ endfunction()
 if(NOT SETTINGS)
   set(SETTINGS -DCMAKE_BUILD_TYPE=Release)
 endif()
+separate_arguments(SETTINGS)
 
 # A configured folder keeps its generator; the build itself configures again when a CMakeLists.txt has changed.
 if(NOT EXISTS ${BUILD}/build.ninja AND NOT EXISTS ${BUILD}/Makefile)

@@ -1,6 +1,7 @@
 # Builds the C tests with sanitizers and runs them; called by Maven after build-core.cmake, whose compiler it takes.
 #   cmake -DSOURCE=csrc -DCORE=folder of the built core -DBUILD=folder to build in -P sanitize-core.cmake
 # What the machine does not allow is left out, and a line says so: a compiler without the runtime, a system without what that asks for.
+# Kernels of levels that this machine does not run are not built: they take a third of the time, and no test would come to them.
 cmake_minimum_required(VERSION 3.20)
 include(ProcessorCount)
 
@@ -46,13 +47,18 @@ function(run)
   endif()
 endfunction()
 
-# test(SANITIZERS TARGET SELECTION...): builds the target, and runs the tests of ctest's selection.
-function(test sanitizers target)
+# test(SANITIZERS TARGET LEVELS SELECTION...): builds the target, with kernels of the levels, and runs the tests of ctest's selection.
+function(test sanitizers target levels)
   string(MAKE_C_IDENTIFIER ${sanitizers} name)
-  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target} -DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers}
-      -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
+  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
+      "-DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers} -DDIMPLE_CPU_LEVELS=${levels}" -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
   run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
 endfunction()
+
+execute_process(COMMAND ${CORE}/test/levels RESULT_VARIABLE status OUTPUT_VARIABLE levels OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "${CORE}/test/levels failed (${status})")
+endif()
 
 set(sanitizers address,undefined)
 try(against ${sanitizers} overflow overshift leak)
@@ -68,7 +74,7 @@ endif()
 if(against)
   message("Sanitizers: ${sanitizers} left out: ${against}")
 else()
-  test(${sanitizers} all --label-exclude repeat)
+  test(${sanitizers} all "${levels}" --label-exclude repeat)
 endif()
 
 set(sanitizers thread)
@@ -76,5 +82,5 @@ try(against ${sanitizers} race)
 if(against)
   message("Sanitizers: ${sanitizers} left out: ${against}")
 else()
-  test(${sanitizers} thread_tests --label-regex "^threads$")
+  test(${sanitizers} thread_tests "${levels}" --label-regex "^threads$")
 endif()

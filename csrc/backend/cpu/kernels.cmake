@@ -43,6 +43,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   endif()
 endif()
 
+set(DIMPLE_CPU_LEVELS ALL CACHE STRING "Levels of backend/cpu/levels.cmake to build beside plain: ALL, or names with commas between them")
+string(REPLACE "," ";" wanted_levels "${DIMPLE_CPU_LEVELS}")
+
 # A line of levels.cmake: builds the kernels and adds LEVEL(name, shown name, whether the machine has it) to cpu_levels.
 macro(cpu_level name family)
   cmake_parse_arguments(level "" "" "NEEDS;FLAGS" ${ARGN})
@@ -54,7 +57,7 @@ macro(cpu_level name family)
     set(level_usable true)
     set(DIMPLE_COMPILER_KNOWS_${macro} TRUE)
     list(APPEND level_FLAGS ${DIMPLE_PLAIN_FLAGS}) # for counting: -march=armv8-a+nosimd leaves portable C no vectors
-  elseif(${family} STREQUAL "${cpu_family}")
+  elseif(${family} STREQUAL "${cpu_family}" AND (DIMPLE_CPU_LEVELS STREQUAL "ALL" OR ${name} IN_LIST wanted_levels))
     set(level_usable "${family}_has(${needs})")
     check_c_compiler_flag("${flags}" DIMPLE_COMPILER_KNOWS_${macro})
   else()
