@@ -222,7 +222,7 @@ static void every_session_comes_to_what_it_comes_to_alone(int32_t rounds) {
       }
       dimple_model_free(m);
     }
-  EXPECT(cancelled > 0, "nobody was cancelled");
+  EXPECT(cancelled > 0 || rounds == 0, "nobody was cancelled");
 }
 
 /* -------------------------------------------------------------------------------------------------------- counters */
