@@ -22,6 +22,7 @@ import tools.jackson.databind.json.JsonMapper;
 class MiniModelTest {
   private static final Path IMAGES = Path.of("../docs/images");
   private static final Path FILE = Path.of("../models/mini/dimple-mini-f16.gguf");
+  private static final int EVERY = Integer.getInteger("dimple.mini.every", 5);
   private static final Map<String, Integer> RESPONSE_LENGTHS = Map.of("describe", 64, "json", 32);
 
   private static DimpleModel model;
@@ -104,8 +105,9 @@ class MiniModelTest {
   }
 
   /**
-   * What PyTorch answers with the same weights (tests/goldens/mini, written by models/mini/evaluate.py), without prompt cache. The AMX
-   * kernels round float16 weights, so a near tie could fall the other way there; every other one computes as PyTorch does.
+   * What PyTorch answers with the same weights (tests/goldens/mini, written by models/mini/evaluate.py), without prompt cache; a token
+   * at a time every fifth of them (system property {@code dimple.mini.every}). The AMX kernels round float16 weights, so a near tie could fall the
+   * other way there; every other one computes as PyTorch does.
    */
   @Test
   void answersEqualPyTorchs() throws IOException {
@@ -114,19 +116,22 @@ class MiniModelTest {
     List<String> lines = Files.readAllLines(folder.resolve("answers.jsonl"), StandardCharsets.UTF_8);
     assertThat(lines).hasSize(100);
     try (DimpleModel exact = DimpleModel.load(FILE, ModelOptions.builder().backend(backend).build())) {
-      for (String line : lines) {
-        assertAnswersEqual(exact, folder, line);
+      for (int i = 0; i < lines.size(); i++) {
+        assertAnswersEqual(exact, folder, lines.get(i), i % EVERY == 0);
       }
     }
   }
 
-  private static void assertAnswersEqual(DimpleModel exact, Path folder, String line) {
+  private static void assertAnswersEqual(DimpleModel exact, Path folder, String line, boolean oneTokenPerStep) {
     JsonNode expected = JsonMapper.shared().readTree(line);
     try (Session session = exact.session()
         .user(expected.path("question").asString(), Image.read(folder.resolve(expected.path("image").asString())))
         .responseLength(RESPONSE_LENGTHS.getOrDefault(expected.path("task").asString(), 16)).prefillCache(false).open()) {
       assertThat(session.decode(ConfidentDecoding.threshold(0.95f)).text()).as(line).isEqualTo(expected.path("confident").asString());
-      assertThat(session.decode(Decoding.builder().threshold(0).build()).text()).as(line).isEqualTo(expected.path("one_token_per_step").asString());
+      if (oneTokenPerStep) {
+        Decoding decoding = Decoding.builder().threshold(0).build();
+        assertThat(session.decode(decoding).text()).as(line).isEqualTo(expected.path("one_token_per_step").asString());
+      }
     }
   }
 

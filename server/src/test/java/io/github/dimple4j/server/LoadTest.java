@@ -25,11 +25,11 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Many clients of all kinds at a server in a process of its own: those that ask, those that leave, send garbage or too much, read or send
- * slowly, or have no key. A minute of it beside the other tests, which go before; system property {@code dimple.load.seconds}: how long.
+ * slowly, or have no key. Half a minute of it beside the other tests, which go before; system property {@code dimple.load.seconds}: how long.
  */
 class LoadTest {
   private static final int CLIENTS = 64;
-  private static final long SECONDS = Long.getLong("dimple.load.seconds", 60);
+  private static final long SECONDS = Long.getLong("dimple.load.seconds", 30);
   private static final Path NICE = Path.of("/usr/bin/nice");
   private static final String KEY = "Authorization: Bearer key\r\n";
   private static final List<String> PROMPTS = List.of("Describe this image.", "Summarize the image as JSON.", "How many shapes are there?");
