@@ -538,7 +538,7 @@ typedef struct dimple_decoding {
   int32_t no_eos_logits;       /* llada, 1: the end-of-text token is never a candidate */
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */
-  float guidance_scale;        /* llada: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
+  float guidance_scale;        /* llada, mdlm, llada-v: logits = u + (scale + 1) (c - u), u those without the prompt; 0: off. Finite, >= 0 */
   int32_t allowed_confidence;  /* under a constraint, 1: confidence among the tokens that can stand at the position; 0: among all, and an
                                 * error of dimple_session_begin without a constraint */
   int32_t no_mask_logits;      /* llada, 1: the mask token has no share in probabilities (it is never a candidate in any case) */

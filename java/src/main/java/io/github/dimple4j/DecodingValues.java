@@ -192,8 +192,8 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * How far {@link Pipeline#LLADA} moves away from what the model would say without the prompt: logits are u + (scale + 1) (c - u), where u
-   * are those without. Takes a second pass in every iteration.
+   * How far {@link Pipeline#LLADA}, {@link Pipeline#MDLM} and {@link Pipeline#LLADA_V} move away from what the model would say without the prompt:
+   * logits are u + (scale + 1) (c - u), where u are those without. Takes a second pass in every iteration.
    *
    * @return finite, not negative; 0: off
    */
