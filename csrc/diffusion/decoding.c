@@ -1,6 +1,7 @@
 /* The settings of a decoding: their defaults and ranges. */
 #include <float.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "diffusion/heeded.h"
@@ -140,11 +141,11 @@ static dimple_status check_numbers(const dimple_decoding *d) {
 static dimple_status check_combination(const dimple_decoding *d) {
   const algorithm *a = algorithm_of(d);
   if (a->choose[d->pipeline]) return DIMPLE_OK;
-  char offered[120] = "";
+  char offered[PIPELINE_COUNT * 24] = "";
+  size_t used = 0;
   for (int32_t i = 0; i < PIPELINE_COUNT; i++) {
-    if (!a->choose[i]) continue;
-    if (offered[0]) strcat(offered, " or ");
-    strcat(offered, pipelines[i]->name);
+    if (!a->choose[i] || used >= sizeof offered) continue;
+    used += (size_t)snprintf(offered + used, sizeof offered - used, "%s%s", used ? " or " : "", pipelines[i]->name);
   }
   return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm is %s (%d) with pipeline %s, expected pipeline %s", a->name, d->algorithm,
                      pipelines[d->pipeline]->name, offered);

@@ -8,7 +8,7 @@ dimple_status text_parameters_read(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_require_string(file, "general.architecture", name, sizeof name));
   p->architecture = architecture_find(name);
   if (!p->architecture) {
-    char names[256];
+    char names[512];
     architecture_names(names, sizeof names);
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: general.architecture is \"%s\", expected %s", gguf_path(file), name, names);
   }
