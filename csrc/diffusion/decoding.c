@@ -2,13 +2,12 @@
 #include <float.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "diffusion/heeded.h"
 #include "diffusion/pipeline.h"
 #include "error.h"
 
-enum { MAX_STEPS = 1 << 20 };
+enum { MAX_STEPS = 1 << 20, MAX_NAME = 24 }; /* bytes of a pipeline's name */
 
 /* Below this, float32 logits divided by the temperature overflow or keep no digit. */
 static const float MIN_TEMPERATURE = 1e-6f;
@@ -141,12 +140,10 @@ static dimple_status check_numbers(const dimple_decoding *d) {
 static dimple_status check_combination(const dimple_decoding *d) {
   const algorithm *a = algorithm_of(d);
   if (a->choose[d->pipeline]) return DIMPLE_OK;
-  char offered[PIPELINE_COUNT * 24] = "";
-  size_t used = 0;
-  for (int32_t i = 0; i < PIPELINE_COUNT; i++) {
-    if (!a->choose[i] || used >= sizeof offered) continue;
-    used += (size_t)snprintf(offered + used, sizeof offered - used, "%s%s", used ? " or " : "", pipelines[i]->name);
-  }
+  char offered[PIPELINE_COUNT * (MAX_NAME + 4)] = "";
+  size_t length = 0;
+  for (int32_t i = 0; i < PIPELINE_COUNT && length < sizeof offered; i++)
+    if (a->choose[i]) length += (size_t)snprintf(offered + length, sizeof offered - length, "%s%s", length > 0 ? " or " : "", pipelines[i]->name);
   return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm is %s (%d) with pipeline %s, expected pipeline %s", a->name, d->algorithm,
                      pipelines[d->pipeline]->name, offered);
 }

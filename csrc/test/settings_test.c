@@ -120,7 +120,9 @@ static void settings_go_together(void) {
   TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, temperature, 1, "temperature does not go with pipeline diffusion-gemma");
   TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, top_p, 0.5f, "top_p does not go with pipeline diffusion-gemma");
   TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, t_max, 0, "t_max 0, expected both 0 or none of them");
-  TOGETHER(DIFFUSION_GEMMA, MASKGIT_PLUS, seed, 1, "algorithm is maskgit_plus (3) with pipeline diffusion-gemma");
+  TOGETHER(DIFFUSION_GEMMA, MASKGIT_PLUS, seed, 1, /* offered by all others */
+           "algorithm is maskgit_plus (3) with pipeline diffusion-gemma, expected pipeline dim or dream or llada or mdlm or bd3lm or sdar or "
+           "fast-dllm-v2 or llada2 or rnd1 or stable-diffcoder or dreamon or llada-v");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_DUAL, "cache does not go with pipeline dim");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_NONE, NULL);
   TOGETHER(DREAM, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline dream");
