@@ -64,6 +64,12 @@ dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count) {
   return DIMPLE_OK;
 }
 
+bool bias_leaves_one(const bias *b, int32_t vocab, int32_t mask) {
+  int32_t left = vocab - (mask >= 0);
+  for (int32_t i = 0; i < b->count; i++) left -= b->tokens[i] != mask && is_ban(b->values[i]);
+  return left > 0;
+}
+
 void bias_clear(bias *b) {
   free(b->tokens);
   free(b->values);

@@ -468,6 +468,8 @@ static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const fl
   bias fresh = {0};
   DIMPLE_TRY(bias_set(&fresh, tokens, values, count, model->vocab));
   dimple_status status = bias_ban(&fresh, model->suppressed, model->suppressed_count);
+  if (status == DIMPLE_OK && !s->iteration.constraint && !bias_leaves_one(&fresh, model->vocab, model->mask_token))
+    status = dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: every token but the mask is banned, by it or by the file, expected one that can stand");
   if (status != DIMPLE_OK) {
     bias_clear(&fresh);
     return status;

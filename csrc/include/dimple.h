@@ -629,7 +629,8 @@ DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_ste
 
 /* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours
  * or disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is
- * banned stands only where no other can. Tokens that the file bans (key diffusion.suppress_tokens) stay so unless they are among these.
+ * banned stands only where no other can; without one, some token beside the mask is not. Tokens that the file bans (key
+ * diffusion.suppress_tokens) stay so unless they are among these.
  * dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no
  * decoding is under way), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);

@@ -22,6 +22,15 @@ static dimple_status read_keys(dimple_model *m, const char *mmproj_path) {
   return m->vision.present ? DIMPLE_OK : fail_no_encoder(m->mmproj.files[0]);
 }
 
+/* They are of the vocabulary, and leave one beside the mask that a masked position can become. */
+static dimple_status check_suppressed(const text_parameters *p, const char *path) {
+  int32_t count = p->suppressed_count, left = p->vocab - (p->mask_token >= 0);
+  for (int32_t i = 0; i < count; i++) left -= p->suppressed[i] != p->mask_token;
+  if (count == 0 || (p->suppressed[count - 1] < p->vocab && left > 0)) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.suppress_tokens has %d tokens up to %d, expected ids below the vocabulary's "
+                     "%d, and one left beside the mask", path, count, p->suppressed[count - 1], p->vocab);
+}
+
 /* The vocabulary's size is the embedding's; a key that disagrees, or a special token beyond it, is an error. */
 static dimple_status read_vocabulary(dimple_model *m) {
   text_parameters *p = &m->text;
@@ -43,9 +52,7 @@ static dimple_status read_vocabulary(dimple_model *m) {
   for (size_t i = 0; i < sizeof special / sizeof *special; i++)
     if (special[i].id >= p->vocab)
       return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the %s token's id is %d, expected less than the vocabulary's %d", path, special[i].name, special[i].id, p->vocab);
-  if (p->suppressed_count > 0 && (p->suppressed[p->suppressed_count - 1] >= p->vocab || p->suppressed_count >= p->vocab))
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.suppress_tokens has %d tokens up to %d, expected fewer than the vocabulary's %d, and of it", path,
-                       p->suppressed_count, p->suppressed[p->suppressed_count - 1], p->vocab);
+  DIMPLE_TRY(check_suppressed(p, path));
   /* A file that lists its ends of text and names none of them as the one: the first is. */
   for (int32_t i = 0; i < p->end_count && p->eos_token < 0; i++) {
     if (p->ends[i] >= p->vocab) continue;

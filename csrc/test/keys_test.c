@@ -170,14 +170,14 @@ static void pipelines_of_files(void) {
   }
 }
 
-/* Tokens that no position becomes are of the vocabulary, each once, and leave some. */
+/* Tokens that no position becomes are of the vocabulary, each once, and leave one beside the mask. */
 static void suppressed_tokens(void) {
   static const struct {
     int32_t ids[3];
     int count;
     const char *message;
   } bad[] = {{{-1}, 1, "has -1, expected ascending"}, {{5, 5}, 2, "has 5, expected ascending"}, {{5, 4}, 2, "has 4, expected ascending"},
-             {{3, VOCAB}, 2, "2 tokens up to 96, expected fewer than the vocabulary's 96, and of it"}};
+             {{3, VOCAB}, 2, "2 tokens up to 96, expected ids below the vocabulary's 96"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     gguf_writer w = {0};
     gguf_writer_ints(&w, "diffusion.suppress_tokens", bad[i].ids, bad[i].count);
@@ -186,12 +186,15 @@ static void suppressed_tokens(void) {
   int32_t all[VOCAB];
   for (int32_t i = 0; i < VOCAB; i++) all[i] = i;
   gguf_writer some = {0}, every = {0};
-  gguf_writer_ints(&some, "diffusion.suppress_tokens", all, VOCAB - 1);
+  gguf_writer_ints(&some, "diffusion.suppress_tokens", all, MASK - 1);
   dimple_model *m = expect_taken(&some, &dimple);
-  EXPECT(m->text.suppressed_count == VOCAB - 1 && m->text.suppressed[3] == 3, "%d tokens", m->text.suppressed_count);
+  EXPECT(m->text.suppressed_count == MASK - 1 && m->text.suppressed[3] == 3, "%d tokens", m->text.suppressed_count);
   dimple_model_free(m);
-  gguf_writer_ints(&every, "diffusion.suppress_tokens", all, VOCAB);
-  expect_refused(&every, &dimple, DIMPLE_ERROR_FORMAT, "96 tokens up to 95");
+  gguf_writer_ints(&every, "diffusion.suppress_tokens", all, MASK);
+  expect_refused(&every, &dimple, DIMPLE_ERROR_FORMAT, "95 tokens up to 94, expected ids below the vocabulary's 96, and one left beside the mask");
+  gguf_writer canvases = {0}; /* whose tokens are drawn from all */
+  gguf_writer_ints(&canvases, "diffusion.suppress_tokens", all, 1);
+  expect_refused(&canvases, &(model_shape){.family = FAMILY_DIFFUSION_GEMMA}, DIMPLE_ERROR_UNSUPPORTED, "no token of a canvas is barred");
 }
 
 static void other_numbers(void) {

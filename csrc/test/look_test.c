@@ -203,6 +203,9 @@ static void biases(void) {
   EXPECT_FAILS(dimple_session_set_bias(s, tokens, wrong, 2), DIMPLE_ERROR_ARGUMENT, "bias: inf for token 40");
   EXPECT_FAILS(dimple_session_set_bias(s, tokens, large, 2), DIMPLE_ERROR_ARGUMENT, "bias: 65537 for token 3");
   EXPECT_FAILS(dimple_session_set_bias(s, many, all, VOCAB), DIMPLE_ERROR_ARGUMENT, "all 96 tokens");
+  for (int32_t i = 0; i < MASK; i++) all[i] = -INFINITY;
+  EXPECT_FAILS(dimple_session_set_bias(s, many, all, MASK), DIMPLE_ERROR_ARGUMENT, "every token but the mask is banned");
+  EXPECT_OK(dimple_session_set_bias(s, many, all, MASK - 1)); /* one is left */
   EXPECT_OK(dimple_session_set_bias(s, tokens, values, 2));
   EXPECT_OK(dimple_session_step(s, &step)); /* for decisions of the core, too */
   for (int32_t i = 0; i < step.revealed_count; i++)

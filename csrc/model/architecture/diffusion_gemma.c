@@ -149,6 +149,9 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %g, expected at least 0", gguf_path(file), key_of(p, "final_logit_softcapping").text,
                        (double)p->softcap);
   DIMPLE_TRY(read_diffusion(file, p, false));
+  if (p->suppressed_count > 0)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key diffusion.suppress_tokens has %d tokens, expected none: no token of a canvas is barred",
+                       gguf_path(file), p->suppressed_count);
   DIMPLE_TRY(gguf_require_int32(file, "diffusion.canvas_length", 1, MAX_CONTEXT, &p->block_length));
   if (p->causal || p->shift_logits)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: keys %s and diffusion.shift_logits, expected false", gguf_path(file), key_of(p, "attention.causal").text);
