@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
@@ -26,6 +27,8 @@ public final class LladaV implements Architecture {
   private static final List<Integer> BARRED = List.of(126080, 126081, 126346, 126347);
   /** How many tokens their tokenizer has. Their code cuts the head to as many rows, so that the others are never taken. */
   private static final int TOKENS = 126349;
+  /** The beginning of a text in the configuration that their training starts from, which is no token of theirs. */
+  private static final int NO_BEGINNING = 128000;
   /** The length of a block where nobody gives another to their function. */
   private static final int BLOCK = 128;
   /** How a picture is spelled in their prompts. No token of theirs is spelled so: the first row that none has is it here. */
@@ -54,7 +57,7 @@ public final class LladaV implements Architecture {
     TextShape text = QwenText.read(config, tensors);
     SiglipVision vision = SiglipVision.readPlain(config);
     int vocabulary = text.vocabulary();
-    int image = config.token("image_token_index").orElse(TOKENS);
+    int image = token(config, "image_token_index", TOKENS, vocabulary);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
     metadata.put("diffusion.block_length", MetadataValue.uint32(BLOCK));
@@ -62,12 +65,34 @@ public final class LladaV implements Architecture {
     metadata.put(SUPPRESSED, ids(LongStream.concat(BARRED.stream().filter(id -> id < vocabulary).mapToLong(Integer::longValue),
         LongStream.range(TOKENS, vocabulary)).boxed().toList()));
     metadata.put(NAME + ".image_token_id", MetadataValue.uint32(image));
-    metadata.put("tokenizer.ggml.eot_token_id", MetadataValue.uint32(config.token("eot_token_id").orElse(END_OF_TURN)));
+    metadata.put("tokenizer.ggml.eot_token_id", MetadataValue.uint32(token(config, "eot_token_id", END_OF_TURN, vocabulary)));
     metadata.putAll(vision.metadata());
     List<TensorSource> list = new ArrayList<>(QwenText.tensors(text, Projections.PLAIN));
     vision.tensors().forEach(source -> list.add(source.named(LladaV::released)));
-    return new ModelLayout(NAME, vocabulary, metadata, list, PreTokenizer.LING, SpecialTokens.read(config).withMask(MASK),
+    return new ModelLayout(NAME, vocabulary, metadata, list, PreTokenizer.LING, special(config, vocabulary),
         vision.unread().stream().map(LladaV::released).collect(Collectors.toSet()), Map.of(image, IMAGE));
+  }
+
+  /** A token of the configuration, or else the authors', that has a row in the embedding matrix. */
+  private static int token(JsonSettings config, String key, int otherwise, int vocabulary) {
+    int id = config.token(key).orElse(otherwise);
+    if (id >= vocabulary) {
+      throw config.wrong(key, "an id below vocab_size " + vocabulary + "; without one it is " + otherwise);
+    }
+    return id;
+  }
+
+  /** Where the configuration names what is no token, the tokenizer says how a text begins. */
+  private static SpecialTokens special(JsonSettings config, int vocabulary) {
+    SpecialTokens read = SpecialTokens.read(config).withMask(MASK);
+    int bos = read.bos().orElse(0);
+    if (bos < vocabulary) {
+      return read;
+    }
+    if (bos != NO_BEGINNING) {
+      throw config.wrong("bos_token_id", "an id below vocab_size " + vocabulary + ", or the authors' " + NO_BEGINNING + ", which is passed over");
+    }
+    return new SpecialTokens(OptionalInt.empty(), read.eos(), read.padding(), read.mask());
   }
 
   /** In the authors' checkpoints. */

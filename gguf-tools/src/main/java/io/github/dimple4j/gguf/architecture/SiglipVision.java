@@ -58,8 +58,8 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     String aspectRatio = limited(config, "vision_aspect_ratio", "anyres_max_9");
     int imageSize = vision.size("image_size");
     requirePreparation(preprocessor, imageSize);
-    List<Integer> pinpoints = pinpoints(config, imageSize);
-    if (preprocessor.has(PINPOINTS) && !pinpoints(preprocessor, imageSize).equals(pinpoints)) {
+    List<Integer> pinpoints = pinpoints(config, imageSize, "a height and a width");
+    if (preprocessor.has(PINPOINTS) && !pinpoints(preprocessor, imageSize, "a height and a width").equals(pinpoints)) {
       throw preprocessor.wrong(PINPOINTS, "those of config.json");
     }
     int all = vision.count("num_hidden_layers");
@@ -143,7 +143,7 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
         }
       }
     } else {
-      List<Integer> widthsFirst = pinpoints(config, imageSize);
+      List<Integer> widthsFirst = pinpoints(config, imageSize, "a width and a height");
       for (int i = 0; i < widthsFirst.size(); i += 2) {
         pairs.addAll(List.of(widthsFirst.get(i + 1), widthsFirst.get(i)));
       }
@@ -188,7 +188,7 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     return running;
   }
 
-  private static List<Integer> pinpoints(JsonSettings settings, int imageSize) {
+  private static List<Integer> pinpoints(JsonSettings settings, int imageSize, String sides) {
     List<Integer> result = new ArrayList<>();
     for (JsonNode pair : settings.node(PINPOINTS)) {
       boolean whole = pair.size() == 2;
@@ -197,11 +197,11 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
         result.add(side.intValue(0));
       }
       if (!whole) {
-        throw settings.wrong(PINPOINTS, "pairs of a height and a width, multiples of image_size " + imageSize);
+        throw settings.wrong(PINPOINTS, "pairs of " + sides + ", multiples of image_size " + imageSize);
       }
     }
     if (result.isEmpty()) {
-      throw settings.wrong(PINPOINTS, "pairs of a height and a width");
+      throw settings.wrong(PINPOINTS, "pairs of " + sides);
     }
     return List.copyOf(result);
   }

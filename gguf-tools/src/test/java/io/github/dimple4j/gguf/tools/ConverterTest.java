@@ -364,14 +364,15 @@ class ConverterTest {
     refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
   }
 
-  /** What tiles, tower or projector of LLaDA-V are not. */
+  /** What tiles, tower, projector or tokens of LLaDA-V are not. */
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {"mm_projector_type | \"linear\"", "mm_projector_type | null", "mm_patch_merge_type | \"flat\"", "mm_patch_merge_type | null",
       "image_aspect_ratio | \"anyres\"", "image_aspect_ratio | \"square\"", "image_aspect_ratio | null", "mm_use_im_start_end | true",
       "mm_use_im_patch_token | true", "mm_vision_tower | \"openai/clip-vit-large-patch14-336\"", "mm_hidden_size | 25", "mm_vision_select_layer | -1",
       "mm_vision_select_layer | [-2]", "image_grid_pinpoints | \"(1x1),(6x6)\"", "image_grid_pinpoints | \"(2x1),...,(1x6)\"", "image_grid_pinpoints | null",
       "image_grid_pinpoints | [[14, 15]]", "vision_config.num_hidden_layers | 1", "vision_config.hidden_act | \"gelu\"", "attention_bias | true",
-      "hidden_act | \"gelu\"", "architectures | [\"LlavaLladaForMaskedDiffusion\"]"})
+      "hidden_act | \"gelu\"", "architectures | [\"LlavaLladaForMaskedDiffusion\"]",
+      "image_token_index | 160", "image_token_index | null", "eot_token_id | 160", "eot_token_id | null"})
   void settingsOfPlainTilesAreRefused(String path, String value) throws IOException {
     checkpoint = TestCheckpoint.golden("llada-v");
     String[] names = path.split("\\.");
@@ -415,6 +416,24 @@ class ConverterTest {
     refuses(hf, "the token \"<|eot_id|>\" with id 159");
     Files.writeString(hf.resolve("tokenizer.json"), tokenizer.formatted(2, "<image>"));
     refuses(hf, "a token \"<image>\" of its own");
+  }
+
+  /** The authors' own configuration names a beginning of text that is no token: it is the tokenizer's. */
+  @Test
+  void theBeginningOfATextIsTheTokenizers() throws IOException {
+    checkpoint = TestCheckpoint.golden("llada-v");
+    checkpoint.config.put("bos_token_id", 128000);
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    Files.writeString(hf.resolve("tokenizer.json"), "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, "
+        + "\"added_tokens\": [{\"id\": 2, \"content\": \"<|startoftext|>\", \"special\": true}]}");
+    Files.writeString(hf.resolve("tokenizer_config.json"), "{\"bos_token\": \"<|startoftext|>\"}");
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("tokenizer.ggml.bos_token_id", MetadataValue.uint32(2));
+    }
+    Files.delete(target);
+    checkpoint.config.put("bos_token_id", 128001);
+    refuses("\"bos_token_id\" is 128001");
   }
 
   /** The features may be those of an earlier layer; the ones behind it, and the norm, are left out. */
