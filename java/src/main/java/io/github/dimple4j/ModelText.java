@@ -13,12 +13,12 @@ import io.github.dimple4j.tokenizer.Tokenizer;
 import io.github.dimple4j.tokenizer.TokenizerData;
 import io.github.dimple4j.tokenizer.TokenizerKeys;
 import io.github.dimple4j.tokenizer.Utf8Strings;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /**
@@ -26,8 +26,7 @@ import java.util.stream.IntStream;
  * takes longer than loading a small model. Thread-safe.
  */
 final class ModelText {
-  private static final String IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
-  /** LLaVA's, which its prompts have on a line of its own. */
+  private static final Spelling IMAGE = Spelling.of("<|vision_start|><|image_pad|><|vision_end|>");
   private static final String LLAVA_IMAGE = "<image>";
 
   private final ModelHandle model;
@@ -81,7 +80,7 @@ final class ModelText {
    * @param ownNotation whether tools are told of in the template's notation
    */
   record Question(ChatTemplate template, List<ChatMessage> messages, List<Tool> tools, boolean ownNotation, boolean thinking) {
-    private Question asTextOnly(String image) {
+    private Question asTextOnly(Spelling image) {
       List<ChatMessage> texts = messages.stream().map(message -> ModelText.asTextOnly(message, image)).toList();
       return new Question(template, texts, tools, ownNotation, thinking);
     }
@@ -108,10 +107,26 @@ final class ModelText {
     return render(question);
   }
 
-  /** How a picture is spelled where the template knows none. */
-  private String placeholder(int imageToken) {
+  /**
+   * How pictures are spelled where the template knows none.
+   *
+   * @param followed one that another picture follows
+   * @param last any other
+   */
+  private record Spelling(String followed, String last) {
+    private static Spelling of(String image) {
+      return new Spelling(image, image);
+    }
+  }
+
+  /** LLaVA's prompts have the pictures of a question on one line, before what is said. */
+  private Spelling placeholder(int imageToken) {
     String token = imageToken >= 0 && imageToken < tokenizer().size() ? tokenizer().token(imageToken) : "";
-    return token.equals("<|image|>") ? token : token.equals(LLAVA_IMAGE) ? LLAVA_IMAGE + "\n" : IMAGE;
+    return switch (token) {
+      case "<|image|>" -> Spelling.of(token);
+      case LLAVA_IMAGE -> new Spelling(token + " ", token + "\n");
+      default -> IMAGE;
+    };
   }
 
   private int[] render(Question question) {
@@ -130,9 +145,15 @@ final class ModelText {
     return tokens.encodePrompt(prompt.text(), prompt.said());
   }
 
-  private static ChatMessage asTextOnly(ChatMessage message, String image) {
-    Function<ContentPart, ContentPart> text = part -> part instanceof ContentPart.Image ? new ContentPart.Markup(image) : part;
-    return new ChatMessage(message.role(), message.parts().stream().map(text).toList(), message.calls(), message.tool());
+  private static ChatMessage asTextOnly(ChatMessage message, Spelling image) {
+    List<ContentPart> parts = new ArrayList<>(message.parts());
+    for (int i = 0; i < parts.size(); i++) {
+      if (parts.get(i) instanceof ContentPart.Image) {
+        boolean followed = i + 1 < parts.size() && parts.get(i + 1) instanceof ContentPart.Image;
+        parts.set(i, new ContentPart.Markup(followed ? image.followed : image.last));
+      }
+    }
+    return new ChatMessage(message.role(), parts, message.calls(), message.tool());
   }
 
   /** Repeats each placeholder as often as its picture has tokens, between the tokens that frame a picture if the vocabulary has such. */

@@ -8,7 +8,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Templates that know no pictures, of models whose pictures are spelled in the text: LLaVA's on a line of its own, before what is said. */
+/** Templates that know no pictures, of models whose pictures are spelled in the text: LLaVA's on one line, before what is said. */
 class PicturePlaceholderTest {
   /** As LLaDA-V's: what is said is one string. */
   private static final String TEMPLATE = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] | trim + '<|im_end|>' }}"
@@ -17,7 +17,7 @@ class PicturePlaceholderTest {
   @TempDir private Path folder;
 
   @Test
-  void aPictureIsALineOfItsOwn() throws IOException {
+  void picturesAreALineOfTheirOwn() throws IOException {
     TinyModel tiny = TinyModel.ofText().withVision();
     String[] tokens = TinyModel.vocabulary().toArray(String[]::new);
     tokens[TinyModel.IMAGE] = "<image>";
@@ -28,7 +28,7 @@ class PicturePlaceholderTest {
       assertThat(IntStream.of(session.promptTokens()).filter(id -> id == TinyModel.IMAGE).count()).as("what is said is no picture").isEqualTo(2L * many);
       int[] once = IntStream.range(0, session.promptTokens().length).filter(i -> i == 0 || session.promptTokens()[i] != TinyModel.IMAGE
           || session.promptTokens()[i - 1] != TinyModel.IMAGE).map(i -> session.promptTokens()[i]).toArray();
-      assertThat(model.tokenizer().decode(once, true)).contains("user\n<image>\n<image>\ncat <image> dog<|im_end|>");
+      assertThat(model.tokenizer().decode(once, true)).contains("user\n<image> <image>\ncat <image> dog<|im_end|>");
     }
   }
 }
