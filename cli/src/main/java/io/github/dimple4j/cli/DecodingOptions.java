@@ -109,7 +109,8 @@ final class DecodingOptions {
   @Option(names = "--eps", paramLabel = "E", description = "The last noise level of the schedule (default: 0.001).")
   private Float epsilon;
 
-  @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipelines llada, mdlm and llada-v: classifier-free guidance; 0: off (default: off).")
+  @Option(names = "--guidance-scale", paramLabel = "W", description = "Pipelines llada, mdlm and llada-v: classifier-free guidance; 0: off "
+      + "(default: off).")
   private Float guidanceScale;
 
   @Option(names = "--gamma", paramLabel = "G", description = "entropy_bound: most entropy revealed at a time beside the largest, in nats "
@@ -470,7 +471,10 @@ final class DecodingOptions {
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2 or llada2" : "";
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder or llada-v" : "";
+        if (option.equals("--guidance-scale")) {
+          return option + " goes with --pipeline llada, mdlm or llada-v";
+        }
         return option + " goes with --pipeline llada" + causal + (dream ? ", or dream with --cache prefix or dual" : "");
       }
       if (misplaced.group("other").equals("algorithm") && OF_ALGORITHMS.containsKey(option)) {

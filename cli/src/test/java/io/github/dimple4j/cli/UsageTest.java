@@ -50,8 +50,9 @@ class UsageTest {
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
         "run", "--prompt", "x", "--json-schema", "");
-    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2 or llada2, or dream with --cache prefix or dual", "dimple run",
-        "run", "--prompt", "x", "--block-length", "8");
+    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder or llada-v, or dream "
+        + "with --cache prefix or dual", "dimple run", "run", "--prompt", "x", "--block-length", "8");
+    assertWrong("--guidance-scale goes with --pipeline llada, mdlm or llada-v", "dimple run", "run", "--prompt", "x", "--guidance-scale", "1");
     assertWrong("--sub-block-length goes with --pipeline fast-dllm-v2", "dimple run",
         "run", "--prompt", "x", "--pipeline", "llada", "--sub-block-length", "8");
     assertWrong("--temperature does not go with --pipeline diffusion-gemma", "dimple run",
