@@ -70,7 +70,8 @@ static void only_the_last_slot_ends_it(dimple_session *s) {
   d.steps = LENGTH;
   trail t = decode_biased(s, &d, response, EOT, 60);
   int32_t turn = find(t.tokens, 6, EOT);
-  EXPECT(find(t.tokens, 0, EOT) < 5 && turn < LENGTH && find(t.tokens, 0, MASK) > turn && t.tokens[5] == 9, "the slot behind the given token was left");
+  EXPECT(find(t.tokens, 0, EOT) < 5 && turn < LENGTH && find(t.tokens, 0, MASK) > turn && t.tokens[5] == 9,
+         "the slot behind the given token was left");
   response[LENGTH - 1] = EOT; /* one that is given ends nothing */
   response[5] = MASK;
   t = decode_biased(s, &d, response, EOT, -INFINITY);
@@ -90,7 +91,8 @@ static dimple_model *barring(const int32_t *tokens, int32_t count) {
   return m;
 }
 
-/* What the file bars is not taken, whatever pipeline decodes: neither what would be taken without, nor what a bias is kind to beside it; a caller may allow it. */
+/* What the file bars is not taken, whatever pipeline decodes: neither what would be taken without, nor what a bias is kind to beside it; a caller may
+ * allow it. */
 static void barred_tokens_are_not_taken(dimple_session *s) {
   static const int32_t pipelines[] = {DIMPLE_PIPELINE_LLADA_V, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_DREAM, DIMPLE_PIPELINE_DIM};
   int32_t response[LENGTH];

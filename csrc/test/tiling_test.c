@@ -1,4 +1,5 @@
-/* Pictures in tiles beside transformers' processor (tests/reference/tilings.py) and LLaVA's own code (llada_v_goldens.py), features packed beside sums done by hand, and SigLIP's keys. */
+/* Pictures in tiles beside transformers' processor (tests/reference/tilings.py) and LLaVA's own code (llada_v_goldens.py), features packed beside
+ * sums done by hand, and SigLIP's keys. */
 #include "vision/tiling.h"
 
 #include <inttypes.h>

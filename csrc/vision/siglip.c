@@ -1,5 +1,6 @@
-/* SigLIP as LLaVA-NeXT and LLaVA-OneVision use it: pictures in tiles, learned positions, layer norms, GELU's tanh form, what the last layer gives without a norm
- * behind it, a projector of two layers for every tile, and the features of all tiles packed into rows with a learned token behind each. */
+/* SigLIP as LLaVA-NeXT and LLaVA-OneVision use it: pictures in tiles, learned positions, layer norms, GELU's tanh form, what the last layer gives
+ * without a norm behind it, a projector of two layers for every tile, and the features of all tiles packed into rows with a learned token behind
+ * each. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * Pictures in square tiles, as LLaVA-NeXT and LLaVA-OneVision cut them (anyres), by their own code or by transformers: the picture as a whole in one tile, and once more, larger, in
- * as many as suit its shape. Of what a tower makes of the larger one, what stems from its margins is left out, what would be too much is
- * shrunk, and behind each row stands a learned token.
+ * Pictures in square tiles, as LLaVA-NeXT and LLaVA-OneVision cut them (anyres), by their own code or by transformers: the picture as a whole in
+ * one tile, and once more, larger, in as many as suit its shape. Of what a tower makes of the larger one, what stems from its margins is left out,
+ * what would be too much is shrunk, and behind each row stands a learned token.
  */
 #ifndef DIMPLE_VISION_TILING_H
 #define DIMPLE_VISION_TILING_H
@@ -16,8 +16,8 @@ typedef struct tiling {
   int32_t count;  /* ways to lay tiles: */
   int32_t rows[MAX_TILINGS], columns[MAX_TILINGS];
   int32_t most;   /* tiles whose features are kept as they are, in about; 0: any number */
-  bool plain;     /* as LLaVA's own code has it: resized as by Pillow, and margins' features counted in whole numbers; otherwise as transformers: resized as
-                   * by torchvision, and what is all but a whole number taken for it */
+  bool plain;     /* as LLaVA's own code has it: resized as by Pillow, and margins' features counted in whole numbers; otherwise as transformers:
+                   * resized as by torchvision, and what is all but a whole number taken for it */
 } tiling;
 
 /* What becomes of a picture. */

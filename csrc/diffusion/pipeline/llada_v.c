@@ -1,9 +1,10 @@
 /*
- * LLaDA-V's decoding (arXiv 2505.16933; modeling_llada.py, generate_with_embeds): LLaDA's blocks and quotas, which end with the turn. Once the last slot
- * holds an end of turn, only positions before it are candidates, and when none of these is masked the decoding is over; what is behind it stays as it is,
- * seen by all. A block that is full is over before its steps are used up.
+ * LLaDA-V's decoding (arXiv 2505.16933; modeling_llada.py, generate_with_embeds): LLaDA's blocks and quotas, which end with the turn. Once the last
+ * slot holds an end of turn, only positions before it are candidates, and when none of these is masked the decoding is over; what is behind it stays
+ * as it is, seen by all. A block that is full is over before its steps are used up.
  *
- * Where a step's quota is larger than what can be revealed, the authors' code goes on with positions that have no confidence at all; here it stops there.
+ * Where a step's quota is larger than what can be revealed, the authors' code goes on with positions that have no confidence at all; here it stops
+ * there.
  */
 #include "diffusion/pipeline.h"
 #include "diffusion/schedule.h"

@@ -156,8 +156,8 @@ abstract sealed class DecodingValues permits Decoding {
   /**
    * What happens where the authors' code runs idle or leaves positions masked, as it does where a random token is the mask, or the steps are too few.
    *
-   * @return true: idle iterations are left out, and further ones reveal what is left, but not behind the end of turn of {@link Pipeline#LLADA_V}; false: as
-   *     the authors' code
+   * @return true: idle iterations are left out, and further ones reveal what is left, but not behind {@link Pipeline#LLADA_V}'s end of turn; false:
+   *     as the authors' code
    */
   public boolean complete() {
     return settings.get("complete").intValue() != 0;

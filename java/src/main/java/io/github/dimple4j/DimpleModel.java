@@ -183,7 +183,8 @@ public final class DimpleModel implements AutoCloseable {
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
    * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA},
-   * {@link Pipeline#RND1}, {@link Pipeline#STABLE_DIFFCODER}, {@link Pipeline#DREAMON} or {@link Pipeline#LLADA_V}, or else by the {@linkplain Decoding#defaults defaults}. Settings of
+   * {@link Pipeline#RND1}, {@link Pipeline#STABLE_DIFFCODER}, {@link Pipeline#DREAMON} or {@link Pipeline#LLADA_V}, or else by the
+   * {@linkplain Decoding#defaults defaults}. Settings of
    * {@link Pipeline#DIFFUSION_GEMMA} and {@link Pipeline#SDAR} that the file has ({@code diffusion.eb_max_steps} and the like, {@code diffusion.tail_repeats}) go before.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}

@@ -97,8 +97,8 @@ final class DecodingOptions {
       + "1 - F / (n + 1); 0: off (default: off).")
   private Float factor;
 
-  @Option(names = "--block-length", paramLabel = "N", description = "Pipeline llada, and dream with a cache: decode N positions before the next "
-      + "ones (default: what the file says, or all at once).")
+  @Option(names = "--block-length", paramLabel = "N", description = "Pipelines that decode in blocks, and dream with a cache: decode N positions "
+      + "before the next ones (default: what the file says, or all at once).")
   private Integer blockLength;
 
   @Option(names = "--cache", paramLabel = "NAME", converter = CacheName.class, completionCandidates = CacheName.class,
