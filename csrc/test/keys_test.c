@@ -7,7 +7,8 @@
 
 static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE},
                          a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR},
-                         dimple_block = {.family = FAMILY_DIMPLE_BLOCK, .vision = true};
+                         dimple_block = {.family = FAMILY_DIMPLE_BLOCK, .vision = true},
+                         llada_v = {.family = FAMILY_LLADA_V, .vision = true};
 
 /* The model of what the writer has and the rest of the shape is refused. */
 static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_status status, const char *text) {
@@ -63,7 +64,14 @@ static void required_keys(void) {
               {&dimple_block, "dimple-block.rope.dimension_sections"},
               {&dimple_block, "dimple-block.image_token_id"},
               {&dimple_block, "diffusion.block_length"},
-              {&dimple_block, "diffusion.shift_logits"}};
+              {&dimple_block, "diffusion.shift_logits"},
+              {&llada_v, "llada-v.rope.freq_base"},
+              {&llada_v, "llada-v.image_token_id"},
+              {&llada_v, "diffusion.block_length"},
+              {&llada_v, "diffusion.shift_logits"},
+              {&llada_v, "diffusion.suppress_tokens"},
+              {&llada_v, "tokenizer.ggml.eot_token_id"},
+              {&llada_v, "clip.vision.anyres_rules"}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     gguf_writer w = {0};
     gguf_writer_leave_out(&w, keys[i].key);

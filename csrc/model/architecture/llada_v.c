@@ -13,6 +13,7 @@ static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(gguf_require_key(file, "diffusion.suppress_tokens"));
   DIMPLE_TRY(read_diffusion(file, p, false));
   DIMPLE_TRY(read_tokens(file, p));
+  if (p->eot_token < 0) DIMPLE_TRY(gguf_require_key(file, "tokenizer.ggml.eot_token_id")); /* nor is there a token of that spelling */
   return gguf_require_key(file, key_of(p, "image_token_id").text);
 }
 
