@@ -533,8 +533,8 @@ typedef struct dimple_decoding {
   uint64_t seed;               /* of the counter-based generator; a draw depends on (seed, iteration, position) only */
   int32_t block_length;        /* positions of a block, the last one may be shorter; 0: the file's (diffusion.block_length), or all */
   int32_t cache;               /* dimple_cache; pipelines that decode in blocks */
-  int32_t complete;            /* 1: no idle iterations, and what the authors' code leaves masked is revealed, behind `steps` iterations if need be, but
-                                * not behind llada-v's end of turn; 0: ends as it does */
+  int32_t complete;            /* 1: no idle iterations, and what the authors' code leaves masked is revealed, behind `steps` iterations if need be,
+                                * but not behind llada-v's end of turn; 0: ends as it does */
   int32_t no_eos_logits;       /* llada, 1: the end-of-text token is never a candidate */
   int32_t no_eos_confidence;   /* llada, 1: end of text and end of turn have no share in confidences, and are revealed last */
   float factor;                /* llada: reveal the n best if the n-th has at least 1 - factor / (n + 1); 0: off. Finite, >= 0 */

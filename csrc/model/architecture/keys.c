@@ -223,8 +223,8 @@ static dimple_status check_pipeline(const gguf_file *file) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
-  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, "
-                     "diffusion-gemma, rnd1, stable-diffcoder, dreamon or llada-v", gguf_path(file), found);
+  return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, "
+                     "llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon or llada-v", gguf_path(file), found);
 }
 
 /* Likewise: how many times its end may repeat itself before a text is over, of models that pipeline sdar decodes. */
