@@ -13,6 +13,9 @@
 
 enum { MOST_PLANS = 4, ALIGNED = 64 /* elements, so that matrices begin by any device's alignment */ };
 
+/* Columns of a matrix of units, each a row's: GGML's kernels may count them by a dimension of a grid that has no more on CUDA and Vulkan. */
+enum { MOST_COLUMNS = 65535 };
+
 /* What comes back of a unit: of one token its logit alone, of others these. Places are given as the unit's padded size without the place. */
 enum {
   UNIT_BEST, UNIT_BEST_LOGIT, UNIT_SECOND, UNIT_SUM, UNIT_MEAN, UNIT_NUMBERS,
@@ -243,6 +246,15 @@ int64_t units_of_plan(const class_plan *p, int64_t group) { return p->groups[gro
 
 int64_t class_width(const class_plan *p, int64_t group) { return p->groups[group].count * numbers_of_unit(p, group); }
 
+int64_t class_places(const class_plan *p) { return p->memory ? p->places : 0; }
+
+int64_t class_rows(const class_plan *p) {
+  int64_t most = MOST_COLUMNS;
+  for (int64_t g = 1; p->memory && g < CLASS_GROUPS; g++)
+    if (p->groups[g].count > MOST_COLUMNS / most) most = MOST_COLUMNS / p->groups[g].count;
+  return most > 1 ? most : 1;
+}
+
 /* --------------------------------------------------------------------------------------------------------------- device */
 
 static double uniform(const head_call *call, int64_t row, draw_purpose purpose, int32_t segment) {
@@ -351,9 +363,8 @@ dimple_status fetch_classes(const piece_at *at, struct ggml_tensor *z) {
   if (!p->pays || !draws_here(at, z)) return fetch(at, z, ALL_LOGITS);
   if (p->unit_count == 0) return DIMPLE_OK;
   int64_t rows = z->ne[1];
-  struct ggml_tensor *by_token = ggml_cont(n, ggml_transpose(n, z)); /* [rows, vocabulary] */
-  struct ggml_tensor *nothing = ggml_fill(n, ggml_cont(n, ggml_view_2d(n, by_token, rows, 1, by_token->nb[1], 0)), HEAD_FORBIDDEN);
-  by_token = ggml_concat(n, by_token, nothing, 1);
+  struct ggml_tensor *nothing = ggml_fill(n, ggml_cont(n, ggml_view_2d(n, z, 1, rows, z->nb[1], 0)), HEAD_FORBIDDEN);
+  struct ggml_tensor *by_token = ggml_cont(n, ggml_transpose(n, ggml_concat(n, z, nothing, 0))); /* [rows, vocabulary + 1] */
   for (int64_t g = 0; g < CLASS_GROUPS; g++)
     if (p->groups[g].count > 0) DIMPLE_TRY(fetch_group(at, by_token, g));
   return DIMPLE_OK;

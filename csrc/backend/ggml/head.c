@@ -214,9 +214,16 @@ dimple_status build_head(context *c, const recorded *o) {
   return DIMPLE_OK;
 }
 
+/* How many rows a piece has at most. */
+static int64_t rows_of_piece(const recorded *o) {
+  int64_t width = o->head.w->rows, places = o->plan ? class_places(o->plan) : 0;
+  int64_t most = PIECE_BYTES / ((places > width ? places : width) * (int64_t)sizeof(float));
+  if (o->plan && most > class_rows(o->plan)) most = class_rows(o->plan);
+  return most > 1 ? most : 1;
+}
+
 dimple_status open_head(context *c, recorded *o) {
-  int64_t rows = o->head.x.rows, most = PIECE_BYTES / (o->head.w->rows * (int64_t)sizeof(float));
-  if (most < 1) most = 1;
+  int64_t rows = o->head.x.rows, most = rows_of_piece(o);
   o->piece_count = (rows + most - 1) / most;
   size_t bytes = (size_t)o->piece_count * sizeof *o->pieces;
   o->pieces = arena_take(&c->copies, bytes);

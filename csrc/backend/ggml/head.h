@@ -47,6 +47,8 @@ dimple_status finish_list(const head_call *call, const head_piece *p);
 
 /* classes.c: what classes of tokens come to of z [vocab, rows], and what is made of it on the host. */
 int64_t class_width(const class_plan *p, int64_t group); /* of what comes back of a row */
+int64_t class_places(const class_plan *p); /* of a row's logits, once its tokens are gathered */
+int64_t class_rows(const class_plan *p);   /* that a piece has at most, at least 1 */
 dimple_status fetch_classes(const piece_at *at, struct ggml_tensor *z);
 dimple_status finish_classes(const recorded *o, const head_piece *p);
 
