@@ -92,9 +92,9 @@ public final class GgufWriter implements AutoCloseable {
   }
 
   private FileChannel open() throws IOException {
-    try {
+    try { // sparse, or Windows writes zeros up to the end that unfinished() gives it
       return direct ? FileChannel.open(target, StandardOpenOption.WRITE)
-          : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+          : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.SPARSE);
     } catch (FileSystemException e) { // of a file that nobody has heard of
       throw new IOException("cannot write " + target + ": " + reason(e), e);
     }

@@ -119,7 +119,10 @@ final class TiffFile {
       boolean tiled = entries.containsKey(TILE_OFFSETS);
       long[] offsets = values(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
       long[] sizes = values(tiled ? TILE_SIZES : STRIP_SIZES);
-      for (int i = 0; i < Math.min(offsets.length, sizes.length); i++) {
+      if (sizes.length < offsets.length) {
+        throw PictureException.damaged("it does not say how long its strips are");
+      }
+      for (int i = 0; i < offsets.length; i++) {
         for (int at = (int) offsets[i]; at < offsets[i] + sizes[i]; at++) {
           plain[at] = (byte) (Integer.reverse(encoded[at]) >>> 24);
         }
@@ -191,6 +194,7 @@ final class TiffFile {
         multiplied = kinds[i] == MULTIPLIED;
       }
     }
+    boolean grey = colours() == 1;
     int width = raster.getWidth();
     int height = raster.getHeight();
     byte[] rgb = new byte[3 * width * height];
@@ -201,7 +205,7 @@ final class TiffFile {
       for (int x = 0; x < width; x++, pixel++) {
         int opacity = at < 0 ? 255 : row[bands * x + at] >> bits - 8; // alpha has 8 or 16 bits
         for (int channel = 0; channel < 3; channel++) {
-          int sample = row[bands * x + (colours() == 3 ? channel : 0)];
+          int sample = row[bands * x + (grey ? 0 : channel)];
           int level = palette.length > 0 ? (int) palette[(channel << bits) + sample] >> 8 : sample >> bits - 8;
           rgb[3 * pixel + channel] = (byte) (!multiplied ? level : opacity == 0 ? 0 : Math.min(255, 255 * level / opacity));
         }

@@ -148,15 +148,15 @@ public final class Converter {
       ModelLayout layout = tower ? Architectures.tower(config, imageProcessor(), tensors.keySet())
           : Architectures.layout(config, imageProcessor(), tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
-      if (!tower) {
-        requireTwins(Architectures.twins(config, tensors.keySet()), tensors);
-      }
       if (adapter != null) {
         requireUsed(layout, adapter);
       }
       Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       for (Map.Entry<Integer, String> token : layout.added().entrySet()) {
         tokenizer.ifPresent(files -> files.addUnspelled(token.getKey(), token.getValue()));
+      }
+      if (!tower) { // last: it reads as much as there is twice
+        requireTwins(Architectures.twins(config, tensors.keySet()), tensors);
       }
       return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
