@@ -47,7 +47,8 @@ static dimple_status check_part(const gguf_file *file, int64_t index, int64_t co
 static dimple_status check_model(const gguf_file *first, const gguf_file *file) {
   const dimple_metadata *model = gguf_find(first, "general.architecture"), *own = gguf_find(file, "general.architecture");
   if (model && own && (own->type != model->type || own->size != model->size || memcmp(own->data, model->data, own->size) != 0))
-    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s is a part of another model: its key general.architecture is not that of the first part", gguf_path(file));
+    return dimple_fail(DIMPLE_ERROR_FORMAT, "%s is a part of another model: its key general.architecture is not that of the first part",
+                       gguf_path(file));
   return DIMPLE_OK;
 }
 

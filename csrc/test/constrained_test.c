@@ -171,7 +171,8 @@ static void a_bias_of_nothing_changes_nothing(void) {
     }
     EXPECT(memcmp(tokens[0], tokens[1], sizeof *tokens) == 0, "variant %d: other tokens", variant);
     for (int32_t i = 0; i < RESPONSE; i++)
-      EXPECT(fabsf(confidence[0][i] - confidence[1][i]) < 1e-4f, "variant %d: %g and %g", variant, (double)confidence[0][i], (double)confidence[1][i]);
+      EXPECT(fabsf(confidence[0][i] - confidence[1][i]) < 1e-4f, "variant %d: %g and %g", variant, (double)confidence[0][i],
+             (double)confidence[1][i]);
   }
   dimple_constraint_free(r.constraint);
   dimple_session_free(s);

@@ -175,9 +175,11 @@ static dimple_vocabulary *numbers_written_out(void) {
   int64_t *offsets = calloc(VOCABULARY + 1, sizeof *offsets);
   uint8_t *kinds = calloc(VOCABULARY, 1);
   for (int32_t t = 0; t < VOCABULARY; t++) {
-    kinds[t] = t < VOCABULARY - 4 ? DIMPLE_TOKEN_TEXT : t < VOCABULARY - 2 ? DIMPLE_TOKEN_END : t < VOCABULARY - 1 ? DIMPLE_TOKEN_FILLER : DIMPLE_TOKEN_EXCLUDED;
+    kinds[t] = t < VOCABULARY - 4 ? DIMPLE_TOKEN_TEXT : DIMPLE_TOKEN_END;
     offsets[t + 1] = offsets[t] + (t < VOCABULARY - 4 ? sprintf((char *)bytes + offsets[t], "%d", t) : 0);
   }
+  kinds[VOCABULARY - 2] = DIMPLE_TOKEN_FILLER;
+  kinds[VOCABULARY - 1] = DIMPLE_TOKEN_EXCLUDED;
   dimple_vocabulary *v = NULL;
   EXPECT_OK(dimple_vocabulary_create(bytes, offsets, kinds, VOCABULARY, &v));
   free(bytes);

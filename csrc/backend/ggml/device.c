@@ -176,7 +176,8 @@ static dimple_status context_open(const backend_operations *self, int32_t thread
 }
 
 static int64_t context_bytes(const context *c) {
-  return (int64_t)sizeof *c + c->operation_room * (int64_t)sizeof *c->operations + class_plan_bytes(c) + (int64_t)ggml_gallocr_get_buffer_size(c->allocator, 0);
+  int64_t intermediates = (int64_t)ggml_gallocr_get_buffer_size(c->allocator, 0);
+  return (int64_t)sizeof *c + c->operation_room * (int64_t)sizeof *c->operations + class_plan_bytes(c) + intermediates;
 }
 
 static dimple_status free_memory(void *of) {
