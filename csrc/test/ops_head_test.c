@@ -329,6 +329,7 @@ static void check_all_classes(void) {
   check_classes(DIMPLE_TENSOR_F32, 400, 8, 2500, 700, 0); /* several slabs of rows, and waves of one chunk */
   check_classes(DIMPLE_TENSOR_F32, 30, 24, 20000, 40, 0); /* classes of more than a chunk, of many sizes */
   check_classes(DIMPLE_TENSOR_F32, 20, 24, 20000, 40, 0.7f);
+  check_classes(DIMPLE_TENSOR_F32, 120, 8, 10000, 1000, 0); /* about 72,000 of two to four tokens, more than a device takes at a time */
   EXPECT(drawn_otherwise <= 40, "%s: %d draws in classes differ from the reference's", tested_name(), drawn_otherwise);
 }
 
