@@ -119,7 +119,7 @@ final class TiffFile {
       boolean tiled = entries.containsKey(TILE_OFFSETS);
       long[] offsets = values(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
       long[] sizes = values(tiled ? TILE_SIZES : STRIP_SIZES);
-      if (sizes.length < offsets.length) {
+      if (sizes.length < offsets.length || LongStream.of(sizes).anyMatch(size -> size == 0)) { // the platform's reader might guess them
         throw PictureException.damaged("it does not say how long its strips are");
       }
       for (int i = 0; i < offsets.length; i++) {
