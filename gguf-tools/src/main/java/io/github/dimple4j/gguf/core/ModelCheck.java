@@ -24,7 +24,7 @@ public final class ModelCheck {
     try {
       return Core.instance().check(FileName.of(path), ignoreUnknown);
     } catch (CoreException e) {
-      throw new GgufException(e.getMessage());
+      throw new GgufException(e.getMessage(), e);
     }
   }
 }

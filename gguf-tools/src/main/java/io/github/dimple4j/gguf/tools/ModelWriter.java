@@ -1,5 +1,6 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.core.CoreException;
 import io.github.dimple4j.core.Finding;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufWriter;
@@ -60,11 +61,16 @@ final class ModelWriter {
       problem = ModelCheck.of(unfinished.get(), false).stream().findFirst()
           .map(first -> first.kind() == Finding.Kind.PROBLEM ? first.text() : first.name() + " is unknown");
     } catch (GgufException e) {
-      problem = Optional.of(e.getMessage());
+      problem = isOutOfReach(e) ? Optional.empty() : Optional.of(e.getMessage());
     }
     if (problem.isPresent()) { // which names the unfinished file first
       throw new GgufException(target + " would not load: " + problem.get().replace(unfinished.get() + ": ", ""));
     }
+  }
+
+  /** Whether the core cannot look into the file, which says nothing of it: where it lies has a name that the core does not take, or is not mapped. */
+  private static boolean isOutOfReach(GgufException e) {
+    return e.getCause() instanceof CoreException core && (core.kind() == CoreException.Kind.ARGUMENT || core.kind() == CoreException.Kind.IO);
   }
 
   /**
