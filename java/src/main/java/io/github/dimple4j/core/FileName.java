@@ -1,6 +1,7 @@
 package io.github.dimple4j.core;
 
 import io.github.dimple4j.core.CoreException.Kind;
+import java.io.File;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
@@ -25,9 +26,9 @@ public final class FileName {
     return of(file, encoding(System.getProperty("sun.jnu.encoding")));
   }
 
-  /** The charset of that name. Without a name it is Android's, whose names of files are in UTF-8. */
+  /** The charset of that name. Without one it is Android's, whose names of files are in UTF-8; those of Windows are text, whatever its charset. */
   private static Charset encoding(String name) {
-    if (name == null) {
+    if (name == null || File.separatorChar == '\\') {
       return StandardCharsets.UTF_8;
     }
     return Charset.isSupported(name) ? Charset.forName(name) : StandardCharsets.US_ASCII;
