@@ -159,6 +159,20 @@ void constrained_take(constrained *g, const sampler_step *step, const head_row *
   }
 }
 
+static const confidence *measure_of(const dimple_decoding *d) { return confidence_of(d); }
+
+/* How sure the model is of the path's token; with `unsure` tokens, of these not at all. */
+static float confidence_at(const constrained *g, const dimple_decoding *d, int32_t position, const special_tokens *unsure) {
+  const confidence *measure = measure_of(d);
+  const path_token *at = &g->lattice.path[position];
+  if (!g->lattice.scored[position] || (unsure && (at->token == unsure->eos || at->token == unsure->eot))) return measure->low;
+  return confidence_bounded(measure, measure->of_summary(&g->rows[position], at->logit, judges_hot(d), d->temperature));
+}
+
+static void judge_path(constrained *g, const dimple_decoding *d, const special_tokens *unsure) {
+  for (int32_t i = 0; i < g->lattice.length; i++) g->confidences[i] = confidence_at(g, d, i, unsure);
+}
+
 /* The same for a path of one kind, drawn at a temperature above 0. */
 static void take_guesses(constrained *g, const path_settings *s, float hot, bool wanted, const int32_t *positions, int32_t count, const head_row *summaries) {
   for (int32_t i = 0; i < count; i++) {
@@ -187,6 +201,7 @@ void constrained_guess(constrained *g, const dimple_decoding *d, float temperatu
   }
   if (temperature > 0) take_guesses(g, &best, temperature, false, positions, count, summaries);
   if (temperature > 0) lattice_find_path(&g->lattice, &best);
+  judge_path(g, d, NULL); /* for a completion by this path */
   for (int32_t i = 0; i < count; i++) {
     out[i].best = g->lattice.path[positions[i]].token;
     g->log_sums[positions[i]] = summaries[i].log_sum;
@@ -279,19 +294,9 @@ dimple_status constrained_rows(constrained *g, const sampler_step *step, const h
 
 /* ----------------------------------------------------------------------------------------------------------------- path */
 
-static const confidence *measure_of(const dimple_decoding *d) { return confidence_of(d); }
-
-/* How sure the model is of the path's token; with `unsure` tokens, of these not at all. */
-static float confidence_at(const constrained *g, const dimple_decoding *d, int32_t position, const special_tokens *unsure) {
-  const confidence *measure = measure_of(d);
-  const path_token *at = &g->lattice.path[position];
-  if (!g->lattice.scored[position] || (unsure && (at->token == unsure->eos || at->token == unsure->eot))) return measure->low;
-  return confidence_bounded(measure, measure->of_summary(&g->rows[position], at->logit, judges_hot(d), d->temperature));
-}
-
 static void find_path(constrained *g, const path_settings *s, const dimple_decoding *d, const special_tokens *unsure) {
   lattice_find_path(&g->lattice, s);
-  for (int32_t i = 0; i < g->lattice.length; i++) g->confidences[i] = confidence_at(g, d, i, unsure);
+  judge_path(g, d, unsure);
 }
 
 static candidate candidate_at(const constrained *g, int32_t position) {

@@ -1,4 +1,5 @@
 /* Whole decodings under constraints: after every iteration of every algorithm some response still fits, and the finished one does. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -365,6 +366,34 @@ static int32_t only_token(const rule *r, const int32_t *before, int32_t first, i
   return found;
 }
 
+/* What fills a canvas that is not settled yet is as sure as the latest pass found it. */
+static void completed_canvases_are_judged(void) {
+  dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
+  dimple_session *s = text_session(m, 1, 1);
+  for (uint64_t seed = 0; seed < 6; seed++) {
+    rule r = open_rule(seed, 0, 14);
+    dimple_step step = {0};
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
+    int32_t sure = 0;
+    d.steps = 40;
+    d.seed = seed;
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    EXPECT_OK(dimple_session_begin(s, &d));
+    EXPECT_OK(dimple_session_step(s, &step));
+    EXPECT(!step.done, "seed %d: over at once", (int)seed);
+    EXPECT_OK(dimple_session_complete(s, &step));
+    for (int32_t i = 0; i < step.revealed_count; i++) {
+      bool judged = step.confidence[i] < 0 && step.confidence[i] > -4; /* a negative entropy, of 24 tokens */
+      EXPECT(judged || step.confidence[i] == -FLT_MAX, "seed %d, position %d: %g", (int)seed, step.revealed[i], (double)step.confidence[i]);
+      sure += judged;
+    }
+    EXPECT(sure > CANVAS / 2, "seed %d: %d are judged", (int)seed, sure);
+    dimple_constraint_free(r.constraint);
+  }
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 /* Every canvas is settled as the best path through its logits that some response goes on from. */
 static void canvases_are_best_paths(void) {
   dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
@@ -555,6 +584,7 @@ int main(int argc, char **argv) {
     results_are_reproducible();
     what_is_certain_needs_no_pass();
     a_session_can_always_be_finished();
+    completed_canvases_are_judged();
     canvases_are_best_paths();
     canvases_make_one_response();
     shortened_responses_fit();
