@@ -159,11 +159,9 @@ void constrained_take(constrained *g, const sampler_step *step, const head_row *
   }
 }
 
-static const confidence *measure_of(const dimple_decoding *d) { return confidence_of(d); }
-
 /* How sure the model is of the path's token; with `unsure` tokens, of these not at all. */
 static float confidence_at(const constrained *g, const dimple_decoding *d, int32_t position, const special_tokens *unsure) {
-  const confidence *measure = measure_of(d);
+  const confidence *measure = confidence_of(d);
   const path_token *at = &g->lattice.path[position];
   if (!g->lattice.scored[position] || (unsure && (at->token == unsure->eos || at->token == unsure->eot))) return measure->low;
   return confidence_bounded(measure, measure->of_summary(&g->rows[position], at->logit, judges_hot(d), d->temperature));
