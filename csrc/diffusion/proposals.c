@@ -119,6 +119,7 @@ static float without_bias(const iteration *it, float log_probability, int32_t to
 void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t count) {
   for (int32_t i = 0; i < count; i++) {
     candidate *found = &it->room.candidates[i];
+    if (isnan(found->log_probability)) continue; /* no pass scored it */
     found->log_probability = without_bias(it, found->log_probability, found->token, positions[i]);
   }
 }
