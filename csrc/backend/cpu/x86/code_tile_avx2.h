@@ -54,31 +54,37 @@ static void expand_wide(const uint8_t *nibbles, const int8_t *table, uint8_t *co
 #ifdef __clang__
 #define STAY(v) __asm__ volatile("" : "+x"(v) : : "memory")
 #else
-#define STAY(v) __asm__ volatile("" : : : "memory")
+#define STAY(v) __asm__ volatile("" : "+x"(v))
 #endif
 
 static int32_t code_start(const code_layout *l) { return span_code_start(l); }
 
-/* What a tile takes of its activations beside their bytes, for the blocks of a chunk. */
-typedef struct tile_inputs {
-  _Alignas(32) int16_t wide[CHUNK_BLOCKS][CODE_ROWS][BLOCK];
-  _Alignas(16) int32_t start[CHUNK_BLOCKS][2][CODE_ROWS]; /* by halves: the code that 0 stands for times the sum of the bytes */
-  _Alignas(16) float sum[CHUNK_BLOCKS][2][CODE_ROWS];     /* the sum of the inputs */
-} tile_inputs;
+/* What a block of activations is multiplied with beside its bytes; by halves, if each has scales of its own. */
+typedef struct block_inputs {
+  _Alignas(16) int32_t start[2][CODE_ROWS]; /* the code that 0 stands for times the sum of the bytes */
+  _Alignas(16) float sum[2][CODE_ROWS];     /* the sum of the inputs */
+} block_inputs;
 
-static void read_inputs(const code_chunk *chunk, const uint8_t *records, bool wide, tile_inputs *in) {
-  const __m128i start = _mm_set1_epi32(chunk->start);
-  for (int64_t b = 0; b < chunk->blocks; b++) {
-    const code_record record = code_record_at(records, b, CODE_ROWS);
-    const __m128 scale = _mm_loadu_ps(record.scale);
-    const __m128i total = _mm_loadu_si128((const __m128i *)record.total), first = _mm_loadu_si128((const __m128i *)record.first);
-    const __m128i sums[2] = {chunk->halves == 1 ? total : first, _mm_sub_epi32(total, first)};
-    for (int h = 0; h < chunk->halves; h++) {
-      _mm_store_si128((__m128i *)in->start[b][h], _mm_mullo_epi32(start, sums[h]));
-      _mm_store_ps(in->sum[b][h], _mm_mul_ps(scale, _mm_cvtepi32_ps(sums[h])));
-    }
-    for (int i = 0; wide && i < CODE_ROWS * BLOCK; i += 16)
-      _mm256_store_si256((__m256i *)(in->wide[b][0] + i), _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(record.q + i))));
+/* The kinds of codes, each with tiles of its own: all that has minima has codes from 0 on. */
+typedef enum code_kind { FROM_ZERO, FROM_START, WITH_MINIMA } code_kind;
+
+INLINE void read_inputs(const code_kind kind, const int halves, const code_chunk *chunk, const code_record record, block_inputs *in) {
+  const __m128i total = _mm_loadu_si128((const __m128i *)record.total), first = _mm_loadu_si128((const __m128i *)record.first);
+  const __m128i sums[2] = {halves == 1 ? total : first, _mm_sub_epi32(total, first)};
+  for (int h = 0; h < halves; h++) {
+    if (kind == FROM_START) _mm_store_si128((__m128i *)in->start[h], _mm_mullo_epi32(_mm_set1_epi32(chunk->start), sums[h]));
+    if (kind == WITH_MINIMA) _mm_store_ps(in->sum[h], _mm_mul_ps(_mm_loadu_ps(record.scale), _mm_cvtepi32_ps(sums[h])));
+  }
+}
+
+/* Activations in 16 bits, of all blocks of a chunk at once: what is read by four bytes just after it was written by 32 is waited for. */
+typedef int16_t wide_inputs[CHUNK_BLOCKS][CODE_ROWS * BLOCK];
+
+static void widen_inputs(const uint8_t *records, int64_t blocks, wide_inputs wide) {
+  for (int64_t b = 0; b < blocks; b++) {
+    const int8_t *q = code_record_at(records, b, CODE_ROWS).q;
+    for (int i = 0; i < CODE_ROWS * BLOCK; i += 16)
+      _mm256_store_si256((__m256i *)(wide[b] + i), _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(q + i))));
   }
 }
 
@@ -137,147 +143,147 @@ INLINE void dot_wide(const int rows, const int halves, const uint8_t *codes, con
   }
 }
 
-/* y += the scaled dots of a stretch of inputs that shares scales; the lowest code's part is taken from `start`, which is 0 for wide codes. */
-INLINE void add_scaled_dots(const int rows, const int halves, const code_chunk *chunk, const code_record record, const tile_inputs *in, int64_t b, int h,
-                            int column, __m256i dots[CODE_ROWS][2], float *y) {
-  if (chunk->start != 0)
-    for (int r = 0; r < rows; r++)
-      for (int v = 0; v < 2; v++) dots[r][v] = _mm256_add_epi32(dots[r][v], _mm256_set1_epi32(in->start[b][h][r]));
-  const float *scale = chunk->scale + (b * halves + h) * PANEL + column, *minimum = chunk->minimum + (b * halves + h) * PANEL + column;
+/* y += the scaled dots of a stretch of inputs that shares scales, whose scales are at `scale` and `minimum`. */
+INLINE void add_scaled_dots(const int rows, const code_kind kind, const float *scale, const float *minimum, const float *row_scale,
+                            const block_inputs *in, int h, __m256i dots[CODE_ROWS][2], float *y) {
   for (int r = 0; r < rows; r++) {
+    const __m256i start = _mm256_set1_epi32(in->start[h][r]);
     for (int v = 0; v < 2; v++) {
-      vf sum = vf_load(y + r * PANEL + v * LANES);
-      sum = vf_fma(_mm256_cvtepi32_ps(dots[r][v]), vf_mul(vf_load(scale + v * LANES), vf_set(record.scale[r])), sum);
-      if (chunk->has_minimum) sum = vf_fma(vf_load(minimum + v * LANES), vf_set(in->sum[b][h][r]), sum);
+      const __m256i dot = kind == FROM_START ? _mm256_add_epi32(dots[r][v], start) : dots[r][v];
+      vf sum = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(vf_load(scale + v * LANES), vf_set(row_scale[r])), vf_load(y + r * PANEL + v * LANES));
+      if (kind == WITH_MINIMA) sum = vf_fma(vf_load(minimum + v * LANES), vf_set(in->sum[h][r]), sum);
       vf_store(y + r * PANEL + v * LANES, sum);
     }
   }
 }
 
-/* Columns [column, column + 2 * LANES) of the panel. */
-INLINE void avx2_tile(const int rows, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, const tile_inputs *in,
-                      int column, float *y) {
-  y += column;
+/* A panel's chunk, block by block and half by half of its columns: the float sums, for which there is no register, are touched once for each scale. */
+INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
+  _Alignas(32) wide_inputs wide;
+  if (pairs == WIDE) widen_inputs(records, chunk->blocks, wide);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
+    block_inputs in;
+    read_inputs(kind, halves, chunk, record, &in);
+    if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
+    for (int column = 0; column < PANEL; column += 2 * LANES) {
 #pragma GCC unroll 2
-    for (int h = 0; h < halves; h++) {
-      const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
-      if (chunk->streams) prefetch_ahead(codes, 512 / halves);
-      __m256i dots[CODE_ROWS][2];
-      if (pairs == WIDE)
-        dot_wide(rows, halves, codes, in->wide[b][0] + h * 16, dots);
-      else
-        dot_spans(rows, pairs, halves, codes, record.q + h * 16, dots);
-      add_scaled_dots(rows, halves, chunk, record, in, b, h, column, dots, y);
+      for (int h = 0; h < halves; h++) {
+        const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
+        const int64_t at = (b * halves + h) * PANEL + column;
+        __m256i dots[CODE_ROWS][2];
+        if (pairs == WIDE)
+          dot_wide(rows, halves, codes, wide[b] + h * 16, dots);
+        else
+          dot_spans(rows, pairs, halves, codes, record.q + h * 16, dots);
+        add_scaled_dots(rows, kind, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
+      }
     }
   }
 }
 
 /* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. */
-INLINE void packed_tile(const int rows, const int bits, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records,
-                        const tile_inputs *in, int column, float *y) {
+INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const int pairs, const int halves, const code_chunk *chunk,
+                         const uint8_t *records, float *y) {
   const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4) values.table = vb_table(chunk->table);
-  y += column;
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
-    const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
-    prefetch_ahead(codes, 64 * bits);
+    block_inputs in;
+    read_inputs(kind, halves, chunk, record, &in);
+    prefetch_ahead(chunk->codes[b], 128 * bits);
+    for (int column = 0; column < PANEL; column += 2 * LANES) {
+      const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
 #pragma GCC unroll 2
-    for (int h = 0; h < halves; h++) {
-      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2];
+      for (int h = 0; h < halves; h++) {
+        const int64_t at = (b * halves + h) * PANEL + column;
+        __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2];
 #pragma GCC unroll 4
-      for (int g = 0; g < groups; g += 2) {
-        for (int v = 0; v < 2; v++) {
-          vb w[2];
-          planes_pair(bits, codes + v * 32, (h * groups + g) / 2, &values, w);
-          for (int i = 0; i < 2; i++) {
-            const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
-            for (int r = 0; r < rows; r++) {
-              const __m256i x = four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4);
-              __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
-              if (!begins) products = _mm256_add_epi16(sums[r][v], products);
-              sums[r][v] = products;
-              if (!ends) continue;
-              __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
-              dots[r][v] = g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
+        for (int g = 0; g < groups; g += 2) {
+          for (int v = 0; v < 2; v++) {
+            vb w[2];
+            planes_pair(bits, codes + v * 32, (h * groups + g) / 2, &values, w);
+            for (int i = 0; i < 2; i++) {
+              const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
+              for (int r = 0; r < rows; r++) {
+                const __m256i x = four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4);
+                __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
+                if (!begins) products = _mm256_add_epi16(sums[r][v], products);
+                sums[r][v] = products;
+                if (!ends) continue;
+                __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
+                dots[r][v] = g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
+              }
             }
           }
         }
+        add_scaled_dots(rows, kind, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
       }
-      add_scaled_dots(rows, halves, chunk, record, in, b, h, column, dots, y);
     }
   }
 }
 
-INLINE void avx2_panel(const int rows, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
-  tile_inputs in;
-  read_inputs(chunk, records, pairs == WIDE, &in);
-  for (int column = 0; column < PANEL; column += 2 * LANES) avx2_tile(rows, pairs, halves, chunk, records, &in, column, y);
-}
+typedef void code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y);
 
-#define CASE(n, pairs, halves) \
-  case n: avx2_panel(n, pairs, halves, chunk, records, y); break;
-#define TILE(name, pairs, halves)                                                                             \
-  static void name(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {                 \
-    switch (rows) { CASE(1, pairs, halves) CASE(2, pairs, halves) CASE(3, pairs, halves) CASE(4, pairs, halves) } \
+#define TILE(name, panel, ...)                                                                \
+  static void name(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) { \
+    switch (rows) {                                                                           \
+      case 1: panel(1, __VA_ARGS__, chunk, records, y); break;                                \
+      case 2: panel(2, __VA_ARGS__, chunk, records, y); break;                                \
+      case 3: panel(3, __VA_ARGS__, chunk, records, y); break;                                \
+      case 4: panel(4, __VA_ARGS__, chunk, records, y); break;                                \
+    }                                                                                         \
   }
-TILE(tile_8_pairs, 8, 1)
-TILE(tile_8_pairs_halves, 8, 2)
-TILE(tile_4_pairs, 4, 1)
-TILE(tile_4_pairs_halves, 4, 2)
-TILE(tile_2_pairs, 2, 1)
-TILE(tile_2_pairs_halves, 2, 2)
-TILE(tile_1_pair, 1, 1)
-TILE(tile_1_pair_halves, 1, 2)
-TILE(tile_wide, WIDE, 1)
-TILE(tile_wide_halves, WIDE, 2)
+/* The combinations that there are. */
+TILE(tile_8_pairs, avx2_panel, FROM_START, 8, 1)
+TILE(tile_8_pairs_halves, avx2_panel, FROM_START, 8, 2)
+TILE(tile_8_pairs_minima, avx2_panel, WITH_MINIMA, 8, 1)
+TILE(tile_8_pairs_halves_minima, avx2_panel, WITH_MINIMA, 8, 2)
+TILE(tile_4_pairs, avx2_panel, FROM_START, 4, 1)
+TILE(tile_4_pairs_halves, avx2_panel, FROM_START, 4, 2)
+TILE(tile_4_pairs_minima, avx2_panel, WITH_MINIMA, 4, 1)
+TILE(tile_2_pairs, avx2_panel, FROM_START, 2, 1)
+TILE(tile_2_pairs_halves, avx2_panel, FROM_START, 2, 2)
+TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
+TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
+TILE(tile_wide, avx2_panel, FROM_ZERO, WIDE, 1)
+TILE(tile_wide_halves, avx2_panel, FROM_ZERO, WIDE, 2)
+TILE(packed_4, packed_panel, FROM_START, 4, 8, 1)
+TILE(packed_4_halves, packed_panel, FROM_START, 4, 8, 2)
+TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, 8, 1)
+TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, 8, 2)
+TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, WIDE, 1)
+TILE(packed_5, packed_panel, FROM_START, 5, 4, 1)
+TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, 4, 1)
+TILE(packed_6_halves, packed_panel, FROM_START, 6, 2, 2)
 #undef TILE
-#undef CASE
 
-/* Up to PACKED_ROWS rows of codes as they are packed. The combinations that there are: */
+/* Those of packed codes: up to PACKED_ROWS rows. */
 static bool multiplies_packed(const code_layout *l) {
   const int32_t bits = plane_bits(l);
   if (bits == 4) return code_span(l) <= 16 || (code_span(l) > WIDEST_SPAN && l->halves == 1);
   return (bits == 5 && l->halves == 1) || (bits == 6 && l->halves == 2);
 }
 
-INLINE void packed_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
-  tile_inputs in;
-  read_inputs(chunk, records, false, &in);
-  for (int column = 0; column < PANEL; column += 2 * LANES) {
-    if (chunk->bits == 6)
-      packed_tile(rows, 6, 2, 2, chunk, records, &in, column, y);
-    else if (chunk->bits == 5)
-      packed_tile(rows, 5, 4, 1, chunk, records, &in, column, y);
-    else if (chunk->span > WIDEST_SPAN)
-      packed_tile(rows, 4, WIDE, 1, chunk, records, &in, column, y);
-    else if (chunk->halves == 2)
-      packed_tile(rows, 4, 8, 2, chunk, records, &in, column, y);
-    else
-      packed_tile(rows, 4, 8, 1, chunk, records, &in, column, y);
-  }
+static code_tile *packed_tile(const code_chunk *chunk) {
+  static code_tile *const of_4[2][2] = {{packed_4, packed_4_minima}, {packed_4_halves, packed_4_halves_minima}};
+  if (chunk->bits == 6) return packed_6_halves;
+  if (chunk->bits == 5) return chunk->has_minimum ? packed_5_minima : packed_5;
+  return chunk->span > WIDEST_SPAN ? packed_4_wide : of_4[chunk->halves - 1][chunk->has_minimum];
 }
 
-static void multiply_packed_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  switch (rows) {
-#define CASE(n) \
-  case n: packed_panel(n, chunk, records, y); break;
-    FOR_EACH_CODE_ROWS(CASE)
-#undef CASE
-  }
+/* A format that is none of the combinations has no tile here, and stops where it is first multiplied. */
+static code_tile *whole_tile(const code_chunk *chunk) {
+  static code_tile *const tiles[][2][2] = {{{tile_8_pairs, tile_8_pairs_minima}, {tile_8_pairs_halves, tile_8_pairs_halves_minima}},
+                                           {{tile_4_pairs, tile_4_pairs_minima}, {tile_4_pairs_halves}},
+                                           {{tile_2_pairs}, {tile_2_pairs_halves}},
+                                           {{tile_1_pair}, {tile_1_pair_halves}},
+                                           {{tile_wide}, {tile_wide_halves}}};
+  const int32_t span = chunk->span;
+  return tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1][chunk->has_minimum];
 }
 
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  typedef void tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y);
-  static tile *const tiles[][2] = {{tile_8_pairs, tile_8_pairs_halves}, {tile_4_pairs, tile_4_pairs_halves}, {tile_2_pairs, tile_2_pairs_halves},
-                                   {tile_1_pair, tile_1_pair_halves}, {tile_wide, tile_wide_halves}};
-  const int32_t span = chunk->span;
-  if (chunk->bits < 8) {
-    multiply_packed_tile(chunk, records, rows, y);
-    return;
-  }
-  tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1](chunk, records, rows, y);
+  (chunk->bits < 8 ? packed_tile : whole_tile)(chunk)(chunk, records, rows, y);
 }
