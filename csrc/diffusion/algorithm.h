@@ -44,6 +44,8 @@ typedef struct note_keeper {
   /* Sees the logits of a position before its candidate is taken, and may change them. An iteration that failed comes again: of a
    * position that was seen in it, nothing more is noted. Null: it does not need them. Errors: MEMORY. */
   dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab);
+  /* By how much that raised the logit of a token there. Null: it changes none. */
+  float (*raised)(const void *notes, const sampler_step *step, int32_t position, int32_t token);
 } note_keeper;
 
 /* How an algorithm takes back what it has revealed. */

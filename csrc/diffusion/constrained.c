@@ -13,7 +13,7 @@ struct constrained {
   int32_t *tokens;    /* [length] the canvas, its masked positions as masks */
   head_row *rows;     /* [length] what confidences at each scored position are taken from */
   float *log_sums;    /* [length] of the logits of each scored position */
-  float *confidences; /* [length] of the path's tokens; of positions that no pass scored the lowest there is */
+  candidate *judged;  /* [length] the path's tokens, and what the pass behind it said of them */
   head_partition partition;
   uint8_t *wanted;      /* [asked x classes] of the head */
   head_row *of_classes; /* [asked x classes] */
@@ -37,7 +37,7 @@ static dimple_status fill(constrained *g, dimple_constraint *constraint, const i
   ALLOCATE(g->tokens, length, "the canvas of a constraint");
   ALLOCATE(g->rows, length, "the scores of a constraint");
   ALLOCATE(g->log_sums, length, "the sums of a constraint");
-  ALLOCATE(g->confidences, length, "the scores of a constraint");
+  ALLOCATE(g->judged, length, "the scores of a constraint");
   DIMPLE_TRY(partition_create(&constraint->classes, constraint->vocabulary->count, &g->partition));
   DIMPLE_TRY(lattice_update(&g->lattice, response, g->mask_token));
   for (int32_t i = 0; i < length; i++) {
@@ -67,7 +67,7 @@ void constrained_free(constrained *g) {
   lattice_close(&g->lattice);
   free(g->tokens);
   free(g->rows);
-  free(g->confidences);
+  free(g->judged);
   free(g->log_sums);
   free(g->wanted);
   free(g->of_classes);
@@ -77,7 +77,7 @@ void constrained_free(constrained *g) {
 
 int64_t constrained_bytes(const constrained *g) {
   if (!g) return 0;
-  int64_t of_position = (int64_t)(sizeof *g->tokens + sizeof *g->rows + sizeof *g->log_sums + sizeof *g->confidences);
+  int64_t of_position = (int64_t)(sizeof *g->tokens + sizeof *g->rows + sizeof *g->log_sums + sizeof *g->judged);
   int64_t of_asked = g->partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
   return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked +
          partition_bytes(&g->partition);
@@ -89,6 +89,13 @@ dimple_status constrained_look(constrained *g, const canvas *c) {
   memcpy(g->tokens, c->tokens, (size_t)c->length * sizeof *g->tokens);
   for (int32_t i = 0; i < c->masked_count; i++) g->tokens[c->masked[i]] = g->mask_token;
   return lattice_update(&g->lattice, g->tokens, g->mask_token);
+}
+
+bool constrained_fits(constrained *g, const canvas *c) {
+  bool has_path = g->lattice.has_path;
+  dimple_status status = constrained_look(g, c);
+  g->lattice.has_path = has_path;
+  return status == DIMPLE_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- rows */
@@ -167,8 +174,17 @@ static float confidence_at(const constrained *g, const dimple_decoding *d, int32
   return confidence_bounded(measure, measure->of_summary(&g->rows[position], at->logit, judges_hot(d), d->temperature));
 }
 
+/* What the scores say of the path's token; of a position without scores NaN, and the lowest confidence there is. */
+static candidate candidate_at(const constrained *g, const dimple_decoding *d, int32_t position, const special_tokens *unsure) {
+  const path_token *at = &g->lattice.path[position];
+  bool scored = g->lattice.scored[position];
+  float likely = scored ? (float)fmin(at->logit - g->log_sums[position], 0) : NAN;
+  return (candidate){at->token, confidence_at(g, d, position, unsure), likely, scored ? row_entropy(&g->rows[position]) : 0};
+}
+
+/* Once for each path: scores are forgotten with the next canvas, which the path may outlast. */
 static void judge_path(constrained *g, const dimple_decoding *d, const special_tokens *unsure) {
-  for (int32_t i = 0; i < g->lattice.length; i++) g->confidences[i] = confidence_at(g, d, i, unsure);
+  for (int32_t i = 0; i < g->lattice.length; i++) g->judged[i] = candidate_at(g, d, i, unsure);
 }
 
 /* The same for a path of one kind, drawn at a temperature above 0. */
@@ -177,7 +193,7 @@ static void take_guesses(constrained *g, const path_settings *s, float hot, bool
     allowed_row row = {.temperature = hot > 0 ? hot : 1};
     if (is_fixed(g, positions[i])) continue;
     lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->partition.classes, s, wanted ? &row : NULL);
-    g->rows[positions[i]] = wanted ? summary_of(&row, &summaries[i], hot > 0) : summaries[i];
+    if (wanted) g->rows[positions[i]] = summary_of(&row, &summaries[i], hot > 0);
   }
 }
 
@@ -189,6 +205,10 @@ static float entropy_at(const head_row *row, bool hot) {
 void constrained_guess(constrained *g, const dimple_decoding *d, float temperature, int32_t iteration, const head_row *summaries, const int32_t *positions,
                        int32_t count, path_guess *out) {
   path_settings drawn = {temperature, d->seed, iteration}, best = {0};
+  for (int32_t i = 0; i < count; i++) {
+    g->rows[positions[i]] = summaries[i];
+    g->log_sums[positions[i]] = summaries[i].log_sum;
+  }
   take_guesses(g, &drawn, temperature, d->allowed_confidence != 0, positions, count, summaries);
   lattice_find_path(&g->lattice, &drawn);
   for (int32_t i = 0; i < count; i++) {
@@ -199,10 +219,10 @@ void constrained_guess(constrained *g, const dimple_decoding *d, float temperatu
   }
   if (temperature > 0) take_guesses(g, &best, temperature, false, positions, count, summaries);
   if (temperature > 0) lattice_find_path(&g->lattice, &best);
-  judge_path(g, d, NULL); /* for a completion by this path */
+  judge_path(g, d, NULL);
   for (int32_t i = 0; i < count; i++) {
     out[i].best = g->lattice.path[positions[i]].token;
-    g->log_sums[positions[i]] = summaries[i].log_sum;
+    g->judged[positions[i]].confidence = fminf(-out[i].entropy, 0); /* at this pass's temperature */
   }
 }
 
@@ -297,17 +317,14 @@ static void find_path(constrained *g, const path_settings *s, const dimple_decod
   judge_path(g, d, unsure);
 }
 
-static candidate candidate_at(const constrained *g, int32_t position) {
-  const path_token *at = &g->lattice.path[position];
-  bool scored = g->lattice.scored[position];
-  float likely = scored ? (float)fmin(at->logit - g->log_sums[position], 0) : NAN;
-  return (candidate){at->token, g->confidences[position], likely, scored ? row_entropy(&g->rows[position]) : 0};
-}
-
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out) {
   const dimple_decoding *d = step->decoding;
   find_path(g, &(path_settings){d->temperature, d->seed, step->iteration}, d, unended(d) ? &step->tokens : NULL);
-  for (int32_t i = 0; i < count; i++) out[i] = candidate_at(g, positions[i]);
+  for (int32_t i = 0; i < count; i++) out[i] = g->judged[positions[i]];
+}
+
+void constrained_amend(constrained *g, const int32_t *positions, int32_t count, const candidate *path) {
+  for (int32_t i = 0; i < count; i++) g->judged[positions[i]] = path[i];
 }
 
 void constrained_forbid(constrained *g, int32_t position, float *logits) {
@@ -322,6 +339,6 @@ int32_t constrained_forced(constrained *g, int32_t position) { return lattice_fo
 dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out) {
   DIMPLE_TRY(constrained_look(g, c));
   if (!g->lattice.has_path) find_path(g, &(path_settings){0}, d, NULL);
-  for (int32_t i = 0; i < c->masked_count; i++) out[i] = candidate_at(g, c->masked[i]);
+  for (int32_t i = 0; i < c->masked_count; i++) out[i] = g->judged[c->masked[i]];
   return DIMPLE_OK;
 }

@@ -24,6 +24,9 @@ void constrained_restart(constrained *g);
  * that fits). */
 dimple_status constrained_look(constrained *g, const canvas *c);
 
+/* Whether something that fits agrees with a canvas that may come. The one that does is to be looked at next; the latest path stays until then. */
+bool constrained_fits(constrained *g, const canvas *c);
+
 /* Whether a decoding's scores can be what the head keeps of classes. Where it filters or changes logits they are those of whole rows. */
 bool constrained_takes_classes(const dimple_decoding *d);
 
@@ -58,6 +61,9 @@ bool constrained_ends(const constrained *g, int32_t token);
 /* After all rows: finds the path, and writes its tokens at positions[count], and how sure the model is of each. */
 void constrained_candidates(constrained *g, const sampler_step *step, const int32_t *positions, int32_t count, candidate *out);
 
+/* What candidates of positions[count] on that path have become, when what was added to logits is taken back: a completion by this path says the same of them. */
+void constrained_amend(constrained *g, const int32_t *positions, int32_t count, const candidate *path);
+
 /* Makes -inf of the logits [vocabulary] of tokens that cannot stand at a masked position of the canvas that constrained_look took last. */
 void constrained_forbid(constrained *g, int32_t position, float *logits);
 
@@ -65,7 +71,7 @@ void constrained_forbid(constrained *g, int32_t position, float *logits);
 int32_t constrained_forced(constrained *g, int32_t position);
 
 /* An assignment of all masked positions of the canvas that fits: writes candidates [masked_count], on the latest path where there is
- * one. Takes the canvas as constrained_look does. Errors: as there. */
+ * one, as sure as they were when it was found. Takes the canvas as constrained_look does. Errors: as there. */
 dimple_status constrained_completion(constrained *g, const canvas *c, const dimple_decoding *d, candidate *out);
 
 #endif

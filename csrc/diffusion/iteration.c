@@ -370,7 +370,7 @@ static bool fits(iteration *it, const canvas *c, int32_t count) {
   coming.tokens = it->room.opened;
   memcpy(coming.tokens, c->tokens, (size_t)c->length * sizeof *coming.tokens);
   for (int32_t i = 0; i < count; i++) coming.tokens[it->room.revealed[i]] = it->room.tokens[i];
-  return constrained_look(it->constraint, &coming) == DIMPLE_OK;
+  return constrained_fits(it->constraint, &coming);
 }
 
 /* Some tokens of a path beside others that it does not have may fit nothing: then all that is revealed of the block takes the path's. */
@@ -559,7 +559,6 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
 dimple_status iteration_complete(iteration *it, canvas *c) {
   if (c->used < c->length) canvas_shorten(c, c->length);
   DIMPLE_TRY(constrained_completion(it->constraint, c, &it->decoding, it->room.candidates));
-  if (it->bias.count > 0) proposals_take_bias_back(it, c->masked, c->masked_count);
   it->revealed_count = c->masked_count;
   it->forced_count = it->remasked_count = 0;
   for (int32_t i = 0; i < it->revealed_count; i++) {

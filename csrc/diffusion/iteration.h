@@ -21,7 +21,7 @@ typedef struct iteration_room {
   head_row *summaries;   /* of their logits */
   int32_t *open;         /* positions that are scored, of algorithms that edit: ascending */
   int32_t *opened;       /* the same, under a constraint: the canvas' tokens as they may become */
-  float *log_sums;       /* under a bias, by position: of its logits without it, less those with it */
+  float *log_sums;       /* where bias or notes change logits, by position: of the model's own, less those of what became of them */
 } iteration_room;
 
 typedef struct iteration {

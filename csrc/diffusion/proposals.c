@@ -15,6 +15,12 @@ static int32_t logit_rows(int32_t vocab, int32_t count) {
   return rows < count ? rows : count;
 }
 
+/* Whether logits are other ones than the model's own, of which log-probabilities are. */
+static bool strays(const iteration *it) {
+  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
+  return it->bias.count > 0 || (keeper && keeper->raised);
+}
+
 /* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
 static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                  float *bare, head_call *head) {
@@ -31,11 +37,11 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
     if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
     if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
     logits_shift(z, vocab, it->shift);
-    float unbiased = it->bias.count > 0 ? logits_summary(z, vocab, 0).log_sum : 0;
+    float own = strays(it) ? logits_summary(z, vocab, 0).log_sum : 0;
     bias_apply(&it->bias, z, it->constraint != NULL);
     if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
     head->results[i] = logits_summary(z, vocab, head->temperature);
-    it->room.log_sums[positions[at + i]] = unbiased - head->results[i].log_sum;
+    it->room.log_sums[positions[at + i]] = own - head->results[i].log_sum;
   }
   return DIMPLE_OK;
 }
@@ -110,18 +116,21 @@ static dimple_status replace_masks(iteration *it, const sampler_step *step, pass
   return status;
 }
 
-/* What is left of a log-probability when the bias of a token at a position is taken back. */
-static float without_bias(const iteration *it, float log_probability, int32_t token, int32_t position) {
-  if (it->bias.count > 0) log_probability -= bias_of(&it->bias, token, it->constraint != NULL) + it->room.log_sums[position];
+/* The model's own log-probability of a token at a position: what bias and notes added is taken back. */
+static float own_probability(const iteration *it, const sampler_step *step, float log_probability, int32_t token, int32_t position) {
+  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
+  if (strays(it)) log_probability -= bias_of(&it->bias, token, it->constraint != NULL) + it->room.log_sums[position];
+  if (keeper && keeper->raised) log_probability -= keeper->raised(it->notes, step, position, token);
   return log_probability > 0 ? 0 : log_probability; /* by rounding */
 }
 
-void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t count) {
+/* Log-probabilities of the first `count` candidates become the model's. */
+static void own_probabilities(iteration *it, const sampler_step *step, const int32_t *positions, int32_t count) {
   for (int32_t i = 0; i < count; i++) {
     candidate *found = &it->room.candidates[i];
-    if (isnan(found->log_probability)) continue; /* no pass scored it */
-    found->log_probability = without_bias(it, found->log_probability, found->token, positions[i]);
+    found->log_probability = own_probability(it, step, found->log_probability, found->token, positions[i]);
   }
+  if (it->constraint) constrained_amend(it->constraint, positions, count, it->room.candidates);
 }
 
 /* ------------------------------------------------------------------------------------------------ without whole logits */
@@ -258,7 +267,7 @@ dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, p
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
   if (it->constraint || candidates_need_logits(step) || it->bias.count > 0) {
     DIMPLE_TRY(score_whole(it, step, p, rows, positions, head));
-    if (it->bias.count > 0) proposals_take_bias_back(it, positions, count);
+    if (strays(it)) own_probabilities(it, step, positions, count);
     return DIMPLE_OK;
   }
   head.temperature = it->decoding.temperature;
@@ -292,7 +301,7 @@ static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p,
     if (it->constraint) constrained_forbid(it->constraint, position, z);
     list_row(z, vocab, count, tokens);
     for (int32_t k = 0; k < count; k++)
-      log_probability[k] = tokens[k] < 0 ? NAN : without_bias(it, z[tokens[k]] - head->results[i].log_sum, tokens[k], position);
+      log_probability[k] = tokens[k] < 0 ? NAN : own_probability(it, step, z[tokens[k]] - head->results[i].log_sum, tokens[k], position);
   }
   return DIMPLE_OK;
 }

@@ -20,7 +20,4 @@ dimple_status proposals_list_revealed(iteration *it, pass *p, int32_t count, int
 /* Beliefs in the tokens of the watched positions, from their shadows: for algorithms with a reviser. Errors: MEMORY, CANCELLED, MODEL. */
 dimple_status proposals_judge(iteration *it, pass *p, const canvas *c, pass_rows rows);
 
-/* Log-probabilities of the first `count` candidates become the model's, whatever the bias. */
-void proposals_take_bias_back(iteration *it, const int32_t *positions, int32_t count);
-
 #endif

@@ -613,8 +613,8 @@ typedef struct dimple_step {
   int32_t forced_count;           /* of those revealed, positions for which the constraint left one token: no pass decided them */
   int64_t nanoseconds;            /* wall time of this call */
   const float *log_probability;   /* [revealed_count] of the token revealed, in softmax(logits) of this pass (with guidance: of the
-                                   * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints and
-                                   * filters did: nats, <= 0; NaN for a position that no pass decided */
+                                   * guided ones; without those that no_eos_logits forbids), whatever temperature, constraints, filters,
+                                   * biases and credits did: nats, <= 0; NaN for a position that no pass decided */
   int32_t remasked_count;         /* wino: positions, revealed before, that are masked again; diffusion-gemma: accepted before, and not again */
   const int32_t *remasked;        /* [remasked_count] ascending */
   int32_t block;                  /* decodings in blocks: the one that the iteration worked on, from 0; -1: others */
@@ -680,10 +680,11 @@ DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const in
 DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
- * first one along the shortest response that fits. Afterwards the decoding is done. For a decoding whose steps or time are used up:
- * a session with a constraint can always be finished. Fills `step`: iteration is that of the
- * latest step (-1 before the first), revealed what was filled, and confidence that of the path, for positions that no pass scored the
- * lowest there is. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
+ * first one, and where the canvas holds tokens that this path has not (token_editing, dimple_session_reveal), along the shortest response
+ * that fits. Afterwards the decoding is done. For a decoding whose steps or time are used up: a session with a constraint can always be
+ * finished. Fills `step`: iteration is that of the latest step (-1 before the first), revealed what was filled, and confidence and
+ * log_probability are those of the path in the pass that it comes from, whatever bias was set since; for positions that this pass did not
+ * score the lowest there is, and NaN. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
 /* Makes the prefill, step, look, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diffusion/constrained.h"
 #include "diffusion/pipeline.h"
 #include "draws.h"
 #include "test/constraint_fixture.h"
@@ -299,6 +300,193 @@ static void a_session_can_always_be_finished(void) {
   dimple_constraint_free(r.constraint);
 }
 
+/* In softmax(logits) of a row [VOCAB]. */
+static double log_probability_in(const float *logits, int32_t row, int32_t token) {
+  const float *z = logits + (int64_t)row * VOCAB;
+  double sum = 0;
+  for (int32_t t = 0; t < VOCAB; t++) sum += exp((double)z[t]);
+  return z[token] - log(sum);
+}
+
+/* What a pass offered. */
+typedef struct offer {
+  int32_t count, positions[RESPONSE], tokens[RESPONSE];
+  float confidence[RESPONSE], log_probability[RESPONSE];
+} offer;
+
+static dimple_status take_offer(dimple_session *s, offer *o) {
+  dimple_candidates found = {0};
+  dimple_status status = dimple_session_look(s, &found);
+  *o = (offer){.count = found.count};
+  for (int32_t i = 0; i < found.count; i++) {
+    o->positions[i] = found.positions[i];
+    o->tokens[i] = found.tokens[i];
+    o->confidence[i] = found.confidence[i];
+    o->log_probability[i] = found.log_probability[i];
+  }
+  return status;
+}
+
+static void expect_as_offered(const dimple_decoding *d, const dimple_step *step, const offer *o) {
+  float low = confidence_of(d)->low;
+  int32_t met = 0;
+  for (int32_t i = 0; i < step->revealed_count; i++) {
+    int32_t position = step->revealed[i], k = 0;
+    while (k < o->count && o->positions[k] != position) k++;
+    bool scored = k < o->count;
+    met += scored;
+    EXPECT(!scored || step->canvas[position] == o->tokens[k], "pipeline %d, algorithm %d, position %d: token %d, offered %d", d->pipeline, d->algorithm,
+           position, step->canvas[position], o->tokens[k]);
+    EXPECT(step->confidence[i] == (scored ? o->confidence[k] : low), "pipeline %d, algorithm %d, position %d: confidence %g, offered %g", d->pipeline,
+           d->algorithm, position, (double)step->confidence[i], (double)(scored ? o->confidence[k] : low));
+    EXPECT(scored ? step->log_probability[i] == o->log_probability[k] : isnan(step->log_probability[i]) != 0,
+           "pipeline %d, algorithm %d, position %d: log-probability %g, offered %g", d->pipeline, d->algorithm, position, (double)step->log_probability[i],
+           scored ? (double)o->log_probability[k] : NAN);
+  }
+  EXPECT(met == o->count, "of %d positions offered %d are completed", o->count, met);
+}
+
+static const int32_t some_tokens[] = {2, 7, 11, 30};
+static const float some_values[] = {3, -2, -INFINITY, 1}, other_values[] = {-4, 50, 2, -INFINITY};
+
+/* Completions of what a pass has scored say of each token what that pass said, whatever bias came between, and a pass that was cancelled;
+ * `logits`: of the first pass, where it is one over the whole, whose rows of shifted models score the position behind them. Returns how many positions were judged. */
+static int32_t complete_an_offer(dimple_session *s, const dimple_decoding *d, int32_t variant, const float *logits, bool shifted) {
+  offer o;
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  if (variant % 3) EXPECT_OK(dimple_session_set_bias(s, some_tokens, some_values, 4));
+  if (take_offer(s, &o) != DIMPLE_OK) return 0; /* not every pipeline lets a caller decide */
+  for (int32_t i = 0; i < o.count && logits; i++) {
+    double expected = log_probability_in(logits, PROMPT + o.positions[i] - shifted, o.tokens[i]);
+    EXPECT(fabs(o.log_probability[i] - fmin(expected, 0)) < 1e-3, "pipeline %d, algorithm %d, variant %d, position %d: log-probability %g, expected %g", d->pipeline, d->algorithm, variant, o.positions[i],
+           (double)o.log_probability[i], expected);
+  }
+  if (variant % 4 == 1) EXPECT_OK(dimple_session_set_bias(s, some_tokens, other_values, 4));
+  if (variant % 4 == 2) EXPECT_OK(dimple_session_set_bias(s, NULL, NULL, 0));
+  if (variant % 5 == 1) dimple_session_cancel(s);
+  if (variant % 5 == 1) EXPECT_FAILS(dimple_session_step(s, &step), DIMPLE_ERROR_CANCELLED, "cancelled");
+  EXPECT_OK(dimple_session_complete(s, &step));
+  expect_as_offered(d, &step, &o);
+  return o.count;
+}
+
+/* Whether an iteration that leaves masks in a block has scored all of the block: Dream's blocks and Fast-dLLM v2's sub-blocks score a part, some
+ * algorithms choose positions beforehand, at times none, WINO masks again
+ * what it had not scored, and token editing may leave tokens that the path has not. */
+static bool scores_whole_blocks(const dimple_decoding *d) {
+  return d->pipeline != DIMPLE_PIPELINE_DREAM && d->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2 && d->algorithm != DIMPLE_ALGORITHM_ORIGIN &&
+         d->algorithm != DIMPLE_ALGORITHM_ORIGIN_RATIO && d->algorithm != DIMPLE_ALGORITHM_WINO && d->algorithm != DIMPLE_ALGORITHM_TOKEN_EDITING;
+}
+
+/* Where the core decides alone, what is left of a scored block is judged, too. Returns how many positions were. */
+static int32_t complete_after(dimple_session *s, const dimple_decoding *d, int32_t steps, int32_t variant) {
+  int32_t judged = 0;
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  if (variant % 3) EXPECT_OK(dimple_session_set_bias(s, some_tokens, some_values, 4));
+  for (int32_t i = 0; i < steps && !step.done; i++) EXPECT_OK(dimple_session_step(s, &step));
+  int32_t first = 0, end = RESPONSE;
+  if (step.block >= 0) {
+    int32_t length = d->block_length > 0 ? d->block_length : RESPONSE;
+    first = step.block * length - (pipeline_of(d)->sight == SIGHT_FROM_START ? PROMPT % length : 0); /* the prompt's tail is in the first block */
+    end = first + length;
+  }
+  if (variant % 4 == 1 && !step.done) EXPECT_OK(dimple_session_set_bias(s, some_tokens, other_values, 4));
+  EXPECT_OK(dimple_session_complete(s, &step));
+  for (int32_t i = 0; i < step.revealed_count; i++) {
+    int32_t position = step.revealed[i];
+    bool scored = !isnan(step.log_probability[i]);
+    judged += scored;
+    EXPECT(!(step.log_probability[i] > 0) && (scored || step.confidence[i] == confidence_of(d)->low),
+           "pipeline %d, algorithm %d, position %d: log-probability %g, confidence %g", d->pipeline, d->algorithm, position, (double)step.log_probability[i],
+           (double)step.confidence[i]);
+    EXPECT(scored || !scores_whole_blocks(d) || position < first || position >= end, "pipeline %d, algorithm %d, variant %d, position %d of %d .. %d was scored, and nothing is said of it",
+           d->pipeline, d->algorithm, variant, position, first, end - 1);
+  }
+  return judged;
+}
+
+static void complete_all(dimple_model *m, bool shifted, uint64_t rules) {
+  dimple_session *s = text_session(m, 1, 1);
+  int32_t offered = 0, stepped = 0, guided = 0;
+  for (uint64_t seed = 0; seed < rules; seed++) {
+    rule r = open_rule(seed, 2, 6);
+    for (int32_t i = (int32_t)seed; i < PIPELINE_COUNT * ALGORITHM_COUNT * 24; i += 5) { /* with 24 variants of each, all of them in turn */
+      int32_t variant = i % 24;
+      dimple_decoding d = varied_decoding(i / 24 / ALGORITHM_COUNT, i / 24 % ALGORITHM_COUNT, variant, seed);
+      if (variant % 7 == 3 && d.cache == DIMPLE_CACHE_NONE) d.guidance_scale = 1.5f;
+      EXPECT_OK(dimple_session_set_constraint(s, NULL));
+      EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+      if (dimple_session_begin(s, &d) != DIMPLE_OK) continue;
+      if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.block_length > 0 && d.algorithm != DIMPLE_ALGORITHM_CONFIDENCE_THRESHOLD) d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
+      bool whole = d.pipeline == DIMPLE_PIPELINE_DIM || (d.pipeline == DIMPLE_PIPELINE_LLADA && d.cache == DIMPLE_CACHE_NONE);
+      float *logits = whole && d.guidance_scale == 0 ? logits_of(s, PROMPT + RESPONSE) : NULL;
+      int32_t judged = complete_an_offer(s, &d, variant, logits, shifted);
+      offered += judged;
+      guided += d.guidance_scale > 0 && judged > 0;
+      stepped += complete_after(s, &d, 1 + variant / 2 % 4, variant);
+      free(logits);
+    }
+    dimple_constraint_free(r.constraint);
+  }
+  EXPECT(offered > 500 * (int32_t)rules && stepped > 500 * (int32_t)rules && guided > 5 * (int32_t)rules, "%d offered, %d stepped, %d guided", offered, stepped, guided);
+  dimple_session_free(s);
+}
+
+static void completions_say_what_the_pass_said(uint64_t rules) {
+  dimple_model *unshifted = random_model((model_shape){.family = FAMILY_LLADA});
+  complete_all(text_model, true, rules);
+  if (unshifted) complete_all(unshifted, false, rules);
+  dimple_model_free(unshifted);
+}
+
+/* To ask what a canvas would fit does not take the path of the latest scores away. */
+static void asking_keeps_the_path(void) {
+  int32_t fitting = 0, unlike_the_shortest = 0;
+  for (uint64_t seed = 0; seed < 40; seed++) {
+    rule r = open_rule(seed, 1, 6);
+    random_numbers numbers = {.seed = seed};
+    int32_t masks[RESPONSE], initial[RESPONSE];
+    float logits[RESPONSE * VOCAB];
+    head_row summaries[RESPONSE];
+    candidate shortest[RESPONSE], path[RESPONSE], completion[RESPONSE];
+    constrained *g = NULL;
+    canvas c = {0};
+    dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+    sampler_step step = {.decoding = &d, .tokens = {.mask = MASK, .eos = EOS, .eot = -1}};
+    for (int32_t i = 0; i < RESPONSE; i++) masks[i] = MASK;
+    EXPECT_OK(constrained_create(r.constraint, masks, RESPONSE, NULL, MASK, VOCAB, initial, &g));
+    EXPECT_OK(canvas_create(masks, RESPONSE, MASK, &c));
+    EXPECT_OK(constrained_completion(g, &c, &d, shortest));
+    for (int32_t i = 0; i < RESPONSE * VOCAB; i++) logits[i] = random_logit(&numbers);
+    for (int32_t i = 0; i < RESPONSE; i++) summaries[i] = logits_summary(logits + i * VOCAB, VOCAB, 0);
+    EXPECT_OK(constrained_look(g, &c));
+    EXPECT_OK(constrained_rows(g, &step, summaries, logits, RESPONSE, c.masked));
+    constrained_candidates(g, &step, c.masked, RESPONSE, path);
+    for (int32_t i = 0; i < 20; i++) {
+      int32_t at = random_below(&numbers, RESPONSE), token = random_below(&numbers, MASK);
+      canvas coming = {.length = RESPONSE, .used = RESPONSE, .mask_token = MASK, .tokens = initial};
+      memcpy(initial, masks, sizeof initial);
+      initial[at] = token;
+      bool fits = constrained_fits(g, &coming);
+      EXPECT(fits == can_fit(&r, initial, RESPONSE), "seed %d: token %d at %d", (int)seed, token, at);
+      fitting += fits;
+    }
+    EXPECT_OK(constrained_completion(g, &c, &d, completion));
+    for (int32_t i = 0; i < RESPONSE; i++) {
+      EXPECT(completion[i].token == path[i].token && completion[i].log_probability == path[i].log_probability && completion[i].confidence == path[i].confidence,
+             "seed %d, position %d: token %d of confidence %g, the path has %d of %g", (int)seed, i, completion[i].token, (double)completion[i].confidence,
+             path[i].token, (double)path[i].confidence);
+      unlike_the_shortest += path[i].token != shortest[i].token;
+    }
+    canvas_free(&c);
+    constrained_free(g);
+    dimple_constraint_free(r.constraint);
+  }
+  EXPECT(fitting > 40 && fitting < 40 * 20 - 40 && unlike_the_shortest > 40, "%d fit, %d tokens are not the shortest's", fitting, unlike_the_shortest);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- canvases */
 
 enum { MOST_STANDS = 512 };
@@ -366,30 +554,60 @@ static int32_t only_token(const rule *r, const int32_t *before, int32_t first, i
   return found;
 }
 
-/* What fills a canvas that is not settled yet is as sure as the latest pass found it. */
+/* Minus the entropy of softmax(z / t). */
+static double negentropy(const float *z, double t) {
+  double sum = 0, moment = 0;
+  for (int32_t k = 0; k < VOCAB; k++) {
+    sum += exp(z[k] / t);
+    moment += exp(z[k] / t) * (z[k] / t);
+  }
+  return moment / sum - log(sum);
+}
+
+/* What fills a canvas that is not settled yet is as sure as the latest pass found it, at its temperature. */
 static void completed_canvases_are_judged(void) {
   dimple_model *m = random_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
   dimple_session *s = text_session(m, 1, 1);
-  for (uint64_t seed = 0; seed < 6; seed++) {
+  int32_t among_all = 0;
+  for (uint64_t seed = 0; seed < 12; seed++) {
     rule r = open_rule(seed, 0, 14);
     dimple_step step = {0};
     dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
-    int32_t sure = 0;
+    int32_t sure = 0, before[1] = {0}, canvas[CANVAS];
+    float logits[CANVAS * VOCAB];
     d.steps = 40;
     d.seed = seed;
+    d.allowed_confidence = seed % 2;
     EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
     EXPECT_OK(dimple_session_begin(s, &d));
+    for (int32_t i = 0; i < CANVAS; i++) {
+      int32_t forced = only_token(&r, before, 0, i);
+      canvas[i] = forced >= 0 ? forced : (int32_t)(draw_word(d.seed, 0, (uint32_t)i, DRAW_CANVAS, 0) * (uint64_t)VOCAB >> 32);
+    }
     EXPECT_OK(dimple_session_step(s, &step));
     EXPECT(!step.done, "seed %d: over at once", (int)seed);
+    canvas_logits(m, before, 0, canvas, logits);
     EXPECT_OK(dimple_session_complete(s, &step));
     for (int32_t i = 0; i < step.revealed_count; i++) {
-      bool judged = step.confidence[i] < 0 && step.confidence[i] > -4; /* a negative entropy, of 24 tokens */
-      EXPECT(judged || step.confidence[i] == -FLT_MAX, "seed %d, position %d: %g", (int)seed, step.revealed[i], (double)step.confidence[i]);
-      sure += judged;
+      int32_t position = step.revealed[i];
+      bool scored = position < CANVAS;
+      EXPECT(scored == !isnan(step.log_probability[i]), "seed %d, position %d: log-probability %g", (int)seed, position, (double)step.log_probability[i]);
+      EXPECT(scored || step.confidence[i] == -FLT_MAX, "seed %d, position %d: confidence %g", (int)seed, position, (double)step.confidence[i]);
+      if (!scored) continue;
+      const float *z = logits + position * VOCAB;
+      double expected = log_probability_in(z, 0, step.canvas[position]);
+      EXPECT(fabs(step.log_probability[i] - expected) < 1e-3, "seed %d, position %d: log-probability %g, expected %g", (int)seed, position, (double)step.log_probability[i],
+             expected);
+      EXPECT(step.confidence[i] <= 0 && step.confidence[i] > -5, "seed %d, position %d: confidence %g", (int)seed, position, (double)step.confidence[i]);
+      EXPECT(d.allowed_confidence || fabs(step.confidence[i] - negentropy(z, d.t_max)) < 1e-3, "seed %d, position %d: confidence %g, expected %g", (int)seed, position,
+             (double)step.confidence[i], negentropy(z, d.t_max));
+      among_all += !d.allowed_confidence;
+      sure++;
     }
     EXPECT(sure > CANVAS / 2, "seed %d: %d are judged", (int)seed, sure);
     dimple_constraint_free(r.constraint);
   }
+  EXPECT(among_all > 2 * CANVAS, "%d are judged among all tokens", among_all);
   dimple_session_free(s);
   dimple_model_free(m);
 }
@@ -584,6 +802,8 @@ int main(int argc, char **argv) {
     results_are_reproducible();
     what_is_certain_needs_no_pass();
     a_session_can_always_be_finished();
+    completions_say_what_the_pass_said(2);
+    asking_keeps_the_path();
     completed_canvases_are_judged();
     canvases_are_best_paths();
     canvases_make_one_response();

@@ -278,6 +278,7 @@ int main(void) {
     alternatives_of_what_was_revealed(text_model, DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ORIGIN, temperature, 0); /* positions first */
     alternatives_of_what_was_revealed(unshifted, DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS, temperature, 1.5f);
     alternatives_of_what_was_revealed(unshifted, DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_WINO, temperature, 0);
+    alternatives_of_what_was_revealed(unshifted, DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_CREDIT, temperature, 0); /* what it adds to logits has no part in it */
   }
   dimple_model_free(unshifted);
   order_of_calls();

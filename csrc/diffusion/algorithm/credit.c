@@ -85,12 +85,21 @@ static dimple_status earn(account *a, const dimple_decoding *d, const float *log
   return DIMPLE_OK;
 }
 
+static float raise_of(const dimple_decoding *d, const credit *earned) { return d->credit_alpha * logf(1 + earned->amount); }
+
 static dimple_status see(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab) {
   account *a = &((accounts *)notes)->of[position];
   if (a->seen != step->iteration) DIMPLE_TRY(earn(a, step->decoding, logits, vocab));
   a->seen = step->iteration;
-  for (int32_t i = 0; i < a->count; i++) logits[a->credits[i].token] += step->decoding->credit_alpha * logf(1 + a->credits[i].amount);
+  for (int32_t i = 0; i < a->count; i++) logits[a->credits[i].token] += raise_of(step->decoding, &a->credits[i]);
   return DIMPLE_OK;
+}
+
+static float raised(const void *notes, const sampler_step *step, int32_t position, int32_t token) {
+  const account *a = &((const accounts *)notes)->of[position];
+  for (int32_t i = 0; i < a->count; i++)
+    if (a->credits[i].token == token) return raise_of(step->decoding, &a->credits[i]);
+  return 0;
 }
 
 static dimple_status choose(choice *c, quota due) {
@@ -102,7 +111,7 @@ static dimple_status choose(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .bytes = accounts_bytes, .see = see};
+static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .bytes = accounts_bytes, .see = see, .raised = raised};
 
 const algorithm algorithm_credit = {
     .name = "credit",
