@@ -76,6 +76,7 @@ typedef struct code_chunk {
   _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
+  _Alignas(64) int16_t factor[CHUNK_BLOCKS][PANEL][2];         /* of the halves, if `factors`; then `scale` is the d of each 8 blocks, [PANEL] */
   const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4], [2][4][16][8] or [2][16][16][2] bytes each; packed: as they lie */
   int32_t bits;                                                /* of a code: 8, or fewer if packed */
   int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
@@ -86,6 +87,7 @@ typedef struct code_chunk {
   int32_t span;    /* code_span */
   int32_t start;   /* what code 0 stands for: 0 but with span_code_packer */
   bool has_minimum;
+  bool factors; /* as a kernel asks for by keeps_factors */
   bool streams; /* few rows share the chunk: whoever multiplies asks for what comes next */
 } code_chunk;
 

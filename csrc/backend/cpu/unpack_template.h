@@ -1,6 +1,7 @@
 /* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
  * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES, and by EXPAND_WIDE where their
- * values span more than WIDEST_SPAN. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. */
+ * values span more than WIDEST_SPAN. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. UNPACK_FACTORS names a function for what keeps_factors(layout)
+ * says to have its factors as integers (code_chunk). */
 
 #include "backend/cpu/code_panels.h"
 
@@ -12,6 +13,11 @@
 #endif
 #ifndef CODE_PLANES
 #define CODE_PLANES 0
+#endif
+
+#ifndef UNPACK_FACTORS
+#define UNPACK_FACTORS unpack_scales
+#define keeps_factors(layout) false
 #endif
 
 /* The scales and minima of `blocks` blocks, from the beginning of a unit on. */
@@ -71,5 +77,6 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
 #endif
     chunk->codes[b] = expands ? expanded : codes;
   }
-  unpack_scales(l, &u, units, count, chunk);
+  chunk->factors = keeps_factors(l);
+  (chunk->factors ? UNPACK_FACTORS : unpack_scales)(l, &u, units, count, chunk);
 }

@@ -57,25 +57,53 @@ static void expand_wide(const uint8_t *nibbles, const int8_t *table, uint8_t *co
 #define STAY(v) __asm__ volatile("" : "+x"(v))
 #endif
 
+/* Likewise for what it would load ahead, or keep a copy of on the stack beside y. */
+#define STAY_IN_MEMORY() __asm__ volatile("" : : : "memory")
+
 static int32_t code_start(const code_layout *l) { return span_code_start(l); }
 
 /* What a block of activations is multiplied with beside its bytes; by halves, if each has scales of its own. */
 typedef struct block_inputs {
+  _Alignas(16) int16_t half_start[CODE_ROWS][2]; /* FACTORED: half of start */
   _Alignas(16) int32_t start[2][CODE_ROWS]; /* the code that 0 stands for times the sum of the bytes */
   _Alignas(16) float sum[2][CODE_ROWS];     /* the sum of the inputs */
 } block_inputs;
 
-/* The kinds of codes, each with tiles of its own: all that has minima has codes from 0 on. */
-typedef enum code_kind { FROM_ZERO, FROM_START, WITH_MINIMA } code_kind;
+/* The kinds of codes, each with tiles of its own: all that has minima has codes from 0 on. FACTORED: a scale for 16 is d times a factor, which the
+ * products of 16 bits are multiplied with in place of 1, so that one conversion serves 32. */
+typedef enum code_kind { FROM_ZERO, FROM_START, WITH_MINIMA, FACTORED } code_kind;
 
 INLINE void read_inputs(const code_kind kind, const int halves, const code_chunk *chunk, const code_record record, block_inputs *in) {
   const __m128i total = _mm_loadu_si128((const __m128i *)record.total), first = _mm_loadu_si128((const __m128i *)record.first);
   const __m128i sums[2] = {halves == 1 ? total : first, _mm_sub_epi32(total, first)};
+  if (kind == FACTORED) {
+    const __m128i both = _mm_blend_epi16(first, _mm_slli_epi32(sums[1], 16), 0xaa);
+    _mm_store_si128((__m128i *)in->half_start, _mm_mullo_epi16(both, _mm_set1_epi16((int16_t)(chunk->start / 2))));
+  }
   for (int h = 0; h < halves; h++) {
     if (kind == FROM_START) _mm_store_si128((__m128i *)in->start[h], _mm_mullo_epi32(_mm_set1_epi32(chunk->start), sums[h]));
     if (kind == WITH_MINIMA) _mm_store_ps(in->sum[h], _mm_mul_ps(_mm_loadu_ps(record.scale), _mm_cvtepi32_ps(sums[h])));
   }
 }
+
+/* Whether codes are FACTORED: |start| / 2 times the sum of 16 activations has to fit into 16 bits, as Q6_K's and Q3_K's does. */
+static bool keeps_factors(const code_layout *l) {
+  return l->unit_blocks == 8 && l->halves == 2 && !l->has_minimum && !l->float_scales && (code_span(l) <= 16 || code_span(l) > 32) && code_span(l) <= 64 && lowest_code(l) >= -32 && lowest_code(l) % 2 == 0;
+}
+
+/* The factors of `blocks` blocks, from the beginning of a unit on, and each unit's d. */
+static void unpack_factors(const code_layout *l, const unit_layout *u, const uint8_t *unit, int64_t blocks, code_chunk *chunk) {
+  for (int64_t b = 0; b < blocks; b += l->unit_blocks, unit += u->size) {
+    for (int64_t j = 0; j < PANEL; j += LANES) vf_store(chunk->scale + b / l->unit_blocks * PANEL + j, vf_load_half((const uint16_t *)unit + j));
+    for (int64_t k = 0; k < l->unit_blocks; k++)
+      for (int64_t j = 0; j < PANEL; j += 8) {
+        const uint8_t *first = unit + u->factor + 2 * k * PANEL + j;
+        const __m128i pairs = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)first), _mm_loadl_epi64((const __m128i *)(first + PANEL)));
+        _mm256_store_si256((__m256i *)chunk->factor[b + k][j], _mm256_cvtepi8_epi16(pairs));
+      }
+  }
+}
+#define UNPACK_FACTORS unpack_factors
 
 /* Activations in 16 bits, of all blocks of a chunk at once: what is read by four bytes just after it was written by 32 is waited for. */
 typedef int16_t wide_inputs[CHUNK_BLOCKS][CODE_ROWS * BLOCK];
@@ -99,8 +127,10 @@ INLINE __m256i four_bytes(const void *p) {
   return _mm256_set1_epi32(word);
 }
 
-/* dots [rows][2] = 32 / halves inputs times 16 columns: `codes` points to groups of four inputs, 64 bytes each. */
-INLINE void dot_spans(const int rows, const int pairs, const int halves, const uint8_t *codes, const int8_t *q, __m256i dots[CODE_ROWS][2]) {
+/* dots [rows][2] = 32 / halves inputs times 16 columns, and what was in them if `more`: `codes` points to groups of four inputs, 64 bytes each.
+ * `factor` is ones, or what the columns' products are multiplied with, a column twice. */
+INLINE void dot_spans(const int rows, const int pairs, const int halves, const bool more, const uint8_t *codes, const int8_t *q,
+                      const __m256i factor[2], __m256i dots[CODE_ROWS][2]) {
   const int groups = 8 / halves;
   __m256i sums[CODE_ROWS][2];
 #pragma GCC unroll 8
@@ -115,11 +145,35 @@ INLINE void dot_spans(const int rows, const int pairs, const int halves, const u
         STAY(products);
         sums[r][v] = products;
         if (!ends) continue;
-        __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
-        if (g >= pairs) sum = _mm256_add_epi32(dots[r][v], sum);
+        __m256i sum = _mm256_madd_epi16(products, factor[v]);
+        if (more || g >= pairs) sum = _mm256_add_epi32(dots[r][v], sum);
         STAY(sum);
         dots[r][v] = sum;
       }
+    }
+  }
+}
+
+/* The same where at most two groups are added up in 16 bits: row by row, so that there are no such sums of all rows to keep beside the dots. */
+INLINE void dot_short_spans(const int rows, const int pairs, const int halves, const bool more, const uint8_t *codes, const int8_t *q,
+                            const __m256i factor[2], __m256i dots[CODE_ROWS][2]) {
+  const int groups = 8 / halves;
+#pragma GCC unroll 8
+  for (int g = 0; g < groups; g += pairs) {
+    __m256i w[2][2];
+    for (int i = 0; i < pairs; i++)
+      for (int v = 0; v < 2; v++) w[i][v] = _mm256_load_si256((const __m256i *)(codes + (g + i) * 64 + v * 32));
+    for (int r = 0; r < rows; r++) {
+      __m256i x[2];
+      for (int i = 0; i < pairs; i++) x[i] = four_bytes(q + r * BLOCK + (g + i) * 4);
+      for (int v = 0; v < 2; v++) {
+        __m256i products = _mm256_maddubs_epi16(w[0][v], x[0]);
+        if (pairs == 2) products = _mm256_add_epi16(products, _mm256_maddubs_epi16(w[1][v], x[1]));
+        __m256i sum = _mm256_madd_epi16(products, factor[v]);
+        if (more || g > 0) sum = _mm256_add_epi32(dots[r][v], sum);
+        dots[r][v] = sum;
+      }
+      STAY_IN_MEMORY();
     }
   }
 }
@@ -144,7 +198,7 @@ INLINE void dot_wide(const int rows, const int halves, const uint8_t *codes, con
 }
 
 /* y += the scaled dots of a stretch of inputs that shares scales, whose scales are at `scale` and `minimum`. */
-INLINE void add_scaled_dots(const int rows, const code_kind kind, const float *scale, const float *minimum, const float *row_scale,
+INLINE void add_scaled_dots(const int rows, const code_kind kind, const int halves, const float *scale, const float *minimum, const float *row_scale,
                             const block_inputs *in, int h, __m256i dots[CODE_ROWS][2], float *y) {
   for (int r = 0; r < rows; r++) {
     const __m256i start = _mm256_set1_epi32(in->start[h][r]);
@@ -155,10 +209,33 @@ INLINE void add_scaled_dots(const int rows, const code_kind kind, const float *s
       vf_store(y + r * PANEL + v * LANES, sum);
     }
   }
+  if (halves == 2) STAY_IN_MEMORY();
+}
+
+/* The same of a FACTORED block's 32 inputs, whose dots are multiplied with their factors; `pair` is these, two for each column, and `scale` the d's. */
+INLINE void add_factored_dots(const int rows, const float *scale, const __m256i pair[2], const float *row_scale, const block_inputs *in,
+                              __m256i dots[CODE_ROWS][2], float *y) {
+  const __m256i twice[2] = {_mm256_add_epi16(pair[0], pair[0]), _mm256_add_epi16(pair[1], pair[1])};
+  for (int r = 0; r < rows; r++) {
+    const __m256i start = four_bytes(in->half_start[r]);
+    for (int v = 0; v < 2; v++) {
+      const __m256i dot = _mm256_add_epi32(dots[r][v], _mm256_madd_epi16(twice[v], start));
+      vf_store(y + r * PANEL + v * LANES,
+               vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(vf_load(scale + v * LANES), vf_set(row_scale[r])), vf_load(y + r * PANEL + v * LANES)));
+    }
+  }
+}
+
+/* A column's first or second factor, twice. */
+INLINE __m256i factor_of_half(const __m256i pair, const int h) {
+  const __m256i first = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+  const __m256i second = _mm256_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+  return _mm256_shuffle_epi8(pair, h == 0 ? first : second);
 }
 
 /* A panel's chunk, block by block and half by half of its columns: the float sums, for which there is no register, are touched once for each scale. */
 INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
+  const __m256i ones = _mm256_set1_epi16(1);
   _Alignas(32) wide_inputs wide;
   if (pairs == WIDE) widen_inputs(records, chunk->blocks, wide);
   for (int64_t b = 0; b < chunk->blocks; b++) {
@@ -167,16 +244,24 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
     read_inputs(kind, halves, chunk, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
+      __m256i dots[CODE_ROWS][2], pair[2];
+      for (int v = 0; kind == FACTORED && v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)chunk->factor[b][column + v * LANES]);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
         const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
         const int64_t at = (b * halves + h) * PANEL + column;
-        __m256i dots[CODE_ROWS][2];
+        __m256i factor[2] = {ones, ones};
+        for (int v = 0; kind == FACTORED && v < 2; v++) factor[v] = factor_of_half(pair[v], h);
         if (pairs == WIDE)
           dot_wide(rows, halves, codes, wide[b] + h * 16, dots);
+        else if (pairs <= 2)
+          dot_short_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
         else
-          dot_spans(rows, pairs, halves, codes, record.q + h * 16, dots);
-        add_scaled_dots(rows, kind, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
+          dot_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
+        if (kind == FACTORED && h + 1 == halves)
+          add_factored_dots(rows, chunk->scale + b / 8 * PANEL + column, pair, record.scale, &in, dots, y + column);
+        else if (kind != FACTORED)
+          add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
       }
     }
   }
@@ -186,6 +271,7 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
 INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const int pairs, const int halves, const code_chunk *chunk,
                          const uint8_t *records, float *y) {
   const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
+  const __m256i ones = _mm256_set1_epi16(1);
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4) values.table = vb_table(chunk->table);
   for (int64_t b = 0; b < chunk->blocks; b++) {
@@ -195,10 +281,13 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
     prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
+      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2], pair[2];
+      for (int v = 0; kind == FACTORED && v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)chunk->factor[b][column + v * LANES]);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
         const int64_t at = (b * halves + h) * PANEL + column;
-        __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2];
+        __m256i factor[2] = {ones, ones};
+        for (int v = 0; kind == FACTORED && v < 2; v++) factor[v] = factor_of_half(pair[v], h);
 #pragma GCC unroll 4
         for (int g = 0; g < groups; g += 2) {
           for (int v = 0; v < 2; v++) {
@@ -212,13 +301,16 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
                 if (!begins) products = _mm256_add_epi16(sums[r][v], products);
                 sums[r][v] = products;
                 if (!ends) continue;
-                __m256i sum = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
-                dots[r][v] = g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
+                __m256i sum = _mm256_madd_epi16(products, factor[v]);
+                dots[r][v] = (kind == FACTORED && h > 0) || g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
               }
             }
           }
         }
-        add_scaled_dots(rows, kind, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
+        if (kind == FACTORED && h + 1 == halves)
+          add_factored_dots(rows, chunk->scale + b / 8 * PANEL + column, pair, record.scale, &in, dots, y + column);
+        else if (kind != FACTORED)
+          add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
       }
     }
   }
@@ -245,6 +337,8 @@ TILE(tile_4_pairs_halves, avx2_panel, FROM_START, 4, 2)
 TILE(tile_4_pairs_minima, avx2_panel, WITH_MINIMA, 4, 1)
 TILE(tile_2_pairs, avx2_panel, FROM_START, 2, 1)
 TILE(tile_2_pairs_halves, avx2_panel, FROM_START, 2, 2)
+TILE(tile_8_pairs_factors, avx2_panel, FACTORED, 8, 2)
+TILE(tile_2_pairs_factors, avx2_panel, FACTORED, 2, 2)
 TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
 TILE(tile_wide, avx2_panel, FROM_ZERO, WIDE, 1)
@@ -256,19 +350,20 @@ TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, 8, 2)
 TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, WIDE, 1)
 TILE(packed_5, packed_panel, FROM_START, 5, 4, 1)
 TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, 4, 1)
-TILE(packed_6_halves, packed_panel, FROM_START, 6, 2, 2)
+TILE(packed_4_factors, packed_panel, FACTORED, 4, 8, 2)
+TILE(packed_6_factors, packed_panel, FACTORED, 6, 2, 2)
 #undef TILE
 
 /* Those of packed codes: up to PACKED_ROWS rows. */
 static bool multiplies_packed(const code_layout *l) {
   const int32_t bits = plane_bits(l);
   if (bits == 4) return code_span(l) <= 16 || (code_span(l) > WIDEST_SPAN && l->halves == 1);
-  return (bits == 5 && l->halves == 1) || (bits == 6 && l->halves == 2);
+  return (bits == 5 && l->halves == 1) || (bits == 6 && keeps_factors(l));
 }
 
 static code_tile *packed_tile(const code_chunk *chunk) {
   static code_tile *const of_4[2][2] = {{packed_4, packed_4_minima}, {packed_4_halves, packed_4_halves_minima}};
-  if (chunk->bits == 6) return packed_6_halves;
+  if (chunk->factors) return chunk->bits == 6 ? packed_6_factors : packed_4_factors;
   if (chunk->bits == 5) return chunk->has_minimum ? packed_5_minima : packed_5;
   return chunk->span > WIDEST_SPAN ? packed_4_wide : of_4[chunk->halves - 1][chunk->has_minimum];
 }
@@ -281,6 +376,7 @@ static code_tile *whole_tile(const code_chunk *chunk) {
                                            {{tile_1_pair}, {tile_1_pair_halves}},
                                            {{tile_wide}, {tile_wide_halves}}};
   const int32_t span = chunk->span;
+  if (chunk->factors) return span <= 16 ? tile_8_pairs_factors : tile_2_pairs_factors;
   return tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1][chunk->has_minimum];
 }
 
