@@ -47,6 +47,13 @@ static inline int32_t plane_bits(const code_layout *l) {
   return span <= 32 ? 5 : span <= 64 ? 6 : 8;
 }
 
+/* Whether entry i of a table of 4-bit codes is i. */
+static inline bool is_linear(const int8_t table[16]) {
+  bool linear = true;
+  for (int8_t i = 0; i < 16; i++) linear = linear && table[i] == i;
+  return linear;
+}
+
 /* Parts of a unit, in bytes from its start. */
 typedef struct unit_layout {
   int64_t minimum;        /* half minimum or dmin */
@@ -87,6 +94,7 @@ typedef struct code_chunk {
   int32_t span;    /* code_span */
   int32_t start;   /* what code 0 stands for: 0 but with span_code_packer */
   bool has_minimum;
+  bool linear;  /* entry i of `table` is i */
   bool factors; /* as a kernel asks for by keeps_factors */
   bool streams; /* few rows share the chunk: whoever multiplies asks for what comes next */
 } code_chunk;

@@ -59,6 +59,7 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
   chunk->has_minimum = l->has_minimum;
   chunk->bits = keep_packed ? bits : 8;
   chunk->table = table;
+  chunk->linear = is_linear(table);
 #if CODE_PLANES
   chunk->lift = lowest_code(l) - chunk->start;
   const plane_values values = {.lift = vb_set((int8_t)(uint8_t)chunk->lift)};

@@ -36,11 +36,12 @@ typedef struct plane_values {
   vb table, lift;
 } plane_values;
 
-/* The codes of groups 2 j and 2 j + 1, of the columns whose bytes `nibbles` begins with. */
-INLINE void planes_pair(const int bits, const uint8_t *nibbles, const int j, const plane_values *values, vb codes[2]) {
+/* The codes of groups 2 j and 2 j + 1, of the columns whose bytes `nibbles` begins with. `linear`: 4-bit codes stand for themselves. */
+INLINE void planes_pair(const int bits, const bool linear, const uint8_t *nibbles, const int j, const plane_values *values, vb codes[2]) {
   const vb low = vb_set(15), pair = vb_load(nibbles + 64 * j);
   codes[0] = vb_and(pair, low);
   codes[1] = vb_and(vb_right(pair, 4), low);
+  if (bits == 4 && linear) return;
   if (bits == 4) {
     for (int i = 0; i < 2; i++) codes[i] = vb_look_up(values->table, codes[i]);
     return;
@@ -67,7 +68,7 @@ INLINE void expand_planes(const int bits, const uint8_t *block, const plane_valu
     for (int j = 0; j < 4; j++)
       for (int part = 0; part < PLANE_PARTS; part++) {
         vb codes[2];
-        planes_pair(bits, nibbles + part * (int)sizeof(vb), j, values, codes);
+        planes_pair(bits, false, nibbles + part * (int)sizeof(vb), j, values, codes);
         for (int i = 0; i < 2; i++) vb_store(expanded + half * 512 + (2 * j + i) * 64 + part * (int)sizeof(vb), codes[i]);
       }
   }

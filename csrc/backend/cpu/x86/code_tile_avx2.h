@@ -24,6 +24,7 @@
 #define CODE_PLANES 1
 #define PACKED_ROWS (2 * CODE_ROWS)
 #define EXPAND_WIDE expand_wide
+#define EXPAND_CODES expand_spans
 #define CODE_PACKER span_code_packer
 enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
@@ -47,6 +48,21 @@ static void expand_wide(const uint8_t *nibbles, const int8_t *table, uint8_t *co
       _mm_store_si128((__m128i *)target, _mm256_castsi256_si128(values));
       _mm_store_si128((__m128i *)(target + 32), _mm256_extracti128_si256(values, 1));
     }
+  }
+}
+
+/* Nibbles that stand for themselves, to a byte each; others are looked up (expand_codes). */
+static void expand_spans(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
+  if (!is_linear(table)) {
+    expand_codes(nibbles, table, codes);
+    return;
+  }
+  const __m256i low = _mm256_set1_epi8(15);
+  for (int i = 0; i < 16; i++) {
+    const __m256i pair = _mm256_loadu_si256((const __m256i *)(nibbles + 32 * i));
+    uint8_t *target = codes + i / 2 * 128 + i % 2 * 32;
+    _mm256_store_si256((__m256i *)target, _mm256_and_si256(pair, low));
+    _mm256_store_si256((__m256i *)(target + 64), _mm256_and_si256(_mm256_srli_epi16(pair, 4), low));
   }
 }
 
@@ -267,13 +283,14 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
   }
 }
 
-/* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. */
-INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const int pairs, const int halves, const code_chunk *chunk,
-                         const uint8_t *records, float *y) {
+/* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. `linear`: as in
+ * planes_pair. */
+INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
+                         const code_chunk *chunk, const uint8_t *records, float *y) {
   const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
   const __m256i ones = _mm256_set1_epi16(1);
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
-  if (bits == 4) values.table = vb_table(chunk->table);
+  if (bits == 4 && !linear) values.table = vb_table(chunk->table);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
@@ -292,7 +309,7 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
         for (int g = 0; g < groups; g += 2) {
           for (int v = 0; v < 2; v++) {
             vb w[2];
-            planes_pair(bits, codes + v * 32, (h * groups + g) / 2, &values, w);
+            planes_pair(bits, linear, codes + v * 32, (h * groups + g) / 2, &values, w);
             for (int i = 0; i < 2; i++) {
               const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
               for (int r = 0; r < rows; r++) {
@@ -343,29 +360,30 @@ TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
 TILE(tile_wide, avx2_panel, FROM_ZERO, WIDE, 1)
 TILE(tile_wide_halves, avx2_panel, FROM_ZERO, WIDE, 2)
-TILE(packed_4, packed_panel, FROM_START, 4, 8, 1)
-TILE(packed_4_halves, packed_panel, FROM_START, 4, 8, 2)
-TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, 8, 1)
-TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, 8, 2)
-TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, WIDE, 1)
-TILE(packed_5, packed_panel, FROM_START, 5, 4, 1)
-TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, 4, 1)
-TILE(packed_4_factors, packed_panel, FACTORED, 4, 8, 2)
-TILE(packed_6_factors, packed_panel, FACTORED, 6, 2, 2)
+TILE(packed_4, packed_panel, FROM_START, 4, true, 8, 1)
+TILE(packed_4_table, packed_panel, FROM_START, 4, false, 8, 1)
+TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, true, 8, 1)
+TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, true, 8, 2)
+TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, false, WIDE, 1)
+TILE(packed_5, packed_panel, FROM_START, 5, false, 4, 1)
+TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, false, 4, 1)
+TILE(packed_4_factors, packed_panel, FACTORED, 4, true, 8, 2)
+TILE(packed_6_factors, packed_panel, FACTORED, 6, false, 2, 2)
 #undef TILE
 
 /* Those of packed codes: up to PACKED_ROWS rows. */
 static bool multiplies_packed(const code_layout *l) {
   const int32_t bits = plane_bits(l);
-  if (bits == 4) return code_span(l) <= 16 || (code_span(l) > WIDEST_SPAN && l->halves == 1);
+  if (bits == 4) return code_span(l) <= 16 ? l->halves == 1 || l->has_minimum || keeps_factors(l) : code_span(l) > WIDEST_SPAN && l->halves == 1;
   return (bits == 5 && l->halves == 1) || (bits == 6 && keeps_factors(l));
 }
 
 static code_tile *packed_tile(const code_chunk *chunk) {
-  static code_tile *const of_4[2][2] = {{packed_4, packed_4_minima}, {packed_4_halves, packed_4_halves_minima}};
   if (chunk->factors) return chunk->bits == 6 ? packed_6_factors : packed_4_factors;
   if (chunk->bits == 5) return chunk->has_minimum ? packed_5_minima : packed_5;
-  return chunk->span > WIDEST_SPAN ? packed_4_wide : of_4[chunk->halves - 1][chunk->has_minimum];
+  if (chunk->span > WIDEST_SPAN) return packed_4_wide;
+  if (chunk->has_minimum) return chunk->halves == 2 ? packed_4_halves_minima : packed_4_minima;
+  return chunk->linear ? packed_4 : packed_4_table;
 }
 
 /* A format that is none of the combinations has no tile here, and stops where it is first multiplied. */

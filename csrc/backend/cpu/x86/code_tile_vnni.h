@@ -84,7 +84,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
         vi w[2][2];
         for (int v = 0; v < 2; v++) {
           if (bits < 8)
-            planes_pair(bits, codes[v], g / 2, &values, w[v]);
+            planes_pair(bits, false, codes[v], g / 2, &values, w[v]);
           else
             for (int i = 0; i < 2; i++) w[v][i] = vi_load(codes[v] + (g + i) * 64);
         }
