@@ -295,7 +295,7 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
     read_inputs(kind, halves, chunk, record, &in);
-    prefetch_ahead(chunk->codes[b], 128 * bits);
+    if (chunk->streams) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
       __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2], pair[2];
