@@ -16,7 +16,7 @@ typedef enum draw_purpose {
   DRAW_UNIFORM = 4,     /* whether a position is revealed, index = 0 */
   DRAW_SUBSET = 5,      /* a position's noise in the weighted subset, index = 0 */
   DRAW_PATH = 6,        /* the way of a constrained path over a position, index = 0, 1 */
-  DRAW_MEMBER = 7,      /* which token of a class stands on it, index = 2 * class, 2 * class + 1 */
+  DRAW_MEMBER = 7,      /* which token of a class stands on it, of those that filters keep, index = 2 * class, 2 * class + 1 */
   DRAW_ROUND = 8,       /* how much a round of scoring masks, iteration = round, index = 0 */
   DRAW_ANSWER = 9,      /* a token's rank among those masked, iteration = round, index = row */
   DRAW_SEGMENT = 10,    /* which segment of a class of tokens, index = segment */

@@ -264,11 +264,12 @@ typedef struct head_bias {
 
 /* The highest logits of each row, which filters select from: of the tokens that are left out none is higher than the lowest that is listed. Which of those
  * that equal the lowest are listed is open: filters whose result hangs on it take the whole row. The sums exp(log_sum) and exp(hot_log_sum) of a head that
- * lists hold within 2e-5 of themselves, by which filters know what the others weigh. Host memory that lives until the end of the pass. */
+ * lists, and of its classes, hold within 2e-5 of themselves, by which filters know what the others weigh. Host memory that lives until the end of the pass. */
 typedef struct head_list {
   int32_t count;   /* of a row, 1 .. HEAD_LIST_MOST */
-  int32_t *tokens; /* [rows x count] ascending; -1 behind the last where the vocabulary has fewer, or a device was sure of fewer */
+  int32_t *tokens; /* [rows x count] ascending; -1 behind the last where there are fewer, or a device was sure of fewer */
   float *logits;   /* [rows x count] */
+  bool among_classes; /* of the row's wanted classes alone, of which tokens that are forbidden may be left out; needs `classes` */
 } head_list;
 
 enum { HEAD_LIST_MOST = 4096 };

@@ -172,13 +172,26 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* Writes down the tokens that may be listed; returns how many. */
+static int32_t listable(const head_call *call, int64_t vocab, int64_t r, int32_t *tokens) {
+  int32_t count = 0;
+  if (!call->list->among_classes) {
+    for (; count < vocab; count++) tokens[count] = count;
+    return count;
+  }
+  const head_partition *p = call->classes->partition;
+  const uint8_t *wanted = call->classes->wanted + r * p->classes;
+  for (int32_t s = 0; s < p->segments; s++)
+    for (int32_t i = p->segment_first[s]; i < p->segment_first[s + 1] && wanted[p->segment_class[s]]; i++) tokens[count++] = p->tokens[i];
+  return count;
+}
+
 void summarize_list(const head_call *call, const float *z, int64_t vocab, int64_t r, int32_t *tokens) {
-  int32_t most = call->list->count, count = vocab < most ? (int32_t)vocab : most;
-  for (int32_t i = 0; i < count; i++) tokens[i] = i;
+  int32_t most = call->list->count, all = listable(call, vocab, r, tokens), count = all < most ? all : most;
   for (int32_t i = count / 2 - 1; i >= 0; i--) sink(z, tokens, count, i);
-  for (int32_t t = count; t < vocab; t++) {
-    if (!is_before(z, t, tokens[0])) continue;
-    tokens[0] = t;
+  for (int32_t i = count; i < all; i++) {
+    if (!is_before(z, tokens[i], tokens[0])) continue;
+    tokens[0] = tokens[i];
     sink(z, tokens, count, 0);
   }
   qsort(tokens, (size_t)count, sizeof *tokens, by_number);

@@ -22,8 +22,24 @@ static dimple_status allocate(lattice *l) {
   ALLOCATE(l->allowed, classes, "the classes of a constraint");
   ALLOCATE(l->label_values, labels, "the labels of a constraint");
   ALLOCATE(l->label_costs, labels, "the labels of a constraint");
+  ALLOCATE(l->members, l->constraint->vocabulary->count, "the tokens of a class");
+  ALLOCATE(l->next_kept, l->constraint->vocabulary->count, "the tokens of a class");
+  ALLOCATE(l->first_kept, classes, "the tokens of a class");
   ALLOCATE(l->member_logits, l->constraint->vocabulary->count, "the logits of a class");
   ALLOCATE(l->member_weights, l->constraint->vocabulary->count, "the weights of a class");
+  return DIMPLE_OK;
+}
+
+static dimple_status cut_classes(lattice *l) {
+  int32_t classes = l->constraint->classes.count;
+  DIMPLE_TRY(partition_create(&l->constraint->classes, l->constraint->vocabulary->count, &l->partition));
+  ALLOCATE(l->segments, l->partition.segments, "the segments of token classes");
+  ALLOCATE(l->first_segment, classes + 2, "the segments of token classes");
+  int32_t *next = l->first_segment + 1; /* one class on, so that in the end it is where classes begin */
+  memset(l->first_segment, 0, ((size_t)classes + 2) * sizeof *l->first_segment);
+  for (int32_t s = 0; s < l->partition.segments; s++) next[l->partition.segment_class[s] + 1]++;
+  for (int32_t k = 0; k < classes; k++) next[k + 1] += next[k];
+  for (int32_t s = 0; s < l->partition.segments; s++) l->segments[next[l->partition.segment_class[s]]++] = s;
   return DIMPLE_OK;
 }
 
@@ -83,6 +99,7 @@ dimple_status lattice_open(dimple_constraint *constraint, int32_t length, const 
   lattice fresh = {.constraint = constraint, .length = length};
   constraint_retain(constraint);
   dimple_status status = allocate(&fresh);
+  if (status == DIMPLE_OK) status = cut_classes(&fresh);
   if (status == DIMPLE_OK) status = place(&fresh, part);
   if (status != DIMPLE_OK) {
     lattice_close(&fresh);
@@ -94,6 +111,12 @@ dimple_status lattice_open(dimple_constraint *constraint, int32_t length, const 
 
 void lattice_close(lattice *l) {
   dimple_constraint_free(l->constraint);
+  partition_free(&l->partition);
+  free(l->segments);
+  free(l->first_segment);
+  free(l->members);
+  free(l->next_kept);
+  free(l->first_kept);
   free(l->ends);
   free(l->tokens);
   free(l->open);
@@ -117,9 +140,11 @@ int64_t lattice_bytes(const lattice *l) {
   const dimple_constraint *c = l->constraint;
   int64_t of_node = (int64_t)(sizeof *l->open + sizeof *l->values + sizeof *l->costs), of_class = (int64_t)(sizeof *l->scores + sizeof *l->yielded);
   int64_t of_position = (int64_t)(sizeof *l->tokens + sizeof *l->scored + sizeof *l->path) + c->classes.count * of_class;
-  int64_t scratch = c->label_count * (int64_t)(sizeof *l->label_open + sizeof *l->label_values + sizeof *l->label_costs) + c->classes.count +
-                    c->vocabulary->count * (int64_t)(sizeof *l->member_logits + sizeof *l->member_weights);
-  return ((int64_t)l->length + 1) * c->node_count * of_node + c->node_count + l->length * of_position + scratch;
+  int64_t of_token = (int64_t)(sizeof *l->members + sizeof *l->next_kept + sizeof *l->member_logits + sizeof *l->member_weights);
+  int64_t scratch = c->label_count * (int64_t)(sizeof *l->label_open + sizeof *l->label_values + sizeof *l->label_costs) +
+                    c->classes.count * (int64_t)(1 + sizeof *l->first_kept) + c->vocabulary->count * of_token;
+  int64_t classes = partition_bytes(&l->partition) + ((int64_t)l->partition.segments + c->classes.count) * (int64_t)sizeof *l->segments;
+  return ((int64_t)l->length + 1) * c->node_count * of_node + c->node_count + l->length * of_position + scratch + classes;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- reachability */

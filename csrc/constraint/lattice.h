@@ -4,7 +4,7 @@
  *
  *     lattice_update          the canvas as it is: what may stand where
  *     lattice_score           the scores of a position, for each of those that a pass scored, from its logits,
- *     lattice_take            or from what a head keeps of its classes
+ *     lattice_take            or from what a head keeps of its classes, and what filters keep
  *     lattice_find_path       one assignment of all masked positions that agrees with every fixed one and fits
  *
  * Sums are taken in double precision and in a fixed order, so a result depends neither on threads nor on the order of lattice_score.
@@ -14,6 +14,7 @@
 
 #include "backend/backend.h"
 #include "constraint/constraint.h"
+#include "constraint/partition.h"
 
 /* How paths are weighed. */
 typedef struct path_settings {
@@ -52,8 +53,18 @@ typedef struct lattice_part {
   int32_t mask_token;
 } lattice_part;
 
+/* What filters keep at a position. */
+typedef struct kept_tokens {
+  const int32_t *tokens; /* [count] ascending */
+  const float *logits;   /* [count] */
+  int32_t count;
+} kept_tokens;
+
 typedef struct lattice {
   dimple_constraint *constraint;
+  head_partition partition; /* its classes, as heads have them */
+  int32_t *segments;        /* [partition.segments] their numbers, class by class */
+  int32_t *first_segment;   /* [classes + 1] into segments */
   int32_t length;   /* positions */
   int32_t start;    /* the node that what stands before the canvas leads to */
   uint8_t *ends;    /* [nodes] from which what stands behind the canvas leads to an end */
@@ -72,7 +83,8 @@ typedef struct lattice {
   uint8_t *allowed;     /* [classes] */
   double *label_values; /* [labels] */
   int32_t *label_costs; /* [labels]; -1: not computed */
-  float *member_logits, *member_weights; /* [vocabulary] */
+  int32_t *members, *next_kept, *first_kept; /* [vocabulary], [vocabulary], [classes] */
+  float *member_logits, *member_weights;     /* [vocabulary] */
 } lattice;
 
 /* For canvases of `length` >= 1 tokens, a part of a response, or with null all of one; holds the constraint. On failure *out is not touched. Errors:
@@ -94,13 +106,13 @@ int32_t lattice_forced(lattice *l, int32_t position);
 const uint8_t *lattice_allowed(lattice *l, int32_t position);
 
 /* Takes the scores of a masked position: logits [vocabulary], of which NaN counts as the lowest. `kept`, null or [vocabulary], is positive
- * for tokens that filters keep: on a path the others stand where no kept ones can. `row`, with its temperature, receives what there is to
- * choose from; null: not wanted. */
+ * for tokens that filters keep: on a path the others stand where no kept ones can. A token of a class is drawn as a head draws it, and of those that
+ * filters keep by one number. `row`, with its temperature, receives what there is to choose from; null: not wanted. */
 void lattice_score(lattice *l, int32_t position, const float *logits, const float *kept, const path_settings *s, allowed_row *row);
 
-/* The same from what a head keeps of the classes [classes] at the position, without filters: those that lattice_allowed names were wanted, and
- * at a temperature above 0 of `s`, or of `row` beside 1, it was the head's. */
-void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const path_settings *s, allowed_row *row);
+/* The same from what a head keeps of the classes [classes] at the position, and what filters keep of those, null: all: those that lattice_allowed names
+ * were wanted, and at a temperature above 0 of `s`, or of `row` beside 1, it was the head's. */
+void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const kept_tokens *kept, const path_settings *s, allowed_row *row);
 
 /* Finds l->path. The best one has the fewest positions where filters give way, and among those paths the highest sum of logits. A drawn
  * one is drawn from position to position, each token by its probability among those that can stand there and behind which filters give way

@@ -15,34 +15,66 @@ static float usable(float logit) {
   return logit < LIMIT_LOGIT ? logit : LIMIT_LOGIT;
 }
 
-/* The members of a class at a position: their logits, and the highest of them. */
+/* Members of a class at a position, ascending: their logits, and the highest of them. */
 typedef struct members {
   const int32_t *tokens;
-  float *logits; /* [count] -inf: filters drop it */
+  float *logits;
   int32_t count;
-  int32_t best;  /* its number; the first among equals */
-  float second;  /* the highest of the others; -inf for none */
+  int32_t best; /* its number; the first among equals */
+  float second; /* the highest of the others; -inf for none */
+  bool all;     /* of the class; otherwise those that filters keep */
 } members;
 
-/* Those that filters keep if there are any, otherwise all: *yields. */
-static members read_members(const lattice *l, int32_t class, const float *logits, const float *kept, bool *yields) {
+static void find_best(members *m) {
+  m->second = -INFINITY;
+  for (int32_t i = 1; i < m->count; i++) {
+    bool better = m->logits[i] > m->logits[m->best];
+    float other = better ? m->logits[m->best] : m->logits[i];
+    if (other > m->second) m->second = other;
+    if (better) m->best = i;
+  }
+}
+
+/* Those that filters keep if there are any, otherwise all. */
+static members read_members(const lattice *l, int32_t class, const float *logits, const float *kept) {
   const token_classes *classes = &l->constraint->classes;
-  members m = {.tokens = classes->members + classes->first[class], .logits = l->member_logits,
-               .count = classes->first[class + 1] - classes->first[class], .second = -INFINITY};
-  bool any = false;
-  for (int32_t i = 0; i < m.count; i++) {
-    bool passes = !kept || kept[m.tokens[i]] > 0;
-    m.logits[i] = passes ? usable(logits[m.tokens[i]]) : -INFINITY;
-    any |= passes;
+  const int32_t *tokens = classes->members + classes->first[class];
+  int32_t count = classes->first[class + 1] - classes->first[class];
+  members m = {.tokens = l->members, .logits = l->member_logits};
+  for (int32_t i = 0; i < count && kept; i++) {
+    if (!(kept[tokens[i]] > 0)) continue;
+    l->members[m.count] = tokens[i];
+    m.logits[m.count++] = usable(logits[tokens[i]]);
   }
-  *yields = !any;
-  if (!any) return read_members(l, class, logits, NULL, &any);
-  for (int32_t i = 1; i < m.count; i++) {
-    bool better = m.logits[i] > m.logits[m.best];
-    float other = better ? m.logits[m.best] : m.logits[i];
-    if (other > m.second) m.second = other;
-    if (better) m.best = i;
+  m.all = m.count == 0;
+  if (m.all) {
+    m.tokens = tokens;
+    m.count = count;
+    for (int32_t i = 0; i < count; i++) m.logits[i] = usable(logits[tokens[i]]);
   }
+  find_best(&m);
+  return m;
+}
+
+/* Of what filters keep, token by token, those of each class in a chain. */
+static void chain_kept(lattice *l, const kept_tokens *kept) {
+  const int32_t *classes = l->constraint->classes.of;
+  for (int32_t k = 0; k < l->constraint->classes.count; k++) l->first_kept[k] = -1;
+  for (int32_t i = kept->count - 1; i >= 0; i--) {
+    int32_t class = classes[kept->tokens[i]];
+    if (class < 0) continue;
+    l->next_kept[i] = l->first_kept[class];
+    l->first_kept[class] = i;
+  }
+}
+
+static members kept_members(const lattice *l, int32_t class, const kept_tokens *kept) {
+  members m = {.tokens = l->members, .logits = l->member_logits};
+  for (int32_t i = l->first_kept[class]; i >= 0; i = l->next_kept[i]) {
+    l->members[m.count] = kept->tokens[i];
+    m.logits[m.count++] = usable(kept->logits[i]);
+  }
+  find_best(&m);
   return m;
 }
 
@@ -104,6 +136,31 @@ static int32_t member_at(const members *m, const float *weights, double share) {
   return found;
 }
 
+/* The member that is drawn of a whole class as a head draws it: a segment by its sum, and of that a member. */
+static int32_t segment_member(const lattice *l, const members *m, int32_t position, int32_t class, const path_settings *s) {
+  const float *weights = l->member_weights;
+  uint32_t iteration = (uint32_t)s->iteration, at = (uint32_t)position;
+  double best_score = -INFINITY;
+  int32_t drawn = m->best, first = 0;
+  for (int32_t i = l->first_segment[class]; i < l->first_segment[class + 1]; i++) {
+    int32_t segment = l->segments[i], end = first + l->partition.segment_first[segment + 1] - l->partition.segment_first[segment], t = first;
+    double sum = 0;
+    for (int32_t j = first; j < end; j++) sum += weights[j];
+    double score = log(sum) - log(-log(draw_uniform(s->seed, iteration, at, DRAW_SEGMENT, (uint32_t)segment)));
+    if (score > best_score) {
+      double left = draw_uniform(s->seed, iteration, at, DRAW_SEGMENT_TOKEN, (uint32_t)segment) * sum;
+      for (; t + 1 < end; t++) {
+        left -= weights[t];
+        if (left < 0) break;
+      }
+      best_score = score;
+      drawn = t;
+    }
+    first = end;
+  }
+  return drawn;
+}
+
 /* What there is to choose from in one class, whose sums are of weights relative to its best token. */
 typedef struct choices {
   int32_t best;
@@ -136,7 +193,8 @@ static class_score score_members(const lattice *l, const members *m, int32_t pos
   if (row) add_choices(row, &(choices){m->tokens[m->best], best, m->second, w});
   if (s->temperature == 0) return (class_score){best, best, m->tokens[m->best]};
   if (judged != s->temperature) w = weigh_members(m, s->temperature, l->member_weights);
-  int32_t drawn = member_at(m, l->member_weights, lattice_uniform(s, position, DRAW_MEMBER, class) * w.sum);
+  int32_t drawn = m->all ? segment_member(l, m, position, class, s)
+                         : member_at(m, l->member_weights, lattice_uniform(s, position, DRAW_MEMBER, class) * w.sum);
   return (class_score){best / s->temperature + log(w.sum), m->logits[drawn], m->tokens[drawn]};
 }
 
@@ -152,10 +210,9 @@ void lattice_score(lattice *l, int32_t position, const float *logits, const floa
   if (row) *row = no_choices(row->temperature);
   for (int32_t k = 0; k < count; k++) {
     if (!allowed[k]) continue;
-    bool yields;
-    members m = read_members(l, k, logits, kept, &yields);
-    yielded[k] = yields;
-    scores[k] = score_members(l, &m, position, k, s, yields ? NULL : row);
+    members m = read_members(l, k, logits, kept);
+    yielded[k] = kept && m.all;
+    scores[k] = score_members(l, &m, position, k, s, yielded[k] ? NULL : row);
   }
   l->scored[position] = 1;
 }
@@ -168,18 +225,25 @@ static choices choices_of(const head_row *class, double temperature) {
   return (choices){class->best, class->best_logit, class->second_logit, {sum, sum * mean}};
 }
 
-void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const path_settings *s, allowed_row *row) {
+void lattice_take(lattice *l, int32_t position, const head_row *of_classes, const kept_tokens *kept, const path_settings *s, allowed_row *row) {
   int32_t count = l->constraint->classes.count;
   const uint8_t *allowed = lattice_allowed(l, position);
   class_score *scores = l->scores + (int64_t)position * count;
-  memset(l->yielded + (int64_t)position * count, 0, (size_t)count);
+  uint8_t *yielded = l->yielded + (int64_t)position * count;
+  if (kept) chain_kept(l, kept);
   if (row) *row = no_choices(row->temperature);
   for (int32_t k = 0; k < count; k++) {
     if (!allowed[k]) continue;
+    yielded[k] = kept && l->first_kept[k] < 0;
+    if (kept && !yielded[k]) {
+      members m = kept_members(l, k, kept);
+      scores[k] = score_members(l, &m, position, k, s, row);
+      continue;
+    }
     const head_row *of = &of_classes[k];
     scores[k] = s->temperature == 0 ? (class_score){of->best_logit, of->best_logit, of->best}
                                     : (class_score){of->hot_log_sum, of->drawn_logit, of->drawn};
-    if (!row) continue;
+    if (!row || yielded[k]) continue;
     choices c = choices_of(of, row->temperature);
     add_choices(row, &c);
   }

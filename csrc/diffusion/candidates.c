@@ -79,6 +79,29 @@ static int32_t take_token(const sampler_step *step, const distribution *row, int
   return distribution_token_at(row, draw_uniform(d->seed, (uint32_t)step->iteration, (uint32_t)position, DRAW_CATEGORICAL, 0));
 }
 
+/* The draw that a head makes of the whole row (backend.h), by its weights. */
+static int32_t draw_whole(const sampler_step *step, const distribution *row, int32_t position) {
+  uint64_t seed = step->decoding->seed;
+  uint32_t iteration = (uint32_t)step->iteration, at = (uint32_t)position;
+  double best_score = -INFINITY;
+  int32_t token = row->best;
+  for (int32_t first = 0, end; first < row->vocab; first = end) {
+    uint32_t chunk = (uint32_t)(first / HEAD_CHUNK);
+    double sum = 0;
+    end = row->vocab - first < HEAD_CHUNK ? row->vocab : first + HEAD_CHUNK;
+    for (int32_t t = first; t < end; t++) sum += row->weights[t];
+    double score = log(sum) - log(-log(draw_uniform(seed, iteration, at, DRAW_CHUNK, chunk)));
+    if (!(score > best_score)) continue;
+    best_score = score;
+    double left = draw_uniform(seed, iteration, at, DRAW_TOKEN, chunk) * sum;
+    for (token = first; token + 1 < end; token++) {
+      left -= row->weights[token];
+      if (left < 0) break;
+    }
+  }
+  return token;
+}
+
 /* How sure the model is of a token of a filtered distribution. */
 static float filtered_confidence(const dimple_decoding *d, const head_row *summary, const distribution *row, int32_t token) {
   if (judges_original(d)) return summary_confidence(d, summary, row->logits[token]);
@@ -86,11 +109,14 @@ static float filtered_confidence(const dimple_decoding *d, const head_row *summa
   return confidence_bounded(measure, measure->of_token(row, token));
 }
 
-/* `recorded` is the token of a recorded draw, -1 without one. */
+/* `recorded` is the token of a recorded draw, -1 without one. A draw of the whole row is the head's; where that is the mask, there is another one. */
 static candidate row_candidate(const sampler_step *step, const head_row *summary, float *logits, distribution *row, int32_t position,
                                int32_t recorded) {
   const dimple_decoding *d = step->decoding;
   distribution_weigh(row, logits, summary->best);
+  bool drawn_whole = recorded < 0 && d->temperature > 0 && !candidates_are_filtered(d);
+  if (drawn_whole) recorded = draw_whole(step, row, position);
+  if (drawn_whole && recorded == step->tokens.mask && !takes_mask(d, step->iteration)) recorded = -1;
   if (!takes_mask(d, step->iteration)) distribution_drop(row, step->tokens.mask);
   bool top_k_first = pipeline_of(d)->top_k_first;
   if (d->top_k > 0 && top_k_first) distribution_keep_top_k(row, d->top_k);
@@ -138,15 +164,13 @@ static int32_t place_of(const int32_t *tokens, int32_t count, int32_t token) {
   return -1;
 }
 
-/* What is known of a row from a part of it: its sum in about, as sums of floats and their logarithm are rounded. */
+/* What is known of a row from a part of it; of a token that it drops it may not show the place. */
 static row_part part_of(const head_row *summary, const distribution *row, int32_t vocab, bool drops, int32_t dropped) {
-  double temperature = row->temperature, log_sum = summary->hot_log_sum, rounding = 2e-5 + 2.4e-7 * fabs(log_sum);
-  row_part part = {.whole = row->vocab == vocab, .lowest = row->logits[0]};
-  for (int32_t i = 1; i < row->vocab; i++) part.lowest = row->logits[i] < part.lowest ? row->logits[i] : part.lowest;
-  double sum = exp(log_sum - summary->best_logit / temperature), without = dropped >= 0 ? row->weights[dropped] : 0;
-  part.least_sum = sum * (1 - rounding) - without;
-  part.most_sum = sum * (1 + rounding) - without;
-  if (drops && dropped < 0) part.least_sum -= exp(((double)part.lowest - summary->best_logit) / temperature);
+  row_part part = distribution_part(row, summary->hot_log_sum, row->vocab == vocab);
+  double without = dropped >= 0 ? row->weights[dropped] : 0;
+  part.least_sum -= without;
+  part.most_sum -= without;
+  if (drops && dropped < 0) part.least_sum -= exp(((double)part.lowest - summary->best_logit) / row->temperature);
   return part;
 }
 

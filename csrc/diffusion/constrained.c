@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "allocate.h"
-#include "constraint/partition.h"
 #include "diffusion/pipeline.h"
 
 struct constrained {
@@ -14,7 +13,6 @@ struct constrained {
   head_row *rows;     /* [length] what confidences at each scored position are taken from */
   float *log_sums;    /* [length] of the logits of each scored position */
   candidate *judged;  /* [length] the path's tokens, and what the pass behind it said of them */
-  head_partition partition;
   uint8_t *wanted;      /* [asked x classes] of the head */
   head_row *of_classes; /* [asked x classes] */
   int32_t asked;        /* most positions at a time so far */
@@ -38,7 +36,6 @@ static dimple_status fill(constrained *g, dimple_constraint *constraint, const i
   ALLOCATE(g->rows, length, "the scores of a constraint");
   ALLOCATE(g->log_sums, length, "the sums of a constraint");
   ALLOCATE(g->judged, length, "the scores of a constraint");
-  DIMPLE_TRY(partition_create(&constraint->classes, constraint->vocabulary->count, &g->partition));
   DIMPLE_TRY(lattice_update(&g->lattice, response, g->mask_token));
   for (int32_t i = 0; i < length; i++) {
     int32_t forced = response[i] == g->mask_token ? lattice_forced(&g->lattice, i) : -1;
@@ -71,16 +68,14 @@ void constrained_free(constrained *g) {
   free(g->log_sums);
   free(g->wanted);
   free(g->of_classes);
-  partition_free(&g->partition);
   free(g);
 }
 
 int64_t constrained_bytes(const constrained *g) {
   if (!g) return 0;
   int64_t of_position = (int64_t)(sizeof *g->tokens + sizeof *g->rows + sizeof *g->log_sums + sizeof *g->judged);
-  int64_t of_asked = g->partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
-  return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked +
-         partition_bytes(&g->partition);
+  int64_t of_asked = g->lattice.partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
+  return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked;
 }
 
 void constrained_restart(constrained *g) { g->lattice.has_path = false; }
@@ -101,7 +96,6 @@ bool constrained_fits(constrained *g, const canvas *c) {
 /* ----------------------------------------------------------------------------------------------------------------- rows */
 
 static bool judges_hot(const dimple_decoding *d) { return d->temperature > 0 && !judges_original(d); }
-static bool filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k > 0; }
 
 float constrained_head_temperature(const dimple_decoding *d) { return judges_hot(d) && !d->allowed_confidence ? d->temperature : 0; }
 
@@ -124,11 +118,11 @@ static head_row summary_of(const allowed_row *a, const head_row *all, bool hot) 
 
 /* -------------------------------------------------------------------------------------------------------------- classes */
 
-bool constrained_takes_classes(const dimple_decoding *d) { return !filters(d) && !logits_are_changed(d); }
+bool constrained_filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k > 0; }
 
 static dimple_status make_room(constrained *g, int32_t count) {
   if (count <= g->asked) return DIMPLE_OK;
-  int64_t room = (int64_t)count * g->partition.classes;
+  int64_t room = (int64_t)count * g->lattice.partition.classes;
   free(g->wanted);
   free(g->of_classes);
   g->wanted = NULL;
@@ -143,27 +137,84 @@ static dimple_status make_room(constrained *g, int32_t count) {
 static bool is_fixed(const constrained *g, int32_t position) { return g->lattice.tokens[position] >= 0; }
 
 dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out) {
-  size_t classes = (size_t)g->partition.classes;
+  size_t classes = (size_t)g->lattice.partition.classes;
   DIMPLE_TRY(make_room(g, count));
   for (int32_t i = 0; i < count; i++) {
     uint8_t *wanted = g->wanted + (size_t)i * classes;
     if (is_fixed(g, positions[i])) memset(wanted, 0, classes);
     else memcpy(wanted, lattice_allowed(&g->lattice, positions[i]), classes);
   }
-  *out = (head_classes){.partition = &g->partition, .wanted = g->wanted, .results = g->of_classes};
+  *out = (head_classes){.partition = &g->lattice.partition, .wanted = g->wanted, .results = g->of_classes};
   return DIMPLE_OK;
 }
 
-void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count) {
+/* Takes what the head has kept of the classes in row `at` of those asked for; scores twice where confidences are taken before filters. */
+static void take_classes(constrained *g, const sampler_step *step, const head_row *summary, int32_t at, int32_t position, const kept_tokens *kept) {
   const dimple_decoding *d = step->decoding;
+  const head_row *of_classes = g->of_classes + (int64_t)at * g->lattice.partition.classes;
   path_settings s = {d->temperature, d->seed, step->iteration};
-  bool hot = judges_hot(d);
-  for (int32_t i = 0; i < count; i++) {
-    allowed_row row = {.temperature = hot ? d->temperature : 1};
-    lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->partition.classes, &s, d->allowed_confidence ? &row : NULL);
-    g->log_sums[positions[i]] = summaries[i].log_sum;
-    g->rows[positions[i]] = d->allowed_confidence ? summary_of(&row, &summaries[i], hot) : summaries[i];
+  bool hot = judges_hot(d), apart = d->allowed_confidence && kept && judges_original(d);
+  allowed_row row = {.temperature = hot ? d->temperature : 1};
+  if (apart) lattice_take(&g->lattice, position, of_classes, NULL, &s, &row);
+  lattice_take(&g->lattice, position, of_classes, kept, &s, apart || !d->allowed_confidence ? NULL : &row);
+  g->log_sums[position] = summary->log_sum;
+  g->rows[position] = d->allowed_confidence ? summary_of(&row, summary, hot) : *summary;
+}
+
+void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count) {
+  for (int32_t i = 0; i < count; i++) take_classes(g, step, &summaries[i], i, positions[i], NULL);
+}
+
+/* How many tokens can stand at a position, `but` not counted. */
+static int32_t count_allowed(constrained *g, int32_t position, int32_t but) {
+  const token_classes *classes = &g->lattice.constraint->classes;
+  const uint8_t *allowed = lattice_allowed(&g->lattice, position);
+  int32_t count = 0;
+  for (int32_t k = 0; k < classes->count; k++) count += allowed[k] ? classes->first[k + 1] - classes->first[k] : 0;
+  return but >= 0 && classes->of[but] >= 0 && allowed[classes->of[but]] ? count - 1 : count;
+}
+
+/* What filters leave of the tokens that can stand at a position, from a list of the highest of these; false if it does not show that. `left` has room
+ * for the list, which it weighs, and of which what it keeps moves to the front. */
+static bool filter_list(constrained *g, const sampler_step *step, int32_t at, int32_t position, head_list *list, distribution *left, kept_tokens *kept) {
+  const dimple_decoding *d = step->decoding;
+  int32_t *tokens = list->tokens + (int64_t)at * list->count, best = 0;
+  float *logits = list->logits + (int64_t)at * list->count;
+  path_settings s = {d->temperature, d->seed, step->iteration};
+  allowed_row all = {.temperature = left->temperature};
+  left->vocab = list->count;
+  while (left->vocab > 0 && tokens[left->vocab - 1] < 0) left->vocab--;
+  if (left->vocab == 0) return false;
+  for (int32_t i = 1; i < left->vocab; i++) best = logits[i] > logits[best] ? i : best;
+  distribution_weigh(left, logits, best);
+  lattice_take(&g->lattice, position, g->of_classes + (int64_t)at * g->lattice.partition.classes, NULL, &s, &all);
+  double log_sum = all.best_logit / all.temperature + log(all.sum);
+  bool whole = left->vocab >= count_allowed(g, position, d->no_eos_logits ? step->tokens.eos : -1);
+  row_part part = distribution_part(left, log_sum, whole);
+  if (d->top_p < 1 && !distribution_part_top_p(left, &part, d->top_p)) return false;
+  if (d->top_k > 0 && !distribution_part_top_k(left, &part, d->top_k)) return false;
+  if (!part.whole) return false;
+  *kept = (kept_tokens){.tokens = tokens, .logits = logits};
+  for (int32_t i = 0; i < left->vocab; i++) {
+    if (!(left->weights[i] > 0)) continue;
+    tokens[kept->count] = tokens[i];
+    logits[kept->count++] = logits[i];
   }
+  return true;
+}
+
+dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, head_list *list, const int32_t *positions,
+                                     int32_t count, bool *undecided) {
+  float temperature = step->decoding->temperature;
+  distribution left;
+  DIMPLE_TRY(distribution_open(list->count, temperature > 0 ? temperature : 1, &left));
+  for (int32_t i = 0; i < count; i++) {
+    kept_tokens kept;
+    undecided[i] = !filter_list(g, step, i, positions[i], list, &left, &kept);
+    if (!undecided[i]) take_classes(g, step, &summaries[i], i, positions[i], &kept);
+  }
+  distribution_close(&left);
+  return DIMPLE_OK;
 }
 
 /* How sure the model is of the path's token; with `unsure` tokens, of these not at all. */
@@ -192,7 +243,7 @@ static void take_guesses(constrained *g, const path_settings *s, float hot, bool
   for (int32_t i = 0; i < count; i++) {
     allowed_row row = {.temperature = hot > 0 ? hot : 1};
     if (is_fixed(g, positions[i])) continue;
-    lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->partition.classes, s, wanted ? &row : NULL);
+    lattice_take(&g->lattice, positions[i], g->of_classes + (int64_t)i * g->lattice.partition.classes, NULL, s, wanted ? &row : NULL);
     if (wanted) g->rows[positions[i]] = summary_of(&row, &summaries[i], hot > 0);
   }
 }
@@ -280,7 +331,7 @@ static void take_row(constrained *g, const sampler_step *step, row_room *r, cons
   path_settings s = {d->temperature, d->seed, step->iteration};
   bool hot = judges_hot(d);
   allowed_row row = {.temperature = hot ? d->temperature : 1};
-  const float *judged = judged_logits(r, step, logits), *kept = filters(d) ? filter_row(g, r, logits, position, d) : NULL;
+  const float *judged = judged_logits(r, step, logits), *kept = constrained_filters(d) ? filter_row(g, r, logits, position, d) : NULL;
   bool apart = d->allowed_confidence && (judged != logits || (kept && judges_original(d)));
   if (apart) lattice_score(&g->lattice, position, judged, judges_original(d) ? NULL : kept, &s, &row);
   lattice_score(&g->lattice, position, logits, kept, &s, apart || !d->allowed_confidence ? NULL : &row);
@@ -293,7 +344,7 @@ static dimple_status open_room(const constrained *g, const dimple_decoding *d, r
   r->classes = &g->lattice.constraint->classes;
   r->vocab = g->lattice.constraint->vocabulary->count;
   if (unended(d)) ALLOCATE(r->judged, r->vocab, "logits without ends");
-  if (!filters(d)) return DIMPLE_OK;
+  if (!constrained_filters(d)) return DIMPLE_OK;
   ALLOCATE(r->logits, r->vocab, "the logits that a constraint allows");
   return distribution_open(r->vocab, d->temperature > 0 ? d->temperature : 1, &r->left);
 }

@@ -27,8 +27,8 @@ dimple_status constrained_look(constrained *g, const canvas *c);
 /* Whether something that fits agrees with a canvas that may come. The one that does is to be looked at next; the latest path stays until then. */
 bool constrained_fits(constrained *g, const canvas *c);
 
-/* Whether a decoding's scores can be what the head keeps of classes. Where it filters or changes logits they are those of whole rows. */
-bool constrained_takes_classes(const dimple_decoding *d);
+/* Whether filters choose among the tokens that can stand at a position. */
+bool constrained_filters(const dimple_decoding *d);
 
 /* What the head is to keep of `count` positions, nothing of fixed ones, as room that lasts until the next call. Errors: MEMORY. */
 dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out);
@@ -36,7 +36,12 @@ dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t 
 /* Takes what the head, called with the decoding's temperature, has kept since constrained_ask, and the rows' summaries. */
 void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count);
 
-/* The temperature that the head is to be called with, for constrained_row's summaries. */
+/* The same where the decoding filters, from lists of the highest logits among the wanted classes, which are undefined afterwards. Where a list does not show
+ * what the filters keep, undecided[i] is set, and the row is for constrained_rows. Errors: MEMORY. */
+dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, head_list *list, const int32_t *positions,
+                                     int32_t count, bool *undecided);
+
+/* The temperature that the head is to be called with, for constrained_rows' summaries. */
 float constrained_head_temperature(const dimple_decoding *d);
 
 /* Takes `count` scored rows: logits [count x vocab] and their summaries, of masked positions[count]. Errors: MEMORY. */

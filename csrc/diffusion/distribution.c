@@ -113,6 +113,13 @@ void distribution_keep_top_k(distribution *d, int32_t top_k) {
   if (count > top_k) keep_until(d, selection_last(d->items, count, top_k - 1), true);
 }
 
+row_part distribution_part(const distribution *d, double log_sum, bool whole) {
+  double rounding = 2e-5 + 2.4e-7 * fabs(log_sum), sum = exp(log_sum - d->logits[d->best] / d->temperature);
+  row_part part = {.whole = whole, .lowest = d->logits[0], .least_sum = sum * (1 - rounding), .most_sum = sum * (1 + rounding)};
+  for (int32_t i = 1; i < d->vocab; i++) part.lowest = d->logits[i] < part.lowest ? d->logits[i] : part.lowest;
+  return part;
+}
+
 bool distribution_part_top_p(distribution *d, row_part *part, float top_p) {
   if (part->whole) {
     distribution_keep_top_p(d, top_p);

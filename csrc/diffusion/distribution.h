@@ -42,6 +42,9 @@ typedef struct row_part {
   double least_sum, most_sum; /* of the weights of the row, in and outside */
 } row_part;
 
+/* Of d, which has weighed the part; `log_sum` is of the row at d's temperature, in about: sums of floats and their logarithm are rounded. */
+row_part distribution_part(const distribution *d, double log_sum, bool whole);
+
 bool distribution_part_top_p(distribution *d, row_part *part, float top_p);
 bool distribution_part_top_k(distribution *d, row_part *part, int32_t top_k);
 

@@ -71,34 +71,6 @@ static dimple_status score_logits(iteration *it, const sampler_step *step, pass 
   return status;
 }
 
-/* Scores under the constraint from what the head keeps of its classes, a block of rows at a time: there are no logits. */
-static dimple_status score_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count, head_call head) {
-  head_classes classes;
-  head.classes = &classes;
-  for (int32_t at = 0; at < count; at += LOGIT_ROWS) {
-    int32_t rows = count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS;
-    head.positions = positions + at;
-    DIMPLE_TRY(constrained_ask(it->constraint, head.positions, rows, &classes));
-    DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
-    constrained_take(it->constraint, step, head.results, head.positions, rows);
-  }
-  return DIMPLE_OK;
-}
-
-/* Candidates on one path through the constraint. */
-static dimple_status score_constrained(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
-                                       head_call head) {
-  int32_t count = pass_rows_count(&rows);
-  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
-  bool whole = !constrained_takes_classes(step->decoding) || it->bias.count > 0 || logits_are_shifted(it->shift) || (keeper && keeper->see);
-  head.temperature = whole ? constrained_head_temperature(step->decoding) : step->decoding->temperature;
-  head.positions = positions;
-  DIMPLE_TRY(pass_score(p, rows, NULL));
-  DIMPLE_TRY(whole ? score_logits(it, step, p, positions, count, head) : score_classes(it, step, p, positions, count, head));
-  constrained_candidates(it->constraint, step, positions, count, it->room.candidates);
-  return DIMPLE_OK;
-}
-
 /* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
 static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
   if (takes_mask(&it->decoding, it->number)) return DIMPLE_OK;
@@ -145,8 +117,9 @@ static bool head_suffices(const iteration *it, const sampler_step *step, const p
   const dimple_decoding *d = &it->decoding;
   const note_keeper *keeper = algorithm_of(d)->keeper;
   if (logits_are_shifted(step->shift) || (d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
-  bool lists = lists_rows(d);
-  if (!lists && d->temperature > 0) return false; /* tokens are drawn from the whole row, by one number */
+  if (it->constraint && d->no_eos_confidence) return false; /* what can stand at a position is judged among other tokens than it is taken from */
+  bool lists = it->constraint ? constrained_filters(d) : lists_rows(d);
+  if (!it->constraint && !lists && d->temperature > 0 && candidates_are_filtered(d)) return false; /* confidences without ends, of draws from what filters keep */
   uint32_t wanted = (lists ? HEAD_LISTS : 0) | (d->guidance_scale > 0 ? HEAD_GUIDANCE : 0);
   if (changes_logits(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
@@ -158,6 +131,7 @@ typedef struct changes {
   head_bias bias;
   int32_t forbidden[4];
   float log_sums[LOGIT_ROWS];
+  float *yielding; /* [bias.count] under a constraint: what is added, as bias_apply adds it */
 } changes;
 
 static void forbid(changes *c, int32_t vocab, bool wanted, int32_t token) {
@@ -172,6 +146,20 @@ static void open_changes(const iteration *it, int32_t vocab, changes *c) {
   forbid(c, vocab, it->decoding.no_mask_logits, it->tokens.mask);
 }
 
+/* Under a constraint bans yield. Errors: MEMORY. */
+static dimple_status let_yield(const iteration *it, changes *c) {
+  if (c->bias.count == 0) return DIMPLE_OK;
+  ALLOCATE(c->yielding, c->bias.count, "a bias");
+  for (int32_t i = 0; i < c->bias.count; i++) c->yielding[i] = bias_of(&it->bias, c->bias.tokens[i], true);
+  c->bias.values = c->yielding;
+  return DIMPLE_OK;
+}
+
+/* What of the sums of `rows` rows from `at` on is the bias's. */
+static void note_bias(iteration *it, const changes *c, const int32_t *positions, int32_t at, int32_t rows, const head_row *results) {
+  for (int32_t i = 0; i < rows && it->bias.count > 0; i++) it->room.log_sums[positions[at + i]] = c->log_sums[i] - results[i].log_sum;
+}
+
 /* Room for the lists of a block of rows; count 0: there are none. */
 static dimple_status open_list(head_list *list, int32_t rows) {
   if (list->count == 0) return DIMPLE_OK;
@@ -180,19 +168,21 @@ static dimple_status open_list(head_list *list, int32_t rows) {
   return DIMPLE_OK;
 }
 
-/* Candidates of those of the rows at .. at + rows - 1 that a list leaves undecided, from whole logits; of others between them, too, the same. */
+/* Candidates of those of the rows at .. at + rows - 1 that a list leaves undecided, from whole logits; of others between them, too, the same. Under a
+ * constraint their scores, of a head at this temperature. */
 static dimple_status score_undecided(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                     int32_t total, const bool *undecided) {
+                                     int32_t total, float temperature, const bool *undecided) {
   int32_t most = logit_rows(p->model->text.vocab, rows);
   int64_t room = (int64_t)most * p->model->text.vocab;
   bool guided = it->decoding.guidance_scale > 0;
   head_row results[LOGIT_ROWS];
-  head_call head = {.results = results};
+  head_call head = {.results = results, .temperature = temperature};
   dimple_status status = DIMPLE_OK;
   for (int32_t i = 0; i < rows && status == DIMPLE_OK; i++) {
     if (!undecided[i]) continue;
     int32_t count = rows - i < most ? rows - i : most;
     while (!undecided[i + count - 1]) count--;
+    head.positions = positions + at + i;
     if (!head.logits) ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
     status = score_rows(it, step, p, positions, at + i, count, total, guided ? head.logits + room : NULL, &head);
     i += count - 1;
@@ -202,14 +192,16 @@ static dimple_status score_undecided(iteration *it, const sampler_step *step, pa
 }
 
 /* Confidences once more, of a head without end of text and end of turn. */
-static dimple_status judge_without_ends(const iteration *it, const sampler_step *step, pass *p, int32_t at, int32_t rows, changes *changed,
-                                        const head_row *summaries, candidate *out) {
+static dimple_status judge_without_ends(const iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                        changes *changed, const head_row *summaries, candidate *out) {
   int32_t vocab = p->model->text.vocab, eos = step->tokens.eos, eot = step->tokens.eot;
   head_row rest[LOGIT_ROWS];
   changed->bias.log_sums = NULL;
   forbid(changed, vocab, true, eos);
   forbid(changed, vocab, true, eot);
-  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &(head_call){.results = rest, .bias = &changed->bias, .guidance = it->decoding.guidance_scale}));
+  head_call head = {.results = rest, .bias = &changed->bias, .guidance = it->decoding.guidance_scale, .temperature = it->decoding.temperature,
+                    .seed = it->decoding.seed, .positions = positions + at};
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
   candidates_judge(step, summaries, rest, rows, out);
   return DIMPLE_OK;
 }
@@ -225,14 +217,14 @@ static dimple_status score_in_head(iteration *it, const sampler_step *step, pass
   head->positions = positions + at;
   head->results = it->room.summaries + at;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  for (int32_t i = 0; i < rows && it->bias.count > 0; i++) it->room.log_sums[positions[at + i]] = changed.log_sums[i] - head->results[i].log_sum;
+  note_bias(it, &changed, positions, at, rows, head->results);
   candidate *out = it->room.candidates + at;
   if (!head->list) {
     candidates_from_summary(step, head->results, rows, out);
-    return it->decoding.no_eos_confidence ? judge_without_ends(it, step, p, at, rows, &changed, head->results, out) : DIMPLE_OK;
+    return it->decoding.no_eos_confidence ? judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, out) : DIMPLE_OK;
   }
   DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
-  return score_undecided(it, step, p, positions, at, rows, total, undecided);
+  return score_undecided(it, step, p, positions, at, rows, total, 0, undecided);
 }
 
 /* Candidates of what the head keeps, a block of rows at a time: there are no logits, but of rows whose lists are too short. */
@@ -242,7 +234,7 @@ static dimple_status score_without_logits(iteration *it, const sampler_step *ste
   const dimple_decoding *d = &it->decoding;
   head_list list = {.count = lists_rows(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
   head.list = list.count > 0 ? &list : NULL;
-  head.temperature = head.list ? candidates_list_temperature(d) : 0;
+  head.temperature = head.list ? candidates_list_temperature(d) : d->temperature;
   head.guidance = d->guidance_scale;
   DIMPLE_TRY(pass_score(p, rows, NULL));
   dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
@@ -251,6 +243,65 @@ static dimple_status score_without_logits(iteration *it, const sampler_step *ste
   free(list.tokens);
   free(list.logits);
   return status == DIMPLE_OK && !head.list ? replace_masks(it, step, p, positions, count) : status;
+}
+
+/* A head that keeps something of classes. */
+typedef struct class_head {
+  head_call call;
+  head_classes classes;
+  changes changed;
+  head_list list; /* count 0: none is wanted */
+} class_head;
+
+/* Scores of one block of rows under the constraint, at most LOGIT_ROWS, from what the head keeps of its classes. */
+static dimple_status score_block_of_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                            int32_t total, class_head *head) {
+  bool undecided[LOGIT_ROWS];
+  head_row *results = head->call.results;
+  head->call.positions = positions + at;
+  DIMPLE_TRY(constrained_ask(it->constraint, positions + at, rows, &head->classes));
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head->call));
+  note_bias(it, &head->changed, positions, at, rows, results);
+  if (!head->call.list) {
+    constrained_take(it->constraint, step, results, positions + at, rows);
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(constrained_take_lists(it->constraint, step, results, &head->list, positions + at, rows, undecided));
+  return score_undecided(it, step, p, positions, at, rows, total, constrained_head_temperature(step->decoding), undecided);
+}
+
+/* The same of all rows: there are no logits, but of those whose lists are too short. */
+static dimple_status score_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count, head_call call) {
+  const dimple_decoding *d = &it->decoding;
+  class_head head = {.call = call, .list = {.among_classes = true}};
+  if (constrained_filters(d)) head.list.count = candidates_list_length(d, p->model->text.vocab);
+  open_changes(it, p->model->text.vocab, &head.changed);
+  if (changes_logits(it)) head.call.bias = &head.changed.bias;
+  if (head.list.count > 0) head.call.list = &head.list;
+  head.call.classes = &head.classes;
+  head.call.temperature = d->temperature;
+  head.call.guidance = d->guidance_scale;
+  dimple_status status = let_yield(it, &head.changed);
+  if (status == DIMPLE_OK) status = open_list(&head.list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
+    status = score_block_of_classes(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
+  free(head.changed.yielding);
+  free(head.list.tokens);
+  free(head.list.logits);
+  return status;
+}
+
+/* Candidates on one path through the constraint. */
+static dimple_status score_constrained(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
+                                       head_call head) {
+  int32_t count = pass_rows_count(&rows);
+  bool whole = !head_suffices(it, step, p);
+  head.temperature = constrained_head_temperature(step->decoding);
+  head.positions = positions;
+  DIMPLE_TRY(pass_score(p, rows, NULL));
+  DIMPLE_TRY(whole ? score_logits(it, step, p, positions, count, head) : score_classes(it, step, p, positions, count, head));
+  constrained_candidates(it->constraint, step, positions, count, it->room.candidates);
+  return DIMPLE_OK;
 }
 
 /* Candidates where the head's summary is not enough. */

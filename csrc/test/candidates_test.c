@@ -288,7 +288,7 @@ static void lists_equal_whole_rows(void) {
     sampler_step step = plain_step(&d, 1);
     step.positions = &position;
     step.tokens.mask = 11;
-    head_list list = {length, tokens, logits};
+    head_list list = {.count = length, .tokens = tokens, .logits = logits};
     head_row summary, hot;
     head_call call = {.results = &summary, .list = &list, .positions = &position};
     summary = summarize_row(&call, z, VOCAB, 0);

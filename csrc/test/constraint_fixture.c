@@ -1,5 +1,7 @@
 #include "test/constraint_fixture.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "draws.h"
@@ -136,4 +138,34 @@ int32_t shortest_that_fits(const machine *m, const words *w, int32_t limit) {
     now = next;
   }
   return -1;
+}
+
+dimple_vocabulary *numbers_written_out(int32_t count) {
+  uint8_t *bytes = malloc(12 * (size_t)count);
+  int64_t *offsets = calloc((size_t)count + 1, sizeof *offsets);
+  uint8_t *kinds = calloc((size_t)count, 1);
+  for (int32_t t = 0; t < count; t++) {
+    kinds[t] = t < count - 4 ? DIMPLE_TOKEN_TEXT : DIMPLE_TOKEN_END;
+    offsets[t + 1] = offsets[t] + (t < count - 4 ? sprintf((char *)bytes + offsets[t], "%d", t) : 0);
+  }
+  kinds[count - 2] = DIMPLE_TOKEN_FILLER;
+  kinds[count - 1] = DIMPLE_TOKEN_EXCLUDED;
+  dimple_vocabulary *v = NULL;
+  EXPECT_OK(dimple_vocabulary_create(bytes, offsets, kinds, count, &v));
+  free(bytes);
+  free(offsets);
+  free(kinds);
+  return v;
+}
+
+dimple_constraint *sevenths(dimple_vocabulary *v) {
+  enum { STATES = 7, CLASSES = 11 };
+  uint8_t byte_class[256], accepting[STATES] = {1};
+  int32_t next[STATES * CLASSES];
+  for (int32_t b = 0; b < 256; b++) byte_class[b] = (uint8_t)(b >= '0' && b <= '9' ? b - '0' : CLASSES - 1);
+  for (int32_t i = 0; i < STATES * CLASSES; i++) next[i] = i % CLASSES < 10 ? (10 * (i / CLASSES) + i % CLASSES) % STATES : -1;
+  dimple_automaton a = {.state_count = STATES, .class_count = CLASSES, .byte_class = byte_class, .next = next, .accepting = accepting};
+  dimple_constraint *c = NULL;
+  EXPECT_OK(dimple_constraint_create(v, &a, &c));
+  return c;
 }

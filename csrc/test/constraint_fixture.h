@@ -68,4 +68,10 @@ bool canvas_can_fit(const machine *m, const words *w, const int32_t *tokens, int
 /* Tokens of the shortest response that fits, -1 if there is none of at most `limit`. */
 int32_t shortest_that_fits(const machine *m, const words *w, int32_t limit);
 
+/* Large ones: `count` tokens are the numbers from 0 on, written out, but for the last four: two that end, one that fills, and the mask. */
+dimple_vocabulary *numbers_written_out(int32_t count);
+
+/* Numbers that seven divides: tokens have as many classes as they have remainders and lengths. */
+dimple_constraint *sevenths(dimple_vocabulary *v);
+
 #endif

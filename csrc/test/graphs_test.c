@@ -147,7 +147,9 @@ static void token_ids_go_in_and_summaries_come_out(void) {
                       {"guidance", llada, SUMMARIES},
                       {"top-k under guidance", llada, HIGHEST},
                       {"confidences without ends", llada, SUMMARIES},
-                      {"klass", klass, LOGITS}};
+                      {"klass", klass, LOGITS},
+                      {"a bias at a temperature", maskgit, CHUNKS},
+                      {"guidance at a temperature", llada, CHUNKS}};
   tests[1].decoding.threshold = 0.9f;
   for (int32_t i = 4; i < 8; i++) tests[i].decoding.temperature = 0.7f;
   tests[9].decoding.temperature = 0.7f;
@@ -157,6 +159,8 @@ static void token_ids_go_in_and_summaries_come_out(void) {
   tests[11].decoding.temperature = 0.7f;
   tests[11].decoding.top_k = 5;
   tests[12].decoding.no_eos_confidence = 1;
+  tests[14].decoding.temperature = tests[15].decoding.temperature = 0.7f;
+  tests[15].decoding.guidance_scale = 1.5f;
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     dimple_session *s = masked_session(m, VOCABULARY);
     int32_t passes;
@@ -169,60 +173,48 @@ static void token_ids_go_in_and_summaries_come_out(void) {
   dimple_model_free(m);
 }
 
-/* Tokens are the numbers from 0 on, written out; behind them two that end, one that fills, and the mask. */
-static dimple_vocabulary *numbers_written_out(void) {
-  uint8_t *bytes = malloc(6 * VOCABULARY);
-  int64_t *offsets = calloc(VOCABULARY + 1, sizeof *offsets);
-  uint8_t *kinds = calloc(VOCABULARY, 1);
-  for (int32_t t = 0; t < VOCABULARY; t++) {
-    kinds[t] = t < VOCABULARY - 4 ? DIMPLE_TOKEN_TEXT : DIMPLE_TOKEN_END;
-    offsets[t + 1] = offsets[t] + (t < VOCABULARY - 4 ? sprintf((char *)bytes + offsets[t], "%d", t) : 0);
-  }
-  kinds[VOCABULARY - 2] = DIMPLE_TOKEN_FILLER;
-  kinds[VOCABULARY - 1] = DIMPLE_TOKEN_EXCLUDED;
-  dimple_vocabulary *v = NULL;
-  EXPECT_OK(dimple_vocabulary_create(bytes, offsets, kinds, VOCABULARY, &v));
-  free(bytes);
-  free(offsets);
-  free(kinds);
-  return v;
-}
+/* A decoding under a constraint: what a row may bring back, a bias included. */
+typedef struct held_settings {
+  const char *name;
+  dimple_decoding decoding;
+  int32_t biased;
+  int64_t row;
+} held_settings;
 
-/* Numbers that seven divides: tokens have as many classes as they have remainders and lengths. */
-static dimple_constraint *sevenths(dimple_vocabulary *v) {
-  enum { STATES = 7, CLASSES = 11 };
-  uint8_t byte_class[256], accepting[STATES] = {1};
-  int32_t next[STATES * CLASSES];
-  for (int32_t b = 0; b < 256; b++) byte_class[b] = (uint8_t)(b >= '0' && b <= '9' ? b - '0' : CLASSES - 1);
-  for (int32_t i = 0; i < STATES * CLASSES; i++) next[i] = i % CLASSES < 10 ? (10 * (i / CLASSES) + i % CLASSES) % STATES : -1;
-  dimple_automaton a = {.state_count = STATES, .class_count = CLASSES, .byte_class = byte_class, .next = next, .accepting = accepting};
-  dimple_constraint *c = NULL;
-  EXPECT_OK(dimple_constraint_create(v, &a, &c));
-  return c;
-}
-
-/* Of a constraint's classes come back a few numbers each, and which tokens they have goes in once. */
+/* Of a constraint's classes come back a few numbers each, and of filters among them lists; which tokens they have goes in once. */
 static void classes_stay_there(void) {
+  enum { SEGMENTS = 20 * 37, BEST = 40 + 20 * (37 + VOCABULARY / HEAD_CHUNK + 1), DRAWS = 40 + 36 * SEGMENTS + 4 * HEAD_CHUNK, HIGHEST_ROW = 8 * 300, LIST_ROW = 8 * 3500 };
   dimple_model *m = random_model((model_shape){.vocab = VOCABULARY});
-  dimple_vocabulary *v = numbers_written_out();
+  dimple_vocabulary *v = numbers_written_out(VOCABULARY);
   dimple_constraint *constraint = v ? sevenths(v) : NULL;
-  for (int32_t drawn = 0; drawn < 2 && m && constraint; drawn++) {
-    dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_decoding best = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS), drawn = best, guided = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  drawn.temperature = 0.7f;
+  guided.guidance_scale = 1.5f;
+  guided.no_eos_logits = 1;
+  held_settings tests[] = {{"the best path", best, 0, BEST},         {"draws", drawn, 0, DRAWS},
+                           {"the best path, a bias", best, 3, BEST}, {"draws, a bias", drawn, 3, DRAWS},
+                           {"the best path, guidance and no ends", guided, 0, BEST},
+                           {"the best path, top-p", best, 0, BEST + LIST_ROW},
+                           {"draws, top-k", drawn, 0, DRAWS + HIGHEST_ROW},
+                           {"draws, top-p and a bias", drawn, 3, DRAWS + LIST_ROW}};
+  tests[5].decoding.top_p = tests[7].decoding.top_p = 0.02f; /* the model's logits are about equal: some hundreds of tokens */
+  tests[6].decoding.top_k = 5;
+  for (size_t i = 0; i < sizeof tests / sizeof *tests && m && constraint; i++) {
+    const held_settings *test = &tests[i];
     dimple_session *s = masked_session(m, VOCABULARY);
-    int32_t passes, segments = 20 * 37; /* of a chunk of the vocabulary, at most */
-    int64_t row = 40 + (drawn ? 36 * segments : 20 * (37 + VOCABULARY / HEAD_CHUNK + 1)), laid_out = 4 * 4 * VOCABULARY + 6 * 256;
-    d.temperature = drawn ? 0.7f : 0;
+    int32_t passes, draws = test->decoding.temperature > 0 ? SEGMENTS + VOCABULARY / HEAD_CHUNK + 1 : 0;
     EXPECT_OK(dimple_session_set_constraint(s, constraint));
-    plugin_counts cost = cost_of(m, s, &d, &passes);
-    const char *name = drawn ? "draws" : "the best path";
-    printf("%s under a constraint: %d passes, %d bytes in, %d out\n", name, passes, (int)cost.bytes_in, (int)cost.bytes_out);
-    EXPECT(row < 4 * VOCABULARY / 2 && cost.bytes_out <= passes * (RESPONSE + 1) * row, "%lld bytes come back", (long long)cost.bytes_out);
+    plugin_counts cost = cost_under_bias(m, s, &test->decoding, test->biased, &passes);
+    printf("%s, under a constraint: %d passes, %d bytes in, %d out\n", test->name, passes, (int)cost.bytes_in, (int)cost.bytes_out);
+    EXPECT(test->row < 4 * VOCABULARY && cost.bytes_out <= passes * (RESPONSE + 1) * test->row, "%s: %lld bytes come back, expected at most %lld", test->name,
+           (long long)cost.bytes_out, (long long)(passes * (RESPONSE + 1) * test->row));
     EXPECT(cost.bytes_out > passes * 37 * 4, "%lld bytes come back", (long long)cost.bytes_out);
-    int64_t in = laid_out + passes * ROWS * (4 + 4 + 8 + 8 + 4 + (drawn ? 4 * segments : 0)) + 2 * 4 * CONTEXT * WIDTH;
-    EXPECT(cost.bytes_in <= in, "%lld bytes go in, expected at most %lld", (long long)cost.bytes_in, (long long)in);
-    EXPECT(cost.computes <= 2 * passes + 2, "%d runs in %d passes", (int)cost.computes, passes);
-    plugin_counts again = cost_of(m, s, &d, &passes);
-    EXPECT(again.graphs_built == 0, "once more: %d graphs", (int)again.graphs_built);
+    /* Of a list also the class of each token, once, and which classes are wanted. */
+    int64_t laid_out = 4 * 4 * VOCABULARY + 6 * 256 + 4 * VOCABULARY, in = laid_out + passes * ROWS * (4 + 4 + 8 + 8 + 4 + 4 * draws + 4 * 38) + 2 * 4 * CONTEXT * WIDTH;
+    EXPECT(cost.bytes_in <= in, "%s: %lld bytes go in, expected at most %lld", test->name, (long long)cost.bytes_in, (long long)in);
+    EXPECT(cost.computes <= 2 * passes + 2, "%s: %d runs in %d passes", test->name, (int)cost.computes, passes);
+    plugin_counts again = cost_under_bias(m, s, &test->decoding, test->biased, &passes);
+    EXPECT(again.graphs_built == 0, "%s, once more: %d graphs", test->name, (int)again.graphs_built);
     dimple_session_free(s);
   }
   dimple_constraint_free(constraint);

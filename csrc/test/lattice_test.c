@@ -328,7 +328,7 @@ static void expect_taken(scene *s, int32_t position, double temperature) {
   class_score scores[MAX_WORDS + 2];
   lattice_score(&s->lattice, position, z, NULL, &settings, &scored);
   memcpy(scores, s->lattice.scores + (int64_t)position * count, (size_t)count * sizeof *scores);
-  lattice_take(&s->lattice, position, of_classes, &settings, &taken);
+  lattice_take(&s->lattice, position, of_classes, NULL, &settings, &taken);
   const class_score *found = s->lattice.scores + (int64_t)position * count;
   for (int32_t k = 0; k < count; k++)
     EXPECT(!allowed[k] || (found[k].token == scores[k].token && found[k].weight == scores[k].weight && found[k].logit == scores[k].logit),

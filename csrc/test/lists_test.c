@@ -1,10 +1,12 @@
 /* Filters that select from the head's lists, and heads that guide, forbid and judge without ends, reveal what whole rows of logits reveal, in the
- * same order and as sure of it. */
+ * same order and as sure of it; under a constraint, too. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "draws.h"
 #include "model/model.h"
+#include "test/constraint_fixture.h"
 #include "test/session_fixture.h"
 
 /* The same model on a backend whose head does nothing beside what each does. */
@@ -56,15 +58,17 @@ typedef struct trail {
   float confidence[RESPONSE];
 } trail;
 
-static trail play(dimple_model *m, const dimple_decoding *d, bool biased) {
+/* `held`: null, or what the response has to fit. */
+static trail play(dimple_model *m, const dimple_decoding *d, bool biased, dimple_constraint *held) {
   static const int32_t tokens[] = {3, 17, 60};
-  static const float values[] = {1.5f, -65536, -2};
+  const float values[] = {1.5f, held ? -INFINITY : -65536, -2};
   trail t = {0};
   dimple_session *s = open_session(m, 2, 1);
   int32_t masks[RESPONSE];
   for (int i = 0; i < RESPONSE; i++) masks[i] = m->text.mask_token;
   EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
   EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
+  if (held) EXPECT_OK(dimple_session_set_constraint(s, held));
   EXPECT_OK(dimple_session_begin(s, d));
   if (biased) EXPECT_OK(dimple_session_set_bias(s, tokens, values, 3));
   dimple_step step = {0};
@@ -95,13 +99,42 @@ static void lists_change_nothing(dimple_model *m, uint32_t rounds) {
     d.no_eos_confidence = d.pipeline == DIMPLE_PIPELINE_LLADA && n % 7 < 4;
     d.guidance_scale = guided && d.pipeline == DIMPLE_PIPELINE_LLADA ? 0.5f * (float)(n % 4) : 0;
     if ((d.no_eos_confidence || d.guidance_scale > 0) && n % 2) d.temperature = 0;
-    trail listed = play(m, &d, biased);
+    trail listed = play(m, &d, biased, NULL);
     lay_bare(m, &bare);
-    trail whole = play(m, &d, biased);
+    trail whole = play(m, &d, biased, NULL);
     restore(m, &bare);
     EXPECT(nearly_same(&listed, &whole, biased || d.no_mask_logits || d.no_eos_confidence || d.guidance_scale > 0 ? 1e-4f : 0),
            "round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline, d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
   }
+}
+
+/* The same under a constraint, with and without filters: what the head keeps of classes is what whole rows say of them. */
+static void classes_change_nothing(dimple_model *m, uint32_t rounds) {
+  bool guided = (m->ops->head_parts & HEAD_GUIDANCE) != 0;
+  dimple_vocabulary *v = numbers_written_out((int32_t)m->text.vocab);
+  dimple_constraint *c = v ? sevenths(v) : NULL;
+  bare_backend bare;
+  int32_t different = 0;
+  for (uint32_t n = 0; c && n < rounds; n++) {
+    dimple_decoding d = filtered(n);
+    bool llada = d.pipeline == DIMPLE_PIPELINE_LLADA;
+    d.allowed_confidence = n % 2;
+    d.original_confidence = n / 2 % 2 || d.original_confidence;
+    d.no_eos_logits = llada && n % 5 == 1;
+    d.no_mask_logits = llada && n % 7 == 2;
+    d.guidance_scale = guided && llada ? 0.5f * (float)(n % 4) : 0;
+    if (dimple_decoding_validate(&d) != DIMPLE_OK) d.original_confidence = decoding_of(d.pipeline, d.algorithm).original_confidence;
+    trail kept = play(m, &d, n % 3 == 1, c);
+    lay_bare(m, &bare);
+    trail whole = play(m, &d, n % 3 == 1, c);
+    restore(m, &bare);
+    EXPECT(nearly_same(&kept, &whole, 1e-4f), "held, round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline,
+           d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
+    different += n > 0 && memcmp(kept.tokens, whole.tokens, sizeof kept.tokens) == 0 && kept.tokens[0] != kept.tokens[1];
+  }
+  EXPECT(different > (int32_t)rounds / 4, "%d decodings have different tokens", different);
+  dimple_constraint_free(c);
+  dimple_vocabulary_free(v);
 }
 
 int main(void) {
@@ -111,6 +144,8 @@ int main(void) {
   } else if (small && large) {
     lists_change_nothing(small, 48);
     lists_change_nothing(large, 48);
+    classes_change_nothing(small, 48);
+    classes_change_nothing(large, 48);
   }
   dimple_model_free(small);
   dimple_model_free(large);

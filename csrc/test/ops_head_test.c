@@ -403,7 +403,7 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
   }
   size_t size = (size_t)(rows * most);
   head_list lists[2];
-  for (int i = 0; i < 2; i++) lists[i] = (head_list){most, malloc(size * sizeof(int32_t)), malloc(size * sizeof(float))};
+  for (int i = 0; i < 2; i++) lists[i] = (head_list){.count = most, .tokens = malloc(size * sizeof(int32_t)), .logits = malloc(size * sizeof(float))};
   head_row *expected = malloc((size_t)rows * sizeof *expected), *found = malloc((size_t)rows * sizeof *found);
   head_call call = {.temperature = temperature, .positions = positions, .results = expected, .bias = &bias, .logits = z};
   run_head(&reference, x, &call, &w, rows);
@@ -435,6 +435,66 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
   free(values);
   free(expected);
   free(found);
+  free_weight(&w);
+}
+
+/* Of a list among classes: the row's own logits of wanted ones, and all of these that are higher than its lowest; a forbidden token may be missing. */
+static void expect_class_list(const head_call *call, int64_t r, const float *z, int64_t forbidden) {
+  const head_list *list = call->list;
+  const head_partition *p = call->classes->partition;
+  const int32_t *tokens = list->tokens + r * list->count;
+  const float *logits = list->logits + r * list->count;
+  int64_t count = 0, wanted = 0, above = 0, found = 0;
+  float lowest = INFINITY;
+  while (count < list->count && tokens[count] >= 0) count++;
+  for (int64_t i = 0; i < count; i++) {
+    EXPECT((i == 0 || tokens[i] > tokens[i - 1]) && logits[i] == z[tokens[i]], "%s: list of row %lld: %d at %lld", tested_name(), (long long)r, tokens[i], (long long)i);
+    lowest = logits[i] < lowest ? logits[i] : lowest;
+  }
+  for (int32_t s = 0; s < p->segments; s++)
+    for (int32_t i = p->segment_first[s]; i < p->segment_first[s + 1] && call->classes->wanted[r * p->classes + p->segment_class[s]]; i++) {
+      wanted++;
+      above += z[p->tokens[i]] > lowest;
+      for (int64_t k = 0; k < count; k++) found += tokens[k] == p->tokens[i];
+    }
+  EXPECT(found == count, "%s: list of row %lld: %lld of %lld are wanted", tested_name(), (long long)r, (long long)found, (long long)count);
+  EXPECT(above < count || above == 0, "%s: list of row %lld: %lld logits are above its lowest", tested_name(), (long long)r, (long long)above);
+  int64_t least = wanted - forbidden < list->count ? wanted - forbidden : list->count;
+  EXPECT(count >= least, "%s: list of row %lld: %lld of %lld", tested_name(), (long long)r, (long long)count, (long long)wanted);
+  for (int64_t i = count; i < list->count; i++) EXPECT(tokens[i] == -1, "%s: list of row %lld: %d behind its end", tested_name(), (long long)r, tokens[i]);
+}
+
+/* Beside classes, and of their wanted ones alone; the first `forbidden` tokens, up to 2, are. */
+static void check_class_list(int64_t rows, int32_t vocab, int32_t classes, int32_t most, float temperature, int32_t forbidden) {
+  enum { COLUMNS = 24 };
+  float *x = representable(rows * COLUMNS), *z = floats(rows * vocab);
+  test_weight w = make_weight(DIMPLE_TENSOR_F32, vocab, COLUMNS, WEIGHT_LINEAR);
+  head_partition p = random_partition(vocab, classes);
+  int64_t count = rows * classes, size = rows * most;
+  int32_t *positions = calloc((size_t)rows, sizeof *positions), first[] = {0, 1};
+  uint8_t *wanted = malloc((size_t)count);
+  head_row *results = malloc((size_t)rows * sizeof *results), *of_classes = malloc((size_t)count * sizeof *of_classes);
+  head_list list = {.count = most, .tokens = malloc((size_t)size * sizeof(int32_t)), .logits = malloc((size_t)size * sizeof(float)), .among_classes = true};
+  head_bias bias = {.forbidden = first, .forbidden_count = forbidden};
+  for (int64_t i = 0; i < count; i++) wanted[i] = i < classes ? i == classes - 1 : random_below(3) == 0; /* of the first row few tokens */
+  head_classes of = {&p, wanted, of_classes};
+  head_call call = {.temperature = temperature, .positions = positions, .results = results, .logits = z, .classes = &of, .bias = &bias};
+  run_head(&tested[0], x, &call, &w, rows);
+  call.logits = NULL;
+  call.list = &list;
+  for (int c = 0; c < CONTEXTS; c++) {
+    run_head(&tested[c], x, &call, &w, rows);
+    for (int64_t r = 0; r < rows; r++) expect_class_list(&call, r, z + r * vocab, forbidden);
+  }
+  free(x);
+  free(z);
+  free(positions);
+  free(wanted);
+  free(results);
+  free(of_classes);
+  free(list.tokens);
+  free(list.logits);
+  free_partition(&p);
   free_weight(&w);
 }
 
@@ -508,6 +568,11 @@ static void check_lists(void) {
   check_list(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 0, 0);
   check_list(DIMPLE_TENSOR_F32, 400, 8, 2500, 9, 0, 0); /* several slabs of rows */
   check_list(DIMPLE_TENSOR_F32, 5, 8, 12000, HEAD_LIST_MOST, 0, 0);
+  check_class_list(7, 3000, 20, 50, 0, 0);
+  check_class_list(30, 20000, 40, 300, 0, 2);
+  check_class_list(5, 20000, 40, 2048, 0.7f, 1);
+  check_class_list(3, 31, 5, 31, 1, 0);
+  check_class_list(50, 2500, 2400, 9, 0, 0); /* nearly as many classes as tokens */
   EXPECT(drawn_otherwise <= 3, "%s: %d draws under a bias differ from the reference's", tested_name(), drawn_otherwise);
 }
 

@@ -10,6 +10,16 @@ enum { WAVE_BYTES = 4 << 20, FIRST_WAVE = 4 };
 
 _Static_assert((2 * HEAD_LIST_MOST + HEAD_CHUNK) * sizeof(float) <= CPU_SCRATCH, "a thread's scratch memory holds the logits of a row's list");
 
+/* Null: no memory. */
+static int32_t *classes_of_tokens(const head_call *call) {
+  const head_partition *p = call->classes->partition;
+  int32_t *of = malloc((size_t)call->w->rows * sizeof *of);
+  for (int64_t t = 0; of && t < call->w->rows; t++) of[t] = -1;
+  for (int32_t s = 0; of && s < p->segments; s++)
+    for (int32_t i = p->segment_first[s]; i < p->segment_first[s + 1]; i++) of[p->tokens[i]] = p->segment_class[s];
+  return of;
+}
+
 dimple_status cpu_list_open(const head_call *call, const cpu_kernels *kernels, int64_t rows, int64_t chunks, list_reduction *out) {
   *out = (list_reduction){.call = call, .kernels = kernels, .wave = chunks};
   if (!call->list || rows == 0) return DIMPLE_OK;
@@ -22,7 +32,9 @@ dimple_status cpu_list_open(const head_call *call, const cpu_kernels *kernels, i
   out->taken_count = malloc((size_t)(rows * out->wave) * sizeof *out->taken_count);
   out->kept_count = malloc((size_t)rows * sizeof *out->kept_count);
   out->bound = malloc((size_t)rows * sizeof *out->bound);
-  if (out->taken && out->kept && out->taken_count && out->kept_count && out->bound) return DIMPLE_OK;
+  if (call->list->among_classes) out->classes = classes_of_tokens(call);
+  bool classes = out->classes || !call->list->among_classes;
+  if (out->taken && out->kept && out->taken_count && out->kept_count && out->bound && classes) return DIMPLE_OK;
   cpu_list_close(out);
   return dimple_fail_memory(taken + kept, "the highest logits");
 }
@@ -33,6 +45,7 @@ void cpu_list_close(list_reduction *l) {
   free(l->taken_count);
   free(l->kept_count);
   free(l->bound);
+  free(l->classes);
   *l = (list_reduction){0};
 }
 
@@ -79,11 +92,23 @@ static float keep_highest(listed *items, int64_t count, int64_t most, float *scr
   return lowest;
 }
 
-void cpu_list_take(const list_reduction *l, int64_t row, int64_t chunk, int64_t place, const float *z, int64_t count) {
+/* The logits of a chunk that may be listed, the others -inf. */
+static void leave_wanted(const list_reduction *l, int64_t at, int64_t chunk, const float *z, int64_t count, float *out) {
+  const head_classes *k = l->call->classes;
+  const uint8_t *wanted = k->wanted + at * k->partition->classes;
+  const int32_t *classes = l->classes + chunk * HEAD_CHUNK;
+  for (int64_t i = 0; i < count; i++) out[i] = classes[i] >= 0 && wanted[classes[i]] ? z[i] : -INFINITY;
+}
+
+void cpu_list_take(const list_reduction *l, int64_t row, int64_t at, int64_t chunk, int64_t place, const float *z, int64_t count) {
   if (!l->kept) return;
   int32_t places[HEAD_CHUNK];
   listed found[HEAD_CHUNK];
-  float logits[HEAD_CHUNK];
+  float logits[HEAD_CHUNK], wanted[HEAD_CHUNK];
+  if (l->classes) {
+    leave_wanted(l, at, chunk, z, count, wanted);
+    z = wanted;
+  }
   int64_t above = l->kernels->find_above(z, count, l->bound[row], places), slot = row * l->wave + place;
   for (int64_t i = 0; i < above; i++) found[i] = (listed){z[places[i]], (int32_t)(chunk * HEAD_CHUNK) + places[i]};
   if (above > l->room) keep_highest(found, above, l->room, logits);

@@ -25,6 +25,7 @@ typedef struct list_reduction {
   listed *kept;    /* [rows x row_room] by ascending tokens */
   int64_t *kept_count; /* [rows] */
   float *bound;    /* [rows] */
+  int32_t *classes; /* [vocabulary] the class of each token, -1: none; null: all may be listed */
 } list_reduction;
 
 /* For up to `rows` rows at a time. A call without a list has one wave of all chunks. On failure nothing is held. Errors: MEMORY. */
@@ -37,8 +38,8 @@ void cpu_list_begin(list_reduction *l, int64_t rows);
 /* How many chunks a wave has at most behind `done` of them: few at first, when there is no bound yet. */
 int64_t cpu_list_wave(const list_reduction *l, int64_t done);
 
-/* Takes from the logits z [count] of chunk `chunk`, the `place`-th of its wave, in row `row` of those that are worked on. */
-void cpu_list_take(const list_reduction *l, int64_t row, int64_t chunk, int64_t place, const float *z, int64_t count);
+/* Takes from the logits z [count] of chunk `chunk`, the `place`-th of its wave, in row `row` of those that are worked on, row `at` of the call. */
+void cpu_list_take(const list_reduction *l, int64_t row, int64_t at, int64_t chunk, int64_t place, const float *z, int64_t count);
 
 /* Adds a wave of `count` chunks to a row. `scratch`: a thread's. */
 void cpu_list_merge(const list_reduction *l, int64_t row, int64_t count, void *scratch);

@@ -49,6 +49,7 @@ struct class_plan {
   int32_t *padded; /* [places] tokens; vocabulary: none */
   int64_t places;
   buffer *memory; /* the same on the device */
+  buffer *classes_there; /* [vocabulary] the class of each token, behind the last: none; on the device, once a list is among classes */
 };
 
 static int64_t size_of(int64_t group) { return (int64_t)1 << (2 * group); }
@@ -60,6 +61,7 @@ static int64_t numbers_of_unit(const class_plan *p, int64_t group) { return grou
 static void free_plan(context *c, class_plan *p) {
   if (!p) return;
   c->device->operations.buffer_free(c, p->memory);
+  c->device->operations.buffer_free(c, p->classes_there);
   free(p->partition.segment_class);
   free(p->partition.segment_first);
   free(p->partition.tokens);
@@ -84,7 +86,7 @@ void forget_class_plans(context *c) {
 int64_t class_plan_bytes(const context *c) {
   int64_t bytes = 0;
   for (const class_plan *p = c->plans; p; p = p->next) {
-    int64_t numbers = 2 * p->partition.segment_first[p->partition.segments] + 2 * p->partition.segments + 1 + p->places;
+    int64_t numbers = 2 * p->partition.segment_first[p->partition.segments] + 2 * p->partition.segments + 1 + p->places + (p->classes_there ? p->vocabulary : 0);
     bytes += (int64_t)sizeof *p + numbers * (int64_t)sizeof *p->tokens + p->unit_count * (int64_t)sizeof *p->units;
   }
   return bytes;
@@ -170,15 +172,22 @@ static dimple_status lay_out(class_plan *p) {
   return DIMPLE_OK;
 }
 
+/* Numbers that go to the beginning of a buffer. */
+typedef struct sent_numbers {
+  buffer *to;
+  const int32_t *numbers;
+  int64_t count;
+} sent_numbers;
+
 static dimple_status upload(void *of) {
-  class_plan *p = of;
+  const sent_numbers *s = of;
   struct ggml_init_params room = {.mem_size = 2 * ggml_tensor_overhead(), .no_alloc = true};
   struct ggml_context *nodes = ggml_init(room);
   if (!nodes) return dimple_fail_memory(room.mem_size, "classes of tokens");
-  struct ggml_tensor *t = ggml_new_tensor_1d(nodes, GGML_TYPE_I32, p->places);
-  ggml_backend_tensor_alloc(p->memory->memory, t, ggml_backend_buffer_get_base(p->memory->memory));
-  ggml_backend_tensor_set(t, p->padded, 0, ggml_nbytes(t));
-  atomic_fetch_add(&p->memory->device->counts->bytes_in, (int64_t)ggml_nbytes(t));
+  struct ggml_tensor *t = ggml_new_tensor_1d(nodes, GGML_TYPE_I32, s->count);
+  ggml_backend_tensor_alloc(s->to->memory, t, ggml_backend_buffer_get_base(s->to->memory));
+  ggml_backend_tensor_set(t, s->numbers, 0, ggml_nbytes(t));
+  atomic_fetch_add(&s->to->device->counts->bytes_in, (int64_t)ggml_nbytes(t));
   ggml_free(nodes);
   return DIMPLE_OK;
 }
@@ -201,7 +210,24 @@ static dimple_status fill_plan(context *c, const head_call *call, class_plan *p)
   if (!p->pays || p->unit_count == 0) return DIMPLE_OK;
   DIMPLE_TRY(lay_out(p));
   DIMPLE_TRY(c->device->operations.buffer_alloc(c, p->places, &p->memory));
-  return on_device(c->device, upload, p);
+  return on_device(c->device, upload, &(sent_numbers){p->memory, p->padded, p->places});
+}
+
+/* Sends which class each token has. */
+static dimple_status send_classes(context *c, class_plan *p) {
+  const head_partition *of = &p->partition;
+  int32_t *classes = malloc((size_t)p->vocabulary * sizeof *classes);
+  if (!classes) return dimple_fail_memory((uint64_t)p->vocabulary * sizeof *classes, "classes of tokens");
+  for (int32_t t = 0; t < p->vocabulary; t++) classes[t] = of->classes;
+  for (int32_t s = 0; s < of->segments; s++)
+    for (int32_t i = of->segment_first[s]; i < of->segment_first[s + 1]; i++) classes[of->tokens[i]] = of->segment_class[s];
+  buffer *memory = NULL;
+  dimple_status status = c->device->operations.buffer_alloc(c, p->vocabulary, &memory);
+  if (status == DIMPLE_OK) status = on_device(c->device, upload, &(sent_numbers){memory, classes, p->vocabulary});
+  free(classes);
+  if (status == DIMPLE_OK) p->classes_there = memory;
+  else c->device->operations.buffer_free(c, memory);
+  return status;
 }
 
 /* Lets go of plans that this pass does not name, the first made first, until there is room for one more. */
@@ -237,10 +263,15 @@ dimple_status plan_classes(context *c, const head_call *call, const class_plan *
   }
   (*at)->named = true;
   *out = *at;
-  return DIMPLE_OK;
+  bool sent = !call->list || !call->list->among_classes || !(*at)->memory || (*at)->classes_there;
+  return sent ? DIMPLE_OK : send_classes(c, *at);
 }
 
 view tokens_of_plan(const class_plan *p) { return p && p->memory ? view_of(p->memory, 1, p->places) : (view){0}; }
+
+view classes_of_plan(const class_plan *p) { return p && p->classes_there ? view_of(p->classes_there, 1, p->vocabulary) : (view){0}; }
+
+int64_t count_classes(const class_plan *p) { return p ? p->partition.classes : 0; }
 
 int64_t units_of_plan(const class_plan *p, int64_t group) { return p->groups[group].count; }
 
@@ -350,6 +381,29 @@ static dimple_status fetch_group(const piece_at *at, struct ggml_tensor *by_toke
   of.falling = ggml_scale_bias(n, ggml_arange(n, 0, (float)size, 1), -1, (float)size);
   DIMPLE_TRY(give_unit(&of));
   return fetch(at, of.numbers, CLASSES + (int)g);
+}
+
+/* What is added to the logits of each class's tokens, [rows, classes + 1], the last of those that have none. */
+static void *bars(context *c, recorded *o, int64_t at) {
+  const head_piece *p = piece_of(o, at);
+  int64_t classes = o->plan->partition.classes;
+  float *numbers = arena_take(&c->copies, (size_t)((classes + 1) * p->rows) * sizeof *numbers);
+  for (int64_t k = 0; numbers && k <= classes; k++)
+    for (int64_t r = 0; r < p->rows; r++)
+      numbers[k * p->rows + r] = k < classes && o->head.classes->wanted[(p->first + r) * classes + k] ? 0 : HEAD_FORBIDDEN;
+  return numbers;
+}
+
+dimple_status bar_unwanted(const piece_at *at, struct ggml_tensor **z) {
+  context *c = at->context;
+  struct ggml_context *n = c->graph->nodes;
+  const class_plan *p = at->operation->plan;
+  struct ggml_tensor *numbers;
+  graph_input input = {.part = bars, .at = at->piece * PARTS + BARS, .from = {at->operation}};
+  DIMPLE_TRY(input_of(c, GGML_TYPE_F32, (*z)->ne[1], p->partition.classes + 1, input, &numbers));
+  struct ggml_tensor *of = ggml_reshape_1d(n, numbers_of(c, classes_of_plan(p)), p->vocabulary);
+  *z = ggml_add(n, *z, ggml_cont(n, ggml_transpose(n, ggml_get_rows(n, numbers, of))));
+  return DIMPLE_OK;
 }
 
 /* Whether the device sums up, without which it cannot draw. */

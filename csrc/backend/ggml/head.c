@@ -269,7 +269,7 @@ static dimple_status finish_piece(const recorded *o, const head_piece *p) {
   const head_call *call = &o->head;
   for (int64_t r = 0; call->bias && call->bias->log_sums && r < p->rows; r++)
     call->bias->log_sums[p->first + r] = (float)((double)floats_of(p, BARE_BEST)[r] + log((double)floats_of(p, BARE_SUM)[r]));
-  if (call->list) DIMPLE_TRY(finish_list(call, p));
+  if (call->list) DIMPLE_TRY(finish_list(o, p));
   for (int64_t r = 0; call->results && r < p->rows; r++) finish_row(call, p, r, &call->results[p->first + r]);
   return call->classes ? finish_classes(o, p) : DIMPLE_OK;
 }

@@ -13,8 +13,8 @@ enum {
 };
 
 /* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, of what is added to logits
- * numbers and tokens, those that are forbidden and the others, and for each group of units shares to draw by. */
-enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, SHARES, PARTS = SHARES + CLASS_GROUPS };
+ * numbers and tokens, those that are forbidden and the others, what bars classes that are not wanted, and for each group of units shares to draw by. */
+enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, BARS, SHARES, PARTS = SHARES + CLASS_GROUPS };
 
 /* Rows [first, first + rows) of a head. */
 typedef struct head_piece {
@@ -43,13 +43,15 @@ struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct g
 int64_t list_width(const head_call *call); /* of what comes back of a row */
 int64_t list_bounds(const head_call *call);
 dimple_status fetch_list(const piece_at *at, struct ggml_tensor *z);
-dimple_status finish_list(const head_call *call, const head_piece *p);
+dimple_status finish_list(const recorded *o, const head_piece *p);
 
 /* classes.c: what classes of tokens come to of z [vocab, rows], and what is made of it on the host. */
 int64_t class_width(const class_plan *p, int64_t group); /* of what comes back of a row */
 int64_t class_places(const class_plan *p); /* of a row's logits, once its tokens are gathered */
 int64_t class_rows(const class_plan *p);   /* that a piece has at most, at least 1 */
 dimple_status fetch_classes(const piece_at *at, struct ggml_tensor *z);
+/* z [vocab, rows] but for tokens of classes that are not wanted, which it forbids; where classes_of_plan is there. */
+dimple_status bar_unwanted(const piece_at *at, struct ggml_tensor **z);
 dimple_status finish_classes(const recorded *o, const head_piece *p);
 
 #endif

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "backend/summary.h"
 #include "head.h"
 
 enum { GROUP = 1024, MOST_LEVELS = 2 };
@@ -94,8 +95,13 @@ static dimple_status reduce(const piece_at *at, const level *l, listed *row, str
   return DIMPLE_OK;
 }
 
+/* Of classes that come back as whole rows the host makes the list. */
+static bool lists_here(const recorded *o) { return !o->head.list->among_classes || classes_of_plan(o->plan).memory; }
+
 dimple_status fetch_list(const piece_at *at, struct ggml_tensor *z) {
   struct ggml_context *n = at->context->graph->nodes;
+  if (!lists_here(at->operation)) return DIMPLE_OK;
+  if (at->operation->head.list->among_classes) DIMPLE_TRY(bar_unwanted(at, &z));
   level levels[MOST_LEVELS];
   int32_t count = plan(z->ne[0], at->operation->head.list->count, levels);
   struct ggml_tensor *bounds = NULL;
@@ -127,11 +133,11 @@ static int by_token(const void *a, const void *b) {
 static void list_row(const head_call *call, const head_piece *p, int64_t r, item *items) {
   int64_t width = list_width(call), bounds = list_bounds(call), found = 0, most = call->list->count;
   const float *logits = floats_of(p, LISTED) + r * width, *tokens = bounds ? floats_of(p, LISTED_TOKENS) + r * width : NULL;
-  float bound = -FLT_MAX;
+  float bound = -FLT_MAX, least = call->list->among_classes ? HEAD_FORBIDDEN / 2 : -INFINITY;
   for (int64_t i = 0; i < bounds; i++) bound = fmaxf(bound, floats_of(p, LIST_BOUNDS)[r * bounds + i]);
   for (int64_t i = 0; i < width; i++) {
     int32_t token = tokens ? (int32_t)tokens[i] : (int32_t)i;
-    if (logits[i] >= bound && token < call->w->rows) items[found++] = (item){logits[i], token};
+    if (logits[i] >= bound && logits[i] > least && token < call->w->rows) items[found++] = (item){logits[i], token};
   }
   if (found > most) {
     qsort(items, (size_t)found, sizeof *items, by_rank);
@@ -146,7 +152,19 @@ static void list_row(const head_call *call, const head_piece *p, int64_t r, item
   }
 }
 
-dimple_status finish_list(const head_call *call, const head_piece *p) {
+/* Of whole rows; of none, where no class has a token. */
+static dimple_status finish_rows(const head_call *call, const head_piece *p) {
+  const float *logits = floats_of(p, ALL_LOGITS);
+  int32_t *tokens = malloc((size_t)call->w->rows * sizeof *tokens);
+  if (!tokens) return dimple_fail_memory((uint64_t)call->w->rows * sizeof *tokens, "a list of logits");
+  for (int64_t r = 0; r < p->rows; r++) summarize_list(call, logits ? logits + r * call->w->rows : NULL, call->w->rows, p->first + r, tokens);
+  free(tokens);
+  return DIMPLE_OK;
+}
+
+dimple_status finish_list(const recorded *o, const head_piece *p) {
+  const head_call *call = &o->head;
+  if (!lists_here(o)) return finish_rows(call, p);
   int64_t width = list_width(call);
   item *items = malloc((size_t)width * sizeof *items);
   if (!items) return dimple_fail_memory((uint64_t)width * sizeof *items, "a list of logits");

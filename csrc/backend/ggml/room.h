@@ -267,6 +267,8 @@ void record_operations(backend_operations *table);
 /* classes.c: the layout of a head's classes, made at its first call and sent to the device then. Errors: MEMORY, IO. */
 dimple_status plan_classes(context *c, const head_call *call, const class_plan **out);
 view tokens_of_plan(const class_plan *p); /* on the device; without memory: nothing is there */
+view classes_of_plan(const class_plan *p); /* the class of each token, where a list is among classes; without memory: it is not there */
+int64_t count_classes(const class_plan *p);
 int64_t units_of_plan(const class_plan *p, int64_t group);
 void forget_class_plans(context *c); /* a pass begins, which names none yet */
 void drop_class_plans(context *c);

@@ -140,7 +140,9 @@ static dimple_status put_plan(context *c, const class_plan *p) {
 /* Seed, iteration and positions go in as noise. */
 static dimple_status put_head(context *c, const recorded *o) {
   const head_call *call = &o->head;
+  bool among = call->list && call->list->among_classes;
   DIMPLE_TRY(put_plan(c, o->plan));
+  DIMPLE_TRY(put_view(c, among ? classes_of_plan(o->plan) : (view){0}));
   DIMPLE_TRY(put_view(c, call->x));
   DIMPLE_TRY(put_view(c, call->bare));
   DIMPLE_TRY(put_float(c, call->guidance));
@@ -149,7 +151,8 @@ static dimple_status put_head(context *c, const recorded *o) {
   DIMPLE_TRY(put_weight(c, call->rows));
   DIMPLE_TRY(put_float(c, call->temperature));
   DIMPLE_TRY(put_float(c, call->softcap));
-  PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL, call->list ? call->list->count : 0);
+  PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL, call->list ? call->list->count : 0,
+      among ? count_classes(o->plan) : -1);
   const head_bias *b = call->bias;
   if (b) PUT(c, b->forbidden_count, b->count, b->log_sums != NULL);
   return put(c, b != NULL);
