@@ -236,14 +236,24 @@ static inline void forget_made(void) {
   }
 }
 
+/* Uploads to one side. A suite without its weight has nothing to go on with: it ends there, as one that failed. */
+static inline weight *upload(const side *s, const tensor_source *source, weight_use use) {
+  weight *w = NULL;
+  dimple_status status = s->ops->weight_upload(s->context, source, use, &w);
+  EXPECT(status == DIMPLE_OK && w, "%s: a weight of %s [%lld x %lld] is not uploaded: %s", s->ops->name, block_format_of(source->type)->name,
+         (long long)source->rows, (long long)source->columns, dimple_last_error());
+  if (status != DIMPLE_OK || !w) exit(expect_summary(s->ops->name));
+  return w;
+}
+
 /* values [matrices * rows x columns]; matrices 0: no bank. */
 static inline test_weight make_weight_from(const float *values, int32_t type, int64_t matrices, int64_t rows, int64_t columns, weight_use use) {
   test_weight w = {.source = {.name = "w", .type = type, .rows = rows, .columns = columns, .matrices = matrices},
                    .data = blocks_of(block_format_of(type), values, (matrices ? matrices : 1) * rows * columns)};
   w.source.data = w.data;
   if (use == WEIGHT_LINEAR && getenv("DIMPLE_TEST_UNPACKED")) use = WEIGHT_UNPACKED;
-  EXPECT_OK(reference.ops->weight_upload(reference.context, &w.source, use, &w.of_reference));
-  EXPECT_OK(tested[1].ops->weight_upload(tested[1].context, &w.source, use, &w.of_tested));
+  w.of_reference = upload(&reference, &w.source, use);
+  w.of_tested = upload(&tested[1], &w.source, use);
   EXPECT(tested[1].ops->weight_bytes(w.of_tested) > 0, "%s", w.source.name);
   return w;
 }
