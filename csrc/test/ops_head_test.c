@@ -124,12 +124,31 @@ static void check_means(int32_t type, int64_t rows, int64_t columns, int64_t wid
   free_weight(&table);
 }
 
+/* Whether means of rows of a type are there: a device other than GGML's CPU may refuse those that it has no product for. */
+static bool takes_means(int32_t type) {
+  enum { VOCAB = 31, COLUMNS = 8, WIDTH = 256 };
+  if (!is_device() || strcmp(tested_name(), "ggml:CPU") == 0) return true;
+  float *x = representable(COLUMNS), *zeros = calloc(WIDTH, sizeof *zeros);
+  test_weight w = make_weight(DIMPLE_TENSOR_F32, VOCAB, COLUMNS, WEIGHT_LINEAR), table = make_weight(type, VOCAB, WIDTH, WEIGHT_ROWS);
+  matrix input = place(&tested[1], x, 1, COLUMNS, 2), y = place(&tested[1], zeros, 1, WIDTH, GUARD);
+  head_call call = {.x = input.v, .w = weight_of(&w, &tested[1]), .rows = weight_of(&table, &tested[1]), .expected = y.v};
+  dimple_status status = IN_PASS(tested[1], tested[1].ops->head(tested[1].context, &call));
+  if (status == DIMPLE_ERROR_UNSUPPORTED) printf("%s: means are not tried\n", dimple_last_error());
+  drop(&tested[1], input);
+  drop(&tested[1], y);
+  free(x);
+  free(zeros);
+  free_weight(&w);
+  free_weight(&table);
+  return status != DIMPLE_ERROR_UNSUPPORTED;
+}
+
 static void check_expected(void) {
   check_means(DIMPLE_TENSOR_F32, 3, 8, 45, 31, 0, 1);
   check_means(DIMPLE_TENSOR_F32, 5, 16, 130, 1025, 0.6f, 1);
-  check_means(DIMPLE_TENSOR_Q8_0, 130, 16, 96, 2100, 1.5f, 0.5f);
-  check_means(DIMPLE_TENSOR_Q6_K, 7, 8, 256, 9000, 0.5f, 40);
-  check_means(DIMPLE_TENSOR_F16, 390, 8, 33, 300, 0.8f, 3);
+  if (takes_means(DIMPLE_TENSOR_Q8_0)) check_means(DIMPLE_TENSOR_Q8_0, 130, 16, 96, 2100, 1.5f, 0.5f);
+  if (takes_means(DIMPLE_TENSOR_Q6_K)) check_means(DIMPLE_TENSOR_Q6_K, 7, 8, 256, 9000, 0.5f, 40);
+  if (takes_means(DIMPLE_TENSOR_F16)) check_means(DIMPLE_TENSOR_F16, 390, 8, 33, 300, 0.8f, 3);
 }
 
 static void check_heads(void) {
