@@ -22,8 +22,12 @@ class WindowsLauncherTest {
   private static final Path PREFIX = Path.of("target/wine").toAbsolutePath();
   private static final String STAND_IN = """
       #include <stdio.h>
+      #include <windows.h>
       int main(int count, char **arguments) {
+        char line[4096];
         for (int i = 1; i < count; i++) printf("[%s]", arguments[i]);
+        WideCharToMultiByte(CP_UTF8, 0, GetCommandLineW(), -1, line, sizeof line, NULL, NULL);
+        printf("{%s}", line);
         return 7;
       }
       """;
@@ -79,6 +83,9 @@ class WindowsLauncherTest {
       assertThat(named.text).contains("[-jar][" + windows("with a blank\\cli\\target\\dimple.jar") + "][run][--prompt][What is it?]")
           .doesNotContain("dimple.library");
       assertThat(named.status).isEqualTo(7);
+
+      Outcome letters = run(Map.of("DIMPLE_JAVA_HOME", windows("jdk 25")), "run", "--prompt", "Größe ł 🙂 日本"); // as WindowsArguments asks for them
+      assertThat(letters.text).contains(" run --prompt \"Größe ł 🙂 日本\"}").doesNotContain("[Größe ł");
 
       Outcome found = run(Map.of("JAVA_HOME", windows("jdk 25"), "DIMPLE_LIBRARY", "c:\\my own\\dimple.dll"), "--help");
       assertThat(found.text).contains("[-Ddimple.library=c:\\my own\\dimple.dll][-jar]", "[--help]");

@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import java.io.File;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
@@ -9,19 +10,54 @@ import picocli.CommandLine.ParameterException;
 
 /**
  * The command line as Java gives it to a program: decoded by the locale, with U+FFFD for what the locale's encoding has not. The launcher sees
- * to a locale whose encoding is UTF-8; {@code java -jar} runs in any.
+ * to a locale whose encoding is UTF-8; {@code java -jar} runs in any. On Windows the system is asked once more ({@link WindowsArguments}).
  */
 final class Arguments {
   private static final char REPLACEMENT = '\uFFFD';
 
   private Arguments() {}
 
-  /** What is wrong with the first argument that may be another one than was given. */
-  static Optional<String> problem(String[] arguments) {
-    return problem(arguments, Charset.forName(System.getProperty("sun.jnu.encoding"), StandardCharsets.US_ASCII));
+  /** Not what was given, or no text. */
+  static final class Lost extends Exception {
+    private static final long serialVersionUID = 1;
+
+    Lost(String message) {
+      super(message);
+    }
   }
 
-  /** The same for an encoding that the arguments were decoded by. */
+  /**
+   * The arguments as they were given.
+   *
+   * @param decoded as Java has them
+   * @throws Lost if the first of them that the message names may be another one
+   */
+  static String[] given(String[] decoded) throws Lost {
+    if (File.separatorChar == '\\') {
+      return onWindows(decoded, WindowsArguments.commandLine());
+    }
+    Optional<String> problem = problem(decoded, Charset.forName(System.getProperty("sun.jnu.encoding"), StandardCharsets.US_ASCII));
+    if (problem.isPresent()) {
+      throw new Lost(problem.get());
+    }
+    return decoded;
+  }
+
+  /** The same on Windows, from the command line as the system has it. */
+  static String[] onWindows(String[] decoded, Optional<String> line) throws Lost {
+    String text = line.orElseThrow(() -> new Lost("arguments may be others than were given: Java decodes them by the system's code page, and the system may not be asked for "
+        + "them; start Java with --enable-native-access=ALL-UNNAMED"));
+    String[] given = WindowsArguments.given(decoded, text).orElseThrow(() -> new Lost("arguments may be others than were given: the command line has letters beyond ASCII, "
+        + "which Java decodes by the system's code page, and does not say the same; put what has * or ? between quotation marks"));
+    for (int i = 0; i < given.length; i++) {
+      if (!StandardCharsets.UTF_16.newEncoder().canEncode(given[i])) {
+        throw new Lost("argument " + (i + 1) + ", '" + given[i] + "', has half of a surrogate pair");
+      }
+    }
+    return given;
+  }
+
+  /** What is wrong with the first argument that may be another one than was given, decoded by this encoding. */
   static Optional<String> problem(String[] arguments, Charset encoding) {
     boolean utf8 = encoding.equals(StandardCharsets.UTF_8);
     for (int i = 0; i < arguments.length; i++) {

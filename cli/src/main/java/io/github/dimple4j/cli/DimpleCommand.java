@@ -71,7 +71,12 @@ public final class DimpleCommand implements Runnable {
     StandardStream error = StandardStream.error();
     PrintWriter out = output.writer(false);
     PrintWriter err = error.writer(true);
-    int status = Arguments.problem(arguments).map(problem -> Failures.wrongUsage(problem, err)).orElseGet(() -> execute(out, err, arguments));
+    int status;
+    try {
+      status = execute(out, err, Arguments.given(arguments));
+    } catch (Arguments.Lost e) {
+      status = Failures.wrongUsage(e.getMessage(), err);
+    }
     out.flush();
     status = output.status(status, err);
     System.exit(error.status(status, err));
