@@ -160,6 +160,30 @@ class LauncherTest {
     run("DIMPLE_LIBRARY=/missing/libdimple.so exec \"$dimple\" run \"$model\" --prompt x").assertFailed(1, "/missing/libdimple.so");
   }
 
+  /** Java would take the class data for that of the new place, and the program for one in the old place. */
+  @Test
+  void aCheckoutThatWasMovedIsNotTheOldOne() throws IOException, InterruptedException {
+    Outcome outcome = run("""
+        cat >java.sh <<'JAVA'
+        #!/bin/sh
+        for option; do case $option in -XX:SharedArchiveFile=*) echo "${option#*=}" ;; esac; done
+        JAVA
+        mkdir -p jdk/bin
+        mv java.sh jdk/bin/java
+        chmod +x jdk/bin/java
+        echo 'JAVA_VERSION="25"' >jdk/release
+        export DIMPLE_JAVA_HOME="$PWD/jdk"
+        "$dimple"
+        readlink -f "$root" >"$root/cli/target/dimple.built"
+        "$dimple" | sed 's:.*/Ü:Ü:'
+        mv "$root" moved
+        moved/dimple
+        ln -s "$PWD/moved" "$root"
+        "$root/dimple"
+        """).assertDone();
+    assertThat(outcome.out().lines()).containsExactly("/dev/null", "Übung mit Lücken/cli/target/dimple.jsa", "/dev/null", "/dev/null");
+  }
+
   /** Building, by a Maven that only counts. */
   private Outcome build(String script) throws IOException, InterruptedException {
     return run("""

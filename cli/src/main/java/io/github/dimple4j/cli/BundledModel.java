@@ -39,7 +39,7 @@ final class BundledModel {
   private static Path program() {
     CodeSource source = BundledModel.class.getProtectionDomain().getCodeSource();
     try {
-      return source == null ? null : Path.of(source.getLocation().toURI()).toAbsolutePath().getParent();
+      return source == null || source.getLocation() == null ? null : Path.of(source.getLocation().toURI()).toAbsolutePath().getParent();
     } catch (URISyntaxException e) {
       return null;
     }
