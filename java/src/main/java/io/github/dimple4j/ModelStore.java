@@ -5,6 +5,7 @@ import io.github.dimple4j.hub.Hub;
 import io.github.dimple4j.hub.StoredFiles;
 import io.github.dimple4j.hub.Token;
 import java.net.URI;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Optional;
@@ -43,12 +44,18 @@ public final class ModelStore {
    * gets.
    *
    * @return the store
-   * @throws InvalidArgumentException if {@code HF_ENDPOINT} is no http or https address
+   * @throws InvalidArgumentException if {@code HF_ENDPOINT} is no http or https address, or the folder's name is none in the locale that Java was started in
    */
   public static ModelStore standard() {
     String named = System.getProperty("dimple.models", "");
     named = named.isEmpty() ? Objects.requireNonNullElse(System.getenv("DIMPLE_MODELS"), "") : named;
-    return at(named.isEmpty() ? ForeignCacheFolder.path().resolve("models") : Path.of(named));
+    Path folder;
+    try {
+      folder = named.isEmpty() ? ForeignCacheFolder.path().resolve("models") : Path.of(named);
+    } catch (InvalidPathException e) {
+      throw new InvalidArgumentException("the folder of models is no path here: " + e.getMessage() + "; the property dimple.models names another");
+    }
+    return at(folder);
   }
 
   /**

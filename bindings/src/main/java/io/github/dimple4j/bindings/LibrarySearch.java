@@ -70,7 +70,11 @@ final class LibrarySearch {
     return Platform.name(properties, Platform.THIS_PROGRAM);
   }
 
-  /** The folder that libraries are unpacked to. It need not exist. */
+  /**
+   * The folder that libraries are unpacked to. It need not exist.
+   *
+   * @throws InvalidPathException if its name is none in the locale that Java was started in
+   */
   Path cache() {
     String set = given(properties.get("dimple.cache")) ? properties.get("dimple.cache") : environment.get("DIMPLE_CACHE");
     if (given(set)) {
@@ -146,8 +150,10 @@ final class LibrarySearch {
       if (opens(place, file)) {
         return file;
       }
-    } catch (IOException | InvalidPathException e) {
+    } catch (IOException e) {
       failures.add(place + ": cannot be unpacked to " + cache() + " (" + reason(e) + ")");
+    } catch (InvalidPathException e) { // with letters beyond ASCII in a locale that has none: there is no path to say
+      failures.add(place + ": cannot be unpacked, for the cache folder is no path here (" + reason(e) + ")");
     }
     Path file = fromTemporaryFolder(place, content);
     if (file == null) {

@@ -63,6 +63,7 @@ public final class NativeLibrary {
    * The folder that libraries are unpacked to, in which other things of the project may be kept, too.
    *
    * @return the folder as the list above has it; it need not exist
+   * @throws java.nio.file.InvalidPathException if its name is none in the locale that Java was started in
    */
   public static Path cacheFolder() {
     return new LibrarySearch(properties(), System.getenv(), NativeLibrary.class.getClassLoader()).cache();

@@ -152,6 +152,19 @@ class LibrarySearchTest {
     assertLoadsFromTemporaryFolder(Files.writeString(folder.resolve("file"), ""));
   }
 
+  /** As one with letters beyond ASCII in a locale that has none. */
+  @Test
+  void aCacheThatIsNoPathIsDoneWithout() throws Exception {
+    Path resources = folder.resolve("resources");
+    Compiler.library(resources.resolve("native/" + search(folder).platform()), GOOD);
+    properties.put("dimple.cache", "no\0path");
+    properties.put("java.io.tmpdir", Files.createDirectory(folder.resolve("temporary")).toString());
+    assertThat(search(resources).load().toString()).startsWith(folder.resolve("temporary").toString()); // where it is no more
+    properties.put("java.io.tmpdir", folder.resolve("missing").toString());
+    assertThatThrownBy(() -> search(resources).load()).isInstanceOf(NativeLibraryException.class)
+        .hasMessageContaining("cannot be unpacked, for the cache folder is no path here").hasMessageContaining("dimple.cache names another folder");
+  }
+
   @Test
   void aCacheThatLibrariesDoNotLoadFromIsDoneWithout() throws Exception {
     Path memory = Path.of("/dev/shm");

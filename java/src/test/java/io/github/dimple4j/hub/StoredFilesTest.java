@@ -63,6 +63,17 @@ class StoredFilesTest {
     }
   }
 
+  /** As one with letters beyond ASCII in a locale that has none. */
+  @Test
+  void aFolderThatIsNoPathIsNamed() {
+    System.setProperty("dimple.models", "no\0path");
+    try {
+      assertThatThrownBy(ModelStore::standard).isInstanceOf(InvalidArgumentException.class).hasMessageContaining("the folder of models is no path here");
+    } finally {
+      System.clearProperty("dimple.models");
+    }
+  }
+
   /** A hub that is not there is not reached for a reason, which Java's exceptions do not always have. */
   @Test
   void whyAHubIsNotReached() throws IOException {
