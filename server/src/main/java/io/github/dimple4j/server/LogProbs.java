@@ -5,13 +5,14 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The log-probabilities of an answer's tokens, each in the iteration that revealed it. A token that stood there beforehand, or was the only one
- * that could, has 0.
+ * The log-probabilities of an answer's tokens, each in the iteration that revealed it. A token that stood there beforehand, was the only one
+ * that could, or was filled in without having been scored, has 0.
  */
 final class LogProbs {
   private static final int MOST_LISTED = 20; // OpenAI's
@@ -77,10 +78,10 @@ final class LogProbs {
     if (tops == null) {
       logprobs.putNull("top_logprobs");
     }
-    int offset = 0;
+    byte[][] pieces = Arrays.stream(tokens).mapToObj(model.tokenizer()::tokenBytes).toArray(byte[][]::new);
+    Arrays.stream(offsets(pieces)).forEach(offsets::add);
     for (int i = 0; i < tokens.length; i++) {
-      String text = new String(model.tokenizer().tokenBytes(tokens[i]), StandardCharsets.UTF_8);
-      texts.add(text);
+      texts.add(new String(pieces[i], StandardCharsets.UTF_8));
       values.add(at(answer.generation(), i));
       if (tops != null) {
         ObjectNode top = tops.addObject();
@@ -88,9 +89,25 @@ final class LogProbs {
         answer.alternatives().getOrDefault(i, List.of()).reversed()
             .forEach(other -> top.put(new String(model.tokenizer().tokenBytes(other.token()), StandardCharsets.UTF_8), other.logProbability()));
       }
-      offsets.add(offset);
-      offset += text.length();
     }
     return logprobs;
+  }
+
+  /** The character of the text that each token begins in, in code points: of UTF-8, whose characters tokens may be pieces of. */
+  static int[] offsets(byte[][] pieces) {
+    int[] offsets = new int[pieces.length];
+    int begun = 0;
+    for (int i = 0; i < pieces.length; i++) {
+      boolean within = pieces[i].length > 0 && isContinuation(pieces[i][0]) && begun > 0;
+      offsets[i] = within ? begun - 1 : begun;
+      for (byte value : pieces[i]) {
+        begun += isContinuation(value) ? 0 : 1;
+      }
+    }
+    return offsets;
+  }
+
+  private static boolean isContinuation(byte value) {
+    return (value & 0xc0) == 0x80;
   }
 }
