@@ -658,8 +658,9 @@ DIMPLE_API dimple_status dimple_session_look(dimple_session *session, dimple_can
 /* Behind dimple_session_look: of each of its positions the `count` tokens, 1 .. 64, with the highest logits, the best first: with guidance
  * and bias, before temperature and filters, and under a constraint of those that can stand there. tokens [candidates x count] ids, -1
  * behind the last where there are fewer; log_probability [candidates x count] as dimple_candidates has it, NaN beside -1.
- * Behind dimple_session_step, the last one too: the same of each position it revealed, in their order, [revealed_count x count], in the
- * distribution of its log_probability: without bias, whatever a constraint admits; -1 and NaN for positions that no pass decided.
+ * Behind dimple_session_step, the last one too, and behind dimple_session_complete after it: the same of each position that the step revealed,
+ * in their order, [its revealed_count x count], in the distribution of its log_probability: without bias, whatever a constraint admits; -1
+ * and NaN for positions that no pass decided.
  * Runs the head over these positions once more. Errors: STATE (neither has been, or the session was asked for logits or scores since), ARGUMENT,
  * MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_alternatives(dimple_session *session, int32_t count, int32_t *tokens, float *log_probability);

@@ -381,6 +381,7 @@ static bool scores_whole_blocks(const dimple_decoding *d) {
 
 /* Where the core decides alone, what is left of a scored block is judged, too. Returns how many positions were. */
 static int32_t complete_after(dimple_session *s, const dimple_decoding *d, int32_t steps, int32_t variant) {
+  enum { LISTED = 2 };
   int32_t judged = 0;
   dimple_step step = {0};
   EXPECT_OK(dimple_session_begin(s, d));
@@ -393,7 +394,12 @@ static int32_t complete_after(dimple_session *s, const dimple_decoding *d, int32
     end = first + length;
   }
   if (variant % 4 == 1 && !step.done) EXPECT_OK(dimple_session_set_bias(s, some_tokens, other_values, 4));
+  int32_t revealed = step.revealed_count, before[RESPONSE * LISTED] = {0}, behind[RESPONSE * LISTED] = {0};
+  float likely[RESPONSE * LISTED];
+  EXPECT_OK(dimple_session_alternatives(s, LISTED, before, likely));
   EXPECT_OK(dimple_session_complete(s, &step));
+  EXPECT_OK(dimple_session_alternatives(s, LISTED, behind, likely));
+  EXPECT(memcmp(before, behind, sizeof *before * (size_t)(revealed * LISTED)) == 0, "pipeline %d, algorithm %d: other alternatives behind a completion", d->pipeline, d->algorithm);
   for (int32_t i = 0; i < step.revealed_count; i++) {
     int32_t position = step.revealed[i];
     bool scored = !isnan(step.log_probability[i]);
