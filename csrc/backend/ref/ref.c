@@ -150,12 +150,19 @@ static dimple_status ref_scatter_rows(context *c, view y, view x, const int32_t 
   return DIMPLE_OK;
 }
 
-/* Eight running sums, so that the compiler may use vectors. */
+/* Eight running sums, in a vector type: with it a sanitizer looks at eight numbers at a time. */
+typedef float eight_floats __attribute__((vector_size(8 * sizeof(float))));
+typedef double eight_sums __attribute__((vector_size(8 * sizeof(double))));
+
 static double dot(const float *a, const float *b, int64_t n) {
-  double sums[8] = {0};
+  eight_sums sums = {0};
   int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int lane = 0; lane < 8; lane++) sums[lane] += (double)a[i + lane] * b[i + lane];
+  for (; i + 8 <= n; i += 8) {
+    eight_floats x, y;
+    memcpy(&x, a + i, sizeof x);
+    memcpy(&y, b + i, sizeof y);
+    sums += __builtin_convertvector(x, eight_sums) * __builtin_convertvector(y, eight_sums);
+  }
   double sum = 0;
   for (; i < n; i++) sum += (double)a[i] * b[i];
   for (int lane = 0; lane < 8; lane++) sum += sums[lane];
