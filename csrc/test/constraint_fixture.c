@@ -98,15 +98,54 @@ typedef struct stands {
   bool in[MAX_AUTOMATON_STATES][MAX_USED][2];
 } stands;
 
+/* Where any token leads to from each stand, of the machine and the words that were last asked about: most positions are masks, and canvases of one
+ * rule are judged by the thousand. */
+static struct {
+  machine machine;
+  words words;
+  bool known[MAX_AUTOMATON_STATES][MAX_USED][2];
+  stands after[MAX_AUTOMATON_STATES][MAX_USED][2];
+} asked;
+
+static void ask_about(const machine *m, const words *w) {
+  if (memcmp(&asked.machine, m, sizeof *m) == 0 && memcmp(&asked.words, w, sizeof *w) == 0) return;
+  memset(&asked, 0, sizeof asked);
+  memcpy(&asked.machine, m, sizeof *m);
+  memcpy(&asked.words, w, sizeof *w);
+}
+
+static const stands *after_any(const machine *m, const words *w, stand before) {
+  stands *after = &asked.after[before.state][before.used][before.ended];
+  bool *known = &asked.known[before.state][before.used][before.ended];
+  for (int32_t t = 0; !*known && t < w->count; t++) {
+    stand s = stand_after(m, w, before, t);
+    if (s.state >= 0) after->in[s.state][s.used][s.ended] = true;
+  }
+  *known = true;
+  return after;
+}
+
+/* only: the token, -1 for any of them. */
 static void step_all(const machine *m, const words *w, const stands *from, int32_t only, stands *to) {
   memset(to, 0, sizeof *to);
   for (int32_t q = 0; q < m->states; q++)
     for (int32_t used = 0; used < MAX_USED; used++)
       for (int32_t ended = 0; ended < 2; ended++) {
         if (!from->in[q][used][ended]) continue;
-        for (int32_t t = only < 0 ? 0 : only; t < (only < 0 ? w->count : only + 1); t++) {
-          stand s = stand_after(m, w, (stand){q, used, ended}, t);
+        stand before = {q, used, ended};
+        if (only >= 0) {
+          stand s = stand_after(m, w, before, only);
           if (s.state >= 0) to->in[s.state][s.used][s.ended] = true;
+          continue;
+        }
+        const stands *after = after_any(m, w, before);
+        for (int32_t i = 0; i < m->states; i++) {
+          uint64_t all, more; /* a state's stands at once */
+          _Static_assert(sizeof all == sizeof to->in[0], "eight stands of a byte");
+          memcpy(&all, to->in[i], sizeof all);
+          memcpy(&more, after->in[i], sizeof more);
+          all |= more;
+          memcpy(to->in[i], &all, sizeof all);
         }
       }
 }
@@ -121,6 +160,7 @@ static bool any_fits(const machine *m, const stands *s) {
 
 bool canvas_can_fit(const machine *m, const words *w, const int32_t *tokens, int32_t length) {
   stands now = {0}, next;
+  ask_about(m, w);
   now.in[0][0][0] = true;
   for (int32_t i = 0; i < length; i++) {
     step_all(m, w, &now, tokens[i], &next);
@@ -131,6 +171,7 @@ bool canvas_can_fit(const machine *m, const words *w, const int32_t *tokens, int
 
 int32_t shortest_that_fits(const machine *m, const words *w, int32_t limit) {
   stands now = {0}, next;
+  ask_about(m, w);
   now.in[0][0][0] = true;
   for (int32_t i = 0; i <= limit; i++) {
     if (any_fits(m, &now)) return i;
