@@ -2,6 +2,7 @@
  * same order and as sure of it; under a constraint, too. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "draws.h"
@@ -137,13 +138,15 @@ static void classes_change_nothing(dimple_model *m, uint32_t rounds) {
   dimple_vocabulary_free(v);
 }
 
-int main(void) {
+/* lists_test [ROUNDS]: how many decodings without a constraint each model is tried with. */
+int main(int argc, char **argv) {
+  uint32_t rounds = argc > 1 ? (uint32_t)atoi(argv[1]) : 48;
   dimple_model *small = random_model((model_shape){0}), *large = random_model((model_shape){.vocab = 5000});
   if (small && large && (small->ops->head_parts & HEAD_LISTS) == 0) {
     printf("%s makes no lists: there is nothing to compare\n", small->ops->name);
   } else if (small && large) {
-    lists_change_nothing(small, 48);
-    lists_change_nothing(large, 48);
+    lists_change_nothing(small, rounds);
+    lists_change_nothing(large, rounds);
     classes_change_nothing(small, 48);
     classes_change_nothing(large, 48);
   }
