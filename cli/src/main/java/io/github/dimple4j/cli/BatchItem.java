@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.IntNode;
 
@@ -21,6 +23,7 @@ import tools.jackson.databind.node.IntNode;
  */
 record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
   private static final Set<String> KEYS = Set.of("id", "prompt", "images", "system", "length", "template", "seed");
+  private static final Pattern FIRST_PART = Pattern.compile("(?<name>.*)-00001-of-(?<count>\\d{5})\\.gguf", Pattern.DOTALL);
 
   /**
    * Reads a line.
@@ -70,8 +73,21 @@ record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
     return all.toString();
   }
 
-  /** A file's name, size and time; the name alone if it is not there. */
+  /** A file's name, size and time, and those of the others of a model in several files; the name alone if it is not there. */
   static String fingerprint(Path file) throws IOException {
+    StringBuilder all = new StringBuilder(ofOne(file));
+    Matcher first = FIRST_PART.matcher(String.valueOf(file.getFileName()));
+    for (int i = 2; first.matches() && i <= Integer.parseInt(first.group("count")); i++) {
+      Path part = file.resolveSibling("%s-%05d-of-%s.gguf".formatted(first.group("name"), i, first.group("count")));
+      if (!Files.exists(part)) {
+        break; // loading says so
+      }
+      all.append(' ').append(ofOne(part));
+    }
+    return all.toString();
+  }
+
+  private static String ofOne(Path file) throws IOException {
     return Files.isRegularFile(file) ? file + " " + Files.size(file) + " " + Files.getLastModifiedTime(file) : file.toString();
   }
 }

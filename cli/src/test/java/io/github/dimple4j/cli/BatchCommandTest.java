@@ -38,6 +38,21 @@ class BatchCommandTest {
     part = folder.resolve("out.jsonl.part");
   }
 
+  /** Answers are kept for a model whose files are all the same. */
+  @Test
+  void everyFileOfAModelCounts() throws IOException {
+    Path first = Files.writeString(folder.resolve("m-00001-of-00003.gguf"), "one");
+    String alone = BatchItem.fingerprint(first);
+    Files.writeString(folder.resolve("m-00002-of-00003.gguf"), "two");
+    Path last = Files.writeString(folder.resolve("m-00003-of-00003.gguf"), "three");
+    Files.writeString(folder.resolve("m-00004-of-00003.gguf"), "none of it");
+    String whole = BatchItem.fingerprint(first);
+    Files.writeString(last, "four!!");
+    assertThat(BatchItem.fingerprint(first)).isNotEqualTo(whole).startsWith(alone);
+    assertThat(whole).contains("m-00002-of-00003.gguf", "m-00003-of-00003.gguf").doesNotContain("m-00004");
+    assertThat(BatchItem.fingerprint(last)).doesNotContain("m-00001");
+  }
+
   private Output batch(String... options) {
     return Output.of(Stream.concat(Stream.of("batch", in.toString(), MODEL.toString(), "-o", out.toString()), Stream.of(options)).toArray(String[]::new));
   }
