@@ -8,7 +8,7 @@
 typedef struct code_order {
   uint8_t add;   /* to every 8-bit code */
   bool planes;
-  int64_t group; /* inputs of a column that lie together, with 8 bits: 2, 4 or 8 */
+  int64_t group; /* inputs of a column that lie together, with 8 bits: 4 or 8 */
 } code_order;
 
 static inline uint64_t load_eight(const uint8_t *p) {
@@ -38,8 +38,6 @@ static void store_codes(const uint8_t *codes, int32_t bits, int64_t group, int64
     store_planes(codes, 5, o, target);
   } else if (bits == 6) {
     store_planes(codes, 6, o, target);
-  } else if (bits == 8 && group == 2) {
-    for (int64_t k = 0; k < BLOCK; k += 2) memcpy(target + (k / 2 * 16 + o % 16) * 2, codes + k, 2);
   } else if (bits == 8) {
     for (int64_t k = 0; k < BLOCK; k += 4) store_four(target + (k / group * 16 + o % 16) * group + k % group, load_four(codes + k));
   } else {
@@ -97,8 +95,7 @@ static void pack_unsigned(const weight *w, const uint8_t *rows, int64_t panel) {
 static void pack_pairs(const weight *w, const uint8_t *rows, int64_t panel) { pack_panel(w, rows, panel, (code_order){.group = 8}); }
 
 static void pack_spans(const weight *w, const uint8_t *rows, int64_t panel) {
-  bool wide = code_span(&w->layout) > WIDEST_SPAN;
-  pack_panel(w, rows, panel, (code_order){(uint8_t)-span_code_start(&w->layout), true, wide ? 2 : 4});
+  pack_panel(w, rows, panel, (code_order){(uint8_t)-span_code_start(&w->layout), true, 4});
 }
 
 static int64_t size_of_panel(const weight *w, int32_t bits) { return w->columns / w->format->block_length * unit_layout_of(&w->layout, bits).size; }

@@ -19,8 +19,7 @@
 
 /* Signed 8-bit codes as they are, or made unsigned by adding 128; the latter with planes. */
 extern const code_packer signed_code_packer, unsigned_code_packer;
-/* With planes; 8-bit codes that span no more than WIDEST_SPAN without their lowest one. Others as they are, and in groups of 2 inputs, [2][16][16][2], as are
- * 4-bit codes whose values span more, once they are expanded. */
+/* With planes; 8-bit codes that span no more than WIDEST_SPAN without their lowest one, others as they are. */
 extern const code_packer span_code_packer;
 enum { WIDEST_SPAN = 128 };
 /* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */
@@ -80,12 +79,13 @@ static inline unit_layout unit_layout_of(const code_layout *l, int32_t bits) {
 
 /* A piece of a panel, unpacked for the kernels (unpack_template.h). */
 typedef struct code_chunk {
-  _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for 4-bit codes as bytes */
+  _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for codes as bytes, or of half as many blocks in 16 bits */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
   _Alignas(64) int16_t factor[CHUNK_BLOCKS][PANEL][2];         /* of the halves, if `factors`; then `scale` is the d of each 8 blocks, [PANEL] */
-  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4], [2][4][16][8] or [2][16][16][2] bytes each; packed: as they lie */
-  int32_t bits;                                                /* of a code: 8, or fewer if packed */
+  _Alignas(64) int32_t crossed[CHUNK_BLOCKS * PANEL];          /* [blocks][halves][PANEL], beside codes of 16 bits: see x86/code_tile_avx2_wide.h */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [2][8][2][16][2] of 16 bits; packed: as they lie */
+  int32_t bits;                                                /* of a code: 8 or 16, or as it is packed */
   int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
   const int8_t *table;                                         /* what packed codes of 4 bits stand for */
   int64_t blocks;
@@ -94,6 +94,7 @@ typedef struct code_chunk {
   int32_t span;    /* code_span */
   int32_t start;   /* what code 0 stands for: 0 but with span_code_packer */
   bool has_minimum;
+  bool packed;  /* codes as they lie in the panel */
   bool linear;  /* entry i of `table` is i */
   bool factors; /* as a kernel asks for by keeps_factors */
   bool streams; /* few rows share the chunk: whoever multiplies asks for what comes next */

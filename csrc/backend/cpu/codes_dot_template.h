@@ -66,13 +66,14 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
   const int64_t block_size = w->panel_size / blocks;
   const bool packed = rows <= PACKED_ROWS && multiplies_packed(&w->layout);
-  for (int64_t first = 0; first < blocks; first += CHUNK_BLOCKS) {
-    int64_t count = blocks - first < CHUNK_BLOCKS ? blocks - first : CHUNK_BLOCKS;
+  const int64_t most = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout);
+  for (int64_t first = 0; first < blocks; first += most) {
+    int64_t count = blocks - first < most ? blocks - first : most;
     unpack_chunk(w, panel, first, count, table, packed, chunk);
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       chunk->streams = rows <= PACKED_ROWS && r == 0;
-      prefetch_part(next, CHUNK_BLOCKS * block_size, r, CODE_ROWS, rows);
+      prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
       const uint8_t *records = tiles + r / CODE_ROWS * tile_size + first * record_size;
       multiply_code_tile(chunk, records, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
     }

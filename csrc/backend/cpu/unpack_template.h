@@ -1,6 +1,6 @@
 /* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
- * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES, and by EXPAND_WIDE where their
- * values span more than WIDEST_SPAN. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. UNPACK_FACTORS names a function for what keeps_factors(layout)
+ * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. EXPANDED_BITS names a
+ * function of a layout: the bits that codes are expanded to, 8 by default; to 16 by EXPAND_WIDE. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. UNPACK_FACTORS names a function for what keeps_factors(layout)
  * says to have its factors as integers (code_chunk). */
 
 #include "backend/cpu/code_panels.h"
@@ -8,8 +8,9 @@
 #ifndef EXPAND_CODES
 #define EXPAND_CODES expand_codes
 #endif
-#ifndef EXPAND_WIDE
-#define EXPAND_WIDE EXPAND_CODES
+#ifndef EXPANDED_BITS
+#define EXPANDED_BITS(layout) 8
+#define EXPAND_WIDE(bits, halves, codes, table, expanded, crossed) (void)0
 #endif
 #ifndef CODE_PLANES
 #define CODE_PLANES 0
@@ -57,7 +58,9 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
   chunk->largest = l->largest;
   chunk->span = code_span(l);
   chunk->has_minimum = l->has_minimum;
-  chunk->bits = keep_packed ? bits : 8;
+  const int32_t wanted = EXPANDED_BITS(l);
+  chunk->bits = keep_packed ? bits : wanted;
+  chunk->packed = keep_packed;
   chunk->table = table;
   chunk->linear = is_linear(table);
 #if CODE_PLANES
@@ -66,10 +69,10 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
 #endif
   for (int64_t b = 0; b < count; b++) {
     const uint8_t *codes = units + b / l->unit_blocks * u.size + u.codes + b % l->unit_blocks * u.block_codes;
-    uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK;
-    const bool expands = bits < 8 && !keep_packed;
-    if (expands && bits == 4 && chunk->span > WIDEST_SPAN)
-      EXPAND_WIDE(codes, table, expanded);
+    uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK * wanted / 8;
+    const bool expands = bits < wanted && !keep_packed;
+    if (expands && wanted == 16)
+      EXPAND_WIDE(bits, l->halves, codes, table, expanded, chunk->crossed + b * l->halves * PANEL);
     else if (expands && bits == 4)
       EXPAND_CODES(codes, table, expanded);
 #if CODE_PLANES

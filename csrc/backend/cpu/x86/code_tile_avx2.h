@@ -8,8 +8,8 @@
  *    32      4      Q5_0, Q5_1, Q5_K, IQ3_S, IQ1_S, IQ1_M, MXFP4, NVFP4
  *    64      2      Q6_K
  *   128      1      IQ3_XXS, IQ2_XXS, IQ2_XS, IQ2_S
- *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits, which madd multiplies and adds in pairs. Few rows of 4-bit codes are
- *                   not: maddubs multiplies a code's magnitude by the activation with the code's sign, and a pair of such products fits in 16 bits
+ *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits (code_tile_avx2_wide.h). Few rows of 4-bit codes are not: maddubs multiplies
+ *                   a code's magnitude by the activation with the code's sign, and a pair of such products fits in 16 bits
  *
  * The sums of integers are exact, so that a result is the same whatever PAIRS its format takes.
  *
@@ -23,33 +23,18 @@
 
 #define CODE_PLANES 1
 #define PACKED_ROWS (2 * CODE_ROWS)
+#define EXPANDED_BITS expanded_bits
 #define EXPAND_WIDE expand_wide
 #define EXPAND_CODES expand_spans
 #define CODE_PACKER span_code_packer
 enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
+
 enum { WIDE = 0 };
 
 _Static_assert(2 * 128 * 127 <= INT16_MAX, "a pair of wide codes' products");
 _Static_assert(8 * 2 * 16 * 127 <= INT16_MAX && 4 * 2 * 32 * 127 <= INT16_MAX && 2 * 2 * 64 * 127 <= INT16_MAX && 2 * WIDEST_SPAN * 127 <= INT16_MAX,
                "sums of 16 bits");
-
-/* 4-bit codes of a block to bytes in groups of two inputs, [2][16][16][2]. */
-static void expand_wide(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
-  const __m256i low = _mm256_set1_epi8(15), entries = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
-  const __m256i apart = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-  for (int i = 0; i < 16; i++) {
-    const __m256i bytes = _mm256_loadu_si256((const __m256i *)(nibbles + 32 * i));
-    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(bytes, apart), 0xd8);
-    const __m256i groups[2] = {_mm256_and_si256(pairs, low), _mm256_and_si256(_mm256_srli_epi16(pairs, 4), low)};
-    for (int g = 0; g < 2; g++) {
-      uint8_t *target = codes + i / 2 * 128 + g * 64 + i % 2 * 16;
-      const __m256i values = _mm256_shuffle_epi8(entries, groups[g]);
-      _mm_store_si128((__m128i *)target, _mm256_castsi256_si128(values));
-      _mm_store_si128((__m128i *)(target + 32), _mm256_extracti128_si256(values, 1));
-    }
-  }
-}
 
 /* Nibbles that stand for themselves, to a byte each; others are looked up (expand_codes). */
 static void expand_spans(const uint8_t *nibbles, const int8_t *table, uint8_t *codes) {
@@ -121,17 +106,6 @@ static void unpack_factors(const code_layout *l, const unit_layout *u, const uin
 }
 #define UNPACK_FACTORS unpack_factors
 
-/* Activations in 16 bits, of all blocks of a chunk at once: what is read by four bytes just after it was written by 32 is waited for. */
-typedef int16_t wide_inputs[CHUNK_BLOCKS][CODE_ROWS * BLOCK];
-
-static void widen_inputs(const uint8_t *records, int64_t blocks, wide_inputs wide) {
-  for (int64_t b = 0; b < blocks; b++) {
-    const int8_t *q = code_record_at(records, b, CODE_ROWS).q;
-    for (int i = 0; i < CODE_ROWS * BLOCK; i += 16)
-      _mm256_store_si256((__m256i *)(wide[b] + i), _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(q + i))));
-  }
-}
-
 typedef __m256i peak_vector;
 enum { PEAK_PRODUCTS = sizeof(__m256i) };
 #define PEAK_DOT(sum, v) _mm256_add_epi16(_mm256_maddubs_epi16(sum, v), v)
@@ -194,25 +168,6 @@ INLINE void dot_short_spans(const int rows, const int pairs, const int halves, c
   }
 }
 
-/* The same for codes in groups of two inputs, 32 bytes each. */
-INLINE void dot_wide(const int rows, const int halves, const uint8_t *codes, const int16_t *x, __m256i dots[CODE_ROWS][2]) {
-  const int groups = 16 / halves;
-#pragma GCC unroll 16
-  for (int g = 0; g < groups; g++) {
-    const __m256i w[2] = {_mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(codes + g * 32))),
-                          _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(codes + g * 32 + 16)))};
-    for (int r = 0; r < rows; r++) {
-      const __m256i two = four_bytes(x + r * BLOCK + g * 2);
-      for (int v = 0; v < 2; v++) {
-        __m256i sum = _mm256_madd_epi16(w[v], two);
-        if (g > 0) sum = _mm256_add_epi32(dots[r][v], sum);
-        STAY(sum);
-        dots[r][v] = sum;
-      }
-    }
-  }
-}
-
 /* y += the scaled dots of a stretch of inputs that shares scales, whose scales are at `scale` and `minimum`. */
 INLINE void add_scaled_dots(const int rows, const code_kind kind, const int halves, const float *scale, const float *minimum, const float *row_scale,
                             const block_inputs *in, int h, __m256i dots[CODE_ROWS][2], float *y) {
@@ -242,6 +197,8 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
   }
 }
 
+#include "backend/cpu/x86/code_tile_avx2_wide.h"
+
 /* A column's first or second factor, twice. */
 INLINE __m256i factor_of_half(const __m256i pair, const int h) {
   const __m256i first = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
@@ -252,8 +209,6 @@ INLINE __m256i factor_of_half(const __m256i pair, const int h) {
 /* A panel's chunk, block by block and half by half of its columns: the float sums, for which there is no register, are touched once for each scale. */
 INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
   const __m256i ones = _mm256_set1_epi16(1);
-  _Alignas(32) wide_inputs wide;
-  if (pairs == WIDE) widen_inputs(records, chunk->blocks, wide);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
@@ -268,9 +223,7 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
         const int64_t at = (b * halves + h) * PANEL + column;
         __m256i factor[2] = {ones, ones};
         for (int v = 0; kind == FACTORED && v < 2; v++) factor[v] = factor_of_half(pair[v], h);
-        if (pairs == WIDE)
-          dot_wide(rows, halves, codes, wide[b] + h * 16, dots);
-        else if (pairs <= 2)
+        if (pairs <= 2)
           dot_short_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
         else
           dot_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
@@ -358,13 +311,14 @@ TILE(tile_8_pairs_factors, avx2_panel, FACTORED, 8, 2)
 TILE(tile_2_pairs_factors, avx2_panel, FACTORED, 2, 2)
 TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
-TILE(tile_wide, avx2_panel, FROM_ZERO, WIDE, 1)
-TILE(tile_wide_halves, avx2_panel, FROM_ZERO, WIDE, 2)
+TILE(tile_wide, wide_panel, WIDE_BITS, 1)
+TILE(tile_wide_halves, wide_panel, WIDE_BITS, 2)
 TILE(packed_4, packed_panel, FROM_START, 4, true, 8, 1)
 TILE(packed_4_table, packed_panel, FROM_START, 4, false, 8, 1)
 TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, true, 8, 1)
 TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, true, 8, 2)
 TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, false, WIDE, 1)
+TILE(packed_8_wide, wide_panel, 8, 1)
 TILE(packed_5, packed_panel, FROM_START, 5, false, 4, 1)
 TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, false, 4, 1)
 TILE(packed_4_factors, packed_panel, FACTORED, 4, true, 8, 2)
@@ -374,14 +328,15 @@ TILE(packed_6_factors, packed_panel, FACTORED, 6, false, 2, 2)
 /* Those of packed codes: up to PACKED_ROWS rows. */
 static bool multiplies_packed(const code_layout *l) {
   const int32_t bits = plane_bits(l);
-  if (bits == 4) return code_span(l) <= 16 ? l->halves == 1 || l->has_minimum || keeps_factors(l) : code_span(l) > WIDEST_SPAN && l->halves == 1;
+  if (code_span(l) > WIDEST_SPAN) return l->halves == 1;
+  if (bits == 4) return code_span(l) <= 16 && (l->halves == 1 || l->has_minimum || keeps_factors(l));
   return (bits == 5 && l->halves == 1) || (bits == 6 && keeps_factors(l));
 }
 
 static code_tile *packed_tile(const code_chunk *chunk) {
   if (chunk->factors) return chunk->bits == 6 ? packed_6_factors : packed_4_factors;
   if (chunk->bits == 5) return chunk->has_minimum ? packed_5_minima : packed_5;
-  if (chunk->span > WIDEST_SPAN) return packed_4_wide;
+  if (chunk->span > WIDEST_SPAN) return chunk->bits == 4 ? packed_4_wide : packed_8_wide;
   if (chunk->has_minimum) return chunk->halves == 2 ? packed_4_halves_minima : packed_4_minima;
   return chunk->linear ? packed_4 : packed_4_table;
 }
@@ -399,5 +354,5 @@ static code_tile *whole_tile(const code_chunk *chunk) {
 }
 
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  (chunk->bits < 8 ? packed_tile : whole_tile)(chunk)(chunk, records, rows, y);
+  (chunk->packed ? packed_tile : whole_tile)(chunk)(chunk, records, rows, y);
 }
