@@ -217,11 +217,12 @@ void lattice_score(lattice *l, int32_t position, const float *logits, const floa
   l->scored[position] = 1;
 }
 
-/* The sums of a class as the head keeps them, at temperature 1 or at that of its call. */
-static choices choices_of(const head_row *class, double temperature) {
+/* The sums of a class of `size` tokens as the head keeps them, at temperature 1 or at that of its call. Of tokens that are forbidden logits are so far down that
+ * a logarithm of floats says nothing of the sum; relative to the best one it is 1 at least, and no more than there are tokens. */
+static choices choices_of(const head_row *class, int32_t size, double temperature) {
   bool hot = temperature != 1;
   double log_sum = hot ? class->hot_log_sum : class->log_sum, mean = hot ? class->hot_mean * temperature : class->mean_logit;
-  double sum = exp(log_sum - class->best_logit / temperature);
+  double sum = fmin(fmax(1, exp(log_sum - class->best_logit / temperature)), size);
   return (choices){class->best, class->best_logit, class->second_logit, {sum, sum * mean}};
 }
 
@@ -244,7 +245,8 @@ void lattice_take(lattice *l, int32_t position, const head_row *of_classes, cons
     scores[k] = s->temperature == 0 ? (class_score){of->best_logit, of->best_logit, of->best}
                                     : (class_score){of->hot_log_sum, of->drawn_logit, of->drawn};
     if (!row || yielded[k]) continue;
-    choices c = choices_of(of, row->temperature);
+    const int32_t *first = l->constraint->classes.first;
+    choices c = choices_of(of, first[k + 1] - first[k], row->temperature);
     add_choices(row, &c);
   }
   l->scored[position] = 1;

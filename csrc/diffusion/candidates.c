@@ -109,7 +109,8 @@ static float filtered_confidence(const dimple_decoding *d, const head_row *summa
   return confidence_bounded(measure, measure->of_token(row, token));
 }
 
-/* `recorded` is the token of a recorded draw, -1 without one. A draw of the whole row is the head's; where that is the mask, there is another one. */
+/* `recorded` is the token of a recorded draw, -1 without one. A draw of the whole row is the head's; where that is the mask, there is another one. What
+ * a filter keeps is without the mask, if that is not to be taken; without a filter confidences are of all tokens, as the head's are. */
 static candidate row_candidate(const sampler_step *step, const head_row *summary, float *logits, distribution *row, int32_t position,
                                int32_t recorded) {
   const dimple_decoding *d = step->decoding;
@@ -117,7 +118,8 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   bool drawn_whole = recorded < 0 && d->temperature > 0 && !candidates_are_filtered(d);
   if (drawn_whole) recorded = draw_whole(step, row, position);
   if (drawn_whole && recorded == step->tokens.mask && !takes_mask(d, step->iteration)) recorded = -1;
-  if (!takes_mask(d, step->iteration)) distribution_drop(row, step->tokens.mask);
+  bool drops = !takes_mask(d, step->iteration);
+  if (drops) distribution_drop(row, step->tokens.mask);
   bool top_k_first = pipeline_of(d)->top_k_first;
   if (d->top_k > 0 && top_k_first) distribution_keep_top_k(row, d->top_k);
   if (d->top_p < 1) distribution_keep_top_p(row, d->top_p);
@@ -126,6 +128,7 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   int32_t token = recorded >= 0 ? recorded : take_token(step, row, position);
   float likely = log_probability(summary, logits[token]), entropy = row_entropy(summary);
   if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely, entropy};
+  if (drops && !candidates_are_filtered(d)) distribution_weigh(row, logits, summary->best);
   return (candidate){token, filtered_confidence(d, summary, row, token), likely, entropy};
 }
 

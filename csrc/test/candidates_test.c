@@ -310,7 +310,35 @@ static void lists_equal_whole_rows(void) {
   EXPECT(decided[4] > 0 && decided[4] < tried, "of a flat row the rank decides, and mass does not: %d of %d", decided[4], tried);
 }
 
+/* Without a filter a candidate is as sure by its row of logits as by the head's summary: the mask, which is not taken, has its share. */
+static void the_mask_has_its_share(void) {
+  enum { VOCAB = 12, MASK = 5 };
+  static const int32_t algorithms[] = {DIMPLE_ALGORITHM_MASKGIT_PLUS, DIMPLE_ALGORITHM_TOPK_MARGIN, DIMPLE_ALGORITHM_ENTROPY};
+  for (uint32_t i = 0; i < 60; i++) {
+    float z[VOCAB];
+    for (uint32_t t = 0; t < VOCAB; t++) z[t] = -2 * logf(draw_uniform(i, 3, t, 0, 0));
+    z[i % 4] = 9;
+    z[MASK] = 8;
+    dimple_decoding d = plain_decoding(algorithms[i % COUNT(algorithms)]);
+    d.pipeline = DIMPLE_PIPELINE_LLADA;
+    d.original_confidence = false;
+    d.temperature = i % 2 ? 0.2f : 0;
+    sampler_step step = plain_step(&d, 1);
+    int32_t position = 3;
+    step.positions = &position;
+    step.tokens.mask = MASK;
+    candidate whole, summed;
+    head_row summary = summarise(z, VOCAB, d.temperature, 0);
+    EXPECT_OK(candidates_from_logits(&step, &summary, z, 1, VOCAB, &position, 0, 1, &whole));
+    summary = summarise(z, VOCAB, d.temperature, whole.token);
+    candidates_from_summary(&step, &summary, 1, &summed);
+    EXPECT(whole.token == summed.token && fabsf(whole.confidence - summed.confidence) < 1e-5f, "%u: token %d with %.9g, not %d with %.9g", i,
+           whole.token, (double)whole.confidence, summed.token, (double)summed.confidence);
+  }
+}
+
 int main(void) {
+  the_mask_has_its_share();
   lists_equal_whole_rows();
   candidates_equal_authors();
   summary_equals_logits();

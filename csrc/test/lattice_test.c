@@ -356,6 +356,32 @@ static void rows_are_of_what_can_stand_there(void) {
   EXPECT(rows > 200, "%d rows", rows);
 }
 
+/* A class whose only token is forbidden weighs nothing beside others, though the logarithm that a head keeps of it is rounded by far more than a logit. */
+static void forbidden_classes_weigh_nothing(void) {
+  static const double temperatures[] = {0.1f, 0.2f, 0.4f, 0.5f, 0.7f, 0.8f, 1, 1.5f};
+  int32_t tried = 0;
+  for (uint64_t seed = 7000; seed < 7060; seed++) {
+    static scene s;
+    if (!open_scene(&s, seed, 10, 2, 0, true, false)) continue;
+    const token_classes *classes = &s.constraint->classes;
+    for (int32_t i = 0; i < s.length; i++) {
+      const uint8_t *allowed = lattice_allowed(&s.lattice, i);
+      int32_t others = 0;
+      for (int32_t k = 0; k < classes->count; k++) others += allowed[k];
+      for (int32_t k = 0; k < classes->count && others > 1; k++) {
+        if (!allowed[k] || classes->first[k + 1] - classes->first[k] != 1) continue;
+        float *z = &s.logits[i][classes->members[classes->first[k]]], before = *z;
+        *z = -1e30f;
+        for (int32_t t = 0; t < (int32_t)(sizeof temperatures / sizeof *temperatures); t++) expect_taken(&s, i, temperatures[t]);
+        *z = before;
+        tried++;
+      }
+    }
+    close_scene(&s);
+  }
+  EXPECT(tried > 20, "%d classes", tried);
+}
+
 /* Logits that are no numbers, and some that are all of them too small, leave paths that fit. */
 static void strange_logits_are_survived(void) {
   static scene s;
@@ -443,6 +469,7 @@ int main(void) {
   best_paths_equal_brute_force();
   drawn_paths_have_their_probabilities();
   rows_are_of_what_can_stand_there();
+  forbidden_classes_weigh_nothing();
   strange_logits_are_survived();
   a_path_outlives_what_it_reveals();
   parts_are_as_in_the_whole();

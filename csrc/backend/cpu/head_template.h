@@ -58,6 +58,16 @@ static void sum_exponentials(const float *z, int64_t count, float best, float te
   *mean = vf_sum(means);
 }
 
+/* The last of `count` tokens that weighs anything: forbidden ones do not. */
+static int32_t last_with_weight(const float *z, int64_t count, float best, float temperature) {
+  for (int64_t i = count - 1; i > 0; i--) {
+    float lanes[LANES];
+    vf_store(lanes, vf_exp(vf_div(vf_sub(vf_set(z[i]), vf_set(best)), vf_set(temperature))));
+    if (lanes[0] > 0) return (int32_t)i;
+  }
+  return 0;
+}
+
 /* The first token whose cumulative sum of exp((z - best) / temperature) exceeds u times the whole. Two levels: vectors, then
  * the tokens of one. */
 static int32_t draw_token(const float *z, int64_t count, float best, float temperature, float u, float sum) {
@@ -72,11 +82,11 @@ static int32_t draw_token(const float *z, int64_t count, float best, float tempe
       left -= part;
       continue;
     }
-    for (int64_t i = 0; i < n - 1; i++) {
+    for (int64_t i = 0; i < n; i++) {
       left -= lanes[i];
       if (left < 0) return (int32_t)(j + i);
     }
-    return (int32_t)(j + n - 1);
+    return last_with_weight(z, j + n, best, temperature); /* rounding has left something */
   }
   return 0;
 }
