@@ -1,7 +1,9 @@
 /* Unpacks a piece of a panel of quantized weights, packed by a packer of code_panels.h: any format, with 4- or 8-bit codes. Wants a simd_*.h
- * before it, any of them, for its vectors and expand_codes; what brings 4-bit codes into another order is named by EXPAND_CODES. EXPANDED_BITS names a
- * function of a layout: the bits that codes are expanded to, 8 by default; to 16 by EXPAND_WIDE. CODE_PLANES 1: the packer is one with planes, and x86/code_planes.h is there. UNPACK_FACTORS names a function for what keeps_factors(layout)
- * says to have its factors as integers (code_chunk). */
+ * before it, any of them, for its vectors and expand_codes. What a level has beyond that:
+ *   EXPAND_CODES    what brings 4-bit codes into another order
+ *   EXPANDED_BITS   a function of a layout: the bits that codes are expanded to, 8 by default; EXPAND_WIDE expands to 16
+ *   CODE_PLANES     1: the packer is one with planes, and x86/code_planes.h is there
+ *   UNPACK_FACTORS  a function for what keeps_factors(layout) says to have its factors as integers (code_chunk) */
 
 #include "backend/cpu/code_panels.h"
 
