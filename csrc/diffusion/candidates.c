@@ -128,7 +128,7 @@ static candidate row_candidate(const sampler_step *step, const head_row *summary
   int32_t token = recorded >= 0 ? recorded : take_token(step, row, position);
   float likely = log_probability(summary, logits[token]), entropy = row_entropy(summary);
   if (d->no_eos_confidence) return (candidate){token, unended_confidence(step, logits, row->vocab, token), likely, entropy};
-  if (drops && !candidates_are_filtered(d)) distribution_weigh(row, logits, summary->best);
+  if (drops && !judges_original(d) && !candidates_are_filtered(d)) distribution_weigh(row, logits, summary->best);
   return (candidate){token, filtered_confidence(d, summary, row, token), likely, entropy};
 }
 

@@ -66,8 +66,8 @@ static int32_t code_start(const code_layout *l) { return span_code_start(l); }
 /* What a block of activations is multiplied with beside its bytes; by halves, if each has scales of its own. */
 typedef struct block_inputs {
   _Alignas(16) int16_t half_start[CODE_ROWS][2]; /* FACTORED: half of start */
-  _Alignas(16) int32_t start[2][CODE_ROWS]; /* the code that 0 stands for times the sum of the bytes */
-  _Alignas(16) float sum[2][CODE_ROWS];     /* the sum of the inputs */
+  _Alignas(16) int32_t start[2][CODE_ROWS];      /* the code that 0 stands for times the sum of the bytes */
+  _Alignas(16) float sum[2][CODE_ROWS];          /* the sum of the inputs */
 } block_inputs;
 
 /* The kinds of codes, each with tiles of its own: all that has minima has codes from 0 on. FACTORED: a scale for 16 is d times a factor, which the
@@ -87,9 +87,12 @@ INLINE void read_inputs(const code_kind kind, const int halves, const code_chunk
   }
 }
 
-/* Whether codes are FACTORED: |start| / 2 times the sum of 16 activations has to fit into 16 bits, as Q6_K's and Q3_K's does. */
+/* Whether codes are FACTORED: |start| / 2 times the sum of 16 activations has to fit into 16 bits, as Q6_K's and Q3_K's does. There are tiles of 8 and of
+ * 2 pairs for them. */
 static bool keeps_factors(const code_layout *l) {
-  return l->unit_blocks == 8 && l->halves == 2 && !l->has_minimum && !l->float_scales && (code_span(l) <= 16 || code_span(l) > 32) && code_span(l) <= 64 && lowest_code(l) >= -32 && lowest_code(l) % 2 == 0;
+  const int32_t span = code_span(l), lowest = lowest_code(l);
+  if (l->unit_blocks != 8 || l->halves != 2 || l->has_minimum || l->float_scales) return false;
+  return (span <= 16 || (span > 32 && span <= 64)) && lowest >= -32 && lowest % 2 == 0;
 }
 
 /* The factors of `blocks` blocks, from the beginning of a unit on, and each unit's d. */
