@@ -202,38 +202,47 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
 
 #include "backend/cpu/x86/code_tile_avx2_wide.h"
 
-/* A column's first or second factor, twice. */
-INLINE __m256i factor_of_half(const __m256i pair, const int h) {
+/* The factors of 16 columns, two for each. */
+INLINE void load_factors(const int16_t factors[][2], __m256i pair[2]) {
+  for (int v = 0; v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)factors[v * LANES]);
+}
+
+/* What sums of 16 bits are multiplied with: FACTORED ones by each column's first or second factor, twice, others by 1. */
+INLINE __m256i factor_of(const code_kind kind, const __m256i pair, const int h) {
   const __m256i first = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
   const __m256i second = _mm256_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
-  return _mm256_shuffle_epi8(pair, h == 0 ? first : second);
+  return kind == FACTORED ? _mm256_shuffle_epi8(pair, h == 0 ? first : second) : _mm256_set1_epi16(1);
+}
+
+/* Half `h` of block `b` goes to y; of FACTORED ones both halves with the last. */
+INLINE void add_dots(const int rows, const code_kind kind, const int halves, const code_chunk *chunk, const float *row_scale, const block_inputs *in,
+                     const __m256i pair[2], int64_t b, int h, int column, __m256i dots[CODE_ROWS][2], float *y) {
+  const int64_t at = (b * halves + h) * PANEL + column;
+  if (kind != FACTORED)
+    add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, row_scale, in, h, dots, y);
+  else if (h + 1 == halves)
+    add_factored_dots(rows, chunk->scale + b / 8 * PANEL + column, pair, row_scale, in, dots, y);
 }
 
 /* A panel's chunk, block by block and half by half of its columns: the float sums, for which there is no register, are touched once for each scale. */
 INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
-  const __m256i ones = _mm256_set1_epi16(1);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
     read_inputs(kind, halves, chunk, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
-      __m256i dots[CODE_ROWS][2], pair[2];
-      for (int v = 0; kind == FACTORED && v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)chunk->factor[b][column + v * LANES]);
+      __m256i dots[CODE_ROWS][2], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
         const uint8_t *codes = chunk->codes[b] + column / 16 * 512 + h * 256;
-        const int64_t at = (b * halves + h) * PANEL + column;
-        __m256i factor[2] = {ones, ones};
-        for (int v = 0; kind == FACTORED && v < 2; v++) factor[v] = factor_of_half(pair[v], h);
+        const __m256i factor[2] = {factor_of(kind, pair[0], h), factor_of(kind, pair[1], h)};
         if (pairs <= 2)
           dot_short_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
         else
           dot_spans(rows, pairs, halves, kind == FACTORED && h > 0, codes, record.q + h * 16, factor, dots);
-        if (kind == FACTORED && h + 1 == halves)
-          add_factored_dots(rows, chunk->scale + b / 8 * PANEL + column, pair, record.scale, &in, dots, y + column);
-        else if (kind != FACTORED)
-          add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
+        add_dots(rows, kind, halves, chunk, record.scale, &in, pair, b, h, column, dots, y + column);
       }
     }
   }
@@ -244,7 +253,6 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
 INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
                          const code_chunk *chunk, const uint8_t *records, float *y) {
   const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
-  const __m256i ones = _mm256_set1_epi16(1);
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4 && !linear) values.table = vb_table(chunk->table);
   for (int64_t b = 0; b < chunk->blocks; b++) {
@@ -254,13 +262,11 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
     if (chunk->streams) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
-      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2], pair[2];
-      for (int v = 0; kind == FACTORED && v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)chunk->factor[b][column + v * LANES]);
+      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
-        const int64_t at = (b * halves + h) * PANEL + column;
-        __m256i factor[2] = {ones, ones};
-        for (int v = 0; kind == FACTORED && v < 2; v++) factor[v] = factor_of_half(pair[v], h);
+        const __m256i factor[2] = {factor_of(kind, pair[0], h), factor_of(kind, pair[1], h)};
 #pragma GCC unroll 4
         for (int g = 0; g < groups; g += 2) {
           for (int v = 0; v < 2; v++) {
@@ -280,10 +286,7 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
             }
           }
         }
-        if (kind == FACTORED && h + 1 == halves)
-          add_factored_dots(rows, chunk->scale + b / 8 * PANEL + column, pair, record.scale, &in, dots, y + column);
-        else if (kind != FACTORED)
-          add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, record.scale, &in, h, dots, y + column);
+        add_dots(rows, kind, halves, chunk, record.scale, &in, pair, b, h, column, dots, y + column);
       }
     }
   }
