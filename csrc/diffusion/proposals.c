@@ -168,8 +168,8 @@ static dimple_status open_list(head_list *list, int32_t rows) {
   return DIMPLE_OK;
 }
 
-/* Candidates of those of the rows at .. at + rows - 1 that a list leaves undecided, from whole logits; of others between them, too, the same. Under a
- * constraint their scores, of a head at this temperature. */
+/* Candidates of those of the rows at .. at + rows - 1 that a list leaves undecided, from whole logits; of others between them, too, the same but for what
+ * a device's sums hang on how many rows share a call. Under a constraint their scores, of a head at this temperature. */
 static dimple_status score_undecided(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                      int32_t total, float temperature, const bool *undecided) {
   int32_t most = logit_rows(p->model->text.vocab, rows);
