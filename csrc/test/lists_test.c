@@ -8,7 +8,7 @@
 #include "draws.h"
 #include "model/model.h"
 #include "test/constraint_fixture.h"
-#include "test/session_fixture.h"
+#include "test/filters_fixture.h"
 
 /* The same model on a backend whose head does nothing beside what each does. */
 typedef struct bare_backend {
@@ -37,57 +37,6 @@ static void lay_bare(dimple_model *m, bare_backend *b) {
 static void restore(dimple_model *m, const bare_backend *b) {
   m->ops = b->before;
   if (device_parts(m)) *device_parts(m) = b->parts;
-}
-
-static dimple_decoding filtered(uint32_t n) {
-  static const float top_ps[] = {0.95f, 0.3f, 1, 0.999f, 0}, temperatures[] = {0.7f, 0, 1.5f};
-  static const int32_t top_ks[] = {0, 5, 40, 1};
-  int32_t pipeline = n % 3 == 2 ? DIMPLE_PIPELINE_LLADA : (int32_t)(n % 3);
-  dimple_decoding d = decoding_of(pipeline, (int32_t)(draw_word(3, n, 0, 0, 0) % (DIMPLE_ALGORITHM_ENTROPY + 1)));
-  if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.algorithm == DIMPLE_ALGORITHM_ORIGIN_RATIO) d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
-  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;
-  d.top_p = top_ps[draw_word(3, n, 1, 0, 0) % 5];
-  d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
-  d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];
-  d.seed = n;
-  return d;
-}
-
-/* What a decoding made of the response, and how sure it was. */
-typedef struct trail {
-  int32_t iterations, tokens[RESPONSE];
-  float confidence[RESPONSE];
-} trail;
-
-/* `held`: null, or what the response has to fit. */
-static trail play(dimple_model *m, const dimple_decoding *d, bool biased, dimple_constraint *held) {
-  static const int32_t tokens[] = {3, 17, 60};
-  const float values[] = {1.5f, held ? -INFINITY : -65536, -2};
-  trail t = {0};
-  dimple_session *s = open_session(m, 2, 1);
-  int32_t masks[RESPONSE];
-  for (int i = 0; i < RESPONSE; i++) masks[i] = m->text.mask_token;
-  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
-  EXPECT_OK(dimple_session_set_response(s, masks, RESPONSE));
-  if (held) EXPECT_OK(dimple_session_set_constraint(s, held));
-  EXPECT_OK(dimple_session_begin(s, d));
-  if (biased) EXPECT_OK(dimple_session_set_bias(s, tokens, values, 3));
-  dimple_step step = {0};
-  for (; t.iterations < 4 * RESPONSE && !step.done; t.iterations++) {
-    EXPECT_OK(dimple_session_step(s, &step));
-    for (int32_t i = 0; i < step.revealed_count; i++) t.confidence[step.revealed[i]] += step.confidence[i] * (float)(1 + t.iterations);
-  }
-  memcpy(t.tokens, step.canvas, sizeof t.tokens);
-  EXPECT(step.done, "it does not end");
-  dimple_session_free(s);
-  return t;
-}
-
-/* What a bias leaves of sums is rounded elsewhere: it shows in the last digits. */
-static bool nearly_same(const trail *a, const trail *b, float off) {
-  bool same = a->iterations == b->iterations && memcmp(a->tokens, b->tokens, sizeof a->tokens) == 0;
-  for (int i = 0; i < RESPONSE; i++) same &= a->confidence[i] - b->confidence[i] <= off && b->confidence[i] - a->confidence[i] <= off;
-  return same;
 }
 
 /* By how much a row's logits are others where fewer rows share the call, as rows do that a list leaves undecided: devices may have other kernels then. */
@@ -125,19 +74,16 @@ static void lists_change_nothing(dimple_model *m, uint32_t rounds) {
   if (off > 0) printf("%s: logits are %g off where fewer rows share the call, and results are compared within 1e-4\n", m->ops->name, (double)off);
   bare_backend bare;
   for (uint32_t n = 0; n < rounds; n++) {
-    dimple_decoding d = filtered(n);
-    bool biased = n % 4 == 3;
-    if (n % 5 == 0) d.no_mask_logits = d.pipeline == DIMPLE_PIPELINE_LLADA;
-    d.no_eos_confidence = d.pipeline == DIMPLE_PIPELINE_LLADA && n % 7 < 4;
-    d.guidance_scale = guided && d.pipeline == DIMPLE_PIPELINE_LLADA ? 0.5f * (float)(n % 4) : 0;
-    if ((d.no_eos_confidence || d.guidance_scale > 0) && n % 2) d.temperature = 0;
-    trail listed = play(m, &d, biased, NULL);
+    filtered_round round = free_round(n, guided);
+    const dimple_decoding *d = &round.decoding;
+    trail listed = play_round(m, &round, NULL);
     lay_bare(m, &bare);
-    trail whole = play(m, &d, biased, NULL);
+    trail whole = play_round(m, &round, NULL);
     restore(m, &bare);
-    bool rounded = off > 0 || biased || d.no_mask_logits || d.no_eos_confidence || d.guidance_scale > 0;
-    EXPECT(nearly_same(&listed, &whole, rounded ? 1e-4f : 0),
-           "round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline, d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
+    /* What is added to logits, and left out of sums, is rounded elsewhere: it shows in the last digits. */
+    bool rounded = off > 0 || round.biased || d->no_mask_logits || d->no_eos_confidence || d->guidance_scale > 0;
+    EXPECT(nearly_same(&listed, &whole, rounded ? 1e-4f : 0), "round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d->pipeline,
+           d->algorithm, (double)d->top_p, d->top_k, (double)d->temperature);
   }
 }
 
@@ -149,20 +95,14 @@ static void classes_change_nothing(dimple_model *m, uint32_t rounds) {
   bare_backend bare;
   int32_t different = 0;
   for (uint32_t n = 0; c && n < rounds; n++) {
-    dimple_decoding d = filtered(n);
-    bool llada = d.pipeline == DIMPLE_PIPELINE_LLADA;
-    d.allowed_confidence = n % 2;
-    d.original_confidence = n / 2 % 2 || d.original_confidence;
-    d.no_eos_logits = llada && n % 5 == 1;
-    d.no_mask_logits = llada && n % 7 == 2;
-    d.guidance_scale = guided && llada ? 0.5f * (float)(n % 4) : 0;
-    if (dimple_decoding_validate(&d) != DIMPLE_OK) d.original_confidence = decoding_of(d.pipeline, d.algorithm).original_confidence;
-    trail kept = play(m, &d, n % 3 == 1, c);
+    filtered_round round = held_round(n, guided);
+    const dimple_decoding *d = &round.decoding;
+    trail kept = play_round(m, &round, c);
     lay_bare(m, &bare);
-    trail whole = play(m, &d, n % 3 == 1, c);
+    trail whole = play_round(m, &round, c);
     restore(m, &bare);
-    EXPECT(nearly_same(&kept, &whole, 1e-4f), "held, round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d.pipeline,
-           d.algorithm, (double)d.top_p, d.top_k, (double)d.temperature);
+    EXPECT(nearly_same(&kept, &whole, 1e-4f), "held, round %u: pipeline %d, algorithm %d, top_p %g, top_k %d at %g: another result", n, d->pipeline,
+           d->algorithm, (double)d->top_p, d->top_k, (double)d->temperature);
     different += n > 0 && memcmp(kept.tokens, whole.tokens, sizeof kept.tokens) == 0 && kept.tokens[0] != kept.tokens[1];
   }
   EXPECT(different > (int32_t)rounds / 4, "%d decodings have different tokens", different);
