@@ -281,13 +281,13 @@ static void time_iterations(dimple_constraint *c, const settings *s) {
     double start = seconds();
     check(constrained_look(g, &k));
     double looked = seconds();
-    check(constrained_ask(g, k.masked, rows, &classes));
+    check(constrained_ask(g, k.masked, rows, &classes, NULL));
     double wanted = seconds();
     asked.classes = &classes;
     whole.logits = logits;
     double alone = run_head(&h, plain), with_classes = run_head(&h, asked), with_logits = run_head(&h, whole);
     double kept = seconds();
-    constrained_take(g, &step, summaries, k.masked, rows);
+    constrained_take(g, &step, summaries, summaries, k.masked, rows);
     double taken = seconds();
     constrained_candidates(g, &step, k.masked, rows, candidates);
     double found = seconds();

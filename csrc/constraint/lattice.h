@@ -56,7 +56,7 @@ typedef struct lattice_part {
 /* What filters keep at a position. */
 typedef struct kept_tokens {
   const int32_t *tokens; /* [count] ascending */
-  const float *logits;   /* [count] */
+  float *logits;         /* [count] */
   int32_t count;
 } kept_tokens;
 

@@ -178,7 +178,7 @@ static row_part part_of(const head_row *summary, const distribution *row, int32_
 }
 
 /* False if the list does not show it. `row` has room for the list's length. */
-static bool list_candidate(const sampler_step *step, const head_row *summary, const int32_t *tokens, const float *logits, int32_t length,
+static bool list_candidate(const sampler_step *step, head_row *summary, const int32_t *tokens, const float *logits, int32_t length,
                            int32_t vocab, distribution *row, int32_t position, candidate *out) {
   const dimple_decoding *d = step->decoding;
   int32_t best = 0, mask = takes_mask(d, step->iteration) ? -1 : step->tokens.mask;
@@ -195,11 +195,13 @@ static bool list_candidate(const sampler_step *step, const head_row *summary, co
   if (d->top_k > 0 && !rank_first && !distribution_part_top_k(row, &part, d->top_k)) return false;
   if (!part.whole) return false;
   int32_t token = take_token(step, row, position);
+  summary->drawn = tokens[token];
+  summary->drawn_logit = logits[token];
   *out = (candidate){tokens[token], filtered_confidence(d, summary, row, token), log_probability(summary, logits[token]), row_entropy(summary)};
   return true;
 }
 
-dimple_status candidates_from_lists(const sampler_step *step, const head_row *rows, const head_list *list, int32_t count, int32_t vocab,
+dimple_status candidates_from_lists(const sampler_step *step, head_row *rows, const head_list *list, int32_t count, int32_t vocab,
                                     const int32_t *positions, candidate *out, bool *undecided) {
   distribution row;
   DIMPLE_TRY(distribution_open(list->count, step->decoding->temperature > 0 ? step->decoding->temperature : 1, &row));

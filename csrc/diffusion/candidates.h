@@ -28,9 +28,10 @@ int32_t candidates_list_length(const dimple_decoding *d, int32_t vocab);
 /* The temperature of a head that lists. */
 float candidates_list_temperature(const dimple_decoding *d);
 
-/* The same of `count` rows from lists of their highest logits and summaries, of a head at that temperature. Where a list does not show what the
- * filters keep, undecided[i] is set, and the candidate is to be had of whole logits. Without recorded draws. Errors: MEMORY. */
-dimple_status candidates_from_lists(const sampler_step *step, const head_row *rows, const head_list *list, int32_t count, int32_t vocab,
+/* The same of `count` rows from lists of their highest logits and summaries, of a head at that temperature; rows' draws become what is taken. Where a list
+ * does not show what the filters keep, undecided[i] is set, and the candidate is to be had of whole logits. Confidences with ends: candidates_judge has
+ * others. Without recorded draws. Errors: MEMORY. */
+dimple_status candidates_from_lists(const sampler_step *step, head_row *rows, const head_list *list, int32_t count, int32_t vocab,
                                     const int32_t *positions, candidate *out, bool *undecided);
 
 #endif

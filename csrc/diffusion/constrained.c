@@ -15,6 +15,7 @@ struct constrained {
   candidate *judged;  /* [length] the path's tokens, and what the pass behind it said of them */
   uint8_t *wanted;      /* [asked x classes] of the head */
   head_row *of_classes; /* [asked x classes] */
+  head_row *of_rest;    /* [asked x classes] where confidences are without ends, or null */
   int32_t asked;        /* most positions at a time so far */
 };
 
@@ -68,13 +69,14 @@ void constrained_free(constrained *g) {
   free(g->log_sums);
   free(g->wanted);
   free(g->of_classes);
+  free(g->of_rest);
   free(g);
 }
 
 int64_t constrained_bytes(const constrained *g) {
   if (!g) return 0;
   int64_t of_position = (int64_t)(sizeof *g->tokens + sizeof *g->rows + sizeof *g->log_sums + sizeof *g->judged);
-  int64_t of_asked = g->lattice.partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes);
+  int64_t of_asked = g->lattice.partition.classes * (int64_t)(sizeof *g->wanted + sizeof *g->of_classes + (g->of_rest ? sizeof *g->of_rest : 0));
   return (int64_t)sizeof *g + lattice_bytes(&g->lattice) + g->lattice.length * of_position + g->asked * of_asked;
 }
 
@@ -120,14 +122,16 @@ static head_row summary_of(const allowed_row *a, const head_row *all, bool hot) 
 
 bool constrained_filters(const dimple_decoding *d) { return d->top_p < 1 || d->top_k > 0; }
 
-static dimple_status make_room(constrained *g, int32_t count) {
-  if (count <= g->asked) return DIMPLE_OK;
+static dimple_status make_room(constrained *g, int32_t count, bool rest) {
+  if (count <= g->asked && (g->of_rest || !rest)) return DIMPLE_OK;
   int64_t room = (int64_t)count * g->lattice.partition.classes;
   free(g->wanted);
   free(g->of_classes);
+  free(g->of_rest);
   g->wanted = NULL;
-  g->of_classes = NULL;
+  g->of_classes = g->of_rest = NULL;
   g->asked = 0;
+  if (rest) ALLOCATE(g->of_rest, room, "the classes of a constraint");
   ALLOCATE(g->wanted, room, "the classes of a constraint");
   ALLOCATE(g->of_classes, room, "the classes of a constraint");
   g->asked = count;
@@ -136,33 +140,55 @@ static dimple_status make_room(constrained *g, int32_t count) {
 
 static bool is_fixed(const constrained *g, int32_t position) { return g->lattice.tokens[position] >= 0; }
 
-dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out) {
+dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out, head_classes *rest) {
   size_t classes = (size_t)g->lattice.partition.classes;
-  DIMPLE_TRY(make_room(g, count));
+  DIMPLE_TRY(make_room(g, count, rest != NULL));
   for (int32_t i = 0; i < count; i++) {
     uint8_t *wanted = g->wanted + (size_t)i * classes;
     if (is_fixed(g, positions[i])) memset(wanted, 0, classes);
     else memcpy(wanted, lattice_allowed(&g->lattice, positions[i]), classes);
   }
   *out = (head_classes){.partition = &g->lattice.partition, .wanted = g->wanted, .results = g->of_classes};
+  if (rest) *rest = (head_classes){.partition = out->partition, .wanted = g->wanted, .results = g->of_rest};
   return DIMPLE_OK;
 }
 
-/* Takes what the head has kept of the classes in row `at` of those asked for; scores twice where confidences are taken before filters. */
-static void take_classes(constrained *g, const sampler_step *step, const head_row *summary, int32_t at, int32_t position, const kept_tokens *kept) {
+static bool unended(const dimple_decoding *d) { return d->no_eos_confidence; }
+
+/* What can stand at a position as confidences see it: before filters, or without ends. */
+static void judge_classes(constrained *g, const sampler_step *step, int32_t at, int32_t position, const kept_tokens *kept, allowed_row *row) {
+  const dimple_decoding *d = step->decoding;
+  path_settings s = {d->temperature, d->seed, step->iteration};
+  const head_row *of_classes = (unended(d) ? g->of_rest : g->of_classes) + (int64_t)at * g->lattice.partition.classes;
+  int32_t ends[2], count = 0;
+  float as_listed[2];
+  if (kept && judges_original(d)) kept = NULL;
+  for (int32_t i = 0; kept && i < kept->count; i++) {
+    if (kept->tokens[i] != step->tokens.eos && kept->tokens[i] != step->tokens.eot) continue;
+    ends[count] = i;
+    as_listed[count++] = kept->logits[i];
+    kept->logits[i] = HEAD_FORBIDDEN;
+  }
+  lattice_take(&g->lattice, position, of_classes, kept, &s, row);
+  for (int32_t i = 0; i < count; i++) kept->logits[ends[i]] = as_listed[i];
+}
+
+/* Takes what the head has kept of the classes in row `at` of those asked for; scores twice where confidences are taken before filters, or without ends. */
+static void take_classes(constrained *g, const sampler_step *step, const head_row *summary, const head_row *judged, int32_t at, int32_t position,
+                         const kept_tokens *kept) {
   const dimple_decoding *d = step->decoding;
   const head_row *of_classes = g->of_classes + (int64_t)at * g->lattice.partition.classes;
   path_settings s = {d->temperature, d->seed, step->iteration};
-  bool hot = judges_hot(d), apart = d->allowed_confidence && kept && judges_original(d);
+  bool hot = judges_hot(d), apart = d->allowed_confidence && (unended(d) || (kept && judges_original(d)));
   allowed_row row = {.temperature = hot ? d->temperature : 1};
-  if (apart) lattice_take(&g->lattice, position, of_classes, NULL, &s, &row);
+  if (apart) judge_classes(g, step, at, position, kept, &row);
   lattice_take(&g->lattice, position, of_classes, kept, &s, apart || !d->allowed_confidence ? NULL : &row);
   g->log_sums[position] = summary->log_sum;
-  g->rows[position] = d->allowed_confidence ? summary_of(&row, summary, hot) : *summary;
+  g->rows[position] = d->allowed_confidence && row.best >= 0 ? summary_of(&row, judged, hot) : *judged;
 }
 
-void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count) {
-  for (int32_t i = 0; i < count; i++) take_classes(g, step, &summaries[i], i, positions[i], NULL);
+void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const head_row *judged, const int32_t *positions, int32_t count) {
+  for (int32_t i = 0; i < count; i++) take_classes(g, step, &summaries[i], &judged[i], i, positions[i], NULL);
 }
 
 /* How many tokens can stand at a position, `but` not counted. */
@@ -203,15 +229,15 @@ static bool filter_list(constrained *g, const sampler_step *step, int32_t at, in
   return true;
 }
 
-dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, head_list *list, const int32_t *positions,
-                                     int32_t count, bool *undecided) {
+dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, const head_row *judged, head_list *list,
+                                     const int32_t *positions, int32_t count, bool *undecided) {
   float temperature = step->decoding->temperature;
   distribution left;
   DIMPLE_TRY(distribution_open(list->count, temperature > 0 ? temperature : 1, &left));
   for (int32_t i = 0; i < count; i++) {
     kept_tokens kept;
     undecided[i] = !filter_list(g, step, i, positions[i], list, &left, &kept);
-    if (!undecided[i]) take_classes(g, step, &summaries[i], i, positions[i], &kept);
+    if (!undecided[i]) take_classes(g, step, &summaries[i], &judged[i], i, positions[i], &kept);
   }
   distribution_close(&left);
   return DIMPLE_OK;
@@ -312,8 +338,6 @@ static const float *filter_row(constrained *g, row_room *r, const float *logits,
   if (d->top_k > 0) distribution_keep_top_k(&r->left, d->top_k);
   return r->left.weights;
 }
-
-static bool unended(const dimple_decoding *d) { return d->no_eos_confidence; }
 
 /* The logits of a row from which confidences are taken: without end of text and end of turn where these are to have no share. */
 static const float *judged_logits(const row_room *r, const sampler_step *step, const float *logits) {

@@ -30,16 +30,18 @@ bool constrained_fits(constrained *g, const canvas *c);
 /* Whether filters choose among the tokens that can stand at a position. */
 bool constrained_filters(const dimple_decoding *d);
 
-/* What the head is to keep of `count` positions, nothing of fixed ones, as room that lasts until the next call. Errors: MEMORY. */
-dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out);
+/* What the head is to keep of `count` positions, nothing of fixed ones, as room that lasts until the next call. `rest`: the same for a head without ends,
+ * where confidences are to be taken from that; null: there is none. Errors: MEMORY. */
+dimple_status constrained_ask(constrained *g, const int32_t *positions, int32_t count, head_classes *out, head_classes *rest);
 
-/* Takes what the head, called with the decoding's temperature, has kept since constrained_ask, and the rows' summaries. */
-void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const int32_t *positions, int32_t count);
+/* Takes what the head, called with the decoding's temperature, has kept since constrained_ask, and the rows' summaries; `judged`: those that confidences are
+ * taken from, which are the same ones or a head's without ends. */
+void constrained_take(constrained *g, const sampler_step *step, const head_row *summaries, const head_row *judged, const int32_t *positions, int32_t count);
 
 /* The same where the decoding filters, from lists of the highest logits among the wanted classes, which are undefined afterwards. Where a list does not show
  * what the filters keep, undecided[i] is set, and the row is for constrained_rows. Errors: MEMORY. */
-dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, head_list *list, const int32_t *positions,
-                                     int32_t count, bool *undecided);
+dimple_status constrained_take_lists(constrained *g, const sampler_step *step, const head_row *summaries, const head_row *judged, head_list *list,
+                                     const int32_t *positions, int32_t count, bool *undecided);
 
 /* The temperature that the head is to be called with, for constrained_rows' summaries. */
 float constrained_head_temperature(const dimple_decoding *d);

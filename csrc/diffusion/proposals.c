@@ -107,19 +107,23 @@ static void own_probabilities(iteration *it, const sampler_step *step, const int
 
 /* ------------------------------------------------------------------------------------------------ without whole logits */
 
-static bool changes_logits(const iteration *it) { return it->decoding.no_eos_logits || it->decoding.no_mask_logits || it->bias.count > 0; }
+static bool changes_logits(const iteration *it) {
+  return it->decoding.no_eos_logits || it->decoding.no_mask_logits || logits_are_shifted(it->shift) || it->bias.count > 0;
+}
+
+/* Whether this iteration's shift is a number, which a head adds as it does a bias; otherwise the token is not to be taken, or nothing is shifted. */
+static bool adds_shift(const iteration *it) { return logits_are_shifted(it->shift) && it->shift.value > -INFINITY; }
 
 /* Whether candidates are made of lists. Confidences without ends are taken before filters, so that without draws these show nowhere. */
-static bool lists_rows(const dimple_decoding *d) { return candidates_are_filtered(d) && !d->no_eos_confidence; }
+static bool lists_rows(const dimple_decoding *d) { return candidates_are_filtered(d) && !(d->no_eos_confidence && d->temperature == 0); }
 
 /* Whether the head itself does to logits what the decoding wants, and lists what its filters select from. */
 static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
   const dimple_decoding *d = &it->decoding;
   const note_keeper *keeper = algorithm_of(d)->keeper;
-  if (logits_are_shifted(step->shift) || (d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
-  if (it->constraint && d->no_eos_confidence) return false; /* what can stand at a position is judged among other tokens than it is taken from */
+  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
+  if (adds_shift(it) && it->bias.count > 0) return false; /* log-probabilities are of what is shifted, and not of what is biased */
   bool lists = it->constraint ? constrained_filters(d) : lists_rows(d);
-  if (!it->constraint && !lists && d->temperature > 0 && candidates_are_filtered(d)) return false; /* confidences without ends, of draws from what filters keep */
   uint32_t wanted = (lists ? HEAD_LISTS : 0) | (d->guidance_scale > 0 ? HEAD_GUIDANCE : 0);
   if (changes_logits(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
@@ -129,7 +133,7 @@ static bool head_suffices(const iteration *it, const sampler_step *step, const p
 /* What the decoding does to the logits of up to LOGIT_ROWS rows. */
 typedef struct changes {
   head_bias bias;
-  int32_t forbidden[4];
+  int32_t forbidden[5];
   float log_sums[LOGIT_ROWS];
   float *yielding; /* [bias.count] under a constraint: what is added, as bias_apply adds it */
 } changes;
@@ -144,11 +148,16 @@ static void open_changes(const iteration *it, int32_t vocab, changes *c) {
   c->bias.log_sums = it->bias.count > 0 ? c->log_sums : NULL;
   forbid(c, vocab, it->decoding.no_eos_logits, it->tokens.eos);
   forbid(c, vocab, it->decoding.no_mask_logits, it->tokens.mask);
+  forbid(c, vocab, logits_are_shifted(it->shift) && !adds_shift(it), it->shift.token);
+  if (!adds_shift(it) || it->shift.token >= vocab || it->bias.count > 0) return;
+  c->bias.tokens = &it->shift.token;
+  c->bias.values = &it->shift.value;
+  c->bias.count = 1;
 }
 
 /* Under a constraint bans yield. Errors: MEMORY. */
 static dimple_status let_yield(const iteration *it, changes *c) {
-  if (c->bias.count == 0) return DIMPLE_OK;
+  if (it->bias.count == 0) return DIMPLE_OK;
   ALLOCATE(c->yielding, c->bias.count, "a bias");
   for (int32_t i = 0; i < c->bias.count; i++) c->yielding[i] = bias_of(&it->bias, c->bias.tokens[i], true);
   c->bias.values = c->yielding;
@@ -191,18 +200,28 @@ static dimple_status score_undecided(iteration *it, const sampler_step *step, pa
   return status;
 }
 
-/* Confidences once more, of a head without end of text and end of turn. */
+/* Summaries once more, of a head without end of text and end of turn, and what it keeps of `classes`, if not null. */
+static dimple_status summarize_without_ends(const iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
+                                            const changes *changed, const head_classes *classes, head_row *rest) {
+  const dimple_decoding *d = &it->decoding;
+  changes without = *changed;
+  without.bias.forbidden = without.forbidden;
+  without.bias.log_sums = NULL;
+  forbid(&without, p->model->text.vocab, true, step->tokens.eos);
+  forbid(&without, p->model->text.vocab, true, step->tokens.eot);
+  head_call head = {.results = rest, .classes = classes, .bias = &without.bias, .guidance = d->guidance_scale, .positions = positions + at,
+                    .temperature = judges_original(d) ? 0 : d->temperature, .seed = d->seed, .iteration = it->number};
+  return pass_head(p, VIEW_SCORED, at, rows, &head);
+}
+
+/* Confidences by these, but for rows that are left undecided; null: there are none. */
 static dimple_status judge_without_ends(const iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                        changes *changed, const head_row *summaries, candidate *out) {
-  int32_t vocab = p->model->text.vocab, eos = step->tokens.eos, eot = step->tokens.eot;
+                                        const changes *changed, const head_row *summaries, const bool *undecided, candidate *out) {
   head_row rest[LOGIT_ROWS];
-  changed->bias.log_sums = NULL;
-  forbid(changed, vocab, true, eos);
-  forbid(changed, vocab, true, eot);
-  head_call head = {.results = rest, .bias = &changed->bias, .guidance = it->decoding.guidance_scale, .temperature = it->decoding.temperature,
-                    .seed = it->decoding.seed, .positions = positions + at};
-  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
-  candidates_judge(step, summaries, rest, rows, out);
+  if (!it->decoding.no_eos_confidence) return DIMPLE_OK;
+  DIMPLE_TRY(summarize_without_ends(it, step, p, positions, at, rows, changed, NULL, rest));
+  for (int32_t i = 0; i < rows; i++)
+    if (!undecided || !undecided[i]) candidates_judge(step, &summaries[i], &rest[i], 1, &out[i]);
   return DIMPLE_OK;
 }
 
@@ -221,9 +240,10 @@ static dimple_status score_in_head(iteration *it, const sampler_step *step, pass
   candidate *out = it->room.candidates + at;
   if (!head->list) {
     candidates_from_summary(step, head->results, rows, out);
-    return it->decoding.no_eos_confidence ? judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, out) : DIMPLE_OK;
+    return judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, NULL, out);
   }
   DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
+  DIMPLE_TRY(judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, undecided, out));
   return score_undecided(it, step, p, positions, at, rows, total, 0, undecided);
 }
 
@@ -257,16 +277,22 @@ typedef struct class_head {
 static dimple_status score_block_of_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                             int32_t total, class_head *head) {
   bool undecided[LOGIT_ROWS];
-  head_row *results = head->call.results;
+  head_row *results = head->call.results, rest[LOGIT_ROWS], *judged = results;
+  bool unended = it->decoding.no_eos_confidence;
+  head_classes room, *of_rest = unended && it->decoding.allowed_confidence ? &room : NULL;
   head->call.positions = positions + at;
-  DIMPLE_TRY(constrained_ask(it->constraint, positions + at, rows, &head->classes));
+  DIMPLE_TRY(constrained_ask(it->constraint, positions + at, rows, &head->classes, of_rest));
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head->call));
   note_bias(it, &head->changed, positions, at, rows, results);
+  if (unended) {
+    judged = rest;
+    DIMPLE_TRY(summarize_without_ends(it, step, p, positions, at, rows, &head->changed, of_rest, rest));
+  }
   if (!head->call.list) {
-    constrained_take(it->constraint, step, results, positions + at, rows);
+    constrained_take(it->constraint, step, results, judged, positions + at, rows);
     return DIMPLE_OK;
   }
-  DIMPLE_TRY(constrained_take_lists(it->constraint, step, results, &head->list, positions + at, rows, undecided));
+  DIMPLE_TRY(constrained_take_lists(it->constraint, step, results, judged, &head->list, positions + at, rows, undecided));
   return score_undecided(it, step, p, positions, at, rows, total, constrained_head_temperature(step->decoding), undecided);
 }
 

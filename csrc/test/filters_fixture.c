@@ -16,6 +16,8 @@ static dimple_decoding filtered(uint32_t n) {
   d.top_p = top_ps[draw_word(3, n, 1, 0, 0) % 5];
   d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
   d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];
+  if (d.pipeline == DIMPLE_PIPELINE_DREAM && draw_word(3, n, 8, 0, 0) % 2) d.eos_penalty = 3;
+  d.original_confidence = (int32_t)(draw_word(3, n, 5, 0, 0) % 2);
   d.seed = n;
   return d;
 }
@@ -34,12 +36,17 @@ filtered_round held_round(uint32_t n, bool guided) {
   dimple_decoding d = filtered(n);
   bool llada = d.pipeline == DIMPLE_PIPELINE_LLADA;
   d.allowed_confidence = n % 2;
-  d.original_confidence = n / 2 % 2 || d.original_confidence;
   d.no_eos_logits = llada && n % 5 == 1;
   d.no_mask_logits = llada && n % 7 == 2;
+  d.no_eos_confidence = llada && draw_word(3, n, 6, 0, 0) % 4 > 0;
   d.guidance_scale = guided && llada ? 0.5f * (float)(n % 4) : 0;
-  if (dimple_decoding_validate(&d) != DIMPLE_OK) d.original_confidence = decoding_of(d.pipeline, d.algorithm).original_confidence;
-  return (filtered_round){d, n % 3 == 1};
+  if (d.no_eos_confidence && n % 4 == 1) { /* ends among what the filter keeps, which confidences are without */
+    d.original_confidence = 0;
+    d.temperature = 1.5f;
+    d.top_p = 0.999f;
+    d.top_k = 0;
+  }
+  return (filtered_round){d, draw_word(3, n, 7, 0, 0) % 3 == 0};
 }
 
 trail play_round(dimple_model *m, const filtered_round *round, dimple_constraint *held) {

@@ -149,7 +149,9 @@ static void token_ids_go_in_and_summaries_come_out(void) {
                       {"confidences without ends", llada, SUMMARIES},
                       {"klass", klass, LOGITS},
                       {"a bias at a temperature", maskgit, CHUNKS},
-                      {"guidance at a temperature", llada, CHUNKS}};
+                      {"guidance at a temperature", llada, CHUNKS},
+                      {"top-k, confidences without ends", llada, HIGHEST},
+                      {"a penalty on ends", decoding_of(DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ENTROPY), SUMMARIES}};
   tests[1].decoding.threshold = 0.9f;
   for (int32_t i = 4; i < 8; i++) tests[i].decoding.temperature = 0.7f;
   tests[9].decoding.temperature = 0.7f;
@@ -161,11 +163,15 @@ static void token_ids_go_in_and_summaries_come_out(void) {
   tests[12].decoding.no_eos_confidence = 1;
   tests[14].decoding.temperature = tests[15].decoding.temperature = 0.7f;
   tests[15].decoding.guidance_scale = 1.5f;
+  tests[16].decoding = tests[11].decoding;
+  tests[16].decoding.guidance_scale = 0;
+  tests[16].decoding.no_eos_confidence = 1;
+  tests[17].decoding.eos_penalty = 3;
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     dimple_session *s = masked_session(m, VOCABULARY);
     int32_t passes;
     plugin_counts cost = cost_under_bias(m, s, &tests[i].decoding, strstr(tests[i].name, "a bias") ? 3 : 0, &passes);
-    int32_t runs = tests[i].out >= HIGHEST || i >= 8 ? 2 + (i == 12) : 1; /* of a pass, the head of what changes logits by itself */
+    int32_t runs = tests[i].out >= HIGHEST || i >= 8 ? 2 + (i == 12 || i == 16) : 1; /* of a pass, the head of what changes logits by itself */
     EXPECT(cost.computes <= runs * passes + 2, "%s: %d runs in %d passes", tests[i].name, (int)cost.computes, passes);
     expect_bus(&tests[i], &cost, passes);
     dimple_session_free(s);
@@ -187,18 +193,22 @@ static void classes_stay_there(void) {
   dimple_model *m = random_model((model_shape){.vocab = VOCABULARY});
   dimple_vocabulary *v = numbers_written_out(VOCABULARY);
   dimple_constraint *constraint = v ? sevenths(v) : NULL;
-  dimple_decoding best = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS), drawn = best, guided = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_decoding best = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS), drawn = best, guided = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS), unended = guided;
   drawn.temperature = 0.7f;
   guided.guidance_scale = 1.5f;
   guided.no_eos_logits = 1;
+  unended.no_eos_confidence = 1;
   held_settings tests[] = {{"the best path", best, 0, BEST},         {"draws", drawn, 0, DRAWS},
                            {"the best path, a bias", best, 3, BEST}, {"draws, a bias", drawn, 3, DRAWS},
                            {"the best path, guidance and no ends", guided, 0, BEST},
                            {"the best path, top-p", best, 0, BEST + LIST_ROW},
                            {"draws, top-k", drawn, 0, DRAWS + HIGHEST_ROW},
-                           {"draws, top-p and a bias", drawn, 3, DRAWS + LIST_ROW}};
+                           {"draws, top-p and a bias", drawn, 3, DRAWS + LIST_ROW},
+                           {"the best path, confidences without ends", unended, 0, 2 * BEST},
+                           {"the best path, confidences without ends among all", unended, 0, BEST + 40}};
   tests[5].decoding.top_p = tests[7].decoding.top_p = 0.02f; /* the model's logits are about equal: some hundreds of tokens */
   tests[6].decoding.top_k = 5;
+  tests[9].decoding.allowed_confidence = 0;
   for (size_t i = 0; i < sizeof tests / sizeof *tests && m && constraint; i++) {
     const held_settings *test = &tests[i];
     dimple_session *s = masked_session(m, VOCABULARY);
@@ -212,7 +222,7 @@ static void classes_stay_there(void) {
     /* Of a list also the class of each token, once, and which classes are wanted. */
     int64_t laid_out = 4 * 4 * VOCABULARY + 6 * 256 + 4 * VOCABULARY, in = laid_out + passes * ROWS * (4 + 4 + 8 + 8 + 4 + 4 * draws + 4 * 38) + 2 * 4 * CONTEXT * WIDTH;
     EXPECT(cost.bytes_in <= in, "%s: %lld bytes go in, expected at most %lld", test->name, (long long)cost.bytes_in, (long long)in);
-    EXPECT(cost.computes <= 2 * passes + 2, "%s: %d runs in %d passes", test->name, (int)cost.computes, passes);
+    EXPECT(cost.computes <= (2 + test->decoding.no_eos_confidence) * passes + 2, "%s: %d runs in %d passes", test->name, (int)cost.computes, passes);
     plugin_counts again = cost_under_bias(m, s, &test->decoding, test->biased, &passes);
     EXPECT(again.graphs_built == 0, "%s, once more: %d graphs", test->name, (int)again.graphs_built);
     dimple_session_free(s);

@@ -212,7 +212,7 @@ static dimple_status look(iteration *it, denoising *s, pass *p, const canvas *c)
   for (int32_t i = 0; i < count; i++) positions[i] = s->first + i;
   if (it->constraint) {
     DIMPLE_TRY(constrained_look(it->constraint, c));
-    DIMPLE_TRY(constrained_ask(it->constraint, positions, count, &classes));
+    DIMPLE_TRY(constrained_ask(it->constraint, positions, count, &classes, NULL));
     head.classes = &classes;
   }
   DIMPLE_TRY(pass_denoise(p, s->first, s->end, s->tokens, s->step > 0, &head));
