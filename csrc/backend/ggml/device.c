@@ -323,9 +323,10 @@ static dimple_status connect_server(void *of) {
   for (size_t i = 0; i < count; i++) {
     ggml_backend_dev_t handle = ggml_backend_reg_dev_get(found, i);
     DIMPLE_TRY(add_device(handle, &a->from, i, count));
-    /* GGML keeps a connection while a buffer does: this one stays, so that later calls meet it and not a new one or none. */
-    if (!ggml_backend_buft_alloc_buffer(devices[offer.count - 1].memory, 64))
-      return dimple_fail(DIMPLE_ERROR_MEMORY, "%s has no memory left", a->name);
+    device *d = &devices[offer.count - 1];
+    d->registered = found;
+    d->held = ggml_backend_buft_alloc_buffer(d->memory, 64);
+    if (!d->held) return dimple_fail(DIMPLE_ERROR_MEMORY, "%s has no memory left", a->name);
   }
   return DIMPLE_OK;
 }

@@ -56,6 +56,8 @@ typedef struct device {
   ggml_backend_dev_t judge; /* knows what it runs: the same, or the device of this machine that a process of ours lends as this one */
   struct child *process;    /* that process; null: there is none, or it is lost */
   ggml_backend_buffer_type_t memory; /* what buffers of it are made of */
+  ggml_backend_reg_t registered; /* of a server: what GGML made of it, which it does not keep itself */
+  ggml_backend_buffer_t held;    /* the same: a connection lasts while a buffer does, and this one stays, so that later calls meet it and not a new one or none */
   char name[96];   /* "ggml:" and GGML's own name of it, "rpc:" and the server's address, or "child:" and the name of what a process lends */
   char origin[80]; /* the same without the number among the server's; "": this process has it */
   int server;        /* guard.h */

@@ -315,14 +315,15 @@ class ServersTest {
     }
   }
 
+  /** With the environment's {@code DIMPLE_RPC_FUSED=1}: otherwise servers' attention is of other operations, and the random weights' logits are about equal. */
   @Test
-  void theShapeOfSevenBillionGivesTheSameTokensOnTwoServersAsOnOne(@TempDir Path folder) throws Exception {
+  void theShapeOfSevenBillionGivesTheSameTokensHereAsOnServers(@TempDir Path folder) throws Exception {
     Path file = folder.resolve("7b.gguf");
     Synth.of("dimple-7b").layers(Integer.getInteger("dimple.layers", 2)).type(TensorType.Q4_0).write(file);
     try (Server first = Server.start(); Server second = Server.start()) {
-      int[] whole = tokens(file, first.device());
-      int[] split = tokens(file, first.device(), second.device());
-      assertThat(split).isEqualTo(whole);
+      int[] here = tokens(file, "ggml:CPU");
+      assertThat(tokens(file, first.device())).as("one server").isEqualTo(here);
+      assertThat(tokens(file, first.device(), second.device())).as("two servers").isEqualTo(here);
     } finally {
       Files.delete(file);
     }
