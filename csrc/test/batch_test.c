@@ -282,7 +282,7 @@ static void weights_are_walked_once(void) {
 }
 
 /* What does not fit a pass runs in a further one, and a long session alone. */
-static void passes_are_bounded(void) {
+static void passes_are_bounded(int32_t orders) {
   enum { SESSIONS = 5, LENGTHS = 4 };
   static const int32_t lengths[LENGTHS] = {300, 800, 40, 767};
   dimple_model *m = random_model((model_shape){.context = 2048});
@@ -290,7 +290,7 @@ static void passes_are_bounded(void) {
   int32_t *masks = malloc(1024 * sizeof *masks);
   if (!m) return;
   for (int32_t i = 0; i < 1024; i++) masks[i] = MASK;
-  for (int32_t at = 0; at < LENGTHS; at++) {
+  for (int32_t at = 0; at < orders && at < LENGTHS; at++) {
     dimple_session *sessions[SESSIONS];
     dimple_step steps[SESSIONS], step;
     int32_t statuses[SESSIONS];
@@ -522,11 +522,13 @@ static void threads_share(bool one_batch) {
   }
 }
 
+/* batch_test [ROUNDS]: of random sessions; without them, for what threads do, one order of long ones is enough. */
 int main(int argc, char **argv) {
+  int32_t rounds = argc > 1 ? atoi(argv[1]) : 2;
   if (fixture_open()) {
-    every_session_comes_to_what_it_comes_to_alone(argc > 1 ? atoi(argv[1]) : 2);
+    every_session_comes_to_what_it_comes_to_alone(rounds);
     weights_are_walked_once();
-    passes_are_bounded();
+    passes_are_bounded(rounds ? 4 : 1);
     failures_are_each_ones_own();
     numbers_of_one_stay_its_own();
     arguments();

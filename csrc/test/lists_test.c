@@ -110,7 +110,7 @@ static void classes_change_nothing(dimple_model *m, uint32_t rounds) {
   dimple_vocabulary_free(v);
 }
 
-/* lists_test [ROUNDS]: how many decodings without a constraint each model is tried with. */
+/* lists_test [ROUNDS]: how many decodings each model is tried with, and as many under a constraint. */
 int main(int argc, char **argv) {
   uint32_t rounds = argc > 1 ? (uint32_t)atoi(argv[1]) : 48;
   dimple_model *small = random_model((model_shape){0}), *large = random_model((model_shape){.vocab = 5000});
@@ -119,8 +119,8 @@ int main(int argc, char **argv) {
   } else if (small && large) {
     lists_change_nothing(small, rounds);
     lists_change_nothing(large, rounds);
-    classes_change_nothing(small, 48);
-    classes_change_nothing(large, 48);
+    classes_change_nothing(small, rounds);
+    classes_change_nothing(large, rounds);
   }
   dimple_model_free(small);
   dimple_model_free(large);

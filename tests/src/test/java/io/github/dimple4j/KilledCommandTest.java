@@ -20,6 +20,8 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledCommandTest {
   private static final int KILLS = Integer.getInteger("dimple.kills", 4);
 
+  private static final int ITEMS = 60; // of a batch
+
   @TempDir private Path folder;
 
   private interface Command {
@@ -76,7 +78,7 @@ class KilledCommandTest {
   @Test
   void batch() throws IOException, InterruptedException {
     Path items = folder.resolve("items.jsonl");
-    Files.write(items, IntStream.range(0, 150).mapToObj(i -> "{\"id\": " + i + ", \"prompt\": \"What is " + i + "?\", \"length\": 24}").toList());
+    Files.write(items, IntStream.range(0, ITEMS).mapToObj(i -> "{\"id\": " + i + ", \"prompt\": \"What is " + i + "?\", \"length\": 24}").toList());
     Path whole = folder.resolve("whole.jsonl");
     Path output = folder.resolve("output.jsonl");
     Command command = target -> List.of("batch", items.toString(), "../models/mini/dimple-mini-f16.gguf", "-o", target.toString(), "--threads", "1");
@@ -84,7 +86,7 @@ class KilledCommandTest {
     JavaProcess.dimple(Map.of(), command.writing(whole).toArray(String[]::new)).assertStatus(0);
     long nanos = System.nanoTime() - start;
     List<String> expected = answers(whole);
-    assertThat(expected).hasSize(150);
+    assertThat(expected).hasSize(ITEMS);
     Moments moments = new Moments(nanos, true);
     while (moments.anotherOne()) {
       boolean ended = moments.kill(command.writing(output));

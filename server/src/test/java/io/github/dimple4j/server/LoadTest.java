@@ -25,11 +25,11 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Many clients of all kinds at a server in a process of its own: those that ask, those that leave, send garbage or too much, read or send
- * slowly, or have no key. Half a minute of it beside the other tests, which go before; system property {@code dimple.load.seconds}: how long.
+ * slowly, or have no key. Twelve seconds of it beside the other tests, which go before; system property {@code dimple.load.seconds}: how long.
  */
 class LoadTest {
   private static final int CLIENTS = 64;
-  private static final long SECONDS = Long.getLong("dimple.load.seconds", 30);
+  private static final long SECONDS = Long.getLong("dimple.load.seconds", 12);
   private static final Path NICE = Path.of("/usr/bin/nice");
   private static final String KEY = "Authorization: Bearer key\r\n";
   private static final List<String> PROMPTS = List.of("Describe this image.", "Summarize the image as JSON.", "How many shapes are there?");
@@ -72,6 +72,7 @@ class LoadTest {
     }
     List<String> command = new ArrayList<>(Files.isExecutable(NICE) ? List.of(NICE.toString(), "-n", "5") : List.of());
     command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx512m", "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=" + (SECONDS < 60 ? 1 : 4), // there is no time for the second compiler's code to pay
         "--enable-native-access=ALL-UNNAMED", "-Ddimple.library=" + System.getProperty("dimple.library"), "-cp", System.getProperty("java.class.path"),
         Served.class.getName()));
     ProcessBuilder builder = new ProcessBuilder(command);
