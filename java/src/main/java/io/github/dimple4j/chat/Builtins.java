@@ -15,6 +15,7 @@ final class Builtins {
   private Builtins() {}
 
   static Object filter(String name, Object value, Evaluated arguments, Rendering rendering) {
+    Signature.ofFilter(name, arguments, rendering);
     if (value instanceof Markup markup) {
       return ofMarkup(name, markup, arguments, rendering);
     }
@@ -100,6 +101,7 @@ final class Builtins {
   }
 
   static boolean test(String name, Object tested, Evaluated arguments, Rendering rendering) {
+    Signature.ofTest(name, arguments, rendering);
     Object value = Values.plain(tested);
     return switch (name) {
       case "defined" -> !(value instanceof Undefined);

@@ -54,7 +54,7 @@ final class Functions {
   private static Object range(Evaluated arguments, Rendering rendering) {
     List<Object> bounds = arguments.positional();
     int count = bounds.size();
-    if (count < 1 || count > 3) {
+    if (count < 1 || count > 3 || !arguments.named().isEmpty()) {
       throw rendering.error("range needs one to three integers, the third not 0");
     }
     long from = count == 1 ? 0 : Builtins.integer(bounds.get(0), "range", rendering);

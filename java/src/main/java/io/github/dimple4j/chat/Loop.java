@@ -39,13 +39,16 @@ final class Loop {
   }
 
   private Object cycle(Evaluated arguments, Rendering rendering) {
-    if (arguments.positional().isEmpty()) {
-      throw rendering.error("loop.cycle needs values");
+    if (arguments.positional().isEmpty() || !arguments.named().isEmpty()) {
+      throw rendering.error("loop.cycle needs values without names");
     }
     return arguments.positional().get(index % arguments.positional().size());
   }
 
   private Object changed(Evaluated arguments, Rendering rendering) {
+    if (!arguments.named().isEmpty()) {
+      throw rendering.error("loop.changed takes values without names");
+    }
     List<Object> values = arguments.positional();
     boolean same = changed != null && Values.equal(changed, values, rendering);
     changed = values;

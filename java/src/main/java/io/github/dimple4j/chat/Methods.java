@@ -38,6 +38,7 @@ final class Methods {
   }
 
   static Object call(Object value, String name, Evaluated arguments, Rendering rendering) {
+    Signature.ofMethod(name, arguments, rendering);
     return switch (value) {
       case String text -> ofText(text, name, arguments, rendering);
       case Map<?, ?> map -> ofMapping(map, name, arguments, rendering);
@@ -54,12 +55,15 @@ final class Methods {
     if (name.equals("copy")) {
       return list;
     }
+    if (arguments.positional().size() != 1 || !arguments.named().isEmpty()) {
+      throw rendering.error("'" + name + "' of a list takes one value here");
+    }
     List<Object> elements = Operations.elements(list, rendering);
-    Object wanted = arguments.get(0, "value", Values.NONE);
+    Object wanted = arguments.positional().getFirst();
     if (name.equals("count")) {
       return elements.stream().filter(element -> Values.equal(element, wanted, rendering)).count();
     }
-    if (!name.equals("index") || arguments.positional().size() != 1) {
+    if (!name.equals("index")) {
       throw unsupported(list, name, rendering);
     }
     for (int i = 0; i < elements.size(); i++) {
@@ -155,7 +159,7 @@ final class Methods {
   }
 
   private static List<String> anyOf(Evaluated arguments, String name, Rendering rendering) {
-    if (arguments.positional().size() != 1) {
+    if (arguments.positional().size() != 1 || !arguments.named().isEmpty()) {
       throw rendering.error("'" + name + "' with bounds is not supported");
     }
     Object value = arguments.positional().getFirst();

@@ -9,8 +9,10 @@ import java.util.regex.Pattern;
 
 /** Filters and operators of numbers, as Python has them. */
 final class Numbers {
-  private static final Pattern INTEGER = Pattern.compile("[+-]?\\d+(_\\d+)*");
-  private static final Pattern REAL = Pattern.compile("[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?");
+  private static final String DIGITS = "\\d+(_\\d+)*";
+  private static final Pattern INTEGER = Pattern.compile("[+-]?" + DIGITS);
+  private static final Pattern REAL =
+      Pattern.compile("[+-]?(" + DIGITS + "(\\.(" + DIGITS + ")?)?|\\." + DIGITS + ")([eE][+-]?" + DIGITS + ")?");
   private static final int MOST_DIGITS = 300;
 
   private Numbers() {}
@@ -25,10 +27,22 @@ final class Numbers {
       case Long l -> l;
       case Double d -> truncated(d, rendering);
       case Boolean b -> b ? 1L : 0L;
-      case String s when INTEGER.matcher(s.strip()).matches() -> exact(s.strip().replace("_", ""), rendering);
-      case String s when REAL.matcher(s.strip()).matches() -> truncated(Double.parseDouble(s.strip()), rendering);
+      case String s when INTEGER.matcher(spelled(s, rendering)).matches() -> exact(spelled(s, rendering).replace("_", ""), rendering);
+      case String s when REAL.matcher(spelled(s, rendering)).matches() -> truncated(parsed(s, rendering), rendering);
       default -> arguments.get(0, "default", 0L);
     };
+  }
+
+  /** A text's number as Python reads it: without white space around it, in digits of any script. */
+  private static String spelled(String text, Rendering rendering) {
+    StringBuilder spelled = new StringBuilder();
+    Texts.strip(text, Values.NONE, true, true, rendering).codePoints()
+        .forEach(c -> spelled.appendCodePoint(Character.isDigit(c) ? '0' + Character.digit(c, 10) : c));
+    return spelled.toString();
+  }
+
+  private static double parsed(String text, Rendering rendering) {
+    return Double.parseDouble(spelled(text, rendering).replace("_", ""));
   }
 
   private static Object ofBase(Object value, long base, Rendering rendering) {
@@ -60,8 +74,8 @@ final class Numbers {
       case Long l -> l.doubleValue();
       case Double d -> d;
       case Boolean b -> b ? 1.0 : 0.0;
-      case String s when REAL.matcher(s.strip()).matches() -> Double.valueOf(s.strip());
-      case String s when s.matches(".*\\d_\\d.*") || s.strip().matches("(?i)[+-]?(inf|infinity|nan)") ->
+      case String s when REAL.matcher(spelled(s, rendering)).matches() -> parsed(s, rendering);
+      case String s when spelled(s, rendering).matches("(?i)[+-]?(inf|infinity|nan)") ->
           throw rendering.error("float of '" + s + "' is not supported");
       default -> arguments.get(0, "default", 0.0);
     };

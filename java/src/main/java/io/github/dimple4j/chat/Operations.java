@@ -7,6 +7,8 @@ import io.github.dimple4j.chat.Values.Range;
 import io.github.dimple4j.chat.Values.Tuple;
 import io.github.dimple4j.chat.Values.Undefined;
 import io.github.dimple4j.chat.Values.View;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -208,8 +210,13 @@ final class Operations {
       case "*" -> Math.multiplyExact(left, right);
       case "//" -> Math.floorDiv(left, right);
       case "%" -> Math.floorMod(left, right);
-      default -> reals(operator, left, right);
+      default -> Math.max(Math.abs(left), Math.abs(right)) >> 53 != 0 && right != 0 ? quotient(left, right) : reals(operator, left, right);
     };
+  }
+
+  /** Of integers that are no doubles: rounded once. */
+  private static double quotient(long left, long right) {
+    return new BigDecimal(left).divide(new BigDecimal(right), MathContext.DECIMAL128).doubleValue();
   }
 
   private static Object reals(String operator, double left, double right) {
@@ -221,9 +228,25 @@ final class Operations {
       case "-" -> left - right;
       case "*" -> left * right;
       case "/" -> left / right;
-      case "//" -> Math.floor(left / right);
-      default -> left - right * Math.floor(left / right);
+      case "//" -> floorDivision(left, right);
+      default -> remainder(left, right);
     };
+  }
+
+  /** With the sign of the divisor, exact but for one addition, as Python's. */
+  private static double remainder(double left, double right) {
+    double remainder = left % right;
+    return remainder == 0 ? Math.copySign(0, right) : right < 0 == remainder < 0 ? remainder : remainder + right;
+  }
+
+  private static double floorDivision(double left, double right) {
+    double remainder = left % right;
+    double quotient = (left - remainder) / right - (remainder != 0 && right < 0 != remainder < 0 ? 1 : 0);
+    if (quotient == 0) {
+      return Math.copySign(0, left / right);
+    }
+    double floor = Math.floor(quotient);
+    return quotient - floor > 0.5 ? floor + 1 : floor;
   }
 
   static boolean compare(String operator, Object left, Object right, Rendering rendering) {

@@ -107,7 +107,10 @@ sealed interface Statement {
     }
   }
 
-  /** {@code for target in items if condition}; {@code condition} may be null. */
+  /**
+   * {@code for target in items if condition}; {@code condition} may be null. As in Jinja, what is behind {@code else} is written unless a
+   * round got to its end: also where each one was left by {@code continue} or {@code break}.
+   */
   record For(int line, Target target, Expression items, Expression condition, List<Statement> body, List<Statement> otherwise)
       implements Statement {
     @Override
@@ -115,6 +118,7 @@ sealed interface Statement {
       rendering.at(line);
       List<Object> chosen = chosen(rendering);
       Loop loop = new Loop(chosen);
+      boolean wholeRound = false;
       for (int i = 0; i < chosen.size(); i++) {
         rendering.enter();
         rendering.enterScope();
@@ -127,8 +131,9 @@ sealed interface Statement {
         if (flow == Flow.BREAK) {
           break;
         }
+        wholeRound |= flow == Flow.NEXT;
       }
-      return chosen.isEmpty() ? runAll(otherwise, rendering) : Flow.NEXT;
+      return wholeRound ? Flow.NEXT : runAll(otherwise, rendering);
     }
 
     private List<Object> chosen(Rendering rendering) {

@@ -21,6 +21,7 @@ interface TemplateFunction {
   record Named(String name, Body body) implements TemplateFunction {
     @Override
     public Object call(Evaluated arguments, Rendering rendering) {
+      Signature.ofFunction(name, arguments, rendering);
       return body.call(arguments, rendering);
     }
   }

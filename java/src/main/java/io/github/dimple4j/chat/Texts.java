@@ -5,14 +5,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.Predicate;
+import java.util.function.IntPredicate;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** What filters and methods do with texts, as Python does it. */
 final class Texts {
-  private static final Pattern WORD = Pattern.compile("[-\\s({\\[<]+|[^-\\s({\\[<]+"); // as Jinja's filter title cuts a text
+  private static final String CUTS = "-\\s\u001C-\u001F\u0085\\p{Z}({\\[<"; // where Jinja's filter title cuts a text
+  private static final Pattern WORD = Pattern.compile("[" + CUTS + "]+|[^" + CUTS + "]+");
   private static final Pattern LINE_END = Pattern.compile("\r\n|[\n\r\u000B\f\u001C\u001D\u001E\u0085\u2028\u2029]");
 
   private static final int MOST_INDENT = 1024;
@@ -26,14 +27,14 @@ final class Texts {
 
   static String strip(String text, Object characters, boolean left, boolean right, Rendering rendering) {
     String set = characters == Values.NONE ? null : Builtins.string(characters, "strip", rendering);
-    Predicate<Character> drops = c -> set == null ? isSpace(c) : set.indexOf(c) >= 0;
+    IntPredicate drops = c -> set == null ? c <= Character.MAX_VALUE && isSpace((char) c) : set.indexOf(c) >= 0;
     int start = 0;
     int end = text.length();
-    while (left && start < end && drops.test(text.charAt(start))) {
-      start++;
+    while (left && start < end && drops.test(text.codePointAt(start))) {
+      start += Character.charCount(text.codePointAt(start));
     }
-    while (right && end > start && drops.test(text.charAt(end - 1))) {
-      end--;
+    while (right && end > start && drops.test(text.codePointBefore(end))) {
+      end -= Character.charCount(text.codePointBefore(end));
     }
     return text.substring(start, end);
   }
@@ -47,7 +48,8 @@ final class Texts {
     String capital = title.equals(text.substring(0, first)) ? title.toUpperCase(Locale.ROOT) : title;
     int letter = Character.charCount(capital.codePointAt(0)); // some letters have a capital of several
     String rest = capital.substring(letter) + text.substring(first);
-    return capital.substring(0, letter) + rest.toLowerCase(Locale.ROOT);
+    boolean second = text.startsWith("\u0149"); // whose capital has its large letter behind an apostrophe
+    return capital.substring(0, letter) + (second ? "N" + rest.substring(1).toLowerCase(Locale.ROOT) : rest.toLowerCase(Locale.ROOT));
   }
 
   /** Python's method: a capital behind everything that is no letter. */

@@ -5,7 +5,10 @@ import java.util.AbstractList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * What template values mean. Jinja takes its rules from Python: a value is a String, {@link Markup}, Long, Double, Boolean, {@link #NONE},
@@ -15,6 +18,11 @@ import java.util.stream.IntStream;
 final class Values {
   /** Python's None. */
   static final Object NONE = new Object();
+
+  /** Kinds of characters that Python spells by their number where it writes a text in quotes; a blank is none of them. */
+  private static final Set<Integer> NOT_PRINTABLE = Stream.of(Character.CONTROL, Character.FORMAT, Character.SURROGATE,
+      Character.PRIVATE_USE, Character.UNASSIGNED, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR, Character.SPACE_SEPARATOR)
+      .map(Byte::intValue).collect(Collectors.toSet());
 
   /** The value of a name or attribute that does not exist: empty in output and false in conditions, but nothing can be done with it. */
   record Undefined(String name) {}
@@ -292,8 +300,8 @@ final class Values {
         default -> {
           if (c == quote) {
             out.append('\\').append(quote);
-          } else if (c < ' ' || c >= 0x7F && c <= 0xA0 || c == 0xAD) {
-            out.append(String.format("\\x%02x", c));
+          } else if (c != ' ' && NOT_PRINTABLE.contains(Character.getType(c))) {
+            out.append(String.format(c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c));
           } else {
             out.appendCodePoint(c);
           }

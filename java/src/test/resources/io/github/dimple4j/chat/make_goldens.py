@@ -527,6 +527,72 @@ loop is defined
 'a'.b.c
 [].x is defined
 1.x is defined
+'😁a😀'.strip('😀') ~ '😁a😀' | trim('😁😀')
+'\u00a0x\u3000'.strip() ~ '|'
+['\u2003', '\u200b', '\ue000', '\u2028', '\U0001f600', '\U000e0001', '\xa0']
+'a\u00a0b\u3000c\x85d' | title
+'ŉ ß ﬁ ǆ'.title() ~ 'ŉA'.capitalize()
+'٣٤' | int ~ '\u00a07' | int ~ '1_000.5' | int
+'٣.٥' | float ~ '1_000.5' | float ~ '1_0e0_1' | float
+9007199254740993 / 7 ~ ' ' ~ 9007199254740993 / -3 ~ ' ' ~ 7 / 9223372036854775807
+5.5 % 0.1 ~ ' ' ~ 1e16 % 0.3 ~ ' ' ~ -1.0 % 3 ~ ' ' ~ 1.0 % -0.1 ~ ' ' ~ -4.0 % 2.0 ~ ' ' ~ 1 % 0.1
+1.0 // 0.1 ~ ' ' ~ 5.5 // 0.1 ~ ' ' ~ -0.3 // 0.1 ~ ' ' ~ 1e16 // 0.3 ~ ' ' ~ 0.0 // -3
+'1__0' | float ~ '_1' | int ~ '1_' | int
+'x' | upper(1)
+'x' | upper(y=1)
+'x' | trim(char='x')
+'x' | trim('x', 1)
+'x' | trim('x', chars='x')
+'x' | replace('x')
+'x' | replace(old='x', new='y')
+'x' | replace('x', 'y', count=1)
+'x' | safe(1)
+'x' | e(none)
+[1] | length(1)
+[1] | list(2)
+[1] | reverse(1)
+[1] | join(sep=',')
+[1] | join(d=',')
+nothing | default(value='x')
+nothing | default(default_value='x')
+'x' | default('a', true, 1)
+[1] | tojson(width=2)
+[1] | tojson(false, 2)
+['x'] | map('upper', 1) | list
+['x'] | map('replace', 'x') | list
+[1] | select('eq') | list
+[1] | select('eq', other=1) | list
+[1] | select('divisibleby', num=1) | list
+1 is defined(2)
+1 is odd(2)
+1 is divisibleby
+1 is divisibleby(num=1)
+1 is eq(other=1)
+1 is in
+1 is in(seq=[1])
+'x'.upper(1)
+'x'.strip(chars='x')
+'x'.strip('x', 'y')
+'x'.isdigit(1)
+'x'.startswith(prefix='x')
+'x'.removeprefix()
+'x'.split(sep='x', maxsplit=1)
+'x'.split(' ', 1, 1)
+'x'.split(limit=1)
+'x'.join()
+'x'.join(iterable=['a'])
+{'a': 1}.get()
+{'a': 1}.get('a', 1, 2)
+{'a': 1}.get(key='a')
+{'a': 1}.items(1)
+{'a': 1}.copy(1)
+[1].count()
+[1].index(value=1)
+range(stop=1) | list
+raise_exception()
+joiner(',', 1)
+joiner(separator=',')
+strftime_now('%Y', 1)
 """.strip().split("\n")
 
 # Whole templates: scoping, loops, comments, errors of structure.
@@ -536,6 +602,13 @@ PROGRAMS = [
     "{% set ns = namespace(x=0, l=[]) %}{% for i in range(5) %}{% set ns.x = ns.x + i %}{% set ns.l = ns.l + [i] %}{% endfor %}{{ ns.x }}{{ ns.l }}{{ ns.y }}",
     "{% for i in range(10) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 5 %}{% break %}{% endif %}{{ i }}{% endfor %}",
     "{% for i in [] %}x{% else %}empty{% endfor %}",
+    "{% for i in [1, 2] %}{{ i }}{% continue %}{% else %}left{% endfor %}",
+    "{% for i in [1, 2] %}{{ i }}{% if i == 1 %}{% continue %}{% endif %}{% else %}left{% endfor %}",
+    "{% for i in [1, 2] %}{{ i }}{% break %}{% else %}left{% endfor %}",
+    "{% for i in [1, 2] %}{{ i }}{% if i == 2 %}{% break %}{% endif %}{% else %}left{% endfor %}",
+    "{% for i in [1] %}{% for j in [1] %}{% continue %}{% else %}inner{% endfor %}{% else %}outer{% endfor %}",
+    "{% for i in [1, 2] %}{{ loop.cycle('a', x=1) }}{% endfor %}",
+    "{% for i in [1, 2] %}{{ loop.changed(i, x=1) }}{% endfor %}",
     "{% for i in range(6) if i is odd %}{{ loop.index }}{{ i }}{{ loop.last }} {% endfor %}",
     "{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}={{ v }}{{ ',' if not loop.last }}{% endfor %}",
     "{% for a, b in [[1, 2], [3, 4]] %}{{ a }}{{ b }}{% endfor %}",
