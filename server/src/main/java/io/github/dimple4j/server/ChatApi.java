@@ -32,6 +32,7 @@ final class ChatApi extends TextAnswer {
     logprobs = LogProbs.wanted(request, shape);
     question = reader.question(messages, tools.told(), shape, length).listing(LogProbs.listed(request, logprobs));
     syntax = tools.calls() ? service.model().chatTemplate().toolSyntax() : null;
+    OtherFields.refuse(request);
   }
 
   private static void refuse(Fields request) {
@@ -39,8 +40,6 @@ final class ChatApi extends TextAnswer {
     if (request.strings("modalities").contains("audio")) {
       request.refuse("modalities", "this server knows no audio");
     }
-    request.refuse("functions", "use tools");
-    request.refuse("function_call", "use tool_choice");
   }
 
   @Override

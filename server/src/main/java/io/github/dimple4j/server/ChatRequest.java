@@ -60,6 +60,7 @@ final class ChatRequest {
       throw message.missing("content");
     }
     String tool = role.equals("tool") ? tool(message) : "";
+    message.refuseUnread("name", "refusal", "annotations", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "cache_control", "id");
     try {
       return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool).picturesFirst(), pictures);
     } catch (InvalidArgumentException e) {
@@ -89,11 +90,13 @@ final class ChatRequest {
       Fields image = part.object("image_url").orElseThrow(() -> part.missing("image_url"));
       parts.add(new ContentPart.Image());
       pictures.add(hosts.picture(image.needString("url"), image.path("url")));
+      image.refuseUnread("detail");
     } else if (type.equals("input_audio")) {
       throw ApiException.field(part.path("type"), "unsupported_content", part.path("type") + " is input_audio: this server knows no audio, "
           + "but text and image_url");
     } else {
       throw part.wrong("type", "is '" + type + "', expected text or image_url");
     }
+    part.refuseUnread("cache_control", "annotations", "id");
   }
 }

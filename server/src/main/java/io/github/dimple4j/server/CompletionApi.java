@@ -49,6 +49,7 @@ final class CompletionApi extends TextAnswer {
     if (logprobs && shape.kind() == Shape.Kind.PRIOR) {
       throw request.wrong("logprobs", "does not go with suffix, or diffusion.template, prefix or suffix");
     }
+    OtherFields.refuse(request);
   }
 
   private static Question list(JsonNode prompt, Fields request, RequestReader reader, Shape shape, int length) {

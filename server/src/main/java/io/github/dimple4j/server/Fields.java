@@ -207,11 +207,20 @@ final class Fields {
     }
   }
 
-  /** Refuses names that nobody has asked for. */
-  void refuseUnread() {
-    for (String name : object.propertyNames()) {
-      if (!read.contains(name)) {
-        throw ApiException.field(path(name), "unknown_parameter", "there is no setting " + path(name));
+  /** Names that nobody has asked for, but for those without a value. */
+  List<String> unread() {
+    return object.propertyNames().stream().filter(name -> has(name) && !read.contains(name)).toList();
+  }
+
+  ApiException unknown(String name) {
+    return ApiException.field(path(name), "unknown_parameter", "there is no setting " + path(name));
+  }
+
+  /** Refuses names that nobody has asked for, but for some that say nothing here. */
+  void refuseUnread(String... saysNothing) {
+    for (String name : unread()) {
+      if (!List.of(saysNothing).contains(name)) {
+        throw unknown(name);
       }
     }
   }

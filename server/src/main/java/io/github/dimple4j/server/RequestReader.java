@@ -59,7 +59,11 @@ final class RequestReader {
   }
 
   boolean usageInStream() {
-    return request.object("stream_options").map(fields -> fields.flag("include_usage", false)).orElse(false);
+    return request.object("stream_options").map(fields -> {
+      boolean wanted = fields.flag("include_usage", false);
+      fields.refuseUnread("include_obfuscation");
+      return wanted;
+    }).orElse(false);
   }
 
   int choices() {
@@ -97,13 +101,17 @@ final class RequestReader {
     OptionalInt canvas = settings.canvasLength();
     OptionalInt blocks = settings.wholeBlocks(model);
     boolean prefill = settings.prefill();
-    settings.diffusion().ifPresent(Fields::refuseUnread); // nothing is read of it from here on
+    settings.diffusion().ifPresent(fields -> fields.refuseUnread()); // nothing is read of it from here on
     return new Question(messages, tools, thinking(), text, tokens, shape, length, canvas, blocks, prefill, decoding, choices(), 0);
   }
 
   /** Which servers of other models have under this name: templates know {@code enable_thinking}. */
   private boolean thinking() {
-    return request.object("chat_template_kwargs").map(fields -> fields.flag("enable_thinking", false)).orElse(false);
+    return request.object("chat_template_kwargs").map(fields -> {
+      boolean wanted = fields.flag("enable_thinking", false);
+      fields.refuseUnread();
+      return wanted;
+    }).orElse(false);
   }
 
   /** What {@code response_format}, {@code tools} and {@code diffusion} hold the answer to. */
@@ -194,6 +202,12 @@ final class RequestReader {
       return Optional.empty();
     }
     Fields format = found.get();
+    Optional<Structure> structure = responseFormat(format);
+    format.refuseUnread();
+    return structure;
+  }
+
+  private static Optional<Structure> responseFormat(Fields format) {
     return switch (format.needString("type")) {
       case "text" -> Optional.empty();
       case "json_object" -> Optional.of(new Structure(format.path("type"), ANY_OBJECT,
@@ -201,6 +215,7 @@ final class RequestReader {
       case "json_schema" -> {
         Fields named = format.object("json_schema").orElseThrow(() -> format.missing("json_schema"));
         JsonNode schema = named.any("schema").orElseThrow(() -> named.missing("schema"));
+        named.refuseUnread("name", "description", "strict");
         String text = Fields.whole(named.path("schema"), Json.text(schema));
         yield Optional.of(new Structure(named.path("schema"), text,
             () -> Piece.json(JsonSchema.of(schema), SchemaOptions.PRODUCING)));

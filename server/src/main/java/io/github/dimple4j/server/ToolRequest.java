@@ -75,8 +75,11 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice, int 
     Fields function = given.object("function").orElseThrow(() -> given.missing("function"));
     String name = function.needString("name");
     String parameters = function.object("parameters").map(schema -> Fields.whole(function.path("parameters"), Json.text(schema.node()))).orElse(NO_PARAMETERS);
+    String description = function.string("description").orElse("");
+    function.refuseUnread("strict");
+    given.refuseUnread("strict", "cache_control");
     try {
-      return new Tool(name, function.string("description").orElse(""), parameters);
+      return new Tool(name, description, parameters);
     } catch (InvalidArgumentException e) {
       throw function.wrong(e.getMessage().startsWith("a tool is called") ? "name" : "parameters", e.getMessage());
     }

@@ -208,9 +208,35 @@ class RequestTest {
   void ignoresWhatSaysNothing() {
     HttpResponse<String> plain = Http.chat(server, question(""));
     HttpResponse<String> more = Http.chat(server, question("\"user\": \"me\", \"store\": false, \"metadata\": {}, \"presence_penalty\": 0, "
-        + "\"logit_bias\": null, \"made_up\": [1], \"tools\": [], \"tool_choice\": \"none\", \"response_format\": {\"type\": \"text\"}"));
+        + "\"logit_bias\": null, \"made_up\": null, \"top_k\": -1, \"repetition_penalty\": 1.0, \"tools\": [], \"tool_choice\": \"none\", \"response_format\": {\"type\": \"text\"}"));
     assertThat(more.statusCode()).isEqualTo(200);
     assertThat(Http.content(more)).isEqualTo(Http.content(plain));
+  }
+
+  /** What other servers know, and what is misspelt: left out, the answer would be another one than was asked for. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"made_up | 1", "temperatur | 1", "top_k | 5", "min_p | 0.1", "repetition_penalty | 1.1", "best_of | 2",
+      "guided_json | {}", "guided_regex | \"a\"", "guided_choice | [\"a\"]", "grammar | \"a\"", "json_schema | {}", "structured_outputs | {}",
+      "stop_token_ids | [1]", "bad_words | [\"a\"]", "min_tokens | 4", "ignore_eos | true", "chat_template | \"a\"", "documents | [{}]",
+      "add_generation_prompt | false", "continue_final_message | true", "skip_special_tokens | false", "web_search_options | {}",
+      "functions | []", "prompt | \"a\"", "echo | true", "suffix | \"a\"", "stream_options | {\"continuous_usage_stats\": true}",
+      "chat_template_kwargs | {\"thinking\": true}", "response_format | {\"type\": \"json_object\", \"schema\": {\"type\": \"object\"}}",
+      "response_format | {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {}, \"schemas\": {}}}",
+      "tools | [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"returns\": {}}}]"})
+  void refusesWhatItDoesNotKnow(String name, String value) {
+    HttpResponse<String> answer = Http.chat(server, question("\"" + name + "\": " + value));
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);
+    assertThat(Http.error(answer).get("param").stringValue()).startsWith(name);
+    assertThat(Http.error(answer).get("code").stringValue()).isIn("unknown_parameter", "unsupported_parameter");
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"messages[0].prefix | {\"role\": \"user\", \"content\": \"x\", \"prefix\": true}",
+      "messages[0].content[0].tex | {\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"x\", \"tex\": \"y\"}]}"})
+  void refusesWhatAMessageDoesNotHave(String param, String message) {
+    HttpResponse<String> answer = Http.chat(server, "{\"messages\": [" + message + "], \"max_tokens\": 8}");
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);
+    assertThat(Http.error(answer).get("param").stringValue()).isEqualTo(param);
   }
 
   @ParameterizedTest
