@@ -8,6 +8,8 @@
  *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
  *   code_start(layout): the code that the packer's 0 stands for; 4-bit codes are expanded likewise
  *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default
+ *   BESIDE_SIZE, KEEP_BESIDE(records, blocks, beside): bytes, a multiple of 64, that are kept of each block behind a tile's records, and what writes them; they
+ *                 come to multiply_code_tile as chunk->beside; none by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
@@ -15,6 +17,11 @@
 #ifndef PACKED_ROWS
 #define PACKED_ROWS 0
 #define multiplies_packed(layout) false
+#endif
+
+#ifndef BESIDE_SIZE
+#define BESIDE_SIZE 0
+#define KEEP_BESIDE(records, blocks, beside) ((void)(beside))
 #endif
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
@@ -27,10 +34,16 @@ static inline void store_row(const int8_t *bytes, int64_t r, int8_t *tile) {
     for (int64_t k = 0; k < BLOCK; k += CODE_GROUP) memcpy(tile + r / 2 * 2 * BLOCK + k * 2 + r % 2 * CODE_GROUP, bytes + k, CODE_GROUP);
 }
 
+/* Of a tile's records. */
+static int64_t records_size(int64_t columns) { return (columns / BLOCK * code_record_size(CODE_ROWS) + 63) / 64 * 64; }
+
+static int64_t code_tile_size(int64_t columns) { return records_size(columns) + columns / BLOCK * BESIDE_SIZE; }
+
 static void quantize(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
   for (int64_t k = 0; k < columns; k += BLOCK) {
-    int8_t *q = (int8_t *)tile;
-    float *scale = (float *)(tile + CODE_ROWS * BLOCK);
+    uint8_t *record = tile + k / BLOCK * code_record_size(CODE_ROWS);
+    int8_t *q = (int8_t *)record;
+    float *scale = (float *)(record + CODE_ROWS * BLOCK);
     int32_t *total = (int32_t *)(scale + CODE_ROWS), *first = total + CODE_ROWS;
     for (int64_t r = 0; r < rows; r++) {
       int8_t bytes[BLOCK];
@@ -44,11 +57,9 @@ static void quantize(const float *x, int64_t stride, int64_t rows, int64_t colum
       scale[r] = 0;
       total[r] = first[r] = 0;
     }
-    tile += code_record_size(CODE_ROWS);
   }
+  KEEP_BESIDE(tile, columns / BLOCK, tile + records_size(columns));
 }
-
-static int64_t code_tile_size(int64_t columns) { return (columns / BLOCK * code_record_size(CODE_ROWS) + 63) / 64 * 64; }
 
 static const activation_form code_form = {CODE_ROWS, code_tile_size, quantize};
 
@@ -74,8 +85,9 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       chunk->streams = rows <= PACKED_ROWS && r == 0;
       prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
-      const uint8_t *records = tiles + r / CODE_ROWS * tile_size + first * record_size;
-      multiply_code_tile(chunk, records, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
+      const uint8_t *tile = tiles + r / CODE_ROWS * tile_size;
+      chunk->beside = tile + records_size(w->columns) + first * BESIDE_SIZE;
+      multiply_code_tile(chunk, tile + first * record_size, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
     }
   }
 }

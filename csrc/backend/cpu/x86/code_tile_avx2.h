@@ -202,6 +202,9 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
 
 #include "backend/cpu/x86/code_tile_avx2_wide.h"
 
+#define BESIDE_SIZE (int64_t)sizeof(wide_inputs)
+#define KEEP_BESIDE widen_inputs
+
 /* The factors of 16 columns, two for each. */
 INLINE void load_factors(const int16_t factors[][2], __m256i pair[2]) {
   for (int v = 0; v < 2; v++) pair[v] = _mm256_load_si256((const __m256i *)factors[v * LANES]);

@@ -56,30 +56,30 @@ static void expand_wide(const int32_t bits, const int64_t halves, const uint8_t 
   }
 }
 
-/* The activations of a tile, [2][8][2] of each row, and the sums of x0 x1; of all blocks of a chunk at once: what is read by four bytes just after it was
- * written by 32 is waited for. */
+/* The activations of a tile's block, [2][8][2] of each row, and the sums of x0 x1 of all 32, of the first 16 and of the others: kept behind the tile's
+ * records, for all panels that it is multiplied with. */
 typedef struct wide_inputs {
-  _Alignas(32) int16_t x[CHUNK_BLOCKS][CODE_ROWS][BLOCK];
-  _Alignas(16) int32_t crossed[CHUNK_BLOCKS][2][CODE_ROWS]; /* by halves */
+  _Alignas(64) int16_t x[CODE_ROWS][BLOCK];
+  int32_t crossed[4][CODE_ROWS];
 } wide_inputs;
 _Static_assert(CODE_ROWS == 4, "sums of rows are added up four at a time");
 
-INLINE void widen_inputs(const int rows, const int halves, const bool crossed, const uint8_t *records, int64_t blocks, wide_inputs *in) {
+static void widen_inputs(const uint8_t *records, int64_t blocks, void *beside) {
   for (int64_t b = 0; b < blocks; b++) {
     const int8_t *q = code_record_at(records, b, CODE_ROWS).q;
+    wide_inputs *in = (wide_inputs *)beside + b;
     __m256i sums[CODE_ROWS];
-    for (int r = 0; r < CODE_ROWS; r++) sums[r] = _mm256_setzero_si256();
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < CODE_ROWS; r++) {
       __m256i wide[2];
       widen(vb_load(q + r * BLOCK), wide);
-      for (int j = 0; j < 2; j++) vb_store(in->x[b][r] + j * 16, wide[j]);
+      for (int j = 0; j < 2; j++) vb_store(in->x[r] + j * 16, wide[j]);
       sums[r] = _mm256_madd_epi16(wide[0], wide[1]);
     }
-    if (!crossed) continue;
     const __m256i of_rows = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
     const __m128i first = _mm256_castsi256_si128(of_rows), second = _mm256_extracti128_si256(of_rows, 1);
-    _mm_store_si128((__m128i *)in->crossed[b][0], halves == 1 ? _mm_add_epi32(first, second) : first);
-    _mm_store_si128((__m128i *)in->crossed[b][1], second);
+    _mm_store_si128((__m128i *)in->crossed[0], _mm_add_epi32(first, second));
+    _mm_store_si128((__m128i *)in->crossed[1], first);
+    _mm_store_si128((__m128i *)in->crossed[2], second);
   }
 }
 
@@ -135,9 +135,8 @@ INLINE void dot_packed_wide(const int rows, const int halves, const uint8_t *cod
 /* A panel's chunk, as avx2_panel: codes of WIDE_BITS, or of 8 as they are packed. */
 INLINE void wide_panel(const int rows, const int bits, const int halves, const code_chunk *chunk, const uint8_t *records, float *y) {
   const block_inputs none = {.start = {{0}}};
-  wide_inputs wide;
-  widen_inputs(rows, halves, bits == WIDE_BITS, records, chunk->blocks, &wide);
   for (int64_t b = 0; b < chunk->blocks; b++) {
+    const wide_inputs *in = (const wide_inputs *)chunk->beside + b;
     const float *row_scale = code_record_at(records, b, CODE_ROWS).scale;
     if (bits < WIDE_BITS && chunk->streams) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
@@ -148,9 +147,9 @@ INLINE void wide_panel(const int rows, const int bits, const int halves, const c
         const int64_t at = (b * halves + h) * PANEL + column;
         __m256i dots[CODE_ROWS][2];
         if (bits == WIDE_BITS)
-          dot_wide(rows, halves, codes + h * 512, wide.x[b][0] + h * 8, chunk->crossed + at, wide.crossed[b][h], dots);
+          dot_wide(rows, halves, codes + h * 512, in->x[0] + h * 8, chunk->crossed + at, in->crossed[h + halves - 1], dots);
         else
-          dot_packed_wide(rows, halves, codes + h * 256, wide.x[b][0] + h * 8, dots);
+          dot_packed_wide(rows, halves, codes + h * 256, in->x[0] + h * 8, dots);
         add_scaled_dots(rows, FROM_ZERO, halves, chunk->scale + at, NULL, row_scale, &none, h, dots, y + column);
       }
     }
