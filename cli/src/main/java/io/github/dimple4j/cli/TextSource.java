@@ -12,11 +12,13 @@ import picocli.CommandLine.TypeConversionException;
 
 /**
  * A text that a command reads: a file in UTF-8, or standard input. Bytes that are no UTF-8 are an error; a byte order mark is not part of the
- * text.
+ * text; and so is a text that is too long for any use, as a device without an end is.
  *
  * @param name the file, or {@code -} for standard input
  */
 record TextSource(String name) {
+  private static final int MOST_BYTES = 64 << 20;
+
   /** For options and parameters. */
   static final class Converter implements ITypeConverter<TextSource> {
     @Override
@@ -56,8 +58,21 @@ record TextSource(String name) {
   /** The whole text. */
   String read() throws IOException {
     try (InputStream in = open()) {
-      return decode(title(), in.readAllBytes());
+      return decode(title(), bytes(title(), in));
     }
+  }
+
+  /**
+   * All that is left of a stream.
+   *
+   * @param title what a message calls it
+   */
+  static byte[] bytes(String title, InputStream in) throws IOException {
+    byte[] bytes = in.readNBytes(MOST_BYTES + 1);
+    if (bytes.length > MOST_BYTES) {
+      throw new IOException(title + ": is longer than " + (MOST_BYTES >> 20) + " MiB, too long for a text");
+    }
+    return bytes;
   }
 
   /**

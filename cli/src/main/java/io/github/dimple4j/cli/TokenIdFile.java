@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.IntStream;
@@ -19,7 +20,10 @@ final class TokenIdFile {
     if (Files.isDirectory(file)) {
       throw new IOException(file + ": is a directory, expected a JSON list of token ids such as [1, 2, 3]");
     }
-    byte[] bytes = Files.readAllBytes(file);
+    byte[] bytes;
+    try (InputStream in = Files.newInputStream(file)) {
+      bytes = TextSource.bytes(file.toString(), in);
+    }
     IntStream.Builder ids = IntStream.builder();
     try (JsonParser json = new JsonFactory().createParser(ObjectReadContext.empty(), bytes)) {
       if (json.nextToken() != JsonToken.START_ARRAY) {

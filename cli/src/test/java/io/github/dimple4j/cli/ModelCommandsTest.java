@@ -292,6 +292,10 @@ class ModelCommandsTest {
     Path file = Files.write(folder.resolve("latin.txt"), "Größe".getBytes(StandardCharsets.ISO_8859_1));
     assertThat(Output.of("run", model, "--prompt-file", file.toString()).err()).contains("latin.txt: is no UTF-8 text from byte 2 on");
     assertThat(Output.of("run", model, "--prompt-file", folder.toString()).err()).contains(folder + ": is a directory, expected a text file");
+    Path endless = Path.of("/dev/zero");
+    if (Files.exists(endless)) {
+      assertThat(Output.of("run", model, "--prompt-file", endless.toString()).err()).contains("/dev/zero: is longer than 64 MiB, too long for a text");
+    }
   }
 
   @Test

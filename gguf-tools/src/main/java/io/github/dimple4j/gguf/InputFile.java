@@ -18,12 +18,15 @@ public final class InputFile implements AutoCloseable {
    * Opens a file.
    *
    * @param path the file
-   * @throws GgufException if it is a directory
+   * @throws GgufException if it is a directory, a pipe or a device
    * @throws IOException if it cannot be opened
    */
   public InputFile(Path path) throws IOException {
     if (Files.isDirectory(path)) {
       throw new GgufException(path + " is a directory");
+    }
+    if (Files.exists(path) && !Files.isRegularFile(path)) { // opening a pipe would wait for whoever writes to it
+      throw new GgufException(path + " is a pipe or a device, expected a file");
     }
     this.path = path;
     try {

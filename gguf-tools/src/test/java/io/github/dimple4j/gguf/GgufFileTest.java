@@ -175,6 +175,10 @@ class GgufFileTest {
     Path path = folder.resolve("bad.gguf");
     assertThatThrownBy(() -> GgufFile.open(path)).isInstanceOf(NoSuchFileException.class).hasMessageEndingWith("no such file");
     assertThatThrownBy(() -> GgufFile.open(folder)).isInstanceOf(GgufException.class).hasMessageContaining("is a directory");
+    Path device = Path.of("/dev/null");
+    if (Files.exists(device)) { // as a pipe is, which would be waited for
+      assertThatThrownBy(() -> GgufFile.open(device)).isInstanceOf(GgufException.class).hasMessage("/dev/null is a pipe or a device, expected a file");
+    }
     Files.write(path, new byte[0]);
     refuses(path, "is not a GGUF file");
     Files.writeString(path, "GGML and more");

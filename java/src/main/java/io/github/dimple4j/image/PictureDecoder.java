@@ -7,6 +7,7 @@ import io.github.dimple4j.image.raster.Pixels;
 import io.github.dimple4j.image.webp.WebpDecoder;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -45,7 +46,13 @@ public final class PictureDecoder {
       if (size > MAX_FILE_SIZE) {
         throw new ImageException(file + ": has " + size + " bytes, too many for a picture");
       }
-      return Files.readAllBytes(file);
+      try (InputStream in = Files.newInputStream(file)) { // a device says nothing of its size
+        byte[] bytes = in.readNBytes((int) MAX_FILE_SIZE + 1);
+        if (bytes.length > MAX_FILE_SIZE) {
+          throw new ImageException(file + ": has more than " + MAX_FILE_SIZE + " bytes, too many for a picture");
+        }
+        return bytes;
+      }
     } catch (NoSuchFileException e) {
       throw new ImageException(file + ": no such file", e);
     } catch (IOException e) {

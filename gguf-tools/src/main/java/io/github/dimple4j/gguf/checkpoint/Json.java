@@ -13,9 +13,14 @@ import tools.jackson.databind.JsonNode;
  * the two values would be dropped.
  */
 public final class Json {
+  private static final long MOST_BYTES = 512 << 20;
+
   private Json() {}
 
   public static JsonNode read(Path path) throws IOException {
+    if (Files.size(path) > MOST_BYTES) {
+      throw new GgufException(path + " has " + Files.size(path) + " bytes, too many for a file of settings");
+    }
     return parse(path.toString(), Files.readAllBytes(path));
   }
 

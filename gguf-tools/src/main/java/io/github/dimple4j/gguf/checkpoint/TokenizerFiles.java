@@ -45,6 +45,7 @@ public final class TokenizerFiles {
   private final Map<String, Set<Integer>> flagged = new LinkedHashMap<>(); // added tokens by the names of their flags
   private boolean sentencePiece; // blanks are U+2581, and characters that have no token are bytes
   private JsonSettings config;
+  private JsonSettings named; // what special_tokens_map.json says of tokens, where the settings do not
   private PreTokenizer preTokenizer;
   private Boolean nfc; // null: not said
   private String leading; // what the post-processor puts before a text; null: nothing
@@ -69,6 +70,9 @@ public final class TokenizerFiles {
     Path vocab = directory.resolve("vocab.json");
     Path settings = directory.resolve("tokenizer_config.json");
     tokenizer.config = Files.exists(settings) ? JsonSettings.read(settings) : JsonSettings.empty(settings.toString());
+    tokenizer.requirePlainSettings();
+    Path map = directory.resolve("special_tokens_map.json");
+    tokenizer.named = Files.exists(map) ? JsonSettings.read(map) : JsonSettings.empty(map.toString());
     if (Files.exists(single)) {
       tokenizer.readSingle(single);
     } else if (Files.exists(vocab)) {
@@ -174,15 +178,41 @@ public final class TokenizerFiles {
         special.mask().isPresent() ? special.mask() : named("mask_token"), special.ends());
   }
 
-  /** The id of a token that {@code tokenizer_config.json} names, as text or as an object with its content. */
+  /** The id of a token that {@code tokenizer_config.json} names, or else {@code special_tokens_map.json}: as text, or an object with its content. */
   private OptionalInt named(String key) {
     Integer id = ids.get(content(key));
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
   }
 
   private String content(String key) {
-    JsonNode value = config.node(key);
+    JsonNode value = (config.has(key) ? config : named).node(key);
     return value.isObject() ? value.path("content").asString("") : value.asString("");
+  }
+
+  /** Refuses what makes other tokens of texts and has no place in a GGUF file. */
+  private void requirePlainSettings() {
+    for (String key : List.of("add_prefix_space", "do_lower_case", "split_special_tokens")) {
+      if (config.flag(key, false)) {
+        throw config.wrong(key, "false: it changes the tokens of texts, and is not done");
+      }
+    }
+  }
+
+  /** How tokens become text again: by their bytes, or, with blanks as U+2581, by their letters and the bytes among them. */
+  private void requireDecoder(Path path, JsonNode json) {
+    if (json.isMissingNode() || json.isNull()) {
+      return;
+    }
+    List<JsonNode> steps = new ArrayList<>();
+    (json.path("type").asString("").equals("Sequence") ? json.path("decoders") : List.of(json)).forEach(steps::add);
+    List<String> kinds = steps.stream().map(step -> step.path("type").asString("")).toList();
+    boolean known = sentencePiece ? kinds.equals(List.of("Replace", "ByteFallback", "Fuse"))
+        && steps.getFirst().path("pattern").path("String").asString("").equals(BLANK) && steps.getFirst().path("content").asString("").equals(" ")
+        : kinds.equals(List.of("ByteLevel"));
+    if (!known) {
+      throw new GgufException(path + ": its decoder is " + json + ", which is not done; expected "
+          + (sentencePiece ? "one that replaces \"" + BLANK + "\" by \" \", ByteFallback and Fuse" : "ByteLevel"));
+    }
   }
 
   private void readSingle(Path path) throws IOException {
@@ -200,6 +230,7 @@ public final class TokenizerFiles {
       readNormalizer(path, root.path("normalizer"));
       readPreTokenizer(path, root.path("pre_tokenizer"));
     }
+    requireDecoder(path, root.path("decoder"));
     leading = leadingToken(path, root.path("post_processor"));
     addVocabulary(path, model.path("vocab"));
     for (JsonNode merge : model.path("merges")) { // "left right", or since 2024 ["left", "right"]

@@ -195,6 +195,35 @@ class TokenizerFilesTest {
     return "{\"type\": \"Sequence\", \"pretokenizers\": [" + steps + "]}";
   }
 
+  /** Settings beside the tokenizer that make other tokens, or other texts of tokens. */
+  @Test
+  void settingsThatChangeTokensAreRefused() throws IOException {
+    String file = "{\"decoder\": DECODER, \"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}";
+    for (String decoder : List.of("null", "{\"type\": \"ByteLevel\"}", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"ByteLevel\"}]}")) {
+      write("tokenizer.json", file.replace("DECODER", decoder));
+      assertThat(read().metadata()).as(decoder).containsKey("tokenizer.ggml.tokens");
+    }
+    refuses(file.replace("DECODER", "{\"type\": \"WordPiece\"}"), "its decoder is {\"type\":\"WordPiece\"}, which is not done");
+    refuses(file.replace("DECODER", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"ByteLevel\"}, {\"type\": \"Strip\"}]}"), "its decoder is");
+    for (String key : List.of("add_prefix_space", "do_lower_case", "split_special_tokens")) {
+      write("tokenizer_config.json", "{\"" + key + "\": true}");
+      refuses(file.replace("DECODER", "null"), "\"" + key + "\" is true; expected false: it changes the tokens of texts");
+    }
+    write("tokenizer_config.json", "{\"add_prefix_space\": false, \"do_lower_case\": null}");
+    write("tokenizer.json", file.replace("DECODER", "null"));
+    assertThat(read().metadata()).containsKey("tokenizer.ggml.tokens");
+  }
+
+  @Test
+  void tokensThatTheMapNames() throws IOException {
+    write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}");
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\"}");
+    write("special_tokens_map.json", "{\"bos_token\": \"</s>\", \"eos_token\": {\"content\": \"</s>\"}}");
+    SpecialTokens completed = read().complete(new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of()));
+    assertThat(completed.bos()).hasValue(1);
+    assertThat(completed.eos()).hasValue(2);
+  }
+
   /** What stands around a text: by tokenizer_config.json if it says so, or else by the post-processor. */
   @Test
   void tokensAroundATextAreDoneOrRefused() throws IOException {
