@@ -1,10 +1,13 @@
 /*
- * Runs a fuzz target where there is no libFuzzer: TARGET [-runs=N] [-seed=N] FOLDER... runs every file of the folders, then N mutations of
- * them (of nothing, if they are empty). The same seed runs the same inputs. An input that does not pass is left in last-input.
+ * Runs a fuzz target where there is no libFuzzer: TARGET [-runs=N] [-seed=N] [-marks=N] FOLDER... runs every file of the folders, then N
+ * mutations of them (of nothing, if they are empty). The same seed runs the same inputs. An input that does not pass is left in last-input.
+ * A corpus that comes to less than -marks places of those that its target counts is an error: inputs are read as decisions, so that a decision
+ * more makes other inputs of all of them, which may get nowhere.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,30 +133,48 @@ static void keep_what_does_not_pass(void) {
     if (!__sanitizer_set_death_callback || deadly[i] == SIGABRT) signal(deadly[i], keep_and_die);
 }
 
+enum { PLACES = 1024 };
+static _Atomic bool marked[PLACES]; /* from any thread */
+
+void fuzz_mark(unsigned place) { marked[place % PLACES] = true; }
+
+static int marks(void) {
+  int count = 0;
+  for (int i = 0; i < PLACES; i++) count += marked[i];
+  return count;
+}
+
 static void run(input i) {
   current = i;
   LLVMFuzzerTestOneInput(i.data, i.size);
 }
 
 int main(int argument_count, char **arguments) {
-  long long runs = 0, seed = 1;
+  long long runs = 0, seed = 1, least = 0;
   corpus c = {0};
   for (int i = 1; i < argument_count; i++)
-    if (sscanf(arguments[i], "-runs=%lld", &runs) != 1 && sscanf(arguments[i], "-seed=%lld", &seed) != 1) read_folder(arguments[i], &c);
+    if (sscanf(arguments[i], "-runs=%lld", &runs) != 1 && sscanf(arguments[i], "-seed=%lld", &seed) != 1 &&
+        sscanf(arguments[i], "-marks=%lld", &least) != 1)
+      read_folder(arguments[i], &c);
   if (!c.inputs) {
-    fprintf(stderr, "usage: %s [-runs=N] [-seed=N] FOLDER...\n", arguments[0]);
+    fprintf(stderr, "usage: %s [-runs=N] [-seed=N] [-marks=N] FOLDER...\n", arguments[0]);
     return 2;
   }
   LLVMFuzzerInitialize(&argument_count, &arguments);
   keep_what_does_not_pass();
   for (size_t i = 0; i < c.count; i++) run(c.inputs[i]);
+  int places = marks();
+  if (places < least) {
+    fprintf(stderr, "%s: its corpus comes to %d places, expected %lld: look for new inputs (docs/testing.md, Fuzzing)\n", arguments[0], places, least);
+    return 1;
+  }
   state = (uint64_t)seed;
   for (long long i = 0; i < runs; i++) {
     input changed = mutate(&c);
     run(changed);
     free(changed.data);
   }
-  printf("%s: %zu inputs and %lld mutations of them\n", arguments[0], c.count, runs);
+  printf("%s: %zu inputs, which come to %d places, and %lld mutations of them\n", arguments[0], c.count, places, runs);
   free_corpus(&c);
   return 0;
 }

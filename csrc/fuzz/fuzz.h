@@ -19,6 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Once, before all inputs; returns 0. */
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments);
 
+/* Says that an input came to some place, 0 .. 1023, of those that its target counts. drive.c adds up to how many the corpus comes; libFuzzer,
+ * which has counters of its own, has no such function. */
+void fuzz_mark(unsigned place) __attribute__((weak));
+
+static inline void mark(unsigned place) {
+  if (fuzz_mark) fuzz_mark(place);
+}
+
 /* What has to hold for every input. */
 #define REQUIRE(condition)                                                                             \
   do {                                                                                                 \

@@ -123,6 +123,7 @@ static void decode(dimple_session *session, const dimple_automaton *a, decisions
   }
   if (!step.done || step.remaining > 0) REQUIRE(dimple_session_complete(session, &step) == DIMPLE_OK);
   REQUIRE(step.remaining == 0 && is_accepted(a, step.canvas, step.canvas_length));
+  mark((unsigned)(decoding.pipeline * 32 + decoding.algorithm));
 }
 
 static void run(dimple_constraint *constraint, const dimple_automaton *a, decisions *d) {

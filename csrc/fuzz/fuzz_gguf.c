@@ -66,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     REQUIRE(parts.count == 1);
     read_metadata(parts.files[0]);
     read_tensors(parts.files[0]);
+    mark((unsigned)size); /* as many as there are files that are read, about */
   } else {
     REQUIRE(status == DIMPLE_ERROR_FORMAT || status == DIMPLE_ERROR_UNSUPPORTED || status == DIMPLE_ERROR_MEMORY);
     REQUIRE(dimple_last_error()[0] != '\0' && !strchr(dimple_last_error(), '\n'));

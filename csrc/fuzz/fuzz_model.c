@@ -41,14 +41,23 @@ static void read_metadata(const dimple_model *model) {
   }
 }
 
+/* A number for an architecture's name, and whether it sees. */
+static unsigned of_architecture(const dimple_model_info *info) {
+  unsigned sum = 0;
+  for (const char *c = info->architecture; *c; c++) sum = sum * 31 + (unsigned char)*c;
+  return sum * 2 + (info->has_vision != 0);
+}
+
 static void step(dimple_session *session, const dimple_model_info *info) {
   dimple_decoding decoding;
   dimple_decoding_defaults(&decoding);
   decoding.steps = STEPS;
   if (dimple_session_begin(session, &decoding) != DIMPLE_OK) return;
   dimple_step done = {0};
-  for (int i = 0; i < STEPS && !done.done && dimple_session_step(session, &done) == DIMPLE_OK; i++)
+  for (int i = 0; i < STEPS && !done.done && dimple_session_step(session, &done) == DIMPLE_OK; i++) {
     for (int32_t j = 0; j < done.canvas_length; j++) REQUIRE(done.canvas[j] >= 0 && done.canvas[j] < info->vocab_size);
+    mark(of_architecture(info));
+  }
 }
 
 /* Prompts so long, in models so wide, take longer than an input should. */

@@ -90,6 +90,7 @@ typedef struct user {
   int32_t given[MOST_TOKENS], length;             /* the response likewise */
   int32_t canvas[MOST_TOKENS], canvas_length;     /* as the latest step left it */
   bool moves; /* the latest decoding changes its length */
+  unsigned kind; /* of the latest decoding: its pipeline and algorithm, for mark */
   int32_t candidates, positions[MOST_TOKENS], tokens[MOST_TOKENS]; /* of the latest look */
 } user;
 
@@ -265,6 +266,7 @@ static void begin(user *u, decisions *d) {
   if (!succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) return;
   REQUIRE(valid);
   u->moves = decoding.pipeline == DIMPLE_PIPELINE_DREAMON;
+  u->kind = (unsigned)(decoding.pipeline * ALGORITHM_COUNT + decoding.algorithm);
 }
 
 /* Of a response whose length changes, given tokens stay as many, wherever they go. */
@@ -302,7 +304,9 @@ static void check_step(user *u, const dimple_step *step) {
 
 static void step(user *u, decisions *d) {
   dimple_step done;
-  if (succeeds(dimple_session_step(u->session, maybe_null(d, &done)))) check_step(u, &done);
+  if (!succeeds(dimple_session_step(u->session, maybe_null(d, &done)))) return;
+  check_step(u, &done);
+  mark(u->kind);
 }
 
 static void complete(user *u, decisions *d) {
