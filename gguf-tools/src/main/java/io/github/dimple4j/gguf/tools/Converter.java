@@ -143,6 +143,9 @@ public final class Converter {
       throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
     }
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
+    if (config.has("quantization_config")) { // whatever of it stands among the tensors
+      throw config.wrong("quantization_config", "none: weights that another program has quantized are not read");
+    }
     try (Checkpoint checkpoint = new Checkpoint(directory); LoraAdapter adapter = lora == null ? null : LoraAdapter.read(lora)) {
       Map<String, SafetensorsFile.Tensor> tensors = adapter == null ? checkpoint.tensors() : adapter.over(checkpoint.tensors());
       ModelLayout layout = tower ? Architectures.tower(config, imageProcessor(), tensors.keySet())

@@ -794,6 +794,18 @@ class ConverterTest {
     assertThat(GgufFile.open(target).tensors()).isNotEmpty();
   }
 
+  /** The same weights, if they are there, would be read as other numbers. */
+  @Test
+  void quantizedCheckpointsAreRefused() throws IOException {
+    checkpoint.config.putObject("quantization_config").put("quant_method", "gptq").put("bits", 4);
+    Path source = checkpoint.write(folder.resolve("hf"));
+    assertThatThrownBy(() -> Converter.of(source).write(target)).hasMessageContaining("\"quantization_config\" is {\"quant_method\":\"gptq\"");
+    checkpoint.config.putNull("quantization_config");
+    checkpoint.write(source);
+    Converter.of(source).write(target);
+    assertThat(target).exists();
+  }
+
   @Test
   void unwritableTargetsAreRefusedBeforeTheWork() throws IOException {
     Path source = checkpoint.write(folder.resolve("hf"));
