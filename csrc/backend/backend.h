@@ -254,7 +254,7 @@ typedef struct head_bias {
   const int32_t *forbidden; /* [forbidden_count] tokens that have no share at all, in log_sums neither */
   int32_t forbidden_count;
   const int32_t *tokens; /* [count] ascending ones, to whose logits is added */
-  const float *values;   /* [count] -65536 .. 65536, or -inf, which forbids */
+  const float *values;   /* [count] any finite number, or -inf, which forbids */
   int32_t count;
   float *log_sums;       /* [rows] log sum exp z before anything is added; null: not wanted */
 } head_bias;

@@ -17,6 +17,10 @@ static dimple_decoding filtered(uint32_t n) {
   d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
   d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];
   if (d.pipeline == DIMPLE_PIPELINE_DREAM && draw_word(3, n, 8, 0, 0) % 2) d.eos_penalty = 3;
+  if (d.eos_penalty != 0 && n % 2) { /* alone */
+    d.top_p = 1;
+    d.top_k = 0;
+  }
   d.original_confidence = (int32_t)(draw_word(3, n, 5, 0, 0) % 2);
   d.seed = n;
   return d;
@@ -44,6 +48,9 @@ filtered_round held_round(uint32_t n, bool guided) {
     d.original_confidence = 0;
     d.temperature = 1.5f;
     d.top_p = 0.999f;
+    d.top_k = 0;
+  } else if (d.no_eos_confidence && n % 4 >= 2) { /* without a filter */
+    d.top_p = 1;
     d.top_k = 0;
   }
   return (filtered_round){d, draw_word(3, n, 7, 0, 0) % 3 == 0};

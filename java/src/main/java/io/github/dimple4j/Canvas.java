@@ -96,7 +96,7 @@ public final class Canvas {
    * @return the number of masks
    */
   public int remaining() {
-    return (int) Arrays.stream(tokens).filter(response::isMasked).count();
+    return response.masked(tokens, 0, tokens.length);
   }
 
   /**

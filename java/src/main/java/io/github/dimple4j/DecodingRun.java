@@ -114,7 +114,7 @@ final class DecodingRun {
     StepResult result = runStep();
     List<Reveal> reveals = take(result);
     boolean emptied = canvas.length() == 0 && length > 0;
-    Optional<List<Integer>> moved = result.origins().length > 0 || emptied ? Optional.of(Arrays.stream(result.origins()).boxed().toList()) : Optional.empty();
+    Optional<List<Integer>> moved = result.origins().length > 0 || emptied ? Optional.of(list(result.origins())) : Optional.empty();
     boolean complete = !hasLaterParts() && (byBlock || anew ? canvas.isSettled() : canvas.isComplete());
     if (constrained && result.done()) {
       reveals = joined(reveals, completeCanvas());
@@ -136,7 +136,11 @@ final class DecodingRun {
       canvas = asLast();
     }
     return new Step(result.iteration(), canvas, reveals, remaining(), finished || exhausted, forwardPasses,
-        Duration.ofNanos(result.nanoseconds()), Arrays.stream(result.remasked()).boxed().toList(), result.block(), moved);
+        Duration.ofNanos(result.nanoseconds()), list(result.remasked()), result.block(), moved);
+  }
+
+  private static List<Integer> list(int[] numbers) {
+    return numbers.length == 0 ? List.of() : Arrays.stream(numbers).boxed().toList();
   }
 
   private static List<Reveal> joined(List<Reveal> some, List<Reveal> others) {
@@ -199,8 +203,11 @@ final class DecodingRun {
       revealed += Math.max(0, masked - result.remaining());
       masked = result.remaining();
     } else {
-      revealed += (int) reveals.stream().mapToInt(Reveal::position).map(at -> moves ? result.origins()[at] : at)
-          .filter(at -> at >= before.length() || before.isMasked(at)).count() - result.remasked().length;
+      for (Reveal reveal : reveals) {
+        int at = moves ? result.origins()[reveal.position()] : reveal.position();
+        revealed += at >= before.length() || before.isMasked(at) ? 1 : 0;
+      }
+      revealed -= result.remasked().length;
     }
     iterations = result.iteration() + 1;
     forwardPasses = result.forwardPasses();
@@ -228,8 +235,11 @@ final class DecodingRun {
 
   private static List<Reveal> reveals(StepResult result) {
     int[] at = result.revealed();
-    return IntStream.range(0, at.length)
-        .mapToObj(i -> new Reveal(at[i], result.canvas()[at[i]], result.confidence()[i], result.logProbability()[i])).toList();
+    Reveal[] reveals = new Reveal[at.length];
+    for (int i = 0; i < at.length; i++) {
+      reveals[i] = new Reveal(at[i], result.canvas()[at[i]], result.confidence()[i], result.logProbability()[i]);
+    }
+    return List.of(reveals);
   }
 
   /** The response as it stands. */

@@ -90,6 +90,16 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     return token == vocabulary.mask();
   }
 
+  /** How many positions of a stretch are masked. A loop: every iteration asks, and there are too few of them for streams to become fast. */
+  int masked(int[] canvas, int start, int end) {
+    int mask = vocabulary.mask();
+    int count = 0;
+    for (int i = start; i < end; i++) {
+      count += canvas[i] == mask ? 1 : 0;
+    }
+    return count;
+  }
+
   /** Where a segment ends by its tokens: a slot before its first end-of-text token. */
   private int tokenEnd(Segment segment, int[] canvas) {
     int end = segment.start;
@@ -235,7 +245,7 @@ record Response(Vocabulary vocabulary, int[] tokens, List<Segment> segments, Lis
     for (int s = 0; s < segments.size(); s++) {
       Cut cut = reading == null ? null : reading.cuts[s];
       int end = cut == null ? tokenEnd(segments.get(s), canvas) : cut.last + 1;
-      if (Arrays.stream(canvas, segments.get(s).start, end).anyMatch(this::isMasked)) {
+      if (masked(canvas, segments.get(s).start, end) > 0) {
         return false;
       }
     }

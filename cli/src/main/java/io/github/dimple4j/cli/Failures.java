@@ -65,7 +65,7 @@ final class Failures {
       case InvalidPathException e -> e.getInput() + ": no valid file name in this locale";
       case CharacterCodingException e -> "the text read is no UTF-8";
       case IOException e when e.getMessage() != null -> e.getMessage();
-      case OutOfMemoryError e when e.getMessage() != null && e.getMessage().startsWith("Required ") ->
+      case OutOfMemoryError e when e.getMessage() != null && e.getMessage().startsWith("Required array size") ->
           "a file is too large to be read at once (--debug shows which)";
       case OutOfMemoryError e -> "not enough memory for the Java heap (" + e.getMessage() + "); -Xmx in JAVA_TOOL_OPTIONS makes it larger";
       default -> "unexpected " + failure + " (--debug shows where)";

@@ -10,7 +10,7 @@ import tools.jackson.databind.JsonNode;
  */
 final class OtherFields {
   /** What says who asks, what is kept of an answer and how soon it comes, and how much a model is to think or to say. */
-  private static final Set<String> IGNORED = Set.of("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key",
+  static final Set<String> IGNORED = Set.of("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key",
       "prompt_cache_retention", "prompt_cache_options", "prediction", "reasoning_effort", "reasoning", "verbosity", "cache_prompt", "id_slot",
       "slot_id", "keep_alive", "request_id", "priority", "timings_per_token", "return_progress");
 
@@ -23,7 +23,7 @@ final class OtherFields {
       Map.entry("include_stop_str_in_output", Set.of("false")), Map.entry("skip_special_tokens", Set.of("true")),
       Map.entry("spaces_between_special_tokens", Set.of("true")), Map.entry("add_generation_prompt", Set.of("true")),
       Map.entry("continue_final_message", Set.of("false")), Map.entry("add_special_tokens", Set.of("false")),
-      Map.entry("documents", Set.of("[]")), Map.entry("logprobs", Set.of("false")), Map.entry("tools", Set.of("[]")),
+      Map.entry("documents", Set.of("[]")), Map.entry("enable_thinking", Set.of("false")), Map.entry("tools", Set.of("[]")),
       Map.entry("tool_choice", Set.of("\"none\"", "\"auto\"")), Map.entry("parallel_tool_calls", Set.of("true", "false")));
 
   private static final String STRUCTURE = "use response_format";
@@ -48,7 +48,8 @@ final class OtherFields {
     }
   }
 
+  /** A number with its exponent: written out it could be a gigabyte. */
   private static String spelled(JsonNode value) {
-    return value.isNumber() ? value.decimalValue().stripTrailingZeros().toPlainString() : Json.text(value);
+    return value.isNumber() ? value.decimalValue().stripTrailingZeros().toString() : Json.text(value);
   }
 }

@@ -61,6 +61,9 @@ final class RequestReader {
   boolean usageInStream() {
     return request.object("stream_options").map(fields -> {
       boolean wanted = fields.flag("include_usage", false);
+      if (fields.flag("continuous_usage_stats", false)) {
+        fields.refuse("continuous_usage_stats", "usage comes once, at the end");
+      }
       fields.refuseUnread("include_obfuscation");
       return wanted;
     }).orElse(false);

@@ -54,6 +54,8 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice, int 
     }
     Fields function = named.object("function").orElseThrow(() -> named.missing("function"));
     Tool only = byName.get(function.needString("name"));
+    function.refuseUnread();
+    named.refuseUnread();
     if (only == null) {
       throw function.wrong("name", "is '" + function.needString("name") + "', which is none of the tools");
     }

@@ -208,21 +208,32 @@ class RequestTest {
   void ignoresWhatSaysNothing() {
     HttpResponse<String> plain = Http.chat(server, question(""));
     HttpResponse<String> more = Http.chat(server, question("\"user\": \"me\", \"store\": false, \"metadata\": {}, \"presence_penalty\": 0, "
-        + "\"logit_bias\": null, \"made_up\": null, \"top_k\": -1, \"repetition_penalty\": 1.0, \"tools\": [], \"tool_choice\": \"none\", \"response_format\": {\"type\": \"text\"}"));
+        + "\"logit_bias\": null, \"made_up\": null, \"enable_thinking\": false, \"stream_options\": {\"continuous_usage_stats\": false},  \"top_k\": -1, \"repetition_penalty\": 1.0, \"tools\": [], \"tool_choice\": \"none\", \"response_format\": {\"type\": \"text\"}"));
     assertThat(more.statusCode()).isEqualTo(200);
     assertThat(Http.content(more)).isEqualTo(Http.content(plain));
   }
 
+  @Test
+  void ignoresWhatSaysWhoAsksAndHowSoon() {
+    for (String name : OtherFields.IGNORED) {
+      assertThat(Http.chat(server, question("\"" + name + "\": \"low\"")).statusCode()).as(name).isEqualTo(200);
+    }
+    assertThat(OtherFields.IGNORED).contains("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prediction",
+        "reasoning_effort", "verbosity");
+  }
+
   /** What other servers know, and what is misspelt: left out, the answer would be another one than was asked for. */
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {"made_up | 1", "temperatur | 1", "top_k | 5", "min_p | 0.1", "repetition_penalty | 1.1", "best_of | 2",
+  @CsvSource(delimiter = '|', value = {"made_up | 1", "made_up | 1e999999999", "temperatur | 1", "top_k | 5", "top_k | -1e999999999", "min_p | 0.1", "repetition_penalty | 1.1", "best_of | 2",
       "guided_json | {}", "guided_regex | \"a\"", "guided_choice | [\"a\"]", "grammar | \"a\"", "json_schema | {}", "structured_outputs | {}",
       "stop_token_ids | [1]", "bad_words | [\"a\"]", "min_tokens | 4", "ignore_eos | true", "chat_template | \"a\"", "documents | [{}]",
       "add_generation_prompt | false", "continue_final_message | true", "skip_special_tokens | false", "web_search_options | {}",
       "functions | []", "prompt | \"a\"", "echo | true", "suffix | \"a\"", "stream_options | {\"continuous_usage_stats\": true}",
       "chat_template_kwargs | {\"thinking\": true}", "response_format | {\"type\": \"json_object\", \"schema\": {\"type\": \"object\"}}",
       "response_format | {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {}, \"schemas\": {}}}",
-      "tools | [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"returns\": {}}}]"})
+      "tools | [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"returns\": {}}}]", "enable_thinking | true",
+      "tool_choice | {\"type\": \"function\", \"function\": {\"name\": \"f\", \"x\": 1}}, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]",
+      "tool_choice | {\"type\": \"function\", \"mode\": 1, \"function\": {\"name\": \"f\"}}, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"})
   void refusesWhatItDoesNotKnow(String name, String value) {
     HttpResponse<String> answer = Http.chat(server, question("\"" + name + "\": " + value));
     assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);

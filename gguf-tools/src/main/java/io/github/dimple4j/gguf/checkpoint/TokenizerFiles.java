@@ -25,8 +25,8 @@ import tools.jackson.databind.JsonNode;
 
 /**
  * The tokenizer of a Hugging Face directory, byte-level or in SentencePiece's spelling: {@code tokenizer.json}, or for the former
- * {@code vocab.json} with {@code merges.txt}; added tokens and the names of special ones from {@code tokenizer_config.json}; the chat template from
- * there or from {@code chat_template.jinja} or {@code chat_template.json}.
+ * {@code vocab.json} with {@code merges.txt}; added tokens and the names of special ones from {@code tokenizer_config.json}, or {@code
+ * special_tokens_map.json}; the chat template from there or from {@code chat_template.jinja} or {@code chat_template.json}.
  */
 public final class TokenizerFiles {
   private static final String BLANK = "\u2581";
@@ -45,7 +45,7 @@ public final class TokenizerFiles {
   private final Map<String, Set<Integer>> flagged = new LinkedHashMap<>(); // added tokens by the names of their flags
   private boolean sentencePiece; // blanks are U+2581, and characters that have no token are bytes
   private JsonSettings config;
-  private JsonSettings named; // what special_tokens_map.json says of tokens, where the settings do not
+  private JsonSettings named; // what special_tokens_map.json says of tokens, which goes before settings without added_tokens_decoder
   private PreTokenizer preTokenizer;
   private Boolean nfc; // null: not said
   private String leading; // what the post-processor puts before a text; null: nothing
@@ -147,7 +147,7 @@ public final class TokenizerFiles {
     }
     if (!leading.equals(content("bos_token"))) {
       throw new GgufException(directory.resolve("tokenizer.json") + ": its post-processor puts \"" + leading
-          + "\" before every text, which is not done; expected nothing, or the bos_token of tokenizer_config.json, "
+          + "\" before every text, which is not done; expected nothing, or the bos_token of tokenizer_config.json or special_tokens_map.json, "
           + (content("bos_token").isEmpty() ? "which names none" : "\"" + content("bos_token") + "\""));
     }
     return true;
@@ -178,14 +178,18 @@ public final class TokenizerFiles {
         special.mask().isPresent() ? special.mask() : named("mask_token"), special.ends());
   }
 
-  /** The id of a token that {@code tokenizer_config.json} names, or else {@code special_tokens_map.json}: as text, or an object with its content. */
+  /**
+   * The id of a token that {@code tokenizer_config.json} names: as text, or an object with its content. Where that lists no added tokens, as was usual before
+   * 2024, {@code special_tokens_map.json} goes before it, and otherwise says nothing, as for the transformers library (PreTrainedTokenizerBase).
+   */
   private OptionalInt named(String key) {
     Integer id = ids.get(content(key));
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
   }
 
   private String content(String key) {
-    JsonNode value = (config.has(key) ? config : named).node(key);
+    boolean mapped = !config.has("added_tokens_decoder") && named.has(key);
+    JsonNode value = (mapped ? named : config).node(key);
     return value.isObject() ? value.path("content").asString("") : value.asString("");
   }
 

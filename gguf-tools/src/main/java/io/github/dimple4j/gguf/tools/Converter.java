@@ -143,8 +143,9 @@ public final class Converter {
       throw new GgufException(directory + " has no config.json: it is not a Hugging Face model directory");
     }
     JsonSettings config = JsonSettings.read(directory.resolve("config.json"));
-    if (config.has("quantization_config")) { // whatever of it stands among the tensors
-      throw config.wrong("quantization_config", "none: weights that another program has quantized are not read");
+    requirePlainWeights(config);
+    if (config.has("text_config")) {
+      requirePlainWeights(config.section("text_config"));
     }
     try (Checkpoint checkpoint = new Checkpoint(directory); LoraAdapter adapter = lora == null ? null : LoraAdapter.read(lora)) {
       Map<String, SafetensorsFile.Tensor> tensors = adapter == null ? checkpoint.tensors() : adapter.over(checkpoint.tensors());
@@ -215,6 +216,16 @@ public final class Converter {
   private JsonSettings optionalConfig(String name) throws IOException {
     Path path = directory.resolve(name);
     return Files.exists(path) ? JsonSettings.read(path) : JsonSettings.empty(path.toString());
+  }
+
+  /**
+   * Refuses weights that another program has quantized, whatever of them stands among the tensors. A checkpoint that an adapter was merged into may still
+   * say that it was trained on bitsandbytes' types; these are none of the plain ones, and refused as tensors where they are.
+   */
+  private static void requirePlainWeights(JsonSettings config) {
+    if (config.has("quantization_config") && !config.node("quantization_config").path("quant_method").asString("").equals("bitsandbytes")) {
+      throw config.wrong("quantization_config", "none: weights that another program has quantized are not read");
+    }
   }
 
   /** Holds the checkpoint's tensors against the layout's; returns those that are left out. */

@@ -220,8 +220,12 @@ class TokenizerFilesTest {
     write("tokenizer_config.json", "{\"bos_token\": \"<s>\"}");
     write("special_tokens_map.json", "{\"bos_token\": \"</s>\", \"eos_token\": {\"content\": \"</s>\"}}");
     SpecialTokens completed = read().complete(new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of()));
-    assertThat(completed.bos()).hasValue(1);
+    assertThat(completed.bos()).hasValue(2);
     assertThat(completed.eos()).hasValue(2);
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"added_tokens_decoder\": {\"1\": {\"content\": \"<s>\"}, \"2\": {\"content\": \"</s>\"}}}");
+    completed = read().complete(new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of()));
+    assertThat(completed.bos()).hasValue(1);
+    assertThat(completed.eos()).isEmpty();
   }
 
   /** What stands around a text: by tokenizer_config.json if it says so, or else by the post-processor. */

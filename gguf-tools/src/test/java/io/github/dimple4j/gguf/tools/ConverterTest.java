@@ -800,7 +800,11 @@ class ConverterTest {
     checkpoint.config.putObject("quantization_config").put("quant_method", "gptq").put("bits", 4);
     Path source = checkpoint.write(folder.resolve("hf"));
     assertThatThrownBy(() -> Converter.of(source).write(target)).hasMessageContaining("\"quantization_config\" is {\"quant_method\":\"gptq\"");
-    checkpoint.config.putNull("quantization_config");
+    checkpoint.config.putNull("quantization_config").putObject("text_config").putObject("quantization_config").put("quant_method", "fp8");
+    checkpoint.write(source);
+    assertThatThrownBy(() -> Converter.of(source).write(target)).hasMessageContaining("\"text_config.quantization_config\" is {\"quant_method\":\"fp8\"");
+    checkpoint.config.remove("text_config");
+    checkpoint.config.putObject("quantization_config").put("quant_method", "bitsandbytes"); // beside plain tensors
     checkpoint.write(source);
     Converter.of(source).write(target);
     assertThat(target).exists();
