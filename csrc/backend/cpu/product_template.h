@@ -125,6 +125,45 @@ static void stream_float_tile(packing packing, const float *x, const uint8_t *pa
   }
 }
 
+/* The same for floats. */
+INLINE void stream_tile_of_floats(const int rows, const float *x, const float *panel, int64_t depth, float *y) {
+  enum { VECTORS = PANEL / LANES };
+  for (int first = 0; first < VECTORS; first += 2) {
+    const float *source = panel + first * LANES;
+    vf sums[FLOAT_ROWS][2];
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
+    for (int64_t k = 0; k < depth; k++, source += PANEL) {
+      const vf columns[2] = {vf_load(source), vf_load(source + LANES)};
+      for (int line = 0; first == 0 && line < PANEL; line += 16) __builtin_prefetch(source + line + STREAM_AHEAD / 4, 0, 2);
+      ADD_PRODUCTS(rows, 2, x + k * FLOAT_ROWS, 1, columns, sums);
+    }
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + (first + v) * LANES, sums[r][v]);
+  }
+}
+
+static void stream_floats(const float *x, const float *panel, int64_t depth, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: stream_tile_of_floats(n, x, panel, depth, y); break;
+    FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+  }
+}
+
+/* A chunk of a panel for so few rows that it is read once or twice. */
+static void stream_chunk(const packing packing, const uint8_t *chunk, int64_t depth, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y) {
+  for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
+    const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size);
+    const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
+    if (packing == PACKED_F32)
+      stream_floats(x, (const float *)chunk, depth, some, y + r * PANEL);
+    else
+      stream_float_tile(packing, x, chunk, depth, some, y + r * PANEL);
+  }
+}
+
 static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                             void *scratch) {
   float *widened = scratch;
@@ -134,10 +173,8 @@ static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *
     int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
     const uint8_t *chunk = source + first * PANEL * element;
     const float *values = widened;
-    if (w->packing != PACKED_F32 && rows <= STREAM_ROWS) {
-      for (int64_t r = 0; r < rows; r += FLOAT_ROWS)
-        stream_float_tile(w->packing, (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS, chunk, depth,
-                          rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
+    if (rows <= STREAM_ROWS) {
+      stream_chunk(w->packing, chunk, depth, tiles + first * FLOAT_ROWS * (int64_t)sizeof(float), tile_size, rows, y);
       continue;
     }
     if (w->packing == PACKED_F32)

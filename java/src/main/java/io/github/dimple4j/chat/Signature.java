@@ -27,8 +27,8 @@ record Signature(List<String> names, int required, boolean byName) {
   private static final Map<String, Signature> METHODS = both(signatures(false, "strip chars=", "lstrip chars=", "rstrip chars=",
       "removeprefix prefix", "removesuffix suffix", "upper", "lower", "capitalize", "title", "partition sep", "rpartition sep",
       "join iterable", "isdigit", "isdecimal", "isnumeric", "isalpha", "isalnum", "isspace", "isupper", "islower", "items", "keys",
-      "values", "get key default=", "copy", "replace old new count="), signatures(true, "split sep= maxsplit=", "rsplit sep= maxsplit=",
-      "splitlines keepends="));
+      "values", "get key default=", "copy"), signatures(true, "split sep= maxsplit=", "rsplit sep= maxsplit=",
+      "splitlines keepends=", "replace old new count="));
   private static final Map<String, Signature> FUNCTIONS = signatures(true, "raise_exception message", "joiner sep=", "strftime_now format");
 
   /** A line each: a name, and its arguments, with {@code =} behind those that may be left out. */
