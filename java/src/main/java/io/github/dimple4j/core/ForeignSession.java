@@ -7,12 +7,18 @@ import io.github.dimple4j.bindings.dimple_timings;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 
 /** A {@code dimple_session}. */
 final class ForeignSession implements CoreSession {
+  private static final boolean LITTLE = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;
+  private static final int[] NO_INTS = {};
+  private static final float[] NO_FLOATS = {};
+
   private final MemorySegment session;
+  private final MemorySegment step = dimple_step.allocate(Arena.ofAuto()); // of whoever is inside: it is copied before they leave
 
   ForeignSession(MemorySegment session) {
     this.session = session;
@@ -120,30 +126,51 @@ final class ForeignSession implements CoreSession {
   }
 
   private StepResult step(StepFunction function) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment step = dimple_step.allocate(arena);
-      ForeignCore.check(function.fill(session, step));
-      return result(step);
-    }
+    ForeignCore.check(function.fill(session, step));
+    return result(step);
   }
 
-  /** What a {@code dimple_step} of a session holds, copied. */
+  /**
+   * What a {@code dimple_step} of a session holds, copied. Its numbers are taken out by one copy and what they point to where there is something:
+   * until Java has compiled an accessor, which takes thousands of steps, it takes some ten microseconds.
+   */
   static StepResult result(MemorySegment step) {
-    int revealed = dimple_step.revealed_count(step);
-    return new StepResult(dimple_step.iteration(step), dimple_step.done(step) != 0, dimple_step.remaining(step),
-        ints(dimple_step.revealed(step), revealed), floats(dimple_step.confidence(step), revealed),
-        floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), dimple_step.canvas_length(step)),
-        dimple_step.forward_passes(step), dimple_step.nanoseconds(step),
-        ints(dimple_step.remasked(step), dimple_step.remasked_count(step)), dimple_step.block(step), dimple_step.settled(step),
-        ints(dimple_step.origins(step), dimple_step.origins(step).equals(MemorySegment.NULL) ? 0 : dimple_step.canvas_length(step)));
+    int[] words = new int[(int) (dimple_step.sizeof() / Integer.BYTES)];
+    MemorySegment.copy(step, ValueLayout.JAVA_INT, 0, words, 0, words.length);
+    int revealed = number(words, dimple_step.revealed_count$offset());
+    int remasked = number(words, dimple_step.remasked_count$offset());
+    int length = number(words, dimple_step.canvas_length$offset());
+    boolean moved = wide(words, dimple_step.origins$offset()) != 0;
+    return new StepResult(number(words, dimple_step.iteration$offset()), number(words, dimple_step.done$offset()) != 0,
+        number(words, dimple_step.remaining$offset()), revealed == 0 ? NO_INTS : ints(dimple_step.revealed(step), revealed),
+        revealed == 0 ? NO_FLOATS : floats(dimple_step.confidence(step), revealed),
+        revealed == 0 ? NO_FLOATS : floats(dimple_step.log_probability(step), revealed), ints(dimple_step.canvas(step), length),
+        number(words, dimple_step.forward_passes$offset()), wide(words, dimple_step.nanoseconds$offset()),
+        remasked == 0 ? NO_INTS : ints(dimple_step.remasked(step), remasked), number(words, dimple_step.block$offset()),
+        number(words, dimple_step.settled$offset()), moved ? ints(dimple_step.origins(step), length) : NO_INTS);
+  }
+
+  private static int number(int[] words, long offset) {
+    return words[(int) (offset / Integer.BYTES)];
+  }
+
+  /** A number or an address of 64 bits. */
+  private static long wide(int[] words, long offset) {
+    int first = number(words, offset);
+    int second = number(words, offset + Integer.BYTES);
+    return LITTLE ? (long) second << 32 | first & 0xffffffffL : (long) first << 32 | second & 0xffffffffL;
   }
 
   private static float[] floats(MemorySegment pointer, int count) {
-    return pointer.asSlice(0, (long) count * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT);
+    float[] values = new float[count];
+    MemorySegment.copy(pointer, ValueLayout.JAVA_FLOAT, 0, values, 0, count);
+    return values;
   }
 
   private static int[] ints(MemorySegment pointer, int count) {
-    return pointer.asSlice(0, (long) count * Integer.BYTES).toArray(ValueLayout.JAVA_INT);
+    int[] values = new int[count];
+    MemorySegment.copy(pointer, ValueLayout.JAVA_INT, 0, values, 0, count);
+    return values;
   }
 
   @Override
