@@ -125,7 +125,7 @@ static void stream_float_tile(packing packing, const float *x, const uint8_t *pa
   }
 }
 
-/* The same for floats. */
+/* The same for floats, a function of its own: in one for all three gcc unrolled the loops of halves no longer. */
 INLINE void stream_tile_of_floats(const int rows, const float *x, const float *panel, int64_t depth, float *y) {
   enum { VECTORS = PANEL / LANES };
   for (int first = 0; first < VECTORS; first += 2) {
