@@ -30,13 +30,15 @@ static double distance(const float *a, const float *b, int32_t count) {
   return sqrt(differences / values);
 }
 
-/* Q4_0's and Q8_0's kernels round activations to 8 bits, which ref does not; GGML's to the weights' 16. */
+/* Q4_0's and Q8_0's kernels round activations to 8 bits, which ref does not; GGML's to the weights' 16. AMX leaves out 2^-18 of a product with
+ * weights of 16 bits (floats_amx.h), which comes to 1.6e-5 here. */
 static void backends_agree(void) {
   bool device = backend_under_test() && backend_is_device(backend_under_test());
   const struct {
     int32_t type;
     double limit;
-  } types[] = {{DIMPLE_TENSOR_F32, 1e-5}, {DIMPLE_TENSOR_F16, device ? 2e-3 : 1e-5}, {DIMPLE_TENSOR_BF16, device ? 0.015 : 1e-5}, {DIMPLE_TENSOR_Q8_0, 0.03}, {DIMPLE_TENSOR_Q4_0, 0.03}};
+  } types[] = {{DIMPLE_TENSOR_F32, 1e-5}, {DIMPLE_TENSOR_F16, device ? 2e-3 : 3e-5}, {DIMPLE_TENSOR_BF16, device ? 0.015 : 3e-5},
+               {DIMPLE_TENSOR_Q8_0, 0.03}, {DIMPLE_TENSOR_Q4_0, 0.03}};
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
       char path[64];
