@@ -64,12 +64,6 @@ dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count) {
   return DIMPLE_OK;
 }
 
-bool bias_leaves_one(const bias *b, int32_t vocab, int32_t mask) {
-  int32_t left = vocab - (mask >= 0);
-  for (int32_t i = 0; i < b->count; i++) left -= b->tokens[i] != mask && is_ban(b->values[i]);
-  return left > 0;
-}
-
 void bias_clear(bias *b) {
   free(b->tokens);
   free(b->values);
@@ -90,4 +84,15 @@ float bias_of(const bias *b, int32_t token, bool yields) {
     else high = middle;
   }
   return low < b->count && b->tokens[low] == token ? added(b->values[low], yields) : 0;
+}
+
+bool bias_leaves_one(const bias *b, int32_t vocab, const int32_t *barred, int32_t count) {
+  int32_t left = vocab;
+  for (int32_t i = 0; i < b->count; i++) left -= is_ban(b->values[i]);
+  for (int32_t i = 0; i < count; i++) {
+    bool counted = barred[i] < 0 || barred[i] >= vocab || is_ban(bias_of(b, barred[i], false));
+    for (int32_t k = 0; k < i && !counted; k++) counted = barred[k] == barred[i];
+    left -= !counted;
+  }
+  return left > 0;
 }

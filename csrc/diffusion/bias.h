@@ -17,8 +17,8 @@ typedef struct bias {
 dimple_status bias_set(bias *b, const int32_t *tokens, const float *values, int32_t count, int32_t vocab);
 /* Bans `count` >= 0 ascending tokens that it says nothing of. On failure nothing changes. Errors: MEMORY. */
 dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count);
-/* Whether one of `vocab` tokens other than the mask, -1: none, is not banned. */
-bool bias_leaves_one(const bias *b, int32_t vocab, int32_t mask);
+/* Whether one of `vocab` tokens is not banned, other than those of `barred` [count], which stand nowhere anyway, -1: none. */
+bool bias_leaves_one(const bias *b, int32_t vocab, const int32_t *barred, int32_t count);
 void bias_clear(bias *b); /* a zeroed one is allowed */
 
 /* Of memory it takes. */

@@ -109,9 +109,10 @@ dimple_status caller_reveal(iteration *it, pass *p, canvas *c, const int32_t *po
   DIMPLE_TRY(note_asked(it, c, p->model->text.vocab, positions, tokens, count));
   iteration_tell_blocks(it, c, count);
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
-  dimple_status status = it->constraint ? constrained_look(it->constraint, c) : DIMPLE_OK;
+  dimple_status status = it->constraint ? constrained_try(it->constraint, c) : DIMPLE_OK;
   if (status != DIMPLE_OK) {
     canvas_mask(c, it->room.revealed, count);
+    DIMPLE_TRY(constrained_look(it->constraint, c)); /* which agreed before */
     return status;
   }
   it->revealed_count = count;

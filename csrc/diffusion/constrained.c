@@ -88,6 +88,13 @@ dimple_status constrained_look(constrained *g, const canvas *c) {
   return lattice_update(&g->lattice, g->tokens, g->mask_token);
 }
 
+dimple_status constrained_try(constrained *g, const canvas *c) {
+  bool has_path = g->lattice.has_path;
+  dimple_status status = constrained_look(g, c);
+  if (status != DIMPLE_OK) g->lattice.has_path = has_path;
+  return status;
+}
+
 bool constrained_fits(constrained *g, const canvas *c) {
   bool has_path = g->lattice.has_path;
   dimple_status status = constrained_look(g, c);

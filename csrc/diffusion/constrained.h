@@ -24,6 +24,9 @@ void constrained_restart(constrained *g);
  * that fits). */
 dimple_status constrained_look(constrained *g, const canvas *c);
 
+/* The same of a canvas that is refused if it agrees with nothing that fits: then the one before is to be looked at next, and the latest path stays. */
+dimple_status constrained_try(constrained *g, const canvas *c);
+
 /* Whether something that fits agrees with a canvas that may come. The one that does is to be looked at next; the latest path stays until then. */
 bool constrained_fits(constrained *g, const canvas *c);
 

@@ -183,6 +183,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (filled.eos_penalty != 0 && (decoding_is_cached(&filled) || model->pad_token < 0))
     return decoding_is_cached(&filled) ? dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: eos_penalty does not go with a cache")
                                        : dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "eos_penalty needs a model with a padding token (key tokenizer.ggml.padding_token_id)");
+  if (filled.tail_repeats > 0 && filled.complete && model->eos_token < 0)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tail_repeats in a complete decoding needs a model with an end of text (key tokenizer.ggml.eos_token_id)");
   if (!model->shift_logits && pipeline_of(&filled)->needs_shift)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model whose rows score the next position: those of this one score their own",
                        pipeline_of(&filled)->name);

@@ -220,6 +220,8 @@ static text_rows prompt_rows(pass *p) {
 
 int32_t pass_settled(const pass *p) { return p->model->text.canvases ? p->kept : p->prefilled && p->grid.block_length > 0 ? settled_rows(p) : 0; }
 
+static bool same_grid(attention_grid a, attention_grid b) { return a.block_length == b.block_length && a.offset == b.offset; }
+
 /* How many of the first `same` rows can be taken over: those that both see alike, in whole blocks. */
 static int32_t shareable_rows(const pass *p, const pass *from, int32_t same) {
   int32_t settled = settled_rows(p) - 1, of_other = pass_settled(from), block = p->grid.block_length;
@@ -262,11 +264,13 @@ static dimple_status copy_layers(const pass *p, const pass *from, int32_t rows, 
 /* Whether the rows that those behind the first `rows` see are all there. */
 static bool has_seen_rows(const pass *p, int32_t rows) { return p->text.cache.base <= kv_cache_seen_from(&p->text.cache, rows); }
 
-dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows) {
+dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, bool limited, int32_t *rows) {
   *rows = 0;
   bool there = from->prefilled && from->total > 0 && from->intact >= NEED_PROMPT && from->grid.block_length > 0;
+  attention_grid grid = {.block_length = from->grid.block_length, .offset = from->grid.offset > 0 ? p->prompt->length : 0};
   if (!there || p->prefilled || p->canvas->masked_count == 0 || p->kv_type != from->kv_type) return DIMPLE_OK;
-  pass_limit(p, (attention_grid){.block_length = from->grid.block_length, .offset = from->grid.offset > 0 ? p->prompt->length : 0});
+  if (limited && !same_grid(p->grid, grid)) return DIMPLE_OK;
+  pass_limit(p, grid);
   int32_t count = shareable_rows(p, from, same);
   if (count == 0 || !has_seen_rows(from, count)) return DIMPLE_OK;
   DIMPLE_TRY(open_pass(p));
@@ -351,7 +355,7 @@ attention_grid pass_model_grid(const dimple_model *model) {
 }
 
 void pass_limit(pass *p, attention_grid grid) {
-  if (grid.block_length == p->grid.block_length && grid.offset == p->grid.offset) return;
+  if (same_grid(grid, p->grid)) return;
   p->grid = grid;
   p->shared = 0;
   p->prefilled = false;

@@ -111,8 +111,9 @@ dimple_status pass_prefill(pass *p);
 
 /* Before the first pass: takes over keys and values of rows that see blocks, of the first `same` tokens, which are those of the other's
  * prompt, too: whole blocks that its first pass computed, of models with canvases also what its response kept behind them (pass_settled), and
- * fewer than the coming first pass has. rows: how many. What rows see is then as of the other. Errors: MEMORY. */
-dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, int32_t *rows);
+ * fewer than the coming first pass has. rows: how many. What rows see is then as of the other; `limited`: they see what they do, and where that is
+ * otherwise nothing is taken over. Errors: MEMORY. */
+dimple_status pass_take_prefix(pass *p, const pass *from, int32_t same, bool limited, int32_t *rows);
 
 /* How many tokens of prompt and response have keys and values that stay. */
 int32_t pass_settled(const pass *p);

@@ -446,7 +446,7 @@ DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
  * one, before any picture, and behind the other's prompt without pictures its response's canvases but for the last), and fewer than all. Pictures among them have to have equal features; the tower runs for those of `session` unless they
  * were given (dimple_session_set_image_features). The first pass,
  * which has not been, then runs the rest; results are the same to the bit. It holds for decodings with the other's blocks; one with others runs all
- * of the prompt. *rows: how many rows it were; 0 where nothing can be shared, which is no error, as on devices (`ggml:`, `rpc:`), whose results
+ * of the prompt, and one of these that has begun takes nothing. *rows: how many rows it were; 0 where nothing can be shared, which is no error, as on devices (`ggml:`, `rpc:`), whose results
  * depend on the rows of a pass. Neither session may be in use. Errors: ARGUMENT (null, the same session, another model), STATE (no response, or the
  * first pass ran already), MEMORY, CANCELLED. */
 DIMPLE_API dimple_status dimple_session_take_prefix(dimple_session *session, dimple_session *from, int32_t *rows);
@@ -595,7 +595,8 @@ DIMPLE_API dimple_status dimple_decoding_validate(const dimple_decoding *decodin
 /* Starts decoding the response from its initial canvas. May be called again at any time: a prefill of the same prompt and
  * response is kept, so one prefill serves several decodings; not where the response may grow further than in all decodings before. Errors: STATE (no
  * prompt or response), ARGUMENT (names the field), LIMIT (dreamon: what the response may grow to does not fit the context), UNSUPPORTED (the model is not
- * one that the pipeline decodes; dreamon under a constraint; bd3lm with padding tokens in prompt or response), MEMORY. */
+ * one that the pipeline decodes; dreamon under a constraint; bd3lm with padding tokens in prompt or response; tail_repeats in a complete decoding of a
+ * model that names no end of text, with which it would fill what is left), MEMORY. */
 DIMPLE_API dimple_status dimple_session_begin(dimple_session *session, const dimple_decoding *decoding);
 
 /* What one iteration did. The pointers are the session's and stay valid until its next call. */
@@ -629,10 +630,9 @@ DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_ste
 
 /* Adds values [count] to the logits of tokens [count], ascending ids, of all positions in the iterations to come: -65536 .. 65536 favours
  * or disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is
- * banned stands only where no other can; without one, some token beside the mask is not. Tokens that the file bans (key
- * diffusion.suppress_tokens) stay so unless they are among these.
- * dimple_session_begin takes it back. log_probability stays the model's own. Errors: STATE (no
- * decoding is under way), ARGUMENT, MEMORY. */
+ * banned stands only where no other can; without one, some token is not, beside the mask and what the decoding bars (no_eos_logits, dreamon's expand
+ * token). Tokens that the file bans (key diffusion.suppress_tokens) stay so unless they are among these. dimple_session_begin takes it back.
+ * log_probability stays the model's own. Errors: STATE (no decoding is under way), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);
 
 /* What an iteration has to choose from. The pointers are the session's and stay valid until its next call. */

@@ -415,6 +415,32 @@ static void what_is_not_shared(dimple_model *blocks, dimple_model *full) {
   dimple_session_free(e);
 }
 
+/* A decoding that has begun with other blocks than another session's, or with none, takes nothing over from that. */
+static void a_decoding_keeps_its_blocks(dimple_model *full) {
+  int32_t prompt[5 * BLOCK], rows;
+  for (int32_t i = 0; i < 5 * BLOCK; i++) prompt[i] = 10 + i * 7 % 60;
+  dimple_decoding theirs = decoding_of(DIMPLE_PIPELINE_BD3LM, DIMPLE_ALGORITHM_LOW_CONFIDENCE_STATIC), larger = theirs, whole = theirs;
+  theirs.block_length = BLOCK;
+  larger.block_length = 2 * BLOCK;
+  whole.pipeline = DIMPLE_PIPELINE_MDLM;
+  const dimple_decoding *own[] = {&theirs, &larger, &whole};
+  dimple_session *from = asked(full, prompt, 5 * BLOCK, DIMPLE_TENSOR_F32);
+  decode(from, &theirs);
+  for (int32_t i = 0; i < 3; i++) {
+    dimple_session *alone = asked(full, prompt, 5 * BLOCK, DIMPLE_TENSOR_F32), *s = asked(full, prompt, 5 * BLOCK, DIMPLE_TENSOR_F32);
+    outcome expected = decode(alone, own[i]), o = fresh_outcome();
+    dimple_step step = {0};
+    EXPECT_OK(dimple_session_begin(s, own[i]));
+    EXPECT_OK(dimple_session_take_prefix(s, from, &rows));
+    EXPECT((rows > 0) == (i == 0), "case %d: %d rows", i, rows);
+    while (!step.done && dimple_session_step(s, &step) == DIMPLE_OK) note_step(&step, &o);
+    EXPECT(step.done && same_outcome(&o, &expected), "case %d: another result", i);
+    dimple_session_free(alone);
+    dimple_session_free(s);
+  }
+  dimple_session_free(from);
+}
+
 static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) {
   dimple_session *s = text_session(blocks, 1, 1), *t = text_session(full, 1, 1);
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -440,6 +466,15 @@ static void what_does_not_go_together(dimple_model *blocks, dimple_model *full) 
   EXPECT_OK(dimple_session_begin(t, &d));
   dimple_session_free(s);
   dimple_session_free(t);
+  dimple_model *endless = random_model((model_shape){.family = FAMILY_SDAR, .missing = "tokenizer.ggml.eos_token_id"});
+  s = text_session(endless, 1, 1);
+  d = sdar(BLOCK);
+  d.tail_repeats = 2; /* behind which a complete decoding puts ends of text */
+  EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_UNSUPPORTED, "tail_repeats in a complete decoding needs a model with an end of text");
+  d.complete = 0;
+  EXPECT_OK(dimple_session_begin(s, &d));
+  dimple_session_free(s);
+  dimple_model_free(endless);
 }
 
 /* ---------------------------------------------------------------------------------------------------- the caller decides */
@@ -626,6 +661,7 @@ int main(void) {
     prefixes_are_shared(canvases, &denoise, DIMPLE_TENSOR_F32);
     prefixes_with_pictures_are_shared(seeing, &b);
     shared_rows_are_used(blocks, &s);
+    a_decoding_keeps_its_blocks(full);
   }
   dimple_decoding whole = s, two = llada2(0, 0, 0);
   whole.complete = 0;

@@ -493,6 +493,39 @@ static void asking_keeps_the_path(void) {
   EXPECT(fitting > 40 && fitting < 40 * 20 - 40 && unlike_the_shortest > 40, "%d fit, %d tokens are not the shortest's", fitting, unlike_the_shortest);
 }
 
+/* A caller whose tokens are refused stands where it stood: the alternatives are the same, and so is the path that completes the response. */
+static void what_is_refused_changes_nothing(void) {
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIM, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  for (uint64_t seed = 0; seed < 8; seed++) {
+    enum { LISTED = 4 };
+    rule r = open_rule(seed, 2, 6);
+    EXPECT_OK(dimple_session_set_constraint(s, r.constraint));
+    int32_t refused = 0, tokens[2][RESPONSE] = {{0}}, listed[2][RESPONSE * LISTED] = {{0}};
+    float likely[RESPONSE * LISTED];
+    for (int32_t i = 0; i < 2; i++) {
+      dimple_candidates found;
+      dimple_step step;
+      EXPECT_OK(dimple_session_begin(s, &d));
+      EXPECT_OK(dimple_session_look(s, &found));
+      for (int32_t t = 0, first = found.positions[0]; i == 1 && t < MASK && refused == 0; t++) {
+        int32_t canvas[RESPONSE];
+        for (int32_t k = 0; k < RESPONSE; k++) canvas[k] = k == first ? t : MASK;
+        if (can_fit(&r, canvas, RESPONSE)) continue;
+        EXPECT(dimple_session_reveal(s, &first, &t, 1, &step) == DIMPLE_ERROR_ARGUMENT, "token %d is not refused", t);
+        refused++;
+      }
+      EXPECT_OK(dimple_session_alternatives(s, LISTED, listed[i], likely));
+      EXPECT_OK(dimple_session_complete(s, &step));
+      memcpy(tokens[i], step.canvas, sizeof tokens[i]);
+    }
+    EXPECT(refused == 1 && memcmp(listed[0], listed[1], sizeof listed[0]) == 0, "seed %d: other alternatives", (int)seed);
+    EXPECT(memcmp(tokens[0], tokens[1], sizeof tokens[0]) == 0, "seed %d: another completion", (int)seed);
+    dimple_constraint_free(r.constraint);
+  }
+  dimple_session_free(s);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- canvases */
 
 enum { MOST_STANDS = 512 };
@@ -810,6 +843,7 @@ int main(int argc, char **argv) {
     a_session_can_always_be_finished();
     completions_say_what_the_pass_said(2);
     asking_keeps_the_path();
+  what_is_refused_changes_nothing();
     completed_canvases_are_judged();
     canvases_are_best_paths();
     canvases_make_one_response();

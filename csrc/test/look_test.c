@@ -206,6 +206,13 @@ static void biases(void) {
   for (int32_t i = 0; i < MASK; i++) all[i] = -INFINITY;
   EXPECT_FAILS(dimple_session_set_bias(s, many, all, MASK), DIMPLE_ERROR_ARGUMENT, "every token but the mask is banned");
   EXPECT_OK(dimple_session_set_bias(s, many, all, MASK - 1)); /* one is left */
+  all[EOS] = 0;
+  EXPECT_OK(dimple_session_set_bias(s, many, all, MASK));
+  dimple_decoding without_ends = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  without_ends.no_eos_logits = 1;
+  EXPECT_OK(dimple_session_begin(s, &without_ends)); /* and here it is barred */
+  EXPECT_FAILS(dimple_session_set_bias(s, many, all, MASK), DIMPLE_ERROR_ARGUMENT, "every token but the mask is banned");
+  EXPECT_OK(dimple_session_begin(s, &d));
   EXPECT_OK(dimple_session_set_bias(s, tokens, values, 2));
   EXPECT_OK(dimple_session_step(s, &step)); /* for decisions of the core, too */
   for (int32_t i = 0; i < step.revealed_count; i++)
