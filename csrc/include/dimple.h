@@ -300,7 +300,7 @@ typedef struct dimple_image_grid {
 } dimple_image_grid;
 
 /* The grid of a width x height picture. Errors: ARGUMENT for one that the tower does not take (Qwen2.5-VL's: a side below patch_size *
- * merge_size or an aspect ratio above 200; Qwen2-VL's, as Dream-VL has it, enlarges the former; Gemma 4's and SigLIP's take all); UNSUPPORTED without a vision tower. */
+ * merge_size or an aspect ratio above 200; Qwen2-VL's, as Dream-VL has it, enlarges the former; Gemma 4's and SigLIP's take all that have a pixel); UNSUPPORTED without a vision tower. */
 DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, int32_t width, int32_t height,
                                                      dimple_image_grid *grid);
 

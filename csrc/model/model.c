@@ -146,6 +146,8 @@ static dimple_status require_vision(const dimple_model *m) {
 dimple_status dimple_model_get_image_grid(const dimple_model *m, int32_t width, int32_t height, dimple_image_grid *grid) {
   if (!m || !grid) return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_model_get_image_grid: %s is null", m ? "grid" : "model");
   DIMPLE_TRY(require_vision(m));
+  if (width < 1 || height < 1)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels, expected at least one", width, height);
   return m->vision.tower->grid(&m->vision, width, height, grid);
 }
 

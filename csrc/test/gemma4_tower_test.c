@@ -81,6 +81,9 @@ static void sizes(void) {
     EXPECT(grid.resized_width == 12 * e[2] && grid.resized_height == 12 * e[3] && grid.columns == 3 * e[2] && grid.rows == 3 * e[3] &&
                grid.tokens == e[2] * e[3], "%d x %d: %d x %d pixels, %d tokens", e[0], e[1], grid.resized_width, grid.resized_height, grid.tokens);
   }
+  dimple_image_grid none;
+  EXPECT_FAILS(dimple_model_get_image_grid(m, 0, 0, &none), DIMPLE_ERROR_ARGUMENT, "a picture of 0 x 0 pixels, expected at least one");
+  EXPECT_FAILS(dimple_model_get_image_grid(m, -5, 5, &none), DIMPLE_ERROR_ARGUMENT, "a picture of -5 x 5 pixels, expected at least one");
   dimple_model_free(m);
 }
 

@@ -97,12 +97,24 @@ static void preprocessing(void) {
   EXPECT_FAILS(dimple_model_preprocess(vision_model, &image, patches, PATCHES * LENGTH, NULL), DIMPLE_ERROR_ARGUMENT, "3 x 3");
 }
 
+/* Also of towers that take a picture of any shape. */
+static void sizes_that_no_picture_has(void) {
+  static const int32_t sizes[][2] = {{0, 0}, {0, 5}, {5, 0}, {-3, -2}, {-5, 5}, {5, INT32_MIN}};
+  dimple_model *m = random_model((model_shape){.family = FAMILY_DREAM_VL, .vision = true});
+  dimple_image_grid grid = {.tokens = 7};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    EXPECT_FAILS(dimple_model_get_image_grid(m, sizes[i][0], sizes[i][1], &grid), DIMPLE_ERROR_ARGUMENT, "pixels, expected at least one");
+  EXPECT(grid.tokens == 7, "%d tokens", grid.tokens);
+  dimple_model_free(m);
+}
+
 int main(void) {
   if (fixture_open()) {
     pictures_are_seen();
     features_are_given();
     separate_vision_file();
     preprocessing();
+    sizes_that_no_picture_has();
   }
   fixture_close();
   return expect_summary("vision");

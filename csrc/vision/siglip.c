@@ -137,8 +137,6 @@ static void want_tensors(tensor_list *list, const vision_parameters *v, vision_w
 
 /* Tiles one below the other. */
 static dimple_status grid_of(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid) {
-  if (width < 1 || height < 1)
-    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels, expected at least one", width, height);
   tile_plan plan = tiling_plan(&v->tiling, width, height);
   if (plan.kept_rows > 0 && plan.kept_columns > 0 && (plan.packed_rows < 1 || plan.packed_columns < 1))
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "a picture of %" PRId32 " x %" PRId32 " pixels: %d x %d features shrink to none", width, height,

@@ -81,7 +81,7 @@ typedef struct tower {
   dimple_status (*read_keys)(const gguf_file *file, vision_parameters *v);
   /* Names the tensors and their places in *w, whose blocks, of either kind, are allocated and zero. */
   void (*want_tensors)(tensor_list *list, const vision_parameters *v, vision_weights *w);
-  /* Target size, grid and token count of a width x height picture. Errors: ARGUMENT. */
+  /* Target size, grid and token count of a width x height picture, >= 1 each. Errors: ARGUMENT. */
   dimple_status (*grid)(const vision_parameters *v, int32_t width, int32_t height, dimple_image_grid *grid);
   /* Makes rgb [grid->resized_height x grid->resized_width x 3] of a picture, whose grid it is. Null: by a resize as PIL's. Errors: MEMORY. */
   dimple_status (*prepare)(const vision_parameters *v, const dimple_image *image, const dimple_image_grid *grid, uint8_t *rgb);
