@@ -71,7 +71,7 @@ dimple_status scoring_run(const pass *session, const scoring_call *call, float *
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "answers are scored by models whose positions see all others: this one sees its own block and those before");
   DIMPLE_TRY(lay_out(call, &c));
   pass p = {.model = session->model, .context = session->context, .cancelled = session->cancelled, .prompt = session->prompt, .canvas = &c,
-            .features = session->features};
+            .features = session->features, .kv_type = session->kv_type};
   dimple_status status = DIMPLE_OK;
   found = malloc((size_t)call->count * sizeof *found);
   if (!found) status = dimple_fail_memory((size_t)call->count * sizeof *found, "scores");

@@ -764,7 +764,7 @@ DIMPLE_API dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_bat
  * see what stands there. Of each position with targets[i] >= 0, log_probability[i] receives the natural logarithm of that token's
  * probability in softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is
  * not masked may have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0:
- * off. The prompt is computed anew, for its keys and values depend on the response. The session's response need not be set; a decoding under
+ * off. The prompt is computed anew, for its keys and values, kept as the session's, depend on the response. The session's response need not be set; a decoding under
  * way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token; a model that denoises canvases), MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count,
                                               float guidance_scale, float *log_probability);

@@ -72,6 +72,24 @@ static void long_answers(void) {
   dimple_model_free(m);
 }
 
+/* Keys and values are kept as the session has it, and rounded ones tell. */
+static void keys_and_values_are_of_the_sessions_type(void) {
+  int32_t response[RESPONSE], targets[RESPONSE];
+  float found[2][RESPONSE];
+  double most = 0;
+  fill(response, targets);
+  for (int32_t i = 0; i < 2; i++) {
+    dimple_session *s = NULL;
+    EXPECT_OK(dimple_session_create(text_model, &(dimple_session_options){.threads = 1, .prefill = 1, .kv_type = i ? DIMPLE_TENSOR_F16 : DIMPLE_TENSOR_F32}, &s));
+    EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+    EXPECT_OK(dimple_session_score(s, response, targets, RESPONSE, 0, found[i]));
+    dimple_session_free(s);
+  }
+  for (int32_t i = 0; i < RESPONSE; i++)
+    if (targets[i] >= 0) most = fmax(most, fabs((double)found[0][i] - found[1][i]));
+  EXPECT(most > 0 && most < 0.02, "rounded keys and values make a difference of %g", most);
+}
+
 /* A decoding goes on as if nothing had been scored. */
 static void leaves_a_decoding_alone(void) {
   int32_t response[RESPONSE], targets[RESPONSE];
@@ -181,6 +199,7 @@ int main(void) {
   }
   dimple_model_free(unshifted);
   long_answers();
+  keys_and_values_are_of_the_sessions_type();
   leaves_a_decoding_alone();
   refusals();
   counts();
