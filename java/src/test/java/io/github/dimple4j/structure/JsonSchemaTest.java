@@ -91,6 +91,9 @@ class JsonSchemaTest {
             "{'x':0,'y':0}", "{'x':0} | {'y':0,'y':0} | {'x':0,'y':0,'zz':0}"),
         row("{'type':'string','format':'idn-hostname'}", "'a-b.c'", "'a-B.c'"),
         row("{'type':'array','uniqueItems':true,'maxItems':1}", "[] | [1]", "[1,1]"),
+        row("{'anyOf':[{'const':'x'},{'type':'array','maxItems':1,'not':{'uniqueItems':true}}]}", "'x'", "[] | [1] | [1,1]"),
+        row("{'enum':[1,2,3],'not':{'multipleOf':2}}", "1 | 3", "2"),
+        row("{'oneOf':[{'enum':[4,6,9]},{'multipleOf':2,'enum':[4,5,6]}]}", "9", "4 | 5 | 6"),
         row("{'type':'string','uniqueItems':true,'multipleOf':2}", "'x'", "1"));
   }
 
@@ -141,6 +144,11 @@ class JsonSchemaTest {
         new Refusal("{'type':'string','pattern':'[a-z&&[^b]]'}", "#/pattern: && in brackets, which implementations read differently, at character 4 "
             + "of the regular expression [a-z&&[^b]]"),
         new Refusal("{'type':'array','contains':{}}", "#/contains: contains"),
+        new Refusal("{'type':'array','maxItems':1,'contains':{'const':5}}", "#/contains: contains"),
+        new Refusal("{'type':'array','maxItems':1,'unevaluatedItems':false}", "#/unevaluatedItems: unevaluatedItems"),
+        new Refusal("{'type':'array','maxItems':1,'not':{'items':{'type':'string'}}}",
+            "#/not/items: what does not fit items (asked for by not, oneOf, if or dependencies)"),
+        new Refusal("{'not':{'multipleOf':2}}", "#/not/multipleOf: what does not fit multipleOf (asked for by not, oneOf, if or dependencies)"),
         new Refusal("{'type':'string','pattern':'a(?=b)'}", "#/pattern: lookaround at character 1 of the regular expression a(?=b)"),
         new Refusal("{'type':'string','pattern':'(a)\\\\1'}", "#/pattern: a back reference at character 5 of the regular expression (a)\\1"),
         new Refusal("{'type':'string','pattern':'('}", "#/pattern: a ( without its ) at character 1 of the regular expression ("),

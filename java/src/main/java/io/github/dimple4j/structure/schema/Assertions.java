@@ -70,12 +70,16 @@ final class Assertions {
           .and(new NumberRange(true, true, values.decimal(schema, "exclusiveMinimum"), true,
               values.decimal(schema, "exclusiveMaximum"), true));
     }
+    BigDecimal divisor = divisor(schema);
+    NumberRule rule = NumberRule.within(range);
+    return divisor == null ? rule : rule.and(NumberRule.multiples(divisor, values.refusal(schema, "multipleOf", "multipleOf")));
+  }
+
+  /** What {@code multipleOf} says; null if it is not there. */
+  BigDecimal divisor(JsonNode schema) {
     BigDecimal divisor = values.decimal(schema, "multipleOf");
-    if (divisor != null) {
-      values.expect(divisor.signum() > 0, schema, "multipleOf", "not a number above 0");
-      return new NumberRule(range, null, List.of(divisor), values.refusal(schema, "multipleOf", "multipleOf"));
-    }
-    return NumberRule.within(range);
+    values.expect(divisor == null || divisor.signum() > 0, schema, "multipleOf", "not a number above 0");
+    return divisor;
   }
 
   private StringRule string(JsonNode schema) {
@@ -103,18 +107,17 @@ final class Assertions {
       List<Term> first = new ArrayList<>();
       if (schema.has("prefixItems") && !terms.document.draft().knows("prefixItems")) {
         List<Term> all = values.list(schema, "prefixItems").stream().map(item -> terms.of(item, false)).toList();
-        rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(all, null)), 0, ArrayRule.UNBOUNDED, null));
+        rule = rule.and(ArrayRule.of(new ArrayRule.Items(all, null)));
       } else if (schema.has("prefixItems")) {
         values.list(schema, "prefixItems").forEach(item -> first.add(terms.of(item, false)));
       } else if (tuple) {
         values.list(schema, "items").forEach(item -> first.add(terms.of(item, false)));
       }
       JsonNode others = tuple ? schema.path("additionalItems") : schema.path("items");
-      rule = rule.and(new ArrayRule(List.of(new ArrayRule.Items(first, others.isMissingNode() ? null : terms.of(others, false))), 0,
-          ArrayRule.UNBOUNDED, null));
+      rule = rule.and(ArrayRule.of(new ArrayRule.Items(first, others.isMissingNode() ? null : terms.of(others, false))));
     }
     if (schema.path("uniqueItems").asBoolean(false)) {
-      rule = rule.and(ArrayRule.unheld(values.refusal(schema, "uniqueItems", "uniqueItems")));
+      rule = rule.and(ArrayRule.distinct(values.refusal(schema, "uniqueItems", "uniqueItems")));
     }
     if (schema.has("contains") && values.size(schema, "minContains", 1) > 0 || schema.has("contains") && schema.has("maxContains")) {
       rule = rule.and(ArrayRule.unheld(values.refusal(schema, "contains", "contains")));

@@ -55,7 +55,7 @@ final class Complements {
       case "enum" -> all.addAll(constants.except(value, unheld));
       case "const" -> all.addAll(constants.except(List.of(value), unheld));
       case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum" -> beyond(schema, keyword, all);
-      case "multipleOf" -> all.add(Shape.of(new NumberRule(NumberRange.ANY, null, List.of(), unheld)));
+      case "multipleOf" -> all.add(Shape.of(NumberRule.otherThanMultiples(assertions.divisor(schema), unheld)));
       case "minLength" -> shorter(values.size(schema, keyword, 0)).ifPresent(most -> all.add(Shape.of(StringRule.ofLength(0, most))));
       case "maxLength" -> all.add(Shape.of(StringRule.ofLength(values.size(schema, keyword, 0) + 1, StringRule.UNBOUNDED)));
       case "pattern" -> all.add(Shape.of(StringRule.matching(new StringRule.Match(schema, keyword, value.asString(), true))));
@@ -66,10 +66,14 @@ final class Complements {
       }
       case "minItems" -> shorter(values.size(schema, keyword, 0)).ifPresent(most -> all.add(Shape.of(ArrayRule.ofLength(0, most))));
       case "maxItems" -> all.add(Shape.of(ArrayRule.ofLength(values.size(schema, keyword, 0) + 1, ArrayRule.UNBOUNDED)));
-      case "items", "prefixItems", "additionalItems", "contains", "uniqueItems", "unevaluatedItems" -> {
-        boolean free = value.isBoolean() && value.booleanValue() == !keyword.equals("uniqueItems");
-        if (!free) {
+      case "items", "prefixItems", "additionalItems", "contains", "unevaluatedItems" -> {
+        if (!(value.isBoolean() && value.booleanValue())) {
           all.add(Shape.of(ArrayRule.unheld(unheld)));
+        }
+      }
+      case "uniqueItems" -> {
+        if (value.asBoolean(false)) {
+          all.add(Shape.of(ArrayRule.unheld(unheld).and(ArrayRule.ofLength(2, ArrayRule.UNBOUNDED))));
         }
       }
       case "minProperties" -> shorter(values.size(schema, keyword, 0)).ifPresent(most -> all.add(Shape.of(ObjectRule.ofSize(0, most))));

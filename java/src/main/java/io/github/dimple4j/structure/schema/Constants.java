@@ -42,7 +42,7 @@ final class Constants {
       } else if (value.isArray()) {
         List<Term> items = new ArrayList<>();
         value.forEach(item -> items.add(constant(item)));
-        all.add(Shape.of(new ArrayRule(List.of(new ArrayRule.Items(items, null)), items.size(), items.size(), null)));
+        all.add(Shape.of(ArrayRule.of(new ArrayRule.Items(items, null)).and(ArrayRule.ofLength(items.size(), items.size()))));
       } else {
         Map<String, Term> properties = new LinkedHashMap<>();
         value.properties().forEach(entry -> properties.put(entry.getKey(), constant(entry.getValue())));
@@ -51,7 +51,7 @@ final class Constants {
       }
     }
     Shape scalars = new Shape(nulls, booleans,
-        numbers.isEmpty() ? null : new NumberRule(NumberRange.ANY, List.copyOf(numbers), List.of(), null),
+        numbers.isEmpty() ? null : NumberRule.only(List.copyOf(numbers)),
         strings.isEmpty() ? null : StringRule.only(strings), null, null);
     if (!scalars.isNothing()) {
       all.add(scalars);

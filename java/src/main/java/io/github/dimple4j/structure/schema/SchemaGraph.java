@@ -119,9 +119,8 @@ final class SchemaGraph {
   // Arrays.
 
   private int array(ArrayRule rule, int to) {
-    if (rule.unheld() != null && rule.most() > 1) {
-      throw rule.unheld();
-    }
+    held(rule.unheld());
+    held(rule.most() > 1 ? rule.distinct() : null);
     if (rule.parts().isEmpty() && rule.least() == 0 && rule.most() == ArrayRule.UNBOUNDED) {
       return text.anyArray(depth, to);
     }

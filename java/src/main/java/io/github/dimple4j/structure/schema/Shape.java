@@ -75,7 +75,7 @@ record Shape(boolean nulls, int booleans, NumberRule number, StringRule string, 
       case "null" -> new Shape(true, 0, null, null, null, null);
       case "boolean" -> new Shape(false, 3, null, null, null, null);
       case "number" -> of(NumberRule.ANY);
-      case "integer" -> of(new NumberRule(NumberRange.INTEGERS, null, java.util.List.of(), null));
+      case "integer" -> of(NumberRule.within(NumberRange.INTEGERS));
       case "string" -> of(StringRule.ANY);
       case "array" -> of(ArrayRule.ANY);
       case "object" -> of(ObjectRule.ANY);
