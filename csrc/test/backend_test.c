@@ -32,10 +32,13 @@ static void check_selection(const char *expected) {
   EXPECT(strstr(dimple_cpu_description(), "plain") && strstr(dimple_cpu_description(), "(selected)"), "%s", dimple_cpu_description());
 }
 
-/* Every level has them, of integers those that multiply quantized weights as such. */
+/* Every level has them, of integers those that multiply quantized weights as such. Under sanitizers, which make their own speed, the best one and what
+ * has none. */
 static void check_peaks(void) {
+  bool best = true;
   for (const backend_operations *const *each = backend_list; *each; each++) {
-    if (!(*each)->available()) continue;
+    if (!(*each)->available() || (SANITIZED && (*each)->measure_peaks && !best)) continue;
+    if ((*each)->measure_peaks) best = false;
     dimple_peaks peaks = {-1, -1, -1};
     if (!(*each)->measure_peaks) {
       EXPECT_FAILS(dimple_measure_peaks((*each)->name, 1, &peaks), DIMPLE_ERROR_UNSUPPORTED, (*each)->name);

@@ -8,6 +8,13 @@
 
 #include "dimple.h"
 
+/* Under sanitizers, where a test takes several times as long, less of the same will do. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 extern int expect_failures;
 extern int expect_checks;
 
