@@ -20,7 +20,6 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -209,11 +208,10 @@ final class AnswerTask implements Runnable {
   }
 
   private void decode(PrefillCache.Lease lease, int choice, Duration vision) {
-    Map<Integer, List<Candidate>> alternatives = new HashMap<>();
+    Map<Integer, List<Candidate>> alternatives = Map.of();
     for (Step step : lease.session().steps(question.decoding(choice))) {
       if (question.alternatives() > 0) {
-        alternatives.keySet().removeAll(step.remasked());
-        alternatives.putAll(lease.session().alternatives(question.alternatives()));
+        alternatives = LogProbs.listedBehind(step, alternatives, lease.session().alternatives(question.alternatives()));
       }
       metrics.iteration(step.time());
       if (watched) {
@@ -223,6 +221,6 @@ final class AnswerTask implements Runnable {
     Generation generation = lease.session().generation();
     boolean first = !lease.hit() && choice == 0;
     metrics.choice(generation, first, vision);
-    progress.add(new Choice(choice, generation, Map.copyOf(alternatives), first, vision));
+    progress.add(new Choice(choice, generation, alternatives, first, vision));
   }
 }

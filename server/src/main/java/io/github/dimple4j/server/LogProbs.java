@@ -3,10 +3,13 @@ package io.github.dimple4j.server;
 import io.github.dimple4j.Candidate;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
+import io.github.dimple4j.Step;
 import io.github.dimple4j.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -34,6 +37,24 @@ final class LogProbs {
     if (listed > 0 && !wanted) {
       throw request.wrong("top_logprobs", "goes with logprobs: true");
     }
+    return listed;
+  }
+
+  /** What is listed by position behind a step: {@code found} for those it revealed, and what was {@code known} of the others, which may have moved. */
+  static Map<Integer, List<Candidate>> listedBehind(Step step, Map<Integer, List<Candidate>> known, Map<Integer, List<Candidate>> found) {
+    Map<Integer, List<Candidate>> listed = new HashMap<>();
+    if (step.origins().isPresent()) {
+      List<Integer> origins = step.origins().get();
+      for (int i = 0; i < origins.size(); i++) {
+        if (known.containsKey(origins.get(i))) {
+          listed.put(i, known.get(origins.get(i)));
+        }
+      }
+    } else {
+      listed.putAll(known);
+    }
+    listed.keySet().removeAll(step.remasked());
+    listed.putAll(found);
     return listed;
   }
 

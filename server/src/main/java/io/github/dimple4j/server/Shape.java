@@ -33,7 +33,7 @@ record Shape(Template template, Kind kind, String field, Object key) {
   /** Fixed texts, and numbers of tokens to fill between them. */
   static Shape prior(String field, List<Object> parts) {
     return new Shape(Template.of(parts.stream().map(part -> part instanceof Integer length ? Template.slot(length) : part).toArray()), Kind.PRIOR,
-        field, parts);
+        field, List.of(Kind.PRIOR, parts)); // a fixed text may read as a schema does
   }
 
   /** Whether an automaton holds it. */

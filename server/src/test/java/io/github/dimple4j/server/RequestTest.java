@@ -404,6 +404,19 @@ class RequestTest {
     }
   }
 
+  /** A fixed text that reads as the schema does that another request has in its place. */
+  @Test
+  void shapesOfOtherKindsAreOthersToTheCache() {
+    String fixed = "\"diffusion\": {\"template\": [\"true\"]}";
+    String schema = "\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": true}}";
+    try (DimpleServer kept = Mini.start(Mini.options()); DimpleServer without = Mini.start(Mini.options().cacheBytes(0))) {
+      for (String shape : List.of(fixed, schema, fixed)) {
+        assertThat(Http.content(Http.chat(kept, question(shape)))).isEqualTo(Http.content(Http.chat(without, question(shape))));
+      }
+      assertThat(Http.metric(kept, "dimple_prefill_cache_total{result=\"hit\"}")).isEqualTo(1);
+    }
+  }
+
   @Test
   void seesAPictureOnce() {
     try (DimpleServer kept = Mini.start(Mini.options()); DimpleServer without = Mini.start(Mini.options().cacheBytes(0))) {
