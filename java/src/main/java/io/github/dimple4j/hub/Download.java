@@ -210,6 +210,9 @@ public final class Download {
       part.validator().ifPresent(state -> headers.put("If-Range", state));
     }
     try (Response response = Response.get(source, headers, token)) {
+      if (wanted == null) {
+        wanted = response.linkedHash().orElse(null);
+      }
       switch (response.status()) {
         case 200, 206 -> receive(part, response);
         case 416 -> settle(part, response);
@@ -219,9 +222,6 @@ public final class Download {
   }
 
   private void receive(PartFile part, Response response) throws IOException, InterruptedException {
-    if (wanted == null) {
-      wanted = response.linkedHash().orElse(null);
-    }
     OptionalLong total = response.total();
     if (response.coding().isPresent()) {
       throw new FetchException(Response.shown(response.place()) + ": is sent in the coding '" + response.coding().get() + "', which was not asked for");

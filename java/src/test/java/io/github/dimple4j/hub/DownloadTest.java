@@ -284,6 +284,23 @@ class DownloadTest {
     assertFetched(MODEL);
   }
 
+  /** All bytes are there, one of them another: the hub's hash tells, though nothing is left to send. */
+  @Test
+  void allBytesWereThereButDamaged() throws IOException {
+    byte[] damaged = MODEL.clone();
+    damaged[1000] ^= 1;
+    Files.createDirectories(target().getParent());
+    Files.write(part(), damaged);
+    Files.writeString(folder.resolve("a/model.gguf.part.note"), TAG + "\n" + MODEL.length + "\n");
+    try (FaultyServer store = new FaultyServer((request, number, out) -> FaultyServer.file(request, out, MODEL, TAG, MODEL.length));
+        FaultyServer hub = new FaultyServer((request, number, out) -> FaultyServer.head(out, 302, "Location: " + store.at("/blob"),
+            "X-Linked-ETag: \"" + hash(MODEL) + "\""))) {
+      fetch(hub.at("/model.gguf"), null);
+      assertThat(store.requests()).hasSize(2);
+    }
+    assertFetched(MODEL);
+  }
+
   @Test
   void lengthsThatNobodySays() throws IOException {
     try (FaultyServer server = new FaultyServer((request, number, out) -> {
