@@ -41,7 +41,8 @@ final class LogitsCommand implements Callable<Integer> {
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (DimpleModel loaded = engine.load(model);
-        Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads()).open()) {
+        Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads())
+            .kvType(engine.kvType()).open()) {
       float[][] logits = session.logits();
       float[][] features = vision ? session.imageFeatures() : null;
       output.write(spec.commandLine().getOut(), json -> {

@@ -81,7 +81,8 @@ final class ScoreCommand implements Callable<Integer> {
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     List<int[]> ids = answers.ids == null ? null : readIds(answers.ids);
     try (DimpleModel loaded = engine.load(model);
-        Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads()).open()) {
+        Session session = prompt.session(loaded, images).withoutResponse().threads(engine.threads())
+            .kvType(engine.kvType()).open()) {
       List<Score> scores = ids == null ? answers.texts.stream().map(text -> session.score(text, scoring)).toList()
           : ids.stream().map(tokens -> session.score(tokens, scoring)).toList();
       output.write(spec.commandLine().getOut(), json -> write(json, session, scoring, scores));

@@ -230,6 +230,8 @@ class ModelCommandsTest {
     List<?> rows = (List<?>) document.get("logits");
     assertThat(rows).hasSize(4).allSatisfy(row -> assertThat((List<?>) row).hasSameSizeAs((List<?>) rows.get(0)));
     assertThat((List<?>) document.get("vision")).isEmpty();
+    assertThat(Output.of("logits", model, "--ids-file", ids, "--kv-type", "f16", "--json", json.toString()).status()).isZero();
+    assertThat((List<?>) Json.read(json).get("logits")).hasSameSizeAs(rows).isNotEqualTo(rows);
     for (Object number : (List<?>) rows.get(0)) {
       String text = ((Json.Number) number).text();
       assertThat(Float.toString(Float.parseFloat(text))).isEqualTo(text);

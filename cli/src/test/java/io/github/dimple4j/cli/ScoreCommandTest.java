@@ -43,6 +43,14 @@ class ScoreCommandTest {
     return ((List<?>) answer.get("log_probabilities")).stream().mapToDouble(ScoreCommandTest::number).sum();
   }
 
+  @Test
+  void keysAndValuesAreOfTheTypeThatIsAskedFor() throws IOException {
+    String[] asked = {"--prompt", "Is there a circle at the bottom left?", "--method", "left-to-right", "--answer", "No"};
+    double usual = number(answer(score(asked), 0), "log_likelihood");
+    double rounded = number(answer(score(Stream.concat(Stream.of(asked), Stream.of("--kv-type", "q8_0")).toArray(String[]::new)), 0), "log_likelihood");
+    assertThat(rounded).isNotEqualTo(usual).isCloseTo(usual, within(0.5));
+  }
+
   /** There is none. */
   @Test
   void anAnswerThatFitsIsLikelier() throws IOException {
