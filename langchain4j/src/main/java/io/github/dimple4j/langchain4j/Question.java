@@ -103,6 +103,11 @@ final class Question {
   Session open() {
     SessionBuilder session = model.dimple().session().tools(tools)
         .responseLength(request.maxOutputTokens() == null ? model.responseLength() : request.maxOutputTokens());
+    if (!decoding.pipeline().countsFromPrompt()) {
+      session.wholeBlocks(1);
+    } else if (decoding.blockLength() > 0) {
+      session.wholeBlocks(decoding.blockLength());
+    } // otherwise the file's
     Conversion conversion = new Conversion(model.pictureOrder());
     conversion.addAll(request.messages(), session);
     if (structure != null) {

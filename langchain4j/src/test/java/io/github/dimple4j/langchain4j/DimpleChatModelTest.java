@@ -38,6 +38,7 @@ import io.github.dimple4j.Decoding;
 import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
+import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.structure.RecordSchema;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -148,6 +149,19 @@ class DimpleChatModelTest {
     Decoding seeded = DIMPLE.decoding().toBuilder().temperature(2).seed(9).build();
     assertThat(DimpleChatModel.builder(DIMPLE).decoding(seeded).build().chat("x"))
         .isEqualTo(DIMPLE.session().user("x").open().decode(seeded).text());
+  }
+
+  /** Blocks are those of the decoding, which need not be those that the file names. */
+  @Test
+  void aResponseEndsWithABlock() {
+    Decoding inBlocks = Decoding.builder().pipeline(Pipeline.SDAR).algorithm(Pipeline.SDAR.usualAlgorithm())
+        .threshold(Pipeline.SDAR.usualThreshold(Pipeline.SDAR.usualAlgorithm())).blockLength(8).build();
+    for (int length = 17; length <= 24; length++) {
+      ChatModel model = DimpleChatModel.builder(DIMPLE).decoding(inBlocks).responseLength(length).build();
+      Generation answer = ((DimpleChatResponseMetadata) model.chat(UserMessage.from("x")).metadata()).generation();
+      assertThat((answer.promptTokens() + answer.canvas().length()) % 8).isZero();
+      assertThat(answer.canvas().length()).isBetween(length, length + 7);
+    }
   }
 
   /** What an application writes. */
