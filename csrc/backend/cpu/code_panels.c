@@ -11,15 +11,6 @@ typedef struct code_order {
   int64_t group; /* inputs of a column that lie together, with 8 bits: 4 or 8 */
 } code_order;
 
-static inline uint64_t load_eight(const uint8_t *p) {
-  uint64_t word;
-  memcpy(&word, p, sizeof word);
-  return word;
-}
-
-/* Two groups of four codes below 16, the second in the high nibbles. */
-static inline uint32_t join_nibbles(uint64_t eight) { return (uint32_t)(eight | eight >> 28); }
-
 /* The 32 codes of column `o` of a block in `bits` of 5 or 6 each. */
 INLINE void store_planes(const uint8_t *codes, const int bits, int64_t o, uint8_t *target) {
   const int each = bits - 4, in_byte = 8 / each;
@@ -70,7 +61,6 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code
   if (bits == 4) order.add = 0;
   unit_layout u = unit_layout_of(l, bits);
   int64_t first = panel * PANEL, count = w->rows - first < PANEL ? w->rows - first : PANEL;
-  enum { BYTES_AHEAD = 320 }; /* rows are read in turn, a block of each, which no processor foresees */
   const int64_t row_size = block_format_row_size(w->format, w->columns), units = w->columns / w->format->block_length, size = w->format->block_size;
   uint8_t *target = w->panels + panel * w->panel_size;
   if (count < PANEL) memset(target, 0, (size_t)w->panel_size);
@@ -79,7 +69,7 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code
   for (int64_t i = 0; i < units; i++) {
     for (int64_t o = 0; o < count; o++) {
       const uint8_t *block = rows + (first + o) * row_size + i * size;
-      for (int64_t line = 0; line < size; line += 64) __builtin_prefetch(block + BYTES_AHEAD + line);
+      prefetch_blocks_ahead(block, size);
       w->format->unpack(block, &unpacked);
       if (order.add)
         for (int64_t k = 0; k < w->format->block_length; k++) unpacked.codes[k] = (uint8_t)(unpacked.codes[k] + order.add);

@@ -25,6 +25,21 @@ enum { WIDEST_SPAN = 128 };
 /* Signed ones whose 8-bit codes lie in groups of 8 inputs: [2][4][16][8]; 4-bit codes lie as in all. */
 extern const code_packer signed_pair_packer;
 
+static inline uint64_t load_eight(const uint8_t *p) {
+  uint64_t word;
+  memcpy(&word, p, sizeof word);
+  return word;
+}
+
+/* Two groups of four codes below 16, the second in the high nibbles. */
+static inline uint32_t join_nibbles(uint64_t eight) { return (uint32_t)(eight | eight >> 28); }
+
+/* While panels are packed: rows are read in turn, a block of each, which no processor foresees. */
+static inline void prefetch_blocks_ahead(const uint8_t *block, int64_t size) {
+  enum { BYTES_AHEAD = 320 };
+  for (int64_t line = 0; line < size; line += 64) __builtin_prefetch(block + BYTES_AHEAD + line);
+}
+
 /* The lowest code of a format, or less. */
 static inline int32_t lowest_code(const code_layout *l) {
   if (l->bits == 8) return l->positive ? 0 : -l->largest;
