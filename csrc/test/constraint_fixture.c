@@ -109,7 +109,7 @@ static struct {
 
 static void ask_about(const machine *m, const words *w) {
   if (memcmp(&asked.machine, m, sizeof *m) == 0 && memcmp(&asked.words, w, sizeof *w) == 0) return;
-  memset(&asked, 0, sizeof asked);
+  memset(asked.known, 0, sizeof asked.known);
   memcpy(&asked.machine, m, sizeof *m);
   memcpy(&asked.words, w, sizeof *w);
 }
@@ -117,7 +117,9 @@ static void ask_about(const machine *m, const words *w) {
 static const stands *after_any(const machine *m, const words *w, stand before) {
   stands *after = &asked.after[before.state][before.used][before.ended];
   bool *known = &asked.known[before.state][before.used][before.ended];
-  for (int32_t t = 0; !*known && t < w->count; t++) {
+  if (*known) return after;
+  memset(after, 0, sizeof *after);
+  for (int32_t t = 0; t < w->count; t++) {
     stand s = stand_after(m, w, before, t);
     if (s.state >= 0) after->in[s.state][s.used][s.ended] = true;
   }
