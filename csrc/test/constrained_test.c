@@ -843,7 +843,7 @@ int main(int argc, char **argv) {
     a_session_can_always_be_finished();
     completions_say_what_the_pass_said(2);
     asking_keeps_the_path();
-  what_is_refused_changes_nothing();
+    what_is_refused_changes_nothing();
     completed_canvases_are_judged();
     canvases_are_best_paths();
     canvases_make_one_response();
