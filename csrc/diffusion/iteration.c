@@ -222,9 +222,12 @@ int32_t iteration_canvas_rows(const iteration *it, const canvas *c) {
   return it->decoding.block_length < c->length ? it->decoding.block_length : c->length;
 }
 
-pass_need iteration_need(const iteration *it) {
-  const block_rules *rules = pipeline_of(&it->decoding)->blocks; /* a loop of its own wants the prompt's */
-  return rules ? rules->need(&it->decoding) : NEED_PROMPT;
+pass_need iteration_need(const iteration *it, const canvas *c, bool keep_prompt) {
+  const pipeline *how = pipeline_of(&it->decoding); /* a loop of its own wants the prompt's */
+  pass_need need = how->blocks ? how->blocks->need(&it->decoding) : NEED_PROMPT;
+  bool prefix = how->blocks && how->sight == SIGHT_ALL && need == NEED_PROMPT;
+  bool behind = c->masked_count > 0 && c->masked[0] >= it->decoding.block_length;
+  return prefix && (behind || !keep_prompt) ? NEED_ALL : need; /* what lies before the first block is of the first pass */
 }
 
 attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
@@ -260,6 +263,7 @@ dimple_status iteration_check_shortening(const iteration *it) {
 }
 
 void iteration_shortened(iteration *it, const canvas *c) {
+  it->looked = false; /* what is left out was offered, too */
   if (!pipeline_of(&it->decoding)->blocks || it->number == 0) return; /* they have not begun */
   it->blocks.response = c->used;
   if (it->blocks.end > c->used) it->blocks.end = c->used;

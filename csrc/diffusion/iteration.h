@@ -81,8 +81,8 @@ int32_t iteration_shadow_rows(const iteration *it);
 /* How many rows the canvases of the decoding that has begun have at most; 0: it denoises none. */
 int32_t iteration_canvas_rows(const iteration *it, const canvas *c);
 
-/* What the decoding that has begun wants of the first pass. */
-pass_need iteration_need(const iteration *it);
+/* What the decoding that has begun wants of the first pass, the canvas being as it was set; keep_prompt: as of the pass. */
+pass_need iteration_need(const iteration *it, const canvas *c, bool keep_prompt);
 
 /* What rows are to see in the passes of the decoding that has begun, behind a prompt of that length. */
 attention_grid iteration_grid(const iteration *it, int32_t prompt_length);

@@ -370,6 +370,8 @@ void pass_restart(pass *p, pass_need need) {
   if (p->total > 0 && need > p->intact) p->prefilled = false;
   p->fresh = p->prefilled && p->total > 0 && (!blocks || settled_score(p)) ? &p->first_states : NULL;
   p->fresh_from = 0;
+  p->stale = p->prefilled && p->total > 0 && !blocks && p->intact < NEED_ALL;
+  p->recalls = false;
   p->kept = p->prefilled && p->total > 0 ? p->prompt->length : 0; /* another decoding writes over its canvases */
   p->fresh_count = blocks ? 1 : p->total;
   p->count = p->prefilled && p->total > 0 && (!blocks || settled_rows(p) > 0);
@@ -378,6 +380,23 @@ void pass_restart(pass *p, pass_need need) {
 void pass_canvas_changed(pass *p) {
   p->fresh = NULL;
   hide_behind(p);
+}
+
+void pass_shortened(pass *p) {
+  pass_canvas_changed(p);
+  p->recalls = p->stale;
+}
+
+/* Runs the response as it was set once more, against the first pass's prompt, if its keys and values are wanted again. */
+static dimple_status recall(pass *p) {
+  if (!p->recalls) return DIMPLE_OK;
+  int32_t first = p->keep_prompt && p->intact >= NEED_PROMPT ? scoring_row(p, 0) : 0;
+  text_rows rows = rows_of(p, &p->text, first, sequence_length(p), p->prompt->tokens, p->canvas->initial, pictures(p), NULL,
+                           view_rows(p->later_states, 0, 0));
+  DIMPLE_TRY(pass_run(p, &rows));
+  p->recalls = p->stale = false;
+  p->count++;
+  return DIMPLE_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- scoring */
@@ -472,12 +491,14 @@ static dimple_status record_score(pass *p, const pass_rows *rows, bool fresh, co
 dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   bool fresh = finds_states(p, &rows);
+  DIMPLE_TRY(recall(p));
   DIMPLE_TRY(open_score(p, &rows));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
   DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_score(p, &rows, fresh, head)));
   if (head) DIMPLE_TRY(check_head(p, head, p->scored.rows));
   p->count += !fresh + rows.bare;
   if (fresh) return DIMPLE_OK;
+  p->stale = false;
   p->fresh = rows.positions ? NULL : &p->later_states;
   p->fresh_scope = rows.scope;
   p->fresh_from = rows.from;
@@ -486,10 +507,12 @@ dimple_status pass_score(pass *p, pass_rows rows, const head_call *head) {
 }
 
 dimple_status pass_keep(pass *p, pass_scope scope) {
+  DIMPLE_TRY(recall(p));
   text_rows rows = kept_rows(p, scope);
   p->intact = left_by(p, scope);
   if (!ran_ahead(p, WISH_KEEP, &(pass_rows){.scope = scope})) DIMPLE_TRY(pass_run(p, &rows)); /* which may leave less intact */
   if (rows.first == p->kept) p->kept += (int32_t)text_rows_count(&rows);
+  p->stale = false;
   p->count++;
   return DIMPLE_OK;
 }
@@ -538,6 +561,7 @@ dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, 
   const pass_rows *rows = &wish->rows;
   *out = (text_rows){.state = &p->text};
   if (wish->kind == WISH_NOTHING) return DIMPLE_OK;
+  DIMPLE_TRY(recall(p)); /* alone */
   if (wish->kind == WISH_KEEP) {
     p->intact = left_by(p, rows->scope);
     if (round == ROUND_CANVAS) *out = kept_rows(p, rows->scope);

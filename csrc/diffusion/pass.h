@@ -84,6 +84,8 @@ typedef struct pass {
   bool prefilled;      /* the first pass ran */
   int32_t shared;      /* before it: rows of the prompt whose keys and values are there (pass_take_prefix) */
   pass_need intact;    /* what is left of its keys and values */
+  bool stale;          /* those of the response are another decoding's: of this one nothing has run */
+  bool recalls;        /* they are to be the first pass's before anything runs (pass_shortened) */
   int32_t kept;        /* models with canvases: the prompt's rows and, as they were kept, those of canvases that stay as they are (pass_keep) */
   int32_t total;       /* masks of the canvas it saw */
   text_state text;     /* capacity 0: not open */
@@ -144,6 +146,10 @@ void pass_reserve_growth(pass *p);
 void pass_canvas_changed(pass *p);
 
 static inline int32_t pass_rows_count(const pass_rows *rows) { return rows->chosen ? rows->chosen_count : rows->count; }
+
+/* The canvas was shortened, after pass_prefill: what was left out keeps the keys and values of the latest pass of this decoding or, where none has run,
+ * of the first one. */
+void pass_shortened(pass *p);
 
 /* One pass over what has changed, and over the final states of the rows that score the given positions the head, with everything set
  * but x and w; head null: it is not wanted yet. After pass_prefill. Errors: MEMORY, CANCELLED. */

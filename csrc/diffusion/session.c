@@ -401,7 +401,7 @@ static dimple_status begin(dimple_session *s, const dimple_decoding *decoding) {
   pass_reserve_shadow(&s->pass, iteration_shadow_rows(&s->iteration));
   pass_reserve_canvas(&s->pass, iteration_canvas_rows(&s->iteration, &s->canvas));
   pass_limit(&s->pass, iteration_grid(&s->iteration, s->prompt.length));
-  pass_restart(&s->pass, iteration_need(&s->iteration));
+  pass_restart(&s->pass, iteration_need(&s->iteration, &s->canvas, s->pass.keep_prompt));
   if (!s->pass.prefilled) s->prefill_time = 0;
   s->step_time = 0;
   return DIMPLE_OK;
@@ -573,7 +573,10 @@ static dimple_status shorten(dimple_session *s, int32_t length) {
   DIMPLE_TRY(iteration_check_shortening(&s->iteration));
   if (length < 1 || length > s->canvas.used)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "dimple_session_shorten: length is %d, expected 1 to %d", length, s->canvas.used);
-  if (length < s->canvas.used) pass_canvas_changed(&s->pass);
+  if (length < s->canvas.used) {
+    DIMPLE_TRY(prefill(s)); /* what is left out is seen as it was set */
+    pass_shortened(&s->pass);
+  }
   canvas_shorten(&s->canvas, length);
   iteration_shortened(&s->iteration, &s->canvas);
   return DIMPLE_OK;

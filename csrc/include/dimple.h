@@ -674,10 +674,12 @@ DIMPLE_API dimple_status dimple_session_reveal(dimple_session *session, const in
                                                dimple_step *step);
 
 /* Leaves the response's positions from `length` on, 1 .. L, out of the decoding under way: they keep what they hold, masks too, and no
- * later pass computes them or counts them in `remaining`. The others go on to see their keys and values as the last pass left them, which
- * changes what the model says of them a little. For text behind an end token. Blocks end with what is left; under a constraint the path goes on to
- * hold all positions, and dimple_session_complete fills those left out. Errors: STATE (no decoding is under way), ARGUMENT (also for more than an
- * earlier call left), UNSUPPORTED (pipelines whose positions see their block and those before it alone, diffusion-gemma, and dreamon; wino; guidance). */
+ * later iteration computes them or counts them in `remaining`. The others go on to see their keys and values as the decoding's last pass left them, the
+ * first pass being one of its own: it runs here if it has not been, and once more in the next iteration where an earlier decoding's passes have
+ * taken its place. That changes what the model says of them a little. For text behind an end token. Blocks end with what is left; under a constraint
+ * the path goes on to hold all positions, and dimple_session_complete fills those left out. Gives up the candidates of dimple_session_look. Errors: STATE
+ * (no decoding is under way), ARGUMENT (also for more than an earlier call left), UNSUPPORTED (pipelines whose positions see their block and those before
+ * it alone, diffusion-gemma, and dreamon; wino; guidance); as dimple_session_prefill. */
 DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t length);
 
 /* Under a constraint: fills every position that is still masked along the path of the latest iteration, without a pass; before the
@@ -688,7 +690,7 @@ DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t
  * score the lowest there is, and NaN. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
-/* Makes the prefill, step, look, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
+/* Makes the prefill, step, look, shorten, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
  * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A
  * no-op on null. */
 DIMPLE_API void dimple_session_cancel(dimple_session *session);

@@ -38,7 +38,7 @@ static void close_bench(workbench *b) {
 static void begin(workbench *b, const dimple_decoding *d) {
   EXPECT_OK(iteration_begin(&b->iteration, d, &text_model->text, &b->canvas));
   canvas_reset(&b->canvas);
-  pass_restart(&b->pass, iteration_need(&b->iteration));
+  pass_restart(&b->pass, iteration_need(&b->iteration, &b->canvas, b->pass.keep_prompt));
   EXPECT_OK(pass_prefill(&b->pass));
 }
 

@@ -125,6 +125,82 @@ static void shortened_responses(void) {
   dimple_session_free(s);
 }
 
+/* What a block's passes see before it is of this decoding, though the response begins with a block that was given, and whether or not the prompt is
+ * kept. */
+static void blocks_after_another(void) {
+  static const int32_t pipelines[] = {DIMPLE_PIPELINE_DREAM, DIMPLE_PIPELINE_LLADA};
+  int32_t response[RESPONSE];
+  for (int32_t k = 0; k < 2 * 2 * 2 * 3; k++) {
+    int32_t pipeline = pipelines[k & 1], prefill = k >> 1 & 1, given = k >> 2 & 1 ? 5 : 0;
+    dimple_decoding d = decoding_of(pipeline, DIMPLE_ALGORITHM_MASKGIT_PLUS), before = decoding_of(0, DIMPLE_ALGORITHM_ORIGIN);
+    d.cache = (k >> 3) + DIMPLE_CACHE_NONE;
+    d.block_length = d.cache == DIMPLE_CACHE_NONE && pipeline == DIMPLE_PIPELINE_DREAM ? 0 : 4;
+    for (int32_t i = 0; i < RESPONSE; i++) response[i] = i < given ? 10 + i : MASK;
+    dimple_session *fresh = text_session(text_model, 1, prefill), *used = text_session(text_model, 1, prefill);
+    EXPECT_OK(dimple_session_set_response(fresh, response, RESPONSE));
+    EXPECT_OK(dimple_session_set_response(used, response, RESPONSE));
+    outcome one = decode(fresh, &d), other = decode(used, &before);
+    other = decode(used, &d);
+    EXPECT(same_outcome(&one, &other), "pipeline %d, cache %d, prefill %d, %d given: another decoding shows", pipeline, d.cache, prefill, given);
+    dimple_session_free(fresh);
+    dimple_session_free(used);
+  }
+}
+
+/* A decoding of which all behind position 5 is left out after `steps` iterations. */
+static outcome shortened(dimple_session *s, const dimple_decoding *d, int32_t steps) {
+  outcome o = fresh_outcome();
+  dimple_step step = {0};
+  EXPECT_OK(dimple_session_begin(s, d));
+  for (int32_t i = 0; !step.done; i++) {
+    if (i == steps) EXPECT_OK(dimple_session_shorten(s, 6));
+    dimple_status status = dimple_session_step(s, &step);
+    EXPECT(status == DIMPLE_OK, "%s", dimple_last_error());
+    if (status != DIMPLE_OK) break;
+    for (int32_t k = 0; k < step.revealed_count; k++) o.confidence[step.revealed[k]] = step.confidence[k];
+    memcpy(o.tokens, step.canvas, RESPONSE * sizeof *o.tokens);
+  }
+  return o;
+}
+
+/* What is left out is seen as this decoding's last pass left it: the first pass, if nothing else ran, though another decoding's came behind it. */
+static void shortened_after_another(void) {
+  static const int32_t pipelines[] = {DIMPLE_PIPELINE_DIM, DIMPLE_PIPELINE_DREAM, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA};
+  static const int32_t caches[] = {0, 0, DIMPLE_CACHE_NONE, DIMPLE_CACHE_PREFIX, DIMPLE_CACHE_DUAL};
+  for (int32_t k = 0; k < 5; k++)
+    for (int32_t prefill = 0; prefill < 2; prefill++)
+      for (int32_t steps = 0; steps < 3; steps++) {
+        dimple_session *fresh = text_session(text_model, 1, prefill), *used = text_session(text_model, 1, prefill);
+        dimple_decoding d = decoding_of(pipelines[k], DIMPLE_ALGORITHM_MASKGIT_PLUS), before = decoding_of(0, DIMPLE_ALGORITHM_ORIGIN);
+        d.cache = caches[k];
+        outcome one = shortened(fresh, &d, steps), other = decode(used, &before), again;
+        other = shortened(used, &d, steps);
+        EXPECT(same_outcome(&one, &other), "way %d, prefill %d: after %d iterations another decoding shows", k, prefill, steps);
+        one = decode(fresh, &before); /* whose first pass may have run for the shortening */
+        again = decode(used, &before);
+        EXPECT(same_outcome(&one, &again), "way %d, prefill %d, %d iterations: a shortened decoding shows", k, prefill, steps);
+        dimple_session_free(fresh);
+        fresh = text_session(text_model, 1, prefill);
+        again = decode(fresh, &before);
+        EXPECT(same_outcome(&one, &again), "way %d, prefill %d, %d iterations: the first pass was shortened", k, prefill, steps);
+        dimple_session_free(fresh);
+        dimple_session_free(used);
+      }
+  dimple_session *s = text_session(text_model, 1, 1);
+  dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  dimple_candidates found = {0};
+  dimple_step step;
+  EXPECT_OK(dimple_session_begin(s, &d));
+  EXPECT_OK(dimple_session_look(s, &found));
+  int32_t at = found.positions[10], token = found.tokens[10];
+  EXPECT_OK(dimple_session_shorten(s, 6));
+  EXPECT_FAILS(dimple_session_reveal(s, &at, &token, 1, &step), DIMPLE_ERROR_STATE, "call dimple_session_look first");
+  EXPECT_OK(dimple_session_begin(s, &d));
+  dimple_session_cancel(s);
+  EXPECT_OK(dimple_session_shorten(s, 6)); /* nothing is to be run for it */
+  dimple_session_free(s);
+}
+
 /* Blocks end with what is left, whatever is kept of earlier passes. */
 static void shortened_blocks(void) {
   static const int32_t pipelines[] = {DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_LLADA, DIMPLE_PIPELINE_MDLM,
@@ -237,6 +313,8 @@ int main(void) {
     bad_session_options();
     wrong_order();
     shortened_responses();
+    blocks_after_another();
+    shortened_after_another();
     shortened_blocks();
     answers_in_several_canvases();
     sessions_outlive_their_model();
