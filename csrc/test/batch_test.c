@@ -7,8 +7,7 @@
 #include "draws.h"
 #include "model/model.h"
 #include "platform/platform.h"
-#include "test/constraint_fixture.h"
-#include "test/session_fixture.h"
+#include "test/random_session.h"
 
 static dimple_batch *open_batch(dimple_model *m, int32_t threads) {
   dimple_batch *b = NULL;
@@ -26,105 +25,13 @@ typedef struct player {
   bool done;
 } player;
 
-static dimple_constraint *random_constraint(random_numbers *r) {
-  words w = random_words(r, VOCAB);
-  dimple_vocabulary *vocabulary = vocabulary_of(&w);
-  machine m = random_machine(r, 6, 0);
-  dimple_automaton automaton = automaton_of(&m);
-  dimple_constraint *constraint = NULL;
-  if (dimple_constraint_create(vocabulary, &automaton, &constraint) != DIMPLE_OK) constraint = NULL; /* it accepts nothing */
-  dimple_vocabulary_free(vocabulary);
-  return constraint;
-}
-
-static void set_random_prompt(dimple_model *m, dimple_session *s, random_numbers *r, bool picture_allowed) {
-  int32_t prompt[CONTEXT], response[CONTEXT];
-  if (picture_allowed && random_below(r, 2)) {
-    dimple_image image = picture();
-    dimple_image_grid grid;
-    EXPECT_OK(dimple_model_get_image_grid(m, image.width, image.height, &grid));
-    for (int32_t i = 0; i < grid.tokens + 5; i++) prompt[i] = i < 2 ? 5 + i : i < 2 + grid.tokens ? IMAGE : 40 + i - grid.tokens;
-    EXPECT_OK(dimple_session_set_prompt(s, prompt, grid.tokens + 5, &image, 1));
-  } else {
-    int32_t count = 1 + random_below(r, 12);
-    for (int32_t i = 0; i < count; i++) prompt[i] = random_below(r, IMAGE);
-    EXPECT_OK(dimple_session_set_prompt(s, prompt, count, NULL, 0));
-  }
-  int32_t count = 1 + random_below(r, 20);
-  for (int32_t i = 0; i < count; i++) response[i] = random_below(r, 5) ? MASK : random_below(r, IMAGE);
-  EXPECT_OK(dimple_session_set_response(s, response, count));
-}
-
-static dimple_decoding random_denoising(random_numbers *r) {
-  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA, DIMPLE_ALGORITHM_ENTROPY_BOUND);
-  d.steps = 1 + random_below(r, 6);
-  d.seed = (uint64_t)random_below(r, 1000);
-  d.gamma = 0.5f + (float)random_below(r, 20);
-  d.stability_threshold = random_below(r, 3);
-  d.confidence_threshold = random_below(r, 2) ? 10 : 0.01f;
-  d.block_length = random_below(r, 2) ? 0 : 3 + random_below(r, 9);
-  d.complete = random_below(r, 2);
-  return d;
-}
-
-static dimple_decoding random_decoding(random_numbers *r) {
-  int32_t algorithm = random_below(r, ALGORITHM_COUNT), pipeline = random_below(r, PIPELINE_COUNT);
-  dimple_decoding d = decoding_of(pipeline, algorithm);
-  float thresholds[] = {0, 0.02f, 0.3f, 0.9f};
-  d.threshold = thresholds[random_below(r, 4)];
-  d.steps = 1 + random_below(r, 24);
-  d.temperature = random_below(r, 2) ? 0.5f + 0.25f * (float)random_below(r, 4) : 0;
-  d.top_k = random_below(r, 4) ? 0 : 5;
-  d.top_p = random_below(r, 4) ? 1 : 0.7f;
-  d.seed = (uint64_t)random_below(r, 1000);
-  d.block_length = random_below(r, 2) ? 0 : 1 + random_below(r, 9);
-  d.cache = random_below(r, 4);
-  d.complete = random_below(r, 2);
-  d.guidance_scale = random_below(r, 3) ? 0 : 0.7f;
-  d.factor = random_below(r, 4) ? 0 : 1;
-  d.original_confidence = random_below(r, 2);
-  d.algorithm_temperature = random_below(r, 4) ? 0 : 0.5f;
-  d.no_eos_logits = d.pipeline == DIMPLE_PIPELINE_LLADA && random_below(r, 4) == 0;
-  if (d.algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f;
-  if (d.algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.05f;
-  if (d.pipeline == DIMPLE_PIPELINE_DREAMON) {
-    d.grow_to = random_below(r, 2) ? 0 : 30;
-    d.number_transfer_tokens = 1 + random_below(r, 3);
-  }
-  return d;
-}
-
 /* The session and decoding of a seed; false: the model does not decode so. */
 static bool open_player(dimple_model *m, bool pictures, uint64_t seed, player *p) {
-  random_numbers r = {.seed = seed};
-  dimple_session_options o = {.threads = 1 + random_below(&r, 3)};
-  o.prefill = random_below(&r, 4) > 0;
-  o.kv_type = random_below(&r, 3) == 0 ? DIMPLE_TENSOR_F16 : DIMPLE_TENSOR_F32;
-  *p = (player){.together = fresh_outcome()};
-  EXPECT_OK(dimple_session_create(m, &o, &p->session));
-  set_random_prompt(m, p->session, &r, pictures);
-  if (random_below(&r, 4) == 0) {
-    dimple_constraint *constraint = random_constraint(&r);
-    dimple_session_set_constraint(p->session, constraint); /* what is fixed may not fit it: then without */
-    dimple_constraint_free(constraint);
-  }
-  dimple_decoding (*random_settings)(random_numbers *) = m->text.canvases ? random_denoising : random_decoding;
-  p->decoding = random_settings(&r);
-  for (int32_t tries = 0; dimple_session_begin(p->session, &p->decoding) != DIMPLE_OK; tries++) {
-    if (tries == 5000) return false;
-    p->decoding = random_settings(&r);
-  }
+  random_session s;
+  bool decodes = random_session_open(m, pictures, seed, &s);
+  *p = (player){.session = s.session, .decoding = s.decoding, .together = fresh_outcome()};
   p->together.denoises = m->text.canvases;
-  if (random_below(&r, 4) == 0 && !m->text.canvases) {
-    int32_t tokens[] = {3, 40};
-    float values[] = {2, -INFINITY};
-    if (p->decoding.pipeline == DIMPLE_PIPELINE_DREAMON) {
-      tokens[1] = EXPAND;
-      values[1] = 5;
-    }
-    EXPECT_OK(dimple_session_set_bias(p->session, tokens, values, 2));
-  }
-  return true;
+  return decodes;
 }
 
 static void step_alone(player *p, outcome *o) {
