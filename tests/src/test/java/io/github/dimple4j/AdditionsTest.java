@@ -149,6 +149,16 @@ class AdditionsTest {
         .noneMatch(path -> path.matches("csrc/(model|transformer|vision|diffusion)/.*"));
   }
 
+  /** One that a later seam has and the patch has not would be a call of nothing. */
+  @Test
+  void theBackendHasEveryOperationOfTheReference() {
+    assertThat(members(FOLDER.resolve("backend.patch"), "device")).isNotEmpty().containsExactlyElementsOf(members(ROOT.resolve("csrc/backend/ref/ref.c"), "ref"));
+  }
+
+  private static List<String> members(Path file, String prefix) {
+    return Pattern.compile("(?m)^\\+? {4}\\.(\\w+) = " + prefix + "_").matcher(text(file)).results().map(match -> match.group(1)).toList();
+  }
+
   @Test
   void aPatchThatNoLongerFitsIsNoticed() {
     Change change = changes("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n@@ -8 +8,2 @@\n z\n+y\n".lines().toList()).getFirst();
