@@ -1,6 +1,7 @@
 #include "error.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 enum { MESSAGE_SIZE = 1024 };
@@ -15,11 +16,26 @@ dimple_status dimple_fail(dimple_status status, const char *format, ...) {
   return status;
 }
 
+/* Bytes of the character of UTF-8 that `c` begins with; 0: with none. Surrogates, longer forms than needed and what is behind U+10FFFF are none. */
+static size_t character_size(const unsigned char *c) {
+  size_t size = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < size; i++)
+    if ((c[i] & 0xc0) != 0x80) return 0;
+  bool other = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f);
+  return other ? 0 : size;
+}
+
+void dimple_make_line(char *text) {
+  for (unsigned char *c = (unsigned char *)text; *c;) {
+    size_t size = *c < 0x20 || *c == 0x7f ? 0 : character_size(c);
+    if (size == 0) *c = '?';
+    c += size == 0 ? 1 : size;
+  }
+}
+
 dimple_status dimple_fail_with(dimple_status status, const char *format, va_list arguments) {
   vsnprintf(message, sizeof message, format, arguments);
-  /* One line, whatever a file name or a key from a file holds. */
-  for (char *c = message; *c; c++)
-    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+  dimple_make_line(message);
   return status;
 }
 

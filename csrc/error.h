@@ -13,6 +13,9 @@ __attribute__((format(printf, 2, 3))) dimple_status dimple_fail(dimple_status st
 /* The same with the arguments at hand. */
 __attribute__((format(printf, 2, 0))) dimple_status dimple_fail_with(dimple_status status, const char *format, va_list arguments);
 
+/* Makes one line of UTF-8 of whatever a file name or a key from a file holds: control characters, and bytes that are no character's, become "?". */
+void dimple_make_line(char *text);
+
 /* The message for an allocation of `bytes` bytes that failed; always DIMPLE_ERROR_MEMORY. */
 dimple_status dimple_fail_memory(uint64_t bytes, const char *purpose);
 

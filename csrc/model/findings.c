@@ -12,8 +12,9 @@ static char *copy_line(const char *text, uint64_t size) {
     for (size = TEXT_SIZE; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;) size--;
   char *copy = malloc(size + 1);
   if (!copy) return NULL;
-  for (uint64_t i = 0; i < size; i++) copy[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+  for (uint64_t i = 0; i < size; i++) copy[i] = text[i] ? text[i] : '?';
   copy[size] = '\0';
+  dimple_make_line(copy);
   return copy;
 }
 

@@ -24,6 +24,12 @@ static void a_message_is_one_line(void) {
   EXPECT(strcmp(dimple_last_error(), "a?b?c?? \xc3\xa9") == 0, "%s", dimple_last_error());
 }
 
+/* What a file holds is any bytes: ends of characters without a beginning, surrogates, longer forms than needed. */
+static void a_message_is_utf_8(void) {
+  dimple_fail(DIMPLE_ERROR_IO, "%s", "\xff\xfe a\x80 \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xf0\x9f\x98\x80 \xe2\x82");
+  EXPECT(strcmp(dimple_last_error(), "?? a? ??? ?? ???? \xf0\x9f\x98\x80 ??") == 0, "%s", dimple_last_error());
+}
+
 static void long_messages_are_cut(void) {
   static char text[5000];
   memset(text, 'x', sizeof text - 1);
@@ -40,6 +46,7 @@ int main(void) {
   EXPECT(dimple_last_error()[0] == '\0', "a message before any failure: %s", dimple_last_error());
   a_message_is_the_threads_own();
   a_message_is_one_line();
+  a_message_is_utf_8();
   long_messages_are_cut();
   memory_is_named();
   EXPECT(dimple_api_version() == DIMPLE_API_VERSION, "version %d", dimple_api_version());
