@@ -16,6 +16,7 @@ module io.github.dimple4j {
   exports io.github.dimple4j.chat;
   exports io.github.dimple4j.tokenizer;
   exports io.github.dimple4j.structure;
+  exports io.github.dimple4j.file to io.github.dimple4j.gguf, io.github.dimple4j.cli;
   exports io.github.dimple4j.json to io.github.dimple4j.gguf, io.github.dimple4j.server, io.github.dimple4j.cli;
   exports io.github.dimple4j.core to io.github.dimple4j.gguf, io.github.dimple4j.jni;
 

@@ -11,6 +11,8 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -101,6 +103,27 @@ class KilledCommandTest {
     JavaProcess.dimple(Map.of(), command.writing(output).toArray(String[]::new)).assertStatus(0);
     assertThat(answers(output)).isEqualTo(expected);
     assertThat(folder.resolve("output.jsonl.part")).doesNotExist();
+  }
+
+  /** SIGTERM, which leaves time to tidy up: while a document is written into a file that has another name until it is whole, nothing of it stays. */
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void nothingIsLeftOfAnEndedCommand() throws IOException, InterruptedException {
+    Path ids = Files.writeString(folder.resolve("ids.json"), IntStream.range(0, 1000).mapToObj(i -> i % 300).toList().toString());
+    Path output = Files.createDirectory(folder.resolve("output")).resolve("logits.json");
+    Process process = JavaProcess.start(List.of("logits", "../models/mini/dimple-mini-f16.gguf", "--ids-file", ids.toString(), "--json", output.toString()));
+    while (process.isAlive() && isEmpty(output.getParent())) {
+      Thread.sleep(1);
+    }
+    process.destroy();
+    assertThat(process.waitFor()).isIn(0, 143); // it had come to its end by then, perhaps
+    assertThat(output.getParent()).isDirectoryNotContaining(path -> !path.equals(output));
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.findAny().isEmpty();
+    }
   }
 
   /** The lines without their times. */

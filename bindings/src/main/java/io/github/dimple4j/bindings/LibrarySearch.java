@@ -227,6 +227,7 @@ final class LibrarySearch {
     }
     Files.createDirectories(folder);
     Path fresh = Files.createTempFile(folder, FILE_NAME, ".part");
+    fresh.toFile().deleteOnExit(); // should the program be ended now
     try {
       Files.write(fresh, content);
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

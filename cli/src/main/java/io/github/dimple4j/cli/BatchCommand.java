@@ -112,6 +112,7 @@ final class BatchCommand implements Callable<Integer> {
   /** Every answer goes out when it is there. */
   private void answerAsTheyCome(BatchInput lines, Path file) throws IOException {
     boolean standardOutput = output.toString().equals("-");
+    NamedPipe.announce(output, spec.commandLine().getErr());
     try (DimpleModel loaded = load(file);
         PrintWriter opened = standardOutput ? null : new PrintWriter(Files.newBufferedWriter(output))) {
       PrintWriter out = standardOutput ? spec.commandLine().getOut() : opened;

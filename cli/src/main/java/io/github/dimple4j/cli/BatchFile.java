@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import io.github.dimple4j.file.UnfinishedFile;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,7 +13,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -169,18 +169,15 @@ final class BatchFile implements AutoCloseable {
 
   /** Ends the batch: the lines become the file. */
   void finish(List<String> lines) throws IOException {
-    Path whole = OutputFile.unfinished(file);
-    try {
-      try (FileChannel output = FileChannel.open(whole, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
+    try (UnfinishedFile whole = OutputFile.unfinished(file)) {
+      try (FileChannel output = whole.open(path -> FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE))) {
         for (String line : lines) {
           write(output, file, line);
         }
         output.force(true); // before the name is: a crash of the machine must not leave the name alone
       }
-      Files.move(whole, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      whole.finish();
       Files.deleteIfExists(part);
-    } finally {
-      Files.deleteIfExists(whole);
     }
   }
 

@@ -87,6 +87,7 @@ final class GgufQuantizeCommand implements Callable<Integer> {
   }
 
   private QuantizedFile write(Quantizer quantizer) throws IOException {
+    NamedPipe.announce(target, spec.commandLine().getErr());
     try (ProgressBar bar = new ProgressBar(spec.commandLine().getErr())) {
       return quantizer.progress(bar).write(target);
     }

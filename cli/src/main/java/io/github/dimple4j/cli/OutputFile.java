@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import io.github.dimple4j.file.UnfinishedFile;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -7,13 +8,11 @@ import java.io.OutputStreamWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import tools.jackson.core.exc.JacksonIOException;
 
@@ -54,34 +53,30 @@ record OutputFile(String option, String name) {
   void write(Content content) throws IOException {
     Path file = Path.of(name);
     if (Files.exists(file) && !Files.isRegularFile(file)) { // a device or a pipe, /dev/stdout for example, which must stay what it is
-      write(file, file, content);
+      write(file, Files.newOutputStream(file), content);
       return;
     }
     Path place = Files.exists(file) ? file.toRealPath() : file; // behind a symbolic link
-    Path unfinished = unfinished(place);
-    try {
-      write(unfinished, file, content);
+    try (UnfinishedFile unfinished = unfinished(place)) {
+      OutputStream bytes;
       try {
-        Files.move(unfinished, place, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } catch (AtomicMoveNotSupportedException e) {
-        Files.move(unfinished, place, StandardCopyOption.REPLACE_EXISTING);
+        bytes = unfinished.open(Files::newOutputStream);
+      } catch (AccessDeniedException e) { // names what is written until the file is whole
+        throw new AccessDeniedException(file.toString());
       }
-    } finally {
-      Files.deleteIfExists(unfinished);
+      write(file, bytes, content);
+      unfinished.finish();
     }
   }
 
-  /** Where a file is written until it is whole. Not named like it, since that may be as long as a name can be. */
-  static Path unfinished(Path file) {
-    return file.resolveSibling(".dimple-" + ProcessHandle.current().pid() + ".tmp");
+  /** A file until it is whole. Not named like it, since that may be as long as a name can be. */
+  static UnfinishedFile unfinished(Path file) throws IOException {
+    return new UnfinishedFile(file.resolveSibling(".dimple-" + ProcessHandle.current().pid() + ".tmp"), file);
   }
 
-  private static void write(Path place, Path file, Content content) throws IOException {
-    try (OutputStream bytes = Files.newOutputStream(place);
-        Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
+  private static void write(Path file, OutputStream bytes, Content content) throws IOException {
+    try (bytes; Writer text = new BufferedWriter(new OutputStreamWriter(bytes, StandardCharsets.UTF_8), BUFFER)) {
       content.write(text);
-    } catch (AccessDeniedException e) { // names what is written until the file is whole
-      throw e.getFile().equals(place.toString()) ? new AccessDeniedException(file.toString()) : e;
     } catch (FileSystemException e) { // names its file
       throw e;
     } catch (JacksonIOException e) {

@@ -143,10 +143,7 @@ final class ServeCommand implements Callable<Integer> {
 
   /** One a line; blank lines and those that begin with # say nothing. */
   private List<String> keys() throws IOException {
-    if (Files.isDirectory(keyFile)) {
-      throw new IOException(keyFile + ": is a directory, expected a file of keys");
-    }
-    List<String> keys = Files.readAllLines(keyFile).stream().map(String::strip)
+    List<String> keys = new TextSource(keyFile.toString()).read().lines().map(String::strip)
         .filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
     if (keys.isEmpty()) {
       throw new IOException(keyFile + ": has no key");

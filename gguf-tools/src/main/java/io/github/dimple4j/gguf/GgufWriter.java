@@ -1,5 +1,6 @@
 package io.github.dimple4j.gguf;
 
+import io.github.dimple4j.file.UnfinishedFile;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -10,7 +11,6 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
@@ -44,11 +44,8 @@ public final class GgufWriter implements AutoCloseable {
   public record Plan(String name, TensorType type, List<Long> dimensions) {}
 
   private final Path target;
-  private final boolean direct; // into a device or a pipe
-  private final Path place; // of the finished file
-  private final Path partial; // that of the unfinished one
+  private final UnfinishedFile partial; // null: into a device or a pipe
   private final FileChannel channel;
-  private final Thread removeAtExit;
   private final List<TensorInfo> tensors;
   private final long dataStart;
   private int tensor;
@@ -76,13 +73,8 @@ public final class GgufWriter implements AutoCloseable {
     byte[] header = header(metadata, tensors);
     this.dataStart = align(header.length);
     boolean exists = Files.exists(target);
-    this.direct = exists && !Files.isRegularFile(target);
-    this.place = exists && !direct ? target.toRealPath() : target;
-    this.partial = direct ? target
-        : place.resolveSibling(".dimple-" + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial");
+    this.partial = exists && !Files.isRegularFile(target) ? null : partial(exists ? target.toRealPath() : target);
     this.channel = open();
-    this.removeAtExit = new Thread(this::removePartial, "remove " + partial.getFileName());
-    Runtime.getRuntime().addShutdownHook(removeAtExit);
     try {
       writeFully(ByteBuffer.wrap(header));
     } catch (IOException | RuntimeException e) {
@@ -91,12 +83,19 @@ public final class GgufWriter implements AutoCloseable {
     }
   }
 
+  private static UnfinishedFile partial(Path place) throws IOException {
+    return new UnfinishedFile(place.resolveSibling(".dimple-" + Long.toHexString(ThreadLocalRandom.current().nextLong()) + ".partial"), place);
+  }
+
   private FileChannel open() throws IOException {
     try { // sparse, or Windows writes zeros up to the end that unfinished() gives it
-      return direct ? FileChannel.open(target, StandardOpenOption.WRITE)
-          : FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.SPARSE);
-    } catch (FileSystemException e) { // of a file that nobody has heard of
-      throw new IOException("cannot write " + target + ": " + reason(e), e);
+      return partial == null ? FileChannel.open(target, StandardOpenOption.WRITE)
+          : partial.open(path -> FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.SPARSE));
+    } catch (IOException e) {
+      if (partial != null) {
+        partial.close();
+      }
+      throw e instanceof FileSystemException f ? new IOException("cannot write " + target + ": " + reason(f), e) : e; // the former names a file that nobody has heard of
     }
   }
 
@@ -166,7 +165,7 @@ public final class GgufWriter implements AutoCloseable {
    * @throws IOException if the file cannot be that long
    */
   public Optional<Path> unfinished() throws IOException {
-    if (direct) {
+    if (partial == null) {
       return Optional.empty();
     }
     if (fileSize() > channel.size()) {
@@ -176,7 +175,7 @@ public final class GgufWriter implements AutoCloseable {
         throw new IOException("cannot write " + target + ": " + e.getMessage(), e);
       }
     }
-    return Optional.of(partial);
+    return Optional.of(partial.path());
   }
 
   /**
@@ -212,13 +211,13 @@ public final class GgufWriter implements AutoCloseable {
     }
     pad(fileSize());
     channel.close();
-    if (direct) {
+    if (partial == null) {
       return;
     }
     try {
-      Files.move(partial, place, StandardCopyOption.ATOMIC_MOVE);
-    } catch (IOException e) {
-      throw new IOException("cannot rename " + partial + " to " + target + ": " + e.getMessage(), e);
+      partial.finish();
+    } catch (FileSystemException e) {
+      throw new IOException("cannot rename " + partial.path() + " to " + target + ": " + e.getMessage(), e);
     }
   }
 
@@ -232,18 +231,9 @@ public final class GgufWriter implements AutoCloseable {
     try {
       channel.close();
     } finally {
-      removePartial();
-      try {
-        Runtime.getRuntime().removeShutdownHook(removeAtExit);
-      } catch (IllegalStateException e) {
-        // The machine is going down: the hook does what close() has just done.
+      if (partial != null) {
+        partial.close();
       }
-    }
-  }
-
-  private void removePartial() {
-    if (!direct) {
-      partial.toFile().delete();
     }
   }
 

@@ -53,6 +53,8 @@ public final class PictureDecoder {
         }
         return bytes;
       }
+    } catch (OutOfMemoryError e) {
+      throw new ImageException(file + ": takes more memory than Java has", e);
     } catch (NoSuchFileException e) {
       throw new ImageException(file + ": no such file", e);
     } catch (IOException e) {

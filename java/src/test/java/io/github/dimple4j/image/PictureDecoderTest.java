@@ -21,6 +21,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -149,6 +152,22 @@ class PictureDecoderTest {
     Files.createSymbolicLink(loop, loop);
     assertRefused(loop, loop + ": cannot be read: ");
     assertThatExceptionOfType(ImageException.class).isThrownBy(() -> PictureDecoder.bytes(loop)).withMessageNotContaining("read: " + loop);
+  }
+
+  /** A pipe gives its picture, as {@code <(curl ...)} does; a device without an end gives none, and stops. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  @Timeout(20)
+  void picturesComeOutOfPipesAndNotOutOfDevices() throws Exception {
+    Path file = Files.write(folder.resolve("picture.png"), encode(noise(BufferedImage.TYPE_INT_RGB), "png"));
+    Path pipe = folder.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    Process writer = new ProcessBuilder("sh", "-c", "cat \"$0\" > \"$1\"", file.toString(), pipe.toString()).start();
+    assertThat(PictureDecoder.bytes(pipe)).isEqualTo(Files.readAllBytes(file));
+    assertThat(writer.waitFor()).isZero();
+    assertRefused(Path.of("/dev/null"), "is not a PNG");
+    assertThatExceptionOfType(ImageException.class).isThrownBy(() -> PictureDecoder.bytes(Path.of("/dev/zero")))
+        .withMessageMatching("/dev/zero: (has more than \\d+ bytes, too many for a picture|takes more memory than Java has)");
   }
 
   /** A file of 57 bytes that announces ten thousand million pixels. */

@@ -1,10 +1,13 @@
 package io.github.dimple4j.gguf.checkpoint;
 
 import io.github.dimple4j.gguf.GgufException;
+import io.github.dimple4j.gguf.InputFile;
 import io.github.dimple4j.json.MalformedJsonException;
 import io.github.dimple4j.json.StrictJson;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 
@@ -18,10 +21,27 @@ public final class Json {
   private Json() {}
 
   public static JsonNode read(Path path) throws IOException {
-    if (Files.size(path) > MOST_BYTES) {
-      throw new GgufException(path + " has " + Files.size(path) + " bytes, too many for a file of settings");
+    return parse(path.toString(), bytes(path).array());
+  }
+
+  /** The text of another file that lies beside them. */
+  static String text(Path path) throws IOException {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes(path)).toString();
+    } catch (CharacterCodingException e) {
+      throw new GgufException(path + ": is no UTF-8 text", e);
     }
-    return parse(path.toString(), Files.readAllBytes(path));
+  }
+
+  private static ByteBuffer bytes(Path path) throws IOException {
+    try (InputFile file = new InputFile(path)) {
+      if (file.size() > MOST_BYTES) {
+        throw new GgufException(path + " has " + file.size() + " bytes, too many for a file of settings");
+      }
+      ByteBuffer bytes = ByteBuffer.allocate((int) file.size());
+      file.read(0, bytes);
+      return bytes.flip();
+    }
   }
 
   public static JsonNode parse(String source, byte[] text) {

@@ -2,11 +2,11 @@ package io.github.dimple4j.gguf.tools;
 
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;
+import io.github.dimple4j.gguf.InputFile;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.core.TensorRows;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -87,8 +87,10 @@ final class ImportanceMatrix {
   }
 
   private static boolean isGguf(Path path) throws IOException {
-    try (InputStream in = Files.newInputStream(path)) {
-      return Arrays.equals(in.readNBytes(GGUF_MAGIC.length), GGUF_MAGIC);
+    try (InputFile file = new InputFile(path)) {
+      ByteBuffer magic = ByteBuffer.allocate((int) Math.min(file.size(), GGUF_MAGIC.length));
+      file.read(0, magic);
+      return Arrays.equals(magic.array(), GGUF_MAGIC);
     }
   }
 
