@@ -26,11 +26,15 @@ final class GgufConvertCommand implements Callable<Integer> {
   @Option(names = "--mmproj", description = "Write the vision tower alone, a file for the option --mmproj of other commands (Gemma 4's towers).")
   private boolean mmproj;
 
+  @Option(names = "--ignore-unknown",
+      description = "Convert although config.json or the preparation of pictures has settings that are not known here; they are named.")
+  private boolean ignoreUnknown;
+
   @Mixin private GgufOutput output;
 
   @Override
   public Integer call() throws Exception {
-    Converter converter = Converter.of(directory).to(type).overwrite(output.force()).mmproj(mmproj);
+    Converter converter = Converter.of(directory).to(type).overwrite(output.force()).mmproj(mmproj).ignoreUnknown(ignoreUnknown);
     output.report(progress -> (lora == null ? converter : converter.lora(lora)).progress(progress).write(output.file()));
     return 0;
   }

@@ -40,6 +40,7 @@ final class GgufOutput {
   /** Does the work under a progress bar and says what was written. */
   void report(Work work) throws IOException {
     long start = System.nanoTime();
+    NamedPipe.announce(file, spec.commandLine().getErr());
     WrittenFile written;
     try (ProgressBar bar = new ProgressBar(spec.commandLine().getErr())) {
       written = work.write(bar);
@@ -56,6 +57,9 @@ final class GgufOutput {
     }
     for (String name : written.leftOut()) {
       out.printf("  left out: %s%n", name);
+    }
+    for (String setting : written.unread()) {
+      out.printf("  not in the file: %s%n", setting);
     }
     out.flush();
   }

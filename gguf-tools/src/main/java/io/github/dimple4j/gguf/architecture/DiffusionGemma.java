@@ -45,6 +45,8 @@ public final class DiffusionGemma implements Architecture {
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     JsonSettings text = config.section("text_config");
+    config.requireFlag("tie_word_embeddings", true);
+    config.passOver(List.of("vision_config", "vision_soft_tokens_per_image")); // which is the tower's file's
     Shape shape = Shape.read(text);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(shape.metadata());
     if (config.has("image_token_id")) {
@@ -135,6 +137,9 @@ public final class DiffusionGemma implements Architecture {
       text.requireText("hidden_activation", "gelu_pytorch_tanh");
       text.requireFlag("attention_bias", false);
       text.requireFlag("tie_word_embeddings", true);
+      text.requireText("use_bidirectional_attention", "vision");
+      text.requireFlag("enable_moe_block", true);
+      text.passOver(List.of("attention_k_eq_v", "vocab_size_per_layer_input")); // tensors tell the former; nothing has the latter
       for (String key : List.of("num_kv_shared_layers", "hidden_size_per_layer_input")) {
         if (text.has(key) && !text.node(key).toString().equals("0")) {
           throw text.wrong(key, "0");

@@ -48,7 +48,7 @@ public final class Dimple implements Architecture {
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     return layout(QwenText.read(config, tensors), QwenVision.read(config.section("vision_config"), preprocessor),
-        config.integers("mrope_section", List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
+        RotaryScaling.sections(config, List.of(16, 24, 24)), ImageTokens.read(config), SpecialTokens.read(config));
   }
 
   /**

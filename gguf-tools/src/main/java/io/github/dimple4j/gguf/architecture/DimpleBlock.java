@@ -29,6 +29,6 @@ public final class DimpleBlock implements Architecture {
     decoding.put("diffusion.block_length", MetadataValue.uint32(config.size("block_size")));
     decoding.put("diffusion.pipeline", MetadataValue.string("fast-dllm-v2"));
     return Dimple.layout(NAME, decoding, QwenText.read(config, tensors), QwenVision.read(config.section("vision_config"), preprocessor),
-        config.integers("mrope_section", List.of(16, 24, 24)), Dimple.ImageTokens.read(config), SpecialTokens.read(config));
+        RotaryScaling.sections(config, List.of(16, 24, 24)), Dimple.ImageTokens.read(config), SpecialTokens.read(config));
   }
 }

@@ -30,7 +30,7 @@ public final class DreamVl implements Architecture {
     config.requireText("projector_hidden_act", "gelu");
     TextShape text = QwenText.read(config, tensors);
     Qwen2Vision vision = Qwen2Vision.read(config.section("vision_config"), preprocessor);
-    List<Integer> sections = config.integers("mrope_section", List.of(16, 24, 24));
+    List<Integer> sections = RotaryScaling.sections(config, List.of(16, 24, 24));
     Dimple.checkSections(text, sections);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put(NAME + ".rope.dimension_sections", MetadataValue.int32s(sections.get(0), sections.get(1), sections.get(2), 0));

@@ -4,7 +4,6 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +26,8 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
   private static final int CHANNELS = 3;
   /** llama.cpp's converter writes a size that no picture has. */
   private static final int NOMINAL_IMAGE_SIZE = 224;
+  private static final List<Float> ZEROS = List.of(0f, 0f, 0f);
+  private static final List<Float> ONES = List.of(1f, 1f, 1f);
   private static final double ROTARY_BASE = 100;
   private static final List<String> BOUNDS = List.of("input_min", "input_max", "output_min", "output_max");
 
@@ -55,17 +56,35 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
     if (vision.size("num_key_value_heads", heads) != heads) {
       throw vision.wrong("num_key_value_heads", "num_attention_heads, " + heads);
     }
-    if (vision.has("rope_parameters") && vision.section("rope_parameters").positive("rope_theta", ROTARY_BASE) != ROTARY_BASE) {
-      throw vision.section("rope_parameters").wrong("rope_theta", "100");
+    if (vision.has("rope_parameters")) {
+      JsonSettings rope = vision.section("rope_parameters");
+      rope.requireText("rope_type", "default");
+      if (rope.positive("rope_theta", ROTARY_BASE) != ROTARY_BASE) {
+        throw rope.wrong("rope_theta", "100");
+      }
     }
+    vision.passOver(List.of("max_position_embeddings")); // its positions have a table of position_embedding_size
     String prefix = tensors.stream().anyMatch(name -> name.startsWith("model.encoder.vision_tower.")) ? "model.encoder." : "model.";
     int patchSize = vision.size("patch_size", 16);
     int pool = vision.size("pooling_kernel_size", 3);
+    requirePreparation(preprocessor);
     requireEqual(preprocessor, "patch_size", patchSize);
     requireEqual(preprocessor, "pooling_kernel_size", pool);
     int tokens = preprocessor.size("max_soft_tokens", config.size("vision_soft_tokens_per_image", vision.size("default_output_length", 280)));
     return new GemmaVision(vision.count("num_hidden_layers"), width, heads, headSize, vision.size("intermediate_size"), patchSize, pool,
         vision.size("position_embedding_size", 10240), tokens, vision.flag("use_clipped_linears", false), vision.flag("standardize", false), config.section("text_config").size("hidden_size"), vision.positive("rms_norm_eps", 1e-6), prefix);
+  }
+
+  /** Numbers from 0 to 1 as they are: means of 0 and deviations of 1 leave them so. */
+  private static void requirePreparation(JsonSettings preprocessor) {
+    Preparation.require(preprocessor);
+    boolean normalized = preprocessor.flag("do_normalize", true);
+    if (!preprocessor.floats("image_mean", CHANNELS, ZEROS).equals(ZEROS) && normalized) {
+      throw preprocessor.wrong("image_mean", "[0, 0, 0]");
+    }
+    if (!preprocessor.floats("image_std", CHANNELS, ONES).equals(ONES) && normalized) {
+      throw preprocessor.wrong("image_std", "[1, 1, 1]");
+    }
   }
 
   private static void requireEqual(JsonSettings preprocessor, String key, int expected) {
@@ -89,8 +108,8 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
     keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
     keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
     keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
-    keys.put("clip.vision.image_mean", MetadataValue.float32s(Collections.nCopies(CHANNELS, 0f)));
-    keys.put("clip.vision.image_std", MetadataValue.float32s(Collections.nCopies(CHANNELS, 1f)));
+    keys.put("clip.vision.image_mean", MetadataValue.float32s(ZEROS));
+    keys.put("clip.vision.image_std", MetadataValue.float32s(ONES));
     keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
     keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32((float) epsilon));
     keys.put("clip.vision.projector.scale_factor", MetadataValue.uint32(pool));

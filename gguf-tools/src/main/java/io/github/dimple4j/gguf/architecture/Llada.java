@@ -52,9 +52,14 @@ public final class Llada implements Architecture {
     config.requireText("layer_norm_type", "rms");
     config.requireText("block_type", "llama");
     config.requireFlag("rope", true);
-    for (String key : List.of("alibi", "attention_layer_norm", "include_bias", "include_qkv_bias", "input_emb_norm", "scale_logits")) {
+    for (String key : List.of("alibi", "attention_layer_norm", "bias_for_layer_norm", "include_bias", "include_qkv_bias", "input_emb_norm", "scale_logits")) {
       config.requireFlag(key, false);
     }
+    if (config.flag("multi_query_attention", false)) {
+      throw config.wrong("multi_query_attention", "null or false: n_kv_heads says how many there are");
+    }
+    config.requireFlag("layer_norm_with_affine", true);
+    config.passOver(List.of("alibi_bias_max", "attention_layer_norm_with_affine", "mlp_ratio"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("d_model");
     int heads = config.size("n_heads");

@@ -113,9 +113,12 @@ public final class Llada2 implements Architecture {
 
   /** Elements of a head that turn. */
   private static int rotated(JsonSettings config, TextShape text) {
-    int rotated = (int) (text.headSize() * RotaryScaling.turningPart(config));
+    int rotated = (int) (text.headSize() * RotaryScaling.givenTurningPart(config));
     if (rotated < 2 || rotated > text.headSize() || rotated % 2 != 0) {
       throw config.wrong("partial_rotary_factor", "an even part of the head size " + text.headSize());
+    }
+    if (config.size("rotary_dim", rotated) != rotated) {
+      throw config.wrong("rotary_dim", "partial_rotary_factor of the head size, " + rotated);
     }
     return rotated;
   }
@@ -124,7 +127,7 @@ public final class Llada2 implements Architecture {
   private static TextShape read(JsonSettings config, Set<String> tensors) {
     config.requireText("hidden_act", "silu");
     config.requireText("score_function", "sigmoid");
-    for (String key : List.of("use_bias", "use_qkv_bias", "use_sliding_window")) {
+    for (String key : List.of("norm_head", "use_bias", "use_qkv_bias", "use_sliding_window")) {
       config.requireFlag(key, false);
     }
     for (String key : List.of("use_qk_norm", "moe_router_enable_expert_bias", "use_rmsnorm")) {
@@ -132,6 +135,12 @@ public final class Llada2 implements Architecture {
     }
     if (config.several("num_nextn_predict_layers", 0) != 0) {
       throw config.wrong("num_nextn_predict_layers", "0");
+    }
+    config.passOver(List.of("sliding_window", "max_window_layers"));
+    for (String key : List.of("n_group", "rms_norm_eps", "routed_scaling_factor", "topk_group")) { // what they are otherwise, the codes of the family do not agree on
+      if (!config.has(key)) {
+        throw config.wrong(key, "a positive number");
+      }
     }
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");
@@ -147,7 +156,7 @@ public final class Llada2 implements Architecture {
     }
     int context = config.size("max_position_embeddings", 32_768);
     return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("intermediate_size"), heads,
-        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config, 6e5), RotaryScaling.read(config, context), false,
+        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config), RotaryScaling.read(config, context), false,
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 

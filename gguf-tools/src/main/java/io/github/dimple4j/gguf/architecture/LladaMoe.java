@@ -72,6 +72,7 @@ public final class LladaMoe implements Architecture {
         throw config.wrong("moe_layer_freq", "experts in every layer");
       }
     }
+    config.passOver(List.of("dense_intermediate_size", "intermediate_size"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");

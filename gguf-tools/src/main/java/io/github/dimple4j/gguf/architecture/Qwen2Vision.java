@@ -43,6 +43,8 @@ record Qwen2Vision(int layers, int width, int heads, int feedForward, int patchS
     if (width % heads != 0 || width / heads % 4 != 0) {
       throw config.wrong("num_heads", "a divisor of embed_dim " + width + " into heads whose size is a multiple of 4");
     }
+    requireEqual(config, "spatial_patch_size", patchSize);
+    Preparation.requireNormalized(preprocessor);
     requireEqual(preprocessor, "patch_size", patchSize);
     requireEqual(preprocessor, "merge_size", mergeSize);
     requireEqual(preprocessor, "temporal_patch_size", TEMPORAL_PATCH_SIZE);

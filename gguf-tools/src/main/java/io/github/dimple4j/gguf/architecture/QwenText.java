@@ -25,6 +25,7 @@ final class QwenText {
     if (config.flag("use_sliding_window", false)) {
       throw config.wrong("use_sliding_window", "false: sliding windows are not supported");
     }
+    config.passOver(List.of("sliding_window", "max_window_layers"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
     int heads = config.size("num_attention_heads");

@@ -35,7 +35,9 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
    */
   static QwenVision read(JsonSettings config, JsonSettings preprocessor) {
     config.requireText("hidden_act", "silu");
-    requireEqual(config, "in_channels", CHANNELS);
+    for (String key : List.of("in_channels", "in_chans")) {
+      requireEqual(config, key, CHANNELS);
+    }
     requireEqual(config, "temporal_patch_size", TEMPORAL_PATCH_SIZE);
     int layers = config.has("depth") ? config.count("depth") : 32;
     int width = config.size("hidden_size", 1280);
@@ -53,6 +55,8 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
     if (!full.isEmpty() && full.getLast() >= layers) {
       throw config.wrong("fullatt_block_indexes", "indexes below the depth, " + layers);
     }
+    requireEqual(config, "spatial_patch_size", patchSize);
+    Preparation.requireNormalized(preprocessor);
     requireEqual(preprocessor, "patch_size", patchSize);
     requireEqual(preprocessor, "merge_size", mergeSize);
     requireEqual(preprocessor, "temporal_patch_size", TEMPORAL_PATCH_SIZE);

@@ -29,6 +29,8 @@ public final class Rnd1 implements Architecture {
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
     config.requireFlag("attention_bias", false);
+    config.requireFlag("is_causal", false);
+    config.passOver(List.of("num_diffusion_steps"));
     TextShape text = QwenText.read(config, tensors);
     QwenExperts experts = QwenExperts.read(config);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));

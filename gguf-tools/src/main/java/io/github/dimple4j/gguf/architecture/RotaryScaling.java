@@ -18,16 +18,23 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
   public static final RotaryScaling NONE = new RotaryScaling(Map.of());
 
   private static final String PARAMETERS = "rope_parameters";
+  private static final List<String> KINDS = List.of("rope_scaling", PARAMETERS);
+  private static final String SECTIONS = "mrope_section";
   private static final String TURNING_PART = "partial_rotary_factor";
+  private static final Set<String> PLAIN = Set.of("default", "mrope");
   private static final double BETA_FAST = 32;
   private static final double BETA_SLOW = 1;
   /** What the two kinds read, and what says nothing of scaling. */
   private static final Set<String> KEYS = Set.of("rope_type", "type", "factor", "original_max_position_embeddings", "attention_factor", "beta_fast",
-      "beta_slow", "mscale", "mscale_all_dim", "truncate", "rope_theta", TURNING_PART, "mrope_section", "finetuned");
+      "beta_slow", "mscale", "mscale_all_dim", "truncate", "rope_theta", TURNING_PART, SECTIONS, "finetuned");
 
   /** The base of the frequencies, which newer configurations keep with the kind; {@code otherwise} as the family's own code has it. */
   static double base(JsonSettings config, double otherwise) {
-    return holder(config, "rope_theta").positive("rope_theta", otherwise);
+    double base = holder(config, "rope_theta").positive("rope_theta", otherwise);
+    if (config.has("rope_theta") && config.positive("rope_theta", base) != base) { // the library's versions take one or the other
+      throw config.wrong("rope_theta", "that of " + PARAMETERS + ", " + base);
+    }
+    return base;
   }
 
   /** The same where the codes of a family do not agree on one: it has to be there. */
@@ -36,7 +43,7 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
     if (!holder.has("rope_theta")) {
       throw holder.wrong("rope_theta", "a positive number");
     }
-    return holder.positive("rope_theta", 1);
+    return base(config, 1);
   }
 
   /** Which part of a head turns; 1, all of it, where the configuration does not say. */
@@ -44,8 +51,30 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
     return holder(config, TURNING_PART).positive(TURNING_PART, 1);
   }
 
+  /** The same where the codes of a family do not agree on one: it has to be there. */
+  static double givenTurningPart(JsonSettings config) {
+    JsonSettings holder = holder(config, TURNING_PART);
+    if (!holder.has(TURNING_PART)) {
+      throw holder.wrong(TURNING_PART, "a positive number");
+    }
+    return turningPart(config);
+  }
+
   private static JsonSettings holder(JsonSettings config, String key) {
-    return config.has(PARAMETERS) && config.section(PARAMETERS).has(key) ? config.section(PARAMETERS) : config;
+    return isObject(config, PARAMETERS) && config.section(PARAMETERS).has(key) ? config.section(PARAMETERS) : config;
+  }
+
+  /** Angles that follow time, row and column, which configurations keep beside the kind or without it; {@code otherwise} as the authors' code has it. */
+  static List<Integer> sections(JsonSettings config, List<Integer> otherwise) {
+    List<Integer> sections = config.integers(SECTIONS, List.of());
+    for (String key : KINDS) {
+      List<Integer> other = isObject(config, key) ? config.section(key).integers(SECTIONS, List.of()) : List.of();
+      if (!other.isEmpty() && !sections.isEmpty() && !other.equals(sections)) {
+        throw config.section(key).wrong(SECTIONS, "that beside it, " + sections);
+      }
+      sections = other.isEmpty() ? sections : other;
+    }
+    return sections.isEmpty() ? otherwise : sections;
   }
 
   /** Refuses heads that turn in part. */
@@ -62,17 +91,24 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
    * @throws io.github.dimple4j.gguf.GgufException for any kind but linear and yarn
    */
   static RotaryScaling read(JsonSettings config, int context) {
-    for (String key : List.of("rope_scaling", PARAMETERS)) {
-      if (config.has(key)) {
+    RotaryScaling read = NONE;
+    for (String key : KINDS) {
+      if (isObject(config, key)) {
         requireSame(config, config.section(key), TURNING_PART, 1);
         requireSame(config, config.section(key), "rope_theta", 0);
         RotaryScaling found = of(config.section(key), context);
-        if (!found.equals(NONE)) {
-          return found;
+        if (!found.equals(NONE) && !read.equals(NONE) && !found.equals(read)) {
+          throw config.wrong(key, "what " + KINDS.getFirst() + " says");
         }
+        read = found.equals(NONE) ? read : found;
       }
     }
-    return NONE;
+    return read;
+  }
+
+  /** Whether a kind is named; some say with false that there is none. */
+  private static boolean isObject(JsonSettings config, String key) {
+    return config.has(key) && !(config.node(key).isBoolean() && !config.node(key).booleanValue());
   }
 
   /** Refuses a setting that says something else than the place where it is taken from. */
@@ -86,7 +122,11 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
   private static RotaryScaling of(JsonSettings settings, int context) {
     String spelling = settings.has("rope_type") ? "rope_type" : "type";
     String kind = settings.text(spelling, "default");
-    boolean plain = kind.equals("default") || kind.equals("mrope");
+    boolean plain = PLAIN.contains(kind);
+    String other = settings.text("type", kind);
+    if (!other.equals(kind) && !(plain && PLAIN.contains(other))) { // the library's versions take one or the other
+      throw settings.wrong("type", "that of rope_type, \"" + kind + "\"");
+    }
     if (!plain && !kind.equals("linear") && !kind.equals("yarn")) {
       throw settings.wrong(spelling, "\"default\", \"mrope\", \"linear\" or \"yarn\"");
     }
@@ -95,6 +135,7 @@ public record RotaryScaling(Map<String, MetadataValue> metadata) {
         throw settings.wrong(name, "no such setting with \"" + kind + "\"");
       }
     }
+    settings.passOver(settings.names());
     if (plain) {
       return NONE;
     }

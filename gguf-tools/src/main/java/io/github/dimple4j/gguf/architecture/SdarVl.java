@@ -37,6 +37,9 @@ public final class SdarVl implements Architecture {
     text.requireFlag("attention_bias", false);
     config.requireFlag("tie_word_embeddings", false);
     TextShape shape = QwenText.read(text, tensors);
+    if (config.size("hidden_size", shape.width()) != shape.width()) {
+      throw config.wrong("hidden_size", "that of text_config, " + shape.width());
+    }
     SiglipVision vision = SiglipVision.read(config, preprocessor);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(shape.metadata(NAME));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));

@@ -32,8 +32,6 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
   private static final String PINPOINTS = "image_grid_pinpoints";
   private static final Pattern LIMITED = Pattern.compile("anyres_max_[1-9][0-9]{0,3}");
   private static final List<Float> HALVES = List.of(0.5f, 0.5f, 0.5f);
-  /** Pillow's number of its bicubic filter. */
-  private static final int BICUBIC = 3;
   /** LLaVA's way of writing all tilings from one to another. */
   private static final Pattern RANGE = Pattern.compile("\\(([1-9]\\d?)x([1-9]\\d?)\\),\\.\\.\\.,\\(([1-9]\\d?)x([1-9]\\d?)\\)");
   /** What LLaVA's code has for a configuration of its own: google/siglip-so400m-patch14-384 and its second version. */
@@ -160,14 +158,8 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
 
   /** What the tower's preparation of pictures does in any case. */
   private static void requirePreparation(JsonSettings preprocessor, int imageSize) {
-    for (String step : List.of("do_resize", "do_rescale", "do_normalize", "do_pad", "do_convert_rgb")) {
-      preprocessor.requireFlag(step, true);
-    }
-    preprocessor.requireFlag("do_center_crop", false);
-    requireEqual(preprocessor, "resample", BICUBIC);
-    if (Math.abs(preprocessor.positive("rescale_factor", 1 / 255.0) * 255 - 1) > 1e-9) {
-      throw preprocessor.wrong("rescale_factor", "1 / 255");
-    }
+    Preparation.requireNormalized(preprocessor);
+    preprocessor.requireFlag("do_pad", true);
     if (preprocessor.has("size")) {
       JsonSettings size = preprocessor.section("size");
       size.names().forEach(side -> requireEqual(size, side, imageSize)); // height and width, or the shortest edge

@@ -4,14 +4,18 @@ import io.github.dimple4j.gguf.GgufException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.BiPredicate;
 import tools.jackson.databind.JsonNode;
 
 /**
  * A JSON object of settings, or an object in it. Asking for a setting checks its type and range; what is wrong is said with
- * the file and the key. A null counts as absent.
+ * the file and the key. A null counts as absent. What nobody has asked for is {@link #unknown()}, so that a setting that changes the
+ * model is not passed over because no one here has heard of it.
  */
 public final class JsonSettings {
   /** The core's limits, csrc/transformer/limits.h. */
@@ -20,15 +24,17 @@ public final class JsonSettings {
   private final String source;
   private final String prefix;
   private final JsonNode root;
+  private final Set<String> asked; // names with their prefixes, of the whole file; a section's ends with a dot
 
-  private JsonSettings(String source, String prefix, JsonNode root) {
+  private JsonSettings(String source, String prefix, JsonNode root, Set<String> asked) {
     this.source = source;
     this.prefix = prefix;
     this.root = root;
+    this.asked = asked;
   }
 
   public static JsonSettings read(Path path) throws IOException {
-    return new JsonSettings(path.toString(), "", Json.read(path));
+    return new JsonSettings(path.toString(), "", Json.read(path), new HashSet<>());
   }
 
   public static JsonSettings empty(String source) {
@@ -37,7 +43,7 @@ public final class JsonSettings {
 
   /** Settings that are written somewhere else than in a file of their own. */
   public static JsonSettings of(String source, String text) {
-    return new JsonSettings(source, "", Json.parse(source, text.getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+    return new JsonSettings(source, "", Json.parse(source, text.getBytes(java.nio.charset.StandardCharsets.UTF_8)), new HashSet<>());
   }
 
   /** The object under a key. */
@@ -46,7 +52,8 @@ public final class JsonSettings {
     if (!value.isObject()) {
       throw wrong(key, "an object");
     }
-    return new JsonSettings(source, prefix + key + ".", value);
+    asked.add(prefix + key + ".");
+    return new JsonSettings(source, prefix + key + ".", value, asked);
   }
 
   public boolean has(String key) {
@@ -59,7 +66,41 @@ public final class JsonSettings {
   }
 
   public JsonNode node(String key) {
+    asked.add(prefix + key);
     return root.path(key);
+  }
+
+  /** Says that the caller knows of these settings, whatever they are, and has no use for them. */
+  public void passOver(List<String> keys) {
+    keys.forEach(this::node);
+  }
+
+  /** Whether anybody has asked for a setting of this object. */
+  public boolean isRead() {
+    return asked.stream().anyMatch(name -> name.startsWith(prefix) && !name.equals(prefix));
+  }
+
+  /** The settings that nobody has asked for, by their names within the file. */
+  public List<String> unread() {
+    return unread((key, value) -> true);
+  }
+
+  /** Those of {@link #unread()} that may change a model or a picture: all that are not known to be harmless. */
+  public List<String> unknown() {
+    return unread((key, value) -> !HarmlessSettings.includes(key, value));
+  }
+
+  private List<String> unread(BiPredicate<String, JsonNode> wanted) {
+    List<String> unread = new ArrayList<>();
+    for (String key : names()) {
+      JsonNode value = root.path(key);
+      if (asked.contains(prefix + key + ".")) {
+        unread.addAll(new JsonSettings(source, prefix + key + ".", value, asked).unread(wanted));
+      } else if (!asked.contains(prefix + key) && wanted.test(key, value)) {
+        unread.add(prefix + key);
+      }
+    }
+    return unread;
   }
 
   /** A positive integer that must be there. */
@@ -88,7 +129,7 @@ public final class JsonSettings {
 
   /** A token id, or a list of one. */
   public OptionalInt token(String key) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isArray() && value.size() > 1) {
       throw wrong(key, "one token id");
     }
@@ -97,13 +138,13 @@ public final class JsonSettings {
 
   /** A token id; of several, as {@code eos_token_id} may have, the first. */
   OptionalInt firstToken(String key) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     return value.isArray() && !value.isEmpty() ? integer(key, value.get(0), 0) : integer(key, 0);
   }
 
   /** Token ids, of which there may be one or several. */
   public List<Integer> tokens(String key) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isArray()) {
       return integers(key, List.of());
     }
@@ -112,7 +153,7 @@ public final class JsonSettings {
   }
 
   public double positive(String key, double otherwise) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
@@ -123,7 +164,7 @@ public final class JsonSettings {
   }
 
   public boolean flag(String key, boolean otherwise) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
@@ -134,7 +175,7 @@ public final class JsonSettings {
   }
 
   public String text(String key, String otherwise) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
@@ -146,7 +187,7 @@ public final class JsonSettings {
 
   /** A list of integers, none of them negative. */
   public List<Integer> integers(String key, List<Integer> otherwise) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
@@ -162,7 +203,7 @@ public final class JsonSettings {
 
   /** A list of {@code count} numbers. */
   public List<Float> floats(String key, int count, List<Float> otherwise) {
-    JsonNode value = root.path(key);
+    JsonNode value = node(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
@@ -201,8 +242,20 @@ public final class JsonSettings {
     return new GgufException(source + ": \"" + prefix + key + "\" " + found + "; expected " + expected);
   }
 
+  /** A complaint about settings that are not known. */
+  public GgufException unknown(List<String> names) {
+    return new GgufException(source + ": \"" + String.join("\", \"", names) + "\": not known here, and may make another model of the weights; the option "
+        + "ignore-unknown converts without");
+  }
+
+  /** The file's path. */
+  @Override
+  public String toString() {
+    return source;
+  }
+
   private OptionalInt integer(String key, int minimum) {
-    return integer(key, root.path(key), minimum);
+    return integer(key, node(key), minimum);
   }
 
   private OptionalInt integer(String key, JsonNode value, int minimum) {

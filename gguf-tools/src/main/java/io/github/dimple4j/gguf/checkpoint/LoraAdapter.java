@@ -33,6 +33,10 @@ public final class LoraAdapter implements AutoCloseable {
   /** Ways to begin that also change the model an adapter stands on, which is then not the checkpoint. */
   private static final Set<String> CHANGED_BASE = Set.of("pissa", "olora", "corda", "loftq");
   private static final int MOST_ELEMENTS = 1 << 30;
+  /** What is asked for where a matrix is merged and where a checkpoint is there, and what says how an adapter was trained, and on what. */
+  private static final List<String> PASSED_OVER = List.of("alpha_pattern", "lora_alpha", "r", "rank_pattern", "target_modules", "use_rslora", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying", "eva_config",
+      "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "megatron_core", "peft_version",
+      "qalora_group_size", "revision", "runtime_config", "task_type", "trainable_token_indices");
 
   /** One side of a product, row by row. */
   private record Matrix(int rows, int columns, float[] values) {
@@ -104,6 +108,30 @@ public final class LoraAdapter implements AutoCloseable {
     }
   }
 
+  /** What nobody here knows may change what is merged. */
+  private void requireKnown() {
+    config.passOver(PASSED_OVER);
+    List<String> unknown = config.unknown();
+    if (!unknown.isEmpty()) {
+      throw new GgufException(directory.resolve(CONFIG) + ": \"" + String.join("\", \"", unknown) + "\": not known here, and may change what is merged");
+    }
+  }
+
+  /** Of what a configuration says that an adapter changes, something has to be there. */
+  private void requireSaved() {
+    for (String module : names("modules_to_save")) {
+      if (whole.keySet().stream().noneMatch(name -> ("." + name).contains("." + module + "."))) {
+        throw new GgufException(file.path() + ": nothing of module " + module + ", which " + CONFIG + " lists as \"modules_to_save\"");
+      }
+    }
+  }
+
+  /** A list of names; none where there is something else, an expression for example. */
+  private List<String> names(String key) {
+    JsonNode value = config.node(key);
+    return value.isArray() ? value.valueStream().map(name -> name.asString("")).toList() : List.of();
+  }
+
   private void readTensors() throws IOException {
     Map<String, Map<String, SafetensorsFile.Tensor>> modules = new LinkedHashMap<>();
     for (SafetensorsFile.Tensor tensor : file.tensors().values()) {
@@ -131,6 +159,8 @@ public final class LoraAdapter implements AutoCloseable {
     for (Map.Entry<String, Map<String, SafetensorsFile.Tensor>> module : modules.entrySet()) {
       products.put(module.getKey() + ".weight", product(module.getKey(), module.getValue()));
     }
+    requireSaved();
+    requireKnown();
   }
 
   private Product product(String module, Map<String, SafetensorsFile.Tensor> parts) throws IOException {
@@ -160,6 +190,7 @@ public final class LoraAdapter implements AutoCloseable {
       return otherwise;
     }
     JsonSettings patterns = config.section(key);
+    patterns.passOver(patterns.names());
     for (String pattern : patterns.names()) {
       try {
         if (Pattern.matches("(.*\\.)?(" + pattern + ")", module)) {
@@ -214,6 +245,7 @@ public final class LoraAdapter implements AutoCloseable {
             + (checkpoint.containsKey(name) ? "the checkpoint's has shape " + checkpoint.get(name).shape() : "the checkpoint has no such tensor"));
       }
     });
+    requireWhole(checkpoint);
     whole.forEach((name, tensor) -> {
       if (!checkpoint.containsKey(name) || !checkpoint.get(name).shape().equals(tensor.shape())) {
         throw wrong(tensor, "the checkpoint " + (checkpoint.containsKey(name) ? "has " + name + " in shape " + checkpoint.get(name).shape()
@@ -222,6 +254,24 @@ public final class LoraAdapter implements AutoCloseable {
       all.put(name, tensor);
     });
     return all;
+  }
+
+  /**
+   * Refuses an adapter without some of its matrices. PEFT gives one to each module whose name ends as the configuration says, or in a choice of layers to
+   * each of these.
+   */
+  private void requireWhole(Map<String, SafetensorsFile.Tensor> checkpoint) {
+    if (config.has("layers_to_transform") || config.has("exclude_modules")) {
+      return;
+    }
+    List<String> targets = names("target_modules");
+    for (Map.Entry<String, SafetensorsFile.Tensor> entry : checkpoint.entrySet()) {
+      String name = entry.getKey();
+      if (entry.getValue().shape().size() == 2 && !products.containsKey(name) && !whole.containsKey(name)
+          && targets.stream().anyMatch(target -> ("." + name).endsWith("." + target + ".weight"))) {
+        throw new GgufException(file.path() + ": nothing of " + name + ", though \"target_modules\" of " + CONFIG + " are " + targets);
+      }
+    }
   }
 
   /** The checkpoint's tensors that the adapter changes or replaces. */

@@ -30,7 +30,11 @@ public record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt paddin
     return new SpecialTokens(bos, eos, padding, OptionalInt.of(mask.orElse(otherwise)), ends);
   }
 
-  /** The same with all ends of text that the configurations of the model and of its generation list, in their order. */
+  /**
+   * The same with all ends of text that the configurations of the model and of its generation list, in their order.
+   *
+   * @throws io.github.dimple4j.gguf.GgufException if one is outside the vocabulary, or the generation's mask is another token than the model's
+   */
   public SpecialTokens withEnds(JsonSettings config, JsonSettings generation, int vocabulary) {
     Set<Integer> all = new LinkedHashSet<>();
     eos.ifPresent(all::add);
@@ -42,8 +46,12 @@ public record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt paddin
         all.add(id);
       }
     }
+    OptionalInt generated = generation.token("mask_token_id");
+    if (generated.isPresent() && mask.isPresent() && !generated.equals(mask)) {
+      throw generation.wrong("mask_token_id", "the model's mask token, " + mask.getAsInt());
+    }
     OptionalInt first = eos.isPresent() || all.isEmpty() ? eos : OptionalInt.of(all.iterator().next());
-    return new SpecialTokens(bos, first, padding, mask, all.size() > 1 ? List.copyOf(all) : List.of());
+    return new SpecialTokens(bos, first, padding, mask.isPresent() ? mask : generated, all.size() > 1 ? List.copyOf(all) : List.of());
   }
 
   /** llama.cpp's keys, and for the ends the list of Ollama's. */

@@ -5,9 +5,7 @@ import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TokenType;
 import io.github.dimple4j.tokenizer.AddedTokenFlags;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -172,10 +170,15 @@ public final class TokenizerFiles {
 
   /** Fills in the ids that the model's configuration left open from the tokenizer's named special tokens. */
   public SpecialTokens complete(SpecialTokens special) {
+    OptionalInt mask = named("mask_token");
+    if (mask.isPresent() && special.mask().isPresent() && !mask.equals(special.mask())) {
+      throw new GgufException(directory + ": its tokenizer's mask_token is \"" + content("mask_token") + "\" with id " + mask.getAsInt()
+          + "; expected the model's mask token, " + special.mask().getAsInt());
+    }
     return new SpecialTokens(special.bos().isPresent() ? special.bos() : named("bos_token"),
         special.eos().isPresent() ? special.eos() : named("eos_token"),
         special.padding().isPresent() ? special.padding() : named("pad_token"),
-        special.mask().isPresent() ? special.mask() : named("mask_token"), special.ends());
+        special.mask().isPresent() ? special.mask() : mask, special.ends());
   }
 
   /**
@@ -355,15 +358,7 @@ public final class TokenizerFiles {
     if (!Files.exists(path)) {
       throw new GgufException(path + " is missing");
     }
-    try (BufferedReader lines = Files.newBufferedReader(path)) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        if (!line.isEmpty() && !line.startsWith("#version")) {
-          addMerge(path, line);
-        }
-      }
-    } catch (CharacterCodingException e) {
-      throw new GgufException(path + ": is no UTF-8 text", e);
-    }
+    Json.text(path).lines().filter(line -> !line.isEmpty() && !line.startsWith("#version")).forEach(line -> addMerge(path, line));
   }
 
   private void readAddedTokens() throws IOException {
@@ -451,7 +446,7 @@ public final class TokenizerFiles {
   private Optional<String> chatTemplate() throws IOException {
     Path file = directory.resolve("chat_template.jinja");
     if (Files.exists(file)) {
-      return Optional.of(Files.readString(file));
+      return Optional.of(Json.text(file));
     }
     Path json = directory.resolve("chat_template.json");
     JsonNode value = Files.exists(json) ? Json.read(json).path("chat_template") : config.node("chat_template");

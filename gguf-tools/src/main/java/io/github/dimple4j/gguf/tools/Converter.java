@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
@@ -43,12 +44,15 @@ import java.util.Set;
  * <p>One thread at a time; the work itself uses all cores.
  */
 public final class Converter {
+  /** What of {@code generation_config.json} is no setting of a decoding. */
+  private static final Pattern PROVENANCE = Pattern.compile("_.*|transformers_version|(bos|pad)_token_id");
   private static final int COMPARED = 1 << 20; // bytes at a time
 
   private final Path directory;
   private Quantization quantization = Quantization.F16;
   private boolean overwrite;
   private boolean tower;
+  private boolean ignoreUnknown;
   private Path lora; // null: none
   private ProgressListener progress = ProgressListener.NONE;
 
@@ -102,6 +106,18 @@ public final class Converter {
   }
 
   /**
+   * Allows settings in {@code config.json} and in the preparation of pictures that are not known here, and that may make another model of the
+   * weights: the file does without them, and {@link WrittenFile#unread()} names them.
+   *
+   * @param ignore true to allow them; otherwise they are refused by name
+   * @return this
+   */
+  public Converter ignoreUnknown(boolean ignore) {
+    this.ignoreUnknown = ignore;
+    return this;
+  }
+
+  /**
    * Merges a low-rank adapter into the weights.
    *
    * @param adapter a directory that PEFT's {@code save_pretrained} wrote; every tensor in it has to be for one of the checkpoint's
@@ -149,8 +165,10 @@ public final class Converter {
     }
     try (Checkpoint checkpoint = new Checkpoint(directory); LoraAdapter adapter = lora == null ? null : LoraAdapter.read(lora)) {
       Map<String, SafetensorsFile.Tensor> tensors = adapter == null ? checkpoint.tensors() : adapter.over(checkpoint.tensors());
-      ModelLayout layout = tower ? Architectures.tower(config, imageProcessor(), tensors.keySet())
-          : Architectures.layout(config, imageProcessor(), tensors.keySet());
+      JsonSettings preprocessor = imageProcessor();
+      JsonSettings generation = optionalConfig("generation_config.json");
+      ModelLayout layout = tower ? Architectures.tower(config, preprocessor, tensors.keySet())
+          : Architectures.layout(config, preprocessor, tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
       if (adapter != null) {
         requireUsed(layout, adapter);
@@ -162,10 +180,28 @@ public final class Converter {
       if (!tower) { // last: it reads as much as there is twice
         requireTwins(Architectures.twins(config, tensors.keySet()), tensors);
       }
-      return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata(layout, config, tokenizer),
-          layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, (tensor, source) -> new CheckpointRows(tensor, source,
+      Map<String, MetadataValue> metadata = metadata(layout, config, generation, tokenizer);
+      List<String> unread = unread(config, preprocessor, generation); // last: what nobody has asked for by now, nobody will
+      return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata,
+          layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, unread, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));
     }
+  }
+
+  /** Names what the file does without of the settings, and refuses what may make another model of it. */
+  private List<String> unread(JsonSettings config, JsonSettings preprocessor, JsonSettings generation) {
+    List<String> unread = new ArrayList<>();
+    for (JsonSettings settings : List.of(tower ? config.section("vision_config") : config, preprocessor)) {
+      List<String> unknown = settings.isRead() ? settings.unknown() : List.of();
+      if (!unknown.isEmpty() && !ignoreUnknown) {
+        throw settings.unknown(unknown);
+      }
+      unknown.forEach(name -> unread.add(settings + ": " + name));
+    }
+    if (!tower) {
+      generation.unread().stream().filter(name -> !PROVENANCE.matcher(name).matches()).forEach(name -> unread.add(generation + ": " + name));
+    }
+    return unread;
   }
 
   /** What a checkpoint holds twice has to be the same: the file has it once. */
@@ -269,7 +305,8 @@ public final class Converter {
     }
   }
 
-  private Map<String, MetadataValue> metadata(ModelLayout layout, JsonSettings config, Optional<TokenizerFiles> tokenizer) throws IOException {
+  private Map<String, MetadataValue> metadata(ModelLayout layout, JsonSettings config, JsonSettings generation,
+      Optional<TokenizerFiles> tokenizer) throws IOException {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
     metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
     metadata.putAll(layout.metadata());
@@ -281,7 +318,6 @@ public final class Converter {
       metadata.putAll(tokenizer.get().metadata());
       special = tokenizer.get().complete(special);
     }
-    JsonSettings generation = optionalConfig("generation_config.json");
     metadata.putAll(Architectures.decoding(config, generation));
     metadata.putAll(special.withEnds(config, generation, layout.vocabulary()).metadata());
     return metadata;

@@ -80,9 +80,10 @@ final class ModelWriter {
    * @param metadata without the keys for architecture and type
    * @param rule what each tensor becomes
    * @param leftOut for the report
+   * @param unread for the report
    */
   WrittenFile write(String architecture, Quantization quantization, Map<String, MetadataValue> metadata, List<TensorSource> sources,
-      TypeRule rule, List<String> leftOut, Weights weights) throws IOException {
+      TypeRule rule, List<String> leftOut, List<String> unread, Weights weights) throws IOException {
     List<GgufWriter.Plan> plans = new ArrayList<>();
     List<TypeFallback> fallbacks = new ArrayList<>();
     for (TensorSource source : sources) {
@@ -112,7 +113,7 @@ final class ModelWriter {
       }
       stream.finish();
       writer.commit();
-      return new WrittenFile(target, architecture, plans.size(), parameters, writer.fileSize(), bytesPerType, leftOut, fallbacks);
+      return new WrittenFile(target, architecture, plans.size(), parameters, writer.fileSize(), bytesPerType, leftOut, unread, fallbacks);
     }
   }
 }

@@ -55,7 +55,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
     return new ReleasedShapes(name, layers, ("\"model_type\": \"llada2_moe\", \"hidden_size\": %d, \"num_attention_heads\": %d, "
         + "\"num_key_value_heads\": 4, \"head_dim\": 128, \"intermediate_size\": %d, \"moe_intermediate_size\": %d, \"num_experts\": 256, "
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
-        + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
+        + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"rope_theta\": 600000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
   }
 

@@ -186,7 +186,7 @@ public final class Synth {
     metadata.putAll(preset.vocabulary().metadata());
     metadata.putAll(layout.special().metadata());
     return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), mixture.orElseGet(() -> Quantization.ofPure(type)),
-        metadata, layout.tensors(), mixture.map(each -> TypeRule.of(Mixture.of(each, layout))).orElseGet(() -> TypeRule.pure(type)), List.of(),
+        metadata, layout.tensors(), mixture.map(each -> TypeRule.of(Mixture.of(each, layout))).orElseGet(() -> TypeRule.pure(type)), List.of(), List.of(),
         this::weights);
   }
 

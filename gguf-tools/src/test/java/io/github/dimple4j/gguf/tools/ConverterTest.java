@@ -268,6 +268,9 @@ class ConverterTest {
 
   private Map<String, MetadataValue> scalingKeys(String key, String json) throws IOException {
     checkpoint.config.remove(List.of("rope_scaling", "rope_parameters"));
+    if (json.contains("rope_theta")) {
+      checkpoint.config.put("rope_theta", 100.0);
+    }
     checkpoint.config.set(key, TestCheckpoint.JSON.readTree(json));
     Files.deleteIfExists(target);
     convert();
@@ -315,8 +318,8 @@ class ConverterTest {
   }
 
   private void checkBases() throws IOException {
-    for (String parameters : List.of("{\"rope_type\": \"default\", \"rope_theta\": 100.0}", "{\"rope_type\": \"default\"}", "null")) {
-      checkpoint.config.put("rope_theta", 5000.0).set("rope_parameters", TestCheckpoint.JSON.readTree(parameters));
+    for (String parameters : List.of("{\"rope_type\": \"default\", \"rope_theta\": 100.0}", "{\"rope_type\": \"default\"}", "null", "false")) {
+      checkpoint.config.put("rope_theta", parameters.contains("100") ? 100.0 : 5000.0).set("rope_parameters", TestCheckpoint.JSON.readTree(parameters));
       Files.deleteIfExists(target);
       convert();
       try (GgufFile file = GgufFile.open(target)) {
@@ -326,10 +329,88 @@ class ConverterTest {
     }
   }
 
+  /** Where two places say two things, the authors' codes and the versions of the transformers library take one or the other. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "{\"rope_theta\": 7, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 8}} | \"rope_theta\" is 7; expected that of rope_parameters, 8.0",
+      "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"type\": \"linear\", \"factor\": 2}} | \"rope_scaling.type\" is \"linear\"; expected that of rope_type",
+      "{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 3}} | \"rope_parameters\" is {",
+      "{\"rope_scaling\": {\"type\": \"mrope\", \"mrope_section\": [1, 2, 5]}} | \"rope_scaling.mrope_section\" is [1,2,5]; expected that beside it, [2, 3, 3]"})
+  void settingsThatContradictEachOtherAreRefused(String json, String message) throws IOException {
+    checkpoint.config.setAll((ObjectNode) TestCheckpoint.JSON.readTree(json));
+    refuses(message);
+  }
+
+  /** The sections of a rotary embedding may stand with its kind alone, as Qwen2-VL's do. */
+  @Test
+  void sectionsStandWithTheKind() throws IOException {
+    checkpoint.config.remove("mrope_section");
+    checkpoint.config.putObject("rope_scaling").put("type", "mrope").put("rope_type", "default").putArray("mrope_section").add(1).add(2).add(5);
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("dimple.rope.dimension_sections", MetadataValue.int32s(1, 2, 5, 0));
+    }
+  }
+
+  /** A setting that nobody here knows may be all that tells one model from another, as DreamReasoner's block_size does, which is Dream's otherwise. */
+  @ParameterizedTest
+  @CsvSource({"gamma, config.json, block_size", "gamma, config.json, vision_config.deepstack", "sdar-vl, config.json, text_config.layer_types",
+      "gamma, preprocessor_config.json, sharpening", "sdar-vl, preprocessor_config.json, tiling", "llada-plain, config.json, qk_norm_type",
+      "sdar, config.json, use_regular_causal", "diffusion-gemma, config.json, text_config.router_scale"})
+  void unknownSettingsAreRefused(String golden, String name, String path) throws IOException {
+    checkpoint = TestCheckpoint.golden(golden);
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    ObjectNode root = name.equals("config.json") ? checkpoint.config
+        : (ObjectNode) TestCheckpoint.JSON.readTree(Files.readAllBytes(TestCheckpoint.GOLDENS.resolve(golden).resolve(name)));
+    Files.write(hf.resolve(name), TestCheckpoint.JSON.writeValueAsBytes(root));
+    Converter.of(hf).write(target);
+    Files.delete(target);
+    int dot = path.indexOf('.');
+    (dot < 0 ? root : (ObjectNode) root.get(path.substring(0, dot))).putArray(path.substring(dot + 1)).add("sliding_attention");
+    Files.write(hf.resolve(name), TestCheckpoint.JSON.writeValueAsBytes(root));
+    refuses(hf, name + ": \"" + path + "\": not known here");
+    assertThat(Converter.of(hf).ignoreUnknown(true).write(target).unread()).containsExactly(hf.resolve(name) + ": " + path);
+  }
+
+  /** How pictures are prepared is the same for all towers but SigLIP's, which has a test of its own. */
+  @ParameterizedTest
+  @CsvSource({"resample, 2", "rescale_factor, 0.5", "do_resize, false", "do_rescale, false", "do_normalize, false", "do_convert_rgb, false",
+      "do_center_crop, true"})
+  void otherPreparationsAreRefused(String key, String value) throws IOException {
+    for (String golden : List.of("gamma", "dream-vl")) {
+      checkpoint = TestCheckpoint.golden(golden);
+      Path hf = checkpoint.write(folder.resolve("hf"));
+      Files.writeString(hf.resolve("preprocessor_config.json"), "{\"" + key + "\": " + value + "}");
+      refuses(hf, "preprocessor_config.json: \"" + key + "\" is " + value);
+    }
+  }
+
+  /** How the authors decode is the caller's to say, but the mask, which is the model's. */
+  @Test
+  void settingsOfADecodingAreNamed() throws IOException {
+    makeDream();
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    String generation = "{\"_from_model_config\": true, \"bos_token_id\": 1, \"temperature\": 0.2, \"alg\": \"entropy\", \"mask_token_id\": %d}";
+    int mask = checkpoint.config.path("mask_token_id").intValue();
+    Files.writeString(hf.resolve("generation_config.json"), generation.formatted(mask));
+    assertThat(Converter.of(hf).write(target).unread()).containsExactly(hf.resolve("generation_config.json") + ": temperature",
+        hf.resolve("generation_config.json") + ": alg");
+    Files.delete(target);
+    Files.writeString(hf.resolve("generation_config.json"), generation.formatted(mask + 1));
+    refuses(hf, "generation_config.json: \"mask_token_id\" is " + (mask + 1) + "; expected the model's mask token, " + mask);
+    Files.delete(hf.resolve("generation_config.json"));
+    Files.writeString(hf.resolve("tokenizer.json"), "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, "
+        + "\"added_tokens\": [{\"id\": 2, \"content\": \"<m>\", \"special\": true}]}");
+    Files.writeString(hf.resolve("tokenizer_config.json"), "{\"mask_token\": \"<m>\"}");
+    refuses(hf, "its tokenizer's mask_token is \"<m>\" with id 2; expected the model's mask token, " + mask);
+  }
+
   /** What is none of a setting's values, in families that no other test damages. */
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {
-      "llada2/v20 | num_shared_experts | true", "llada2/v20 | num_shared_experts | 1.5", "llada2/v20 | num_shared_experts | 2147483647",
+      "llada2/v20 | norm_head | true", "llada2/v20 | rotary_dim | 3", "llada2/v20 | rms_norm_eps | null", "llada2/v20 | partial_rotary_factor | null",
+      "llada-plain | multi_query_attention | true", "llada-plain | layer_norm_with_affine | false", "rnd1 | is_causal | true", "sdar | layer_types | [\"sliding_attention\"]",
+      "diffusion-gemma | use_bidirectional_attention | \"all\"", "llada2/v20 | num_shared_experts | true", "llada2/v20 | num_shared_experts | 1.5", "llada2/v20 | num_shared_experts | 2147483647",
       "llada2/v20 | first_k_dense_replace | []", "llada2/v20 | num_nextn_predict_layers | \"0\"", "llada2/v20 | num_nextn_predict_layers | 1",
       "sdar-moe | mlp_only_layers | true", "sdar-moe | mlp_only_layers | [1]", "sdar-moe | partial_rotary_factor | 0.5", "rnd1 | rope_theta | null",
       "diffusion-gemma | layer_types | [[1]]",

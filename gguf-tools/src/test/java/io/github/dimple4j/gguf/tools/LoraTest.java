@@ -195,6 +195,20 @@ class LoraTest {
     refuses("element 0 is NaN");
   }
 
+  /** What is missing would be the checkpoint's, and settings that nobody knows would be passed over. */
+  @Test
+  void whatIsMissingOrUnknownIsAnError() throws IOException {
+    adapt("model.layers.0.self_attn.q_proj", 3, 2, false);
+    refuses("modules_to_save", List.of("embed_tokens"), "nothing of module embed_tokens");
+    config.remove("modules_to_save");
+    refuses("target_modules", List.of("q_proj"), "nothing of model.layers.1.self_attn.q_proj.weight");
+    config.putArray("layers_to_transform").add(0);
+    refuses("alpha_in_layers", 3, "\"alpha_in_layers\": not known here");
+    config.remove(List.of("alpha_in_layers", "peft_type"));
+    config.put("peft_type", "LORA").putNull("eva_config").put("inference_mode", true);
+    assertMerged();
+  }
+
   @Test
   void foldersThatAreNoAdapters() throws IOException {
     Path hf = plain.write(Files.createDirectories(folder.resolve("hf")));

@@ -141,7 +141,7 @@ final class TestCheckpoint {
   void makeMixture(int experts) {
     makeDream();
     int inner = config.path("intermediate_size").intValue() / 2;
-    config.put("model_type", "llada").put("mask_token_id", 299);
+    config.put("model_type", "llada").put("mask_token_id", 299).remove("full_attn_mask");
     config.put("num_experts", experts).put("num_experts_per_tok", 2).put("expert_intermediate_size", inner).put("dense_intermediate_size", 4096);
     config.putNull("norm_topk_prob").putNull("router_num_group").putNull("shared_expert_intermediate_size").putNull("clip_qkv")
         .put("moe_router_score_function", "softmax").put("qk_layernorm", true).put("routed_scaling_factor", 1);

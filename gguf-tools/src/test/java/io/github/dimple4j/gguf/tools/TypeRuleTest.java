@@ -89,7 +89,7 @@ class TypeRuleTest {
     Path path = folder.resolve("zeros-" + quantization + ".gguf");
     TypeRule rule = TypeRule.of(Mixture.of(quantization, layout));
     new ModelWriter(path, true, (tensor, done, total) -> { }).write(layout.architecture(), quantization, layout.metadata(), layout.tensors(),
-        rule, List.of(), (tensor, source) -> (row, rows, encoded, area) -> encoded.copyFrom(MemorySegment.ofArray(
+        rule, List.of(), List.of(), (tensor, source) -> (row, rows, encoded, area) -> encoded.copyFrom(MemorySegment.ofArray(
             new byte[Math.toIntExact(encoded.byteSize())])));
     return path;
   }
