@@ -5,6 +5,7 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 
@@ -79,13 +80,19 @@ final class Arguments {
   static void refuseSwallowedOptions(CommandLine line, String[] arguments) {
     CommandLine command = line;
     for (int i = 0; i + 1 < arguments.length && !arguments[i].equals("--"); i++) {
-      OptionSpec option = command.getCommandSpec().findOption(arguments[i]);
+      OptionSpec option = option(command, arguments[i]);
       if (option == null) {
         command = command.getSubcommands().getOrDefault(arguments[i], command);
-      } else if (option.arity().min() > 0 && command.getCommandSpec().findOption(arguments[i + 1]) != null) {
+      } else if (option.arity().min() > 0 && option(command, arguments[i + 1]) != null) {
         throw new ParameterException(command, "Option '" + arguments[i] + "' needs a value and is followed by '" + arguments[i + 1] + "'; "
             + arguments[i] + "=" + arguments[i + 1] + " makes that its value");
       }
     }
+  }
+
+  /** The option of this name, with its dashes: picocli's own search finds one for {@code seed}, too. Null: none. */
+  private static OptionSpec option(CommandLine command, String name) {
+    CommandSpec spec = command.getCommandSpec();
+    return spec.optionsMap().getOrDefault(name, spec.negatedOptionsMap().get(name));
   }
 }

@@ -102,6 +102,8 @@ class UsageTest {
         "gguf", "synth", "-o", "--force");
     assertThat(Output.of("run", "missing.gguf", "--prompt=--image").err()).isEqualTo("dimple: missing.gguf: cannot open: No such file or directory\n");
     assertThat(Output.of("run", "missing.gguf", "--prompt", "-5 degrees").err()).contains("missing.gguf");
+    assertThat(Output.of("run", "missing.gguf", "--prompt", "seed").err()).contains("missing.gguf"); // --seed has the name, a word has not
+    assertWrong("Option '--threads' needs a value and is followed by '--no-prefill'; --threads=--no-prefill makes that its value", "dimple run", "run", "--threads", "--no-prefill", "--prompt", "x");
   }
 
   @Test
