@@ -182,7 +182,8 @@ class AnswerPartsTest {
 
   @Test
   void callsAreReadAsTheyAreWritten() {
-    for (String arguments : List.of("{}", "{\"a\":\"\"}", "{\"a\":\"x\\ny\\\"z\",\"b\":-1.5,\"c\":[],\"d\":[[1],{\"e\":null}]}", "{\"größe\":\"ü,}]:\"}")) {
+    for (String arguments : List.of("{}", "{\"a\":\"\"}", "{\"a\":\"x\\ny\\\"z\",\"b\":-1.5,\"c\":[],\"d\":[[1],{\"e\":null}]}", "{\"größe\":\"ü,}]:\"}",
+        "{\"a:b\":1,\"\":2,\" c\":3,\"d,{\":4}")) {
       ToolCall call = new ToolCall("f", arguments);
       assertThat(CallNotation.read(CallNotation.write(call))).contains(call);
     }

@@ -13,8 +13,9 @@ import tools.jackson.databind.node.ObjectNode;
  * How Gemma 4 and DiffusionGemma write a call of a tool, between the tokens {@code <|tool_call>} and {@code <tool_call|>}:
  * {@code call:NAME{city:<|"|>Rome<|"|>,days:3,units:{metric:true}}}.
  *
- * <p>Names of arguments stand bare (in quotes, too), strings stand between {@code <|"|>}, which is a token and so nothing that a string can
- * hold; numbers, {@code true}, {@code false}, {@code null}, lists and objects are JSON's.
+ * <p>Names of arguments stand bare if they are of ASCII letters, digits, {@code _} and {@code -} (others are read so, too, and in quotes); other names and
+ * strings stand between {@code <|"|>}, which is a token and so nothing that a string can hold; numbers, {@code true}, {@code false}, {@code null}, lists
+ * and objects are JSON's.
  */
 public final class CallNotation {
   static final String QUOTE = "<|\"|>";
@@ -23,6 +24,7 @@ public final class CallNotation {
   static final String START = "<|tool_call>";
   static final String END = "<tool_call|>";
   static final String CALL = "call:";
+  private static final String BARE = "[A-Za-z0-9_-]+";
   private static final int DEEPEST = 64;
 
   private final String text;
@@ -50,7 +52,8 @@ public final class CallNotation {
     if (value.isObject()) {
       out.append('{');
       for (Map.Entry<String, JsonNode> entry : value.properties()) {
-        out.append(separator).append(entry.getKey()).append(':');
+        String name = entry.getKey();
+        out.append(separator).append(name.matches(BARE) ? name : QUOTE + name + QUOTE).append(':');
         write(entry.getValue(), out);
         separator = ",";
       }
