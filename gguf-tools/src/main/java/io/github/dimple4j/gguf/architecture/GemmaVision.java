@@ -78,6 +78,7 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
   /** Numbers from 0 to 1 as they are: means of 0 and deviations of 1 leave them so. */
   private static void requirePreparation(JsonSettings preprocessor) {
     Preparation.require(preprocessor);
+    preprocessor.passOver(List.of("size")); // which all such files have and their code does not read
     boolean normalized = preprocessor.flag("do_normalize", true);
     if (!preprocessor.floats("image_mean", CHANNELS, ZEROS).equals(ZEROS) && normalized) {
       throw preprocessor.wrong("image_mean", "[0, 0, 0]");

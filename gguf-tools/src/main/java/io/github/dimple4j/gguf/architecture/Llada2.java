@@ -136,7 +136,7 @@ public final class Llada2 implements Architecture {
     if (config.several("num_nextn_predict_layers", 0) != 0) {
       throw config.wrong("num_nextn_predict_layers", "0");
     }
-    config.passOver(List.of("sliding_window", "max_window_layers"));
+    config.passOver(List.of("sliding_window", "max_window_layers", "moe_shared_expert_intermediate_size", "mtp_loss_scaling_factor")); // tensors tell the width
     for (String key : List.of("n_group", "rms_norm_eps", "routed_scaling_factor", "topk_group")) { // what they are otherwise, the codes of the family do not agree on
       if (!config.has(key)) {
         throw config.wrong(key, "a positive number");

@@ -25,6 +25,15 @@ final class Preparation {
     }
   }
 
+  /**
+   * A limit of a picture's area, which stands by its own name, or in {@code size}, by that name or as an edge, which it is none of; the first goes before the others,
+   * as for every version of the transformers library.
+   */
+  static int pixels(JsonSettings preprocessor, String name, String edge, int otherwise) {
+    JsonSettings size = preprocessor.has("size") ? preprocessor.section("size") : preprocessor;
+    return preprocessor.size(name, size.size(edge, size.size(name, otherwise)));
+  }
+
   /** The same, and what makes numbers around 0 of them, by means and deviations that the caller reads. */
   static void requireNormalized(JsonSettings preprocessor) {
     require(preprocessor);

@@ -60,9 +60,8 @@ public record QwenVision(int layers, int width, int heads, int feedForward, int 
     requireEqual(preprocessor, "patch_size", patchSize);
     requireEqual(preprocessor, "merge_size", mergeSize);
     requireEqual(preprocessor, "temporal_patch_size", TEMPORAL_PATCH_SIZE);
-    JsonSettings pixels = preprocessor.has("size") ? preprocessor.section("size") : preprocessor;
-    int minPixels = preprocessor.size("min_pixels", pixels.size("shortest_edge", 3136));
-    int maxPixels = preprocessor.size("max_pixels", pixels.size("longest_edge", 1003520));
+    int minPixels = Preparation.pixels(preprocessor, "min_pixels", "shortest_edge", 3136);
+    int maxPixels = Preparation.pixels(preprocessor, "max_pixels", "longest_edge", 1003520);
     if (maxPixels < minPixels) {
       throw preprocessor.wrong("max_pixels", "at least min_pixels, " + minPixels);
     }

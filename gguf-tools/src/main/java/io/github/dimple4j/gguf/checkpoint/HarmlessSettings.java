@@ -25,8 +25,8 @@ final class HarmlessSettings {
       "tokenizer_model_max_length", "tokenizer_padding_side", "tune_mm_mlp_adapter", "tune_mm_vision_resampler", "unfreeze_mm_vision_tower",
       "use_pos_skipping", "vision_tower_pretrained");
   /** Of programs: how numbers are computed that are the same ones. */
-  private static final Set<String> RUNNING = Set.of("attn_impl", "attn_implementation", "block_group_size", "experts_implementation", "flash_attention", "moe_backend", "precision",
-      "pretraining_tp", "rope_full_precision", "router_dtype", "use_flash_attn");
+  private static final Set<String> RUNNING = Set.of("attn_impl", "attn_implementation", "block_group_size", "debug", "ep_size", "experts_implementation", "flash_attention", "micro_forward", "moe_backend", "precision",
+      "pretraining_tp", "rope_full_precision", "router_dtype", "skip_checkpoint", "use_deepep", "use_flash_attn");
   /** For who writes prompts, and of videos, which are not taken. */
   private static final Set<String> PROMPTS = Set.of("audio_token_id", "boa_token_id", "boi_token_id", "eoa_token_id", "eoa_token_index", "eoi_token_id", "faster_token_stride", "force_sample", "image_crop_resolution", "image_seq_length",
       "image_split_resolution", "image_token_id", "mm_newline_position", "mm_spatial_pool_mode", "mm_spatial_pool_stride", "mm_vision_select_feature",

@@ -385,6 +385,20 @@ class ConverterTest {
     }
   }
 
+  /** As checkpoints of Qwen2-VL's kind have been saved by several versions of the transformers library. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"{\"max_pixels\": 12544}", "{\"size\": {\"max_pixels\": 12544, \"min_pixels\": 3136}}", "{\"size\": {\"longest_edge\": 12544}}",
+      "{\"max_pixels\": 12544, \"size\": {\"max_pixels\": 1, \"min_pixels\": 3136}}"})
+  void areasOfPicturesStandInSeveralPlaces(String json) throws IOException {
+    Path hf = checkpoint.write(folder.resolve("hf"));
+    Files.writeString(hf.resolve("preprocessor_config.json"), json);
+    Converter.of(hf).write(target);
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("clip.vision.image_max_pixels", MetadataValue.uint32(12544))
+          .containsEntry("clip.vision.image_min_pixels", MetadataValue.uint32(3136));
+    }
+  }
+
   /** How the authors decode is the caller's to say, but the mask, which is the model's. */
   @Test
   void settingsOfADecodingAreNamed() throws IOException {
