@@ -30,8 +30,8 @@ import java.util.regex.Pattern;
 
 /**
  * Makes a GGUF file of a Hugging Face model directory: {@code config.json}, {@code model.safetensors} or its shards, and if
- * present the tokenizer, its chat template and {@code preprocessor_config.json} and {@code generation_config.json}. Knows Dimple, Dream, LLaDA and LLaDA-MoE. The weights are
- * streamed: memory does not grow with the model. The output takes its name only when it is complete.
+ * present the tokenizer, its chat template and {@code preprocessor_config.json} and {@code generation_config.json}. Knows all families that the library
+ * runs and Hugging Face directories have. The weights are streamed: memory does not grow with the model. The output takes its name only when it is complete.
  *
  * <pre>{@code
  * WrittenFile report = Converter.of(Path.of("Dimple-7B")).to(Quantization.F16).write(Path.of("dimple-7b-f16.gguf"));
