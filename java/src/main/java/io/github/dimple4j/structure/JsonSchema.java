@@ -68,7 +68,7 @@ public final class JsonSchema {
     SchemaTexts texts = new SchemaTexts(root, Objects.requireNonNull(options, "options"), null);
     for (SchemaTexts.Step step : SchemaTexts.Step.ALL) {
       try {
-        Graph graph = new Graph(Math.min(step.states(), 2 * options.maxStates()));
+        Graph graph = new Graph((int) Math.min(step.states(), 2L * options.maxStates()));
         int start = texts.before(graph, step, graph.acceptingState());
         return ByteTables.of(Dfa.of(graph, start, Dfa.BYTES, options.maxStates()));
       } catch (TooManyStatesException tooMany) {

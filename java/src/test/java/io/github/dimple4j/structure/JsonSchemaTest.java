@@ -94,6 +94,11 @@ class JsonSchemaTest {
         row("{'anyOf':[{'const':'x'},{'type':'array','maxItems':1,'not':{'uniqueItems':true}}]}", "'x'", "[] | [1] | [1,1]"),
         row("{'enum':[1,2,3],'not':{'multipleOf':2}}", "1 | 3", "2"),
         row("{'oneOf':[{'enum':[4,6,9]},{'multipleOf':2,'enum':[4,5,6]}]}", "9", "4 | 5 | 6"),
+        row("{'type':'string','pattern':'^[x\\\\uD800-\\\\uDFFF]$'}", "'x'", "'-'"),
+        row("{'type':'string','pattern':'^[a-\\\\uDFFF]$'}", "'a' | 'é'", "'-' | '\ue000'"),
+        // A length beyond what is held is no reason to take two cases for apart.
+        row("{'oneOf':[{'type':'string','pattern':'^a*$','maxLength':3000},{'type':'string','pattern':'^(a{1500,}|b)$'}]}", "'b' | 'a'",
+            "'" + "a".repeat(1500) + "'"),
         row("{'type':'string','uniqueItems':true,'multipleOf':2}", "'x'", "1"));
   }
 
@@ -155,6 +160,13 @@ class JsonSchemaTest {
         new Refusal("{'properties':{'a':{'$ref':'#'}}}", "#/properties/a: recursive: a value of this schema lies within another"),
         new Refusal("{'$ref':'#/$defs/a','$defs':{'a':{'$ref':'#/$defs/a'}}}", "#/$defs/a: refers to itself"),
         new Refusal("{'$ref':'#/$defs/a'}", "#/$ref: the reference #/$defs/a leads nowhere"),
+        new Refusal("{'properties':{'default':{'type':'int'},'enum':{'$ref':'#/properties/default'}}}", "#/properties/default/type: the unknown type int"),
+        new Refusal("{'$id':'http://x.y/z','$ref':'list','$defs':{'own':{'$dynamicAnchor':'T','type':'string'},'list':{'$id':'list','items':{'$dynamicRef':'#T'},"
+            + "'$defs':{'any':{'$dynamicAnchor':'T'}}}}}",
+            "#/$defs/list/items/$dynamicRef: what #T means hangs on where it is met: several schemas have that anchor"),
+        new Refusal("{'not':{'enum':'a'}}", "#/not/enum: not a list"),
+        new Refusal("{'type':'string','pattern':'a{,5}'}", "#/pattern: {,n}, which implementations read differently, at character 4 "
+            + "of the regular expression a{,5}"),
         new Refusal("{'$ref':'http://x.y/z'}", "#/$ref: the reference http://x.y/z leads out of the document"),
         new Refusal("{'oneOf':[{'items':{'type':'string'}},{'items':{'type':'integer'}}]}",
             "#/oneOf/1/items: what does not fit items (asked for by not, oneOf, if or dependencies)"),
@@ -212,5 +224,6 @@ class JsonSchemaTest {
     assertThatThrownBy(() -> JsonSchema.of("[]")).isInstanceOf(InvalidArgumentException.class).hasMessage("a schema is an object, true or false, not ARRAY");
     assertThatThrownBy(() -> JsonSchema.of("{'a':")).isInstanceOf(InvalidArgumentException.class).hasMessageStartingWith("the schema is not JSON: ");
     assertThatThrownBy(() -> SchemaOptions.JUDGING.withMaxStates(0)).hasMessage("maxStates is 0, expected at least 1");
+    assertThat(JsonSchema.of("{\"const\":1}").compile(SchemaOptions.JUDGING.withMaxStates(Integer.MAX_VALUE)).stateCount()).isEqualTo(2);
   }
 }

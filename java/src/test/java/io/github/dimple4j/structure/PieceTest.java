@@ -108,6 +108,8 @@ class PieceTest {
     assertThatThrownBy(() -> choice()).hasMessage("a choice of no texts");
     assertThatThrownBy(() -> text(0)).hasMessage("maxTokens is 0, expected at least 1");
     assertThatThrownBy(() -> pattern("a(?=b)")).isInstanceOf(UnsupportedException.class).hasMessageStartingWith("lookaround at character 1");
+    assertThatThrownBy(() -> pattern("(".repeat(100_000))).isInstanceOf(UnsupportedException.class)
+        .hasMessageStartingWith("groups within each other more than 200 deep at character 201");
     assertThatThrownBy(() -> pattern("[]")).hasMessage("nothing matches the regular expression []");
     assertThat(Template.of("a", slot(2)).automaton()).isEmpty();
   }

@@ -7,11 +7,16 @@ import java.util.List;
 /** Recursive descent over ECMA-262's Pattern (22.2.1), with the leniencies of its Annex B for brackets and punctuation. */
 final class RegexParser {
   private static final int MOST_REPEATS = 100_000;
+  private static final int DEEPEST = 200; // groups within each other, as StrictJson has it of lists
+  private static final int CLASS = -1;
+  private static final int MOST_SHOWN = 1000;
 
   private final String text;
   private final int[] points;
   private boolean wide;
   private int position;
+  private int depth; // of groups
+  private int latest; // code point of the latest character; CLASS: it was a class of them
 
   RegexParser(String text, boolean wide) {
     this.text = text;
@@ -28,7 +33,8 @@ final class RegexParser {
   }
 
   private RegexException wrong(String what) {
-    return new RegexException(what + " at character " + position + " of the regular expression " + text);
+    String shown = text.length() > MOST_SHOWN ? text.substring(0, text.offsetByCodePoints(0, MOST_SHOWN / 2)) + "..." : text;
+    return new RegexException(what + " at character " + position + " of the regular expression " + shown);
   }
 
   private boolean at(int point) {
@@ -137,6 +143,9 @@ final class RegexParser {
       if (least >= 0 && most >= 0 && most < least && at('}')) {
         throw wrong("bounds out of order");
       }
+      if (least < 0 && most > least && at('}')) {
+        throw wrong("{,n}, which implementations read differently,");
+      }
     }
     position = start;
     return null;
@@ -163,7 +172,11 @@ final class RegexParser {
           continue; // the group's name
         }
       }
+      if (++depth > DEEPEST) {
+        throw wrong("groups within each other more than " + DEEPEST + " deep");
+      }
       Expression inner = choice();
+      depth--;
       if (!take(')')) {
         throw wrong("a ( without its )");
       }
@@ -184,7 +197,8 @@ final class RegexParser {
     return new Expression.Characters(single(next()));
   }
 
-  private static CodePoints single(int point) {
+  private CodePoints single(int point) {
+    latest = point;
     return CodePoints.range(point, point);
   }
 
@@ -195,14 +209,15 @@ final class RegexParser {
     while (!take(']')) {
       refuseOtherDialects();
       CodePoints low = member();
+      int first = latest;
       if (at('-') && position + 1 < points.length && points[position + 1] != ']') {
         position++;
         CodePoints high = member();
-        if (isSingle(low) && isSingle(high)) {
-          if (low.first(0) > high.first(0)) {
+        if (first != CLASS && latest != CLASS) {
+          if (first > latest) {
             throw wrong("a range out of order");
           }
-          set = set.or(CodePoints.range(low.first(0), high.first(0)));
+          set = set.or(CodePoints.range(first, latest));
         } else { // [\w-.]: three members
           set = set.or(low).or(high).or(single('-'));
         }
@@ -229,11 +244,9 @@ final class RegexParser {
     }
   }
 
-  private static boolean isSingle(CodePoints set) {
-    return set.ranges() == 1 && set.first(0) == set.last(0);
-  }
-
+  /** Its code point, which is half of a surrogate pair and so in no set perhaps, is {@link #latest}. */
   private CodePoints member() {
+    latest = CLASS;
     return take('\\') ? escape(true) : single(next());
   }
 

@@ -52,7 +52,10 @@ final class Complements {
         + " (asked for by not, oneOf, if or dependencies)");
     switch (keyword) {
       case "type" -> all.add(otherTypes(schema));
-      case "enum" -> all.addAll(constants.except(value, unheld));
+      case "enum" -> {
+        values.expect(value.isArray(), schema, keyword, "not a list");
+        all.addAll(constants.except(value, unheld));
+      }
       case "const" -> all.addAll(constants.except(List.of(value), unheld));
       case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum" -> beyond(schema, keyword, all);
       case "multipleOf" -> all.add(Shape.of(NumberRule.otherThanMultiples(assertions.divisor(schema), unheld)));

@@ -14,6 +14,8 @@ import tools.jackson.databind.JsonNode;
 final class SchemaDocument {
   /** Keywords whose value is data, in which nothing is a schema. */
   private static final Set<String> DATA = Set.of("enum", "const", "default", "examples", "example");
+  /** Keywords whose value has names of its own, each with a schema. */
+  private static final Set<String> NAMES = Set.of("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies");
   private static final URI NOWHERE = URI.create("schema:/");
 
   private final JsonNode root;
@@ -21,6 +23,7 @@ final class SchemaDocument {
   private final Map<JsonNode, String> pointers = new IdentityHashMap<>();
   private final Map<JsonNode, URI> bases = new IdentityHashMap<>();
   private final Map<String, JsonNode> named = new HashMap<>();
+  private final Map<String, Integer> dynamic = new HashMap<>(); // how many schemas have a dynamic anchor; the recursive one's name is empty
 
   /** Editions of JSON Schema, with the keywords of others that they do not know. */
   enum Draft {
@@ -71,6 +74,9 @@ final class SchemaDocument {
   private void walk(JsonNode node, String pointer, URI base) {
     URI inside = base;
     if (node.isObject()) {
+      if (node.path("$recursiveAnchor").asBoolean(false)) {
+        dynamic.merge("", 1, Integer::sum);
+      }
       String id = name(node, draft == Draft.FOUR ? "id" : "$id");
       if (id != null) {
         inside = resolved(base, id);
@@ -81,13 +87,21 @@ final class SchemaDocument {
         String anchor = name(node, keyword);
         if (anchor != null) {
           named.putIfAbsent(withoutFragment(inside) + "#" + anchor, node);
+          dynamic.merge(anchor, keyword.equals("$anchor") ? 0 : 1, Integer::sum);
         }
       }
       pointers.putIfAbsent(node, pointer);
       bases.putIfAbsent(node, inside);
       for (Map.Entry<String, JsonNode> entry : node.properties()) {
-        if (!DATA.contains(entry.getKey()) || !entry.getValue().isContainer()) {
-          walk(entry.getValue(), pointer + "/" + escaped(entry.getKey()), inside);
+        String place = pointer + "/" + escaped(entry.getKey());
+        if (NAMES.contains(entry.getKey()) && entry.getValue().isObject()) {
+          pointers.putIfAbsent(entry.getValue(), place);
+          bases.putIfAbsent(entry.getValue(), inside);
+          for (Map.Entry<String, JsonNode> part : entry.getValue().properties()) { // a name may read as a keyword of data
+            walk(part.getValue(), place + "/" + escaped(part.getKey()), inside);
+          }
+        } else if (!DATA.contains(entry.getKey()) || !entry.getValue().isContainer()) {
+          walk(entry.getValue(), place, inside);
         }
       }
     } else if (node.isArray()) {
@@ -166,6 +180,11 @@ final class SchemaDocument {
     }
     if (target == null || !target.isObject() && !target.isBoolean()) {
       throw refusal(schema, keyword, "the reference " + reference + " leads nowhere");
+    }
+    boolean recursive = keyword.equals("$recursiveRef") && target.path("$recursiveAnchor").asBoolean(false);
+    boolean moves = recursive || keyword.equals("$dynamicRef") && fragment.equals(name(target, "$dynamicAnchor"));
+    if (moves && dynamic.get(recursive ? "" : fragment) > 1) {
+      throw refusal(schema, keyword, "what " + reference + " means hangs on where it is met: several schemas have that anchor");
     }
     return target;
   }

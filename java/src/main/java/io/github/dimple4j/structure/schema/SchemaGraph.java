@@ -21,6 +21,7 @@ import java.util.Set;
 /** The texts of the values of terms, as parts of a graph over bytes. As everywhere, parts are made from their end. */
 final class SchemaGraph {
   private static final int MOST_LISTED = 200;
+  private static final int MOST_COUNTED = 1 << 20; // properties; no graph has so many
 
   private final Terms terms;
   private final SchemaOptions options;
@@ -198,7 +199,7 @@ final class SchemaGraph {
       this.bounded = rule.most() < names.size() || rule.most() != ObjectRule.UNBOUNDED && !extras.classes.isEmpty();
       boolean counted = bounded || rule.least() > Math.max(1, rule.required().size());
       long count = bounded ? rule.most() : counted ? rule.least() : 1;
-      this.most = (int) Math.min(count, options.maxStates());
+      this.most = (int) Math.min(count, Math.min(options.maxStates(), MOST_COUNTED));
     }
 
     /** How many there are behind one more. */

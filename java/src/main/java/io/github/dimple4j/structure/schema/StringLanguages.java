@@ -71,8 +71,7 @@ final class StringLanguages {
         if (rule.least() > limit) {
           throw new TooManyStatesException(limit);
         }
-        long most = rule.most() == StringRule.UNBOUNDED ? rule.most() : Math.min(rule.most(), Math.max(rule.least(), longest));
-        Dfa lengths = ofLength(rule.least(), most);
+        Dfa lengths = ofLength(rule.least(), held(rule));
         all = all == null ? lengths : all.and(lengths, limit);
       }
     } catch (TooManyStatesException tooMany) {
@@ -88,6 +87,21 @@ final class StringLanguages {
       throw rule.unheld();
     }
     return rule.only().stream().filter(text -> fitsRest(rule, text)).toList();
+  }
+
+  /** Whether it is certain that no text fits. Behind the bound up to which lengths are held there may be one. */
+  boolean isEmpty(StringRule rule) {
+    if (rule.only() != null) {
+      return texts(rule).isEmpty();
+    }
+    StringRule seen = held(rule) == rule.most() ? rule
+        : new StringRule(null, rule.except(), rule.least(), StringRule.UNBOUNDED, rule.matches(), rule.unheld());
+    return !rule.matches().isEmpty() && of(seen).isEmpty();
+  }
+
+  /** Up to how many code points. */
+  private long held(StringRule rule) {
+    return rule.most() == StringRule.UNBOUNDED ? rule.most() : Math.min(rule.most(), Math.max(rule.least(), longest));
   }
 
   /** Whether a text fits. */

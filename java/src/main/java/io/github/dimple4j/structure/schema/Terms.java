@@ -162,7 +162,7 @@ final class Terms {
       return true;
     }
     try {
-      return rule.only() == null ? !rule.matches().isEmpty() && languages.of(rule).isEmpty() : languages.texts(rule).isEmpty();
+      return languages.isEmpty(rule);
     } catch (RefusedSchemaException notHeld) {
       return false;
     }
