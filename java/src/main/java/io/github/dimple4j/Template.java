@@ -227,9 +227,17 @@ public final class Template {
    * @param min the least
    * @param max the greatest
    * @return the piece
+   * @throws InvalidArgumentException if a bound is infinite or no number
    */
   public static Piece number(double min, double max) {
-    return Piece.number(BigDecimal.valueOf(min), BigDecimal.valueOf(max));
+    return Piece.number(decimal(min), decimal(max));
+  }
+
+  private static BigDecimal decimal(double bound) {
+    if (!Double.isFinite(bound)) {
+      throw new InvalidArgumentException("a number's bound is " + bound);
+    }
+    return BigDecimal.valueOf(bound);
   }
 
   /**

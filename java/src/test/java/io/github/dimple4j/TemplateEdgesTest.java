@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Templates of odd parts (choices that begin alike, nothing but options, texts like control tokens, characters of many bytes) in responses that have
@@ -128,5 +129,12 @@ class TemplateEdgesTest {
         session.decode(Decoding.defaults());
       }
     }).withMessage("the shortest response that fits the constraint has 6 tokens, but the response has 5");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY})
+  void boundsThatAreNoNumbersAreRefused(double bound) {
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> number(0, bound)).withMessage("a number's bound is " + bound);
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> number(bound, 0)).withMessage("a number's bound is " + bound);
   }
 }

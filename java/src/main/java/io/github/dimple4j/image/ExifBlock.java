@@ -61,7 +61,8 @@ final class ExifBlock {
   }
 
   private static ByteBuffer ofPng(ByteBuffer file) {
-    ByteBuffer text = null;
+    ByteBuffer text = null; // the last one's content: it alone is inflated, however many there are
+    boolean compressed = false;
     for (int at = PngFile.SIGNATURE; at + 12 <= file.limit(); at += 12 + file.getInt(at)) {
       int type = file.getInt(at + 4);
       ByteBuffer content = file.slice(at + 8, file.getInt(at));
@@ -69,10 +70,11 @@ final class ExifBlock {
         return withoutPrefix(content);
       }
       if ((type == PngFile.TEXT || type == PngFile.COMPRESSED_TEXT) && startsWith(content, PROFILE)) {
-        text = digits(content, type == PngFile.COMPRESSED_TEXT);
+        text = content;
+        compressed = type == PngFile.COMPRESSED_TEXT;
       }
     }
-    return text;
+    return text == null ? null : digits(text, compressed);
   }
 
   /** A name, the length in decimal digits and the block in hexadecimal ones, each on lines of their own. */

@@ -4,6 +4,7 @@ import io.github.dimple4j.image.raster.PictureException;
 import io.github.dimple4j.image.raster.Pixels;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.BitSet;
 import java.util.Deque;
 
 /** A lossless picture (RFC 9649, section 3): pixels are 0xAARRGGBB. */
@@ -110,21 +111,26 @@ final class Vp8lDecoder {
     int[] parts = null;
     int partBits = 0;
     int groups = 1;
+    BitSet used = new BitSet(); // groups that a part of the picture has: codes of others are read and forgotten
+    used.set(0);
     if (main && bits.flag()) {
       partBits = 2 + bits.take(3);
       parts = pixels(blocks(width, partBits), blocks(height, partBits), false);
+      used.clear();
       for (int i = 0; i < parts.length; i++) {
         parts[i] = parts[i] >> 8 & 0xFFFF;
-        groups = Math.max(groups, parts[i] + 1);
+        used.set(parts[i]);
       }
+      groups = used.length();
     }
     Vp8lPrefixCode[] codes = new Vp8lPrefixCode[CODES * groups];
     for (int i = 0; i < codes.length; i++) {
-      codes[i] = Vp8lPrefixCode.read(bits, switch (i % CODES) {
+      Vp8lPrefixCode code = Vp8lPrefixCode.read(bits, switch (i % CODES) {
         case 0 -> CACHED + (cacheBits > 0 ? 1 << cacheBits : 0);
         case CODES - 1 -> DISTANCES;
         default -> 256;
       });
+      codes[i] = used.get(i / CODES) ? code : null;
     }
     int[] pixels = new int[Math.multiplyExact(width, height)];
     int[] cache = new int[1 << cacheBits];

@@ -5,44 +5,51 @@ import io.github.dimple4j.image.raster.PictureException;
 /** A prefix code of up to 15 bits a symbol (RFC 9649, section 3.7.2.1). */
 final class Vp8lPrefixCode {
   private static final int LONGEST = 15;
-  private static final int FAST = 8;
+  private static final int FAST = 8; // at most, and no more than the longest code has: small codes take little memory
   private static final int[] LENGTH_ORDER = {17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   private static final int[] REPEAT_BITS = {2, 3, 7}; // of the lengths 16, 17 and 18: a repeat of the last one, or of zero
   private static final int[] REPEAT_LEAST = {3, 3, 11};
 
   private final int[] symbols; // by length, then by number
-  private final int[] firstCode = new int[LONGEST + 2];
-  private final int[] firstPlace = new int[LONGEST + 2];
-  private final int[] fast = new int[1 << FAST]; // length << 16 | symbol, by reversed bits; 0 for longer codes
+  private final int[] firstCode;
+  private final int[] firstPlace;
+  private final int fastBits;
+  private final int[] fast; // length << 16 | symbol, by reversed bits; 0 for longer codes
   private final int only; // the symbol of a code that has one, which takes no bits; -1 otherwise
 
   private Vp8lPrefixCode(int[] lengths) throws PictureException {
     int[] counts = new int[LONGEST + 1];
     int used = 0;
     int last = 0;
+    int longest = 0;
     for (int i = 0; i < lengths.length; i++) {
       counts[lengths[i]]++;
       if (lengths[i] > 0) {
         used++;
         last = i;
+        longest = Math.max(longest, lengths[i]);
       }
     }
     if (used == 0) {
       throw PictureException.damaged("a prefix code has no symbols");
     }
     only = used == 1 ? last : -1;
+    fastBits = Math.min(longest, FAST);
+    fast = new int[only >= 0 ? 0 : 1 << fastBits];
+    firstCode = new int[longest + 2];
+    firstPlace = new int[longest + 2];
     int code = 0;
     int place = 0;
-    for (int length = 1; length <= LONGEST; length++) {
+    for (int length = 1; length <= longest; length++) {
       firstCode[length] = code;
       firstPlace[length] = place;
       code = code + counts[length] << 1;
       place += counts[length];
     }
-    if (only < 0 && code != 1 << (LONGEST + 1)) {
+    if (only < 0 && code != 1 << (longest + 1)) {
       throw PictureException.damaged("the lengths of a prefix code do not fit together");
     }
-    firstPlace[LONGEST + 1] = place;
+    firstPlace[longest + 1] = place;
     symbols = new int[used];
     int[] next = firstPlace.clone();
     for (int i = 0; i < lengths.length; i++) {
@@ -50,7 +57,7 @@ final class Vp8lPrefixCode {
       if (length > 0) {
         int own = firstCode[length] + next[length] - firstPlace[length];
         symbols[next[length]++] = i;
-        for (int tail = 0; only < 0 && length <= FAST && tail < 1 << (FAST - length); tail++) {
+        for (int tail = 0; only < 0 && length <= fastBits && tail < 1 << (fastBits - length); tail++) {
           fast[Integer.reverse(own) >>> (32 - length) | tail << length] = length << 16 | i;
         }
       }
@@ -108,13 +115,13 @@ final class Vp8lPrefixCode {
       return only;
     }
     int ahead = bits.peek(LONGEST);
-    int known = fast[ahead & (1 << FAST) - 1];
+    int known = fast[ahead & (1 << fastBits) - 1];
     if (known != 0) {
       bits.drop(known >> 16);
       return known & 0xFFFF;
     }
     int code = Integer.reverse(ahead) >>> (32 - LONGEST);
-    int length = FAST + 1;
+    int length = fastBits + 1;
     while ((code >> LONGEST - length) - firstCode[length] >= firstPlace[length + 1] - firstPlace[length]) {
       length++;
     }
