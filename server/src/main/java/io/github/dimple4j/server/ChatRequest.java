@@ -5,6 +5,7 @@ import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ContentPart;
 import io.github.dimple4j.chat.ToolCall;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +21,14 @@ final class ChatRequest {
   private static final Set<String> TEXT_PARTS = Set.of("text", "refusal");
 
   private final PictureHosts hosts;
-  private final Map<String, String> called = new HashMap<>(); // names of tools by the ids of their calls
+  private final Map<String, Called> called = new HashMap<>(); // by the calls' ids
+  private int numbered; // calls
+  private long fetched; // bytes of pictures
+
+  /** A tool that was called, and the number of its call among all of the chat. */
+  private record Called(String tool, int number) {}
+
+  private record Result(Question.Message message, int call) {}
 
   ChatRequest(PictureHosts hosts) {
     this.hosts = hosts;
@@ -31,7 +39,26 @@ final class ChatRequest {
     if (given.isEmpty()) {
       throw request.has("messages") ? request.wrong("messages", "has no message") : request.missing("messages");
     }
-    return given.stream().map(this::message).toList();
+    List<Question.Message> messages = new ArrayList<>();
+    List<Result> results = new ArrayList<>(); // one after the other, without anything between
+    for (Fields one : given) {
+      Question.Message message = message(one);
+      Called call = message.message().role().equals("tool") ? called.get(one.string("tool_call_id").orElse("")) : null;
+      if (call == null) {
+        addInOrder(results, messages);
+        messages.add(message);
+      } else {
+        results.add(new Result(message, call.number()));
+      }
+    }
+    addInOrder(results, messages);
+    return List.copyOf(messages);
+  }
+
+  /** Templates number results in the order of the calls, for they have no ids: in that order they have to stand. */
+  private static void addInOrder(List<Result> results, List<Question.Message> messages) {
+    results.stream().sorted(Comparator.comparingInt(Result::call)).forEach(result -> messages.add(result.message()));
+    results.clear();
   }
 
   private Question.Message message(Fields message) {
@@ -43,7 +70,7 @@ final class ChatRequest {
     message.refuse("audio", "this server knows no audio");
     message.refuse("function_call", "use tool_calls");
     Map<String, ToolCall> calls = role.equals("assistant") ? ToolRequest.calls(message) : Map.of();
-    calls.forEach((id, call) -> called.put(id, call.name()));
+    calls.forEach((id, call) -> called.put(id, new Called(call.name(), numbered++)));
     List<ContentPart> parts = new ArrayList<>();
     List<Picture> pictures = new ArrayList<>();
     JsonNode content = message.any("content").orElse(null);
@@ -71,12 +98,22 @@ final class ChatRequest {
   /** Whose result a message of a tool is. */
   private String tool(Fields message) {
     String id = message.string("tool_call_id").orElse(null);
-    String name = id == null ? null : called.get(id);
-    if (name == null) {
-      name = message.string("name").orElseThrow(() -> id == null ? message.missing("tool_call_id")
+    Called call = id == null ? null : called.get(id);
+    if (call == null) {
+      return message.string("name").orElseThrow(() -> id == null ? message.missing("tool_call_id")
           : message.wrong("tool_call_id", "is '" + id + "', and no message before it has a call of that id"));
     }
-    return name;
+    return call.tool();
+  }
+
+  /** The picture of an address, which is a data URL or of a host that pictures are fetched from. */
+  private Picture picture(String url, String field) {
+    if (Picture.isData(url)) {
+      return Picture.ofData(url, field);
+    }
+    Picture picture = hosts.fetch(url, field, hosts.maxBytes() - fetched);
+    fetched += picture.encoded().length;
+    return picture;
   }
 
   private void add(Fields part, String role, List<ContentPart> parts, List<Picture> pictures) {
@@ -89,7 +126,7 @@ final class ChatRequest {
       }
       Fields image = part.object("image_url").orElseThrow(() -> part.missing("image_url"));
       parts.add(new ContentPart.Image());
-      pictures.add(hosts.picture(image.needString("url"), image.path("url")));
+      pictures.add(picture(image.needString("url"), image.path("url")));
       image.refuseUnread("detail");
     } else if (type.equals("input_audio")) {
       throw ApiException.field(part.path("type"), "unsupported_content", part.path("type") + " is input_audio: this server knows no audio, "

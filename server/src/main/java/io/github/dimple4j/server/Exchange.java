@@ -50,7 +50,7 @@ final class Exchange implements AutoCloseable {
 
   /** The path as the client sent it; nothing in it is decoded. */
   String path() {
-    return request.getHttpURI().getPath();
+    return request.getHttpURI().getDecodedPath();
   }
 
   /** A header, or null. */

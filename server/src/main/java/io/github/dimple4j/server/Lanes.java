@@ -92,7 +92,7 @@ final class Lanes implements AutoCloseable {
   void stop(Duration grace) throws InterruptedException {
     stopping = true;
     threads.shutdown();
-    if (!threads.awaitTermination(grace.toNanos(), TimeUnit.NANOSECONDS)) {
+    if (!threads.awaitTermination(TimeUnit.NANOSECONDS.convert(grace), TimeUnit.NANOSECONDS)) {
       all.forEach(task -> task.cancel(ApiException.stopping()));
       threads.awaitTermination(1, TimeUnit.MINUTES); // a layer of the model each
     }

@@ -28,12 +28,13 @@ final class PictureHosts implements AutoCloseable {
     this.client = hosts.isEmpty() ? null : HttpClient.newBuilder().connectTimeout(PATIENCE).followRedirects(HttpClient.Redirect.NEVER).build();
   }
 
-  /** The picture of an address, which is a data URL or of one of the hosts. */
-  Picture picture(String url, String field) {
-    return Picture.isData(url) ? Picture.ofData(url, field) : fetch(url, field);
+  /** The bytes that the pictures of a request may have that are fetched: as many as its body. */
+  long maxBytes() {
+    return maxBytes;
   }
 
-  private Picture fetch(String url, String field) {
+  /** The picture of an address of one of the hosts, of so many bytes at most. */
+  Picture fetch(String url, String field, long most) {
     if (client == null) {
       throw ApiException.field(field, "invalid_image_url", field + ": this server takes data URLs only (data:image/TYPE;base64,DATA)");
     }
@@ -50,9 +51,10 @@ final class PictureHosts implements AutoCloseable {
         if (response.statusCode() != 200) {
           throw ApiException.field(field, "invalid_image_url", field + ": the host answered " + response.statusCode());
         }
-        byte[] picture = body.readNBytes(Math.toIntExact(maxBytes + 1));
-        if (picture.length > maxBytes) {
-          throw ApiException.field(field, "invalid_image_url", field + ": has more than " + maxBytes + " bytes");
+        byte[] picture = body.readNBytes(Math.toIntExact(most + 1));
+        if (picture.length > most) {
+          throw ApiException.field(field, "invalid_image_url", field + ": has more than " + most + " bytes"
+              + (most < maxBytes ? ", what the request's other pictures leave of " + maxBytes : ""));
         }
         return new Picture(picture, field);
       } finally {

@@ -20,6 +20,7 @@ final class Service implements AutoCloseable {
   private static final int BUDGETED_BODIES = 8;
   private static final long LOOK = 20; // milliseconds between looks at whether a client is still there
   private static final Duration LAST_WORDS = Duration.ofSeconds(2);
+  private static final long LONGEST = Duration.ofDays(36_500).toMillis(); // that a request may have: no clock counts to Long.MAX_VALUE seconds
   private static final Duration TO_WRITE = Duration.ofSeconds(30); // behind the end of the time a request has
 
   private final DimpleModel model;
@@ -146,14 +147,18 @@ final class Service implements AutoCloseable {
     }
   }
 
+  private static long millis(Duration time) {
+    return Math.clamp(TimeUnit.MILLISECONDS.convert(time), 1, LONGEST);
+  }
+
   private void answerInTime(Exchange exchange, Reader reader) throws IOException, InterruptedException {
     JsonNode request = exchange.json(options.maxBodyBytes());
     long began = System.nanoTime();
     Answering answering = reader.read(request, this);
     AnswerTask task = new AnswerTask(this, answering.question(), answering.watches());
     ScheduledFuture<?> timeUp = clock.schedule(() -> task.cancel(ApiException.timeout("the answer took longer than "
-        + options.timeout().toSeconds() + " s")), options.timeout().toNanos(), TimeUnit.NANOSECONDS);
-    ScheduledFuture<?> tooSlow = clock.schedule(exchange::abort, options.timeout().plus(TO_WRITE).toNanos(), TimeUnit.NANOSECONDS);
+        + options.timeout().toSeconds() + " s")), millis(options.timeout()), TimeUnit.MILLISECONDS);
+    ScheduledFuture<?> tooSlow = clock.schedule(exchange::abort, millis(options.timeout()) + TO_WRITE.toMillis(), TimeUnit.MILLISECONDS);
     try {
       lanes.begin(task);
       if (relay(exchange, task, answering)) {

@@ -95,7 +95,10 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice, int 
       String name = function.needString("name");
       String arguments = function.string("arguments").orElse("");
       try {
-        calls.put(call.string("id").orElse("call " + calls.size()), new ToolCall(name, arguments.isBlank() ? "{}" : arguments));
+        String id = call.string("id").orElse("call " + calls.size());
+        if (calls.put(id, new ToolCall(name, arguments.isBlank() ? "{}" : arguments)) != null) {
+          throw call.wrong("id", "is '" + id + "', as another call's of the message is");
+        }
       } catch (InvalidArgumentException e) {
         throw function.wrong(e.getMessage().startsWith("a tool is called") ? "name" : "arguments", e.getMessage());
       }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.Template;
+import io.github.dimple4j.chat.ContentPart;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -15,6 +16,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -155,6 +157,7 @@ class RequestTest {
       "messages[0].content | {\"messages\": [{\"role\": \"user\", \"content\": \"a\\ud800b\"}]}",
       "messages[0].content[0].text | {\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"\\udc00\\ud800\"}]}]}",
       "messages[0].tool_call_id | {\"messages\": [{\"role\": \"tool\", \"tool_call_id\": \"a\", \"content\": \"x\"}]}",
+      "messages[0].tool_calls[1].id | {\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"id\": \"a\", \"function\": {\"name\": \"f\"}}, {\"id\": \"a\", \"function\": {\"name\": \"g\"}}]}]}",
       "messages[0].tool_calls[0].function.arguments | {\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \"[\"}}]}]}"})
   void namesTheField(String param, String body) {
     HttpResponse<String> answer = Http.chat(server, body);
@@ -298,6 +301,12 @@ class RequestTest {
             .isEqualTo(Http.content(Http.chat(server, withPicture(Mini.dataUrl(scene)))));
         assertThat(Http.chat(server, withPicture(host + "/elsewhere")).statusCode()).isEqualTo(400);
       }
+      try (DimpleServer server = Mini.start(Mini.options().imageHosts(Set.of(place)).maxBodyBytes(scene.length * 3L / 2))) {
+        String part = "{\"type\": \"image_url\", \"image_url\": {\"url\": \"" + host + "/scene.png\"}}";
+        HttpResponse<String> two = Http.chat(server, "{\"messages\": [{\"role\": \"user\", \"content\": [" + part + ", " + part + "]}]}");
+        assertThat(Http.error(two).get("message").stringValue()).as("all pictures together")
+            .contains("messages[0].content[1].image_url.url: has more than " + scene.length / 2 + " bytes, what the request's other pictures leave");
+      }
     }
   }
 
@@ -317,6 +326,34 @@ class RequestTest {
         // The test is over.
       }
     }
+  }
+
+  @Test
+  void resultsStandInTheOrderOfTheirCalls() {
+    String call = "{\"id\": \"%s\", \"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}";
+    String result = "{\"role\": \"tool\", \"tool_call_id\": \"%1$s\", \"content\": \"of %1$s\"}";
+    Fields request = Fields.of(Json.read("{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [" + call.formatted("b") + ", " + call.formatted("a")
+        + "]}, " + result.formatted("a") + ", " + result.formatted("b") + ", {\"role\": \"user\", \"content\": \"x\"}, " + result.formatted("b") + "]}"));
+    assertThat(new ChatRequest(null).messages(request)).extracting(message -> message.message().parts())
+        .containsExactly(List.of(), text("of b"), text("of a"), text("x"), text("of b"));
+  }
+
+  private static List<ContentPart> text(String text) {
+    return List.of(new ContentPart.Text(text));
+  }
+
+  @Test
+  void aModelMayHaveAnyName() {
+    try (DimpleServer named = Mini.start(Mini.options().model("my model \u00e9"))) {
+      assertThat(Json.read(Http.get(named, "/v1/models/my%20model%20%C3%A9")).get("id").stringValue()).isEqualTo("my model \u00e9");
+    }
+  }
+
+  @Test
+  void waitsAsLongAsThereIs() {
+    DimpleServer patient = Mini.start(Mini.options().timeout(Duration.ofSeconds(Long.MAX_VALUE)).graceTime(Duration.ofSeconds(Long.MAX_VALUE)));
+    assertThat(Http.chat(patient, question("")).statusCode()).isEqualTo(200);
+    patient.close();
   }
 
   @Test
