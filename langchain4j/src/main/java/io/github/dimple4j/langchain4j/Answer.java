@@ -65,6 +65,9 @@ final class Answer implements Runnable, StreamingHandle {
     if (response.aiMessage().hasToolExecutionRequests()) {
       int index = 0;
       for (ToolExecutionRequest call : response.aiMessage().toolExecutionRequests()) {
+        if (cancelled) {
+          return;
+        }
         handler.onCompleteToolCall(new CompleteToolCall(index++, call));
       }
     } else {
@@ -77,7 +80,7 @@ final class Answer implements Runnable, StreamingHandle {
 
   /** A text begins with what was told of it before. */
   private void tell(String text) {
-    if (text.length() > told) {
+    if (text.length() > told && !cancelled) {
       String more = text.substring(told);
       told = text.length();
       handler.onPartialResponse(new PartialResponse(more), new PartialResponseContext(this));

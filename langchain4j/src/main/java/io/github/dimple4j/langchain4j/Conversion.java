@@ -21,13 +21,15 @@ import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.chat.ToolCall;
 import io.github.dimple4j.structure.JsonSchema;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
+import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -36,6 +38,7 @@ import tools.jackson.databind.json.JsonMapper;
 final class Conversion {
   private static final JsonMapper MAPPER = JsonMapper.shared();
   private static final String DATA = "data:";
+  private static final Pattern LINE_END = Pattern.compile("[\\r\\n]+");
 
   private final PictureOrder order;
   private final MessageDigest pictures = sha256();
@@ -99,9 +102,9 @@ final class Conversion {
       data = base64(content.image().url());
     }
     try {
-      byte[] encoded = Base64.getMimeDecoder().decode(data);
+      byte[] encoded = Base64.getDecoder().decode(LINE_END.matcher(data).replaceAll("")); // that for MIME skips what is not Base64
+      pictures.update(ByteBuffer.allocate(Integer.BYTES).putInt(encoded.length).array()); // so that no other division has the same bytes
       pictures.update(encoded);
-      pictures.update(Integer.toString(encoded.length).getBytes(StandardCharsets.US_ASCII)); // so that no other division has the same bytes
       seesPictures = true;
       return Image.decode(encoded, "the picture");
     } catch (IllegalArgumentException e) {
@@ -113,7 +116,7 @@ final class Conversion {
   private static String base64(URI address) {
     String text = String.valueOf(address);
     int comma = text.indexOf(',');
-    if (!text.regionMatches(true, 0, DATA, 0, DATA.length()) || comma < 0 || !text.substring(0, comma).endsWith(";base64")) {
+    if (!text.regionMatches(true, 0, DATA, 0, DATA.length()) || comma < 0 || !text.substring(0, comma).toLowerCase(Locale.ROOT).endsWith(";base64")) {
       throw new UnsupportedFeatureException("a picture at " + (text.length() > 100 ? text.substring(0, 100) + "..." : text)
           + ": expected its data, in Base64 or as a data URL; nothing is fetched");
     }

@@ -52,6 +52,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -122,6 +123,10 @@ class DimpleChatModelTest {
     assertThat(MODEL.streaming()).hasToString("StreamingDimpleChatModel[dimple-mini, response of 64]");
     String url = "data:image/png;base64," + Base64.getEncoder().encodeToString(scene(2));
     assertThat(MODEL.chat(UserMessage.from(ImageContent.from(url), TextContent.from(DESCRIBE))).aiMessage().text()).isEqualTo(direct.text());
+    String lines = Base64.getMimeEncoder().encodeToString(scene(2));
+    assertThat(MODEL.chat(UserMessage.from(ImageContent.from(lines, "image/png"), TextContent.from(DESCRIBE))).aiMessage().text()).isEqualTo(direct.text());
+    String capitals = url.replace("base64", "BASE64");
+    assertThat(MODEL.chat(UserMessage.from(ImageContent.from(capitals), TextContent.from(DESCRIBE))).aiMessage().text()).isEqualTo(direct.text());
   }
 
   @Test
@@ -248,6 +253,40 @@ class DimpleChatModelTest {
     }
     assertThat(most).isGreaterThan(1);
     assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).mostCalls(0)).hasMessage("mostCalls is 0, expected at least 1");
+  }
+
+  @Test
+  void aHandlerThatCancelledHearsOfNoFurtherCall() {
+    Map<Integer, Float> goOn = Map.of(DIMPLE.info().eosTokenId().orElseThrow(), -50f, DIMPLE.info().padTokenId().orElseThrow(), -50f);
+    int most = 0;
+    for (int seed = 0; seed < 4; seed++) {
+      DimpleChatModel model = DimpleChatModel.builder(DIMPLE).responseLength(120).mostCalls(3)
+          .decoding(Decoding.builder().temperature(1.5f).seed(seed).threshold(0.3f).logitBias(goOn).build()).build();
+      ChatRequest request = ask("Go!").toolSpecifications(MOVE, STOP).toolChoice(ToolChoice.REQUIRED).build();
+      most = Math.max(most, model.chat(request).aiMessage().toolExecutionRequests().size());
+      AtomicReference<Answer> answer = new AtomicReference<>();
+      List<Object> heard = new ArrayList<>();
+      answer.set(new Answer(model, request, new StreamingChatResponseHandler() {
+        @Override
+        public void onCompleteToolCall(CompleteToolCall call) {
+          heard.add(call);
+          answer.get().cancel();
+        }
+
+        @Override
+        public void onCompleteResponse(ChatResponse response) {
+          heard.add(response);
+        }
+
+        @Override
+        public void onError(Throwable error) {
+          heard.add(error);
+        }
+      }));
+      answer.get().run();
+      assertThat(heard).hasSize(1).first().isInstanceOf(CompleteToolCall.class);
+    }
+    assertThat(most).isGreaterThan(1);
   }
 
   /** As a chat with a memory sends them again. */
@@ -459,6 +498,11 @@ class DimpleChatModelTest {
         "temperature");
     assertThatThrownBy(() -> MODEL.chat(UserMessage.from(ImageContent.from("AAAA", "image/png")))).isInstanceOf(InvalidRequestException.class)
         .hasMessageContaining("the picture");
+    for (String altered : List.of("%2B", "_", " ", ".")) { // percent-encoded, the URL's alphabet, and what is in none
+      String data = Base64.getEncoder().encodeToString(scene(1));
+      assertThatThrownBy(() -> MODEL.chat(UserMessage.from(ImageContent.from(data.substring(0, 400) + altered + data.substring(400), "image/png"))))
+          .isInstanceOf(InvalidRequestException.class).hasMessageContaining("a picture's data is not Base64");
+    }
     assertThatThrownBy(() -> DimpleChatModel.builder(DIMPLE).parallel(0)).hasMessage("parallel is 0, expected at least 1");
   }
 
