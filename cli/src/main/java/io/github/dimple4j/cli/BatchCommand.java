@@ -276,7 +276,7 @@ final class BatchCommand implements Callable<Integer> {
 
   /** All that answers hang on and that is not in their lines: every option but a few, and which files they name. */
   private String settings(Path file) throws IOException {
-    StringBuilder all = new StringBuilder(BatchItem.fingerprint(file.toAbsolutePath())).append('\n');
+    StringBuilder all = new StringBuilder(BatchItem.fingerprint(EngineOptions.file(file).toAbsolutePath())).append('\n');
     for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
       if (!INDIFFERENT.contains(option.longestName())) {
         all.append(option.longestName()).append(option.originalStringValues()).append('\n');

@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.IntNode;
 
@@ -24,6 +25,7 @@ import tools.jackson.databind.node.IntNode;
 record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
   private static final Set<String> KEYS = Set.of("id", "prompt", "images", "system", "length", "template", "seed");
   private static final Pattern FIRST_PART = Pattern.compile("(?<name>.*)-00001-of-(?<count>\\d{5})\\.gguf", Pattern.DOTALL);
+  private static final Pattern OF_TOKENIZER = Pattern.compile(".*\\.(json|txt|jinja)", Pattern.DOTALL);
 
   /**
    * Reads a line.
@@ -73,8 +75,17 @@ record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
     return all.toString();
   }
 
-  /** A file's name, size and time, and those of the others of a model in several files; the name alone if it is not there. */
+  /** A file's name, size and time, and those of the others of a model in several files, or of a folder's tokenizer; the name alone if it is not there. */
   static String fingerprint(Path file) throws IOException {
+    if (Files.isDirectory(file)) {
+      try (Stream<Path> files = Files.list(file)) {
+        StringBuilder all = new StringBuilder(file.toString());
+        for (Path one : files.filter(of -> OF_TOKENIZER.matcher(of.getFileName().toString()).matches()).sorted().toList()) {
+          all.append(' ').append(ofOne(one));
+        }
+        return all.toString();
+      }
+    }
     StringBuilder all = new StringBuilder(ofOne(file));
     Matcher first = FIRST_PART.matcher(String.valueOf(file.getFileName()));
     for (int i = 2; first.matches() && i <= Integer.parseInt(first.group("count")); i++) {

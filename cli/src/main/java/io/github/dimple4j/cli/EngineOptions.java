@@ -91,7 +91,7 @@ final class EngineOptions {
 
   /** The same for so many sessions that step together. */
   DimpleModel load(Path named, int batchSteps) {
-    Path file = Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
+    Path file = file(named);
     ModelOptions.Builder options = options().batchSteps(batchSteps);
     if (tokenizer != null) {
       try {
@@ -108,6 +108,11 @@ final class EngineOptions {
     }
     spec.commandLine().getErr().flush();
     return model;
+  }
+
+  /** A file, or that of a model that was pulled under that name. */
+  static Path file(Path named) {
+    return Files.exists(named) ? named : ModelStore.standard().find(named.toString()).orElse(named);
   }
 
   private ModelOptions.Builder options() {

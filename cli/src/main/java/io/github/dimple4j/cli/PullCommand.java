@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import io.github.dimple4j.ModelStore;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -51,7 +52,12 @@ final class PullCommand implements Callable<Integer> {
   }
 
   private Path byAddress(ModelStore store) {
-    URI source = URI.create(model.strip().replace(" ", "%20"));
+    URI source;
+    try {
+      source = new URI(model.strip().replace(" ", "%20"));
+    } catch (URISyntaxException e) {
+      throw new ParameterException(spec.commandLine(), "'" + model + "' is no address: " + e.getReason());
+    }
     return sha256 == null ? store.fetch(source) : store.fetch(source, sha256);
   }
 }

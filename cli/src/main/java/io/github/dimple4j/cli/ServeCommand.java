@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -129,7 +130,7 @@ final class ServeCommand implements Callable<Integer> {
     if (batch != null && (batch < 1 || batch > MOST_BATCHED)) {
       throw Failures.invalidValue(spec, "--batch", batch + ", expected 1 to " + MOST_BATCHED);
     }
-    String fileName = file.getFileName().toString();
+    String fileName = Objects.toString(file.getFileName(), file.toString()); // a root has no name
     try {
       return ServerOptions.builder().host(host).port(port).model(name != null ? name : fileName.replaceFirst("(?i)\\.gguf$", ""))
           .sessions(sessions).queue(queue).apiKeys(keyFile == null ? List.of() : keys())

@@ -53,6 +53,17 @@ class BatchCommandTest {
     assertThat(BatchItem.fingerprint(last)).doesNotContain("m-00001");
   }
 
+  /** And for a tokenizer whose files are. */
+  @Test
+  void everyFileOfATokenizerCounts() throws IOException {
+    Path tokenizer = Files.writeString(Files.createDirectory(folder.resolve("t")).resolve("tokenizer.json"), "{}");
+    String before = BatchItem.fingerprint(tokenizer.getParent());
+    Files.writeString(folder.resolve("t/out.jsonl.part"), "an output");
+    assertThat(BatchItem.fingerprint(tokenizer.getParent())).isEqualTo(before);
+    Files.writeString(tokenizer, "{ }");
+    assertThat(BatchItem.fingerprint(tokenizer.getParent())).isNotEqualTo(before);
+  }
+
   private Output batch(String... options) {
     return Output.of(Stream.concat(Stream.of("batch", in.toString(), MODEL.toString(), "-o", out.toString()), Stream.of(options)).toArray(String[]::new));
   }

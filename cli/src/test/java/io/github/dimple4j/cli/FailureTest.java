@@ -37,9 +37,16 @@ class FailureTest {
     String missing = folder.resolve("missing.gguf").toString();
     assertFails("missing.gguf", "run", missing, "--prompt", "x");
     assertFails(folder.toString(), "run", folder.toString(), "--prompt", "x");
+    assertThat(Output.of("serve", folder.getRoot().toString()).err()).as("has no name").contains("is a directory, expected a GGUF file");
     String empty = Files.createFile(folder.resolve("empty.gguf")).toString();
     assertFails("empty.gguf", "trace", empty, "--ids-file", ids, "--json", "-");
     assertFails("ids.json", "logits", ids, "--ids-file", ids, "--json", "-");
+  }
+
+  @Test
+  void keysOfAServer() throws IOException {
+    Path keys = Files.write(folder.resolve("keys"), new byte[] {'a', (byte) 0xff});
+    assertFails("keys: is no UTF-8 text from byte 1 on", "serve", "--api-key-file", keys.toString());
   }
 
   @Test

@@ -12,6 +12,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
@@ -96,6 +97,11 @@ class PullCommandTest {
     assertThat(authorizations).hasSize(2).containsOnly("Bearer secret");
     assertThat(command("run", "we/mini:f16", "--prompt", "x", "--max-new-tokens", "2").status()).isZero();
     assertThat(authorizations).hasSize(2);
+    Path questions = Files.writeString(folder.resolve("in.jsonl"), "{\"prompt\": \"x\", \"length\": 2}\n");
+    List<String> batch = List.of("batch", questions.toString(), "we/mini:f16", "-o", folder.resolve("answers.jsonl").toString());
+    assertThat(command(batch.toArray(String[]::new)).err()).startsWith("1 item: 1 answered, 0 kept");
+    Files.setLastModifiedTime(file, FileTime.fromMillis(0)); // as if another were pulled
+    assertThat(command(batch.toArray(String[]::new)).err()).contains("has answers to other items, or of other settings or another model");
     Output failed = command("pull", "--debug", "we/nothing/x.gguf");
     assertThat(failed.status()).isEqualTo(1);
     assertThat(failed.err()).contains("dimple: " + address() + "/we/nothing/resolve/main/x.gguf: no such file (status 404)").doesNotContain("secret");
@@ -117,6 +123,9 @@ class PullCommandTest {
   void wrongUsage() {
     assertThat(Output.of("pull", "we/mini", "--sha256", "0").status()).isEqualTo(2);
     assertThat(Output.of("pull", address() + "/x.gguf", "--force").status()).isEqualTo(2);
+    Output noAddress = Output.of("pull", "http://[bad/x.gguf");
+    assertThat(noAddress.status()).isEqualTo(2);
+    assertThat(noAddress.err()).contains("'http://[bad/x.gguf' is no address");
     Output none = Output.of("pull", "mini", "--models", folder.toString());
     assertThat(none.status()).isEqualTo(1);
     assertThat(none.err()).contains("'mini' is no model's name, expected OWNER/REPOSITORY");

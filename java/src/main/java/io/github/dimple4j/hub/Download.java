@@ -109,7 +109,7 @@ public final class Download {
     }
     Path note = target.resolveSibling(target.getFileName() + ".sha256");
     String known = wanted + " " + Files.size(target) + "\n";
-    if (Files.isRegularFile(note) && Files.readString(note).equals(known)) {
+    if (Files.isRegularFile(note) && Files.readString(note, StandardCharsets.ISO_8859_1).equals(known)) {
       return true;
     }
     return FileHash.of(target).equals(wanted);

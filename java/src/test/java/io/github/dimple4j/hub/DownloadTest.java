@@ -82,6 +82,8 @@ class DownloadTest {
       fetch(server.at("/model.gguf"), null);
       Files.delete(folder.resolve("a/model.gguf.sha256")); // then it is read
       fetch(server.at("/model.gguf"), hash(MODEL));
+      Files.write(folder.resolve("a/model.gguf.sha256"), new byte[] {(byte) 0xff}); // damaged
+      fetch(server.at("/model.gguf"), hash(MODEL));
       assertThat(server.requests()).hasSize(1);
       Files.write(target(), OTHER);
       fetch(server.at("/model.gguf"), hash(MODEL)); // another one is fetched anew

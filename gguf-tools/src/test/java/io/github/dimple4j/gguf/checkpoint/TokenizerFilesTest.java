@@ -130,6 +130,8 @@ class TokenizerFilesTest {
     assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("J"));
     write("chat_template.jinja", "F\n");
     assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("F\n"));
+    Files.write(folder.resolve("chat_template.jinja"), new byte[] {'a', (byte) 0xff});
+    assertThatThrownBy(() -> read().metadata()).isInstanceOf(GgufException.class).hasMessage(folder.resolve("chat_template.jinja") + ": is no UTF-8 text");
   }
 
   @Test
