@@ -29,8 +29,8 @@ import java.util.Objects;
  *       {@code copy, get, items, keys, values} and of lists {@code copy, count, index}.
  * </ul>
  * Anything else is a {@link ChatTemplateException} that names it and its line: an unknown statement when the template is parsed, an unknown
- * filter, test or method when it is reached. Work is bounded: the number of steps, the length of every text, what is made in all, and the depth of
- * nesting have limits, so that no template in a file can hang or exhaust the program.
+ * filter, test or method when it is reached. Work is bounded: the number of steps, the length of every text, what is made and what is looked
+ * at in all, and the depth of nesting have limits, so that no template in a file can hang or exhaust the program.
  *
  * <p>Immutable and thread-safe.
  */

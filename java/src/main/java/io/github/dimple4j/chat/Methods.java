@@ -115,18 +115,18 @@ final class Methods {
       case "split" -> Texts.split(text, arguments, false, rendering);
       case "rsplit" -> Texts.split(text, arguments, true, rendering);
       case "splitlines" -> splitLines(text, arguments, rendering);
-      case "partition" -> partition(text, text.indexOf(separator(arguments, rendering)), arguments, true, rendering);
-      case "rpartition" -> partition(text, text.lastIndexOf(separator(arguments, rendering)), arguments, false, rendering);
-      case "find" -> place(text, text.indexOf(only(arguments, name, rendering)));
-      case "rfind" -> place(text, text.lastIndexOf(only(arguments, name, rendering)));
+      case "partition" -> partition(text, text.indexOf(separator(text, arguments, rendering)), arguments, true, rendering);
+      case "rpartition" -> partition(text, text.lastIndexOf(separator(text, arguments, rendering)), arguments, false, rendering);
+      case "find" -> place(text, text.indexOf(only(text, arguments, name, rendering)));
+      case "rfind" -> place(text, text.lastIndexOf(only(text, arguments, name, rendering)));
       case "index" -> {
-        int found = text.indexOf(only(arguments, name, rendering));
+        int found = text.indexOf(only(text, arguments, name, rendering));
         if (found < 0) {
           throw rendering.error("'index' of what a text does not hold");
         }
         yield place(text, found);
       }
-      case "count" -> Texts.count(text, only(arguments, name, rendering), rendering);
+      case "count" -> Texts.count(text, only(text, arguments, name, rendering), rendering);
       case "join" -> Texts.join(Operations.elements(arguments.get(0, "iterable", Values.NONE), rendering), text, true, rendering);
       case "isdigit", "isdecimal", "isnumeric" -> all(text, name, c -> c >= '0' && c <= '9', rendering);
       case "isalpha" -> all(text, name, Character::isLetter, rendering);
@@ -150,12 +150,14 @@ final class Methods {
     return Builtins.string(arguments.get(0, "value", Values.NONE), name, rendering);
   }
 
-  /** The argument of a method that takes bounds, too, which are not supported. */
-  private static String only(Evaluated arguments, String name, Rendering rendering) {
+  /** The argument of a method that searches a text for it, and takes bounds, too, which are not supported. */
+  private static String only(String text, Evaluated arguments, String name, Rendering rendering) {
     if (arguments.positional().size() != 1 || !arguments.named().isEmpty()) {
       throw rendering.error("'" + name + "' with bounds is not supported");
     }
-    return argument(arguments, name, rendering);
+    String part = argument(arguments, name, rendering);
+    rendering.search(text, part);
+    return part;
   }
 
   private static List<String> anyOf(Evaluated arguments, String name, Rendering rendering) {
@@ -171,16 +173,17 @@ final class Methods {
     return found < 0 ? -1L : (long) text.codePointCount(0, found);
   }
 
-  private static String separator(Evaluated arguments, Rendering rendering) {
+  private static String separator(String text, Evaluated arguments, Rendering rendering) {
     String separator = argument(arguments, "partition", rendering);
     if (separator.isEmpty()) {
       throw rendering.error("partition by an empty separator");
     }
+    rendering.search(text, separator);
     return separator;
   }
 
   private static Object partition(String text, int found, Evaluated arguments, boolean first, Rendering rendering) {
-    String separator = separator(arguments, rendering);
+    String separator = separator(text, arguments, rendering);
     if (found < 0) {
       return new Tuple(first ? List.of(text, "", "") : List.of("", "", text));
     }

@@ -295,6 +295,7 @@ final class Operations {
       if (!(element instanceof String part)) {
         throw rendering.error("a " + Values.typeName(element) + " cannot be in a string");
       }
+      rendering.search(text, part);
       return text.contains(part);
     }
     if (container instanceof Iteration) {

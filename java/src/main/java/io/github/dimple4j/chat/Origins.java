@@ -24,8 +24,10 @@ import java.util.Map;
 final class Origins {
   private static final BitSet NOTHING = new BitSet();
   private static final int DEEPEST = 100;
+  private static final int MOST_LOOKED_AT = 1 << 16; // lists that hold another one twice, again and again, have more parts than can be counted
 
   private final Map<String, BitSet> known = new IdentityHashMap<>();
+  private int left; // parts of a value to look at
 
   /** A text that somebody said; what is marked in {@code said}. It is another object than any text of the template's. */
   String said(String text, BitSet said) {
@@ -57,6 +59,11 @@ final class Origins {
     known.putIfAbsent(text, NOTHING);
   }
 
+  /** Whether it is known who said the text. */
+  boolean knows(String text) {
+    return known.containsKey(text);
+  }
+
   /** Every text in a value that is not known yet is the template's. */
   void ownAll(Object value) {
     switch (value) {
@@ -76,7 +83,7 @@ final class Origins {
       BitSet marks = known.get(text);
       return marks == null ? all(text) : marks;
     }
-    return holdsSaid(value, 0) ? all(text) : NOTHING;
+    return holdsSaid(value) ? all(text) : NOTHING;
   }
 
   /** Learns the texts in the value of an expression from the values of the expressions that it consists of. */
@@ -85,7 +92,7 @@ final class Origins {
       return; // what an operation here does not know, such as the characters that a loop visits, stays unknown
     }
     if (Values.plain(value) instanceof String text && !known.containsKey(text)) {
-      known.put(text, operands.stream().anyMatch(operand -> holdsSaid(operand, 0)) ? marksOfNew(expression, operands, text) : NOTHING);
+      known.put(text, operands.stream().anyMatch(operand -> holdsSaid(operand)) ? marksOfNew(expression, operands, text) : NOTHING);
     } else if (elements(value) instanceof List<?> list && !operands.isEmpty() && operands.stream().noneMatch(operand -> operand == value)) {
       learnElements(expression, operands, list);
     }
@@ -195,7 +202,7 @@ final class Origins {
     if (list.stream().noneMatch(element -> element instanceof String text && !known.containsKey(text))) {
       return;
     }
-    boolean said = operands.stream().anyMatch(operand -> holdsSaid(operand, 0));
+    boolean said = operands.stream().anyMatch(operand -> holdsSaid(operand));
     if (said && expression instanceof MethodCall call && call.method().equals("split") && operands.getFirst() instanceof String of) {
       learnPieces(of, operands, list);
       return;
@@ -218,11 +225,21 @@ final class Origins {
     }
   }
 
+  private boolean holdsSaid(Object value) {
+    left = MOST_LOOKED_AT;
+    return holdsSaid(value, 0);
+  }
+
+  /** Whether a text in it was said, or may be: what has too many parts is not looked through. */
   private boolean holdsSaid(Object value, int depth) {
+    if (--left < 0) {
+      return true;
+    }
     return switch (value) {
       case String text -> !marks(text, text).isEmpty();
       case List<?> list -> depth > DEEPEST || list.stream().anyMatch(element -> holdsSaid(element, depth + 1));
-      case Map<?, ?> map -> depth > DEEPEST || map.values().stream().anyMatch(element -> holdsSaid(element, depth + 1));
+      case Map<?, ?> map -> depth > DEEPEST || map.keySet().stream().anyMatch(key -> holdsSaid(key, depth + 1))
+          || map.values().stream().anyMatch(element -> holdsSaid(element, depth + 1));
       case Markup text -> !marks(text, text.text()).isEmpty();
       case View view -> holdsSaid(view.elements(), depth + 1);
       case Iteration iteration -> holdsSaid(iteration.all(), depth + 1);

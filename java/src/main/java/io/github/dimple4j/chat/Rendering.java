@@ -1,6 +1,8 @@
 package io.github.dimple4j.chat;
 
+import io.github.dimple4j.chat.Values.Markup;
 import io.github.dimple4j.chat.Values.Undefined;
+import io.github.dimple4j.chat.Values.View;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.util.ArrayDeque;
@@ -10,6 +12,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** One run of a template: its names, its output, and how much it has done of what it may do. For one thread. */
 final class Rendering {
@@ -17,6 +20,12 @@ final class Rendering {
   private static final int DEEPEST = 400;
   private static final int LONGEST = 1 << 22;
   private static final int MOST_MADE = 1 << 26;
+  private static final long MOST_READ = 1L << 30;
+  private static final long ELEMENT = 4; // characters that take as long
+  private static final long SEARCHED = 16; // characters that are compared in the time of one
+  private static final long MOST_KEPT = 1L << 27;
+  private static final long PIECE = 16; // characters that take as much memory
+  private static final Set<String> LENGTHS = Set.of("length", "count");
 
   private final Map<String, ?> globals;
   /** Innermost scope first: the template's own, and one more inside each loop. */
@@ -31,6 +40,8 @@ final class Rendering {
   private int line = 1;
   private int visits;
   private long made;
+  private long read;
+  private long kept;
   private int depth;
 
   Rendering(Map<String, ?> globals) {
@@ -70,12 +81,55 @@ final class Rendering {
     enter();
     operands.push(new ArrayList<>());
     Object value = expression.evaluate(this);
-    origins.learn(expression, operands.pop(), value);
+    List<Object> parts = operands.pop();
+    parts.forEach(part -> read(part, expression));
+    keep(value, expression);
+    origins.learn(expression, parts, value);
     if (!operands.isEmpty()) {
       operands.peek().add(value);
     }
     leave();
     return value;
+  }
+
+  /** An operation may look at every character of a text and every element of a list, unless it goes to a place of it. */
+  private void read(Object operand, Expression by) {
+    boolean place = by instanceof Expression.Attribute || by instanceof Expression.Subscript || by instanceof Expression.Filter filter
+        && LENGTHS.contains(filter.filter());
+    look(switch (operand) {
+      case String text -> text.length();
+      case Markup markup -> markup.text().length();
+      case List<?> list when !place -> ELEMENT * list.size();
+      case Map<?, ?> map when !place -> ELEMENT * map.size();
+      case View view when !place -> ELEMENT * view.elements().size();
+      case null, default -> 0;
+    });
+  }
+
+  /** A part of a text is searched for, in the worst case from each of its characters on to the part's end. */
+  void search(String text, String part) {
+    look((long) text.length() * part.length() / SEARCHED);
+  }
+
+  private void look(long characters) {
+    read += characters;
+    if (read > MOST_READ) {
+      throw error("texts and lists of more than " + MOST_READ + " characters read in all");
+    }
+  }
+
+  /** A new text is remembered to the end, and so are the pieces of one. */
+  private void keep(Object value, Expression of) {
+    if (Values.plain(value) instanceof String text && !origins.knows(text)) {
+      kept += text.length();
+    } else if (of instanceof Expression.MethodCall && value instanceof List<?> pieces) {
+      kept += PIECE * pieces.size();
+    } else if (!(of instanceof Expression.Name) && value instanceof List<?> list) {
+      look(ELEMENT * list.size()); // for who said what is in it
+    }
+    if (kept > MOST_KEPT) {
+      throw error("new texts of more than " + MOST_KEPT + " characters in all");
+    }
   }
 
   /** Counts a visit to a statement, an expression or an element of a value. */

@@ -117,6 +117,7 @@ final class Texts {
     if (part.isEmpty()) {
       throw rendering.error("count of an empty text");
     }
+    rendering.search(text, part);
     long count = 0;
     for (int at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length())) {
       count++;
@@ -131,6 +132,7 @@ final class Texts {
     long most = count == Values.NONE ? -1 : Builtins.integer(count, "replace", rendering);
     long longest = text.length() + (text.length() / Math.max(1, old.length()) + 1L) * replacement.length();
     rendering.make(longest);
+    rendering.search(text, old);
     if (old.isEmpty()) {
       if (most >= 0) {
         throw rendering.error("replace of an empty text with a count is not supported");
@@ -161,18 +163,19 @@ final class Texts {
     if (by.isEmpty()) {
       throw rendering.error("split by an empty separator");
     }
+    rendering.search(text, by);
     List<Object> parts = new ArrayList<>();
     if (fromRight) {
       int end = text.length();
       for (int at = text.lastIndexOf(by); at >= 0 && parts.size() < most; at = at == 0 ? -1 : text.lastIndexOf(by, at - by.length())) {
-        parts.addFirst(text.substring(at + by.length(), end));
+        parts.add(text.substring(at + by.length(), end));
         end = at;
         if (at < by.length()) {
           break;
         }
       }
-      parts.addFirst(text.substring(0, end));
-      return parts;
+      parts.add(text.substring(0, end));
+      return parts.reversed();
     }
     int start = 0;
     for (int at = text.indexOf(by); at >= 0 && parts.size() < most; at = text.indexOf(by, start)) {
@@ -210,13 +213,13 @@ final class Texts {
         end--;
       }
       if (end == 0) {
-        return parts;
+        return parts.reversed();
       }
       int at = parts.size() == most ? 0 : end;
       while (at > 0 && !isSpace(text.charAt(at - 1))) {
         at--;
       }
-      parts.addFirst(text.substring(at, end));
+      parts.add(text.substring(at, end));
       end = at;
     }
   }

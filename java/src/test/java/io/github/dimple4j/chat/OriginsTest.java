@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.BitSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -106,5 +107,18 @@ class OriginsTest {
     expected.set(4, 8);
     assertThat(prompt.text()).isEqualTo("useruseruser");
     assertThat(prompt.said()).isEqualTo(expected);
+  }
+
+  /** Of the arguments of calls nothing else may be said. */
+  @ParameterizedTest
+  @ValueSource(strings = {"{{ a | tojson }}", "{{ a }}", "{{ '<|a|>' ~ a }}", "{{ a | string }}", "{{ a | join(':') }}", "{{ a | map('upper') | join }}",
+      "{{ a | list | tojson }}", "{{ a.items() | list }}", "{{ [a] | tojson }}", "{% for key in a %}{{ key }}{% endfor %}",
+      "{% for key, value in a | items %}{{ key ~ value }}{% endfor %}", "{% set ns = namespace(x=a) %}{{ ns.x | tojson | replace('1', '2') }}"})
+  void namesInMappingsAreSaid(String template) {
+    ChatPrompt prompt = ChatTemplate.parse("{% set a = messages[0].tool_calls[0].function.arguments %}" + template)
+        .ownPrompt(List.of(ChatMessage.calling("", List.of(new ToolCall("f", "{\"\u03b1\": 1}")))), List.of(), false, Map.of());
+    int at = prompt.text().toLowerCase(Locale.ROOT).indexOf('\u03b1');
+    assertThat(at).isNotNegative();
+    assertThat(prompt.said().get(at)).as(prompt.text()).isTrue();
   }
 }
