@@ -375,7 +375,7 @@ static void check_code_ranges(void) {
     const block_format *f = block_format_of(type);
     if (!f || !f->unpack) continue;
     const code_layout *l = &f->codes;
-    int32_t lowest = l->positive ? 0 : -l->largest, outside = 0;
+    int32_t lowest = l->positive ? 0 : -l->largest, outside = 0, inexact = 0;
     for (int block = 0; block < 1000; block++) {
       uint8_t bytes[512];
       unpacked_block unpacked = {0};
@@ -385,8 +385,14 @@ static void check_code_ranges(void) {
         int8_t code = l->bits == 4 ? l->table[unpacked.codes[i]] : (int8_t)unpacked.codes[i];
         outside += code < lowest || code > l->largest;
       }
+      for (int j = 0; j < f->block_length / 32 * l->halves; j++) {
+        const float scale = l->float_scales ? unpacked.scale[j] : half_to_float(unpacked.d) * (float)(l->unit_blocks > 1 ? unpacked.factor[j] : 1);
+        const double lifted = 0x1.8p23 * (double)scale;
+        inexact += fabs(lifted) < FLT_MAX && (double)(float)lifted != lifted;
+      }
     }
     EXPECT(outside == 0, "%s: %d codes are not within %d and %d", f->name, outside, lowest, l->largest);
+    EXPECT(inexact == 0, "%s: %d scales times 1.5 * 2^23 are no floats (code_tile_vnni.h)", f->name, inexact);
   }
 }
 

@@ -8,7 +8,7 @@
  *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
  *   code_start(layout): the code that the packer's 0 stands for; 4-bit codes are expanded likewise
  *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default
- *   BESIDE_SIZE, KEEP_BESIDE(records, blocks, beside): bytes, a multiple of 64, that are kept of each block behind a tile's records, and what writes them; they
+ *   BESIDE_SIZE, KEEP_BESIDE(records, blocks, beside): bytes that are kept of each block behind a tile's records, and what writes them; they
  *                 come to multiply_code_tile as chunk->beside; none by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
@@ -37,7 +37,7 @@ static inline void store_row(const int8_t *bytes, int64_t r, int8_t *tile) {
 /* Of a tile's records. */
 static int64_t records_size(int64_t columns) { return (columns / BLOCK * code_record_size(CODE_ROWS) + 63) / 64 * 64; }
 
-static int64_t code_tile_size(int64_t columns) { return records_size(columns) + columns / BLOCK * BESIDE_SIZE; }
+static int64_t code_tile_size(int64_t columns) { return records_size(columns) + (columns / BLOCK * BESIDE_SIZE + 63) / 64 * 64; }
 
 static void quantize(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
   for (int64_t k = 0; k < columns; k += BLOCK) {

@@ -15,7 +15,7 @@ typedef __m512i vi;
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi vi_set(int32_t v) { return _mm512_set1_epi32(v); }
 static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm512_dpbusd_epi32(sum, weights, activations); }
-static inline vf vi_to_float(vi v) { return _mm512_cvtepi32_ps(v); }
+static inline vf vi_as_float(vi v) { return _mm512_castsi512_ps(v); }
 #else
 _Static_assert(LANES == 8, "wants simd_avx2.h");
 enum { CODE_ROWS = 3 }; /* 6 and 6 of 16 registers */
@@ -24,7 +24,7 @@ typedef __m256i vi;
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline vi vi_set(int32_t v) { return _mm256_set1_epi32(v); }
 static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm256_dpbusd_avx_epi32(sum, weights, activations); }
-static inline vf vi_to_float(vi v) { return _mm256_cvtepi32_ps(v); }
+static inline vf vi_as_float(vi v) { return _mm256_castsi256_ps(v); }
 #endif
 
 typedef vi peak_vector;
@@ -53,6 +53,36 @@ static inline int32_t four_bytes(const int8_t *p) {
   return word;
 }
 
+/*
+ * An integer within 2^22 of zero, added to the bits of the float 1.5 * 2^23, is the bits of 1.5 * 2^23 plus that integer; so sums that start there are
+ * floats without a conversion, and one multiplication and addition takes the lift off again: sum * scale - LIFT * scale, rounded once. LIFT * scale is
+ * exact, for no format's scale has more than 22 bits (quant_test), and finite for scales up to 2^104, which half floats and their factors are far below. A
+ * dot product of 32 is within 2^19 of zero.
+ */
+enum { LIFTED_ZERO = 0x4b400000 };
+#define LIFT 0x1.8p23f
+
+/* What is kept of a block of activations. */
+typedef struct lifted_starts {
+  int32_t total[CODE_ROWS], first[CODE_ROWS], last[CODE_ROWS]; /* where the sums of 32 products and of the first and last 16 start, lifted */
+  float weighted[CODE_ROWS];                                   /* the sum of the activations */
+} lifted_starts;
+
+static void lift_starts(const uint8_t *records, int64_t blocks, uint8_t *beside) {
+  lifted_starts *starts = (lifted_starts *)beside;
+  for (int64_t b = 0; b < blocks; b++, starts++) {
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    for (int r = 0; r < CODE_ROWS; r++) {
+      starts->total[r] = LIFTED_ZERO + record.total[r];
+      starts->first[r] = LIFTED_ZERO + record.first[r];
+      starts->last[r] = LIFTED_ZERO + (record.total[r] - record.first[r]);
+      starts->weighted[r] = (float)record.total[r] * (record.scale[r] * (1.0f / SUM_FACTOR));
+    }
+  }
+}
+#define BESIDE_SIZE (int64_t)sizeof(lifted_starts)
+#define KEEP_BESIDE lift_starts
+
 /* Columns [column, column + 2 * LANES) of the panel, whose codes are of `bits`: of less than 8, as they are packed. */
 INLINE void vnni_tile(const int rows, const int bits, const int halves, const bool has_minimum, const code_chunk *chunk,
                       const uint8_t *records, int column, float *y) {
@@ -64,6 +94,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
+    const lifted_starts *starts = (const lifted_starts *)chunk->beside + b;
     /* Where the two vectors of columns lie in [2][8][16][4], or in [2][4][16][4] and planes. */
     const uint8_t *codes[2];
     for (int v = 0; v < 2; v++) {
@@ -73,11 +104,9 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     if ((bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int h = 0; h < halves; h++) {
       vi dots[CODE_ROWS][2];
-      int32_t offset[CODE_ROWS];
-      for (int r = 0; r < rows; r++) {
-        offset[r] = halves == 1 ? record.total[r] : h == 0 ? record.first[r] : record.total[r] - record.first[r];
-        for (int v = 0; v < 2; v++) dots[r][v] = vi_set(offset[r]);
-      }
+      const int32_t *start = halves == 1 ? starts->total : h == 0 ? starts->first : starts->last;
+      for (int r = 0; r < rows; r++)
+        for (int v = 0; v < 2; v++) dots[r][v] = vi_set(start[r]);
       int groups = 8 / halves; /* outside the loop's condition: the sanitizers' check of the division keeps it from unrolling */
 #pragma GCC unroll 4
       for (int g = h * groups; g < (h + 1) * groups; g += 2) {
@@ -95,14 +124,16 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
           }
       }
       for (int v = 0; v < 2; v++) {
-        int64_t at = (b * halves + h) * PANEL + column + v * LANES;
-        vf scale = vf_load(chunk->scale + at);
+        const int64_t at = (b * halves + h) * PANEL + column + v * LANES;
+        const vf scale = vf_load(chunk->scale + at), lifted = vf_mul(scale, vf_set(-LIFT));
         for (int r = 0; r < rows; r++)
-          sums[r][v] = vf_fma(vi_to_float(dots[r][v]), vf_mul(scale, vf_set(record.scale[r])), sums[r][v]);
+          sums[r][v] = vf_fma(vf_fma(vi_as_float(dots[r][v]), scale, lifted), vf_set(record.scale[r]), sums[r][v]);
         if (!has_minimum) continue;
-        vf minimum = vf_load(chunk->minimum + at);
-        for (int r = 0; r < rows; r++)
-          sums[r][v] = vf_fma(minimum, vf_set((float)offset[r] * (record.scale[r] * (1.0f / SUM_FACTOR))), sums[r][v]);
+        const vf minimum = vf_load(chunk->minimum + at);
+        for (int r = 0; r < rows; r++) {
+          const float sum = halves == 1 ? starts->weighted[r] : (float)(start[r] - LIFTED_ZERO) * (record.scale[r] * (1.0f / SUM_FACTOR));
+          sums[r][v] = vf_fma(minimum, vf_set(sum), sums[r][v]);
+        }
       }
     }
   }
