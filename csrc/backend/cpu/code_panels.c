@@ -23,8 +23,7 @@ INLINE void store_planes(const uint8_t *codes, const int bits, int64_t o, uint8_
   for (int i = 0; i < 8 / in_byte; i++) store_four(target + 256 + i * 64 + o % 16 * 4, planes[i]);
 }
 
-/* The 32 codes of column `o` of a block. */
-static void store_codes(const uint8_t *codes, int32_t bits, int64_t group, int64_t o, uint8_t *target) {
+void code_panels_store(const uint8_t *codes, int32_t bits, int64_t group, int64_t o, uint8_t *target) {
   if (bits == 5) {
     store_planes(codes, 5, o, target);
   } else if (bits == 6) {
@@ -51,7 +50,7 @@ static void store_unit_column(const code_layout *l, const unit_layout *u, const 
     }
   }
   for (int b = 0; b < l->unit_blocks; b++)
-    store_codes(source->codes + b * BLOCK, bits, order.group, o, unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2));
+    code_panels_store(source->codes + b * BLOCK, bits, order.group, o, unit + u->codes + b * u->block_codes + o / 16 * (u->block_codes / 2));
 }
 
 static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel, code_order order) {

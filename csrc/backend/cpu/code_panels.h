@@ -40,6 +40,9 @@ static inline void prefetch_blocks_ahead(const uint8_t *block, int64_t size) {
   for (int64_t line = 0; line < size; line += 64) __builtin_prefetch(block + BYTES_AHEAD + line);
 }
 
+/* Stores the 32 codes of column `o` of a block, 8-bit ones in groups of 4 or 8 inputs; `target` is where the codes of its half of the panel begin. */
+void code_panels_store(const uint8_t *codes, int32_t bits, int64_t group, int64_t o, uint8_t *target);
+
 /* The lowest code of a format, or less. */
 static inline int32_t lowest_code(const code_layout *l) {
   if (l->bits == 8) return l->positive ? 0 : -l->largest;

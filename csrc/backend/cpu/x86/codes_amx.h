@@ -12,6 +12,7 @@
  *
  * Wants simd_avx512.h, product_template.h, amx_tiles.h and floats_amx.h before it, the last for its part of the scratch memory.
  */
+#include "backend/cpu/x86/code_planes.h"
 #include "backend/cpu/x86/fixed_panels.h"
 
 #define CODE_PACKER fixed_packer
@@ -64,13 +65,13 @@ static void fix_rows(const float *x, int64_t stride, int64_t rows, int64_t colum
 
 static const activation_form code_form = {TILE_ROWS, fixed_tile_size, fix_rows};
 
-/* The bytes of W of one chunk: [half of the panel][step][Wh, Wl][16 groups of 4 inputs][16 columns][4]. */
-typedef int8_t fixed_tiles[2][FIXED_STEPS][2][TILE_BYTES];
+/* The bytes of W of one chunk of half a panel: [step][Wh, Wl][16 groups of 4 inputs][16 columns][4]. */
+typedef int8_t fixed_tiles[FIXED_STEPS][2][TILE_BYTES];
 
 union multiply_scratch {
   struct {
-    _Alignas(64) fixed_tiles tiles[2]; /* one being multiplied, the next one being unpacked */
-    int32_t sums[2][2][TILE_ROWS * 16]; /* [half of the panel][high, low] */
+    _Alignas(64) fixed_tiles tiles[2]; /* one being multiplied, the next one being unpacked: a third of the nearest cache */
+    int32_t sums[2][TILE_ROWS * 16];   /* [high, low] */
   };
   split_tiles split[2];
   float widened[CHUNK_FLOATS * PANEL];
@@ -82,14 +83,13 @@ INLINE __m512i fix_codes(const bool has_offset, __m512i codes, __m512i factor, _
   return has_offset ? _mm512_add_epi16(fixed, offset) : fixed;
 }
 
-/* Stores the bytes of W of 4 inputs: words of inputs 0 and 2 of every column in `even`, 1 and 3 in `odd`. */
+/* Stores the bytes of W of 4 inputs: words of inputs 0 and 2 of every column in `even`, 1 and 3 in `odd`. By shuffles, for shifts and multiplications want
+ * the same one of the two units that there are for 512 bits. */
 static inline void store_bytes(__m512i even, __m512i odd, int8_t *high) {
-  const __m512i low_byte = _mm512_set1_epi16(0xff);
-  enum { FIRST_WHERE_THIRD_ELSE_SECOND = 0xe4 };
-  __m512i low = _mm512_ternarylogic_epi32(even, _mm512_slli_epi16(odd, 8), low_byte, FIRST_WHERE_THIRD_ELSE_SECOND);
-  __m512i upper = _mm512_ternarylogic_epi32(_mm512_srli_epi16(even, 8), odd, low_byte, FIRST_WHERE_THIRD_ELSE_SECOND);
-  _mm512_store_si512(high, upper);
-  _mm512_store_si512(high + TILE_BYTES, low);
+  const __m512i swapped = _mm512_broadcast_i32x4(_mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+  const __mmask64 lower = 0x5555555555555555;
+  _mm512_store_si512(high, _mm512_mask_shuffle_epi8(odd, lower, even, swapped));
+  _mm512_store_si512(high + TILE_BYTES, _mm512_mask_shuffle_epi8(even, ~lower, odd, swapped));
 }
 
 /* A column's 16-bit number twice: the words of its four codes lie next to each other, two by two. */
@@ -99,170 +99,212 @@ static inline __m512i load_columns(const uint8_t *words) {
   return _mm512_permutexvar_epi16(twice, _mm512_castsi256_si512(_mm256_load_si256((const __m256i *)words)));
 }
 
-/* Slice `slice` of a chunk: 8 inputs of 16 columns. */
-INLINE void fix_slice(const int bits, const bool has_offset, const fixed_layout *f, const uint8_t *chunk, int64_t slice, fixed_tiles *tiles) {
-  int64_t b = slice / 8, half = slice / 4 % 2, quarter = slice % 4;
-  const uint8_t *block = chunk + PANEL * 4 + b * f->block_size;
-  const uint8_t *codes = block + f->codes + (half * 4 + quarter) * (bits * 16);
-  const uint8_t *words = block + (quarter * f->halves / 4 * PANEL + half * 16) * 2;
-  int8_t *high = (*tiles)[half][b / 2][0] + (b % 2 * 8 + quarter * 2) * 64;
-  __m512i factor = load_columns(words), offset = _mm512_setzero_si512();
-  if (has_offset) offset = load_columns(words + f->halves * PANEL * 2);
-  if (bits == 8) {
-    const __m512i upper_byte = _mm512_set1_epi16((int16_t)0xff00);
-    for (int g = 0; g < 2; g++, codes += 64, high += 64) {
-      __m512i two = _mm512_load_si512(codes);
-      store_bytes(fix_codes(has_offset, _mm512_slli_epi16(two, 8), factor, offset),
-                  fix_codes(has_offset, _mm512_and_si512(two, upper_byte), factor, offset), high);
+/* W of 8 inputs of 16 columns with 4-bit codes: of inputs 0 and 2, 1 and 3, 4 and 6, 5 and 7. */
+INLINE void fix_nibbles(const bool has_offset, __m512i four, __m512i factor, __m512i offset, __m512i fixed[4]) {
+  const __m512i top = _mm512_set1_epi16((int16_t)0xf000);
+  fixed[0] = fix_codes(has_offset, _mm512_slli_epi16(four, 12), factor, offset);
+  fixed[1] = fix_codes(has_offset, _mm512_and_si512(_mm512_slli_epi16(four, 4), top), factor, offset);
+  fixed[2] = fix_codes(has_offset, _mm512_and_si512(_mm512_slli_epi16(four, 8), top), factor, offset);
+  fixed[3] = fix_codes(has_offset, _mm512_and_si512(four, top), factor, offset);
+}
+
+/* The same of 4 inputs with 8-bit codes, which are to be shifted. */
+INLINE void fix_bytes(const bool has_offset, const int spare, __m512i two, __m512i factor, __m512i offset, __m512i fixed[2]) {
+  __m512i odd = _mm512_and_si512(two, _mm512_set1_epi16((int16_t)0xff00));
+  if (spare) odd = _mm512_slli_epi16(odd, spare);
+  fixed[0] = fix_codes(has_offset, _mm512_slli_epi16(two, 8 + spare), factor, offset);
+  fixed[1] = fix_codes(has_offset, odd, factor, offset);
+}
+
+/* The same of 8 inputs whose codes are looked up. */
+INLINE void fix_entries(const bool has_offset, __m512i pair, __m512i entries, __m512i factor, __m512i offset, __m512i fixed[4]) {
+  const __m512i low = _mm512_set1_epi8(15);
+  fix_bytes(has_offset, 0, _mm512_shuffle_epi8(entries, _mm512_and_si512(pair, low)), factor, offset, fixed);
+  fix_bytes(has_offset, 0, _mm512_shuffle_epi8(entries, _mm512_and_si512(_mm512_srli_epi16(pair, 4), low)), factor, offset, fixed + 2);
+}
+
+/* Half `half` of the columns of a block, 32 inputs: bytes to `high` and, a tile behind, the low ones. */
+INLINE void fix_block(const fixed_kind kind, const bool has_offset, const fixed_layout *f, const uint8_t *block, int64_t half, int8_t *high) {
+  const int bits = kind == FIXED_NIBBLES || kind == FIXED_ENTRIES ? 4 : kind == FIXED_BYTES ? 8 : kind == FIXED_6_BY_2 ? 6 : 5;
+  const int spare = kind == FIXED_5_BY_3 ? 3 : 2;
+  const int64_t second = (f->halves - 1) * PANEL * 2, offsets = f->halves * PANEL * 2;
+  const uint8_t *codes = block + f->codes + half * (64 * bits), *words = block + half * PANEL;
+  const __m512i entries = vb_table(f->entries);
+  const plane_values values = {.lift = vb_set((int8_t)f->lowest)};
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; h++, words += second) {
+    const __m512i factor = load_columns(words), offset = has_offset ? load_columns(words + offsets) : _mm512_setzero_si512();
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++, high += 128) {
+      const int pair = 2 * h + i; /* of groups of 4 inputs */
+      __m512i loaded[2], fixed[4];
+      if (kind == FIXED_NIBBLES) {
+        fix_nibbles(has_offset, vb_load(codes + pair * 64), factor, offset, fixed);
+      } else if (kind == FIXED_ENTRIES) {
+        fix_entries(has_offset, vb_load(codes + pair * 64), entries, factor, offset, fixed);
+      } else if (kind == FIXED_BYTES) {
+        for (int g = 0; g < 2; g++) fix_bytes(has_offset, 0, vb_load(codes + (2 * pair + g) * 64), factor, offset, fixed + 2 * g);
+      } else {
+        planes_pair(bits, false, codes, pair, &values, loaded);
+        for (int g = 0; g < 2; g++) fix_bytes(has_offset, spare, loaded[g], factor, offset, fixed + 2 * g);
+      }
+      store_bytes(fixed[0], fixed[1], high);
+      store_bytes(fixed[2], fixed[3], high + 64);
     }
-  } else {
-    const __m512i top = _mm512_set1_epi16((int16_t)0xf000);
-    __m512i four = _mm512_load_si512(codes);
-    store_bytes(fix_codes(has_offset, _mm512_slli_epi16(four, 12), factor, offset),
-                fix_codes(has_offset, _mm512_and_si512(_mm512_slli_epi16(four, 4), top), factor, offset), high);
-    store_bytes(fix_codes(has_offset, _mm512_and_si512(_mm512_slli_epi16(four, 8), top), factor, offset),
-                fix_codes(has_offset, _mm512_and_si512(four, top), factor, offset), high + 64);
   }
 }
 
-/* A chunk of a panel. */
-typedef struct fixed_place {
-  int64_t panel, chunk;
-  int64_t blocks;
-  const uint8_t *at;
-} fixed_place;
-
-static fixed_place fixed_place_at(const weight *w, const fixed_layout *f, int64_t panel, int64_t chunk) {
-  int64_t left = w->columns / BLOCK - chunk * FIXED_BLOCKS;
-  return (fixed_place){panel, chunk, left < FIXED_BLOCKS ? left : FIXED_BLOCKS,
-                       w->panels + panel * w->panel_size + chunk * fixed_chunk_size(f)};
+/* Asks for half `half` of the block that lies `ahead` bytes behind this one. */
+INLINE void prefetch_half(const fixed_layout *f, const uint8_t *block, int64_t half, int64_t ahead) {
+  for (int line = 0; line <= f->bits; line++) __builtin_prefetch(block + half * (f->block_size / 2) + ahead + line * 64, 0, 2);
 }
 
-/* Sums of a tile of rows that have left the tile registers and wait to be scaled and added to y [rows x PANEL]. */
+/* A chunk of half a panel. */
+typedef struct fixed_place {
+  int64_t panel, chunk, half;
+  int64_t blocks;
+  const uint8_t *at; /* the chunk of the whole panel */
+} fixed_place;
+
+static inline int64_t fixed_chunks(const weight *w) { return (w->columns + FIXED_CHUNK - 1) / FIXED_CHUNK; }
+
+static fixed_place fixed_place_at(const weight *w, const fixed_layout *f, int64_t panel, int64_t chunk, int64_t half) {
+  int64_t left = w->columns / BLOCK - chunk * FIXED_BLOCKS;
+  return (fixed_place){panel, chunk, half, left < FIXED_BLOCKS ? left : FIXED_BLOCKS, w->panels + panel * w->panel_size + chunk * fixed_chunk_size(f)};
+}
+
+/* Sums of a tile of rows and half a panel that have left the tile registers and wait to be scaled and added to y, rows PANEL apart. */
 typedef struct waiting_sums {
-  int32_t (*sums)[2][TILE_ROWS * 16]; /* [half of the panel][high, low][16 rows][16] */
-  int64_t rows, added;
-  const float *t;     /* [PANEL] */
-  const float *scale; /* [TILE_ROWS], and behind them half the sums of Xl */
+  int64_t rows;
+  const int32_t *high; /* [16], and a tile behind the low ones */
+  const float *scale;  /* and TILE_ROWS behind half the sum of Xl */
+  const float *t;      /* [16] */
   float *y;
 } waiting_sums;
 
-INLINE void add_row(waiting_sums *w) {
-  int64_t r = w->added++;
-  vf scale = vf_set(w->scale[r]);
-  __m512i half_low = _mm512_set1_epi32(((const int32_t *)w->scale)[TILE_ROWS + r]);
-  for (int half = 0; half < 2; half++) {
-    __m512i high = _mm512_load_si512(w->sums[half][0] + r * 16), low = _mm512_load_si512(w->sums[half][1] + r * 16);
-    vf sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high, 8), _mm512_add_epi32(low, half_low)));
-    float *y = w->y + r * PANEL + half * 16;
-    vf_store(y, vf_fma(sum, vf_mul(vf_load(w->t + half * 16), scale), vf_load(y)));
+/* y += t scale (256 high + low + half the sum of Xl), for up to `most` rows. */
+INLINE void add_rows(waiting_sums *w, int64_t most) {
+  for (int64_t i = 0; i < most && w->rows > 0; i++) {
+    int32_t half_low;
+    memcpy(&half_low, w->scale + TILE_ROWS, sizeof half_low);
+    const __m512i low = _mm512_add_epi32(_mm512_load_si512(w->high + TILE_ROWS * 16), _mm512_set1_epi32(half_low));
+    const vf sum = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_load_si512(w->high), 8), low));
+    vf_store(w->y, vf_fma(sum, vf_mul(vf_load(w->t), vf_set(*w->scale)), vf_load(w->y)));
+    w->rows--;
+    w->high += 16;
+    w->scale++;
+    w->y += PANEL;
   }
 }
 
-/* What the vector units do while the tile unit multiplies: unpack the next chunk, a share after every other product, and add up the
- * tile of rows before, a row at a time. Small pieces, because a core looks only so many memory accesses ahead and a tile register takes 16
- * of them. Besides, a tile unit that has been idle takes some 250 ns to wake up. */
+/* What the vector units do while the tile unit multiplies: unpack the next chunk, a block at a time, and add up the sums before, two rows
+ * at a time. Small pieces, because a core looks only so many memory accesses ahead and a tile register takes 16 of them. Besides, a tile unit that has
+ * been idle takes some 250 ns to wake up. */
 typedef struct side_work {
   const fixed_layout *layout;
-  const uint8_t *chunk;
+  fixed_place place;
   fixed_tiles *tiles;
-  int64_t slices, fixed;
-  int64_t shares, taken; /* of the current chunk's products */
+  int64_t ahead; /* what is asked for, bytes behind what is unpacked */
+  int64_t blocks, done;
+  int64_t shares, due; /* of the current chunk's products: a block is due for every `shares` */
   waiting_sums waiting;
 } side_work;
 
-INLINE void fix_share(const int bits, const bool has_offset, side_work *w) {
-  w->taken++;
-  for (; w->fixed * w->shares < w->slices * w->taken; w->fixed++)
-    fix_slice(bits, has_offset, w->layout, w->chunk, w->fixed, w->tiles);
+INLINE void fix_next(const fixed_kind kind, const bool has_offset, side_work *w) {
+  const int64_t b = w->done++;
+  const uint8_t *block = w->place.at + PANEL * 4 + b * w->layout->block_size;
+  prefetch_half(w->layout, block, w->place.half, w->ahead);
+  fix_block(kind, has_offset, w->layout, block, w->place.half, (*w->tiles)[b / 2][0] + b % 2 * 8 * 64);
 }
 
-INLINE void add_two_rows(side_work *w) {
-  for (int i = 0; i < 2 && w->waiting.added < w->waiting.rows; i++) add_row(&w->waiting);
+INLINE void fix_share(const fixed_kind kind, const bool has_offset, side_work *w) {
+  for (w->due += w->blocks; w->due >= w->shares; w->due -= w->shares) fix_next(kind, has_offset, w);
 }
 
-enum { SHARES = 4 }; /* calls of fix_share in a step */
+enum { SHARES = 2 }; /* calls of fix_share in a step */
 
-/* One step, 64 inputs, of 16 rows and 32 columns: high sums in tile registers 0 and 2, low ones in 1 and 3. */
-INLINE void multiply_step(const int bits, const bool has_offset, const uint8_t *x, const fixed_tiles *w, int64_t s, side_work *side) {
-  _tile_loadd(4, x + s * 2 * TILE_BYTES, STEP);
-  _tile_loadd(6, (*w)[0][s][0], 64);
-  _tile_dpbssd(0, 4, 6);
-  fix_share(bits, has_offset, side);
-  _tile_loadd(7, (*w)[0][s][1], 64);
-  _tile_dpbsud(1, 4, 7);
-  add_two_rows(side);
-  _tile_loadd(5, x + s * 2 * TILE_BYTES + TILE_BYTES, STEP);
-  _tile_dpbssd(1, 5, 6);
-  fix_share(bits, has_offset, side);
-  _tile_loadd(6, (*w)[1][s][0], 64);
-  _tile_dpbssd(2, 4, 6);
-  fix_share(bits, has_offset, side);
-  _tile_loadd(7, (*w)[1][s][1], 64);
-  _tile_dpbsud(3, 4, 7);
-  add_two_rows(side);
-  _tile_dpbssd(3, 5, 6);
-  fix_share(bits, has_offset, side);
+/*
+ * One step, 64 inputs, of 16 rows and half the columns: high sums in tile register 0, low ones in 1. Only four registers are in use. With all eight
+ * there are times when each product waits for the one before, as if the core had no others to rename them to; with four it does not (docs/performance.md).
+ */
+INLINE void multiply_step(const fixed_kind kind, const bool has_offset, const uint8_t *x, const int8_t (*w)[TILE_BYTES], side_work *side) {
+  _tile_loadd(2, x, STEP);
+  _tile_loadd(4, w[1], 64);
+  _tile_dpbsud(1, 2, 4);
+  add_rows(&side->waiting, 2);
+  _tile_loadd(4, w[0], 64);
+  _tile_dpbssd(0, 2, 4);
+  fix_share(kind, has_offset, side);
+  _tile_loadd(2, x + TILE_BYTES, STEP);
+  _tile_dpbssd(1, 2, 4);
+  add_rows(&side->waiting, 2);
+  fix_share(kind, has_offset, side);
 }
 
-/* Takes the chunks in order and of each the panels in order, so that a chunk of activations is fetched once for all panels. */
-INLINE void multiply_run(const int bits, const bool has_offset, const fixed_layout *f, const weight *w, int64_t panel, int64_t panels,
+/* The turns of a run: chunk by chunk and of each all panels, so that a chunk of activations is fetched once for all; of one tile of rows panel by panel,
+ * as they lie in memory. */
+static inline fixed_place place_of_turn(const weight *w, const fixed_layout *f, int64_t panel, int64_t panels, bool streams, int64_t turn) {
+  const int64_t half = turn % 2, both = turn / 2, chunks = fixed_chunks(w);
+  return streams ? fixed_place_at(w, f, panel + both / chunks, both % chunks, half) : fixed_place_at(w, f, panel + both % panels, both / panels, half);
+}
+
+INLINE void multiply_run(const fixed_kind kind, const bool has_offset, const fixed_layout *f, const weight *w, int64_t panel, int64_t panels,
                          const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, union multiply_scratch *scratch) {
-  const int64_t turns = panels * ((w->columns + FIXED_CHUNK - 1) / FIXED_CHUNK), row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  side_work side = {.layout = f, .waiting = {.sums = scratch->sums}};
-  fixed_place here = fixed_place_at(w, f, panel, 0);
-  configure_tiles();
-  for (int64_t i = 0; i < here.blocks * 8; i++) fix_slice(bits, has_offset, f, here.at, i, &scratch->tiles[0]);
+  const int64_t turns = panels * fixed_chunks(w) * 2, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const bool streams = row_tiles == 1;
+  side_work side = {.layout = f, .tiles = &scratch->tiles[0], .ahead = streams ? STREAM_AHEAD : fixed_chunk_size(f)};
+  side.place = place_of_turn(w, f, panel, panels, streams, 0);
+  configure_tiles(rows);
+  while (side.done < side.place.blocks) fix_next(kind, has_offset, &side);
   for (int64_t turn = 0; turn < turns; turn++) {
-    bool last_panel = here.panel + 1 == panel + panels;
-    fixed_place next = fixed_place_at(w, f, last_panel ? panel : here.panel + 1, here.chunk + last_panel);
-    int64_t steps = (here.blocks + 1) / 2;
-    side.chunk = next.at;
-    side.tiles = &scratch->tiles[(turn + 1) % 2];
-    side.slices = turn + 1 < turns ? next.blocks * 8 : 0;
-    side.fixed = side.taken = 0;
+    const fixed_place here = side.place;
+    const int64_t steps = (here.blocks + 1) / 2, next = turn + 1;
+    const int8_t (*weights)[2][TILE_BYTES] = (const int8_t (*)[2][TILE_BYTES])scratch->tiles[turn % 2];
+    if (next < turns) side.place = place_of_turn(w, f, panel, panels, streams, next);
+    side.tiles = &scratch->tiles[next % 2];
+    side.blocks = next < turns ? side.place.blocks : 0;
+    side.done = side.due = 0;
     side.shares = row_tiles * steps * SHARES;
-    for (int64_t r = 0; r < row_tiles; r++) {
-      const uint8_t *x = tiles + r * tile_size + here.chunk * FIXED_CHUNK_SIZE;
+    for (int64_t row = 0; row < rows; row += TILE_ROWS) {
+      const uint8_t *x = tiles + row / TILE_ROWS * tile_size + here.chunk * FIXED_CHUNK_SIZE;
       _tile_zero(0);
       _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (int64_t s = 0; s < steps; s++) multiply_step(bits, has_offset, x + FIXED_HEADER, &scratch->tiles[turn % 2], s, &side);
-      while (side.waiting.added < side.waiting.rows) add_row(&side.waiting);
-      _tile_stored(0, scratch->sums[0][0], 64);
-      _tile_stored(1, scratch->sums[0][1], 64);
-      _tile_stored(2, scratch->sums[1][0], 64);
-      _tile_stored(3, scratch->sums[1][1], 64);
-      side.waiting = (waiting_sums){.sums = scratch->sums,
-                                    .rows = rows - r * TILE_ROWS < TILE_ROWS ? rows - r * TILE_ROWS : TILE_ROWS,
-                                    .t = (const float *)here.at,
+      for (int64_t s = 0; s < steps; s++) multiply_step(kind, has_offset, x + FIXED_HEADER + s * 2 * TILE_BYTES, weights[s], &side);
+      add_rows(&side.waiting, TILE_ROWS);
+      _tile_stored(0, scratch->sums[0], 64);
+      _tile_stored(1, scratch->sums[1], 64);
+      side.waiting = (waiting_sums){.rows = rows - row < TILE_ROWS ? rows - row : TILE_ROWS,
+                                    .high = scratch->sums[0],
                                     .scale = (const float *)x,
-                                    .y = y + ((here.panel - panel) * GROUP_ROWS + r * TILE_ROWS) * PANEL};
+                                    .t = (const float *)here.at + here.half * 16,
+                                    .y = y + ((here.panel - panel) * GROUP_ROWS + row) * PANEL + here.half * 16};
     }
-    here = next;
   }
-  while (side.waiting.added < side.waiting.rows) add_row(&side.waiting);
+  add_rows(&side.waiting, TILE_ROWS);
   _tile_release();
 }
 
 static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows,
                            float *y, union multiply_scratch *scratch) {
   const fixed_layout f = fixed_layout_of(&w->layout);
-  if (f.bits == 4 && !f.has_offset)
-    multiply_run(4, false, &f, w, panel, panels, tiles, tile_size, rows, y, scratch);
-  else if (f.bits == 4)
-    multiply_run(4, true, &f, w, panel, panels, tiles, tile_size, rows, y, scratch);
-  else if (!f.has_offset)
-    multiply_run(8, false, &f, w, panel, panels, tiles, tile_size, rows, y, scratch);
-  else
-    multiply_run(8, true, &f, w, panel, panels, tiles, tile_size, rows, y, scratch);
+  switch (f.kind * 2 + f.has_offset) {
+#define CASE(kind)                                                                                                \
+  case 2 * kind: multiply_run(kind, false, &f, w, panel, panels, tiles, tile_size, rows, y, scratch); break;      \
+  case 2 * kind + 1: multiply_run(kind, true, &f, w, panel, panels, tiles, tile_size, rows, y, scratch); break;
+    CASE(FIXED_NIBBLES)
+    CASE(FIXED_ENTRIES)
+    CASE(FIXED_BYTES)
+    CASE(FIXED_5_BY_2)
+    CASE(FIXED_5_BY_3)
+    CASE(FIXED_6_BY_2)
+#undef CASE
+  }
 }
 
 /* Peaks (peak_template.h): as many sums as hide a product's latency. */
 #define PEAK_CODES peak_tiles
 static int64_t peak_tiles(int64_t turns, void *scratch) {
-  configure_tiles();
+  configure_all_tiles();
   _tile_loadd(6, scratch, STEP);
   _tile_loadd(7, scratch, STEP);
   _tile_zero(0);

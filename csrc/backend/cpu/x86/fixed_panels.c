@@ -4,17 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend/cpu/code_panels.h"
-
 /* What every stretch of a column's inputs in a chunk is multiplied with. */
 typedef struct column {
   float scale[FIXED_BLOCKS * 2];
   float minimum[FIXED_BLOCKS * 2];
 } column;
 
-/* How codes of a format become those of a panel: table[0] - centre is added, and they are shifted to the left as far as they go. */
+/* How codes of a format become those of a panel, eight at a time: `add` to every byte, what `fits` of it, shifted to the left. */
 typedef struct code_change {
-  int centre, spare;
+  int centre; /* what has been taken off the values of codes */
+  uint64_t add, fits;
+  int shift;
 } code_change;
 
 static int64_t panel_size(const weight *w) {
@@ -23,38 +23,39 @@ static int64_t panel_size(const weight *w) {
   return (blocks + FIXED_BLOCKS - 1) / FIXED_BLOCKS * PANEL * 4 + blocks * f.block_size;
 }
 
-/* How far codes can be shifted to the left within their bits. */
-static int spare_bits(const code_layout *l, int limit) {
-  int shift = 0;
-  while (l->largest << (shift + 1) <= limit) shift++;
-  return shift;
-}
+static uint64_t in_each_byte(int value) { return (uint64_t)(value & 255) * 0x0101010101010101; }
 
 static code_change change_of(const code_layout *l, const fixed_layout *f) {
-  return (code_change){.centre = f->has_offset && f->bits == 4 && l->largest > 8 ? 8 : 0, /* 0 .. 15 becomes -8 .. 7 */
-                       .spare = spare_bits(l, f->bits == 8 ? 128 : 8)};
+  const bool nibbles = f->kind == FIXED_NIBBLES, shifted = nibbles || f->kind == FIXED_BYTES; /* the others when they are unpacked */
+  code_change change = {.centre = f->has_offset && nibbles && l->largest > 8 ? 8 : 0, /* 0 .. 15 becomes -8 .. 7 */
+                        .shift = shifted ? f->spare : 0};
+  change.add = in_each_byte(nibbles ? (l->table[0] - change.centre) & 15 : -f->lowest);
+  change.fits = in_each_byte((nibbles ? 15 : 255) >> change.shift);
+  return change;
 }
 
-static uint64_t in_each_byte(int value) { return (uint64_t)value * 0x0101010101010101; }
-
-/* The 32 codes of a column of a block, eight at a time; `target` is the column's place in it. */
-static void store_codes(const code_layout *l, const fixed_layout *f, code_change change, const uint8_t *codes, uint8_t *target) {
-  const uint64_t add = in_each_byte((l->table[0] - change.centre) & 15), fits = in_each_byte((f->bits == 8 ? 255 : 15) >> change.spare);
-  for (int64_t k = 0; k < BLOCK; k += 8, codes += 8) {
+/* The 32 codes of a column of a block; `target` is the column's place in it. */
+static void store_codes(const fixed_layout *f, const code_change *change, const uint8_t *codes, uint8_t *target) {
+  const uint64_t top = in_each_byte(128);
+  uint8_t changed[BLOCK]; /* for planes */
+  for (int64_t k = 0; k < BLOCK; k += 8) {
+    const uint64_t eight = load_eight(codes + k); /* sums of two below 16 stay in their byte, others are made to */
+    const uint64_t sums = f->bits == 4 ? eight + change->add : ((eight & ~top) + (change->add & ~top)) ^ ((eight ^ change->add) & top);
+    const uint64_t stored = (sums & change->fits) << change->shift;
     if (f->bits == 4) {
-      store_four(target + k / 8 * 64, join_nibbles(((load_eight(codes) + add) & fits) << change.spare)); /* sums of two below 16 stay in their byte */
-      continue;
+      store_four(target + k / 8 * 64, join_nibbles(stored));
+    } else if (f->bits == 8) {
+      store_four(target + k / 4 * 64, (uint32_t)stored);
+      store_four(target + k / 4 * 64 + 64, (uint32_t)(stored >> 32));
+    } else {
+      memcpy(changed + k, &stored, sizeof stored);
     }
-    uint8_t looked_up[8];
-    for (int i = 0; i < 8 && l->bits == 4; i++) looked_up[i] = (uint8_t)l->table[codes[i]];
-    const uint64_t eight = (load_eight(l->bits == 4 ? looked_up : codes) & fits) << change.spare;
-    store_four(target + k / 4 * 64, (uint32_t)eight);
-    store_four(target + k / 4 * 64 + 64, (uint32_t)(eight >> 32));
   }
+  if (f->bits == 5 || f->bits == 6) code_panels_store(changed, f->bits, 4, 0, target);
 }
 
 /* Stores the codes of column `o` of a chunk, and reads what they are multiplied with; `row` points at the block of the file where the chunk begins. */
-static void take_column(const weight *w, const fixed_layout *f, code_change change, const uint8_t *row, int64_t blocks, int64_t o, uint8_t *chunk,
+static void take_column(const weight *w, const fixed_layout *f, const code_change *change, const uint8_t *row, int64_t blocks, int64_t o, uint8_t *chunk,
                         unpacked_block *unit, column *out) {
   const code_layout *l = &w->layout;
   const int64_t stretches = (int64_t)l->unit_blocks * l->halves, in_block = f->codes + o / 16 * (PANEL * BLOCK / 2 * f->bits / 8) + o % 16 * 4;
@@ -63,13 +64,13 @@ static void take_column(const weight *w, const fixed_layout *f, code_change chan
     prefetch_blocks_ahead(row, w->format->block_size);
     w->format->unpack(row, unit);
     for (int64_t i = 0; i < l->unit_blocks; i++)
-      store_codes(l, f, change, unit->codes + i * BLOCK, chunk + PANEL * 4 + (b + i) * f->block_size + in_block);
+      store_codes(f, change, unit->codes + i * BLOCK, chunk + PANEL * 4 + (b + i) * f->block_size + in_block);
     const float d = l->float_scales ? 0 : half_to_float(unit->d), dmin = l->has_minimum ? half_to_float(unit->dmin) : 0;
     for (int64_t j = 0; j < stretches; j++) {
       float scale = l->float_scales ? unit->scale[j] : d * (super ? unit->factor[j] : 1);
       float minimum = l->has_minimum ? dmin * (super ? -unit->minimum_factor[j] : 1) : 0;
       out->scale[b * l->halves + j] = scale;
-      out->minimum[b * l->halves + j] = minimum + scale * (float)change.centre;
+      out->minimum[b * l->halves + j] = minimum + scale * (float)change->centre;
     }
   }
 }
@@ -91,9 +92,9 @@ static void store_words(const fixed_layout *f, const int16_t *words, int64_t blo
       memcpy(chunk + PANEL * 4 + b * f->block_size + ((place + h) * PANEL + o) * 2, &words[b * f->halves + h], 2);
 }
 
-static void store_factors(const fixed_layout *f, code_change change, const column *in, int64_t blocks, int64_t o, uint8_t *chunk) {
+static void store_factors(const fixed_layout *f, const column *in, int64_t blocks, int64_t o, uint8_t *chunk) {
   const int64_t stretches = blocks * f->halves;
-  const float reach = (float)((f->bits == 8 ? 128 : 8) >> change.spare);
+  const float reach = (float)f->reach;
   float most = 0, total = 0;
   for (int64_t j = 0; j < stretches; j++) {
     const float size = fabsf(in->scale[j]) * reach + fabsf(in->minimum[j]);
@@ -124,8 +125,8 @@ static void pack_panel(const weight *w, const uint8_t *rows, int64_t panel) {
     int64_t blocks = all - b < FIXED_BLOCKS ? all - b : FIXED_BLOCKS;
     for (int64_t o = 0; o < count; o++) {
       const uint8_t *row = rows + (first + o) * row_size + b / w->layout.unit_blocks * w->format->block_size;
-      take_column(w, &f, change, row, blocks, o, chunk, &unit, &c);
-      store_factors(&f, change, &c, blocks, o, chunk);
+      take_column(w, &f, &change, row, blocks, o, chunk, &unit, &c);
+      store_factors(&f, &c, blocks, o, chunk);
     }
   }
 }

@@ -10,10 +10,10 @@
 
 enum {
   SPLIT_STEP = 32,   /* inputs per tile product */
-  SPLIT_CHUNK = 128, /* inputs that are split at a time */
+  SPLIT_CHUNK = 128, /* inputs that are split at a time, at most */
   SPLIT_STEPS = SPLIT_CHUNK / SPLIT_STEP,
-  SPLIT_SLICE = 4,   /* inputs that are split between two products */
-  SLICES_PER_STEP = SPLIT_STEP / SPLIT_SLICE
+  SPLIT_SLICE = 16,  /* inputs of half a panel that are split between two products */
+  SLICES_PER_STEP = SPLIT_STEP / SPLIT_SLICE * 2
 };
 
 static int64_t split_tile_size(int64_t columns) { return (columns + SPLIT_STEP - 1) / SPLIT_STEP * 2 * TILE_BYTES; }
@@ -43,8 +43,8 @@ static void split_rows(const float *x, int64_t stride, int64_t rows, int64_t col
 
 static const activation_form split_form = {TILE_ROWS, split_tile_size, split_rows};
 
-/* The weights of a chunk: [half of the panel][step][w1, w2][16 pairs of inputs][16 columns][2]. */
-typedef uint8_t split_tiles[2][SPLIT_STEPS][2][TILE_BYTES];
+/* The weights of a chunk: [step][half of the panel][w1, w2][16 pairs of inputs][16 columns][2]. */
+typedef uint8_t split_tiles[SPLIT_STEPS][2][2][TILE_BYTES];
 
 /* A chunk of a panel: `inputs` rows [PANEL] of the file's type. */
 typedef struct split_place {
@@ -53,24 +53,32 @@ typedef struct split_place {
   const uint16_t *at;
 } split_place;
 
-static split_place split_place_at(const weight *w, int64_t panel, int64_t first) {
-  int64_t left = w->columns - first;
-  return (split_place){panel, first, left < SPLIT_CHUNK ? left : SPLIT_CHUNK,
-                       (const uint16_t *)(w->panels + panel * w->panel_size) + first * PANEL};
+/* What a run goes through, in chunks of `inputs`: chunk by chunk and of each all panels, so that a chunk of activations is fetched once for all; of one tile
+ * of rows panel by panel, as they lie in memory, and in smaller chunks, for what is split is used but once and should not take the nearest cache. */
+typedef struct split_run {
+  const weight *w;
+  int64_t panel, panels, inputs, chunks;
+  bool streams;
+} split_run;
+
+static inline split_place split_place_at(const split_run *run, int64_t turn) {
+  const weight *w = run->w;
+  const int64_t number = run->panel + (run->streams ? turn / run->chunks : turn % run->panels);
+  const int64_t first = (run->streams ? turn % run->chunks : turn / run->panels) * run->inputs, left = w->columns - first;
+  return (split_place){number, first, left < run->inputs ? left : run->inputs, (const uint16_t *)(w->panels + number * w->panel_size) + first * PANEL};
 }
 
 static inline int64_t split_steps(const split_place *p) { return (p->inputs + SPLIT_STEP - 1) / SPLIT_STEP; }
 
 /* The float16 numbers of two inputs, 16 columns: w1 and w2 of both inputs side by side. w1 is w rounded to 8 bits, w2 the exact rest. */
 INLINE void split_halves(const uint16_t *first, const uint16_t *second, uint8_t *target) {
-  enum { FIRST_WHERE_THIRD_ELSE_SECOND = 0xe4 };
-  const __m512i upper = _mm512_set1_epi32((int32_t)0xffff0000);
+  const __m512i upper = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15));
+  const __mmask64 lower = 0x3333333333333333;
   vf a = vf_load_half(first), b = vf_load_half(second);
   __m512i a1 = upper_half(a), b1 = upper_half(b);
   __m512i a2 = _mm512_castps_si512(vf_sub(a, _mm512_castsi512_ps(a1))), b2 = _mm512_castps_si512(vf_sub(b, _mm512_castsi512_ps(b1)));
-  _mm512_store_si512(target, _mm512_ternarylogic_epi32(b1, _mm512_srli_epi32(a1, 16), upper, FIRST_WHERE_THIRD_ELSE_SECOND));
-  _mm512_store_si512(target + TILE_BYTES,
-                     _mm512_ternarylogic_epi32(b2, _mm512_srli_epi32(a2, 16), upper, FIRST_WHERE_THIRD_ELSE_SECOND));
+  _mm512_store_si512(target, _mm512_mask_shuffle_epi8(b1, lower, a1, upper));
+  _mm512_store_si512(target + TILE_BYTES, _mm512_mask_shuffle_epi8(b2, lower, a2, upper));
 }
 
 /* The same for bfloat16, which needs no w2. */
@@ -80,149 +88,95 @@ INLINE void pair_bfloat16(const uint16_t *first, const uint16_t *second, uint8_t
   _mm512_store_si512(target, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
 }
 
-/* Slice `slice` of a chunk: four inputs; zeros beyond the last one. */
-INLINE void split_slice(const bool bfloat16, const split_place *place, int64_t slice, split_tiles *tiles) {
-  static const uint16_t zeros[PANEL];
-  for (int64_t k = slice * SPLIT_SLICE; k < (slice + 1) * SPLIT_SLICE; k += 2) {
-    const uint16_t *first = k < place->inputs ? place->at + k * PANEL : zeros;
-    const uint16_t *second = k + 1 < place->inputs ? place->at + (k + 1) * PANEL : zeros;
-    for (int64_t half = 0; half < 2; half++) {
-      uint8_t *target = (*tiles)[half][k / SPLIT_STEP][0] + k % SPLIT_STEP / 2 * 64;
-      if (bfloat16)
-        pair_bfloat16(first + half * 16, second + half * 16, target);
-      else
-        split_halves(first + half * 16, second + half * 16, target);
-    }
-  }
-}
-
-/* Splitting the next chunk while the tile unit multiplies, a share at a time. */
+/* Splitting the next chunk while the tile unit multiplies, a slice at a time. */
 typedef struct split_work {
   split_place place;
   split_tiles *tiles;
+  int64_t ahead; /* what is asked for, bytes behind what is split */
   int64_t slices, done;
-  int64_t shares, taken; /* of the current chunk's products */
+  int64_t shares, due; /* of the current chunk's products: a slice is due for every `shares` */
 } split_work;
 
+/* The next slice of a chunk; zeros beyond the last input. */
+INLINE void split_next(const bool bfloat16, split_work *w) {
+  static const uint16_t zeros[PANEL];
+  const int64_t half = w->done % 2, first = w->done++ / 2 * SPLIT_SLICE;
+  const uint16_t *source = w->place.at + first * PANEL + half * 16;
+  uint8_t *target = (*w->tiles)[first / SPLIT_STEP][half][0] + first % SPLIT_STEP / 2 * 64;
+  for (int64_t k = 0; k < SPLIT_SLICE; k += 2, source += 2 * PANEL, target += 64) {
+    const uint16_t *one = first + k < w->place.inputs ? source : zeros, *other = first + k + 1 < w->place.inputs ? source + PANEL : zeros;
+    __builtin_prefetch((const uint8_t *)(source + half * PANEL) + w->ahead, 0, 2); /* half the lines with either half */
+    if (bfloat16)
+      pair_bfloat16(one, other, target);
+    else
+      split_halves(one, other, target);
+  }
+}
+
 INLINE void split_share(const bool bfloat16, split_work *w) {
-  w->taken++;
-  for (; w->done * w->shares < w->slices * w->taken; w->done++) split_slice(bfloat16, &w->place, w->done, w->tiles);
+  for (w->due += w->slices; w->due >= w->shares; w->due -= w->shares) split_next(bfloat16, w);
 }
 
 enum { SPLIT_SHARES = 4 }; /* calls of split_share in a step */
 
-/* One step, 32 inputs, of 32 rows and 32 columns: sums in tile registers 0 .. 3, row by row. */
-INLINE void split_step_two(const bool bfloat16, const uint8_t *xa, const uint8_t *xb, const split_tiles *w, int64_t s, split_work *side) {
-  _tile_loadd(4, xa + TILE_BYTES, 64);
-  _tile_loadd(6, (*w)[0][s][0], 64);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_loadd(7, (*w)[1][s][0], 64);
-  _tile_dpbf16ps(1, 4, 7);
-  _tile_loadd(5, xb + TILE_BYTES, 64);
-  _tile_dpbf16ps(2, 5, 6);
+/* One step, 32 inputs, of 16 rows: sums in tile registers 0 and 1. Few registers are in use, see codes_amx.h. */
+INLINE void multiply_split_step(const bool bfloat16, const uint8_t *x, const uint8_t (*w)[2][TILE_BYTES], split_work *side) {
+  _tile_loadd(2, x + TILE_BYTES, 64);
+  _tile_loadd(3, w[0][0], 64);
+  _tile_dpbf16ps(0, 2, 3);
   split_share(bfloat16, side);
-  _tile_dpbf16ps(3, 5, 7);
-  _tile_loadd(4, xa, 64);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_dpbf16ps(1, 4, 7);
+  _tile_loadd(4, w[1][0], 64);
+  _tile_dpbf16ps(1, 2, 4);
   split_share(bfloat16, side);
-  _tile_loadd(5, xb, 64);
-  _tile_dpbf16ps(2, 5, 6);
-  _tile_dpbf16ps(3, 5, 7);
+  _tile_loadd(2, x, 64);
+  _tile_dpbf16ps(0, 2, 3);
+  _tile_dpbf16ps(1, 2, 4);
   split_share(bfloat16, side);
   if (!bfloat16) {
-    _tile_loadd(6, (*w)[0][s][1], 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, (*w)[1][s][1], 64);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    _tile_loadd(3, w[0][1], 64);
+    _tile_dpbf16ps(0, 2, 3);
+    _tile_loadd(4, w[1][1], 64);
+    _tile_dpbf16ps(1, 2, 4);
   }
   split_share(bfloat16, side);
 }
 
-/* The same for 16 rows, in tile registers 0 and 1. */
-INLINE void split_step_one(const bool bfloat16, const uint8_t *x, const split_tiles *w, int64_t s, split_work *side) {
-  _tile_loadd(4, x + TILE_BYTES, 64);
-  _tile_loadd(6, (*w)[0][s][0], 64);
-  _tile_dpbf16ps(0, 4, 6);
-  split_share(bfloat16, side);
-  _tile_loadd(7, (*w)[1][s][0], 64);
-  _tile_dpbf16ps(1, 4, 7);
-  split_share(bfloat16, side);
-  _tile_loadd(5, x, 64);
-  _tile_dpbf16ps(0, 5, 6);
-  _tile_dpbf16ps(1, 5, 7);
-  split_share(bfloat16, side);
-  if (!bfloat16) {
-    _tile_loadd(6, (*w)[0][s][1], 64);
-    _tile_dpbf16ps(0, 5, 6);
-    _tile_loadd(7, (*w)[1][s][1], 64);
-    _tile_dpbf16ps(1, 5, 7);
-  }
-  split_share(bfloat16, side);
-}
-
-/* y [TILE_ROWS or twice as many x PANEL] += the chunk's products. */
-INLINE void multiply_split_two(const bool bfloat16, const uint8_t *x, int64_t tile_size, const split_tiles *w, int64_t steps, float *y,
-                               split_work *side) {
-  enum { STRIDE = PANEL * sizeof(float) };
-  float *below = y + TILE_ROWS * PANEL;
-  _tile_loadd(0, y, STRIDE);
-  _tile_loadd(1, y + 16, STRIDE);
-  _tile_loadd(2, below, STRIDE);
-  _tile_loadd(3, below + 16, STRIDE);
-  for (int64_t s = 0; s < steps; s++)
-    split_step_two(bfloat16, x + s * 2 * TILE_BYTES, x + tile_size + s * 2 * TILE_BYTES, w, s, side);
-  _tile_stored(0, y, STRIDE);
-  _tile_stored(1, y + 16, STRIDE);
-  _tile_stored(2, below, STRIDE);
-  _tile_stored(3, below + 16, STRIDE);
-}
-
-INLINE void multiply_split_one(const bool bfloat16, const uint8_t *x, const split_tiles *w, int64_t steps, float *y, split_work *side) {
-  enum { STRIDE = PANEL * sizeof(float) };
-  _tile_loadd(0, y, STRIDE);
-  _tile_loadd(1, y + 16, STRIDE);
-  for (int64_t s = 0; s < steps; s++) split_step_one(bfloat16, x + s * 2 * TILE_BYTES, w, s, side);
-  _tile_stored(0, y, STRIDE);
-  _tile_stored(1, y + 16, STRIDE);
-}
-
-/* Takes the chunks in order and of each the panels in order, so that a chunk of activations is fetched once for all panels. The rows of y
- * that fill up the last tile are written too. */
+/* The rows of y that fill up the last tile are written too, but where there is one tile alone. */
 INLINE void multiply_split_run(const bool bfloat16, const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles,
                                int64_t tile_size, int64_t rows, float *y, split_tiles *split) {
-  const int64_t turns = panels * ((w->columns + SPLIT_CHUNK - 1) / SPLIT_CHUNK), row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  split_work side = {.done = 0};
-  split_place here = split_place_at(w, panel, 0);
-  configure_tiles();
-  for (int64_t i = 0; i < split_steps(&here) * SLICES_PER_STEP; i++) split_slice(bfloat16, &here, i, &split[0]);
-  for (int64_t turn = 0; turn < turns; turn++) {
-    bool last_panel = here.panel + 1 == panel + panels;
-    int64_t steps = split_steps(&here);
-    side.place = split_place_at(w, last_panel ? panel : here.panel + 1, here.first + (last_panel ? SPLIT_CHUNK : 0));
-    side.tiles = &split[(turn + 1) % 2];
-    side.slices = turn + 1 < turns ? split_steps(&side.place) * SLICES_PER_STEP : 0;
-    side.done = side.taken = 0;
-    side.shares = (row_tiles + 1) / 2 * steps * SPLIT_SHARES;
-    for (int64_t r = 0; r < row_tiles; r += 2) {
-      const uint8_t *x = tiles + r * tile_size + here.first / SPLIT_STEP * 2 * TILE_BYTES;
-      float *out = y + ((here.panel - panel) * GROUP_ROWS + r * TILE_ROWS) * PANEL;
-      if (r + 1 < row_tiles)
-        multiply_split_two(bfloat16, x, tile_size, &split[turn % 2], steps, out, &side);
-      else
-        multiply_split_one(bfloat16, x, &split[turn % 2], steps, out, &side);
+  enum { STRIDE = PANEL * sizeof(float) };
+  split_run run = {.w = w, .panel = panel, .panels = panels, .streams = rows <= TILE_ROWS};
+  run.inputs = run.streams ? SPLIT_CHUNK / 2 : SPLIT_CHUNK;
+  run.chunks = (w->columns + run.inputs - 1) / run.inputs;
+  split_work side = {.tiles = &split[0], .place = split_place_at(&run, 0), .ahead = run.streams ? STREAM_AHEAD : SPLIT_CHUNK * PANEL * 2};
+  configure_tiles(rows);
+  while (side.done < split_steps(&side.place) * SLICES_PER_STEP) split_next(bfloat16, &side);
+  for (int64_t turn = 0; turn < panels * run.chunks; turn++) {
+    const split_place here = side.place;
+    const int64_t steps = split_steps(&here), next = turn + 1;
+    const bool last = next == panels * run.chunks;
+    if (!last) side.place = split_place_at(&run, next);
+    side.tiles = &split[next % 2];
+    side.slices = last ? 0 : split_steps(&side.place) * SLICES_PER_STEP;
+    side.done = side.due = 0;
+    side.shares = (rows + TILE_ROWS - 1) / TILE_ROWS * steps * SPLIT_SHARES;
+    for (int64_t row = 0; row < rows; row += TILE_ROWS) {
+      const uint8_t *x = tiles + row / TILE_ROWS * tile_size + here.first / SPLIT_STEP * 2 * TILE_BYTES;
+      float *out = y + ((here.panel - panel) * GROUP_ROWS + row) * PANEL;
+      _tile_loadd(0, out, STRIDE);
+      _tile_loadd(1, out + 16, STRIDE);
+      for (int64_t s = 0; s < steps; s++) multiply_split_step(bfloat16, x + s * 2 * TILE_BYTES, (const uint8_t (*)[2][TILE_BYTES])split[turn % 2][s], &side);
+      _tile_stored(0, out, STRIDE);
+      _tile_stored(1, out + 16, STRIDE);
     }
-    here = side.place;
   }
   _tile_release();
 }
 
 #define HALF_FORM split_form
-#define MULTIPLY_HALVES multiply_split
+#define MULTIPLY_HALVES multiply_halves
 
-static void multiply_split(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+static void multiply_halves(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            void *scratch) {
   if (w->packing == PACKED_BF16)
     multiply_split_run(true, w, panel, panels, tiles, tile_size, rows, y, scratch);
