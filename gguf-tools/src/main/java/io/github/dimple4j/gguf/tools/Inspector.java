@@ -7,6 +7,7 @@ import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.core.ModelCheck;
+import java.math.BigInteger;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -66,16 +67,16 @@ public final class Inspector {
     out.append(format("%nTypes%n"));
     typeTotals().forEach((type, total) -> out.append(format("  %-8s %5d tensors %,16d bytes%n", type, total[0], total[1])));
     out.append(format("%nMetadata%n"));
-    file.metadata().forEach((key, value) -> out.append(format("  %-46s %-16s %s%n", key, value.typeName(), shortened(value))));
+    file.metadata().forEach((key, value) -> out.append(format("  %-46s %-16s %s%n", escaped(key), value.typeName(), shortened(value))));
     out.append(format("%nTensors (fastest dimension first)%n"));
     for (TensorInfo tensor : file.tensors()) {
-      out.append(format("  %-34s %-7s %-24s at %,d%n", tensor.name(), tensor.typeName(), tensor.shape(),
+      out.append(format("  %-34s %-7s %-24s at %,d%n", escaped(tensor.name()), tensor.typeName(), tensor.shape(),
           file.dataStart() + tensor.offset()));
     }
     List<String> unknown = unknown();
     if (!unknown.isEmpty()) {
       out.append(format("%nUnknown: loading refuses the file, or ignores this if asked to%n"));
-      unknown.forEach(name -> out.append(format("  %s%n", name)));
+      unknown.forEach(name -> out.append(format("  %s%n", escaped(name))));
     }
     return out.toString();
   }
@@ -110,7 +111,7 @@ public final class Inspector {
     if (value.type() == MetadataType.ARRAY) {
       node.put("count", value.elements().size());
       ArrayNode elements = node.putArray("value");
-      value.elements().stream().limit(shown).forEach(elements::addPOJO);
+      value.elements().stream().limit(shown).map(element -> unsigned(value.elementType(), element)).forEach(elements::addPOJO);
     } else {
       node.putPOJO("value", value.type() == MetadataType.UINT64 ? Long.toUnsignedString((Long) value.value()) : value.value());
     }
@@ -129,15 +130,20 @@ public final class Inspector {
 
   private String shortened(MetadataValue value) {
     if (value.type() != MetadataType.ARRAY) {
-      return shortened(value.value());
+      return shortened(unsigned(value.type(), value.value()));
     }
     List<?> elements = value.elements();
     StringBuilder out = new StringBuilder("[");
     for (int i = 0; i < Math.min(shown, elements.size()); i++) {
-      out.append(i == 0 ? "" : ", ").append(shortened(elements.get(i)));
+      out.append(i == 0 ? "" : ", ").append(shortened(unsigned(value.elementType(), elements.get(i))));
     }
     int more = elements.size() - shown;
     return out.append(more > 0 ? (shown == 0 ? "" : ", ") + format("%,d more", more) : "").append("]").toString();
+  }
+
+  /** A number above 2^63 as itself, and not as the negative one of the same bits. */
+  private static Object unsigned(MetadataType type, Object value) {
+    return type == MetadataType.UINT64 && value instanceof Long bits && bits < 0 ? new BigInteger(Long.toUnsignedString(bits)) : value;
   }
 
   /** One line of a value that a terminal can take: a text quoted, its control characters escaped. */
@@ -145,8 +151,13 @@ public final class Inspector {
     if (!(value instanceof String text)) {
       return String.valueOf(value);
     }
-    StringBuilder out = new StringBuilder("\"");
-    text.codePoints().limit(SHOWN_TEXT).forEach(c -> {
+    String start = text.codePointCount(0, text.length()) > SHOWN_TEXT ? text.substring(0, text.offsetByCodePoints(0, SHOWN_TEXT)) + "..." : text;
+    return '"' + escaped(start) + '"';
+  }
+
+  private static String escaped(String text) {
+    StringBuilder out = new StringBuilder();
+    text.codePoints().forEach(c -> {
       if (c == '\n') {
         out.append("\\n");
       } else if (Character.isISOControl(c)) {
@@ -155,7 +166,7 @@ public final class Inspector {
         out.appendCodePoint(c);
       }
     });
-    return out.append(text.codePointCount(0, text.length()) > SHOWN_TEXT ? "...\"" : "\"").toString();
+    return out.toString();
   }
 
   private static String format(String format, Object... arguments) {
