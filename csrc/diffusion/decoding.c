@@ -49,6 +49,8 @@ static bool is_finite(float x) { return x >= -FLT_MAX && x <= FLT_MAX; }
 static bool finite_from_zero(float x) { return x >= 0 && x <= FLT_MAX; }
 static bool usable_temperature(float x) { return x == 0 || x >= MIN_TEMPERATURE; }
 static bool probability(float x) { return x >= 0 && x <= 1; }
+/* Beyond these, float32 levels keep too few digits. */
+static bool usable_shift(float x) { return x == 0 || (x >= 1e-3f && x <= 1e3f); }
 static bool between_zero_and_one(float x) { return x > 0 && x < 1; }
 
 #define FIELD(name) #name, offsetof(dimple_decoding, name)
@@ -114,7 +116,8 @@ static const struct {
                {FIELD(t_min), usable_temperature, "0 (with t_max 0) or at least 1e-06"},
                {FIELD(t_max), usable_temperature, "0 (with t_min 0) or at least 1e-06"},
                {FIELD(confidence_threshold), finite_from_zero, "a finite number >= 0"},
-               {FIELD(eos_penalty), is_finite, "a finite number"}};
+               {FIELD(eos_penalty), is_finite, "a finite number"},
+               {FIELD(schedule_shift), usable_shift, "0 (quotas) or 0.001 .. 1000"}};
 
 static dimple_status check_integers(const dimple_decoding *d) {
   for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
@@ -173,7 +176,8 @@ static dimple_status check_owned(const dimple_decoding *d) {
                {"expand_budget", d->expand_budget != usual.expand_budget, DIMPLE_PIPELINE_DREAMON},
                {"number_transfer_tokens", d->number_transfer_tokens != usual.number_transfer_tokens, DIMPLE_PIPELINE_DREAMON},
                {"pad_delete_to_right", d->pad_delete_to_right != 0, DIMPLE_PIPELINE_DREAMON},
-               {"tail_repeats", d->tail_repeats != 0, DIMPLE_PIPELINE_SDAR}};
+               {"tail_repeats", d->tail_repeats != 0, DIMPLE_PIPELINE_SDAR},
+               {"schedule_shift", d->schedule_shift != 0, DIMPLE_PIPELINE_LAVIDA}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;

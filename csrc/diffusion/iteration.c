@@ -176,7 +176,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model %s", pipeline_of(&filled)->name,
                        model->canvases ? "whose response is masked: this one denoises canvases, which pipeline diffusion-gemma decodes"
                                        : "that denoises canvases");
-  if (model->block_causal && pipeline_of(&filled)->sight == SIGHT_ALL)
+  bool sees_all = pipeline_of(&filled)->sight == SIGHT_ALL || pipeline_of(&filled)->sight == SIGHT_PROMPT_APART;
+  if (model->block_causal && sees_all)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED,
                        "pipeline %s needs a model whose positions see all others: this one sees its own block and those before, which pipeline sdar decodes",
                        pipeline_of(&filled)->name);
@@ -234,6 +235,7 @@ attention_grid iteration_grid(const iteration *it, int32_t prompt_length) {
   attention_grid grids[] = {[SIGHT_ALL] = {0},
                             [SIGHT_FROM_START] = {.block_length = it->decoding.block_length},
                             [SIGHT_CANVAS] = {.block_length = 1}, /* all of the prompt is before the response */
+                            [SIGHT_PROMPT_APART] = {.block_length = MAX_CONTEXT, .offset = prompt_length}, /* a block is the prompt, and another the response */
                             [SIGHT_FROM_PROMPT] = {.block_length = it->decoding.block_length, .offset = prompt_length}};
   return grids[pipeline_of(&it->decoding)->sight];
 }

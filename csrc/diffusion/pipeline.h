@@ -10,6 +10,7 @@ typedef enum block_sight {
   SIGHT_ALL,         /* all */
   SIGHT_FROM_START,  /* their block and those before it; blocks are counted from the first position of the prompt */
   SIGHT_FROM_PROMPT, /* the same, counted from the prompt's end, in the prompt backwards */
+  SIGHT_PROMPT_APART, /* all, but the prompt sees the prompt alone */
   SIGHT_CANVAS       /* of a canvas that is denoised itself and what is before it; what is settled is causal */
 } block_sight;
 

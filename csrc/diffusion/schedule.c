@@ -42,6 +42,50 @@ int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const flo
   return masked;
 }
 
+/* A setting is a decimal, which float32 has not: the one of six digits that it stands for, or else what it is. */
+static double as_written(float x) {
+  double decimal = rint((double)x * 1e6) / 1e6;
+  return (float)decimal == x ? decimal : (double)x;
+}
+
+/* How many positions the last `index` of the steps reveal, before each has at least one. */
+static int32_t shifted_level(int32_t masked, int32_t steps, double shift, int32_t index) {
+  float step = 1.0f / (float)steps;
+  float t = index < (steps + 1) / 2 ? (float)((double)step * index) : (float)(1.0 - (double)step * (steps - index));
+  float above = (float)shift * t, below = (float)(shift - 1) * t;
+  below = 1.0f + below;
+  float level = above / below;
+  return (int32_t)(level * (float)masked);
+}
+
+/* What the `index`-th step from the end reveals beyond one. */
+static int32_t shifted_surplus(int32_t masked, int32_t steps, double shift, int32_t index) {
+  int32_t count = shifted_level(masked, steps, shift, index + 1) - shifted_level(masked, steps, shift, index);
+  return count > 1 ? count - 1 : 0;
+}
+
+/* As many as are too many in all are taken off one by one, going round from the last step to the first, where there is more than one: `rounds` of
+ * them whole, and then `rest`. */
+static int32_t taken_in_rounds(int32_t masked, int32_t steps, double shift, int32_t rounds) {
+  int32_t taken = 0;
+  for (int32_t i = 0; i < steps; i++) {
+    int32_t surplus = shifted_surplus(masked, steps, shift, i);
+    taken += surplus < rounds ? surplus : rounds;
+  }
+  return taken;
+}
+
+int32_t schedule_shifted(int32_t masked, int32_t steps, float setting, int32_t step) {
+  double shift = as_written(setting);
+  int32_t index = steps - 1 - step, rounds = 0, excess = steps - masked;
+  excess += taken_in_rounds(masked, steps, shift, masked); /* all surpluses */
+  while (taken_in_rounds(masked, steps, shift, rounds + 1) <= excess && rounds < masked) rounds++;
+  int32_t rest = excess - taken_in_rounds(masked, steps, shift, rounds), surplus = shifted_surplus(masked, steps, shift, index);
+  for (int32_t i = 0; i < index && rest > 0; i++) rest -= shifted_surplus(masked, steps, shift, i) > rounds;
+  if (surplus <= rounds) return 1;
+  return 1 + surplus - rounds - (rest > 0);
+}
+
 /* Levels are float32, and so is the quotient of two; what follows is double. */
 static int32_t expected(int32_t masked, int32_t steps, int32_t step) {
   float from = (float)((double)(steps - step) / steps), to = (float)((double)(steps - step - 1) / steps);

@@ -20,6 +20,11 @@ int32_t schedule_dim(int32_t masked, int32_t total, int32_t iteration, const flo
  * share each, and one more in the first steps for what is left over. */
 int32_t schedule_quota(int32_t masked, int32_t steps, int32_t step);
 
+/* How many positions pipeline lavida reveals in step `step`, from 0, of the 1 .. `masked` that it spreads `masked` positions over by a shifted schedule,
+ * `shift` 0.001 .. 1000: at least one (LaViDa's get_num_transfer_tokens_sch, "shift"). Where rounding leaves a position over, and their code fails, no step
+ * has it. */
+int32_t schedule_shifted(int32_t masked, int32_t steps, float shift, int32_t step);
+
 /* How many positions dLLM's linear schedule reveals in the `pass`-th pass, from 0, of the `steps` >= 1 that it spreads `masked` >= 1 positions
  * over: the expected number of each step, rounded half to even; steps that reveal nothing are no passes. 0 behind the last one
  * (dllm/core/samplers/utils.py). */

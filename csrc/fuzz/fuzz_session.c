@@ -225,6 +225,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   if (decoding->pipeline == DIMPLE_PIPELINE_DREAM) decoding->eos_penalty = take_float(d);
   if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
   if (decoding->pipeline == DIMPLE_PIPELINE_SDAR) decoding->tail_repeats = take_between(d, 0, 3);
+  if (decoding->pipeline == DIMPLE_PIPELINE_LAVIDA) decoding->schedule_shift = take_float(d);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
   decoding->sub_block_length = take_between(d, 0, 4);
   decoding->block_cache = take_between(d, 0, 1);
@@ -233,6 +234,13 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
 
 /* Canvases hold tokens where nothing is settled. */
 static bool has_canvases(const user *u) { return u->model == models[CANVAS_MODEL] || u->model == models[MODELS + 1]; }
+
+/* Pipelines behind llada-v are the last numbers of the byte, so that the others are of those that the corpus was found with. */
+static dimple_decoding take_usual(decisions *d) {
+  int32_t first = 0, number = take_u8(d);
+  while (usual[first].pipeline <= DIMPLE_PIPELINE_LLADA_V) first++;
+  return usual[number < 256 - (usual_count - first) ? number % first : usual_count - 256 + number];
+}
 
 static dimple_decoding usual_of(int32_t pipeline) {
   int32_t i = 0;
@@ -248,7 +256,7 @@ static void take_growth(decisions *d, dimple_decoding *decoding) {
 }
 
 static void begin(user *u, decisions *d) {
-  dimple_decoding decoding = usual[take_u8(d) % usual_count];
+  dimple_decoding decoding = take_usual(d);
   if (has_canvases(u)) decoding = usual_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA);
   uint8_t block = take_u8(d);
   if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;

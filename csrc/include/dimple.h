@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Incremented with every incompatible change of this header; dimple_api_version() returns the library's value. */
-#define DIMPLE_API_VERSION 9
+#define DIMPLE_API_VERSION 10
 
 /* ------------------------------------------------------------------------------------------------ status and errors */
 
@@ -469,8 +469,10 @@ typedef enum dimple_pipeline {
                                         * has at least the threshold, and the block of the first end of text ends with ends */
   DIMPLE_PIPELINE_DREAMON = 11, /* DreamOn's: number_transfer_tokens an iteration, whose tokens may change the response's length: an end of text takes its
                                * position out, the model's expand token (key tokenizer.ggml.expand_token_id) becomes two masks. `steps` do not count */
-  DIMPLE_PIPELINE_LLADA_V = 12 /* LLaDA-V's: llada's blocks and quotas, over once the last slot holds the end of turn that the file names and nothing before
+  DIMPLE_PIPELINE_LLADA_V = 12, /* LLaDA-V's: llada's blocks and quotas, over once the last slot holds the end of turn that the file names and nothing before
                                 * it is masked, the masks behind it left; until then only positions before it are revealed */
+  DIMPLE_PIPELINE_LAVIDA = 13 /* LaViDa's: llada's blocks, a response that sees all and a prompt that does not see it, by quotas or, with schedule_shift,
+                               * by a schedule that begins slowly or fast */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -576,6 +578,8 @@ typedef struct dimple_decoding {
   int32_t pad_delete_to_right; /* dreamon, 1: with a position that is taken out all behind it go that were masked before the iteration; 0: it alone */
   int32_t tail_repeats;        /* sdar: a text is over behind a block with which its end is one run of tokens, of any length, so many times in a row (SDAR-VL's
                                 * generate.py: 20), but where a constraint says where it ends; 0: repetition ends none */
+  float schedule_shift;        /* lavida: of what is masked in a block, of share t of its steps the last ones reveal s t / (1 + (s - 1) t), at least a position a
+                                * step: below 1 the first steps reveal most, above 1 the last ones. 0.001 .. 1000; 0: quotas as llada's */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,
@@ -583,7 +587,7 @@ typedef struct dimple_decoding {
  * kl_threshold 0.01 twice in a row and all, credit 0.7, 0.2 and 0.8, low_threshold 0.4, expected_tpf 8 and maximum_unroll 4,
  * threshold_back 0.9, editing_threshold 0.5, max_post_steps 16 and num_to_transfer 1. Blocks are not cached, nor filled behind the end of text;
  * eos_early_stop 0; t_min 0.4, t_max 0.8, stability_threshold 1 and confidence_threshold 0.005; grow_to 0, expand_budget -1,
- * number_transfer_tokens 1, pad_delete_to_right 0; tail_repeats 0. */
+ * number_transfer_tokens 1, pad_delete_to_right 0; tail_repeats 0; schedule_shift 0. */
 DIMPLE_API void dimple_decoding_defaults(dimple_decoding *decoding);
 
 /* Checks every field against its range above, and fields against each other, as dimple_session_begin does. Errors: ARGUMENT. Of a

@@ -75,7 +75,8 @@ static const setting settings[] = {{INTEGER(top_k), {1, 2}, 2, 0, NULL},
                                    {INTEGER(expand_budget), {0, 1}, 2, 5, NULL},
                                    {INTEGER(number_transfer_tokens), {2, 5}, 2, 0, NULL},
                                    {INTEGER(pad_delete_to_right), {1}, 1, 5, NULL},
-                                   {INTEGER(tail_repeats), {1, 2}, 2, 0, NULL}};
+                                   {INTEGER(tail_repeats), {1, 2}, 2, 0, NULL},
+                                   {FLOAT(schedule_shift), {0.3f, 3}, 2, 0, NULL}};
 
 static void set(dimple_decoding *d, const setting *s, float value) {
   char *field = (char *)d + s->offset;

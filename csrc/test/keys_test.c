@@ -166,7 +166,7 @@ static void blocks(void) {
 /* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
 static void pipelines_of_files(void) {
   static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1",
-                                      "stable-diffcoder", "dreamon", "llada-v"};
+                                      "stable-diffcoder", "dreamon", "llada-v", "lavida"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     gguf_writer w = {0};
     gguf_writer_string(&w, "diffusion.pipeline", names[i]);

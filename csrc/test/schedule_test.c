@@ -1,5 +1,6 @@
 /* The noise schedule against the authors' counts and numpy's levels, and its edge cases. */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "diffusion/schedule.h"
@@ -101,6 +102,43 @@ static void counts_equal_authors(void) {
   }
 }
 
+/* LaViDa's (tests/reference/lavida_goldens.py --schedules). */
+static void shifted_equal_authors(void) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/shifted_schedules.txt", DIMPLE_TEST_DATA);
+  FILE *file = fopen(path, "r");
+  EXPECT(file != NULL, "cannot open %s", path);
+  int32_t masked, steps, expected, lines = 0;
+  float shift;
+  while (file && fscanf(file, "%d %d %f", &masked, &steps, &shift) == 3) {
+    int32_t sum = 0, wrong = -1;
+    for (int32_t i = 0; i < steps && fscanf(file, "%d", &expected) == 1; i++) {
+      int32_t found = schedule_shifted(masked, steps, shift, i);
+      sum += found;
+      if (found != expected && wrong < 0) wrong = i;
+    }
+    EXPECT(wrong < 0 && sum == masked, "%d masks, %d steps, shift %g: step %d is wrong, %d in all", masked, steps, (double)shift, wrong, sum);
+    lines++;
+  }
+  if (file) fclose(file);
+  EXPECT(lines == 161, "%d schedules", lines);
+}
+
+/* Whatever the setting, steps reveal all, or leave one where float32 says so. */
+static void shifted_reveals_all(void) {
+  for (int32_t masked = 1; masked < 70; masked += 3)
+    for (int32_t steps = 1; steps <= masked; steps++)
+      for (float shift = 1e-3f; shift <= 1e3f; shift *= 1.7f) {
+        int32_t sum = 0, least = masked;
+        for (int32_t i = 0; i < steps; i++) {
+          int32_t count = schedule_shifted(masked, steps, shift, i);
+          sum += count;
+          if (count < least) least = count;
+        }
+        EXPECT((sum == masked || sum == masked - 1) && least >= 1, "%d masks, %d steps, shift %g: %d, at least %d", masked, steps, (double)shift, sum, least);
+      }
+}
+
 /* Because epsilon > 0, eight masks in eight steps are never one per step. */
 static void truncation_with_epsilon(void) {
   expect_counts(DIMPLE_PIPELINE_DIM, 8, 8, 1e-3f, (int32_t[]){1, 1, 1, 1, 1, 1, 2}, 7);
@@ -174,6 +212,8 @@ int main(void) {
   levels_equal_linspace();
   transitions_equal_reference();
   counts_equal_authors();
+  shifted_equal_authors();
+  shifted_reveals_all();
   truncation_with_epsilon();
   dream_wastes_early_steps();
   share_not_above_epsilon_releases_everything();

@@ -83,6 +83,10 @@ static void every_field_is_checked(void) {
   REFUSED(expected_tpf, 0, "0, expected 1 .. 2147483647");
   REFUSED(maximum_unroll, 0, "0, expected 1 .. 2147483647");
   REFUSED(threshold_back, 2, "2, expected 0 .. 1");
+  REFUSED(schedule_shift, -1, "-1, expected 0");
+  REFUSED(schedule_shift, 1e-4f, "0.0001, expected 0");
+  REFUSED(schedule_shift, 1001, "1001, expected 0");
+  REFUSED(schedule_shift, nan, "nan, expected 0");
   TAKEN(steps, 1);
   TAKEN(steps, 1048576);
   TAKEN(top_k, INT32_MAX);
@@ -122,7 +126,12 @@ static void settings_go_together(void) {
   TOGETHER(DIFFUSION_GEMMA, ENTROPY_BOUND, t_max, 0, "t_max 0, expected both 0 or none of them");
   TOGETHER(DIFFUSION_GEMMA, MASKGIT_PLUS, seed, 1, /* offered by all others */
            "algorithm is maskgit_plus (3) with pipeline diffusion-gemma, expected pipeline dim or dream or llada or mdlm or bd3lm or sdar or "
-           "fast-dllm-v2 or llada2 or rnd1 or stable-diffcoder or dreamon or llada-v");
+           "fast-dllm-v2 or llada2 or rnd1 or stable-diffcoder or dreamon or llada-v or "
+           "lavida");
+  TOGETHER(LLADA, MASKGIT_PLUS, schedule_shift, 3, "schedule_shift does not go with pipeline llada");
+  TOGETHER(LAVIDA, MASKGIT_PLUS, schedule_shift, 0.001f, NULL);
+  TOGETHER(LAVIDA, MASKGIT_PLUS, cache, DIMPLE_CACHE_PREFIX, "cache does not go with pipeline lavida");
+  TOGETHER(LAVIDA, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline lavida");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_DUAL, "cache does not go with pipeline dim");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_NONE, NULL);
   TOGETHER(DREAM, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline dream");

@@ -103,6 +103,31 @@ static void packed_features_are_where_they_belong(void) {
   }
 }
 
+/* Features that say where they lie, pooled: half as many a side, rounded up, each where its centre is; and the plan counts them. */
+static void pooled_features_are_where_they_belong(void) {
+  enum { WIDE = 2, TILES = 3 };
+  for (int32_t grid = 1; grid < 8; grid++) {
+    tiling t = tiling_of(grid, 1, 0);
+    t.pooled = true;
+    int32_t side = (grid + 1) / 2;
+    float features[TILES * 49 * WIDE];
+    for (int32_t i = 0; i < TILES * grid * grid; i++) {
+      features[i * WIDE] = (float)(i / (grid * grid) * 100 + i % (grid * grid) / grid);
+      features[i * WIDE + 1] = (float)(i % grid);
+    }
+    tiling_pool(&t, TILES, WIDE, features);
+    double worst = 0;
+    for (int32_t i = 0; i < TILES * side * side; i++) {
+      double scale = (double)grid / side, y = (i % (side * side) / side + 0.5) * scale - 0.5, x = (i % side + 0.5) * scale - 0.5;
+      worst = fmax(worst, fmax(fabs(features[i * WIDE] - (i / (side * side) * 100 + y)), fabs(features[i * WIDE + 1] - x)));
+    }
+    EXPECT(worst < 1e-4, "%d a side: off by %g", grid, worst);
+    tile_plan plan = tiling_plan(&t, 2 * grid, 2 * grid);
+    EXPECT(plan.rows == 2 && plan.columns == 2 && plan.tokens == side * side + 2 * side * (2 * side + 1), "%d a side: %d tokens of %d x %d", grid, plan.tokens,
+           plan.rows, plan.columns);
+  }
+}
+
 static void refused(const char *key, gguf_writer *w, dimple_status status, const char *message) {
   char path[64];
   dimple_model *m = NULL;
@@ -136,7 +161,9 @@ static void keys_that_are_not_right(void) {
     gguf_writer_string(&w, "clip.vision.image_aspect_ratio", ratios[i]);
     refused("clip.vision.image_aspect_ratio", &w, DIMPLE_ERROR_UNSUPPORTED, ratios[i]);
   }
-  gguf_writer flat = {0}, silu = {0}, large = {0}, rules = {0};
+  gguf_writer flat = {0}, silu = {0}, large = {0}, rules = {0}, pooled = {0};
+  gguf_writer_string(&pooled, "clip.vision.mm_spatial_pool_mode", "average");
+  refused("clip.vision.mm_spatial_pool_mode", &pooled, DIMPLE_ERROR_UNSUPPORTED, "\"average\", expected bilinear");
   gguf_writer_string(&rules, "clip.vision.anyres_rules", "mine");
   refused("clip.vision.anyres_rules", &rules, DIMPLE_ERROR_UNSUPPORTED, "\"mine\", expected llava or transformers");
   gguf_writer_string(&flat, "clip.vision.mm_patch_merge_type", "flat");
@@ -180,6 +207,7 @@ int main(void) {
   plans_and_tiles_are_the_processors("tilings.txt", false);
   plans_and_tiles_are_the_processors("tilings_llava.txt", true);
   packed_features_are_where_they_belong();
+  pooled_features_are_where_they_belong();
   if (fixture_open()) {
     keys_that_are_not_right();
     every_size_is_taken(FAMILY_SDAR_VL);

@@ -64,12 +64,23 @@ static dimple_status read_rules(const gguf_file *file, tiling *t) {
   return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key %s is \"%s\", expected llava or transformers", gguf_path(file), key, found);
 }
 
+/* The authors' key: of the pooling behind the projector, which is by two; absent: there is none. */
+static dimple_status read_pooling(const gguf_file *file, tiling *t) {
+  static const char key[] = "clip.vision.mm_spatial_pool_mode";
+  char found[32] = "";
+  if (!gguf_find(file, key)) return DIMPLE_OK;
+  DIMPLE_TRY(gguf_require_string(file, key, found, sizeof found));
+  t->pooled = strcmp(found, "bilinear") == 0;
+  return t->pooled ? DIMPLE_OK : dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: key %s is \"%s\", expected bilinear", gguf_path(file), key, found);
+}
+
 static dimple_status read_tiling(const gguf_file *file, vision_parameters *v) {
   tiling *t = &v->tiling;
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.patch_size", 1, 256, &v->image.patch_size));
   DIMPLE_TRY(gguf_require_int32(file, "clip.vision.image_size", v->image.patch_size, 4096, &t->side));
   t->grid = t->side / v->image.patch_size;
   DIMPLE_TRY(read_rules(file, t));
+  DIMPLE_TRY(read_pooling(file, t));
   DIMPLE_TRY(read_pinpoints(file, t));
   if ((1 + most_tiles(t)) * t->grid * t->grid > MAX_CONTEXT)
     return dimple_fail(DIMPLE_ERROR_FORMAT,
@@ -253,6 +264,7 @@ static dimple_status run_tiles(const tower_call *call, const tile_state *s, cons
     DIMPLE_TRY(ops->pass_begin(call->context, call->cancelled));
     DIMPLE_TRY(ops->pass_end(call->context, record_tile(call, s, tile)));
   }
+  if (call->parameters->tiling.pooled) tiling_pool(&call->parameters->tiling, tile_count(plan), call->parameters->out_width, s->features);
   tiling_pack(&call->parameters->tiling, plan, call->parameters->out_width, s->features, call->weights->newline, s->packed);
   DIMPLE_TRY(ops->pass_begin(call->context, call->cancelled));
   return ops->pass_end(call->context, ops->copy_in(call->context, features, s->packed));

@@ -41,7 +41,7 @@ static int32_t whole(const tiling *t, double x) { return (int32_t)floor(t->plain
 
 /* Which features lie in the margins: the authors count them by the picture's own shape, not by where its pixels came to lie. */
 static void leave_out(const tiling *t, int32_t width, int32_t height, tile_plan *plan) {
-  int32_t rows = plan->rows * t->grid, columns = plan->columns * t->grid;
+  int32_t rows = plan->rows * tiling_features(t), columns = plan->columns * tiling_features(t);
   if ((double)width / height > (double)columns / rows)
     plan->top = (rows - whole(t, height * ((double)columns / width))) / 2;
   else
@@ -57,7 +57,8 @@ static void shrink(const tiling *t, tile_plan *plan) {
   plan->packed_rows = plan->kept_rows;
   plan->packed_columns = plan->kept_columns;
   if (t->most == 0) return;
-  double ratio = sqrt((double)((int64_t)plan->kept_rows * plan->kept_columns) / (double)((int64_t)t->most * t->grid * t->grid));
+  int64_t side = tiling_features(t);
+  double ratio = sqrt((double)((int64_t)plan->kept_rows * plan->kept_columns) / (double)(t->most * side * side));
   if (ratio <= 1.1) return;
   plan->packed_rows = floor_quotient(plan->kept_rows, ratio);
   plan->packed_columns = floor_quotient(plan->kept_columns, ratio);
@@ -69,7 +70,7 @@ tile_plan tiling_plan(const tiling *t, int32_t width, int32_t height) {
   enlarge(t, width, height, &plan);
   leave_out(t, width, height, &plan);
   shrink(t, &plan);
-  plan.tokens = t->grid * t->grid + plan.packed_rows * (plan.packed_columns + 1);
+  plan.tokens = tiling_features(t) * tiling_features(t) + plan.packed_rows * (plan.packed_columns + 1);
   return plan;
 }
 
@@ -122,7 +123,7 @@ dimple_status tiling_prepare(const tiling *t, int32_t patch_size, const dimple_i
 
 /* The features at (row, column) of the kept ones. */
 static const float *kept_at(const tiling *t, const tile_plan *plan, int32_t width, const float *features, int32_t row, int32_t column) {
-  int32_t y = row + plan->top, x = column + plan->left, grid = t->grid;
+  int32_t y = row + plan->top, x = column + plan->left, grid = tiling_features(t);
   int64_t tile = 1 + (int64_t)(y / grid) * plan->columns + x / grid;
   return features + ((tile * grid + y % grid) * grid + x % grid) * width;
 }
@@ -140,16 +141,36 @@ static between place_between(int32_t i, int32_t inputs, int32_t outputs) {
   return (between){low, low + 1 < inputs ? low + 1 : low, at - (float)low};
 }
 
-/* A token between four of the kept ones (bilinear). */
+/* What lies between four of width numbers each (bilinear). `target` may be one of them. */
+static void blend_four(const float *a, const float *b, const float *c, const float *d, float down, float across, int32_t width, float *target) {
+  for (int32_t j = 0; j < width; j++)
+    target[j] = (1 - down) * ((1 - across) * a[j] + across * b[j]) + down * ((1 - across) * c[j] + across * d[j]);
+}
+
+/* A token between four of the kept ones. */
 static void blend(const tiling *t, const tile_plan *plan, int32_t width, const float *features, between y, between x, float *target) {
   const float *a = kept_at(t, plan, width, features, y.low, x.low), *b = kept_at(t, plan, width, features, y.low, x.high);
   const float *c = kept_at(t, plan, width, features, y.high, x.low), *d = kept_at(t, plan, width, features, y.high, x.high);
-  for (int32_t j = 0; j < width; j++)
-    target[j] = (1 - y.part) * ((1 - x.part) * a[j] + x.part * b[j]) + y.part * ((1 - x.part) * c[j] + x.part * d[j]);
+  blend_four(a, b, c, d, y.part, x.part, width, target);
+}
+
+/* Row by row and from the left, so that what a feature takes the place of is of no more use, or its own. */
+void tiling_pool(const tiling *t, int32_t tiles, int32_t width, float *features) {
+  int32_t side = tiling_features(t), grid = t->grid;
+  float *target = features;
+  for (int32_t tile = 0; tile < tiles; tile++) {
+    const float *source = features + (int64_t)tile * grid * grid * width;
+    for (int32_t i = 0; i < side * side; i++, target += width) {
+      between y = place_between(i / side, grid, side), x = place_between(i % side, grid, side);
+      const float *upper = source + (int64_t)y.low * grid * width, *lower = source + (int64_t)y.high * grid * width;
+      blend_four(upper + (int64_t)x.low * width, upper + (int64_t)x.high * width, lower + (int64_t)x.low * width, lower + (int64_t)x.high * width, y.part,
+                 x.part, width, target);
+    }
+  }
 }
 
 void tiling_pack(const tiling *t, const tile_plan *plan, int32_t width, const float *features, const uint8_t *newline, float *packed) {
-  int64_t whole_size = (int64_t)t->grid * t->grid * width;
+  int64_t whole_size = (int64_t)tiling_features(t) * tiling_features(t) * width;
   memcpy(packed, features, (size_t)whole_size * sizeof *packed);
   packed += whole_size;
   bool shrunk = plan->packed_rows != plan->kept_rows || plan->packed_columns != plan->kept_columns;

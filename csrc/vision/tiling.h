@@ -12,7 +12,8 @@ enum { MAX_TILINGS = 256, MAX_TILES_A_SIDE = 64 };
 
 typedef struct tiling {
   int32_t side;   /* pixels of a tile */
-  int32_t grid;   /* features a side of a tile: whole patches; what is left of its pixels no feature sees */
+  int32_t grid;   /* patches a side of a tile, whole ones; what is left of its pixels none sees */
+  bool pooled;    /* of each tile's features, one a patch, half as many are left a side, rounded up (bilinear) */
   int32_t count;  /* ways to lay tiles: */
   int32_t rows[MAX_TILINGS], columns[MAX_TILINGS];
   int32_t most;   /* tiles whose features are kept as they are, in about; 0: any number */
@@ -30,6 +31,9 @@ typedef struct tile_plan {
   int32_t tokens;              /* of the whole in one tile, and of the packed rows with a token behind each */
 } tile_plan;
 
+/* Features a side of a tile. */
+static inline int32_t tiling_features(const tiling *t) { return t->pooled ? (t->grid + 1) / 2 : t->grid; }
+
 /* The plan of a width x height picture, >= 1 each. */
 tile_plan tiling_plan(const tiling *t, int32_t width, int32_t height);
 
@@ -40,7 +44,10 @@ static inline int32_t tile_count(const tile_plan *plan) { return 1 + plan->rows 
  * [tile_count * grid * patch_size x grid * patch_size x 3]. The margins are black. Errors: MEMORY. */
 dimple_status tiling_prepare(const tiling *t, int32_t patch_size, const dimple_image *image, uint8_t *rgb);
 
-/* From the features of all tiles, [tile_count * grid * grid x width], each tile's row by row, and `newline` [width], float32 as in a file, to
+/* Pools the features of `tiles` tiles where they are: from [tiles * grid * grid x width] to [tiles * features * features x width]. */
+void tiling_pool(const tiling *t, int32_t tiles, int32_t width, float *features);
+
+/* From the features of all tiles, [tile_count * features * features x width], each tile's row by row, and `newline` [width], float32 as in a file, to
  * packed [plan->tokens x width]. */
 void tiling_pack(const tiling *t, const tile_plan *plan, int32_t width, const float *features, const uint8_t *newline, float *packed);
 

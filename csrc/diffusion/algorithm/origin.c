@@ -29,7 +29,8 @@ const algorithm algorithm_origin = {
     .name = "origin",
     .confidence = &confidence_probability,
     .choose = {[DIMPLE_PIPELINE_DIM] = choose_subset, [DIMPLE_PIPELINE_DREAM] = choose_each, [DIMPLE_PIPELINE_LLADA] = choose_subset,
-               [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_subset, [DIMPLE_PIPELINE_LLADA_V] = choose_subset},
+               [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_subset, [DIMPLE_PIPELINE_LLADA_V] = choose_subset,
+               [DIMPLE_PIPELINE_LAVIDA] = choose_subset},
     .positions_first = {[DIMPLE_PIPELINE_DREAM] = true}};
 
 const algorithm algorithm_origin_ratio = {

@@ -173,7 +173,8 @@ _Static_assert(offsetof(dimple_decoding, number_transfer_tokens) == 184, "as in 
 _Static_assert(offsetof(dimple_decoding, eos_penalty) == 188, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, pad_delete_to_right) == 192, "as in Structs.java");
 _Static_assert(offsetof(dimple_decoding, tail_repeats) == 196, "as in Structs.java");
-_Static_assert(sizeof(dimple_decoding) == 200, "as in Structs.java");
+_Static_assert(offsetof(dimple_decoding, schedule_shift) == 200, "as in Structs.java");
+_Static_assert(sizeof(dimple_decoding) == 208, "as in Structs.java");
 
 _Static_assert(offsetof(dimple_step, iteration) == 0, "as in Structs.java");
 _Static_assert(offsetof(dimple_step, done) == 4, "as in Structs.java");

@@ -128,7 +128,7 @@ public final class Decoding extends DecodingValues {
 
     private static void checkPruning(Decoding decoding) {
       Pipeline pipeline = decoding.pipeline();
-      if (pipeline.seesBlocks() || pipeline == Pipeline.DIFFUSION_GEMMA) {
+      if (pipeline.seesBlocks() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.LAVIDA) {
         throw new InvalidArgumentException("decoding: prune does not go with pipeline " + pipeline.label()
             + ", which works on a part of the response at a time, and ends with it");
       }

@@ -602,4 +602,14 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
   public Decoding.Builder tailRepeats(int tailRepeats) {
     return set("tail_repeats", tailRepeats);
   }
+
+  /**
+   * Sets how unevenly a block's steps share out its positions.
+   *
+   * @param scheduleShift see {@link Decoding#scheduleShift()}
+   * @return this
+   */
+  public Decoding.Builder scheduleShift(float scheduleShift) {
+    return set("schedule_shift", scheduleShift);
+  }
 }

@@ -539,4 +539,14 @@ abstract sealed class DecodingValues permits Decoding {
   public int tailRepeats() {
     return settings.get("tail_repeats").intValue();
   }
+
+  /**
+   * {@link Pipeline#LAVIDA}: what the steps of a block share out unevenly. The last of them, a share t, reveal s t / (1 + (s - 1) t) of its masks, at least a
+   * position a step: with s below 1 the first steps reveal most, with s above 1 the last ones.
+   *
+   * @return s, 0.001 to 1000; 0: each step reveals as many
+   */
+  public float scheduleShift() {
+    return settings.get("schedule_shift").floatValue();
+  }
 }

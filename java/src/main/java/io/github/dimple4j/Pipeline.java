@@ -61,7 +61,12 @@ public enum Pipeline {
    * LLaDA-V's: as {@link #LLADA}'s by quotas, but over with the turn. Once the last slot holds the end of turn that the file names, only positions before it
    * are revealed, and when none of these is masked the decoding ends, whatever is masked behind it. A block that is full is over before its steps are.
    */
-  LLADA_V("llada-v");
+  LLADA_V("llada-v"),
+  /**
+   * LaViDa's: as {@link #LLADA}'s by quotas, or by a {@linkplain Decoding#scheduleShift shifted schedule}, but the prompt does not see the response: its keys and
+   * values are computed once, and exactly. A block that is full is over before its steps are.
+   */
+  LAVIDA("lavida");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -123,7 +128,7 @@ public enum Pipeline {
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case RND1, DREAMON -> Algorithm.ENTROPY;
-      case DIM, DREAM, LLADA, LLADA_V -> Algorithm.MASKGIT_PLUS;
+      case DIM, DREAM, LLADA, LLADA_V, LAVIDA -> Algorithm.MASKGIT_PLUS;
     };
   }
 

@@ -176,7 +176,8 @@ final class Golden {
         .topP((float) number(settings, "top_p", 1)).topK((int) number(settings, "top_k", 0))
         .algorithmTemperature((float) number(settings, "alg_temp", 0)).epsilon((float) number(settings, "eps", 0))
         .blockLength(settings.path("block_length").asInt(0)).guidanceScale((float) number(settings, "guidance_scale", 0))
-        .eosPenalty((float) number(settings, "eos_penalty", 0)).tailRepeats(settings.path("repeats").asInt(0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
+        .eosPenalty((float) number(settings, "eos_penalty", 0)).tailRepeats(settings.path("repeats").asInt(0))
+        .scheduleShift((float) number(settings, "schedule_shift", 0)).originalConfidence(settings.path("use_original_confidence").asBoolean()).build();
   }
 
   private static double number(JsonNode settings, String name, double otherwise) {

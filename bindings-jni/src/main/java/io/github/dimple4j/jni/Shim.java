@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
  * direct buffer of which only the address counts, or null.
  */
 final class Shim {
-  static final int DIMPLE_API_VERSION = 9;
+  static final int DIMPLE_API_VERSION = 10;
   static final int DIMPLE_OK = 0;
   static final int DIMPLE_ERROR_ARGUMENT = 1;
   static final int DIMPLE_ERROR_IO = 2;
@@ -57,6 +57,7 @@ final class Shim {
   static final int DIMPLE_PIPELINE_STABLE_DIFFCODER = 10;
   static final int DIMPLE_PIPELINE_DREAMON = 11;
   static final int DIMPLE_PIPELINE_LLADA_V = 12;
+  static final int DIMPLE_PIPELINE_LAVIDA = 13;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;

@@ -201,7 +201,7 @@ final class Structs {
 
   /** {@code dimple_decoding}. */
   static final class Decoding {
-    static final int SIZEOF = 200;
+    static final int SIZEOF = 208;
     static final Field PIPELINE = new Field("pipeline", Kind.INT, 0);
     static final Field ALGORITHM = new Field("algorithm", Kind.INT, 4);
     static final Field STEPS = new Field("steps", Kind.INT, 8);
@@ -251,12 +251,13 @@ final class Structs {
     static final Field EOS_PENALTY = new Field("eos_penalty", Kind.FLOAT, 188);
     static final Field PAD_DELETE_TO_RIGHT = new Field("pad_delete_to_right", Kind.INT, 192);
     static final Field TAIL_REPEATS = new Field("tail_repeats", Kind.INT, 196);
+    static final Field SCHEDULE_SHIFT = new Field("schedule_shift", Kind.FLOAT, 200);
     static final List<Field> FIELDS = List.of(PIPELINE, ALGORITHM, STEPS, TOP_K, ORIGINAL_CONFIDENCE, THRESHOLD, TEMPERATURE, TOP_P,
         ALGORITHM_TEMPERATURE, EPSILON, SEED, BLOCK_LENGTH, CACHE, COMPLETE, NO_EOS_LOGITS, NO_EOS_CONFIDENCE, FACTOR, GUIDANCE_SCALE,
         ALLOWED_CONFIDENCE, NO_MASK_LOGITS, ORDER, GAMMA, KL_THRESHOLD, KL_HISTORY, UNMASK, CREDIT_ALPHA, BOOST_GAMMA, DECAY_BETA,
         LOW_THRESHOLD, EXPECTED_TPF, MAXIMUM_UNROLL, THRESHOLD_BACK, SUB_BLOCK_LENGTH, BLOCK_CACHE, EDITING_THRESHOLD, MAX_POST_STEPS,
         NUM_TO_TRANSFER, EOS_EARLY_STOP, FILL_LAST_BLOCK, T_MIN, T_MAX, STABILITY_THRESHOLD, CONFIDENCE_THRESHOLD, GROW_TO, EXPAND_BUDGET,
-        NUMBER_TRANSFER_TOKENS, EOS_PENALTY, PAD_DELETE_TO_RIGHT, TAIL_REPEATS);
+        NUMBER_TRANSFER_TOKENS, EOS_PENALTY, PAD_DELETE_TO_RIGHT, TAIL_REPEATS, SCHEDULE_SHIFT);
 
     private Decoding() {}
   }

@@ -23,10 +23,10 @@ public class Dimple extends DimpleSymbols {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int DIMPLE_API_VERSION = (int)9L;
+    private static final int DIMPLE_API_VERSION = (int)10L;
     /**
      * {@snippet lang=c :
-     * #define DIMPLE_API_VERSION 9
+     * #define DIMPLE_API_VERSION 10
      * }
      */
     public static int DIMPLE_API_VERSION() {
@@ -2421,6 +2421,15 @@ public class Dimple extends DimpleSymbols {
      */
     public static int DIMPLE_PIPELINE_LLADA_V() {
         return DIMPLE_PIPELINE_LLADA_V;
+    }
+    private static final int DIMPLE_PIPELINE_LAVIDA = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LAVIDA = 13
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LAVIDA() {
+        return DIMPLE_PIPELINE_LAVIDA;
     }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**

@@ -64,6 +64,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float eos_penalty;
  *     int32_t pad_delete_to_right;
  *     int32_t tail_repeats;
+ *     float schedule_shift;
  * }
  * }
  */
@@ -122,7 +123,9 @@ public class dimple_decoding {
         Dimple.C_INT.withName("number_transfer_tokens"),
         Dimple.C_FLOAT.withName("eos_penalty"),
         Dimple.C_INT.withName("pad_delete_to_right"),
-        Dimple.C_INT.withName("tail_repeats")
+        Dimple.C_INT.withName("tail_repeats"),
+        Dimple.C_FLOAT.withName("schedule_shift"),
+        MemoryLayout.paddingLayout(4)
     ).withName("dimple_decoding");
 
     /**
@@ -2286,6 +2289,50 @@ public class dimple_decoding {
      */
     public static void tail_repeats(MemorySegment struct, int fieldValue) {
         struct.set(tail_repeats$LAYOUT, tail_repeats$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat schedule_shift$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("schedule_shift"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float schedule_shift
+     * }
+     */
+    public static final OfFloat schedule_shift$layout() {
+        return schedule_shift$LAYOUT;
+    }
+
+    private static final long schedule_shift$OFFSET = $LAYOUT.byteOffset(groupElement("schedule_shift"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float schedule_shift
+     * }
+     */
+    public static final long schedule_shift$offset() {
+        return schedule_shift$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float schedule_shift
+     * }
+     */
+    public static float schedule_shift(MemorySegment struct) {
+        return struct.get(schedule_shift$LAYOUT, schedule_shift$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float schedule_shift
+     * }
+     */
+    public static void schedule_shift(MemorySegment struct, float fieldValue) {
+        struct.set(schedule_shift$LAYOUT, schedule_shift$OFFSET, fieldValue);
     }
 
     /**

@@ -63,7 +63,7 @@ final class DecodingOptions {
       Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA),
       Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
       Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON),
-      Map.entry("--tail-repeats", Pipeline.SDAR));
+      Map.entry("--tail-repeats", Pipeline.SDAR), Map.entry("--schedule-shift", Pipeline.LAVIDA));
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -75,7 +75,7 @@ final class DecodingOptions {
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
           + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and "
-          + "shrinks; llada-v: as llada, ending with the turn (default: what the file says, or dim).")
+          + "shrinks; llada-v: as llada, ending with the turn; lavida: as llada, the prompt not seeing the response (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -217,6 +217,10 @@ final class DecodingOptions {
   @Option(names = "--tail-repeats", paramLabel = "N", description = "Pipeline sdar: a text is over when its end repeats itself N times; 0: never "
       + "(default: what the file says, or 0).")
   private Integer tailRepeats;
+
+  @Option(names = "--schedule-shift", paramLabel = "S", description = "Pipeline lavida: below 1 the first steps of a block reveal most, above 1 the last ones; 0: "
+      + "each as many (default: 0).")
+  private Float scheduleShift;
 
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
   private boolean noMaskLogits;
@@ -445,6 +449,7 @@ final class DecodingOptions {
     set(numberTransferTokens, builder::numberTransferTokens);
     builder.padDeleteToRight(padDeleteToRight);
     set(tailRepeats, builder::tailRepeats);
+    set(scheduleShift, builder::scheduleShift);
     try {
       return builder.build();
     } catch (InvalidArgumentException e) {
@@ -471,7 +476,7 @@ final class DecodingOptions {
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder or llada-v" : "";
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v or lavida" : "";
         if (option.equals("--guidance-scale")) {
           return option + " goes with --pipeline llada, mdlm or llada-v";
         }
@@ -543,6 +548,9 @@ final class DecodingOptions {
     }
     if (decoding.pipeline() == Pipeline.SDAR) {
       json.writeNumberProperty("tail_repeats", decoding.tailRepeats());
+    }
+    if (decoding.pipeline() == Pipeline.LAVIDA) {
+      json.writeNumberProperty("schedule_shift", decoding.scheduleShift());
     }
     if (decoding.pipeline() == Pipeline.DREAM) {
       json.writeNumberProperty("eos_penalty", decoding.eosPenalty());

@@ -50,7 +50,7 @@ class UsageTest {
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
         "run", "--prompt", "x", "--json-schema", "");
-    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder or llada-v, or dream "
+    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v or lavida, or dream "
         + "with --cache prefix or dual", "dimple run", "run", "--prompt", "x", "--block-length", "8");
     assertWrong("--guidance-scale goes with --pipeline llada, mdlm or llada-v", "dimple run", "run", "--prompt", "x", "--guidance-scale", "1");
     assertWrong("--sub-block-length goes with --pipeline fast-dllm-v2", "dimple run",
@@ -148,7 +148,7 @@ class UsageTest {
       "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida",
       "--cache          | all          | 'all' is not one of model, none, prefix, dual",
       "--order          | size         | 'size' is not one of entropy, confidence, margin",
       "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",

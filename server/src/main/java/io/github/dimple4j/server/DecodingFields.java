@@ -82,6 +82,7 @@ final class DecodingFields {
       fields.whole("number_transfer_tokens", 1, Integer.MAX_VALUE).ifPresent(value -> builder.numberTransferTokens((int) value));
       builder.padDeleteToRight(fields.flag("pad_delete_to_right", false));
       fields.whole("tail_repeats", 0, Integer.MAX_VALUE).ifPresent(value -> builder.tailRepeats((int) value));
+      fields.number("schedule_shift", -MOST, MOST).ifPresent(value -> builder.scheduleShift((float) value));
       fields.number("editing_threshold", -MOST, MOST).ifPresent(value -> builder.editingThreshold((float) value));
       named("cache", BlockCache::of).ifPresent(builder::cache);
     });

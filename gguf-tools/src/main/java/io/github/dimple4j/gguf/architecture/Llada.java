@@ -47,7 +47,7 @@ public final class Llada implements Architecture {
     return new ModelLayout(NAME, text.vocabulary(), metadata, tensors(text), PreTokenizer.LING, SpecialTokens.read(config).withMask(MASK));
   }
 
-  private static TextShape read(JsonSettings config, Set<String> tensors) {
+  static TextShape read(JsonSettings config, Set<String> tensors) {
     config.requireText("activation_type", "silu");
     config.requireText("layer_norm_type", "rms");
     config.requireText("block_type", "llama");
@@ -76,8 +76,23 @@ public final class Llada implements Architecture {
         RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 
-  /** llama.cpp's tensors of {@code llada}. */
+  /** llama.cpp's tensors of {@code llada}, whose rotary pairs are neighbours. */
   private static List<TensorSource> tensors(TextShape text) {
+    return tensors(text, (to, from, rows) -> TensorSource.interleaved(to, from, text.headSize(), rows, text.width()));
+  }
+
+  /** The same with rotary pairs half a head apart, as in the checkpoint. */
+  static List<TensorSource> plainTensors(TextShape text) {
+    return tensors(text, (to, from, rows) -> TensorSource.whole(to, from, rows, text.width()));
+  }
+
+  /** A matrix of queries or keys. */
+  @FunctionalInterface
+  private interface Paired {
+    TensorSource of(String to, String from, long rows);
+  }
+
+  private static List<TensorSource> tensors(TextShape text, Paired paired) {
     long width = text.width();
     long keyValueWidth = text.keyValueWidth();
     List<TensorSource> list = new ArrayList<>();
@@ -86,8 +101,8 @@ public final class Llada implements Architecture {
       String to = "blk." + i + ".";
       String from = ROOT + "blocks." + i + ".";
       list.add(TensorSource.whole(to + "attn_norm.weight", from + "attn_norm.weight", width));
-      list.add(TensorSource.interleaved(to + "attn_q.weight", from + "q_proj.weight", text.headSize(), width, width));
-      list.add(TensorSource.interleaved(to + "attn_k.weight", from + "k_proj.weight", text.headSize(), keyValueWidth, width));
+      list.add(paired.of(to + "attn_q.weight", from + "q_proj.weight", width));
+      list.add(paired.of(to + "attn_k.weight", from + "k_proj.weight", keyValueWidth));
       list.add(TensorSource.whole(to + "attn_v.weight", from + "v_proj.weight", keyValueWidth, width));
       list.add(TensorSource.whole(to + "attn_output.weight", from + "attn_out.weight", width, width));
       list.add(TensorSource.whole(to + "ffn_norm.weight", from + "ff_norm.weight", width));

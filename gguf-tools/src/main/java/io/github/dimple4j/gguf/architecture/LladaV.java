@@ -20,20 +20,20 @@ public final class LladaV implements Architecture {
   private static final String NAME = "llada-v";
   private static final String CLASS = "LlavaLLaDAModelLM";
   /** The mask token that the authors' function names. */
-  private static final int MASK = 126336;
+  static final int MASK = 126336;
   /** {@code <|eot_id|>}, which ends an answer of theirs. */
-  private static final int END_OF_TURN = 126348;
+  static final int END_OF_TURN = 126348;
   /** Tokens that their function bars: beginning and end of text, both sides of a role. */
   private static final List<Integer> BARRED = List.of(126080, 126081, 126346, 126347);
   /** How many tokens their tokenizer has. Their code cuts the head to as many rows, so that the others are never taken. */
-  private static final int TOKENS = 126349;
+  static final int TOKENS = 126349;
   /** The beginning of a text in the configuration that their training starts from, which is no token of theirs. */
   private static final int NO_BEGINNING = 128000;
   /** The length of a block where nobody gives another to their function. */
-  private static final int BLOCK = 128;
+  static final int BLOCK = 128;
   /** How a picture is spelled in their prompts. No token of theirs is spelled so: the first row that none has is it here. */
-  private static final String IMAGE = "<image>";
-  private static final String SUPPRESSED = "diffusion.suppress_tokens";
+  static final String IMAGE = "<image>";
+  static final String SUPPRESSED = "diffusion.suppress_tokens";
   private static final String ROOT = "model.";
   private static final String TOWER = ROOT + "vision_tower.";
 
@@ -47,12 +47,17 @@ public final class LladaV implements Architecture {
     return List.of("llava_llada");
   }
 
+  @Override
+  public boolean describes(JsonSettings config) {
+    return Architecture.super.describes(config) && !Lavida.isNamedBy(config);
+  }
+
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    if (config.node("architectures").valueStream().anyMatch(name -> !name.asString("").equals(CLASS))) {
-      throw config.wrong("architectures", "[\"" + CLASS + "\"]: LaViDa's checkpoints have the same model_type, and are other models");
-    }
+    config.node("architectures").valueStream().filter(name -> !name.asString("").equals(CLASS)).findAny().ifPresent(other -> {
+      throw config.wrong("architectures", "[\"" + CLASS + "\"], or LaViDa's [\"" + Lavida.CLASS + "\"]");
+    });
     config.requireFlag("attention_bias", false);
     TextShape text = QwenText.read(config, tensors);
     SiglipVision vision = SiglipVision.readPlain(config);
@@ -74,7 +79,7 @@ public final class LladaV implements Architecture {
   }
 
   /** A token of the configuration, or else the authors', that has a row in the embedding matrix. */
-  private static int token(JsonSettings config, String key, int otherwise, int vocabulary) {
+  static int token(JsonSettings config, String key, int otherwise, int vocabulary) {
     int id = config.token(key).orElse(otherwise);
     if (id >= vocabulary) {
       throw config.wrong(key, "an id below vocab_size " + vocabulary + "; without one it is " + otherwise);
@@ -96,7 +101,7 @@ public final class LladaV implements Architecture {
   }
 
   /** In the authors' checkpoints. */
-  private static String released(String name) {
+  static String released(String name) {
     if (name.startsWith("vision_tower.")) {
       return TOWER + name;
     }
@@ -106,11 +111,15 @@ public final class LladaV implements Architecture {
   /** Tokens that a generation's configuration bars take the place of the authors'. */
   @Override
   public Map<String, MetadataValue> decoding(JsonSettings generation) {
+    return suppressed(generation);
+  }
+
+  static Map<String, MetadataValue> suppressed(JsonSettings generation) {
     List<Integer> suppressed = generation.integers("suppress_tokens", List.of());
     return suppressed.isEmpty() ? Map.of() : Map.of(SUPPRESSED, ids(suppressed.stream().sorted().distinct().map(Integer::longValue).toList()));
   }
 
-  private static MetadataValue ids(List<Long> tokens) {
+  static MetadataValue ids(List<Long> tokens) {
     return MetadataValue.array(MetadataType.INT32, tokens);
   }
 }

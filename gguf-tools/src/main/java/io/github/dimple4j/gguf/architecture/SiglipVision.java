@@ -21,10 +21,11 @@ import tools.jackson.databind.JsonNode;
  * @param pinpoints heights and widths in pixels, a pair for each way to lay tiles
  * @param aspectRatio {@code anyres_max_N}: of about so many tiles features are kept as they are
  * @param rules whose code cuts and packs: {@code transformers}, or {@code llava}
+ * @param pooled whether a tile's features are pooled by two before they are packed
  * @param outputWidth width of the projected tokens
  */
 record SiglipVision(int layers, int allLayers, int width, int heads, int feedForward, int imageSize, int patchSize, List<Integer> pinpoints,
-    String aspectRatio, String rules, int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
+    String aspectRatio, String rules, boolean pooled, int outputWidth, double epsilon, List<Float> imageMean, List<Float> imageDeviation) {
   private static final int CHANNELS = 3;
   private static final String TOWER = "vision_tower.vision_model.";
   private static final String LAYER = TOWER + "encoder.layers.";
@@ -62,7 +63,7 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     }
     int all = vision.count("num_hidden_layers");
     return new SiglipVision(layers(config, all), all, vision.size("hidden_size"), heads(vision), vision.size("intermediate_size"), imageSize,
-        vision.size("patch_size"), pinpoints, aspectRatio, "transformers", config.section("text_config").size("hidden_size"),
+        vision.size("patch_size"), pinpoints, aspectRatio, "transformers", false, config.section("text_config").size("hidden_size"),
         vision.positive("layer_norm_eps", 1e-6), preprocessor.floats("image_mean", CHANNELS, HALVES), preprocessor.floats("image_std", CHANNELS, HALVES));
   }
 
@@ -73,6 +74,22 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
    * @param config {@code config.json}
    */
   static SiglipVision readPlain(JsonSettings config) {
+    return readPlain(config, limited(config, "image_aspect_ratio", "square"), false, config.size("hidden_size"));
+  }
+
+  /**
+   * The same where every tile's features are kept, pooled by two. Their code pools bilinearly, by averages or by maxima; only the first is done.
+   *
+   * @param config {@code config.json}
+   * @param outputWidth the text model's width
+   */
+  static SiglipVision readPooled(JsonSettings config, int outputWidth) {
+    requirePresent(config, "image_aspect_ratio", "anyres");
+    requirePresent(config, "mm_spatial_pool_mode", "bilinear");
+    return readPlain(config, "anyres", true, outputWidth);
+  }
+
+  private static SiglipVision readPlain(JsonSettings config, String aspectRatio, boolean pooled, int outputWidth) {
     JsonSettings vision = config.has("vision_config") ? config.section("vision_config") : SO400M;
     requireTower(vision);
     requirePresent(config, "mm_projector_type", "mlp2x_gelu");
@@ -94,8 +111,7 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     }
     int imageSize = vision.size("image_size");
     return new SiglipVision(layers, layers + 1, width, heads(vision), vision.size("intermediate_size"), imageSize, vision.size("patch_size"),
-        plainPinpoints(config, imageSize), limited(config, "image_aspect_ratio", "square"), "llava", config.size("hidden_size"),
-        vision.positive("layer_norm_eps", 1e-6), HALVES, HALVES);
+        plainPinpoints(config, imageSize), aspectRatio, "llava", pooled, outputWidth, vision.positive("layer_norm_eps", 1e-6), HALVES, HALVES);
   }
 
   private static void requireTower(JsonSettings vision) {
@@ -225,6 +241,9 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
     keys.put("clip.vision.mm_patch_merge_type", MetadataValue.string("spatial_unpad"));
     keys.put("clip.vision.image_aspect_ratio", MetadataValue.string(aspectRatio));
     keys.put("clip.vision.anyres_rules", MetadataValue.string(rules));
+    if (pooled) {
+      keys.put("clip.vision.mm_spatial_pool_mode", MetadataValue.string("bilinear"));
+    }
     keys.put("clip.vision." + PINPOINTS, MetadataValue.int32s(pinpoints.stream().mapToInt(Integer::intValue).toArray()));
     return keys;
   }

@@ -23,6 +23,12 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   private static final String EXPERTS =
       "\"num_experts\": 128, \"num_experts_per_tok\": 8, \"moe_intermediate_size\": 768, \"norm_topk_prob\": true";
 
+  /** LLaDA-8B's body. */
+  private static final String LLADA_SIZES = "\"d_model\": 4096, \"n_heads\": 32, \"n_kv_heads\": 32, \"mlp_hidden_size\": 12288, "
+      + "\"activation_type\": \"silu\", \"layer_norm_type\": \"rms\", \"block_type\": \"llama\", \"rope\": true, \"rope_theta\": 500000, \"rms_norm_eps\": 1e-05, "
+      + "\"alibi\": false, \"attention_layer_norm\": false, \"include_bias\": false, \"include_qkv_bias\": false, \"input_emb_norm\": false, \"scale_logits\": false, "
+      + "\"max_sequence_length\": 4096";
+
   static final List<ReleasedShapes> ALL = List.of(
       llada2("llada2-mini", 20, 2048, 16, 5120, 512),
       llada2("llada2-flash", 32, 4096, 32, 9216, 1024),
@@ -36,6 +42,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       llada(),
       lladaMoe(),
       lladaV(),
+      lavida(),
       stableDiffcoder(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
@@ -62,11 +69,16 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   /** LLaDA-8B's. */
   private static ReleasedShapes llada() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.LLADA;
-    return new ReleasedShapes("llada-8b", 32, ("\"model_type\": \"llada\", \"d_model\": 4096, \"n_heads\": 32, \"n_kv_heads\": 32, \"mlp_hidden_size\": 12288, "
-        + "\"activation_type\": \"silu\", \"layer_norm_type\": \"rms\", \"block_type\": \"llama\", \"rope\": true, \"rope_theta\": 500000, \"rms_norm_eps\": 1e-05, "
-        + "\"alibi\": false, \"attention_layer_norm\": false, \"include_bias\": false, \"include_qkv_bias\": false, \"input_emb_norm\": false, \"scale_logits\": false, "
-        + "\"max_sequence_length\": 4096, \"eos_token_id\": %d, \"pad_token_id\": %d, \"mask_token_id\": %d")
+    return new ReleasedShapes("llada-8b", 32, ("\"model_type\": \"llada\", " + LLADA_SIZES + ", \"eos_token_id\": %d, \"pad_token_id\": %d, \"mask_token_id\": %d")
         .formatted(vocabulary.id("<|endoftext|>"), vocabulary.id("<|endoftext|>"), vocabulary.id("<|mask|>")), vocabulary);
+  }
+
+  /** LaViDa's on LLaDA, by the scripts that trained it. */
+  private static ReleasedShapes lavida() {
+    return new ReleasedShapes("lavida-llada-8b", 32, "\"model_type\": \"llava_llada\", \"architectures\": [\"LlavaLladaForMaskedDiffusion\"], " + LLADA_SIZES
+        + ", \"eos_token_id\": 126081, \"pad_token_id\": 126081, \"mm_vision_tower\": \"google/siglip-so400m-patch14-384\", \"mm_hidden_size\": 1152, "
+        + "\"mm_projector_type\": \"mlp2x_gelu\", \"mm_patch_merge_type\": \"spatial_unpad\", \"mm_vision_select_layer\": -2, \"mm_spatial_pool_mode\": \"bilinear\", "
+        + "\"image_aspect_ratio\": \"anyres\", \"image_grid_pinpoints\": [[384, 768], [768, 384], [768, 768], [1152, 384], [384, 1152]]", SyntheticVocabulary.LLADA_V);
   }
 
   /** LLaDA-MoE-7B-A1B's. */

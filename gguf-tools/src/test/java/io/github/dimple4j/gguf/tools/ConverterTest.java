@@ -466,7 +466,7 @@ class ConverterTest {
       "mm_use_im_patch_token | true", "mm_vision_tower | \"openai/clip-vit-large-patch14-336\"", "mm_hidden_size | 25", "mm_vision_select_layer | -1",
       "mm_vision_select_layer | [-2]", "image_grid_pinpoints | \"(1x1),(6x6)\"", "image_grid_pinpoints | \"(2x1),...,(1x6)\"", "image_grid_pinpoints | null",
       "image_grid_pinpoints | [[14, 15]]", "vision_config.num_hidden_layers | 1", "vision_config.hidden_act | \"gelu\"", "attention_bias | true",
-      "hidden_act | \"gelu\"", "architectures | [\"LlavaLladaForMaskedDiffusion\"]",
+      "hidden_act | \"gelu\"", "architectures | [\"LlavaLlamaForCausalLM\"]",
       "image_token_index | 160", "image_token_index | null", "eot_token_id | 160", "eot_token_id | null"})
   void settingsOfPlainTilesAreRefused(String path, String value) throws IOException {
     checkpoint = TestCheckpoint.golden("llada-v");
@@ -474,6 +474,34 @@ class ConverterTest {
     ObjectNode at = names.length == 1 ? checkpoint.config : (ObjectNode) checkpoint.config.get(names[0]);
     at.set(names[names.length - 1], TestCheckpoint.JSON.readTree(value));
     refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
+  }
+
+  /** What LaViDa's authors' code has beside what they trained with, or nothing says. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"mm_spatial_pool_mode | \"average\"", "mm_spatial_pool_mode | \"max\"", "mm_spatial_pool_mode | null",
+      "image_aspect_ratio | \"anyres_max_4\"", "image_aspect_ratio | \"pad\"", "mm_patch_merge_type | \"flat\"", "mm_projector_type | \"pooler\"",
+      "mm_vision_select_layer | -1", "image_grid_pinpoints | null", "rope | false", "block_type | \"sequential\"", "image_token_index | 160",
+      "eot_token_id | null"})
+  void settingsOfPooledTilesAreRefused(String path, String value) throws IOException {
+    checkpoint = TestCheckpoint.golden("lavida");
+    checkpoint.config.set(path, TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
+  }
+
+  @Test
+  void pooledTilesAreOfTheNetworkOfPlainOnes() throws IOException {
+    checkpoint = TestCheckpoint.golden("lavida");
+    checkpoint.write(folder.resolve("hf"));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("general.architecture", MetadataValue.string("llada-v"))
+          .containsEntry("clip.vision.mm_spatial_pool_mode", MetadataValue.string("bilinear"))
+          .containsEntry("clip.vision.image_aspect_ratio", MetadataValue.string("anyres"))
+          .containsEntry("clip.vision.image_grid_pinpoints", MetadataValue.int32s(28, 14, 14, 28, 28, 28, 14, 42, 42, 14))
+          .containsEntry("diffusion.pipeline", MetadataValue.string("lavida")).containsEntry("diffusion.block_length", MetadataValue.uint32(128));
+      assertThat(file.tensor("v.blk.1.ln1.bias")).isPresent();
+      assertThat(file.tensor("v.blk.2.ln1.bias")).isEmpty();
+    }
   }
 
   /** LLaVA's pairs are widths and heights, in the order in which its code tries them; the file has heights first. */
