@@ -22,7 +22,6 @@ public final class Architectures {
       new Llada(),
       new LladaMoe(),
       new LladaV(),
-      new Lavida(),
       new A2dQwen2(),
       new A2dQwen3(),
       new Sdar(),

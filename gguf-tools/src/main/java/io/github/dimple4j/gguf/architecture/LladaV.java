@@ -15,7 +15,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 
-/** LLaDA-V: LLaDA's body under Hugging Face's LLaMA names, with LLaVA's SigLIP and its projector. */
+/** LLaDA-V: LLaDA's body under Hugging Face's LLaMA names, with LLaVA's SigLIP and its projector; and {@link Lavida}, the same network under other names. */
 public final class LladaV implements Architecture {
   private static final String NAME = "llada-v";
   private static final String CLASS = "LlavaLLaDAModelLM";
@@ -47,14 +47,12 @@ public final class LladaV implements Architecture {
     return List.of("llava_llada");
   }
 
-  @Override
-  public boolean describes(JsonSettings config) {
-    return Architecture.super.describes(config) && !Lavida.isNamedBy(config);
-  }
-
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
+    if (Lavida.isNamedBy(config)) {
+      return Lavida.layout(NAME, config, tensors);
+    }
     config.node("architectures").valueStream().filter(name -> !name.asString("").equals(CLASS)).findAny().ifPresent(other -> {
       throw config.wrong("architectures", "[\"" + CLASS + "\"], or LaViDa's [\"" + Lavida.CLASS + "\"]");
     });
@@ -111,10 +109,6 @@ public final class LladaV implements Architecture {
   /** Tokens that a generation's configuration bars take the place of the authors'. */
   @Override
   public Map<String, MetadataValue> decoding(JsonSettings generation) {
-    return suppressed(generation);
-  }
-
-  static Map<String, MetadataValue> suppressed(JsonSettings generation) {
     List<Integer> suppressed = generation.integers("suppress_tokens", List.of());
     return suppressed.isEmpty() ? Map.of() : Map.of(SUPPRESSED, ids(suppressed.stream().sorted().distinct().map(Integer::longValue).toList()));
   }
