@@ -102,6 +102,9 @@ class CommandConformanceTest {
     if (decoding.eosPenalty() != 0) {
       options.add("--eos-penalty=" + decoding.eosPenalty());
     }
+    if (decoding.scheduleShift() != 0) {
+      options.add("--schedule-shift=" + decoding.scheduleShift());
+    }
     if (!run.prefillCache()) {
       options.add("--no-prefill");
     }
