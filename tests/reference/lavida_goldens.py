@@ -174,20 +174,6 @@ def settings_of():
                    ratio=ratio, shift=shift, remasking=remasking, prior=prior)
 
 
-def features_of(model, mm_utils, processor, pictures):
-    """The features of the pictures, one after the other, and how many each has."""
-    tiles = [t for t in mm_utils.process_images(pictures, processor, model.config)]
-    ids = torch.tensor([[-200] * len(pictures) + [0]])  # a prompt of one id they take for one without pictures
-    made = model.prepare_inputs_labels_for_multimodal(ids, None, None, None, None, tiles, ["image"] * len(pictures), image_sizes=[p.size for p in pictures])[4][:, :-1]
-    counts = []
-    for picture in pictures:
-        one = mm_utils.process_images([picture], processor, model.config)
-        counts.append(model.prepare_inputs_labels_for_multimodal(torch.tensor([[-200, 0]]), None, None, None, None, [one[0]], ["image"],
-                                                                 image_sizes=[picture.size])[4].shape[1] - 1)
-    assert sum(counts) == made.shape[1]
-    return tiles, made[0], counts
-
-
 def main(path, folder):
     torch.set_grad_enabled(False)
     torch.manual_seed(5)
@@ -210,7 +196,7 @@ def main(path, folder):
     embed = model.model.transformer.wte
     cases = []
     for name, shown, texts in (("text", [], (7,)), ("short", [], (2,)), ("one", [0], (5, 6)), ("small", [3], (0, 4)), ("two", [1, 2], (2, 1, 4))):
-        tiles, features, counts = features_of(model, mm_utils, processor, [pictures[i] for i in shown]) if shown else (None, None, [])
+        tiles, features, counts = plain.features_of(model, mm_utils, processor, [pictures[i] for i in shown]) if shown else (None, None, [])
         if shown:
             np.save(os.path.join(folder, "image_embeds_%s.npy" % name), features.numpy())
         for attempt in range(4000):

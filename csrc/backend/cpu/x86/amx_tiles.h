@@ -25,8 +25,8 @@ static inline void configure_all_tiles(void) {
 #define TILES_OF_ROWS(n) \
   { .palette = 1, .row_bytes = {64, 64, 64, 64, 64}, .rows = {n, n, n, 16, 16} }
 
-/* Gives the calling thread four registers, the last of full size, for weights, and the others of as many rows as are multiplied, up to all: fewer rows
- * are fewer cycles of the tile unit and fewer memory accesses. */
+/* Gives the calling thread registers 0 to 2, of as many rows as are multiplied, up to all, for sums and activations, and 3 and 4, of full size, for weights:
+ * fewer rows are fewer cycles of the tile unit and fewer memory accesses. */
 static inline void configure_tiles(int64_t rows) {
   static const tile_configuration of_rows[TILE_ROWS] = {TILES_OF_ROWS(1),  TILES_OF_ROWS(2),  TILES_OF_ROWS(3),  TILES_OF_ROWS(4), TILES_OF_ROWS(5),  TILES_OF_ROWS(6),
                                                         TILES_OF_ROWS(7),  TILES_OF_ROWS(8),  TILES_OF_ROWS(9),  TILES_OF_ROWS(10), TILES_OF_ROWS(11), TILES_OF_ROWS(12),

@@ -28,7 +28,7 @@ final class Lavida {
   static ModelLayout layout(String architecture, JsonSettings config, Set<String> tensors) {
     TextShape text = Llada.read(config, tensors);
     SiglipVision vision = SiglipVision.readPooled(config, text.width());
-    config.size("mm_pooler_ratio", 2); // of another kind of projector, whatever it says
+    config.passOver(List.of("mm_pooler_ratio")); // of another kind of projector, whatever it says
     int vocabulary = text.vocabulary();
     int image = LladaV.token(config, "image_token_index", LladaV.TOKENS, vocabulary);
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(architecture));
