@@ -49,8 +49,8 @@ class JsonSchemaPropertyTest {
         assertThat(validator.errors(shortest)).as("%s%n%s", schema, new String(shortest, StandardCharsets.UTF_8)).isEmpty();
       }
     }
-    // Alternatives that contradict each other fit nothing; all else is held.
-    assertThat(refused).allMatch(message -> message.contains("no value fits the schema"));
+    // Alternatives that contradict each other fit nothing; of names that are not spelled out several cannot be asked for; all else is held.
+    assertThat(refused).allMatch(message -> message.contains("no value fits the schema") || message.contains("names of others may repeat each other"));
     assertThat(refused).hasSizeLessThan(SCHEMAS / 5);
   }
 

@@ -99,6 +99,12 @@ class JsonSchemaTest {
         // A length beyond what is held is no reason to take two cases for apart.
         row("{'oneOf':[{'type':'string','pattern':'^a*$','maxLength':3000},{'type':'string','pattern':'^(a{1500,}|b)$'}]}", "'b' | 'a'",
             "'" + "a".repeat(1500) + "'"),
+        // Nor is what only some implementations match, or a format of which a part is held.
+        row("{'oneOf':[{'type':'string','pattern':'^\\\\s$'},{'enum':['\u00a0','x']}]}", "'x' | ' '", "'\u00a0'"),
+        row("{'oneOf':[{'type':'string','format':'date'},{'type':'string','format':'date-time'},{'type':'string','format':'email'},"
+            + "{'type':'string','format':'uri'}]}", "'2024-02-29' | 'a@b.com' | 'a:b'", "'x'"),
+        row("{'type':'object','properties':{'\u00a0x':{'type':['string','integer']}},'patternProperties':{'^\\\\s':{'type':'integer'}},"
+            + "'additionalProperties':{'type':'null'}}", "{'\u00a0x':1} | {} | {' x':1} | {'x':null}", "{'\u00a0x':'y'} | {'\u00a0y':null}"),
         row("{'type':'string','uniqueItems':true,'multipleOf':2}", "'x'", "1"));
   }
 
@@ -167,6 +173,18 @@ class JsonSchemaTest {
         new Refusal("{'not':{'enum':'a'}}", "#/not/enum: not a list"),
         new Refusal("{'type':'string','pattern':'a{,5}'}", "#/pattern: {,n}, which implementations read differently, at character 4 "
             + "of the regular expression a{,5}"),
+        new Refusal("{'type':'string','pattern':'^a{2}{3}$'}", "#/pattern: nothing to repeat at character 8 of the regular expression ^a{2}{3}$"),
+        new Refusal("{'type':'string','pattern':'(|{2})'}", "#/pattern: nothing to repeat at character 5 of the regular expression (|{2})"),
+        new Refusal("{'type':'string','pattern':'^\\\\012$'}", "#/pattern: an octal escape, which implementations read differently, at character 3 "
+            + "of the regular expression ^\\012$"),
+        new Refusal("{'type':'string','pattern':'\\\\c1'}", "#/pattern: an escape \\c without its letter at character 3 of the regular expression \\c1"),
+        new Refusal("{'type':'string','pattern':'\\\\x4\u0661'}", "#/pattern: an escape without its 2 hexadecimal digits at character 4 of the regular "
+            + "expression \\x4\u0661"),
+        new Refusal("{'$schema':'http://json-schema.org/draft-07/schema#','type':'array','contains':{'const':1},'minContains':0}", "#/contains: contains"),
+        new Refusal("{'oneOf':[{'type':'string','format':'idn-email'},{'const':'\u00fc@example.com'}]}",
+            "#/oneOf/0/format: what does not fit format (asked for by not, oneOf, if or dependencies)"),
+        new Refusal("{'oneOf':[{'type':'object','required':['\u00a0x'],'propertyNames':{'pattern':'^\\\\s'}},{'type':'object','required':['\u00a0x']}]}",
+            "#/oneOf/0/propertyNames: what does not fit propertyNames (asked for by not, oneOf, if or dependencies)"),
         new Refusal("{'$ref':'http://x.y/z'}", "#/$ref: the reference http://x.y/z leads out of the document"),
         new Refusal("{'oneOf':[{'items':{'type':'string'}},{'items':{'type':'integer'}}]}",
             "#/oneOf/1/items: what does not fit items (asked for by not, oneOf, if or dependencies)"),

@@ -2,6 +2,7 @@ package io.github.dimple4j.structure.regex;
 
 import io.github.dimple4j.structure.automaton.CodePoints;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 
 /** Recursive descent over ECMA-262's Pattern (22.2.1), with the leniencies of its Annex B for brackets and punctuation. */
@@ -191,7 +192,7 @@ final class RegexParser {
     if (take('\\')) {
       return new Expression.Characters(escape(false));
     }
-    if (at('*') || at('+') || at('?')) {
+    if (at('*') || at('+') || at('?') || braces() != null) {
       throw wrong("nothing to repeat");
     }
     return new Expression.Characters(single(next()));
@@ -266,7 +267,7 @@ final class RegexParser {
       case 'v' -> single(0x0B);
       case 'x' -> single(hex(2));
       case 'u' -> single(unicode());
-      case 'c' -> single(next() % 32);
+      case 'c' -> single(control());
       case 'p', 'P' -> property(point == 'P');
       case 'b' -> {
         if (inBrackets) {
@@ -274,7 +275,12 @@ final class RegexParser {
         }
         throw wrong("a word boundary");
       }
-      case '0' -> single(0);
+      case '0' -> {
+        if (position < points.length && points[position] >= '0' && points[position] <= '9') {
+          throw wrong("an octal escape, which implementations read differently,");
+        }
+        yield single(0);
+      }
       default -> {
         if (point >= '1' && point <= '9' || point == 'k') {
           throw wrong("a back reference");
@@ -287,14 +293,22 @@ final class RegexParser {
     };
   }
 
+  private int control() {
+    int letter = next();
+    if (!(letter >= 'a' && letter <= 'z' || letter >= 'A' && letter <= 'Z')) {
+      throw wrong("an escape \\c without its letter");
+    }
+    return letter % 32;
+  }
+
   private int hex(int digits) {
     int value = 0;
     for (int i = 0; i < digits; i++) {
-      int digit = Character.digit(next(), 16);
-      if (digit < 0) {
+      int digit = next();
+      if (!HexFormat.isHexDigit(digit)) {
         throw wrong("an escape without its " + digits + " hexadecimal digits");
       }
-      value = 16 * value + digit;
+      value = 16 * value + HexFormat.fromHexDigit(digit);
     }
     return value;
   }
@@ -303,9 +317,9 @@ final class RegexParser {
     if (take('{')) {
       int value = 0;
       while (!take('}')) {
-        int digit = Character.digit(next(), 16);
-        value = 16 * value + digit;
-        if (digit < 0 || value > Character.MAX_CODE_POINT) {
+        int digit = next();
+        value = HexFormat.isHexDigit(digit) ? 16 * value + HexFormat.fromHexDigit(digit) : Integer.MAX_VALUE;
+        if (value > Character.MAX_CODE_POINT) {
           throw wrong("a code point that is none");
         }
       }

@@ -119,7 +119,8 @@ final class Assertions {
     if (schema.path("uniqueItems").asBoolean(false)) {
       rule = rule.and(ArrayRule.distinct(values.refusal(schema, "uniqueItems", "uniqueItems")));
     }
-    if (schema.has("contains") && values.size(schema, "minContains", 1) > 0 || schema.has("contains") && schema.has("maxContains")) {
+    boolean none = terms.document.draft().knows("minContains") && values.size(schema, "minContains", 1) == 0;
+    if (schema.has("contains") && (!none || schema.has("maxContains"))) {
       rule = rule.and(ArrayRule.unheld(values.refusal(schema, "contains", "contains")));
     }
     if (unevaluated(schema, "unevaluatedItems")) {

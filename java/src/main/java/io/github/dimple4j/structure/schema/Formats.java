@@ -67,7 +67,19 @@ final class Formats {
       Map.entry("uuid", HEX + "{8}(?:-" + HEX + "{4}){3}-" + HEX + "{12}"), Map.entry("json-pointer", POINTER),
       Map.entry("relative-json-pointer", "(?:0|[1-9]\\d{0,8})(?:#|" + POINTER + ")"), Map.entry("regex", REGEX));
 
+  private static final String ANY = "[^]*";
+  private static final String CLOCK = "\\d\\d:\\d\\d:\\d\\d[0-9.:+Zz-]*";
+  private static final String ADDRESS = "[^:@]*(?:[\"(]" + ANY + ")?@" + ANY; // a colon before @ stands in quotation marks or a comment
+  /** Formats that some texts are certainly not of, and what the others look like. */
+  private static final Map<String, String> POSSIBLE = Map.ofEntries(Map.entry("date", "\\d{4}-\\d\\d-\\d\\d"), Map.entry("time", CLOCK),
+      Map.entry("date-time", "\\d{4}-\\d\\d-\\d\\d[Tt ]" + CLOCK), Map.entry("duration", "P" + ANY), Map.entry("email", ADDRESS),
+      Map.entry("idn-email", ADDRESS), Map.entry("hostname", "[A-Za-z0-9._-]*"), Map.entry("ipv4", "[0-9.]*"),
+      Map.entry("ipv6", "[0-9A-Fa-f.]*:" + ANY), Map.entry("uri", "[A-Za-z][A-Za-z0-9+.-]*:" + ANY),
+      Map.entry("iri", "[A-Za-z][A-Za-z0-9+.-]*:" + ANY), Map.entry("uuid", "[0-9A-Fa-f-]{36}"), Map.entry("json-pointer", "(?:/" + ANY + ")?"),
+      Map.entry("relative-json-pointer", "\\d" + ANY));
+
   private static final Map<String, Dfa> MADE = new ConcurrentHashMap<>();
+  private static final Map<String, Dfa> OUTER = new ConcurrentHashMap<>();
 
   private Formats() {}
 
@@ -88,8 +100,9 @@ final class Formats {
     return EXPRESSIONS.containsKey(name);
   }
 
-  /** The texts of a format. */
-  static Dfa language(String name, int limit) {
-    return MADE.computeIfAbsent(name, known -> Regex.whole(EXPRESSIONS.get(known), limit));
+  /** The texts of a format on which validators agree, or all that one of them may take for such. */
+  static Dfa language(String name, Reading reading, int limit) {
+    return reading == Reading.EVERY ? MADE.computeIfAbsent(name, known -> Regex.whole(EXPRESSIONS.get(known), limit))
+        : OUTER.computeIfAbsent(name, known -> Regex.whole(POSSIBLE.getOrDefault(known, ANY), limit));
   }
 }

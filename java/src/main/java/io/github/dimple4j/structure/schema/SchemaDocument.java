@@ -27,11 +27,11 @@ final class SchemaDocument {
 
   /** Editions of JSON Schema, with the keywords of others that they do not know. */
   enum Draft {
-    FOUR("const", "contains", "propertyNames", "if", "dependentRequired", "dependentSchemas", "prefixItems"),
-    SIX("if", "dependentRequired", "dependentSchemas", "prefixItems"),
-    SEVEN("dependentRequired", "dependentSchemas", "prefixItems"),
-    OF_2019("dependencies", "prefixItems"),
-    OF_2020("dependencies");
+    FOUR("const", "contains", "propertyNames", "if", "dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
+    SIX("if", "dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
+    SEVEN("dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
+    OF_2019("dependencies", "prefixItems", "$dynamicRef"),
+    OF_2020("dependencies", "$recursiveRef");
 
     private final Set<String> unknown;
 

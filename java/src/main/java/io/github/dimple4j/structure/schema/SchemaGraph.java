@@ -195,7 +195,7 @@ final class SchemaGraph {
         spelled = spelled.stream().sorted((one, other) -> Arrays.compare(one.codePoints().toArray(), other.codePoints().toArray()))
             .toList();
       }
-      this.names = spelled.stream().filter(name -> rule.required().contains(name) || !terms.isEmpty(terms.value(rule, name))).toList();
+      this.names = spelled.stream().filter(name -> rule.required().contains(name) || !terms.isEmpty(terms.value(rule, name, Reading.EVERY))).toList();
       this.bounded = rule.most() < names.size() || rule.most() != ObjectRule.UNBOUNDED && !extras.classes.isEmpty();
       boolean counted = bounded || rule.least() > Math.max(1, rule.required().size());
       long count = bounded ? rule.most() : counted ? rule.least() : 1;
@@ -227,7 +227,7 @@ final class SchemaGraph {
       for (int i = names.size() - 1; i >= 0; i--) {
         String name = names.get(i);
         boolean needed = rule.required().contains(name);
-        Term value = terms.fits(rule, name) ? terms.value(rule, name) : null;
+        Term value = terms.fits(rule, name, Reading.EVERY) ? terms.value(rule, name, Reading.EVERY) : null;
         int[] before = new int[counts];
         int[] ofBehind = new int[counts]; // the key and its value before each number of properties
         Arrays.fill(ofBehind, -2);
@@ -301,7 +301,7 @@ final class SchemaGraph {
       if (all.size() > MOST_LISTED) {
         return Set.of();
       }
-      all.removeIf(name -> !terms.fits(rule, name) || classes.stream().noneMatch(one -> one.getKey() == null || one.getKey().accepts(name)));
+      all.removeIf(name -> !terms.fits(rule, name, Reading.EVERY) || classes.stream().noneMatch(one -> one.getKey() == null || one.getKey().accepts(name)));
       return all;
     }
 

@@ -7,6 +7,7 @@ import io.github.dimple4j.structure.automaton.TooManyStatesException;
 import io.github.dimple4j.structure.regex.Regex;
 import io.github.dimple4j.structure.regex.RegexException;
 import java.util.Collection;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,8 +16,8 @@ import java.util.Map;
 final class StringLanguages {
   private final SchemaDocument document;
   private final int limit;
-  private final Map<StringRule.Match, Dfa> matches = new HashMap<>();
-  private final Map<StringRule, Dfa> rules = new HashMap<>();
+  private final Map<Reading, Map<StringRule.Match, Dfa>> matches = new EnumMap<>(Map.of(Reading.EVERY, new HashMap<>(), Reading.SOME, new HashMap<>()));
+  private final Map<Reading, Map<StringRule, Dfa>> rules = new EnumMap<>(Map.of(Reading.EVERY, new HashMap<>(), Reading.SOME, new HashMap<>()));
   private int longest = Integer.MAX_VALUE;
 
   StringLanguages(SchemaDocument document, int limit) {
@@ -27,7 +28,7 @@ final class StringLanguages {
   /** Texts with an upper bound of their length are held up to this one, or to the least that they may have. */
   void limitLengths(int codePoints) {
     longest = codePoints;
-    rules.clear();
+    rules.values().forEach(Map::clear);
   }
 
   /** Texts without any rule. */
@@ -35,29 +36,33 @@ final class StringLanguages {
     return ofLength(0, StringRule.UNBOUNDED);
   }
 
-  /** All texts that fit; trimmed. */
+  /** All texts that fit however the rule is read; trimmed. */
   Dfa of(StringRule rule) {
-    Dfa known = rules.get(rule);
+    return of(rule, Reading.EVERY);
+  }
+
+  private Dfa of(StringRule rule, Reading reading) {
+    Dfa known = rules.get(reading).get(rule);
     if (known == null) {
       if (rule.unheld() != null) {
         throw rule.unheld();
       }
-      known = make(rule);
-      rules.put(rule, known);
+      known = make(rule, reading);
+      rules.get(reading).put(rule, known);
     }
     return known;
   }
 
-  private Dfa make(StringRule rule) {
+  private Dfa make(StringRule rule, Reading reading) {
     if (rule.only() != null) {
-      return texts(texts(rule));
+      return texts(texts(rule, reading));
     }
     Dfa all = null;
     StringRule.Match last = null;
     try {
       for (StringRule.Match match : rule.matches()) {
         last = match;
-        Dfa one = language(match);
+        Dfa one = language(match, reading);
         if (match.negated()) {
           all = (all == null ? any() : all).minus(one, limit);
         } else {
@@ -81,22 +86,26 @@ final class StringLanguages {
     return all == null ? any() : all;
   }
 
-  /** Of the only texts of a rule those that fit the rest. */
+  /** Of the only texts of a rule those that fit the rest however it is read. */
   List<String> texts(StringRule rule) {
+    return texts(rule, Reading.EVERY);
+  }
+
+  private List<String> texts(StringRule rule, Reading reading) {
     if (rule.unheld() != null) {
       throw rule.unheld();
     }
-    return rule.only().stream().filter(text -> fitsRest(rule, text)).toList();
+    return rule.only().stream().filter(text -> fitsRest(rule, text, reading)).toList();
   }
 
-  /** Whether it is certain that no text fits. Behind the bound up to which lengths are held there may be one. */
+  /** Whether it is certain that no text fits, however the rule is read. Behind the bound up to which lengths are held there may be one. */
   boolean isEmpty(StringRule rule) {
     if (rule.only() != null) {
-      return texts(rule).isEmpty();
+      return texts(rule, Reading.SOME).isEmpty();
     }
     StringRule seen = held(rule) == rule.most() ? rule
         : new StringRule(null, rule.except(), rule.least(), StringRule.UNBOUNDED, rule.matches(), rule.unheld());
-    return !rule.matches().isEmpty() && of(seen).isEmpty();
+    return !rule.matches().isEmpty() && of(seen, Reading.SOME).isEmpty();
   }
 
   /** Up to how many code points. */
@@ -105,33 +114,37 @@ final class StringLanguages {
   }
 
   /** Whether a text fits. */
-  boolean accepts(StringRule rule, String text) {
-    return (rule.only() == null || rule.only().contains(text)) && fitsRest(rule, text);
+  boolean accepts(StringRule rule, String text, Reading reading) {
+    return (rule.only() == null || rule.only().contains(text)) && fitsRest(rule, text, reading);
   }
 
-  private boolean fitsRest(StringRule rule, String text) {
+  private boolean fitsRest(StringRule rule, String text, Reading reading) {
     long length = text.codePointCount(0, text.length());
     return length >= rule.least() && length <= rule.most() && !rule.except().contains(text)
-        && rule.matches().stream().allMatch(match -> matches(match, text) != match.negated());
+        && rule.matches().stream().allMatch(match -> matches(match, text, reading) != match.negated());
   }
 
-  boolean matches(StringRule.Match match, String text) {
-    return language(match).accepts(text);
+  boolean matches(StringRule.Match match, String text, Reading reading) {
+    return language(match, reading).accepts(text);
   }
 
-  /** Texts that match, whether the rule wants them or not. */
+  /** Texts that match, whether the rule wants them or not, so that what the rule wants is what {@link Reading#EVERY} reading wants. */
   Dfa language(StringRule.Match match) {
-    Dfa known = matches.get(match);
+    return language(match, Reading.EVERY);
+  }
+
+  private Dfa language(StringRule.Match match, Reading reading) {
+    Dfa known = matches.get(reading).get(match);
     if (known == null) {
-      known = compile(match);
-      matches.put(match, known);
+      known = compile(match, match.negated() ? reading.other() : reading);
+      matches.get(reading).put(match, known);
     }
     return known;
   }
 
-  private Dfa compile(StringRule.Match match) {
+  private Dfa compile(StringRule.Match match, Reading reading) {
     try {
-      return match.isFormat() ? Formats.language(match.name(), limit) : Regex.search(match.name(), match.negated(), limit);
+      return match.isFormat() ? Formats.language(match.name(), reading, limit) : Regex.search(match.name(), reading == Reading.SOME, limit);
     } catch (RegexException wrong) {
       throw document.refusal(match.schema(), match.keyword(), wrong.getMessage());
     } catch (TooManyStatesException tooMany) {

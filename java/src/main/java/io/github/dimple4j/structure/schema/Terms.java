@@ -181,13 +181,14 @@ final class Terms {
   }
 
   private boolean isEmpty(ObjectRule rule) {
-    return rule.isPlainlyEmpty() || rule.required().stream().anyMatch(name -> !fits(rule, name) || isEmpty(value(rule, name)));
+    return rule.isPlainlyEmpty() || rule.required().stream()
+        .anyMatch(name -> !fits(rule, name, Reading.SOME) || isEmpty(value(rule, name, Reading.SOME)));
   }
 
   /** Whether a name fits what is said of names. */
-  boolean fits(ObjectRule rule, String name) {
+  boolean fits(ObjectRule rule, String name, Reading reading) {
     for (Term names : rule.names()) {
-      boolean fits = shapes(names).stream().anyMatch(shape -> shape.string() != null && languages.accepts(shape.string(), name));
+      boolean fits = shapes(names).stream().anyMatch(shape -> shape.string() != null && languages.accepts(shape.string(), name, reading));
       if (!fits) {
         return false;
       }
@@ -195,8 +196,8 @@ final class Terms {
     return true;
   }
 
-  /** What is said of the value of a property. */
-  Term value(ObjectRule rule, String name) {
+  /** What is said of the value of a property, by {@link Reading#EVERY} reading of what its name matches, or by all of them alike. */
+  Term value(ObjectRule rule, String name, Reading reading) {
     List<Term> all = new ArrayList<>();
     for (ObjectRule.Part part : rule.parts()) {
       Term named = part.properties().get(name);
@@ -205,10 +206,10 @@ final class Terms {
       }
       boolean met = named != null;
       for (ObjectRule.PatternProperties pattern : part.patterns()) {
-        if (languages.matches(pattern.name(), name)) {
+        if (languages.matches(pattern.name(), name, reading.other())) {
           all.add(pattern.value());
-          met = true;
         }
+        met |= languages.matches(pattern.name(), name, reading);
       }
       if (!met && part.others() != null) {
         all.add(part.others());
