@@ -7,7 +7,6 @@ import io.github.dimple4j.chat.Values.Undefined;
 import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /** Filters and tests. */
@@ -21,10 +20,10 @@ final class Builtins {
     }
     return switch (name) {
       case "trim" -> Texts.strip(Values.text(value, rendering), arguments.get(0, "chars", Values.NONE), true, true, rendering);
-      case "upper" -> Values.text(value, rendering).toUpperCase(Locale.ROOT);
-      case "lower" -> Values.text(value, rendering).toLowerCase(Locale.ROOT);
-      case "capitalize" -> Texts.capitalize(Values.text(value, rendering));
-      case "title" -> Texts.titleWords(Values.text(value, rendering));
+      case "upper" -> LetterCase.upper(Values.text(value, rendering));
+      case "lower" -> LetterCase.lower(Values.text(value, rendering));
+      case "capitalize" -> LetterCase.capitalize(Values.text(value, rendering));
+      case "title" -> LetterCase.titleWords(Values.text(value, rendering));
       case "indent" -> Texts.indent(string(value, name, rendering), arguments, rendering);
       case "string" -> Values.text(value, rendering);
       case "safe" -> new Markup(Values.text(value, rendering));
@@ -119,8 +118,8 @@ final class Builtins {
           || value instanceof View || value instanceof Iteration || value instanceof Loop;
       case "callable" -> value instanceof TemplateFunction || value instanceof Undefined; // calling that is an error
       case "escaped" -> tested instanceof Markup;
-      case "upper" -> Texts.isUpper(Values.text(value, rendering));
-      case "lower" -> Texts.isLower(Values.text(value, rendering));
+      case "upper" -> LetterCase.isUpper(Values.text(value, rendering));
+      case "lower" -> LetterCase.isLower(Values.text(value, rendering));
       case "sequence" -> value instanceof List || value instanceof Map || value instanceof String || value instanceof Undefined;
       case "even" -> integer(value, "even", rendering) % 2 == 0;
       case "odd" -> integer(value, "odd", rendering) % 2 != 0;

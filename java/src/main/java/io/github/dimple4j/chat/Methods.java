@@ -7,7 +7,6 @@ import io.github.dimple4j.chat.Values.Tuple;
 import io.github.dimple4j.chat.Values.View;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntPredicate;
@@ -107,10 +106,10 @@ final class Methods {
         String suffix = argument(arguments, name, rendering);
         yield text.endsWith(suffix) ? text.substring(0, text.length() - suffix.length()) : text;
       }
-      case "upper" -> text.toUpperCase(Locale.ROOT);
-      case "lower" -> text.toLowerCase(Locale.ROOT);
-      case "capitalize" -> Texts.capitalize(text);
-      case "title" -> Texts.title(text);
+      case "upper" -> LetterCase.upper(text);
+      case "lower" -> LetterCase.lower(text);
+      case "capitalize" -> LetterCase.capitalize(text);
+      case "title" -> LetterCase.title(text);
       case "replace" -> Texts.replace(text, arguments, rendering);
       case "split" -> Texts.split(text, arguments, false, rendering);
       case "rsplit" -> Texts.split(text, arguments, true, rendering);
@@ -132,15 +131,16 @@ final class Methods {
       case "isalpha" -> all(text, name, Character::isLetter, rendering);
       case "isalnum" -> all(text, name, c -> Character.isLetter(c) || c >= '0' && c <= '9', rendering);
       case "isspace" -> !text.isEmpty() && text.chars().allMatch(c -> Texts.isSpace((char) c));
-      case "isupper" -> Texts.isUpper(text);
-      case "islower" -> Texts.isLower(text);
+      case "isupper" -> LetterCase.isUpper(text);
+      case "islower" -> LetterCase.isLower(text);
       default -> throw unsupported(text, name, rendering);
     };
   }
 
   /** Digits and letters that are not ASCII are of more kinds than these. */
   private static boolean all(String text, String name, IntPredicate kind, Rendering rendering) {
-    if (!name.equals("isalpha") && text.codePoints().anyMatch(c -> c > 127 && !Character.isLetter(c))) {
+    boolean ofNumbers = name.equals("isnumeric"); // which some letters are, all of them ideographs
+    if (!name.equals("isalpha") && text.codePoints().anyMatch(c -> c > 127 && (!Character.isLetter(c) || ofNumbers && Character.isIdeographic(c)))) {
       throw rendering.error("unsupported '" + name + "' of a text that is not ASCII");
     }
     return !text.isEmpty() && text.codePoints().allMatch(kind);

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 
@@ -90,7 +89,7 @@ final class Sequences {
     UnaryOperator<Object> part = path == Values.NONE ? UnaryOperator.identity() : attribute(path, null, rendering);
     return element -> {
       Object value = part.apply(element);
-      return !caseSensitive && value instanceof String text ? text.toLowerCase(Locale.ROOT) : value;
+      return !caseSensitive && value instanceof String text ? LetterCase.lower(text) : value;
     };
   }
 

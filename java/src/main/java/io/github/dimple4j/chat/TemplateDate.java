@@ -21,9 +21,9 @@ final class TemplateDate {
         out.append(pattern.charAt(i));
         continue;
       }
-      boolean bare = pattern.charAt(++i) == '-' && i + 1 < pattern.length(); // without zeros in front
+      boolean bare = pattern.charAt(++i) == '-' && i + 1 < pattern.length(); // without zeros or a blank in front
       String field = field(now, pattern.charAt(bare ? ++i : i), rendering);
-      out.append(bare && field.matches("0\\d+") ? field.replaceFirst("^0+(?=\\d)", "") : field);
+      out.append(bare && field.matches("[0 ]\\d+") ? field.replaceFirst("^[0 ]+(?=\\d)", "") : field);
     }
     return out.toString();
   }

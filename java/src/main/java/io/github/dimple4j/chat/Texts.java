@@ -4,16 +4,12 @@ import io.github.dimple4j.chat.Expression.Evaluated;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.IntPredicate;
-import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** What filters and methods do with texts, as Python does it. */
 final class Texts {
-  private static final String CUTS = "-\\s\u001C-\u001F\u0085\\p{Z}({\\[<"; // where Jinja's filter title cuts a text
-  private static final Pattern WORD = Pattern.compile("[" + CUTS + "]+|[^" + CUTS + "]+");
   private static final Pattern LINE_END = Pattern.compile("\r\n|[\n\r\u000B\f\u001C\u001D\u001E\u0085\u2028\u2029]");
 
   private static final int MOST_INDENT = 1024;
@@ -37,53 +33,6 @@ final class Texts {
       end -= Character.charCount(text.codePointBefore(end));
     }
     return text.substring(start, end);
-  }
-
-  static String capitalize(String text) {
-    if (text.isEmpty()) {
-      return text;
-    }
-    int first = Character.charCount(text.codePointAt(0));
-    String title = Character.toString(Character.toTitleCase(text.codePointAt(0)));
-    String capital = title.equals(text.substring(0, first)) ? title.toUpperCase(Locale.ROOT) : title;
-    int letter = Character.charCount(capital.codePointAt(0)); // some letters have a capital of several
-    String rest = capital.substring(letter) + text.substring(first);
-    boolean second = text.startsWith("\u0149"); // whose capital has its large letter behind an apostrophe
-    return capital.substring(0, letter) + (second ? "N" + rest.substring(1).toLowerCase(Locale.ROOT) : rest.toLowerCase(Locale.ROOT));
-  }
-
-  /** Python's method: a capital behind everything that is no letter. */
-  static String title(String text) {
-    StringBuilder out = new StringBuilder();
-    boolean inWord = false;
-    for (int i = 0; i < text.length(); i += Character.charCount(text.codePointAt(i))) {
-      int c = text.codePointAt(i);
-      boolean cased = Character.isUpperCase(c) || Character.isLowerCase(c) || Character.isTitleCase(c);
-      String letter = Character.toString(c);
-      out.append(inWord ? letter.toLowerCase(Locale.ROOT) : cased ? capitalize(letter) : letter);
-      inWord = cased;
-    }
-    return out.toString();
-  }
-
-  /** Jinja's filter: a capital at the start and behind hyphens, white space and opening brackets. */
-  static String titleWords(String text) {
-    StringBuilder out = new StringBuilder();
-    for (MatchResult part : WORD.matcher(text).results().toList()) {
-      int first = Character.charCount(part.group().codePointAt(0));
-      out.append(part.group().substring(0, first).toUpperCase(Locale.ROOT)).append(part.group().substring(first).toLowerCase(Locale.ROOT));
-    }
-    return out.toString();
-  }
-
-  static boolean isUpper(String text) {
-    return text.codePoints().anyMatch(Character::isUpperCase)
-        && text.codePoints().noneMatch(c -> Character.isLowerCase(c) || Character.isTitleCase(c));
-  }
-
-  static boolean isLower(String text) {
-    return text.codePoints().anyMatch(Character::isLowerCase)
-        && text.codePoints().noneMatch(c -> Character.isUpperCase(c) || Character.isTitleCase(c));
   }
 
   /** Pieces between line ends; behind the last one is none. */

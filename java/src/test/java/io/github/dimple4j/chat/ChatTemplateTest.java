@@ -94,6 +94,7 @@ class ChatTemplateTest {
     assertFails("\n\n{{ 1 is prime }}", 3, "unsupported test 'prime'");
     assertFails("{{ lipsum() }}", 1, "unsupported function 'lipsum'");
     assertFails("{{ 'x'.zfill(3) }}", 1, "unsupported method 'zfill' of a string");
+    assertFails("{{ 'é'.isnumeric() or '五'.isnumeric() }}", 1, "unsupported 'isnumeric' of a text that is not ASCII");
     assertFails("\n{% if 1 %}\n\n", 2, "'if' without 'endif'");
     assertFails("{% if 1 %}{% endfor %}", 1, "unexpected 'endfor' in 'if' of line 1");
     assertFails("\n{{ x.y }}", 2, "'x' is undefined");

@@ -375,6 +375,7 @@ nothing is callable
 strftime_now('%Y-%m-%d')
 strftime_now('%d %b %Y, %A %B %-d %j %H:%M:%S %I %p %y %% %e %a')
 strftime_now('%F %T %D %R %u %w')
+strftime_now('%e|%-e|%-d')
 'hELLO wORLD-x (y' | title
 "they're bill's".title()
 'hELLO 3rd'.title()
@@ -532,6 +533,8 @@ loop is defined
 ['\u2003', '\u200b', '\ue000', '\u2028', '\U0001f600', '\U000e0001', '\xa0']
 'a\u00a0b\u3000c\x85d' | title
 'ŉ ß ﬁ ǆ'.title() ~ 'ŉA'.capitalize()
+'ΟΔΟΣ ΑΣ.Β ΑΣ’ Α-Σ aΣ'.title() ~ 'ΑΣ'.capitalize() ~ 'ΣΑΣ' | capitalize ~ 'Α-Σ ΑΣ’Β Α8Σ ºΣ' | lower ~ 'Α-ΑΣ' | title
+'ǲa ᾨa ᾲ თb'.title() ~ 'ǲ'.capitalize() ~ 'ᾲA' | capitalize ~ 'თ' | capitalize
 '٣٤' | int ~ '\u00a07' | int ~ '1_000.5' | int
 '٣.٥' | float ~ '1_000.5' | float ~ '1_0e0_1' | float
 9007199254740993 / 7 ~ ' ' ~ 9007199254740993 / -3 ~ ' ' ~ 7 / 9223372036854775807
