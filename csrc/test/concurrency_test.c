@@ -35,6 +35,7 @@ typedef struct visitor {
   dimple_session *session;
   atomic_bool stop;
   float pause; /* nanoseconds, about one iteration */
+  atomic_int requests; /* to cancel */
   atomic_int refused;
   int32_t served, failed;
 } visitor;
@@ -46,12 +47,13 @@ static void pass_time(int64_t nanoseconds) {
 static void keep_cancelling(void *argument) {
   visitor *v = argument;
   for (uint32_t i = 0; !atomic_load(&v->stop); i++) {
+    atomic_fetch_add(&v->requests, 1);
     dimple_session_cancel(v->session);
     pass_time((int64_t)(v->pause * (0.5f + 3 * draw_uniform(3, i, 0, 0, 0))));
   }
 }
 
-/* Cancelled at any moment, a decoding that goes on comes to the same end. */
+/* Cancelled at any moment, a decoding that goes on comes to the same end, and a request stops one call. */
 static void cancelled_at_any_moment(void) {
   visitor v = {.session = picture_session(vision_model, 2, 1)};
   dimple_decoding d = decoding_of(0, DIMPLE_ALGORITHM_MASKGIT_PLUS);
@@ -79,6 +81,7 @@ static void cancelled_at_any_moment(void) {
   atomic_store(&v.stop, true);
   platform_thread_join(thread);
   EXPECT(cancelled > 0, "nothing was ever cancelled");
+  EXPECT(cancelled <= v.requests, "%d requests cancelled %d calls", v.requests, cancelled);
   dimple_session_free(v.session);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "room.h"
 
 /* Rows up to which devices have other kernels, numbers of the trial, rows of junk behind its own, and by how much of the largest it may be off: by
@@ -119,7 +120,7 @@ static dimple_status measure(context *c, trial *t, double *error) {
   for (int i = 0; i < 3; i++) ggml_backend_tensor_set(all[i]->device, all[i]->host, 0, ggml_nbytes(all[i]->device));
   if (mask) ggml_backend_tensor_set(mask, t->mask, 0, ggml_nbytes(mask));
   enum ggml_status status = ggml_backend_graph_compute(c->stream, order);
-  if (status == GGML_STATUS_ABORTED) return dimple_fail(DIMPLE_ERROR_CANCELLED, "the call was cancelled");
+  if (status == GGML_STATUS_ABORTED) DIMPLE_TRY(check_cancelled(c->cancelled)); /* takes the request back */
   if (status != GGML_STATUS_SUCCESS) return DIMPLE_OK;
   ggml_backend_tensor_get(y, t->y, 0, ggml_nbytes(y));
   double largest = 0, off = 0;

@@ -491,7 +491,7 @@ static dimple_status compute(context *c) {
   atomic_fetch_add(&c->device->counts->computes, 1);
   c->flaw = 0;
   enum ggml_status status = ggml_backend_graph_compute(c->stream, c->graph->order);
-  if (status == GGML_STATUS_ABORTED) return dimple_fail(DIMPLE_ERROR_CANCELLED, "the call was cancelled");
+  if (status == GGML_STATUS_ABORTED) DIMPLE_TRY(check_cancelled(c->cancelled)); /* takes the request back */
   if (status != GGML_STATUS_SUCCESS)
     return dimple_fail(status == GGML_STATUS_ALLOC_FAILED ? DIMPLE_ERROR_MEMORY : DIMPLE_ERROR_IO, "%s: the pass failed: %s", c->device->name,
                        *last_complaint() ? last_complaint() : ggml_status_to_string(status));
