@@ -62,18 +62,12 @@ public final class Llada implements Architecture {
     config.passOver(List.of("alibi_bias_max", "attention_layer_norm_with_affine", "mlp_ratio"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("d_model");
-    int heads = config.size("n_heads");
-    int keyValueHeads = config.size("n_kv_heads", heads);
-    if (width % heads != 0 || width / heads % 2 != 0) {
-      throw config.wrong("n_heads", "a divisor of d_model " + width + " into heads of an even size");
-    }
-    if (heads % keyValueHeads != 0) {
-      throw config.wrong("n_kv_heads", "a divisor of n_heads " + heads);
-    }
+    Heads heads = Heads.sharing(config, "d_model", "n_heads", "n_kv_heads");
     int context = config.size("max_sequence_length");
     return new TextShape(config.size("embedding_size", config.size("vocab_size")), context, width,
-        config.count("n_layers"), config.size("mlp_hidden_size"), heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5),
-        RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false, config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
+        config.count("n_layers"), config.size("mlp_hidden_size"), heads.queries(), heads.keyValues(), heads.size(),
+        config.positive("rms_norm_eps", 1e-5), RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false,
+        config.flag("weight_tying", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code llada}, whose rotary pairs are neighbours. */

@@ -143,20 +143,10 @@ public final class Llada2 implements Architecture {
       }
     }
     int width = config.size("hidden_size");
-    int heads = config.size("num_attention_heads");
-    int keyValueHeads = config.size("num_key_value_heads", heads);
-    if (heads % keyValueHeads != 0) {
-      throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
-    }
-    boolean given = config.has("head_dim");
-    int headSize = given ? config.size("head_dim") : width / heads;
-    if (!given && width % heads != 0 || headSize % 2 != 0) {
-      throw given ? config.wrong("head_dim", "an even number")
-          : config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
-    }
+    Heads heads = Heads.read(config);
     int context = config.size("max_position_embeddings", 32_768);
-    return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("intermediate_size"), heads,
-        keyValueHeads, headSize, config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config), RotaryScaling.read(config, context), false,
+    return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("intermediate_size"), heads.queries(),
+        heads.keyValues(), heads.size(), config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config), RotaryScaling.read(config, context), false,
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 

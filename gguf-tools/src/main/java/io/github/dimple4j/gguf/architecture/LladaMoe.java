@@ -75,21 +75,14 @@ public final class LladaMoe implements Architecture {
     config.passOver(List.of("dense_intermediate_size", "intermediate_size"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
-    int heads = config.size("num_attention_heads");
-    int keyValueHeads = config.size("num_key_value_heads", heads);
-    if (width % heads != 0 || width / heads % 2 != 0) {
-      throw config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
-    }
-    if (heads % keyValueHeads != 0) {
-      throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
-    }
-    if (config.size("head_dim", width / heads) != width / heads) {
-      throw config.wrong("head_dim", "hidden_size / num_attention_heads, " + width / heads);
+    Heads heads = Heads.sharing(config, "hidden_size", "num_attention_heads", "num_key_value_heads");
+    if (config.size("head_dim", heads.size()) != heads.size()) {
+      throw config.wrong("head_dim", "hidden_size / num_attention_heads, " + heads.size());
     }
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width, config.count("num_hidden_layers"), config.size("expert_intermediate_size"),
-        heads, keyValueHeads, config.positive("rms_norm_eps", 1e-5), RotaryScaling.base(config, 1e4), RotaryScaling.read(config, context), false,
-        config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
+        heads.queries(), heads.keyValues(), heads.size(), config.positive("rms_norm_eps", 1e-5), RotaryScaling.base(config, 1e4),
+        RotaryScaling.read(config, context), false, config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 
   /** llama.cpp's tensors of {@code llada-moe}. */

@@ -28,20 +28,10 @@ final class QwenText {
     config.passOver(List.of("sliding_window", "max_window_layers"));
     RotaryScaling.requireWholeHeads(config);
     int width = config.size("hidden_size");
-    int heads = config.size("num_attention_heads");
-    int keyValueHeads = config.size("num_key_value_heads", heads);
-    boolean given = config.has("head_dim");
-    int headSize = given ? config.size("head_dim") : width / heads;
-    if (!given && width % heads != 0 || headSize % 2 != 0) {
-      throw given ? config.wrong("head_dim", "an even number")
-          : config.wrong("num_attention_heads", "a divisor of hidden_size " + width + " into heads of an even size");
-    }
-    if (heads % keyValueHeads != 0) {
-      throw config.wrong("num_key_value_heads", "a divisor of num_attention_heads " + heads);
-    }
+    Heads heads = Heads.read(config);
     int context = config.size("max_position_embeddings");
     return new TextShape(config.size("vocab_size"), context, width,
-        config.count("num_hidden_layers"), config.size("intermediate_size"), heads, keyValueHeads, headSize,
+        config.count("num_hidden_layers"), config.size("intermediate_size"), heads.queries(), heads.keyValues(), heads.size(),
         config.positive("rms_norm_eps", 1e-6), RotaryScaling.base(config), RotaryScaling.read(config, context),
         !config.flag("full_attn_mask", true),
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
