@@ -236,12 +236,7 @@ public final class Conversation implements AutoCloseable {
   }
 
   private Session open(Turn question, Decoding how) {
-    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).kvType(kvType);
-    if (!how.pipeline().countsFromPrompt()) {
-      builder.wholeBlocks(1);
-    } else if (how.blockLength() > 0) {
-      builder.wholeBlocks(how.blockLength());
-    } // otherwise the file's
+    SessionBuilder builder = model.session().threads(threads).prefillCache(prefillCache).kvType(kvType).wholeBlocks(how);
     if (system != null) {
       builder.system(system);
     }

@@ -228,10 +228,13 @@ public final class DimpleModel implements AutoCloseable {
     return named.or(() -> metadata("diffusion.canvas_length").map(length -> Pipeline.DIFFUSION_GEMMA)); // other programs' files name none
   }
 
-  /** How many positions a block has if prompt and response are counted in blocks; otherwise 1. */
-  int countedBlock() {
-    boolean counted = pipeline().filter(Pipeline::countsFromPrompt).isPresent();
-    return counted ? metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1) : 1;
+  /** How many positions a block has if a decoding counts prompt and response in blocks, by the file where it does not say; otherwise 1. */
+  int countedBlock(Decoding decoding) {
+    if (!decoding.pipeline().countsFromPrompt()) {
+      return 1;
+    }
+    return decoding.blockLength() > 0 ? decoding.blockLength()
+        : metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
   }
 
   /**

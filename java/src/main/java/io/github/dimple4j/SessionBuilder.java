@@ -273,7 +273,7 @@ public final class SessionBuilder {
   /**
    * Lets the response fill its last block: {@link #responseLength} is raised until prompt and response together are whole blocks, as
    * {@link Pipeline#SDAR} and {@link Pipeline#FAST_DLLM_V2} count them. Of a model whose file names such a pipeline this is so without asking,
-   * with the file's blocks.
+   * with the file's blocks; for another decoding than {@linkplain DimpleModel#decoding the model's} there is {@link #wholeBlocks(Decoding)}.
    *
    * @param blockLength positions of a block, at least 1: {@link Decoding#blockLength}; 1 leaves the response as it is
    * @return this
@@ -287,6 +287,18 @@ public final class SessionBuilder {
     this.blocksOnly = false;
     this.fromResponse = false;
     return this;
+  }
+
+  /**
+   * Lets the response end as a decoding ends it: with a block where its pipeline {@linkplain Pipeline#countsFromPrompt counts them from the prompt}, as
+   * {@link #wholeBlocks(int)} has it, of the file's length where the decoding names none; with any other it is as long as {@link #responseLength} says.
+   *
+   * @param decoding how the session is to be decoded
+   * @return this
+   * @throws ClosedException if the model is closed
+   */
+  public SessionBuilder wholeBlocks(Decoding decoding) {
+    return wholeBlocks(model.countedBlock(Objects.requireNonNull(decoding, "decoding")));
   }
 
   /**
@@ -593,7 +605,7 @@ public final class SessionBuilder {
 
   private Response response(Vocabulary vocabulary, int prompt) {
     int asked = responseLength.orElse(template == null ? DEFAULT_RESPONSE_LENGTH : 0);
-    int block = blockLength > 0 ? blockLength : model.countedBlock();
+    int block = blockLength > 0 ? blockLength : model.countedBlock(model.decoding());
     int length = asked < 1 || asked > context() ? asked : counted(prompt, asked, block);
     int context = context();
     long atLeast = template == null ? length : Math.max(length, template.slotTokens());

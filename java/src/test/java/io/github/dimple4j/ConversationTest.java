@@ -89,6 +89,17 @@ class ConversationTest {
           .isEqualTo(blocks.conversation().responseLength(5).ask("cat").canvas()); // what the file says
     }
     assertThat(model.conversation().responseLength(5).ask("cat").canvas().length()).isEqualTo(5);
+    Path plain = TinyModel.ofText().put("diffusion.block_length", 8).write(folder.resolve("plain.gguf")); // whose own pipeline counts no blocks
+    try (DimpleModel dim = DimpleModel.load(plain)) {
+      Decoding counting = Decoding.builder().pipeline(Pipeline.SDAR).algorithm(Algorithm.LOW_CONFIDENCE_DYNAMIC).threshold(0.9f).build();
+      for (int asked : new int[] {5, 6}) {
+        Generation answer = dim.conversation().responseLength(asked).decoding(counting).ask("cat");
+        assertThat((answer.promptTokens() + answer.canvas().length()) % 8).isZero();
+      }
+      try (Session session = dim.session().user("cat").responseLength(5).wholeBlocks(counting).wholeBlocks(Decoding.defaults()).open()) {
+        assertThat(session.responseLength()).isEqualTo(5);
+      }
+    }
   }
 
   @Test

@@ -193,7 +193,7 @@ final class BatchCommand implements Callable<Integer> {
     try {
       Prompt prompt = structureOptions.hold(item.prompt());
       Image[] images = prompt.readImages(promptOptions.imageOptions());
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images)).threads(engine.threads())
           .kvType(engine.kvType());
       try (Session session = canvasOption.addTo(builder).open()) {
         Generation answer = session.decode(decoding.build());

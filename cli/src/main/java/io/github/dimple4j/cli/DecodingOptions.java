@@ -274,7 +274,7 @@ final class DecodingOptions {
    * @param held whether a schema holds the answers: otherwise there is nothing that is allowed at a position
    */
   void check(Path model, boolean held) {
-    byFile = model == null ? Pipeline.DIM : pipelineOf(model);
+    byFile = model == null ? Pipeline.DIM : pipelineOf(EngineOptions.file(model));
     if (!held && !allowedConfidence) {
       throw new ParameterException(spec.commandLine(), "--no-allowed-confidence goes with --json-schema");
     }
@@ -285,7 +285,8 @@ final class DecodingOptions {
   private static Pipeline pipelineOf(Path model) {
     try (GgufFile file = GgufFile.open(model)) {
       MetadataValue name = file.metadata().get("diffusion.pipeline");
-      return name == null ? Pipeline.DIM : Pipeline.of((String) name.value());
+      Pipeline unnamed = file.metadata().containsKey("diffusion.canvas_length") ? Pipeline.DIFFUSION_GEMMA : Pipeline.DIM; // as DimpleModel.decoding
+      return name == null ? unnamed : Pipeline.of((String) name.value());
     } catch (IOException | GgufException | InvalidArgumentException | ClassCastException e) {
       return Pipeline.DIM;
     }
@@ -337,15 +338,14 @@ final class DecodingOptions {
     return algorithm != null ? algorithm : edits ? Algorithm.TOKEN_EDITING : pipeline().usualAlgorithm();
   }
 
-  /** Sets what a session has to know of the decoding. Where the pipeline counts blocks from the prompt's beginning, the response ends with one. */
-  SessionBuilder fit(SessionBuilder session, DimpleModel model) {
-    session.prefillCache(prefill);
-    return session.wholeBlocks(pipeline().countsFromPrompt() ? blockLength(model) : 1);
+  /** Sets what a session has to know of the decoding. */
+  SessionBuilder fit(SessionBuilder session) {
+    return session.prefillCache(prefill).wholeBlocks(decoding());
   }
 
   /** The same, but that the response begins as the authors' code makes it. */
   SessionBuilder fitAuthors(SessionBuilder session, DimpleModel model, Prompt prompt) {
-    fit(session, model);
+    fit(session);
     int last = prompt.length().getAsInt() - 1;
     if (pipeline() == Pipeline.RND1 && last > 0 && prompt.template() == null && !prompt.prior().containsKey(last)) {
       model.info().padTokenId().ifPresent(pad -> session.prior(last, pad)); // which they reserve for the end of the text

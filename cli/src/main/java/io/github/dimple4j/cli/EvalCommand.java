@@ -190,7 +190,7 @@ final class EvalCommand implements Callable<Integer> {
   private Answered answer(DimpleModel loaded, EvalQuestion question) {
     Prompt prompt = structureOptions.hold(question.prompt().orLength(length(question.task())));
     Image[] images = prompt.readImages(promptOptions.imageOptions());
-    SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+    SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images)).threads(engine.threads())
         .kvType(engine.kvType());
     try (Session session = canvasOption.addTo(builder).open()) {
       Generation generation = session.decode(stopOptions.addTo(decodingOptions.decoding(), false));

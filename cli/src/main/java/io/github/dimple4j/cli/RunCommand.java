@@ -64,7 +64,7 @@ final class RunCommand implements Callable<Integer> {
       long loadNanos = System.nanoTime() - start;
       decodingOptions.follow(loaded);
       Decoding decoding = stopOptions.addTo(decodingOptions.decoding(), true);
-      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images), loaded).threads(engine.threads())
+      SessionBuilder builder = decodingOptions.fit(prompt.session(loaded, images)).threads(engine.threads())
           .kvType(engine.kvType());
       try (Session session = canvasOption.addTo(builder).open()) {
         Terminal terminal = Terminal.ofStandardOutput();

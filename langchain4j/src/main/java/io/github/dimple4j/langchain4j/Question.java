@@ -101,13 +101,8 @@ final class Question {
   }
 
   Session open() {
-    SessionBuilder session = model.dimple().session().tools(tools)
+    SessionBuilder session = model.dimple().session().tools(tools).wholeBlocks(decoding)
         .responseLength(request.maxOutputTokens() == null ? model.responseLength() : request.maxOutputTokens());
-    if (!decoding.pipeline().countsFromPrompt()) {
-      session.wholeBlocks(1);
-    } else if (decoding.blockLength() > 0) {
-      session.wholeBlocks(decoding.blockLength());
-    } // otherwise the file's
     Conversion conversion = new Conversion(model.pictureOrder());
     conversion.addAll(request.messages(), session);
     if (structure != null) {

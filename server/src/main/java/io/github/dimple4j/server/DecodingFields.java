@@ -133,18 +133,6 @@ final class DecodingFields {
     return diffusion.map(fields -> fields.flag("prefill", true)).orElse(true);
   }
 
-  /** What the session has to know of blocks. */
-  OptionalInt wholeBlocks(DimpleModel model) {
-    if (diffusion.isEmpty() || !diffusion.get().has("pipeline") && !diffusion.get().has("block_length")) {
-      return OptionalInt.empty();
-    }
-    if (!pipeline.countsFromPrompt()) {
-      return OptionalInt.of(1);
-    }
-    int ofFile = model.metadata("diffusion.block_length").map(length -> ((Number) length).intValue()).orElse(1);
-    return OptionalInt.of((int) diffusion.get().whole("block_length", 1, Integer.MAX_VALUE).orElse(ofFile));
-  }
-
   OptionalInt canvasLength() {
     return diffusion.map(fields -> fields.whole("canvas_length", 1, Integer.MAX_VALUE)).filter(length -> length.isPresent())
         .map(length -> OptionalInt.of((int) length.getAsLong())).orElse(OptionalInt.empty());

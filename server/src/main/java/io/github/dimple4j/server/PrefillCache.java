@@ -17,8 +17,7 @@ import java.util.OptionalInt;
  */
 final class PrefillCache implements AutoCloseable {
   /** What the first pass depends on. */
-  private record Key(List<Integer> prompt, List<String> pictures, Object shape, int length, OptionalInt canvas, OptionalInt blocks,
-      boolean prefill) {}
+  private record Key(List<Integer> prompt, List<String> pictures, Object shape, int length, OptionalInt canvas, boolean prefill) {}
 
   /** What the positions of a decoding see, beside what the key says. */
   private record Sight(Pipeline pipeline, int blockLength) {
@@ -49,7 +48,7 @@ final class PrefillCache implements AutoCloseable {
     }
     try {
       Key key = new Key(Arrays.stream(fresh.promptTokens()).boxed().toList(), question.pictures().stream().map(Picture::digest).toList(),
-          question.shape().key(), question.length(), question.canvasLength(), question.wholeBlocks(), question.prefill());
+          question.shape().key(), fresh.responseLength(), question.canvasLength(), question.prefill());
       Session found = take(key);
       metrics.cache(found != null);
       if (found == null) {

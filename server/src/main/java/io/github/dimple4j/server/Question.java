@@ -21,14 +21,13 @@ import java.util.OptionalInt;
  * @param shape what the answer is held to
  * @param length of the response, in tokens
  * @param canvasLength of a canvas, where it is filled in several
- * @param wholeBlocks what {@link SessionBuilder#wholeBlocks} takes; empty: what the file says
  * @param prefill whether keys and values of the prompt are kept
  * @param decoding how it is decoded, with the seed of the first choice
  * @param choices how many answers there are
  * @param alternatives how many tokens are listed for each position; 0: none
  */
 record Question(List<Message> messages, List<Tool> tools, boolean thinking, String text, int[] tokens, Shape shape, int length, OptionalInt canvasLength,
-    OptionalInt wholeBlocks, boolean prefill, Decoding decoding, int choices, int alternatives) {
+    boolean prefill, Decoding decoding, int choices, int alternatives) {
 
   /**
    * A message with its pictures.
@@ -40,7 +39,7 @@ record Question(List<Message> messages, List<Tool> tools, boolean thinking, Stri
 
   /** The same with so many tokens listed for each position. */
   Question listing(int alternatives) {
-    return new Question(messages, tools, thinking, text, tokens, shape, length, canvasLength, wholeBlocks, prefill, decoding, choices, alternatives);
+    return new Question(messages, tools, thinking, text, tokens, shape, length, canvasLength, prefill, decoding, choices, alternatives);
   }
 
   List<Picture> pictures() {
@@ -77,8 +76,7 @@ record Question(List<Message> messages, List<Tool> tools, boolean thinking, Stri
     }
     shape.hold(builder, length);
     canvasLength.ifPresent(builder::canvasLength);
-    wholeBlocks.ifPresent(builder::wholeBlocks);
-    return builder;
+    return builder.wholeBlocks(decoding);
   }
 
   /** The decoding of a choice. */

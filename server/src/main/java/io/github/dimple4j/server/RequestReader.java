@@ -102,10 +102,9 @@ final class RequestReader {
       throw request.wrong("stop", "does not go with " + shape.field() + ": what is cut off would not fit");
     }
     OptionalInt canvas = settings.canvasLength();
-    OptionalInt blocks = settings.wholeBlocks(model);
     boolean prefill = settings.prefill();
     settings.diffusion().ifPresent(fields -> fields.refuseUnread()); // nothing is read of it from here on
-    return new Question(messages, tools, thinking(), text, tokens, shape, length, canvas, blocks, prefill, decoding, choices(), 0);
+    return new Question(messages, tools, thinking(), text, tokens, shape, length, canvas, prefill, decoding, choices(), 0);
   }
 
   /** Which servers of other models have under this name: templates know {@code enable_thinking}. */
