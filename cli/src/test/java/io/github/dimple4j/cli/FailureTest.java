@@ -2,12 +2,16 @@ package io.github.dimple4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.dimple4j.gguf.GgufWriter;
+import io.github.dimple4j.gguf.MetadataValue;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -41,6 +45,24 @@ class FailureTest {
     String empty = Files.createFile(folder.resolve("empty.gguf")).toString();
     assertFails("empty.gguf", "trace", empty, "--ids-file", ids, "--json", "-");
     assertFails("ids.json", "logits", ids, "--ids-file", ids, "--json", "-");
+  }
+
+  /** Options are checked by the file's pipeline before it is loaded: by the one that a canvas's length stands for, and of a model that was pulled. */
+  @Test
+  void optionsOfTheFilesPipeline() throws IOException {
+    Path pulled = folder.resolve("hub/a/b/main/m.gguf");
+    Files.createDirectories(pulled.getParent());
+    Map<String, MetadataValue> canvases = Map.of("diffusion.canvas_length", MetadataValue.uint32(8));
+    try (var writer = new GgufWriter(pulled, canvases, List.of(), false)) {
+      writer.commit();
+    }
+    System.setProperty("dimple.models", folder.toString());
+    try {
+      assertFails("m.gguf", "run", pulled.toString(), "--prompt", "x", "--gamma", "0.2");
+      assertFails("m.gguf", "run", "a/b/m.gguf", "--prompt", "x", "--gamma", "0.2");
+    } finally {
+      System.clearProperty("dimple.models");
+    }
   }
 
   @Test
