@@ -245,10 +245,17 @@ static dimple_status build_rms_norm(context *c, const recorded *o) {
   return write_view(c, o->y, o->w ? ggml_mul(c->graph->nodes, normed, o->w->tensor) : normed);
 }
 
+/*
+ * GPUs' kernels take the variance as the mean of squares less the square of the mean: of a row that lies far from 0, the difference of two large numbers. So
+ * the mean is taken off before, and what the kernel takes off is what rounding left of it.
+ */
 static dimple_status build_layer_norm(context *c, const recorded *o) {
-  DIMPLE_TRY(watch_squares(c, matrix_of(c, o->x)));
-  struct ggml_tensor *normed = ggml_norm(c->graph->nodes, matrix_of(c, o->x), o->epsilon);
-  return write_view(c, o->y, ggml_add(c->graph->nodes, ggml_mul(c->graph->nodes, normed, o->w->tensor), o->b->tensor));
+  struct ggml_context *n = c->graph->nodes;
+  struct ggml_tensor *x = matrix_of(c, o->x);
+  DIMPLE_TRY(watch_squares(c, x));
+  if (!ggml_is_contiguous(x)) x = ggml_cont(n, x);
+  struct ggml_tensor *normed = ggml_norm(n, ggml_sub(n, x, ggml_mean(n, x)), o->epsilon);
+  return write_view(c, o->y, ggml_add(n, ggml_mul(n, normed, o->w->tensor), o->b->tensor));
 }
 
 /* x W' + b in float32. */
