@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MESSAGE_SIZE = 1024 };
 
@@ -25,11 +26,26 @@ static size_t character_size(const unsigned char *c) {
   return other ? 0 : size;
 }
 
+static uint32_t character_of(const unsigned char *c, size_t size) {
+  uint32_t character = size == 1 ? c[0] : c[0] & (0xffu >> (size + 1));
+  for (size_t i = 1; i < size; i++) character = character << 6 | (c[i] & 0x3f);
+  return character;
+}
+
+/* Whether a terminal takes it for a command: it controls, separates lines, or says in which direction text runs (Unicode's Bidi_Control). */
+static bool is_command(uint32_t c) {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069);
+}
+
 void dimple_make_line(char *text) {
   for (unsigned char *c = (unsigned char *)text; *c;) {
-    size_t size = *c < 0x20 || *c == 0x7f ? 0 : character_size(c);
-    if (size == 0) *c = '?';
-    c += size == 0 ? 1 : size;
+    size_t size = character_size(c);
+    if (size == 0 || is_command(character_of(c, size))) {
+      if (size == 0) size = 1;
+      memset(c, '?', size);
+    }
+    c += size;
   }
 }
 

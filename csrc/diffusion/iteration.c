@@ -160,6 +160,21 @@ static dimple_status make_room(iteration *it, const dimple_decoding *d, const ca
   return DIMPLE_OK;
 }
 
+bool iteration_leaves_one(const iteration *it, const dimple_decoding *d, const text_parameters *model, const bias *banned) {
+  int32_t barred[] = {model->mask_token, d->no_eos_logits ? model->eos_token : -1, pipeline_of(d)->reshaper ? model->expand_token : -1};
+  return it->constraint || bias_leaves_one(banned, model->vocab, barred, sizeof barred / sizeof *barred);
+}
+
+/* What the file bans, which a decoding may ban the rest beside. */
+static dimple_status ban_suppressed(const iteration *it, const dimple_decoding *d, const text_parameters *model, bias *banned) {
+  if (pipeline_of(d)->loop) return DIMPLE_OK;
+  DIMPLE_TRY(bias_ban(banned, model->suppressed, model->suppressed_count));
+  if (iteration_leaves_one(it, d, model, banned)) return DIMPLE_OK;
+  bias_clear(banned);
+  return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: every token but the mask is banned, by no_eos_logits or by the file (key diffusion.suppress_tokens), expected one "
+                                            "that can stand");
+}
+
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
   dimple_decoding filled = *decoding;
   fill_in(&filled, model, c->given_length);
@@ -193,7 +208,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint: it changes the length of the response, and a path through one has a fixed length",
                        pipeline_of(&filled)->name);
   bias banned = {0};
-  if (!pipeline_of(&filled)->loop) DIMPLE_TRY(bias_ban(&banned, model->suppressed, model->suppressed_count));
+  DIMPLE_TRY(ban_suppressed(it, &filled, model, &banned));
   dimple_status status = make_room(it, &filled, c, model);
   if (status != DIMPLE_OK) {
     bias_clear(&banned);

@@ -93,6 +93,10 @@ int32_t iteration_settled(const iteration *it, const canvas *c);
 /* Whether positions can be left out of the decoding under way. Errors: UNSUPPORTED. */
 dimple_status iteration_check_shortening(const iteration *it);
 
+/* Whether some token can stand everywhere beside what is banned, in a decoding of these settings; under a constraint bans yield. The one that a
+ * reshaper bars at times does not count. */
+bool iteration_leaves_one(const iteration *it, const dimple_decoding *d, const text_parameters *model, const bias *banned);
+
 /* The canvas was shortened: blocks end with it. */
 void iteration_shortened(iteration *it, const canvas *c);
 

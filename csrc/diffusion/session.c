@@ -460,14 +460,6 @@ dimple_status dimple_session_step(dimple_session *s, dimple_step *result) {
   return session_leave(s, step(s, result));
 }
 
-/* Whether some token can stand everywhere; without a constraint, to which bans yield. The one that a reshaper bars at times does not count. */
-static bool leaves_one(const dimple_session *s, const bias *fresh) {
-  const text_parameters *model = &s->model->text;
-  const dimple_decoding *d = &s->iteration.decoding;
-  int32_t barred[] = {model->mask_token, d->no_eos_logits ? model->eos_token : -1, pipeline_of(d)->reshaper ? model->expand_token : -1};
-  return s->iteration.constraint || bias_leaves_one(fresh, model->vocab, barred, sizeof barred / sizeof *barred);
-}
-
 static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const float *values, int32_t count) {
   DIMPLE_TRY(require_iteration(s));
   if (pipeline_of(&s->iteration.decoding)->loop)
@@ -476,7 +468,7 @@ static dimple_status set_bias(dimple_session *s, const int32_t *tokens, const fl
   bias fresh = {0};
   DIMPLE_TRY(bias_set(&fresh, tokens, values, count, model->vocab));
   dimple_status status = bias_ban(&fresh, model->suppressed, model->suppressed_count);
-  if (status == DIMPLE_OK && !leaves_one(s, &fresh))
+  if (status == DIMPLE_OK && !iteration_leaves_one(&s->iteration, &s->iteration.decoding, model, &fresh))
     status = dimple_fail(DIMPLE_ERROR_ARGUMENT, "bias: every token but the mask is banned, by it, by the file or by the decoding, expected one that can stand");
   if (status != DIMPLE_OK) {
     bias_clear(&fresh);

@@ -24,6 +24,12 @@ static void a_message_is_one_line(void) {
   EXPECT(strcmp(dimple_last_error(), "a?b?c?? \xc3\xa9") == 0, "%s", dimple_last_error());
 }
 
+/* Names in files may be written for the terminal that shows them: ESC, C1's CSI, separators of lines, marks and overrides of direction. */
+static void a_message_commands_no_terminal(void) {
+  dimple_fail(DIMPLE_ERROR_IO, "%s", "\x1b[1m|\xc2\x9b|\xd8\x9c|\xe2\x80\x8e|\xe2\x80\xa8|\xe2\x80\xae|\xe2\x81\xa6|\xc2\xa0\xe2\x80\x8d\xe2\x81\xa0");
+  EXPECT(strcmp(dimple_last_error(), "?[1m|\?\?|\?\?|\?\?\?|\?\?\?|\?\?\?|\?\?\?|\xc2\xa0\xe2\x80\x8d\xe2\x81\xa0") == 0, "%s", dimple_last_error());
+}
+
 /* What a file holds is any bytes: ends of characters without a beginning, surrogates, longer forms than needed. */
 static void a_message_is_utf_8(void) {
   dimple_fail(DIMPLE_ERROR_IO, "%s", "\xff\xfe a\x80 \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 \xf0\x9f\x98\x80 \xe2\x82");
@@ -46,6 +52,7 @@ int main(void) {
   EXPECT(dimple_last_error()[0] == '\0', "a message before any failure: %s", dimple_last_error());
   a_message_is_the_threads_own();
   a_message_is_one_line();
+  a_message_commands_no_terminal();
   a_message_is_utf_8();
   long_messages_are_cut();
   memory_is_named();

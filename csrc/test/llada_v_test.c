@@ -121,6 +121,22 @@ static void barred_tokens_are_not_taken(dimple_session *s) {
     }
 }
 
+/* A file that bars all but the end and the mask cannot be decoded without ends, and says so before the first pass. */
+static void something_can_stand(void) {
+  int32_t all[VOCAB], response[LENGTH], count = 0;
+  masked(response);
+  for (int32_t token = 0; token < VOCAB; token++)
+    if (token != EOS && token != MASK) all[count++] = token;
+  dimple_model *m = barring(all, count);
+  dimple_session *s = m ? open_session(m, 1, 1) : NULL;
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_MASKGIT_PLUS);
+  if (s) decode_biased(s, &d, response, EOS, 0);
+  d.no_eos_logits = 1;
+  if (s) EXPECT_FAILS(dimple_session_begin(s, &d), DIMPLE_ERROR_ARGUMENT, "every token but the mask is banned, by no_eos_logits or by the file");
+  dimple_session_free(s);
+  dimple_model_free(m);
+}
+
 int main(void) {
   dimple_model *m = random_model((model_shape){.family = FAMILY_LLADA_V});
   if (m) {
@@ -128,6 +144,7 @@ int main(void) {
     a_turn_ends_the_decoding(s);
     only_the_last_slot_ends_it(s);
     barred_tokens_are_not_taken(s);
+    something_can_stand();
     dimple_session_free(s);
   }
   dimple_model_free(m);

@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.file.Printable;
 import java.io.Serial;
 
 /**
@@ -15,7 +16,7 @@ public class DimpleException extends RuntimeException {
    * @param message one line: what failed, where, and what was expected
    */
   public DimpleException(String message) {
-    super(message);
+    super(Printable.line(message));
   }
 
   /**
@@ -25,6 +26,6 @@ public class DimpleException extends RuntimeException {
    * @param cause what it came from
    */
   public DimpleException(String message, Throwable cause) {
-    super(message, cause);
+    super(Printable.line(message), cause);
   }
 }

@@ -1,6 +1,7 @@
 package io.github.dimple4j.cli;
 
 import io.github.dimple4j.DimpleException;
+import io.github.dimple4j.file.Printable;
 import io.github.dimple4j.gguf.GgufException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -73,6 +74,6 @@ final class Failures {
   }
 
   static String oneLine(String message) {
-    return message == null ? "failed without a message" : message.strip().replaceAll("\\s*\\R\\s*", " ");
+    return message == null ? "failed without a message" : Printable.line(message.strip());
   }
 }

@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import io.github.dimple4j.file.Printable;
 import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
@@ -37,8 +38,8 @@ final class GgufDiffCommand implements Callable<Integer> {
       difference = FileDifference.between(first, second, bar);
     }
     PrintWriter out = spec.commandLine().getOut();
-    difference.keys().forEach(key -> out.printf("key %s: %s%n", shown(key.name()), describe(key)));
-    difference.tensors().forEach(tensor -> out.printf("tensor %s: %s%n", shown(tensor.name()), describe(tensor)));
+    difference.keys().forEach(key -> out.printf("key %s: %s%n", Printable.line(key.name()), describe(key)));
+    difference.tensors().forEach(tensor -> out.printf("tensor %s: %s%n", Printable.line(tensor.name()), describe(tensor)));
     out.printf("%d keys differ, %d tensors differ, %d tensors are equal%n", difference.keys().size(), difference.tensors().size(),
         difference.equalTensors());
     out.flush();
@@ -64,16 +65,11 @@ final class GgufDiffCommand implements Callable<Integer> {
     return at;
   }
 
-  /** As a terminal can take it. */
-  private static String shown(String text) {
-    return text.replaceAll("\\p{Cc}", " ");
-  }
-
   private static String describe(MetadataValue value) {
     if (value.value() instanceof List<?> list) {
       return value.typeName() + ", " + list.size() + " elements";
     }
-    String text = shown(value.type() == MetadataType.UINT64 ? Long.toUnsignedString((Long) value.value()) : String.valueOf(value.value()));
+    String text = Printable.line(value.type() == MetadataType.UINT64 ? Long.toUnsignedString((Long) value.value()) : String.valueOf(value.value()));
     return value.typeName() + " " + (text.length() > SHOWN_TEXT ? text.substring(0, SHOWN_TEXT) + "..." : text);
   }
 

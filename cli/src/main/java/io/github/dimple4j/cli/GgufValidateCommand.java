@@ -1,5 +1,6 @@
 package io.github.dimple4j.cli;
 
+import io.github.dimple4j.file.Printable;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.tools.Validator;
 import java.io.PrintWriter;
@@ -30,8 +31,8 @@ final class GgufValidateCommand implements Callable<Integer> {
       result = Validator.check(file, ignoreUnknown, bar);
     }
     PrintWriter out = spec.commandLine().getOut();
-    result.problems().forEach(out::println);
-    result.notes().forEach(note -> out.println("note: " + note));
+    result.problems().forEach(problem -> out.println(Printable.line(problem)));
+    result.notes().forEach(note -> out.println("note: " + Printable.line(note)));
     if (result.problems().isEmpty()) {
       out.println(file + ": sound, " + result.tensors() + " tensors");
     }

@@ -6,8 +6,11 @@ import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,6 +43,33 @@ class GgufCommandTest {
     assertThat(Output.of("gguf", "inspect", "--full", file.toString()).out()).contains("\"<|mask|>\"");
     Path json = Files.writeString(folder.resolve("x.json"), Output.of("gguf", "inspect", "--json", file.toString()).out());
     assertThat(((Map<?, ?>) Json.read(json).get("metadata")).get("dimple.block_count").toString()).contains("4");
+  }
+
+  /** Names and values of files go to a terminal as text: none colours it, begins a line or turns text around. */
+  @Test
+  void namesInFilesCommandNoTerminal() throws IOException {
+    Path plain = synth();
+    byte[] bytes = Files.readAllBytes(plain);
+    replace(bytes, "dimple.video_token_id", "dimple.\u001b[31m\n\u202een_id"); // a key that is not known then
+    replace(bytes, "dimple-mini", "a\u001b[31m\n\u2028x");
+    Path named = Files.write(folder.resolve("named.gguf"), bytes);
+    for (Output output : List.of(Output.of("gguf", "inspect", named.toString()), Output.of("gguf", "validate", named.toString()),
+        Output.of("gguf", "diff", plain.toString(), named.toString()), Output.of("run", "--prompt", "x", named.toString()))) {
+      String text = output.out() + output.err();
+      assertThat(text).contains("dimple.").doesNotContain("\u001b", "\u202e", "\u2028");
+      assertThat(text.lines()).noneMatch(line -> line.startsWith("en_id") || line.startsWith("x"));
+    }
+  }
+
+  private static void replace(byte[] bytes, String old, String other) {
+    byte[] from = old.getBytes(StandardCharsets.UTF_8);
+    byte[] to = other.getBytes(StandardCharsets.UTF_8);
+    assertThat(to).hasSameSizeAs(from);
+    int at = 0;
+    while (!Arrays.equals(bytes, at, at + from.length, from, 0, from.length)) {
+      at++;
+    }
+    System.arraycopy(to, 0, bytes, at, to.length);
   }
 
   @Test

@@ -1,5 +1,7 @@
 package io.github.dimple4j.gguf;
 
+import io.github.dimple4j.file.Printable;
+
 /**
  * A file or a request that these tools refuse: a damaged or unsupported file, a checkpoint that does not fit its
  * configuration, an output that exists. The message is one line that names the file and the thing in it and says what was
@@ -14,7 +16,7 @@ public final class GgufException extends RuntimeException {
    * @param message one line, fit for a user
    */
   public GgufException(String message) {
-    super(message);
+    super(Printable.line(message));
   }
 
   /**
@@ -24,6 +26,6 @@ public final class GgufException extends RuntimeException {
    * @param cause what went wrong underneath
    */
   public GgufException(String message, Throwable cause) {
-    super(message, cause);
+    super(Printable.line(message), cause);
   }
 }

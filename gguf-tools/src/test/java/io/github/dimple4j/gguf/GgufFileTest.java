@@ -265,10 +265,10 @@ class GgufFileTest {
   @Test
   void whatIsShownIsUnsignedAndNothingForATerminal() throws IOException {
     Map<String, MetadataValue> metadata = everyType();
-    metadata.put("a\u001b[31mb\u009b", MetadataValue.array(MetadataType.UINT64, List.of(1L, -2L)));
+    metadata.put("a\u001b[31mb\u009b\u202e", MetadataValue.array(MetadataType.UINT64, List.of(1L, -2L)));
     try (GgufFile file = GgufFile.open(write(metadata))) {
       String text = Inspector.of(file, 4).text();
-      assertThat(text).contains("18446744073709551615", "[1, 18446744073709551614]", "a\\u001b[31mb\\u009b");
+      assertThat(text).contains("18446744073709551615", "[1, 18446744073709551614]", "a\\u001b[31mb\\u009b\\u202e");
       assertThat(text.chars()).noneMatch(c -> Character.isISOControl(c) && c != '\n' && c != '\r');
       assertThat(Inspector.of(file, 4).json()).contains("18446744073709551615", "18446744073709551614");
     }

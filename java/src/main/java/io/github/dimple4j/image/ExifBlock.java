@@ -30,15 +30,22 @@ final class ExifBlock {
   static ByteBuffer of(byte[] encoded) {
     ByteBuffer file = ByteBuffer.wrap(encoded);
     return switch (PictureFormat.of(encoded)) {
-      case JPEG -> ofJpeg(file);
+      case JPEG -> {
+        ByteBuffer content = segment(file, PREFIX);
+        yield content == null ? null : withoutPrefix(content);
+      }
       case PNG -> ofPng(file);
-      case WEBP -> ofWebp(file.order(ByteOrder.LITTLE_ENDIAN));
+      case WEBP -> {
+        ByteBuffer content = chunk(file, "EXIF");
+        yield content == null ? null : withoutPrefix(content);
+      }
       case TIFF -> file;
       default -> null;
     };
   }
 
-  private static ByteBuffer ofJpeg(ByteBuffer file) {
+  /** The content of a JPEG's first segment APP1 that begins so; null if there is none. */
+  static ByteBuffer segment(ByteBuffer file, byte[] prefix) {
     file.position(2);
     // Segments: FF, marker, length (itself included), content. Compressed data begins behind SOS (DA).
     while (file.get() == (byte) 0xFF) {
@@ -52,8 +59,8 @@ final class ExifBlock {
       }
       int length = (file.getShort() & 0xFFFF) - 2;
       ByteBuffer content = file.slice(file.position(), length);
-      if (marker == 0xE1 && startsWith(content, PREFIX)) {
-        return withoutPrefix(content);
+      if (marker == 0xE1 && startsWith(content, prefix)) {
+        return content;
       }
       file.position(file.position() + length);
     }
@@ -91,12 +98,14 @@ final class ExifBlock {
     }
   }
 
-  private static ByteBuffer ofWebp(ByteBuffer file) {
+  /** The content of a WebP file's first chunk of a name; null if there is none. */
+  static ByteBuffer chunk(ByteBuffer file, String name) {
+    file.order(ByteOrder.LITTLE_ENDIAN);
     long size;
     for (long at = 12; at + 8 <= file.limit(); at += 8 + size + (size & 1)) {
       size = Integer.toUnsignedLong(file.getInt((int) at + 4));
-      if (file.getInt((int) at) == ('E' | 'X' << 8 | 'I' << 16 | 'F' << 24)) {
-        return withoutPrefix(file.slice((int) at + 8, Math.toIntExact(size)));
+      if (startsWith(file.slice((int) at, 4), name.getBytes(StandardCharsets.ISO_8859_1))) {
+        return file.slice((int) at + 8, Math.toIntExact(size));
       }
     }
     return null;
@@ -106,7 +115,7 @@ final class ExifBlock {
     return startsWith(block, PREFIX) ? block.slice(PREFIX.length, block.limit() - PREFIX.length) : block;
   }
 
-  private static boolean startsWith(ByteBuffer content, byte[] prefix) {
+  static boolean startsWith(ByteBuffer content, byte[] prefix) {
     byte[] start = new byte[Math.min(prefix.length, content.limit())];
     content.get(0, start);
     return Arrays.equals(start, prefix);

@@ -16,6 +16,7 @@ final class PngFile {
   static final int EXIF = type("eXIf");
   static final int TEXT = type("tEXt");
   static final int COMPRESSED_TEXT = type("zTXt");
+  static final int UNICODE_TEXT = type("iTXt");
   private static final int HEADER = type("IHDR");
   private static final int PALETTE = type("PLTE");
   private static final int TRANSPARENCY = type("tRNS");

@@ -37,6 +37,7 @@ final class TiffFile {
   private static final int TILE_SIZES = 325;
   private static final int PREDICTOR = 317;
   private static final int COLOR_MAP = 320;
+  private static final short UNUSED = (short) 65000; // among those that stay with whoever writes them
   private static final int TILE_WIDTH = 322;
   private static final int EXTRA_SAMPLES = 338;
   private static final int SAMPLE_FORMAT = 339;
@@ -103,14 +104,21 @@ final class TiffFile {
     };
   }
 
-  /** The file as the platform's reader has it right: bits from the highest on, and differences of 16 bits left as they are. */
+  /**
+   * The file as the platform's reader has it right: bits from the highest on, differences of 16 bits left as they are, and no palette where
+   * samples are no places in one, for that reader would look them up.
+   */
   private byte[] plain() throws PictureException {
     boolean reversed = first(FILL_ORDER, 1) == 2 && first(COMPRESSION, 1) != JPEG;
-    if (!reversed && !isWideDifferences()) {
+    boolean idle = entries.containsKey(COLOR_MAP) && first(PHOTOMETRIC, 0) != PALETTE;
+    if (!reversed && !idle && !isWideDifferences()) {
       return encoded;
     }
     byte[] plain = encoded.clone();
     ByteBuffer copy = ByteBuffer.wrap(plain).order(file.order());
+    if (idle) {
+      copy.putShort(entries.get(COLOR_MAP), UNUSED);
+    }
     if (isWideDifferences()) {
       put(copy, PREDICTOR, 1);
     }

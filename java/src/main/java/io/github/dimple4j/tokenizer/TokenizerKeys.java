@@ -5,6 +5,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /**
  * The keys {@code tokenizer.*} of a model file as {@link TokenizerData}, whatever reads the file. A key that is there and of another type than
@@ -37,6 +38,8 @@ public final class TokenizerKeys {
   public TokenizerData data() {
     String model = read("model", String.class, "a string").orElse(null);
     boolean sentencePiece = SENTENCE_PIECE.contains(String.valueOf(model));
+    refuseUnless(model, "add_space_prefix", "llama"::equals);
+    refuseUnless(model, "normalizer.nfc", name -> !SENTENCE_PIECE.contains(name));
     List<int[]> flags = AddedTokenFlags.NAMES.stream().map(name -> integers(AddedTokenFlags.KEYS + name).orElse(new int[0])).toList();
     return new TokenizerData(model, read("pre", String.class, "a string").orElse(null),
         strings("tokens").orElseThrow(() -> new TokenizerException(KEYS + "tokens is missing")), integers(KEYS + "token_type").orElse(null),
@@ -103,6 +106,13 @@ public final class TokenizerKeys {
 
   private <T> Optional<T> read(String name, Class<T> type, String expected) {
     return read(KEYS + name, values.apply(KEYS + name), type, expected);
+  }
+
+  /** What a vocabulary of another kind may ask for, but this one does not do: passed over it would make other tokens of a text. */
+  private void refuseUnless(String model, String name, Predicate<String> done) {
+    if (model != null && !done.test(model) && flag(name).orElse(false)) {
+      throw new TokenizerException(KEYS + name + " is true; expected false with " + KEYS + "model " + model);
+    }
   }
 
   private static <T> Optional<T> read(String key, Object value, Class<T> type, String expected) {

@@ -9,11 +9,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.awt.Color;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
+import java.util.zip.CRC32;
+import java.util.zip.DeflaterOutputStream;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -61,6 +65,73 @@ class ExifOrientationTest {
       String found = "" + colour(image, 2, 2) + colour(image, right, 2) + colour(image, 2, bottom) + colour(image, right, bottom);
       assertThat(found).isEqualTo(corners);
     }
+  }
+
+  /** As signed numbers and as places of directories, which nobody should write, but some do; as a byte the value is none. */
+  @ParameterizedTest
+  @CsvSource({"1, false", "3, true", "4, true", "6, true", "8, true", "9, true", "13, true", "2, false", "11, false"})
+  void orientationsOfOtherTypes(int type, boolean taken) throws IOException {
+    for (ByteOrder order : List.of(ByteOrder.LITTLE_ENDIAN, ByteOrder.BIG_ENDIAN)) {
+      byte[] file = withOrientation(jpeg(), 6, order);
+      int entry = 2 + 9 + 4 + 6 + 8 + 2 + 12; // start, comment, marker and length, name, head, count, the first entry
+      ByteBuffer bytes = ByteBuffer.wrap(file).order(order).putShort(entry + 2, (short) type).putInt(entry + 8, 0);
+      if (type == 6) {
+        bytes.put(entry + 8, (byte) 6);
+      } else if (type == 3 || type == 8) {
+        bytes.putShort(entry + 8, (short) 6);
+      } else {
+        bytes.putInt(entry + 8, 6);
+      }
+      assertThat(PictureDecoder.decode(file, "photo.jpg").width()).as(type + " " + order).isEqualTo(taken ? 48 : 32);
+    }
+  }
+
+  /** Without a tag of EXIF's an XMP packet counts, as an attribute or an element, wherever a format has it; with one it does not. */
+  @Test
+  void packetsOfXmpCountWithoutExif() throws IOException {
+    for (String packet : List.of("<rdf:Description tiff:Orientation=\"6\"/>", "<tiff:Orientation>6</tiff:Orientation>")) {
+      byte[] xmp = packet.getBytes(StandardCharsets.UTF_8);
+      byte[] named = join("http://ns.adobe.com/xap/1.0/\0".getBytes(StandardCharsets.US_ASCII), xmp);
+      byte[] segment = join(new byte[] {(byte) 0xFF, (byte) 0xE1, 0, (byte) (2 + named.length)}, named);
+      assertThat(widthOf(inserted(jpeg(), 2, segment))).isEqualTo(48);
+      assertThat(widthOf(inserted(withOrientation(jpeg(), 3, ByteOrder.BIG_ENDIAN), 2, segment))).isEqualTo(32);
+      assertThat(widthOf(inserted(withOrientation(jpeg(), 0, ByteOrder.BIG_ENDIAN), 2, segment))).isEqualTo(32);
+
+      byte[] png = encode(new BufferedImage(32, 48, BufferedImage.TYPE_INT_RGB), "png");
+      byte[] keyword = "XML:com.adobe.xmp".getBytes(StandardCharsets.US_ASCII);
+      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[5], xmp))))).isEqualTo(48);
+      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[] {0, 1, 0, 'e', 'n', 0, 'x', 0}, deflated(xmp)))))).isEqualTo(48);
+      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[] {0, 1, 0, 0, 0}, xmp))))).isEqualTo(32); // damaged
+    }
+  }
+
+  private static int widthOf(byte[] file) {
+    return PictureDecoder.decode(file, "photo").width();
+  }
+
+  private static byte[] inserted(byte[] file, int at, byte[] more) {
+    return join(Arrays.copyOf(file, at), more, Arrays.copyOfRange(file, at, file.length));
+  }
+
+  private static byte[] join(byte[]... parts) {
+    var all = new ByteArrayOutputStream();
+    List.of(parts).forEach(all::writeBytes);
+    return all.toByteArray();
+  }
+
+  private static byte[] deflated(byte[] plain) throws IOException {
+    var out = new ByteArrayOutputStream();
+    try (var deflater = new DeflaterOutputStream(out)) {
+      deflater.write(plain);
+    }
+    return out.toByteArray();
+  }
+
+  private static byte[] pngChunk(byte[] content) {
+    byte[] checked = join("iTXt".getBytes(StandardCharsets.US_ASCII), content);
+    var checksum = new CRC32();
+    checksum.update(checked);
+    return join(ByteBuffer.allocate(4).putInt(content.length).array(), checked, ByteBuffer.allocate(4).putInt((int) checksum.getValue()).array());
   }
 
   private static char colour(Pixels image, int x, int y) {

@@ -14,6 +14,7 @@ import java.awt.image.IndexColorModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -48,6 +49,28 @@ class PictureDecoderTest {
         Color color = new Color(image.getRGB(x, y));
         assertThat(pixel(decoded, x, y)).containsExactly(color.getRed(), color.getGreen(), color.getBlue());
       }
+    }
+  }
+
+  /** A palette that a picture of greys was left with is none of its own, though the platform's reader would look its samples up. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1})
+  void greysOfATiffAreNotLookedUp(int photometric) {
+    int[][] entries = {{256, 4, 1, 3}, {257, 4, 1, 1}, {258, 3, 1, 8}, {259, 3, 1, 1}, {262, 3, 1, photometric}, {273, 4, 1, 8}, {277, 3, 1, 1}, {278, 4, 1, 1},
+        {279, 4, 1, 3}, {320, 3, 768, 12 + 2 + 10 * 12 + 4}};
+    ByteBuffer file = ByteBuffer.allocate(12 + 2 + 10 * 12 + 4 + 1536).order(ByteOrder.LITTLE_ENDIAN);
+    file.put(new byte[] {'I', 'I', 42, 0}).putInt(12).put(new byte[] {7, 100, (byte) 250, 0}).putShort((short) 10);
+    for (int[] entry : entries) {
+      file.putShort((short) entry[0]).putShort((short) entry[1]).putInt(entry[2]).putInt(entry[3]);
+    }
+    file.putInt(0);
+    while (file.hasRemaining()) {
+      file.putShort((short) (12345 * file.position()));
+    }
+    Pixels decoded = PictureDecoder.decode(file.array(), "greys.tif");
+    for (int x = 0; x < 3; x++) {
+      int grey = photometric == 1 ? file.get(8 + x) & 0xFF : 255 - (file.get(8 + x) & 0xFF);
+      assertThat(pixel(decoded, x, 0)).containsExactly(grey, grey, grey);
     }
   }
 

@@ -247,7 +247,7 @@ class TokenizerTest {
         Map.entry("ggml.tokens", Utf8Strings.of(List.of("a"))), Map.entry("ggml.token_type", new int[] {1}),
         Map.entry("ggml.merges", Utf8Strings.of(List.of())),
         Map.entry("ggml.scores", new float[] {0}), Map.entry("ggml.add_bos_token", true), Map.entry("ggml.add_space_prefix", false),
-        Map.entry("ggml.normalizer.nfc", true), Map.entry("ggml.bos_token_id", 0L), Map.entry("ggml.eos_token_id", 0L),
+        Map.entry("ggml.normalizer.nfc", false), Map.entry("ggml.bos_token_id", 0L), Map.entry("ggml.eos_token_id", 0L),
         Map.entry("ggml.padding_token_id", 0L), Map.entry("ggml.mask_token_id", 0L), Map.entry("ggml.unknown_token_id", 0L),
         Map.entry("ggml.eot_token_id", 0L), Map.entry("ggml.eom_token_id", 0L), Map.entry("ggml.fim_pad_token_id", 0L),
         Map.entry("ggml.eos_token_ids", new int[] {0}), Map.entry("dimple.lstrip", new int[0]), Map.entry("dimple.rstrip", new int[0]),
@@ -269,6 +269,23 @@ class TokenizerTest {
     }
     assertThatThrownBy(() -> keys(Map.of()).data()).hasMessage("tokenizer.ggml.tokens is missing");
     assertThatThrownBy(() -> keys(Map.of("chat_template", 1L)).chatTemplate()).hasMessage("tokenizer.chat_template is 1; expected a string");
+  }
+
+  /** What one kind of vocabulary does is not passed over in a file of another kind. */
+  @Test
+  void whatAnotherKindDoesIsRefused() {
+    for (String model : List.of("gpt2", "gemma4", "llama")) {
+      for (String flag : List.of("add_space_prefix", "normalizer.nfc")) {
+        boolean done = flag.equals("normalizer.nfc") ? model.equals("gpt2") : model.equals("llama");
+        Map<String, Object> file = Map.of("ggml.model", model, "ggml.tokens", Utf8Strings.of(List.of("a")), "ggml." + flag, true);
+        if (done) {
+          assertThat(keys(file).data().model()).isEqualTo(model);
+        } else {
+          assertThatThrownBy(() -> keys(file).data()).hasMessage("tokenizer.ggml." + flag + " is true; expected false with tokenizer.ggml.model " + model);
+        }
+        assertThat(keys(Map.of("ggml.model", model, "ggml.tokens", Utf8Strings.of(List.of("a")), "ggml." + flag, false)).data().model()).isEqualTo(model);
+      }
+    }
   }
 
   private static TokenizerKeys keys(Map<String, Object> values) {

@@ -36,13 +36,27 @@ final class HarmlessSettings {
   private static final Set<String> PICTURES = Set.of("crop_size", "data_format", "default_to_square", "device", "disable_grouping", "feature_extractor_type",
       "image_processor_type", "input_data_format", "processor_class", "return_tensors");
 
+  /** Of a tokenizer: names of classes and files, and what is done to lists of texts. Names of tokens end as such. */
+  private static final Set<String> TOKENIZER = Set.of("added_tokens_decoder", "additional_special_tokens", "auto_map", "backend", "chat_template", "errors", "extra_special_tokens", "is_local", "legacy",
+      "max_length", "model_input_names", "model_max_length", "model_specific_special_tokens", "name_or_path", "pad_to_multiple_of", "pad_token_type_id", "padding", "padding_side", "processor_class",
+      "response_schema", "return_token_type_ids", "special_tokens_map_file", "stride", "tokenizer_class", "tokenizer_file", "transformers_version", "trim_offsets",
+      "truncation", "truncation_side", "truncation_strategy", "unsloth_version", "use_fast", "vocab_file");
+
   private HarmlessSettings() {}
 
   /** Whether a setting that nobody has asked for may be passed over; one that is false or empty asks for nothing, and no layer is another one than the others. */
   static boolean includes(String name, JsonNode value) {
-    boolean empty = value.isBoolean() ? !value.booleanValue() : value.isString() ? value.stringValue().isEmpty() : value.isContainer() && value.isEmpty();
-    return empty || name.startsWith("_") || GENERAL.contains(name) || TRAINING.contains(name) || RUNNING.contains(name)
+    return asksNothing(value) || name.startsWith("_") || GENERAL.contains(name) || TRAINING.contains(name) || RUNNING.contains(name)
         || PROMPTS.contains(name) || PICTURES.contains(name) || name.equals("layer_types") && isPlain(value);
+  }
+
+  /** Whether a setting of a tokenizer that nobody has asked for may be passed over: those of its file decide of tokens. */
+  static boolean ofTokenizer(String name, JsonNode value) {
+    return asksNothing(value) || name.startsWith("_") || name.endsWith("_token") || TOKENIZER.contains(name);
+  }
+
+  private static boolean asksNothing(JsonNode value) {
+    return value.isBoolean() ? !value.booleanValue() : value.isString() ? value.stringValue().isEmpty() : value.isContainer() && value.isEmpty();
   }
 
   private static boolean isPlain(JsonNode types) {

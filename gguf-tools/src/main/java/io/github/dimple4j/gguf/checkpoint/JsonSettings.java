@@ -90,6 +90,11 @@ public final class JsonSettings {
     return unread((key, value) -> !HarmlessSettings.includes(key, value));
   }
 
+  /** Those of {@link #unread()}, of a tokenizer's settings, that may mean other tokens or another text. */
+  public List<String> unknownOfTokenizer() {
+    return unread((key, value) -> !HarmlessSettings.ofTokenizer(key, value));
+  }
+
   private List<String> unread(BiPredicate<String, JsonNode> wanted) {
     List<String> unread = new ArrayList<>();
     for (String key : names()) {

@@ -96,6 +96,11 @@ public final class TokenizerFiles {
     add(directory, id, content, TokenType.CONTROL);
   }
 
+  /** Settings of {@code tokenizer_config.json} that nothing here does, behind its name; to be asked for last. */
+  public List<String> unread() {
+    return config.unknownOfTokenizer().stream().map(name -> config + ": " + name).toList();
+  }
+
   /** llama.cpp's keys of a tokenizer, without the special tokens' ids; and the flags of added tokens, for which it has none. */
   public Map<String, MetadataValue> metadata() throws IOException {
     List<Long> typeList = new ArrayList<>(types.length);

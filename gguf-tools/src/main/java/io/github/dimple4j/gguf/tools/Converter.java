@@ -182,6 +182,7 @@ public final class Converter {
       }
       Map<String, MetadataValue> metadata = metadata(layout, config, generation, tokenizer);
       List<String> unread = unread(config, preprocessor, generation); // last: what nobody has asked for by now, nobody will
+      tokenizer.ifPresent(files -> unread.addAll(files.unread()));
       return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata,
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, unread, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));
@@ -202,6 +203,11 @@ public final class Converter {
       generation.unread().stream().filter(name -> !PROVENANCE.matcher(name).matches()).forEach(name -> unread.add(generation + ": " + name));
     }
     return unread;
+  }
+
+  /** A directory's last name, which the root of a file system has not. */
+  static String nameOf(Path directory) {
+    return Objects.toString(directory.getFileName(), "model");
   }
 
   /** What a checkpoint holds twice has to be the same: the file has it once. */
@@ -308,7 +314,7 @@ public final class Converter {
   private Map<String, MetadataValue> metadata(ModelLayout layout, JsonSettings config, JsonSettings generation,
       Optional<TokenizerFiles> tokenizer) throws IOException {
     Map<String, MetadataValue> metadata = new LinkedHashMap<>();
-    metadata.put("general.name", MetadataValue.string(directory.toRealPath().getFileName().toString()));
+    metadata.put("general.name", MetadataValue.string(nameOf(directory.toRealPath())));
     metadata.putAll(layout.metadata());
     if (tower) {
       return metadata;

@@ -1,6 +1,7 @@
 package io.github.dimple4j.gguf.tools;
 
 import io.github.dimple4j.core.Finding;
+import io.github.dimple4j.file.Printable;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataType;
@@ -160,7 +161,7 @@ public final class Inspector {
     text.codePoints().forEach(c -> {
       if (c == '\n') {
         out.append("\\n");
-      } else if (Character.isISOControl(c)) {
+      } else if (Printable.isCommand(c)) {
         out.append(format("\\u%04x", c));
       } else {
         out.appendCodePoint(c);

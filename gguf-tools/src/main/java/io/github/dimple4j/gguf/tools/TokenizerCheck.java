@@ -114,7 +114,8 @@ final class TokenizerCheck {
     if (value == null) {
       return List.of();
     }
-    if (value.type() != MetadataType.ARRAY || value.elementType() != elementType) {
+    boolean unsigned = elementType == MetadataType.INT32 && value.elementType() == MetadataType.UINT32; // read as well, and below 2^31 the same
+    if (value.type() != MetadataType.ARRAY || value.elementType() != elementType && !unsigned) {
       throw wrong(key, "an array of " + elementType);
     }
     return value.elements();

@@ -216,6 +216,18 @@ class TokenizerFilesTest {
     assertThat(read().metadata()).containsKey("tokenizer.ggml.tokens");
   }
 
+  /** What a tokenizer's settings say and nothing here does is named; those of programs and of tokens' names are not. */
+  @Test
+  void settingsThatNobodyReadsAreNamed() throws IOException {
+    write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}");
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"image_token\": \"<i>\", \"model_max_length\": 8, \"padding_side\": \"left\", \"strip_accents\": true,"
+        + " \"clean_up_tokenization_spaces\": false, \"spaces_between_special_tokens\": true, \"sp_model_kwargs\": {}, \"chat_template\": \"x\"}");
+    TokenizerFiles files = read();
+    files.metadata();
+    Path settings = folder.resolve("tokenizer_config.json");
+    assertThat(files.unread()).containsExactly(settings + ": strip_accents", settings + ": spaces_between_special_tokens");
+  }
+
   @Test
   void tokensThatTheMapNames() throws IOException {
     write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}");

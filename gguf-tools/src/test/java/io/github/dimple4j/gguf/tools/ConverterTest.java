@@ -399,6 +399,12 @@ class ConverterTest {
     }
   }
 
+  @Test
+  void modelsAtTheRootOfAFileSystemHaveAName() {
+    assertThat(Converter.nameOf(Path.of("/models/dream"))).isEqualTo("dream");
+    assertThat(Converter.nameOf(Path.of("/"))).isEqualTo("model");
+  }
+
   /** How the authors decode is the caller's to say, but the mask, which is the model's. */
   @Test
   void settingsOfADecodingAreNamed() throws IOException {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.GgufWriter;
+import io.github.dimple4j.gguf.MetadataType;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.ProgressListener;
 import io.github.dimple4j.gguf.TensorInfo;
@@ -113,6 +114,12 @@ class ValidatorTest {
         .containsExactly("key dimple.video_token_id is 1024; the vocabulary ends at 1023");
     assertThat(changed("tokenizer.ggml.eos_token_ids", MetadataValue.int32s(3, 1024)))
         .containsExactly("key tokenizer.ggml.eos_token_ids lists 1024; the vocabulary ends at 1023");
+    List<Object> types;
+    try (GgufFile file = GgufFile.open(path)) {
+      types = List.copyOf(file.metadata().get("tokenizer.ggml.token_type").elements());
+    }
+    assertThat(changed("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.UINT32, types))).isEmpty(); // as loading has it
+    assertThat(changed("tokenizer.ggml.token_type", MetadataValue.array(MetadataType.INT64, types))).isNotEmpty();
     assertThat(changed("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1)))
         .containsExactly("key tokenizer.ggml.token_type has 2 elements for 1024 tokens");
     assertThat(changed("tokenizer.ggml.merges", MetadataValue.strings(List.of("a b", "<| x"))))
