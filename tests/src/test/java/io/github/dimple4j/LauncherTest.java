@@ -78,9 +78,9 @@ class LauncherTest {
         System.getProperty("dimple.library"), checkout.toString()).redirectOutput(out.toFile()).redirectError(err.toFile());
     builder.environment().clear();
     Process process = builder.start();
-    if (!process.waitFor(1, TimeUnit.MINUTES)) {
+    if (!process.waitFor(3, TimeUnit.MINUTES)) {
       process.destroyForcibly();
-      throw new IllegalStateException("did not end within a minute: " + script);
+      throw new IllegalStateException("did not end within three minutes: " + script);
     }
     return new Outcome(process.exitValue(), Files.readString(out, StandardCharsets.UTF_8), Files.readString(err, StandardCharsets.UTF_8));
   }
