@@ -158,7 +158,8 @@ static void check_packed_keys(void) {
   static const attention_shape shapes[] = {{1, 1, 1, 1, 32}, {13, 300, 7, 1, 128}, {33, 193, 6, 2, 64}, {40, 200, 4, 2, 96}, {5, 97, 4, 2, 512}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     check_packed(shapes[i], DIMPLE_TENSOR_F16, NULL, 0, NULL, 1e-3);
-    check_packed(shapes[i], DIMPLE_TENSOR_Q8_0, NULL, 0, NULL, 1.5e-2);
+    if (shapes[i].kv_heads * shapes[i].size % 64 == 0 || !backend_is_device(tested[0].ops->name)) /* a device's rows are whole elements */
+      check_packed(shapes[i], DIMPLE_TENSOR_Q8_0, NULL, 0, NULL, 1.5e-2);
   }
   static const attention_shape odd[] = {{3, 5, 2, 1, 16}, {100, 97, 3, 3, 20}, {97, 200, 8, 2, 33}, {2, 11, 130, 1, 12}, {7, 30, 2, 2, 7}};
   for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)

@@ -40,17 +40,25 @@ static struct ggml_tensor *spelled_out(context *c, const attention_call *call, c
 }
 
 /* Heads of keys or values; packed ones as floats, so that what comes of them hangs on what was rounded alone. */
-static struct ggml_tensor *seen_heads(context *c, const attention_call *call, view rows, int64_t windows) {
-  if (call->kv_type == DIMPLE_TENSOR_F32) return heads_of(c, rows, call->kv_heads, call->size, windows);
+static dimple_status seen_heads(context *c, const attention_call *call, view rows, int64_t windows, struct ggml_tensor **out) {
   struct ggml_context *n = c->graph->nodes;
-  struct ggml_tensor *wide = ggml_cast(n, packed_rows(c, rows, (int64_t)call->kv_heads * call->size, call->kv_type), GGML_TYPE_F32);
-  return ggml_permute(n, ggml_reshape_4d(n, wide, call->size, call->kv_heads, rows.rows / windows, windows), 0, 2, 1, 3);
+  struct ggml_tensor *packed;
+  if (call->kv_type == DIMPLE_TENSOR_F32) {
+    *out = heads_of(c, rows, call->kv_heads, call->size, windows);
+    return DIMPLE_OK;
+  }
+  DIMPLE_TRY(packed_rows(c, rows, (int64_t)call->kv_heads * call->size, call->kv_type, &packed));
+  struct ggml_tensor *wide = ggml_reshape_4d(n, ggml_cast(n, packed, GGML_TYPE_F32), call->size, call->kv_heads, rows.rows / windows, windows);
+  *out = ggml_permute(n, wide, 0, 2, 1, 3);
+  return DIMPLE_OK;
 }
 
 static dimple_status attend(context *c, const attention_call *call, const attended *a) {
   struct ggml_tensor *q = heads_of(c, a->q, call->heads, call->size, a->windows);
-  struct ggml_tensor *k = seen_heads(c, call, a->k, a->windows), *v = seen_heads(c, call, a->v, a->windows);
+  struct ggml_tensor *k, *v;
   bool used;
+  DIMPLE_TRY(seen_heads(c, call, a->k, a->windows, &k));
+  DIMPLE_TRY(seen_heads(c, call, a->v, a->windows, &v));
   DIMPLE_TRY(use_fused(c, call, a->q.rows / a->windows, a->mask != NULL, &used));
   struct ggml_tensor *result = used ? fused(c, call, q, k, v, a->mask) : NULL;
   if (result && !runs_here(c, result)) result = NULL;

@@ -36,12 +36,33 @@ struct ggml_tensor *matrix_of(context *c, view v) { return typed_matrix(c, v, GG
 
 struct ggml_tensor *numbers_of(context *c, view v) { return typed_matrix(c, v, GGML_TYPE_I32); }
 
-struct ggml_tensor *packed_rows(context *c, view v, int64_t width, int32_t kv_type) {
-  struct ggml_tensor *t = matrix_of(c, v);
-  t->type = (enum ggml_type)kv_type; /* both go by GGUF's numbers */
-  t->ne[0] = width;
-  t->nb[0] = ggml_type_size(t->type);
+/* The bytes of a matrix, row by row, as `columns` elements of another type. */
+static struct ggml_tensor *read_as(context *c, struct ggml_tensor *matrix, enum ggml_type type, int64_t columns) {
+  struct ggml_tensor *t = ggml_view_2d(c->graph->nodes, matrix, matrix->ne[0], matrix->ne[1], matrix->nb[1], 0);
+  t->type = type;
+  t->ne[0] = columns;
+  t->nb[0] = ggml_type_size(type);
   return t;
+}
+
+static dimple_status check_blocks(const context *c, view v, int64_t width, enum ggml_type type) {
+  if (!ggml_is_quantized(type) || ggml_row_size(type, width) == (size_t)v.columns * sizeof(float)) return DIMPLE_OK;
+  return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s keeps no rows of %lld numbers as %s: their blocks fill no whole elements of four bytes", c->device->name,
+                     (long long)width, ggml_type_name(type));
+}
+
+/*
+ * Devices count in blocks where a row of blocks begins: from where their memory is aligned, and from one row to the next. Rows that lie otherwise are copied as
+ * the floats that they are kept as, from where they lie or to there.
+ */
+dimple_status packed_rows(context *c, view v, int64_t width, int32_t kv_type, struct ggml_tensor **out) {
+  enum ggml_type type = (enum ggml_type)kv_type; /* both go by GGUF's numbers */
+  struct ggml_tensor *rows = matrix_of(c, v);
+  size_t alignment = ggml_backend_buft_get_alignment(c->device->memory);
+  DIMPLE_TRY(check_blocks(c, v, width, type));
+  bool lie_well = rows->view_offs % alignment == 0 && (rows->ne[1] == 1 || rows->nb[1] == ggml_row_size(type, width));
+  *out = read_as(c, ggml_is_quantized(type) && !lie_well ? ggml_cont(c->graph->nodes, rows) : rows, type, width);
+  return DIMPLE_OK;
 }
 
 struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows) {
@@ -224,12 +245,13 @@ static dimple_status build_scatter_rows(context *c, const recorded *o) {
 
 /* Rounded by GGML; what is beyond a half's range becomes its largest. */
 static dimple_status build_pack_kv(context *c, const recorded *o) {
-  struct ggml_tensor *rows = ggml_cont(c->graph->nodes, matrix_of(c, o->x)), *packed = packed_rows(c, o->y, o->x.columns, o->kv_type);
-  if (ggml_is_quantized(packed->type) && packed->nb[1] != ggml_row_size(packed->type, o->x.columns))
-    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s packs no rows of %lld numbers as %s that do not lie right behind each other", c->device->name,
-                       (long long)o->x.columns, ggml_type_name(packed->type));
-  if (o->kv_type == DIMPLE_TENSOR_F16) rows = ggml_clamp(c->graph->nodes, rows, -65504.0f, 65504.0f);
-  return expand(c, ggml_cpy(c->graph->nodes, rows, packed));
+  struct ggml_context *n = c->graph->nodes;
+  enum ggml_type type = (enum ggml_type)o->kv_type;
+  struct ggml_tensor *rows = ggml_cont(n, matrix_of(c, o->x)), *kept = matrix_of(c, o->y);
+  DIMPLE_TRY(check_blocks(c, o->y, o->x.columns, type));
+  if (ggml_is_quantized(type)) return expand(c, ggml_cpy(n, read_as(c, ggml_cast(n, rows, type), GGML_TYPE_F32, o->y.columns), kept));
+  if (type == GGML_TYPE_F16) rows = ggml_clamp(n, rows, -65504.0f, 65504.0f);
+  return expand(c, ggml_cpy(n, rows, read_as(c, kept, type, o->x.columns)));
 }
 
 static dimple_status build_add_rows(context *c, const recorded *o) {

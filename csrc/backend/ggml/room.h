@@ -284,8 +284,8 @@ dimple_status run_recorded(context *c);
 struct ggml_tensor *matrix_of(context *c, view v);
 /* Its rows as [size, heads, rows] and, cut into windows, [size, heads, rows, windows]. */
 struct ggml_tensor *heads_of(context *c, view v, int64_t heads, int64_t size, int64_t windows);
-/* Rows of keys or values [rows x width] that pack_kv has packed. */
-struct ggml_tensor *packed_rows(context *c, view v, int64_t width, int32_t kv_type);
+/* Rows of keys or values [rows x width] that pack_kv has packed, to be read. UNSUPPORTED if blocks of such rows fill no whole elements of the view. */
+dimple_status packed_rows(context *c, view v, int64_t width, int32_t kv_type, struct ggml_tensor **out);
 /* A view of the same memory as int32. */
 struct ggml_tensor *numbers_of(context *c, view v);
 /* A node that writes `value`, of the view's shape, to the view. */
