@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import llada_v_goldens as plain
+import random_weights
 
 VOCAB, IMAGE, MASK, END, TURN, BEGIN = 160, 159, 158, 157, 156, 155
 TOKENS = IMAGE  # as many has the tokenizer: their loader cuts the embedding, and with it the head, to these
@@ -86,16 +87,7 @@ def model_of(llava_llada):
 
 
 def randomise(model, g):
-    state = model.state_dict()
-    for name, t in state.items():
-        if t.dim() == 1 and "norm" in name or "ln_f" in name:
-            t.copy_((1 if name.endswith("weight") else 0) + 0.3 * torch.randn(t.shape, generator=g))
-        elif t.dim() == 1:
-            t.copy_(0.3 * torch.randn(t.shape, generator=g))
-        elif "embed" in name or "wte" in name:
-            t.copy_(torch.randn(t.shape, generator=g))
-        else:
-            t.copy_(torch.randn(t.shape, generator=g) * 1.3 / t[0].numel() ** 0.5)
+    state = random_weights.fill(model.state_dict(), g)
     state["model.transformer.ff_out.weight"][MASK] *= 0.01  # never a guess
     state["model.transformer.ff_out.weight"][IMAGE] *= 3  # which would be one
     return {k: v for k, v in state.items() if not k.endswith("inv_freq")}

@@ -22,6 +22,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import random_weights
+
 VOCAB, IMAGE, MASK, END, TURN, BEGIN, HEADER, HEADER_END = 160, 159, 158, 157, 156, 155, 154, 153
 BARRED = [END, BEGIN, HEADER, HEADER_END]
 TILE, PATCH = 14, 4
@@ -144,16 +146,7 @@ def processor_of(siglip_encoder):
 # --------------------------------------------------------------------------------------------------------------------- weights
 
 def randomise(model, g):
-    state = model.state_dict()
-    for name, t in state.items():
-        if t.dim() == 1 and "norm" in name:
-            t.copy_((1 if name.endswith("weight") else 0) + 0.3 * torch.randn(t.shape, generator=g))
-        elif t.dim() == 1:
-            t.copy_(0.3 * torch.randn(t.shape, generator=g))
-        elif "embed" in name:
-            t.copy_(torch.randn(t.shape, generator=g))
-        else:
-            t.copy_(torch.randn(t.shape, generator=g) * 1.3 / t[0].numel() ** 0.5)
+    state = random_weights.fill(model.state_dict(), g)
     state["lm_head.weight"][MASK] *= 0.01  # never a guess
     state["lm_head.weight"][IMAGE] *= 0.01
     for i in BARRED:

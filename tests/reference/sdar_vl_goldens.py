@@ -19,6 +19,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import random_weights
+
 VOCAB, IMAGE, VIDEO, MASK, END, TURN, BLOCK = 160, 155, 156, 158, 157, 152, 4
 TILE = 14
 PINPOINTS = [[TILE * h, TILE * w] for h in range(1, 7) for w in range(1, 7)]
@@ -120,16 +122,7 @@ def authors_code(path):
 
 
 def randomise(model, g):
-    state = model.state_dict()
-    for name, t in state.items():
-        if t.dim() == 1 and "norm" in name:
-            t.copy_((1 if name.endswith("weight") else 0) + 0.3 * torch.randn(t.shape, generator=g))
-        elif t.dim() == 1:
-            t.copy_(0.3 * torch.randn(t.shape, generator=g))
-        elif "embed" in name:
-            t.copy_(torch.randn(t.shape, generator=g))
-        else:
-            t.copy_(torch.randn(t.shape, generator=g) * 1.3 / t[0].numel() ** 0.5)
+    state = random_weights.fill(model.state_dict(), g)
     state["lm_head.weight"][MASK] *= 0.01  # never a guess
     return state
 
