@@ -215,12 +215,12 @@ void platform_free(void *memory) { _aligned_free(memory); }
 
 /* ------------------------------------------------------------------------------------------------- processors and clocks */
 
-/* The masks are of one group of at most 64 processors, and zero in a process that has threads in several. */
 int64_t platform_memory_available(void) {
   MEMORYSTATUSEX status = {.dwLength = sizeof status};
   return GlobalMemoryStatusEx(&status) ? (int64_t)status.ullAvailPhys : INT64_MAX;
 }
 
+/* The masks are of one group of at most 64 processors, and zero in a process that has threads in several. */
 int32_t platform_processor_count(void) {
   DWORD_PTR allowed, all;
   if (GetProcessAffinityMask(GetCurrentProcess(), &allowed, &all) && allowed) return (int32_t)__builtin_popcountll(allowed);
