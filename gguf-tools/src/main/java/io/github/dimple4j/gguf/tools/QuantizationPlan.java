@@ -7,14 +7,12 @@ import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
-import java.util.regex.Pattern;
 
 /** What each tensor of a file becomes when it is quantized. Immutable once made. */
 final class QuantizationPlan {
@@ -29,26 +27,26 @@ final class QuantizationPlan {
    * Plans.
    *
    * @param source the model's path, for messages
-   * @param named patterns of which each must find a matrix
-   * @throws GgufException if a tensor's type is not known or cannot be read or written, or a pattern finds nothing
+   * @throws GgufException if a tensor's type is not known or cannot be read or written, or an exception of the rule says nothing
    */
-  QuantizationPlan(Path source, GgufParts model, TypeRule rule, Collection<Pattern> named) {
+  QuantizationPlan(Path source, GgufParts model, TypeRule rule) {
     this.source = source;
     this.model = model;
     for (TensorInfo tensor : model.tensors()) {
       targets.add(new GgufWriter.Plan(tensor.name(), choose(tensor, rule), tensor.dimensions()));
     }
-    for (Pattern name : named) {
-      if (model.tensors().stream().noneMatch(tensor -> TypeRule.isMatrix(tensor) && name.matcher(tensor.name()).find())) {
-        throw new GgufException(source + " has no matrix whose name contains " + name);
-      }
-    }
+    rule.requireUsed(source, model.tensors());
     targets.stream().map(GgufWriter.Plan::type).distinct().forEach(ModelWriter::requireEncodable);
   }
 
   /** The tensors to write, in the source's order. */
   List<GgufWriter.Plan> targets() {
     return targets;
+  }
+
+  /** Whether a tensor becomes of a type that is rounded with an importance matrix. */
+  boolean heedsImportance() {
+    return targets.stream().anyMatch(target -> target.type().isQuantized() && target.type() != TensorType.Q8_0);
   }
 
   /** What is made of the file; with errors if they were measured. */

@@ -149,7 +149,7 @@ public final class Quantizer {
    * @param target the file to write; may be the source if {@link #overwrite} allows it
    * @return what was written
    * @throws GgufException if the source is damaged or of another type, a weight is not finite, the importance matrix does not fit,
-   *     a pattern finds no matrix, or the target exists; nothing is left of the target then
+   *     a pattern, a vision tower's type or the importance matrix says nothing, or the target exists; nothing is left of the target then
    * @throws IOException if reading or writing fails; nothing is left of the target then
    */
   public QuantizedFile write(Path target) throws IOException {
@@ -175,7 +175,12 @@ public final class Quantizer {
 
   private QuantizationPlan plan(GgufParts model, Optional<ImportanceMatrix> matrix) {
     Mixture mixture = new Mixture(quantization, matrix.isPresent(), model.metadata(), model.tensors());
-    return new QuantizationPlan(source, model, TypeRule.of(mixture).with(visionType, overrides), overrides.keySet());
+    QuantizationPlan plan = new QuantizationPlan(source, model, TypeRule.of(mixture).with(visionType, overrides));
+    if (matrix.isPresent() && !plan.heedsImportance()) {
+      throw new GgufException(importance.orElseThrow() + " says nothing here: no tensor of " + source + " becomes of a type that heeds importance, as all do but "
+          + "q8_0, f16, bf16 and f32");
+    }
+    return plan;
   }
 
   private RoundingErrors write(Path target, GgufParts model, QuantizationPlan plan, Optional<ImportanceMatrix> matrix) throws IOException {

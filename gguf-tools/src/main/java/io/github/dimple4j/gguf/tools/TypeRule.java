@@ -1,8 +1,11 @@
 package io.github.dimple4j.gguf.tools;
 
+import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.TensorSource;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -83,11 +86,35 @@ final class TypeRule {
     return new TensorInfo(source.name(), TensorType.F32.number(), source.dimensions(), 0);
   }
 
-  private TensorType wanted(TensorInfo tensor) {
-    for (Map.Entry<Pattern, TensorType> override : overrides.entrySet()) {
-      if (override.getKey().matcher(tensor.name()).find()) {
-        return override.getValue();
+  /**
+   * Holds the exceptions to a model's tensors: none says nothing.
+   *
+   * @param source the model's path, for messages
+   * @throws GgufException if a pattern finds no matrix, or none that the patterns before it leave, or there is no vision tower whose type is said
+   */
+  void requireUsed(Path source, List<TensorInfo> tensors) {
+    List<TensorInfo> matrices = tensors.stream().filter(TypeRule::isMatrix).toList();
+    for (Pattern name : overrides.keySet()) {
+      List<TensorInfo> found = matrices.stream().filter(tensor -> name.matcher(tensor.name()).find()).toList();
+      if (found.stream().noneMatch(tensor -> override(tensor).orElseThrow() == name)) {
+        throw new GgufException(source + (found.isEmpty() ? " has no matrix whose name contains " + name
+            : ": every matrix whose name contains " + name + " has the type of a pattern before it"));
       }
+    }
+    if (vision.isPresent() && matrices.stream().noneMatch(tensor -> isVision(tensor) && override(tensor).isEmpty())) {
+      throw new GgufException(source + " has no matrix of a vision tower that could be " + vision.get());
+    }
+  }
+
+  /** The first that finds a matrix. */
+  private Optional<Pattern> override(TensorInfo tensor) {
+    return overrides.keySet().stream().filter(name -> name.matcher(tensor.name()).find()).findFirst();
+  }
+
+  private TensorType wanted(TensorInfo tensor) {
+    Optional<Pattern> override = override(tensor);
+    if (override.isPresent()) {
+      return overrides.get(override.get());
     }
     return isVision(tensor) ? vision.orElse(base.isQuantized() ? TensorType.F16 : base) : text.apply(tensor);
   }

@@ -301,6 +301,16 @@ class QuantizerTest {
   }
 
   @Test
+  void settingsThatSayNothingAreRefused() throws IOException {
+    refuses(Quantizer.of(source(TensorType.F32)).tensorType(Pattern.compile("attn"), TensorType.F16).tensorType(Pattern.compile("attn_q"), TensorType.Q8_0),
+        "every matrix whose name contains attn_q has the type of a pattern before it");
+    Path matrix = legacy(Map.of(Q, importance(256, 2, 3)), 1);
+    refuses(Quantizer.of(source(TensorType.F32)).to(Quantization.Q8_0).importance(matrix), "says nothing here");
+    model.tensors.keySet().removeIf(name -> name.startsWith("v.") || name.startsWith("mm."));
+    refuses(Quantizer.of(source(TensorType.F32)).visionType(TensorType.Q8_0), "has no matrix of a vision tower that could be q8_0");
+  }
+
+  @Test
   void patternsThatFindNothingAreRefused() throws IOException {
     refuses(Quantizer.of(source(TensorType.F32)).tensorType(Pattern.compile("attn_z"), TensorType.Q8_0), "contains attn_z");
     refuses(Quantizer.of(source(TensorType.F32)).tensorType(Pattern.compile("output_norm"), TensorType.Q8_0), "contains output_norm");
