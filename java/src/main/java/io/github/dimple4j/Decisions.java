@@ -36,11 +36,19 @@ final class Decisions {
     List<Candidate> all = IntStream.range(0, found.positions().length).mapToObj(i ->
         new Candidate(found.positions()[i], found.tokens()[i], found.confidence()[i], found.logProbability()[i])).toList();
     List<Candidate> chosen = all.isEmpty() ? List.of() // a response that is fixed as a whole
-        : decoder.decide(new Candidates(iteration, canvas, all, alternatives(found.positions()))).stream()
-            .sorted(Comparator.comparingInt(Candidate::position)).toList();
+        : given(decoder.decide(new Candidates(iteration, canvas, all, alternatives(found.positions()))), "decisions").stream()
+            .map(one -> given(one, "a decision")).sorted(Comparator.comparingInt(Candidate::position)).toList();
     int[] positions = chosen.stream().mapToInt(Candidate::position).toArray();
     int[] tokens = chosen.stream().mapToInt(Candidate::token).toArray();
     return canvases.reveal(positions, tokens, canvas.tokens()).after(found.nanoseconds());
+  }
+
+  /** What a decoder of one's own hands over is not null: an exception of this library's says so, not one that tells of its code. */
+  private static <T> T given(T value, String what) {
+    if (value == null) {
+      throw new InvalidArgumentException("a decoder gave null for " + what);
+    }
+    return value;
   }
 
   /** Of each position those that were asked for. */
@@ -69,7 +77,7 @@ final class Decisions {
 
   private void setBias(Map<Integer, Float> asked) {
     SortedMap<Integer, Float> wanted = new TreeMap<>(always);
-    asked.forEach((token, value) -> wanted.merge(token, value, Float::sum));
+    given(asked, "biases").forEach((token, value) -> wanted.merge(given(token, "a token of a bias"), given(value, "a bias"), Float::sum));
     if (wanted.equals(bias)) {
       return;
     }

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -93,6 +94,30 @@ class DecoderTest {
         assertThat(session.generation()).usingRecursiveComparison().ignoringFields("timings", "canvas").isEqualTo(session.decode(decoding));
       }
     }
+  }
+
+  @Test
+  void decidersThatGiveNullAreNamed() {
+    Map<String, Decoder> decoders = Map.of("decisions", candidates -> null, "a decision", candidates -> Collections.singletonList(null),
+        "biases", biased(null), "a bias", biased(Collections.singletonMap(3, null)), "a token of a bias", biased(Collections.singletonMap(null, 1f)));
+    try (Session session = session()) {
+      decoders.forEach((what, decoder) -> assertThatThrownBy(() -> session.decode(SETTINGS, decoder)).isInstanceOf(InvalidArgumentException.class)
+          .hasMessage("a decoder gave null for " + what));
+    }
+  }
+
+  private static Decoder biased(Map<Integer, Float> bias) {
+    return new Decoder() {
+      @Override
+      public Collection<Candidate> decide(Candidates candidates) {
+        return candidates.all();
+      }
+
+      @Override
+      public Map<Integer, Float> bias(int iteration, Canvas canvas) {
+        return bias;
+      }
+    };
   }
 
   @Test

@@ -4,19 +4,21 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.InflaterInputStream;
 
 /**
- * Where each format keeps its XMP packet (ISO 16684-1; XMP specification, part 3): JPEG in segment APP1, PNG in a text chunk, WebP in chunk XMP. Of
- * the packet, which is XML, one property is asked for, as an attribute or an element: editors that drop the EXIF block leave it there.
+ * Where each format keeps its XMP packet (ISO 16684-1; XMP specification, part 3): JPEG in segment APP1, PNG in a text chunk, WebP in chunk XMP, TIFF
+ * in tag 700. Of the packet, which is XML, one property is asked for, as an attribute or an element: editors that drop the EXIF block leave it there.
  */
 final class XmpPacket {
   private static final byte[] PREFIX = "http://ns.adobe.com/xap/1.0/\0".getBytes(StandardCharsets.ISO_8859_1);
   private static final byte[] KEYWORD = "XML:com.adobe.xmp\0".getBytes(StandardCharsets.ISO_8859_1);
   private static final Pattern ORIENTATION = Pattern.compile("tiff:Orientation(?:=\"|>)([0-9])");
+  private static final int TIFF_TAG = 700;
   private static final int LONGEST_TEXT = 1 << 20; // that is looked at
 
   private XmpPacket() {}
@@ -33,17 +35,31 @@ final class XmpPacket {
       case JPEG -> text(ExifBlock.segment(file, PREFIX), 0, false);
       case PNG -> ofPng(file);
       case WEBP -> text(ExifBlock.chunk(file, "XMP "), 0, false);
+      case TIFF -> ofTiff(file);
       default -> "";
     };
     Matcher orientation = ORIENTATION.matcher(text);
     return orientation.find() ? Integer.parseInt(orientation.group(1)) : 0;
   }
 
+  private static String ofTiff(ByteBuffer file) {
+    file.order(file.getShort(0) == 0x4949 ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+    int directory = file.getInt(4);
+    for (int i = 0, count = file.getShort(directory) & 0xFFFF; i < count; i++) {
+      int entry = directory + 2 + 12 * i;
+      if ((file.getShort(entry) & 0xFFFF) == TIFF_TAG && file.getInt(entry + 4) > 4) { // bytes, of type 1 or 7
+        return text(file.slice(file.getInt(entry + 8), file.getInt(entry + 4)), 0, false);
+      }
+    }
+    return "";
+  }
+
   private static String ofPng(ByteBuffer file) {
     for (int at = PngFile.SIGNATURE; at + 12 <= file.limit(); at += 12 + file.getInt(at)) {
       ByteBuffer content = file.slice(at + 8, file.getInt(at));
-      if (file.getInt(at + 4) == PngFile.UNICODE_TEXT && ExifBlock.startsWith(content, KEYWORD)) {
-        return ofText(content);
+      int type = file.getInt(at + 4);
+      if ((type == PngFile.UNICODE_TEXT || type == PngFile.TEXT) && ExifBlock.startsWith(content, KEYWORD)) {
+        return type == PngFile.TEXT ? text(content, KEYWORD.length, false) : ofText(content);
       }
     }
     return "";

@@ -99,10 +99,23 @@ class ExifOrientationTest {
 
       byte[] png = encode(new BufferedImage(32, 48, BufferedImage.TYPE_INT_RGB), "png");
       byte[] keyword = "XML:com.adobe.xmp".getBytes(StandardCharsets.US_ASCII);
-      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[5], xmp))))).isEqualTo(48);
-      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[] {0, 1, 0, 'e', 'n', 0, 'x', 0}, deflated(xmp)))))).isEqualTo(48);
-      assertThat(widthOf(inserted(png, 33, pngChunk(join(keyword, new byte[] {0, 1, 0, 0, 0}, xmp))))).isEqualTo(32); // damaged
+      assertThat(widthOf(inserted(png, 33, pngChunk("iTXt", join(keyword, new byte[5], xmp))))).isEqualTo(48);
+      assertThat(widthOf(inserted(png, 33, pngChunk("tEXt", join(keyword, new byte[1], xmp))))).isEqualTo(48);
+      assertThat(widthOf(inserted(png, 33, pngChunk("iTXt", join(keyword, new byte[] {0, 1, 0, 'e', 'n', 0, 'x', 0}, deflated(xmp)))))).isEqualTo(48);
+      assertThat(widthOf(inserted(png, 33, pngChunk("iTXt", join(keyword, new byte[] {0, 1, 0, 0, 0}, xmp))))).isEqualTo(32); // damaged
     }
+  }
+
+  @Test
+  void packetsOfXmpInTiffAndWebp() {
+    byte[] xmp = "<x tiff:Orientation=\"8\"/>".getBytes(StandardCharsets.US_ASCII);
+    ByteBuffer tiff = ByteBuffer.allocate(8 + 2 + 2 * 12 + 4 + xmp.length);
+    tiff.put(new byte[] {'M', 'M', 0, 42}).putInt(8).putShort((short) 2).putShort((short) 256).putShort((short) 4).putInt(1).putInt(9);
+    tiff.putShort((short) 700).putShort((short) 1).putInt(xmp.length).putInt(38).putInt(0).put(xmp);
+    assertThat(ExifOrientation.of(tiff.array())).isEqualTo(ExifOrientation.TURNED_LEFT);
+    ByteBuffer webp = ByteBuffer.allocate(12 + 8 + xmp.length).order(ByteOrder.LITTLE_ENDIAN);
+    webp.put("RIFF".getBytes(StandardCharsets.US_ASCII)).putInt(12 + xmp.length).put("WEBPXMP ".getBytes(StandardCharsets.US_ASCII)).putInt(xmp.length).put(xmp);
+    assertThat(ExifOrientation.of(webp.array())).isEqualTo(ExifOrientation.TURNED_LEFT);
   }
 
   private static int widthOf(byte[] file) {
@@ -127,8 +140,8 @@ class ExifOrientationTest {
     return out.toByteArray();
   }
 
-  private static byte[] pngChunk(byte[] content) {
-    byte[] checked = join("iTXt".getBytes(StandardCharsets.US_ASCII), content);
+  private static byte[] pngChunk(String type, byte[] content) {
+    byte[] checked = join(type.getBytes(StandardCharsets.US_ASCII), content);
     var checksum = new CRC32();
     checksum.update(checked);
     return join(ByteBuffer.allocate(4).putInt(content.length).array(), checked, ByteBuffer.allocate(4).putInt((int) checksum.getValue()).array());

@@ -152,6 +152,8 @@ class JsonSchemaTest {
             "#: 3 properties, of which 1 are spelled out; the names of others may repeat each other"),
         new Refusal("{'type':'string','pattern':'^[[:alpha:]]$'}", "#/pattern: a class of POSIX, which implementations read differently, at character 2 "
             + "of the regular expression ^[[:alpha:]]$"),
+        new Refusal("{'type':'string','pattern':'[a-z--[b]]'}", "#/pattern: --[ in brackets, which implementations read differently, at character 4 "
+            + "of the regular expression [a-z--[b]]"),
         new Refusal("{'type':'string','pattern':'[a-z&&[^b]]'}", "#/pattern: && in brackets, which implementations read differently, at character 4 "
             + "of the regular expression [a-z&&[^b]]"),
         new Refusal("{'type':'array','contains':{}}", "#/contains: contains"),

@@ -26,9 +26,12 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
@@ -54,16 +57,35 @@ final class Conversion {
     if (!system.isEmpty()) {
       session.system(String.join("\n\n", system));
     }
+    Map<String, Integer> calls = new HashMap<>(); // by their ids: their places among all of the chat
+    List<ToolExecutionResultMessage> results = new ArrayList<>(); // one after the other, without anything between
     for (ChatMessage message : messages) {
+      if (message instanceof ToolExecutionResultMessage result) {
+        results.add(result);
+        continue;
+      }
+      addInOrder(results, calls, session);
       switch (message) {
         case SystemMessage said -> { }
         case UserMessage user -> add(user, session);
-        case AiMessage answer -> session.assistant(answer.text() == null ? "" : answer.text(),
-            answer.toolExecutionRequests().stream().map(Conversion::call).toList());
-        case ToolExecutionResultMessage result -> session.toolResult(result.toolName(), text(result));
+        case AiMessage answer -> {
+          answer.toolExecutionRequests().forEach(request -> calls.put(request.id(), calls.size()));
+          session.assistant(answer.text() == null ? "" : answer.text(), answer.toolExecutionRequests().stream().map(Conversion::call).toList());
+        }
         default -> throw new UnsupportedFeatureException("messages of type " + message.type() + " are not understood");
       }
     }
+    addInOrder(results, calls, session);
+  }
+
+  /**
+   * Templates number results in the order of the calls, for they have no ids: in that order they have to stand. Tools that run side by side end in any.
+   * Those of which no call is known follow as they stand.
+   */
+  private static void addInOrder(List<ToolExecutionResultMessage> results, Map<String, Integer> calls, SessionBuilder session) {
+    results.stream().sorted(Comparator.comparingInt(result -> calls.getOrDefault(result.id(), Integer.MAX_VALUE)))
+        .forEach(result -> session.toolResult(result.toolName(), text(result)));
+    results.clear();
   }
 
   private void add(UserMessage user, SessionBuilder session) {

@@ -9,6 +9,8 @@ import dev.langchain4j.agent.tool.ToolExecutionRequest;
 import dev.langchain4j.agent.tool.ToolSpecification;
 import dev.langchain4j.data.message.AiMessage;
 import dev.langchain4j.data.message.AudioContent;
+import dev.langchain4j.data.message.ChatMessage;
+import dev.langchain4j.data.message.Content;
 import dev.langchain4j.data.message.ImageContent;
 import dev.langchain4j.data.message.SystemMessage;
 import dev.langchain4j.data.message.TextContent;
@@ -39,6 +41,8 @@ import io.github.dimple4j.DimpleModel;
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Image;
 import io.github.dimple4j.Pipeline;
+import io.github.dimple4j.Session;
+import io.github.dimple4j.SessionBuilder;
 import io.github.dimple4j.structure.RecordSchema;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -103,6 +107,47 @@ class DimpleChatModelTest {
 
   private static Generation direct(int number) {
     return DIMPLE.ask(DESCRIBE, Image.decode(scene(number), "scene"));
+  }
+
+  /** Results of tools that ran side by side come in any order, and belong to the calls that they name. */
+  @Test
+  void resultsOfToolsFollowTheirCalls() {
+    List<ToolExecutionRequest> calls = List.of(ToolExecutionRequest.builder().id("b").name("move").arguments("{}").build(),
+        ToolExecutionRequest.builder().id("a").name("move").arguments("{\"steps\": 2}").build());
+    var first = ToolExecutionResultMessage.from("b", "move", "one");
+    var second = ToolExecutionResultMessage.from("a", "move", "two");
+    int[] inOrder = prompt(UserMessage.from("Go."), AiMessage.from(calls), first, second);
+    assertThat(prompt(UserMessage.from("Go."), AiMessage.from(calls), second, first)).isEqualTo(inOrder);
+    assertThat(prompt(UserMessage.from("Go."), AiMessage.from(calls), ToolExecutionResultMessage.from("b", "move", "two"),
+        ToolExecutionResultMessage.from("a", "move", "one"))).isNotEqualTo(inOrder);
+    var unknown = ToolExecutionResultMessage.from("z", "move", "three"); // whose call a memory has forgotten
+    assertThat(prompt(UserMessage.from("Go."), AiMessage.from(calls), unknown, second, first))
+        .isEqualTo(prompt(UserMessage.from("Go."), AiMessage.from(calls), first, second, unknown));
+  }
+
+  private static int[] prompt(ChatMessage... messages) {
+    SessionBuilder builder = DIMPLE.session();
+    new Conversion(PictureOrder.FIRST).addAll(List.of(messages), builder);
+    try (Session session = builder.responseLength(8).open()) {
+      return session.promptTokens();
+    }
+  }
+
+  /** Features are kept by the pictures' digest: the same for the same pictures in the same order alone. */
+  @Test
+  void digestsTellPicturesApart() {
+    assertThat(digest()).isNull();
+    assertThat(digest(picture(1), picture(2))).isEqualTo(digest(picture(1), picture(2))).hasSize(64);
+    assertThat(digest(picture(1), picture(2))).isNotEqualTo(digest(picture(2), picture(1))).isNotEqualTo(digest(picture(1)))
+        .isNotEqualTo(digest(picture(1), picture(2), picture(2)));
+  }
+
+  private static String digest(ImageContent... pictures) {
+    Conversion conversion = new Conversion(PictureOrder.FIRST);
+    List<Content> parts = new ArrayList<>(List.of(pictures));
+    parts.add(TextContent.from("What is it?"));
+    conversion.addAll(List.of(UserMessage.from(parts)), DIMPLE.session());
+    return conversion.pictures();
   }
 
   @Test

@@ -211,6 +211,7 @@ final class RegexParser {
       refuseOtherDialects();
       CodePoints low = member();
       int first = latest;
+      refuseOtherDialects();
       if (at('-') && position + 1 < points.length && points[position + 1] != ']') {
         position++;
         CodePoints high = member();
@@ -242,6 +243,9 @@ final class RegexParser {
     }
     if (at('&') && position + 1 < points.length && points[position + 1] == '&') {
       throw wrong("&& in brackets, which implementations read differently,");
+    }
+    if (at('-') && position + 2 < points.length && points[position + 1] == '-' && points[position + 2] == '[') {
+      throw wrong("--[ in brackets, which implementations read differently,");
     }
   }
 
