@@ -187,6 +187,7 @@ class JsonSchemaTest {
             "#/oneOf/0/format: what does not fit format (asked for by not, oneOf, if or dependencies)"),
         new Refusal("{'oneOf':[{'type':'object','required':['\u00a0x'],'propertyNames':{'pattern':'^\\\\s'}},{'type':'object','required':['\u00a0x']}]}",
             "#/oneOf/0/propertyNames: what does not fit propertyNames (asked for by not, oneOf, if or dependencies)"),
+        new Refusal("{'$schema':'http://json-schema.org/draft-03/schema#','type':'integer','divisibleBy':5}", "#/divisibleBy: divisibleBy, a keyword of draft 3"),
         new Refusal("{'$ref':'http://x.y/z'}", "#/$ref: the reference http://x.y/z leads out of the document"),
         new Refusal("{'oneOf':[{'items':{'type':'string'}},{'items':{'type':'integer'}}]}",
             "#/oneOf/1/items: what does not fit items (asked for by not, oneOf, if or dependencies)"),

@@ -59,7 +59,7 @@ final class Assertions {
     BigDecimal low = values.decimal(schema, "minimum");
     BigDecimal high = values.decimal(schema, "maximum");
     NumberRange range;
-    if (terms.document.draft() == SchemaDocument.Draft.FOUR || schema.path("exclusiveMinimum").isBoolean()
+    if (terms.document.draft().isOld() || schema.path("exclusiveMinimum").isBoolean()
         || schema.path("exclusiveMaximum").isBoolean()) {
       range = new NumberRange(true, true, low, schema.path("exclusiveMinimum").asBoolean(false), high,
           schema.path("exclusiveMaximum").asBoolean(false));

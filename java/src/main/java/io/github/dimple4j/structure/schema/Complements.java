@@ -34,6 +34,7 @@ final class Complements {
       return schema.booleanValue() ? List.of() : List.of(Shape.ANYTHING);
     }
     values.expect(schema.isObject(), schema, "", "a schema is an object, true or false");
+    values.expectNoneOfThree(schema);
     if (keywords.referenceStandsAlone(schema)) {
       return keywords.reference(schema, "$ref", true);
     }

@@ -28,6 +28,13 @@ final class KeywordValues {
     }
   }
 
+  /** Refuses what only the third edition knows, in a document of it. */
+  void expectNoneOfThree(JsonNode schema) {
+    for (String keyword : SchemaDocument.Draft.OF_THREE) {
+      expect(document.draft() != SchemaDocument.Draft.THREE || !schema.has(keyword), schema, keyword, keyword + ", a keyword of draft 3");
+    }
+  }
+
   /** Schemas in a list. */
   List<JsonNode> list(JsonNode schema, String keyword) {
     JsonNode value = schema.get(keyword);

@@ -31,6 +31,7 @@ final class Keywords {
       return schema.booleanValue() ? List.of(Shape.ANYTHING) : List.of();
     }
     values.expect(schema.isObject(), schema, "", "a schema is an object, true or false");
+    values.expectNoneOfThree(schema);
     if (referenceStandsAlone(schema)) {
       return reference(schema, "$ref", false);
     }

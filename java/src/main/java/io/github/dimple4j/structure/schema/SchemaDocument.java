@@ -6,6 +6,7 @@ import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
@@ -25,13 +26,23 @@ final class SchemaDocument {
   private final Map<String, JsonNode> named = new HashMap<>();
   private final Map<String, Integer> dynamic = new HashMap<>(); // how many schemas have a dynamic anchor; the recursive one's name is empty
 
+  private static final class Unknown {
+    static final String[] BEFORE_SIX = {"const", "contains", "propertyNames", "if", "dependentRequired", "dependentSchemas", "prefixItems",
+        "minContains", "$dynamicRef", "$recursiveRef"};
+  }
+
   /** Editions of JSON Schema, with the keywords of others that they do not know. */
   enum Draft {
-    FOUR("const", "contains", "propertyNames", "if", "dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
+    /** Held as the fourth, but for {@link #OF_THREE}. */
+    THREE(Unknown.BEFORE_SIX),
+    FOUR(Unknown.BEFORE_SIX),
     SIX("if", "dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
     SEVEN("dependentRequired", "dependentSchemas", "prefixItems", "minContains", "$dynamicRef", "$recursiveRef"),
     OF_2019("dependencies", "prefixItems", "$dynamicRef"),
     OF_2020("dependencies", "$recursiveRef");
+
+    /** What the third edition alone knows, of names and meanings that no other has. */
+    static final List<String> OF_THREE = List.of("disallow", "divisibleBy", "extends");
 
     private final Set<String> unknown;
 
@@ -44,6 +55,11 @@ final class SchemaDocument {
       return !unknown.contains(keyword);
     }
 
+    /** Whether bounds are exclusive by true and false, and a schema is named by {@code id}. */
+    boolean isOld() {
+      return ordinal() <= FOUR.ordinal();
+    }
+
     /** Whether nothing counts beside {@code $ref}. */
     boolean referencesStandAlone() {
       return ordinal() <= SEVEN.ordinal();
@@ -51,7 +67,10 @@ final class SchemaDocument {
 
     static Draft of(JsonNode root) {
       String name = root.isObject() && root.path("$schema").isString() ? root.get("$schema").stringValue() : "";
-      if (name.contains("draft-04") || name.contains("draft-03")) {
+      if (name.contains("draft-03")) {
+        return THREE;
+      }
+      if (name.contains("draft-04")) {
         return FOUR;
       }
       if (name.contains("draft-06")) {
@@ -77,7 +96,7 @@ final class SchemaDocument {
       if (node.path("$recursiveAnchor").asBoolean(false)) {
         dynamic.merge("", 1, Integer::sum);
       }
-      String id = name(node, draft == Draft.FOUR ? "id" : "$id");
+      String id = name(node, draft.isOld() ? "id" : "$id");
       if (id != null) {
         inside = resolved(base, id);
         boolean anchor = inside.getRawFragment() != null && !inside.getRawFragment().isEmpty();
