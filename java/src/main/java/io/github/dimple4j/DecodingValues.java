@@ -41,9 +41,10 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * Iterations of the schedule; of a pipeline that decodes in blocks, over all of them.
+   * Iterations of the schedule: of {@link Pipeline#SDAR}, {@link Pipeline#LLADA2} and {@link Pipeline#DIFFUSION_GEMMA} those of each block or canvas, of
+   * others that decode in blocks those of all of them. {@link Pipeline#FAST_DLLM_V2} and {@link Pipeline#DREAMON} have no schedule.
    *
-   * @return 1 to 1048576; empty: as many as the response has positions
+   * @return 1 to 1048576; empty: {@link Pipeline#usualSteps}
    */
   public OptionalInt steps() {
     Number steps = settings.get("steps");
@@ -80,7 +81,7 @@ abstract sealed class DecodingValues permits Decoding {
 
   /**
    * Confidence above which pipeline {@link Pipeline#DIM} reveals a position; {@link Pipeline#LLADA} those that have at least it, and the
-   * best one.
+   * best one; {@link Pipeline#SDAR}, {@link Pipeline#FAST_DLLM_V2} and {@link Pipeline#LLADA2} those above it, if they are as many as are due.
    *
    * @return finite, not negative; 0: off
    */
@@ -135,8 +136,8 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * How many positions are decoded before the next ones are begun. {@link Pipeline#LLADA} always decodes in blocks,
-   * {@link Pipeline#DREAM} with a {@link #cache}.
+   * How many positions are decoded before the next ones are begun. {@link Pipeline#DIM}, {@link Pipeline#RND1} and {@link Pipeline#DREAMON} decode the
+   * response as a whole, {@link Pipeline#DREAM} without a {@link #cache}; all others decode in blocks.
    *
    * @return at least 1 (the last block may be shorter), or 0: what the file says, and the whole response if it says nothing
    */
