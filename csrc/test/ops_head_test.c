@@ -80,80 +80,6 @@ static void check_head(int32_t type, int64_t rows, int64_t columns, int64_t voca
   free_weight(&w);
 }
 
-/* The mean of the vocabulary's rows, and logits that are capped. A row's mean does not depend on the others of the call. */
-static void check_means(int32_t type, int64_t rows, int64_t columns, int64_t width, int64_t vocab, float temperature, float steep) {
-  float *x = representable(rows * columns), *zeros = calloc((size_t)(rows * width) + 1, sizeof *zeros), *first = NULL;
-  for (int64_t i = 0; i < rows * columns; i++) x[i] *= steep;
-  test_weight w = make_weight(DIMPLE_TENSOR_F32, vocab, columns, WEIGHT_LINEAR), table = make_weight(type, vocab, width, WEIGHT_ROWS);
-  int32_t *positions = calloc((size_t)rows + 1, sizeof *positions);
-  const side *sides[] = {&reference, &tested[0], &tested[1], &tested[2]};
-  float *found[4], *logits[4], *uncapped = floats(rows * vocab);
-  for (int i = 0; i < 4; i++) {
-    matrix input = place(sides[i], x, rows, columns, 2), y = place(sides[i], zeros, rows, width, GUARD);
-    logits[i] = floats(rows * vocab);
-    head_call call = {.x = input.v, .w = weight_of(&w, sides[i]), .temperature = temperature, .positions = positions, .logits = logits[i],
-                      .softcap = 5, .rows = weight_of(&table, sides[i]), .expected = y.v};
-    EXPECT_OK(IN_PASS(*sides[i], sides[i]->ops->head(sides[i]->context, &call)));
-    found[i] = fetch(sides[i], y, "means");
-    call = (head_call){.x = input.v, .w = weight_of(&w, sides[i]), .positions = positions, .logits = uncapped};
-    if (i == 0) EXPECT_OK(IN_PASS(reference, reference.ops->head(reference.context, &call)));
-    drop(sides[i], input);
-    drop(sides[i], y);
-  }
-  /* What a sum is off goes through the cap, which is nowhere steeper than 1. */
-  double off = tolerance_of(DIMPLE_TENSOR_F32) * largest(uncapped, rows * vocab);
-  expect_within(logits[1], logits[0], rows * vocab, fmax(off, 1e-5 * largest(logits[0], rows * vocab)), "capped logits");
-  free(uncapped);
-  expect_close(found[1], found[0], rows * width, 2e-5, "means");
-  expect_same_bits(found[2], found[1], rows * width, "means");
-  expect_same_bits(found[3], found[1], rows * width, "means");
-  matrix input = place(&tested[1], x + (rows - 1) * columns, 1, columns, 2), y = place(&tested[1], zeros, 1, width, GUARD);
-  head_call call = {.x = input.v, .w = weight_of(&w, &tested[1]), .temperature = temperature, .positions = positions, .softcap = 5,
-                    .rows = weight_of(&table, &tested[1]), .expected = y.v};
-  EXPECT_OK(IN_PASS(tested[1], tested[1].ops->head(tested[1].context, &call)));
-  first = fetch(&tested[1], y, "a mean alone");
-  expect_independent(first, found[1] + (rows - 1) * width, width, "a mean alone");
-  drop(&tested[1], input);
-  drop(&tested[1], y);
-  free(first);
-  for (int i = 0; i < 4; i++) {
-    free(found[i]);
-    free(logits[i]);
-  }
-  free(x);
-  free(zeros);
-  free(positions);
-  free_weight(&w);
-  free_weight(&table);
-}
-
-/* Whether means of rows of a type are there: a device other than GGML's CPU may refuse those that it has no product for. */
-static bool takes_means(int32_t type) {
-  enum { VOCAB = 31, COLUMNS = 8, WIDTH = 256 };
-  if (!is_device() || strcmp(tested_name(), "ggml:CPU") == 0) return true;
-  float *x = representable(COLUMNS), *zeros = calloc(WIDTH, sizeof *zeros);
-  test_weight w = make_weight(DIMPLE_TENSOR_F32, VOCAB, COLUMNS, WEIGHT_LINEAR), table = make_weight(type, VOCAB, WIDTH, WEIGHT_ROWS);
-  matrix input = place(&tested[1], x, 1, COLUMNS, 2), y = place(&tested[1], zeros, 1, WIDTH, GUARD);
-  head_call call = {.x = input.v, .w = weight_of(&w, &tested[1]), .rows = weight_of(&table, &tested[1]), .expected = y.v};
-  dimple_status status = IN_PASS(tested[1], tested[1].ops->head(tested[1].context, &call));
-  if (status == DIMPLE_ERROR_UNSUPPORTED) printf("%s: means are not tried\n", dimple_last_error());
-  drop(&tested[1], input);
-  drop(&tested[1], y);
-  free(x);
-  free(zeros);
-  free_weight(&w);
-  free_weight(&table);
-  return status != DIMPLE_ERROR_UNSUPPORTED;
-}
-
-static void check_expected(void) {
-  check_means(DIMPLE_TENSOR_F32, 3, 8, 45, 31, 0, 1);
-  check_means(DIMPLE_TENSOR_F32, 5, 16, 130, 1025, 0.6f, 1);
-  if (takes_means(DIMPLE_TENSOR_Q8_0)) check_means(DIMPLE_TENSOR_Q8_0, 130, 16, 96, 2100, 1.5f, 0.5f);
-  if (takes_means(DIMPLE_TENSOR_Q6_K)) check_means(DIMPLE_TENSOR_Q6_K, 7, 8, 256, 9000, 0.5f, 40);
-  if (takes_means(DIMPLE_TENSOR_F16)) check_means(DIMPLE_TENSOR_F16, 390, 8, 33, 300, 0.8f, 3);
-}
-
 static void check_heads(void) {
   static const int64_t vocabularies[] = {1, 2, 31, 33, 1000, 1024, 1025, 1055, 3000};
   drawn_otherwise = 0;
@@ -615,7 +541,6 @@ static void check_the_head(void) {
   check_class_draws();
   check_head_ties();
   check_draw_distribution();
-  check_expected();
   check_cold_draws();
   check_head_without_numbers();
 }

@@ -251,6 +251,44 @@ static void check_weight_bytes(void) {
   }
 }
 
+/* NaN of any bits in a weight of floats, or in its input, is NaN in what they take part in, and in nothing else. */
+static void check_products_without_numbers(void) {
+  enum { ROWS = 18, COLUMNS = 40, OUTPUTS = 35, ROW = 2, COLUMN = 37, OUTPUT = 33 };
+  static const uint32_t troubles[] = {0x7fc00000, 0x7fffffff, 0xffffffff};
+  if (is_device()) {
+    printf("%s: what is no number is not tried, for GGML promises nothing of it\n", tested_name());
+    return;
+  }
+  for (int t = 0; t < 2 * FLOAT_TYPES; t++) {
+    const int32_t type = float_types[t / 2];
+    const bool in_weight = t % 2;
+    const size_t element = (size_t)block_format_of(type)->block_size;
+    for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++) {
+      float *x = floats(ROWS * COLUMNS), *values = floats(OUTPUTS * COLUMNS);
+      test_weight w = make_weight_from(values, type, 0, OUTPUTS, COLUMNS, WEIGHT_LINEAR);
+      const uint16_t half = (uint16_t)(troubles[i] >> 16);
+      if (in_weight) {
+        memcpy(w.data + (OUTPUT * COLUMNS + COLUMN) * element, element == 4 ? (const void *)&troubles[i] : &half, element);
+        tested[1].ops->weight_free(w.of_tested);
+        w.of_tested = upload(&tested[1], &w.source, reads_unpacked() ? WEIGHT_UNPACKED : WEIGHT_LINEAR);
+      } else {
+        memcpy(x + ROW * COLUMNS + COLUMN, &troubles[i], sizeof *troubles);
+      }
+      linear_case of = {.type = type, .shape = {ROWS, COLUMNS, OUTPUTS}};
+      float *y = run_linear(&tested[1], &of, &(linear_weights){.w = w}, x, false, "products without numbers");
+      for (int k = 0; k < ROWS * OUTPUTS; k++) {
+        const bool touched = in_weight ? k % OUTPUTS == OUTPUT : k / OUTPUTS == ROW;
+        EXPECT(isnan(y[k]) == touched, "%s: %08x in %s of %s: element %d is %g", tested_name(), troubles[i], in_weight ? "weights" : "the input",
+               block_format_of(type)->name, k, (double)y[k]);
+      }
+      free(x);
+      free(values);
+      free(y);
+      free_weight(&w);
+    }
+  }
+}
+
 static void check_products(void) {
   check_float_linears();
   check_quantized_linears();
@@ -258,6 +296,7 @@ static void check_products(void) {
   check_all_rows_alone();
   check_quantization_error();
   check_shared_input();
+  check_products_without_numbers();
   check_upload_errors();
   check_weight_bytes();
 }

@@ -140,6 +140,11 @@ typedef struct cpu_kernels {
   int64_t (*find_above)(const float *z, int64_t count, float bound, int32_t *places);
   /* z = exp((z - highest) / temperature), or 0 below 2^-40; their sum. */
   float (*soften)(float *z, int64_t count, float highest, float temperature);
+
+  /* The mean of a table's rows (head_expected.h): y += weights of tokens, laid out in mean_form, times rows of the table as floats, PACKED_F32; y and the rest as
+   * in `multiply`. Of a product of numbers no more than 3 * 2^-18 is left out. */
+  const activation_form *mean_form;
+  void (*add_means)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, void *scratch);
 } cpu_kernels;
 
 /* `count` * `size` bytes, 64-byte aligned, for platform_free. Errors: MEMORY. */

@@ -126,12 +126,12 @@ static void run_slab(head_task *t) {
   cpu_prepare(c, &t->x, view_rows(call->x, t->first_row, t->rows));
   cpu_classes_begin(&t->classes, t->rows);
   cpu_list_begin(&t->list, t->rows);
-  cpu_expected_begin(&t->expected, t->first_row, t->rows);
+  cpu_expected_begin(&t->expected, t->rows);
   for (t->first_chunk = 0; t->first_chunk < t->chunks; t->first_chunk += t->wave) {
     t->wave = smaller(smaller(smaller(t->classes.wave, cpu_list_wave(&t->list, t->first_chunk)), t->expected.wave), t->chunks - t->first_chunk);
     cpu_pool_run(c->pool, t->wave * parts(t->rows, HEAD_ROWS), head_item, t, c->scratch);
     if (call->classes || call->list) cpu_pool_run(c->pool, t->rows, merge_wave_item, t, c->scratch);
-    cpu_expected_add(&t->expected, t->first_row, t->first_chunk, t->wave);
+    cpu_expected_add(&t->expected, t->first_chunk, t->wave);
   }
   cpu_expected_finish(&t->expected, t->first_row);
   if (call->results) cpu_pool_run(c->pool, t->rows, merge_item, t, c->scratch);

@@ -12,32 +12,36 @@ enum {
   PIECES = HEAD_CHUNK / PIECE,  /* of a chunk */
   FEWEST_COLUMNS = RUN_PANELS * PANEL, /* that one item sums */
   MOST_COLUMNS = 256,           /* the longest block of the formats, which is decoded as a whole */
-  SPLIT_ROWS = GROUP_ROWS / 2   /* rows are cut at multiples of this */
+  SPLIT_ROWS = GROUP_ROWS / 2,  /* rows are cut at multiples of this */
+  PANEL_FLOATS = PIECE * PANEL,
+  RUN_FLOATS = RUN_PANELS * GROUP_ROWS * PANEL /* the sums of a group of rows and FEWEST_COLUMNS columns */
 };
 
 /* A thread's scratch memory. */
 typedef struct expected_scratch {
-  float products[RUN_PANELS * GROUP_ROWS * PANEL];
-  float panels[MOST_COLUMNS / PANEL * PIECE * PANEL];
+  float panels[MOST_COLUMNS / PANEL * PANEL_FLOATS];
   uint8_t scratch[];
 } expected_scratch;
 
 _Static_assert(sizeof(expected_scratch) + MULTIPLY_SCRATCH <= CPU_SCRATCH, "a thread's scratch memory holds what the sums want");
+_Static_assert(MOST_COLUMNS % FEWEST_COLUMNS == 0, "items sum whole runs of columns");
 
 static float temperature_of(const head_call *call) { return call->temperature > 0 ? call->temperature : 1; }
 
 dimple_status cpu_expected_open(context *c, const head_call *call, int64_t rows, int64_t chunks, expected_sums *e) {
   *e = (expected_sums){.c = c, .call = call, .wave = chunks};
   if (!call->expected.memory) return DIMPLE_OK;
-  const activation_form *form = c->kernels->forms[PACKED_F32];
+  const activation_form *form = c->kernels->mean_form;
   e->wave = smaller(chunks, WAVE_CHUNKS);
   e->tile_size = form->tile_size(PIECE);
-  int64_t tokens = e->wave * HEAD_CHUNK, pieces = e->wave * PIECES;
-  void *logits = NULL, *weights = NULL;
+  int64_t tokens = e->wave * HEAD_CHUNK, pieces = e->wave * PIECES, runs = parts(call->expected.columns, FEWEST_COLUMNS) * parts(rows, GROUP_ROWS);
+  void *logits = NULL, *weights = NULL, *sums = NULL;
   dimple_status status = cpu_allocate(rows * tokens, sizeof(float), "logits of a wave", &logits);
   if (status == DIMPLE_OK) status = cpu_allocate(pieces * parts(rows, form->tile_rows), e->tile_size, "weights of a wave", &weights);
+  if (status == DIMPLE_OK) status = cpu_allocate(runs, RUN_FLOATS * sizeof(float), "sums over the vocabulary", &sums);
   e->logits = logits;
   e->weights = weights;
+  e->sums = sums;
   size_t bytes = (size_t)rows * ((size_t)pieces + 2 * sizeof(float) + sizeof(double));
   e->used = malloc((size_t)(rows * pieces + 1));
   e->highest = malloc((size_t)(rows + 1) * sizeof *e->highest);
@@ -51,6 +55,7 @@ dimple_status cpu_expected_open(context *c, const head_call *call, int64_t rows,
 void cpu_expected_close(expected_sums *e) {
   platform_free(e->logits);
   platform_free(e->weights);
+  platform_free(e->sums);
   free(e->used);
   free(e->highest);
   free(e->shrink);
@@ -58,16 +63,26 @@ void cpu_expected_close(expected_sums *e) {
   *e = (expected_sums){0};
 }
 
-void cpu_expected_begin(expected_sums *e, int64_t first, int64_t rows) {
+/* The sums of the run of columns from `column` on and the group of rows that `row` is in: [RUN_PANELS][GROUP_ROWS][PANEL]. */
+static float *run_of(const expected_sums *e, int64_t column, int64_t row) {
+  return e->sums + (column / FEWEST_COLUMNS * parts(e->rows, GROUP_ROWS) + row / GROUP_ROWS) * RUN_FLOATS;
+}
+
+/* Those of a row and the panel of `column`. */
+static float *sums_of(const expected_sums *e, int64_t column, int64_t row) {
+  return run_of(e, column, row) + (column % FEWEST_COLUMNS / PANEL * GROUP_ROWS + row % GROUP_ROWS) * PANEL;
+}
+
+void cpu_expected_begin(expected_sums *e, int64_t rows) {
   if (!e->logits) return;
-  const view y = e->call->expected;
   e->rows = rows;
-  e->tiles = parts(rows, e->c->kernels->forms[PACKED_F32]->tile_rows);
+  e->tiles = parts(rows, e->c->kernels->mean_form->tile_rows);
   for (int64_t r = 0; r < rows; r++) {
     e->highest[r] = -INFINITY;
     e->total[r] = 0;
-    memset(row_of(y, first + r), 0, (size_t)y.columns * sizeof(float));
   }
+  int64_t runs = parts(e->call->expected.columns, FEWEST_COLUMNS) * parts(rows, GROUP_ROWS);
+  memset(e->sums, 0, (size_t)(runs * RUN_FLOATS) * sizeof(float)); /* the rows that fill up a tile, too */
 }
 
 void cpu_expected_take(const expected_sums *e, int64_t row, int64_t place, const float *z, int64_t count) {
@@ -79,7 +94,6 @@ void cpu_expected_take(const expected_sums *e, int64_t row, int64_t place, const
 
 typedef struct expected_task {
   expected_sums *e;
-  int64_t first_row;
   int64_t first, count; /* chunks of the wave */
   int64_t columns;      /* of an item */
   int64_t splits;       /* of the rows */
@@ -108,7 +122,7 @@ static void prepare_item(void *work, int64_t item, void *scratch) {
   (void)scratch;
   const expected_task *t = work;
   const expected_sums *e = t->e;
-  const activation_form *form = e->c->kernels->forms[PACKED_F32];
+  const activation_form *form = e->c->kernels->mean_form;
   int64_t piece = item / e->tiles, tile = item % e->tiles, row = tile * form->tile_rows, stride = e->wave * HEAD_CHUNK;
   form->prepare(e->logits + row * stride + piece * PIECE, stride, smaller(form->tile_rows, e->rows - row), PIECE,
                 e->weights + item * e->tile_size);
@@ -122,60 +136,63 @@ static bool is_used(const expected_sums *e, int64_t row, int64_t end, int64_t pi
 
 /* Columns first .. first + count - 1 of the rows of tokens, as panels [PIECE][PANEL] filled up with zeros. */
 static void decode_piece(const weight *rows, int64_t token, int64_t first, int64_t count, float *panels) {
+  enum { ROWS_AHEAD = 4 }; /* blocks lie a row apart, which no processor foresees */
   const block_format *format = rows->format;
-  int64_t row_size = block_format_row_size(format, rows->columns), left = smaller(PIECE, rows->rows - token);
+  int64_t row_size = block_format_row_size(format, rows->columns), size = block_format_row_size(format, count), left = smaller(PIECE, rows->rows - token);
   const uint8_t *source = rows->file_rows + token * row_size + block_format_row_size(format, first);
   float decoded[MOST_COLUMNS];
-  if (left < PIECE || count % PANEL != 0) memset(panels, 0, (size_t)(parts(count, PANEL) * PIECE * PANEL) * sizeof(float));
-  for (int64_t i = 0; i < left; i++) {
-    format->dequantize(source + i * row_size, decoded, count / format->block_length);
-    for (int64_t j = 0; j < count; j += PANEL)
-      memcpy(panels + j * PIECE + i * PANEL, decoded + j, (size_t)smaller(PANEL, count - j) * sizeof(float));
+  if (left < PIECE || count % PANEL != 0) memset(panels, 0, (size_t)(parts(count, PANEL) * PANEL_FLOATS) * sizeof(float));
+  for (int64_t i = 0; i < left; i++, source += row_size, panels += PANEL) {
+    for (int64_t line = 0; line < size + PLATFORM_CACHE_LINE; line += PLATFORM_CACHE_LINE) __builtin_prefetch(source + ROWS_AHEAD * row_size + line);
+    format->dequantize(source, decoded, count / format->block_length);
+    float *target = panels;
+    int64_t j = 0;
+    for (; j + PANEL <= count; j += PANEL, target += PANEL_FLOATS) memcpy(target, decoded + j, PANEL * sizeof(float)); /* of a constant size, a few instructions */
+    if (j < count) memcpy(target, decoded + j, (size_t)(count - j) * sizeof(float));
   }
 }
 
-/* One piece of the vocabulary, decoded into panels, times the weights of some rows. */
-static void add_piece(const expected_task *t, int64_t piece, int64_t row, int64_t rows, int64_t first, int64_t count, expected_scratch *memory) {
-  const expected_sums *e = t->e;
-  const activation_form *form = e->c->kernels->forms[PACKED_F32];
-  const uint8_t *tiles = e->weights + (piece * e->tiles + row / form->tile_rows) * e->tile_size;
-  weight w = {.packing = PACKED_F32, .rows = count, .columns = PIECE, .panel_size = PIECE * PANEL * (int64_t)sizeof(float),
+/* One piece of the vocabulary, decoded into panels, times the weights of some rows of a group. */
+static void add_piece(const expected_sums *e, int64_t piece, int64_t row, int64_t rows, int64_t first, int64_t count, expected_scratch *memory) {
+  const cpu_kernels *k = e->c->kernels;
+  const uint8_t *tiles = e->weights + (piece * e->tiles + row / k->mean_form->tile_rows) * e->tile_size;
+  weight w = {.packing = PACKED_F32, .rows = count, .columns = PIECE, .panel_size = PANEL_FLOATS * (int64_t)sizeof(float),
               .panels = (uint8_t *)memory->panels};
-  view y = e->call->expected;
-  product_target sums = {.y = row_of(y, 0), .y_stride = y.stride, .mode = LINEAR_ADD};
-  for (int64_t j = 0; j < count; j += FEWEST_COLUMNS) {
-    int64_t some = smaller(FEWEST_COLUMNS, count - j);
-    e->c->kernels->multiply(&w, j / PANEL, parts(some, PANEL), tiles, e->tile_size, rows, memory->products, memory->scratch);
-    e->c->kernels->finish(&sums, first + j, some, t->first_row + row, rows, memory->products, NULL);
-  }
+  for (int64_t j = 0; j < count; j += FEWEST_COLUMNS)
+    k->add_means(&w, j / PANEL, parts(smaller(FEWEST_COLUMNS, count - j), PANEL), tiles, e->tile_size, rows, sums_of(e, first + j, row), memory->scratch);
+}
+
+/* Sums so far, relative to a new highest logit. */
+static void shrink_sums(const expected_sums *e, int64_t row, int64_t end, int64_t first, int64_t count) {
+  for (; row < end; row++)
+    for (int64_t j = 0; j < count && e->shrink[row] != 1; j += PANEL)
+      for (int64_t i = 0; i < PANEL; i++) sums_of(e, first + j, row)[i] *= e->shrink[row];
 }
 
 /* Some columns of some rows. */
 static void add_item(void *work, int64_t item, void *scratch) {
   const expected_task *t = work;
   const expected_sums *e = t->e;
-  view y = e->call->expected;
   int64_t groups = parts(e->rows, SPLIT_ROWS), split = item % t->splits, first = item / t->splits * t->columns;
   int64_t begin = groups * split / t->splits * SPLIT_ROWS, end = smaller(e->rows, groups * (split + 1) / t->splits * SPLIT_ROWS);
-  int64_t count = smaller(t->columns, y.columns - first);
-  for (int64_t r = begin; r < end; r++)
-    for (int64_t j = 0; j < count && e->shrink[r] != 1; j++) row_of(y, t->first_row + r)[first + j] *= e->shrink[r];
+  int64_t count = smaller(t->columns, e->call->expected.columns - first);
+  shrink_sums(e, begin, end, first, count);
   expected_scratch *memory = scratch;
   for (int64_t piece = 0; piece < t->count * PIECES; piece++) {
     if (!is_used(e, begin, end, piece)) continue;
     decode_piece(e->call->rows, t->first * HEAD_CHUNK + piece * PIECE, first, count, memory->panels);
-    for (int64_t row = begin; row < end; row += GROUP_ROWS) {
-      int64_t rows = smaller(GROUP_ROWS, end - row);
-      if (is_used(e, row, row + rows, piece)) add_piece(t, piece, row, rows, first, count, memory);
+    for (int64_t row = begin, next; row < end; row = next) {
+      next = smaller(end, (row / GROUP_ROWS + 1) * GROUP_ROWS);
+      if (is_used(e, row, next, piece)) add_piece(e, piece, row, next - row, first, count, memory);
     }
   }
 }
 
-void cpu_expected_add(expected_sums *e, int64_t first_row, int64_t first, int64_t count) {
+void cpu_expected_add(expected_sums *e, int64_t first, int64_t count) {
   if (!e->logits) return;
   context *c = e->c;
   int64_t block = e->call->rows->format->block_length, threads = cpu_pool_threads(c->pool);
-  expected_task task = {.e = e, .first_row = first_row, .first = first, .count = count, .columns = larger(block, FEWEST_COLUMNS)};
+  expected_task task = {.e = e, .first = first, .count = count, .columns = larger(block, FEWEST_COLUMNS)};
   int64_t items = parts(e->call->expected.columns, task.columns);
   task.splits = larger(1, smaller(parts(e->rows, SPLIT_ROWS), parts(2 * threads, items)));
   cpu_pool_run(c->pool, e->rows, soften_item, &task, c->scratch);
@@ -187,7 +204,7 @@ void cpu_expected_finish(const expected_sums *e, int64_t first_row) {
   if (!e->logits) return;
   view y = e->call->expected;
   for (int64_t r = 0; r < e->rows; r++) {
-    float share = (float)(1 / e->total[r]);
-    for (int64_t j = 0; j < y.columns; j++) row_of(y, first_row + r)[j] *= share;
+    float share = (float)(1 / e->total[r]), *target = row_of(y, first_row + r);
+    for (int64_t j = 0; j < y.columns; j++) target[j] = sums_of(e, j, r)[j % PANEL] * share;
   }
 }

@@ -38,12 +38,15 @@ static void find_best(const float *z, int64_t count, chunk_summary *out) {
   }
 }
 
+/* What logits are multiplied by, for a division takes as long as an exponential; finite, so that 0 stays 0. */
+static inline vf inverse_of(float temperature) { return vf_set(1 / temperature < FLT_MAX ? 1 / temperature : FLT_MAX); }
+
 /* *sum = sum of e = exp v and *mean = sum of e v for v = (z - best) / temperature. */
 static void sum_exponentials(const float *z, int64_t count, float best, float temperature, float *sum, float *mean) {
-  vf highest = vf_set(best), divisor = vf_set(temperature), sums = vf_set(0), means = sums;
+  vf highest = vf_set(best), inverse = inverse_of(temperature), sums = vf_set(0), means = sums;
   for (int64_t j = 0; j < count; j += LANES) {
     int64_t n = count - j < LANES ? count - j : LANES;
-    vf v = vf_div(vf_sub(vf_load_some(z + j, n), highest), divisor);
+    vf v = vf_mul(vf_sub(vf_load_some(z + j, n), highest), inverse);
     v = vf_min(vf_set(0), vf_max(vf_set(-200), v)); /* keeps e * v finite, also beyond the end */
     vf e = vf_exp(v);
     if (n < LANES) {
@@ -62,7 +65,7 @@ static void sum_exponentials(const float *z, int64_t count, float best, float te
 static int32_t last_with_weight(const float *z, int64_t count, float best, float temperature) {
   for (int64_t i = count - 1; i > 0; i--) {
     float lanes[LANES];
-    vf_store(lanes, vf_exp(vf_div(vf_sub(vf_set(z[i]), vf_set(best)), vf_set(temperature))));
+    vf_store(lanes, vf_exp(vf_mul(vf_sub(vf_set(z[i]), vf_set(best)), inverse_of(temperature))));
     if (lanes[0] > 0) return (int32_t)i;
   }
   return 0;
@@ -72,11 +75,11 @@ static int32_t last_with_weight(const float *z, int64_t count, float best, float
  * the tokens of one. */
 static int32_t draw_token(const float *z, int64_t count, float best, float temperature, float u, float sum) {
   float left = u * sum;
-  vf highest = vf_set(best), divisor = vf_set(temperature);
+  vf highest = vf_set(best), inverse = inverse_of(temperature);
   for (int64_t j = 0; j < count; j += LANES) {
     int64_t n = count - j < LANES ? count - j : LANES;
     float lanes[LANES];
-    vf_store(lanes, vf_exp(vf_div(vf_sub(vf_load_some(z + j, n), highest), divisor)));
+    vf_store(lanes, vf_exp(vf_mul(vf_sub(vf_load_some(z + j, n), highest), inverse)));
     float part = vf_sum(vf_load_some(lanes, n));
     if (left >= part && j + n < count) {
       left -= part;
@@ -145,9 +148,9 @@ static void cap(float *z, int64_t count, float softcap) {
 
 /* `count` is a multiple of LANES. */
 static float soften_logits(float *z, int64_t count, float highest, float temperature) {
-  vf sums = vf_set(0), top = vf_set(highest), divisor = vf_set(temperature), least = vf_set(-27.725887f); /* -40 log 2 */
+  vf sums = vf_set(0), top = vf_set(highest), inverse = inverse_of(temperature), least = vf_set(-27.725887f); /* -40 log 2 */
   for (int64_t j = 0; j < count; j += LANES) {
-    vf v = vf_div(vf_sub(vf_load(z + j), top), divisor), e = vf_if_less(v, least, vf_set(0), vf_exp(v));
+    vf v = vf_mul(vf_sub(vf_load(z + j), top), inverse), e = vf_if_less(v, least, vf_set(0), vf_exp(v));
     vf_store(z + j, e);
     sums = vf_add(sums, e);
   }

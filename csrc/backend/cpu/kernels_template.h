@@ -3,6 +3,7 @@
  *   KERNELS              the table's name, cpu_kernels_ and the level
  *   simd_*.h, math_template.h, product_template.h
  *   HALF_FORM and MULTIPLY_HALVES, both or none, if 16-bit floats are not multiplied like 32-bit ones (x86/floats_amx.h)
+ *   MEAN_FORM and ADD_MEANS, likewise, if the products of a vocabulary's mean are not
  *   CODE_PACKER, code_form, multiply_scratch and multiply_codes, from one of
  *     codes_float_template.h    any simd_*.h
  *     codes_dot_template.h      behind a code_tile_*.h, which says which simd_*.h it takes
@@ -22,6 +23,10 @@
 #ifndef HALF_FORM
 #define HALF_FORM float_form
 #define MULTIPLY_HALVES multiply_floats
+#endif
+#ifndef MEAN_FORM
+#define MEAN_FORM float_form
+#define ADD_MEANS multiply_floats
 #endif
 
 _Static_assert(sizeof(union multiply_scratch) <= MULTIPLY_SCRATCH && sizeof(attention_scratch) <= CPU_SCRATCH,
@@ -54,4 +59,6 @@ const cpu_kernels KERNELS = {
     .cap = cap,
     .find_above = find_above,
     .soften = soften_logits,
+    .mean_form = &MEAN_FORM,
+    .add_means = ADD_MEANS,
 };

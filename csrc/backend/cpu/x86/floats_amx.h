@@ -1,8 +1,9 @@
 /*
- * Products of float16 and bfloat16 weights with AMX tiles. A tile product takes bfloat16, of 8 bits, and sums in float32; so numbers of
- * more bits are split into several: x = x1 + x2, each rounded to nearest, to 2^-18 of x, and a float16 w = w1 + w2 exactly. Then
+ * Products of float16 and bfloat16 weights with AMX tiles, and of the means of decoded rows. A tile product takes bfloat16, of 8 bits, and sums in float32;
+ * so numbers of more bits are split into several: x = x1 + x2, each rounded to nearest, to 2^-18 of x, and a float16 w = w1 + w2 exactly. Then
  *   x w = x1 w1 + x1 w2 + x2 w1, leaving out x2 w2 and what x1 + x2 leaves of x: some 2^-18 of the product, with either sign, which
- * is what float32 sums over a thousand products lose to rounding. bfloat16 weights need only x1 w + x2 w.
+ * is what float32 sums over a thousand products lose to rounding. bfloat16 weights need only x1 w + x2 w. Decoded rows are float32 and split like x, so that
+ * of a product in a mean no more than 3 * 2^-18 is left out.
  *
  * A tile of activations is, per 32 inputs, x1 [16][32] and x2 [16][32]. Wants simd_avx512.h,
  * product_template.h and amx_tiles.h before it.
@@ -18,9 +19,11 @@ enum {
 
 static int64_t split_tile_size(int64_t columns) { return (columns + SPLIT_STEP - 1) / SPLIT_STEP * 2 * TILE_BYTES; }
 
-/* The upper half of float32 lanes, rounded to nearest, ties away from zero. */
+/* The upper half of float32 lanes, rounded to nearest, ties away from zero. NaN are not rounded: some would become zeros. */
 static inline __m512i upper_half(vf v) {
-  return _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000)), _mm512_set1_epi32((int32_t)0xffff0000));
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i rounded = _mm512_mask_add_epi32(bits, _mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), bits, _mm512_set1_epi32(0x8000));
+  return _mm512_and_si512(rounded, _mm512_set1_epi32((int32_t)0xffff0000));
 }
 
 static inline void store_upper_half(uint8_t *target, __m512i v) {
@@ -46,11 +49,17 @@ static const activation_form split_form = {TILE_ROWS, split_tile_size, split_row
 /* The weights of a chunk: [step][half of the panel][w1, w2][16 pairs of inputs][16 columns][2]. */
 typedef uint8_t split_tiles[SPLIT_STEPS][2][2][TILE_BYTES];
 
-/* A chunk of a panel: `inputs` rows [PANEL] of the file's type. */
+/* What is split. */
+typedef enum split_source { SPLIT_HALVES, SPLIT_BFLOAT16, SPLIT_FLOATS } split_source;
+
+static inline split_source split_source_of(packing p) { return p == PACKED_F16 ? SPLIT_HALVES : p == PACKED_BF16 ? SPLIT_BFLOAT16 : SPLIT_FLOATS; }
+static inline int64_t split_element(split_source source) { return source == SPLIT_FLOATS ? 4 : 2; }
+
+/* A chunk of a panel: `inputs` rows [PANEL] of the source's type. */
 typedef struct split_place {
   int64_t panel, first;
   int64_t inputs;
-  const uint16_t *at;
+  const uint8_t *at;
 } split_place;
 
 /* What a run goes through, in chunks of `inputs`: chunk by chunk and of each all panels, so that a chunk of activations is fetched once for all; of one tile
@@ -65,24 +74,26 @@ static inline split_place split_place_at(const split_run *run, int64_t turn) {
   const weight *w = run->w;
   const int64_t number = run->panel + (run->streams ? turn / run->chunks : turn % run->panels);
   const int64_t first = (run->streams ? turn % run->chunks : turn / run->panels) * run->inputs, left = w->columns - first;
-  return (split_place){number, first, left < run->inputs ? left : run->inputs, (const uint16_t *)(w->panels + number * w->panel_size) + first * PANEL};
+  const int64_t bytes = PANEL * split_element(split_source_of(w->packing));
+  return (split_place){number, first, left < run->inputs ? left : run->inputs, w->panels + number * w->panel_size + first * bytes};
 }
 
 static inline int64_t split_steps(const split_place *p) { return (p->inputs + SPLIT_STEP - 1) / SPLIT_STEP; }
 
-/* The float16 numbers of two inputs, 16 columns: w1 and w2 of both inputs side by side. w1 is w rounded to 8 bits, w2 the exact rest. */
-INLINE void split_halves(const uint16_t *first, const uint16_t *second, uint8_t *target) {
+/* The numbers of two inputs, 16 columns: w1 and w2 of both inputs side by side. w1 is w rounded to 8 bits, w2 the rest: the exact one, or a float's rounded to
+ * 8 bits, too. */
+INLINE void split_pair(const bool floats, vf a, vf b, uint8_t *target) {
   const __m512i upper = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15));
   const __mmask64 lower = 0x3333333333333333;
-  vf a = vf_load_half(first), b = vf_load_half(second);
   __m512i a1 = upper_half(a), b1 = upper_half(b);
-  __m512i a2 = _mm512_castps_si512(vf_sub(a, _mm512_castsi512_ps(a1))), b2 = _mm512_castps_si512(vf_sub(b, _mm512_castsi512_ps(b1)));
+  const vf a_rest = vf_sub(a, _mm512_castsi512_ps(a1)), b_rest = vf_sub(b, _mm512_castsi512_ps(b1));
+  __m512i a2 = floats ? upper_half(a_rest) : _mm512_castps_si512(a_rest), b2 = floats ? upper_half(b_rest) : _mm512_castps_si512(b_rest);
   _mm512_store_si512(target, _mm512_mask_shuffle_epi8(b1, lower, a1, upper));
   _mm512_store_si512(target + TILE_BYTES, _mm512_mask_shuffle_epi8(b2, lower, a2, upper));
 }
 
 /* The same for bfloat16, which needs no w2. */
-INLINE void pair_bfloat16(const uint16_t *first, const uint16_t *second, uint8_t *target) {
+INLINE void pair_bfloat16(const uint8_t *first, const uint8_t *second, uint8_t *target) {
   __m512i a = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)first));
   __m512i b = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)second));
   _mm512_store_si512(target, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
@@ -98,51 +109,54 @@ typedef struct split_work {
 } split_work;
 
 /* The next slice of a chunk; zeros beyond the last input. */
-INLINE void split_next(const bool bfloat16, split_work *w) {
-  static const uint16_t zeros[PANEL];
-  const int64_t half = w->done % 2, first = w->done++ / 2 * SPLIT_SLICE;
-  const uint16_t *source = w->place.at + first * PANEL + half * 16;
+INLINE void split_next(const split_source kind, split_work *w) {
+  static const float zeros[16];
+  const int64_t half = w->done % 2, first = w->done++ / 2 * SPLIT_SLICE, element = split_element(kind), row = PANEL * element;
+  const uint8_t *source = w->place.at + first * row + half * 16 * element;
   uint8_t *target = (*w->tiles)[first / SPLIT_STEP][half][0] + first % SPLIT_STEP / 2 * 64;
-  for (int64_t k = 0; k < SPLIT_SLICE; k += 2, source += 2 * PANEL, target += 64) {
-    const uint16_t *one = first + k < w->place.inputs ? source : zeros, *other = first + k + 1 < w->place.inputs ? source + PANEL : zeros;
-    __builtin_prefetch((const uint8_t *)(source + half * PANEL) + w->ahead, 0, 2); /* half the lines with either half */
-    if (bfloat16)
+  for (int64_t k = 0; k < SPLIT_SLICE; k += 2, source += 2 * row, target += 64) {
+    const uint8_t *one = first + k < w->place.inputs ? source : (const uint8_t *)zeros;
+    const uint8_t *other = first + k + 1 < w->place.inputs ? source + row : (const uint8_t *)zeros;
+    if (kind != SPLIT_FLOATS) __builtin_prefetch(source + half * row + w->ahead, 0, 2); /* half the lines with either half */
+    if (kind == SPLIT_BFLOAT16)
       pair_bfloat16(one, other, target);
+    else if (kind == SPLIT_FLOATS)
+      split_pair(true, vf_load((const float *)one), vf_load((const float *)other), target);
     else
-      split_halves(one, other, target);
+      split_pair(false, vf_load_half((const uint16_t *)one), vf_load_half((const uint16_t *)other), target);
   }
 }
 
-INLINE void split_share(const bool bfloat16, split_work *w) {
-  for (w->due += w->slices; w->due >= w->shares; w->due -= w->shares) split_next(bfloat16, w);
+INLINE void split_share(const split_source kind, split_work *w) {
+  for (w->due += w->slices; w->due >= w->shares; w->due -= w->shares) split_next(kind, w);
 }
 
 enum { SPLIT_SHARES = 4 }; /* calls of split_share in a step */
 
 /* One step, 32 inputs, of 16 rows: sums in tile registers 0 and 1. Few registers are in use, see codes_amx.h. */
-INLINE void multiply_split_step(const bool bfloat16, const uint8_t *x, const uint8_t (*w)[2][TILE_BYTES], split_work *side) {
+INLINE void multiply_split_step(const split_source kind, const uint8_t *x, const uint8_t (*w)[2][TILE_BYTES], split_work *side) {
   _tile_loadd(2, x + TILE_BYTES, 64);
   _tile_loadd(3, w[0][0], 64);
   _tile_dpbf16ps(0, 2, 3);
-  split_share(bfloat16, side);
+  split_share(kind, side);
   _tile_loadd(4, w[1][0], 64);
   _tile_dpbf16ps(1, 2, 4);
-  split_share(bfloat16, side);
+  split_share(kind, side);
   _tile_loadd(2, x, 64);
   _tile_dpbf16ps(0, 2, 3);
   _tile_dpbf16ps(1, 2, 4);
-  split_share(bfloat16, side);
-  if (!bfloat16) {
+  split_share(kind, side);
+  if (kind != SPLIT_BFLOAT16) {
     _tile_loadd(3, w[0][1], 64);
     _tile_dpbf16ps(0, 2, 3);
     _tile_loadd(4, w[1][1], 64);
     _tile_dpbf16ps(1, 2, 4);
   }
-  split_share(bfloat16, side);
+  split_share(kind, side);
 }
 
 /* The rows of y that fill up the last tile are written too, but where there is one tile alone. */
-INLINE void multiply_split_run(const bool bfloat16, const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles,
+INLINE void multiply_split_run(const split_source kind, const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles,
                                int64_t tile_size, int64_t rows, float *y, split_tiles *split) {
   enum { STRIDE = PANEL * sizeof(float) };
   split_run run = {.w = w, .panel = panel, .panels = panels, .streams = rows <= TILE_ROWS};
@@ -150,7 +164,7 @@ INLINE void multiply_split_run(const bool bfloat16, const weight *w, int64_t pan
   run.chunks = (w->columns + run.inputs - 1) / run.inputs;
   split_work side = {.tiles = &split[0], .place = split_place_at(&run, 0), .ahead = run.streams ? STREAM_AHEAD : SPLIT_CHUNK * PANEL * 2};
   configure_tiles(rows);
-  while (side.done < split_steps(&side.place) * SLICES_PER_STEP) split_next(bfloat16, &side);
+  while (side.done < split_steps(&side.place) * SLICES_PER_STEP) split_next(kind, &side);
   for (int64_t turn = 0; turn < panels * run.chunks; turn++) {
     const split_place here = side.place;
     const int64_t steps = split_steps(&here), next = turn + 1;
@@ -165,7 +179,7 @@ INLINE void multiply_split_run(const bool bfloat16, const weight *w, int64_t pan
       float *out = y + ((here.panel - panel) * GROUP_ROWS + row) * PANEL;
       _tile_loadd(0, out, STRIDE);
       _tile_loadd(1, out + 16, STRIDE);
-      for (int64_t s = 0; s < steps; s++) multiply_split_step(bfloat16, x + s * 2 * TILE_BYTES, (const uint8_t (*)[2][TILE_BYTES])split[turn % 2][s], &side);
+      for (int64_t s = 0; s < steps; s++) multiply_split_step(kind, x + s * 2 * TILE_BYTES, (const uint8_t (*)[2][TILE_BYTES])split[turn % 2][s], &side);
       _tile_stored(0, out, STRIDE);
       _tile_stored(1, out + 16, STRIDE);
     }
@@ -179,7 +193,15 @@ INLINE void multiply_split_run(const bool bfloat16, const weight *w, int64_t pan
 static void multiply_halves(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            void *scratch) {
   if (w->packing == PACKED_BF16)
-    multiply_split_run(true, w, panel, panels, tiles, tile_size, rows, y, scratch);
+    multiply_split_run(SPLIT_BFLOAT16, w, panel, panels, tiles, tile_size, rows, y, scratch);
   else
-    multiply_split_run(false, w, panel, panels, tiles, tile_size, rows, y, scratch);
+    multiply_split_run(SPLIT_HALVES, w, panel, panels, tiles, tile_size, rows, y, scratch);
+}
+
+#define MEAN_FORM split_form
+#define ADD_MEANS add_split_floats
+
+static void add_split_floats(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                             void *scratch) {
+  multiply_split_run(SPLIT_FLOATS, w, panel, panels, tiles, tile_size, rows, y, scratch);
 }
