@@ -102,7 +102,7 @@ public final class DimpleModel implements AutoCloseable {
         options.unpacked(), options.deviceLayers(), options.weightMemory(), options.packCache()));
     var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()), options.tokenizer());
     model.checkTokenizer(file, options);
-    Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %d MiB of weights, %d MiB left in the file, %d ms".formatted(file,
+    Core.log(CoreProvider.Level.DEBUG, () -> "loaded %s: %s on %s, %s MiB of weights, %s MiB left in the file, %s ms".formatted(file,
         model.info.architecture(), model.info.backend(), model.info.weightSize() >> 20, model.info.unpackedSize() >> 20, (System.nanoTime() - start) / 1_000_000), null);
     String note = Engine.call(loaded::facts).packCacheNote();
     if (!note.isEmpty()) {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -89,7 +90,7 @@ record BatchItem(JsonNode id, Prompt prompt, OptionalLong seed) {
     StringBuilder all = new StringBuilder(ofOne(file));
     Matcher first = FIRST_PART.matcher(String.valueOf(file.getFileName()));
     for (int i = 2; first.matches() && i <= Integer.parseInt(first.group("count")); i++) {
-      Path part = file.resolveSibling("%s-%05d-of-%s.gguf".formatted(first.group("name"), i, first.group("count")));
+      Path part = file.resolveSibling(String.format(Locale.ROOT, "%s-%05d-of-%s.gguf", first.group("name"), i, first.group("count")));
       if (!Files.exists(part)) {
         break; // loading says so
       }

@@ -60,7 +60,7 @@ final class BenchCommand implements Callable<Integer> {
       throw Failures.invalidValue(spec, "--picture", picture + ", expected at most " + LARGEST_PICTURE);
     }
     if (output != null) {
-      output.check();
+      output.check(spec.commandLine().getErr());
     }
     Bench bench = new Bench(engine, model, repeat);
     PrintWriter out = spec.commandLine().getOut();
@@ -85,13 +85,13 @@ final class BenchCommand implements Callable<Integer> {
   // ---------------------------------------------------------------------------------------------------------------------- for people
 
   private void print(PrintWriter out, Bench.Result result) {
-    out.printf("%s, %d thread%s, %s%n", Bench.processor(), engine.effectiveThreads(), engine.effectiveThreads() == 1 ? "" : "s", result.info().backend());
+    out.printf(Locale.ROOT, "%s, %d thread%s, %s%n", Bench.processor(), engine.effectiveThreads(), engine.effectiveThreads() == 1 ? "" : "s", result.info().backend());
     result.peaks().ifPresent(peaks -> out.println("at most   " + peaks));
-    out.printf("%s, %s, %d layers, width %d%n", model.getFileName(), result.info().architecture(), result.info().layerCount(),
+    out.printf(Locale.ROOT, "%s, %s, %d layers, width %d%n", model.getFileName(), result.info().architecture(), result.info().layerCount(),
         result.info().embeddingLength());
     out.printf("load      %s the first time, %s again%n", time(result.firstLoad()), time(result.load().median()));
     if (result.vision() != null) {
-      out.printf("vision    %s for %d x %d pixels, %d tokens%n", time(result.vision().median()), picture, picture, result.imageTokens());
+      out.printf(Locale.ROOT, "vision    %s for %d x %d pixels, %d tokens%n", time(result.vision().median()), picture, picture, result.imageTokens());
     }
     out.printf(Locale.ROOT, "prefill   %s for %d tokens, %.0f a second%n", time(result.prefill().median()), promptTokens,
         promptTokens / seconds(result.prefill()));

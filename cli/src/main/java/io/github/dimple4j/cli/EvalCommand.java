@@ -174,7 +174,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(spec.commandLine(), "the questions and --prompt-file cannot both be standard input");
     }
     if (output != null) {
-      output.check();
+      output.check(spec.commandLine().getErr());
     }
   }
 

@@ -40,7 +40,7 @@ final class GgufDiffCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     difference.keys().forEach(key -> out.printf("key %s: %s%n", Printable.line(key.name()), describe(key)));
     difference.tensors().forEach(tensor -> out.printf("tensor %s: %s%n", Printable.line(tensor.name()), describe(tensor)));
-    out.printf("%d keys differ, %d tensors differ, %d tensors are equal%n", difference.keys().size(), difference.tensors().size(),
+    out.printf(Locale.ROOT, "%d keys differ, %d tensors differ, %d tensors are equal%n", difference.keys().size(), difference.tensors().size(),
         difference.equalTensors());
     out.flush();
     return difference.isEmpty() ? ExitCode.OK : DimpleCommand.FAILED;

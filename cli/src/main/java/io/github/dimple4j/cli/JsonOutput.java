@@ -32,10 +32,10 @@ final class JsonOutput {
     void write(JsonGenerator json);
   }
 
-  /** Fails early where the file cannot be written anyway. */
-  void check() throws IOException {
+  /** Fails early where the file cannot be written anyway, and says so where it waits for somebody to read. */
+  void check(PrintWriter err) throws IOException {
     if (!isStandardOutput()) {
-      file().check();
+      file().check(err);
     }
   }
 

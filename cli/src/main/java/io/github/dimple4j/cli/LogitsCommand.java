@@ -37,7 +37,7 @@ final class LogitsCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     engine.check();
     promptOptions.check();
-    output.check();
+    output.check(spec.commandLine().getErr());
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     try (DimpleModel loaded = engine.load(model);

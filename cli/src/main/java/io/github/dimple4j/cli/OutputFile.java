@@ -5,6 +5,7 @@ import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.OutputStreamWriter;
+import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
@@ -31,8 +32,8 @@ record OutputFile(String option, String name) {
     void write(Writer text) throws IOException;
   }
 
-  /** Fails early where the file cannot be written anyway. */
-  void check() throws IOException {
+  /** Fails early where the file cannot be written anyway, and says so where it waits for somebody to read. */
+  void check(PrintWriter err) throws IOException {
     if (name.isEmpty()) {
       throw new NoSuchFileException(option + ": '' is not a file name");
     }
@@ -48,6 +49,7 @@ record OutputFile(String option, String name) {
     } catch (NoSuchFileException e) {
       // It can be made. Anything else, a name that is too long for example, is why it cannot.
     }
+    NamedPipe.announce(Path.of(name), err);
   }
 
   void write(Content content) throws IOException {

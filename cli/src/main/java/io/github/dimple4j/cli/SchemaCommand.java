@@ -16,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -79,9 +80,9 @@ final class SchemaCommand implements Callable<Integer> {
       return DimpleCommand.FAILED;
     }
     double millis = (System.nanoTime() - start) / 1e6;
-    out.printf("held: %d states, %d classes of bytes, compiled in %.1f ms%n", automaton.stateCount(), automaton.classCount(), millis);
+    out.printf(Locale.ROOT, "held: %d states, %d classes of bytes, compiled in %.1f ms%n", automaton.stateCount(), automaton.classCount(), millis);
     byte[] shortest = automaton.shortest();
-    out.printf("shortest answer, %d bytes: %s%n", shortest.length, new String(shortest, StandardCharsets.UTF_8));
+    out.printf(Locale.ROOT, "shortest answer, %d bytes: %s%n", shortest.length, new String(shortest, StandardCharsets.UTF_8));
     out.flush();
     return 0;
   }

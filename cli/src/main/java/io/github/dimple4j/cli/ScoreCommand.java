@@ -76,7 +76,7 @@ final class ScoreCommand implements Callable<Integer> {
     Scoring scoring = scoring();
     engine.check();
     promptOptions.check();
-    output.check();
+    output.check(spec.commandLine().getErr());
     Prompt prompt = promptOptions.prompt();
     Image[] images = prompt.readImages(promptOptions.imageOptions());
     List<int[]> ids = answers.ids == null ? null : readIds(answers.ids);

@@ -106,13 +106,13 @@ final class TraceCommand implements Callable<Integer> {
       throw new ParameterException(spec.commandLine(), "Missing required option: '--json=OUT' or '--html=OUT'");
     }
     if (output != null) {
-      output.check();
+      output.check(spec.commandLine().getErr());
     }
     if (page == null) {
       return;
     }
     if (!page.equals(STANDARD_OUTPUT)) {
-      new OutputFile("--html", page).check();
+      new OutputFile("--html", page).check(spec.commandLine().getErr());
     } else if (output != null && output.isStandardOutput()) {
       throw new ParameterException(spec.commandLine(), "--json and --html cannot both be standard output");
     }

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -155,7 +156,7 @@ public final class GgufParts implements AutoCloseable {
   }
 
   private static String five(long number) {
-    return String.format("%05d", number);
+    return String.format(Locale.ROOT, "%05d", number);
   }
 
   /**

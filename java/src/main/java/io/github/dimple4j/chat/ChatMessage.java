@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -113,7 +114,7 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
       Map<String, Object> value = message.toTemplateValue(origins);
       List<Object> called = new ArrayList<>();
       for (ToolCall call : message.calls) {
-        String id = "call%05d".formatted(calls++); // nine letters and digits, as templates of Mistral ask for
+        String id = String.format(Locale.ROOT, "call%05d", calls++); // nine letters and digits, as templates of Mistral ask for
         open.add(Map.entry(call.name(), id));
         Map<String, Object> function = new LinkedHashMap<>();
         function.put("name", call.name());
@@ -126,7 +127,7 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
       if (!message.tool.isEmpty()) {
         value.put("name", origins.allSaid(message.tool));
         Map.Entry<String, String> answered = open.stream().filter(call -> call.getKey().equals(message.tool)).findFirst().orElse(null);
-        value.put("tool_call_id", answered == null ? "call%05d".formatted(calls++) : answered.getValue());
+        value.put("tool_call_id", answered == null ? String.format(Locale.ROOT, "call%05d", calls++) : answered.getValue());
         open.remove(answered);
       }
       values.add(value);

@@ -7,6 +7,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.spi.IIORegistry;
@@ -23,7 +24,7 @@ final class PlatformReader {
     Iterator<ImageReaderSpi> readers = IIORegistry.getDefaultInstance().getServiceProviders(ImageReaderSpi.class, spi ->
         isPlatforms(spi) && List.of(((ImageReaderSpi) spi).getFormatNames()).contains(format), true);
     if (!readers.hasNext()) {
-      throw PictureException.unsupported("a " + format.toUpperCase() + " file, for which this Java platform has no reader");
+      throw PictureException.unsupported("a " + format.toUpperCase(Locale.ROOT) + " file, for which this Java platform has no reader");
     }
     try (ImageInputStream in = input(encoded)) {
       return read(readers.next().createReaderInstance(), in);

@@ -59,8 +59,8 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   }
 
   private static ReleasedShapes llada2(String name, int layers, int width, int heads, int dense, int expert) {
-    return new ReleasedShapes(name, layers, ("\"model_type\": \"llada2_moe\", \"hidden_size\": %d, \"num_attention_heads\": %d, "
-        + "\"num_key_value_heads\": 4, \"head_dim\": 128, \"intermediate_size\": %d, \"moe_intermediate_size\": %d, \"num_experts\": 256, "
+    return new ReleasedShapes(name, layers, ("\"model_type\": \"llada2_moe\", \"hidden_size\": %s, \"num_attention_heads\": %s, "
+        + "\"num_key_value_heads\": 4, \"head_dim\": 128, \"intermediate_size\": %s, \"moe_intermediate_size\": %s, \"num_experts\": 256, "
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
         + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"rope_theta\": 600000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
@@ -69,7 +69,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   /** LLaDA-8B's. */
   private static ReleasedShapes llada() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.LLADA;
-    return new ReleasedShapes("llada-8b", 32, ("\"model_type\": \"llada\", " + LLADA_SIZES + ", \"eos_token_id\": %d, \"pad_token_id\": %d, \"mask_token_id\": %d")
+    return new ReleasedShapes("llada-8b", 32, ("\"model_type\": \"llada\", " + LLADA_SIZES + ", \"eos_token_id\": %s, \"pad_token_id\": %s, \"mask_token_id\": %s")
         .formatted(vocabulary.id("<|endoftext|>"), vocabulary.id("<|endoftext|>"), vocabulary.id("<|mask|>")), vocabulary);
   }
 
@@ -104,7 +104,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
     SyntheticVocabulary vocabulary = SyntheticVocabulary.SEED;
     return new ReleasedShapes("stable-diffcoder-8b", 32, ("\"model_type\": \"llama\", \"architectures\": [\"StableDiffcoderForCausalLM\"], \"hidden_size\": 4096, "
         + "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"head_dim\": 128, \"intermediate_size\": 14336, \"rope_theta\": 500000, "
-        + "\"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 8192, \"bos_token_id\": %d, \"pad_token_id\": %d, \"eos_token_id\": %d, \"mask_token_id\": %d")
+        + "\"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 8192, \"bos_token_id\": %s, \"pad_token_id\": %s, \"eos_token_id\": %s, \"mask_token_id\": %s")
         .formatted(vocabulary.id("<|startoftext|>"), vocabulary.id("<|pad|>"), vocabulary.id("<|endoftext|>"), vocabulary.id("<|mask|>")), vocabulary);
   }
 
@@ -121,7 +121,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
     return new ReleasedShapes(name, 36, ("\"model_type\": \"sdar_v\", \"image_token_index\": 151655, \"vision_feature_layer\": -1, \"image_grid_pinpoints\": %s, "
         + "\"vision_config\": {\"model_type\": \"siglip_vision_model\", \"hidden_act\": \"gelu_pytorch_tanh\", \"hidden_size\": 1152, \"image_size\": 384, "
         + "\"intermediate_size\": 4304, \"num_attention_heads\": 16, \"num_hidden_layers\": 27, \"patch_size\": 14}, "
-        + "\"text_config\": {\"model_type\": \"sdar\", %s, \"hidden_size\": %d, \"intermediate_size\": %d, \"num_attention_heads\": 32, \"num_key_value_heads\": 8, "
+        + "\"text_config\": {\"model_type\": \"sdar\", %s, \"hidden_size\": %s, \"intermediate_size\": %s, \"num_attention_heads\": 32, \"num_key_value_heads\": 8, "
         + "\"head_dim\": 128, \"rope_theta\": 1000000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 32768, \"eos_token_id\": 151643, "
         + "\"bos_token_id\": 151643, \"block_size\": 4, \"mask_token_id\": 151669}").formatted(pinpoints, SIZES, width, inner),
         SyntheticVocabulary.QWEN.ofSize(151936));
@@ -130,8 +130,8 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   private static ReleasedShapes qwen(String name, String type, int layers, int width, int heads, int keyValueHeads, int headSize, int inner,
       double ropeBase, boolean tied, String more) {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN.ofSize(151936);
-    return new ReleasedShapes(name, layers, String.format(Locale.ROOT, "\"model_type\": \"%s\", \"hidden_size\": %d, \"num_attention_heads\": %d, "
-        + "\"num_key_value_heads\": %d, \"head_dim\": %d, \"intermediate_size\": %d, \"rope_theta\": %.0f, \"tie_word_embeddings\": %b, "
+    return new ReleasedShapes(name, layers, String.format(Locale.ROOT, "\"model_type\": \"%s\", \"hidden_size\": %s, \"num_attention_heads\": %s, "
+        + "\"num_key_value_heads\": %s, \"head_dim\": %s, \"intermediate_size\": %s, \"rope_theta\": %.0f, \"tie_word_embeddings\": %b, "
         + "\"max_position_embeddings\": 32768, \"eos_token_id\": 151645, \"pad_token_id\": 151643, %s", type, width, heads, keyValueHeads, headSize, inner,
         ropeBase, tied, more), vocabulary);
   }
