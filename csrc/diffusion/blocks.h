@@ -46,6 +46,8 @@ typedef struct block_plan {
   pass_scope scope;
   int32_t from, count; /* the candidates: canvas.masked[from .. from + count) */
   int32_t due;         /* quota, 0 .. count */
+  float share;         /* where that is of a schedule of noise levels: the probability of each, 1 when everything goes */
+  bool likeliest;      /* the tokens are the likeliest, whatever the temperature */
   bool keeps;          /* there are no candidates: the pass is for the keys and values of its rows */
   bool edits;          /* positions of the block that are not masked, but were to begin with, are candidates, too: */
   const int32_t *positions; /* [count] then all of them; null: the canvas' masked ones */

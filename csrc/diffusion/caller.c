@@ -56,7 +56,10 @@ dimple_status caller_look(iteration *it, pass *p, const canvas *c) {
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   DIMPLE_TRY(plan_for_look(it, p, c, &plan));
   sampler_step step = iteration_step(it, c, &plan);
-  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, iteration_rows(it, &plan), step.positions));
+  float temperature = iteration_cool(it, &plan);
+  dimple_status status = plan.count > 0 ? proposals_make(it, &step, p, iteration_rows(it, &plan), step.positions) : DIMPLE_OK;
+  it->decoding.temperature = temperature;
+  DIMPLE_TRY(status);
   for (int32_t i = 0; i < plan.count; i++) {
     it->room.tokens[i] = it->room.candidates[i].token;
     it->room.confidence[i] = it->room.candidates[i].confidence;

@@ -177,7 +177,7 @@ static dimple_status check_owned(const dimple_decoding *d) {
                {"number_transfer_tokens", d->number_transfer_tokens != usual.number_transfer_tokens, DIMPLE_PIPELINE_DREAMON},
                {"pad_delete_to_right", d->pad_delete_to_right != 0, DIMPLE_PIPELINE_DREAMON},
                {"tail_repeats", d->tail_repeats != 0, DIMPLE_PIPELINE_SDAR},
-               {"schedule_shift", d->schedule_shift != 0, DIMPLE_PIPELINE_LAVIDA}};
+               {"schedule_shift", d->schedule_shift != 0 && d->pipeline != DIMPLE_PIPELINE_LAVIDA_DREAM, DIMPLE_PIPELINE_LAVIDA}};
   for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
     if (owned[i].set && d->pipeline != owned[i].owner) return refuse_with_pipeline(d, owned[i].name);
   return DIMPLE_OK;

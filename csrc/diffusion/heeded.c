@@ -74,7 +74,11 @@ dimple_status decoding_check_heeded(const dimple_decoding *d) {
   if (!is_usual_threshold(d) && !heeds_threshold(d)) return refuse(d, "threshold");
   if (!is_usual_threshold(d) && d->factor > 0)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: threshold does not go with factor, which comes before it");
+  if (d->epsilon != 1e-3f && d->schedule_shift != 0 && pipelines[d->pipeline]->has_levels)
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: epsilon does not go with schedule_shift, whose schedule has no noise levels");
   if (d->epsilon != 1e-3f && !heeds_epsilon(d)) return refuse(d, "epsilon");
+  /* There each position has its own chance, by noise levels. */
+  if (d->schedule_shift != 0 && algorithm_of(d)->positions_first[d->pipeline]) return refuse(d, "schedule_shift");
   if (d->algorithm_temperature > 0 && !algorithm_of(d)->draws) return refuse(d, "algorithm_temperature");
   if (d->algorithm_temperature > 0 && d->pipeline == DIMPLE_PIPELINE_STABLE_DIFFCODER && d->algorithm == DIMPLE_ALGORITHM_LOW_CONFIDENCE_DYNAMIC)
     return refuse(d, "algorithm_temperature");

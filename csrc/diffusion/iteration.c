@@ -108,6 +108,10 @@ enum { SUB_BLOCK_LENGTH = 8 };
 
 /* What the settings leave to the model: the whole response is one block where neither says another length. */
 static void fill_in(dimple_decoding *d, const text_parameters *model, int32_t length) {
+  if (pipelines[d->pipeline]->whole && pipelines[d->pipeline]->blocks) {
+    d->block_length = length;
+    if (d->steps > length) d->steps = length;
+  }
   if (pipelines[d->pipeline]->whole) return;
   if (d->algorithm == DIMPLE_ALGORITHM_KLASS) {
     bool as_whole = d->pipeline == DIMPLE_PIPELINE_DREAM || d->block_length == 0;
@@ -214,7 +218,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     bias_clear(&banned);
     return status;
   }
-  schedule_levels(decoding->steps, decoding->epsilon, it->levels);
+  schedule_levels(filled.steps, filled.epsilon, it->levels);
   it->decoding = filled;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
   it->total = c->initial_masked;
@@ -360,12 +364,18 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan) {
   return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                         .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
-                        .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens, .shift = it->shift};
+                        .share = plan->share, .likeliest = plan->likeliest, .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens, .shift = it->shift};
 }
 
 pass_rows iteration_rows(const iteration *it, const block_plan *plan) {
   return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .positions = plan->positions,
                      .bare = it->decoding.guidance_scale > 0};
+}
+
+float iteration_cool(iteration *it, const block_plan *plan) {
+  float temperature = it->decoding.temperature;
+  if (plan->likeliest) it->decoding.temperature = 0;
+  return temperature;
 }
 
 /* Of algorithms that edit: what the block's positions were not given to hold. */
@@ -424,8 +434,11 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   if (it->constraint) DIMPLE_TRY(look_opened(it, c, &plan));
   sampler_step step = iteration_step(it, c, &plan);
   pass_rows rows = iteration_rows(it, &plan);
-  DIMPLE_TRY(sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
-                                                            : score_then_choose(it, &step, p, c, rows, count));
+  float temperature = iteration_cool(it, &plan);
+  dimple_status status = sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
+                                                                        : score_then_choose(it, &step, p, c, rows, count);
+  it->decoding.temperature = temperature;
+  DIMPLE_TRY(status);
   if (it->constraint && plan.edits) follow_path(it, &step, c, count);
   return DIMPLE_OK;
 }

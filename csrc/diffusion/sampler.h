@@ -41,7 +41,9 @@ typedef struct sampler_step {
   int32_t masked;
   const int32_t *positions;
   replay *recorded; /* null: the generator */
-  int32_t due;      /* pipelines that decode in blocks: the quota */
+  int32_t due;      /* pipelines that decode in blocks: the quota, */
+  float share;      /* and what else the plan says of it (blocks.h) */
+  bool likeliest;
   int32_t block_iteration; /* the same: in the block, from 0 */
   const int32_t *canvas; /* tokens by position; `positions` of algorithms that edit may hold others than the mask */
   void *notes;      /* of the algorithm; null: it keeps none */

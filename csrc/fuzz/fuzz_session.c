@@ -225,7 +225,7 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
   if (decoding->pipeline == DIMPLE_PIPELINE_DREAM) decoding->eos_penalty = take_float(d);
   if (decoding->pipeline == DIMPLE_PIPELINE_LLADA2) decoding->eos_early_stop = take_between(d, 0, 1);
   if (decoding->pipeline == DIMPLE_PIPELINE_SDAR) decoding->tail_repeats = take_between(d, 0, 3);
-  if (decoding->pipeline == DIMPLE_PIPELINE_LAVIDA) decoding->schedule_shift = take_float(d);
+  if (decoding->pipeline == DIMPLE_PIPELINE_LAVIDA || decoding->pipeline == DIMPLE_PIPELINE_LAVIDA_DREAM) decoding->schedule_shift = take_float(d);
   if (decoding->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2) return;
   decoding->sub_block_length = take_between(d, 0, 4);
   decoding->block_cache = take_between(d, 0, 1);
@@ -235,11 +235,17 @@ static void take_rules(decisions *d, dimple_decoding *decoding) {
 /* Canvases hold tokens where nothing is settled. */
 static bool has_canvases(const user *u) { return u->model == models[CANVAS_MODEL] || u->model == models[MODELS + 1]; }
 
-/* Pipelines behind llada-v are the last numbers of the byte, so that the others are of those that the corpus was found with. */
+/* Pipelines behind llada-v are the last numbers of the byte, each before those of the one before it, so that the others are of those that the corpus
+ * was found with. */
 static dimple_decoding take_usual(decisions *d) {
-  int32_t first = 0, number = take_u8(d);
+  int32_t first = 0, number = take_u8(d), begin = 256;
   while (usual[first].pipeline <= DIMPLE_PIPELINE_LLADA_V) first++;
-  return usual[number < 256 - (usual_count - first) ? number % first : usual_count - 256 + number];
+  for (int32_t i = first, end; i < usual_count; i = end) {
+    for (end = i; end < usual_count && usual[end].pipeline == usual[i].pipeline;) end++;
+    begin -= end - i;
+    if (number >= begin) return usual[i + number - begin];
+  }
+  return usual[number % first];
 }
 
 static dimple_decoding usual_of(int32_t pipeline) {

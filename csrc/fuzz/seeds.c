@@ -36,6 +36,7 @@ static void write_models(void) {
       {"dimple-block-vision", {.family = FAMILY_DIMPLE_BLOCK, .vision = true}},
       {"sdar-vl-vision", {.family = FAMILY_SDAR_VL, .vision = true}},
       {"llada-v-vision", {.family = FAMILY_LLADA_V, .vision = true}},
+      {"lavida-dream-vision", {.family = FAMILY_LAVIDA_DREAM, .vision = true}},
       {"diffuse-llada", {.family = FAMILY_DIFFUSE_LLADA}},
       {"mmproj", {.mmproj = true}},
   };

@@ -471,8 +471,10 @@ typedef enum dimple_pipeline {
                                * position out, the model's expand token (key tokenizer.ggml.expand_token_id) becomes two masks. `steps` do not count */
   DIMPLE_PIPELINE_LLADA_V = 12, /* LLaDA-V's: llada's blocks and quotas, over once the last slot holds the end of turn that the file names and nothing before
                                 * it is masked, the masks behind it left; until then only positions before it are revealed */
-  DIMPLE_PIPELINE_LAVIDA = 13 /* LaViDa's: llada's blocks, a response that sees all and a prompt that does not see it, by quotas or, with schedule_shift,
-                               * by a schedule that begins slowly or fast */
+  DIMPLE_PIPELINE_LAVIDA = 13, /* LaViDa's: llada's blocks, a response that sees all and a prompt that does not see it, by quotas or, with schedule_shift,
+                                * by a schedule that begins slowly or fast */
+  DIMPLE_PIPELINE_LAVIDA_DREAM = 14 /* LaViDa's of models with shifted logits: such a prompt gives the first token, the likeliest whatever the temperature, in
+                                     * an iteration before the `steps`, and dream's schedule or, with schedule_shift, lavida's the others */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -525,7 +527,7 @@ typedef struct dimple_decoding {
   int32_t algorithm;           /* dimple_algorithm */
   int32_t steps;               /* iterations of the schedule, 1 .. 1048576; sdar: of each block */
   int32_t top_k;               /* keep the k best tokens; 0: all */
-  int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream: always 0 */
+  int32_t original_confidence; /* 1: confidence from the untouched logits; 0: after temperature and filters. dream, lavida-dream: always 0 */
   float threshold;             /* reveal every position whose confidence is above it (llada: at least it, and the best; sdar: if as many are
                                 * as are due); 0: off. >= 0 */
   float temperature;           /* 0: the most likely token; >= 1e-6: a draw from softmax(logits / temperature). Finite */
@@ -578,8 +580,9 @@ typedef struct dimple_decoding {
   int32_t pad_delete_to_right; /* dreamon, 1: with a position that is taken out all behind it go that were masked before the iteration; 0: it alone */
   int32_t tail_repeats;        /* sdar: a text is over behind a block with which its end is one run of tokens, of any length, so many times in a row (SDAR-VL's
                                 * generate.py: 20), but where a constraint says where it ends; 0: repetition ends none */
-  float schedule_shift;        /* lavida: of what is masked in a block, of share t of its steps the last ones reveal s t / (1 + (s - 1) t), at least a position a
-                                * step: below 1 the first steps reveal most, above 1 the last ones. 0.001 .. 1000; 0: quotas as llada's */
+  float schedule_shift;        /* lavida, lavida-dream: of what is masked in a block, of share t of its steps the last ones reveal s t / (1 + (s - 1) t), at least a position a
+                                * step: below 1 the first steps reveal most, above 1 the last ones. 0.001 .. 1000; 0: quotas as llada's, or
+                                * dream's schedule */
 } dimple_decoding;
 
 /* Pipeline dim, maskgit_plus, threshold 0.95, original confidence, temperature 0, no filters, epsilon 1e-3, seed 0, steps = 64,

@@ -10,6 +10,7 @@
   ENTRY(llada)               \
   ENTRY(llada_moe)           \
   ENTRY(llada_v)             \
+  ENTRY(lavida_dream)        \
   ENTRY(a2d_qwen2)           \
   ENTRY(a2d_qwen3)           \
   ENTRY(sdar)                \

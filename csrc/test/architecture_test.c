@@ -61,6 +61,7 @@ static int32_t pipeline_of_family(int family) {
                                       [FAMILY_LLADA2] = DIMPLE_PIPELINE_LLADA2, [FAMILY_SDAR_MOE] = DIMPLE_PIPELINE_SDAR,
                                       [FAMILY_RND1] = DIMPLE_PIPELINE_RND1, [FAMILY_STABLE_DIFFCODER] = DIMPLE_PIPELINE_STABLE_DIFFCODER, [FAMILY_DIFFUSION_GEMMA] = DIMPLE_PIPELINE_DIFFUSION_GEMMA,
                                       [FAMILY_DIMPLE_BLOCK] = DIMPLE_PIPELINE_FAST_DLLM_V2, [FAMILY_SDAR_VL] = DIMPLE_PIPELINE_SDAR, [FAMILY_LLADA_V] = DIMPLE_PIPELINE_LLADA_V,
+                                      [FAMILY_LAVIDA_DREAM] = DIMPLE_PIPELINE_LAVIDA_DREAM,
                                       [FAMILY_COUNT] = 0};
   return of_blocks[family]; /* 0: DIMPLE_PIPELINE_DIM */
 }
@@ -87,7 +88,7 @@ static void every_family_decodes(void) {
 /* What a file says of the shift, or its family where it says nothing. */
 static void shift_is_the_familys_or_the_files(void) {
   static const bool shifted[] = {[FAMILY_DIMPLE] = true, [FAMILY_DREAM] = true, [FAMILY_FAST_DLLM_V2] = true, [FAMILY_DIFFUSE_DREAM] = true, [FAMILY_RND1] = true,
-                                 [FAMILY_DREAM_VL] = true, [FAMILY_DIMPLE_BLOCK] = true,
+                                 [FAMILY_DREAM_VL] = true, [FAMILY_DIMPLE_BLOCK] = true, [FAMILY_LAVIDA_DREAM] = true,
                                  [FAMILY_COUNT] = false};
   for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     for (int unshifted = 0; unshifted < 2; unshifted++) {

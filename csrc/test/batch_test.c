@@ -119,7 +119,8 @@ static void every_session_comes_to_what_it_comes_to_alone(int32_t rounds) {
   int32_t cancelled = 0;
   for (int family = 0; family < FAMILY_COUNT; family++)
     for (int variant = 0; variant < 2; variant++) {
-      bool pictures = family == FAMILY_DIMPLE || family == FAMILY_DIMPLE_BLOCK || family == FAMILY_SDAR_VL || family == FAMILY_LLADA_V;
+      bool pictures = family == FAMILY_DIMPLE || family == FAMILY_DIMPLE_BLOCK || family == FAMILY_SDAR_VL || family == FAMILY_LLADA_V ||
+                      family == FAMILY_LAVIDA_DREAM;
       int32_t types[] = {DIMPLE_TENSOR_F32, DIMPLE_TENSOR_Q8_0};
       dimple_model *m = random_model((model_shape){.family = (model_family)family, .vision = pictures, .type = types[variant]});
       for (int32_t round = 0; m && round < rounds; round++) {

@@ -373,9 +373,9 @@ static int32_t complete_an_offer(dimple_session *s, const dimple_decoding *d, in
 
 /* Whether an iteration that leaves masks in a block has scored all of the block: Dream's blocks and Fast-dLLM v2's sub-blocks score a part, some
  * algorithms choose positions beforehand, at times none, WINO masks again
- * what it had not scored, and token editing may leave tokens that the path has not. */
+ * what it had not scored, token editing may leave tokens that the path has not, and LaViDa's first iteration on Dream is for one position. */
 static bool scores_whole_blocks(const dimple_decoding *d) {
-  return d->pipeline != DIMPLE_PIPELINE_DREAM && d->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2 && d->algorithm != DIMPLE_ALGORITHM_ORIGIN &&
+  return d->pipeline != DIMPLE_PIPELINE_DREAM && d->pipeline != DIMPLE_PIPELINE_FAST_DLLM_V2 && d->pipeline != DIMPLE_PIPELINE_LAVIDA_DREAM && d->algorithm != DIMPLE_ALGORITHM_ORIGIN &&
          d->algorithm != DIMPLE_ALGORITHM_ORIGIN_RATIO && d->algorithm != DIMPLE_ALGORITHM_WINO && d->algorithm != DIMPLE_ALGORITHM_TOKEN_EDITING;
 }
 

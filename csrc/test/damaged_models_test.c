@@ -180,5 +180,6 @@ int main(void) {
   missing_parts(&(model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_SDAR_VL, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_LLADA_V, .vision = true});
+  missing_parts(&(model_shape){.family = FAMILY_LAVIDA_DREAM, .vision = true});
   return expect_summary("damaged_models");
 }

@@ -102,7 +102,8 @@ int main(int argc, char **argv) {
   int32_t rounds = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 100;
   if (fixture_open()) {
     for (int family = 0; family < FAMILY_COUNT; family++) {
-      bool pictures = family == FAMILY_DIMPLE || family == FAMILY_DIMPLE_BLOCK || family == FAMILY_SDAR_VL || family == FAMILY_LLADA_V;
+      bool pictures = family == FAMILY_DIMPLE || family == FAMILY_DIMPLE_BLOCK || family == FAMILY_SDAR_VL || family == FAMILY_LLADA_V ||
+                      family == FAMILY_LAVIDA_DREAM;
       dimple_model *m = random_model((model_shape){.family = (model_family)family, .vision = pictures, .expands = family == FAMILY_DREAM});
       for (int32_t round = 0; m && round < rounds; round++) compare(m, pictures, (uint64_t)(family * 100000 + round));
       dimple_model_free(m);

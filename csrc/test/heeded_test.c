@@ -19,7 +19,9 @@ typedef struct setting {
 } setting;
 
 /* They always take the confidences after temperature and filters, as docs and header say. */
-static bool in_dream(const dimple_decoding *d) { return d->pipeline == DIMPLE_PIPELINE_DREAM || d->pipeline == DIMPLE_PIPELINE_DREAMON; }
+static bool in_dream(const dimple_decoding *d) {
+  return d->pipeline == DIMPLE_PIPELINE_DREAM || d->pipeline == DIMPLE_PIPELINE_DREAMON || d->pipeline == DIMPLE_PIPELINE_LAVIDA_DREAM;
+}
 
 /* Whose functions take a threshold beside every strategy, also those that do not look at it. */
 static bool by_strategies(const dimple_decoding *d) {

@@ -8,7 +8,7 @@
 static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE},
                          a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR},
                          dimple_block = {.family = FAMILY_DIMPLE_BLOCK, .vision = true},
-                         llada_v = {.family = FAMILY_LLADA_V, .vision = true};
+                         llada_v = {.family = FAMILY_LLADA_V, .vision = true}, lavida_dream = {.family = FAMILY_LAVIDA_DREAM, .vision = true};
 
 /* The model of what the writer has and the rest of the shape is refused. */
 static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_status status, const char *text) {
@@ -71,7 +71,12 @@ static void required_keys(void) {
               {&llada_v, "diffusion.shift_logits"},
               {&llada_v, "diffusion.suppress_tokens"},
               {&llada_v, "tokenizer.ggml.eot_token_id"},
-              {&llada_v, "clip.vision.anyres_rules"}};
+              {&llada_v, "clip.vision.anyres_rules"},
+              {&lavida_dream, "lavida-dream.rope.freq_base"},
+              {&lavida_dream, "lavida-dream.image_token_id"},
+              {&lavida_dream, "diffusion.shift_logits"},
+              {&lavida_dream, "diffusion.suppress_tokens"},
+              {&lavida_dream, "clip.vision.mm_spatial_pool_mode"}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     gguf_writer w = {0};
     gguf_writer_leave_out(&w, keys[i].key);
@@ -166,7 +171,7 @@ static void blocks(void) {
 /* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
 static void pipelines_of_files(void) {
   static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1",
-                                      "stable-diffcoder", "dreamon", "llada-v", "lavida"};
+                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     gguf_writer w = {0};
     gguf_writer_string(&w, "diffusion.pipeline", names[i]);

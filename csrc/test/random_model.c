@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles, plain_tiles;
+  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles, plain_tiles, pooled;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -33,6 +33,7 @@ static const struct {
     [FAMILY_DIMPLE_BLOCK] = {.name = "dimple-block", .attention_bias = true, .every_key = true, .blocks = true},
     [FAMILY_SDAR_VL] = {.name = "sdar-vl", .frequency = true, .head_norm = true, .blocks = true, .tiles = true},
     [FAMILY_LLADA_V] = {.name = "llada-v", .frequency = true, .blocks = true, .tiles = true, .plain_tiles = true},
+    [FAMILY_LAVIDA_DREAM] = {.name = "lavida-dream", .frequency = true, .attention_bias = true, .tiles = true, .plain_tiles = true, .pooled = true},
 };
 
 /* "<before>.<after>" */
@@ -219,12 +220,13 @@ static void put_gemma_keys(gguf_writer *w, const model_shape *s, const char *nam
 
 /* ---------------------------------------------------------------------------------------------------------------- text */
 
-/* LLaDA-V's: its own rows are scored, a turn ends, and some tokens are never taken. */
+/* Pooled features come with shifted logits; otherwise a row scores its own position and a turn ends. Some tokens are never taken. */
 static void put_turn_keys(gguf_writer *w, const model_shape *s) {
   int32_t barred[2] = {s->vocab - VOCAB + FIRST_BARRED, s->vocab - VOCAB + FIRST_BARRED + 1};
-  if (!s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", false);
+  bool pooled = families[s->family].pooled;
+  if (!s->unshifted) gguf_writer_bool(w, "diffusion.shift_logits", pooled);
   gguf_writer_ints(w, "diffusion.suppress_tokens", barred, 2);
-  gguf_writer_u32(w, "tokenizer.ggml.eot_token_id", (uint32_t)(s->vocab - VOCAB + EOT));
+  if (!pooled) gguf_writer_u32(w, "tokenizer.ggml.eot_token_id", (uint32_t)(s->vocab - VOCAB + EOT));
 }
 
 static void put_text_keys(gguf_writer *w, const model_shape *s) {
@@ -301,7 +303,8 @@ static void put_tile_keys(gguf_writer *w, const model_shape *s) {
   gguf_writer_bool(w, "clip.use_gelu", true);
   gguf_writer_u32(w, "clip.vision.image_size", TILE);
   gguf_writer_string(w, "clip.vision.mm_patch_merge_type", "spatial_unpad");
-  gguf_writer_string(w, "clip.vision.image_aspect_ratio", "anyres_max_2");
+  gguf_writer_string(w, "clip.vision.image_aspect_ratio", families[s->family].pooled ? "anyres" : "anyres_max_2");
+  if (families[s->family].pooled) gguf_writer_string(w, "clip.vision.mm_spatial_pool_mode", "bilinear");
   gguf_writer_string(w, "clip.vision.anyres_rules", families[s->family].plain_tiles ? "llava" : "transformers");
   gguf_writer_ints(w, "clip.vision.image_grid_pinpoints", pinpoints, sizeof pinpoints / sizeof *pinpoints);
 }

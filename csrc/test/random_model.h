@@ -29,6 +29,7 @@ typedef enum model_family {
   FAMILY_DIMPLE_BLOCK,  /* Dimple's body and tower; rows see blocks of BLOCK */
   FAMILY_SDAR_VL,       /* SDAR's body; its tower is SigLIP, which takes pictures in tiles of TILE pixels */
   FAMILY_LLADA_V,       /* no biases, rotary pairs half a head apart; its tower is SDAR_VL's; FIRST_BARRED and the one behind it are never taken */
+  FAMILY_LAVIDA_DREAM,  /* Dream's body with that tower, whose features are pooled; the same are never taken */
   FAMILY_COUNT
 } model_family;
 

@@ -69,6 +69,7 @@ static dimple_decoding random_unmasking(random_numbers *r) {
   d.no_eos_logits = d.pipeline == DIMPLE_PIPELINE_LLADA && random_below(r, 4) == 0;
   if (d.algorithm == DIMPLE_ALGORITHM_KLASS) d.kl_threshold = 0.5f;
   if (d.algorithm == DIMPLE_ALGORITHM_WINO) d.threshold_back = 0.05f;
+  if (d.pipeline == DIMPLE_PIPELINE_LAVIDA || d.pipeline == DIMPLE_PIPELINE_LAVIDA_DREAM) d.schedule_shift = random_below(r, 2) ? 0 : 0.33f;
   if (d.pipeline == DIMPLE_PIPELINE_DREAMON) {
     d.grow_to = random_below(r, 2) ? 0 : 30;
     d.number_transfer_tokens = 1 + random_below(r, 3);

@@ -127,9 +127,14 @@ static void settings_go_together(void) {
   TOGETHER(DIFFUSION_GEMMA, MASKGIT_PLUS, seed, 1, /* offered by all others */
            "algorithm is maskgit_plus (3) with pipeline diffusion-gemma, expected pipeline dim or dream or llada or mdlm or bd3lm or sdar or "
            "fast-dllm-v2 or llada2 or rnd1 or stable-diffcoder or dreamon or llada-v or "
-           "lavida");
+           "lavida or lavida-dream");
   TOGETHER(LLADA, MASKGIT_PLUS, schedule_shift, 3, "schedule_shift does not go with pipeline llada");
   TOGETHER(LAVIDA, MASKGIT_PLUS, schedule_shift, 0.001f, NULL);
+  TOGETHER(LAVIDA_DREAM, MASKGIT_PLUS, schedule_shift, 1000, NULL);
+  TOGETHER(LAVIDA_DREAM, ORIGIN, schedule_shift, 3, "schedule_shift does not go with algorithm origin in pipeline lavida-dream");
+  TOGETHER(LAVIDA_DREAM, ORIGIN, epsilon, 0.5f, NULL);
+  TOGETHER(LAVIDA_DREAM, MASKGIT_PLUS, block_length, 8, "block_length does not go with pipeline lavida-dream");
+  TOGETHER(LAVIDA_DREAM, AUTOREGRESSIVE, seed, 1, "with pipeline lavida-dream, expected pipeline dim");
   TOGETHER(LAVIDA, MASKGIT_PLUS, cache, DIMPLE_CACHE_PREFIX, "cache does not go with pipeline lavida");
   TOGETHER(LAVIDA, MASKGIT_PLUS, guidance_scale, 1, "guidance_scale does not go with pipeline lavida");
   TOGETHER(DIM, MASKGIT_PLUS, cache, DIMPLE_CACHE_DUAL, "cache does not go with pipeline dim");

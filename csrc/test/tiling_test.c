@@ -212,6 +212,7 @@ int main(void) {
     keys_that_are_not_right();
     every_size_is_taken(FAMILY_SDAR_VL);
     every_size_is_taken(FAMILY_LLADA_V);
+    every_size_is_taken(FAMILY_LAVIDA_DREAM);
   }
   fixture_close();
   return expect_summary("tiling");

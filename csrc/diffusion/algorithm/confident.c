@@ -56,7 +56,7 @@ static dimple_status choose_above_if_asked(choice *c, quota due) {
              [DIMPLE_PIPELINE_FAST_DLLM_V2] = choose_above_if_asked, [DIMPLE_PIPELINE_LLADA2] = choose_above_if_asked,              \
              [DIMPLE_PIPELINE_RND1] = choose_confident, [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_confident,                      \
              [DIMPLE_PIPELINE_DREAMON] = choose_confident, [DIMPLE_PIPELINE_LLADA_V] = choose_confident,                            \
-             [DIMPLE_PIPELINE_LAVIDA] = choose_confident},                                                                          \
+             [DIMPLE_PIPELINE_LAVIDA] = choose_confident, [DIMPLE_PIPELINE_LAVIDA_DREAM] = choose_confident},                       \
   .judges_threshold = {[DIMPLE_PIPELINE_SDAR] = true, [DIMPLE_PIPELINE_FAST_DLLM_V2] = true, [DIMPLE_PIPELINE_LLADA2] = true}
 
 const algorithm algorithm_maskgit_plus = {.name = "maskgit_plus", .confidence = &confidence_probability, CONFIDENT};

@@ -1,5 +1,5 @@
 /* Positions at random, whatever the model thinks of them: `origin` reveals a random subset, `origin-ratio` each position by its own
- * chance. In pipeline dream, origin is what dim calls origin-ratio. */
+ * chance. In pipelines dream and lavida-dream, origin is what dim calls origin-ratio. */
 #include "diffusion/algorithm.h"
 #include "error.h"
 
@@ -30,8 +30,8 @@ const algorithm algorithm_origin = {
     .confidence = &confidence_probability,
     .choose = {[DIMPLE_PIPELINE_DIM] = choose_subset, [DIMPLE_PIPELINE_DREAM] = choose_each, [DIMPLE_PIPELINE_LLADA] = choose_subset,
                [DIMPLE_PIPELINE_STABLE_DIFFCODER] = choose_subset, [DIMPLE_PIPELINE_LLADA_V] = choose_subset,
-               [DIMPLE_PIPELINE_LAVIDA] = choose_subset},
-    .positions_first = {[DIMPLE_PIPELINE_DREAM] = true}};
+               [DIMPLE_PIPELINE_LAVIDA] = choose_subset, [DIMPLE_PIPELINE_LAVIDA_DREAM] = choose_each},
+    .positions_first = {[DIMPLE_PIPELINE_DREAM] = true, [DIMPLE_PIPELINE_LAVIDA_DREAM] = true}};
 
 const algorithm algorithm_origin_ratio = {
     .name = "origin-ratio",

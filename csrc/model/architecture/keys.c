@@ -217,14 +217,14 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
 /* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
 static dimple_status check_pipeline(const gguf_file *file) {
   static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1",
-                                      "stable-diffcoder", "dreamon", "llada-v", "lavida"};
+                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream"};
   char found[32] = "";
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, "
-                     "llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v or lavida", gguf_path(file), found);
+                     "llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida or lavida-dream", gguf_path(file), found);
 }
 
 /* Likewise: how many times its end may repeat itself before a text is over, of models that pipeline sdar decodes. */

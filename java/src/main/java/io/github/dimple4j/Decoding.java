@@ -128,7 +128,8 @@ public final class Decoding extends DecodingValues {
 
     private static void checkPruning(Decoding decoding) {
       Pipeline pipeline = decoding.pipeline();
-      if (pipeline.seesBlocks() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.LAVIDA) {
+      if (pipeline.seesBlocks() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.LAVIDA
+          || pipeline == Pipeline.LAVIDA_DREAM) {
         throw new InvalidArgumentException("decoding: prune does not go with pipeline " + pipeline.label()
             + ", which works on a part of the response at a time, and ends with it");
       }

@@ -61,7 +61,8 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * Which probabilities the confidence is taken from. Pipeline {@link Pipeline#DREAM} always takes those after temperature and filters.
+   * Which probabilities the confidence is taken from. Pipelines {@link Pipeline#DREAM} and {@link Pipeline#LAVIDA_DREAM} always take those after
+   * temperature and filters.
    *
    * @return true: the model's own; false: those after temperature and filters
    */
@@ -542,10 +543,10 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * {@link Pipeline#LAVIDA}: what the steps of a block share out unevenly. The last of them, a share t, reveal s t / (1 + (s - 1) t) of its masks, at least a
-   * position a step: with s below 1 the first steps reveal most, with s above 1 the last ones.
+   * {@link Pipeline#LAVIDA} and {@link Pipeline#LAVIDA_DREAM}, whose response is one block: what the steps of a block share out unevenly. The last of them, a
+   * share t, reveal s t / (1 + (s - 1) t) of its masks, at least a position a step: with s below 1 the first steps reveal most, with s above 1 the last ones.
    *
-   * @return s, 0.001 to 1000; 0: each step reveals as many
+   * @return s, 0.001 to 1000; 0: each step reveals as many, or of {@link Pipeline#LAVIDA_DREAM} what {@link Pipeline#DREAM}'s does
    */
   public float scheduleShift() {
     return settings.get("schedule_shift").floatValue();

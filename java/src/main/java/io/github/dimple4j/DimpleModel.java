@@ -183,8 +183,8 @@ public final class DimpleModel implements AutoCloseable {
   /**
    * How the model is decoded where nobody says otherwise: by the pipeline that the file names ({@code diffusion.pipeline}), with its authors'
    * settings where it {@linkplain Pipeline#countsFromPrompt counts blocks from the prompt} or is {@link Pipeline#DIFFUSION_GEMMA},
-   * {@link Pipeline#RND1}, {@link Pipeline#STABLE_DIFFCODER}, {@link Pipeline#DREAMON}, {@link Pipeline#LLADA_V} or {@link Pipeline#LAVIDA}, or else by the
-   * {@linkplain Decoding#defaults defaults}. Settings of
+   * {@link Pipeline#RND1}, {@link Pipeline#STABLE_DIFFCODER}, {@link Pipeline#DREAMON}, {@link Pipeline#LLADA_V}, {@link Pipeline#LAVIDA} or
+   * {@link Pipeline#LAVIDA_DREAM}, or else by the {@linkplain Decoding#defaults defaults}. Settings of
    * {@link Pipeline#DIFFUSION_GEMMA} and {@link Pipeline#SDAR} that the file has ({@code diffusion.eb_max_steps} and the like, {@code diffusion.tail_repeats}) go before.
    *
    * @return settings, to be changed through {@link Decoding#toBuilder}
@@ -199,7 +199,7 @@ public final class DimpleModel implements AutoCloseable {
     Decoding.Builder builder = Decoding.builder().pipeline(pipeline);
     if (pipeline.countsFromPrompt() || pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.RND1
         || pipeline == Pipeline.STABLE_DIFFCODER || pipeline == Pipeline.DREAMON || pipeline == Pipeline.LLADA_V
-        || pipeline == Pipeline.LAVIDA) {
+        || pipeline == Pipeline.LAVIDA || pipeline == Pipeline.LAVIDA_DREAM) {
       Algorithm algorithm = pipeline.usualAlgorithm();
       builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
     }

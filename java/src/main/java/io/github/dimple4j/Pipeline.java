@@ -66,7 +66,13 @@ public enum Pipeline {
    * LaViDa's: as {@link #LLADA}'s by quotas, or by a {@linkplain Decoding#scheduleShift shifted schedule}, but the prompt does not see the response: its keys and
    * values are computed once, and exactly. A block that is full is over before its steps are.
    */
-  LAVIDA("lavida");
+  LAVIDA("lavida"),
+  /**
+   * LaViDa's of models whose rows score the next position: the prompt does not see the response either, and its last row gives the response's first token, the
+   * likeliest at any temperature, in an iteration before the {@link Decoding#steps}. These follow {@link #DREAM}'s schedule, or a
+   * {@linkplain Decoding#scheduleShift shifted one}.
+   */
+  LAVIDA_DREAM("lavida-dream");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -128,6 +134,7 @@ public enum Pipeline {
       case SDAR, FAST_DLLM_V2, LLADA2 -> Algorithm.LOW_CONFIDENCE_DYNAMIC;
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case RND1, DREAMON -> Algorithm.ENTROPY;
+      case LAVIDA_DREAM -> Algorithm.TOPK_MARGIN;
       case DIM, DREAM, LLADA, LLADA_V, LAVIDA -> Algorithm.MASKGIT_PLUS;
     };
   }

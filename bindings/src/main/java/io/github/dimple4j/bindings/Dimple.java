@@ -2431,6 +2431,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_LAVIDA() {
         return DIMPLE_PIPELINE_LAVIDA;
     }
+    private static final int DIMPLE_PIPELINE_LAVIDA_DREAM = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LAVIDA_DREAM = 14
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LAVIDA_DREAM() {
+        return DIMPLE_PIPELINE_LAVIDA_DREAM;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -56,14 +57,16 @@ final class DecodingOptions {
       Map.entry("--threshold-back", Set.of(Algorithm.WINO)), Map.entry("--editing-threshold", Set.of(Algorithm.TOKEN_EDITING)),
       Map.entry("--max-post-steps", Set.of(Algorithm.TOKEN_EDITING)), Map.entry("--num-to-transfer", Set.of(Algorithm.TOKEN_EDITING)));
 
-  /** Options of one pipeline. */
-  private static final Map<String, Pipeline> OWNED = Map.ofEntries(Map.entry("--sub-block-length", Pipeline.FAST_DLLM_V2),
-      Map.entry("--block-cache", Pipeline.FAST_DLLM_V2), Map.entry("--fill-last-block", Pipeline.FAST_DLLM_V2),
-      Map.entry("--eos-early-stop", Pipeline.LLADA2), Map.entry("--t-min", Pipeline.DIFFUSION_GEMMA), Map.entry("--t-max", Pipeline.DIFFUSION_GEMMA),
-      Map.entry("--stability-threshold", Pipeline.DIFFUSION_GEMMA), Map.entry("--confidence-threshold", Pipeline.DIFFUSION_GEMMA),
-      Map.entry("--eos-penalty", Pipeline.DREAM), Map.entry("--grow-to", Pipeline.DREAMON), Map.entry("--expand-budget", Pipeline.DREAMON),
-      Map.entry("--number-transfer-tokens", Pipeline.DREAMON), Map.entry("--pad-delete-to-right", Pipeline.DREAMON),
-      Map.entry("--tail-repeats", Pipeline.SDAR), Map.entry("--schedule-shift", Pipeline.LAVIDA));
+  /** Options of one pipeline, or of two, of which the first has them where no file says which. */
+  private static final Map<String, List<Pipeline>> OWNED = Map.ofEntries(
+      Map.entry("--sub-block-length", List.of(Pipeline.FAST_DLLM_V2)), Map.entry("--block-cache", List.of(Pipeline.FAST_DLLM_V2)),
+      Map.entry("--fill-last-block", List.of(Pipeline.FAST_DLLM_V2)), Map.entry("--eos-early-stop", List.of(Pipeline.LLADA2)),
+      Map.entry("--t-min", List.of(Pipeline.DIFFUSION_GEMMA)), Map.entry("--t-max", List.of(Pipeline.DIFFUSION_GEMMA)),
+      Map.entry("--stability-threshold", List.of(Pipeline.DIFFUSION_GEMMA)), Map.entry("--confidence-threshold", List.of(Pipeline.DIFFUSION_GEMMA)),
+      Map.entry("--eos-penalty", List.of(Pipeline.DREAM)), Map.entry("--grow-to", List.of(Pipeline.DREAMON)),
+      Map.entry("--expand-budget", List.of(Pipeline.DREAMON)), Map.entry("--number-transfer-tokens", List.of(Pipeline.DREAMON)),
+      Map.entry("--pad-delete-to-right", List.of(Pipeline.DREAMON)), Map.entry("--tail-repeats", List.of(Pipeline.SDAR)),
+      Map.entry("--schedule-shift", List.of(Pipeline.LAVIDA, Pipeline.LAVIDA_DREAM)));
 
   @Spec(Spec.Target.MIXEE) private CommandSpec spec;
 
@@ -75,7 +78,8 @@ final class DecodingOptions {
       description = "dim: threshold first, ends when nothing is masked; dream: a fixed schedule; llada and mdlm: block after block; bd3lm, sdar, "
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
           + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and "
-          + "shrinks; llada-v: as llada, ending with the turn; lavida: as llada, the prompt not seeing the response (default: what the file says, or dim).")
+          + "shrinks; llada-v: as llada, ending with the turn; lavida: as llada, the prompt not seeing the response; lavida-dream: the same, as "
+          + "dream (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -86,7 +90,7 @@ final class DecodingOptions {
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and "
           + "stable-diffcoder, low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and "
-          + "dreamon, otherwise maskgit_plus).")
+          + "dreamon, topk_margin with lavida-dream, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -218,8 +222,8 @@ final class DecodingOptions {
       + "(default: what the file says, or 0).")
   private Integer tailRepeats;
 
-  @Option(names = "--schedule-shift", paramLabel = "S", description = "Pipeline lavida: below 1 the first steps of a block reveal most, above 1 the last ones; 0: "
-      + "each as many (default: 0).")
+  @Option(names = "--schedule-shift", paramLabel = "S", description = "Pipelines lavida and lavida-dream: below 1 the first steps of a block reveal most, above 1 the "
+      + "last ones; 0: each as many, or dream's schedule (default: 0).")
   private Float scheduleShift;
 
   @Option(names = "--no-mask-logits", description = "Pipeline llada: the mask token has no share in probabilities.")
@@ -296,7 +300,7 @@ final class DecodingOptions {
     ParseResult given = spec.commandLine().getParseResult();
     Pipeline named = byFile;
     if (named == Pipeline.DIM) {
-      OWNED.keySet().stream().filter(given::hasMatchedOption).forEach(option -> byFile = OWNED.get(option)); // of a file that cannot be read
+      OWNED.keySet().stream().filter(given::hasMatchedOption).forEach(option -> byFile = OWNED.get(option).getFirst()); // of a file that cannot be read
     }
     decoding();
     byFile = named;
@@ -468,10 +472,11 @@ final class DecodingOptions {
     Matcher misplaced = OUT_OF_PLACE.matcher(message.replace("a cache", "cache"));
     if (misplaced.matches()) {
       String option = option(misplaced.group("setting"));
-      if (OWNED.containsKey(option)) {
-        return option + " goes with --pipeline " + OWNED.get(option).label();
+      if (OWNED.containsKey(option) && !OWNED.get(option).contains(pipeline())) {
+        return option + " goes with --pipeline " + OWNED.get(option).stream().map(Pipeline::label).collect(Collectors.joining(" or "));
       }
-      if (misplaced.group("other").equals("pipeline") && (pipeline() == Pipeline.DIFFUSION_GEMMA || pipeline() == Pipeline.DREAMON)) {
+      boolean bare = pipeline() == Pipeline.DIFFUSION_GEMMA || pipeline() == Pipeline.DREAMON || pipeline() == Pipeline.LAVIDA_DREAM;
+      if (misplaced.group("other").equals("pipeline") && bare) {
         return option + " does not go with --pipeline " + pipeline().label();
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
@@ -549,7 +554,7 @@ final class DecodingOptions {
     if (decoding.pipeline() == Pipeline.SDAR) {
       json.writeNumberProperty("tail_repeats", decoding.tailRepeats());
     }
-    if (decoding.pipeline() == Pipeline.LAVIDA) {
+    if (decoding.pipeline() == Pipeline.LAVIDA || decoding.pipeline() == Pipeline.LAVIDA_DREAM) {
       json.writeNumberProperty("schedule_shift", decoding.scheduleShift());
     }
     if (decoding.pipeline() == Pipeline.DREAM) {

@@ -57,6 +57,14 @@ class UsageTest {
         "run", "--prompt", "x", "--pipeline", "llada", "--sub-block-length", "8");
     assertWrong("--temperature does not go with --pipeline diffusion-gemma", "dimple run",
         "run", "--prompt", "x", "--pipeline", "diffusion-gemma", "--temperature", "1");
+    assertWrong("--schedule-shift goes with --pipeline lavida or lavida-dream", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "llada", "--schedule-shift", "0.33");
+    assertWrong("--schedule-shift does not go with --alg origin in pipeline lavida-dream", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "lavida-dream", "--alg", "origin", "--schedule-shift", "0.33");
+    assertWrong("--eps does not go with --schedule-shift, whose schedule has no noise levels", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "lavida-dream", "--schedule-shift", "0.33", "--eps", "0.5");
+    assertWrong("--block-length does not go with --pipeline lavida-dream", "dimple run",
+        "run", "--prompt", "x", "--pipeline", "lavida-dream", "--block-length", "8");
     assertWrong("--t-min goes with --pipeline diffusion-gemma", "dimple run", "run", "--prompt", "x", "--pipeline", "llada", "--t-min", "0.5");
     assertWrong("Invalid value for option '--sub-block-length': -8, expected 0 or more", "dimple run", "run", "--prompt", "x", "--sub-block-length", "-8");
     assertWrong("--factor goes with --pipeline llada", "dimple run", "run", "--prompt", "x", "--factor", "1");
@@ -148,7 +156,7 @@ class UsageTest {
       "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida, lavida-dream",
       "--cache          | all          | 'all' is not one of model, none, prefix, dual",
       "--order          | size         | 'size' is not one of entropy, confidence, margin",
       "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",
@@ -219,7 +227,7 @@ class UsageTest {
   void helpNamesTheDefaults() {
     assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
         .contains(algorithms() + " (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, low_confidence_dynamic with sdar, "
-            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, otherwise maskgit_plus)")
+            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, topk_margin with lavida-dream, otherwise maskgit_plus)")
         .contains("(default: 0.95 with pipeline dim").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
   }
 }

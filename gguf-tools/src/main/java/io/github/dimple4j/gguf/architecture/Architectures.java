@@ -22,6 +22,7 @@ public final class Architectures {
       new Llada(),
       new LladaMoe(),
       new LladaV(),
+      new LavidaDream(),
       new A2dQwen2(),
       new A2dQwen3(),
       new Sdar(),

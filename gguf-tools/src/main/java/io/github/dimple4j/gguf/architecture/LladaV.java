@@ -106,9 +106,13 @@ public final class LladaV implements Architecture {
     return ROOT + name.replace("multi_modal_projector.linear_1", "mm_projector.0").replace("multi_modal_projector.linear_2", "mm_projector.2");
   }
 
-  /** Tokens that a generation's configuration bars take the place of the authors'. */
   @Override
   public Map<String, MetadataValue> decoding(JsonSettings generation) {
+    return barred(generation);
+  }
+
+  /** Tokens that a generation's configuration bars take the place of the authors'. */
+  static Map<String, MetadataValue> barred(JsonSettings generation) {
     List<Integer> suppressed = generation.integers("suppress_tokens", List.of());
     return suppressed.isEmpty() ? Map.of() : Map.of(SUPPRESSED, ids(suppressed.stream().sorted().distinct().map(Integer::longValue).toList()));
   }

@@ -29,6 +29,11 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       + "\"alibi\": false, \"attention_layer_norm\": false, \"include_bias\": false, \"include_qkv_bias\": false, \"input_emb_norm\": false, \"scale_logits\": false, "
       + "\"max_sequence_length\": 4096";
 
+  /** The tower of LaViDa's, and its tiles. */
+  private static final String LAVIDA_VISION = "\"mm_vision_tower\": \"google/siglip-so400m-patch14-384\", \"mm_hidden_size\": 1152, "
+      + "\"mm_projector_type\": \"mlp2x_gelu\", \"mm_patch_merge_type\": \"spatial_unpad\", \"mm_vision_select_layer\": -2, \"mm_spatial_pool_mode\": \"bilinear\", "
+      + "\"image_aspect_ratio\": \"anyres\", \"image_grid_pinpoints\": [[384, 768], [768, 384], [768, 768], [1152, 384], [384, 1152]]";
+
   static final List<ReleasedShapes> ALL = List.of(
       llada2("llada2-mini", 20, 2048, 16, 5120, 512),
       llada2("llada2-flash", 32, 4096, 32, 9216, 1024),
@@ -43,6 +48,7 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
       lladaMoe(),
       lladaV(),
       lavida(),
+      lavidaDream(),
       stableDiffcoder(),
       qwen("sdar-1.7b", "sdar", 28, 2048, 16, 8, 128, 6144, 1e6, true, "\"block_size\": 4, \"mask_token_id\": 151669"),
       qwen("sdar-30b-a3b", "sdar_moe", 48, 2048, 32, 4, 128, 6144, 1e6, false, EXPERTS + ", \"block_size\": 4, \"mask_token_id\": 151669"),
@@ -76,9 +82,14 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   /** LaViDa's on LLaDA, by the scripts that trained it. */
   private static ReleasedShapes lavida() {
     return new ReleasedShapes("lavida-llada-8b", 32, "\"model_type\": \"llava_llada\", \"architectures\": [\"LlavaLladaForMaskedDiffusion\"], " + LLADA_SIZES
-        + ", \"eos_token_id\": 126081, \"pad_token_id\": 126081, \"mm_vision_tower\": \"google/siglip-so400m-patch14-384\", \"mm_hidden_size\": 1152, "
-        + "\"mm_projector_type\": \"mlp2x_gelu\", \"mm_patch_merge_type\": \"spatial_unpad\", \"mm_vision_select_layer\": -2, \"mm_spatial_pool_mode\": \"bilinear\", "
-        + "\"image_aspect_ratio\": \"anyres\", \"image_grid_pinpoints\": [[384, 768], [768, 384], [768, 768], [1152, 384], [384, 1152]]", SyntheticVocabulary.LLADA_V);
+        + ", \"eos_token_id\": 126081, \"pad_token_id\": 126081, " + LAVIDA_VISION, SyntheticVocabulary.LLADA_V);
+  }
+
+  /** The same on Dream-7B. */
+  private static ReleasedShapes lavidaDream() {
+    return new ReleasedShapes("lavida-dream-7b", 28, "\"model_type\": \"llava_dream\", \"hidden_size\": 3584, \"num_attention_heads\": 28, "
+        + "\"num_key_value_heads\": 4, \"intermediate_size\": 18944, \"rope_theta\": 1000000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 131072, "
+        + "\"eos_token_id\": 151643, \"pad_token_id\": 151643, \"bos_token_id\": 151643, \"mask_token_id\": 151666, " + LAVIDA_VISION, SyntheticVocabulary.LAVIDA_DREAM);
   }
 
   /** LLaDA-MoE-7B-A1B's. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * A byte-level BPE vocabulary of any size without training data: the 256 bytes, then merges of letters into pairs and triples,
@@ -24,6 +25,10 @@ record SyntheticVocabulary(int size, int firstSpecial, List<String> special) {
       "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", "<tool_call>", "</tool_call>",
       "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|beginoftext|>",
       "<|mask|>"));
+
+  /** The same with the token that stands for a picture in LaViDa's prompts. */
+  static final SyntheticVocabulary LAVIDA_DREAM = new SyntheticVocabulary(QWEN.size, QWEN.firstSpecial,
+      Stream.concat(QWEN.special.stream(), Stream.of("<image>")).toList());
 
   /** Those of Ling 2.0's that LLaDA2 frames texts with. */
   static final SyntheticVocabulary LING = new SyntheticVocabulary(157184, 156891,

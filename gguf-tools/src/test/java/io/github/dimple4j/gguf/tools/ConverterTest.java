@@ -509,6 +509,31 @@ class ConverterTest {
     }
   }
 
+  /** The same on Dream. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {"mm_spatial_pool_mode | null", "image_aspect_ratio | \"pad\"", "image_token_index | 160", "image_token_index | null",
+      "architectures | [\"LlavaQwenForCausalLM\"]", "use_sliding_window | true", "hidden_act | \"gelu\""})
+  void settingsOfPooledTilesOnDreamAreRefused(String path, String value) throws IOException {
+    checkpoint = TestCheckpoint.golden("lavida-dream");
+    checkpoint.config.set(path, TestCheckpoint.JSON.readTree(value));
+    refuses(checkpoint.write(folder.resolve("hf")), "\"" + path + "\"");
+  }
+
+  @Test
+  void pooledTilesOnDreamHaveItsBody() throws IOException {
+    checkpoint = TestCheckpoint.golden("lavida-dream");
+    checkpoint.write(folder.resolve("hf"));
+    convert();
+    try (GgufFile file = GgufFile.open(target)) {
+      assertThat(file.metadata()).containsEntry("clip.vision.mm_spatial_pool_mode", MetadataValue.string("bilinear"))
+          .containsEntry("diffusion.pipeline", MetadataValue.string("lavida-dream"))
+          .containsEntry("diffusion.shift_logits", MetadataValue.bool(true)).containsEntry("lavida-dream.image_token_id", MetadataValue.uint32(159))
+          .doesNotContainKey("diffusion.block_length");
+      assertThat(file.tensor("blk.1.attn_q.bias")).isPresent();
+      assertThat(file.tensor("v.blk.2.ln1.bias")).isEmpty();
+    }
+  }
+
   /** LLaVA's pairs are widths and heights, in the order in which its code tries them; the file has heights first. */
   @Test
   void plainTilesKeepTheirOrder() throws IOException {

@@ -84,7 +84,7 @@ class SynthTest {
   @ParameterizedTest
   @CsvSource({"llada2-mini, 16.26", "fast-dllm-v2-7b, 7.616", "sdar-8b, 8.191", "sdar-1.7b, 1.721", "sdar-30b-a3b, 30.53", "rnd1-30b-a3b, 30.53",
       "stable-diffcoder-8b, 8.25", "dream-7b, 7.62", "llada-8b, 8.02", "llada-moe-7b-a1b, 7.36", "a2d-qwen3-0.6b, 0.596", "a2d-qwen2-0.5b, 0.494",
-      "sdar-vl-4b, 4.834", "sdar-vl-8b, 8.625", "llada-v-8b, 8.435", "lavida-llada-8b, 8.435"})
+      "sdar-vl-4b, 4.834", "sdar-vl-8b, 8.625", "llada-v-8b, 8.435", "lavida-llada-8b, 8.435", "lavida-dream-7b, 8.03"})
   void presetsHaveAsManyParametersAsTheModels(String name, double billions) {
     ReleasedShapes shape = ReleasedShapes.ALL.stream().filter(candidate -> candidate.name().equals(name)).findFirst().orElseThrow();
     assertThat(Synth.presets()).contains(name);
@@ -103,6 +103,18 @@ class SynthTest {
     assertThat(barred).hasSize(4 + 126464 - 126349);
     assertThat(barred.subList(0, 5).toString()).isEqualTo("[126080, 126081, 126346, 126347, 126349]");
     assertThat(barred.getLast().toString()).isEqualTo("126463");
+  }
+
+  /** Of Dream's tokenizer what is behind the mask is barred, and the first of it is a picture. */
+  @Test
+  void thePresetOfLavidaOnDreamHasItsTokensWhereTheyAre() {
+    ReleasedShapes shape = ReleasedShapes.ALL.stream().filter(candidate -> candidate.name().equals("lavida-dream-7b")).findFirst().orElseThrow();
+    assertThat(List.of(shape.vocabulary().id("<|mask|>"), shape.vocabulary().id("<image>"))).containsExactly(151666, 151667);
+    Map<String, MetadataValue> metadata = shape.layout(1).metadata();
+    assertThat(metadata).containsEntry("lavida-dream.image_token_id", MetadataValue.uint32(151667));
+    List<?> barred = metadata.get("diffusion.suppress_tokens").elements();
+    assertThat(barred).hasSize(152064 - 151667);
+    assertThat(List.of(barred.getFirst().toString(), barred.getLast().toString())).containsExactly("151667", "152063");
   }
 
   @Test
