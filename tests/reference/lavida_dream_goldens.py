@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 
 import lavida_goldens as on_llada
 import llada_v_goldens as plain
+import random_weights
 from dream_vl_goldens import plain_rotary
 
 VOCAB, IMAGE, MASK, END, BEGIN = 160, 159, 158, 157, 156
@@ -66,16 +67,7 @@ def model_of(llava_dream, generation):
 
 
 def randomise(model, g):
-    state = model.state_dict()
-    for name, t in state.items():
-        if t.dim() == 1 and "norm" in name:
-            t.copy_((1 if name.endswith("weight") else 0) + 0.3 * torch.randn(t.shape, generator=g))
-        elif t.dim() == 1:
-            t.copy_(0.3 * torch.randn(t.shape, generator=g))
-        elif "embed" in name:
-            t.copy_(torch.randn(t.shape, generator=g))
-        else:
-            t.copy_(torch.randn(t.shape, generator=g) * 1.3 / t[0].numel() ** 0.5)
+    state = random_weights.fill(model.state_dict(), g)
     state["lm_head.weight"][MASK] *= 0.01  # never a guess
     state["lm_head.weight"][IMAGE] *= 3  # which would be one
     return {k: v for k, v in state.items() if not k.endswith("inv_freq")}
