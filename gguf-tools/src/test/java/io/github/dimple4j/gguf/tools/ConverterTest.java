@@ -401,7 +401,7 @@ class ConverterTest {
 
   @Test
   void modelsAtTheRootOfAFileSystemHaveAName() {
-    assertThat(Converter.nameOf(Path.of("/models/dream"))).isEqualTo("dream");
+    assertThat(Converter.nameOf(Path.of("/models/mine"))).isEqualTo("mine");
     assertThat(Converter.nameOf(Path.of("/"))).isEqualTo("model");
   }
 
