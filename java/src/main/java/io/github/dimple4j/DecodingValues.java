@@ -137,8 +137,8 @@ abstract sealed class DecodingValues permits Decoding {
   }
 
   /**
-   * How many positions are decoded before the next ones are begun. {@link Pipeline#DIM}, {@link Pipeline#RND1} and {@link Pipeline#DREAMON} decode the
-   * response as a whole, {@link Pipeline#DREAM} without a {@link #cache}; all others decode in blocks.
+   * How many positions are decoded before the next ones are begun. {@link Pipeline#DIM}, {@link Pipeline#RND1}, {@link Pipeline#DREAMON} and
+   * {@link Pipeline#LAVIDA_DREAM} decode the response as a whole, {@link Pipeline#DREAM} without a {@link #cache}; all others decode in blocks.
    *
    * @return at least 1 (the last block may be shorter), or 0: what the file says, and the whole response if it says nothing
    */
