@@ -249,14 +249,19 @@ typedef struct head_classes {
   head_row *results;     /* [rows x classes]; of classes that are not wanted undefined */
 } head_classes;
 
-/* What becomes of logits before anything else is made of them. Host memory that lives until the end of the pass. */
+/* What becomes of logits before anything else is made of them, in this order. Host memory that lives until the end of the pass. */
 typedef struct head_bias {
   const int32_t *forbidden; /* [forbidden_count] tokens that have no share at all, in log_sums neither */
   int32_t forbidden_count;
+  int32_t shifted;       /* the token to whose logit `shift` is added */
+  float shift;           /* any finite number; 0: there is none */
+  float *log_sums;       /* [rows] log sum exp z before what follows is added; null: not wanted */
   const int32_t *tokens; /* [count] ascending ones, to whose logits is added */
   const float *values;   /* [count] any finite number, or -inf, which forbids */
   int32_t count;
-  float *log_sums;       /* [rows] log sum exp z before anything is added; null: not wanted */
+  const int32_t *row_first;  /* [rows + 1]: to logits of row r is added, too, what is its own, from row_first[r] up to row_first[r + 1]; null: nothing is */
+  const int32_t *row_tokens; /* ascending within a row */
+  const float *row_values;   /* finite */
 } head_bias;
 
 /* The logit of a token that is forbidden: below all others, and finite, so that sums stay numbers. */

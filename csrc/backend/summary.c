@@ -137,9 +137,9 @@ void summarize_classes(const head_call *call, const float *z, int64_t r, int32_t
     if (k->wanted[r * classes + i]) k->results[r * classes + i] = summarize_class(call, z, r, i, tokens);
 }
 
-void summarize_bias(const head_call *call, float *z, int64_t vocab, int64_t r) {
-  const head_bias *b = call->bias;
+void summarize_bias(const head_bias *b, float *z, int64_t vocab, int64_t r) {
   for (int32_t i = 0; i < b->forbidden_count; i++) z[b->forbidden[i]] = HEAD_FORBIDDEN;
+  if (b->shift != 0) z[b->shifted] += b->shift;
   if (b->log_sums) {
     double best = z[0], sum = 0;
     for (int64_t t = 1; t < vocab; t++) best = z[t] > best ? z[t] : best;
@@ -150,6 +150,7 @@ void summarize_bias(const head_call *call, float *z, int64_t vocab, int64_t r) {
     float *logit = &z[b->tokens[i]];
     *logit = b->values[i] == -INFINITY ? HEAD_FORBIDDEN : *logit + b->values[i];
   }
+  for (int32_t i = b->row_first ? b->row_first[r] : 0; b->row_first && i < b->row_first[r + 1]; i++) z[b->row_tokens[i]] += b->row_values[i];
 }
 
 /* Whether token a of a row ranks before b. */

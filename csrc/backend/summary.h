@@ -10,8 +10,8 @@ head_row summarize_row(const head_call *call, const float *z, int64_t vocab, int
 /* The wanted classes of row r, into call->classes->results; `tokens` [vocab] is scratch. */
 void summarize_classes(const head_call *call, const float *z, int64_t r, int32_t *tokens);
 
-/* What call->bias makes of row r's logits z [vocab], once z holds the head's own. */
-void summarize_bias(const head_call *call, float *z, int64_t vocab, int64_t r);
+/* What a bias makes of row r's logits z [vocab], once z holds the head's own. */
+void summarize_bias(const head_bias *b, float *z, int64_t vocab, int64_t r);
 
 /* Row r of call->list, from z [vocab]. `tokens` [vocab] is scratch. */
 void summarize_list(const head_call *call, const float *z, int64_t vocab, int64_t r, int32_t *tokens);

@@ -4,10 +4,11 @@
 
 #include "allocate.h"
 #include "diffusion/candidates.h"
+#include "diffusion/changes.h"
 #include "diffusion/pipeline.h"
 
 /* Rows that are scored at a time, and bytes of their logits where a sampler needs whole ones: 27 rows of Dimple's vocabulary. */
-enum { LOGIT_ROWS = 64, LOGIT_BYTES = 16 << 20 };
+enum { LOGIT_ROWS = CHANGED_ROWS, LOGIT_BYTES = 16 << 20 };
 
 static int32_t logit_rows(int32_t vocab, int32_t count) {
   int32_t rows = LOGIT_BYTES / (int32_t)sizeof(float) / vocab;
@@ -15,18 +16,34 @@ static int32_t logit_rows(int32_t vocab, int32_t count) {
   return rows < count ? rows : count;
 }
 
+static const note_keeper *keeper_of(const iteration *it) { return algorithm_of(&it->decoding)->keeper; }
+
+/* Whether the algorithm's notes raise logits. */
+static bool raises(const iteration *it) { return keeper_of(it) && keeper_of(it)->raise; }
+
 /* Whether logits are other ones than the model's own, of which log-probabilities are. */
-static bool strays(const iteration *it) {
-  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
-  return it->bias.count > 0 || (keeper && keeper->raised);
+static bool strays(const iteration *it) { return it->bias.count > 0 || raises(it); }
+
+/* What the algorithm notes of a row of logits, and what that makes of them. */
+static dimple_status note_row(iteration *it, const sampler_step *step, int32_t position, float *z, int32_t vocab) {
+  const note_keeper *keeper = keeper_of(it);
+  if (!keeper) return DIMPLE_OK;
+  if (keeper->compare) return keeper->compare(it->notes, step, position, z, vocab);
+  if (!keeper->see) return DIMPLE_OK;
+  head_row row = logits_summary(z, vocab, 0);
+  DIMPLE_TRY(keeper->see(it->notes, step, position, &row));
+  int32_t token;
+  float value;
+  for (int32_t i = 0; keeper->raise(it->notes, step, position, i, &token, &value); i++) z[token] += value;
+  return DIMPLE_OK;
 }
 
 /* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
 static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                  float *bare, head_call *head) {
   const dimple_decoding *d = &it->decoding;
-  const note_keeper *keeper = algorithm_of(d)->keeper;
-  bool noted = keeper && keeper->see;
+  const note_keeper *keeper = keeper_of(it);
+  bool noted = keeper && (keeper->compare || keeper->see);
   int32_t vocab = p->model->text.vocab;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
   if (!logits_are_changed(d) && !logits_are_shifted(it->shift) && !noted && it->bias.count == 0) return DIMPLE_OK;
@@ -39,7 +56,7 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
     logits_shift(z, vocab, it->shift);
     float own = strays(it) ? logits_summary(z, vocab, 0).log_sum : 0;
     bias_apply(&it->bias, z, it->constraint != NULL);
-    if (noted) DIMPLE_TRY(keeper->see(it->notes, step, positions[at + i], z, vocab));
+    DIMPLE_TRY(note_row(it, step, positions[at + i], z, vocab));
     head->results[i] = logits_summary(z, vocab, head->temperature);
     it->room.log_sums[positions[at + i]] = own - head->results[i].log_sum;
   }
@@ -88,11 +105,19 @@ static dimple_status replace_masks(iteration *it, const sampler_step *step, pass
   return status;
 }
 
+/* By how much the notes raise a token's logit. */
+static float raised(const iteration *it, const sampler_step *step, int32_t position, int32_t token) {
+  int32_t other;
+  float value;
+  for (int32_t i = 0; raises(it) && keeper_of(it)->raise(it->notes, step, position, i, &other, &value); i++)
+    if (other == token) return value;
+  return 0;
+}
+
 /* The model's own log-probability of a token at a position: what bias and notes added is taken back. */
 static float own_probability(const iteration *it, const sampler_step *step, float log_probability, int32_t token, int32_t position) {
-  const note_keeper *keeper = algorithm_of(&it->decoding)->keeper;
   if (strays(it)) log_probability -= bias_of(&it->bias, token, it->constraint != NULL) + it->room.log_sums[position];
-  if (keeper && keeper->raised) log_probability -= keeper->raised(it->notes, step, position, token);
+  log_probability -= raised(it, step, position, token);
   return log_probability > 0 ? 0 : log_probability; /* by rounding */
 }
 
@@ -107,66 +132,46 @@ static void own_probabilities(iteration *it, const sampler_step *step, const int
 
 /* ------------------------------------------------------------------------------------------------ without whole logits */
 
-static bool changes_logits(const iteration *it) {
-  return it->decoding.no_eos_logits || it->decoding.no_mask_logits || logits_are_shifted(it->shift) || it->bias.count > 0;
-}
-
-/* Whether this iteration's shift is a number, which a head adds as it does a bias; otherwise the token is not to be taken, or nothing is shifted. */
-static bool adds_shift(const iteration *it) { return logits_are_shifted(it->shift) && it->shift.value > -INFINITY; }
-
 /* Whether candidates are made of lists. Confidences without ends are taken before filters, so that without draws these show nowhere. */
 static bool lists_rows(const dimple_decoding *d) { return candidates_are_filtered(d) && !(d->no_eos_confidence && d->temperature == 0); }
 
 /* Whether the head itself does to logits what the decoding wants, and lists what its filters select from. */
 static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
   const dimple_decoding *d = &it->decoding;
-  const note_keeper *keeper = algorithm_of(d)->keeper;
-  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->see)) return false;
-  if (adds_shift(it) && it->bias.count > 0) return false; /* log-probabilities are of what is shifted, and not of what is biased */
+  const note_keeper *keeper = keeper_of(it);
+  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->compare)) return false;
   bool lists = it->constraint ? constrained_filters(d) : lists_rows(d);
   uint32_t wanted = (lists ? HEAD_LISTS : 0) | (d->guidance_scale > 0 ? HEAD_GUIDANCE : 0);
-  if (changes_logits(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
+  if (changes_logits(it) || strays(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
   return !lists || candidates_list_length(d, p->model->text.vocab) > 0;
 }
 
-/* What the decoding does to the logits of up to LOGIT_ROWS rows. */
-typedef struct changes {
-  head_bias bias;
-  int32_t forbidden[5];
-  float log_sums[LOGIT_ROWS];
-  float *yielding; /* [bias.count] under a constraint: what is added, as bias_apply adds it */
-} changes;
-
-static void forbid(changes *c, int32_t vocab, bool wanted, int32_t token) {
-  if (wanted && token >= 0 && token < vocab) c->forbidden[c->bias.forbidden_count++] = token;
+/* A head over a block of rows, without the draw. */
+static head_call plain_head(const iteration *it, const int32_t *positions, head_row *results, const head_bias *bias) {
+  const dimple_decoding *d = &it->decoding;
+  return (head_call){.results = results, .bias = bias, .guidance = d->guidance_scale, .positions = positions, .seed = d->seed, .iteration = it->number};
 }
 
-static void open_changes(const iteration *it, int32_t vocab, changes *c) {
-  *c = (changes){.bias = {.tokens = it->bias.tokens, .values = it->bias.values, .count = it->bias.count}};
-  c->bias.forbidden = c->forbidden;
-  c->bias.log_sums = it->bias.count > 0 ? c->log_sums : NULL;
-  forbid(c, vocab, it->decoding.no_eos_logits, it->tokens.eos);
-  forbid(c, vocab, it->decoding.no_mask_logits, it->tokens.mask);
-  forbid(c, vocab, logits_are_shifted(it->shift) && !adds_shift(it), it->shift.token);
-  if (!adds_shift(it) || it->shift.token >= vocab || it->bias.count > 0) return;
-  c->bias.tokens = &it->shift.token;
-  c->bias.values = &it->shift.value;
-  c->bias.count = 1;
+/* What the algorithm notes of a block of rows from `at` on, by a head of its own, and raises then. */
+static dimple_status see_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows, changes *changed) {
+  head_row seen[LOGIT_ROWS];
+  changed->bias.log_sums = it->bias.count > 0 ? changed->log_sums : NULL;
+  if (!raises(it)) return DIMPLE_OK;
+  changed->bias.row_first = NULL;
+  head_call head = plain_head(it, positions + at, seen, &changed->bias);
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
+  for (int32_t i = 0; i < rows; i++) {
+    if (it->bias.count == 0) changed->log_sums[i] = seen[i].log_sum;
+    DIMPLE_TRY(keeper_of(it)->see(it->notes, step, positions[at + i], &seen[i]));
+  }
+  changed->bias.log_sums = NULL; /* they are there */
+  return changes_raise(changed, it, step, positions + at, rows);
 }
 
-/* Under a constraint bans yield. Errors: MEMORY. */
-static dimple_status let_yield(const iteration *it, changes *c) {
-  if (it->bias.count == 0) return DIMPLE_OK;
-  ALLOCATE(c->yielding, c->bias.count, "a bias");
-  for (int32_t i = 0; i < c->bias.count; i++) c->yielding[i] = bias_of(&it->bias, c->bias.tokens[i], true);
-  c->bias.values = c->yielding;
-  return DIMPLE_OK;
-}
-
-/* What of the sums of `rows` rows from `at` on is the bias's. */
-static void note_bias(iteration *it, const changes *c, const int32_t *positions, int32_t at, int32_t rows, const head_row *results) {
-  for (int32_t i = 0; i < rows && it->bias.count > 0; i++) it->room.log_sums[positions[at + i]] = c->log_sums[i] - results[i].log_sum;
+/* What of the sums of `rows` rows from `at` on is the bias's and the notes'. */
+static void note_sums(iteration *it, const changes *c, const int32_t *positions, int32_t at, int32_t rows, const head_row *results) {
+  for (int32_t i = 0; i < rows && strays(it); i++) it->room.log_sums[positions[at + i]] = c->log_sums[i] - results[i].log_sum;
 }
 
 /* Room for the lists of a block of rows; count 0: there are none. */
@@ -207,10 +212,11 @@ static dimple_status summarize_without_ends(const iteration *it, const sampler_s
   changes without = *changed;
   without.bias.forbidden = without.forbidden;
   without.bias.log_sums = NULL;
-  forbid(&without, p->model->text.vocab, true, step->tokens.eos);
-  forbid(&without, p->model->text.vocab, true, step->tokens.eot);
-  head_call head = {.results = rest, .classes = classes, .bias = &without.bias, .guidance = d->guidance_scale, .positions = positions + at,
-                    .temperature = judges_original(d) ? 0 : d->temperature, .seed = d->seed, .iteration = it->number};
+  changes_forbid(&without, p->model->text.vocab, step->tokens.eos);
+  changes_forbid(&without, p->model->text.vocab, step->tokens.eot);
+  head_call head = plain_head(it, positions + at, rest, &without.bias);
+  head.classes = classes;
+  head.temperature = judges_original(d) ? 0 : d->temperature;
   return pass_head(p, VIEW_SCORED, at, rows, &head);
 }
 
@@ -227,23 +233,22 @@ static dimple_status judge_without_ends(const iteration *it, const sampler_step 
 
 /* One block of rows, at most LOGIT_ROWS. */
 static dimple_status score_in_head(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                   int32_t total, head_call *head) {
-  changes changed;
+                                   int32_t total, changes *changed, head_call *head) {
   bool undecided[LOGIT_ROWS];
   int32_t vocab = p->model->text.vocab;
-  open_changes(it, vocab, &changed);
-  if (changes_logits(it)) head->bias = &changed.bias;
+  DIMPLE_TRY(see_rows(it, step, p, positions, at, rows, changed));
+  head->bias = changes_bias(changed);
   head->positions = positions + at;
   head->results = it->room.summaries + at;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  note_bias(it, &changed, positions, at, rows, head->results);
+  note_sums(it, changed, positions, at, rows, head->results);
   candidate *out = it->room.candidates + at;
   if (!head->list) {
     candidates_from_summary(step, head->results, rows, out);
-    return judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, NULL, out);
+    return judge_without_ends(it, step, p, positions, at, rows, changed, head->results, NULL, out);
   }
   DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
-  DIMPLE_TRY(judge_without_ends(it, step, p, positions, at, rows, &changed, head->results, undecided, out));
+  DIMPLE_TRY(judge_without_ends(it, step, p, positions, at, rows, changed, head->results, undecided, out));
   return score_undecided(it, step, p, positions, at, rows, total, 0, undecided);
 }
 
@@ -257,9 +262,12 @@ static dimple_status score_without_logits(iteration *it, const sampler_step *ste
   head.temperature = head.list ? candidates_list_temperature(d) : d->temperature;
   head.guidance = d->guidance_scale;
   DIMPLE_TRY(pass_score(p, rows, NULL));
+  changes changed;
+  DIMPLE_TRY(changes_open(it, p->model->text.vocab, &changed));
   dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
-    status = score_in_head(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
+    status = score_in_head(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &changed, &head);
+  changes_close(&changed);
   free(list.tokens);
   free(list.logits);
   return status == DIMPLE_OK && !head.list ? replace_masks(it, step, p, positions, count) : status;
@@ -282,8 +290,10 @@ static dimple_status score_block_of_classes(iteration *it, const sampler_step *s
   head_classes room, *of_rest = unended && it->decoding.allowed_confidence ? &room : NULL;
   head->call.positions = positions + at;
   DIMPLE_TRY(constrained_ask(it->constraint, positions + at, rows, &head->classes, of_rest));
+  DIMPLE_TRY(see_rows(it, step, p, positions, at, rows, &head->changed));
+  head->call.bias = changes_bias(&head->changed);
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head->call));
-  note_bias(it, &head->changed, positions, at, rows, results);
+  note_sums(it, &head->changed, positions, at, rows, results);
   if (unended) {
     judged = rest;
     DIMPLE_TRY(summarize_without_ends(it, step, p, positions, at, rows, &head->changed, of_rest, rest));
@@ -301,17 +311,15 @@ static dimple_status score_classes(iteration *it, const sampler_step *step, pass
   const dimple_decoding *d = &it->decoding;
   class_head head = {.call = call, .list = {.among_classes = true}};
   if (constrained_filters(d)) head.list.count = candidates_list_length(d, p->model->text.vocab);
-  open_changes(it, p->model->text.vocab, &head.changed);
-  if (changes_logits(it)) head.call.bias = &head.changed.bias;
   if (head.list.count > 0) head.call.list = &head.list;
   head.call.classes = &head.classes;
   head.call.temperature = d->temperature;
   head.call.guidance = d->guidance_scale;
-  dimple_status status = let_yield(it, &head.changed);
-  if (status == DIMPLE_OK) status = open_list(&head.list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
+  DIMPLE_TRY(changes_open(it, p->model->text.vocab, &head.changed));
+  dimple_status status = open_list(&head.list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
     status = score_block_of_classes(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
-  free(head.changed.yielding);
+  changes_close(&head.changed);
   free(head.list.tokens);
   free(head.list.logits);
   return status;

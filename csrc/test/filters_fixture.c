@@ -12,7 +12,8 @@ static dimple_decoding filtered(uint32_t n) {
   int32_t pipeline = n % 3 == 2 ? DIMPLE_PIPELINE_LLADA : (int32_t)(n % 3);
   dimple_decoding d = decoding_of(pipeline, (int32_t)(draw_word(3, n, 0, 0, 0) % (DIMPLE_ALGORITHM_ENTROPY + 1)));
   if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.algorithm == DIMPLE_ALGORITHM_ORIGIN_RATIO) d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
-  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = DIMPLE_ALGORITHM_MASKGIT_PLUS;
+  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = draw_word(3, n, 9, 0, 0) % 3 ? DIMPLE_ALGORITHM_MASKGIT_PLUS : DIMPLE_ALGORITHM_CREDIT;
+  if (d.algorithm == DIMPLE_ALGORITHM_CREDIT) d.threshold = 0.9f;
   d.top_p = top_ps[draw_word(3, n, 1, 0, 0) % 5];
   d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
   d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];

@@ -151,7 +151,10 @@ static void token_ids_go_in_and_summaries_come_out(void) {
                       {"a bias at a temperature", maskgit, CHUNKS},
                       {"guidance at a temperature", llada, CHUNKS},
                       {"top-k, confidences without ends", llada, HIGHEST},
-                      {"a penalty on ends", decoding_of(DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ENTROPY), SUMMARIES}};
+                      {"a penalty on ends", decoding_of(DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ENTROPY), SUMMARIES},
+                      {"credit", decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_CREDIT), SUMMARIES},
+                      {"credit under a bias, top-k", decoding_of(DIMPLE_PIPELINE_LLADA, DIMPLE_ALGORITHM_CREDIT), HIGHEST},
+                      {"a penalty on ends beside a bias", decoding_of(DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_ENTROPY), SUMMARIES}};
   tests[1].decoding.threshold = 0.9f;
   for (int32_t i = 4; i < 8; i++) tests[i].decoding.temperature = 0.7f;
   tests[9].decoding.temperature = 0.7f;
@@ -166,12 +169,15 @@ static void token_ids_go_in_and_summaries_come_out(void) {
   tests[16].decoding = tests[11].decoding;
   tests[16].decoding.guidance_scale = 0;
   tests[16].decoding.no_eos_confidence = 1;
-  tests[17].decoding.eos_penalty = 3;
+  tests[17].decoding.eos_penalty = tests[20].decoding.eos_penalty = 3;
+  tests[18].decoding.threshold = tests[19].decoding.threshold = 0.9f;
+  tests[19].decoding.temperature = 0.7f;
+  tests[19].decoding.top_k = 5;
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     dimple_session *s = masked_session(m, VOCABULARY);
     int32_t passes;
     plugin_counts cost = cost_under_bias(m, s, &tests[i].decoding, strstr(tests[i].name, "a bias") ? 3 : 0, &passes);
-    int32_t runs = tests[i].out >= HIGHEST || i >= 8 ? 2 + (i == 12 || i == 16) : 1; /* of a pass, the head of what changes logits by itself */
+    int32_t runs = tests[i].out >= HIGHEST || i >= 8 ? 2 + (i == 12 || i == 16 || i == 18 || i == 19) : 1; /* of a pass, the head of what changes logits by itself */
     EXPECT(cost.computes <= runs * passes + 2, "%s: %d runs in %d passes", tests[i].name, (int)cost.computes, passes);
     expect_bus(&tests[i], &cost, passes);
     dimple_session_free(s);

@@ -338,6 +338,52 @@ static void expect_list(const head_list *list, int64_t r, const float *z, int64_
     EXPECT(tokens[i] == -1, "%s: list of row %lld: %d behind its end", tested_name(), (long long)r, tokens[i]);
 }
 
+/* What is added to rows of their own: to some nothing, to one more than to the others; first and last tokens among it, and such as all rows have. */
+typedef struct own_bias {
+  int32_t *first, *tokens;
+  float *values;
+} own_bias;
+
+static own_bias random_own(int64_t rows, int64_t vocab) {
+  enum { MOST = 40 };
+  own_bias own = {malloc((size_t)(rows + 1) * sizeof *own.first), malloc((size_t)(rows * MOST) * sizeof *own.tokens), floats(rows * MOST)};
+  int32_t written = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    own.first[r] = written;
+    int32_t wanted = r % 3 == 1 ? 0 : r == 2 ? MOST : 1 + random_below(5);
+    for (int64_t t = r % 2 ? vocab / 3 : 0; t < vocab && written - own.first[r] < wanted; t += 1 + random_below((int32_t)(1 + vocab / wanted)))
+      own.tokens[written++] = (int32_t)t;
+    if (written > own.first[r] && wanted > 1) own.tokens[written - 1] = (int32_t)(vocab - 1);
+  }
+  own.first[rows] = written;
+  for (int32_t i = 0; i < written; i++) own.values[i] *= 3;
+  return own;
+}
+
+static void free_own(own_bias *own) {
+  free(own->first);
+  free(own->tokens);
+  free(own->values);
+}
+
+/* The reference's own, by the formula and in its order: sums are of what is forbidden and shifted, and of nothing that is added. */
+static void check_biased_reference(void) {
+  static const float values[] = {1, -2, 0.5f, 3};
+  static const int32_t forbidden[] = {3}, tokens[] = {0, 1}, first[] = {0, 0, 2}, own[] = {0, 2};
+  static const float added[] = {0.25f, -INFINITY}, of_row[] = {2, -1};
+  float x[] = {2, 2}, logits[2][4], sums[2];
+  test_weight w = make_weight_from((float *)values, DIMPLE_TENSOR_F32, 0, 4, 1, WEIGHT_LINEAR);
+  head_bias bias = {.forbidden = forbidden, .forbidden_count = 1, .shifted = 2, .shift = 0.5f, .log_sums = sums, .tokens = tokens, .values = added,
+                    .count = 2, .row_first = first, .row_tokens = own, .row_values = of_row};
+  run_head(&reference, x, &(head_call){.bias = &bias, .logits = logits[0]}, &w, 2);
+  for (int r = 0; r < 2; r++) {
+    EXPECT(fabs(sums[r] - log(exp(2) + exp(-4) + exp(1.5))) < 1e-6, "ref: row %d sums up to %g", r, (double)sums[r]);
+    EXPECT(logits[r][0] == 2.25f + 2 * (float)r && logits[r][1] == HEAD_FORBIDDEN && logits[r][2] == 1.5f - (float)r && logits[r][3] == HEAD_FORBIDDEN,
+           "ref: row %d: %g %g %g %g", r, (double)logits[r][0], (double)logits[r][1], (double)logits[r][2], (double)logits[r][3]);
+  }
+  free_weight(&w);
+}
+
 /* Lists and biases in one call. `steps` above 0 makes ties. */
 static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t vocab, int32_t most, float temperature, float steps) {
   float *x = representable(rows * columns), *z = floats(rows * vocab), *expected_sums = floats(rows), *sums = floats(rows);
@@ -352,6 +398,14 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
     values[bias.count] = t % 3 == 0 ? -INFINITY : 3 * values[bias.count];
     tokens[bias.count++] = t;
   }
+  if (vocab > 2) {
+    bias.shifted = (int32_t)(vocab - 1);
+    bias.shift = 2.5f;
+  }
+  own_bias own = random_own(rows, vocab);
+  bias.row_first = own.first;
+  bias.row_tokens = own.tokens;
+  bias.row_values = own.values;
   size_t size = (size_t)(rows * most);
   head_list lists[2];
   for (int i = 0; i < 2; i++) lists[i] = (head_list){.count = most, .tokens = malloc(size * sizeof(int32_t)), .logits = malloc(size * sizeof(float))};
@@ -377,6 +431,7 @@ static void check_list(int32_t type, int64_t rows, int64_t columns, int64_t voca
     free(lists[i].tokens);
     free(lists[i].logits);
   }
+  free_own(&own);
   free(x);
   free(z);
   free(expected_sums);
@@ -517,6 +572,7 @@ static void check_lists(void) {
     return;
   }
   drawn_otherwise = 0;
+  check_biased_reference();
   check_list(DIMPLE_TENSOR_F32, 7, 40, 3000, 50, 0, 0);
   check_list(DIMPLE_TENSOR_F32, 50, 40, 5000, 1500, 0.7f, 0);
   check_list(DIMPLE_TENSOR_F32, 3, 8, 4500, 100, 0, 2);

@@ -99,7 +99,15 @@ static void credits_add_up_and_decay(void) {
     step.iteration = i;
     for (int again = 0; again < 2; again++) { /* an iteration that failed is repeated */
       memcpy(z, plain, sizeof z);
-      EXPECT_OK(keeper->see(notes, &step, 2, z, 3));
+      head_row row = logits_summary(z, 3, 0);
+      EXPECT_OK(keeper->see(notes, &step, 2, &row));
+      int32_t token, last = -1;
+      float value;
+      for (int32_t j = 0; keeper->raise(notes, &step, 2, j, &token, &value); j++) {
+        EXPECT(token > last, "token %d behind %d", token, last);
+        last = token;
+        z[token] += value;
+      }
       for (int32_t j = 0; j < 2; j++)
         EXPECT(fabs(z[j] - (plain[j] + 0.7 * log(1 + pile[j]))) < 1e-5, "iteration %d token %d: %g", i, j, (double)z[j]);
       EXPECT(z[2] == -1, "no credit: %g", (double)z[2]);
@@ -118,7 +126,7 @@ static int32_t klass_reveals(const dimple_decoding *d, void *notes, int32_t iter
   for (int32_t i = 0; i < 2; i++) {
     float row[3];
     memcpy(row, z[i], sizeof row);
-    EXPECT_OK(algorithm_of(d)->keeper->see(notes, &step, i, row, 3));
+    EXPECT_OK(algorithm_of(d)->keeper->compare(notes, &step, i, row, 3));
     head_row summary = logits_summary(row, 3, 0);
     found[i] = (candidate){.confidence = expf(summary.best_logit - summary.log_sum)};
   }

@@ -45,9 +45,9 @@ static void head_item(void *work, int64_t item, void *scratch) {
   for (int64_t r = 0; r < rows; r++) {
     float *z = memory->logits + r * HEAD_CHUNK;
     if (call->softcap > 0) k->cap(z, count, call->softcap);
-    bool added = call->bias && cpu_bias_apply(&t->bias, row + r, chunk, z, count);
-    cpu_expected_take(&t->expected, row + r, place, z, count);
     int64_t at = t->first_row + row + r;
+    bool added = call->bias && cpu_bias_apply(&t->bias, row + r, at, chunk, z, count);
+    cpu_expected_take(&t->expected, row + r, place, z, count);
     cpu_list_take(&t->list, row + r, at, chunk, place, z, count);
     if (call->logits) memcpy(call->logits + at * vocab + first, z, (size_t)count * sizeof(float));
     if (call->classes) cpu_classes_summarize(&t->classes, row + r, at, chunk, place, z);

@@ -29,22 +29,46 @@ static int32_t first_from(const int32_t *tokens, int32_t count, int64_t token) {
   return low;
 }
 
-bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t chunk, float *z, int64_t count) {
-  const head_bias *bias = b->call->bias;
-  int64_t first = chunk * HEAD_CHUNK;
+/* Those of `tokens` [count] that lie in the run of `length` tokens from `first` on. */
+typedef struct token_range {
+  int32_t first, end;
+} token_range;
+
+static token_range range_of(const int32_t *tokens, int32_t count, int64_t first, int64_t length) {
+  return (token_range){first_from(tokens, count, first), first_from(tokens, count, first + length)};
+}
+
+/* The same of a row's own, counted from the first row's. */
+static token_range range_of_row(const head_bias *bias, int64_t at, int64_t first, int64_t length) {
+  if (!bias->row_first) return (token_range){0, 0};
+  int32_t from = bias->row_first[at];
+  token_range own = range_of(bias->row_tokens + from, bias->row_first[at + 1] - from, first, length);
+  return (token_range){from + own.first, from + own.end};
+}
+
+/* What becomes of logits before sums of them are taken. */
+static void prepare(const head_bias *bias, int64_t first, float *z, int64_t count) {
   for (int32_t i = 0; i < bias->forbidden_count; i++)
     if (bias->forbidden[i] >= first && bias->forbidden[i] < first + count) z[bias->forbidden[i] - first] = HEAD_FORBIDDEN;
-  int32_t i = first_from(bias->tokens, bias->count, first), end = first_from(bias->tokens, bias->count, first + count);
-  if (i == end) return false;
+  if (bias->shift != 0 && bias->shifted >= first && bias->shifted < first + count) z[bias->shifted - first] += bias->shift;
+}
+
+bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t at, int64_t chunk, float *z, int64_t count) {
+  const head_bias *bias = b->call->bias;
+  int64_t first = chunk * HEAD_CHUNK;
+  prepare(bias, first, z, count);
+  token_range all = range_of(bias->tokens, bias->count, first, count), own = range_of_row(bias, at, first, count);
+  if (all.first == all.end && own.first == own.end) return false;
   if (b->sums) {
     chunk_summary plain;
     b->kernels->summarize(z, count, 0, 0.5f, &plain);
     b->sums[row * b->chunks + chunk] = (chunk_sum){plain.best, plain.sum};
   }
-  for (; i < end; i++) {
+  for (int32_t i = all.first; i < all.end; i++) {
     float *logit = &z[bias->tokens[i] - first];
     *logit = bias->values[i] == -INFINITY ? HEAD_FORBIDDEN : *logit + bias->values[i];
   }
+  for (int32_t i = own.first; i < own.end; i++) z[bias->row_tokens[i] - first] += bias->row_values[i];
   return true;
 }
 

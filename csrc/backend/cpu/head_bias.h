@@ -20,8 +20,9 @@ typedef struct bias_reduction {
 dimple_status cpu_bias_open(const head_call *call, const cpu_kernels *kernels, int64_t rows, int64_t chunks, bias_reduction *out);
 void cpu_bias_close(bias_reduction *b);
 
-/* Changes the logits z [count] of a chunk of row `row` of those that are worked on. Whether anything was added, and the chunk's sum is taken. */
-bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t chunk, float *z, int64_t count);
+/* Changes the logits z [count] of a chunk of row `row` of those that are worked on, row `at` of the call. Whether anything was added of which sums are
+ * without, and the chunk's sum is taken. */
+bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t at, int64_t chunk, float *z, int64_t count);
 
 /* The sum of a chunk to which nothing was added is its summary's. */
 void cpu_bias_take(const bias_reduction *b, int64_t row, int64_t chunk, const chunk_summary *s);

@@ -137,47 +137,6 @@ static dimple_status build_expected(const piece_at *at, struct ggml_tensor *z) {
   return write_view(c, view_rows(call->expected, p->first, p->rows), ggml_out_prod(n, table, shares));
 }
 
-/* What is added to some tokens' logits. */
-static void *added_numbers(context *c, recorded *o, int64_t at) {
-  const head_bias *b = o->head.bias;
-  bool forbidden = at % PARTS == FORBIDDEN;
-  int32_t count = forbidden ? b->forbidden_count : b->count;
-  float *numbers = arena_take(&c->copies, (size_t)count * sizeof *numbers);
-  for (int32_t i = 0; numbers && i < count; i++) numbers[i] = forbidden || b->values[i] == -INFINITY ? HEAD_FORBIDDEN : b->values[i];
-  return numbers;
-}
-
-static void *added_tokens(context *c, recorded *o, int64_t at) {
-  (void)c;
-  return (void *)(uintptr_t)(at % PARTS == FORBIDDEN_TOKENS ? o->head.bias->forbidden : o->head.bias->tokens);
-}
-
-/* z and the numbers of a part: what is forbidden is so large that nothing is left of the logit it is added to. */
-static dimple_status add_some(const piece_at *at, int32_t count, int part, struct ggml_tensor **z) {
-  context *c = at->context;
-  struct ggml_context *n = c->graph->nodes;
-  struct ggml_tensor *numbers, *tokens;
-  if (count == 0) return DIMPLE_OK;
-  DIMPLE_TRY(input_of(c, GGML_TYPE_F32, count, 1, (graph_input){.part = added_numbers, .at = part, .from = {at->operation}}, &numbers));
-  DIMPLE_TRY(input_of(c, GGML_TYPE_I32, count, 1, (graph_input){.part = added_tokens, .at = part + 1, .from = {at->operation}}, &tokens));
-  struct ggml_tensor *nothing = ggml_reshape_2d(n, ggml_scale(n, ggml_arange(n, 0, (float)(*z)->ne[0], 1), 0), 1, (*z)->ne[0]);
-  struct ggml_tensor *added = ggml_set_rows(n, nothing, ggml_reshape_2d(n, numbers, 1, count), ggml_reshape_1d(n, tokens, count));
-  *z = ggml_add(n, *z, ggml_reshape_1d(n, added, (*z)->ne[0]));
-  return DIMPLE_OK;
-}
-
-static dimple_status apply_bias(const piece_at *at, struct ggml_tensor **z) {
-  struct ggml_context *n = at->context->graph->nodes;
-  const head_bias *b = at->operation->head.bias;
-  DIMPLE_TRY(add_some(at, b->forbidden_count, FORBIDDEN, z));
-  if (b->log_sums) {
-    struct ggml_tensor *best = pick(n, *z, ggml_argmax(n, *z));
-    DIMPLE_TRY(fetch(at, best, BARE_BEST));
-    DIMPLE_TRY(fetch(at, ggml_sum_rows(n, ggml_exp(n, ggml_sub(n, *z, best))), BARE_SUM));
-  }
-  return add_some(at, b->count, BIAS, z);
-}
-
 /* Logits of the piece's rows of x, [vocab, rows]. */
 static struct ggml_tensor *logits_of(const piece_at *at, view x) {
   context *c = at->context;

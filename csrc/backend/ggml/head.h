@@ -13,8 +13,11 @@ enum {
 };
 
 /* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, of what is added to logits
- * numbers and tokens, those that are forbidden and the others, what bars classes that are not wanted, and for each group of units shares to draw by. */
-enum { NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, BIAS, BIAS_TOKENS, BARS, SHARES, PARTS = SHARES + CLASS_GROUPS };
+ * numbers and tokens, in the order of head_bias, what bars classes that are not wanted, and for each group of units shares to draw by. */
+enum {
+  NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, SHIFT, SHIFT_TOKENS, BIAS, BIAS_TOKENS, ROWS_OWN, ROWS_OWN_TOKENS, BARS, SHARES,
+  PARTS = SHARES + CLASS_GROUPS
+};
 
 /* Rows [first, first + rows) of a head. */
 typedef struct head_piece {
@@ -38,6 +41,11 @@ dimple_status fetch(const piece_at *at, struct ggml_tensor *node, int field);
 
 /* z[index[r]][r] as [1, rows]. */
 struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct ggml_tensor *index);
+
+/* bias.c: what the call's bias makes of z [vocab, rows]. How many tokens of its own a row is given: 0, or as many as the row that has most and some
+ * to spare, so that the next pass, which may have more, is of the same shape. */
+int64_t own_width(const head_bias *b, int64_t rows);
+dimple_status apply_bias(const piece_at *at, struct ggml_tensor **z);
 
 /* list.c: the highest logits of z [vocab, rows], and what is made of them on the host. */
 int64_t list_width(const head_call *call); /* of what comes back of a row */

@@ -154,7 +154,7 @@ static dimple_status put_head(context *c, const recorded *o) {
   PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL, call->list ? call->list->count : 0,
       among ? count_classes(o->plan) : -1);
   const head_bias *b = call->bias;
-  if (b) PUT(c, b->forbidden_count, b->count, b->log_sums != NULL);
+  if (b) PUT(c, b->forbidden_count, b->shift != 0, b->count, b->log_sums != NULL, own_width(b, call->x.rows));
   return put(c, b != NULL);
 }
 

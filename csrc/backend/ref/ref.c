@@ -484,7 +484,7 @@ static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tok
     float bare = logit_of(call, row_of(call->bare, r), t);
     z[t] = bare + (call->guidance + 1) * (z[t] - bare);
   }
-  if (call->bias) summarize_bias(call, z, vocab, r);
+  if (call->bias) summarize_bias(call->bias, z, vocab, r);
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);
   if (call->results) call->results[r] = summarize_row(call, z, vocab, r);

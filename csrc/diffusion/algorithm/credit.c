@@ -20,7 +20,7 @@ typedef struct credit {
 typedef struct account {
   int32_t seen; /* the iteration that added to it last; -1: none */
   int32_t count, capacity;
-  credit *credits; /* [capacity] */
+  credit *credits; /* [capacity] by ascending tokens */
 } account;
 
 typedef struct accounts {
@@ -58,48 +58,48 @@ static dimple_status open_accounts(const dimple_decoding *d, int32_t length, int
   return DIMPLE_OK;
 }
 
+/* The first credit of a token that is not below `token`. */
+static int32_t place_of(const account *a, int32_t token) {
+  int32_t i = 0;
+  while (i < a->count && a->credits[i].token < token) i++;
+  return i;
+}
+
 static dimple_status find(account *a, int32_t token, credit **found) {
-  for (int32_t i = 0; i < a->count; i++) {
-    if (a->credits[i].token != token) continue;
-    *found = &a->credits[i];
-    return DIMPLE_OK;
+  int32_t at = place_of(a, token);
+  if (at == a->count || a->credits[at].token != token) {
+    if (a->count == a->capacity) {
+      int32_t capacity = 2 * a->capacity + 4;
+      credit *grown = realloc(a->credits, (size_t)capacity * sizeof *grown);
+      if (!grown) return dimple_fail_memory((uint64_t)capacity * sizeof *grown, "credits");
+      a->credits = grown;
+      a->capacity = capacity;
+    }
+    memmove(a->credits + at + 1, a->credits + at, (size_t)(a->count++ - at) * sizeof *a->credits);
+    a->credits[at] = (credit){token, 0};
   }
-  if (a->count == a->capacity) {
-    int32_t capacity = 2 * a->capacity + 4;
-    credit *grown = realloc(a->credits, (size_t)capacity * sizeof *grown);
-    if (!grown) return dimple_fail_memory((uint64_t)capacity * sizeof *grown, "credits");
-    a->credits = grown;
-    a->capacity = capacity;
-  }
-  a->credits[a->count] = (credit){token, 0};
-  *found = &a->credits[a->count++];
+  *found = &a->credits[at];
   return DIMPLE_OK;
 }
 
-static dimple_status earn(account *a, const dimple_decoding *d, const float *logits, int32_t vocab) {
-  head_row row = logits_summary(logits, vocab, 0);
-  credit *best = NULL;
-  DIMPLE_TRY(find(a, row.best, &best));
-  for (int32_t i = 0; i < a->count; i++) a->credits[i].amount *= d->decay_beta;
-  best->amount += powf(expf(row.best_logit - row.log_sum), d->boost_gamma);
-  return DIMPLE_OK;
-}
-
-static float raise_of(const dimple_decoding *d, const credit *earned) { return d->credit_alpha * logf(1 + earned->amount); }
-
-static dimple_status see(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab) {
+static dimple_status see(void *notes, const sampler_step *step, int32_t position, const head_row *row) {
+  const dimple_decoding *d = step->decoding;
   account *a = &((accounts *)notes)->of[position];
-  if (a->seen != step->iteration) DIMPLE_TRY(earn(a, step->decoding, logits, vocab));
+  credit *best = NULL;
+  if (a->seen == step->iteration) return DIMPLE_OK;
+  DIMPLE_TRY(find(a, row->best, &best));
+  for (int32_t i = 0; i < a->count; i++) a->credits[i].amount *= d->decay_beta;
+  best->amount += powf(expf(row->best_logit - row->log_sum), d->boost_gamma);
   a->seen = step->iteration;
-  for (int32_t i = 0; i < a->count; i++) logits[a->credits[i].token] += raise_of(step->decoding, &a->credits[i]);
   return DIMPLE_OK;
 }
 
-static float raised(const void *notes, const sampler_step *step, int32_t position, int32_t token) {
+static bool raise(const void *notes, const sampler_step *step, int32_t position, int32_t index, int32_t *token, float *value) {
   const account *a = &((const accounts *)notes)->of[position];
-  for (int32_t i = 0; i < a->count; i++)
-    if (a->credits[i].token == token) return raise_of(step->decoding, &a->credits[i]);
-  return 0;
+  if (index == a->count) return false;
+  *token = a->credits[index].token;
+  *value = step->decoding->credit_alpha * logf(1 + a->credits[index].amount);
+  return true;
 }
 
 static dimple_status choose(choice *c, quota due) {
@@ -111,7 +111,7 @@ static dimple_status choose(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .bytes = accounts_bytes, .see = see, .raised = raised};
+static const note_keeper keeper = {.open = open_accounts, .close = close_accounts, .bytes = accounts_bytes, .see = see, .raise = raise};
 
 const algorithm algorithm_credit = {
     .name = "credit",

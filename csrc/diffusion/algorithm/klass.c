@@ -77,7 +77,7 @@ static float replace(float *before, const float *logits, int32_t vocab) {
   return (float)sum;
 }
 
-static dimple_status see(void *notes, const sampler_step *step, int32_t position, float *logits, int32_t vocab) {
+static dimple_status compare(void *notes, const sampler_step *step, int32_t position, const float *logits, int32_t vocab) {
   distributions *all = notes;
   int32_t slot = position % all->slots;
   history *own = &all->of[slot];
@@ -146,7 +146,7 @@ static dimple_status choose_in_dream(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_distributions, .close = close_distributions, .bytes = distributions_bytes, .see = see};
+static const note_keeper keeper = {.open = open_distributions, .close = close_distributions, .bytes = distributions_bytes, .compare = compare};
 
 const algorithm algorithm_klass = {
     .name = "klass",
