@@ -267,6 +267,17 @@ typedef struct head_bias {
 /* The logit of a token that is forbidden: below all others, and finite, so that sums stay numbers. */
 #define HEAD_FORBIDDEN (-1e30f)
 
+/* How far each row's p = softmax(z) is from what it was, q = softmax of the logits of `former`: sum p (log p - log(q + HEAD_LEAST)), nats, within
+ * 2e-5 and a hundred-thousandth of itself. Host memory that lives until the end of the pass. */
+typedef struct head_comparison {
+  const head_bias *bias; /* what becomes of the former logits; its log_sums are null. Null: nothing does */
+  const float *log_sums; /* [rows] of theirs then, as a head gave them; HEAD_NO_FORMER: q is 0 everywhere, whatever they are */
+  float *divergences;    /* [rows] */
+} head_comparison;
+
+#define HEAD_LEAST 1e-12f
+#define HEAD_NO_FORMER 1e30f
+
 /* The highest logits of each row, which filters select from: of the tokens that are left out none is higher than the lowest that is listed. Which of those
  * that equal the lowest are listed is open: filters whose result hangs on it take the whole row. The sums exp(log_sum) and exp(hot_log_sum) of a head that
  * lists, and of its classes, hold within 2e-5 of themselves, by which filters know what the others weigh. Host memory that lives until the end of the pass. */
@@ -280,7 +291,7 @@ typedef struct head_list {
 enum { HEAD_LIST_MOST = 4096 };
 
 /* What a backend's head may do beside results, classes, logits and means. */
-typedef enum head_part { HEAD_LISTS = 1, HEAD_BIASES = 2, HEAD_GUIDANCE = 4 } head_part;
+typedef enum head_part { HEAD_LISTS = 1, HEAD_BIASES = 2, HEAD_GUIDANCE = 4, HEAD_COMPARISONS = 8 } head_part;
 
 /* The language-model head over x [rows x columns] (already normalised). Streams over the vocabulary: writes results
  * [rows] (host memory; null: not wanted), what it is asked to keep of classes, and, only if asked, logits [rows x vocab] (host memory). A mean
@@ -303,6 +314,8 @@ typedef struct head_call {
   float guidance;
   const head_bias *bias;    /* null: none; needs HEAD_BIASES */
   const head_list *list;    /* null: not wanted; needs HEAD_LISTS */
+  const head_comparison *comparison; /* null: not wanted; needs `results` and HEAD_COMPARISONS */
+  view former, former_bare; /* like x and bare, numbers all of them: where there is a comparison, with what */
   const weight *rows;       /* [vocab x columns of `expected`] (WEIGHT_ROWS) */
   view expected;            /* [rows x columns]: the mean of these rows under q (of p when temperature is 0); memory null: not wanted */
 } head_call;

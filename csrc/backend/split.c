@@ -530,10 +530,14 @@ static dimple_status split_head(context *c, const head_call *call) {
   DIMPLE_TRY(enter(c, part_of(call->w)));
   DIMPLE_TRY(bring(c, call->x, c->current));
   if (call->bare.memory) DIMPLE_TRY(bring(c, call->bare, c->current));
+  if (call->comparison) DIMPLE_TRY(bring(c, call->former, c->current));
+  if (call->comparison && call->former_bare.memory) DIMPLE_TRY(bring(c, call->former_bare, c->current));
   DIMPLE_TRY(overwrite(c, call->expected, c->current));
   head_call there = *call;
   there.x = seen(c, call->x);
   there.bare = seen(c, call->bare);
+  if (call->comparison) there.former = seen(c, call->former);
+  if (call->comparison) there.former_bare = seen(c, call->former_bare);
   there.w = held(c, call->w);
   there.expected = seen(c, call->expected);
   if (call->expected.memory) there.rows = held(c, call->rows);

@@ -153,6 +153,17 @@ void summarize_bias(const head_bias *b, float *z, int64_t vocab, int64_t r) {
   for (int32_t i = b->row_first ? b->row_first[r] : 0; b->row_first && i < b->row_first[r + 1]; i++) z[b->row_tokens[i]] += b->row_values[i];
 }
 
+float summarize_divergence(const float *z, const float *former, int64_t vocab, float log_sum) {
+  double best = z[0], sum = 0, divergence = 0;
+  for (int64_t t = 1; t < vocab; t++) best = z[t] > best ? z[t] : best;
+  for (int64_t t = 0; t < vocab; t++) sum += exp(z[t] - best);
+  for (int64_t t = 0; t < vocab; t++) {
+    double share = z[t] - best - log(sum), q = exp((double)former[t] - log_sum);
+    divergence += exp(share) * (share - log(q + (double)HEAD_LEAST));
+  }
+  return (float)divergence;
+}
+
 /* Whether token a of a row ranks before b. */
 static bool is_before(const float *z, int32_t a, int32_t b) { return z[a] > z[b] || (z[a] == z[b] && a < b); }
 

@@ -41,11 +41,11 @@ typedef struct note_keeper {
   dimple_status (*open)(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes);
   void (*close)(void *notes); /* null is allowed */
   int64_t (*bytes)(const void *notes); /* of memory they take */
-  /* Sees the logits of a position before its candidate is taken. An iteration that failed comes again: of a position that was seen in it, nothing
-   * more is noted. Null: it does not need them. Errors: MEMORY. */
-  dimple_status (*compare)(void *notes, const sampler_step *step, int32_t position, const float *logits, int32_t vocab);
-  /* The same of what a head says of them. */
-  dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, const head_row *row);
+  /* Sees what a head says of a position's logits before its candidate is taken, and where it `compares`, how far its distribution is from the one of the
+   * iteration before: as of a head_comparison. An iteration that failed comes again: of a position that was seen in it, nothing more is noted. Null: it
+   * does not need to. Errors: MEMORY. */
+  dimple_status (*see)(void *notes, const sampler_step *step, int32_t position, const head_row *row, float divergence);
+  bool compares;
   /* By how much it raises logits of a position: the `index`-th token, by their numbers, and the value; false behind the last. Null: it changes none. */
   bool (*raise)(const void *notes, const sampler_step *step, int32_t position, int32_t index, int32_t *token, float *value);
 } note_keeper;

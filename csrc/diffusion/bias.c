@@ -70,6 +70,13 @@ void bias_clear(bias *b) {
   *b = (bias){0};
 }
 
+dimple_status bias_copy(bias *b, const bias *from) {
+  size_t count = (size_t)from->count;
+  bool same = b->count == from->count && (count == 0 || (memcmp(b->tokens, from->tokens, count * sizeof *b->tokens) == 0 &&
+                                                         memcmp(b->values, from->values, count * sizeof *b->values) == 0));
+  return same ? DIMPLE_OK : bias_set(b, from->tokens, from->values, from->count, INT32_MAX);
+}
+
 static float added(float value, bool yields) { return yields && is_ban(value) ? -LARGEST : value; }
 
 void bias_apply(const bias *b, float *logits, bool yields) {

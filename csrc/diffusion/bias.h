@@ -19,6 +19,8 @@ dimple_status bias_set(bias *b, const int32_t *tokens, const float *values, int3
 dimple_status bias_ban(bias *b, const int32_t *tokens, int32_t count);
 /* Whether one of `vocab` tokens is not banned, other than those of `barred` [count], which stand nowhere anyway, -1: none. */
 bool bias_leaves_one(const bias *b, int32_t vocab, const int32_t *barred, int32_t count);
+/* The same as another, which may be itself. On failure nothing changes. Errors: MEMORY. */
+dimple_status bias_copy(bias *b, const bias *from);
 void bias_clear(bias *b); /* a zeroed one is allowed */
 
 /* Of memory it takes. */

@@ -6,7 +6,7 @@
 #include "draws.h"
 #include "error.h"
 
-static bool sees_logits(const algorithm *a) { return a->keeper && (a->keeper->compare || a->keeper->see); }
+static bool sees_logits(const algorithm *a) { return a->keeper && a->keeper->see; }
 
 bool candidates_need_logits(const sampler_step *step) {
   const dimple_decoding *d = step->decoding;

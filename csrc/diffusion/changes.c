@@ -21,16 +21,16 @@ void changes_forbid(changes *c, int32_t vocab, int32_t token) {
 }
 
 /* Under a constraint bans yield. */
-static dimple_status let_yield(const iteration *it, changes *c) {
-  if (!it->constraint || it->bias.count == 0) return DIMPLE_OK;
+static dimple_status let_yield(const iteration *it, const bias *added, changes *c) {
+  if (!it->constraint || added->count == 0) return DIMPLE_OK;
   ALLOCATE(c->yielding, c->bias.count, "a bias");
-  for (int32_t i = 0; i < c->bias.count; i++) c->yielding[i] = bias_of(&it->bias, c->bias.tokens[i], true);
+  for (int32_t i = 0; i < c->bias.count; i++) c->yielding[i] = bias_of(added, c->bias.tokens[i], true);
   c->bias.values = c->yielding;
   return DIMPLE_OK;
 }
 
-dimple_status changes_open(const iteration *it, int32_t vocab, changes *c) {
-  *c = (changes){.any = it->bias.count > 0, .bias = {.tokens = it->bias.tokens, .values = it->bias.values, .count = it->bias.count}};
+dimple_status changes_open(const iteration *it, const bias *added, int32_t vocab, changes *c) {
+  *c = (changes){.any = added->count > 0, .bias = {.tokens = added->tokens, .values = added->values, .count = added->count}};
   if (it->decoding.no_eos_logits) changes_forbid(c, vocab, it->tokens.eos);
   if (it->decoding.no_mask_logits) changes_forbid(c, vocab, it->tokens.mask);
   if (logits_are_shifted(it->shift) && !adds_shift(it)) changes_forbid(c, vocab, it->shift.token);
@@ -39,7 +39,7 @@ dimple_status changes_open(const iteration *it, int32_t vocab, changes *c) {
     c->bias.shift = it->shift.value;
     c->any = true;
   }
-  return let_yield(it, c);
+  return let_yield(it, added, c);
 }
 
 void changes_close(changes *c) {

@@ -22,8 +22,8 @@ typedef struct changes {
 /* Whether there are any but those of a bias and of notes. */
 bool changes_logits(const iteration *it);
 
-/* What the iteration changes in all rows. It stays as it is until changes_close. Errors: MEMORY; nothing is to be closed then. */
-dimple_status changes_open(const iteration *it, int32_t vocab, changes *c);
+/* What the iteration changes in all rows, and this bias, one of the iteration's own. It stays as it is until changes_close. Errors: MEMORY; nothing is to be closed then. */
+dimple_status changes_open(const iteration *it, const bias *added, int32_t vocab, changes *c);
 void changes_close(changes *c);
 
 /* For a head; null: it changes nothing. */

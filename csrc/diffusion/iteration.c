@@ -22,6 +22,7 @@ static void free_room(iteration_room *room) {
   free(room->candidates);
   free(room->summaries);
   free(room->log_sums);
+  free(room->former_sums);
   free(room->open);
   free(room->opened);
 }
@@ -37,6 +38,7 @@ static dimple_status allocate_room(iteration_room *room, int32_t length) {
   ALLOCATE(room->candidates, length, "candidates");
   ALLOCATE(room->summaries, length, "summaries of logits");
   ALLOCATE(room->log_sums, length, "sums of logits");
+  ALLOCATE(room->former_sums, length, "sums of logits");
   ALLOCATE(room->open, length, "the scored positions");
   ALLOCATE(room->opened, length, "the canvas as it may become");
   return DIMPLE_OK;
@@ -76,6 +78,7 @@ void iteration_free(iteration *it) {
   replay_free(it->recorded);
   constrained_free(it->constraint);
   bias_clear(&it->bias);
+  bias_clear(&it->former_bias);
   *it = (iteration){0};
 }
 
@@ -83,12 +86,12 @@ int64_t iteration_bytes(const iteration *it) {
   const iteration_room *r = &it->room;
   int64_t of_position = (int64_t)(sizeof *r->revealed + sizeof *r->tokens + sizeof *r->confidence + sizeof *r->log_probability +
                                   sizeof *r->rows + sizeof *r->chosen + sizeof *r->candidates + sizeof *r->summaries +
-                                  sizeof *r->log_sums + sizeof *r->open + sizeof *r->opened);
+                                  sizeof *r->log_sums + sizeof *r->former_sums + sizeof *r->open + sizeof *r->opened);
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
   const pipeline *how = pipeline_of(&it->decoding);
   if (it->loop) notes += how->loop ? how->loop->bytes(it->loop) : how->reshaper->bytes(it->loop);
-  return r->positions * of_position + levels + notes + bias_bytes(&it->bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
+  return r->positions * of_position + levels + notes + bias_bytes(&it->bias) + bias_bytes(&it->former_bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
 }
 
 void iteration_replay(iteration *it, replay *recorded) {
@@ -229,7 +232,9 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   it->pad = model->pad_token;
   it->done = it->spent = it->looked = it->listable = false;
   bias_clear(&it->bias);
+  bias_clear(&it->former_bias);
   it->bias = banned;
+  it->former_number = -1;
   if (it->recorded) replay_seek(it->recorded, 0);
   if (it->constraint) constrained_restart(it->constraint);
   return DIMPLE_OK;

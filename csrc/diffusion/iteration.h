@@ -21,6 +21,7 @@ typedef struct iteration_room {
   head_row *summaries;   /* of their logits */
   int32_t *open;         /* positions that are scored, of algorithms that edit: ascending */
   int32_t *opened;       /* the same, under a constraint: the canvas' tokens as they may become */
+  float *former_sums;    /* by position: log sums of logits that the next iteration's are compared with */
   float *log_sums;       /* where bias or notes change logits, by position: of the model's own, less those of what became of them */
 } iteration_room;
 
@@ -40,6 +41,8 @@ typedef struct iteration {
   replay *recorded; /* null: the generator draws */
   constrained *constraint; /* null: none */
   bias bias;        /* what is added to logits */
+  bias former_bias; /* and was to those that the pass has the states of, which are compared with these: */
+  int32_t former_number; /* by the iteration of this number; -1: there are none */
   bool spent;       /* the caller decides, and what it has left is no block */
   bool looked;      /* the candidates of this iteration are in the room: caller_look */
   bool scored;      /* and the pass still has the rows that they were scored from */

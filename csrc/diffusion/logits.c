@@ -42,3 +42,13 @@ head_row logits_summary(const float *z, int32_t vocab, float temperature) {
   if (temperature > 0) sum_up(z, vocab, temperature, r.best_logit, &r.hot_log_sum, &r.hot_mean);
   return r;
 }
+
+float logits_divergence(const float *z, double log_sum, const float *former, double former_sum, int32_t vocab) {
+  const double least = 1e-12; /* the authors' */
+  double sum = 0;
+  for (int32_t i = 0; i < vocab; i++) {
+    float now = (float)exp(z[i] - log_sum), before = former ? (float)exp(former[i] - former_sum) : 0;
+    if (now > 0) sum += now * (log(now + least) - log(before + least));
+  }
+  return (float)sum;
+}

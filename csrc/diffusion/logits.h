@@ -35,4 +35,7 @@ void logits_forbid(float *z, int32_t vocab, int32_t token);
 /* What the head says of a row, but for a draw: `drawn` is the best token at any temperature. A row may hold -inf, but not only. */
 head_row logits_summary(const float *z, int32_t vocab, float temperature);
 
+/* How far the distribution of a row z [vocab], whose sum is `log_sum`, is from that of `former`, as KLASS's code adds it up; null: it was 0 everywhere. */
+float logits_divergence(const float *z, double log_sum, const float *former, double former_sum, int32_t vocab);
+
 #endif

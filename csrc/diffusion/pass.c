@@ -122,6 +122,7 @@ void pass_discard(pass *p) {
   ops->buffer_free(p->context, p->gathered.memory);
   ops->buffer_free(p->context, p->bare_states.memory);
   close_canvas(p);
+  former_close(&p->former, p->model, p->context);
   free(p->wanted);
   free(p->bare);
   free(p->shadow);
@@ -366,6 +367,7 @@ void pass_limit(pass *p, attention_grid grid) {
 void pass_restart(pass *p, pass_need need) {
   bool blocks = p->grid.block_length > 0;
   hide_behind(p);
+  former_clear(&p->former);
   if (need == NEED_PROMPT && !p->keep_prompt && !blocks) need = NEED_NOTHING;
   if (p->total > 0 && need > p->intact) p->prefilled = false;
   p->fresh = p->prefilled && p->total > 0 && (!blocks || settled_score(p)) ? &p->first_states : NULL;
@@ -575,15 +577,28 @@ dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, 
 
 void pass_set_ahead(pass *p, const pass_wish *ahead) { p->ahead = ahead; }
 
-dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head) {
-  const backend_operations *ops = p->model->ops;
-  head_call call = *head;
-  call.x = view_rows(of == VIEW_SCORED ? p->scored : of == VIEW_BARE ? p->bare_scored : p->shadow_scored, first, count);
-  if (call.guidance > 0) call.bare = view_rows(p->bare_scored, first, count);
+dimple_status pass_keep_states(pass *p, const int32_t *positions, int32_t count, const float *log_sums, bool guided) {
+  view bare = guided ? view_rows(p->bare_scored, 0, count) : (view){0};
+  return former_keep(&p->former, p->model, p->context, positions, count, log_sums, view_rows(p->scored, 0, count), bare, p->canvas->room);
+}
+
+static dimple_status record_head(const pass *p, pass_view of, int32_t first, int32_t count, head_call call) {
+  view own = view_rows(p->scored, first, count), bare = view_rows(p->bare_scored, first, count);
+  const former_states *f = &p->former;
+  bool guided = call.guidance > 0, former = of == VIEW_FORMER || of == VIEW_FORMER_BARE;
+  call.x = of == VIEW_SCORED ? own : of == VIEW_BARE ? bare : view_rows(p->shadow_scored, first, count);
   call.w = p->model->weights.output;
-  DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(numbers_end_pass(p->model, p->context, ops->head(p->context, &call)));
-  return check_head(p, &call, count);
+  if (guided) call.bare = bare;
+  if (former) DIMPLE_TRY(former_bring(f, p->model, p->context, call.positions, of == VIEW_FORMER ? own : bare, of == VIEW_FORMER_BARE, &call.x));
+  if (call.comparison) DIMPLE_TRY(former_bring(f, p->model, p->context, call.positions, own, false, &call.former));
+  if (call.comparison && guided) DIMPLE_TRY(former_bring(f, p->model, p->context, call.positions, bare, true, &call.former_bare));
+  return p->model->ops->head(p->context, &call);
+}
+
+dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head) {
+  DIMPLE_TRY(p->model->ops->pass_begin(p->context, p->cancelled));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_head(p, of, first, count, *head)));
+  return check_head(p, head, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------ looking inside */
@@ -635,5 +650,5 @@ int64_t pass_scratch_bytes(const pass *p) {
   if (p->wanted) numbers += p->canvas->room;
   if (p->bare) numbers += sequence_length(p);
   if (p->shadow) numbers += 3 * (int64_t)(sequence_length(p) + p->shadow_room) + p->shadow_room;
-  return text_state_bytes(p->model, &p->text) + floats * (int64_t)sizeof(float) + numbers * (int64_t)sizeof(int32_t);
+  return text_state_bytes(p->model, &p->text) + former_bytes(&p->former) + floats * (int64_t)sizeof(float) + numbers * (int64_t)sizeof(int32_t);
 }

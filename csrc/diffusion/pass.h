@@ -21,6 +21,7 @@
 
 #include "diffusion/canvas.h"
 #include "diffusion/features.h"
+#include "diffusion/former.h"
 #include "diffusion/prompt.h"
 #include "model/text.h"
 
@@ -100,6 +101,7 @@ typedef struct pass {
   pass_scope fresh_scope; /* of the pass that gave them; of later_states only */
   int32_t fresh_from, fresh_count; /* which of the masked positions have them */
   view scored, bare_scored, shadow_scored; /* states of the rows that pass_score scored last */
+  former_states former; /* of rows that were scored before: pass_keep_states */
   const pass_wish *ahead; /* what has run before it is asked for: pass_set_ahead; null: nothing */
   view canvas_states;  /* [most rows of a canvas x width] of the latest pass over a canvas (pass_denoise) */
   view signals[2];     /* [the same] what it expects, and what it was conditioned on: */
@@ -189,10 +191,15 @@ dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *t
 /* Logits [count x vocab] of rows of the latest pass over a canvas, from row `row` on. Errors: MEMORY, CANCELLED. */
 dimple_status pass_canvas_logits(pass *p, int32_t row, int32_t count, float *logits);
 
-/* Which rows of a pass. */
-typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW } pass_view;
+/* Keeps the states of the rows that pass_score scored last, of these positions and with these sums of their logits, by position, to be compared with those that are
+ * scored next, in the place of what was kept, until pass_restart; `bare`: those of the pass without the prompt, too. Errors: MEMORY; then nothing is kept. */
+dimple_status pass_keep_states(pass *p, const int32_t *positions, int32_t count, const float *log_sums, bool bare);
 
-/* The head over `count` of the rows that pass_score scored, from the `first` one on. Errors: MEMORY, CANCELLED. */
+/* Which rows of a pass. */
+typedef enum pass_view { VIEW_SCORED, VIEW_BARE, VIEW_SHADOW, VIEW_FORMER, VIEW_FORMER_BARE } pass_view;
+
+/* The head over `count` of the rows that pass_score scored, from the `first` one on. Former ones are those that are kept of the head's positions, which it
+ * is given, also where it compares; count <= FORMER_ROWS then. Errors: MEMORY, CANCELLED. */
 dimple_status pass_head(pass *p, pass_view of, int32_t first, int32_t count, const head_call *head);
 
 /* Logits [P + L x vocab] of prompt and canvas as it was set, in a cache of its own: a decoding under way is not disturbed. Errors:

@@ -24,39 +24,78 @@ static bool raises(const iteration *it) { return keeper_of(it) && keeper_of(it)-
 /* Whether logits are other ones than the model's own, of which log-probabilities are. */
 static bool strays(const iteration *it) { return it->bias.count > 0 || raises(it); }
 
-/* What the algorithm notes of a row of logits, and what that makes of them. */
-static dimple_status note_row(iteration *it, const sampler_step *step, int32_t position, float *z, int32_t vocab) {
+/* Whether the algorithm notes how far distributions are from those of the iteration before. */
+static bool compares(const iteration *it) { return keeper_of(it) && keeper_of(it)->compares; }
+
+/* Room for a block of whole rows of logits: those that are scored, without the prompt where there is guidance, and the same of what they are compared
+ * with; null: they are not wanted. */
+typedef struct whole_rows {
+  float *logits, *bare, *former, *former_bare;
+} whole_rows;
+
+/* `compared`: with former ones, where the algorithm does; otherwise it has seen them. */
+static dimple_status open_whole_rows(const iteration *it, int32_t rows, int32_t vocab, bool compared, whole_rows *out) {
+  bool guided = it->decoding.guidance_scale > 0;
+  int64_t size = (int64_t)rows * vocab;
+  compared &= compares(it);
+  *out = (whole_rows){0};
+  ALLOCATE(out->logits, size * (1 + guided) * (1 + compared), "logits");
+  float *next = out->logits + size;
+  if (compared) {
+    out->former = next;
+    next += size;
+  }
+  if (guided) out->bare = next;
+  if (guided && compared) out->former_bare = next + size;
+  return DIMPLE_OK;
+}
+
+/* Makes of a row of logits what the decoding does, but for biases. */
+static void change_row(const iteration *it, float *z, const float *bare, int32_t vocab) {
+  const dimple_decoding *d = &it->decoding;
+  if (bare) logits_guide(z, bare, vocab, d->guidance_scale);
+  if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
+  if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
+  logits_shift(z, vocab, it->shift);
+}
+
+/* What the algorithm notes of row i of a block, the row of `position`, and what that makes of its logits. */
+static dimple_status note_row(iteration *it, const sampler_step *step, const pass *p, int32_t position, int32_t i, const whole_rows *whole) {
   const note_keeper *keeper = keeper_of(it);
-  if (!keeper) return DIMPLE_OK;
-  if (keeper->compare) return keeper->compare(it->notes, step, position, z, vocab);
-  if (!keeper->see) return DIMPLE_OK;
+  int32_t vocab = p->model->text.vocab, token;
+  float *z = whole->logits + (int64_t)i * vocab, *former = whole->former ? whole->former + (int64_t)i * vocab : NULL, divergence = 0, former_sum, value;
+  if (!keeper || !keeper->see || (keeper->compares && !former)) return DIMPLE_OK;
   head_row row = logits_summary(z, vocab, 0);
-  DIMPLE_TRY(keeper->see(it->notes, step, position, &row));
-  int32_t token;
-  float value;
-  for (int32_t i = 0; keeper->raise(it->notes, step, position, i, &token, &value); i++) z[token] += value;
+  if (former) {
+    former_sums(&p->former, &position, 1, &former_sum);
+    change_row(it, former, whole->former_bare ? whole->former_bare + (int64_t)i * vocab : NULL, vocab);
+    bias_apply(&it->former_bias, former, it->constraint != NULL);
+    divergence = logits_divergence(z, row.log_sum, former_sum == HEAD_NO_FORMER ? NULL : former, former_sum, vocab);
+    it->room.former_sums[position] = row.log_sum;
+  }
+  DIMPLE_TRY(keeper->see(it->notes, step, position, &row, divergence));
+  for (int32_t k = 0; keeper->raise && keeper->raise(it->notes, step, position, k, &token, &value); k++) z[token] += value;
   return DIMPLE_OK;
 }
 
 /* Rows of logits at..at + rows - 1 of those scored, as the decoding wants them, and their summaries. */
 static dimple_status read_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                 float *bare, head_call *head) {
-  const dimple_decoding *d = &it->decoding;
+                                 const whole_rows *whole, head_call *head) {
   const note_keeper *keeper = keeper_of(it);
-  bool noted = keeper && (keeper->compare || keeper->see);
+  bool noted = keeper && keeper->see;
   int32_t vocab = p->model->text.vocab;
+  head->logits = whole->logits;
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  if (!logits_are_changed(d) && !logits_are_shifted(it->shift) && !noted && it->bias.count == 0) return DIMPLE_OK;
-  if (bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = bare}));
+  if (!logits_are_changed(&it->decoding) && !logits_are_shifted(it->shift) && !noted && it->bias.count == 0) return DIMPLE_OK;
+  if (whole->bare) DIMPLE_TRY(pass_head(p, VIEW_BARE, at, rows, &(head_call){.logits = whole->bare}));
+  if (whole->former) DIMPLE_TRY(pass_head(p, VIEW_FORMER, at, rows, &(head_call){.logits = whole->former, .positions = positions + at}));
+  if (whole->former_bare) DIMPLE_TRY(pass_head(p, VIEW_FORMER_BARE, at, rows, &(head_call){.logits = whole->former_bare, .positions = positions + at}));
   for (int32_t i = 0; i < rows; i++) {
-    float *z = head->logits + (int64_t)i * vocab;
-    if (bare) logits_guide(z, bare + (int64_t)i * vocab, vocab, d->guidance_scale);
-    if (d->no_eos_logits) logits_forbid(z, vocab, it->tokens.eos);
-    if (d->no_mask_logits) logits_forbid(z, vocab, it->tokens.mask);
-    logits_shift(z, vocab, it->shift);
+    float *z = whole->logits + (int64_t)i * vocab;
+    change_row(it, z, whole->bare ? whole->bare + (int64_t)i * vocab : NULL, vocab);
     float own = strays(it) ? logits_summary(z, vocab, 0).log_sum : 0;
     bias_apply(&it->bias, z, it->constraint != NULL);
-    DIMPLE_TRY(note_row(it, step, positions[at + i], z, vocab));
+    DIMPLE_TRY(note_row(it, step, p, positions[at + i], i, whole));
     head->results[i] = logits_summary(z, vocab, head->temperature);
     it->room.log_sums[positions[at + i]] = own - head->results[i].log_sum;
   }
@@ -65,8 +104,8 @@ static dimple_status read_logits(iteration *it, const sampler_step *step, pass *
 
 /* Candidates of rows at..at + rows - 1 of `total` scored ones; under a constraint not yet: they are of one path over all rows. */
 static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                int32_t total, float *bare, head_call *head) {
-  DIMPLE_TRY(read_logits(it, step, p, positions, at, rows, bare, head));
+                                int32_t total, const whole_rows *whole, head_call *head) {
+  DIMPLE_TRY(read_logits(it, step, p, positions, at, rows, whole, head));
   if (it->constraint) return constrained_rows(it->constraint, step, head->results, head->logits, rows, positions + at);
   return candidates_from_logits(step, head->results, head->logits, rows, p->model->text.vocab, positions + at, at, total,
                                 it->room.candidates + at);
@@ -76,32 +115,27 @@ static dimple_status score_rows(iteration *it, const sampler_step *step, pass *p
 static dimple_status score_logits(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count,
                                   head_call head) {
   int32_t block = logit_rows(p->model->text.vocab, count);
-  int64_t room = (int64_t)block * p->model->text.vocab;
-  bool guided = it->decoding.guidance_scale > 0;
-  ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
+  whole_rows whole;
+  DIMPLE_TRY(open_whole_rows(it, block, p->model->text.vocab, true, &whole));
   dimple_status status = DIMPLE_OK;
-  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block) {
-    int32_t rows = count - at < block ? count - at : block;
-    status = score_rows(it, step, p, positions, at, rows, count, guided ? head.logits + room : NULL, &head);
-  }
-  free(head.logits);
+  for (int32_t at = 0; at < count && status == DIMPLE_OK; at += block)
+    status = score_rows(it, step, p, positions, at, count - at < block ? count - at : block, count, &whole, &head);
+  free(whole.logits);
   return status;
 }
 
 /* Another candidate for the rows whose token is the mask: of whole logits, for these alone. */
 static dimple_status replace_masks(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count) {
   if (takes_mask(&it->decoding, it->number)) return DIMPLE_OK;
-  float *logits = NULL;
-  int64_t vocab = p->model->text.vocab;
-  bool guided = it->decoding.guidance_scale > 0;
+  whole_rows whole = {0};
   dimple_status status = DIMPLE_OK;
   for (int32_t i = 0; i < count && status == DIMPLE_OK; i++) {
     if (it->room.candidates[i].token != it->tokens.mask) continue;
-    if (!logits) ALLOCATE(logits, guided ? 2 * vocab : vocab, "logits");
+    if (!whole.logits) DIMPLE_TRY(open_whole_rows(it, 1, p->model->text.vocab, false, &whole));
     head_row summary;
-    status = score_rows(it, step, p, positions, i, 1, count, guided ? logits + vocab : NULL, &(head_call){.results = &summary, .logits = logits});
+    status = score_rows(it, step, p, positions, i, 1, count, &whole, &(head_call){.results = &summary});
   }
-  free(logits);
+  free(whole.logits);
   return status;
 }
 
@@ -138,11 +172,11 @@ static bool lists_rows(const dimple_decoding *d) { return candidates_are_filtere
 /* Whether the head itself does to logits what the decoding wants, and lists what its filters select from. */
 static bool head_suffices(const iteration *it, const sampler_step *step, const pass *p) {
   const dimple_decoding *d = &it->decoding;
-  const note_keeper *keeper = keeper_of(it);
-  if ((d->temperature > 0 && step->recorded) || (keeper && keeper->compare)) return false;
+  if (d->temperature > 0 && step->recorded) return false;
   bool lists = it->constraint ? constrained_filters(d) : lists_rows(d);
   uint32_t wanted = (lists ? HEAD_LISTS : 0) | (d->guidance_scale > 0 ? HEAD_GUIDANCE : 0);
   if (changes_logits(it) || strays(it) || d->no_eos_confidence) wanted |= HEAD_BIASES;
+  if (compares(it)) wanted |= HEAD_COMPARISONS;
   if ((p->model->ops->head_parts & wanted) != wanted) return false;
   return !lists || candidates_list_length(d, p->model->text.vocab) > 0;
 }
@@ -163,7 +197,7 @@ static dimple_status see_rows(iteration *it, const sampler_step *step, pass *p, 
   DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head));
   for (int32_t i = 0; i < rows; i++) {
     if (it->bias.count == 0) changed->log_sums[i] = seen[i].log_sum;
-    DIMPLE_TRY(keeper_of(it)->see(it->notes, step, positions[at + i], &seen[i]));
+    DIMPLE_TRY(keeper_of(it)->see(it->notes, step, positions[at + i], &seen[i], 0));
   }
   changed->bias.log_sums = NULL; /* they are there */
   return changes_raise(changed, it, step, positions + at, rows);
@@ -174,11 +208,56 @@ static void note_sums(iteration *it, const changes *c, const int32_t *positions,
   for (int32_t i = 0; i < rows && strays(it); i++) it->room.log_sums[positions[at + i]] = c->log_sums[i] - results[i].log_sum;
 }
 
-/* Room for the lists of a block of rows; count 0: there are none. */
-static dimple_status open_list(head_list *list, int32_t rows) {
-  if (list->count == 0) return DIMPLE_OK;
-  ALLOCATE(list->tokens, (int64_t)rows * list->count, "the highest logits");
-  ALLOCATE(list->logits, (int64_t)rows * list->count, "the highest logits");
+/* A head over blocks of rows, what it is told and what it keeps of them. */
+typedef struct block_head {
+  head_call call;
+  changes changed, former_changed; /* of logits, and of those that they are compared with */
+  head_classes classes;
+  head_list list; /* count 0: none is wanted */
+  head_comparison comparison;
+  float former_sums[LOGIT_ROWS], divergences[LOGIT_ROWS];
+} block_head;
+
+static void close_block_head(block_head *h) {
+  changes_close(&h->changed);
+  changes_close(&h->former_changed);
+  free(h->list.tokens);
+  free(h->list.logits);
+}
+
+static dimple_status fill_block_head(const iteration *it, int32_t vocab, int32_t rows, block_head *h) {
+  DIMPLE_TRY(changes_open(it, &it->bias, vocab, &h->changed));
+  if (compares(it)) DIMPLE_TRY(changes_open(it, &it->former_bias, vocab, &h->former_changed));
+  h->comparison = (head_comparison){.bias = changes_bias(&h->former_changed), .log_sums = h->former_sums, .divergences = h->divergences};
+  if (compares(it)) h->call.comparison = &h->comparison;
+  if (h->list.count == 0) return DIMPLE_OK;
+  ALLOCATE(h->list.tokens, (int64_t)rows * h->list.count, "the highest logits");
+  ALLOCATE(h->list.logits, (int64_t)rows * h->list.count, "the highest logits");
+  h->call.list = &h->list;
+  return DIMPLE_OK;
+}
+
+/* With lists of that length, 0: none. On failure nothing is held. Errors: MEMORY. */
+static dimple_status open_block_head(const iteration *it, int32_t vocab, int32_t count, int32_t length, head_call call, block_head *h) {
+  *h = (block_head){.call = call, .list = {.count = length, .among_classes = it->constraint != NULL}};
+  h->call.guidance = it->decoding.guidance_scale;
+  dimple_status status = fill_block_head(it, vocab, count < LOGIT_ROWS ? count : LOGIT_ROWS, h);
+  if (status != DIMPLE_OK) close_block_head(h);
+  return status;
+}
+
+/* One block of rows, at most LOGIT_ROWS, and what the algorithm notes of it. */
+static dimple_status run_block_head(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows, block_head *h) {
+  DIMPLE_TRY(see_rows(it, step, p, positions, at, rows, &h->changed));
+  h->call.bias = changes_bias(&h->changed);
+  h->call.positions = positions + at;
+  former_sums(&p->former, positions + at, rows, h->former_sums);
+  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &h->call));
+  note_sums(it, &h->changed, positions, at, rows, h->call.results);
+  for (int32_t i = 0; i < rows && compares(it); i++) {
+    it->room.former_sums[positions[at + i]] = h->call.results[i].log_sum;
+    DIMPLE_TRY(keeper_of(it)->see(it->notes, step, positions[at + i], &h->call.results[i], h->divergences[i]));
+  }
   return DIMPLE_OK;
 }
 
@@ -187,21 +266,20 @@ static dimple_status open_list(head_list *list, int32_t rows) {
 static dimple_status score_undecided(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
                                      int32_t total, float temperature, const bool *undecided) {
   int32_t most = logit_rows(p->model->text.vocab, rows);
-  int64_t room = (int64_t)most * p->model->text.vocab;
-  bool guided = it->decoding.guidance_scale > 0;
   head_row results[LOGIT_ROWS];
   head_call head = {.results = results, .temperature = temperature};
+  whole_rows whole = {0};
   dimple_status status = DIMPLE_OK;
   for (int32_t i = 0; i < rows && status == DIMPLE_OK; i++) {
     if (!undecided[i]) continue;
     int32_t count = rows - i < most ? rows - i : most;
     while (!undecided[i + count - 1]) count--;
     head.positions = positions + at + i;
-    if (!head.logits) ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
-    status = score_rows(it, step, p, positions, at + i, count, total, guided ? head.logits + room : NULL, &head);
+    if (!whole.logits) DIMPLE_TRY(open_whole_rows(it, most, p->model->text.vocab, false, &whole));
+    status = score_rows(it, step, p, positions, at + i, count, total, &whole, &head);
     i += count - 1;
   }
-  free(head.logits);
+  free(whole.logits);
   return status;
 }
 
@@ -233,67 +311,46 @@ static dimple_status judge_without_ends(const iteration *it, const sampler_step 
 
 /* One block of rows, at most LOGIT_ROWS. */
 static dimple_status score_in_head(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                   int32_t total, changes *changed, head_call *head) {
+                                   int32_t total, block_head *head) {
   bool undecided[LOGIT_ROWS];
-  int32_t vocab = p->model->text.vocab;
-  DIMPLE_TRY(see_rows(it, step, p, positions, at, rows, changed));
-  head->bias = changes_bias(changed);
-  head->positions = positions + at;
-  head->results = it->room.summaries + at;
-  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, head));
-  note_sums(it, changed, positions, at, rows, head->results);
+  head_row *results = head->call.results = it->room.summaries + at;
   candidate *out = it->room.candidates + at;
-  if (!head->list) {
-    candidates_from_summary(step, head->results, rows, out);
-    return judge_without_ends(it, step, p, positions, at, rows, changed, head->results, NULL, out);
+  DIMPLE_TRY(run_block_head(it, step, p, positions, at, rows, head));
+  if (!head->call.list) {
+    candidates_from_summary(step, results, rows, out);
+    return judge_without_ends(it, step, p, positions, at, rows, &head->changed, results, NULL, out);
   }
-  DIMPLE_TRY(candidates_from_lists(step, head->results, head->list, rows, vocab, positions + at, out, undecided));
-  DIMPLE_TRY(judge_without_ends(it, step, p, positions, at, rows, changed, head->results, undecided, out));
+  DIMPLE_TRY(candidates_from_lists(step, results, &head->list, rows, p->model->text.vocab, positions + at, out, undecided));
+  DIMPLE_TRY(judge_without_ends(it, step, p, positions, at, rows, &head->changed, results, undecided, out));
   return score_undecided(it, step, p, positions, at, rows, total, 0, undecided);
 }
 
 /* Candidates of what the head keeps, a block of rows at a time: there are no logits, but of rows whose lists are too short. */
 static dimple_status score_without_logits(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions,
-                                          head_call head) {
-  int32_t count = pass_rows_count(&rows);
+                                          head_call call) {
+  int32_t count = pass_rows_count(&rows), vocab = p->model->text.vocab;
   const dimple_decoding *d = &it->decoding;
-  head_list list = {.count = lists_rows(d) ? candidates_list_length(d, p->model->text.vocab) : 0};
-  head.list = list.count > 0 ? &list : NULL;
-  head.temperature = head.list ? candidates_list_temperature(d) : d->temperature;
-  head.guidance = d->guidance_scale;
+  int32_t length = lists_rows(d) ? candidates_list_length(d, vocab) : 0;
+  block_head head;
+  call.temperature = length > 0 ? candidates_list_temperature(d) : d->temperature;
   DIMPLE_TRY(pass_score(p, rows, NULL));
-  changes changed;
-  DIMPLE_TRY(changes_open(it, p->model->text.vocab, &changed));
-  dimple_status status = open_list(&list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
+  DIMPLE_TRY(open_block_head(it, vocab, count, length, call, &head));
+  dimple_status status = DIMPLE_OK;
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
-    status = score_in_head(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &changed, &head);
-  changes_close(&changed);
-  free(list.tokens);
-  free(list.logits);
-  return status == DIMPLE_OK && !head.list ? replace_masks(it, step, p, positions, count) : status;
+    status = score_in_head(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
+  close_block_head(&head);
+  return status == DIMPLE_OK && length == 0 ? replace_masks(it, step, p, positions, count) : status;
 }
-
-/* A head that keeps something of classes. */
-typedef struct class_head {
-  head_call call;
-  head_classes classes;
-  changes changed;
-  head_list list; /* count 0: none is wanted */
-} class_head;
 
 /* Scores of one block of rows under the constraint, at most LOGIT_ROWS, from what the head keeps of its classes. */
 static dimple_status score_block_of_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t at, int32_t rows,
-                                            int32_t total, class_head *head) {
+                                            int32_t total, block_head *head) {
   bool undecided[LOGIT_ROWS];
   head_row *results = head->call.results, rest[LOGIT_ROWS], *judged = results;
   bool unended = it->decoding.no_eos_confidence;
   head_classes room, *of_rest = unended && it->decoding.allowed_confidence ? &room : NULL;
-  head->call.positions = positions + at;
   DIMPLE_TRY(constrained_ask(it->constraint, positions + at, rows, &head->classes, of_rest));
-  DIMPLE_TRY(see_rows(it, step, p, positions, at, rows, &head->changed));
-  head->call.bias = changes_bias(&head->changed);
-  DIMPLE_TRY(pass_head(p, VIEW_SCORED, at, rows, &head->call));
-  note_sums(it, &head->changed, positions, at, rows, results);
+  DIMPLE_TRY(run_block_head(it, step, p, positions, at, rows, head));
   if (unended) {
     judged = rest;
     DIMPLE_TRY(summarize_without_ends(it, step, p, positions, at, rows, &head->changed, of_rest, rest));
@@ -309,19 +366,15 @@ static dimple_status score_block_of_classes(iteration *it, const sampler_step *s
 /* The same of all rows: there are no logits, but of those whose lists are too short. */
 static dimple_status score_classes(iteration *it, const sampler_step *step, pass *p, const int32_t *positions, int32_t count, head_call call) {
   const dimple_decoding *d = &it->decoding;
-  class_head head = {.call = call, .list = {.among_classes = true}};
-  if (constrained_filters(d)) head.list.count = candidates_list_length(d, p->model->text.vocab);
-  if (head.list.count > 0) head.call.list = &head.list;
+  int32_t vocab = p->model->text.vocab;
+  block_head head;
+  call.temperature = d->temperature;
+  DIMPLE_TRY(open_block_head(it, vocab, count, constrained_filters(d) ? candidates_list_length(d, vocab) : 0, call, &head));
   head.call.classes = &head.classes;
-  head.call.temperature = d->temperature;
-  head.call.guidance = d->guidance_scale;
-  DIMPLE_TRY(changes_open(it, p->model->text.vocab, &head.changed));
-  dimple_status status = open_list(&head.list, count < LOGIT_ROWS ? count : LOGIT_ROWS);
+  dimple_status status = DIMPLE_OK;
   for (int32_t at = 0; at < count && status == DIMPLE_OK; at += LOGIT_ROWS)
     status = score_block_of_classes(it, step, p, positions, at, count - at < LOGIT_ROWS ? count - at : LOGIT_ROWS, count, &head);
-  changes_close(&head.changed);
-  free(head.list.tokens);
-  free(head.list.logits);
+  close_block_head(&head);
   return status;
 }
 
@@ -347,7 +400,7 @@ static dimple_status score_whole(iteration *it, const sampler_step *step, pass *
   return score_logits(it, step, p, positions, pass_rows_count(&rows), head);
 }
 
-dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
+static dimple_status make(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
   int32_t count = pass_rows_count(&rows);
   head_call head = {.seed = it->decoding.seed, .iteration = it->number, .results = it->room.summaries};
   if (it->constraint || candidates_need_logits(step) || it->bias.count > 0) {
@@ -360,6 +413,20 @@ dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, p
   DIMPLE_TRY(pass_score(p, rows, &head));
   candidates_from_summary(step, it->room.summaries, count, it->room.candidates);
   return replace_masks(it, step, p, positions, count);
+}
+
+/* What the next iteration is compared with: the rows as they are looked at first in this one. */
+static dimple_status keep_states(iteration *it, pass *p, const int32_t *positions, int32_t count) {
+  if (!compares(it) || it->former_number == it->number) return DIMPLE_OK;
+  DIMPLE_TRY(bias_copy(&it->former_bias, &it->bias));
+  DIMPLE_TRY(pass_keep_states(p, positions, count, it->room.former_sums, it->decoding.guidance_scale > 0));
+  it->former_number = it->number;
+  return DIMPLE_OK;
+}
+
+dimple_status proposals_make(iteration *it, const sampler_step *step, pass *p, pass_rows rows, const int32_t *positions) {
+  DIMPLE_TRY(make(it, step, p, rows, positions));
+  return keep_states(it, p, positions, pass_rows_count(&rows));
 }
 
 /* The `count` best tokens of a row of logits, in which -inf is no token, by insertion: there are few. */
@@ -375,10 +442,10 @@ static void list_row(const float *logits, int32_t vocab, int32_t count, int32_t 
 }
 
 /* The same of a block of rows, with log-probabilities. */
-static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p, int32_t at, int32_t rows, float *bare, head_call *head,
+static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p, int32_t at, int32_t rows, const whole_rows *whole, head_call *head,
                                int32_t count, int32_t *tokens, float *log_probability) {
   int32_t vocab = p->model->text.vocab;
-  DIMPLE_TRY(read_logits(it, step, p, step->positions, at, rows, bare, head));
+  DIMPLE_TRY(read_logits(it, step, p, step->positions, at, rows, whole, head));
   for (int32_t i = 0; i < rows; i++, tokens += count, log_probability += count) {
     float *z = head->logits + (int64_t)i * vocab;
     int32_t position = step->positions[at + i];
@@ -394,16 +461,15 @@ static dimple_status list_rows(iteration *it, const sampler_step *step, pass *p,
 dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, int32_t count, int32_t *tokens, float *log_probability) {
   int32_t total = step->masked, block = logit_rows(p->model->text.vocab, total);
   if (total == 0) return DIMPLE_OK;
-  int64_t room = (int64_t)block * p->model->text.vocab;
-  bool guided = it->decoding.guidance_scale > 0;
   head_row results[LOGIT_ROWS];
   head_call head = {.results = results};
-  ALLOCATE(head.logits, guided ? 2 * room : room, "logits");
+  whole_rows whole;
+  DIMPLE_TRY(open_whole_rows(it, block, p->model->text.vocab, false, &whole));
   dimple_status status = DIMPLE_OK;
   for (int32_t at = 0; at < total && status == DIMPLE_OK; at += block)
-    status = list_rows(it, step, p, at, total - at < block ? total - at : block, guided ? head.logits + room : NULL, &head, count,
-                       tokens + (int64_t)at * count, log_probability + (int64_t)at * count);
-  free(head.logits);
+    status = list_rows(it, step, p, at, total - at < block ? total - at : block, &whole, &head, count, tokens + (int64_t)at * count,
+                       log_probability + (int64_t)at * count);
+  free(whole.logits);
   return status;
 }
 

@@ -570,6 +570,14 @@ static dimple_status run_head(const context *c, const operation *o) {
     DIMPLE_TRY(check_view(c, call.bare, "head's bare x"));
     call.bare = resolve(c, call.bare);
   }
+  if (call.comparison) {
+    DIMPLE_TRY(check_view(c, call.former, "head's former x"));
+    call.former = resolve(c, call.former);
+  }
+  if (call.comparison && call.former_bare.memory) {
+    DIMPLE_TRY(check_view(c, call.former_bare, "head's former bare x"));
+    call.former_bare = resolve(c, call.former_bare);
+  }
   if (call.expected.memory) {
     DIMPLE_TRY(check_view(c, call.expected, "head's mean"));
     call.expected = resolve(c, call.expected);
@@ -581,6 +589,9 @@ static dimple_status deferred_head(context *c, const head_call *call) {
   operation o = {.run = run_head, .head = *call};
   DIMPLE_TRY(check_shape(c, call->x, call->x.rows, call->w->columns, "head's x"));
   if (call->bare.memory) DIMPLE_TRY(check_shape(c, call->bare, call->x.rows, call->w->columns, "head's bare x"));
+  if (call->comparison) DIMPLE_TRY(check_shape(c, call->former, call->x.rows, call->w->columns, "head's former x"));
+  if (call->comparison && call->bare.memory) DIMPLE_TRY(check_shape(c, call->former_bare, call->x.rows, call->w->columns, "head's former bare x"));
+  if (call->comparison && !call->results) return dimple_fail(DIMPLE_ERROR_STATE, "deferred: a comparison without results");
   if (call->expected.memory) {
     DIMPLE_TRY(check_shape(c, call->expected, call->x.rows, call->rows->columns, "head's mean"));
     DIMPLE_TRY(check_apart(call->expected, call->x, "head"));
@@ -592,6 +603,7 @@ static dimple_status deferred_head(context *c, const head_call *call) {
   if (call->classes) memset(call->classes->results, 0xff, (size_t)(call->x.rows * call->classes->partition->classes) * sizeof(head_row));
   if (call->list) memset(call->list->tokens, 0xff, (size_t)(call->x.rows * call->list->count) * sizeof *call->list->tokens);
   if (call->bias && call->bias->log_sums) memset(call->bias->log_sums, 0xff, (size_t)call->x.rows * sizeof *call->bias->log_sums);
+  if (call->comparison) memset(call->comparison->divergences, 0xff, (size_t)call->x.rows * sizeof *call->comparison->divergences);
   return add(c, o);
 }
 
@@ -599,7 +611,7 @@ extern const backend_operations backend_deferred;
 
 const backend_operations backend_deferred = {
     .name = "deferred",
-    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE,
+    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE | HEAD_COMPARISONS,
     .available = deferred_available,
     .weight_upload = deferred_weight_upload,
     .weight_free = deferred_weight_free,

@@ -12,12 +12,20 @@ static dimple_decoding filtered(uint32_t n) {
   int32_t pipeline = n % 3 == 2 ? DIMPLE_PIPELINE_LLADA : (int32_t)(n % 3);
   dimple_decoding d = decoding_of(pipeline, (int32_t)(draw_word(3, n, 0, 0, 0) % (DIMPLE_ALGORITHM_ENTROPY + 1)));
   if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.algorithm == DIMPLE_ALGORITHM_ORIGIN_RATIO) d.algorithm = DIMPLE_ALGORITHM_ENTROPY;
-  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = draw_word(3, n, 9, 0, 0) % 3 ? DIMPLE_ALGORITHM_MASKGIT_PLUS : DIMPLE_ALGORITHM_CREDIT;
+  uint32_t noting = draw_word(3, n, 9, 0, 0) % 4; /* algorithms that keep notes of rows */
+  if (d.pipeline == DIMPLE_PIPELINE_LLADA) d.algorithm = noting == 0 ? DIMPLE_ALGORITHM_CREDIT : DIMPLE_ALGORITHM_MASKGIT_PLUS;
+  if (d.pipeline != DIMPLE_PIPELINE_DIM && noting == 1) d.algorithm = DIMPLE_ALGORITHM_KLASS;
   if (d.algorithm == DIMPLE_ALGORITHM_CREDIT) d.threshold = 0.9f;
+  if (d.algorithm == DIMPLE_ALGORITHM_KLASS) {
+    d.kl_threshold = 0.1f; /* of a random model some settle so far, and some do not */
+    d.threshold = 0.05f;
+    d.unmask = n % 2 ? DIMPLE_UNMASK_MIN_KL : DIMPLE_UNMASK_ALL;
+    d.block_length = d.pipeline == DIMPLE_PIPELINE_LLADA && n % 5 ? 5 : 0;
+  }
   d.top_p = top_ps[draw_word(3, n, 1, 0, 0) % 5];
   d.top_k = top_ks[draw_word(3, n, 2, 0, 0) % 4];
   d.temperature = temperatures[draw_word(3, n, 3, 0, 0) % 3];
-  if (d.pipeline == DIMPLE_PIPELINE_DREAM && draw_word(3, n, 8, 0, 0) % 2) d.eos_penalty = 3;
+  if (d.pipeline == DIMPLE_PIPELINE_DREAM && d.algorithm != DIMPLE_ALGORITHM_KLASS && draw_word(3, n, 8, 0, 0) % 2) d.eos_penalty = 3;
   if (d.eos_penalty != 0 && n % 2) { /* alone */
     d.top_p = 1;
     d.top_k = 0;

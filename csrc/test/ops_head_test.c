@@ -565,6 +565,99 @@ static void check_guided_heads(void) {
   check_guidance(DIMPLE_TENSOR_F16, 1, 17, 1, 1, 0, 0);
 }
 
+/* --------------------------------------------------------------------------------------------------------- comparisons */
+
+/* Rows that were others, nearly the same, the same, and none at all, of logits that were changed otherwise than they are now: one number for each, which no
+ * other row of the call changes. `guidance` 0: none. */
+static void check_comparison(int32_t type, int64_t rows, int64_t columns, int64_t vocab, float temperature, float softcap, float guidance) {
+  static const float moved[] = {0, 1e-3f, 0.1f, 3};
+  float *x = representable(rows * columns), *former = representable(rows * columns), *bare = representable(rows * columns), *log_sums = floats(rows);
+  test_weight w = make_weight(type, vocab, columns, WEIGHT_LINEAR);
+  int32_t *positions = calloc((size_t)rows, sizeof *positions), forbidden = (int32_t)(vocab / 2), tokens[] = {0, (int32_t)(vocab - 1)};
+  float values[] = {1.5f, -INFINITY}, before[] = {1, 0.5f}, *divergences[4];
+  head_bias bias = {.forbidden = &forbidden, .forbidden_count = vocab > 2, .tokens = tokens, .values = values, .count = vocab > 2 ? 2 : 0};
+  head_bias former_bias = bias;
+  former_bias.values = before;
+  head_row *results = malloc((size_t)rows * sizeof *results);
+  for (int64_t i = 0; i < rows * columns; i++) {
+    float by = moved[i / columns % 4];
+    if (block_format_of(type)->block_length == 1) former[i] = x[i] + by * former[i];
+    else if (by < 1) former[i] = x[i]; /* sums of both would not be representable */
+  }
+  head_comparison of = {.bias = &former_bias, .log_sums = log_sums};
+  const side *sides[] = {&reference, &tested[0], &tested[1], &tested[2]};
+  for (int i = 0; i < 4; i++) {
+    matrix now = place(sides[i], x, rows, columns, 2), then = place(sides[i], former, rows, columns, 1), beside = place(sides[i], bare, rows, columns, 1);
+    head_call call = {.x = now.v, .w = weight_of(&w, sides[i]), .temperature = temperature, .positions = positions, .softcap = softcap, .bias = &bias,
+                      .results = results, .comparison = &of, .former = then.v};
+    if (guidance > 0) call.bare = call.former_bare = beside.v;
+    call.guidance = guidance;
+    head_call sums = {.x = then.v, .w = call.w, .softcap = softcap, .bias = &former_bias, .results = results, .bare = call.bare, .guidance = guidance};
+    if (i < 2) EXPECT_OK(IN_PASS(*sides[i], sides[i]->ops->head(sides[i]->context, &sums)));
+    for (int64_t r = 0; r < rows && i < 2; r++) log_sums[r] = r % 5 == 4 ? HEAD_NO_FORMER : results[r].log_sum;
+    of.divergences = divergences[i] = floats(rows);
+    EXPECT_OK(IN_PASS(*sides[i], sides[i]->ops->head(sides[i]->context, &call)));
+    drop(sides[i], now);
+    drop(sides[i], then);
+    drop(sides[i], beside);
+  }
+  double off = tolerance_of(type) * 20 * (1 + guidance);
+  for (int64_t r = 0; r < rows; r++) {
+    bool none = r % 5 == 4, same = r % 4 == 0 && !none && vocab <= 2;
+    EXPECT(fabs(divergences[1][r] - divergences[0][r]) <= (off + 2e-5) * (1 + fabs(divergences[0][r])), "%s: row %lld differs by %.9g, not %.9g", tested_name(),
+           (long long)r, (double)divergences[1][r], (double)divergences[0][r]);
+    EXPECT(!none || divergences[1][r] > 27 - logf((float)vocab), "%s: row %lld is %g from nothing", tested_name(), (long long)r, (double)divergences[1][r]);
+    EXPECT(!same || fabsf(divergences[1][r]) < 1e-5f, "%s: row %lld is %g from itself", tested_name(), (long long)r, (double)divergences[1][r]);
+  }
+  expect_same_bits(divergences[2], divergences[1], rows, "divergences");
+  expect_same_bits(divergences[3], divergences[1], rows, "divergences");
+  for (int i = 0; i < 4; i++) free(divergences[i]);
+  free(x);
+  free(former);
+  free(bare);
+  free(log_sums);
+  free(positions);
+  free(results);
+  free_weight(&w);
+}
+
+/* The reference's own, by the formula. */
+static void check_compared_reference(void) {
+  static const float values[] = {1, -2, 0.5f};
+  float x[] = {2, 1}, former[] = {1, 1}, log_sums[2], divergences[2], expected = 0;
+  head_row rows[2];
+  double p_sum = exp(2) + exp(-4) + exp(1), q_sum = exp(1) + exp(-2) + exp(0.5);
+  test_weight w = make_weight_from((float *)values, DIMPLE_TENSOR_F32, 0, 3, 1, WEIGHT_LINEAR);
+  matrix now = place(&reference, x, 2, 1, 1), then = place(&reference, former, 2, 1, 1);
+  log_sums[0] = (float)log(q_sum);
+  log_sums[1] = HEAD_NO_FORMER;
+  head_comparison of = {.log_sums = log_sums, .divergences = divergences};
+  head_call call = {.x = now.v, .former = then.v, .w = weight_of(&w, &reference), .results = rows, .comparison = &of};
+  EXPECT_OK(IN_PASS(reference, reference.ops->head(reference.context, &call)));
+  for (int t = 0; t < 3; t++) expected += (float)(exp(2 * values[t]) / p_sum * (2 * values[t] - log(p_sum) - values[t] + log(q_sum)));
+  EXPECT(fabsf(divergences[0] - expected) < 1e-6f, "ref: it differs by %g, not %g", (double)divergences[0], (double)expected);
+  expected = (float)(log(1e12) + rows[1].mean_logit - rows[1].log_sum);
+  EXPECT(fabsf(divergences[1] - expected) < 1e-5f, "ref: from nothing it differs by %g, not %g", (double)divergences[1], (double)expected);
+  drop(&reference, now);
+  drop(&reference, then);
+  free_weight(&w);
+}
+
+static void check_comparisons(void) {
+  if (!(tested[0].ops->head_parts & HEAD_COMPARISONS)) {
+    printf("%s: its head compares nothing: not tried\n", tested_name());
+    return;
+  }
+  bool guides = tested[0].ops->head_parts & HEAD_GUIDANCE;
+  check_compared_reference();
+  check_comparison(DIMPLE_TENSOR_F32, 7, 40, 3000, 0, 0, 0);
+  check_comparison(DIMPLE_TENSOR_F32, 30, 24, 5000, 0.7f, 5, guides ? 0.5f : 0);
+  check_comparison(DIMPLE_TENSOR_F32, 400, 8, 1100, 0, 0, 0); /* several slabs of rows */
+  check_comparison(DIMPLE_TENSOR_Q4_0, 9, 64, 33, 0, 0, guides ? 2.0f : 0);
+  check_comparison(DIMPLE_TENSOR_F16, 100, 17, 2, 0, 0, 0);
+  check_comparison(DIMPLE_TENSOR_BF16, 3, 17, 1, 0, 0, 0);
+}
+
 static void check_lists(void) {
   uint32_t wanted = HEAD_LISTS | HEAD_BIASES;
   if ((tested[0].ops->head_parts & wanted) != wanted) {
@@ -591,6 +684,7 @@ static void check_lists(void) {
 static void check_the_head(void) {
   check_guided_heads();
   check_heads();
+  check_comparisons();
   if (reads_unpacked()) return; /* the rest is about logits, however they were multiplied */
   check_lists();
   check_all_classes();

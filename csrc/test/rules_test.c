@@ -100,7 +100,7 @@ static void credits_add_up_and_decay(void) {
     for (int again = 0; again < 2; again++) { /* an iteration that failed is repeated */
       memcpy(z, plain, sizeof z);
       head_row row = logits_summary(z, 3, 0);
-      EXPECT_OK(keeper->see(notes, &step, 2, &row));
+      EXPECT_OK(keeper->see(notes, &step, 2, &row, 0));
       int32_t token, last = -1;
       float value;
       for (int32_t j = 0; keeper->raise(notes, &step, 2, j, &token, &value); j++) {
@@ -116,7 +116,8 @@ static void credits_add_up_and_decay(void) {
   keeper->close(notes);
 }
 
-static int32_t klass_reveals(const dimple_decoding *d, void *notes, int32_t iteration, const float (*z)[3], int32_t *chosen) {
+/* `before`: the logits of the iteration before; null: there was none. */
+static int32_t klass_reveals(const dimple_decoding *d, void *notes, int32_t iteration, const float (*z)[3], const float (*before)[3], int32_t *chosen) {
   candidate found[2];
   sampler_step step = plain_step(d, 2);
   int32_t count = -1;
@@ -124,11 +125,11 @@ static int32_t klass_reveals(const dimple_decoding *d, void *notes, int32_t iter
   step.notes = notes;
   step.due = 0;
   for (int32_t i = 0; i < 2; i++) {
-    float row[3];
-    memcpy(row, z[i], sizeof row);
-    EXPECT_OK(algorithm_of(d)->keeper->compare(notes, &step, i, row, 3));
-    head_row summary = logits_summary(row, 3, 0);
-    found[i] = (candidate){.confidence = expf(summary.best_logit - summary.log_sum)};
+    head_row row = logits_summary(z[i], 3, 0);
+    float divergence = logits_divergence(z[i], row.log_sum, before ? before[i] : NULL, before ? logits_summary(before[i], 3, 0).log_sum : 0, 3);
+    EXPECT(before || fabsf(divergence - (row.mean_logit - row.log_sum - logf(1e-12f))) < 1e-5f, "%g from nothing", (double)divergence);
+    EXPECT_OK(algorithm_of(d)->keeper->see(notes, &step, i, &row, divergence));
+    found[i] = (candidate){.confidence = expf(row.best_logit - row.log_sum)};
   }
   EXPECT_OK(sampler_choose(&step, found, chosen, &count));
   return count;
@@ -144,15 +145,15 @@ static void distributions_settle(void) {
     void *notes = NULL;
     int32_t chosen[2];
     EXPECT_OK(algorithm_of(&d)->keeper->open(&d, 2, 3, &notes));
-    EXPECT(klass_reveals(&d, notes, 0, start, chosen) == 0, "nothing before stands a divergence of 27");
-    EXPECT(klass_reveals(&d, notes, 1, start, chosen) == 0, "settled once");
-    int32_t count = klass_reveals(&d, notes, 2, start, chosen);
+    EXPECT(klass_reveals(&d, notes, 0, start, NULL, chosen) == 0, "nothing before stands a divergence of 27");
+    EXPECT(klass_reveals(&d, notes, 1, start, start, chosen) == 0, "settled once");
+    int32_t count = klass_reveals(&d, notes, 2, start, start, chosen);
     EXPECT(count == (unmask == DIMPLE_UNMASK_ALL ? 2 : 1), "%d ready", count);
     EXPECT(chosen[0] == (unmask == DIMPLE_UNMASK_MAX_CONFIDENCE), "the first is %d", chosen[0]); /* equal divergences: the lower */
-    EXPECT(klass_reveals(&d, notes, 3, turned, chosen) == 1 && chosen[0] == 0, "the second has turned");
-    EXPECT(klass_reveals(&d, notes, 3, turned, chosen) == 1 && chosen[0] == 0, "and has, when the iteration is repeated");
+    EXPECT(klass_reveals(&d, notes, 3, turned, start, chosen) == 1 && chosen[0] == 0, "the second has turned");
+    EXPECT(klass_reveals(&d, notes, 3, turned, turned, chosen) == 1 && chosen[0] == 0, "and has, when the iteration is repeated");
     d.kl_threshold = 0;
-    EXPECT(klass_reveals(&d, notes, 4, turned, chosen) == 0, "strictly below");
+    EXPECT(klass_reveals(&d, notes, 4, turned, turned, chosen) == 0, "strictly below");
     algorithm_of(&d)->keeper->close(notes);
   }
 }

@@ -1,4 +1,6 @@
 /* The life of a session: arguments, the order of calls, life spans. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "test/session_fixture.h"
@@ -285,6 +287,86 @@ static void sessions_outlive_their_model(void) {
   dimple_session_free(t);
 }
 
+/* ---------------------------------------------------------------------------------------------- what klass compares with */
+
+/* Distributions of a response's positions, under a bias of one token. */
+typedef struct distributions {
+  double p[RESPONSE][VOCAB];
+  bool there[RESPONSE]; /* of those that were masked */
+} distributions;
+
+/* Of the canvas as it is, by a session of its own. */
+static void distributions_of(const int32_t *canvas, float bias, distributions *out) {
+  enum { BIASED = 7 };
+  dimple_session *s = open_session(text_model, 1, 1);
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, canvas, RESPONSE));
+  float *logits = logits_of(s, PROMPT + RESPONSE);
+  for (int32_t i = 0; i < RESPONSE; i++) {
+    float *z = logits + (PROMPT + i - 1) * VOCAB;
+    double sum = 0;
+    out->there[i] = canvas[i] == MASK;
+    z[BIASED] += bias;
+    for (int32_t t = 0; t < VOCAB; t++) sum += exp(z[t]);
+    for (int32_t t = 0; t < VOCAB; t++) out->p[i][t] = exp(z[t]) / sum;
+  }
+  free(logits);
+  dimple_session_free(s);
+}
+
+static double divergence_of(const double *now, const double *before, bool there) {
+  double sum = 0;
+  for (int32_t t = 0; t < VOCAB; t++) sum += now[t] * (log(now[t] + 1e-12) - log((there ? before[t] : 0) + 1e-12));
+  return sum;
+}
+
+/* What KLASS reveals in pipeline dream, by the distributions of each iteration and of the one before; a bias that comes on the way has its part in the
+ * one, and not in the other. */
+static void klass_compares_with_the_iteration_before(void) {
+  static distributions known[2];
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_DREAM, DIMPLE_ALGORITHM_KLASS);
+  int32_t canvas[RESPONSE], several = 0, single = 0, token = 7;
+  double divergences[RESPONSE][2] = {{0}};
+  dimple_session *s = open_session(text_model, 1, 1);
+  d.kl_threshold = 0.06f;
+  d.threshold = 0.23f;
+  for (int32_t i = 0; i < RESPONSE; i++) canvas[i] = MASK;
+  EXPECT_OK(dimple_session_set_prompt(s, prompt_tokens, PROMPT, NULL, 0));
+  EXPECT_OK(dimple_session_set_response(s, canvas, RESPONSE));
+  EXPECT_OK(dimple_session_begin(s, &d));
+  dimple_step step = {0};
+  for (int32_t n = 0; n < RESPONSE && !step.done; n++) {
+    distributions *now = &known[n % 2], *before = &known[(n + 1) % 2];
+    bool ready[RESPONSE] = {false};
+    int32_t count = 0, surest = -1;
+    double highest[RESPONSE];
+    float bias = n < 2 ? 0 : 4;
+    if (n == 2) EXPECT_OK(dimple_session_set_bias(s, &token, &bias, 1));
+    distributions_of(canvas, bias, now);
+    for (int32_t i = 0; i < RESPONSE; i++) {
+      if (!now->there[i]) continue;
+      highest[i] = 0;
+      divergences[i][n % 2] = divergence_of(now->p[i], before->p[i], n > 0 && before->there[i]);
+      for (int32_t t = 0; t < VOCAB; t++) highest[i] = fmax(highest[i], now->p[i][t]);
+      ready[i] = highest[i] >= d.threshold && divergences[i][0] < d.kl_threshold && divergences[i][1] < d.kl_threshold;
+      count += ready[i];
+      if (surest < 0 || highest[i] > highest[surest]) surest = i;
+    }
+    EXPECT_OK(dimple_session_step(s, &step));
+    if (count == 0) ready[surest] = true;
+    several += count > 1;
+    single += count == 0;
+    for (int32_t i = 0, k = 0; i < RESPONSE; i++) {
+      bool revealed = k < step.revealed_count && step.revealed[k] == i;
+      k += revealed;
+      EXPECT(revealed == ready[i], "iteration %d, position %d: divergences %g and %g, probability %g", n, i, divergences[i][0], divergences[i][1], highest[i]);
+    }
+    memcpy(canvas, step.canvas, sizeof canvas);
+  }
+  EXPECT(several > 0 && single > 2, "%d iterations reveal what has settled, %d one position", several, single);
+  dimple_session_free(s);
+}
+
 static void a_hundred_lives(void) {
   char path[64];
   random_model_save(&(model_shape){.vision = true}, path);
@@ -317,6 +399,7 @@ int main(void) {
     shortened_after_another();
     shortened_blocks();
     answers_in_several_canvases();
+    klass_compares_with_the_iteration_before();
     sessions_outlive_their_model();
     a_hundred_lives();
   }

@@ -136,6 +136,8 @@ typedef struct cpu_kernels {
   int64_t (*peak_floats)(int64_t turns, void *scratch);
   int64_t (*peak_codes)(int64_t turns, void *scratch);
   void (*cap)(float *z, int64_t count, float softcap); /* z = softcap * tanh(z / softcap), NaN where z is no number */
+  /* sum exp(z - best) (z - reference - log(exp(former - log_sum) + HEAD_LEAST)), `best` the highest of the chunk that z [count] is of. */
+  float (*diverge)(const float *z, const float *former, int64_t count, float best, float log_sum, float reference);
   /* Where z [count] is above the bound, ascending, into places [count]; returns how many. */
   int64_t (*find_above)(const float *z, int64_t count, float bound, int32_t *places);
   /* z = exp((z - highest) / temperature), or 0 below 2^-40; their sum. */

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/head_bias.h"
 #include "backend/cpu/head_classes.h"
+#include "backend/cpu/head_comparison.h"
 #include "backend/cpu/head_expected.h"
 #include "backend/cpu/head_list.h"
 #include "draws.h"
@@ -22,6 +23,7 @@ typedef struct head_task {
   expected_sums expected;
   bias_reduction bias;
   list_reduction list;
+  comparison_sums comparison;
 } head_task;
 
 static float draw(const head_call *call, int64_t row, draw_purpose purpose, int64_t chunk) {
@@ -57,6 +59,8 @@ static void head_item(void *work, int64_t item, void *scratch) {
     k->summarize(z, count, call->temperature, u, summary);
     if (!added) cpu_bias_take(&t->bias, row + r, chunk, summary);
   }
+  cpu_comparison_take(&t->comparison, row, t->first_row + row, rows, chunk, count, memory->logits, &t->summaries[row * t->chunks + chunk], memory->panels,
+                      memory->scratch);
 }
 
 /* Adds a wave to the classes and the list of one row. */
@@ -115,6 +119,7 @@ static void merge_item(void *work, int64_t item, void *scratch) {
     out.drawn_logit = out.best_logit;
   }
   call->results[row] = out;
+  cpu_comparison_finish(&t->comparison, item, row, chunks, out.best_logit, sum);
   cpu_bias_finish(&t->bias, item, row);
 }
 
@@ -126,6 +131,7 @@ static void run_slab(head_task *t) {
   cpu_prepare(c, &t->x, view_rows(call->x, t->first_row, t->rows));
   cpu_classes_begin(&t->classes, t->rows);
   cpu_list_begin(&t->list, t->rows);
+  cpu_comparison_begin(&t->comparison, t->first_row, t->rows);
   cpu_expected_begin(&t->expected, t->rows);
   for (t->first_chunk = 0; t->first_chunk < t->chunks; t->first_chunk += t->wave) {
     t->wave = smaller(smaller(smaller(t->classes.wave, cpu_list_wave(&t->list, t->first_chunk)), t->expected.wave), t->chunks - t->first_chunk);
@@ -139,13 +145,14 @@ static void run_slab(head_task *t) {
 
 static dimple_status run_slabs(head_task *t, int64_t slab) {
   cpu_want(&t->x, t->c->kernels, t->call->w);
-  DIMPLE_TRY(cpu_reserve(t->c, &t->x, slab, t->call->x.columns));
+  DIMPLE_TRY(cpu_reserve(t->c, &t->x, cpu_comparison_rows(t->call, slab), t->call->x.columns));
   size_t bytes = (size_t)(slab * t->chunks) * sizeof *t->summaries;
   t->summaries = malloc(bytes ? bytes : 1);
   if (!t->summaries) return dimple_fail_memory(bytes, "summaries of the vocabulary");
   DIMPLE_TRY(cpu_bias_open(t->call, t->c->kernels, slab, t->chunks, &t->bias));
   DIMPLE_TRY(cpu_list_open(t->call, t->c->kernels, slab, t->chunks, &t->list));
   DIMPLE_TRY(cpu_classes_open(t->call, t->c->kernels, slab, t->chunks, &t->classes));
+  DIMPLE_TRY(cpu_comparison_open(t->c, t->call, &t->x, slab, t->chunks, &t->comparison));
   DIMPLE_TRY(cpu_expected_open(t->c, t->call, slab, t->chunks, &t->expected));
   for (t->first_row = 0; t->first_row < t->call->x.rows; t->first_row += SLAB_ROWS) run_slab(t);
   return DIMPLE_OK;
@@ -158,6 +165,7 @@ dimple_status cpu_head(context *c, const head_call *call) {
   cpu_bias_close(&task.bias);
   cpu_list_close(&task.list);
   cpu_classes_close(&task.classes);
+  cpu_comparison_close(&task.comparison);
   cpu_expected_close(&task.expected);
   return status;
 }

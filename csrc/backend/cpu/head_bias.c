@@ -53,6 +53,20 @@ static void prepare(const head_bias *bias, int64_t first, float *z, int64_t coun
   if (bias->shift != 0 && bias->shifted >= first && bias->shifted < first + count) z[bias->shifted - first] += bias->shift;
 }
 
+/* What becomes of them then. */
+static void add(const head_bias *bias, token_range all, token_range own, int64_t first, float *z) {
+  for (int32_t i = all.first; i < all.end; i++) {
+    float *logit = &z[bias->tokens[i] - first];
+    *logit = bias->values[i] == -INFINITY ? HEAD_FORBIDDEN : *logit + bias->values[i];
+  }
+  for (int32_t i = own.first; i < own.end; i++) z[bias->row_tokens[i] - first] += bias->row_values[i];
+}
+
+void cpu_bias_change(const head_bias *bias, int64_t at, int64_t first, float *z, int64_t count) {
+  prepare(bias, first, z, count);
+  add(bias, range_of(bias->tokens, bias->count, first, count), range_of_row(bias, at, first, count), first, z);
+}
+
 bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t at, int64_t chunk, float *z, int64_t count) {
   const head_bias *bias = b->call->bias;
   int64_t first = chunk * HEAD_CHUNK;
@@ -64,11 +78,7 @@ bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t at, int64_t ch
     b->kernels->summarize(z, count, 0, 0.5f, &plain);
     b->sums[row * b->chunks + chunk] = (chunk_sum){plain.best, plain.sum};
   }
-  for (int32_t i = all.first; i < all.end; i++) {
-    float *logit = &z[bias->tokens[i] - first];
-    *logit = bias->values[i] == -INFINITY ? HEAD_FORBIDDEN : *logit + bias->values[i];
-  }
-  for (int32_t i = own.first; i < own.end; i++) z[bias->row_tokens[i] - first] += bias->row_values[i];
+  add(bias, all, own, first, z);
   return true;
 }
 

@@ -24,6 +24,9 @@ void cpu_bias_close(bias_reduction *b);
  * without, and the chunk's sum is taken. */
 bool cpu_bias_apply(const bias_reduction *b, int64_t row, int64_t at, int64_t chunk, float *z, int64_t count);
 
+/* The same for the logits z [count] from token `first` on, without sums. */
+void cpu_bias_change(const head_bias *bias, int64_t at, int64_t first, float *z, int64_t count);
+
 /* The sum of a chunk to which nothing was added is its summary's. */
 void cpu_bias_take(const bias_reduction *b, int64_t row, int64_t chunk, const chunk_summary *s);
 

@@ -115,6 +115,23 @@ static void summarize(const float *z, int64_t count, float temperature, float u,
   out->drawn_logit = z[out->drawn_token];
 }
 
+/* sum e (z - reference - log(q + least)) for e = exp(z - best) and q = exp(former - log_sum). */
+static float diverge(const float *z, const float *former, int64_t count, float best, float log_sum, float reference) {
+  vf highest = vf_set(best), sums = vf_set(0), above = vf_set(best - reference), least = vf_set(-27.6310211f); /* log HEAD_LEAST */
+  for (int64_t j = 0; j < count; j += LANES) {
+    int64_t n = count - j < LANES ? count - j : LANES;
+    vf v = vf_max(vf_set(-200), vf_sub(vf_load_some(z + j, n), highest)), e = vf_exp(v);
+    if (n < LANES) {
+      float lanes[LANES];
+      vf_store(lanes, e);
+      e = vf_load_some(lanes, n);
+    }
+    vf before = vf_log_add(vf_sub(vf_load_some(former + j, n), vf_set(log_sum)), least);
+    sums = vf_fma(e, vf_sub(vf_add(v, above), before), sums);
+  }
+  return vf_sum(sums);
+}
+
 /* Stretches of vectors in which nothing is above the bound, which are most, are passed over. */
 static int64_t find_above(const float *z, int64_t count, float bound, int32_t *places) {
   enum { STRETCH = 8 * LANES };

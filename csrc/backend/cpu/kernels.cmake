@@ -12,6 +12,7 @@ target_sources(dimple_core PRIVATE
   backend/cpu/head.c
   backend/cpu/head_bias.c
   backend/cpu/head_classes.c
+  backend/cpu/head_comparison.c
   backend/cpu/head_expected.c
   backend/cpu/head_list.c
   backend/cpu/operations.c

@@ -57,6 +57,7 @@ const cpu_kernels KERNELS = {
     .peak_floats = peak_floats,
     .peak_codes = PEAK_CODES,
     .cap = cap,
+    .diverge = diverge,
     .find_above = find_above,
     .soften = soften_logits,
     .mean_form = &MEAN_FORM,

@@ -38,6 +38,22 @@ static inline vf vf_erf(vf v) {
   return vf_if_less(a, vf_set(1), vf_mul(v, small), large);
 }
 
+/* log(exp v + exp w): the larger of them, and log(1 + t) of what the other is beside it, by the series of 2 artanh(t / (2 + t)), whose
+ * argument is at most 1/3. */
+static inline vf vf_log_add(vf v, vf w) {
+  vf high = vf_max(v, w), t = vf_exp(vf_sub(vf_min(v, w), high));
+  vf s = vf_div(t, vf_add(t, vf_set(2))), q = vf_mul(s, s);
+  vf sum = vf_set(2.0f / 15);
+  sum = vf_fma(sum, q, vf_set(2.0f / 13));
+  sum = vf_fma(sum, q, vf_set(2.0f / 11));
+  sum = vf_fma(sum, q, vf_set(2.0f / 9));
+  sum = vf_fma(sum, q, vf_set(2.0f / 7));
+  sum = vf_fma(sum, q, vf_set(2.0f / 5));
+  sum = vf_fma(sum, q, vf_set(2.0f / 3));
+  sum = vf_fma(sum, q, vf_set(2));
+  return vf_fma(sum, s, high);
+}
+
 static inline vf vf_silu(vf v) { return vf_div(v, vf_add(vf_set(1), vf_exp(vf_sub(vf_set(0), v)))); }
 
 static inline vf vf_quick_gelu(vf v) { return vf_div(v, vf_add(vf_set(1), vf_exp(vf_mul(vf_set(-1.702f), v)))); }

@@ -253,7 +253,7 @@ static dimple_status add_device(ggml_backend_dev_t handle, const origin *from, s
   if (!d->memory) return dimple_fail(DIMPLE_ERROR_IO, "%s has no memory%s%s", d->name, *complaint ? ": " : "", complaint);
   d->operations = (backend_operations){
       .name = d->name,
-      .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE,
+      .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE | HEAD_COMPARISONS,
       .available = is_available,
       .weight_upload = ggml_room_weight_upload,
       .weight_free = ggml_room_weight_free,

@@ -137,8 +137,7 @@ static dimple_status build_expected(const piece_at *at, struct ggml_tensor *z) {
   return write_view(c, view_rows(call->expected, p->first, p->rows), ggml_out_prod(n, table, shares));
 }
 
-/* Logits of the piece's rows of x, [vocab, rows]. */
-static struct ggml_tensor *logits_of(const piece_at *at, view x) {
+static struct ggml_tensor *product_of(const piece_at *at, view x) {
   context *c = at->context;
   struct ggml_context *n = c->graph->nodes;
   const head_call *call = &at->operation->head;
@@ -151,20 +150,24 @@ static struct ggml_tensor *logits_of(const piece_at *at, view x) {
   return ggml_add(n, capped, ggml_scale(n, z, 0)); /* the cap makes numbers of infinities: they stay as NaN */
 }
 
+struct ggml_tensor *logits_of(const piece_at *at, view x, view bare) {
+  struct ggml_context *n = at->context->graph->nodes;
+  struct ggml_tensor *z = product_of(at, x);
+  if (!bare.memory) return z;
+  struct ggml_tensor *without = product_of(at, bare);
+  return ggml_add(n, without, ggml_scale(n, ggml_sub(n, z, without), at->operation->head.guidance + 1));
+}
+
 static dimple_status build_piece(const piece_at *at) {
   context *c = at->context;
-  struct ggml_context *n = c->graph->nodes;
   const head_call *call = &at->operation->head;
-  struct ggml_tensor *z = logits_of(at, call->x);
-  if (call->bare.memory) {
-    struct ggml_tensor *bare = logits_of(at, call->bare);
-    z = ggml_add(n, bare, ggml_scale(n, ggml_sub(n, z, bare), call->guidance + 1));
-  }
-  if (call->bias) DIMPLE_TRY(apply_bias(at, &z));
+  struct ggml_tensor *z = logits_of(at, call->x, call->bare);
+  if (call->bias) DIMPLE_TRY(apply_bias(at, false, &z));
   if (call->expected.memory) DIMPLE_TRY(build_expected(at, z));
   if (call->logits) DIMPLE_TRY(output_to(c, z, callers_logits, at->piece * PARTS + CALLERS_LOGITS));
   if (call->classes) DIMPLE_TRY(fetch_classes(at, z));
   if (call->list) DIMPLE_TRY(fetch_list(at, z));
+  if (call->comparison) DIMPLE_TRY(fetch_divergence(at, z));
   return call->results ? fetch_summary(at, z) : DIMPLE_OK;
 }
 
@@ -228,6 +231,7 @@ static dimple_status finish_piece(const recorded *o, const head_piece *p) {
   const head_call *call = &o->head;
   for (int64_t r = 0; call->bias && call->bias->log_sums && r < p->rows; r++)
     call->bias->log_sums[p->first + r] = (float)((double)floats_of(p, BARE_BEST)[r] + log((double)floats_of(p, BARE_SUM)[r]));
+  for (int64_t r = 0; call->comparison && r < p->rows; r++) call->comparison->divergences[p->first + r] = floats_of(p, DIVERGENCE)[r];
   if (call->list) DIMPLE_TRY(finish_list(o, p));
   for (int64_t r = 0; call->results && r < p->rows; r++) finish_row(call, p, r, &call->results[p->first + r]);
   return call->classes ? finish_classes(o, p) : DIMPLE_OK;

@@ -8,15 +8,16 @@ enum { CLASS_GROUPS = 6 }; /* of units of 1, 4, 16, .. 1,024 tokens */
 
 /* What comes back of a row: a number of each, but for those from LIST_BOUNDS on. Of CLASSES there is one for each group. */
 enum {
-  BEST, BEST_LOGIT, SECOND_LOGIT, FLAW, SUM, MEAN, HOT_SUM, HOT_MEAN, CHUNK, BARE_BEST, BARE_SUM, LIST_BOUNDS,
+  BEST, BEST_LOGIT, SECOND_LOGIT, FLAW, SUM, MEAN, HOT_SUM, HOT_MEAN, CHUNK, BARE_BEST, BARE_SUM, DIVERGENCE, LIST_BOUNDS,
   DRAWN_CHUNK, LISTED, LISTED_TOKENS, ALL_LOGITS, CLASSES, FIELDS = CLASSES + CLASS_GROUPS
 };
 
 /* Parts of a head are numbered through its pieces: field + PARTS * piece. Behind the fields: noise, the caller's logits, of what is added to logits
- * numbers and tokens, in the order of head_bias, what bars classes that are not wanted, and for each group of units shares to draw by. */
+ * numbers and tokens, in the order of head_bias, the same of former logits, sums of these, what bars classes that are not wanted, and for each group of
+ * units shares to draw by. */
 enum {
-  NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, SHIFT, SHIFT_TOKENS, BIAS, BIAS_TOKENS, ROWS_OWN, ROWS_OWN_TOKENS, BARS, SHARES,
-  PARTS = SHARES + CLASS_GROUPS
+  NOISE = FIELDS, CALLERS_LOGITS, FORBIDDEN, FORBIDDEN_TOKENS, SHIFT, SHIFT_TOKENS, BIAS, BIAS_TOKENS, ROWS_OWN, ROWS_OWN_TOKENS,
+  OF_FORMER, FORMER_SUMS = OF_FORMER + ROWS_OWN_TOKENS + 1 - FORBIDDEN, BARS, SHARES, PARTS = SHARES + CLASS_GROUPS
 };
 
 /* Rows [first, first + rows) of a head. */
@@ -42,10 +43,16 @@ dimple_status fetch(const piece_at *at, struct ggml_tensor *node, int field);
 /* z[index[r]][r] as [1, rows]. */
 struct ggml_tensor *pick(struct ggml_context *n, struct ggml_tensor *z, struct ggml_tensor *index);
 
-/* bias.c: what the call's bias makes of z [vocab, rows]. How many tokens of its own a row is given: 0, or as many as the row that has most and some
+/* Logits of the piece's rows of x, [vocab, rows], guided by bare ones where these have memory. */
+struct ggml_tensor *logits_of(const piece_at *at, view x, view bare);
+
+/* comparison.c: how far z [vocab, rows] is from what it was. */
+dimple_status fetch_divergence(const piece_at *at, struct ggml_tensor *z);
+
+/* bias.c: what the call's bias makes of z [vocab, rows], or its comparison's of former ones. How many tokens of its own a row is given: 0, or as many as the row that has most and some
  * to spare, so that the next pass, which may have more, is of the same shape. */
 int64_t own_width(const head_bias *b, int64_t rows);
-dimple_status apply_bias(const piece_at *at, struct ggml_tensor **z);
+dimple_status apply_bias(const piece_at *at, bool former, struct ggml_tensor **z);
 
 /* list.c: the highest logits of z [vocab, rows], and what is made of them on the host. */
 int64_t list_width(const head_call *call); /* of what comes back of a row */

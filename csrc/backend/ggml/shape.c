@@ -137,6 +137,19 @@ static dimple_status put_plan(context *c, const class_plan *p) {
   return DIMPLE_OK;
 }
 
+static dimple_status put_bias(context *c, const head_bias *b, int64_t rows) {
+  if (b) PUT(c, b->forbidden_count, b->shift != 0, b->count, b->log_sums != NULL, own_width(b, rows));
+  return put(c, b != NULL);
+}
+
+static dimple_status put_comparison(context *c, const head_call *call) {
+  if (!call->comparison) return put(c, 0);
+  DIMPLE_TRY(put_view(c, call->former));
+  DIMPLE_TRY(put_view(c, call->former_bare));
+  DIMPLE_TRY(put_bias(c, call->comparison->bias, call->x.rows));
+  return put(c, 1);
+}
+
 /* Seed, iteration and positions go in as noise. */
 static dimple_status put_head(context *c, const recorded *o) {
   const head_call *call = &o->head;
@@ -153,9 +166,8 @@ static dimple_status put_head(context *c, const recorded *o) {
   DIMPLE_TRY(put_float(c, call->softcap));
   PUT(c, call->results != NULL, call->classes != NULL, call->logits != NULL, call->list ? call->list->count : 0,
       among ? count_classes(o->plan) : -1);
-  const head_bias *b = call->bias;
-  if (b) PUT(c, b->forbidden_count, b->shift != 0, b->count, b->log_sums != NULL, own_width(b, call->x.rows));
-  return put(c, b != NULL);
+  DIMPLE_TRY(put_comparison(c, call));
+  return put_bias(c, call->bias, call->x.rows);
 }
 
 static dimple_status put_operation(context *c, const recorded *o) {

@@ -475,19 +475,33 @@ static float logit_of(const head_call *call, const float *row, int64_t t) {
   return call->softcap > 0 ? (float)(call->softcap * tanh((double)z / call->softcap)) + 0 * z : z;
 }
 
-/* One row; `z` and `tokens` [vocab] are scratch. */
-static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tokens) {
+/* Logits [vocab] of row r of x, and of bare, if it has memory. */
+static void logits_of(const head_call *call, view x, view bare, int64_t r, float *z) {
+  for (int64_t t = 0; t < call->w->rows; t++) z[t] = logit_of(call, row_of(x, r), t);
+  for (int64_t t = 0; t < call->w->rows && bare.memory; t++) {
+    float without = logit_of(call, row_of(bare, r), t);
+    z[t] = without + (call->guidance + 1) * (z[t] - without);
+  }
+}
+
+/* `former` [vocab] is scratch. */
+static void compare_row(const head_call *call, int64_t r, const float *z, float *former) {
+  const head_comparison *k = call->comparison;
+  logits_of(call, call->former, call->former_bare, r, former);
+  if (k->bias) summarize_bias(k->bias, former, call->w->rows, r);
+  k->divergences[r] = summarize_divergence(z, former, call->w->rows, k->log_sums[r]);
+}
+
+/* One row; `z`, `former` and `tokens` [vocab] are scratch. */
+static void head_of_row(const head_call *call, int64_t r, float *z, float *former, int32_t *tokens) {
   const head_classes *k = call->classes;
   int64_t vocab = call->w->rows;
-  for (int64_t t = 0; t < vocab; t++) z[t] = logit_of(call, row_of(call->x, r), t);
-  for (int64_t t = 0; t < vocab && call->bare.memory; t++) {
-    float bare = logit_of(call, row_of(call->bare, r), t);
-    z[t] = bare + (call->guidance + 1) * (z[t] - bare);
-  }
+  logits_of(call, call->x, call->bare, r, z);
   if (call->bias) summarize_bias(call->bias, z, vocab, r);
   if (call->logits) memcpy(call->logits + r * vocab, z, (size_t)vocab * sizeof(float));
   if (call->expected.memory) mean_of_rows(call, z, r);
   if (call->results) call->results[r] = summarize_row(call, z, vocab, r);
+  if (call->comparison) compare_row(call, r, z, former);
   if (call->list) summarize_list(call, z, vocab, r, tokens);
   if (k) summarize_classes(call, z, r, tokens);
 }
@@ -495,18 +509,19 @@ static void head_of_row(const head_call *call, int64_t r, float *z, int32_t *tok
 static dimple_status ref_head(context *c, const head_call *call) {
   (void)c;
   size_t size = (size_t)call->w->rows * sizeof(float);
-  float *z = malloc(size);
+  float *z = malloc(size), *former = malloc(size);
   int32_t *tokens = malloc(size);
-  bool there = z && tokens;
-  for (int64_t r = 0; there && r < call->x.rows; r++) head_of_row(call, r, z, tokens);
+  bool there = z && former && tokens;
+  for (int64_t r = 0; there && r < call->x.rows; r++) head_of_row(call, r, z, former, tokens);
   free(z);
+  free(former);
   free(tokens);
-  return there ? DIMPLE_OK : dimple_fail_memory(2 * size, "logits");
+  return there ? DIMPLE_OK : dimple_fail_memory(3 * size, "logits");
 }
 
 const backend_operations backend_ref = {
     .name = "ref",
-    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE,
+    .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE | HEAD_COMPARISONS,
     .available = ref_available,
     .weight_upload = ref_weight_upload,
     .weight_free = ref_weight_free,

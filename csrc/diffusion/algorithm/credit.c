@@ -82,7 +82,8 @@ static dimple_status find(account *a, int32_t token, credit **found) {
   return DIMPLE_OK;
 }
 
-static dimple_status see(void *notes, const sampler_step *step, int32_t position, const head_row *row) {
+static dimple_status see(void *notes, const sampler_step *step, int32_t position, const head_row *row, float divergence) {
+  (void)divergence;
   const dimple_decoding *d = step->decoding;
   account *a = &((accounts *)notes)->of[position];
   credit *best = NULL;

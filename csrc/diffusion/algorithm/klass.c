@@ -7,95 +7,63 @@
  * The authors' quota may exceed the candidates, and then overwrites other tokens; here it does not. Before the first iteration stands the
  * zero vector, as in their code, which makes the first divergence about 27.
  *
- * Notes: the distribution of every position that may still be needed, 4 bytes x vocabulary x min(2 blocks, response): 32 MB for LLaDA's
- * 126464 tokens and blocks of 32, 129 MB for 256 positions without blocks.
+ * Notes: the latest divergences of each position. What is compared are distributions of the head's, which the pass has the states of.
  */
-#include <math.h>
-
 #include "allocate.h"
 #include "diffusion/algorithm.h"
 
-/* Of one position at a time. */
-typedef struct history {
-  int32_t position; /* whose; -1: nobody's */
-  int32_t seen;     /* the iteration that looked at it last */
-} history;
+typedef struct settling {
+  int32_t length, window;
+  int32_t *seen;      /* [length] the iteration that looked at a position last; -1: none */
+  float *divergences; /* [length x window] the latest in the place iteration % window */
+} settling;
 
-typedef struct distributions {
-  int32_t slots; /* positions `slots` apart share one */
-  int32_t window, vocab;
-  history *of;         /* [slots] */
-  float *before;       /* [slots x vocab] */
-  float *divergences;  /* [slots x window] the latest in the place iteration % window */
-} distributions;
-
-static void close_distributions(void *notes) {
-  distributions *all = notes;
-  free(all->of);
-  free(all->before);
+static void close_settling(void *notes) {
+  settling *all = notes;
+  free(all->seen);
   free(all->divergences);
   free(all);
 }
 
-static int64_t distributions_bytes(const void *notes) {
-  const distributions *all = notes;
-  int64_t of_one = (int64_t)sizeof *all->of + ((int64_t)all->vocab + all->window) * (int64_t)sizeof(float);
-  return (int64_t)sizeof *all + all->slots * of_one;
+static int64_t settling_bytes(const void *notes) {
+  const settling *all = notes;
+  return (int64_t)sizeof *all + all->length * (int64_t)(sizeof *all->seen + (size_t)all->window * sizeof *all->divergences);
 }
 
-static dimple_status allocate(distributions *all, int32_t vocab) {
-  ALLOCATE(all->of, all->slots, "KLASS's histories");
-  ALLOCATE(all->before, (int64_t)all->slots * vocab, "KLASS's distributions");
-  ALLOCATE(all->divergences, (int64_t)all->slots * all->window, "KLASS's divergences");
-  for (int32_t i = 0; i < all->slots; i++) all->of[i].position = -1;
+static dimple_status allocate(settling *all) {
+  ALLOCATE(all->seen, all->length, "KLASS's histories");
+  ALLOCATE(all->divergences, (int64_t)all->length * all->window, "KLASS's divergences");
+  for (int32_t i = 0; i < all->length; i++) all->seen[i] = -1;
+  for (int32_t i = 0; i < all->length * all->window; i++) all->divergences[i] = 0;
   return DIMPLE_OK;
 }
 
-static dimple_status open_distributions(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes) {
-  distributions *all = calloc(1, sizeof *all);
+static dimple_status open_settling(const dimple_decoding *d, int32_t length, int32_t vocab, void **notes) {
+  (void)vocab;
+  settling *all = calloc(1, sizeof *all);
   if (!all) return dimple_fail_memory(sizeof *all, "KLASS's notes");
-  int64_t two_blocks = 2 * (int64_t)d->block_length;
-  all->slots = d->block_length > 0 && two_blocks < length ? (int32_t)two_blocks : length;
+  all->length = length;
   all->window = d->kl_history;
-  all->vocab = vocab;
-  dimple_status status = allocate(all, vocab);
+  dimple_status status = allocate(all);
   if (status == DIMPLE_OK)
     *notes = all;
   else
-    close_distributions(all);
+    close_settling(all);
   return status;
 }
 
-/* The divergence of the row's softmax from `before` [vocab], whose place it takes. */
-static float replace(float *before, const float *logits, int32_t vocab) {
-  double log_sum = logits_summary(logits, vocab, 0).log_sum, sum = 0;
-  for (int32_t i = 0; i < vocab; i++) {
-    float now = (float)exp(logits[i] - log_sum);
-    if (now > 0) sum += now * (log(now + 1e-12) - log(before[i] + 1e-12)); /* the authors' 1e-12 */
-    before[i] = now;
-  }
-  return (float)sum;
-}
+static float *divergences_at(const settling *all, int32_t position) { return all->divergences + (int64_t)position * all->window; }
 
-static dimple_status compare(void *notes, const sampler_step *step, int32_t position, const float *logits, int32_t vocab) {
-  distributions *all = notes;
-  int32_t slot = position % all->slots;
-  history *own = &all->of[slot];
-  float *before = all->before + (int64_t)slot * vocab, *divergences = all->divergences + (int64_t)slot * all->window;
-  if (own->position == position && own->seen == step->iteration) return DIMPLE_OK;
-  if (own->position != position) {
-    for (int32_t i = 0; i < vocab; i++) before[i] = 0;
-    for (int32_t i = 0; i < all->window; i++) divergences[i] = 0;
-  }
-  divergences[step->iteration % all->window] = replace(before, logits, vocab);
-  *own = (history){position, step->iteration};
+static dimple_status see(void *notes, const sampler_step *step, int32_t position, const head_row *row, float divergence) {
+  settling *all = notes;
+  (void)row;
+  if (all->seen[position] == step->iteration) return DIMPLE_OK;
+  divergences_at(all, position)[step->iteration % all->window] = divergence;
+  all->seen[position] = step->iteration;
   return DIMPLE_OK;
 }
 
-static float *divergences_of(const choice *c, int32_t index) {
-  distributions *all = c->step->notes;
-  return all->divergences + (int64_t)(c->step->positions[index] % all->slots) * all->window;
-}
+static float *divergences_of(const choice *c, int32_t index) { return divergences_at(c->step->notes, c->step->positions[index]); }
 
 static bool has_settled(const choice *c, int32_t index) {
   const dimple_decoding *d = c->step->decoding;
@@ -146,7 +114,7 @@ static dimple_status choose_in_dream(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
-static const note_keeper keeper = {.open = open_distributions, .close = close_distributions, .bytes = distributions_bytes, .compare = compare};
+static const note_keeper keeper = {.open = open_settling, .close = close_settling, .bytes = settling_bytes, .see = see, .compares = true};
 
 const algorithm algorithm_klass = {
     .name = "klass",
