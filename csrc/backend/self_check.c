@@ -191,6 +191,45 @@ static dimple_status probe_head(side *s, room *r, float *out) {
   return DIMPLE_OK;
 }
 
+/* What a head does to logits, of each row its own among it, and how far they are from former ones. */
+static dimple_status probe_changed_head(side *s, room *r, float *out) {
+  enum { FORBIDDEN = 5, SHIFTED = VOCAB - 1, OWN = 2 * MANY };
+  static const int32_t forbidden[] = {FORBIDDEN}, tokens[] = {0, HEAD_CHUNK};
+  static const float values[] = {3, -INFINITY};
+  view x, bare, former, former_bare;
+  weight *w;
+  int32_t positions[MANY], row_first[MANY + 1], row_tokens[OWN];
+  float row_values[OWN], log_sums[MANY], former_sums[MANY], divergences[MANY];
+  head_row rows[MANY];
+  for (int32_t i = 0; i < OWN; i++) {
+    row_tokens[i] = i % 2 ? VOCAB - 1 - i : i;
+    row_values[i] = 5 + 0.01f * (float)i;
+  }
+  for (int32_t i = 0; i <= MANY; i++) row_first[i] = i == MANY ? OWN : 2 * i - i % 2; /* one and three by turns */
+  for (int32_t i = 0; i < MANY; i++) {
+    positions[i] = i;
+    former_sums[i] = i % 7 ? 60 : HEAD_NO_FORMER;
+  }
+  DIMPLE_TRY(fill(s, r, s->rows, WIDTH, &x));
+  DIMPLE_TRY(fill(s, r, s->rows, WIDTH, &bare));
+  DIMPLE_TRY(fill(s, r, s->rows, WIDTH, &former));
+  DIMPLE_TRY(fill(s, r, s->rows, WIDTH, &former_bare));
+  DIMPLE_TRY(upload(s, r, DIMPLE_TENSOR_F32, 0, VOCAB, WIDTH, WEIGHT_LINEAR, &w));
+  head_bias bias = {.forbidden = forbidden, .forbidden_count = 1, .shifted = SHIFTED, .shift = 4, .log_sums = log_sums, .tokens = tokens, .values = values,
+                    .count = 2, .row_first = row_first, .row_tokens = row_tokens, .row_values = row_values};
+  head_bias former_bias = {.forbidden = forbidden, .forbidden_count = 1, .tokens = tokens, .values = values, .count = 2};
+  head_comparison comparison = {.bias = &former_bias, .log_sums = former_sums, .divergences = divergences};
+  head_call call = {.x = x, .bare = bare, .guidance = 0.5f, .w = w, .positions = positions, .results = rows, .bias = &bias, .comparison = &comparison,
+                    .former = former, .former_bare = former_bare};
+  DIMPLE_TRY(s->ops->pass_begin(s->context, NULL));
+  DIMPLE_TRY(s->ops->pass_end(s->context, s->ops->head(s->context, &call)));
+  for (int64_t i = 0; i < s->rows; i++) {
+    const float told[6] = {(float)rows[i].best / VOCAB, rows[i].best_logit, rows[i].second_logit, rows[i].log_sum, log_sums[i], divergences[i]};
+    memcpy(out + 6 * i, told, sizeof told);
+  }
+  return DIMPLE_OK;
+}
+
 static dimple_status probe_scatter(side *s, room *r, float *out) {
   view x, y;
   const int32_t index[FEW] = {3, 0, 3, 4, 1};
@@ -235,6 +274,7 @@ static const probe probes[] = {
     {"experts with Q8_0 weights", probe_experts, DIMPLE_TENSOR_Q8_0, MANY, WIDTH, 5e-2},
     {"head of few rows", probe_head, DIMPLE_TENSOR_F32, FEW, 8, 1e-2},
     {"head", probe_head, DIMPLE_TENSOR_F32, MANY, 8, 1e-2},
+    {"head with changed logits", probe_changed_head, DIMPLE_TENSOR_F32, MANY, 6, 1e-2},
 };
 
 static dimple_status run_probe(side *s, const probe *p, float *out) {

@@ -60,6 +60,7 @@ static void what_is_wrong_is_said(void) {
   expect_refused("toy:blue", 0, DIMPLE_ERROR_UNSUPPORTED, "toy:small");
   expect_refused("toy:wrong", 0, DIMPLE_ERROR_UNSUPPORTED, "\"attention of few rows\" gives wrong results");
   expect_refused("toy:wrong", 0, DIMPLE_ERROR_UNSUPPORTED, "device toy:wrong is not used"); /* from memory, this time */
+  expect_refused("toy:common", 0, DIMPLE_ERROR_UNSUPPORTED, "\"head with changed logits\" gives wrong results");
   expect_refused("child:toy:blue", 0, DIMPLE_ERROR_UNSUPPORTED, "toy:small");
   expect_refused("child:toy:lost", 0, DIMPLE_ERROR_IO, "child:toy:lost: it does not start");
   expect_refused("rpc:toy:1", 0, DIMPLE_ERROR_IO, "toy:1 gives no answer");
@@ -100,7 +101,7 @@ static void devices_are_listed(void) {
   EXPECT(strcmp(d.name, "toy:small") == 0 && d.memory_free == (int64_t)270 << 20 && d.memory_total == (int64_t)1 << 40, "%s", d.name);
   EXPECT_OK(dimple_get_device(NULL, 3, &d));
   EXPECT(strcmp(d.name, "toy:wrong") == 0 && strstr(d.problem, "attention"), "%s: %s", d.name, d.problem);
-  EXPECT_FAILS(dimple_get_device(NULL, 5, &d), DIMPLE_ERROR_NOT_FOUND, "device 5");
+  EXPECT_FAILS(dimple_get_device(NULL, 6, &d), DIMPLE_ERROR_NOT_FOUND, "device 6");
   EXPECT_OK(dimple_get_device("rpc:toy:2,ref", 1, &d));
   EXPECT(strcmp(d.name, "rpc:toy:2/1") == 0, "%s", d.name);
   EXPECT_OK(dimple_get_device("rpc:toy:2,ref", 2, &d));

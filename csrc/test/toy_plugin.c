@@ -8,7 +8,7 @@
 
 extern const backend_operations backend_ref;
 
-enum { ROOMY, SMALL, WRONG, LOST, LOCAL, MOST = 16 };
+enum { ROOMY, SMALL, WRONG, LOST, COMMON, LOCAL, MOST = 16 };
 
 static backend_operations tables[MOST];
 static plugin_device devices[MOST];
@@ -28,6 +28,15 @@ static dimple_status wrong_attention(context *c, const attention_call *call) {
   attention_call other = *call;
   other.scale = call->scale > 0 ? 2 * call->scale : 1;
   return backend_ref.attention(c, &other);
+}
+
+/* Rows have nothing of their own. */
+static dimple_status common_head(context *c, const head_call *call) {
+  head_call other = *call;
+  head_bias bias = call->bias ? *call->bias : (head_bias){0};
+  bias.row_first = NULL;
+  if (call->bias) other.bias = &bias;
+  return backend_ref.head(c, &other);
 }
 
 /* Passes end well until there is a softmax to compute over more than 97 keys, which the self-check has not. */
@@ -88,6 +97,8 @@ const plugin_devices *dimple_plugin_open(const plugin_host *host) {
   add("toy:small");
   add("toy:wrong");
   add("toy:lost");
+  add("toy:common");
+  tables[COMMON].head = common_head;
   tables[WRONG].attention = wrong_attention;
   tables[LOST].attention = losing_attention;
   tables[LOST].pass_end = losing_pass_end;
