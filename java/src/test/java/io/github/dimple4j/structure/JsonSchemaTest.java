@@ -79,6 +79,10 @@ class JsonSchemaTest {
             "1 | 8", "9 | 12 | 13"),
         row("{'$schema':'http://json-schema.org/draft-07/schema#','type':'array','prefixItems':[{'maximum':3}],'items':{'type':'integer'}}",
             "[3,4]", "[4] | [1.5] | ['a']"),
+        row("{'$schema':'http://json-schema.org/draft-07/schema#','$id':'http://x.y/base/','allOf':[{'$id':'http://x.y/','$ref':'foo.json'}],"
+            + "'definitions':{'a':{'$id':'http://x.y/foo.json','type':'string'},'b':{'$id':'foo.json','type':'integer'}}}", "1", "\"a\""),
+        row("{'anyOf':[{'$ref':'http://x.y/z'}],'own':{'$id':'http://x.y/z','type':'null'},'$defs':{'a':{'$id':'http://x.y/z','type':'integer'}}}", "1", "null"),
+        row("{'$ref':'http://x.y/z','own':{'$id':'http://x.y/z','type':'null'}}", "null", "1"),
         row("{'$id':'http://x.y/z','properties':{'a':{'$ref':'other#in'}},'$defs':{'b':{'$id':'other','$defs':{'c':{'$anchor':'in','const':1}}}}}",
             "{'a':1}", "{'a':2}"),
         row("{'not':{'enum':['a',1,true]},'type':['string','integer','boolean']}", "'b' | 2 | 0 | false", "'a' | 1 | true | null"),

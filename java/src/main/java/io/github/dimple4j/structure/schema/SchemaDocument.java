@@ -17,6 +17,9 @@ final class SchemaDocument {
   private static final Set<String> DATA = Set.of("enum", "const", "default", "examples", "example");
   /** Keywords whose value has names of its own, each with a schema. */
   private static final Set<String> NAMES = Set.of("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies");
+  /** Keywords whose value is a schema, or a list of such. */
+  private static final Set<String> SCHEMAS = Set.of("additionalItems", "additionalProperties", "allOf", "anyOf", "contains", "contentSchema", "else", "if", "items",
+      "not", "oneOf", "prefixItems", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties");
   private static final URI NOWHERE = URI.create("schema:/");
 
   private final JsonNode root;
@@ -24,6 +27,7 @@ final class SchemaDocument {
   private final Map<JsonNode, String> pointers = new IdentityHashMap<>();
   private final Map<JsonNode, URI> bases = new IdentityHashMap<>();
   private final Map<String, JsonNode> named = new HashMap<>();
+  private final Map<String, JsonNode> strays = new HashMap<>(); // what reads as the name of a schema where none is looked for
   private final Map<String, Integer> dynamic = new HashMap<>(); // how many schemas have a dynamic anchor; the recursive one's name is empty
 
   private static final class Unknown {
@@ -87,28 +91,13 @@ final class SchemaDocument {
     this.root = root;
     this.draft = Draft.of(root);
     named.put(NOWHERE.toString(), root);
-    walk(root, "#", NOWHERE);
+    walk(root, "#", NOWHERE, named);
   }
 
-  private void walk(JsonNode node, String pointer, URI base) {
-    URI inside = base;
+  /** Names of schemas go to {@code names}: of those within keywords that nobody knows, which may be none, to {@link #strays}. */
+  private void walk(JsonNode node, String pointer, URI base, Map<String, JsonNode> names) {
     if (node.isObject()) {
-      if (node.path("$recursiveAnchor").asBoolean(false)) {
-        dynamic.merge("", 1, Integer::sum);
-      }
-      String id = name(node, draft.isOld() ? "id" : "$id");
-      if (id != null) {
-        inside = resolved(base, id);
-        boolean anchor = inside.getRawFragment() != null && !inside.getRawFragment().isEmpty();
-        named.putIfAbsent(anchor ? inside.toString() : withoutFragment(inside), node);
-      }
-      for (String keyword : new String[] {"$anchor", "$dynamicAnchor"}) {
-        String anchor = name(node, keyword);
-        if (anchor != null) {
-          named.putIfAbsent(withoutFragment(inside) + "#" + anchor, node);
-          dynamic.merge(anchor, keyword.equals("$anchor") ? 0 : 1, Integer::sum);
-        }
-      }
+      URI inside = note(node, base, names);
       pointers.putIfAbsent(node, pointer);
       bases.putIfAbsent(node, inside);
       for (Map.Entry<String, JsonNode> entry : node.properties()) {
@@ -117,18 +106,44 @@ final class SchemaDocument {
           pointers.putIfAbsent(entry.getValue(), place);
           bases.putIfAbsent(entry.getValue(), inside);
           for (Map.Entry<String, JsonNode> part : entry.getValue().properties()) { // a name may read as a keyword of data
-            walk(part.getValue(), place + "/" + escaped(part.getKey()), inside);
+            walk(part.getValue(), place + "/" + escaped(part.getKey()), inside, names);
           }
         } else if (!DATA.contains(entry.getKey()) || !entry.getValue().isContainer()) {
-          walk(entry.getValue(), place, inside);
+          walk(entry.getValue(), place, inside, SCHEMAS.contains(entry.getKey()) ? names : strays);
         }
       }
     } else if (node.isArray()) {
       pointers.putIfAbsent(node, pointer);
       for (int i = 0; i < node.size(); i++) {
-        walk(node.get(i), pointer + "/" + i, base);
+        walk(node.get(i), pointer + "/" + i, base, names);
       }
     }
+  }
+
+  /** Takes down what names a schema; the base of references in it. */
+  private URI note(JsonNode node, URI base, Map<String, JsonNode> names) {
+    if (node.path("$recursiveAnchor").asBoolean(false) && names == named) {
+      dynamic.merge("", 1, Integer::sum);
+    }
+    URI inside = base;
+    String id = name(node, draft.isOld() ? "id" : "$id");
+    if (id != null && !(draft.referencesStandAlone() && node.has("$ref"))) {
+      inside = resolved(base, id);
+      boolean anchor = inside.getRawFragment() != null && !inside.getRawFragment().isEmpty();
+      names.putIfAbsent(anchor ? inside.toString() : withoutFragment(inside), node);
+    }
+    for (String keyword : new String[] {"$anchor", "$dynamicAnchor"}) {
+      String anchor = name(node, keyword);
+      if (anchor != null) {
+        names.putIfAbsent(withoutFragment(inside) + "#" + anchor, node);
+        dynamic.merge(anchor, keyword.equals("$anchor") || names == strays ? 0 : 1, Integer::sum);
+      }
+    }
+    return inside;
+  }
+
+  private JsonNode called(String name) {
+    return named.getOrDefault(name, strays.get(name));
   }
 
   private static String name(JsonNode node, String keyword) {
@@ -182,7 +197,7 @@ final class SchemaDocument {
     String fragment = hash < 0 ? "" : reference.substring(hash + 1);
     String place = hash < 0 ? reference : reference.substring(0, hash);
     String document = withoutFragment(place.isEmpty() ? base : resolved(base, place));
-    JsonNode start = named.get(document);
+    JsonNode start = called(document);
     if (start == null) {
       throw refusal(schema, keyword, "the reference " + reference + " leads out of the document");
     }
@@ -195,14 +210,14 @@ final class SchemaDocument {
         target = at(root, fragment);
       }
     } else {
-      target = named.get(document + "#" + fragment);
+      target = called(document + "#" + fragment);
     }
     if (target == null || !target.isObject() && !target.isBoolean()) {
       throw refusal(schema, keyword, "the reference " + reference + " leads nowhere");
     }
     boolean recursive = keyword.equals("$recursiveRef") && target.path("$recursiveAnchor").asBoolean(false);
     boolean moves = recursive || keyword.equals("$dynamicRef") && fragment.equals(name(target, "$dynamicAnchor"));
-    if (moves && dynamic.get(recursive ? "" : fragment) > 1) {
+    if (moves && dynamic.getOrDefault(recursive ? "" : fragment, 0) > 1) {
       throw refusal(schema, keyword, "what " + reference + " means hangs on where it is met: several schemas have that anchor");
     }
     return target;
