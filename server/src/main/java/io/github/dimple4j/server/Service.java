@@ -122,7 +122,7 @@ final class Service implements AutoCloseable {
     facts.put("backend", model.info().backend());
     facts.put("parameters", model.info().parameterCount());
     facts.put("context_length", model.info().contextLength());
-    facts.put("max_tokens", options.maxTokens());
+    facts.put("max_tokens", Math.min(options.maxTokens(), model.info().contextLength()));
     facts.put("pictures", model.info().hasVision());
     facts.put("pipeline", model.decoding().pipeline().label());
     return found;

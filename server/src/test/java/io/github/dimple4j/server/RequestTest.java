@@ -484,7 +484,9 @@ class RequestTest {
   @Test
   void tellsWhatItServes() {
     assertThat(Json.read(Http.get(server, "/health")).get("status").stringValue()).isEqualTo("ok");
-    assertThat(Json.read(Http.get(server, "/v1/models/" + Mini.NAME)).get("id").stringValue()).isEqualTo(Mini.NAME);
+    JsonNode model = Json.read(Http.get(server, "/v1/models/" + Mini.NAME));
+    assertThat(model.get("id").stringValue()).isEqualTo(Mini.NAME);
+    assertThat(model.get("dimple").get("max_tokens").intValue()).isEqualTo(model.get("dimple").get("context_length").intValue()); // what is taken
     assertThat(Http.get(server, "/metrics").getBytes(StandardCharsets.UTF_8).length).isPositive();
     assertThat(Http.get(server, "/metrics")).contains("# TYPE dimple_step_seconds histogram", "dimple_step_seconds_bucket{le=\"+Inf\"}");
   }
