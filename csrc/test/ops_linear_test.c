@@ -232,9 +232,9 @@ static void check_weight_bytes(void) {
     int32_t type;
     double bits, narrow_bits, amx_bits;
   } cases[] = {{DIMPLE_TENSOR_F32, 32, 32, 32},       {DIMPLE_TENSOR_F16, 16, 16, 16},       {DIMPLE_TENSOR_BF16, 16, 16, 16},
-               {DIMPLE_TENSOR_Q8_0, 8.5, 8.5, 8.63},  {DIMPLE_TENSOR_Q4_0, 4.5, 4.5, 4.63},  {DIMPLE_TENSOR_Q4_K, 4.63, 4.63, 5.13},
-               {DIMPLE_TENSOR_Q6_K, 8.57, 6.57, 7.13}, {DIMPLE_TENSOR_Q5_K, 8.63, 5.63, 6.13}, {DIMPLE_TENSOR_Q5_0, 8.5, 5.5, 5.63},
-               {DIMPLE_TENSOR_IQ4_XS, 4.4, 4.4, 4.63}};
+               {DIMPLE_TENSOR_Q8_0, 8.5, 8.5, 8.5},   {DIMPLE_TENSOR_Q4_0, 4.5, 4.5, 4.5},   {DIMPLE_TENSOR_Q4_K, 4.63, 4.63, 4.63},
+               {DIMPLE_TENSOR_Q6_K, 8.57, 6.57, 7.13}, {DIMPLE_TENSOR_Q5_K, 8.63, 5.63, 5.63}, {DIMPLE_TENSOR_Q5_0, 8.5, 5.5, 5.5},
+               {DIMPLE_TENSOR_IQ4_XS, 4.4, 4.4, 4.4}};
   if (strncmp(tested_name(), "cpu-", 4) != 0) return; /* what others do with memory is theirs */
   bool amx = strcmp(tested_name(), "cpu-amx") == 0, narrow = false;
   static const char *const narrow_ones[] = {"cpu-avx2", "cpu-avx-vnni", "cpu-avx512-vnni"};

@@ -104,6 +104,8 @@ typedef struct code_chunk {
   _Alignas(64) int32_t crossed[CHUNK_BLOCKS * PANEL];          /* [blocks][halves][PANEL], beside codes of 16 bits: see x86/code_tile_avx2_wide.h */
   const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [2][8][2][16][2] of 16 bits; packed: as they lie */
   const uint8_t *beside;                                       /* what a level keeps of the tile's blocks behind their records: BESIDE_SIZE each */
+  const uint8_t *ahead;                                        /* weights to ask for while the chunk is multiplied, */
+  int64_t ahead_size;                                          /* so many bytes for each block and half of the panel; 0: none */
   int32_t bits;                                                /* of a code: 8 or 16, or as it is packed */
   int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
   const int8_t *table;                                         /* what packed codes of 4 bits stand for */

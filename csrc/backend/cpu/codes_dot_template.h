@@ -6,10 +6,13 @@
  *   CODE_GROUP    4; or 8 with signed_pair_packer, where the activations of a tile are in order [rows / 2][4][2][8], not [rows][32]. Then
  *                 EXPAND_CODES names a function that puts 4-bit codes in groups of 8, too
  *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
- *   code_start(layout): the code that the packer's 0 stands for; 4-bit codes are expanded likewise
+ *   code_start(layout, rows): the code that the packer's 0 stands for, as so many rows want it; 4-bit codes are expanded likewise
  *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default
- *   BESIDE_SIZE, KEEP_BESIDE(records, blocks, beside): bytes that are kept of each block behind a tile's records, and what writes them; they
- *                 come to multiply_code_tile as chunk->beside; none by default
+ *   RECORD_ROWS(rows): the rows that the records of a tile of so many have room for; CODE_ROWS by default
+ *   BESIDE_SIZE(record_rows), KEEP_BESIDE(records, blocks, record_rows, beside): bytes that are kept of each block behind a tile's records, and what
+ *                 writes them; they come to multiply_code_tile as chunk->beside; none by default
+ *   ASKS_AHEAD(rows): whether multiply_code_tile asks for chunk->ahead, where there is something; false by default
+ *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
@@ -20,8 +23,18 @@
 #endif
 
 #ifndef BESIDE_SIZE
-#define BESIDE_SIZE 0
-#define KEEP_BESIDE(records, blocks, beside) ((void)(beside))
+#define BESIDE_SIZE(record_rows) 0
+#define KEEP_BESIDE(records, blocks, record_rows, beside) ((void)(beside))
+#endif
+
+#ifndef RECORD_ROWS
+#define RECORD_ROWS(rows) ((void)(rows), CODE_ROWS)
+#endif
+
+#ifndef BEGIN_CODES
+#define ASKS_AHEAD(rows) false
+#define BEGIN_CODES(rows) (void)0
+#define END_CODES(rows) (void)0
 #endif
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
@@ -35,16 +48,19 @@ static inline void store_row(const int8_t *bytes, int64_t r, int8_t *tile) {
 }
 
 /* Of a tile's records. */
-static int64_t records_size(int64_t columns) { return (columns / BLOCK * code_record_size(CODE_ROWS) + 63) / 64 * 64; }
+static int64_t records_size(int64_t columns, int64_t record_rows) { return (columns / BLOCK * code_record_size(record_rows) + 63) / 64 * 64; }
 
-static int64_t code_tile_size(int64_t columns) { return records_size(columns) + (columns / BLOCK * BESIDE_SIZE + 63) / 64 * 64; }
+static int64_t code_tile_size(int64_t columns) {
+  return records_size(columns, CODE_ROWS) + (columns / BLOCK * BESIDE_SIZE(CODE_ROWS) + 63) / 64 * 64;
+}
 
 static void quantize(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
+  const int64_t record_rows = RECORD_ROWS(rows);
   for (int64_t k = 0; k < columns; k += BLOCK) {
-    uint8_t *record = tile + k / BLOCK * code_record_size(CODE_ROWS);
+    uint8_t *record = tile + k / BLOCK * code_record_size(record_rows);
     int8_t *q = (int8_t *)record;
-    float *scale = (float *)(record + CODE_ROWS * BLOCK);
-    int32_t *total = (int32_t *)(scale + CODE_ROWS), *first = total + CODE_ROWS;
+    float *scale = (float *)(record + record_rows * BLOCK);
+    int32_t *total = (int32_t *)(scale + record_rows), *first = total + record_rows;
     for (int64_t r = 0; r < rows; r++) {
       int8_t bytes[BLOCK];
       quantize_block(x + r * stride + k, bytes, &scale[r], &first[r], &total[r]);
@@ -52,13 +68,13 @@ static void quantize(const float *x, int64_t stride, int64_t rows, int64_t colum
       first[r] = (int32_t)((uint32_t)first[r] * (uint32_t)SUM_FACTOR);
       total[r] = (int32_t)((uint32_t)total[r] * (uint32_t)SUM_FACTOR);
     }
-    for (int64_t r = rows; r < CODE_ROWS; r++) {
+    for (int64_t r = rows; r < record_rows; r++) {
       store_row((const int8_t[BLOCK]){0}, r, q);
       scale[r] = 0;
       total[r] = first[r] = 0;
     }
   }
-  KEEP_BESIDE(tile, columns / BLOCK, tile + records_size(columns));
+  KEEP_BESIDE(tile, columns / BLOCK, record_rows, tile + records_size(columns, record_rows));
 }
 
 static const activation_form code_form = {CODE_ROWS, code_tile_size, quantize};
@@ -71,10 +87,10 @@ union multiply_scratch {
 static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   code_chunk *chunk = &scratch->chunk;
-  chunk->start = code_start(&w->layout);
+  chunk->start = code_start(&w->layout, rows);
   int8_t table[16];
   for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
-  const int64_t blocks = w->columns / BLOCK, record_size = code_record_size(CODE_ROWS);
+  const int64_t blocks = w->columns / BLOCK;
   const int64_t block_size = w->panel_size / blocks;
   const bool packed = rows <= PACKED_ROWS && multiplies_packed(&w->layout);
   const int64_t most = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout);
@@ -84,15 +100,20 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       chunk->streams = rows <= PACKED_ROWS && r == 0;
-      prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
+      chunk->ahead = w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
+      chunk->ahead_size = r == 0 ? block_size / 2 : 0;
+      if (!ASKS_AHEAD(rows)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
       const uint8_t *tile = tiles + r / CODE_ROWS * tile_size;
-      chunk->beside = tile + records_size(w->columns) + first * BESIDE_SIZE;
-      multiply_code_tile(chunk, tile + first * record_size, rows - r < CODE_ROWS ? rows - r : CODE_ROWS, y + r * PANEL);
+      const int64_t some = rows - r < CODE_ROWS ? rows - r : CODE_ROWS, record_rows = RECORD_ROWS(some);
+      chunk->beside = tile + records_size(w->columns, record_rows) + first * BESIDE_SIZE(record_rows);
+      multiply_code_tile(chunk, tile + first * code_record_size(record_rows), some, y + r * PANEL);
     }
   }
 }
 
 static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
+  BEGIN_CODES(rows);
   for (int64_t p = 0; p < panels; p++) multiply_code_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
+  END_CODES(rows);
 }

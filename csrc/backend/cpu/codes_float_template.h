@@ -1,6 +1,6 @@
 /* Products of quantized weights where there is no integer dot product: weights are decoded a chunk at a time and multiplied
- * as floats. Wants product_template.h before it, and goes with every simd_*.h. One of the three definitions of CODE_PACKER, code_form,
- * multiply_scratch and multiply_codes that kernels_template.h asks for; the others are codes_dot_template.h and x86/codes_amx.h. */
+ * as floats. Wants product_template.h before it, and goes with every simd_*.h. One of the two definitions of CODE_PACKER, code_form,
+ * multiply_scratch and multiply_codes that kernels_template.h asks for; the other is codes_dot_template.h. */
 #include "backend/cpu/unpack_template.h"
 
 #define CODE_PACKER signed_code_packer

@@ -24,8 +24,11 @@ enum {
 };
 
 /* How a weight is packed. Output columns are cut into panels of PANEL, the last one filled up with zeros. F32, F16, BF16: a panel is
- * [columns][PANEL] elements of the file's type. CODES, for quantized types: as the instruction set's code_packer lays it out. */
-typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES, PACKINGS } packing;
+ * [columns][PANEL] elements of the file's type. CODES, for quantized types: as the instruction set's code_packer lays it out. FIXED: as another one
+ * of it does, for types with a scale for 16 inputs, where there is one. */
+typedef enum packing { PACKED_F32, PACKED_F16, PACKED_BF16, PACKED_CODES, PACKED_FIXED, PACKINGS } packing;
+
+static inline bool is_quantized(packing p) { return p == PACKED_CODES || p == PACKED_FIXED; }
 
 struct weight {
   const block_format *format;
@@ -60,7 +63,7 @@ typedef struct code_packer {
 } code_packer;
 
 /* How kernels want activations: cut into tiles of `tile_rows` rows, the last one filled up with zeros, each laid out as suits
- * the instruction set. */
+ * the instruction set, maybe by how many rows a tile has; multiply sees the same tiles. */
 typedef struct activation_form {
   int64_t tile_rows; /* divides 96, half of GROUP_ROWS */
   int64_t (*tile_size)(int64_t columns); /* bytes */
@@ -114,7 +117,7 @@ enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 512 }; /* query rows x heads of an 
 
 typedef struct cpu_kernels {
   const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */
-  const code_packer *packer;
+  const code_packer *packers[PACKINGS];   /* CODES, and FIXED or null */
   /* y [panels][GROUP_ROWS][PANEL] = x times `panels` panels of w from `panel` on; x is `rows` <= GROUP_ROWS rows from the
    * beginning of `tiles`. */
   void (*multiply)(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,

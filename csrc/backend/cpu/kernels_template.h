@@ -7,7 +7,7 @@
  *   CODE_PACKER, code_form, multiply_scratch and multiply_codes, from one of
  *     codes_float_template.h    any simd_*.h
  *     codes_dot_template.h      behind a code_tile_*.h, which says which simd_*.h it takes
- *     x86/codes_amx.h           with simd_avx512.h, behind x86/floats_amx.h
+ *   FIXED_PACKER, FIXED_FORM and MULTIPLY_FIXED, all or none, if codes with a scale for 16 inputs are multiplied in another way (x86/codes_amx.h)
  * multiply_scratch has room for CHUNK_FLOATS * PANEL floats, which float panels are widened into.
  */
 #include <float.h>
@@ -28,6 +28,11 @@
 #define MEAN_FORM float_form
 #define ADD_MEANS multiply_floats
 #endif
+#ifndef FIXED_PACKER
+#define FIXED_PACKER NULL
+#define FIXED_FORM NULL
+#define MULTIPLY_FIXED multiply_codes
+#endif
 
 _Static_assert(sizeof(union multiply_scratch) <= MULTIPLY_SCRATCH && sizeof(attention_scratch) <= CPU_SCRATCH,
                "a thread's scratch memory holds what the kernels want");
@@ -37,6 +42,8 @@ static void multiply(const weight *w, int64_t panel, int64_t panels, const uint8
   for (int64_t p = 0; p < panels; p++) memset(y + p * GROUP_ROWS * PANEL, 0, (size_t)rows * PANEL * sizeof(float));
   if (w->packing == PACKED_CODES)
     multiply_codes(w, panel, panels, tiles, tile_size, rows, y, scratch);
+  else if (w->packing == PACKED_FIXED)
+    MULTIPLY_FIXED(w, panel, panels, tiles, tile_size, rows, y, scratch);
   else if (w->packing == PACKED_F32)
     multiply_floats(w, panel, panels, tiles, tile_size, rows, y, scratch);
   else
@@ -44,8 +51,8 @@ static void multiply(const weight *w, int64_t panel, int64_t panels, const uint8
 }
 
 const cpu_kernels KERNELS = {
-    .forms = {[PACKED_F32] = &float_form, [PACKED_F16] = &HALF_FORM, [PACKED_BF16] = &HALF_FORM, [PACKED_CODES] = &code_form},
-    .packer = &CODE_PACKER,
+    .forms = {[PACKED_F32] = &float_form, [PACKED_F16] = &HALF_FORM, [PACKED_BF16] = &HALF_FORM, [PACKED_CODES] = &code_form, [PACKED_FIXED] = FIXED_FORM},
+    .packers = {[PACKED_CODES] = &CODE_PACKER, [PACKED_FIXED] = FIXED_PACKER},
     .multiply = multiply,
     .finish = finish,
     .rms_norm = rms_norm,

@@ -3,6 +3,8 @@
  *   EXPAND_CODES    what brings 4-bit codes into another order
  *   EXPANDED_BITS   a function of a layout: the bits that codes are expanded to, 8 by default; EXPAND_WIDE expands to 16
  *   CODE_PLANES     1: the packer is one with planes, and x86/code_planes.h is there
+ *   FLIP_CODES      what copies 8-bit codes with the upper bit turned; FLIPS_CODES(chunk) says when
+ *   KEEP_AWAKE      what is done between blocks, for a unit that rests meanwhile
  *   UNPACK_FACTORS  a function for what keeps_factors(layout) says to have its factors as integers (code_chunk) */
 
 #include "backend/cpu/code_panels.h"
@@ -18,6 +20,12 @@
 #define CODE_PLANES 0
 #endif
 
+#ifndef FLIP_CODES
+#define FLIP_CODES(codes, flipped) (void)0
+#define FLIPS_CODES(chunk) false
+#define KEEP_AWAKE(chunk) (void)0
+#endif
+
 #ifndef UNPACK_FACTORS
 #define UNPACK_FACTORS unpack_scales
 #define keeps_factors(layout) false
@@ -28,6 +36,7 @@ static void unpack_scales(const code_layout *l, const unit_layout *u, const uint
   const int64_t stretches = (int64_t)l->unit_blocks * l->halves;
   float *scale = chunk->scale, *minimum = chunk->minimum;
   for (int64_t b = 0; b < blocks; b += l->unit_blocks, unit += u->size, scale += stretches * PANEL, minimum += stretches * PANEL) {
+    KEEP_AWAKE(chunk);
     for (int64_t j = 0; j < PANEL; j += LANES) {
       if (l->float_scales) {
         for (int64_t s = 0; s < stretches; s++) vf_store(scale + s * PANEL + j, vf_load((const float *)unit + s * PANEL + j));
@@ -72,7 +81,8 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
   for (int64_t b = 0; b < count; b++) {
     const uint8_t *codes = units + b / l->unit_blocks * u.size + u.codes + b % l->unit_blocks * u.block_codes;
     uint8_t *expanded = chunk->expanded + b * PANEL * BLOCK * wanted / 8;
-    const bool expands = bits < wanted && !keep_packed;
+    const bool flips = bits == 8 && FLIPS_CODES(chunk), expands = (bits < wanted && !keep_packed) || flips;
+    KEEP_AWAKE(chunk);
     if (expands && wanted == 16)
       EXPAND_WIDE(bits, l->halves, codes, table, expanded, chunk->crossed + b * l->halves * PANEL);
     else if (expands && bits == 4)
@@ -81,6 +91,7 @@ static void unpack_chunk(const weight *w, int64_t panel, int64_t first, int64_t 
     if (expands && bits == 5) expand_planes(5, codes, &values, expanded);
     if (expands && bits == 6) expand_planes(6, codes, &values, expanded);
 #endif
+    if (flips) FLIP_CODES(codes, expanded);
     chunk->codes[b] = expands ? expanded : codes;
   }
   chunk->factors = keeps_factors(l);

@@ -10,7 +10,7 @@
 typedef struct packing_task {
   const uint8_t *rows;
   const weight *w;
-  const code_packer *packer;
+  const code_packer *packer; /* null: of floats */
 } packing_task;
 
 /* Four columns of four rows of 16-bit elements, `stride` bytes apart, to four elements each at `target`, PANEL elements apart. */
@@ -57,11 +57,10 @@ static void pack_float_panel(const weight *w, const uint8_t *tensor, int64_t num
 }
 
 static void pack_panel(const code_packer *packer, const weight *w, const uint8_t *rows, int64_t number) {
-  if (w->packing != PACKED_CODES) {
+  if (packer)
+    packer->pack_panel(w, rows, number);
+  else
     pack_float_panel(w, rows, number);
-    return;
-  }
-  packer->pack_panel(w, rows, number);
 }
 
 static void pack_item(void *work, int64_t item, void *scratch) {
@@ -75,7 +74,7 @@ void cpu_pack_panel(const cpu_kernels *k, const weight *w, int64_t panel, uint8_
   *one = *w;
   one->rows = w->rows - first < PANEL ? w->rows - first : PANEL;
   one->panels = memory;
-  pack_panel(k->packer, one, w->file_rows + first * block_format_row_size(w->format, w->columns), 0);
+  pack_panel(k->packers[w->packing], one, w->file_rows + first * block_format_row_size(w->format, w->columns), 0);
 }
 
 dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out) {
@@ -96,13 +95,13 @@ static dimple_status lay_out(const context *c, const tensor_source *source, weig
     case DIMPLE_TENSOR_F16: w->packing = PACKED_F16; break;
     case DIMPLE_TENSOR_BF16: w->packing = PACKED_BF16; break;
     default:
-      w->packing = PACKED_CODES;
       if (!w->format->unpack)
         return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "tensor %s: no kernel multiplies type %s", source->name, w->format->name);
       w->layout = w->format->codes;
+      w->packing = w->layout.halves == 2 && c->kernels->packers[PACKED_FIXED] ? PACKED_FIXED : PACKED_CODES;
   }
-  if (w->packing == PACKED_CODES)
-    w->panel_size = c->kernels->packer->panel_size(w);
+  if (is_quantized(w->packing))
+    w->panel_size = c->kernels->packers[w->packing]->panel_size(w);
   else
     w->panel_size = w->columns * PANEL * (w->packing == PACKED_F32 ? 4 : 2);
   return DIMPLE_OK;
@@ -175,7 +174,7 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
   void *panels;
   DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
   w->panels = panels;
-  packing_task task = {.rows = source->data, .w = w, .packer = c->kernels->packer};
+  packing_task task = {.rows = source->data, .w = w, .packer = c->kernels->packers[w->packing]};
   cpu_pool_run(c->pool, weight_panels(w), pack_item, &task, NULL);
   return DIMPLE_OK;
 }

@@ -8,8 +8,8 @@
 #define CODE_PACKER signed_code_packer
 enum { CODE_GROUP = 4, SUM_FACTOR = 1 };
 
-static int32_t code_start(const code_layout *l) {
-  (void)l;
+static int32_t code_start(const code_layout *l, int64_t rows) {
+  (void)l, (void)rows;
   return 0;
 }
 

@@ -61,7 +61,10 @@ static void expand_spans(const uint8_t *nibbles, const int8_t *table, uint8_t *c
 /* Likewise for what it would load ahead, or keep a copy of on the stack beside y. */
 #define STAY_IN_MEMORY() __asm__ volatile("" : : : "memory")
 
-static int32_t code_start(const code_layout *l) { return span_code_start(l); }
+static int32_t code_start(const code_layout *l, int64_t rows) {
+  (void)rows;
+  return span_code_start(l);
+}
 
 /* What a block of activations is multiplied with beside its bytes; by halves, if each has scales of its own. */
 typedef struct block_inputs {
@@ -202,8 +205,8 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
 
 #include "backend/cpu/x86/code_tile_avx2_wide.h"
 
-#define BESIDE_SIZE (int64_t)sizeof(wide_inputs)
-#define KEEP_BESIDE widen_inputs
+#define BESIDE_SIZE(record_rows) (int64_t)sizeof(wide_inputs)
+#define KEEP_BESIDE(records, blocks, record_rows, beside) widen_inputs(records, blocks, beside)
 
 /* The factors of 16 columns, two for each. */
 INLINE void load_factors(const int16_t factors[][2], __m256i pair[2]) {

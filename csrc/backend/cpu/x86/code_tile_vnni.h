@@ -9,8 +9,8 @@
 
 #ifdef __AVX512VNNI__
 _Static_assert(LANES == 16, "wants simd_avx512.h");
-enum { CODE_ROWS = 6 }; /* 12 integer and 12 float accumulators of 32 registers */
-#define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+enum { VNNI_ROWS = 6 }; /* 12 integer and 12 float accumulators of 32 registers */
+#define FOR_EACH_VNNI_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 typedef __m512i vi;
 static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi vi_set(int32_t v) { return _mm512_set1_epi32(v); }
@@ -18,8 +18,8 @@ static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm512_dpbu
 static inline vf vi_as_float(vi v) { return _mm512_castsi512_ps(v); }
 #else
 _Static_assert(LANES == 8, "wants simd_avx2.h");
-enum { CODE_ROWS = 3 }; /* 6 and 6 of 16 registers */
-#define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3)
+enum { VNNI_ROWS = 3 }; /* 6 and 6 of 16 registers */
+#define FOR_EACH_VNNI_ROWS(X) X(1) X(2) X(3)
 typedef __m256i vi;
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline vi vi_set(int32_t v) { return _mm256_set1_epi32(v); }
@@ -27,18 +27,26 @@ static inline vi vi_dot(vi sum, vi weights, vi activations) { return _mm256_dpbu
 static inline vf vi_as_float(vi v) { return _mm256_castsi256_ps(v); }
 #endif
 
+#ifndef PEAK_CODES
 typedef vi peak_vector;
 enum { PEAK_PRODUCTS = sizeof(vi) };
 #define PEAK_DOT(sum, v) vi_dot(sum, v, v)
+#endif
 
 #define CODE_PACKER unsigned_code_packer
 #define CODE_PLANES 1
+/* What code_tile_amx.h, which leaves few rows to these loops, has otherwise: tiles and records of more rows, and minima that are added before the rest. */
+#ifndef CODE_ROWS
+#define CODE_ROWS VNNI_ROWS
+#define VNNI_RECORD CODE_ROWS
+#define MULTIPLIES_BY_TILES 0
 #define PACKED_ROWS (3 * CODE_ROWS)
+#endif
 enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
 
-static int32_t code_start(const code_layout *l) {
+static int32_t code_start(const code_layout *l, int64_t rows) {
   (void)l;
-  return SUM_FACTOR;
+  return MULTIPLIES_BY_TILES && rows > PACKED_ROWS ? 0 : SUM_FACTOR;
 }
 
 /* The combinations that there are. */
@@ -62,39 +70,47 @@ static inline int32_t four_bytes(const int8_t *p) {
 enum { LIFTED_ZERO = 0x4b400000 };
 #define LIFT 0x1.8p23f
 
-/* What is kept of a block of activations. */
+/* What is kept of a block of activations, [rows of a record] each: where the sums of 32 products and of the first and last 16 start, lifted, and the sum of the
+ * activations. */
 typedef struct lifted_starts {
-  int32_t total[CODE_ROWS], first[CODE_ROWS], last[CODE_ROWS]; /* where the sums of 32 products and of the first and last 16 start, lifted */
-  float weighted[CODE_ROWS];                                   /* the sum of the activations */
+  int32_t *total, *first, *last;
+  float *weighted;
 } lifted_starts;
 
-static void lift_starts(const uint8_t *records, int64_t blocks, uint8_t *beside) {
-  lifted_starts *starts = (lifted_starts *)beside;
-  for (int64_t b = 0; b < blocks; b++, starts++) {
-    const code_record record = code_record_at(records, b, CODE_ROWS);
-    for (int r = 0; r < CODE_ROWS; r++) {
-      starts->total[r] = LIFTED_ZERO + record.total[r];
-      starts->first[r] = LIFTED_ZERO + record.first[r];
-      starts->last[r] = LIFTED_ZERO + (record.total[r] - record.first[r]);
-      starts->weighted[r] = (float)record.total[r] * (record.scale[r] * (1.0f / SUM_FACTOR));
+static inline lifted_starts lifted_starts_at(const uint8_t *beside, int64_t block, const int64_t record_rows) {
+  int32_t *total = (int32_t *)(uintptr_t)beside + block * 4 * record_rows;
+  return (lifted_starts){total, total + record_rows, total + 2 * record_rows, (float *)(total + 3 * record_rows)};
+}
+
+static void lift_starts(const uint8_t *records, int64_t blocks, int64_t record_rows, uint8_t *beside) {
+  for (int64_t b = 0; b < blocks; b++) {
+    const lifted_starts starts = lifted_starts_at(beside, b, record_rows);
+    const code_record record = code_record_at(records, b, record_rows);
+    for (int64_t r = 0; r < record_rows; r++) {
+      starts.total[r] = LIFTED_ZERO + record.total[r];
+      starts.first[r] = LIFTED_ZERO + record.first[r];
+      starts.last[r] = LIFTED_ZERO + (record.total[r] - record.first[r]);
+      starts.weighted[r] = (float)record.total[r] * (record.scale[r] * (1.0f / SUM_FACTOR));
     }
   }
 }
-#define BESIDE_SIZE (int64_t)sizeof(lifted_starts)
+#define BESIDE_SIZE(record_rows) (4 * (record_rows) * (int64_t)sizeof(int32_t))
 #define KEEP_BESIDE lift_starts
 
 /* Columns [column, column + 2 * LANES) of the panel, whose codes are of `bits`: of less than 8, as they are packed. */
 INLINE void vnni_tile(const int rows, const int bits, const int halves, const bool has_minimum, const code_chunk *chunk,
-                      const uint8_t *records, int column, float *y) {
+                      const uint8_t *records, const int from, int column, float *y) {
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4) values.table = vb_table(chunk->table);
   if (bits == 5 || bits == 6) values.lift = vb_set((int8_t)(uint8_t)chunk->lift);
-  vf sums[CODE_ROWS][2];
+  vf sums[VNNI_ROWS][2];
   for (int r = 0; r < rows; r++)
     for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
   for (int64_t b = 0; b < chunk->blocks; b++) {
-    const code_record record = code_record_at(records, b, CODE_ROWS);
-    const lifted_starts *starts = (const lifted_starts *)chunk->beside + b;
+    const code_record record = code_record_at(records, b, VNNI_RECORD);
+    const lifted_starts starts = lifted_starts_at(chunk->beside, b, VNNI_RECORD);
+    const int8_t *q = record.q + from * BLOCK;
+    const float *row_scale = record.scale + from, *weighted = starts.weighted + from;
     /* Where the two vectors of columns lie in [2][8][16][4], or in [2][4][16][4] and planes. */
     const uint8_t *codes[2];
     for (int v = 0; v < 2; v++) {
@@ -103,8 +119,8 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     }
     if ((bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int h = 0; h < halves; h++) {
-      vi dots[CODE_ROWS][2];
-      const int32_t *start = halves == 1 ? starts->total : h == 0 ? starts->first : starts->last;
+      vi dots[VNNI_ROWS][2];
+      const int32_t *start = (halves == 1 ? starts.total : h == 0 ? starts.first : starts.last) + from;
       for (int r = 0; r < rows; r++)
         for (int v = 0; v < 2; v++) dots[r][v] = vi_set(start[r]);
       int groups = 8 / halves; /* outside the loop's condition: the sanitizers' check of the division keeps it from unrolling */
@@ -119,7 +135,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
         }
         for (int i = 0; i < 2; i++)
           for (int r = 0; r < rows; r++) {
-            vi x = vi_set(four_bytes(record.q + r * BLOCK + (g + i) * 4));
+            vi x = vi_set(four_bytes(q + r * BLOCK + (g + i) * 4));
             for (int v = 0; v < 2; v++) dots[r][v] = vi_dot(dots[r][v], w[v][i], x);
           }
       }
@@ -127,11 +143,11 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
         const int64_t at = (b * halves + h) * PANEL + column + v * LANES;
         const vf scale = vf_load(chunk->scale + at), lifted = vf_mul(scale, vf_set(-LIFT));
         for (int r = 0; r < rows; r++)
-          sums[r][v] = vf_fma(vf_fma(vi_as_float(dots[r][v]), scale, lifted), vf_set(record.scale[r]), sums[r][v]);
+          sums[r][v] = vf_fma(vf_fma(vi_as_float(dots[r][v]), scale, lifted), vf_set(row_scale[r]), sums[r][v]);
         if (!has_minimum) continue;
         const vf minimum = vf_load(chunk->minimum + at);
         for (int r = 0; r < rows; r++) {
-          const float sum = halves == 1 ? starts->weighted[r] : (float)(start[r] - LIFTED_ZERO) * (record.scale[r] * (1.0f / SUM_FACTOR));
+          const float sum = halves == 1 ? weighted[r] : (float)(start[r] - LIFTED_ZERO) * (row_scale[r] * (1.0f / SUM_FACTOR));
           sums[r][v] = vf_fma(minimum, vf_set(sum), sums[r][v]);
         }
       }
@@ -141,33 +157,38 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
 }
 
-INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, float *y) {
-  const bool two = chunk->halves == 2, minima = chunk->has_minimum;
+INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, const int from, float *y) {
+  const bool two = chunk->halves == 2, minima = chunk->has_minimum && !MULTIPLIES_BY_TILES;
   for (int column = 0; column < PANEL; column += 2 * LANES) {
     if (chunk->bits == 4 && two)
-      vnni_tile(rows, 4, 2, minima, chunk, records, column, y);
+      vnni_tile(rows, 4, 2, minima, chunk, records, from, column, y);
     else if (chunk->bits == 4)
-      vnni_tile(rows, 4, 1, minima, chunk, records, column, y);
+      vnni_tile(rows, 4, 1, minima, chunk, records, from, column, y);
     else if (chunk->bits == 5)
-      vnni_tile(rows, 5, 1, minima, chunk, records, column, y);
+      vnni_tile(rows, 5, 1, minima, chunk, records, from, column, y);
     else if (chunk->bits == 6)
-      vnni_tile(rows, 6, 2, minima, chunk, records, column, y);
+      vnni_tile(rows, 6, 2, minima, chunk, records, from, column, y);
     else if (!two && !minima)
-      vnni_tile(rows, 8, 1, false, chunk, records, column, y);
+      vnni_tile(rows, 8, 1, false, chunk, records, from, column, y);
     else if (!two)
-      vnni_tile(rows, 8, 1, true, chunk, records, column, y);
+      vnni_tile(rows, 8, 1, true, chunk, records, from, column, y);
     else if (!minima)
-      vnni_tile(rows, 8, 2, false, chunk, records, column, y);
+      vnni_tile(rows, 8, 2, false, chunk, records, from, column, y);
     else
-      vnni_tile(rows, 8, 2, true, chunk, records, column, y);
+      vnni_tile(rows, 8, 2, true, chunk, records, from, column, y);
   }
 }
 
-static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
+/* `rows` rows of a tile from `from` on, VNNI_ROWS at most. */
+INLINE void vnni_rows(const code_chunk *chunk, const uint8_t *records, const int from, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: vnni_panel(n, chunk, records, y); break;
-    FOR_EACH_CODE_ROWS(CASE)
+  case n: vnni_panel(n, chunk, records, from, y); break;
+    FOR_EACH_VNNI_ROWS(CASE)
 #undef CASE
   }
 }
+
+#if !MULTIPLIES_BY_TILES
+static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) { vnni_rows(chunk, records, 0, rows, y); }
+#endif

@@ -1,5 +1,5 @@
 /*
- * Products of quantized weights with AMX tiles, in 16-bit fixed point (see fixed_panels.h for why and for the weights).
+ * Products with AMX tiles of quantized weights that have a scale for 16 inputs, in 16-bit fixed point (see fixed_panels.h for why and for the weights).
  *
  * Activations get one scale per row and 256 inputs, x = s X. Both sides are split into bytes: X = 256 Xh + Xl, all signed, and
  * W = 256 Wh + Wl with Wl unsigned. Then
@@ -10,12 +10,13 @@
  *
  * A tile of activations is, per chunk: 256 s [16] float, sum Xl / 2 [16] int32, then per 64 inputs Xh [16][64] and Xl [16][64].
  *
- * Wants simd_avx512.h, product_template.h, amx_tiles.h and floats_amx.h before it, the last for its part of the scratch memory.
+ * Wants simd_avx512.h, product_template.h, amx_tiles.h and code_planes.h before it.
  */
-#include "backend/cpu/x86/code_planes.h"
 #include "backend/cpu/x86/fixed_panels.h"
 
-#define CODE_PACKER fixed_packer
+#define FIXED_PACKER &fixed_packer
+#define FIXED_FORM &fixed_form
+#define MULTIPLY_FIXED multiply_fixed
 
 enum {
   STEP = 64, /* inputs per tile product */
@@ -63,19 +64,16 @@ static void fix_rows(const float *x, int64_t stride, int64_t rows, int64_t colum
   }
 }
 
-static const activation_form code_form = {TILE_ROWS, fixed_tile_size, fix_rows};
+static const activation_form fixed_form = {TILE_ROWS, fixed_tile_size, fix_rows};
 
 /* The bytes of W of one chunk of half a panel: [step][Wh, Wl][16 groups of 4 inputs][16 columns][4]. */
 typedef int8_t fixed_tiles[FIXED_STEPS][2][TILE_BYTES];
 
-union multiply_scratch {
-  struct {
-    _Alignas(64) fixed_tiles tiles[2]; /* one being multiplied, the next one being unpacked: a third of the nearest cache */
-    int32_t sums[2][TILE_ROWS * 16];   /* [high, low] */
-  };
-  split_tiles split[2];
-  float widened[CHUNK_FLOATS * PANEL];
-};
+typedef struct fixed_scratch {
+  _Alignas(64) fixed_tiles tiles[2]; /* one being multiplied, the next one being unpacked: a third of the nearest cache */
+  int32_t sums[2][TILE_ROWS * 16];   /* [high, low] */
+} fixed_scratch;
+_Static_assert(sizeof(fixed_scratch) <= MULTIPLY_SCRATCH, "a thread's scratch memory holds what tiles want");
 
 /* W = round(code * F / reach) + O for a code at the top of a 16-bit word: mulhrs divides the product by 2^15. */
 INLINE __m512i fix_codes(const bool has_offset, __m512i codes, __m512i factor, __m512i offset) {
@@ -125,8 +123,7 @@ INLINE void fix_entries(const bool has_offset, __m512i pair, __m512i entries, __
 
 /* Half `half` of the columns of a block, 32 inputs: bytes to `high` and, a tile behind, the low ones. */
 INLINE void fix_block(const fixed_kind kind, const bool has_offset, const fixed_layout *f, const uint8_t *block, int64_t half, int8_t *high) {
-  const int bits = kind == FIXED_NIBBLES || kind == FIXED_ENTRIES ? 4 : kind == FIXED_BYTES ? 8 : kind == FIXED_6_BY_2 ? 6 : 5;
-  const int spare = kind == FIXED_5_BY_3 ? 3 : 2;
+  const int bits = kind == FIXED_NIBBLES || kind == FIXED_ENTRIES ? 4 : kind == FIXED_BYTES ? 8 : 6;
   const int64_t second = (f->halves - 1) * PANEL * 2, offsets = f->halves * PANEL * 2;
   const uint8_t *codes = block + f->codes + half * (64 * bits), *words = block + half * PANEL;
   const __m512i entries = vb_table(f->entries);
@@ -146,7 +143,7 @@ INLINE void fix_block(const fixed_kind kind, const bool has_offset, const fixed_
         for (int g = 0; g < 2; g++) fix_bytes(has_offset, 0, vb_load(codes + (2 * pair + g) * 64), factor, offset, fixed + 2 * g);
       } else {
         planes_pair(bits, false, codes, pair, &values, loaded);
-        for (int g = 0; g < 2; g++) fix_bytes(has_offset, spare, loaded[g], factor, offset, fixed + 2 * g);
+        for (int g = 0; g < 2; g++) fix_bytes(has_offset, 2, loaded[g], factor, offset, fixed + 2 * g);
       }
       store_bytes(fixed[0], fixed[1], high);
       store_bytes(fixed[2], fixed[3], high + 64);
@@ -249,7 +246,7 @@ static inline fixed_place place_of_turn(const weight *w, const fixed_layout *f, 
 }
 
 INLINE void multiply_run(const fixed_kind kind, const bool has_offset, const fixed_layout *f, const weight *w, int64_t panel, int64_t panels,
-                         const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, union multiply_scratch *scratch) {
+                         const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, fixed_scratch *scratch) {
   const int64_t turns = panels * fixed_chunks(w) * 2, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const bool streams = row_tiles == 1;
   side_work side = {.layout = f, .tiles = &scratch->tiles[0], .ahead = streams ? STREAM_AHEAD : fixed_chunk_size(f)};
@@ -284,8 +281,7 @@ INLINE void multiply_run(const fixed_kind kind, const bool has_offset, const fix
   _tile_release();
 }
 
-static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows,
-                           float *y, union multiply_scratch *scratch) {
+static void multiply_fixed(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, void *scratch) {
   const fixed_layout f = fixed_layout_of(&w->layout);
   switch (f.kind * 2 + f.has_offset) {
 #define CASE(kind)                                                                                                \
@@ -294,33 +290,7 @@ static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const
     CASE(FIXED_NIBBLES)
     CASE(FIXED_ENTRIES)
     CASE(FIXED_BYTES)
-    CASE(FIXED_5_BY_2)
-    CASE(FIXED_5_BY_3)
     CASE(FIXED_6_BY_2)
 #undef CASE
   }
-}
-
-/* Peaks (peak_template.h): as many sums as hide a product's latency. */
-#define PEAK_CODES peak_tiles
-static int64_t peak_tiles(int64_t turns, void *scratch) {
-  configure_all_tiles();
-  _tile_loadd(6, scratch, STEP);
-  _tile_loadd(7, scratch, STEP);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (int64_t t = 0; t < turns; t++) {
-    _tile_dpbssd(0, 6, 7);
-    _tile_dpbssd(1, 6, 7);
-    _tile_dpbssd(2, 6, 7);
-    _tile_dpbssd(3, 6, 7);
-  }
-  _tile_stored(0, scratch, STEP);
-  _tile_stored(1, scratch, STEP);
-  _tile_stored(2, scratch, STEP);
-  _tile_stored(3, scratch, STEP);
-  _tile_release();
-  return turns * 4 * TILE_ROWS * TILE_ROWS * STEP;
 }

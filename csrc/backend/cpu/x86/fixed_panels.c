@@ -51,7 +51,7 @@ static void store_codes(const fixed_layout *f, const code_change *change, const 
       memcpy(changed + k, &stored, sizeof stored);
     }
   }
-  if (f->bits == 5 || f->bits == 6) code_panels_store(changed, f->bits, 4, 0, target);
+  if (f->bits == 6) code_panels_store(changed, f->bits, 4, 0, target);
 }
 
 /* Stores the codes of column `o` of a chunk, and reads what they are multiplied with; `row` points at the block of the file where the chunk begins. */

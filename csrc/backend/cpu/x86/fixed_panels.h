@@ -1,7 +1,7 @@
 /*
- * Quantized weights in fixed point, for AMX. A tile product costs so little that taking its 32-bit sums out of the tile after
- * every 32 inputs, to apply scales, would cost several times as much. So 256 inputs (a chunk) of a column get one scale t and the
- * weights become 16-bit integers: w = t W. What is stored is still the code and, for every 16 or 32 inputs, a 16-bit factor F and
+ * Quantized weights that have a scale for 16 inputs, in fixed point, for AMX. A tile product costs so little that taking its 32-bit sums out of the tile after
+ * every 16 inputs, to apply scales, would cost several times as much. So 256 inputs (a chunk) of a column get one scale t and the
+ * weights become 16-bit integers: w = t W. What is stored is still the code and, for every 16 inputs, a 16-bit factor F and
  * offset O: W = round(code * F / reach) + O, where `reach` is the power of two that codes stay within, and |W| <= FIXED_MOST.
  * The rounding of F and W is 2^-16 of the chunk's largest weight.
  *
@@ -10,7 +10,7 @@
  *   int16 F[halves][PANEL], int16 O[halves][PANEL] if has_offset, and codes.
  * Codes are two's complement and shifted to the left as far as they go. They lie as in code_panels.h, [2][8][16][4] bytes, or with 4 bits
  * [2][4][16][4] bytes of two groups each. Of formats with a nonlinear table these are places in the table, whose entries are shifted; codes of 8 bits that
- * need but 5 or 6 are packed so, from the lowest one on, and shifted when they are unpacked.
+ * need but 6 are packed so, from the lowest one on, and shifted when they are unpacked.
  */
 #ifndef DIMPLE_CPU_X86_FIXED_PANELS_H
 #define DIMPLE_CPU_X86_FIXED_PANELS_H
@@ -19,13 +19,13 @@
 
 enum { FIXED_CHUNK = 256, FIXED_BLOCKS = FIXED_CHUNK / BLOCK, FIXED_MOST = 32512 };
 
-/* What is stored: codes of 4 bits, places in a table of codes of 8 bits, such codes, or those in 5 or 6 bits that are to be shifted by 2 or 3. */
-typedef enum fixed_kind { FIXED_NIBBLES, FIXED_ENTRIES, FIXED_BYTES, FIXED_5_BY_2, FIXED_5_BY_3, FIXED_6_BY_2 } fixed_kind;
+/* What is stored: codes of 4 bits, places in a table of codes of 8 bits, such codes, or those in 6 bits that are to be shifted by 2. */
+typedef enum fixed_kind { FIXED_NIBBLES, FIXED_ENTRIES, FIXED_BYTES, FIXED_6_BY_2 } fixed_kind;
 
 typedef struct fixed_layout {
   fixed_kind kind;
   int32_t bits;   /* of what is stored */
-  int32_t lowest; /* what 0 stands for, with 5 and 6 bits */
+  int32_t lowest; /* what 0 stands for, with 6 bits */
   int32_t spare;  /* the bits that codes are shifted by: the largest one stays within `reach` before, and within 8 or 128 after it */
   int32_t reach;
   int8_t entries[16]; /* shifted */
@@ -43,10 +43,9 @@ static inline fixed_layout fixed_layout_of(const code_layout *l) {
   const int32_t limit = linear ? 8 : 128;
   while (l->largest << (f.spare + 1) <= limit) f.spare++;
   f.reach = limit >> f.spare;
-  const int32_t bits = plane_bits(l);
-  if ((bits == 5 && (f.spare == 2 || f.spare == 3)) || (bits == 6 && f.spare == 2)) {
-    f.kind = bits == 6 ? FIXED_6_BY_2 : f.spare == 2 ? FIXED_5_BY_2 : FIXED_5_BY_3;
-    f.bits = bits;
+  if (plane_bits(l) == 6 && f.spare == 2) {
+    f.kind = FIXED_6_BY_2;
+    f.bits = 6;
     f.lowest = lowest_code(l);
   }
   for (int i = 0; i < 16; i++) f.entries[i] = (int8_t)(uint8_t)((unsigned)l->table[i] << f.spare);

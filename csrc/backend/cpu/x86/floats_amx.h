@@ -48,6 +48,7 @@ static const activation_form split_form = {TILE_ROWS, split_tile_size, split_row
 
 /* The weights of a chunk: [step][half of the panel][w1, w2][16 pairs of inputs][16 columns][2]. */
 typedef uint8_t split_tiles[SPLIT_STEPS][2][2][TILE_BYTES];
+_Static_assert(2 * sizeof(split_tiles) <= MULTIPLY_SCRATCH, "a thread's scratch memory holds what tiles want");
 
 /* What is split. */
 typedef enum split_source { SPLIT_HALVES, SPLIT_BFLOAT16, SPLIT_FLOATS } split_source;

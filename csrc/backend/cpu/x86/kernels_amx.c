@@ -10,6 +10,10 @@
 #include "backend/cpu/x86/amx_tiles.h"
 #include "backend/cpu/x86/floats_amx.h"
 
+#include "backend/cpu/x86/code_tile_amx.h"
+
+#include "backend/cpu/codes_dot_template.h"
+
 #include "backend/cpu/x86/codes_amx.h"
 
 #include "backend/cpu/kernels_template.h"
