@@ -1,5 +1,19 @@
 /* What the head keeps of a chunk of logits, of any length up to HEAD_CHUNK. Wants a simd_*.h, any of them, and math_template.h before it. */
 
+/* The first place of a logit; 0 if there is none. Stretches of a fixed length, which becomes vector code, are passed over as a whole. */
+static int64_t find_equal(const float *z, int64_t count, float logit) {
+  enum { STRETCH = 64 };
+  int64_t t = 0;
+  for (; t + STRETCH <= count; t += STRETCH) {
+    int32_t found = 0;
+    for (int i = 0; i < STRETCH; i++) found |= z[t + i] == logit;
+    if (found) break;
+  }
+  for (; t < count; t++)
+    if (z[t] == logit) return t;
+  return 0;
+}
+
 /* The two highest logits and the place of the first. */
 static void find_best(const float *z, int64_t count, chunk_summary *out) {
   vf first = vf_set(-INFINITY), second = first;
@@ -30,12 +44,7 @@ static void find_best(const float *z, int64_t count, chunk_summary *out) {
   }
   out->best = best;
   out->second = next;
-  out->best_token = 0;
-  for (int64_t t = 0; t < count; t++) {
-    if (z[t] != best) continue;
-    out->best_token = (int32_t)t;
-    break;
-  }
+  out->best_token = (int32_t)find_equal(z, count, best);
 }
 
 /* What logits are multiplied by, for a division takes as long as an exponential; finite, so that 0 stays 0. */
@@ -71,12 +80,21 @@ static int32_t last_with_weight(const float *z, int64_t count, float best, float
   return 0;
 }
 
-/* The first token whose cumulative sum of exp((z - best) / temperature) exceeds u times the whole. Two levels: vectors, then
- * the tokens of one. */
+/* The first token whose cumulative sum of exp((z - best) / temperature) exceeds u times the whole. Three levels: stretches of vectors, vectors, the tokens
+ * of one. */
 static int32_t draw_token(const float *z, int64_t count, float best, float temperature, float u, float sum) {
   float left = u * sum;
   vf highest = vf_set(best), inverse = inverse_of(temperature);
-  for (int64_t j = 0; j < count; j += LANES) {
+  enum { STRETCH = 8 * LANES };
+  int64_t j = 0;
+  for (; j + STRETCH < count; j += STRETCH) {
+    vf sums = vf_set(0);
+    for (int64_t i = j; i < j + STRETCH; i += LANES) sums = vf_add(sums, vf_exp(vf_mul(vf_sub(vf_load(z + i), highest), inverse)));
+    const float part = vf_sum(sums);
+    if (!(left >= part)) break;
+    left -= part;
+  }
+  for (; j < count; j += LANES) {
     int64_t n = count - j < LANES ? count - j : LANES;
     float lanes[LANES];
     vf_store(lanes, vf_exp(vf_mul(vf_sub(vf_load_some(z + j, n), highest), inverse)));
