@@ -307,7 +307,7 @@ DIMPLE_API dimple_status dimple_model_get_image_grid(const dimple_model *model, 
 /* Preprocesses one picture: antialiased bicubic resize, or tiles of such, normalisation, patches in model order. Writes
  * [rows*columns x 3*temporal*patch*patch] floats to `patches`, whose length `count` must be exactly that; `resized`, if not
  * null, receives the picture between the two steps, 3 * resized_width * resized_height bytes. Errors: as
- * dimple_model_get_image_grid, and ARGUMENT for a wrong count. */
+ * dimple_model_get_image_grid, ARGUMENT for a wrong count, and MEMORY, with anything in `resized`. */
 DIMPLE_API dimple_status dimple_model_preprocess(const dimple_model *model, const dimple_image *image, float *patches,
                                                  int64_t count, uint8_t *resized);
 
@@ -397,7 +397,8 @@ typedef struct dimple_session_options {
                            * even; above 65504: that); Q8_0: 8.5 bits each, where heads are multiples of 32 wide */
 } dimple_session_options;
 
-/* `options` may be null: all threads, the model's context, prefill 1. Errors: ARGUMENT, MEMORY. */
+/* `options` may be null: all threads, the model's context, prefill 1. Errors: ARGUMENT, UNSUPPORTED (kv_type, where heads are no whole blocks of it),
+ * MEMORY. */
 DIMPLE_API dimple_status dimple_session_create(dimple_model *model, const dimple_session_options *options,
                                                dimple_session **session);
 
@@ -407,13 +408,13 @@ DIMPLE_API void dimple_session_free(dimple_session *session);
 /* Sets the prompt: `token_count` >= 1 ids with every image already expanded to grid.tokens times image_token_id, and the
  * images in the order of their placeholders. Copies everything; runs nothing. Discards response, prefill and canvas.
  * Errors: ARGUMENT (id out of range, placeholders and images disagree, a bad picture), UNSUPPORTED (image without vision
- * tower), LIMIT. */
+ * tower), LIMIT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_prompt(dimple_session *session, const int32_t *tokens, int32_t token_count,
                                                    const dimple_image *images, int32_t image_count);
 
 /* Sets the response block: `token_count` >= 1 ids, mask_token_id where the model decides, any other id where it is fixed (a
  * structure prior). Needs a prompt. Discards prefill and canvas. Errors: STATE, ARGUMENT, LIMIT, UNSUPPORTED (the model names
- * no mask token). */
+ * no mask token), MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_response(dimple_session *session, const int32_t *tokens, int32_t token_count);
 
 /* For answers longer than one response: puts `token_count` >= 0 ids, the answer so far, behind the prompt, in the place of those of an
@@ -639,7 +640,7 @@ DIMPLE_API dimple_status dimple_session_step(dimple_session *session, dimple_ste
  * or disfavours them, -inf bans them; count 0: nothing. It comes before temperature, top_k and top_p; under a constraint a token that is
  * banned stands only where no other can; without one, some token is not, beside the mask and what the decoding bars (no_eos_logits, dreamon's expand
  * token). Tokens that the file bans (key diffusion.suppress_tokens) stay so unless they are among these. dimple_session_begin takes it back.
- * log_probability stays the model's own. Errors: STATE (no decoding is under way), ARGUMENT, MEMORY. */
+ * log_probability stays the model's own. Errors: STATE (no decoding is under way), ARGUMENT, UNSUPPORTED (diffusion-gemma), MEMORY. */
 DIMPLE_API dimple_status dimple_session_set_bias(dimple_session *session, const int32_t *tokens, const float *values, int32_t count);
 
 /* What an iteration has to choose from. The pointers are the session's and stay valid until its next call. */
@@ -697,9 +698,9 @@ DIMPLE_API dimple_status dimple_session_shorten(dimple_session *session, int32_t
  * score the lowest there is, and NaN. Errors: STATE (no constraint, decoding not begun), ARGUMENT, MEMORY. */
 DIMPLE_API dimple_status dimple_session_complete(dimple_session *session, dimple_step *step);
 
-/* Makes the prefill, step, look, shorten, logits, features or score call that runs in the session, or else the next such call, fail with CANCELLED, at the
- * latest after the decoder or vision block it is in. May be called from any thread at any time while the session lives. A
- * no-op on null. */
+/* Makes the prefill, step, look, alternatives, shorten, take_prefix, logits, features or score call that runs in the session, or else the next such call
+ * that runs the model, fail with CANCELLED, at the latest after the decoder or vision block it is in. May be called from any thread at any time while the
+ * session lives. A no-op on null. */
 DIMPLE_API void dimple_session_cancel(dimple_session *session);
 
 /* Wall times in nanoseconds, and sizes. */
@@ -772,8 +773,8 @@ DIMPLE_API dimple_status dimple_batch_get_counts(dimple_batch *batch, dimple_bat
 /* How likely the model finds given tokens: one pass over prompt + `response` [count], ids with mask_token_id where the model is not to
  * see what stands there. Of each position with targets[i] >= 0, log_probability[i] receives the natural logarithm of that token's
  * probability in softmax(logits) of the row that scores the position (with shifted logits the one before it), which of a position that is
- * not masked may have seen what stands there; of the others NaN. guidance_scale: as dimple_decoding's, the response seen in both passes; 0:
- * off. The prompt is computed anew, for its keys and values, kept as the session's, depend on the response. The session's response need not be set; a decoding under
+ * not masked may have seen what stands there; of the others, whose target is -1, NaN. guidance_scale: as dimple_decoding's, the response seen in both passes;
+ * 0: off. The prompt is computed anew, for its keys and values, kept as the session's, depend on the response. The session's response need not be set; a decoding under
  * way is not disturbed. Errors: STATE (no prompt), ARGUMENT, LIMIT, UNSUPPORTED (no mask token; a model that denoises canvases), MEMORY, CANCELLED, MODEL. */
 DIMPLE_API dimple_status dimple_session_score(dimple_session *session, const int32_t *response, const int32_t *targets, int32_t count,
                                               float guidance_scale, float *log_probability);
