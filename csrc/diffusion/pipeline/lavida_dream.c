@@ -5,8 +5,9 @@
  * shifted schedule, masks, are as many as these.
  *
  * As in Dream's pipeline a position may be revealed as the mask, and stays masked, but not in the last step. Where that is the first token, the authors'
- * code goes on to score its position by its own row, here the prompt's last row does. With a share of the steps and no shifted schedule it stops on the way and reveals all that is left in its last step; here the
- * schedule is that of the steps that are asked for, as where they are asked for by number.
+ * code goes on to score its position by its own row, here the prompt's last row does. With a share of the steps and no shifted schedule their code stops
+ * on the way and reveals all that is left in its last step; here the schedule is that of the steps that are asked for, as where they are asked for by
+ * number.
  */
 #include "diffusion/pipeline.h"
 #include "diffusion/schedule.h"

@@ -17,7 +17,7 @@ import java.util.zip.InflaterInputStream;
 final class XmpPacket {
   private static final byte[] PREFIX = "http://ns.adobe.com/xap/1.0/\0".getBytes(StandardCharsets.ISO_8859_1);
   private static final byte[] KEYWORD = "XML:com.adobe.xmp\0".getBytes(StandardCharsets.ISO_8859_1);
-  private static final Pattern ORIENTATION = Pattern.compile("tiff:Orientation(?:=\"|>)([0-9])");
+  private static final Pattern ORIENTATION = Pattern.compile("\\btiff:Orientation\\s*(?:=\\s*[\"']|>)\\s*(\\d)\\b");
   private static final int TIFF_TAG = 700;
   private static final int LONGEST_TEXT = 1 << 20; // that is looked at
 

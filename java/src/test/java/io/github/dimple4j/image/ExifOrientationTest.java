@@ -89,7 +89,8 @@ class ExifOrientationTest {
   /** Without a tag of EXIF's an XMP packet counts, as an attribute or an element, wherever a format has it; with one it does not. */
   @Test
   void packetsOfXmpCountWithoutExif() throws IOException {
-    for (String packet : List.of("<rdf:Description tiff:Orientation=\"6\"/>", "<tiff:Orientation>6</tiff:Orientation>")) {
+    for (String packet : List.of("<rdf:Description tiff:Orientation=\"6\"/>", "<x tiff:Orientation = '6' />",
+        "<tiff:Orientation>6</tiff:Orientation>", "<tiff:Orientation >\n 6 </tiff:Orientation>")) {
       byte[] xmp = packet.getBytes(StandardCharsets.UTF_8);
       byte[] named = join("http://ns.adobe.com/xap/1.0/\0".getBytes(StandardCharsets.US_ASCII), xmp);
       byte[] segment = join(new byte[] {(byte) 0xFF, (byte) 0xE1, 0, (byte) (2 + named.length)}, named);
