@@ -12,6 +12,7 @@ final class BmpFile {
   private static final int INFO_HEADER = 40; // of Windows, as later ones begin
   private static final int SECOND_HEADER = 64; // of OS/2: begins as that of Windows
   private static final int OFFSET = 10; // where the file says where its pixels are
+  private static final int COLOURS = 46; // where it says how many colours its palette has
   private static final int RLE8 = 1;
   private static final int RLE4 = 2;
   private static final int JPEG = 4;
@@ -50,6 +51,25 @@ final class BmpFile {
 
   private static int header(ByteBuffer file) {
     return file.getInt(FILE_HEADER);
+  }
+
+  /**
+   * How many colours the palette has, which may be fewer than there are numbers for.
+   *
+   * @param encoded a file that {@link #check} has let pass
+   * @return as many as the header counts and as stand in front of the pixels
+   */
+  static int colours(byte[] encoded) {
+    ByteBuffer file = ByteBuffer.wrap(encoded).order(ByteOrder.LITTLE_ENDIAN);
+    int header = header(file);
+    boolean core = header == CORE_HEADER;
+    int bits = file.getShort(core ? 24 : 28);
+    if (bits < 1 || bits > 8) {
+      return 0;
+    }
+    long counted = core ? 0 : file.getInt(COLOURS) & 0xFFFFFFFFL;
+    long room = ((file.getInt(OFFSET) & 0xFFFFFFFFL) - FILE_HEADER - header) / (core ? 3 : 4);
+    return (int) Math.min(counted == 0 ? 1 << bits : Math.min(counted, 1 << bits), Math.max(room, 0));
   }
 
   /**

@@ -81,7 +81,7 @@ final class GifDecoder {
     for (int i = 0; i < indices.length; i++) {
       int index = indices[i] & 0xFF;
       if (3 * index >= colors.length) {
-        throw PictureException.damaged("it uses colour " + index + " of " + colors.length / 3);
+        throw PictureException.colourBehind(index, colors.length / 3);
       }
       System.arraycopy(colors, 3 * index, rgb, 3 * i, 3);
       if (alpha != null) {

@@ -12,7 +12,7 @@ public final class ImageIoFormats implements PlatformFormats {
   @Override
   public Pixels png(byte[] encoded) throws IOException {
     byte[] essence = PngFile.essence(encoded);
-    Pixels pixels = PlatformPicture.pixels(PlatformReader.read("png", essence));
+    Pixels pixels = PlatformPicture.pixels(PlatformPicture.checked(PlatformReader.read("png", essence), PngFile.colours(essence)));
     OptionalInt grey = PngFile.transparentGrey(essence);
     if (grey.isEmpty()) {
       return pixels;
@@ -27,7 +27,7 @@ public final class ImageIoFormats implements PlatformFormats {
   @Override
   public Pixels bmp(byte[] encoded) throws IOException {
     BmpFile.check(encoded);
-    return PlatformPicture.pixels(PlatformReader.read("bmp", BmpFile.plain(encoded)));
+    return PlatformPicture.pixels(PlatformPicture.checked(PlatformReader.read("bmp", BmpFile.plain(encoded)), BmpFile.colours(encoded)));
   }
 
   @Override

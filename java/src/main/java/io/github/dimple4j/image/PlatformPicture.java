@@ -1,5 +1,6 @@
 package io.github.dimple4j.image;
 
+import io.github.dimple4j.image.raster.PictureException;
 import io.github.dimple4j.image.raster.Pixels;
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
@@ -33,6 +34,30 @@ public final class PlatformPicture {
       direct(raster, colors, rgb);
     }
     return new Pixels(rgb, colors.hasAlpha() ? alpha(image) : null, width, height);
+  }
+
+  /**
+   * Refuses what readers make black, transparent or the last colour, each its own way.
+   *
+   * @param image a picture
+   * @param colors how many colours its palette has, if it has one
+   * @return the picture
+   * @throws PictureException if a pixel has the number of a colour behind the palette
+   */
+  static BufferedImage checked(BufferedImage image, int colors) throws PictureException {
+    Raster raster = image.getRaster();
+    if (image.getColorModel() instanceof IndexColorModel) {
+      int[] row = new int[raster.getWidth()];
+      for (int y = 0; y < raster.getHeight(); y++) {
+        raster.getPixels(raster.getMinX(), raster.getMinY() + y, row.length, 1, row);
+        for (int index : row) {
+          if (index >= colors) {
+            throw PictureException.colourBehind(index, colors);
+          }
+        }
+      }
+    }
+    return image;
   }
 
   private static byte[] alpha(BufferedImage image) {

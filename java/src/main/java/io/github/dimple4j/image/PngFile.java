@@ -30,6 +30,7 @@ final class PngFile {
   private static final int HEIGHT = 20;
   private static final int DEPTH = 24;
   private static final int COLOR = 25;
+  private static final int PALETTE_COLOR = 3;
   private static final int[] CHANNELS = {1, 0, 3, 1, 2, 0, 4}; // by the kind of colour
 
   private PngFile() {}
@@ -100,6 +101,24 @@ final class PngFile {
     if (pixels * channels * file.get(DEPTH) / 8 > data * MOST_INFLATED) {
       throw PictureException.tooShort(data, file.getInt(WIDTH), file.getInt(HEIGHT));
     }
+  }
+
+  /**
+   * How many colours the palette has.
+   *
+   * @param essence a picture
+   * @return none if it is missing; where samples are no numbers of colours, as many as there could be
+   */
+  static int colours(byte[] essence) {
+    ByteBuffer file = ByteBuffer.wrap(essence);
+    if (file.get(COLOR) != PALETTE_COLOR) {
+      return 256;
+    }
+    int at = SIGNATURE;
+    while (file.getInt(at + 4) != PALETTE && file.getInt(at + 4) != END) {
+      at += 12 + file.getInt(at);
+    }
+    return file.getInt(at) / 3; // the end has no bytes
   }
 
   /**

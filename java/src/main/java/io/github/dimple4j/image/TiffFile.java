@@ -302,6 +302,9 @@ final class TiffFile {
     if (photometric < 0 || photometric > YCBCR || photometric == 4) {
       throw PictureException.unsupported("a TIFF of the photometric kind " + photometric);
     }
+    if (photometric == PALETTE && values(COLOR_MAP).length < 3L << Math.min(first(BITS, 1), 16)) {
+      throw PictureException.damaged("its palette has " + values(COLOR_MAP).length / 3 + " colours for samples of " + first(BITS, 1) + " bits");
+    }
     if (first(COMPRESSION, 1) == OLD_JPEG) {
       throw PictureException.unsupported("a TIFF of compression 6 (JPEG as before 1995)");
     }

@@ -291,6 +291,10 @@ def pngs():
     for depth in (1, 2, 4, 8):
         both(f"grey-{depth}", depth, 0, grey >> (8 - depth))
         both(f"palette-{depth}", depth, 3, grey >> (8 - depth), before=[chunk(b"PLTE", palette[:1 << depth].tobytes())])
+        used = grey >> (8 - depth)
+        both(f"palette-{depth}-behind", depth, 3, used, before=[chunk(b"PLTE", palette[:int(used.max())].tobytes())], expected="refused")
+        if used.max() + 1 < 1 << depth:
+            both(f"palette-{depth}-few", depth, 3, used, before=[chunk(b"PLTE", palette[:int(used.max()) + 1].tobytes())])
     both("grey-16", 16, 0, wide[:, :, :1], expected="equal", rgb=np.repeat((wide[:, :, :1] >> 8).astype(np.uint8), 3, 2))
     both("rgb-8", 8, 2, SMALL.astype(int))
     both("rgb-16", 16, 2, wide)
@@ -439,6 +443,8 @@ def gifs():
     add("gif-bomb.gif", bytes(bomb), "refused")
     bomb[6:10] = bomb[at + 5:at + 9] = struct.pack("<HH", 9900, 9900)
     add("gif-bomb-within-limit.gif", bytes(bomb), "refused")
+    whole = gif([(0, 0, indices, None, None, False)], palette=palette)  # of whose 64 colours the first half stays
+    add("gif-behind.gif", whole[:10] + bytes([whole[10] - 1]) + whole[11:13 + 96] + whole[13 + 192:], "refused")
     add("gif-no-image.gif", gif([], palette=palette), "refused")
 
 
@@ -512,6 +518,18 @@ def bmps():
     add("bmp-24-os2-2.bmp", bmp(width, height, 24, bmp_rows(true, 24), header=64), "equal")
     huffman = bmp(width, height, 1, bmp_rows(s[:, :, 0] >> 7, 1), colours[:2].tobytes(), header=64, compression=3)
     add("bmp-1-os2-2-huffman.bmp", huffman, "unsupported")
+    for bits in (1, 4, 8):  # fewer colours than pixels use, counted, with all of them there, or with room for fewer
+        used = s[:, :, 0] >> (8 - bits)
+        most = int(used.max())
+        counted = bmp(width, height, bits, bmp_rows(used, bits), colours[:1 << bits].tobytes(), colours=most)
+        add(f"bmp-{bits}-behind.bmp", counted, "refused")
+        add(f"bmp-{bits}-behind-room.bmp", bmp(width, height, bits, bmp_rows(used, bits), colours[:most].tobytes(), colours=1 << bits), "refused")
+        counted = bmp(width, height, bits, bmp_rows(used, bits), colours[:1 << bits].tobytes(), colours=most + 1)
+        add(f"bmp-{bits}-counted.bmp", counted, "equal")
+    add("bmp-rle8-behind.bmp", bmp(width, height, 8, runs + b"\0\1", colours.tobytes(), compression=1, colours=int(index.max())), "refused")
+    add("bmp-8-counted-os2-2.bmp", bmp(width, height, 8, bmp_rows(s[:, :, 0] >> 4, 8), colours[:16].tobytes(), header=64, colours=15), "refused")
+    core = b"BM" + struct.pack("<IHHI", 26 + 45 + 20 * height, 0, 0, 26 + 45) + struct.pack("<IHHHH", 12, width, height, 1, 8)
+    add("bmp-os2-8-behind.bmp", core + colours[:15, :3].tobytes() + bmp_rows(s[:, :, 0] >> 4, 8), "refused")
     add("bmp-1x1.bmp", bmp(1, 1, 24, bmp_rows(true[:1, :1], 24)), "equal")
     for name, whole in (("24", bmp(width, height, 24, bmp_rows(true, 24))), ("8", bmp(width, height, 8, bmp_rows(s[:, :, 0], 8), colours.tobytes())),
                         ("rle8", bmp(width, height, 8, runs + b"\0\1", colours[:16].tobytes(), compression=1, colours=16))):
@@ -630,6 +648,7 @@ def tiffs():
         add(f"tiff-white-is-0-{bits}.tif", tiff_of(grey >> (8 - bits), bits, 0), "equal")
     palette = np.random.default_rng(8).integers(0, 65536, (3, 256))
     add("tiff-palette.tif", tiff_of(grey, 8, 3, more={320: (3, palette.reshape(-1).tolist())}), "near")
+    add("tiff-palette-behind.tif", tiff_of(grey, 8, 3, more={320: (3, palette[:, :200].reshape(-1).tolist())}), "refused")
     add("tiff-palette-4.tif", tiff_of(grey >> 4, 4, 3, more={320: (3, palette[:, :16].reshape(-1).tolist())}), "near")
     add("tiff-rgba.tif", tiff_of(np.dstack([s, alpha]), 8, 2, extra=[2]), "equal")
     add("tiff-rgba-associated.tif", tiff_of(np.dstack([s * alpha // 255, alpha]), 8, 2, extra=[1]), "near")

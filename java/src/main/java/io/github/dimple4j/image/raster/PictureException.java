@@ -21,6 +21,17 @@ public final class PictureException extends IOException {
   }
 
   /**
+   * A picture with a pixel whose number is behind its palette.
+   *
+   * @param index the number
+   * @param colours how many the palette has
+   * @return the exception
+   */
+  public static PictureException colourBehind(int index, int colours) {
+    return damaged("it uses colour " + index + " of " + colours);
+  }
+
+  /**
    * A picture that may be sound but is of a kind that is not read.
    *
    * @param kind the kind, for example {@code "a JPEG with 12 bits per sample"}
