@@ -5,6 +5,8 @@
 #include "backend/cpu/operations.h"
 #include "error.h"
 
+enum { ITEMS_OF_A_THREAD = 4 };
+
 typedef struct attention_task {
   context *c;
   attention_operands of;
@@ -63,13 +65,15 @@ dimple_status cpu_attention(context *c, const attention_call *call) {
   int32_t group = call->heads / call->kv_heads;
   attention_task task = {.c = c, .of = operands_of(call), .windows = call->spans, .heads_per_item = (int32_t)smaller(group, ATTENTION_ROWS)};
   task.parts_per_group = (int32_t)parts(group, task.heads_per_item);
-  int64_t most = ATTENTION_ROWS / task.heads_per_item;
+  int64_t most = ATTENTION_ROWS / task.heads_per_item, heads = (int64_t)call->kv_heads * task.parts_per_group;
+  /* Larger items copy keys and values less often; each thread should still find some. */
+  if (cut_rows(call, most, NULL) * heads >= ATTENTION_PARTS * ITEMS_OF_A_THREAD * cpu_pool_threads(c->pool)) most *= ATTENTION_PARTS;
   task.block_count = cut_rows(call, most, NULL);
   attention_block *blocks = malloc((size_t)larger(1, task.block_count) * sizeof *blocks);
   if (!blocks) return dimple_fail_memory((uint64_t)task.block_count * sizeof *blocks, "attention blocks");
   cut_rows(call, most, blocks);
   task.blocks = blocks;
-  cpu_pool_run(c->pool, task.block_count * call->kv_heads * task.parts_per_group, attention_item, &task, c->scratch);
+  cpu_pool_run(c->pool, task.block_count * heads, attention_item, &task, c->scratch);
   free(blocks);
   return DIMPLE_OK;
 }

@@ -11,21 +11,29 @@ enum {
   HEAD_STRIDE = ATTENTION_SIZE + 16 /* not a power of two, which would send every row to the same few cache sets */
 };
 
-typedef struct attention_scratch {
+/* Queries that go through a block of keys together, and what they have come to. */
+typedef struct attention_part {
+  int64_t row, rows, queries, padded_queries;   /* padded to whole vectors */
   float query[ATTENTION_SIZE * ATTENTION_ROWS]; /* [size][queries], scaled */
-  float key[ATTENTION_KEYS * HEAD_STRIDE];
-  float value[ATTENTION_KEYS * HEAD_STRIDE];
-  float score[ATTENTION_KEYS * ATTENTION_ROWS]; /* [keys][queries] */
   float sum[ATTENTION_ROWS * HEAD_STRIDE];      /* of weighted values, [queries][size] */
   float highest[ATTENTION_ROWS];                /* score so far */
   float total[ATTENTION_ROWS];                  /* of exp(score - highest) */
+} attention_part;
+
+typedef struct attention_scratch {
+  float key[ATTENTION_KEYS * HEAD_STRIDE];
+  float value[ATTENTION_KEYS * HEAD_STRIDE];
+  float score[ATTENTION_KEYS * ATTENTION_ROWS]; /* [keys][queries] */
   float shrink[ATTENTION_ROWS];                 /* what a new highest score does to sums so far */
+  attention_part parts[ATTENTION_PARTS];        /* which share the copy of keys and values */
 } attention_scratch;
 
 /* A head's numbers [size] of a row of keys or values (quant/kv_rows.h) as floats, filled up with zeros to whole vectors. */
 static void copy_floats(const uint8_t *source, int64_t size, float *target) {
   const float *x = (const float *)(const void *)source;
-  for (int64_t i = 0; i < size; i += LANES) vf_store(target + i, vf_load_some(x + i, size - i < LANES ? size - i : LANES));
+  int64_t i = 0;
+  for (; i + LANES <= size; i += LANES) vf_store(target + i, vf_load(x + i));
+  if (i < size) vf_store(target + i, vf_load_some(x + i, size - i));
 }
 
 static void widen_halves(const uint8_t *source, int64_t size, float *target) {
@@ -62,13 +70,14 @@ static void fetch_heads(const void *source, int64_t stride, int64_t rows, int64_
 }
 
 /* score [keys x queries] = key query. */
-static void score_keys(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
+static void score_keys(attention_scratch *s, const attention_part *p, int64_t keys, int64_t size) {
+  const int64_t queries = p->padded_queries;
   for (int64_t j = 0; j < keys; j += FLOAT_ROWS) {
     const float *key = s->key + j * HEAD_STRIDE;
     float *score = s->score + j * ATTENTION_ROWS;
     switch (keys - j < FLOAT_ROWS ? keys - j : FLOAT_ROWS) {
 #define CASE(n) \
-  case n: product_rows(n, queries, true, key, HEAD_STRIDE, 1, s->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
+  case n: product_rows(n, queries, true, key, HEAD_STRIDE, 1, p->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
       FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
     }
@@ -76,10 +85,10 @@ static void score_keys(attention_scratch *s, int64_t keys, int64_t queries, int6
 }
 
 /* sum [queries x size] += score' value. */
-static void add_values(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
-  for (int64_t q = 0; q < queries; q += FLOAT_ROWS) {
-    float *sum = s->sum + q * HEAD_STRIDE;
-    switch (queries - q < FLOAT_ROWS ? queries - q : FLOAT_ROWS) {
+static void add_values(attention_scratch *s, attention_part *p, int64_t keys, int64_t size) {
+  for (int64_t q = 0; q < p->queries; q += FLOAT_ROWS) {
+    float *sum = p->sum + q * HEAD_STRIDE;
+    switch (p->queries - q < FLOAT_ROWS ? p->queries - q : FLOAT_ROWS) {
 #define CASE(n) \
   case n: product_rows(n, size, false, s->score + q, 1, ATTENTION_ROWS, s->value, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
       FOR_EACH_FLOAT_ROWS(CASE)
@@ -89,9 +98,9 @@ static void add_values(attention_scratch *s, int64_t keys, int64_t queries, int6
 }
 
 /* Turns scores into exp(score - highest) and scales what was summed before to the new highest. */
-static void soften(attention_scratch *s, int64_t keys, int64_t queries, int64_t size) {
-  for (int64_t q = 0; q < queries; q += LANES) {
-    vf before = vf_load(s->highest + q), highest = before, total = vf_set(0);
+static void soften(attention_scratch *s, attention_part *p, int64_t keys, int64_t size) {
+  for (int64_t q = 0; q < p->padded_queries; q += LANES) {
+    vf before = vf_load(p->highest + q), highest = before, total = vf_set(0);
     for (int64_t j = 0; j < keys; j++) highest = vf_max(highest, vf_load(s->score + j * ATTENTION_ROWS + q));
     for (int64_t j = 0; j < keys; j++) {
       float *score = s->score + j * ATTENTION_ROWS + q;
@@ -100,15 +109,15 @@ static void soften(attention_scratch *s, int64_t keys, int64_t queries, int64_t 
       total = vf_add(total, e);
     }
     vf shrink = vf_exp(vf_sub(before, highest));
-    vf_store(s->highest + q, highest);
+    vf_store(p->highest + q, highest);
     vf_store(s->shrink + q, shrink);
-    vf_store(s->total + q, vf_fma(vf_load(s->total + q), shrink, total));
+    vf_store(p->total + q, vf_fma(vf_load(p->total + q), shrink, total));
   }
-  for (int64_t q = 0; q < queries; q++) {
+  for (int64_t q = 0; q < p->queries; q++) {
     if (s->shrink[q] == 1) continue;
     vf shrink = vf_set(s->shrink[q]);
     for (int64_t i = 0; i < size; i += LANES)
-      vf_store(s->sum + q * HEAD_STRIDE + i, vf_mul(vf_load(s->sum + q * HEAD_STRIDE + i), shrink));
+      vf_store(p->sum + q * HEAD_STRIDE + i, vf_mul(vf_load(p->sum + q * HEAD_STRIDE + i), shrink));
   }
 }
 
@@ -153,10 +162,35 @@ static int64_t first_of_keys(const attention_operands *of, const attention_block
   return first > block->key ? first - (first - block->key) % ATTENTION_KEYS : block->key;
 }
 
+/* The part's queries, and nothing come to yet. */
+static void begin_part(attention_part *p, const attention_operands *of, int64_t row, int64_t row_end, int32_t head, int32_t heads) {
+  p->row = row;
+  p->rows = row_end - row;
+  p->queries = p->rows * heads;
+  p->padded_queries = (p->queries + LANES - 1) / LANES * LANES;
+  for (int64_t q = 0; q < p->padded_queries; q++) {
+    const float *query = q < p->queries ? of->q + (row + q / heads) * of->q_stride + (head + q % heads) * of->size : NULL;
+    for (int64_t i = 0; i < of->size; i++) p->query[i * ATTENTION_ROWS + q] = query ? query[i] * of->scale : 0;
+    p->highest[q] = -FLT_MAX;
+    p->total[q] = 0;
+  }
+  memset(p->sum, 0, (size_t)p->queries * HEAD_STRIDE * sizeof(float));
+}
+
+static void end_part(const attention_part *p, const attention_operands *of, int32_t head, int32_t heads) {
+  const int64_t size = of->size;
+  for (int64_t q = 0; q < p->queries; q++) {
+    float *y = of->y + (p->row + q / heads) * of->y_stride + (head + q % heads) * size;
+    vf inverse = vf_set(1 / p->total[q]);
+    for (int64_t i = 0; i < size; i += LANES)
+      vf_store_some(y + i, vf_mul(vf_load(p->sum + q * HEAD_STRIDE + i), inverse), size - i < LANES ? size - i : LANES);
+  }
+}
+
 static void attention(const attention_operands *of, const attention_block *block, int32_t head, int32_t heads, void *scratch) {
   attention_scratch *s = scratch;
-  int64_t size = of->size, rows = block->row_end - block->row, queries = rows * heads;
-  int64_t padded_size = (size + LANES - 1) / LANES * LANES, padded_queries = (queries + LANES - 1) / LANES * LANES;
+  const int64_t size = of->size, rows = block->row_end - block->row, most = ATTENTION_ROWS / heads, count = (rows + most - 1) / most;
+  int64_t padded_size = (size + LANES - 1) / LANES * LANES;
   int64_t head_bytes = kv_bytes(of->kv_type, size), key_offset = (int64_t)(head / (of->heads / of->kv_heads)) * head_bytes;
   const uint8_t *k = of->k + key_offset, *v = of->v + key_offset;
   int64_t first = first_of_keys(of, block), end = end_of_keys(of, block), keys = end - first < ATTENTION_KEYS ? end - first : ATTENTION_KEYS;
@@ -164,15 +198,8 @@ static void attention(const attention_operands *of, const attention_block *block
   fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride * float_bytes, rows, heads * size * float_bytes);
   fetch_heads(k + first * of->k_stride, of->k_stride, keys, head_bytes);
   fetch_heads(v + first * of->v_stride, of->v_stride, keys, head_bytes);
-  for (int64_t q = 0; q < padded_queries; q++) {
-    const float *query = q < queries ? of->q + (block->row + q / heads) * of->q_stride + (head + q % heads) * size : NULL;
-    for (int64_t i = 0; i < size; i++) s->query[i * ATTENTION_ROWS + q] = query ? query[i] * of->scale : 0;
-  }
-  for (int64_t q = 0; q < padded_queries; q++) {
-    s->highest[q] = -FLT_MAX;
-    s->total[q] = 0;
-  }
-  memset(s->sum, 0, (size_t)queries * HEAD_STRIDE * sizeof(float));
+  for (int64_t i = 0; i < count; i++)
+    begin_part(&s->parts[i], of, block->row + rows * i / count, block->row + rows * (i + 1) / count, head, heads);
   for (int64_t key = first; key < end; key += keys) {
     keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
     copy_heads(of, k + key * of->k_stride, of->k_stride, keys, s->key);
@@ -180,15 +207,12 @@ static void attention(const attention_operands *of, const attention_block *block
     int64_t coming = end - key - keys < ATTENTION_KEYS ? end - key - keys : ATTENTION_KEYS;
     fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, head_bytes);
     fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, head_bytes);
-    score_keys(s, keys, padded_queries, size);
-    if (of->first_key || of->last_key || of->skip_key) mask_keys(s, of, block->row, rows, heads, key, keys);
-    soften(s, keys, padded_queries, padded_size);
-    add_values(s, keys, queries, padded_size);
+    for (attention_part *p = s->parts; p < s->parts + count; p++) {
+      score_keys(s, p, keys, size);
+      if (of->first_key || of->last_key || of->skip_key) mask_keys(s, of, p->row, p->rows, heads, key, keys);
+      soften(s, p, keys, padded_size);
+      add_values(s, p, keys, padded_size);
+    }
   }
-  for (int64_t q = 0; q < queries; q++) {
-    float *y = of->y + (block->row + q / heads) * of->y_stride + (head + q % heads) * size;
-    vf inverse = vf_set(1 / s->total[q]);
-    for (int64_t i = 0; i < size; i += LANES)
-      vf_store_some(y + i, vf_mul(vf_load(s->sum + q * HEAD_STRIDE + i), inverse), size - i < LANES ? size - i : LANES);
-  }
+  for (int64_t i = 0; i < count; i++) end_part(&s->parts[i], of, head, heads);
 }

@@ -113,7 +113,7 @@ typedef struct attention_block {
   int64_t row, row_end, key, key_end;
 } attention_block;
 
-enum { ATTENTION_ROWS = 96, ATTENTION_SIZE = 512 }; /* query rows x heads of an item; largest head */
+enum { ATTENTION_ROWS = 96, ATTENTION_PARTS = 2, ATTENTION_SIZE = 512 }; /* query rows x heads of a part; parts of an item; largest head */
 
 typedef struct cpu_kernels {
   const activation_form *forms[PACKINGS]; /* what each packing of weights is multiplied with */

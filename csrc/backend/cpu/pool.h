@@ -13,7 +13,7 @@
 
 /* Every thread's scratch memory, in bytes: enough for what the kernels of any instruction set ask for. A page of it is the system's until
  * it is written. */
-enum { CPU_SCRATCH = 1 << 20 };
+enum { CPU_SCRATCH = 5 << 18 };
 
 typedef struct cpu_pool cpu_pool;
 
