@@ -263,7 +263,7 @@ public final class Template {
   /**
    * A text that matches a regular expression as a whole; see {@link Piece#pattern}.
    *
-   * @param regex in the dialect of ECMA-262
+   * @param regex in the dialect of ECMA-262 with {@code u}
    * @return the piece
    */
   public static Piece pattern(String regex) {

@@ -358,7 +358,7 @@ public abstract sealed class Piece {
   /**
    * A text that matches a regular expression as a whole.
    *
-   * @param regex in the dialect of ECMA-262
+   * @param regex in the dialect of ECMA-262 with {@code u}
    * @return the piece
    * @throws InvalidArgumentException if it is malformed or matches nothing
    * @throws UnsupportedException if it needs what no automaton of a reasonable size holds, such as lookaround or back references

@@ -179,8 +179,8 @@ class JsonSchemaTest {
         new Refusal("{'not':{'enum':'a'}}", "#/not/enum: not a list"),
         new Refusal("{'type':'string','pattern':'a{,5}'}", "#/pattern: {,n}, which implementations read differently, at character 4 "
             + "of the regular expression a{,5}"),
-        new Refusal("{'type':'string','pattern':'^a{2}{3}$'}", "#/pattern: nothing to repeat at character 8 of the regular expression ^a{2}{3}$"),
-        new Refusal("{'type':'string','pattern':'(|{2})'}", "#/pattern: nothing to repeat at character 5 of the regular expression (|{2})"),
+        new Refusal("{'type':'string','pattern':'^a{2}{3}$'}", "#/pattern: nothing to repeat at character 5 of the regular expression ^a{2}{3}$"),
+        new Refusal("{'type':'string','pattern':'(|{2})'}", "#/pattern: nothing to repeat at character 2 of the regular expression (|{2})"),
         new Refusal("{'type':'string','pattern':'^\\\\012$'}", "#/pattern: an octal escape, which implementations read differently, at character 3 "
             + "of the regular expression ^\\012$"),
         new Refusal("{'type':'string','pattern':'\\\\c1'}", "#/pattern: an escape \\c without its letter at character 3 of the regular expression \\c1"),

@@ -2,18 +2,26 @@ package io.github.dimple4j.structure.regex;
 
 import io.github.dimple4j.structure.automaton.CodePoints;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 
-/** Recursive descent over ECMA-262's Pattern (22.2.1), with the leniencies of its Annex B for brackets and punctuation. */
+/**
+ * Recursive descent over ECMA-262's Pattern with {@code u} (22.2.1). What its Annex B makes of an expression without {@code u} is refused: there
+ * {@code [a-\d]} has three members, {@code \_} is a letter and a brace without bounds one, and other dialects read some of that in other ways.
+ */
 final class RegexParser {
   private static final int MOST_REPEATS = 100_000;
   private static final int DEEPEST = 200; // groups within each other, as StrictJson has it of lists
   private static final int CLASS = -1;
+  private static final int NOT_THERE = -2; // a bound, told apart from UNBOUNDED
   private static final int MOST_SHOWN = 1000;
+  private static final String SYNTAX = "^$\\.*+?()[]{}|/"; // what a backslash may stand before for itself
 
   private final String text;
   private final int[] points;
+  private final Set<String> names = new HashSet<>(); // of groups
   private boolean wide;
   private int position;
   private int depth; // of groups
@@ -123,37 +131,34 @@ final class RegexParser {
       most = bounds[1];
     }
     take('?'); // lazy: the same texts match
-    if (at('*') || at('+') || at('?')) {
-      throw wrong("nothing to repeat");
-    }
     return new Expression.Repetition(atom, least, most);
   }
 
-  /** {@code {2}}, {@code {2,}} or {@code {2,3}}; null, and nothing read, where a brace stands for itself. */
+  /** {@code {2}}, {@code {2,}} or {@code {2,3}}; null where there is no brace. */
   private int[] braces() {
-    int start = position;
-    if (take('{')) {
-      int least = number();
-      int most = least;
-      if (take(',')) {
-        most = at('}') ? Expression.Repetition.UNBOUNDED : number();
-      }
-      if (least >= 0 && (most >= least || most == Expression.Repetition.UNBOUNDED) && take('}')) {
-        return new int[] {least, most};
-      }
-      if (least >= 0 && most >= 0 && most < least && at('}')) {
-        throw wrong("bounds out of order");
-      }
-      if (least < 0 && most > least && at('}')) {
-        throw wrong("{,n}, which implementations read differently,");
-      }
+    if (!take('{')) {
+      return null;
     }
-    position = start;
-    return null;
+    int least = number();
+    int most = least;
+    if (take(',')) {
+      most = at('}') ? Expression.Repetition.UNBOUNDED : number();
+    }
+    if (least == NOT_THERE && most > least && at('}')) {
+      throw wrong("{,n}, which implementations read differently,");
+    }
+    if (least == NOT_THERE || most == NOT_THERE || !at('}')) {
+      throw wrong("a { without its bounds");
+    }
+    if (most < least && most != Expression.Repetition.UNBOUNDED) {
+      throw wrong("bounds out of order");
+    }
+    position++;
+    return new int[] {least, most};
   }
 
   private int number() {
-    int value = -2; // nothing read, told apart from UNBOUNDED
+    int value = NOT_THERE;
     while (position < points.length && points[position] >= '0' && points[position] <= '9') {
       value = Math.max(0, value) * 10 + points[position++] - '0';
       if (value > MOST_REPEATS) {
@@ -169,9 +174,7 @@ final class RegexParser {
         if (!take('<')) {
           throw wrong("a group of an unknown kind");
         }
-        while (next() != '>') {
-          continue; // the group's name
-        }
+        groupName();
       }
       if (++depth > DEEPEST) {
         throw wrong("groups within each other more than " + DEEPEST + " deep");
@@ -192,10 +195,38 @@ final class RegexParser {
     if (take('\\')) {
       return new Expression.Characters(escape(false));
     }
-    if (at('*') || at('+') || at('?') || braces() != null) {
+    if (at('*') || at('+') || at('?') || at('{')) {
       throw wrong("nothing to repeat");
     }
+    if (at(']') || at('}')) {
+      throw wrong("a " + Character.toString(points[position]) + " without what it closes");
+    }
     return new Expression.Characters(single(next()));
+  }
+
+  private void groupName() {
+    StringBuilder name = new StringBuilder();
+    while (!take('>')) {
+      int point = next();
+      if (point == '\\') {
+        if (!take('u')) {
+          throw wrong("an escape in a group's name");
+        }
+        point = unicode();
+      }
+      boolean letter = point == '$' || point == '_' || Character.isUnicodeIdentifierStart(point);
+      boolean later = point == 0x200C || point == 0x200D || Character.isUnicodeIdentifierPart(point) && !Character.isIdentifierIgnorable(point);
+      if (!letter && (name.isEmpty() || !later)) {
+        throw wrong("a group's name that is none");
+      }
+      name.appendCodePoint(point);
+    }
+    if (name.isEmpty()) {
+      throw wrong("a group's name that is none");
+    }
+    if (!names.add(name.toString())) {
+      throw wrong("a second group of the name " + name);
+    }
   }
 
   private CodePoints single(int point) {
@@ -214,15 +245,14 @@ final class RegexParser {
       refuseOtherDialects();
       if (at('-') && position + 1 < points.length && points[position + 1] != ']') {
         position++;
-        CodePoints high = member();
-        if (first != CLASS && latest != CLASS) {
-          if (first > latest) {
-            throw wrong("a range out of order");
-          }
-          set = set.or(CodePoints.range(first, latest));
-        } else { // [\w-.]: three members
-          set = set.or(low).or(high).or(single('-'));
+        member();
+        if (first == CLASS || latest == CLASS) {
+          throw wrong("a range from or to a class of characters, which implementations read differently,");
         }
+        if (first > latest) {
+          throw wrong("a range out of order");
+        }
+        set = set.or(CodePoints.range(first, latest));
       } else {
         set = set.or(low);
       }
@@ -289,7 +319,7 @@ final class RegexParser {
         if (point >= '1' && point <= '9' || point == 'k') {
           throw wrong("a back reference");
         }
-        if (point >= 'a' && point <= 'z' || point >= 'A' && point <= 'Z') {
+        if (SYNTAX.indexOf(point) < 0 && !(inBrackets && point == '-')) {
           throw wrong("the unknown escape \\" + Character.toString(point));
         }
         yield single(point);
@@ -320,6 +350,9 @@ final class RegexParser {
   private int unicode() {
     if (take('{')) {
       int value = 0;
+      if (at('}')) {
+        throw wrong("a code point that is none");
+      }
       while (!take('}')) {
         int digit = next();
         value = HexFormat.isHexDigit(digit) ? 16 * value + HexFormat.fromHexDigit(digit) : Integer.MAX_VALUE;

@@ -53,7 +53,7 @@ final class Formats {
   private static final String TEMPLATE = "(?:[A-Za-z0-9._~:/?#@!$&()*+,;=-]|" + ESCAPED
       + "|\\{[+#./;?&]?[A-Za-z0-9_]+(?:,[A-Za-z0-9_]+)*\\})*";
   // Regular expressions without groups in groups, back references or lookaround.
-  private static final String REGEX_ATOM = "(?:[A-Za-z0-9_ @:;,<>/='\"!%&~`.-]|\\\\[dDwWsStnrfv./*+?^$|()\\[\\]{}\\\\-]"
+  private static final String REGEX_ATOM = "(?:[A-Za-z0-9_ @:;,<>/='\"!%&~`.-]|\\\\[dDwWsStnrfv./*+?^$|()\\[\\]{}\\\\]"
       + "|\\[\\^?(?:a-z|A-Z|0-9|a-f|A-F|[A-Za-z0-9_. @:;,]|\\\\[dws.-])+-?\\])";
   private static final String REGEX_TERMS = "(?:" + REGEX_ATOM + "(?:[*+?]|\\{\\d{1,2},?\\})?)*";
   private static final String REGEX_GROUPS = "(?:" + REGEX_TERMS + "|\\((?:\\?:)?" + REGEX_TERMS + "(?:\\|" + REGEX_TERMS + ")*\\)[*+?]?)*";
