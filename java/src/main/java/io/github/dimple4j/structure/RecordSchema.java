@@ -38,10 +38,12 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.cfg.DateTimeFeature;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.exc.ValueInstantiationException;
@@ -56,7 +58,7 @@ import tools.jackson.databind.node.ObjectNode;
  * <p>A record becomes an object with a property for each component, in their order. All are there, but for {@link Optional} ones, which
  * may be left out. Components may be records, generic ones too, enums, strings, {@code char}, {@code boolean}, numbers of any kind (whole ones
  * within the bounds of their type), lists, collections, arrays, maps from strings or enums, {@link LocalDate}, {@link LocalTime},
- * {@link LocalDateTime}, {@link Instant}, {@link OffsetDateTime}, {@link UUID} and {@link URI}. Nothing is null. A property has its
+ * {@link LocalDateTime}, {@link Instant}, {@link OffsetDateTime}, {@link UUID} and {@link URI}. Nothing is null, and no number infinite. A property has its
  * component's name, or that of {@link JsonProperty}; other annotations that change how Jackson reads a record are refused.
  *
  * <p>A component that is a sealed interface becomes one of the records that it permits, with a property {@code type} in front, which has the
@@ -68,7 +70,7 @@ public final class RecordSchema {
   /** An answer's numbers may be as long as an answer. */
   private static final JsonFactory FACTORY = JsonFactory.builder()
       .streamReadConstraints(StreamReadConstraints.builder().maxNumberLength(Integer.MAX_VALUE).build()).build();
-  private static final JsonMapper MAPPER = JsonMapper.builder(FACTORY).build();
+  private static final JsonMapper MAPPER = builder().build();
   private static final StrictJson ANSWERS = StrictJson.decimals(Integer.MAX_VALUE);
   private static final String TAG = "type";
   private static final int DEEPEST = 64;
@@ -104,6 +106,11 @@ public final class RecordSchema {
 
   private RecordSchema() {}
 
+  /** Times stay in their zones. */
+  private static JsonMapper.Builder builder() {
+    return JsonMapper.builder(FACTORY).disable(DateTimeFeature.ADJUST_DATES_TO_CONTEXT_TIME_ZONE);
+  }
+
   /**
    * The schema of a record.
    *
@@ -132,7 +139,10 @@ public final class RecordSchema {
     Objects.requireNonNull(text, "text");
     Objects.requireNonNull(type, "type");
     try {
-      return READERS.get(type).readValue(text, type);
+      JsonMapper reader = READERS.get(type);
+      try (JsonParser numbers = new FiniteNumbers(reader.createParser(text))) {
+        return reader.readValue(numbers, type);
+      }
     } catch (JacksonException wrong) {
       throw new InvalidArgumentException("no " + type.getSimpleName() + " in the answer: " + reason(text, wrong));
     }
@@ -170,7 +180,7 @@ public final class RecordSchema {
     if (known.sealed.isEmpty()) {
       return MAPPER;
     }
-    JsonMapper.Builder builder = JsonMapper.builder(FACTORY).disable(MapperFeature.REQUIRE_TYPE_ID_FOR_SUBTYPES); // of a component that is the record
+    JsonMapper.Builder builder = builder().disable(MapperFeature.REQUIRE_TYPE_ID_FOR_SUBTYPES); // of a component that is the record
     known.sealed.forEach((parent, records) -> {
       builder.addMixIn(parent, Tagged.class);
       records.forEach(permitted -> builder.registerSubtypes(new NamedType(permitted, permitted.getSimpleName())));
@@ -341,7 +351,9 @@ public final class RecordSchema {
       return ofType("integer");
     } else if (type == float.class || type == Float.class) {
       return ofType("number").put("minimum", -Float.MAX_VALUE).put("maximum", Float.MAX_VALUE);
-    } else if (type == double.class || type == Double.class || type == BigDecimal.class) {
+    } else if (type == double.class || type == Double.class) {
+      return ofType("number").put("minimum", -Double.MAX_VALUE).put("maximum", Double.MAX_VALUE);
+    } else if (type == BigDecimal.class) {
       return ofType("number");
     } else if (type == LocalDate.class) {
       return ofType("string").put("format", "date");

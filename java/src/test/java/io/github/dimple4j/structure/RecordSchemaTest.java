@@ -20,14 +20,18 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.LocalTime;
+import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class RecordSchemaTest {
   public enum Kind { CAT, DOG }
@@ -144,6 +148,60 @@ class RecordSchemaTest {
     String text = "{\"whole\":" + digits + ",\"part\":0." + digits + "}";
     assertThat(Template.of(Huge.class).automaton().orElseThrow().accepts(text.getBytes(StandardCharsets.UTF_8))).isTrue();
     assertThat(RecordSchema.read(text, Huge.class)).isEqualTo(new Huge(new BigInteger(digits), Optional.of(new BigDecimal("0." + digits))));
+  }
+
+  public record Measures(double a, Double b, OptionalDouble c, double[] d, List<Double> e, float f, Float g, float[] h) {}
+
+  /** Nothing comes back infinite, and all that comes back is the nearest value to the text: what the automaton admits, and what other schemas do. */
+  @Test
+  void numbersAreFiniteOrRefused() {
+    ByteAutomaton automaton = Template.of(Measures.class).automaton().orElseThrow();
+    int held = 0;
+    for (String number : List.of("7".repeat(30), "9".repeat(40), "9".repeat(41), "9".repeat(308), "1" + "0".repeat(308), "9".repeat(309), "9".repeat(400), "1e199",
+        "9".repeat(40) + "e199", "9".repeat(39) + "." + "9".repeat(400) + "E+199", "1e200", "1e308", "1e309", "1e-199", "0." + "0".repeat(400) + "1", "0.1")) {
+      for (String sign : List.of("", "-")) {
+        double value = Double.parseDouble(sign + number);
+        String text = "{\"a\":N,\"b\":N,\"c\":N,\"d\":[N],\"e\":[N],\"f\":0,\"g\":0,\"h\":[0]}".replace("N", sign + number);
+        boolean accepted = automaton.accepts(text.getBytes(StandardCharsets.UTF_8));
+        assertThat(accepted && Double.isInfinite(value)).as(text).isFalse();
+        held += accepted ? 1 : 0;
+        if (Double.isInfinite(value)) {
+          for (String place : List.of("\"a\":", "\"b\":", "\"c\":", "\"d\":[", "\"e\":[", "\"f\":", "\"g\":", "\"h\":[")) {
+            String one = "{\"a\":0,\"b\":0,\"c\":0,\"d\":[0],\"e\":[0],\"f\":0,\"g\":0,\"h\":[0]}".replace(place + "0", place + sign + number);
+            assertThatThrownBy(() -> RecordSchema.read(one, Measures.class)).as(place).isInstanceOf(InvalidArgumentException.class)
+                .hasMessageContaining("infinite");
+          }
+        } else {
+          Measures read = RecordSchema.read(text, Measures.class);
+          assertThat(new double[] {read.a(), read.b(), read.c().orElseThrow(), read.d()[0], read.e().getFirst()}).as(text).containsOnly(value);
+        }
+      }
+    }
+    assertThat(held).isEqualTo(16);
+    assertThatThrownBy(() -> RecordSchema.read("{\"a\":0,\"b\":0,\"c\":0,\"d\":[0],\"e\":[0],\"f\":1e39,\"g\":0,\"h\":[0]}", Measures.class))
+        .hasMessage("no Measures in the answer: f: a number that is infinite for a float");
+  }
+
+  public record Times(Instant a, OffsetDateTime b, LocalDate c, LocalDateTime d, LocalTime e, char f, long g, short h, BigDecimal i) {}
+
+  /** What is read is what the text says: no time in another zone, no letter that is half of one. */
+  @Test
+  void valuesAreThoseOfTheText() {
+    RandomTexts texts = new RandomTexts(Template.of(Times.class).automaton().orElseThrow(), new Random(8));
+    for (int i = 0; i < 60; i++) {
+      String text = new String(texts.next(6 * i), StandardCharsets.UTF_8);
+      JsonNode said = JsonMapper.shared().readTree(text);
+      Times read = RecordSchema.read(text, Times.class);
+      assertThat(read.a()).as(text).isEqualTo(OffsetDateTime.parse(said.get("a").stringValue()).toInstant());
+      assertThat(read.b()).as(text).isEqualTo(OffsetDateTime.parse(said.get("b").stringValue())).hasToString(
+          OffsetDateTime.parse(said.get("b").stringValue()).toString());
+      assertThat(read.c()).as(text).isEqualTo(LocalDate.parse(said.get("c").stringValue()));
+      assertThat(read.d()).as(text).isEqualTo(LocalDateTime.parse(said.get("d").stringValue()));
+      assertThat(read.e()).as(text).isEqualTo(LocalTime.parse(said.get("e").stringValue()));
+      assertThat(String.valueOf(read.f())).as(text).isEqualTo(said.get("f").stringValue());
+      assertThat(read.g()).as(text).isEqualTo(said.get("g").longValue());
+      assertThat(read.h()).as(text).isEqualTo(said.get("h").shortValue());
+    }
   }
 
   public record WrittenOut(@JsonProperty("n") int count) {

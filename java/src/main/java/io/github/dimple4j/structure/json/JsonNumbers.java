@@ -7,9 +7,14 @@ import java.util.List;
 
 /**
  * Numbers of JSON. Numbers with a bound and whole numbers are spelled without exponent, whole numbers without fraction, and zero
- * without a sign; a number without bounds has every spelling, its exponent up to two digits, or 1 and two more.
+ * without a sign; a number without bounds has every spelling, its exponent up to two digits, or 1 and two more. So has one whose bounds are those of
+ * a double, or as far away, which all numbers of 40 digits before the point are within.
  */
 final class JsonNumbers {
+  private static final int UNBOUNDED = 0;
+  private static final int WHOLE_DIGITS = 40;
+  private static final BigDecimal BEYOND_THESE = new BigDecimal("1e240"); // 40 digits and an exponent of 199 stay below
+
   private final Graph graph;
 
   JsonNumbers(Graph graph) {
@@ -22,8 +27,13 @@ final class JsonNumbers {
       return Graph.NONE;
     }
     if (range.low() == null && range.high() == null && range.integers()) {
-      return range.fractions() ? any(to) : graph.either(magnitude(Bound.ZERO, null, true, false, to),
+      return range.fractions() ? spelled(UNBOUNDED, to) : graph.either(magnitude(Bound.ZERO, null, true, false, to),
           graph.symbol('-', magnitude(Bound.ABOVE_ZERO, null, true, false, to)));
+    }
+    boolean nearlyAll = range.low() != null && range.low().compareTo(BEYOND_THESE.negate()) <= 0 && range.high() != null
+        && range.high().compareTo(BEYOND_THESE) >= 0;
+    if (nearlyAll && range.integers() && range.fractions()) {
+      return spelled(WHOLE_DIGITS, to);
     }
     Bound low = range.low() == null ? null : new Bound(range.low().abs(), range.lowOpen());
     Bound high = range.high() == null ? null : new Bound(range.high().abs(), range.highOpen());
@@ -36,8 +46,8 @@ final class JsonNumbers {
     return graph.either(positive, graph.symbol('-', negative));
   }
 
-  /** The grammar of RFC 8259. */
-  private int any(int to) {
+  /** The grammar of RFC 8259, with so many digits before the point at most. */
+  private int spelled(int wholeDigits, int to) {
     int exponentDigit = graph.state();
     graph.free(exponentDigit, to);
     int two = graph.state();
@@ -66,9 +76,18 @@ final class JsonNumbers {
     int whole = graph.state();
     graph.edge(whole, '.', '.', firstDecimal);
     graph.free(whole, beforeExponent);
-    int digits = graph.state();
-    graph.edge(digits, '0', '9', digits);
-    graph.free(digits, whole);
+    int digits = whole;
+    if (wholeDigits == UNBOUNDED) {
+      digits = graph.state();
+      graph.edge(digits, '0', '9', digits);
+      graph.free(digits, whole);
+    }
+    for (int i = 1; i < wholeDigits; i++) {
+      int more = graph.state();
+      graph.edge(more, '0', '9', digits);
+      graph.free(more, whole);
+      digits = more;
+    }
     int unsigned = graph.state();
     graph.edge(unsigned, '0', '0', whole);
     graph.edge(unsigned, '1', '9', digits);
