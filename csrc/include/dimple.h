@@ -119,7 +119,7 @@ typedef struct dimple_model_options {
   int32_t ignore_unknown;
   /* 1: weights are not packed but read from the mapped file by every pass: less memory that is the process's own, and none is filled while
    * loading, but slower. Results are the same, bit for bit. What has to be reordered (queries and keys of some files) is packed
-   * all the same, and so is everything by "ref". */
+   * all the same, and so is everything by "ref". Does not go with weight_memory and pack_cache. */
   int32_t unpacked;
   /* How many of the layers, from the first on, the devices that `backend` names take, shared out by the memory they have free; the others, and what
    * makes logits behind them, are run by the last name, if that is no device, or by "cpu". 0: as many as fit, at least one. Whether they fit is

@@ -52,6 +52,9 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "weight_memory is %" PRId64 ", expected 0 (what the machine has available) or more bytes", options->weight_memory);
   if (options && options->pack_cache != 0 && options->pack_cache != 1)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "pack_cache is %d, expected 0 or 1", options->pack_cache);
+  if (options && options->unpacked && (options->weight_memory > 0 || options->pack_cache))
+    return dimple_fail(DIMPLE_ERROR_ARGUMENT, "%s does not go with unpacked, which leaves no weights to pack",
+                       options->weight_memory > 0 ? "weight_memory" : "pack_cache");
   DIMPLE_TRY(model_open(m, path));
   DIMPLE_TRY(model_read(m, options ? options->mmproj_path : NULL));
   DIMPLE_TRY(model_check_tensors(m));

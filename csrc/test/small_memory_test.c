@@ -174,6 +174,10 @@ static void bad_options(void) {
                "heads of 8 are no whole ones");
   dimple_model *m = NULL;
   EXPECT_FAILS(dimple_model_load("none.gguf", &(dimple_model_options){.unpacked = -1}, &m), DIMPLE_ERROR_ARGUMENT, "unpacked is -1");
+  EXPECT_FAILS(dimple_model_load("none.gguf", &(dimple_model_options){.unpacked = 1, .weight_memory = 1}, &m), DIMPLE_ERROR_ARGUMENT,
+               "weight_memory does not go with unpacked");
+  EXPECT_FAILS(dimple_model_load("none.gguf", &(dimple_model_options){.unpacked = 1, .pack_cache = 1}, &m), DIMPLE_ERROR_ARGUMENT,
+               "pack_cache does not go with unpacked");
 }
 
 int main(void) {

@@ -16,7 +16,7 @@ import java.util.Optional;
  * @param ignoreUnknown whether a file with keys or tensors that this library does not know, and that may change the result, is run without
  *     them; {@link ModelInfo#ignored()} lists them then. Otherwise such a file is refused
  * @param unpacked whether weights are not packed but read from the mapped file by every pass: less memory of the process's own and nothing to
- *     do while loading, but slower. Results are the same
+ *     do while loading, but slower. Results are the same. Not beside weightMemory and packCache
  * @param batchSteps how many sessions that step at the same time, on threads of their own, run their steps as one, at most; 1: each runs
  *     its own. See {@link Builder#batchSteps}
  * @param tokenizer for a file that has none
@@ -32,7 +32,8 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
   /**
    * Checks that nothing is null; backend, file and threads are checked when a model is loaded with them.
    *
-   * @throws InvalidArgumentException if batchSteps is not 1 to 1024, or deviceLayers or weightMemory is negative
+   * @throws InvalidArgumentException if batchSteps is not 1 to 1024, deviceLayers or weightMemory is negative, or unpacked stands beside weightMemory or
+   *     packCache
    */
   public ModelOptions {
     Objects.requireNonNull(backend, "backend");
@@ -46,6 +47,9 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     }
     if (weightMemory < 0) {
       throw new InvalidArgumentException("weightMemory is " + weightMemory + ", expected 0 (what the machine has available) or more bytes");
+    }
+    if (unpacked && (weightMemory > 0 || packCache)) {
+      throw new InvalidArgumentException((weightMemory > 0 ? "weightMemory" : "packCache") + " does not go with unpacked, which leaves no weights to pack");
     }
   }
 
@@ -223,7 +227,8 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
      * Ends the collection.
      *
      * @return the options
-     * @throws InvalidArgumentException if {@code batchSteps}, {@code deviceLayers} or {@code weightMemory} is out of range
+     * @throws InvalidArgumentException if {@code batchSteps}, {@code deviceLayers} or {@code weightMemory} is out of range, or {@code unpacked} stands
+     *     beside {@code weightMemory} or {@code packCache}
      */
     public ModelOptions build() {
       return new ModelOptions(backend, mmproj, threads, ignoreUnknown, unpacked, batchSteps, tokenizer, deviceLayers, weightMemory, packCache);

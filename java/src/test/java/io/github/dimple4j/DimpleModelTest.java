@@ -116,6 +116,10 @@ class DimpleModelTest {
     }
     ModelOptions.Builder options = ModelOptions.builder().weightMemory(-1);
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options::build).withMessageStartingWith("weightMemory is -1");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options.weightMemory(1).unpacked(true)::build)
+        .withMessage("weightMemory does not go with unpacked, which leaves no weights to pack");
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options.weightMemory(0).packCache(true)::build)
+        .withMessage("packCache does not go with unpacked, which leaves no weights to pack");
   }
 
   @Test

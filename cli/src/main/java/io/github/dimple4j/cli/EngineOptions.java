@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** What runs the model, for every command that has one run. */
@@ -80,8 +81,13 @@ final class EngineOptions {
     } catch (InvalidArgumentException e) {
       throw Failures.invalidValue(spec, "--threads", e.getMessage().replaceFirst("^threads is ", ""));
     }
-    deviceLayers();
-    weightMemory();
+    if (deviceLayers() > 0 && backends().indexOf(':') < 0) {
+      throw new ParameterException(spec.commandLine(), "--gpu-layers goes with devices of --device or --rpc");
+    }
+    if (unpacked && (weightMemory() > 0 || packCache)) {
+      throw new ParameterException(spec.commandLine(), (weightMemory() > 0 ? "--weight-memory" : "--pack-cache")
+          + " does not go with --unpacked, which leaves no weights to pack");
+    }
   }
 
   /** Loads a file, or a model that was pulled under that name. */

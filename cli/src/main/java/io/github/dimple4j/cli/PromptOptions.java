@@ -39,6 +39,14 @@ abstract class PromptOptions {
     if (minimumSide < 0 || minimumSide > ImageOptions.MAX_MINIMUM_SIDE) {
       throw Failures.invalidValue(spec, "--min-side", minimumSide + ", expected 0 to " + ImageOptions.MAX_MINIMUM_SIDE);
     }
+    if (pictures.isEmpty() && !picturesComeLater() && (minimumSide > 0 || background != null)) {
+      throw wrongUsage((minimumSide > 0 ? "--min-side" : "--background") + " goes with --image");
+    }
+  }
+
+  /** Whether there may be pictures without {@code --image}. */
+  boolean picturesComeLater() {
+    return false;
   }
 
   /** What becomes of transparent and of small pictures. */
@@ -181,6 +189,11 @@ abstract class PromptOptions {
     private Integer maxNewTokens;
 
     @Override
+    boolean picturesComeLater() {
+      return true;
+    }
+
+    @Override
     void check() {
       super.check();
       if (maxNewTokens != null) {
@@ -285,6 +298,11 @@ abstract class PromptOptions {
 
   /** {@code eval} and {@code batch}: everything is in the file of questions, pictures too. */
   static final class OfQuestions extends OfWords {
+    @Override
+    boolean picturesComeLater() {
+      return true;
+    }
+
     @Override
     void check() {
       super.check();

@@ -15,6 +15,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -49,6 +50,9 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if (quiet && live && spec.commandLine().getParseResult().hasMatchedOption("--live")) {
+      throw new ParameterException(spec.commandLine(), "--live does not go with --quiet");
+    }
     decodingOptions.check(model, structureOptions.isGiven());
     stopOptions.check();
     engine.check();

@@ -28,6 +28,7 @@ class DevicesCommandTest {
       assertThat(Output.of("run", "none.gguf", "--prompt", "x", "--gpu-layers", wrong).err())
           .contains("Invalid value for option '--gpu-layers': " + wrong + ", expected auto or 1 and more");
     }
-    assertThat(Output.of("run", "none.gguf", "--prompt", "x", "--device", "ref", "--gpu-layers", "1").err()).startsWith("dimple: none.gguf");
+    assertThat(Output.of("run", "none.gguf", "--prompt", "x", "--device", "ref", "--gpu-layers", "1").err())
+        .startsWith("dimple: --gpu-layers goes with devices of --device or --rpc");
   }
 }

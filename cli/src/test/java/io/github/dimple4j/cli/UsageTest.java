@@ -72,6 +72,13 @@ class UsageTest {
         "--pipeline", "llada", "--guidance-scale", "1", "--cache", "dual");
     assertWrong("--cache does not go with --alg klass", "dimple eval",
         "eval", "x", "--pipeline", "llada", "--alg", "klass", "--cache", "dual");
+    assertWrong("--weight-memory does not go with --unpacked, which leaves no weights to pack", "dimple run",
+        "run", "--prompt", "x", "--unpacked", "--weight-memory", "100");
+    assertWrong("--pack-cache does not go with --unpacked, which leaves no weights to pack", "dimple bench", "bench", "x", "--unpacked", "--pack-cache");
+    assertWrong("--gpu-layers goes with devices of --device or --rpc", "dimple serve", "serve", "x", "--device", "cpu", "--gpu-layers", "2");
+    assertWrong("--min-side goes with --image", "dimple run", "run", "--prompt", "x", "--min-side", "28");
+    assertWrong("--background goes with --image", "dimple logits", "logits", "x", "--ids-file", "y", "--json", "-", "--background", "white");
+    assertWrong("--live does not go with --quiet", "dimple run", "run", "--prompt", "x", "--quiet", "--live");
     assertWrong("--gamma goes with --alg entropy_bound", "dimple run", "run", "--prompt", "x", "--gamma", "1");
     assertWrong("--threshold does not go with --alg maskgit_plus in pipeline dream", "dimple run",
         "run", "--prompt", "x", "--pipeline", "dream", "--threshold", "0.5");
