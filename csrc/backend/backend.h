@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "dimple.h"
+#include "platform/platform.h"
 
 typedef struct context context;
 typedef struct weight weight;
@@ -89,6 +90,7 @@ typedef struct tensor_source {
   int64_t rows;
   int64_t columns;
   const uint8_t *data;
+  const platform_mapping *file; /* null, or what `data` lies in, so that it can be read from there, too */
   int64_t matrices; /* 0: no bank */
   int32_t stage;    /* of a pass that needs it, which backends of several devices place it by: 0 ahead of the layers, i + 1 in layer i, one more behind them */
   bool also_last;   /* the last stage needs it, too */

@@ -6,7 +6,7 @@
 static platform_mapping input;
 
 const char *memory_file(const uint8_t *data, size_t size) {
-  input = (platform_mapping){.bytes = data, .size = (int64_t)size};
+  input = (platform_mapping){.bytes = data, .size = (int64_t)size, .descriptor = -1};
   return "input-00001-of-00003.gguf";
 }
 

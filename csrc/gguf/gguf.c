@@ -85,3 +85,5 @@ const char *gguf_path(const gguf_file *file) { return file->path; }
 int64_t gguf_file_size(const gguf_file *file) { return file->mapping.size; }
 
 platform_identity gguf_identity(const gguf_file *file) { return file->mapping.identity; }
+
+const platform_mapping *gguf_mapping(const gguf_file *file) { return &file->mapping; }

@@ -33,6 +33,7 @@ void gguf_close(gguf_file *file); /* null is allowed */
 const char *gguf_path(const gguf_file *file);
 int64_t gguf_file_size(const gguf_file *file);
 platform_identity gguf_identity(const gguf_file *file);
+const platform_mapping *gguf_mapping(const gguf_file *file);
 
 int64_t gguf_metadata_count(const gguf_file *file);
 /* The value of a key, or null. Pointers into the mapping. */

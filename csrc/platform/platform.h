@@ -27,6 +27,7 @@ typedef struct platform_mapping {
   const uint8_t *bytes; /* null: nothing is mapped */
   int64_t size;
   platform_identity identity;
+  int descriptor; /* of the open file, for platform_read alone; below 0 where there is none */
 } platform_mapping;
 
 /* Maps the regular file at `path`, UTF-8 on every system; `expected` ("a GGUF file") ends the message for a path that is none. Never waits for a pipe.
@@ -37,6 +38,10 @@ void platform_unmap(platform_mapping *mapping); /* one with nothing mapped is al
 /* Lets the system drop the pages that lie wholly within `size` bytes from `offset` on: they stay readable, from the file, but no
  * longer count as this process's memory. */
 void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size);
+
+/* Copies `size` bytes from `offset` on, as they stand in `bytes`. The system copies them where it can: pages of a mapping that nobody has touched cost more,
+ * each a fault, than their bytes. Any thread. */
+void platform_read(const platform_mapping *mapping, int64_t offset, int64_t size, void *target);
 
 /* A file that comes to be whole or not at all, whenever the process may end: it is written beside its name, under that and ".partial", and takes
  * its name, another file's place, at the end. One process writes it at a time. */

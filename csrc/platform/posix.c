@@ -50,15 +50,26 @@ dimple_status platform_map(const char *path, const char *expected, platform_mapp
     if (bytes == MAP_FAILED)
       result = dimple_fail(DIMPLE_ERROR_IO, "%s: cannot map %" PRId64 " bytes: %s", path, (int64_t)status.st_size, strerror(errno));
     else
-      *out = (platform_mapping){.bytes = bytes, .size = status.st_size, .identity = identity_of(&status)};
+      *out = (platform_mapping){.bytes = bytes, .size = status.st_size, .identity = identity_of(&status), .descriptor = descriptor};
   }
-  close(descriptor); /* the mapping holds the file */
+  if (result != DIMPLE_OK) close(descriptor);
   return result;
 }
 
 void platform_unmap(platform_mapping *mapping) {
-  if (mapping->bytes) munmap((void *)mapping->bytes, (size_t)mapping->size);
+  if (mapping->bytes) {
+    munmap((void *)mapping->bytes, (size_t)mapping->size);
+    close(mapping->descriptor);
+  }
   *mapping = (platform_mapping){0};
+}
+
+void platform_read(const platform_mapping *mapping, int64_t offset, int64_t size, void *target) {
+  int64_t done = 0;
+  for (ssize_t count = 1; count > 0 && done < size; done += count > 0 ? count : 0)
+    do count = pread(mapping->descriptor, (char *)target + done, (size_t)(size - done), (off_t)(offset + done));
+    while (count < 0 && errno == EINTR);
+  memcpy((char *)target + done, mapping->bytes + offset + done, (size_t)(size - done));
 }
 
 void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size) {

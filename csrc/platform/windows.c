@@ -108,6 +108,10 @@ void platform_unmap(platform_mapping *mapping) {
   *mapping = (platform_mapping){0};
 }
 
+void platform_read(const platform_mapping *mapping, int64_t offset, int64_t size, void *target) {
+  memcpy(target, mapping->bytes + offset, (size_t)size);
+}
+
 /* Unlocking pages that are not locked takes them out of the process's working set; that it then fails is documented, too. */
 void platform_release(const platform_mapping *mapping, int64_t offset, int64_t size) {
   SYSTEM_INFO system;

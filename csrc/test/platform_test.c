@@ -98,6 +98,13 @@ static void files_are_mapped_or_refused(void) {
   platform_mapping mapping = {0};
   EXPECT_OK(platform_map(in_folder("file"), "letters", &mapping));
   EXPECT(mapping.size == SIZE && memcmp(mapping.bytes, text, SIZE) == 0, "%lld bytes", (long long)mapping.size);
+  static char copy[SIZE];
+  platform_read(&mapping, 0, SIZE, copy);
+  EXPECT(memcmp(copy, text, SIZE) == 0, "reading gives other bytes");
+  platform_mapping without = mapping;
+  without.descriptor = -1;
+  platform_read(&without, 5, SIZE - 5, copy);
+  EXPECT(memcmp(copy, text + 5, SIZE - 5) == 0, "reading without the open file gives other bytes");
   platform_release(&mapping, 1, SIZE - 1);
   platform_release(&mapping, 1, 1);
   EXPECT(memcmp(mapping.bytes, text, SIZE) == 0, "released pages changed");

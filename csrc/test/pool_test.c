@@ -83,7 +83,7 @@ static void run_caller(void *argument) {
     return;
   }
   atomic_fetch_add(c->ready, 1);
-  while (atomic_load(c->ready) < CALLERS) {}
+  while (atomic_load(c->ready) < CALLERS) platform_yield();
   c->wrong = run_tasks(pool, &c->t, CALLER_ROUNDS);
   cpu_pool_close(pool);
 }

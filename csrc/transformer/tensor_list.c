@@ -170,15 +170,16 @@ int64_t tensor_list_file_bytes(const wanted_tensor *wanted) {
   return (w->matrices ? w->matrices : 1) * w->rows * block_format_row_size(block_format_of(wanted->found->type), w->columns);
 }
 
-static tensor_source source_of(const wanted_tensor *wanted, const uint8_t *data) {
+/* `data` are rows of the file, or in memory. */
+static tensor_source source_of(const wanted_tensor *wanted, const uint8_t *data, bool of_file) {
   const tensor_want *w = &wanted->want;
-  return (tensor_source){wanted->name, wanted->found->type, w->rows, w->columns, data, w->matrices, w->stage, w->also_last, wanted->packed,
-                         wanted->packed_unproven};
+  return (tensor_source){.name = wanted->name, .type = wanted->found->type, .rows = w->rows, .columns = w->columns, .data = data, .file = of_file ? gguf_mapping(wanted->file) : NULL,
+                         .matrices = w->matrices, .stage = w->stage, .also_last = w->also_last, .packed = wanted->packed, .packed_unproven = wanted->packed_unproven};
 }
 
 bool tensor_list_is_packed(const wanted_tensor *wanted) { return wanted->want.target && use_of(&wanted->want) == WEIGHT_LINEAR; }
 
-tensor_source tensor_list_source(const wanted_tensor *wanted) { return source_of(wanted, wanted->found->data); }
+tensor_source tensor_list_source(const wanted_tensor *wanted) { return source_of(wanted, wanted->found->data, true); }
 
 /* GGML's kernels round activations and look for largest scores in ways that pass over NaN, so that a spoilt weight may leave no trace in the logits. */
 static dimple_status check_numbers(const wanted_tensor *wanted, const uint8_t *data) {
@@ -195,9 +196,9 @@ static void note_packed(const loader *l, const wanted_tensor *wanted, const tens
     if (!l->ops->packed_part(l->context, *wanted->want.target, source, i, &wanted->kept[i])) wanted->kept[i] = (packed_part){0};
 }
 
-static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data) {
+static dimple_status upload(const loader *l, const wanted_tensor *wanted, const uint8_t *data, bool of_file) {
   const tensor_want *w = &wanted->want;
-  tensor_source source = source_of(wanted, data);
+  tensor_source source = source_of(wanted, data, of_file);
   if (backend_is_device(l->ops->name)) DIMPLE_TRY(check_numbers(wanted, data));
   DIMPLE_TRY(l->ops->weight_upload(l->context, &source, use_of(w), w->target));
   note_packed(l, wanted, &source);
@@ -218,7 +219,7 @@ static dimple_status upload_reordered(const loader *l, const wanted_tensor *want
     int64_t from = head * size + (j < half ? 2 * j : 2 * (j - half) + 1);
     memcpy(reordered + row * row_size, wanted->found->data + from * row_size, (size_t)row_size);
   }
-  dimple_status status = upload(l, wanted, reordered);
+  dimple_status status = upload(l, wanted, reordered, false);
   free(reordered);
   return status;
 }
@@ -230,7 +231,7 @@ static dimple_status load_tensor(const loader *l, const wanted_tensor *wanted) {
     return DIMPLE_OK;
   }
   int64_t skipped = wanted->want.part_first * block_format_row_size(block_format_of(wanted->found->type), wanted->want.columns);
-  DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data + skipped));
+  DIMPLE_TRY(wanted->want.paired_heads > 0 ? upload_reordered(l, wanted) : upload(l, wanted, wanted->found->data + skipped, true));
   weight_use use = use_of(&wanted->want);
   if (wanted->want.part_first + wanted->want.rows < wanted->want.part_of) return DIMPLE_OK; /* the last part lets go of the whole */
   if (use == WEIGHT_LINEAR || use == WEIGHT_VECTOR) gguf_release(wanted->file, wanted->found);

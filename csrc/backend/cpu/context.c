@@ -9,6 +9,7 @@
 void cpu_context_close(context *c) {
   if (!c) return;
   cpu_pool_close(c->pool);
+  weight_memory_close(c->open_chunk);
   platform_free(c->scratch);
   platform_free(c->activations);
   platform_free(c->unpacked);
@@ -48,10 +49,11 @@ void cpu_buffer_free(context *c, buffer *memory) {
   platform_free(memory);
 }
 
+dimple_status cpu_need_scratch(context *c) { return c->scratch ? DIMPLE_OK : cpu_allocate(CPU_SCRATCH, 1, "scratch memory", &c->scratch); }
+
 dimple_status cpu_pass_begin(context *c, atomic_bool *cancelled) {
   c->cancelled = cancelled;
-  if (c->scratch) return DIMPLE_OK;
-  return cpu_allocate(CPU_SCRATCH, 1, "scratch memory", &c->scratch);
+  return cpu_need_scratch(c);
 }
 
 dimple_status cpu_pass_end(context *c, dimple_status recorded) {

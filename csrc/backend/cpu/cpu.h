@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/pool.h"
+#include "backend/cpu/weight_memory.h"
 #include "quant/block_formats.h"
 
 enum {
@@ -42,6 +43,7 @@ struct weight {
   code_layout layout;
   int64_t panel_size; /* bytes */
   uint8_t *panels;    /* null: WEIGHT_UNPACKED */
+  weight_chunk *chunk; /* that the panels lie in; null: memory of their own */
   const packed_part *borrowed; /* the panels are the caller's; null: they are the weight's own */
 };
 
@@ -159,7 +161,7 @@ struct context {
   const cpu_kernels *kernels;
   atomic_bool *cancelled; /* of the pass that is recorded */
   cpu_pool *pool;
-  void *scratch; /* CPU_SCRATCH bytes for the thread that calls; null before the first pass */
+  void *scratch; /* CPU_SCRATCH bytes for the thread that calls; null before the first pass or packing */
   uint8_t *activations; /* the prepared x of the current operation; kept for the next one */
   int64_t activations_size;
   uint8_t *unpacked; /* a panel for each thread, for the weights that are not packed; kept likewise */
@@ -167,6 +169,7 @@ struct context {
   atomic_flag *unpacked_taken; /* [threads] */
   float *routed; /* what experts need between their products; kept likewise */
   int64_t routed_size; /* bytes */
+  weight_chunk *open_chunk; /* for the next weights that are packed; null: none yet */
 };
 
 /* Packs panel `panel` of an unpacked weight into `memory` of panel_size bytes, as the weight *one, whose only panel it is. */

@@ -2,6 +2,7 @@
 # be compiled with such flags, and what is compiled so is called only after a run-time check (features.h of the family).
 target_sources(dimple_core PRIVATE
   backend/cpu/pool.c
+  backend/cpu/weight_memory.c
   backend/cpu/weights.c
   backend/cpu/code_panels.c
   backend/cpu/context.c

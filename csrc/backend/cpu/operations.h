@@ -46,6 +46,7 @@ void cpu_context_close(context *c);
 int64_t cpu_context_bytes(const context *c);
 dimple_status cpu_buffer_alloc(context *c, int64_t count, buffer **out);
 void cpu_buffer_free(context *c, buffer *memory);
+dimple_status cpu_need_scratch(context *c); /* Errors: MEMORY. */
 dimple_status cpu_pass_begin(context *c, atomic_bool *cancelled);
 dimple_status cpu_pass_end(context *c, dimple_status recorded);
 dimple_status cpu_checkpoint(context *c);

@@ -2,13 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/operations.h"
 #include "digest.h"
 #include "error.h"
 #include "platform/platform.h"
 
 typedef struct packing_task {
   const uint8_t *rows;
+  const platform_mapping *file; /* null, or what the rows lie in */
   const weight *w;
   const code_packer *packer; /* null: of floats */
 } packing_task;
@@ -63,18 +64,30 @@ static void pack_panel(const code_packer *packer, const weight *w, const uint8_t
     pack_float_panel(w, rows, number);
 }
 
+/* The panel number `item` of a weight by itself. */
+static weight panel_of(const weight *w, int64_t item) {
+  weight one = *w;
+  one.rows = smaller(w->rows - item * PANEL, PANEL);
+  return one;
+}
+
 static void pack_item(void *work, int64_t item, void *scratch) {
-  (void)scratch;
   const packing_task *t = work;
-  pack_panel(t->packer, t->w, t->rows, item);
+  weight one = panel_of(t->w, item);
+  one.panels = t->w->panels + item * t->w->panel_size;
+  int64_t row_size = block_format_row_size(one.format, one.columns), size = one.rows * row_size;
+  const uint8_t *rows = t->rows + item * PANEL * row_size;
+  if (t->file && size <= CPU_SCRATCH) {
+    platform_read(t->file, rows - t->file->bytes, size, scratch);
+    rows = scratch;
+  }
+  pack_panel(t->packer, &one, rows, 0);
 }
 
 void cpu_pack_panel(const cpu_kernels *k, const weight *w, int64_t panel, uint8_t *memory, weight *one) {
-  int64_t first = panel * PANEL;
-  *one = *w;
-  one->rows = w->rows - first < PANEL ? w->rows - first : PANEL;
+  *one = panel_of(w, panel);
   one->panels = memory;
-  pack_panel(k->packers[w->packing], one, w->file_rows + first * block_format_row_size(w->format, w->columns), 0);
+  pack_panel(k->packers[w->packing], one, w->file_rows + panel * PANEL * block_format_row_size(w->format, w->columns), 0);
 }
 
 dimple_status cpu_allocate(int64_t count, int64_t size, const char *purpose, void **out) {
@@ -172,10 +185,11 @@ static dimple_status pack_linear(context *c, const tensor_source *source, weight
   }
   if (borrow(c, source, w)) return DIMPLE_OK;
   void *panels;
-  DIMPLE_TRY(cpu_allocate(weight_panels(w), w->panel_size, source->name, &panels));
+  DIMPLE_TRY(weight_memory_take(&c->open_chunk, weight_panels(w), w->panel_size, source->name, &w->chunk, &panels));
   w->panels = panels;
-  packing_task task = {.rows = source->data, .w = w, .packer = c->kernels->packers[w->packing]};
-  cpu_pool_run(c->pool, weight_panels(w), pack_item, &task, NULL);
+  packing_task task = {.rows = source->data, .file = source->file, .w = w, .packer = c->kernels->packers[w->packing]};
+  DIMPLE_TRY(cpu_need_scratch(c));
+  cpu_pool_run(c->pool, weight_panels(w), pack_item, &task, c->scratch);
   return DIMPLE_OK;
 }
 
@@ -230,7 +244,7 @@ dimple_status cpu_weight_upload(context *c, const tensor_source *source, weight_
 
 static void free_packed(weight *w) {
   platform_free(w->vector);
-  if (!w->borrowed) platform_free(w->panels);
+  if (!w->borrowed) weight_memory_give(w->chunk, w->panels);
 }
 
 void cpu_weight_free(weight *w) {
