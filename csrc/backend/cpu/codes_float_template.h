@@ -37,7 +37,8 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
     decode_chunk(&scratch->chunk, scratch->decoded);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
       const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * BLOCK * FLOAT_ROWS;
-      multiply_float_tile(x, scratch->decoded, count * BLOCK, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
+      const weights_ahead none = {(const uint8_t *)scratch->decoded, 0};
+      float_tile(x, none.from, count * BLOCK, &none, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
     }
   }
 }

@@ -20,7 +20,7 @@ enum {
   RUN_PANELS = 4,    /* panels that one work item multiplies at most */
   GROUP_ROWS = 192,  /* rows of x that one work item multiplies; a multiple of every kernel's row tile */
   CHUNK_BLOCKS = 16, /* blocks of a panel that are unpacked at a time and used for all rows of the group: 16 KiB of bytes */
-  CHUNK_FLOATS = 256, /* inputs of a float panel that are widened at a time: 32 KiB */
+  CHUNK_FLOATS = 128, /* inputs of a float panel that are multiplied with all rows of the group at a time: 16 KiB of floats */
   MULTIPLY_SCRATCH = 1 << 18 /* bytes: the largest scratch memory that `multiply` of any instruction set asks for */
 };
 

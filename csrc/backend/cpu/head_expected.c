@@ -8,7 +8,7 @@
 
 enum {
   WAVE_CHUNKS = 4,
-  PIECE = CHUNK_FLOATS,         /* tokens whose rows are decoded at a time */
+  PIECE = 2 * CHUNK_FLOATS,     /* tokens whose rows are decoded at a time */
   PIECES = HEAD_CHUNK / PIECE,  /* of a chunk */
   FEWEST_COLUMNS = RUN_PANELS * PANEL, /* that one item sums */
   MOST_COLUMNS = 256,           /* the longest block of the formats, which is decoded as a whole */

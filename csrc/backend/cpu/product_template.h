@@ -72,16 +72,6 @@ static void widen_bfloat16(const uint8_t *source, int64_t count, float *target) 
   for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_bfloat16((const uint16_t *)source + i));
 }
 
-/* y [rows x PANEL] += x [rows x depth] times a widened piece of a panel [depth][PANEL]; `x` is a tile's. */
-static void multiply_float_tile(const float *x, const float *panel, int64_t depth, int64_t rows, float *y) {
-  switch (rows) {
-#define CASE(n) \
-  case n: product_rows(n, PANEL, false, x, 1, FLOAT_ROWS, panel, PANEL, depth, y, PANEL); break;
-    FOR_EACH_FLOAT_ROWS(CASE)
-#undef CASE
-  }
-}
-
 /* How far ahead of what they multiply kernels ask for weights that few rows wait for: what two microseconds of reading bring. */
 enum { STREAM_AHEAD = 32 << 10 };
 
@@ -92,18 +82,29 @@ static inline void prefetch_part(const uint8_t *p, int64_t size, int64_t row, in
   for (int64_t line = lines * row / rows; line < lines * next / rows; line++) __builtin_prefetch(p + line * 64, 0, 2);
 }
 
-/* The same for a piece of a panel of halves or bfloat16, widened as it is read: for so few rows that it is read once or twice. */
-INLINE void stream_tile(const int rows, const packing packing, const float *x, const uint8_t *panel, int64_t depth, float *y) {
+/* What a tile asks for while it is multiplied, since all at once would hold it up: from `from` on, `step` bytes for each input and two vectors of columns. */
+typedef struct weights_ahead {
+  const uint8_t *from;
+  int64_t step;
+} weights_ahead;
+
+/* y [rows x PANEL] += x [rows x depth], a tile's, times a piece of a panel [depth][PANEL], of halves or bfloat16 widened as they are read. */
+INLINE void panel_tile(const int rows, const packing packing, const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, float *y) {
   enum { VECTORS = PANEL / LANES };
+  const int element = packing == PACKED_F32 ? 4 : 2;
+  const uint8_t *ahead = next->from;
   for (int first = 0; first < VECTORS; first += 2) {
-    const uint16_t *source = (const uint16_t *)panel + first * LANES;
+    const uint8_t *source = panel + first * LANES * element;
     vf sums[FLOAT_ROWS][2];
     for (int r = 0; r < rows; r++)
       for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
-    for (int64_t k = 0; k < depth; k++, source += PANEL) {
+    for (int64_t k = 0; k < depth; k++, source += PANEL * element, ahead += next->step) {
       vf columns[2];
-      if (first == 0) __builtin_prefetch((const uint8_t *)source + STREAM_AHEAD, 0, 2);
-      for (int v = 0; v < 2; v++) columns[v] = packing == PACKED_F16 ? vf_load_half(source + v * LANES) : vf_load_bfloat16(source + v * LANES);
+      __builtin_prefetch(ahead, 0, 2);
+      for (int v = 0; v < 2; v++) {
+        const void *at = source + v * LANES * element;
+        columns[v] = packing == PACKED_F32 ? vf_load(at) : packing == PACKED_F16 ? vf_load_half(at) : vf_load_bfloat16(at);
+      }
       ADD_PRODUCTS(rows, 2, x + k * FLOAT_ROWS, 1, columns, sums);
     }
     for (int r = 0; r < rows; r++)
@@ -111,89 +112,76 @@ INLINE void stream_tile(const int rows, const packing packing, const float *x, c
   }
 }
 
-enum { STREAM_ROWS = 2 * FLOAT_ROWS };
-
-static void stream_float_tile(packing packing, const float *x, const uint8_t *panel, int64_t depth, int64_t rows, float *y) {
-  switch (rows) {
-#define CASE(n)                                                       \
-  case n:                                                             \
-    if (packing == PACKED_F16) stream_tile(n, PACKED_F16, x, panel, depth, y); \
-    else stream_tile(n, PACKED_BF16, x, panel, depth, y);             \
-    break;
-    FOR_EACH_FLOAT_ROWS(CASE)
-#undef CASE
-  }
-}
-
-/* The same for floats, a function of its own: in one for all three gcc unrolled the loops of halves no longer. */
-INLINE void stream_tile_of_floats(const int rows, const float *x, const float *panel, int64_t depth, float *y) {
-  enum { VECTORS = PANEL / LANES };
-  for (int first = 0; first < VECTORS; first += 2) {
-    const float *source = panel + first * LANES;
-    vf sums[FLOAT_ROWS][2];
-    for (int r = 0; r < rows; r++)
-      for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
-    for (int64_t k = 0; k < depth; k++, source += PANEL) {
-      const vf columns[2] = {vf_load(source), vf_load(source + LANES)};
-      for (int line = 0; first == 0 && line < PANEL; line += 16) __builtin_prefetch(source + line + STREAM_AHEAD / 4, 0, 2);
-      ADD_PRODUCTS(rows, 2, x + k * FLOAT_ROWS, 1, columns, sums);
-    }
-    for (int r = 0; r < rows; r++)
-      for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + (first + v) * LANES, sums[r][v]);
-  }
-}
-
-static void stream_floats(const float *x, const float *panel, int64_t depth, int64_t rows, float *y) {
+/* A function for each packing: in one for all gcc unrolled no loop. */
+static void float_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: stream_tile_of_floats(n, x, panel, depth, y); break;
+  case n: panel_tile(n, PACKED_F32, x, panel, depth, next, y); break;
     FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
   }
 }
 
-/* A chunk of a panel for so few rows that it is read once or twice. */
-static void stream_chunk(const packing packing, const uint8_t *chunk, int64_t depth, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y) {
+static void half_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: panel_tile(n, PACKED_F16, x, panel, depth, next, y); break;
+    FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+  }
+}
+
+static void bfloat16_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: panel_tile(n, PACKED_BF16, x, panel, depth, next, y); break;
+    FOR_EACH_FLOAT_ROWS(CASE)
+#undef CASE
+  }
+}
+
+/* Up to how many rows take halves as they lie: of few each is read once or twice. More have them widened first, unless that costs nothing beside multiplying. */
+#ifndef STREAM_ROWS
+#define STREAM_ROWS (2 * FLOAT_ROWS)
+#endif
+enum { FEW_ROWS = 2 * FLOAT_ROWS };
+
+/* Of a panel the `depth` inputs from `first` on. `next`: what is multiplied after them. */
+static void multiply_float_chunk(const weight *w, int64_t panel, int64_t first, int64_t depth, const uint8_t *next, const uint8_t *tiles, int64_t tile_size,
+                                 int64_t rows, float *y, float *widened) {
+  const int64_t size = w->panel_size / w->columns, most = CHUNK_FLOATS * size;
+  const uint8_t *chunk = w->panels + panel * w->panel_size + first * size;
+  const bool widens = w->packing != PACKED_F32 && rows > STREAM_ROWS;
+  if (widens && w->packing == PACKED_F16) widen_half(chunk, depth * PANEL, widened);
+  if (widens && w->packing == PACKED_BF16) widen_bfloat16(chunk, depth * PANEL, widened);
+  const uint8_t *values = widens ? (const uint8_t *)widened : chunk;
   for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
-    const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size);
+    const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
     const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
-    if (packing == PACKED_F32)
-      stream_floats(x, (const float *)chunk, depth, some, y + r * PANEL);
-    else
-      stream_float_tile(packing, x, chunk, depth, some, y + r * PANEL);
-  }
-}
-
-static void multiply_float_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
-                            void *scratch) {
-  float *widened = scratch;
-  const uint8_t *source = w->panels + panel * w->panel_size;
-  int64_t element = w->packing == PACKED_F32 ? 4 : 2;
-  for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS) {
-    int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
-    const uint8_t *chunk = source + first * PANEL * element;
-    const float *values = widened;
-    if (rows <= STREAM_ROWS) {
-      stream_chunk(w->packing, chunk, depth, tiles + first * FLOAT_ROWS * (int64_t)sizeof(float), tile_size, rows, y);
-      continue;
-    }
-    if (w->packing == PACKED_F32)
-      values = (const float *)chunk;
+    /* Beyond the last panel asking does no harm. */
+    const weights_ahead ahead = {next + most * r / rows, most * some / rows / (depth * (PANEL / (2 * LANES)))};
+    if (w->packing == PACKED_F32 || widens)
+      float_tile(x, values, depth, &ahead, some, y + r * PANEL);
     else if (w->packing == PACKED_F16)
-      widen_half(chunk, depth * PANEL, widened);
+      half_tile(x, values, depth, &ahead, some, y + r * PANEL);
     else
-      widen_bfloat16(chunk, depth * PANEL, widened);
-    for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
-      prefetch_part(chunk + depth * PANEL * element, CHUNK_FLOATS * PANEL * element, r, FLOAT_ROWS, rows);
-      const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
-      multiply_float_tile(x, values, depth, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
-    }
+      bfloat16_tile(x, values, depth, &ahead, some, y + r * PANEL);
   }
 }
 
+/* Few rows wait for weights, and go through panel after panel, in the order that they lie in. More take a chunk of all panels before the next one: their own columns, too
+ * many for the nearer caches, are read from far once for all panels. */
 static void multiply_floats(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                             void *scratch) {
-  for (int64_t p = 0; p < panels; p++) multiply_float_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
+  const int64_t size = w->panel_size / w->columns, together = rows <= FEW_ROWS ? 1 : panels;
+  for (int64_t p = 0; p < panels; p += together)
+    for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS)
+      for (int64_t i = p; i < p + together; i++) {
+        const int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
+        const uint8_t *chunk = w->panels + (panel + i) * w->panel_size + first * size;
+        const uint8_t *next = rows <= FEW_ROWS ? chunk + STREAM_AHEAD : chunk + (i + 1 < p + together ? w->panel_size : depth * size - (together - 1) * w->panel_size);
+        multiply_float_chunk(w, panel + i, first, depth, next, tiles, tile_size, rows, y + i * GROUP_ROWS * PANEL, scratch);
+      }
 }
 
 /* One vector of outputs: product a (and b), bias, what was in y before. */

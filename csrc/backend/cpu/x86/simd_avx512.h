@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 enum { LANES = 16, FLOAT_ROWS = 12 };
+#define STREAM_ROWS GROUP_ROWS /* there are units beside those that multiply to widen halves with */
 #define FOR_EACH_FLOAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
 typedef __m512 vf;
