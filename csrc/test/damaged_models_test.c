@@ -132,8 +132,8 @@ static void rewrite(const char *path, const uint8_t *bytes, size_t size) {
 
 /* A file that is cut anywhere is refused; one with a flipped bit before its data is refused or runs, and has the numbers it had where it was the data's
  * padding or a name that nobody reads. */
-static void cut_and_flipped(const model_shape *whole) {
-  enum { CUTS = 24, FLIPS = 96 };
+static void cut_and_flipped(const model_shape *whole, int flips) {
+  enum { CUTS = 24 };
   char path[64];
   random_model_save(whole, path);
   size_t size = 0;
@@ -148,7 +148,7 @@ static void cut_and_flipped(const model_shape *whole) {
   }
   size_t header = size < 8192 ? size : 8192;
   damage d = {0};
-  for (int i = 0; i < FLIPS && bytes; i++) {
+  for (int i = 0; i < flips && bytes; i++) {
     size_t at = ((size_t)i * 2654435761u + 977 * (size_t)whole->family) % header;
     bytes[at] ^= (uint8_t)(1 << i % 8);
     rewrite(path, bytes, size);
@@ -157,12 +157,14 @@ static void cut_and_flipped(const model_shape *whole) {
     free(z);
     bytes[at] ^= (uint8_t)(1 << i % 8);
   }
-  EXPECT(d.refused > FLIPS / 8, "family %d: %d flipped files refused, %d opened", whole->family, d.refused, d.opened);
+  EXPECT(d.refused > flips / 8, "family %d: %d flipped files refused, %d opened", whole->family, d.refused, d.opened);
   free(bytes);
   remove(path);
 }
 
-int main(void) {
+/* damaged_models_test [FLIPS]: with how many flipped bits each family is tried. */
+int main(int argc, char **argv) {
+  const int flips = argc > 1 ? atoi(argv[1]) : 96;
   for (model_family family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++) {
     model_shape whole = {.family = family};
     dimple_model *m = random_model(whole);
@@ -173,7 +175,7 @@ int main(void) {
     dimple_model_free(m);
     missing_parts(&whole);
     surplus_parts(&whole, architecture);
-    cut_and_flipped(&whole);
+    cut_and_flipped(&whole, flips);
   }
   missing_parts(&(model_shape){.family = FAMILY_DREAM_VL, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_DIMPLE, .vision = true});
