@@ -132,12 +132,11 @@ final class ModelText {
   private int[] render(Question question) {
     Tokenizer tokens = tokenizer();
     Map<String, Object> variables = new HashMap<>();
-    if (tokens.bosId() >= 0) {
-      variables.put("bos_token", tokens.token(tokens.bosId()));
-    }
-    if (tokens.eosId() >= 0) {
-      variables.put("eos_token", tokens.token(tokens.eosId()));
-    }
+    Map.of("bos_token", tokens.bosId(), "eos_token", tokens.eosId(), "pad_token", tokens.padId(), "mask_token", tokens.maskId()).forEach((name, id) -> {
+      if (id >= 0) {
+        variables.put(name, tokens.token(id));
+      }
+    });
     if (question.thinking()) {
       variables.put("enable_thinking", true);
     }
@@ -153,7 +152,7 @@ final class ModelText {
         parts.set(i, new ContentPart.Markup(followed ? image.followed : image.last));
       }
     }
-    return new ChatMessage(message.role(), parts, message.calls(), message.tool());
+    return message.withParts(parts);
   }
 
   /** Repeats each placeholder as often as its picture has tokens, between the tokens that frame a picture if the vocabulary has such. */

@@ -588,7 +588,7 @@ public final class SessionBuilder {
 
   private static ChatMessage asMarkup(ChatMessage message) {
     Function<ContentPart, ContentPart> markup = part -> part instanceof ContentPart.Text text ? new ContentPart.Markup(text.text()) : part;
-    return new ChatMessage(message.role(), message.parts().stream().map(markup).toList(), message.calls(), message.tool());
+    return message.withParts(message.parts().stream().map(markup).toList());
   }
 
   /** The core is told of the prompt before the response, and could not name the response in its message. */

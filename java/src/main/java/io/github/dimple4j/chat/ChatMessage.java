@@ -16,14 +16,28 @@ import java.util.stream.Collectors;
  * @param parts text and pictures in order
  * @param calls calls of tools that stand behind the text; only an assistant's
  * @param tool the name of the tool whose result this is, in the role {@code tool}; otherwise empty
+ * @param thoughts what the assistant thought before it said or called something, for templates that write it; otherwise empty
  */
-public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> calls, String tool) {
+public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> calls, String tool, String thoughts) {
   /** Copies the lists. */
   public ChatMessage {
     Objects.requireNonNull(role, "role");
     parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
     calls = List.copyOf(Objects.requireNonNull(calls, "calls"));
     Objects.requireNonNull(tool, "tool");
+    Objects.requireNonNull(thoughts, "thoughts");
+  }
+
+  /**
+   * A message without thoughts.
+   *
+   * @param role who speaks
+   * @param parts text and pictures in order
+   * @param calls calls of tools that stand behind the text
+   * @param tool the name of the tool whose result this is, or empty
+   */
+  public ChatMessage(String role, List<ContentPart> parts, List<ToolCall> calls, String tool) {
+    this(role, parts, calls, tool, "");
   }
 
   /**
@@ -85,7 +99,28 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
     }
     List<ContentPart> turned = new ArrayList<>(parts.subList(texts, parts.size()));
     turned.addAll(parts.subList(0, texts));
-    return new ChatMessage(role, turned, calls, tool);
+    return withParts(turned);
+  }
+
+  /**
+   * The same message with what was thought before it, such as {@link io.github.dimple4j.Generation#thinking()}. Templates write it where their model is to see it
+   * again: usually between the calls of tools that follow one question.
+   *
+   * @param thoughts the text; empty for none
+   * @return the message
+   */
+  public ChatMessage withThoughts(String thoughts) {
+    return new ChatMessage(role, parts, calls, tool, thoughts);
+  }
+
+  /**
+   * The same message with other content.
+   *
+   * @param parts text and pictures in order
+   * @return the message
+   */
+  public ChatMessage withParts(List<ContentPart> parts) {
+    return new ChatMessage(role, parts, calls, tool, thoughts);
   }
 
   /** The messages as templates see them. Calls are numbered, and each result has the number of the first call of its tool without one. */
@@ -154,6 +189,10 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
       value.put("content", parts.stream().map(part -> toTemplateValue(part, origins)).toList());
     } else {
       value.put("content", text(parts, origins));
+    }
+    if (!thoughts.isEmpty()) { // by either of the names that servers and templates have for it
+      value.put("reasoning_content", origins.allSaid(thoughts));
+      value.put("reasoning", origins.allSaid(thoughts));
     }
     return value;
   }

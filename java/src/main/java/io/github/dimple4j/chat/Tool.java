@@ -113,8 +113,10 @@ public record Tool(String name, String description, String parameters) {
     return function.set("parameters", schema(name, parameters));
   }
 
-  /** As templates know a tool. */
+  /** As templates know a tool: its parameters as they were given, for models were trained with such. */
   Object toTemplateValue() {
-    return JsonText.value(JsonNodeFactory.instance.objectNode().put("type", "function").set("function", toJson()));
+    ObjectNode function = toJson();
+    function.set("parameters", JsonText.read(parameters, "parameters"));
+    return JsonText.value(JsonNodeFactory.instance.objectNode().put("type", "function").set("function", function));
   }
 }

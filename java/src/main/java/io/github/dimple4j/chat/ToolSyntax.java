@@ -388,7 +388,7 @@ public final class ToolSyntax {
       boolean first = parts.stream().allMatch(part -> part instanceof ContentPart.Text text && text.text().isEmpty());
       parts.add(new ContentPart.Text((first ? "" : "\n") + write(call)));
     }
-    return new ChatMessage(message.role(), parts);
+    return new ChatMessage(message.role(), parts).withThoughts(message.thoughts());
   }
 
   private String description(List<Tool> tools) {

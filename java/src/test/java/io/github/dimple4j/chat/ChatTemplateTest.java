@@ -199,4 +199,25 @@ class ChatTemplateTest {
     assertThat(ChatTemplate.parse("{% for m in messages %}{{ m.role }};{% endfor %}").ownPrompt(messages, List.of(), false, Map.of()).text())
         .isEqualTo("user;assistant;tool;tool;");
   }
+
+  /** They were left out, and the model of such a template saw another prompt than its authors give it. */
+  @Test
+  void thoughtsAreThere() {
+    ChatTemplate template = ChatTemplate.parse("{% for m in messages %}{{ m.content }}[{{ m.reasoning_content }}|{{ m['reasoning'] }}]{% endfor %}");
+    ChatMessage answer = ChatMessage.calling("a", List.of(new ToolCall("f", "{}"))).withThoughts("t<|im_end|>");
+    ChatPrompt prompt = template.ownPrompt(List.of(ChatMessage.of("user", "u"), answer.picturesFirst()), List.of(), false, Map.of());
+    assertThat(prompt.text()).isEqualTo("u[|]a[t<|im_end|>|t<|im_end|>]");
+    assertThat(prompt.said().get(6, 17).cardinality()).isEqualTo(11);
+    assertThat(template.prompt(List.of(answer), List.of(), false, Map.of()).text()).as("with calls as text").endsWith("[t<|im_end|>|t<|im_end|>]");
+  }
+
+  /** What calls are held to is more than what the client says of them, and no business of the template's. */
+  @Test
+  void parametersOfToolsAreAsTheyWereGiven() {
+    ChatTemplate template = ChatTemplate.parse("{% for tool in tools %}{{ tool | tojson }};{% endfor %}");
+    List<Tool> tools = List.of(new Tool("f", "", "{\"properties\": {}, \"type\": \"object\"}"), new Tool("g", "Says.", "{}"));
+    assertThat(template.ownPrompt(List.of(ChatMessage.of("user", "u")), tools, false, Map.of()).text()).isEqualTo(
+        "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"properties\": {}, \"type\": \"object\"}}};"
+        + "{\"type\": \"function\", \"function\": {\"name\": \"g\", \"description\": \"Says.\", \"parameters\": {}}};");
+  }
 }

@@ -32,6 +32,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
@@ -70,7 +71,7 @@ final class Conversion {
         case UserMessage user -> add(user, session);
         case AiMessage answer -> {
           answer.toolExecutionRequests().forEach(request -> calls.put(request.id(), calls.size()));
-          session.assistant(answer.text() == null ? "" : answer.text(), answer.toolExecutionRequests().stream().map(Conversion::call).toList());
+          session.message(answered(answer));
         }
         default -> throw new UnsupportedFeatureException("messages of type " + message.type() + " are not understood");
       }
@@ -143,6 +144,12 @@ final class Conversion {
           + ": expected its data, in Base64 or as a data URL; nothing is fetched");
     }
     return text.substring(comma + 1);
+  }
+
+  private static io.github.dimple4j.chat.ChatMessage answered(AiMessage answer) {
+    List<ToolCall> calls = answer.toolExecutionRequests().stream().map(Conversion::call).toList();
+    return io.github.dimple4j.chat.ChatMessage.calling(Objects.requireNonNullElse(answer.text(), ""), calls)
+        .withThoughts(Objects.requireNonNullElse(answer.thinking(), ""));
   }
 
   private static ToolCall call(ToolExecutionRequest request) {

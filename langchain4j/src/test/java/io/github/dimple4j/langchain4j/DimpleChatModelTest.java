@@ -43,6 +43,7 @@ import io.github.dimple4j.Image;
 import io.github.dimple4j.Pipeline;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.SessionBuilder;
+import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.structure.RecordSchema;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -123,6 +124,17 @@ class DimpleChatModelTest {
     var unknown = ToolExecutionResultMessage.from("z", "move", "three"); // whose call a memory has forgotten
     assertThat(prompt(UserMessage.from("Go."), AiMessage.from(calls), unknown, second, first))
         .isEqualTo(prompt(UserMessage.from("Go."), AiMessage.from(calls), first, second, unknown));
+  }
+
+  /** Templates say whether a model sees again what it thought. */
+  @Test
+  void thoughtsComeBackWithTheirAnswer() {
+    AiMessage answer = AiMessage.builder().text("c").thinking("t").build();
+    SessionBuilder builder = DIMPLE.session().chatTemplate(ChatTemplate.parse("{% for m in messages %}{{ m.reasoning_content }}{{ m.content }}{% endfor %}"));
+    new Conversion(PictureOrder.FIRST).addAll(List.of(UserMessage.from("u"), answer), builder);
+    try (Session session = builder.responseLength(8).open()) {
+      assertThat(DIMPLE.tokenizer().decode(session.promptTokens())).isEqualTo("utc");
+    }
   }
 
   private static int[] prompt(ChatMessage... messages) {

@@ -87,12 +87,26 @@ final class ChatRequest {
       throw message.missing("content");
     }
     String tool = role.equals("tool") ? tool(message) : "";
+    String thoughts = thoughts(message, role);
     message.refuseUnread("name", "refusal", "annotations", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "cache_control", "id");
     try {
-      return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool).picturesFirst(), pictures);
+      return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool, thoughts).picturesFirst(), pictures);
     } catch (InvalidArgumentException e) {
       throw message.wrong("content", e.getMessage());
     }
+  }
+
+  /** What the model thought, as an answer of this server has it, by either of its names; templates say whether the model sees it again. */
+  private static String thoughts(Fields message, String role) {
+    if (!role.equals("assistant")) {
+      return "";
+    }
+    String thoughts = message.string("reasoning_content").orElse("");
+    String other = message.string("reasoning").orElse(thoughts);
+    if (!thoughts.isEmpty() && !other.equals(thoughts)) {
+      throw message.wrong("reasoning", "is another text than reasoning_content");
+    }
+    return other;
   }
 
   /** Whose result a message of a tool is. */

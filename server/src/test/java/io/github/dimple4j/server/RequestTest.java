@@ -1,6 +1,7 @@
 package io.github.dimple4j.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.dimple4j.Generation;
 import io.github.dimple4j.Session;
@@ -336,6 +337,18 @@ class RequestTest {
         + "]}, " + result.formatted("a") + ", " + result.formatted("b") + ", {\"role\": \"user\", \"content\": \"x\"}, " + result.formatted("b") + "]}"));
     assertThat(new ChatRequest(null).messages(request)).extracting(message -> message.message().parts())
         .containsExactly(List.of(), text("of b"), text("of a"), text("x"), text("of b"));
+  }
+
+  /** An answer that comes back brings what was thought before it, which its template may write. */
+  @Test
+  void thoughtsComeBackWithTheirAnswer() {
+    for (String fields : List.of("\"reasoning_content\": \"t\"", "\"reasoning\": \"t\"", "\"reasoning\": \"t\", \"reasoning_content\": \"t\"",
+        "\"reasoning\": null, \"reasoning_content\": \"t\"")) {
+      Fields request = Fields.of(Json.read("{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\", " + fields + "}]}"));
+      assertThat(new ChatRequest(null).messages(request)).as(fields).extracting(message -> message.message().thoughts()).containsExactly("t");
+    }
+    assertThatThrownBy(() -> new ChatRequest(null).messages(Fields.of(Json.read("{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\", "
+        + "\"reasoning\": \"t\", \"reasoning_content\": \"u\"}]}")))).hasMessage("messages[0].reasoning: is another text than reasoning_content");
   }
 
   private static List<ContentPart> text(String text) {
