@@ -145,7 +145,7 @@ public final class LoraAdapter implements AutoCloseable {
       String inner = name.substring(PREFIX.length());
       int lora = inner.indexOf(".lora_");
       if (lora < 0) {
-        whole.put(inner.replaceFirst("\\.modules_to_save(\\.default)?\\.", "."), tensor);
+        whole.put(inner.replaceFirst("\\.modules_to_save(\\.default)?\\.", ".").replaceFirst("\\.base_layer\\.", "."), tensor); // a bias beside an A and a B
         continue;
       }
       String part = inner.substring(lora + 1).replaceFirst("\\.default", "").replaceFirst("\\.weight$", "");
@@ -272,6 +272,11 @@ public final class LoraAdapter implements AutoCloseable {
         throw new GgufException(file.path() + ": nothing of " + name + ", though \"target_modules\" of " + CONFIG + " are " + targets);
       }
     }
+  }
+
+  /** Whether what two modules share stays shared where one of them is adapted. */
+  public boolean keepsTies() {
+    return config.flag("ensure_weight_tying", false);
   }
 
   /** The checkpoint's tensors that the adapter changes or replaces. */

@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.MissingNode;
 
 /**
  * The tokenizer of a Hugging Face directory, byte-level or in SentencePiece's spelling: {@code tokenizer.json}, or for the former
@@ -28,6 +29,8 @@ import tools.jackson.databind.JsonNode;
  */
 public final class TokenizerFiles {
   private static final String BLANK = "\u2581";
+  /** Special tokens by the names that the transformers library gives them, and templates. */
+  private static final List<String> NAMED = List.of("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token");
   private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
   /** What llama.cpp's converter writes where it knows no score. */
   private static final float NO_SCORE = -1000;
@@ -133,7 +136,6 @@ public final class TokenizerFiles {
         keys.put(AddedTokenFlags.KEYS + flag, MetadataValue.array(MetadataType.INT32, ids.stream().map(Integer::longValue).toList()));
       }
     });
-    chatTemplate().ifPresent(template -> keys.put("tokenizer.chat_template", MetadataValue.string(template)));
     return keys;
   }
 
@@ -173,14 +175,17 @@ public final class TokenizerFiles {
     return token;
   }
 
-  /** Fills in the ids that the model's configuration left open from the tokenizer's named special tokens. */
+  /**
+   * Fills in the ids that the model's configuration left open from the tokenizer's named special tokens. How a text begins is the tokenizer's business
+   * alone, as it is for the transformers library: what it names goes before the configuration.
+   */
   public SpecialTokens complete(SpecialTokens special) {
     OptionalInt mask = named("mask_token");
     if (mask.isPresent() && special.mask().isPresent() && !mask.equals(special.mask())) {
       throw new GgufException(directory + ": its tokenizer's mask_token is \"" + content("mask_token") + "\" with id " + mask.getAsInt()
           + "; expected the model's mask token, " + special.mask().getAsInt());
     }
-    return new SpecialTokens(special.bos().isPresent() ? special.bos() : named("bos_token"),
+    return new SpecialTokens(named("bos_token").isPresent() ? named("bos_token") : special.bos(),
         special.eos().isPresent() ? special.eos() : named("eos_token"),
         special.padding().isPresent() ? special.padding() : named("pad_token"),
         special.mask().isPresent() ? special.mask() : mask, special.ends());
@@ -448,20 +453,56 @@ public final class TokenizerFiles {
     }
   }
 
+  /**
+   * The chat template, in llama.cpp's key. Templates may write tokens by names: where such a name is another token for the tokenizer than what whoever reads the file
+   * takes for it, which may be the model's configuration's, the template begins by saying so.
+   *
+   * @param special as the file has them
+   */
+  public Map<String, MetadataValue> chatTemplates(SpecialTokens special) throws IOException {
+    Optional<String> source = chatTemplate();
+    return source.isEmpty() ? Map.of() : Map.of("tokenizer.chat_template", MetadataValue.string(withTokens(source.get(), special)));
+  }
+
+  private String withTokens(String source, SpecialTokens special) {
+    Map<String, OptionalInt> known = Map.of("bos_token", special.bos(), "eos_token", special.eos(), "pad_token", special.padding(), "mask_token", special.mask());
+    StringBuilder template = new StringBuilder();
+    for (String name : NAMED) {
+      OptionalInt id = known.getOrDefault(name, OptionalInt.empty());
+      String read = id.isPresent() && id.getAsInt() < tokens.length ? tokens[id.getAsInt()] : null;
+      String meant = content(name);
+      if (!meant.isEmpty() && !meant.equals(read) && Pattern.compile("\\b" + name + "\\b").matcher(source).find()) {
+        template.append("{% set ").append(name).append(" = '").append(meant.replace("\\", "\\\\").replace("'", "\\'")).append("' %}\n");
+      }
+    }
+    return template.append(source).toString();
+  }
+
   private Optional<String> chatTemplate() throws IOException {
     Path file = directory.resolve("chat_template.jinja");
     if (Files.exists(file)) {
       return Optional.of(Json.text(file));
     }
     Path json = directory.resolve("chat_template.json");
-    JsonNode value = Files.exists(json) ? Json.read(json).path("chat_template") : config.node("chat_template");
-    if (value.isArray()) { // several named ones
-      for (JsonNode named : value) {
-        if (named.path("name").asString("").equals("default")) {
-          return Optional.of(named.path("template").asString(""));
-        }
-      }
+    boolean apart = Files.exists(json);
+    return chatTemplate(apart ? json : directory.resolve("tokenizer_config.json"), apart ? Json.read(json).path("chat_template") : config.node("chat_template"));
+  }
+
+  /** A template, or of several with names, in a list or an object, the default one. */
+  private static Optional<String> chatTemplate(Path path, JsonNode value) {
+    if (value.isMissingNode() || value.isNull()) {
+      return Optional.empty();
     }
-    return value.isString() ? Optional.of(value.stringValue()) : Optional.empty();
+    JsonNode only = value;
+    if (value.isArray()) {
+      only = value.valueStream().filter(named -> named.path("name").asString("").equals("default")).findFirst().map(named -> named.path("template"))
+          .orElse(MissingNode.getInstance());
+    } else if (value.isObject()) {
+      only = value.path("default");
+    }
+    if (!only.isString()) {
+      throw new GgufException(path + ": \"chat_template\" is neither a template nor several with names, one of which is \"default\"");
+    }
+    return Optional.of(only.stringValue());
   }
 }

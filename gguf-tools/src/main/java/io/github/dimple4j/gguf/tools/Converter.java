@@ -246,6 +246,20 @@ public final class Converter {
         throw new GgufException(adapter + " changes " + name + ", which has no place in the file");
       }
     }
+    requireUntied(layout, adapter);
+  }
+
+  /** PEFT adapts the embedding of such a model and leaves the matrix of its logits as it was: the file has one for both. */
+  private static void requireUntied(ModelLayout layout, LoraAdapter adapter) {
+    Map<String, List<String>> names = new LinkedHashMap<>();
+    layout.tensors().forEach(source -> names.put(source.name(), source.checkpointNames()));
+    if (names.containsKey("output.weight") || adapter.keepsTies()) {
+      return;
+    }
+    names.getOrDefault("token_embd.weight", List.of()).stream().filter(adapter.names()::contains).findFirst().ifPresent(name -> {
+      throw new GgufException(adapter + " changes " + name + ", which makes this model's logits, too, and those PEFT leaves as they were; expected an adapter "
+          + "with ensure_weight_tying, or a checkpoint with an output matrix of its own");
+    });
   }
 
   /** How pictures are prepared: a file of its own, or a part of that of newer checkpoints. */
@@ -325,7 +339,11 @@ public final class Converter {
       special = tokenizer.get().complete(special);
     }
     metadata.putAll(Architectures.decoding(config, generation));
-    metadata.putAll(special.withEnds(config, generation, layout.vocabulary()).metadata());
+    SpecialTokens framing = special.withEnds(config, generation, layout.vocabulary());
+    metadata.putAll(framing.metadata());
+    if (tokenizer.isPresent()) {
+      metadata.putAll(tokenizer.get().chatTemplates(framing));
+    }
     return metadata;
   }
 

@@ -59,7 +59,9 @@ public final class TokenizerReader {
     TokenizerFiles files = TokenizerFiles.read(directory, vocabulary, PreTokenizer.QWEN2)
         .orElseThrow(() -> new GgufException(directory + " has neither tokenizer.json nor vocab.json"));
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(files.metadata());
-    metadata.putAll(files.complete(SpecialTokens.read(text)).withEnds(config, settings(directory, "generation_config.json"), vocabulary).metadata());
+    SpecialTokens special = files.complete(SpecialTokens.read(text)).withEnds(config, settings(directory, "generation_config.json"), vocabulary);
+    metadata.putAll(special.metadata());
+    metadata.putAll(files.chatTemplates(special));
     return of(directory, metadata);
   }
 

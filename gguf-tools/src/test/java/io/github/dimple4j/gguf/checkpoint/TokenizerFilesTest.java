@@ -3,6 +3,7 @@ package io.github.dimple4j.gguf.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.tokenizer.Tokenizer;
@@ -123,15 +124,49 @@ class TokenizerFilesTest {
     write("tokenizer.json", single("BPE", MERGES, ADDED));
     write("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"T\"},"
         + "{\"name\": \"default\", \"template\": \"D\"}]}");
-    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("D"));
+    assertThat(template()).isEqualTo("D");
+    write("tokenizer_config.json", "{\"chat_template\": {\"tool_use\": \"T\", \"default\": \"O\"}}");
+    assertThat(template()).isEqualTo("O");
     write("tokenizer_config.json", "{\"chat_template\": \"C\"}");
-    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("C"));
+    assertThat(template()).isEqualTo("C");
     write("chat_template.json", "{\"chat_template\": \"J\"}");
-    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("J"));
+    assertThat(template()).isEqualTo("J");
     write("chat_template.jinja", "F\n");
-    assertThat(read().metadata()).containsEntry("tokenizer.chat_template", MetadataValue.string("F\n"));
+    assertThat(template()).isEqualTo("F\n");
     Files.write(folder.resolve("chat_template.jinja"), new byte[] {'a', (byte) 0xff});
-    assertThatThrownBy(() -> read().metadata()).isInstanceOf(GgufException.class).hasMessage(folder.resolve("chat_template.jinja") + ": is no UTF-8 text");
+    assertThatThrownBy(this::template).isInstanceOf(GgufException.class).hasMessage(folder.resolve("chat_template.jinja") + ": is no UTF-8 text");
+  }
+
+  private Object template() throws IOException {
+    return read().chatTemplates(read().complete(SpecialTokens.read(JsonSettings.empty("none")))).get("tokenizer.chat_template").value();
+  }
+
+  /** Without one the file would be asked in ChatML. */
+  @Test
+  void chatTemplatesThatAreNoneAreRefused() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    for (String template : List.of("[{\"name\": \"tool_use\", \"template\": \"T\"}]", "{\"tool_use\": \"T\"}", "7", "[\"T\"]", "[{\"name\": \"default\"}]", "[]")) {
+      write("tokenizer_config.json", "{\"chat_template\": " + template + "}");
+      assertThatThrownBy(this::template).as(template).isInstanceOf(GgufException.class)
+          .hasMessageContaining("tokenizer_config.json: \"chat_template\" is neither a template nor several with names");
+    }
+    write("tokenizer_config.json", "{\"chat_template\": null}");
+    assertThat(read().chatTemplates(SpecialTokens.read(JsonSettings.empty("none")))).isEmpty();
+  }
+
+  /** The transformers library has a template read the tokenizer's tokens, not the configuration's; and puts the tokenizer's before a text. */
+  @Test
+  void templatesReadTheTokenizersTokens() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    write("tokenizer_config.json", "{\"bos_token\": \"<tool_call>\", \"eos_token\": \"<|im_end|>\", \"sep_token\": \"b\","
+        + "\"chat_template\": \"\\n{{ bos_token }}{{ eos_token }}{{ sep_token }}\"}");
+    SpecialTokens special = read().complete(new SpecialTokens(OptionalInt.of(1), OptionalInt.of(3), OptionalInt.empty(), OptionalInt.empty()));
+    assertThat(special.bos()).hasValue(6);
+    assertThat(special.eos()).as("what a decoding looks for").hasValue(3);
+    assertThat(read().chatTemplates(special)).containsEntry("tokenizer.chat_template",
+        MetadataValue.string("{% set eos_token = '<|im_end|>' %}\n{% set sep_token = 'b' %}\n\n{{ bos_token }}{{ eos_token }}{{ sep_token }}"));
+    assertThat(ChatTemplate.parse(read().chatTemplates(special).get("tokenizer.chat_template").value().toString()).render(List.of(), false, Map.of("bos_token", "<tool_call>", "eos_token", "ab")))
+        .isEqualTo("\n<tool_call><|im_end|>b");
   }
 
   @Test

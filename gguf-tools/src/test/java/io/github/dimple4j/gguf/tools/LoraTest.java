@@ -144,6 +144,30 @@ class LoraTest {
     assertMerged();
   }
 
+  /** PEFT names a bias so that stands beside an A and a B, where it trained all biases. */
+  @Test
+  void biasesOfAdaptedModulesAreWhole() throws IOException {
+    String name = "model.layers.0.self_attn.k_proj";
+    TestCheckpoint.Tensor other = tensor(numbers(plain.tensors.get(name + ".bias").count()), plain.tensors.get(name + ".bias").shape().getFirst());
+    merged.tensors.put(name + ".bias", other);
+    adapter.put(MODULES + name + ".base_layer.bias", other);
+    adapt(name, 3, 2, false);
+    assertMerged();
+  }
+
+  /** The logits would be another matrix's than PEFT's, which adapts one of the two modules. */
+  @Test
+  void whatMakesTheLogitsTooIsNotAdaptedForBoth() throws IOException {
+    plain.config.put("tie_word_embeddings", true);
+    merged.config.put("tie_word_embeddings", true);
+    plain.tensors.remove("lm_head.weight");
+    merged.tensors.remove("lm_head.weight");
+    adapt("model.embed_tokens", 3, 2, true);
+    refuses("changes model.embed_tokens.weight, which makes this model's logits, too");
+    config.put("ensure_weight_tying", true);
+    assertMerged();
+  }
+
   private void refuses(String message) throws IOException {
     Path hf = plain.write(Files.createDirectories(folder.resolve("hf")));
     Path directory = adapterFolder();
