@@ -22,7 +22,7 @@ final class NoPlatformFormats implements PlatformFormats {
 
   @Override
   public Pixels other(byte[] encoded, String formats) throws PictureException {
-    throw PictureException.notOf("JPEG, WebP or GIF");
+    throw PictureException.notOf("JPEG, WebP or GIF", OtherFormat.nameOf(encoded));
   }
 
   private static PictureException none(String format) {

@@ -13,7 +13,7 @@ enum PictureFormat {
   BIG_TIFF("II+\0", "MM\0+"),
   OTHER("");
 
-  private final String[] starts; // a question mark is any byte
+  private final String[] starts;
 
   PictureFormat(String... starts) {
     this.starts = starts;
@@ -21,13 +21,21 @@ enum PictureFormat {
 
   static PictureFormat of(byte[] encoded) {
     for (PictureFormat format : values()) {
-      for (String start : format.starts) {
-        if (matches(encoded, start.getBytes(StandardCharsets.ISO_8859_1))) {
-          return format;
-        }
+      if (startsWithOne(encoded, format.starts)) {
+        return format;
       }
     }
     return OTHER;
+  }
+
+  /** Whether a file starts in one of these ways, a question mark being any byte. */
+  static boolean startsWithOne(byte[] encoded, String[] starts) {
+    for (String start : starts) {
+      if (matches(encoded, start.getBytes(StandardCharsets.ISO_8859_1))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static boolean matches(byte[] encoded, byte[] start) {

@@ -73,12 +73,13 @@ public final class PlatformPicture {
     return alpha;
   }
 
-  /** Whether samples are unsigned integers, in the order red, green, blue or grey first, and not multiplied by alpha. */
+  /** Whether samples are unsigned integers, in the order red, green, blue or grey first, and neither linear nor multiplied by alpha. */
   private static boolean storesRgbOrGrey(ColorModel colors, Raster raster) {
     int space = colors.getColorSpace().getType();
     boolean integers = Set.of(DataBuffer.TYPE_BYTE, DataBuffer.TYPE_USHORT,
         DataBuffer.TYPE_INT).contains(raster.getTransferType());
-    return integers && (space == ColorSpace.TYPE_RGB || space == ColorSpace.TYPE_GRAY)
+    boolean linear = colors.getColorSpace() == ColorSpace.getInstance(ColorSpace.CS_LINEAR_RGB); // of light, not of what a screen is told
+    return integers && !linear && (space == ColorSpace.TYPE_RGB || space == ColorSpace.TYPE_GRAY)
         && !(colors.hasAlpha() && colors.isAlphaPremultiplied());
   }
 

@@ -42,10 +42,30 @@ final class PlatformReader {
         }
       }
       if (first == null) {
-        throw PictureException.notOf(formats);
+        throw PictureException.notOf(formats, OtherFormat.nameOf(encoded));
+      }
+      if (isPlatforms(first) && !isWholeWbmp(encoded)) {
+        throw PictureException.notOf(formats, OtherFormat.nameOf(encoded));
       }
       return read(first, in);
     }
+  }
+
+  /**
+   * Whether a file has as many bytes as the sizes in its header ask for, if it is a WBMP file (WAP-237, "Wireless Application Environment: WBMP"), which begins with
+   * two zeros and has nothing else to be known by.
+   */
+  private static boolean isWholeWbmp(byte[] encoded) {
+    int at = 2;
+    long[] sizes = new long[2];
+    for (int i = 0; i < 2; i++) { // seven bits a byte, the highest bit of all but the last is set
+      boolean more = true;
+      while (more && at < encoded.length && sizes[i] < 1 << 24) {
+        sizes[i] = sizes[i] << 7 | encoded[at] & 0x7F;
+        more = encoded[at++] < 0;
+      }
+    }
+    return (sizes[0] + 7) / 8 * sizes[1] == encoded.length - at;
   }
 
   private static boolean isPlatforms(Object readerOrProvider) {

@@ -1,6 +1,5 @@
 package io.github.dimple4j.image;
 
-import io.github.dimple4j.image.raster.Pixels;
 import static io.github.dimple4j.image.Samples.encode;
 import static io.github.dimple4j.image.Samples.noise;
 import static io.github.dimple4j.image.Samples.pixel;
@@ -8,17 +7,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.dimple4j.ImageException;
+import io.github.dimple4j.image.raster.Pixels;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.Test;
@@ -160,6 +161,29 @@ class PictureDecoderTest {
     byte[] png = encode(noise(BufferedImage.TYPE_INT_RGB), "png");
     for (int cut : new int[] {8, 20, 40, png.length / 2}) {
       assertRefused(Files.write(folder.resolve("cut.png"), Arrays.copyOf(png, cut)), "");
+    }
+  }
+
+  /** Two zeros and two sizes are all that a WBMP file is known by, and what else begins so may have any bytes there. */
+  @Test
+  void filesThatBeginAsWbmpDoAreNone() throws IOException {
+    byte[] wbmp = encode(noise(BufferedImage.TYPE_BYTE_BINARY), "wbmp");
+    assertThat(PictureDecoder.decode(wbmp, "a.wbmp").width()).isEqualTo(noise(BufferedImage.TYPE_BYTE_BINARY).getWidth());
+    assertRefused(Files.write(folder.resolve("longer.wbmp"), Arrays.copyOf(wbmp, wbmp.length + 1)), "is not a PNG");
+    byte[] jpeg = encode(noise(BufferedImage.TYPE_INT_RGB), "jpg");
+    byte[] behind = new byte[6 + jpeg.length];
+    System.arraycopy(new byte[] {0, 0, 8, 8, 8, 8}, 0, behind, 0, 6);
+    System.arraycopy(jpeg, 0, behind, 6, jpeg.length);
+    assertRefused(Files.write(folder.resolve("behind.jpg"), behind), "is not a PNG");
+  }
+
+  @Test
+  void formatsThatAreNotReadAreNamed() throws IOException {
+    Map<String, String> kinds = Map.of("\0\0\0\u0018ftypheic", "a HEIC picture", "\0\0\0\u001cftypavif", "an AVIF picture", "\u00ff\n\0", "a JPEG XL picture",
+        "\0\0\0\fjP  \r\n", "a JPEG 2000 picture", "%PDF-1.4", "a PDF file", "version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS");
+    for (Map.Entry<String, String> kind : kinds.entrySet()) {
+      assertRefused(Files.write(folder.resolve("other.jpg"), kind.getKey().getBytes(StandardCharsets.ISO_8859_1)),
+          "is " + kind.getValue() + ", expected a PNG, JPEG, WebP, GIF, BMP or TIFF picture");
     }
   }
 

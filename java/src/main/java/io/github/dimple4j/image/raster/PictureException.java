@@ -1,6 +1,7 @@
 package io.github.dimple4j.image.raster;
 
 import java.io.IOException;
+import java.util.Optional;
 
 /** A picture that is not decoded. The message follows the name of the picture and a colon. */
 public final class PictureException extends IOException {
@@ -57,10 +58,11 @@ public final class PictureException extends IOException {
    * A file that no reader takes for a picture.
    *
    * @param formats what could have been read
+   * @param seems what it seems to be, with its article, if that is known
    * @return the exception
    */
-  public static PictureException notOf(String formats) {
-    return new PictureException("is not a " + formats + " picture");
+  public static PictureException notOf(String formats, Optional<String> seems) {
+    return new PictureException(seems.map(kind -> "is " + kind + ", expected a ").orElse("is not a ") + formats + " picture");
   }
 
   /**
