@@ -184,6 +184,14 @@ class LauncherTest {
     assertThat(outcome.out().lines()).containsExactly("/dev/null", "Übung mit Lücken/cli/target/dimple.jsa", "/dev/null", "/dev/null");
   }
 
+  /** Its own words are of classes and configuration files that it does not find. */
+  @Test
+  void foldersInWhichJavaStartsNothingAreNamed() throws IOException, InterruptedException {
+    for (String name : List.of("a:b", "a!")) {
+      run("mkdir -p '" + name + "/c'; cp \"$dimple\" '" + name + "/c/dimple'; exec '" + name + "/c/dimple' --version").assertFailed(1, "Java", name + "/c");
+    }
+  }
+
   /** Building, by a Maven that only counts. */
   private Outcome build(String script) throws IOException, InterruptedException {
     return run("""
