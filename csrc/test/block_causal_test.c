@@ -151,6 +151,32 @@ static void first_tokens_come_from_the_block_before(dimple_model *shifted, dimpl
   dimple_session_free(s);
 }
 
+/* Behind a prompt of whole blocks, and behind a block that is given: the authors draw no token of these, while they draw others. */
+static void first_tokens_are_not_drawn(dimple_model *shifted) {
+  int32_t prompt[2 * BLOCK], drawn = 0;
+  for (int32_t i = 0; i < 2 * BLOCK; i++) prompt[i] = 10 + i * 7 % 60;
+  for (int32_t given = 0; given <= BLOCK; given += BLOCK) {
+    int32_t response[2 * BLOCK], likeliest[2 * BLOCK], expected = MASK;
+    for (int32_t i = 0; i < 2 * BLOCK; i++) response[i] = i < given ? 20 + i : MASK;
+    for (uint64_t seed = 0; seed < 8; seed++) {
+      dimple_decoding d = fast_dllm(1, BLOCK, 0);
+      d.temperature = seed == 0 ? 0 : 30;
+      d.seed = seed;
+      dimple_session *s = session_of(shifted, prompt, 2 * BLOCK, response, 2 * BLOCK, 1, 1);
+      dimple_step step = {0};
+      EXPECT_OK(dimple_session_begin(s, &d));
+      while (step.canvas_length == 0 || step.canvas[given] == MASK) EXPECT_OK(dimple_session_step(s, &step));
+      if (seed == 0) expected = step.canvas[given];
+      EXPECT(step.canvas[given] == expected, "behind %d given tokens seed %d gives token %d, not %d", given, (int)seed, step.canvas[given], expected);
+      EXPECT_OK(dimple_session_step(s, &step));
+      if (seed == 0) memcpy(likeliest, step.canvas, sizeof likeliest);
+      drawn += memcmp(likeliest, step.canvas, sizeof likeliest) != 0;
+      dimple_session_free(s);
+    }
+  }
+  EXPECT(drawn > 7, "%d of 14 drawn tokens are others", drawn);
+}
+
 static dimple_decoding llada2(float threshold, float editing, int32_t post) {
   dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA2, DIMPLE_ALGORITHM_TOKEN_EDITING);
   d.threshold = threshold;
@@ -628,6 +654,7 @@ int main(void) {
   algorithms_by_other_names(blocks);
   blocks_are_the_decodings(full, &b);
   first_tokens_come_from_the_block_before(shifted, blocks);
+  first_tokens_are_not_drawn(shifted);
   edits_stay_in_their_block(ling);
   dimple_decoding edit = llada2(0, 0, 3), cautious = llada2(0.02f, 0.05f, 2), sub_blocks = fast_dllm(0.1f, 2, 1);
   structures_hold(ling, &edit);

@@ -2,7 +2,8 @@
  * Fast-dLLM v2's decoding (arXiv 2509.26328; generate in the model's modeling.py, batch_sample in v2/generation_functions.py). Blocks are counted from
  * the first token of the prompt; the logits are shifted, and the row before a position scores it. Within a block sub-blocks are filled from left to right:
  * a pass reveals what is above the threshold, and the best in any case. A full block is run once more, for its keys and values, and the last row
- * of that pass gives the first token of the next block, however sure it is. So does the last row of a prompt of whole blocks.
+ * of that pass gives the first token of the next block, however sure it is: the likeliest one, also where others are drawn. So does the last row of a
+ * prompt of whole blocks.
  *
  * The decoding is over as soon as the end of text is revealed and nothing before it is masked; with fill_last_block, as the authors evaluate,
  * when the block that a pass over it gave an end of text is full. Only one token ends a text.
@@ -23,12 +24,13 @@ static int32_t beginning(const blocks *b) { return b->index * b->decoding->block
 /* Whether the first iteration is for the first position, which the last row of the prompt's own pass scores. */
 static bool opens(const blocks *b, const canvas *c) { return b->index == 0 && b->tail == 0 && c->initial[0] == c->mask_token; }
 
-/* Reveals position `at`, if it is masked: it is scored by the last row of the scope. */
+/* Reveals position `at`, if it is masked: it is scored by the last row of the scope, and its token is the likeliest, whatever the temperature. */
 static void plan_next(const blocks *b, const canvas *c, int32_t at, block_plan *out) {
   out->scope = (pass_scope){.kind = SCOPE_PART, .first = at == 0 ? -b->decoding->block_length : beginning(b), .end = at};
   out->from = blocks_masked_before(c, at);
   out->count = out->due = out->from < c->masked_count && c->masked[out->from] == at;
   out->keeps = out->count == 0;
+  out->likeliest = true;
 }
 
 /* The sub-block of the first mask: its candidates, and the rows that score them. */
