@@ -190,6 +190,28 @@ static void spoil_router(model_family family) {
   remove(path);
 }
 
+/* One token's row of the table that a canvas takes means of: its weight in them is 0 perhaps, and it is noticed all the same. */
+static void spoil_one_token(int32_t type) {
+  char path[64], copy[64];
+  gguf_file *g = NULL;
+  int found = 0;
+  random_model_save(&(model_shape){.family = FAMILY_DIFFUSION_GEMMA, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH, .type = type}, path);
+  EXPECT_OK(gguf_open(path, &g));
+  for (int64_t t = 0; t < gguf_tensor_count(g); t++) {
+    if (strcmp(gguf_tensor_at(g, t)->name, "token_embd.weight") != 0) continue;
+    for (int i = 0; i < BAD_NUMBERS; i++, found++) {
+      char what[128];
+      spoilt_copy(path, t, &bad_numbers[i], true, copy);
+      snprintf(what, sizeof what, "%s in the last token's row, of type %d", bad_numbers[i].what, gguf_tensor_at(g, t)->type);
+      for (int b = 0; b < BACKENDS; b++) try_canvases(copy, backends[b], what);
+      remove(copy);
+    }
+  }
+  EXPECT(found == BAD_NUMBERS, "there is no such tensor");
+  gguf_close(g);
+  remove(path);
+}
+
 /* A matrix of one number, beside others of a type. */
 typedef struct overflow {
   const char *name;
@@ -272,6 +294,8 @@ int main(void) {
   spoil_each((model_shape){.family = FAMILY_DREAM_VL, .vision = true, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH, .layers = 1});
   static const model_family mixtures[] = {FAMILY_LLADA_MOE, FAMILY_SDAR_MOE, FAMILY_LLADA2, FAMILY_DIFFUSION_GEMMA};
   for (size_t i = 0; i < sizeof mixtures / sizeof *mixtures; i++) spoil_router(mixtures[i]);
+  spoil_one_token(DIMPLE_TENSOR_F32);
+  spoil_one_token(DIMPLE_TENSOR_Q8_0);
   overflows();
   image_features();
   return expect_summary("numbers");
