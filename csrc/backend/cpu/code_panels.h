@@ -105,7 +105,7 @@ typedef struct code_chunk {
   const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [2][8][2][16][2] of 16 bits; packed: as they lie */
   const uint8_t *beside;                                       /* what a level keeps of the tile's blocks behind their records: BESIDE_SIZE each */
   const uint8_t *ahead;                                        /* weights to ask for while the chunk is multiplied, */
-  int64_t ahead_size;                                          /* so many bytes for each block and half of the panel; 0: none */
+  int64_t ahead_size;                                          /* so many bytes for each block (SHARES_AHEAD), or block and half of the panel; 0: none */
   int32_t bits;                                                /* of a code: 8 or 16, or as it is packed */
   int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
   const int8_t *table;                                         /* what packed codes of 4 bits stand for */
@@ -118,6 +118,7 @@ typedef struct code_chunk {
   bool packed;  /* codes as they lie in the panel */
   bool linear;  /* entry i of `table` is i */
   bool factors; /* as a kernel asks for by keeps_factors */
+  bool keeps;   /* packed codes are written to `expanded` as they are multiplied */
   bool streams; /* few rows share the chunk: whoever multiplies asks for what comes next */
 } code_chunk;
 

@@ -12,6 +12,8 @@
  *   BESIDE_SIZE(record_rows), KEEP_BESIDE(records, blocks, record_rows, beside): bytes that are kept of each block behind a tile's records, and what
  *                 writes them; they come to multiply_code_tile as chunk->beside; none by default
  *   ASKS_AHEAD(rows): whether multiply_code_tile asks for chunk->ahead, where there is something; false by default
+ *   SHARES_AHEAD  1: multiply_code_tile asks for its share of the next chunk, chunk->ahead; 0 by default
+ *   KEEPS_CODES   1: multiply_code_tile expands codes of 4 and 5 bits while it multiplies the first tile of many rows, where chunk->keeps says so; 0 by default
  *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
@@ -35,6 +37,13 @@
 #define ASKS_AHEAD(rows) false
 #define BEGIN_CODES(rows) (void)0
 #define END_CODES(rows) (void)0
+#endif
+
+#ifndef SHARES_AHEAD
+#define SHARES_AHEAD 0
+#endif
+#ifndef KEEPS_CODES
+#define KEEPS_CODES 0
 #endif
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
@@ -84,6 +93,13 @@ union multiply_scratch {
   float widened[CHUNK_FLOATS * PANEL];
 };
 
+/* What the first tile of a chunk has expanded is there for the others. */
+static void take_kept_codes(code_chunk *chunk) {
+  for (int64_t b = 0; b < chunk->blocks; b++) chunk->codes[b] = chunk->expanded + b * PANEL * BLOCK;
+  chunk->bits = 8;
+  chunk->packed = chunk->keeps = false;
+}
+
 static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   code_chunk *chunk = &scratch->chunk;
@@ -92,21 +108,27 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
   const int64_t blocks = w->columns / BLOCK;
   const int64_t block_size = w->panel_size / blocks;
-  const bool packed = rows <= PACKED_ROWS && multiplies_packed(&w->layout);
+  const bool few = rows <= PACKED_ROWS, packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);
   const int64_t most = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout);
   for (int64_t first = 0; first < blocks; first += most) {
     int64_t count = blocks - first < most ? blocks - first : most;
     unpack_chunk(w, panel, first, count, table, packed, chunk);
     const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
-      chunk->streams = rows <= PACKED_ROWS && r == 0;
-      chunk->ahead = w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
-      chunk->ahead_size = r == 0 ? block_size / 2 : 0;
-      if (!ASKS_AHEAD(rows)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
       const uint8_t *tile = tiles + r / CODE_ROWS * tile_size;
       const int64_t some = rows - r < CODE_ROWS ? rows - r : CODE_ROWS, record_rows = RECORD_ROWS(some);
+      chunk->streams = few && r == 0;
+      chunk->keeps = packed && !few && r == 0;
+      /* Few rows wait for weights: what they ask for lies further ahead. */
+      chunk->ahead = SHARES_AHEAD && !few ? next + most * block_size * r / rows : w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
+      if (SHARES_AHEAD)
+        chunk->ahead_size = few ? (r == 0 ? block_size : 0) : most * block_size * some / rows / count;
+      else
+        chunk->ahead_size = r == 0 ? block_size / 2 : 0;
+      if (!ASKS_AHEAD(rows) && (few || !SHARES_AHEAD)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
       chunk->beside = tile + records_size(w->columns, record_rows) + first * BESIDE_SIZE(record_rows);
       multiply_code_tile(chunk, tile + first * code_record_size(record_rows), some, y + r * PANEL);
+      if (chunk->keeps) take_kept_codes(chunk);
     }
   }
 }

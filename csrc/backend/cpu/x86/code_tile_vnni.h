@@ -41,6 +41,8 @@ enum { PEAK_PRODUCTS = sizeof(vi) };
 #define VNNI_RECORD CODE_ROWS
 #define MULTIPLIES_BY_TILES 0
 #define PACKED_ROWS (3 * CODE_ROWS)
+#define SHARES_AHEAD 1
+#define KEEPS_CODES 1
 #endif
 enum { CODE_GROUP = 4, SUM_FACTOR = -128 };
 
@@ -97,9 +99,10 @@ static void lift_starts(const uint8_t *records, int64_t blocks, int64_t record_r
 #define BESIDE_SIZE(record_rows) (4 * (record_rows) * (int64_t)sizeof(int32_t))
 #define KEEP_BESIDE lift_starts
 
-/* Columns [column, column + 2 * LANES) of the panel, whose codes are of `bits`: of less than 8, as they are packed. */
+/* Columns [column, column + 2 * LANES) of the panel, whose codes are of `bits`: of less than 8, as they are packed, and written to `kept` as bytes if that is not
+ * null. */
 INLINE void vnni_tile(const int rows, const int bits, const int halves, const bool has_minimum, const code_chunk *chunk,
-                      const uint8_t *records, const int from, int column, float *y) {
+                      const uint8_t *records, const int from, int column, uint8_t *kept, float *y) {
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4) values.table = vb_table(chunk->table);
   if (bits == 5 || bits == 6) values.lift = vb_set((int8_t)(uint8_t)chunk->lift);
@@ -113,11 +116,15 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     const float *row_scale = record.scale + from, *weighted = starts.weighted + from;
     /* Where the two vectors of columns lie in [2][8][16][4], or in [2][4][16][4] and planes. */
     const uint8_t *codes[2];
+    uint8_t *bytes[2];
     for (int v = 0; v < 2; v++) {
       int first = column + v * LANES;
       codes[v] = chunk->codes[b] + first / 16 * 64 * bits + first % 16 * 4;
+      if (kept) bytes[v] = kept + b * PANEL * BLOCK + first / 16 * 512 + first % 16 * 4;
     }
-    if ((bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
+    if (MULTIPLIES_BY_TILES && (bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
+    for (int64_t line = 0; !MULTIPLIES_BY_TILES && column == 0 && line < chunk->ahead_size; line += 64)
+      __builtin_prefetch(chunk->ahead + b * chunk->ahead_size + line, 0, 2);
     for (int h = 0; h < halves; h++) {
       vi dots[VNNI_ROWS][2];
       const int32_t *start = (halves == 1 ? starts.total : h == 0 ? starts.first : starts.last) + from;
@@ -132,6 +139,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
             planes_pair(bits, false, codes[v], g / 2, &values, w[v]);
           else
             for (int i = 0; i < 2; i++) w[v][i] = vi_load(codes[v] + (g + i) * 64);
+          for (int i = 0; kept && i < 2; i++) vb_store(bytes[v] + (g + i) * 64, w[v][i]);
         }
         for (int i = 0; i < 2; i++)
           for (int r = 0; r < rows; r++) {
@@ -157,25 +165,27 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
     for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + column + v * LANES, sums[r][v]);
 }
 
-INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, const int from, float *y) {
+INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *records, const int from, uint8_t *kept, float *y) {
   const bool two = chunk->halves == 2, minima = chunk->has_minimum && !MULTIPLIES_BY_TILES;
   for (int column = 0; column < PANEL; column += 2 * LANES) {
     if (chunk->bits == 4 && two)
-      vnni_tile(rows, 4, 2, minima, chunk, records, from, column, y);
+      vnni_tile(rows, 4, 2, minima, chunk, records, from, column, kept, y);
     else if (chunk->bits == 4)
-      vnni_tile(rows, 4, 1, minima, chunk, records, from, column, y);
+      vnni_tile(rows, 4, 1, minima, chunk, records, from, column, kept, y);
     else if (chunk->bits == 5)
-      vnni_tile(rows, 5, 1, minima, chunk, records, from, column, y);
+      vnni_tile(rows, 5, 1, minima, chunk, records, from, column, kept, y);
+    else if (kept)
+      return; /* no others are kept */
     else if (chunk->bits == 6)
-      vnni_tile(rows, 6, 2, minima, chunk, records, from, column, y);
+      vnni_tile(rows, 6, 2, minima, chunk, records, from, column, NULL, y);
     else if (!two && !minima)
-      vnni_tile(rows, 8, 1, false, chunk, records, from, column, y);
+      vnni_tile(rows, 8, 1, false, chunk, records, from, column, NULL, y);
     else if (!two)
-      vnni_tile(rows, 8, 1, true, chunk, records, from, column, y);
+      vnni_tile(rows, 8, 1, true, chunk, records, from, column, NULL, y);
     else if (!minima)
-      vnni_tile(rows, 8, 2, false, chunk, records, from, column, y);
+      vnni_tile(rows, 8, 2, false, chunk, records, from, column, NULL, y);
     else
-      vnni_tile(rows, 8, 2, true, chunk, records, from, column, y);
+      vnni_tile(rows, 8, 2, true, chunk, records, from, column, NULL, y);
   }
 }
 
@@ -183,12 +193,20 @@ INLINE void vnni_panel(const int rows, const code_chunk *chunk, const uint8_t *r
 INLINE void vnni_rows(const code_chunk *chunk, const uint8_t *records, const int from, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: vnni_panel(n, chunk, records, from, y); break;
+  case n: vnni_panel(n, chunk, records, from, NULL, y); break;
     FOR_EACH_VNNI_ROWS(CASE)
 #undef CASE
   }
 }
 
 #if !MULTIPLIES_BY_TILES
-static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) { vnni_rows(chunk, records, 0, rows, y); }
+/* Like many rows' first tile, which is a whole one. */
+static void keep_code_tile(code_chunk *chunk, const uint8_t *records, float *y) { vnni_panel(VNNI_ROWS, chunk, records, 0, chunk->expanded, y); }
+
+static void multiply_code_tile(code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
+  if (chunk->keeps)
+    keep_code_tile(chunk, records, y);
+  else
+    vnni_rows(chunk, records, 0, rows, y);
+}
 #endif
