@@ -20,6 +20,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
@@ -98,7 +99,7 @@ public final class DimpleModel implements AutoCloseable {
   static DimpleModel load(Core core, Path file, ModelOptions options) {
     long start = System.nanoTime();
     String path = Engine.call(() -> FileName.of(file)), mmproj = Engine.call(() -> options.mmproj().map(FileName::of).orElse(null));
-    CoreModel loaded = Engine.call(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
+    CoreModel loaded = loaded(() -> core.load(path, options.backend().orElse(null), mmproj, options.threads(), options.ignoreUnknown(),
         options.unpacked(), options.deviceLayers(), options.weightMemory(), options.packCache()));
     var model = new DimpleModel(new ModelHandle(loaded, options.batchSteps(), options.threads()), options.tokenizer());
     model.checkTokenizer(file, options);
@@ -109,6 +110,15 @@ public final class DimpleModel implements AutoCloseable {
       Core.log(CoreProvider.Level.WARNING, () -> note, null);
     }
     return model;
+  }
+
+  /** Of the options that the model decides about the message has Java's name. */
+  private static CoreModel loaded(Supplier<CoreModel> loading) {
+    try {
+      return Engine.call(loading);
+    } catch (InvalidArgumentException e) {
+      throw e.getMessage().startsWith("device_layers ") ? new InvalidArgumentException(e.getMessage().replaceFirst("device_layers", "deviceLayers")) : e;
+    }
   }
 
   /** A tokenizer that was given is for a file without one, and has no more tokens than the model. */

@@ -114,6 +114,9 @@ class DimpleModelTest {
     try (var model = DimpleModel.load(file, ModelOptions.builder().unpacked(true).build())) {
       assertThat(model.info().unpackedSize()).isPositive().isLessThan(model.info().fileSize());
     }
+    ModelOptions onDevices = ModelOptions.builder().backend("cpu").deviceLayers(1).build();
+    assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> DimpleModel.load(file, onDevices))
+        .withMessageMatching("deviceLayers is 1, but backend cpu-\\S+ is no device");
     ModelOptions.Builder options = ModelOptions.builder().weightMemory(-1);
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options::build).withMessageStartingWith("weightMemory is -1");
     assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(options.weightMemory(1).unpacked(true)::build)

@@ -106,7 +106,7 @@ final class EngineOptions {
         throw new UncheckedIOException(e);
       }
     }
-    DimpleModel model = DimpleModel.load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
+    DimpleModel model = load(file, (mmproj == null ? options : options.mmproj(mmproj)).build());
     model.info().ignored().forEach(name -> spec.commandLine().getErr().println("note: " + file + ": ignored " + name));
     if (!unpacked && model.info().unpackedSize() > 0) {
       spec.commandLine().getErr().println("note: " + file + ": " + (model.info().unpackedSize() >> 20) + " MiB of experts stay in the file, "
@@ -114,6 +114,14 @@ final class EngineOptions {
     }
     spec.commandLine().getErr().flush();
     return model;
+  }
+
+  private static DimpleModel load(Path file, ModelOptions options) {
+    try {
+      return DimpleModel.load(file, options);
+    } catch (InvalidArgumentException e) {
+      throw e.getMessage().startsWith("deviceLayers ") ? new InvalidArgumentException(e.getMessage().replaceFirst("deviceLayers", "--gpu-layers")) : e;
+    }
   }
 
   /** A file, or that of a model that was pulled under that name. */
