@@ -73,10 +73,14 @@ public final class TokenizerKeys {
    * How conversations are written.
    *
    * @return the Jinja program, if the file has one
-   * @throws TokenizerException if the key is no string
+   * @throws TokenizerException if the key is no string, or the file has programs by names (tokenizer.chat_templates) and none by default
    */
   public Optional<String> chatTemplate() {
-    return read("tokenizer.chat_template", values.apply("tokenizer.chat_template"), String.class, "a string");
+    Optional<String> template = read("tokenizer.chat_template", values.apply("tokenizer.chat_template"), String.class, "a string");
+    if (template.isEmpty() && values.apply("tokenizer.chat_templates") != null) {
+      throw new TokenizerException("tokenizer.chat_template is missing, and tokenizer.chat_templates names others; expected one by default");
+    }
+    return template;
   }
 
   private SentencePieceData sentencePiece() {

@@ -288,6 +288,15 @@ class TokenizerTest {
     }
   }
 
+  /** Without the default one the file would be asked in ChatML. */
+  @Test
+  void templatesByNamesAloneAreRefused() {
+    Utf8Strings names = Utf8Strings.of(List.of("tool_use"));
+    assertThatThrownBy(() -> keys(Map.of("chat_templates", names, "chat_template.tool_use", "T")).chatTemplate())
+        .hasMessage("tokenizer.chat_template is missing, and tokenizer.chat_templates names others; expected one by default");
+    assertThat(keys(Map.of("chat_templates", names, "chat_template.tool_use", "T", "chat_template", "D")).chatTemplate()).hasValue("D");
+  }
+
   private static TokenizerKeys keys(Map<String, Object> values) {
     return new TokenizerKeys(key -> values.get(key.substring("tokenizer.".length())));
   }
