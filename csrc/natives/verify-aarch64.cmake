@@ -5,7 +5,7 @@
 cmake_minimum_required(VERSION 3.20)
 get_filename_component(source ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
 set(model ${source}/../models/mini/dimple-mini-f16.gguf)
-set(tests backend_test error_test gguf_test ops_rows_test platform_test pool_test session_test)
+set(tests backend_test error_test gguf_test ops_rows_test platform_test session_test) # pool_test waits in loops, of which an emulator makes long ones
 set(others "musl, Windows and macOS: csrc/natives/build")
 
 cmake_host_system_information(RESULT machine QUERY OS_PLATFORM)
