@@ -119,10 +119,9 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
       const int64_t some = rows - r < CODE_ROWS ? rows - r : CODE_ROWS, record_rows = RECORD_ROWS(some);
       chunk->streams = few && r == 0;
       chunk->keeps = packed && !few && r == 0;
-      /* Few rows wait for weights: what they ask for lies further ahead. */
-      chunk->ahead = SHARES_AHEAD && !few ? next + most * block_size * r / rows : w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
+      chunk->ahead = SHARES_AHEAD ? next + most * block_size * r / rows : w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
       if (SHARES_AHEAD)
-        chunk->ahead_size = few ? (r == 0 ? block_size : 0) : most * block_size * some / rows / count;
+        chunk->ahead_size = few ? 0 : most * block_size * some / rows / count;
       else
         chunk->ahead_size = r == 0 ? block_size / 2 : 0;
       if (!ASKS_AHEAD(rows) && (few || !SHARES_AHEAD)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);

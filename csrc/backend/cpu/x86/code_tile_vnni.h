@@ -122,7 +122,7 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
       codes[v] = chunk->codes[b] + first / 16 * 64 * bits + first % 16 * 4;
       if (kept) bytes[v] = kept + b * PANEL * BLOCK + first / 16 * 512 + first % 16 * 4;
     }
-    if (MULTIPLIES_BY_TILES && (bits < 8 || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
+    if (((bits < 8 && !kept) || chunk->streams) && column == 0) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int64_t line = 0; !MULTIPLIES_BY_TILES && column == 0 && line < chunk->ahead_size; line += 64)
       __builtin_prefetch(chunk->ahead + b * chunk->ahead_size + line, 0, 2);
     for (int h = 0; h < halves; h++) {
