@@ -107,7 +107,8 @@ static void check_float_linears(void) {
 
 static void check_quantized_linears(void) {
   static const linear_shape shapes[] = {{1, 32, 1},  {2, 64, 31},  {3, 96, 33},  {4, 512, 32}, {5, 544, 7},  {6, 256, 64},
-                                        {7, 128, 40}, {15, 32, 65}, {16, 768, 32}, {17, 64, 20}, {64, 288, 70}, {100, 64, 33}, {390, 32, 20}};
+                                        {7, 128, 40}, {15, 32, 65}, {16, 768, 32}, {17, 64, 20}, {64, 288, 70}, {100, 64, 33}, {390, 32, 20},
+                                        {20, 288, 33}, {30, 512, 64}, {31, 256, 20}, {193, 64, 20}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int k = 0; k < BLOCK_TYPES; k++) {
       check_linear(block_types[k], block_types[k], shapes[i], LINEAR_STORE, false);
