@@ -188,7 +188,8 @@ typedef enum route_scores {
 
 /* Which experts every row goes to: those with the highest scores, the lower number among equals, and their shares: the probabilities that
  * `kind` makes of the scores, or `among_chosen`: divided by their sum over those that are chosen; times the experts' scales and the factor. With
- * ROUTE_SIGMOID they are chosen by probability + bias, from those groups whose best two of these add up to most, the lower one among equals. */
+ * ROUTE_SIGMOID they are chosen by probability + bias, from those groups whose best two of these add up to most, the lower one among equals; or, where
+ * rows lie in blocks, from the `admitted` experts that are worth most to any row of the block, the lower number among equals. */
 typedef struct route_call {
   view scores; /* [rows x experts]; what it holds afterwards is undefined */
   view chosen; /* [rows x used] int32, by falling score; different ones, also where scores are no numbers */
@@ -198,6 +199,8 @@ typedef struct route_call {
   route_scores kind;
   const weight *bias;  /* ROUTE_SIGMOID: [experts] (WEIGHT_VECTOR); null: 0 */
   int32_t groups, groups_used; /* ROUTE_SIGMOID: experts lie in groups of the same size, of at least 2; groups 0 or 1: in one */
+  int32_t block, admitted;     /* ROUTE_SIGMOID in one group: rows of a block, of which the last may have fewer, and experts that each admits, at least as
+                                * many as are used; needs `routes_blocks`. Block 0: there are none */
   float factor;        /* 0: 1 */
 } route_call;
 
@@ -327,6 +330,7 @@ typedef struct backend_operations backend_operations;
 struct backend_operations {
   const char *name; /* "ref", "cpu-plain", "cpu-avx2", ..., "ggml:Vulkan0" */
   uint32_t head_parts; /* bits of head_part that its head does; who wants others takes whole logits */
+  bool routes_blocks;  /* whether its route knows blocks of rows; models that want them are refused otherwise */
 
   /* Whether this machine can run it. */
   bool (*available)(void);

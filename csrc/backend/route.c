@@ -27,7 +27,7 @@ static int32_t rank_of(const float *z, int64_t size, int32_t groups, int32_t g) 
   return rank;
 }
 
-enum { MOST_GROUPS = 1024 };
+enum { MOST_EXPERTS = 1024, MOST_GROUPS = MOST_EXPERTS };
 
 static void keep_groups(const route_call *call, float *z) {
   bool kept[MOST_GROUPS];
@@ -53,4 +53,28 @@ void route_by_sigmoid(const route_call *call, const float *bias, float *z, float
   }
   for (int64_t e = 0; e < experts && !numbers; e++) p[e] = NAN; /* a sigmoid makes numbers of infinities, and the choice passes over NaN */
   if (call->groups > 1) keep_groups(call, z);
+}
+
+void route_note_highest(float *highest, const float *z, int64_t experts) {
+  for (int64_t e = 0; e < experts; e++)
+    if (z[e] > highest[e]) highest[e] = z[e];
+}
+
+/* How many experts go before expert e: those that are worth more, or as much with a lower number. */
+static int64_t experts_before(const float *highest, int64_t experts, int64_t e) {
+  int64_t rank = 0;
+  for (int64_t i = 0; i < experts; i++) rank += highest[i] > highest[e] || (highest[i] == highest[e] && i < e);
+  return rank;
+}
+
+void route_keep_admitted(float *highest, int64_t experts, int32_t admitted) {
+  bool kept[MOST_EXPERTS];
+  for (int64_t e = 0; e < experts; e++) kept[e] = experts_before(highest, experts, e) < admitted;
+  for (int64_t e = 0; e < experts; e++)
+    if (!kept[e]) highest[e] = -INFINITY;
+}
+
+void route_leave_admitted(float *z, const float *highest, int64_t experts) {
+  for (int64_t e = 0; e < experts; e++)
+    if (highest[e] == -INFINITY) z[e] = -INFINITY;
 }

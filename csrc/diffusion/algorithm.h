@@ -26,7 +26,7 @@
   LINE(DIMPLE_ALGORITHM_TOKEN_EDITING, algorithm_token_editing)
 
 #define ALGORITHM_ONE_MORE(number, name) +1
-enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LAVIDA_DREAM + 1 };
+enum { ALGORITHM_COUNT = ALGORITHMS(ALGORITHM_ONE_MORE), PIPELINE_COUNT = DIMPLE_PIPELINE_LLADA22 + 1 };
 #undef ALGORITHM_ONE_MORE
 
 /* What the schedule wants revealed of an iteration's masked positions. */

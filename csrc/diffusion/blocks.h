@@ -38,6 +38,7 @@ typedef struct blocks {
   int32_t open;       /* masks in it before the latest iteration */
   int32_t kept;       /* llada2: rows from this response position on, below 0 in the prompt, have no keys and values that stay */
   int32_t idle;       /* token_editing: how often it was full */
+  bool closed;        /* llada22: the latest iteration was its last */
   int32_t group_end;  /* the iteration before which the block is not looked at (dInfer) */
 } blocks;
 

@@ -185,6 +185,7 @@ static dimple_status check_owned(const dimple_decoding *d) {
 
 /* Settings that say nothing to the pipeline are refused, so that none is overlooked. */
 static dimple_status check_pipeline(const dimple_decoding *d) {
+  bool likeliest = pipelines[d->pipeline]->loop || pipelines[d->pipeline]->editor; /* or by a temperature of its own */
   const struct {
     const char *name;
     bool set;
@@ -194,10 +195,10 @@ static dimple_status check_pipeline(const dimple_decoding *d) {
              {"no_eos_confidence", d->no_eos_confidence != 0},
              {"no_mask_logits", d->no_mask_logits != 0},
              {"block_length", d->block_length > 0 && pipelines[d->pipeline]->whole},
-             {"temperature", d->temperature > 0 && pipelines[d->pipeline]->loop},
+             {"temperature", d->temperature > 0 && likeliest},
              {"algorithm_temperature", d->algorithm_temperature > 0 && pipelines[d->pipeline]->loop},
-             {"top_k", d->top_k > 0 && pipelines[d->pipeline]->loop},
-             {"top_p", d->top_p < 1 && pipelines[d->pipeline]->loop},
+             {"top_k", d->top_k > 0 && likeliest},
+             {"top_p", d->top_p < 1 && likeliest},
              {"cache", d->cache > DIMPLE_CACHE_NONE && d->pipeline != DIMPLE_PIPELINE_DREAM}};
   for (size_t i = 0; i < sizeof own / sizeof own[0] && d->pipeline != DIMPLE_PIPELINE_LLADA; i++)
     if (own[i].set) return refuse_with_pipeline(d, own[i].name);

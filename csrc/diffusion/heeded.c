@@ -86,8 +86,8 @@ dimple_status decoding_check_heeded(const dimple_decoding *d) {
   if (d->algorithm_temperature > 0 && d->pipeline == DIMPLE_PIPELINE_LLADA && (d->threshold > 0 || d->factor > 0))
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: algorithm_temperature does not go with %s in pipeline llada, unless that is 0",
                        d->factor > 0 ? "factor" : "threshold");
-  /* A pipeline with a loop of its own ranks by what the model gives, in one order. */
-  if (pipelines[d->pipeline]->loop && !d->original_confidence) return refuse(d, "original_confidence");
+  /* A pipeline with a loop of its own or an editor ranks by what the model gives, the former in one order. */
+  if ((pipelines[d->pipeline]->loop || pipelines[d->pipeline]->editor) && !d->original_confidence) return refuse(d, "original_confidence");
   if (pipelines[d->pipeline]->loop && d->order != DIMPLE_ORDER_ENTROPY) return refuse(d, "order");
   return check_own(d);
 }

@@ -90,7 +90,7 @@ int64_t iteration_bytes(const iteration *it) {
   int64_t levels = it->levels ? (it->decoding.steps + 1) * (int64_t)sizeof *it->levels : 0;
   int64_t notes = it->notes ? algorithm_of(&it->decoding)->keeper->bytes(it->notes) : 0;
   const pipeline *how = pipeline_of(&it->decoding);
-  if (it->loop) notes += how->loop ? how->loop->bytes(it->loop) : how->reshaper->bytes(it->loop);
+  if (it->loop) notes += how->loop ? how->loop->bytes(it->loop) : how->editor ? how->editor->bytes(it->loop) : how->reshaper->bytes(it->loop);
   return r->positions * of_position + levels + notes + bias_bytes(&it->bias) + bias_bytes(&it->former_bias) + constrained_bytes(it->constraint) + replay_bytes(it->recorded);
 }
 
@@ -136,6 +136,7 @@ static void close_notes(iteration *it) {
   const pipeline *how = it->begun ? pipeline_of(&it->decoding) : NULL;
   if (how && how->loop) how->loop->close(it->loop);
   if (how && how->reshaper) how->reshaper->close(it->loop);
+  if (how && how->editor) how->editor->close(it->loop);
   it->loop = NULL;
   it->origins = NULL; /* they were the loop's */
   const note_keeper *keeper = it->begun ? algorithm_of(&it->decoding)->keeper : NULL;
@@ -148,16 +149,19 @@ static dimple_status make_room(iteration *it, const dimple_decoding *d, const ca
   const note_keeper *keeper = algorithm_of(d)->keeper;
   const own_loop *loop = pipeline_of(d)->loop;
   const reshaper *reshaper = pipeline_of(d)->reshaper;
+  const editor *editor = pipeline_of(d)->editor;
   void *notes = NULL, *state = NULL;
   if (keeper) DIMPLE_TRY(keeper->open(d, c->given_length, model->vocab, &notes));
   if (loop) DIMPLE_TRY(loop->open(d, c->given_length, &state)); /* its algorithm keeps no notes, */
-  if (reshaper) DIMPLE_TRY(reshaper->open(d, c, model, &state)); /* nor does this one's */
+  if (reshaper) DIMPLE_TRY(reshaper->open(d, c, model, &state)); /* nor do these two's */
+  if (editor) DIMPLE_TRY(editor->open(d, c, model, &state));
   size_t size = ((size_t)d->steps + 1) * sizeof *it->levels;
   float *levels = realloc(it->levels, size);
   if (!levels) {
     if (keeper) keeper->close(notes);
     if (loop) loop->close(state);
     if (reshaper) reshaper->close(state);
+    if (editor) editor->close(state);
     return dimple_fail_memory(size, "noise levels");
   }
   close_notes(it);
@@ -168,7 +172,8 @@ static dimple_status make_room(iteration *it, const dimple_decoding *d, const ca
 }
 
 bool iteration_leaves_one(const iteration *it, const dimple_decoding *d, const text_parameters *model, const bias *banned) {
-  int32_t barred[] = {model->mask_token, d->no_eos_logits ? model->eos_token : -1, pipeline_of(d)->reshaper ? model->expand_token : -1};
+  int32_t barred[] = {model->mask_token, d->no_eos_logits ? model->eos_token : -1, pipeline_of(d)->reshaper ? model->expand_token : -1,
+                      pipeline_of(d)->editor ? model->delete_token : -1, pipeline_of(d)->editor ? model->split_token : -1};
   return it->constraint || bias_leaves_one(banned, model->vocab, barred, sizeof barred / sizeof *barred);
 }
 
@@ -180,6 +185,21 @@ static dimple_status ban_suppressed(const iteration *it, const dimple_decoding *
   bias_clear(banned);
   return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: every token but the mask is banned, by no_eos_logits or by the file (key diffusion.suppress_tokens), expected one "
                                             "that can stand");
+}
+
+/* What goes with models whose tokens edit, and whose rows are routed by blocks. */
+static dimple_status check_edits(const iteration *it, const dimple_decoding *filled, const text_parameters *model) {
+  const pipeline *how = pipeline_of(filled);
+  if (model->delete_token >= 0 && !how->editor)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s needs a model whose tokens are all of the text: two of this one delete and split, which pipeline llada22 "
+                                                 "decodes", how->name);
+  if (it->constraint && how->editor)
+    return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint: it moves positions, and a path through one has them stay", how->name);
+  for (int32_t i = 0; i < model->layers; i++)
+    if (model->layer[i].route.block > 0 && filled->block_length % model->layer[i].route.block != 0)
+      return dimple_fail(DIMPLE_ERROR_ARGUMENT, "decoding: block_length is %d, expected a multiple of %d, the rows that this model routes together",
+                         filled->block_length, model->layer[i].route.block);
+  return DIMPLE_OK;
 }
 
 dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, const text_parameters *model, const canvas *c) {
@@ -214,6 +234,7 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
   if (it->constraint && pipeline_of(&filled)->reshaper)
     return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline %s cannot be held to a constraint: it changes the length of the response, and a path through one has a fixed length",
                        pipeline_of(&filled)->name);
+  DIMPLE_TRY(check_edits(it, &filled, model));
   bias banned = {0};
   DIMPLE_TRY(ban_suppressed(it, &filled, model, &banned));
   dimple_status status = make_room(it, &filled, c, model);
@@ -361,6 +382,7 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
   DIMPLE_TRY(proposals_make(it, step, p, rows, step->positions));
   DIMPLE_TRY(proposals_judge(it, p, c, rows));
   DIMPLE_TRY(sampler_choose(step, it->room.candidates, it->room.chosen, count));
+  if (pipeline_of(&it->decoding)->editor) DIMPLE_TRY(pipeline_of(&it->decoding)->editor->revise(it, p, step, count));
   note(it, step, *count, false);
   if (reviser) it->remasked_count = reviser->drop(it->notes, step, *count, &it->remasked);
   return DIMPLE_OK;
@@ -369,7 +391,8 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan) {
   return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                         .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
-                        .share = plan->share, .likeliest = plan->likeliest, .block_iteration = it->blocks.iteration, .notes = it->notes, .tokens = it->tokens, .shift = it->shift};
+                        .share = plan->share, .likeliest = plan->likeliest, .block_iteration = it->blocks.iteration,
+                        .notes = pipeline_of(&it->decoding)->editor ? it->loop : it->notes, .tokens = it->tokens, .shift = it->shift};
 }
 
 pass_rows iteration_rows(const iteration *it, const block_plan *plan) {
@@ -572,6 +595,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   if (pipeline_of(&it->decoding)->loop) return pipeline_of(&it->decoding)->loop->run(it, p, c);
   int32_t draws_before = it->recorded ? replay_position(it->recorded) : 0, count;
   const reshaper *reshaper = pipeline_of(&it->decoding)->reshaper;
+  const editor *editor = pipeline_of(&it->decoding)->editor;
   iteration_begin_blocks(it, p, c);
   it->origins = NULL;
   it->shift = iteration_shift(it, c);
@@ -587,6 +611,7 @@ dimple_status iteration_run(iteration *it, pass *p, canvas *c) {
   canvas_reveal(c, it->room.revealed, it->room.tokens, count);
   canvas_mask(c, it->remasked, it->remasked_count);
   if (reshaper) reshaper->reshape(it->loop, it, c);
+  if (editor && c->initial_masked > 0) editor->edit(it->loop, it, c);
   const reviser *reviser = algorithm_of(&it->decoding)->reviser;
   if (reviser) reviser->happened(it->notes, it->room.revealed, count);
   DIMPLE_TRY(iteration_conclude(it, p, c, count, pipeline_of(&it->decoding)->blocks, !goes_on(it)));

@@ -34,7 +34,7 @@ typedef struct iteration {
   blocks blocks;    /* pipelines that decode in blocks */
   special_tokens tokens;
   void *notes;      /* of the algorithm; null: it keeps none */
-  void *loop;       /* state of a pipeline that has a loop of its own, or a reshaper (pipeline.h) */
+  void *loop;       /* state of a pipeline that has a loop of its own, a reshaper or an editor (pipeline.h) */
   logit_shift shift; /* in this iteration */
   int32_t pad;      /* the model's padding token; -1: it names none */
   const int32_t *origins; /* dimple_step's, of the latest iteration; null: nothing moved */
@@ -96,8 +96,8 @@ int32_t iteration_settled(const iteration *it, const canvas *c);
 /* Whether positions can be left out of the decoding under way. Errors: UNSUPPORTED. */
 dimple_status iteration_check_shortening(const iteration *it);
 
-/* Whether some token can stand everywhere beside what is banned, in a decoding of these settings; under a constraint bans yield. The one that a
- * reshaper bars at times does not count. */
+/* Whether some token can stand everywhere beside what is banned, in a decoding of these settings; under a constraint bans yield. Those that
+ * reshapers and editors bar at times do not count. */
 bool iteration_leaves_one(const iteration *it, const dimple_decoding *d, const text_parameters *model, const bias *banned);
 
 /* The canvas was shortened: blocks end with it. */

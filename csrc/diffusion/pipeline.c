@@ -2,7 +2,7 @@
 
 extern const pipeline pipeline_dim, pipeline_dream, pipeline_dream_blocks, pipeline_dream_klass, pipeline_llada, pipeline_mdlm, pipeline_bd3lm,
     pipeline_sdar, pipeline_fast_dllm_v2, pipeline_llada2, pipeline_diffusion_gemma, pipeline_rnd1,
-    pipeline_stable_diffcoder, pipeline_dreamon, pipeline_llada_v, pipeline_lavida, pipeline_lavida_dream;
+    pipeline_stable_diffcoder, pipeline_dreamon, pipeline_llada_v, pipeline_lavida, pipeline_lavida_dream, pipeline_llada22;
 
 const pipeline *const pipelines[PIPELINE_COUNT] = {
     [DIMPLE_PIPELINE_DIM] = &pipeline_dim,
@@ -20,6 +20,7 @@ const pipeline *const pipelines[PIPELINE_COUNT] = {
     [DIMPLE_PIPELINE_LLADA_V] = &pipeline_llada_v,
     [DIMPLE_PIPELINE_LAVIDA] = &pipeline_lavida,
     [DIMPLE_PIPELINE_LAVIDA_DREAM] = &pipeline_lavida_dream,
+    [DIMPLE_PIPELINE_LLADA22] = &pipeline_llada22,
 };
 
 const pipeline *pipeline_of(const dimple_decoding *decoding) {

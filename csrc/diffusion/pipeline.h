@@ -40,6 +40,19 @@ typedef struct reshaper {
   void (*reshape)(void *state, struct iteration *it, canvas *c);
 } reshaper;
 
+/* What a pipeline has whose iterations rewrite the block that is being filled, at its length: its state, which is the iteration's `loop` and what its choice finds as
+ * notes. */
+typedef struct editor {
+  /* Errors: UNSUPPORTED (the model, given tokens), MEMORY. */
+  dimple_status (*open)(const dimple_decoding *d, const canvas *c, const text_parameters *model, void **state);
+  void (*close)(void *state); /* null is allowed */
+  int64_t (*bytes)(const void *state); /* of memory it takes */
+  /* Behind the choice: gives candidates other tokens and leaves out of the room's chosen[*count] what is not to be written. Errors: as proposals_replace. */
+  dimple_status (*revise)(struct iteration *it, pass *p, const sampler_step *step, int32_t *count);
+  /* Behind an iteration whose tokens stand in the canvas: as of a reshaper, at the same length; and whether the block is closed. */
+  void (*edit)(void *state, struct iteration *it, canvas *c);
+} editor;
+
 typedef struct pipeline {
   const char *name;     /* for messages */
   bool judges_original; /* dimple_decoding.original_confidence counts */
@@ -60,6 +73,7 @@ typedef struct pipeline {
   const char *decides;       /* why a caller cannot decide in its place; null: one can */
   bool whole;                /* the response is one block, whatever block length model or caller name */
   const reshaper *reshaper;  /* null: the response keeps its length */
+  const editor *editor;      /* null: what is revealed of a block stays where it is */
   const own_loop *loop;      /* in the place of choose, done and blocks; null: it has none */
 } pipeline;
 

@@ -473,6 +473,31 @@ dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, i
   return status;
 }
 
+/* Of a row of logits, and how sure the model is of what is the best now. */
+static dimple_status replace_candidate(iteration *it, const sampler_step *step, pass *p, int32_t index, const int32_t *barred, int32_t count, const whole_rows *whole) {
+  int32_t vocab = p->model->text.vocab, position = step->positions[index], token;
+  head_row row;
+  DIMPLE_TRY(read_logits(it, step, p, step->positions, index, 1, whole, &(head_call){.results = &row}));
+  logits_forbid(whole->logits, vocab, it->tokens.mask);
+  for (int32_t i = 0; i < count; i++) logits_forbid(whole->logits, vocab, barred[i]);
+  list_row(whole->logits, vocab, 1, &token);
+  if (token < 0) return DIMPLE_OK;
+  row.drawn = token;
+  row.drawn_logit = whole->logits[token];
+  candidates_from_summary(step, &row, 1, &it->room.candidates[index]);
+  candidate *found = &it->room.candidates[index];
+  found->log_probability = own_probability(it, step, found->log_probability, token, position);
+  return DIMPLE_OK;
+}
+
+dimple_status proposals_replace(iteration *it, const sampler_step *step, pass *p, int32_t index, const int32_t *barred, int32_t count) {
+  whole_rows whole;
+  DIMPLE_TRY(open_whole_rows(it, 1, p->model->text.vocab, false, &whole));
+  dimple_status status = replace_candidate(it, step, p, index, barred, count, &whole);
+  free(whole.logits);
+  return status;
+}
+
 /* Logits [count x vocab] of rows of the latest iteration, without bias, and bare ones beside them where guidance asks for these. */
 static dimple_status own_logits(const iteration *it, pass *p, int32_t first, int32_t count, float *logits, float *bare) {
   const dimple_decoding *d = &it->decoding;

@@ -17,6 +17,10 @@ dimple_status proposals_list(iteration *it, const sampler_step *step, pass *p, i
  * and NaN for what no pass scored. Errors: MEMORY, CANCELLED, MODEL. */
 dimple_status proposals_list_revealed(iteration *it, pass *p, int32_t count, int32_t *tokens, float *log_probability);
 
+/* The candidate of step->positions[index], whose rows the pass has scored last, becomes the best token besides the mask and barred[count];
+ * where none is left it stays. Errors: MEMORY, CANCELLED, MODEL. */
+dimple_status proposals_replace(iteration *it, const sampler_step *step, pass *p, int32_t index, const int32_t *barred, int32_t count);
+
 /* Beliefs in the tokens of the watched positions, from their shadows: for algorithms with a reviser. Errors: MEMORY, CANCELLED, MODEL. */
 dimple_status proposals_judge(iteration *it, pass *p, const canvas *c, pass_rows rows);
 

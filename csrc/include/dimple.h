@@ -443,7 +443,7 @@ DIMPLE_API dimple_status dimple_session_set_constraint_part(dimple_session *sess
 DIMPLE_API dimple_status dimple_session_prefill(dimple_session *session);
 
 /* Takes over keys and values of the prompt from another session of the model, which has decoded and is only read: of the whole blocks that both
- * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, bd3lm, stable-diffcoder; diffusion-gemma, whose prompt has blocks of
+ * prompts begin with, where rows see blocks (pipelines sdar, fast-dllm-v2, llada2, llada22, bd3lm, stable-diffcoder; diffusion-gemma, whose prompt has blocks of
  * one, before any picture, and behind the other's prompt without pictures its response's canvases but for the last), and fewer than all. Pictures among them have to have equal features; the tower runs for those of `session` unless they
  * were given (dimple_session_set_image_features). The first pass,
  * which has not been, then runs the rest; results are the same to the bit. It holds for decodings with the other's blocks; one with others runs all
@@ -474,8 +474,10 @@ typedef enum dimple_pipeline {
                                 * it is masked, the masks behind it left; until then only positions before it are revealed */
   DIMPLE_PIPELINE_LAVIDA = 13, /* LaViDa's: llada's blocks, a response that sees all and a prompt that does not see it, by quotas or, with schedule_shift,
                                 * by a schedule that begins slowly or fast */
-  DIMPLE_PIPELINE_LAVIDA_DREAM = 14 /* LaViDa's of models with shifted logits: such a prompt gives the first token, the likeliest whatever the temperature, in
+  DIMPLE_PIPELINE_LAVIDA_DREAM = 14, /* LaViDa's of models with shifted logits: such a prompt gives the first token, the likeliest whatever the temperature, in
                                      * an iteration before the `steps`, and dream's schedule or, with schedule_shift, lavida's the others */
+  DIMPLE_PIPELINE_LLADA22 = 15 /* LLaDA2.2's: llada2's blocks and token_editing, where two tokens of the model (keys tokenizer.ggml.delete_token_id,
+                               * split_token_id) take a position out of the block, or have a mask come in before it; the block keeps its length */
 } dimple_pipeline;
 
 typedef enum dimple_algorithm {
@@ -628,8 +630,9 @@ typedef struct dimple_step {
   const int32_t *remasked;        /* [remasked_count] ascending */
   int32_t block;                  /* decodings in blocks: the one that the iteration worked on, from 0; -1: others */
   int32_t settled;                /* what positions 0 .. settled - 1 have revealed stays; those behind may be masked again, hold another token, or move */
-  const int32_t *origins;         /* dreamon: [canvas_length] where each position was before the iteration, -1: it came in, a mask behind the one that it
-                                   * was doubled from; positions in no place of it went out. Null: every position is where it was */
+  const int32_t *origins;         /* dreamon, llada22: [canvas_length] where each position was before the iteration, -1: it came in, a mask: of dreamon behind
+                                   * the one that it was doubled from, of llada22 before one that was split, or at the block's end. Positions in no place of
+                                   * it went out. Null: every position is where it was */
 } dimple_step;
 
 /* One iteration. After the last one (done = 1) a further call fails with STATE. After CANCELLED the iteration has not

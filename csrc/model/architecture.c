@@ -21,6 +21,7 @@
   ENTRY(dimple_block)        \
   ENTRY(fast_dllm_v2)        \
   ENTRY(llada2)              \
+  ENTRY(llada22)             \
   ENTRY(stable_diffcoder)    \
   ENTRY(diffuse)             \
   ENTRY(diffusion_gemma)

@@ -37,6 +37,7 @@ typedef struct route_rule {
   route_scores kind;
   bool among_chosen;
   int32_t groups, groups_used;
+  int32_t block, admitted; /* rows that are routed together, from a multiple of so many on, and the experts they admit; 0: every row for itself */
   float factor;
 } route_rule;
 
@@ -81,6 +82,7 @@ typedef struct text_parameters {
   bool shift_logits;   /* row i of the logits scores position i + 1 */
   int32_t mask_token, bos_token, eos_token, eot_token, pad_token, image_token; /* -1: the file names none */
   int32_t expand_token; /* the same: becomes two masks (pipeline dreamon) */
+  int32_t delete_token, split_token; /* the same: a position goes out, or a mask comes in before it (pipeline llada22); both or none */
   int32_t picture_start; /* pictures stand on grids only behind this token; -1: all do */
   int32_t ends[MAX_ENDS]; /* eos_token and the others that the file lists; it is the first of these where the file does not name it */
   int32_t end_count;

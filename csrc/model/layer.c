@@ -95,6 +95,11 @@ dimple_status layer_experts(const layer *l) {
   const layer_parameters *p = l->parameters;
   const route_rule *r = &p->route;
   block_experts e = {p->experts, p->experts_used, p->shared_feed_forward,
-                     {.kind = r->kind, .among_chosen = r->among_chosen, .groups = r->groups, .groups_used = r->groups_used, .factor = r->factor}};
-  return has_queries(l) ? block_add_experts(&l->block, &e, l->x) : DIMPLE_OK;
+                     {.kind = r->kind, .among_chosen = r->among_chosen, .groups = r->groups, .groups_used = r->groups_used, .block = r->block,
+                      .admitted = r->admitted, .factor = r->factor}};
+  if (!has_queries(l)) return DIMPLE_OK;
+  if (r->block == 0) return block_add_experts(&l->block, &e, l->x);
+  for (int32_t i = 0; i < l->sequence_count; i++) /* each begins with a block of its own */
+    DIMPLE_TRY(block_add_experts(&l->block, &e, view_rows(l->x, l->sequences[i].first, l->sequences[i].count)));
+  return DIMPLE_OK;
 }

@@ -48,7 +48,8 @@ static dimple_status read_vocabulary(dimple_model *m) {
   if (vocab != p->vocab)
     return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key %s is %" PRId64 ", but token_embd.weight has %d rows", path, key, vocab, p->vocab);
   const struct { const char *name; int32_t id; } special[] = {
-      {"mask", p->mask_token}, {"bos", p->bos_token}, {"eos", p->eos_token}, {"eot", p->eot_token}, {"padding", p->pad_token}, {"image", p->image_token}, {"expand", p->expand_token}};
+      {"mask", p->mask_token}, {"bos", p->bos_token}, {"eos", p->eos_token}, {"eot", p->eot_token}, {"padding", p->pad_token}, {"image", p->image_token}, {"expand", p->expand_token},
+      {"delete", p->delete_token}, {"split", p->split_token}};
   for (size_t i = 0; i < sizeof special / sizeof *special; i++)
     if (special[i].id >= p->vocab)
       return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: the %s token's id is %d, expected less than the vocabulary's %d", path, special[i].name, special[i].id, p->vocab);

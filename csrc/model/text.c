@@ -325,6 +325,19 @@ static dimple_status record_part(const dimple_model *m, context *c, const text_r
   return DIMPLE_OK;
 }
 
+/* Whether rows of a layer are routed together with others of their block, so that all have to go through all of it. */
+static bool routes_blocks(const dimple_model *m, int32_t index) { return m->text.layer[index].route.block > 0; }
+
+/* Where rows are routed by blocks, those of a pass begin with one. */
+static dimple_status check_blocks(const dimple_model *m, const text_rows *rows) {
+  for (int32_t i = 0; i < m->text.layers; i++) {
+    int32_t block = m->text.layer[i].route.block;
+    if (block > 0 && (rows->first % block != 0 || rows->sight.place))
+      return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "rows are routed by blocks of %d: a pass cannot begin with position %lld", block, (long long)rows->first);
+  }
+  return DIMPLE_OK;
+}
+
 static dimple_status record_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
   layer_sequence q = sequence_of(m, rows, index, 0);
   if (x.rows <= rows->state->piece_rows) return record_part(m, c, rows, index, LAYER_WHOLE, x, q);
@@ -335,6 +348,11 @@ static dimple_status record_layer(const dimple_model *m, context *c, const text_
 /* In the last layer only the wanted rows go on past keys and values. */
 static dimple_status record_last_layer(const dimple_model *m, context *c, const text_rows *rows, int32_t index, view x) {
   layer_sequence q = sequence_of(m, rows, index, 0);
+  if (rows->states.rows > 0 && routes_blocks(m, index)) {
+    DIMPLE_TRY(record_layer(m, c, rows, index, x));
+    DIMPLE_TRY(m->ops->gather_rows(c, rows->states, x, rows->wanted));
+    return m->ops->rms_norm(c, rows->states, rows->states, m->weights.output_norm, m->text.norm_epsilon);
+  }
   DIMPLE_TRY(record_part(m, c, rows, index, LAYER_KEYS, x, q));
   if (rows->states.rows == 0) return DIMPLE_OK;
   DIMPLE_TRY(m->ops->gather_rows(c, rows->states, x, rows->wanted));
@@ -345,6 +363,7 @@ static dimple_status record_last_layer(const dimple_model *m, context *c, const 
 dimple_status text_forward(const dimple_model *m, context *c, const text_rows *rows) {
   int32_t last = m->text.layers - 1;
   view x = view_rows(rows->state->x, 0, text_rows_count(rows));
+  DIMPLE_TRY(check_blocks(m, rows));
   DIMPLE_TRY(embed(m, c, rows, x));
   if (rows->canvas) {
     block b = {m->ops, c, NULL, &rows->state->scratch, m->text.norm_epsilon};
@@ -431,7 +450,7 @@ static dimple_status record_wanted(const dimple_model *m, context *c, const text
   }
   if (at == 0) return DIMPLE_OK;
   view states = view_rows(room->states, 0, at);
-  DIMPLE_TRY(record_together(m, c, room, index, LAYER_QUERIES, states, used));
+  if (!routes_blocks(m, index)) DIMPLE_TRY(record_together(m, c, room, index, LAYER_QUERIES, states, used));
   DIMPLE_TRY(m->ops->rms_norm(c, states, states, m->weights.output_norm, m->text.norm_epsilon));
   at = 0;
   for (int32_t i = 0; i < count; i++) {
@@ -457,6 +476,7 @@ dimple_status text_forward_together(const dimple_model *m, context *c, text_room
   for (int32_t i = 0; i < count; i++) {
     const text_rows *rows = &members[i].rows;
     int64_t own = text_rows_count(rows);
+    DIMPLE_TRY(check_blocks(m, rows));
     DIMPLE_TRY(embed(m, c, rows, view_rows(room->x, total, own)));
     total += own;
   }
@@ -465,7 +485,7 @@ dimple_status text_forward_together(const dimple_model *m, context *c, text_room
     DIMPLE_TRY(look_for_stops(members, count));
     DIMPLE_TRY(m->ops->checkpoint(c));
     place_sequences(m, room, i, members, count);
-    DIMPLE_TRY(record_together(m, c, room, i, i < last ? LAYER_WHOLE : LAYER_KEYS, x, count));
+    DIMPLE_TRY(record_together(m, c, room, i, i < last || routes_blocks(m, i) ? LAYER_WHOLE : LAYER_KEYS, x, count));
   }
   return record_wanted(m, c, room, last, x, members, count);
 }

@@ -61,7 +61,7 @@ static int32_t pipeline_of_family(int family) {
                                       [FAMILY_LLADA2] = DIMPLE_PIPELINE_LLADA2, [FAMILY_SDAR_MOE] = DIMPLE_PIPELINE_SDAR,
                                       [FAMILY_RND1] = DIMPLE_PIPELINE_RND1, [FAMILY_STABLE_DIFFCODER] = DIMPLE_PIPELINE_STABLE_DIFFCODER, [FAMILY_DIFFUSION_GEMMA] = DIMPLE_PIPELINE_DIFFUSION_GEMMA,
                                       [FAMILY_DIMPLE_BLOCK] = DIMPLE_PIPELINE_FAST_DLLM_V2, [FAMILY_SDAR_VL] = DIMPLE_PIPELINE_SDAR, [FAMILY_LLADA_V] = DIMPLE_PIPELINE_LLADA_V,
-                                      [FAMILY_LAVIDA_DREAM] = DIMPLE_PIPELINE_LAVIDA_DREAM,
+                                      [FAMILY_LAVIDA_DREAM] = DIMPLE_PIPELINE_LAVIDA_DREAM, [FAMILY_LLADA22] = DIMPLE_PIPELINE_LLADA22,
                                       [FAMILY_COUNT] = 0};
   return of_blocks[family]; /* 0: DIMPLE_PIPELINE_DIM */
 }
@@ -74,7 +74,8 @@ static void every_family_decodes(void) {
       if (!m) continue;
       dimple_session *s = text_session(m, 1, 1), *t = text_session(m, 3, 1);
       bool canvases = family == FAMILY_DIFFUSION_GEMMA;
-      dimple_decoding d = decoding_of(pipeline_of_family(family), canvases ? DIMPLE_ALGORITHM_ENTROPY_BOUND : DIMPLE_ALGORITHM_MASKGIT_PLUS);
+      dimple_decoding d = decoding_of(pipeline_of_family(family), canvases ? DIMPLE_ALGORITHM_ENTROPY_BOUND : family == FAMILY_LLADA22
+                                                                  ? DIMPLE_ALGORITHM_TOKEN_EDITING : DIMPLE_ALGORITHM_MASKGIT_PLUS);
       outcome a = decode(s, &d), b = decode(t, &d);
       EXPECT(canvases ? a.remaining == 0 : a.remaining == a.drawn_masks, "family %d, variant %d: %d left", family, variant, a.remaining);
       EXPECT(same_outcome(&a, &b), "family %d, variant %d: threads matter", family, variant);

@@ -183,5 +183,6 @@ int main(int argc, char **argv) {
   missing_parts(&(model_shape){.family = FAMILY_SDAR_VL, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_LLADA_V, .vision = true});
   missing_parts(&(model_shape){.family = FAMILY_LAVIDA_DREAM, .vision = true});
+  missing_parts(&(model_shape){.family = FAMILY_LLADA22});
   return expect_summary("damaged_models");
 }

@@ -8,7 +8,7 @@
 static const model_shape dimple = {.family = FAMILY_DIMPLE, .vision = true}, dream = {.family = FAMILY_DREAM}, llada_moe = {.family = FAMILY_LLADA_MOE},
                          a2d = {.family = FAMILY_A2D_QWEN2}, sdar = {.family = FAMILY_SDAR},
                          dimple_block = {.family = FAMILY_DIMPLE_BLOCK, .vision = true},
-                         llada_v = {.family = FAMILY_LLADA_V, .vision = true}, lavida_dream = {.family = FAMILY_LAVIDA_DREAM, .vision = true};
+                         llada22 = {.family = FAMILY_LLADA22}, llada_v = {.family = FAMILY_LLADA_V, .vision = true}, lavida_dream = {.family = FAMILY_LAVIDA_DREAM, .vision = true};
 
 /* The model of what the writer has and the rest of the shape is refused. */
 static void expect_refused(gguf_writer *w, const model_shape *shape, dimple_status status, const char *text) {
@@ -76,7 +76,15 @@ static void required_keys(void) {
               {&lavida_dream, "lavida-dream.image_token_id"},
               {&lavida_dream, "diffusion.shift_logits"},
               {&lavida_dream, "diffusion.suppress_tokens"},
-              {&lavida_dream, "clip.vision.mm_spatial_pool_mode"}};
+              {&lavida_dream, "clip.vision.mm_spatial_pool_mode"},
+              {&llada22, "llada22.rope.freq_base"},
+              {&llada22, "llada22.expert_group_count"},
+              {&llada22, "llada22.expert_block_size"},
+              {&llada22, "llada22.expert_capacity"},
+              {&llada22, "diffusion.block_length"},
+              {&llada22, "tokenizer.ggml.mask_token_id"},
+              {&llada22, "tokenizer.ggml.delete_token_id"},
+              {&llada22, "tokenizer.ggml.split_token_id"}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     gguf_writer w = {0};
     gguf_writer_leave_out(&w, keys[i].key);
@@ -123,6 +131,20 @@ static void whole_numbers(void) {
              {&dimple, "tokenizer.ggml.bos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "bos token's id is 96"},
              {&dimple, "tokenizer.ggml.eos_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eos token's id is 96"},
              {&dimple, "tokenizer.ggml.expand_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "expand token's id is 96"},
+             {&llada22, "tokenizer.ggml.delete_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "delete token's id is 96"},
+             {&llada22, "tokenizer.ggml.split_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "split token's id is 96"},
+             {&llada22, "tokenizer.ggml.split_token_id", DELETE, DIMPLE_ERROR_FORMAT, "are 87, 87 and 95, expected three tokens"},
+             {&llada22, "tokenizer.ggml.delete_token_id", MASK, DIMPLE_ERROR_FORMAT, "are 95, 86 and 95, expected three tokens"},
+             {&llada22, "llada22.expert_block_size", 0, DIMPLE_ERROR_FORMAT, "llada22.expert_block_size"},
+             {&llada22, "llada22.expert_block_size", 3, DIMPLE_ERROR_FORMAT, "a power of two that divides diffusion.block_length, 4"},
+             {&llada22, "llada22.expert_block_size", 8, DIMPLE_ERROR_FORMAT, "a power of two that divides diffusion.block_length, 4"},
+             {&llada22, "llada22.expert_block_size", 512, DIMPLE_ERROR_FORMAT, "llada22.expert_block_size"},
+             {&llada22, "llada22.expert_block_size", 4, DIMPLE_OK, ""},
+             {&llada22, "llada22.expert_capacity", 1, DIMPLE_ERROR_FORMAT, "llada22.expert_capacity"},
+             {&llada22, "llada22.expert_capacity", 5, DIMPLE_ERROR_FORMAT, "llada22.expert_capacity"},
+             {&llada22, "llada22.expert_capacity", EXPERTS, DIMPLE_OK, ""},
+             {&llada22, "llada22.expert_group_count", 2, DIMPLE_ERROR_FORMAT, "llada22.expert_group_count is 2, expected 1"},
+             {&llada22, "llada22.leading_dense_block_count", LAYERS, DIMPLE_ERROR_FORMAT, "no layer has experts"},
              {&dimple, "diffusion.block_length", 0, DIMPLE_ERROR_FORMAT, "diffusion.block_length"},
              {&dimple, "diffusion.block_length", 32, DIMPLE_OK, ""},
              {&dimple, "tokenizer.ggml.eot_token_id", VOCAB, DIMPLE_ERROR_FORMAT, "eot token's id is 96"},
@@ -171,7 +193,7 @@ static void blocks(void) {
 /* Who decodes heeds it; a name that nobody knows would be passed over in silence. */
 static void pipelines_of_files(void) {
   static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1",
-                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream"};
+                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream", "llada22"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     gguf_writer w = {0};
     gguf_writer_string(&w, "diffusion.pipeline", names[i]);
@@ -354,7 +376,7 @@ static void features_fit_the_text(void) {
 
 /* Attention cannot be causal and see whole blocks. */
 static void causal_blocks(void) {
-  static const model_family families[] = {FAMILY_SDAR, FAMILY_SDAR_MOE, FAMILY_SDAR_VL, FAMILY_FAST_DLLM_V2, FAMILY_LLADA2, FAMILY_STABLE_DIFFCODER};
+  static const model_family families[] = {FAMILY_SDAR, FAMILY_SDAR_MOE, FAMILY_SDAR_VL, FAMILY_FAST_DLLM_V2, FAMILY_LLADA2, FAMILY_STABLE_DIFFCODER, FAMILY_LLADA22};
   for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
     gguf_writer w = {0};
     expect_refused(&w, &(model_shape){.family = families[i], .causal = true}, DIMPLE_ERROR_UNSUPPORTED, ".attention.causal is true, expected false");

@@ -276,7 +276,8 @@ int main(void) {
   figures_are_true((model_shape){.family = FAMILY_LLADA}, DIMPLE_ALGORITHM_CREDIT);
   if (fixture_open()) {
     for (int family = FAMILY_DIMPLE; family < FAMILY_COUNT; family++)
-      loading(&(model_shape){.family = (model_family)family, .vision = family == FAMILY_DIMPLE, .layers = 1});
+      loading(&(model_shape){.family = (model_family)family, .vision = family == FAMILY_DIMPLE,
+                             .layers = family == FAMILY_LLADA22 ? 2 : 1}); /* one of them with experts */
     loading(&(model_shape){.layers = 1, .type = DIMPLE_TENSOR_Q8_0});
     preprocessing();
     living(1);

@@ -154,7 +154,7 @@ static void spoil_each(model_shape shape) {
     char copy[64], what[128];
     spoilt_copy(path, t, bad, false, copy);
     snprintf(what, sizeof what, "%s in %s of type %d", bad->what, gguf_tensor_at(g, t)->name, gguf_tensor_at(g, t)->type);
-    bool steps = t % 5 == 0 && shape.family != FAMILY_LLADA2 && shape.family != FAMILY_DIFFUSION_GEMMA; /* which have pipelines of their own */
+    bool steps = t % 5 == 0 && shape.family != FAMILY_LLADA2 && shape.family != FAMILY_LLADA22 && shape.family != FAMILY_DIFFUSION_GEMMA; /* which have pipelines of their own */
     bool conditioning = strncmp(gguf_tensor_at(g, t)->name, "self_cond_", 10) == 0;
     for (int b = 0; b < BACKENDS && conditioning; b++) try_canvases(copy, backends[b], what);
     for (int b = 0; b < BACKENDS && !conditioning; b++) by_backend[b] += is_turn(b, t, model) && try_spoilt(copy, backends[b], what, steps);
@@ -290,9 +290,10 @@ int main(void) {
   spoil_each((model_shape){.family = FAMILY_DIMPLE, .vision = true, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH, .layers = 1});
   spoil_each((model_shape){.family = FAMILY_DREAM, .width = 256, .feed_forward = 256, .layers = 1, .type = DIMPLE_TENSOR_Q4_K});
   spoil_each((model_shape){.family = FAMILY_LLADA2, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH});
+  spoil_each((model_shape){.family = FAMILY_LLADA22, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH});
   spoil_each((model_shape){.family = FAMILY_DIFFUSION_GEMMA, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH});
   spoil_each((model_shape){.family = FAMILY_DREAM_VL, .vision = true, .width = NUMBERS_WIDTH, .feed_forward = NUMBERS_WIDTH, .layers = 1});
-  static const model_family mixtures[] = {FAMILY_LLADA_MOE, FAMILY_SDAR_MOE, FAMILY_LLADA2, FAMILY_DIFFUSION_GEMMA};
+  static const model_family mixtures[] = {FAMILY_LLADA_MOE, FAMILY_SDAR_MOE, FAMILY_LLADA2, FAMILY_DIFFUSION_GEMMA, FAMILY_LLADA22};
   for (size_t i = 0; i < sizeof mixtures / sizeof *mixtures; i++) spoil_router(mixtures[i]);
   spoil_one_token(DIMPLE_TENSOR_F32);
   spoil_one_token(DIMPLE_TENSOR_Q8_0);

@@ -147,6 +147,68 @@ static void check_sigmoid_routing(void) {
   }
 }
 
+/* The experts of a row, the best first, by the definition: what is worth most to any row of its block is admitted. */
+static void choose_in_block(const float *scores, const float *bias, int64_t rows, int64_t r, int32_t experts, int32_t block, int32_t admitted, int32_t used,
+                            int32_t *chosen) {
+  float highest[64], own[64];
+  int64_t first = r / block * block, end = first + block < rows ? first + block : rows;
+  for (int32_t e = 0; e < experts; e++) {
+    highest[e] = -INFINITY;
+    for (int64_t j = first; j < end; j++) highest[e] = fmaxf(highest[e], 1 / (1 + expf(-scores[j * experts + e])) + bias[e]);
+  }
+  for (int32_t e = 0; e < experts; e++) {
+    int32_t before = 0;
+    for (int32_t o = 0; o < experts; o++) before += highest[o] > highest[e] || (highest[o] == highest[e] && o < e);
+    own[e] = before < admitted ? 1 / (1 + expf(-scores[r * experts + e])) + bias[e] : -INFINITY;
+  }
+  for (int32_t k = 0; k < used; k++) {
+    int32_t best = 0;
+    for (int32_t e = 1; e < experts; e++) best = own[e] > own[best] ? e : best;
+    chosen[k] = best;
+    own[best] = -INFINITY;
+  }
+}
+
+/* What blocks of rows admit, by the definition: of random scores, with equals, and a last block that is short. */
+static void check_blocks(int64_t rows, int32_t experts, int32_t used, int32_t block, int32_t admitted) {
+  const side *sides[] = {&reference, &tested[0], &tested[2]};
+  float *scores = floats(rows * experts), *bias = floats(experts), *zeros = calloc((size_t)(rows * used), sizeof *zeros);
+  for (int64_t i = 0; i < rows * experts; i++) scores[i] = roundf(4 * scores[i]) / 4;
+  for (int32_t e = 0; e < experts; e++) bias[e] = roundf(4 * bias[e]) / 16;
+  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+    const side *s = sides[i];
+    if (!s->ops->routes_blocks) continue; /* models that want it are refused there */
+    weight *w;
+    tensor_source source = {.name = "bias", .type = DIMPLE_TENSOR_F32, .rows = 1, .columns = experts, .data = (const uint8_t *)bias};
+    EXPECT_OK(s->ops->weight_upload(s->context, &source, WEIGHT_VECTOR, &w));
+    matrix m = place(s, scores, rows, experts, 3), chosen = place(s, zeros, rows, used, 0), share = place(s, zeros, rows, used, 1);
+    route_call call = {.scores = m.v, .chosen = chosen.v, .share = share.v, .among_chosen = true, .kind = ROUTE_SIGMOID, .bias = w, .block = block,
+                       .admitted = admitted, .factor = 2.5f};
+    EXPECT_OK(IN_PASS(*s, s->ops->route(s->context, &call)));
+    int32_t *numbers = fetch_numbers(s, chosen);
+    float *found = fetch(s, share, "shares");
+    for (int64_t r = 0; r < rows; r++) {
+      int32_t expected[64];
+      float sum = 0;
+      choose_in_block(scores, bias, rows, r, experts, block, admitted, used, expected);
+      for (int32_t k = 0; k < used; k++) sum += 1 / (1 + expf(-scores[r * experts + expected[k]]));
+      for (int32_t k = 0; k < used; k++) {
+        float worth = 1 / (1 + expf(-scores[r * experts + expected[k]])), own = found[r * used + k];
+        EXPECT(numbers[r * used + k] == expected[k] && fabsf(own - worth / sum * 2.5f) < 1e-5f, "%s: row %lld: choice %d is %d with %g, not %d", s->ops->name,
+               (long long)r, k, numbers[r * used + k], (double)own, expected[k]);
+      }
+    }
+    free(numbers);
+    free(found);
+    s->ops->weight_free(w);
+    matrix all[] = {m, chosen, share};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) drop(s, all[k]);
+  }
+  free(scores);
+  free(bias);
+  free(zeros);
+}
+
 /* Damaged weights give scores that are no numbers: a row still goes to different experts, each at most once. */
 static void check_broken_scores(const side *s, route_scores kind) {
   enum { ROWS = 5, EXPERTS = 4, USED = 3 };
@@ -176,6 +238,10 @@ static void check_experts(void) {
                                          {25, 8, 8, 160, 12, DIMPLE_TENSOR_F32}};
   check_routing();
   check_sigmoid_routing();
+  check_blocks(13, 8, 2, 4, 3);
+  check_blocks(64, 64, 8, 32, 16);
+  check_blocks(5, 6, 2, 1, 2);
+  check_blocks(9, 6, 3, 8, 6);
   for (int kind = ROUTE_SOFTMAX; kind <= ROUTE_SIGMOID; kind++) {
     check_broken_scores(&reference, (route_scores)kind);
     check_broken_scores(&tested[2], (route_scores)kind);

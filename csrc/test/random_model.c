@@ -12,7 +12,7 @@
 static const struct {
   const char *name;
   const char *type; /* diffuse.model_type; null: no such key */
-  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles, plain_tiles, pooled;
+  bool attention_bias, head_norm, experts, all_experts, every_key, frequency, layer_norms, blocks, ling, gemma, tiles, plain_tiles, pooled, routed;
 } families[] = {
     [FAMILY_DIMPLE] = {.name = "dimple", .attention_bias = true, .every_key = true},
     [FAMILY_DREAM] = {.name = "dream", .attention_bias = true},
@@ -34,6 +34,7 @@ static const struct {
     [FAMILY_SDAR_VL] = {.name = "sdar-vl", .frequency = true, .head_norm = true, .blocks = true, .tiles = true},
     [FAMILY_LLADA_V] = {.name = "llada-v", .frequency = true, .blocks = true, .tiles = true, .plain_tiles = true},
     [FAMILY_LAVIDA_DREAM] = {.name = "lavida-dream", .frequency = true, .attention_bias = true, .tiles = true, .plain_tiles = true, .pooled = true},
+    [FAMILY_LLADA22] = {.name = "llada22", .frequency = true, .head_norm = true, .blocks = true, .ling = true, .routed = true},
 };
 
 /* "<before>.<after>" */
@@ -144,8 +145,14 @@ static void put_ling_keys(gguf_writer *w, const model_shape *s, const char *name
   gguf_writer_u32(w, dotted(name, "expert_used_count").text, EXPERTS_USED);
   gguf_writer_u32(w, dotted(name, "expert_shared_count").text, 1);
   gguf_writer_u32(w, dotted(name, "expert_feed_forward_length").text, (uint32_t)s->feed_forward);
-  gguf_writer_u32(w, dotted(name, "expert_group_count").text, 2);
+  gguf_writer_u32(w, dotted(name, "expert_group_count").text, families[s->family].routed ? 1 : 2);
   gguf_writer_u32(w, dotted(name, "expert_group_used_count").text, 1);
+  if (families[s->family].routed) {
+    gguf_writer_u32(w, dotted(name, "expert_block_size").text, ROUTED);
+    gguf_writer_u32(w, dotted(name, "expert_capacity").text, ADMITTED);
+    gguf_writer_u32(w, "tokenizer.ggml.delete_token_id", (uint32_t)(s->vocab - VOCAB + DELETE));
+    gguf_writer_u32(w, "tokenizer.ggml.split_token_id", (uint32_t)(s->vocab - VOCAB + SPLIT));
+  }
   gguf_writer_f32(w, dotted(name, "expert_weights_scale").text, 2.5f);
   gguf_writer_bool(w, dotted(name, "expert_weights_norm").text, true);
   gguf_writer_u32(w, dotted(name, "expert_gating_func").text, 2);

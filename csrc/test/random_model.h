@@ -30,6 +30,7 @@ typedef enum model_family {
   FAMILY_SDAR_VL,       /* SDAR's body; its tower is SigLIP, which takes pictures in tiles of TILE pixels */
   FAMILY_LLADA_V,       /* no biases, rotary pairs half a head apart; its tower is SDAR_VL's; FIRST_BARRED and the one behind it are never taken */
   FAMILY_LAVIDA_DREAM,  /* Dream's body with that tower, whose features are pooled; the same are never taken */
+  FAMILY_LLADA22,       /* LLADA2's body and blocks; no groups, but experts that ROUTED rows admit, and tokens that edit */
   FAMILY_COUNT
 } model_family;
 
@@ -39,7 +40,7 @@ enum {
   MASK = 95, IMAGE = 94, EOS = 93, PAD = 92, EXPAND = 91, /* the last tokens of the vocabulary, whatever its size */
   EXPERTS = 4, EXPERTS_USED = 2, BLOCK = 4, WINDOW = 5, CANVAS = 8,
   VISION_LAYERS = 2, VISION_WIDTH = 16, VISION_HEADS = 2, VISION_FEED_FORWARD = 24, PATCH = 2, MERGE = 2,
-  TILE = 5, EOT = 90, FIRST_BARRED = 88
+  TILE = 5, EOT = 90, FIRST_BARRED = 88, DELETE = 87, SPLIT = 86, ROUTED = 2, ADMITTED = 3
 };
 
 /* Zeroed: a text model of the family Dimple, every number as above. */

@@ -32,7 +32,10 @@ static int32_t set_random_prompt(dimple_model *m, dimple_session *s, random_numb
     EXPECT_OK(dimple_session_set_prompt(s, prompt, rows, NULL, 0));
   }
   int32_t count = 1 + random_below(r, 20);
-  for (int32_t i = 0; i < count; i++) response[i] = random_below(r, 5) ? MASK : random_below(r, IMAGE);
+  for (int32_t i = 0; i < count; i++) { /* where positions move, nothing is given behind a mask */
+    bool masked = random_below(r, 5) || (m->text.delete_token >= 0 && i > 0 && response[i - 1] == MASK);
+    response[i] = masked ? MASK : random_below(r, IMAGE);
+  }
   EXPECT_OK(dimple_session_set_response(s, response, count));
   return rows + count;
 }
@@ -77,7 +80,22 @@ static dimple_decoding random_unmasking(random_numbers *r) {
   return d;
 }
 
-dimple_decoding random_decoding(const dimple_model *m, random_numbers *r) { return m->text.canvases ? random_denoising(r) : random_unmasking(r); }
+static dimple_decoding random_editing(random_numbers *r) {
+  dimple_decoding d = decoding_of(DIMPLE_PIPELINE_LLADA22, DIMPLE_ALGORITHM_TOKEN_EDITING);
+  float thresholds[] = {0.02f, 0.1f, 0.5f, 0.9f};
+  d.threshold = thresholds[random_below(r, 4)];
+  d.editing_threshold = random_below(r, 2) ? 0 : 0.1f;
+  d.max_post_steps = random_below(r, 5);
+  d.num_to_transfer = 1 + random_below(r, 2);
+  d.block_length = 2 * random_below(r, 4);
+  d.complete = random_below(r, 2);
+  return d;
+}
+
+dimple_decoding random_decoding(const dimple_model *m, random_numbers *r) {
+  if (m->text.delete_token >= 0) return random_editing(r);
+  return m->text.canvases ? random_denoising(r) : random_unmasking(r);
+}
 
 static void set_bias(random_session *s) {
   int32_t tokens[] = {3, 40};
@@ -98,7 +116,7 @@ bool random_session_open(dimple_model *m, bool pictures, uint64_t seed, random_s
   *out = (random_session){0};
   EXPECT_OK(dimple_session_create(m, &o, &out->session));
   out->rows = set_random_prompt(m, out->session, &r, pictures);
-  if (random_below(&r, 4) == 0) {
+  if (random_below(&r, 4) == 0 && m->text.delete_token < 0) {
     dimple_constraint *constraint = random_constraint(&r);
     dimple_session_set_constraint(out->session, constraint); /* what is fixed may not fit it: then without */
     dimple_constraint_free(constraint);

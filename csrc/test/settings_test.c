@@ -130,6 +130,9 @@ static void settings_go_together(void) {
            "lavida or lavida-dream");
   TOGETHER(LLADA, MASKGIT_PLUS, schedule_shift, 3, "schedule_shift does not go with pipeline llada");
   TOGETHER(LAVIDA, MASKGIT_PLUS, schedule_shift, 0.001f, NULL);
+  TOGETHER(LLADA22, TOKEN_EDITING, temperature, 1, "temperature does not go with pipeline llada22");
+  TOGETHER(LLADA22, TOKEN_EDITING, editing_threshold, 0.25f, NULL);
+  TOGETHER(LLADA22, MASKGIT_PLUS, seed, 1, "with pipeline llada22, expected pipeline dim");
   TOGETHER(LAVIDA_DREAM, MASKGIT_PLUS, schedule_shift, 1000, NULL);
   TOGETHER(LAVIDA_DREAM, ORIGIN, schedule_shift, 3, "schedule_shift does not go with algorithm origin in pipeline lavida-dream");
   TOGETHER(LAVIDA_DREAM, ORIGIN, epsilon, 0.5f, NULL);

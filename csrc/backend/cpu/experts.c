@@ -51,16 +51,27 @@ static void finish_shares(const route_call *call, int64_t r) {
   }
 }
 
-static dimple_status route_sigmoids(const route_call *call) {
+/* Rows first .. end - 1, which are a block or of none; p [rows x experts] and highest [experts] are scratch. */
+static void route_rows(const route_call *call, int64_t first, int64_t end, float *p, float *highest) {
   int64_t experts = call->scores.columns;
-  float *p;
-  ALLOCATE(p, experts, "the probabilities of experts");
-  for (int64_t r = 0; r < call->scores.rows; r++) {
-    float *z = row_of(call->scores, r);
-    route_by_sigmoid(call, call->bias ? call->bias->vector : NULL, z, p);
-    take_highest(z, p, experts, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
+  for (int64_t e = 0; e < experts && call->block > 0; e++) highest[e] = -INFINITY;
+  for (int64_t r = first; r < end; r++) {
+    route_by_sigmoid(call, call->bias ? call->bias->vector : NULL, row_of(call->scores, r), p + (r - first) * experts);
+    if (call->block > 0) route_note_highest(highest, row_of(call->scores, r), experts);
+  }
+  if (call->block > 0) route_keep_admitted(highest, experts, call->admitted);
+  for (int64_t r = first; r < end; r++, p += experts) {
+    if (call->block > 0) route_leave_admitted(row_of(call->scores, r), highest, experts);
+    take_highest(row_of(call->scores, r), p, experts, call->chosen.columns, numbers_of(call->chosen, r), row_of(call->share, r));
     finish_shares(call, r);
   }
+}
+
+static dimple_status route_sigmoids(const route_call *call) {
+  int64_t step = call->block > 0 ? call->block : 1, rows = call->scores.rows;
+  float *p;
+  ALLOCATE(p, (step + 1) * call->scores.columns, "the probabilities of experts");
+  for (int64_t r = 0; r < rows; r += step) route_rows(call, r, r + step < rows ? r + step : rows, p, p + step * call->scores.columns);
   free(p);
   return DIMPLE_OK;
 }

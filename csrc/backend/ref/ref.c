@@ -384,11 +384,17 @@ static int64_t best_left(const route_call *call, int64_t r, int64_t count) {
   return best;
 }
 
-static dimple_status route_sigmoids(const route_call *call) {
-  float *p;
-  ALLOCATE(p, call->scores.columns, "the probabilities of experts");
-  for (int64_t r = 0; r < call->scores.rows; r++) {
-    route_by_sigmoid(call, call->bias ? call->bias->values : NULL, row_of(call->scores, r), p);
+/* Rows first .. end - 1, which are a block or of none; p [rows x experts] and highest [experts] are scratch. */
+static void route_rows(const route_call *call, int64_t first, int64_t end, float *p, float *highest) {
+  int64_t experts = call->scores.columns;
+  for (int64_t e = 0; e < experts; e++) highest[e] = -INFINITY;
+  for (int64_t r = first; r < end; r++) {
+    route_by_sigmoid(call, call->bias ? call->bias->values : NULL, row_of(call->scores, r), p + (r - first) * experts);
+    route_note_highest(highest, row_of(call->scores, r), experts);
+  }
+  if (call->block > 0) route_keep_admitted(highest, experts, call->admitted);
+  for (int64_t r = first; r < end; r++, p += experts) {
+    if (call->block > 0) route_leave_admitted(row_of(call->scores, r), highest, experts);
     for (int64_t i = 0; i < call->chosen.columns; i++) {
       int64_t best = best_left(call, r, i);
       numbers_of(call->chosen, r)[i] = (int32_t)best;
@@ -396,6 +402,13 @@ static dimple_status route_sigmoids(const route_call *call) {
     }
     finish_shares(call, r);
   }
+}
+
+static dimple_status route_sigmoids(const route_call *call) {
+  int64_t step = call->block > 0 ? call->block : 1, rows = call->scores.rows;
+  float *p;
+  ALLOCATE(p, (step + 1) * call->scores.columns, "the probabilities of experts");
+  for (int64_t r = 0; r < rows; r += step) route_rows(call, r, r + step < rows ? r + step : rows, p, p + step * call->scores.columns);
   free(p);
   return DIMPLE_OK;
 }
@@ -522,6 +535,7 @@ static dimple_status ref_head(context *c, const head_call *call) {
 const backend_operations backend_ref = {
     .name = "ref",
     .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE | HEAD_COMPARISONS,
+    .routes_blocks = true,
     .available = ref_available,
     .weight_upload = ref_weight_upload,
     .weight_free = ref_weight_free,

@@ -11,9 +11,9 @@ static double rank(const choice *c, int32_t index) {
 }
 
 /* The best `least` masks, where fewer are above the threshold. */
-static dimple_status reveal(choice *c) {
+static dimple_status reveal(choice *c, int32_t least) {
   const sampler_step *step = c->step;
-  int32_t open = 0, least = step->decoding->num_to_transfer;
+  int32_t open = 0;
   for (int32_t i = 0; i < step->masked; i++) {
     open += is_masked(step, i);
     if (is_masked(step, i) && c->candidates[i].confidence > step->decoding->threshold) choice_add(c, i);
@@ -23,10 +23,10 @@ static dimple_status reveal(choice *c) {
   return choice_highest(c, open < least ? open : least, rank);
 }
 
-static dimple_status choose(choice *c, quota due) {
-  (void)due;
+/* With at least as many masks as are due. */
+static dimple_status choose_due(choice *c, quota due) {
   const sampler_step *step = c->step;
-  DIMPLE_TRY(reveal(c));
+  DIMPLE_TRY(reveal(c, due.count));
   for (int32_t i = 0; i < step->masked; i++) {
     bool another = !is_masked(step, i) && c->candidates[i].token != step->canvas[step->positions[i]];
     if (another && c->candidates[i].confidence > step->decoding->editing_threshold) choice_add(c, i);
@@ -34,10 +34,14 @@ static dimple_status choose(choice *c, quota due) {
   return DIMPLE_OK;
 }
 
+static dimple_status choose(choice *c, quota due) {
+  return choose_due(c, (quota){c->step->decoding->num_to_transfer, due.share});
+}
+
 const algorithm algorithm_token_editing = {
     .name = "token_editing",
     .confidence = &confidence_probability,
     .own_pace = true,
     .edits = true,
-    .choose = {[DIMPLE_PIPELINE_LLADA2] = choose},
-    .judges_threshold = {[DIMPLE_PIPELINE_LLADA2] = true}};
+    .choose = {[DIMPLE_PIPELINE_LLADA2] = choose, [DIMPLE_PIPELINE_LLADA22] = choose_due},
+    .judges_threshold = {[DIMPLE_PIPELINE_LLADA2] = true, [DIMPLE_PIPELINE_LLADA22] = true}};

@@ -217,14 +217,14 @@ static dimple_status read_cache(const gguf_file *file, int32_t *cache) {
 /* Likewise: what decodes the model as it was trained. The caller heeds it; here is seen to it that it is one. */
 static dimple_status check_pipeline(const gguf_file *file) {
   static const char *const names[] = {"dim", "dream", "llada", "mdlm", "bd3lm", "sdar", "fast-dllm-v2", "llada2", "diffusion-gemma", "rnd1",
-                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream"};
+                                      "stable-diffcoder", "dreamon", "llada-v", "lavida", "lavida-dream", "llada22"};
   char found[32] = "";
   DIMPLE_TRY(gguf_optional_string(file, "diffusion.pipeline", found, sizeof found));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(found, names[i]) == 0) return DIMPLE_OK;
   if (!gguf_find(file, "diffusion.pipeline")) return DIMPLE_OK;
   return dimple_fail(DIMPLE_ERROR_FORMAT, "%s: key diffusion.pipeline is \"%s\", expected dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, "
-                     "llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida or lavida-dream", gguf_path(file), found);
+                     "llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida, lavida-dream or llada22", gguf_path(file), found);
 }
 
 /* Likewise: how many times its end may repeat itself before a text is over, of models that pipeline sdar decodes. */
@@ -296,7 +296,8 @@ int32_t token_named(const gguf_file *file, const char *text) {
 }
 
 dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
-  p->mask_token = p->bos_token = p->eos_token = p->eot_token = p->pad_token = p->image_token = p->picture_start = p->expand_token = -1;
+  p->mask_token = p->bos_token = p->eos_token = p->eot_token = p->pad_token = p->image_token = p->picture_start = p->expand_token = p->delete_token =
+      p->split_token = -1;
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.mask_token_id", 0, MAX_VOCAB, &p->mask_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.bos_token_id", 0, MAX_VOCAB, &p->bos_token));
   DIMPLE_TRY(gguf_optional_int32(file, "tokenizer.ggml.eos_token_id", 0, MAX_VOCAB, &p->eos_token));

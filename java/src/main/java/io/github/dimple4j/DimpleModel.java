@@ -211,7 +211,7 @@ public final class DimpleModel implements AutoCloseable {
         || pipeline == Pipeline.STABLE_DIFFCODER || pipeline == Pipeline.DREAMON || pipeline == Pipeline.LLADA_V
         || pipeline == Pipeline.LAVIDA || pipeline == Pipeline.LAVIDA_DREAM) {
       Algorithm algorithm = pipeline.usualAlgorithm();
-      builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm));
+      builder.algorithm(algorithm).threshold(pipeline.usualThreshold(algorithm)).editingThreshold(pipeline.usualEditingThreshold());
     }
     if (pipeline == Pipeline.SDAR) {
       metadata("diffusion.tail_repeats").map(Number.class::cast).ifPresent(times -> builder.tailRepeats(times.intValue()));

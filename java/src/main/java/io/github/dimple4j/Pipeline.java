@@ -72,7 +72,13 @@ public enum Pipeline {
    * likeliest at any temperature, in an iteration before the {@link Decoding#steps}. These follow {@link #DREAM}'s schedule, or a
    * {@linkplain Decoding#scheduleShift shifted one}.
    */
-  LAVIDA_DREAM("lavida-dream");
+  LAVIDA_DREAM("lavida-dream"),
+  /**
+   * LLaDA2.2's: as {@link #LLADA2}'s with {@link Algorithm#TOKEN_EDITING}, where two tokens of the model edit the block that is being filled: one takes its position
+   * out, the other has a mask come in before it ({@link Step#origins}). The block keeps its length. For a response that no structure holds, whose given tokens are
+   * at its beginning, at temperature 0.
+   */
+  LLADA22("llada22");
 
   private static final Map<String, Pipeline> BY_LABEL =
       Arrays.stream(values()).collect(Collectors.toUnmodifiableMap(Pipeline::label, Function.identity()));
@@ -111,7 +117,7 @@ public enum Pipeline {
    * @return true if they are
    */
   public boolean countsFromPrompt() {
-    return this == SDAR || this == FAST_DLLM_V2 || this == LLADA2;
+    return this == SDAR || this == FAST_DLLM_V2 || this == LLADA2 || this == LLADA22;
   }
 
   /**
@@ -135,6 +141,7 @@ public enum Pipeline {
       case DIFFUSION_GEMMA -> Algorithm.ENTROPY_BOUND;
       case RND1, DREAMON -> Algorithm.ENTROPY;
       case LAVIDA_DREAM -> Algorithm.TOPK_MARGIN;
+      case LLADA22 -> Algorithm.TOKEN_EDITING;
       case DIM, DREAM, LLADA, LLADA_V, LAVIDA -> Algorithm.MASKGIT_PLUS;
     };
   }
@@ -165,9 +172,18 @@ public enum Pipeline {
       case HIERARCHY -> 1;
       case WINO -> 0.6f;
       case LOW_CONFIDENCE_DYNAMIC -> this == LLADA2 || this == STABLE_DIFFCODER ? 0.95f : this == FAST_DLLM_V2 ? 0.9f : 0.85f;
-      case TOKEN_EDITING -> 0.7f;
+      case TOKEN_EDITING -> this == LLADA22 ? 0.5f : 0.7f;
       default -> 0;
     };
+  }
+
+  /**
+   * The {@linkplain Decoding#editingThreshold editing threshold} of its authors.
+   *
+   * @return 0 to 1
+   */
+  public float usualEditingThreshold() {
+    return this == LLADA22 ? 0 : 0.5f;
   }
 
   /**

@@ -24,20 +24,22 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** LLaDA2.0 and LLaDA2.1 beside their authors' code: logits of every pass, the canvas before it, and the answer. goldens/README.md says what the files hold. */
+/** LLaDA2.0, LLaDA2.1 and LLaDA2.2 beside their authors' code: logits of every pass, the canvas before it, and the answer. goldens/README.md says what the files hold. */
 class Llada2ConformanceTest {
   private static final JsonMapper JSON = new JsonMapper();
-  private static final Path GOLDENS = Path.of("goldens").resolve(Pipeline.LLADA2.label());
+  private static final List<Pipeline> PIPELINES = List.of(Pipeline.LLADA2, Pipeline.LLADA22);
 
   /** More of the same, written by tests/reference/block_cases.py; docs/testing.md. */
   private static final String MORE = System.getProperty("dimple.block.goldens");
 
   static Stream<Arguments> cases() throws IOException {
-    Path folder = MORE == null ? GOLDENS : Path.of(MORE).resolve(Pipeline.LLADA2.label());
     List<Arguments> all = new ArrayList<>();
-    for (JsonNode entry : JSON.readTree(folder.resolve("cases.json"))) {
-      for (String backend : Backends.all()) {
-        all.add(Arguments.of(folder.resolve(entry.path("model").asString()), entry.path("case").asString(), backend));
+    for (Pipeline pipeline : MORE == null ? PIPELINES : List.of(Pipeline.LLADA2)) {
+      Path folder = Path.of(MORE == null ? "goldens" : MORE).resolve(pipeline.label());
+      for (JsonNode entry : JSON.readTree(folder.resolve("cases.json"))) {
+        for (String backend : Backends.all()) {
+          all.add(Arguments.of(folder.resolve(entry.path("model").asString()), entry.path("case").asString(), backend));
+        }
       }
     }
     return all.stream();
@@ -97,7 +99,8 @@ class Llada2ConformanceTest {
 
   private static Decoding decoding(JsonNode run) {
     boolean edits = run.has("editing_threshold");
-    Decoding.Builder builder = Decoding.builder().pipeline(Pipeline.LLADA2).earlyStop(false).complete(false)
+    Pipeline pipeline = run.has("delete_token_id") ? Pipeline.LLADA22 : Pipeline.LLADA2;
+    Decoding.Builder builder = Decoding.builder().pipeline(pipeline).earlyStop(false).complete(false)
         .algorithm(edits ? Algorithm.TOKEN_EDITING : Algorithm.LOW_CONFIDENCE_DYNAMIC).blockLength(run.path("block_length").asInt())
         .steps(Math.min(run.path("steps").asInt(), run.path("gen_length").asInt())).threshold((float) run.path("threshold").asDouble())
         .eosEarlyStop(run.path("eos_early_stop").asBoolean());
@@ -111,13 +114,14 @@ class Llada2ConformanceTest {
   /** The checkpoint with the special tokens of a case, which its configuration does not name. */
   private static DimpleModel load(Path folder, JsonNode run, String backend) throws IOException {
     int end = run.path("eos_id").asInt();
-    Path copy = Temporary.folder().resolve("llada2-" + folder.toAbsolutePath().toString().hashCode() + "-" + end);
+    int length = run.path("block_length").asInt();
+    Path copy = Temporary.folder().resolve("llada2-" + folder.toAbsolutePath().toString().hashCode() + "-" + end + "-" + length);
     Path file = copy.resolve("model.gguf");
     if (!Files.exists(file)) {
       Files.createDirectories(copy);
       ObjectNode config = (ObjectNode) JSON.readTree(folder.resolve("config.json"));
       config.put("mask_token_id", run.path("mask_id").asInt()).put("eos_token_id", end).put("pad_token_id", end)
-          .put("block_length", run.path("block_length").asInt());
+          .put("block_length", length);
       Files.writeString(copy.resolve("config.json"), config.toString());
       Files.copy(folder.resolve("model.safetensors"), copy.resolve("model.safetensors"));
       Converter.of(copy).to(Quantization.of(TensorType.F32.toString()).orElseThrow()).write(file);

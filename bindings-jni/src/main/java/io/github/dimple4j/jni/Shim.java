@@ -59,6 +59,7 @@ final class Shim {
   static final int DIMPLE_PIPELINE_LLADA_V = 12;
   static final int DIMPLE_PIPELINE_LAVIDA = 13;
   static final int DIMPLE_PIPELINE_LAVIDA_DREAM = 14;
+  static final int DIMPLE_PIPELINE_LLADA22 = 15;
   static final int DIMPLE_ALGORITHM_ORIGIN = 0;
   static final int DIMPLE_ALGORITHM_ORIGIN_RATIO = 1;
   static final int DIMPLE_ALGORITHM_AUTOREGRESSIVE = 2;

@@ -2440,6 +2440,15 @@ public class Dimple extends DimpleSymbols {
     public static int DIMPLE_PIPELINE_LAVIDA_DREAM() {
         return DIMPLE_PIPELINE_LAVIDA_DREAM;
     }
+    private static final int DIMPLE_PIPELINE_LLADA22 = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum dimple_pipeline.DIMPLE_PIPELINE_LLADA22 = 15
+     * }
+     */
+    public static int DIMPLE_PIPELINE_LLADA22() {
+        return DIMPLE_PIPELINE_LLADA22;
+    }
     private static final int DIMPLE_ALGORITHM_ORIGIN = (int)0L;
     /**
      * {@snippet lang=c :

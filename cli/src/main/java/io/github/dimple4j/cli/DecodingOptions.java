@@ -79,7 +79,7 @@ final class DecodingOptions {
           + "fast-dllm-v2 and llada2: the same, a block seeing what is before it; stable-diffcoder: as sdar, its steps shared out; diffusion-gemma: "
           + "canvases of random tokens; rnd1: the lowest entropies, the same share of all masks each time; dreamon: a response that grows and "
           + "shrinks; llada-v: as llada, ending with the turn; lavida: as llada, the prompt not seeing the response; lavida-dream: the same, as "
-          + "dream (default: what the file says, or dim).")
+          + "dream; llada22: as llada2, its blocks edited (default: what the file says, or dim).")
   private Pipeline pipeline;
 
   private Pipeline byFile = Pipeline.DIM; // of the model, once it is loaded
@@ -90,7 +90,7 @@ final class DecodingOptions {
   @Option(names = "--alg", paramLabel = "NAME", converter = AlgorithmName.class, completionCandidates = AlgorithmName.class,
       description = "Which positions the schedule reveals: ${COMPLETION-CANDIDATES} (default: low_confidence_static with pipelines mdlm, bd3lm and "
           + "stable-diffcoder, low_confidence_dynamic with sdar, fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and "
-          + "dreamon, topk_margin with lavida-dream, otherwise maskgit_plus).")
+          + "dreamon, topk_margin with lavida-dream, token_editing with llada22, otherwise maskgit_plus).")
   private Algorithm algorithm;
 
   @Option(names = "--threshold", paramLabel = "P",
@@ -173,7 +173,7 @@ final class DecodingOptions {
   private boolean fillLastBlock;
 
   @Option(names = "--editing-threshold", paramLabel = "P", description = "token_editing: another token takes the place of a revealed one when its "
-      + "probability is above (default: 0.5).")
+      + "probability is above (default: 0.5, or 0 with pipeline llada22).")
   private Float editingThreshold;
 
   @Option(names = "--max-post-steps", paramLabel = "N", description = "token_editing: most passes over a block that is full (default: 16).")
@@ -368,7 +368,7 @@ final class DecodingOptions {
 
   /** The settings as the authors count: LLaDA2's steps are no more than the tokens asked for, and as many as a block has positions. */
   Decoding authors(Decoding decoding, DimpleModel model, int asked) {
-    if (pipeline() != Pipeline.LLADA2) {
+    if (pipeline() != Pipeline.LLADA2 && pipeline() != Pipeline.LLADA22) {
       return decoding;
     }
     return decoding.toBuilder().steps(Math.min(asked, steps != null ? steps : blockLength(model))).build();
@@ -376,7 +376,7 @@ final class DecodingOptions {
 
   /** What the authors' function returns of a response of which so many tokens were asked for. */
   int[] returned(Generation answer, DimpleModel model, int asked) {
-    int[] tokens = pipeline() == Pipeline.LLADA2 ? Arrays.copyOf(answer.tokens(), Math.min(asked, answer.tokens().length)) : answer.tokens();
+    int[] tokens = pipeline() == Pipeline.LLADA2 || pipeline() == Pipeline.LLADA22 ? Arrays.copyOf(answer.tokens(), Math.min(asked, answer.tokens().length)) : answer.tokens();
     int mask = model.info().maskTokenId().orElse(-1);
     if (pipeline() == Pipeline.DIFFUSION_GEMMA) {
       return Arrays.copyOf(tokens, begun(tokens, mask, blockLength(model)));
@@ -417,7 +417,7 @@ final class DecodingOptions {
         .originalConfidence(originalConfidence).allowedConfidence(allowedConfidence).temperature(temperature).topP(topP)
         .algorithmTemperature(algorithmTemperature).seed(seed).complete(complete)
         .noEosLogits(noEosLogits).noEosConfidence(noEosConfidence).noMaskLogits(noMaskLogits);
-    builder.threshold(pipeline().usualThreshold(algorithm()));
+    builder.threshold(pipeline().usualThreshold(algorithm())).editingThreshold(pipeline().usualEditingThreshold());
     takeSampler(builder);
     set(steps, builder::steps);
     set(threshold, builder::threshold);
@@ -481,7 +481,7 @@ final class DecodingOptions {
       }
       if (misplaced.group("other").equals("pipeline")) { // llada takes all of them
         boolean dream = pipeline() == Pipeline.DIM && (option.equals("--block-length") || option.equals("--cache"));
-        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v or lavida" : "";
+        String causal = dream && option.equals("--block-length") ? ", mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v, lavida or llada22" : "";
         if (option.equals("--guidance-scale")) {
           return option + " goes with --pipeline llada, mdlm or llada-v";
         }

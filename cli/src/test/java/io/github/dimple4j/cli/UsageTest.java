@@ -50,7 +50,7 @@ class UsageTest {
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
         "run", "--prompt", "x", "--json-schema", "");
-    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v or lavida, or dream "
+    assertWrong("--block-length goes with --pipeline llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, stable-diffcoder, llada-v, lavida or llada22, or dream "
         + "with --cache prefix or dual", "dimple run", "run", "--prompt", "x", "--block-length", "8");
     assertWrong("--guidance-scale goes with --pipeline llada, mdlm or llada-v", "dimple run", "run", "--prompt", "x", "--guidance-scale", "1");
     assertWrong("--sub-block-length goes with --pipeline fast-dllm-v2", "dimple run",
@@ -163,7 +163,7 @@ class UsageTest {
       "--background     | grey         | 'grey' is not a colour: white, black or #RRGGBB",
       "--threads        | -1           | -1, expected 0 (one per processor) to 1024",
       "--threads        | 1025         | 1025, expected 0 (one per processor) to 1024",
-      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida, lavida-dream",
+      "--pipeline       | dimm         | 'dimm' is not one of dim, dream, llada, mdlm, bd3lm, sdar, fast-dllm-v2, llada2, diffusion-gemma, rnd1, stable-diffcoder, dreamon, llada-v, lavida, lavida-dream, llada22",
       "--cache          | all          | 'all' is not one of model, none, prefix, dual",
       "--order          | size         | 'size' is not one of entropy, confidence, margin",
       "--unmask         | most         | 'most' is not one of all, max_conf, min_kl",
@@ -234,7 +234,7 @@ class UsageTest {
   void helpNamesTheDefaults() {
     assertThat(Output.of("trace", "--help").out().replaceAll("\\s+", " "))
         .contains(algorithms() + " (default: low_confidence_static with pipelines mdlm, bd3lm and stable-diffcoder, low_confidence_dynamic with sdar, "
-            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, topk_margin with lavida-dream, otherwise maskgit_plus)")
+            + "fast-dllm-v2 and llada2, entropy_bound with diffusion-gemma, entropy with rnd1 and dreamon, topk_margin with lavida-dream, token_editing with llada22, otherwise maskgit_plus)")
         .contains("(default: 0.95 with pipeline dim").contains("Length of the response (default: 64)").contains("--[no-]prefill").contains("--[no-]original-confidence");
   }
 }

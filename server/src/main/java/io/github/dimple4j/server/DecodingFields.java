@@ -60,7 +60,7 @@ final class DecodingFields {
     Algorithm algorithm = named("algorithm", Algorithm::of).orElse(pipeline.usualAlgorithm());
     boolean bySampler = pipeline == usual.pipeline() && (pipeline == Pipeline.DIFFUSION_GEMMA || pipeline == Pipeline.SDAR);
     Decoding.Builder builder = (bySampler ? usual.toBuilder() : Decoding.builder()).pipeline(pipeline).algorithm(algorithm)
-        .threshold(pipeline.usualThreshold(algorithm));
+        .threshold(pipeline.usualThreshold(algorithm)).editingThreshold(pipeline.usualEditingThreshold());
     request.number("temperature", 0, MOST).ifPresent(value -> builder.temperature((float) value));
     request.number("top_p", 0, 1).ifPresent(value -> builder.topP((float) value));
     request.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE).ifPresent(builder::seed);

@@ -32,6 +32,7 @@ public final class Architectures {
       new FastDllmV2(),
       new StableDiffcoder(),
       new Llada2(),
+      new Llada22(),
       new DiffusionGemma());
 
   private Architectures() {}

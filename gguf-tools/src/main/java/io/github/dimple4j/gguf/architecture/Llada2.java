@@ -18,15 +18,12 @@ import java.util.regex.Pattern;
 public final class Llada2 implements Architecture {
   private static final String NAME = "llada2";
   /** {@code <|mask|>} and {@code <|endoftext|>} in the authors' tokenizer; no configuration names the mask. */
-  private static final int MASK = 156895;
+  static final int MASK = 156895;
   /** That all of them are trained with. */
-  private static final int BLOCK = 32;
+  static final int BLOCK = 32;
   /** llama.cpp's number of a router by sigmoid. */
   private static final int SIGMOID = 2;
-  /**
-   * What only LLaDA2.2's configurations have, whose type is the same: tokens that delete and insert, and experts of which a block of rows chooses a
-   * few ({@code expert_capacity} and {@code block_size} are the names that its converters read).
-   */
+  /** What only newer configurations have, whose type is the same: tokens that delete and insert, and experts of which a block of rows chooses a few. */
   private static final Pattern NEWER =
       Pattern.compile("(delete|insert|split)_token(_id)?|block_size|.*capacity.*|(block_rout|rout(er|ing)_block).*");
   private static final String OUTPUT = "lm_head.weight";
@@ -41,13 +38,16 @@ public final class Llada2 implements Architecture {
     return List.of("llada2_moe");
   }
 
+  @Override
+  public boolean describes(JsonSettings config) {
+    return Architecture.super.describes(config) && !Llada22.isNewer(config);
+  }
+
   /** Sizes of the experts. */
-  private record Experts(int count, int used, int inner, int shared, int groups, int groupsUsed, double factor, boolean normed, int dense) {
-    static Experts read(JsonSettings config, int layers) {
+  record Experts(int count, int used, int inner, int shared, int groups, int groupsUsed, double factor, boolean normed, int dense) {
+    static Experts read(JsonSettings config, int layers, int groups, int kept) {
       int count = config.count("num_experts");
       int used = config.size("num_experts_per_tok");
-      int groups = config.size("n_group", 1);
-      int kept = config.size("topk_group", groups);
       int dense = config.several("first_k_dense_replace", 0);
       if (used > count) {
         throw config.wrong("num_experts_per_tok", "at most num_experts " + count);
@@ -73,36 +73,38 @@ public final class Llada2 implements Architecture {
       return inner * shared;
     }
 
-    void addTo(Map<String, MetadataValue> keys) {
-      keys.put(NAME + ".leading_dense_block_count", MetadataValue.uint32(dense));
-      keys.put(NAME + ".expert_count", MetadataValue.uint32(count));
-      keys.put(NAME + ".expert_used_count", MetadataValue.uint32(used));
-      keys.put(NAME + ".expert_shared_count", MetadataValue.uint32(shared));
-      keys.put(NAME + ".expert_feed_forward_length", MetadataValue.uint32(inner));
+    void addTo(Map<String, MetadataValue> keys, String name) {
+      keys.put(name + ".leading_dense_block_count", MetadataValue.uint32(dense));
+      keys.put(name + ".expert_count", MetadataValue.uint32(count));
+      keys.put(name + ".expert_used_count", MetadataValue.uint32(used));
+      keys.put(name + ".expert_shared_count", MetadataValue.uint32(shared));
+      keys.put(name + ".expert_feed_forward_length", MetadataValue.uint32(inner));
       if (shared > 0) {
-        keys.put(NAME + ".expert_shared_feed_forward_length", MetadataValue.uint32(sharedInner()));
+        keys.put(name + ".expert_shared_feed_forward_length", MetadataValue.uint32(sharedInner()));
       }
-      keys.put(NAME + ".expert_weights_scale", MetadataValue.float32(factor));
-      keys.put(NAME + ".expert_weights_norm", MetadataValue.bool(normed));
-      keys.put(NAME + ".expert_gating_func", MetadataValue.uint32(SIGMOID));
-      keys.put(NAME + ".expert_group_count", MetadataValue.uint32(groups));
-      keys.put(NAME + ".expert_group_used_count", MetadataValue.uint32(groupsUsed));
+      keys.put(name + ".expert_weights_scale", MetadataValue.float32(factor));
+      keys.put(name + ".expert_weights_norm", MetadataValue.bool(normed));
+      keys.put(name + ".expert_gating_func", MetadataValue.uint32(SIGMOID));
+      keys.put(name + ".expert_group_count", MetadataValue.uint32(groups));
+      keys.put(name + ".expert_group_used_count", MetadataValue.uint32(groupsUsed));
     }
   }
 
   /** Each row of the logits scores its own position. */
   @Override
   public ModelLayout layout(JsonSettings config, JsonSettings preprocessor, Set<String> tensors) {
-    for (String key : config.names()) {
-      if (NEWER.matcher(key).matches()) {
-        throw config.wrong(key, "none: tokens that delete and insert, and experts chosen by blocks (LLaDA2.2), are not done");
+    refuseNewer(config, Set.of());
+    for (String key : List.of("n_group", "topk_group")) { // what they are otherwise, the codes of the family do not agree on
+      if (!config.has(key)) {
+        throw config.wrong(key, "a positive number");
       }
     }
     TextShape text = read(config, tensors);
-    Experts experts = Experts.read(config, text.layers());
+    int groups = config.size("n_group", 1);
+    Experts experts = Experts.read(config, text.layers(), groups, config.size("topk_group", groups));
     Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
     metadata.put(NAME + ".rope.dimension_count", MetadataValue.uint32(rotated(config, text)));
-    experts.addTo(metadata);
+    experts.addTo(metadata, NAME);
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
     metadata.put("diffusion.block_length", MetadataValue.uint32(config.size("block_length", BLOCK)));
     metadata.put("diffusion.pipeline", MetadataValue.string("llada2"));
@@ -111,8 +113,17 @@ public final class Llada2 implements Architecture {
         MASK < text.vocabulary() ? special.withMask(MASK) : special);
   }
 
+  /** Refuses what newer models have, but for these keys. */
+  static void refuseNewer(JsonSettings config, Set<String> known) {
+    for (String key : config.names()) {
+      if (NEWER.matcher(key).matches() && !known.contains(key)) {
+        throw config.wrong(key, "none: of LLaDA2.2's keys expert_capacity, block_size, delete_token_id and split_token_id are known");
+      }
+    }
+  }
+
   /** Elements of a head that turn. */
-  private static int rotated(JsonSettings config, TextShape text) {
+  static int rotated(JsonSettings config, TextShape text) {
     int rotated = (int) (text.headSize() * RotaryScaling.givenTurningPart(config));
     if (rotated < 2 || rotated > text.headSize() || rotated % 2 != 0) {
       throw config.wrong("partial_rotary_factor", "an even part of the head size " + text.headSize());
@@ -124,7 +135,7 @@ public final class Llada2 implements Architecture {
   }
 
   /** Refuses what the architecture has no place for. */
-  private static TextShape read(JsonSettings config, Set<String> tensors) {
+  static TextShape read(JsonSettings config, Set<String> tensors) {
     config.requireText("hidden_act", "silu");
     config.requireText("score_function", "sigmoid");
     for (String key : List.of("norm_head", "use_bias", "use_qkv_bias", "use_sliding_window")) {
@@ -137,7 +148,7 @@ public final class Llada2 implements Architecture {
       throw config.wrong("num_nextn_predict_layers", "0");
     }
     config.passOver(List.of("sliding_window", "max_window_layers", "moe_shared_expert_intermediate_size", "mtp_loss_scaling_factor")); // tensors tell the width
-    for (String key : List.of("n_group", "rms_norm_eps", "routed_scaling_factor", "topk_group")) { // what they are otherwise, the codes of the family do not agree on
+    for (String key : List.of("rms_norm_eps", "routed_scaling_factor")) { // what they are otherwise, the codes of the family do not agree on
       if (!config.has(key)) {
         throw config.wrong(key, "a positive number");
       }
@@ -150,7 +161,7 @@ public final class Llada2 implements Architecture {
         config.flag("tie_word_embeddings", false) && !tensors.contains(OUTPUT));
   }
 
-  private static List<TensorSource> tensors(TextShape text, Experts experts) {
+  static List<TensorSource> tensors(TextShape text, Experts experts) {
     long width = text.width();
     List<TensorSource> list = new ArrayList<>();
     list.add(TensorSource.whole("token_embd.weight", "model.word_embeddings.weight", text.vocabulary(), width));

@@ -37,6 +37,8 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
   static final List<ReleasedShapes> ALL = List.of(
       llada2("llada2-mini", 20, 2048, 16, 5120, 512),
       llada2("llada2-flash", 32, 4096, 32, 9216, 1024),
+      llada22("llada2.2-mini", llada2("", 20, 2048, 16, 5120, 512)),
+      llada22("llada2.2-flash", llada2("", 32, 4096, 32, 9216, 1024)),
       qwen("fast-dllm-v2-1.5b", "Fast_dLLM_Qwen", 28, 1536, 12, 2, 128, 8960, 1e6, true, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("fast-dllm-v2-7b", "Fast_dLLM_Qwen", 28, 3584, 28, 4, 128, 18944, 1e6, false, "\"bd_size\": 32, \"mask_token_id\": 151665"),
       qwen("sdar-4b", "sdar", 36, 2560, 32, 8, 128, 9728, 1e6, false, "\"block_size\": 4, \"mask_token_id\": 151669"),
@@ -70,6 +72,13 @@ record ReleasedShapes(String name, int layers, String config, SyntheticVocabular
         + "\"num_experts_per_tok\": 8, \"n_group\": 8, \"topk_group\": 4, \"num_shared_experts\": 1, \"routed_scaling_factor\": 2.5, "
         + "\"first_k_dense_replace\": 1, \"partial_rotary_factor\": 0.5, \"rope_theta\": 600000, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 32768, \"eos_token_id\": 156892, "
         + "\"pad_token_id\": 156892").formatted(width, heads, dense, expert), SyntheticVocabulary.LING);
+  }
+
+  /** The same sizes, routed by blocks, with more positions. */
+  private static ReleasedShapes llada22(String name, ReleasedShapes former) {
+    String config = former.config.replace("\"rope_theta\": 600000", "\"rope_theta\": 3000000").replace("\"max_position_embeddings\": 32768",
+        "\"max_position_embeddings\": 131072") + ", \"expert_capacity\": 48, \"block_size\": 32, \"delete_token_id\": 156930, \"split_token_id\": 156931";
+    return new ReleasedShapes(name, former.layers, config, former.vocabulary);
   }
 
   /** LLaDA-8B's. */

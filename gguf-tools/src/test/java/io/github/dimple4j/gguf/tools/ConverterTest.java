@@ -434,6 +434,9 @@ class ConverterTest {
       "llada2/v20 | first_k_dense_replace | []", "llada2/v20 | num_nextn_predict_layers | \"0\"", "llada2/v20 | num_nextn_predict_layers | 1",
       "sdar-moe | mlp_only_layers | true", "sdar-moe | mlp_only_layers | [1]", "sdar-moe | partial_rotary_factor | 0.5", "rnd1 | rope_theta | null",
       "diffusion-gemma | layer_types | [[1]]",
+      "llada22/v22 | expert_capacity | 1", "llada22/v22 | expert_capacity | 13", "llada22/v22 | expert_capacity | null", "llada22/v22 | block_size | 6",
+      "llada22/v22 | block_size | 512", "llada22/v22 | delete_token_id | 64", "llada22/v22 | delete_token_id | null", "llada22/v22 | split_token_id | 61",
+      "llada22/v22 | rope_theta | null", "llada22/v22 | using_split_qkv_in_self_attention | true", "llada22/v22 | insert_token_id | 3",
       "diffusion-gemma | rope_parameters.full_attention | {}",
       "diffusion-gemma | rope_parameters.full_attention.partial_rotary_factor | 2",
       "diffusion-gemma | rope_parameters.sliding_attention.partial_rotary_factor | 0.5",
@@ -687,13 +690,15 @@ class ConverterTest {
     refuses(checkpoint.write(folder.resolve("hf")), "\"expand_token_id\" is 1048576; expected an id below the vocabulary's");
   }
 
-  /** LLaDA2.2 is LLaDA2 by its type. */
+  /** LLaDA2.2 is LLaDA2 by its type, and keys that it does not have are those of others. */
   @ParameterizedTest
-  @ValueSource(strings = {"delete_token_id", "insert_token_id", "split_token_id", "expert_capacity", "moe_capacity", "block_size", "block_routing"})
+  @ValueSource(strings = {"insert_token_id", "moe_capacity", "block_routing", "expert_capacity_factor"})
   void tokensThatEditAreRefused(String key) {
-    JsonSettings config = JsonSettings.of("config.json", "{\"model_type\": \"llada2_moe\", \"" + key + "\": 9}");
-    JsonSettings none = JsonSettings.empty("config.json");
-    assertThatThrownBy(() -> Architectures.layout(config, none, Set.of())).isInstanceOf(GgufException.class).hasMessageContaining("\"" + key + "\" is 9");
+    for (String more : List.of("", ", \"expert_capacity\": 9, \"block_size\": 8")) {
+      JsonSettings config = JsonSettings.of("config.json", "{\"model_type\": \"llada2_moe\", \"" + key + "\": 9" + more + "}");
+      JsonSettings none = JsonSettings.empty("config.json");
+      assertThatThrownBy(() -> Architectures.layout(config, none, Set.of())).isInstanceOf(GgufException.class).hasMessageContaining("\"" + key + "\" is 9");
+    }
   }
 
   /** The experts of a layer, tensors of their own in the checkpoint, are one bank in the file. */

@@ -35,7 +35,7 @@ class DamagedCheckpointTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"a2d-qwen2", "a2d-qwen3", "alpha", "dimple-block", "diffusion-gemma", "diffusion-gemma:mmproj",
-      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "gamma:mixture", "lavida", "lavida-dream", "llada-plain", "llada-v", "llada2/v20", "llada2/v21", "rnd1",
+      "diffusion-gemma-clipped:mmproj", "dream", "dream-vl", "dreamon", "fast-dllm-v2", "gamma:mixture", "lavida", "lavida-dream", "llada-plain", "llada-v", "llada2/v20", "llada2/v21", "llada22/v22", "rnd1",
       "sdar", "sdar-moe", "sdar-vl", "stable-diffcoder"})
   void everyTensorInTurn(String name) throws IOException {
     mmproj = name.endsWith(":mmproj");

@@ -82,7 +82,7 @@ class SynthTest {
 
   /** Billions of parameters, as model cards and reports give them or as the weights of transformers' classes add up. */
   @ParameterizedTest
-  @CsvSource({"llada2-mini, 16.26", "fast-dllm-v2-7b, 7.616", "sdar-8b, 8.191", "sdar-1.7b, 1.721", "sdar-30b-a3b, 30.53", "rnd1-30b-a3b, 30.53",
+  @CsvSource({"llada2-mini, 16.26", "llada2.2-mini, 16.26", "fast-dllm-v2-7b, 7.616", "sdar-8b, 8.191", "sdar-1.7b, 1.721", "sdar-30b-a3b, 30.53", "rnd1-30b-a3b, 30.53",
       "stable-diffcoder-8b, 8.25", "dream-7b, 7.62", "llada-8b, 8.02", "llada-moe-7b-a1b, 7.36", "a2d-qwen3-0.6b, 0.596", "a2d-qwen2-0.5b, 0.494",
       "sdar-vl-4b, 4.834", "sdar-vl-8b, 8.625", "llada-v-8b, 8.435", "lavida-llada-8b, 8.435", "lavida-dream-7b, 8.03"})
   void presetsHaveAsManyParametersAsTheModels(String name, double billions) {
