@@ -19,6 +19,12 @@ final class RegexParser {
   private static final int MOST_SHOWN = 1000;
   private static final String SYNTAX = "^$\\.*+?()[]{}|/"; // what a backslash may stand before for itself
 
+  /**
+   * What it may not with {@code u}, and what people put one before all the same: no dialect that takes it reads anything else. With {@code <}, {@code >},
+   * {@code `} and {@code '} some have ends of words and of texts.
+   */
+  private static final String HARMLESS = " !\"#%&,-:;=@~";
+
   private final String text;
   private final int[] points;
   private final Set<String> names = new HashSet<>(); // of groups
@@ -319,7 +325,7 @@ final class RegexParser {
         if (point >= '1' && point <= '9' || point == 'k') {
           throw wrong("a back reference");
         }
-        if (SYNTAX.indexOf(point) < 0 && !(inBrackets && point == '-')) {
+        if (SYNTAX.indexOf(point) < 0 && HARMLESS.indexOf(point) < 0) {
           throw wrong("the unknown escape \\" + Character.toString(point));
         }
         yield single(point);

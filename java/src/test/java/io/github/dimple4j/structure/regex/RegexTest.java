@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -30,6 +31,16 @@ class RegexTest {
     return Regex.search(expression, false, STATES);
   }
 
+  @Test
+  void backslashesBeforeHarmlessPunctuationSayNothing() {
+    String punctuation = " !\"#%&,-:;=@~";
+    String all = punctuation.chars().mapToObj(c -> "\\" + (char) c).collect(Collectors.joining());
+    assertThat(search("^" + all + "$").accepts(punctuation)).isTrue();
+    assertThat(search("^[" + all + "]{13}$").accepts(punctuation)).isTrue();
+    assertThat(search("^[" + all + "]$").accepts("\\")).isFalse();
+    assertThat(search("^[\\,-\\:]$").accepts("5")).isTrue();
+  }
+
   @ParameterizedTest
   @CsvSource(quoteCharacter = '"', delimiterString = " => ", value = {
       "[a-\\d] => a range from or to a class of characters, which implementations read differently, at character 5",
@@ -37,8 +48,8 @@ class RegexTest {
       "[\\p{L}-z] => a range from or to a class of characters",
       "[z-a] => a range out of order at character 4",
       "\\_ => the unknown escape \\_ at character 2",
-      "\\- => the unknown escape \\- at character 2",
-      "\\\" => the unknown escape \\\" at character 2",
+      "\\< => the unknown escape \\< at character 2",
+      "[\\`] => the unknown escape \\` at character 3",
       "\\é => the unknown escape \\é at character 2",
       "[\\B] => the unknown escape \\B at character 3",
       "\\8 => a back reference at character 2",
