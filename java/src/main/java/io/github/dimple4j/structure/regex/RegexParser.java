@@ -222,12 +222,12 @@ final class RegexParser {
       }
       boolean letter = point == '$' || point == '_' || Character.isUnicodeIdentifierStart(point);
       boolean later = point == 0x200C || point == 0x200D || Character.isUnicodeIdentifierPart(point) && !Character.isIdentifierIgnorable(point);
-      if (!letter && (name.isEmpty() || !later)) {
+      if (!letter && (name.length() == 0 || !later)) {
         throw wrong("a group's name that is none");
       }
       name.appendCodePoint(point);
     }
-    if (name.isEmpty()) {
+    if (name.length() == 0) {
       throw wrong("a group's name that is none");
     }
     if (!names.add(name.toString())) {
