@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "cancel.h"
+#include "diffusion/alternatives.h"
 #include "diffusion/iteration_parts.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/proposals.h"
@@ -56,10 +57,7 @@ dimple_status caller_look(iteration *it, pass *p, const canvas *c) {
   if (it->constraint) DIMPLE_TRY(constrained_look(it->constraint, c));
   DIMPLE_TRY(plan_for_look(it, p, c, &plan));
   sampler_step step = iteration_step(it, c, &plan);
-  float temperature = iteration_cool(it, &plan);
-  dimple_status status = plan.count > 0 ? proposals_make(it, &step, p, iteration_rows(it, &plan), step.positions) : DIMPLE_OK;
-  it->decoding.temperature = temperature;
-  DIMPLE_TRY(status);
+  if (plan.count > 0) DIMPLE_TRY(proposals_make(it, &step, p, iteration_rows(it, &plan), step.positions));
   for (int32_t i = 0; i < plan.count; i++) {
     it->room.tokens[i] = it->room.candidates[i].token;
     it->room.confidence[i] = it->room.candidates[i].confidence;
@@ -74,14 +72,14 @@ dimple_status caller_look(iteration *it, pass *p, const canvas *c) {
 dimple_status caller_alternatives(iteration *it, pass *p, const canvas *c, int32_t count, int32_t *tokens, float *log_probability) {
   if (count < 1 || count > MOST_ALTERNATIVES)
     return dimple_fail(DIMPLE_ERROR_ARGUMENT, "alternatives: count is %d, expected 1 to %d", count, MOST_ALTERNATIVES);
-  if (it->listable) return proposals_list_revealed(it, p, count, tokens, log_probability);
+  if (it->listable) return alternatives_of_revealed(it, p, count, tokens, log_probability);
   if (!it->looked)
     return dimple_fail(DIMPLE_ERROR_STATE, "nothing to list alternatives to: call dimple_session_look or dimple_session_step first");
   if (!it->scored)
     return dimple_fail(DIMPLE_ERROR_STATE, "alternatives are listed before the model is asked anything else: call dimple_session_look again");
   block_plan plan = {.from = it->offered_from, .count = it->offered_count};
   sampler_step step = iteration_step(it, c, &plan);
-  return proposals_list(it, &step, p, count, tokens, log_probability);
+  return alternatives_list(it, &step, p, count, tokens, log_probability);
 }
 
 /* Notes what the caller reveals: of a token that is not the candidate little is known. */

@@ -243,7 +243,8 @@ dimple_status iteration_begin(iteration *it, const dimple_decoding *decoding, co
     return status;
   }
   schedule_levels(filled.steps, filled.epsilon, it->levels);
-  it->decoding = filled;
+  it->decoding = it->cooled = filled;
+  it->cooled.temperature = 0;
   it->tokens = (special_tokens){.mask = c->mask_token, .eos = model->eos_token, .eot = model->eot_token};
   it->total = c->initial_masked;
   it->number = 0;
@@ -389,7 +390,7 @@ static dimple_status score_then_choose(iteration *it, const sampler_step *step, 
 }
 
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan) {
-  return (sampler_step){.decoding = &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
+  return (sampler_step){.decoding = plan->likeliest ? &it->cooled : &it->decoding, .levels = it->levels, .iteration = it->number, .total = it->total,
                         .masked = plan->count, .positions = plan->positions ? plan->positions : c->masked + plan->from, .canvas = c->tokens, .recorded = it->recorded, .due = plan->due,
                         .share = plan->share, .likeliest = plan->likeliest, .block_iteration = it->blocks.iteration,
                         .notes = pipeline_of(&it->decoding)->editor ? it->loop : it->notes, .tokens = it->tokens, .shift = it->shift};
@@ -398,12 +399,6 @@ sampler_step iteration_step(const iteration *it, const canvas *c, const block_pl
 pass_rows iteration_rows(const iteration *it, const block_plan *plan) {
   return (pass_rows){.scope = plan->scope, .from = plan->from, .count = plan->count + plan->watched, .positions = plan->positions,
                      .bare = it->decoding.guidance_scale > 0};
-}
-
-float iteration_cool(iteration *it, const block_plan *plan) {
-  float temperature = it->decoding.temperature;
-  if (plan->likeliest) it->decoding.temperature = 0;
-  return temperature;
 }
 
 /* Of algorithms that edit: what the block's positions were not given to hold. */
@@ -462,11 +457,7 @@ static dimple_status decide(iteration *it, pass *p, const canvas *c, int32_t *co
   if (it->constraint) DIMPLE_TRY(look_opened(it, c, &plan));
   sampler_step step = iteration_step(it, c, &plan);
   pass_rows rows = iteration_rows(it, &plan);
-  float temperature = iteration_cool(it, &plan);
-  dimple_status status = sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count)
-                                                                        : score_then_choose(it, &step, p, c, rows, count);
-  it->decoding.temperature = temperature;
-  DIMPLE_TRY(status);
+  DIMPLE_TRY(sampler_chooses_positions_first(&it->decoding) ? choose_then_score(it, &step, p, rows, count) : score_then_choose(it, &step, p, c, rows, count));
   if (it->constraint && plan.edits) follow_path(it, &step, c, count);
   return DIMPLE_OK;
 }

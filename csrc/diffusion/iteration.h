@@ -28,6 +28,7 @@ typedef struct iteration_room {
 typedef struct iteration {
   bool begun, done;
   dimple_decoding decoding;
+  dimple_decoding cooled;  /* the same at temperature 0: of passes that take the likeliest tokens, whatever it is */
   float *levels;    /* [steps + 1] */
   int32_t number;   /* of the next iteration, from 0 */
   int32_t total;    /* masks at the start */

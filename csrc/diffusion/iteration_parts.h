@@ -14,9 +14,6 @@ block_plan iteration_plan(const iteration *it, const canvas *c, const block_rule
 sampler_step iteration_step(const iteration *it, const canvas *c, const block_plan *plan);
 pass_rows iteration_rows(const iteration *it, const block_plan *plan);
 
-/* Where the plan wants the likeliest tokens, the decoding's temperature is 0 from here on. What it was before: to be put back. */
-float iteration_cool(iteration *it, const block_plan *plan);
-
 /* What the coming iteration adds to a token's logits. */
 logit_shift iteration_shift(const iteration *it, const canvas *c);
 

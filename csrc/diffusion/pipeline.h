@@ -47,7 +47,7 @@ typedef struct editor {
   dimple_status (*open)(const dimple_decoding *d, const canvas *c, const text_parameters *model, void **state);
   void (*close)(void *state); /* null is allowed */
   int64_t (*bytes)(const void *state); /* of memory it takes */
-  /* Behind the choice: gives candidates other tokens and leaves out of the room's chosen[*count] what is not to be written. Errors: as proposals_replace. */
+  /* Behind the choice: gives candidates other tokens and leaves out of the room's chosen[*count] what is not to be written. Errors: as alternatives_replace. */
   dimple_status (*revise)(struct iteration *it, pass *p, const sampler_step *step, int32_t *count);
   /* Behind an iteration whose tokens stand in the canvas: as of a reshaper, at the same length; and whether the block is closed. */
   void (*edit)(void *state, struct iteration *it, canvas *c);

@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "diffusion/alternatives.h"
 #include "diffusion/iteration.h"
 #include "diffusion/pipeline.h"
-#include "diffusion/proposals.h"
 
 /* A token that a position of the block has taken. */
 typedef struct taken_token {
@@ -188,7 +188,7 @@ static dimple_status leave_out_edits(edits *e, iteration *it, pass *p, const sam
   int32_t barred[] = {e->delete, e->split};
   for (int32_t i = 0; i < e->writes; i++) {
     int32_t index = it->room.chosen[i], token = it->room.candidates[index].token;
-    if (token == e->delete || token == e->split) DIMPLE_TRY(proposals_replace(it, step, p, index, barred, 2));
+    if (token == e->delete || token == e->split) DIMPLE_TRY(alternatives_replace(it, step, p, index, barred, 2));
   }
   return DIMPLE_OK;
 }
@@ -211,7 +211,7 @@ static dimple_status break_circle(edits *e, iteration *it, pass *p, const sample
   ALLOCATE(barred, e->taken_count + 1, "tokens that were taken");
   for (int64_t i = 0; i < e->taken_count; i++)
     if (e->taken[i].position == e->first + index) barred[count++] = e->taken[i].token;
-  dimple_status status = proposals_replace(it, step, p, index, barred, count);
+  dimple_status status = alternatives_replace(it, step, p, index, barred, count);
   free(barred);
   return status;
 }
