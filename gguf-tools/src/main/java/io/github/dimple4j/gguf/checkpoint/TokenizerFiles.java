@@ -19,6 +19,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.MissingNode;
 
@@ -29,8 +30,6 @@ import tools.jackson.databind.node.MissingNode;
  */
 public final class TokenizerFiles {
   private static final String BLANK = "\u2581";
-  /** Special tokens by the names that the transformers library gives them, and templates. */
-  private static final List<String> NAMED = List.of("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token");
   private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
   /** What llama.cpp's converter writes where it knows no score. */
   private static final float NO_SCORE = -1000;
@@ -44,9 +43,11 @@ public final class TokenizerFiles {
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> merges = new ArrayList<>();
   private final Map<String, Set<Integer>> flagged = new LinkedHashMap<>(); // added tokens by the names of their flags
+  private boolean single; // tokenizer.json is there
   private boolean sentencePiece; // blanks are U+2581, and characters that have no token are bytes
   private JsonSettings config;
-  private JsonSettings named; // what special_tokens_map.json says of tokens, which goes before settings without added_tokens_decoder
+  private NamedTokens named;
+  private final List<String> overruled = new ArrayList<>(); // settings that another file decides
   private PreTokenizer preTokenizer;
   private Boolean nfc; // null: not said
   private String leading; // what the post-processor puts before a text; null: nothing
@@ -73,8 +74,9 @@ public final class TokenizerFiles {
     tokenizer.config = Files.exists(settings) ? JsonSettings.read(settings) : JsonSettings.empty(settings.toString());
     tokenizer.requirePlainSettings();
     Path map = directory.resolve("special_tokens_map.json");
-    tokenizer.named = Files.exists(map) ? JsonSettings.read(map) : JsonSettings.empty(map.toString());
-    if (Files.exists(single)) {
+    tokenizer.named = new NamedTokens(tokenizer.config, Files.exists(map) ? JsonSettings.read(map) : JsonSettings.empty(map.toString()));
+    tokenizer.single = Files.exists(single);
+    if (tokenizer.single) {
       tokenizer.readSingle(single);
     } else if (Files.exists(vocab)) {
       tokenizer.addVocabulary(vocab, Json.read(vocab));
@@ -83,6 +85,7 @@ public final class TokenizerFiles {
       return Optional.empty();
     }
     tokenizer.readAddedTokens();
+    tokenizer.addNamed(settings);
     return Optional.of(tokenizer);
   }
 
@@ -101,7 +104,7 @@ public final class TokenizerFiles {
 
   /** Settings of {@code tokenizer_config.json} that nothing here does, behind its name; to be asked for last. */
   public List<String> unread() {
-    return config.unknownOfTokenizer().stream().map(name -> config + ": " + name).toList();
+    return Stream.concat(overruled.stream(), config.unknownOfTokenizer().stream()).map(name -> config + ": " + name).toList();
   }
 
   /** llama.cpp's keys of a tokenizer, without the special tokens' ids; and the flags of added tokens, for which it has none. */
@@ -140,22 +143,26 @@ public final class TokenizerFiles {
   }
 
   /**
-   * Whether a text begins with the token of its beginning: as {@code tokenizer_config.json} says, or else {@code tokenizer.json}'s post-processor, as
-   * for the transformers library (5.12, PreTrainedTokenizerFast).
+   * Whether a text begins with the token of its beginning: as {@code tokenizer.json}'s post-processor says, and {@code tokenizer_config.json} where there is
+   * no such file, as for the transformers library (5.12, PreTrainedTokenizerBase).
    */
   private boolean addsBos() {
     if (config.flag("add_eos_token", false)) {
       throw config.wrong("add_eos_token", "false: an end of text behind every text is not done");
     }
-    if (config.has("add_bos_token") || config.has("add_eos_token") || leading == null) {
-      return config.flag("add_bos_token", sentencePiece);
+    boolean asked = config.flag("add_bos_token", false) && !content("bos_token").isEmpty();
+    if (!single) {
+      return asked;
     }
-    if (!leading.equals(content("bos_token"))) {
+    if (config.has("add_bos_token") && asked != (leading != null) && !overruled.contains("add_bos_token")) {
+      overruled.add("add_bos_token");
+    }
+    if (leading != null && !leading.equals(content("bos_token"))) {
       throw new GgufException(directory.resolve("tokenizer.json") + ": its post-processor puts \"" + leading
           + "\" before every text, which is not done; expected nothing, or the bos_token of tokenizer_config.json or special_tokens_map.json, "
           + (content("bos_token").isEmpty() ? "which names none" : "\"" + content("bos_token") + "\""));
     }
-    return true;
+    return leading != null;
   }
 
   /** What the post-processor puts before every text; null: nothing. What it puts elsewhere is refused. */
@@ -166,8 +173,7 @@ public final class TokenizerFiles {
       JsonNode pieces = step.path("single");
       boolean leads = pieces.size() == 2 && pieces.get(0).has("SpecialToken") && pieces.get(1).has("Sequence");
       boolean plain = pieces.size() == 1 && pieces.get(0).has("Sequence");
-      boolean overruled = config.has("add_bos_token") || config.has("add_eos_token");
-      if (!none && !overruled && (!step.path("type").asString("").equals("TemplateProcessing") || !leads && !plain)) {
+      if (!none && (!step.path("type").asString("").equals("TemplateProcessing") || !leads && !plain)) {
         throw new GgufException(path + ": its post-processor has the step " + step + ", which is not done; expected one token before a text at most");
       }
       token = !none && leads ? pieces.get(0).path("SpecialToken").path("id").asString("") : token;
@@ -191,19 +197,35 @@ public final class TokenizerFiles {
         special.mask().isPresent() ? special.mask() : mask, special.ends());
   }
 
-  /**
-   * The id of a token that {@code tokenizer_config.json} names: as text, or an object with its content. Where that lists no added tokens, as was usual before
-   * 2024, {@code special_tokens_map.json} goes before it, and otherwise says nothing, as for the transformers library (PreTrainedTokenizerBase).
-   */
   private OptionalInt named(String key) {
     Integer id = ids.get(content(key));
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
   }
 
   private String content(String key) {
-    boolean mapped = !config.has("added_tokens_decoder") && named.has(key);
-    JsonNode value = (mapped ? named : config).node(key);
-    return value.isObject() ? value.path("content").asString("") : value.asString("");
+    return named.content(key);
+  }
+
+  /** Makes special tokens of all that are named: of pieces of the vocabulary, and behind all others those that it has not, as far as there is room. */
+  private void addNamed(Path path) {
+    for (Map.Entry<String, JsonNode> token : named.all().entrySet()) {
+      String content = NamedTokens.spelling(token.getValue());
+      Integer known = ids.get(content);
+      int id = known != null ? known : firstFree();
+      if (id == tokens.length) {
+        overruled.add(token.getKey());
+      } else if (known == null || types[id] == TokenType.NORMAL || types[id] == TokenType.BYTE) {
+        addSpecial(path, id, content, token.getValue(), true);
+      }
+    }
+  }
+
+  private int firstFree() {
+    int free = tokens.length;
+    while (free > 0 && tokens[free - 1] == null) {
+      free--;
+    }
+    return free;
   }
 
   /** Refuses what makes other tokens of texts and has no place in a GGUF file. */
@@ -378,12 +400,12 @@ public final class TokenizerFiles {
       addSpecial(path, id, token.getValue());
     }
     Path plain = directory.resolve("added_tokens.json");
-    if (Files.exists(plain)) {
+    if (Files.exists(plain) && !config.has("added_tokens_decoder")) { // beside which the library does not look at it
       for (Map.Entry<String, JsonNode> token : Json.read(plain).properties()) {
         int id = Json.id(token.getValue());
         requireId(plain, token.getKey(), id);
         if (tokens[id] == null) {
-          add(plain, id, token.getKey(), TokenType.USER_DEFINED);
+          addSpecial(plain, id, token.getKey(), MissingNode.getInstance(), named.includes(token.getKey()));
         }
       }
     }
@@ -421,7 +443,10 @@ public final class TokenizerFiles {
     if (content.isEmpty()) {
       throw new GgufException(path + ": the added token " + id + " has no content");
     }
-    boolean special = token.path("special").asBoolean(false);
+    addSpecial(path, id, content, token, token.path("special").asBoolean(false));
+  }
+
+  private void addSpecial(Path path, int id, String content, JsonNode token, boolean special) {
     boolean shown = !special || sentencePiece && SHOWN.contains(content);
     add(path, id, content, shown ? TokenType.USER_DEFINED : TokenType.CONTROL);
     for (String flag : AddedTokenFlags.NAMES) { // of two files that name a token the later one counts, as it does for Hugging Face
@@ -467,7 +492,7 @@ public final class TokenizerFiles {
   private String withTokens(String source, SpecialTokens special) {
     Map<String, OptionalInt> known = Map.of("bos_token", special.bos(), "eos_token", special.eos(), "pad_token", special.padding(), "mask_token", special.mask());
     StringBuilder template = new StringBuilder();
-    for (String name : NAMED) {
+    for (String name : NamedTokens.STANDARD) {
       OptionalInt id = known.getOrDefault(name, OptionalInt.empty());
       String read = id.isPresent() && id.getAsInt() < tokens.length ? tokens[id.getAsInt()] : null;
       String meant = content(name);

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -91,7 +92,13 @@ class TokenizerFilesTest {
     write("vocab.json", VOCAB);
     write("merges.txt", "a b\n");
     write("added_tokens.json", "{\"<tool_call>\": 6}");
-    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 5, 4, 5));
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 5, 4, 5))
+        .containsEntry("tokenizer.dimple.normalized", MetadataValue.int32s(6));
+    write("tokenizer_config.json", "{\"additional_special_tokens\": [\"<tool_call>\"]}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 5, 3, 5))
+        .doesNotContainKey("tokenizer.dimple.normalized");
+    write("tokenizer_config.json", "{\"added_tokens_decoder\": {\"5\": {\"content\": \"<|im_end|>\", \"special\": true}}}"); // beside it the other file says nothing
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 1, 1, 3, 5, 5));
   }
 
   @Test
@@ -277,7 +284,7 @@ class TokenizerFilesTest {
     assertThat(completed.eos()).isEmpty();
   }
 
-  /** What stands around a text: by tokenizer_config.json if it says so, or else by the post-processor. */
+  /** What stands around a text is the post-processor's to say where there is one file, as for the transformers library, which takes add_bos_token away there. */
   @Test
   void tokensAroundATextAreDoneOrRefused() throws IOException {
     String file = "{\"post_processor\": PROCESSOR, \"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"</s>\": 2}}}";
@@ -286,12 +293,13 @@ class TokenizerFilesTest {
     String last = "{\"SpecialToken\": {\"id\": \"</s>\", \"type_id\": 0}}";
     String start = "{\"type\": \"Sequence\", \"processors\": [{\"type\": \"ByteLevel\"}, {\"type\": \"TemplateProcessing\", \"single\": [";
     String bytesAndFirst = file.replace("PROCESSOR", start + first + ", " + text + "]}]}");
-    String key = "tokenizer.ggml.add_bos_token";
     write("tokenizer.json", bytesAndFirst);
     write("tokenizer_config.json", "{\"bos_token\": \"<s>\"}");
-    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(true));
+    beginsWithItsToken(true);
+    write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"add_bos_token\": true}");
+    beginsWithItsToken(true);
     write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"add_bos_token\": false}");
-    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(false));
+    beginsWithItsToken(true, "add_bos_token");
     write("tokenizer_config.json", "{\"bos_token\": \"</s>\"}");
     assertThatThrownBy(() -> read().metadata()).hasMessageContaining("its post-processor puts \"<s>\" before every text");
     write("tokenizer_config.json", "{\"add_eos_token\": true}");
@@ -299,8 +307,55 @@ class TokenizerFilesTest {
     Files.delete(folder.resolve("tokenizer_config.json"));
     refuses(file.replace("PROCESSOR", start + text + ", " + last + "]}]}"), "its post-processor has the step {\"type\":\"TemplateProcessing\"");
     refuses(file.replace("PROCESSOR", "{\"type\": \"BertProcessing\", \"sep\": [\"</s>\", 2], \"cls\": [\"<s>\", 1]}"), "\"BertProcessing\"");
-    write("tokenizer.json", file.replace("PROCESSOR", start + text + "]}]}"));
-    assertThat(read().metadata()).containsEntry(key, MetadataValue.bool(false));
+    for (String none : List.of(start + text + "]}]}", "null")) {
+      write("tokenizer.json", file.replace("PROCESSOR", none));
+      write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"add_bos_token\": false}");
+      beginsWithItsToken(false);
+      write("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"add_bos_token\": true}");
+      beginsWithItsToken(false, "add_bos_token");
+    }
+    Files.delete(folder.resolve("tokenizer.json"));
+    write("vocab.json", "{\"a\": 0, \"<s>\": 1}");
+    write("merges.txt", "");
+    beginsWithItsToken(true);
+    write("tokenizer_config.json", "{\"add_bos_token\": true}"); // before what no one names
+    beginsWithItsToken(false);
+  }
+
+  private void beginsWithItsToken(boolean expected, String... unread) throws IOException {
+    TokenizerFiles files = read();
+    assertThat(files.metadata()).containsEntry("tokenizer.ggml.add_bos_token", MetadataValue.bool(expected));
+    assertThat(files.unread()).isEqualTo(Stream.of(unread).map(name -> folder.resolve("tokenizer_config.json") + ": " + name).toList());
+  }
+
+  /** Pieces of the vocabulary that a name makes special tokens; ids are what AutoTokenizer (5.12.1) gave. */
+  @Test
+  void tokensThatAreNamedAreSpecial() throws IOException {
+    write("tokenizer.json", "{\"model\": {\"vocab\": {\"a\": 0, \"<s>\": 1, \"<x>\": 2, \"<y>\": 3}}}");
+    write("tokenizer_config.json", "{\"bos_token\": {\"content\": \"<s>\", \"lstrip\": true}, \"extra_special_tokens\": [\"<x>\"], \"image_token\": \"<y>\"}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 3, 3, 3, 5, 5, 5, 5))
+        .containsEntry("tokenizer.dimple.lstrip", MetadataValue.int32s(1));
+    write("tokenizer_config.json", "{\"extra_special_tokens\": {\"a_token\": \"<y>\"}}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 3, 5, 5, 5, 5));
+    write("special_tokens_map.json", "{\"additional_special_tokens\": [\"<s>\", \"<x>\"]}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 1, 1, 3, 5, 5, 5, 5));
+    write("tokenizer_config.json", "{}");
+    assertThat(read().metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(1, 3, 3, 1, 5, 5, 5, 5));
+  }
+
+  /** Tokens that are only named get the next ids, in the order of the library's names; without room for them they say nothing, and are named. */
+  @Test
+  void tokensThatAreOnlyNamedComeBehindAllOthers() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    write("tokenizer_config.json", "{\"extra_special_tokens\": [\"<x>\"], \"pad_token\": \"<pad>\", \"bos_token\": \"a\", \"add_eos_token\": false}");
+    TokenizerFiles files = read();
+    assertThat(files.metadata()).containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(3, 1, 1, 1, 1, 3, 4, 3));
+    SpecialTokens none = new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of());
+    assertThat(files.complete(none).padding()).hasValue(7);
+    assertThat(files.unread()).containsExactly(folder.resolve("tokenizer_config.json") + ": a token in the list of others, \"<x>\"");
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"Qwen2TokenizerFast\", \"eos_token\": null}"); // what its class names
+    files = read();
+    assertThat(files.complete(none)).isEqualTo(new SpecialTokens(OptionalInt.empty(), OptionalInt.empty(), OptionalInt.of(7), OptionalInt.empty(), List.of()));
   }
 
   private static final String GEMMA = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<bos>\", \"special\": true},"
@@ -322,12 +377,12 @@ class TokenizerFilesTest {
       write("tokenizer_config.json", "{\"unk_token\": \"<unk>\"}");
       assertThat(read().metadata()).containsEntry("tokenizer.ggml.model", MetadataValue.string("gemma4"))
           .doesNotContainKeys("tokenizer.ggml.pre", "tokenizer.dimple.normalized")
-          .containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(3, 6, 1, 1, 1, 4, 4, 1))
+          .containsEntry("tokenizer.ggml.token_type", MetadataValue.int32s(3, 6, 1, 1, 1, 4, 4, 3))
           .containsEntry("tokenizer.ggml.scores", MetadataValue.float32s(Collections.nCopies(VOCABULARY, -1000f)))
           .containsEntry("tokenizer.ggml.merges", MetadataValue.strings(List.of("\u2581 a")))
           .containsEntry("tokenizer.ggml.unknown_token_id", MetadataValue.uint32(7))
           .containsEntry("tokenizer.ggml.add_space_prefix", MetadataValue.bool(false))
-          .containsEntry("tokenizer.ggml.add_bos_token", MetadataValue.bool(true));
+          .containsEntry("tokenizer.ggml.add_bos_token", MetadataValue.bool(false));
     }
   }
 
