@@ -68,8 +68,10 @@ final class ModelText {
 
   synchronized ChatTemplate chatTemplate() {
     if (chatTemplate == null) {
-      chatTemplate = keys.chatTemplate().or(() -> given.flatMap(ModelTokenizer::chatTemplate)).map(ChatTemplate::parse)
-          .orElseGet(ChatTemplate::chatMl);
+      Optional<String> own = keys.chatTemplate();
+      ChatTemplate usual = own.or(() -> given.flatMap(ModelTokenizer::chatTemplate)).map(ChatTemplate::parse).orElseGet(ChatTemplate::chatMl);
+      Optional<String> ofTools = keys.toolTemplate().or(() -> own.isPresent() ? Optional.empty() : given.flatMap(ModelTokenizer::toolTemplate));
+      chatTemplate = ofTools.map(source -> usual.withTools(ChatTemplate.parse(source))).orElse(usual);
     }
     return chatTemplate;
   }

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.dimple4j.bindings.Dimple;
+import io.github.dimple4j.chat.ChatMessage;
+import io.github.dimple4j.chat.Tool;
 import io.github.dimple4j.core.Core;
 import io.github.dimple4j.tokenizer.TokenizerException;
 import java.io.File;
@@ -160,6 +162,16 @@ class DimpleModelTest {
       try (var session = model.session().user("cat").open()) {
         assertThat(session.promptTokens()).containsExactly(257, '!');
       }
+    }
+  }
+
+  /** The template of the name tool_use is the one where there are tools. */
+  @Test
+  void templateOfToolsIsTheFiles() throws IOException {
+    try (var model = load(TinyModel.ofText().put("tokenizer.chat_template", "{{ messages[0].content }}!").put("tokenizer.chat_template.tool_use", "{{ tools[0].function.name }}?"))) {
+      var question = List.of(ChatMessage.of("user", "cat"));
+      assertThat(model.chatTemplate().ownPrompt(question, List.of(), true, Map.of()).text()).isEqualTo("cat!");
+      assertThat(model.chatTemplate().ownPrompt(question, List.of(new Tool("see", "", "{}")), true, Map.of()).text()).isEqualTo("see?");
     }
   }
 

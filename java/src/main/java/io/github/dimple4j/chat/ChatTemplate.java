@@ -39,11 +39,13 @@ public final class ChatTemplate {
 
   private final List<Statement> program;
   private final boolean resultsInCalls; // it reads results of tools in the message that called them
+  private final ChatTemplate ofTools; // what writes conversations with tools; null: this one
   private ToolSyntax toolSyntax; // null until it is asked for
 
-  private ChatTemplate(List<Statement> program, boolean resultsInCalls) {
+  private ChatTemplate(List<Statement> program, boolean resultsInCalls, ChatTemplate ofTools) {
     this.program = program;
     this.resultsInCalls = resultsInCalls;
+    this.ofTools = ofTools;
   }
 
   /**
@@ -58,7 +60,18 @@ public final class ChatTemplate {
     if (source.length() > LONGEST_SOURCE) {
       throw new ChatTemplateException("a chat template of " + source.length() + " characters; at most " + LONGEST_SOURCE + " are read");
     }
-    return new ChatTemplate(StatementParser.parse(new Lexer(source).tokens()), source.contains("tool_responses"));
+    return new ChatTemplate(StatementParser.parse(new Lexer(source).tokens()), source.contains("tool_responses"), null);
+  }
+
+  /**
+   * The same for conversations without tools, and another one for those with tools: models may have a template of the name {@code tool_use}, which
+   * Hugging Face's library takes wherever there are tools.
+   *
+   * @param template what writes conversations with tools
+   * @return both
+   */
+  public ChatTemplate withTools(ChatTemplate template) {
+    return new ChatTemplate(program, resultsInCalls, Objects.requireNonNull(template, "template"));
   }
 
   /**
@@ -158,6 +171,9 @@ public final class ChatTemplate {
 
   /** As the template does it. */
   ChatPrompt write(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
+    if (ofTools != null && !tools.isEmpty()) {
+      return ofTools.write(messages, tools, addGenerationPrompt, variables);
+    }
     Origins origins = new Origins();
     Map<String, Object> names = new HashMap<>();
     names.put("tools", null);

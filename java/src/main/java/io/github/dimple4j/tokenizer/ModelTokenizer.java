@@ -9,12 +9,24 @@ import java.util.Optional;
  *
  * @param data what a tokenizer is made of
  * @param chatTemplate the Jinja program of its chat template, if there is one
+ * @param toolTemplate that of conversations with tools, if there is one of its own
  */
-public record ModelTokenizer(TokenizerData data, Optional<String> chatTemplate) {
+public record ModelTokenizer(TokenizerData data, Optional<String> chatTemplate, Optional<String> toolTemplate) {
   /** Checks that nothing is null. */
   public ModelTokenizer {
     Objects.requireNonNull(data, "data");
     Objects.requireNonNull(chatTemplate, "chatTemplate");
+    Objects.requireNonNull(toolTemplate, "toolTemplate");
+  }
+
+  /**
+   * One template for all conversations.
+   *
+   * @param data what a tokenizer is made of
+   * @param chatTemplate the Jinja program of its chat template, if there is one
+   */
+  public ModelTokenizer(TokenizerData data, Optional<String> chatTemplate) {
+    this(data, chatTemplate, Optional.empty());
   }
 
   /**

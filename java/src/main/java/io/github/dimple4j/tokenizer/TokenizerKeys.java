@@ -13,6 +13,7 @@ import java.util.function.Predicate;
  */
 public final class TokenizerKeys {
   private static final String KEYS = "tokenizer.ggml.";
+  private static final String TOOL_TEMPLATE = "tokenizer.chat_template.tool_use";
   /** Vocabularies in SentencePiece's spelling, where begin-of-text is added unless the file says otherwise (as llama.cpp has it). */
   private static final Set<String> SENTENCE_PIECE = Set.of("gemma4", "llama");
 
@@ -81,6 +82,16 @@ public final class TokenizerKeys {
       throw new TokenizerException("tokenizer.chat_template is missing, and tokenizer.chat_templates names others; expected one by default");
     }
     return template;
+  }
+
+  /**
+   * How conversations with tools are written, where that is another way.
+   *
+   * @return the Jinja program of the name {@code tool_use}, if the file has one
+   * @throws TokenizerException if the key is no string
+   */
+  public Optional<String> toolTemplate() {
+    return read(TOOL_TEMPLATE, values.apply(TOOL_TEMPLATE), String.class, "a string");
   }
 
   private SentencePieceData sentencePiece() {

@@ -49,6 +49,20 @@ class ToolSyntaxTest {
       + "{{ '<|tool_call>call:' + c.function.name + value(c.function.arguments) + '<tool_call|>' }}{% endfor %}{{ m.content or '' }}{{ '<turn|>\n' }}{% endfor %}"
       + "{% if add_generation_prompt %}{{ '<|turn>model\n<|channel>thought\n<channel|>' }}{% endif %}");
 
+  /** A template of its own for conversations with tools is the one that is probed, and that writes them, and them alone. */
+  @Test
+  void templateForConversationsWithTools() {
+    ChatTemplate plain = ChatTemplate.parse("{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}");
+    ChatTemplate both = plain.withTools(TAGS);
+    List<ChatMessage> question = List.of(ChatMessage.of("user", "How is Oslo?"));
+    assertThat(plain.toolSyntax().ofTemplate()).isFalse();
+    assertThat(both.toolSyntax().ofTemplate()).isTrue();
+    assertThat(both.toolSyntax().write(OSLO)).isEqualTo(TAGS.toolSyntax().write(OSLO));
+    assertThat(both.prompt(TALK, List.of(WEATHER), true, Map.of())).isEqualTo(TAGS.prompt(TALK, List.of(WEATHER), true, Map.of()));
+    assertThat(both.ownPrompt(question, List.of(WEATHER), true, Map.of()).text()).isEqualTo(TAGS.ownPrompt(question, List.of(WEATHER), true, Map.of()).text());
+    assertThat(both.prompt(question, true, Map.of()).text()).isEqualTo("user: How is Oslo?\n");
+  }
+
   @Test
   void theTemplatesOwnWayIsFoundOut() {
     assertThat(TAGS.toolSyntax().ofTemplate()).isTrue();

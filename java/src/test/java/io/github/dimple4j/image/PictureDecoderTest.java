@@ -180,7 +180,8 @@ class PictureDecoderTest {
   @Test
   void formatsThatAreNotReadAreNamed() throws IOException {
     Map<String, String> kinds = Map.of("\0\0\0\u0018ftypheic", "a HEIC picture", "\0\0\0\u001cftypavif", "an AVIF picture", "\u00ff\n\0", "a JPEG XL picture",
-        "\0\0\0\fjP  \r\n", "a JPEG 2000 picture", "%PDF-1.4", "a PDF file", "version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS");
+        "\0\0\0\fjP  \r\n", "a JPEG 2000 picture", "%PDF-1.4", "a PDF file", "version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS",
+        "<svg xmlns", "an SVG drawing", "<?xml version=\"1.0\"?>\n<!-- a --><svg", "an SVG drawing", "<?xml version=\"1.0\"?><html>", "an XML file");
     for (Map.Entry<String, String> kind : kinds.entrySet()) {
       assertRefused(Files.write(folder.resolve("other.jpg"), kind.getKey().getBytes(StandardCharsets.ISO_8859_1)),
           "is " + kind.getValue() + ", expected a PNG, JPEG, WebP, GIF, BMP or TIFF picture");

@@ -479,14 +479,20 @@ public final class TokenizerFiles {
   }
 
   /**
-   * The chat template, in llama.cpp's key. Templates may write tokens by names: where such a name is another token for the tokenizer than what whoever reads the file
-   * takes for it, which may be the model's configuration's, the template begins by saying so.
+   * The chat template, and the one for conversations with tools if there is one, in llama.cpp's keys. Templates may write tokens by names: where such a name is another
+   * token for the tokenizer than what whoever reads the file takes for it, which may be the model's configuration's, a template begins by saying so.
    *
    * @param special as the file has them
    */
   public Map<String, MetadataValue> chatTemplates(SpecialTokens special) throws IOException {
-    Optional<String> source = chatTemplate();
-    return source.isEmpty() ? Map.of() : Map.of("tokenizer.chat_template", MetadataValue.string(withTokens(source.get(), special)));
+    Map<String, MetadataValue> keys = new LinkedHashMap<>();
+    ChatTemplates templates = ChatTemplates.read(directory, config);
+    templates.usual().ifPresent(source -> keys.put("tokenizer.chat_template", MetadataValue.string(withTokens(source, special))));
+    templates.ofTools().ifPresent(source -> {
+      keys.put("tokenizer.chat_templates", MetadataValue.strings(List.of(ChatTemplates.TOOLS)));
+      keys.put("tokenizer.chat_template." + ChatTemplates.TOOLS, MetadataValue.string(withTokens(source, special)));
+    });
+    return keys;
   }
 
   private String withTokens(String source, SpecialTokens special) {
@@ -501,33 +507,5 @@ public final class TokenizerFiles {
       }
     }
     return template.append(source).toString();
-  }
-
-  private Optional<String> chatTemplate() throws IOException {
-    Path file = directory.resolve("chat_template.jinja");
-    if (Files.exists(file)) {
-      return Optional.of(Json.text(file));
-    }
-    Path json = directory.resolve("chat_template.json");
-    boolean apart = Files.exists(json);
-    return chatTemplate(apart ? json : directory.resolve("tokenizer_config.json"), apart ? Json.read(json).path("chat_template") : config.node("chat_template"));
-  }
-
-  /** A template, or of several with names, in a list or an object, the default one. */
-  private static Optional<String> chatTemplate(Path path, JsonNode value) {
-    if (value.isMissingNode() || value.isNull()) {
-      return Optional.empty();
-    }
-    JsonNode only = value;
-    if (value.isArray()) {
-      only = value.valueStream().filter(named -> named.path("name").asString("").equals("default")).findFirst().map(named -> named.path("template"))
-          .orElse(MissingNode.getInstance());
-    } else if (value.isObject()) {
-      only = value.path("default");
-    }
-    if (!only.isString()) {
-      throw new GgufException(path + ": \"chat_template\" is neither a template nor several with names, one of which is \"default\"");
-    }
-    return Optional.of(only.stringValue());
   }
 }

@@ -81,6 +81,7 @@ final class TokenizerCheck {
     try {
       Tokenizer.of(TokenizerReader.keys(metadata).data());
       TokenizerReader.keys(metadata).chatTemplate().ifPresent(ChatTemplate::parse);
+      TokenizerReader.keys(metadata).toolTemplate().ifPresent(ChatTemplate::parse);
     } catch (TokenizerException | ChatTemplateException e) {
       problems.accept(e.getMessage());
     }

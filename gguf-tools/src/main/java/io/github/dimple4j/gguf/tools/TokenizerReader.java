@@ -76,7 +76,7 @@ public final class TokenizerReader {
     }
     try {
       TokenizerKeys keys = keys(metadata);
-      return new ModelTokenizer(withoutUnused(keys.data()), keys.chatTemplate());
+      return new ModelTokenizer(withoutUnused(keys.data()), keys.chatTemplate(), keys.toolTemplate());
     } catch (TokenizerException e) {
       throw new GgufException(path + ": " + e.getMessage(), e);
     }

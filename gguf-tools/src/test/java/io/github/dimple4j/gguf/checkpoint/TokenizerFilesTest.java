@@ -144,6 +144,29 @@ class TokenizerFilesTest {
     assertThatThrownBy(this::template).isInstanceOf(GgufException.class).hasMessage(folder.resolve("chat_template.jinja") + ": is no UTF-8 text");
   }
 
+  /** The template of the name tool_use, which the transformers library takes where there are tools. */
+  @Test
+  void templateOfTools() throws IOException {
+    write("tokenizer.json", single("BPE", MERGES, ADDED));
+    for (String both : List.of("[{\"name\": \"tool_use\", \"template\": \"{{ sep_token }}T\"}, {\"name\": \"rag\", \"template\": \"R\"}, {\"name\": \"default\", \"template\": \"D\"}]",
+        "{\"tool_use\": \"{{ sep_token }}T\", \"default\": \"D\"}")) {
+      write("tokenizer_config.json", "{\"sep_token\": \"ab\", \"chat_template\": " + both + "}");
+      assertThat(read().chatTemplates(SpecialTokens.read(JsonSettings.empty("none")))).isEqualTo(Map.of("tokenizer.chat_template", MetadataValue.string("D"),
+          "tokenizer.chat_templates", MetadataValue.strings(List.of("tool_use")), "tokenizer.chat_template.tool_use",
+          MetadataValue.string("{% set sep_token = 'ab' %}\n{{ sep_token }}T")));
+    }
+    write("chat_template.jinja", "F"); // which goes before all that
+    assertThat(read().chatTemplates(SpecialTokens.read(JsonSettings.empty("none")))).isEqualTo(Map.of("tokenizer.chat_template", MetadataValue.string("F")));
+    Files.createDirectory(folder.resolve("additional_chat_templates"));
+    write("additional_chat_templates/tool_use.jinja", "A");
+    assertThat(read().chatTemplates(SpecialTokens.read(JsonSettings.empty("none")))).containsEntry("tokenizer.chat_template", MetadataValue.string("F"))
+        .containsEntry("tokenizer.chat_template.tool_use", MetadataValue.string("A"));
+    Files.delete(folder.resolve("chat_template.jinja"));
+    write("tokenizer_config.json", "{}");
+    assertThatThrownBy(() -> read().chatTemplates(SpecialTokens.read(JsonSettings.empty("none"))))
+        .hasMessageContaining("tool_use.jinja is for conversations with tools alone; expected a template for others in chat_template.jinja");
+  }
+
   private Object template() throws IOException {
     return read().chatTemplates(read().complete(SpecialTokens.read(JsonSettings.empty("none")))).get("tokenizer.chat_template").value();
   }
