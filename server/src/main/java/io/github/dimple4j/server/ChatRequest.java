@@ -19,6 +19,8 @@ final class ChatRequest {
       Map.of("system", "system", "developer", "system", "user", "user", "assistant", "assistant", "tool", "tool");
 
   private static final Set<String> TEXT_PARTS = Set.of("text", "refusal");
+  /** Of messages of some roles; clients may send them empty with the others. */
+  private static final List<String> OTHERS = List.of("refusal", "reasoning_content", "reasoning", "tool_calls", "tool_call_id");
 
   private final PictureHosts hosts;
   private final Map<String, Called> called = new HashMap<>(); // by the calls' ids
@@ -74,6 +76,7 @@ final class ChatRequest {
     List<ContentPart> parts = new ArrayList<>();
     List<Picture> pictures = new ArrayList<>();
     JsonNode content = message.any("content").orElse(null);
+    String refusal = role.equals("assistant") ? message.string("refusal").orElse("") : ""; // what it said in the place of an answer
     if (content != null && content.isString()) {
       parts.add(new ContentPart.Text(Fields.whole(message.path("content"), content.stringValue())));
     } else if (content != null) {
@@ -83,17 +86,27 @@ final class ChatRequest {
       for (Fields part : message.objects("content", "a string or an array of parts")) {
         add(part, role, parts, pictures);
       }
+    } else if (!refusal.isEmpty()) {
+      parts.add(new ContentPart.Text(refusal));
     } else if (calls.isEmpty()) {
       throw message.missing("content");
     }
+    if (content != null && !refusal.isEmpty()) {
+      throw message.wrong("refusal", "stands beside content, expected one of them");
+    }
     String tool = role.equals("tool") ? tool(message) : "";
     String thoughts = thoughts(message, role);
-    message.refuseUnread("name", "refusal", "annotations", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "cache_control", "id");
+    OTHERS.stream().filter(name -> isEmpty(message.node().get(name))).forEach(message::any);
+    message.refuseUnread("name", "annotations", "cache_control", "id");
     try {
       return new Question.Message(new ChatMessage(role, parts, List.copyOf(calls.values()), tool, thoughts).picturesFirst(), pictures);
     } catch (InvalidArgumentException e) {
       throw message.wrong("content", e.getMessage());
     }
+  }
+
+  private static boolean isEmpty(JsonNode value) {
+    return value != null && (value.isArray() && value.isEmpty() || value.isString() && value.stringValue().isEmpty());
   }
 
   /** What the model thought, as an answer of this server has it, by either of its names; templates say whether the model sees it again. */

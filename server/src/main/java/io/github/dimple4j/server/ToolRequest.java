@@ -49,17 +49,46 @@ record ToolRequest(List<Tool> told, List<Tool> callable, ToolChoice choice, int 
       };
     }
     Fields named = request.object("tool_choice").orElseThrow();
-    if (!named.needString("type").equals("function")) {
-      throw named.wrong("type", "is '" + named.needString("type") + "', expected function");
+    if (named.needString("type").equals("allowed_tools")) {
+      return allowed(named, told, byName, most);
     }
-    Fields function = named.object("function").orElseThrow(() -> named.missing("function"));
+    return new ToolRequest(told, List.of(named(named, byName, "function or allowed_tools")), ToolChoice.REQUIRED, most);
+  }
+
+  /** Some of the tools, of which one may or has to be called; the model is told of all. */
+  private static ToolRequest allowed(Fields choice, List<Tool> told, Map<String, Tool> byName, int most) {
+    Fields allowed = choice.object("allowed_tools").orElseThrow(() -> choice.missing("allowed_tools"));
+    String mode = allowed.needString("mode");
+    if (!mode.equals("auto") && !mode.equals("required")) {
+      throw allowed.wrong("mode", "is '" + mode + "', expected auto or required");
+    }
+    List<Tool> callable = new ArrayList<>();
+    for (Fields one : allowed.objects("tools")) {
+      Tool tool = named(one, byName, "function");
+      if (!callable.contains(tool)) {
+        callable.add(tool);
+      }
+    }
+    if (callable.isEmpty()) {
+      throw allowed.has("tools") ? allowed.wrong("tools", "has no tool") : allowed.missing("tools");
+    }
+    allowed.refuseUnread();
+    choice.refuseUnread();
+    return new ToolRequest(told, callable, mode.equals("auto") ? ToolChoice.AUTO : ToolChoice.REQUIRED, most);
+  }
+
+  private static Tool named(Fields choice, Map<String, Tool> byName, String types) {
+    if (!choice.needString("type").equals("function")) {
+      throw choice.wrong("type", "is '" + choice.needString("type") + "', expected " + types);
+    }
+    Fields function = choice.object("function").orElseThrow(() -> choice.missing("function"));
     Tool only = byName.get(function.needString("name"));
     function.refuseUnread();
-    named.refuseUnread();
+    choice.refuseUnread();
     if (only == null) {
       throw function.wrong("name", "is '" + function.needString("name") + "', which is none of the tools");
     }
-    return new ToolRequest(told, List.of(only), ToolChoice.REQUIRED, most);
+    return only;
   }
 
   private static List<Tool> some(List<Tool> told, Fields request) {

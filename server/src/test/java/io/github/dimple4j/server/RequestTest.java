@@ -7,6 +7,8 @@ import io.github.dimple4j.Generation;
 import io.github.dimple4j.Session;
 import io.github.dimple4j.Template;
 import io.github.dimple4j.chat.ContentPart;
+import io.github.dimple4j.chat.Tool;
+import io.github.dimple4j.chat.ToolChoice;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -247,6 +249,9 @@ class RequestTest {
 
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {"messages[0].prefix | {\"role\": \"user\", \"content\": \"x\", \"prefix\": true}",
+      "messages[0].refusal | {\"role\": \"user\", \"content\": \"x\", \"refusal\": \"no\"}", "messages[0].tool_call_id | {\"role\": \"user\", \"content\": \"x\", \"tool_call_id\": \"a\"}",
+      "messages[0].refusal | {\"role\": \"assistant\", \"content\": \"x\", \"refusal\": \"no\"}", "messages[0].reasoning | {\"role\": \"user\", \"content\": \"x\", \"reasoning\": \"no\"}",
+      "messages[0].tool_calls | {\"role\": \"user\", \"content\": \"x\", \"tool_calls\": [{\"id\": \"a\", \"function\": {\"name\": \"f\"}}]}",
       "messages[0].content[0].tex | {\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"x\", \"tex\": \"y\"}]}"})
   void refusesWhatAMessageDoesNotHave(String param, String message) {
     HttpResponse<String> answer = Http.chat(server, "{\"messages\": [" + message + "], \"max_tokens\": 8}");
@@ -337,6 +342,27 @@ class RequestTest {
         + "]}, " + result.formatted("a") + ", " + result.formatted("b") + ", {\"role\": \"user\", \"content\": \"x\"}, " + result.formatted("b") + "]}"));
     assertThat(new ChatRequest(null).messages(request)).extracting(message -> message.message().parts())
         .containsExactly(List.of(), text("of b"), text("of a"), text("x"), text("of b"));
+  }
+
+  @Test
+  void refusalsAreWhatWasSaid() {
+    Fields request = Fields.of(Json.read("{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"refusal\": \"no\", \"tool_calls\": []}, {\"role\": \"user\", \"content\": \"x\", \"refusal\": null, "
+        + "\"tool_calls\": [], \"tool_call_id\": \"\"}]}"));
+    assertThat(new ChatRequest(null).messages(request)).extracting(message -> message.message().parts()).containsExactly(text("no"), text("x"));
+  }
+
+  /** Some of the tools, in OpenAI's newer form. */
+  @Test
+  void someToolsMayBeAllowed() {
+    String tools = "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\"}}, {\"type\": \"function\", \"function\": {\"name\": \"g\"}}]";
+    String allowed = "{" + tools + ", \"tool_choice\": {\"type\": \"allowed_tools\", \"allowed_tools\": {\"mode\": \"%s\", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"%s\"}}]}}}";
+    ToolRequest some = ToolRequest.of(Fields.of(Json.read(allowed.formatted("required", "g"))));
+    assertThat(some.told()).hasSize(2);
+    assertThat(some.callable()).extracting(Tool::name).containsExactly("g");
+    assertThat(some.choice()).isEqualTo(ToolChoice.REQUIRED);
+    assertThat(ToolRequest.of(Fields.of(Json.read(allowed.formatted("auto", "f")))).choice()).isEqualTo(ToolChoice.AUTO);
+    assertThatThrownBy(() -> ToolRequest.of(Fields.of(Json.read(allowed.formatted("auto", "h"))))).hasMessageContaining("tool_choice.allowed_tools.tools[0].function.name: is 'h', which is none of the tools");
+    assertThatThrownBy(() -> ToolRequest.of(Fields.of(Json.read(allowed.formatted("any", "f"))))).hasMessageContaining("tool_choice.allowed_tools.mode: is 'any', expected auto or required");
   }
 
   /** An answer that comes back brings what was thought before it, which its template may write. */

@@ -30,8 +30,8 @@ public final class LoraAdapter implements AutoCloseable {
   private static final String PREFIX = "base_model.model.";
   private static final String CONFIG = "adapter_config.json";
   private static final String WEIGHTS = "adapter_model.safetensors";
-  /** Ways to begin that also change the model an adapter stands on, which is then not the checkpoint. */
-  private static final Set<String> CHANGED_BASE = Set.of("pissa", "olora", "corda", "loftq");
+  /** Ways to begin that leave the model as it is; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) change it, and it is then not the checkpoint that the adapter stands on. */
+  private static final Set<String> STARTS = Set.of("gaussian", "eva", "orthogonal");
   private static final int MOST_ELEMENTS = 1 << 30;
   /** What is asked for where a matrix is merged and where a checkpoint is there, and what says how an adapter was trained, and on what. */
   private static final List<String> PASSED_OVER = List.of("alpha_pattern", "lora_alpha", "r", "rank_pattern", "target_modules", "use_rslora", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying", "eva_config",
@@ -98,7 +98,7 @@ public final class LoraAdapter implements AutoCloseable {
       config.requireFlag(key, false);
     }
     JsonNode start = config.node("init_lora_weights");
-    if (start.isString() && CHANGED_BASE.stream().anyMatch(start.stringValue().toLowerCase(Locale.ROOT)::startsWith)) {
+    if (start.isString() && !STARTS.contains(start.stringValue().toLowerCase(Locale.ROOT))) {
       throw config.wrong("init_lora_weights", "a start that leaves the model as it is; convert the adapter with PEFT's path_initial_model_for_weight_conversion");
     }
     for (String key : List.of("target_parameters", "megatron_config", "layer_replication", "alora_invocation_tokens")) {

@@ -191,6 +191,7 @@ class LoraTest {
     refuses("use_dora", true, "\"use_dora\"");
     refuses("fan_in_fan_out", true, "\"fan_in_fan_out\"");
     refuses("init_lora_weights", "pissa_niter_4", "\"init_lora_weights\"");
+    refuses("init_lora_weights", "lora_ga", "\"init_lora_weights\"");
     refuses("target_parameters", List.of("experts.gate_up_proj"), "\"target_parameters\"");
     refuses("r", 4, "is not of rank 4");
     adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_magnitude_vector", tensor(new float[1], 1));
