@@ -1,6 +1,6 @@
 # Says in a line each which Java tests a build left out and why, from surefire's reports of all modules; surefire itself prints numbers alone.
 #   cmake -DROOT=folder of the repository -P skipped.cmake
-# The C core's own lines come from bindings/sanitize-core.cmake and csrc/natives/verify-aarch64.cmake.
+# The C core's own lines come from core-checks/sanitize-core.cmake and csrc/natives/verify-aarch64.cmake.
 cmake_minimum_required(VERSION 3.20)
 file(GLOB reports ${ROOT}/*/target/surefire-reports/TEST-*.xml)
 set(lines "")

@@ -1,4 +1,4 @@
-# Builds the C tests with sanitizers and runs them; called by Maven after build-core.cmake, whose compiler it takes.
+# Builds the C tests with sanitizers and runs them, behind whatever else runs; called by Maven after bindings/build-core.cmake, whose compiler it takes.
 #   cmake -DSOURCE=csrc -DCORE=folder of the built core -DBUILD=folder to build in -P sanitize-core.cmake
 # What the machine does not allow is left out, and a line says so: a compiler without the runtime, a system without what that asks for.
 # Kernels of levels that this machine does not run are not built: they take a third of the time, and no test would come to them.
@@ -8,6 +8,11 @@ include(ProcessorCount)
 load_cache(${CORE} READ_WITH_PREFIX core_ CMAKE_C_COMPILER)
 set(ENV{CC} ${core_CMAKE_C_COMPILER})
 ProcessorCount(cores)
+set(build_core ${CMAKE_CURRENT_LIST_DIR}/../bindings/build-core.cmake)
+find_program(nice nice)
+if(nice)
+  set(behind_others ${nice} -n 10)
+endif()
 set(probe ${CMAKE_CURRENT_LIST_DIR}/sanitize-probe.c)
 file(MAKE_DIRECTORY ${BUILD})
 
@@ -50,9 +55,9 @@ endfunction()
 # test(SANITIZERS TARGET LEVELS SELECTION...): builds the target, with kernels of the levels, and runs the tests of ctest's selection.
 function(test sanitizers target levels)
   string(MAKE_C_IDENTIFIER ${sanitizers} name)
-  run(${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
-      "-DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers} -DDIMPLE_CPU_LEVELS=${levels}" -P ${CMAKE_CURRENT_LIST_DIR}/build-core.cmake)
-  run(${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
+  run(${behind_others} ${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
+      "-DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers} -DDIMPLE_CPU_LEVELS=${levels}" -P ${build_core})
+  run(${behind_others} ${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
 endfunction()
 
 execute_process(COMMAND ${CORE}/test/levels RESULT_VARIABLE status OUTPUT_VARIABLE levels OUTPUT_STRIP_TRAILING_WHITESPACE)
