@@ -4,7 +4,7 @@
     python3 fast_dllm_v2_ref.py [golden-folder...]        (default: tests/goldens/fast-dllm-v2)
 """
 import numpy as np
-from qwen_rows import Cache, Record, block_sees, guess, main
+from qwen_rows import Cache, Record, block_sees, guess, main, narrowed
 
 
 def closed(x, start, stop, mask):
@@ -13,7 +13,7 @@ def closed(x, start, stop, mask):
     return len(at) > 0 and not (x[start:start + at[0]] == mask).any()
 
 
-def decode(net, case):
+def decode(net, case, draws=None):
     B, small, stop, P = case["block_size"], case["small_block_size"], case["stop_token"], len(case["prompt_ids"])
     evaluation = case["function"] == "evaluation"
     x, cache, rec = np.array(case["prompt_ids"]), Cache(), Record()
@@ -59,7 +59,11 @@ def decode(net, case):
                         held = [(k.copy(), v.copy()) for k, v in own]
                     z = np.vstack([z[:1], z[:-1]])[part]            # row i is guessed by row i-1
                     kind, rows = ("refill" if case["use_block_cache"] else "denoise"), np.arange(B)
-                x0, conf = guess(z)
+                rows_open = np.flatnonzero(x[s + part] == net.mask)
+                x0, conf = draws.draw(narrowed(z, case, draws, rows_open), rows_open) if draws else guess(z)
+                if draws:
+                    ranked = np.sort(conf[rows_open])
+                    draws.near(np.append(conf[rows_open] - case["threshold"], ranked[1:] - ranked[:-1]))
                 conf = np.where(np.isin(part, open_), conf, -np.inf)
                 take = (conf > case["threshold"]) | (np.arange(small) == conf.argmax())
                 before = x[s + part].copy()

@@ -38,6 +38,40 @@ def best_positions(conf, allowed, count):
     return allowed[np.argsort(-conf[allowed], kind="stable")[:count]]
 
 
+class Draws:
+    """Tokens drawn of rows, or those that were drawn and recorded before; `margin` is how close a decision was."""
+
+    def __init__(self, seed=0, given=None):
+        self.random, self.given, self.records, self.margin = np.random.default_rng(seed), given, [], 1.0
+
+    def draw(self, z, rows):
+        """A token for each of these rows of narrowed logits, the best one for the others, and the probabilities of all."""
+        p = softmax(z)
+        tokens, _ = guess(z)
+        tokens[rows] = [self.random.choice(p.shape[1], p=p[i] / p[i].sum()) for i in rows] if self.given is None else self.given[len(self.records)][1]
+        self.records.append(["categorical", [int(t) for t in tokens[rows]]])
+        return tokens, p[np.arange(len(z)), tokens]
+
+    def near(self, values):
+        self.margin = min([self.margin, *np.abs(np.asarray(values, float)).ravel()])
+
+
+def narrowed(z, case, draws=None, rows=()):
+    """Temperature, top-k and top-p in this order, as the authors of SDAR and of Fast-dLLM v2 apply them."""
+    z = z / case["temperature"]
+    if case.get("top_k", 0) > 0:
+        z = np.where(z < -np.sort(-z, -1)[:, case["top_k"] - 1:case["top_k"]], -np.inf, z)
+    if case["top_p"] < 1:
+        order = np.argsort(-z, -1, kind="stable")
+        cum = np.cumsum(np.take_along_axis(softmax(z), order, -1), -1)
+        if draws is not None:
+            draws.near(cum[list(rows)] - case["top_p"])
+        drop = np.concatenate([np.zeros((len(z), 1), bool), cum[:, :-1] > case["top_p"]], -1)     # the first that passes p stays
+        z = np.array(z)
+        np.put_along_axis(z, order, np.where(drop, -np.inf, np.take_along_axis(z, order, -1)), -1)
+    return z
+
+
 class Net:
     def __init__(self, folder):
         self.c = c = json.load(open(os.path.join(folder, "config.json")))
@@ -132,9 +166,9 @@ def main(default, decode, logits):
             worst = max(worst, e)
             if not e <= 1e-5:
                 bad.append("%s off by %.1e of the largest" % (name, e))
-        cases = json.load(open(os.path.join(folder, "trajectories.json")))
+        cases = [c for name in ("trajectories.json", "drawn.json") if os.path.exists(os.path.join(folder, name)) for c in json.load(open(os.path.join(folder, name)))]
         for c in cases:
-            r, seq = decode(net, c)
+            r, seq = decode(net, c, Draws(given=c["draws"])) if "draws" in c else decode(net, c)
             passes += len(r.passes)
             seq = [int(t) for t in seq]
             if r.passes != c["passes"] or seq != c["sequence"] or len(r.passes) != c["forward_passes"]:

@@ -4,24 +4,10 @@
     python3 sdar_ref.py [golden-folder...]        (default: tests/goldens/sdar)
 """
 import numpy as np
-from qwen_rows import Cache, Net, Record, best_positions, block_sees, guess, main, softmax
+from qwen_rows import Cache, Net, Record, best_positions, block_sees, guess, main, narrowed, softmax
 
 
-def narrowed(z, case):
-    """Temperature, top-k and top-p as the authors apply them, in this order."""
-    z = z / case["temperature"]
-    if case["top_k"] > 0:
-        z = np.where(z < -np.sort(-z, -1)[:, case["top_k"] - 1:case["top_k"]], -np.inf, z)
-    if case["top_p"] < 1:
-        order = np.argsort(-z, -1, kind="stable")
-        cum = np.cumsum(np.take_along_axis(softmax(z), order, -1), -1)
-        drop = np.concatenate([np.zeros((len(z), 1), bool), cum[:, :-1] > case["top_p"]], -1)     # the first that passes p stays
-        z = np.array(z)
-        np.put_along_axis(z, order, np.where(drop, -np.inf, np.take_along_axis(z, order, -1)), -1)
-    return z
-
-
-def decode(net, case):
+def decode(net, case, draws=None):
     B, S, P = case["block_length"], case["denoising_steps"], len(case["prompt_ids"])
     blocks = -(-(P + case["gen_length"]) // B)                    # rounded up, counted from position 0
     x = np.full(blocks * B, net.mask)
@@ -40,11 +26,14 @@ def decode(net, case):
                 cache.append(own)
                 rec.note("commit", s, s + B)
                 break
-            z1 = narrowed(z, case)
-            x0, conf = guess(z1)
+            z1 = narrowed(z, case, draws, open_)
+            x0, conf = draws.draw(z1, open_) if draws else guess(z1)
             if case["function"] == "evaluation":                  # confidence before top-k and top-p
                 conf = softmax(z / case["temperature"])[np.arange(B), x0]
             n, kind = quota[step], case["remasking_strategy"]
+            if draws:
+                ranked = np.sort(conf[open_])
+                draws.near(np.append(conf[open_] - case["confidence_threshold"], ranked[1:] - ranked[:-1]))
             if kind == "sequential":
                 pick = open_[:n]
             elif kind == "low_confidence_static":
