@@ -75,7 +75,7 @@ dimple_status gguf_optional_float_array(const gguf_file *file, const char *key, 
 /* The same of an array of bools. */
 dimple_status gguf_optional_bool_array(const gguf_file *file, const char *key, bool *out, int64_t capacity, int64_t *count);
 
-/* Lets the operating system drop the tensor's pages: the contents stay readable but no longer count as this process's
+/* Lets the operating system drop the pages of a tensor of some size: the contents stay readable but no longer count as this process's
  * memory. Called after a tensor is packed. */
 void gguf_release(const gguf_file *file, const gguf_tensor *tensor);
 

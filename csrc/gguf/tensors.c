@@ -154,6 +154,8 @@ const gguf_tensor *gguf_find_tensor(const gguf_file *file, const char *name) {
   return NULL;
 }
 
+enum { RELEASED = 64 << 10 }; /* a call takes longer than fewer pages are worth */
+
 void gguf_release(const gguf_file *file, const gguf_tensor *tensor) {
-  if (tensor->data) platform_release(&file->mapping, tensor->data - file->mapping.bytes, tensor->size);
+  if (tensor->data && tensor->size >= RELEASED) platform_release(&file->mapping, tensor->data - file->mapping.bytes, tensor->size);
 }

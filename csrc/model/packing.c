@@ -20,19 +20,28 @@ static void leave_all(tensor_list *list) {
   for (int64_t i = 0; i < list->count; i++) list->tensors[i].want.unpacked = tensor_list_can_stay(&list->tensors[i].want);
 }
 
+/* A bank of experts that may stay in the file. */
+static bool is_bank(const wanted_tensor *t) { return t->want.matrices > 0 && tensor_list_can_stay(&t->want); }
+
+static bool has_banks(const tensor_list *list) {
+  for (int64_t i = 0; i < list->count; i++)
+    if (is_bank(&list->tensors[i])) return true;
+  return false;
+}
+
 void model_choose_packing(dimple_model *m, bool all, int64_t limit) {
   if (all) {
     leave_all(&m->text_tensors);
     leave_all(&m->vision_tensors);
     return;
   }
-  if (!m->ops->packed_bytes) return;
+  if (!m->ops->packed_bytes || !has_banks(&m->text_tensors)) return; /* what is available is asked of a dozen files */
   int64_t available = limit > 0 ? 0 : platform_memory_available();
   if (limit <= 0) limit = available - available / PACKING_SPARED;
   int64_t total = packed_total(m, &m->text_tensors) + packed_total(m, &m->vision_tensors);
   for (int64_t i = m->text_tensors.count - 1; i >= 0 && total > limit; i--) {
     wanted_tensor *t = &m->text_tensors.tensors[i];
-    if (t->want.matrices == 0 || !tensor_list_can_stay(&t->want)) continue;
+    if (!is_bank(t)) continue;
     t->want.unpacked = true;
     total -= packed_bytes(m, t);
   }
