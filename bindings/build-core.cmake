@@ -11,7 +11,7 @@ function(run)
 endfunction()
 
 if(NOT SETTINGS)
-  set(SETTINGS -DCMAKE_BUILD_TYPE=Release)
+  set(SETTINGS "-DCMAKE_BUILD_TYPE=Release -DDIMPLE_TESTS_TOGETHER=ON")
 endif()
 separate_arguments(SETTINGS)
 

@@ -55,8 +55,11 @@ endfunction()
 # test(SANITIZERS TARGET LEVELS SELECTION...): builds the target, with kernels of the levels, and runs the tests of ctest's selection.
 function(test sanitizers target levels)
   string(MAKE_C_IDENTIFIER ${sanitizers} name)
-  run(${behind_others} ${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target}
-      "-DSETTINGS=-DDIMPLE_SANITIZE=${sanitizers} -DDIMPLE_CPU_LEVELS=${levels}" -P ${build_core})
+  set(settings "-DDIMPLE_SANITIZE=${sanitizers} -DDIMPLE_CPU_LEVELS=${levels}")
+  if(target STREQUAL "all")
+    string(APPEND settings " -DDIMPLE_TESTS_TOGETHER=ON")
+  endif()
+  run(${behind_others} ${CMAKE_COMMAND} -DSOURCE=${SOURCE} -DBUILD=${BUILD}/${name} -DTARGET=${target} "-DSETTINGS=${settings}" -P ${build_core})
   run(${behind_others} ${CMAKE_CTEST_COMMAND} --test-dir ${BUILD}/${name} --parallel ${cores} --output-on-failure ${ARGN})
 endfunction()
 
