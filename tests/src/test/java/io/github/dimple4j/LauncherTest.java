@@ -39,7 +39,7 @@ class LauncherTest {
       export DIMPLE_JAVA_HOME="$2"
       root="$PWD/Übung mit Lücken"
       dimple="$root/dimple"
-      java="$2/bin/java -Ddimple.library=$3 -jar $PWD/program.jar"
+      java="$2/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Ddimple.library=$3 -jar $PWD/program.jar"
       mkdir -p "$root/cli/target" "$root/bindings/target/csrc"
       cp "$4/dimple" "$root/dimple"
       cp program.jar "$root/cli/target/dimple.jar"

@@ -77,8 +77,9 @@ class PullCommandTest {
   private Output command(String... arguments) throws Exception {
     String classPath = Stream.of("jdk.module.path", "java.class.path").map(System::getProperty).filter(Objects::nonNull)
         .collect(Collectors.joining(File.pathSeparator));
-    List<String> java = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-Ddimple.library=" + System.getProperty("dimple.library"), "-cp", classPath, DimpleCommand.class.getName());
+    List<String> java = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED", "-Ddimple.library=" + System.getProperty("dimple.library"), "-cp", classPath,
+        DimpleCommand.class.getName());
     Path out = folder.resolve("out");
     Path err = folder.resolve("err");
     ProcessBuilder builder = new ProcessBuilder(Stream.concat(java.stream(), Stream.of(arguments)).toList())
