@@ -133,9 +133,6 @@ final class BatchCommand implements Callable<Integer> {
       throw Files.isDirectory(output) ? new IOException(output + ": is a directory")
           : new NotDirectoryException(folder + ": no such directory, cannot write " + output);
     }
-    if (!input.source().isStandardInput() && Files.exists(output) && Files.isSameFile(Path.of(input.source().name()), output)) {
-      throw new IOException(output + ": is the input, too");
-    }
     List<BatchInput.Line> lines = new ArrayList<>();
     for (BatchInput.Line line = input.next(); line != null; line = input.next()) {
       lines.add(line);

@@ -49,10 +49,6 @@ final class BatchInput implements AutoCloseable {
     in = new BufferedInputStream(source.open());
   }
 
-  TextSource source() {
-    return source;
-  }
-
   /** The next line; null: that was the last one. */
   Line next() throws IOException {
     for (byte[] bytes = nextBytes(); bytes != null; bytes = nextBytes()) {

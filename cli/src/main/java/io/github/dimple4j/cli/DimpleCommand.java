@@ -12,6 +12,7 @@ import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
@@ -96,6 +97,7 @@ public final class DimpleCommand implements Runnable {
         .setExpandAtFiles(false) // an argument is what it says: a prompt may begin with @
         .setAllowOptionsAsOptionParameters(true) // --prompt=--image; without "=" it is refused below
         .registerConverter(Path.class, DimpleCommand::fileName)
+        .setExecutionStrategy(DimpleCommand::executeLast)
         .setParameterExceptionHandler(Failures::wrongUsage)
         .setExecutionExceptionHandler((exception, command, parsed) -> Failures.report(exception, err, root.debug));
     try {
@@ -106,6 +108,13 @@ public final class DimpleCommand implements Runnable {
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) { // picocli handles exceptions only
       return Failures.report(e, err, root.debug);
     }
+  }
+
+  private static int executeLast(ParseResult parsed) {
+    if (!parsed.isUsageHelpRequested() && !parsed.isVersionHelpRequested()) {
+      OverwrittenInputs.refuse(parsed);
+    }
+    return new CommandLine.RunLast().execute(parsed);
   }
 
   /** An empty one would be the working directory, and comes from an unset variable of a shell. */

@@ -14,7 +14,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -130,6 +133,9 @@ final class EvalCommand implements Callable<Integer> {
     String asked = promptFile == null ? null : promptFile.readWithoutLastLineEnd();
     int most = limit == null ? Integer.MAX_VALUE : limit;
     List<EvalQuestion> questions = EvalQuestion.read(questionFile, most, promptOptions.format(), asked);
+    if (limit == null) { // of a part of the questions a task may be missing
+      checkLengths(questions);
+    }
     List<Answered> answers = new ArrayList<>();
     boolean jsonOut = output != null && output.isStandardOutput();
     PrintWriter out = quiet || jsonOut ? spec.commandLine().getErr() : spec.commandLine().getOut();
@@ -175,6 +181,17 @@ final class EvalCommand implements Callable<Integer> {
     }
     if (output != null) {
       output.check(spec.commandLine().getErr());
+    }
+  }
+
+  /** A length of a task that no question is of would be without effect. */
+  private void checkLengths(List<EvalQuestion> questions) throws IOException {
+    Set<String> tasks = questions.stream().map(EvalQuestion::task).collect(Collectors.toCollection(TreeSet::new));
+    for (String task : lengths.keySet()) {
+      if (!tasks.contains(task)) {
+        throw new IOException(questionFile.title() + ": no question is of the task '" + task + "', which --length names; there are "
+            + String.join(", ", tasks));
+      }
     }
   }
 

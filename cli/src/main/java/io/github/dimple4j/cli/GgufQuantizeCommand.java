@@ -32,6 +32,9 @@ final class GgufQuantizeCommand implements Callable<Integer> {
   static final class PatternConverter implements ITypeConverter<Pattern> {
     @Override
     public Pattern convert(String text) {
+      if (text.isEmpty()) { // it would be found in every name, and comes from an unset variable of a shell
+        throw new TypeConversionException("'' is no part of a name");
+      }
       try {
         return Pattern.compile(text);
       } catch (PatternSyntaxException e) {

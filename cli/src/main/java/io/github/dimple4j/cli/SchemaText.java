@@ -6,6 +6,8 @@ import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.RefusedSchemaException;
 import io.github.dimple4j.structure.SchemaOptions;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -35,6 +37,11 @@ record SchemaText(String given) {
 
   private String title() {
     return isText() ? "the schema" : given;
+  }
+
+  /** The file, unless it is the text itself. */
+  Optional<Path> file() {
+    return isText() ? Optional.empty() : Optional.of(Path.of(given));
   }
 
   /** Reads it. */

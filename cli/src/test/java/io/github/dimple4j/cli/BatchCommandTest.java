@@ -214,7 +214,7 @@ class BatchCommandTest {
     out = folder;
     assertThat(batch().err()).contains("is a directory");
     out = in;
-    assertThat(batch("--force").err()).contains("in.jsonl: is the input, too");
+    assertThat(batch("--force").err()).contains("in.jsonl: is both IN.jsonl and --output");
     assertThat(in).hasContent(SQUARES);
   }
 

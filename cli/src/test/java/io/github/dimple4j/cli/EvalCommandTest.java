@@ -53,6 +53,14 @@ class EvalCommandTest {
     assertThat(output.out()).containsPattern("count +1 +100\\.0 % +(0\\.750|1\\.000)");
   }
 
+  @Test
+  void aLengthOfATaskThatIsNotThereIsAnError() throws IOException {
+    Output output = eval(question("count", "?", "1") + question("json", "?", "1"), "--length", "cuont=4");
+    assertThat(output.status()).isEqualTo(1);
+    assertThat(output.err()).contains("no question is of the task 'cuont', which --length names; there are count, json");
+    assertThat(output.out()).isEmpty();
+  }
+
   /** A description has more than twenty tokens. */
   @Test
   void answersAreFilledCanvasAfterCanvas() throws IOException {

@@ -46,6 +46,8 @@ class UsageTest {
         "run", "--prompt", "x", "--raw", "--chat-template", "y");
     assertWrong("--json and --html cannot both be standard output", "dimple trace",
         "trace", "x", "--prompt", "x", "--json", "-", "--html", "-");
+    assertWrong("Invalid value for option '--tensor-type' (NAME=TYPE): '' is no part of a name", "dimple gguf quantize",
+        "gguf", "quantize", "x", "y", "q8_0", "--tensor-type", "=q4_0");
     assertWrong("--spacing goes with --json-schema", "dimple run", "run", "--prompt", "x", "--spacing", "compact");
     assertWrong("--key-order goes with --json-schema", "dimple eval", "eval", "x", "--key-order", "alphabetical");
     assertWrong("Invalid value for option '--json-schema': '' is neither a file name nor a schema", "dimple run",
