@@ -38,7 +38,17 @@ final class ForeignCore implements Core {
     static final Core CORE = new ForeignCore();
   }
 
-  private ForeignCore() {}
+  /**
+   * What frees is looked up now. Who forgot to close is seen to when the application may be gone, with the class loader that its classes would
+   * come from.
+   */
+  private ForeignCore() {
+    Dimple.dimple_session_free(MemorySegment.NULL);
+    Dimple.dimple_batch_free(MemorySegment.NULL);
+    Dimple.dimple_constraint_free(MemorySegment.NULL);
+    Dimple.dimple_vocabulary_free(MemorySegment.NULL);
+    Dimple.dimple_model_free(MemorySegment.NULL);
+  }
 
   /**
    * Throws the exception of a failed call. The message is kept per native thread, so this must follow the call with nothing in
