@@ -1,8 +1,11 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 
@@ -26,8 +29,8 @@ public final class Conversation implements AutoCloseable {
   private final List<Turn> turns = new ArrayList<>();
   private String system; // null: the model's own
   private Decoding decoding;
-  private int responseLength; // 0: the library's default
-  private int canvasLength; // 0: an answer is one canvas
+  private OptionalInt responseLength = OptionalInt.empty(); // the library's default
+  private OptionalInt canvasLength = OptionalInt.empty(); // an answer is one canvas
   private int threads;
   private boolean prefillCache = true;
   private KvType kvType = KvType.F32;
@@ -36,7 +39,9 @@ public final class Conversation implements AutoCloseable {
   private int takenOver;
   private List<Image> seen = List.of(); // pictures of all turns of which the features are kept
   private float[][] features = {}; // shared between forks, never changed
-  private volatile Session answering; // null: nothing is being answered
+  private final AtomicBoolean asking = new AtomicBoolean();
+  private volatile boolean cancelled; // while it is asked
+  private volatile Session answering; // null: nothing is being answered, or not yet
 
   Conversation(DimpleModel model) {
     this.model = model;
@@ -71,7 +76,7 @@ public final class Conversation implements AutoCloseable {
   /**
    * Sets how answers are decoded.
    *
-   * @param decoding the settings; until then {@link Decoding#defaults()}
+   * @param decoding the settings; until then {@link DimpleModel#decoding()}
    * @return this
    */
   public Conversation decoding(Decoding decoding) {
@@ -86,7 +91,7 @@ public final class Conversation implements AutoCloseable {
    * @return this
    */
   public Conversation responseLength(int tokens) {
-    responseLength = tokens;
+    responseLength = OptionalInt.of(tokens);
     return this;
   }
 
@@ -97,7 +102,7 @@ public final class Conversation implements AutoCloseable {
    * @return this
    */
   public Conversation canvasLength(int tokens) {
-    canvasLength = tokens;
+    canvasLength = OptionalInt.of(tokens);
     return this;
   }
 
@@ -185,7 +190,7 @@ public final class Conversation implements AutoCloseable {
    * @throws DimpleException as {@link SessionBuilder#open} and {@link Session#decode} do
    */
   public Generation ask(String text, Image... images) {
-    List<Part> parts = new ArrayList<>(List.of(images));
+    List<Part> parts = new ArrayList<>(Elements.of(images, "images"));
     parts.add(Part.text(text));
     return ask(parts, step -> {});
   }
@@ -196,16 +201,44 @@ public final class Conversation implements AutoCloseable {
    * @param parts texts and pictures in order
    * @param watcher called after each iteration, by this thread
    * @return the answer, which is a turn now
+   * @throws SessionStateException if it is being answered, be it this watcher that asks
    * @throws DimpleException as {@link #ask(String, Image...)} does
    */
   public Generation ask(List<? extends Part> parts, Consumer<? super Step> watcher) {
-    Turn question = new Turn("user", List.copyOf(parts));
+    Turn question = new Turn("user", Elements.of(parts, "parts"));
+    Objects.requireNonNull(watcher, "watcher");
+    if (!asking.compareAndSet(false, true)) {
+      throw busy();
+    }
+    cancelled = false;
+    try {
+      return answer(question, watcher);
+    } finally {
+      asking.set(false);
+    }
+  }
+
+  /** What changes the turns would change those that an answer belongs to. */
+  private static SessionStateException busy() {
+    return new SessionStateException("the conversation is being answered: its turns change when the answer is there");
+  }
+
+  private void refuseWhileAsked() {
+    if (asking.get()) {
+      throw busy();
+    }
+  }
+
+  private Generation answer(Turn question, Consumer<? super Step> watcher) {
     Decoding how = decoding == null ? model.decoding() : decoding;
     List<Image> pictures = Stream.concat(turns.stream(), Stream.of(question)).flatMap(turn -> turn.parts().stream()).filter(Image.class::isInstance)
         .map(Image.class::cast).toList();
     Session session = open(question, how);
     try {
       answering = session;
+      if (cancelled) { // before there was a session
+        session.cancel();
+      }
       boolean known = !pictures.isEmpty() && pictures.equals(seen);
       if (known) {
         session.setImageFeatures(features);
@@ -240,12 +273,8 @@ public final class Conversation implements AutoCloseable {
     if (system != null) {
       builder.system(system);
     }
-    if (responseLength != 0) {
-      builder.responseLength(responseLength);
-    }
-    if (canvasLength != 0) {
-      builder.canvasLength(canvasLength);
-    }
+    responseLength.ifPresent(builder::responseLength);
+    canvasLength.ifPresent(builder::canvasLength);
     turns.forEach(turn -> add(turn, builder));
     add(question, builder);
     return builder.open();
@@ -261,6 +290,7 @@ public final class Conversation implements AutoCloseable {
 
   /** Stops the answer under way, which then fails with {@link CancelledException}; does nothing between answers. Any thread. */
   public void cancel() {
+    cancelled = true;
     Session session = answering;
     if (session != null) {
       session.cancel();
@@ -282,10 +312,14 @@ public final class Conversation implements AutoCloseable {
    * @param question what was said
    * @param answer what was answered
    * @return this
+   * @throws SessionStateException if it is being answered
    */
   public Conversation add(List<? extends Part> question, String answer) {
-    turns.add(new Turn("user", List.copyOf(question)));
-    turns.add(new Turn("assistant", List.of(Part.text(answer))));
+    Turn asked = new Turn("user", Elements.of(question, "question"));
+    Turn answered = new Turn("assistant", List.of(Part.text(answer)));
+    refuseWhileAsked();
+    turns.add(asked);
+    turns.add(answered);
     return this;
   }
 
@@ -293,8 +327,10 @@ public final class Conversation implements AutoCloseable {
    * Forgets all turns; system message and settings stay.
    *
    * @return this
+   * @throws SessionStateException if it is being answered
    */
   public Conversation reset() {
+    refuseWhileAsked();
     turns.clear();
     keep(null);
     seen = List.of();

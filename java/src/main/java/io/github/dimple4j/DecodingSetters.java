@@ -1,10 +1,10 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SortedMap;
-import java.util.TreeMap;
 
 /** Takes a value for each setting of a {@link Decoding}. */
 abstract sealed class DecodingSetters permits Decoding.Builder {
@@ -265,7 +265,8 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
    *     model has not are refused by the session
    */
   public Decoding.Builder logitBias(Map<Integer, Float> bias) {
-    Objects.requireNonNull(bias, "bias").forEach((token, value) -> {
+    SortedMap<Integer, Float> given = Elements.of(bias, "bias");
+    given.forEach((token, value) -> {
       if (token < 0) {
         throw new InvalidArgumentException("a bias for token " + token + ", expected an id of at least 0");
       }
@@ -274,7 +275,7 @@ abstract sealed class DecodingSetters permits Decoding.Builder {
             "a bias of " + value + " for token " + token + ", expected -65536 to 65536, or negative infinity");
       }
     });
-    logitBias = new TreeMap<>(bias);
+    logitBias = given;
     return builder();
   }
 

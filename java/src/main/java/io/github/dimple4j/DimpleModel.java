@@ -187,7 +187,8 @@ public final class DimpleModel implements AutoCloseable {
    */
   public Optional<Object> metadata(String key) {
     Objects.requireNonNull(key, "key");
-    return call(core -> core.metadata(key).map(Metadata::value));
+    boolean none = key.indexOf('\0') >= 0; // which would end it for the core
+    return call(core -> none ? Optional.empty() : core.metadata(key).map(Metadata::value));
   }
 
   /**
@@ -362,7 +363,7 @@ public final class DimpleModel implements AutoCloseable {
   public Stream<BatchResult> batch(Iterable<SessionBuilder> prompts, Decoding decoding, int parallel) {
     Objects.requireNonNull(prompts, "prompts");
     Objects.requireNonNull(decoding, "decoding");
-    return call(core -> Batch.of(prompts.iterator(), decoding, parallel));
+    return call(core -> Batch.of(Objects.requireNonNull(prompts.iterator(), "prompts.iterator()"), decoding, parallel));
   }
 
   /**

@@ -88,7 +88,8 @@ public record Generation(Canvas canvas, Finish finish, int revealed, int iterati
   }
 
   /**
-   * The answer as an instance of a record; see {@link Template#of(Class)}.
+   * The answer as an instance of a record; see {@link Template#of(Class)}. The record's module opens its package to {@code tools.jackson.databind},
+   * or exports it with a public record; on the class path there is nothing to do.
    *
    * @param <R> the record
    * @param type its class

@@ -39,6 +39,9 @@ public record ModelOptions(Optional<String> backend, Optional<Path> mmproj, int 
     Objects.requireNonNull(backend, "backend");
     Objects.requireNonNull(mmproj, "mmproj");
     Objects.requireNonNull(tokenizer, "tokenizer");
+    if (backend.isPresent() && backend.get().indexOf('\0') >= 0) { // which would end the name for the core
+      throw new InvalidArgumentException("the name of a backend has a NUL");
+    }
     if (batchSteps < 1 || batchSteps > MOST_STEPS) {
       throw new InvalidArgumentException("batchSteps is " + batchSteps + ", expected 1 to " + MOST_STEPS);
     }

@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.WholeText;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatPrompt;
 import io.github.dimple4j.chat.ChatTemplate;
@@ -143,7 +144,7 @@ final class ModelText {
       variables.put("enable_thinking", true);
     }
     ChatPrompt prompt = question.prompt(variables);
-    return tokens.encodePrompt(prompt.text(), prompt.said());
+    return tokens.encodePrompt(WholeText.of(prompt.text(), "the prompt"), prompt.said());
   }
 
   private static ChatMessage asTextOnly(ChatMessage message, Spelling image) {

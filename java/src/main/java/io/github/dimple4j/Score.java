@@ -1,7 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
 import java.util.List;
-import java.util.Objects;
 
 /**
  * How likely a model finds an answer, given the prompt.
@@ -27,8 +27,9 @@ public record Score(List<Integer> tokens, List<Double> logProbabilities, double 
    * @return one per score, 0 to 1; together 1
    */
   public static List<Double> probabilities(List<Score> scores) {
-    double best = Objects.requireNonNull(scores, "scores").stream().mapToDouble(Score::logLikelihood).max().orElse(0);
-    double sum = scores.stream().mapToDouble(score -> Math.exp(score.logLikelihood() - best)).sum();
-    return scores.stream().map(score -> Math.exp(score.logLikelihood() - best) / sum).toList();
+    List<Score> all = Elements.of(scores, "scores");
+    double best = all.stream().mapToDouble(Score::logLikelihood).max().orElse(0);
+    double sum = all.stream().mapToDouble(score -> Math.exp(score.logLikelihood() - best)).sum();
+    return all.stream().map(score -> Math.exp(score.logLikelihood() - best) / sum).toList();
   }
 }

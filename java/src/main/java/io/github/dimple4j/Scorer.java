@@ -11,14 +11,22 @@ import java.util.stream.IntStream;
 
 /** Scores one answer behind a session's prompt. Inside {@link SessionHandle#use}. */
 final class Scorer {
+  private static final int MOST_FLAGS = 1 << 30; // of a round, which is drawn as a whole
+
   private final SessionHandle handle;
   private final int mask;
   private final int[] answer;
   private int passes;
 
-  Scorer(SessionHandle handle, int mask, int[] answer) {
+  /** The core takes a negative target for a token that is not to be scored, so that none may be the caller's. */
+  Scorer(SessionHandle handle, ModelInfo model, int mask, int[] answer) {
     if (answer.length == 0) {
       throw new InvalidArgumentException("an answer of 0 tokens, expected at least 1");
+    }
+    for (int i = 0; i < answer.length; i++) {
+      if (answer[i] < 0 || answer[i] >= model.vocabSize()) {
+        throw new InvalidArgumentException("token " + i + " of the answer is " + answer[i] + ", expected 0 to " + (model.vocabSize() - 1));
+      }
     }
     this.handle = handle;
     this.mask = mask;
@@ -50,6 +58,10 @@ final class Scorer {
     for (int round = 0; masks.size() < scoring.samples(); round++) {
       int number = round;
       int rows = Math.min(scoring.rows(), scoring.samples() - masks.size());
+      if ((long) rows * answer.length > MOST_FLAGS) {
+        throw new InvalidArgumentException("a round of " + rows + " samples of an answer of " + answer.length + " tokens, expected at most " + MOST_FLAGS
+            + " tokens in all of them: fewer rows");
+      }
       byte[] drawn = handle.call(core -> core.scoreMasks(answer.length, rows, scoring.seed(), number));
       for (int row = 0; row < rows; row++) {
         boolean[] masked = new boolean[answer.length];

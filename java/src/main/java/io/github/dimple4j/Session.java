@@ -1,5 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
+import io.github.dimple4j.arguments.WholeText;
 import io.github.dimple4j.core.CoreSession;
 import io.github.dimple4j.core.SessionFigures;
 import java.lang.ref.Cleaner;
@@ -385,7 +387,7 @@ public final class Session implements AutoCloseable {
   public Score score(int[] answer, Scoring scoring) {
     int[] tokens = Objects.requireNonNull(answer, "answer").clone();
     Objects.requireNonNull(scoring, "scoring");
-    return use(() -> new Scorer(handle, vocabulary.mask(), tokens).score(scoring));
+    return use(() -> new Scorer(handle, model, vocabulary.mask(), tokens).score(scoring));
   }
 
   /**
@@ -395,12 +397,13 @@ public final class Session implements AutoCloseable {
    * @param scoring how
    * @return the score
    * @throws NoTokenizerException if the model has no tokenizer
+   * @throws InvalidArgumentException if it is empty, or has half of a surrogate pair
    * @throws DimpleException as {@link #score(int[], Scoring)} does
    */
   public Score score(String answer, Scoring scoring) {
     Objects.requireNonNull(answer, "answer");
     Objects.requireNonNull(scoring, "scoring");
-    return score(vocabulary.tokenizer().encodeOrdinary(answer), scoring);
+    return score(vocabulary.tokenizer().encodeOrdinary(WholeText.of(answer, "an answer")), scoring);
   }
 
   /**
@@ -414,17 +417,17 @@ public final class Session implements AutoCloseable {
    * @throws DimpleException as {@link #score(String, Scoring)} does
    */
   public List<ScoredAnswer> score(List<String> answers, Scoring scoring) {
-    Objects.requireNonNull(answers, "answers");
+    List<String> all = Elements.of(answers, "answers");
     Objects.requireNonNull(scoring, "scoring");
-    if (answers.isEmpty()) {
+    if (all.isEmpty()) {
       throw new InvalidArgumentException("no answers, expected at least 1");
     }
-    return ScoredAnswer.among(answers, answers.stream().map(answer -> score(answer, scoring)).toList());
+    return ScoredAnswer.among(all, all.stream().map(answer -> score(answer, scoring)).toList());
   }
 
   /** The Monte Carlo estimate with given masks, in the place of drawn ones: a flag per token in each row. */
   Score score(int[] answer, List<boolean[]> masks, float guidanceScale) {
-    return use(() -> new Scorer(handle, vocabulary.mask(), answer).estimate(masks, guidanceScale));
+    return use(() -> new Scorer(handle, model, vocabulary.mask(), answer).estimate(masks, guidanceScale));
   }
 
   /**

@@ -1,5 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
+import io.github.dimple4j.arguments.WholeText;
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
 import io.github.dimple4j.chat.ContentPart;
@@ -158,7 +160,7 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder tools(List<Tool> tools) {
-    this.tools = List.copyOf(Objects.requireNonNull(tools, "tools"));
+    this.tools = Elements.of(tools, "tools");
     ownNotation = false;
     return this;
   }
@@ -171,7 +173,7 @@ public final class SessionBuilder {
    * @return this
    */
   public SessionBuilder templateTools(List<Tool> tools) {
-    this.tools = List.copyOf(Objects.requireNonNull(tools, "tools"));
+    this.tools = Elements.of(tools, "tools");
     ownNotation = true;
     return this;
   }
@@ -463,7 +465,7 @@ public final class SessionBuilder {
    * Makes the session without running the model; the first decoding then does the prefill.
    *
    * @return the session
-   * @throws InvalidArgumentException if there is no prompt or more than one kind of it, a token id, length or position is out of range,
+   * @throws InvalidArgumentException if there is no prompt or more than one kind of it, it has half of a surrogate pair, a token id, length or position is out of range,
    *     pictures and placeholders disagree, or a picture does not suit the vision tower
    * @throws ContextLimitException if prompt and response do not fit the context, or the shortest answer does not fit the response
    * @throws UnsupportedException if there are pictures and no vision tower, or the model names no mask token
@@ -566,7 +568,7 @@ public final class SessionBuilder {
       return tokens;
     }
     int imageToken = model.info().imageTokenId().orElse(-1);
-    int[] ids = chat ? model.text().encode(question(), images.size(), imageToken) : model.tokenizer().encodePrompt(text);
+    int[] ids = chat ? model.text().encode(question(), images.size(), imageToken) : model.tokenizer().encodePrompt(WholeText.of(text, "the prompt"));
     return model.text().expand(ids, imageToken, imageTokens);
   }
 

@@ -69,7 +69,7 @@ final class StepSubscription implements Flow.Subscription {
         if (step.done() && end()) {
           subscriber.onComplete();
         }
-      } catch (RuntimeException | Error e) {
+      } catch (Throwable e) { // other languages throw checked exceptions, too
         end();
         Core.log(CoreProvider.Level.WARNING, () -> "a subscriber failed; its decoding ends", e);
         return;

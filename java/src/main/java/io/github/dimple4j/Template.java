@@ -1,5 +1,7 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
+import io.github.dimple4j.arguments.WholeText;
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.JsonSchema;
 import io.github.dimple4j.structure.Piece;
@@ -154,7 +156,7 @@ public final class Template {
 
   private static Prior prior(Object part) {
     return switch (part) {
-      case String text -> new Literal(text);
+      case String text -> new Literal(WholeText.of(text, "a text of a template"));
       case Prior prior -> prior;
       default -> throw new InvalidArgumentException("a part of a template is a " + part.getClass().getName()
           + ", expected a String, a Piece, Template.slot(n) or Template.tokens(ids)");

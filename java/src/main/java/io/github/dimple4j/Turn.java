@@ -1,5 +1,6 @@
 package io.github.dimple4j;
 
+import io.github.dimple4j.arguments.Elements;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -14,7 +15,7 @@ public record Turn(String role, List<Part> parts) {
   /** Copies the parts. */
   public Turn {
     Objects.requireNonNull(role, "role");
-    parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
+    parts = Elements.of(parts, "parts");
   }
 
   /**

@@ -44,6 +44,29 @@ class ConversationTest {
     model.close();
   }
 
+  /** A turn within a turn would stand before it, and what is forgotten while it is answered would not be. */
+  @Test
+  void turnsDoNotChangeWhileOneIsAnswered() {
+    Conversation talk = model.conversation().responseLength(4);
+    talk.ask("cat");
+    List<Runnable> changes = List.of(() -> talk.ask("dog"), talk::reset, () -> talk.add(List.of(Part.text("a")), "b"));
+    for (Runnable change : changes) {
+      int before = talk.turns().size();
+      talk.ask(List.of(Part.text("dog")), step -> assertThatExceptionOfType(SessionStateException.class).isThrownBy(change::run)
+          .withMessageContaining("is being answered"));
+      assertThat(talk.turns()).hasSize(before + 2);
+    }
+    assertThat(talk.reset().turns()).isEmpty();
+  }
+
+  @Test
+  void lengthsOfNothingAreErrors() {
+    for (int length : new int[] {0, -1, Integer.MIN_VALUE}) {
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> model.conversation().responseLength(length).ask("cat"));
+      assertThatExceptionOfType(InvalidArgumentException.class).isThrownBy(() -> model.conversation().canvasLength(length).ask("cat"));
+    }
+  }
+
   @Test
   void anAnswerSeesAllTurnsBeforeIt() {
     Conversation talk = model.conversation().system("a").responseLength(6);

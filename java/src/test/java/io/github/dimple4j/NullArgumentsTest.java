@@ -1,6 +1,7 @@
 package io.github.dimple4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.dimple4j.chat.ChatMessage;
 import io.github.dimple4j.chat.ChatTemplate;
@@ -21,7 +22,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -141,6 +144,16 @@ class NullArgumentsTest {
       arguments[nulled] = Array.newInstance(parameter.getComponentType(), 1);
       call(name + " element", executable, type == SessionBuilder.class ? value(type) : receiver, arguments, tested, wrong);
     }
+    if (parameter == List.class) {
+      arguments[nulled] = Arrays.asList((Object) null);
+      call(name + " element", executable, type == SessionBuilder.class ? value(type) : receiver, arguments, tested, wrong);
+    }
+  }
+
+  @Test
+  void aNullInAMappingSaysWhichItIs() {
+    assertThatThrownBy(() -> Decoding.builder().logitBias(Collections.singletonMap(null, 1f))).isInstanceOf(NullPointerException.class).hasMessage("bias[null]");
+    assertThatThrownBy(() -> Decoding.builder().logitBias(Collections.singletonMap(5, null))).isInstanceOf(NullPointerException.class).hasMessage("bias[5]");
   }
 
   private void call(String name, Executable executable, Object receiver, Object[] arguments, List<String> tested, List<String> wrong) throws Exception {

@@ -29,6 +29,23 @@ class ScoringTest {
         "score[[3, 4, 9], [-1, -1, 5], 0.5]");
   }
 
+  /** The core takes a negative one for a token that is not to be scored, and gives NaN. */
+  @Test
+  void tokensThatTheModelHasNotAreErrors() {
+    RecordingCore core = new RecordingCore();
+    try (Session session = session(core)) {
+      for (int[] answer : new int[][] {{-1}, {3, -1}, {-1, 3}, {Integer.MIN_VALUE}, {Integer.MAX_VALUE}}) {
+        for (Scoring scoring : List.of(Scoring.leftToRight(), Scoring.monteCarlo(3))) {
+          assertThatThrownBy(() -> session.score(answer, scoring)).isInstanceOf(InvalidArgumentException.class).hasMessageMatching(
+              "token \\d of the answer is -?\\d+, expected 0 to \\d+");
+        }
+      }
+      assertThatThrownBy(() -> session.score(new int[] {3, 4}, Scoring.monteCarlo(Integer.MAX_VALUE).withRows(Integer.MAX_VALUE)))
+          .isInstanceOf(InvalidArgumentException.class).hasMessageContaining("fewer rows");
+    }
+    assertThat(core.calls).noneMatch(call -> call.startsWith("score"));
+  }
+
   @Test
   void samplesAreDrawnInRoundsAndEachSetCostsOnePass() {
     RecordingCore core = new RecordingCore();

@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import io.github.dimple4j.arguments.Elements;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
@@ -22,8 +23,8 @@ public record ChatMessage(String role, List<ContentPart> parts, List<ToolCall> c
   /** Copies the lists. */
   public ChatMessage {
     Objects.requireNonNull(role, "role");
-    parts = List.copyOf(Objects.requireNonNull(parts, "parts"));
-    calls = List.copyOf(Objects.requireNonNull(calls, "calls"));
+    parts = Elements.of(parts, "parts");
+    calls = Elements.of(calls, "calls");
     Objects.requireNonNull(tool, "tool");
     Objects.requireNonNull(thoughts, "thoughts");
   }

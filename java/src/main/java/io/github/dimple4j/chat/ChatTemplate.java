@@ -1,5 +1,6 @@
 package io.github.dimple4j.chat;
 
+import io.github.dimple4j.arguments.Elements;
 import java.time.Clock;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -141,14 +142,14 @@ public final class ChatTemplate {
    * @throws ChatTemplateException as {@link #render} does
    */
   public ChatPrompt prompt(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
-    Objects.requireNonNull(messages, "messages");
-    Objects.requireNonNull(tools, "tools");
+    List<ChatMessage> turns = Elements.of(messages, "messages");
+    List<Tool> callable = Elements.of(tools, "tools");
     Objects.requireNonNull(variables, "variables");
-    boolean plain = tools.isEmpty() && messages.stream().allMatch(message -> message.calls().isEmpty() && message.tool().isEmpty());
+    boolean plain = callable.isEmpty() && turns.stream().allMatch(message -> message.calls().isEmpty() && message.tool().isEmpty());
     if (plain || toolSyntax().ofTemplate()) {
-      return write(messages, tools, addGenerationPrompt, variables);
+      return write(turns, callable, addGenerationPrompt, variables);
     }
-    return write(toolSyntax().inText(messages, tools), List.of(), addGenerationPrompt, variables);
+    return write(toolSyntax().inText(turns, callable), List.of(), addGenerationPrompt, variables);
   }
 
   /**
@@ -163,10 +164,8 @@ public final class ChatTemplate {
    * @throws ChatTemplateException as {@link #render} does
    */
   public ChatPrompt ownPrompt(List<ChatMessage> messages, List<Tool> tools, boolean addGenerationPrompt, Map<String, ?> variables) {
-    Objects.requireNonNull(messages, "messages");
-    Objects.requireNonNull(tools, "tools");
     Objects.requireNonNull(variables, "variables");
-    return write(messages, tools, addGenerationPrompt, variables);
+    return write(Elements.of(messages, "messages"), Elements.of(tools, "tools"), addGenerationPrompt, variables);
   }
 
   /** As the template does it. */

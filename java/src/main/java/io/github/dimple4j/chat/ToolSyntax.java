@@ -1,6 +1,7 @@
 package io.github.dimple4j.chat;
 
 import io.github.dimple4j.InvalidArgumentException;
+import io.github.dimple4j.arguments.Elements;
 import io.github.dimple4j.structure.ByteAutomaton;
 import io.github.dimple4j.structure.Piece;
 import io.github.dimple4j.structure.SchemaOptions.KeyOrder;
@@ -229,7 +230,7 @@ public final class ToolSyntax {
     }
     Set<String> names = new HashSet<>();
     List<Piece> calls = new ArrayList<>();
-    for (Tool tool : tools) {
+    for (Tool tool : Elements.of(tools, "tools")) {
       if (!names.add(tool.name())) {
         throw new InvalidArgumentException("two tools are called " + tool.name());
       }

@@ -266,9 +266,10 @@ public final class Tokenizer {
    * @param showControl whether control tokens appear as they are spelled
    * @return the text; bytes that are not UTF-8 become U+FFFD
    * @throws InvalidArgumentException if an id is outside the vocabulary
+   * @throws IndexOutOfBoundsException if these are no indices of it
    */
   public String decode(int[] ids, int from, int to, boolean showControl) {
-    Objects.requireNonNull(ids, "ids");
+    Objects.checkFromToIndex(from, to, Objects.requireNonNull(ids, "ids").length);
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     for (int i = from; i < to; i++) {
       if (showControl || !isControl(ids[i])) {

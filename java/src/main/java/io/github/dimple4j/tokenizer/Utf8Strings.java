@@ -1,5 +1,6 @@
 package io.github.dimple4j.tokenizer;
 
+import io.github.dimple4j.arguments.Elements;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
@@ -65,8 +66,7 @@ public final class Utf8Strings {
    * @return the list
    */
   public static Utf8Strings of(List<String> strings) {
-    Objects.requireNonNull(strings, "strings");
-    byte[][] encoded = strings.stream().map(s -> s.getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
+    byte[][] encoded = Elements.of(strings, "strings").stream().map(s -> s.getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
     byte[] bytes = new byte[Arrays.stream(encoded).mapToInt(b -> b.length).sum()];
     int[] starts = new int[encoded.length];
     int[] ends = new int[encoded.length];
