@@ -6,7 +6,6 @@ import io.github.dimple4j.InvalidArgumentException;
 import io.github.dimple4j.json.MalformedJsonException;
 import io.github.dimple4j.json.StrictJson;
 import java.lang.reflect.GenericArrayType;
-import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
@@ -145,17 +144,18 @@ public final class RecordSchema {
         return reader.readValue(numbers, type);
       }
     } catch (JacksonException wrong) {
-      throw new InvalidArgumentException("no " + type.getSimpleName() + " in the answer: " + reason(text, wrong) + advice(type));
+      throw new InvalidArgumentException("no " + type.getSimpleName() + " in the answer: " + reason(text, wrong) + advice(type, wrong));
     }
   }
 
-  /** A named module keeps its records to itself unless it says otherwise. */
-  private static String advice(Class<?> type) {
-    Module reader = JsonMapper.class.getModule();
-    boolean readable = type.getModule().isOpen(type.getPackageName(), reader)
-        || Modifier.isPublic(type.getModifiers()) && type.getModule().isExported(type.getPackageName(), reader);
-    return readable ? ""
-        : "; module " + type.getModule().getName() + " has to say: opens " + type.getPackageName() + " to " + reader.getName() + ";";
+  /** A module keeps its records to itself unless it says otherwise. */
+  private static String advice(Class<?> type, Throwable wrong) {
+    for (Throwable cause = wrong; cause != null; cause = cause.getCause()) {
+      if (cause instanceof IllegalAccessException) {
+        return "; on the module path its module has to say: opens " + type.getPackageName() + " to tools.jackson.databind;";
+      }
+    }
+    return "";
   }
 
   private static String reason(String text, JacksonException wrong) {
