@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import numpy as np
-from qwen_rows import read_safetensors, softmax
+from qwen_rows import Draws, narrowed, read_safetensors, softmax
 
 F = np.float64
 
@@ -96,7 +96,7 @@ def best(conf, n):
     return np.argsort(-conf, kind="stable")[:n]
 
 
-def generate(m, prompt, s, trace):
+def generate(m, prompt, s, trace, draws=None):
     B, MASK, EOS = s["block_length"], s["mask_id"], s["eos_id"]
     edit = "editing_threshold" in s                      # 2.1
     P, steps = len(prompt), min(s["steps"], s["gen_length"])
@@ -121,9 +121,13 @@ def generate(m, prompt, s, trace):
                 break
             lg = m.block(cur, lo, False)
             trace.append((cur.copy(), lo + B, lg))
-            tok, pr = pick(lg)
+            rows = np.flatnonzero(~from_prompt if edit else open_)
+            tok, pr = draws.draw(narrowed(lg, s, draws, rows), rows) if draws else pick(lg)
             need = s["num_to_transfer"] if edit else sched[step]
             conf = np.where(open_, pr, -np.inf)
+            if draws:
+                ranked = np.sort(pr[open_])
+                draws.near(np.concatenate([pr[open_] - s["threshold"], ranked[1:] - ranked[:-1], pr[~open_ & ~from_prompt] - s["editing_threshold"] if edit else []]))
             take = conf > s["threshold"]
             if open_.any() and take.sum() < need:
                 take = np.zeros(B, bool)
@@ -160,7 +164,7 @@ def main():
         s = json.load(open("%s/%s.json" % (d, v["case"])))
         g = read_safetensors("%s/%s.safetensors" % (d, v["case"]))
         tr = []
-        out = generate(m, g["input_ids"], s, tr)
+        out = generate(m, g["input_ids"], s, tr, Draws(given=s["draws"]) if "draws" in s else None)
         n = len(g["logits"])
         ok = len(tr) == n and out == g["result"].tolist()
         ok = ok and all((a[0] == b).all() and a[1] == e for a, b, e in zip(tr, g["block_in"], g["window_end"]))

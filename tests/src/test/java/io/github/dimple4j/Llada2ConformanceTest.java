@@ -62,6 +62,10 @@ class Llada2ConformanceTest {
         int[] sequence = Arrays.copyOf(prompt, prompt.length + session.responseLength());
         Arrays.fill(sequence, prompt.length, sequence.length, run.path("mask_id").asInt());
         int pass = 0;
+        if (run.has("draws")) {
+          Golden.Draws draws = Golden.draws(run.path("draws"));
+          session.replayDraws(draws.kinds(), draws.lengths(), draws.values());
+        }
         for (Step step : session.steps(decoding(run))) {
           assertThat(pass).as("passes").isLessThan(ends.length);
           int end = ends[pass];
@@ -104,6 +108,9 @@ class Llada2ConformanceTest {
         .algorithm(edits ? Algorithm.TOKEN_EDITING : Algorithm.LOW_CONFIDENCE_DYNAMIC).blockLength(run.path("block_length").asInt())
         .steps(Math.min(run.path("steps").asInt(), run.path("gen_length").asInt())).threshold((float) run.path("threshold").asDouble())
         .eosEarlyStop(run.path("eos_early_stop").asBoolean());
+    if (run.has("draws")) {
+      builder.temperature((float) run.path("temperature").asDouble()).topK(run.path("top_k").asInt()).topP((float) run.path("top_p").asDouble()).originalConfidence(false);
+    }
     if (edits) {
       builder.editingThreshold((float) run.path("editing_threshold").asDouble()).maxPostSteps(run.path("max_post_steps").asInt())
           .numToTransfer(run.path("num_to_transfer").asInt());
