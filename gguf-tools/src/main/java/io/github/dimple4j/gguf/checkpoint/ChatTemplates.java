@@ -11,8 +11,8 @@ import tools.jackson.databind.JsonNode;
 
 /**
  * How a Hugging Face directory writes conversations: one template, or several with names, of which the transformers library (5.12) takes {@code default}, and
- * {@code tool_use} where there are tools. They are in {@code chat_template.jinja} and {@code additional_chat_templates}, or else in {@code chat_template.json}, or in
- * {@code tokenizer_config.json}.
+ * {@code tool_use} where there are tools. They are in {@code chat_template.jinja} and {@code additional_chat_templates}, or else in {@code chat_template.json}, which goes before {@code
+ * tokenizer_config.json} for models of pictures, whose processors alone the library has read it, or in {@code tokenizer_config.json}.
  *
  * @param usual the template
  * @param ofTools that of conversations with tools, if it is another one
@@ -26,7 +26,8 @@ record ChatTemplates(Optional<String> usual, Optional<String> ofTools) {
     Path file = directory.resolve("chat_template.jinja");
     Path more = directory.resolve("additional_chat_templates").resolve(TOOLS + ".jinja");
     Path json = directory.resolve("chat_template.json");
-    boolean apart = Files.exists(json);
+    boolean pictures = Files.exists(directory.resolve("preprocessor_config.json")) || Files.exists(directory.resolve("processor_config.json"));
+    boolean apart = Files.exists(json) && (pictures || !config.has("chat_template"));
     Map<String, String> templates = Files.exists(file) ? new HashMap<>(Map.of(USUAL, Json.text(file)))
         : named(apart ? json : directory.resolve("tokenizer_config.json"), apart ? Json.read(json).path("chat_template") : config.node("chat_template"));
     if (Files.exists(more)) {

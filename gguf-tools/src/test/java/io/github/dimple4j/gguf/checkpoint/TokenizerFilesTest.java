@@ -136,7 +136,12 @@ class TokenizerFilesTest {
     assertThat(template()).isEqualTo("O");
     write("tokenizer_config.json", "{\"chat_template\": \"C\"}");
     assertThat(template()).isEqualTo("C");
-    write("chat_template.json", "{\"chat_template\": \"J\"}");
+    write("chat_template.json", "{\"chat_template\": \"J\"}"); // a processor's
+    assertThat(template()).isEqualTo("C");
+    write("preprocessor_config.json", "{}");
+    assertThat(template()).isEqualTo("J");
+    Files.delete(folder.resolve("preprocessor_config.json"));
+    write("tokenizer_config.json", "{}");
     assertThat(template()).isEqualTo("J");
     write("chat_template.jinja", "F\n");
     assertThat(template()).isEqualTo("F\n");
