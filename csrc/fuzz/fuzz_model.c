@@ -1,14 +1,23 @@
 /* A GGUF file, whatever is in it: checked, loaded, and if it loads run for two iterations. Loading and checking have to agree. */
 #include <stdbool.h>
 
+#include "diffusion/pipeline.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/memory_file.h"
 
 enum { PROMPT = 3, RESPONSE = 2, STEPS = 2 };
 
+static dimple_decoding usual[PIPELINE_COUNT]; /* of every pipeline one */
+
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   (void)argument_count;
   (void)arguments;
+  for (int32_t i = 0; i < PIPELINE_COUNT; i++) {
+    dimple_decoding_defaults(&usual[i]);
+    usual[i].pipeline = i;
+    usual[i].steps = STEPS;
+    while (dimple_decoding_validate(&usual[i]) != DIMPLE_OK) usual[i].algorithm++;
+  }
   return 0;
 }
 
@@ -48,11 +57,15 @@ static unsigned of_architecture(const dimple_model_info *info) {
   return sum * 2 + (info->has_vision != 0);
 }
 
+/* By the first pipeline that the model goes with. */
+static bool begin(dimple_session *session) {
+  for (int32_t i = 0; i < PIPELINE_COUNT; i++)
+    if (dimple_session_begin(session, &usual[i]) == DIMPLE_OK) return true;
+  return false;
+}
+
 static void step(dimple_session *session, const dimple_model_info *info) {
-  dimple_decoding decoding;
-  dimple_decoding_defaults(&decoding);
-  decoding.steps = STEPS;
-  if (dimple_session_begin(session, &decoding) != DIMPLE_OK) return;
+  if (!begin(session)) return;
   dimple_step done = {0};
   for (int i = 0; i < STEPS && !done.done && dimple_session_step(session, &done) == DIMPLE_OK; i++) {
     for (int32_t j = 0; j < done.canvas_length; j++) REQUIRE(done.canvas[j] >= 0 && done.canvas[j] < info->vocab_size);

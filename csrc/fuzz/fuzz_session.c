@@ -7,9 +7,9 @@
 #include "diffusion/pipeline.h"
 #include "fuzz/small_model.h"
 
-enum { MODELS = 8, CANVAS_MODEL = MODELS - 1, LATER_MODELS = 2, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
+enum { MODELS = 8, CANVAS_MODEL = MODELS - 1, LATER_MODELS = 2, EDITOR_MODEL = MODELS + LATER_MODELS, MOST_CALLS = 40, MOST_TOKENS = SMALL_CONTEXT + 4, PIXELS = 12, CONSTRAINTS = 4 };
 
-static dimple_model *models[MODELS + LATER_MODELS]; /* the last ones were not there when the first inputs of the corpus were found */
+static dimple_model *models[EDITOR_MODEL + 1]; /* the last ones were not there when the first inputs of the corpus were found */
 static dimple_decoding usual[256]; /* every pipeline with its algorithms and caches */
 static int32_t usual_count;
 static dimple_constraint *constraints[CONSTRAINTS]; /* the first one is null, the last one of another vocabulary than the models' */
@@ -70,6 +70,7 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
   models[CANVAS_MODEL] = small_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA});
   models[MODELS] = small_model((model_shape){.family = FAMILY_DIMPLE_BLOCK, .vision = true});
   models[MODELS + 1] = small_model((model_shape){.family = FAMILY_DIFFUSION_GEMMA, .layers = 2}); /* the second sees everything */
+  models[EDITOR_MODEL] = small_model((model_shape){.family = FAMILY_LLADA22, .layers = 2});                /* the first has no experts */
   list_usual();
   constraints[1] = constraint(TOKENS, false);
   constraints[2] = constraint(TOKENS, true);
@@ -254,6 +255,17 @@ static dimple_decoding usual_of(int32_t pipeline) {
   return usual[i];
 }
 
+/* Tokens delete and split positions of the block. */
+static bool is_edited(const user *u) { return u->model == models[EDITOR_MODEL]; }
+
+/* What its one pipeline heeds. */
+static void take_edits(decisions *d, uint8_t block, dimple_decoding *decoding) {
+  decoding->block_length = 2 * (block % 5); /* whole blocks of ROUTED rows */
+  decoding->editing_threshold = take_float(d);
+  decoding->max_post_steps = take_between(d, 0, 6);
+  decoding->num_to_transfer = take_between(d, 1, 4);
+}
+
 static void take_growth(decisions *d, dimple_decoding *decoding) {
   decoding->grow_to = take_between(d, -1, SMALL_CONTEXT + 1);
   decoding->expand_budget = take_between(d, -2, 9);
@@ -264,6 +276,7 @@ static void take_growth(decisions *d, dimple_decoding *decoding) {
 static void begin(user *u, decisions *d) {
   dimple_decoding decoding = take_usual(d);
   if (has_canvases(u)) decoding = usual_of(DIMPLE_PIPELINE_DIFFUSION_GEMMA);
+  if (is_edited(u)) decoding = usual_of(DIMPLE_PIPELINE_LLADA22);
   uint8_t block = take_u8(d);
   if (decoding.pipeline == DIMPLE_PIPELINE_LLADA || decoding.cache > DIMPLE_CACHE_NONE) decoding.block_length = block % 11;
   decoding.steps = take_between(d, 0, 20);
@@ -276,6 +289,7 @@ static void begin(user *u, decisions *d) {
   if (more & 8) decoding.pipeline = take_between(d, -1, PIPELINE_COUNT);
   if (more & 16) decoding.algorithm = take_between(d, -1, ALGORITHM_COUNT);
   if (decoding.pipeline == DIMPLE_PIPELINE_DREAMON) take_growth(d, &decoding);
+  if (decoding.pipeline == DIMPLE_PIPELINE_LLADA22) take_edits(d, block, &decoding);
   bool valid = succeeds(dimple_decoding_validate(&decoding));
   if (!succeeds(dimple_session_begin(u->session, maybe_null(d, &decoding)))) return;
   REQUIRE(valid);
@@ -284,10 +298,15 @@ static void begin(user *u, decisions *d) {
 }
 
 /* Of a response whose length changes, given tokens stay as many, wherever they go. */
-static void check_moved(const user *u, const dimple_step *step) {
-  int32_t given = 0, last = -1;
+static void check_length(const user *u, const dimple_step *step) {
+  int32_t given = 0;
   for (int32_t i = 0; i < u->length; i++) given += u->given[i] != MASK_ID;
   REQUIRE(step->canvas_length >= given && step->canvas_length <= SMALL_CONTEXT);
+}
+
+/* Positions that moved stay in their order, and what came in is masked. */
+static void check_origins(const dimple_step *step) {
+  int32_t last = -1;
   for (int32_t i = 0; i < step->canvas_length && step->origins; i++) {
     REQUIRE(step->origins[i] < 0 ? step->canvas[i] == MASK_ID : step->origins[i] > last);
     if (step->origins[i] >= 0) last = step->origins[i];
@@ -298,7 +317,8 @@ static void check_moved(const user *u, const dimple_step *step) {
 static void check_step(user *u, const dimple_step *step) {
   int32_t masked = 0;
   REQUIRE((u->moves || step->canvas_length == u->length) && step->remaining >= 0);
-  if (u->moves) check_moved(u, step);
+  if (u->moves) check_length(u, step);
+  check_origins(step);
   for (int32_t i = 0; i < step->canvas_length; i++) {
     REQUIRE(step->canvas[i] >= 0 && step->canvas[i] < TOKENS);
     REQUIRE(u->moves || u->given[i] == MASK_ID || step->canvas[i] == u->given[i]);
@@ -581,7 +601,10 @@ static void run_two(user *first) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   user u = {.decisions = {data, size}};
   uint8_t model = take_u8(&u.decisions);
-  u.model = models[model >= 240 ? CANVAS_MODEL : model >= 224 ? MODELS + model % LATER_MODELS : model % (MODELS - 1)];
+  u.model = models[model >= 240                 ? CANVAS_MODEL
+                   : model >= 228 && model < 232 ? EDITOR_MODEL
+                   : model >= 224                ? MODELS + model % LATER_MODELS
+                                                 : model % (MODELS - 1)];
   bool two = take_u8(&u.decisions) >= 252; /* a thread takes longer than all calls together */
   if (!open_user(&u)) return 0;
   if (two) run_two(&u);
