@@ -15,6 +15,8 @@
  *   SHARES_AHEAD  1: multiply_code_tile asks for its share of the next chunk, chunk->ahead; 0 by default
  *   KEEPS_CODES   1: multiply_code_tile expands codes of 4 and 5 bits while it multiplies the first tile of many rows, where chunk->keeps says so; 0 by default
  *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
+ *   STREAMS(rows, layout), multiply_code_stream(weight, panel, table, records, beside, y): whether so many rows of one tile are multiplied with a whole panel
+ *                 at once, without chunks, and what does it; none by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
@@ -41,6 +43,10 @@
 
 #ifndef SHARES_AHEAD
 #define SHARES_AHEAD 0
+#endif
+#ifndef STREAMS
+#define STREAMS(rows, layout) false
+#define multiply_code_stream(w, panel, table, records, beside, y) (void)0
 #endif
 #ifndef KEEPS_CODES
 #define KEEPS_CODES 0
@@ -106,6 +112,10 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   chunk->start = code_start(&w->layout, rows);
   int8_t table[16];
   for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
+  if (STREAMS(rows, &w->layout)) {
+    multiply_code_stream(w, panel, table, tiles, tiles + records_size(w->columns, RECORD_ROWS(rows)), y);
+    return;
+  }
   const int64_t blocks = w->columns / BLOCK;
   const int64_t block_size = w->panel_size / blocks;
   const bool few = rows <= PACKED_ROWS, packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);

@@ -8,7 +8,7 @@
 #define CODE_ROWS TILE_ROWS
 #define PACKED_ROWS 8
 #define RECORD_ROWS(rows) ((rows) <= PACKED_ROWS ? PACKED_ROWS : TILE_ROWS)
-#define VNNI_RECORD PACKED_ROWS
+#define VNNI_RECORD(rows) PACKED_ROWS
 #define MULTIPLIES_BY_TILES 1
 #define PEAK_CODES peak_tiles
 #include "backend/cpu/x86/code_tile_vnni.h"

@@ -38,7 +38,8 @@ enum { PEAK_PRODUCTS = sizeof(vi) };
 /* What code_tile_amx.h, which leaves few rows to these loops, has otherwise: tiles and records of more rows, and minima that are added before the rest. */
 #ifndef CODE_ROWS
 #define CODE_ROWS VNNI_ROWS
-#define VNNI_RECORD CODE_ROWS
+#define RECORD_ROWS(rows) ((rows) == 1 ? 1 : CODE_ROWS)
+#define VNNI_RECORD(rows) RECORD_ROWS(rows)
 #define MULTIPLIES_BY_TILES 0
 #define PACKED_ROWS (3 * CODE_ROWS)
 #define SHARES_AHEAD 1
@@ -110,8 +111,8 @@ INLINE void vnni_tile(const int rows, const int bits, const int halves, const bo
   for (int r = 0; r < rows; r++)
     for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + column + v * LANES);
   for (int64_t b = 0; b < chunk->blocks; b++) {
-    const code_record record = code_record_at(records, b, VNNI_RECORD);
-    const lifted_starts starts = lifted_starts_at(chunk->beside, b, VNNI_RECORD);
+    const code_record record = code_record_at(records, b, VNNI_RECORD(rows));
+    const lifted_starts starts = lifted_starts_at(chunk->beside, b, VNNI_RECORD(rows));
     const int8_t *q = record.q + from * BLOCK;
     const float *row_scale = record.scale + from, *weighted = starts.weighted + from;
     /* Where the two vectors of columns lie in [2][8][16][4], or in [2][4][16][4] and planes. */
@@ -209,4 +210,6 @@ static void multiply_code_tile(code_chunk *chunk, const uint8_t *records, int64_
   else
     vnni_rows(chunk, records, 0, rows, y);
 }
+
+#include "backend/cpu/x86/code_stream_vnni.h"
 #endif
