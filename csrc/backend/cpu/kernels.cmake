@@ -9,6 +9,7 @@ target_sources(dimple_core PRIVATE
   backend/cpu/rows.c
   backend/cpu/linear.c
   backend/cpu/attention.c
+  backend/cpu/route.c
   backend/cpu/experts.c
   backend/cpu/head.c
   backend/cpu/head_bias.c

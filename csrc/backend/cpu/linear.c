@@ -37,6 +37,8 @@ static dimple_status reserve_unpacked(context *c, int64_t size) {
   return DIMPLE_OK;
 }
 
+bool cpu_prepares(const prepared_forms *p, int i) { return p->of[i].form && first_with_form(p, i) == i; }
+
 dimple_status cpu_reserve(context *c, prepared_forms *p, int64_t rows, int64_t columns) {
   if (p->unpacked_size) DIMPLE_TRY(reserve_unpacked(c, p->unpacked_size));
   int64_t offset[PACKINGS] = {0}, bytes = 0;
@@ -76,7 +78,7 @@ static void prepare_item(void *work, int64_t item, void *scratch) {
 
 void cpu_prepare(context *c, const prepared_forms *p, view x) {
   for (int i = 0; i < PACKINGS; i++) {
-    if (!p->of[i].form || first_with_form(p, i) < i) continue;
+    if (!cpu_prepares(p, i)) continue;
     prepare_task task = {.target = &p->of[i], .x = x};
     cpu_pool_run(c->pool, parts(x.rows, p->of[i].form->tile_rows), prepare_item, &task, c->scratch);
   }

@@ -58,8 +58,6 @@ dimple_status cpu_copy_out(context *c, float *host, view source);
 dimple_status cpu_embed_rows(context *c, view y, const weight *w, const int32_t *ids);
 dimple_status cpu_gather_rows(context *c, view y, view x, const int32_t *index);
 dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index);
-/* Row index[i] of y += scale[i] * row i of x; the rows index[] are all different. */
-void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, const float *scale);
 dimple_status cpu_pack_kv(context *c, view packed, view x, int32_t kv_type);
 dimple_status cpu_add_rows(context *c, view y, view x, float factor);
 dimple_status cpu_rms_norm(context *c, view y, view x, const weight *w, float epsilon);
@@ -79,6 +77,8 @@ typedef struct prepared_forms {
 void cpu_want(prepared_forms *p, const cpu_kernels *k, const weight *w);
 /* Makes room for `rows` rows in the forms that are wanted, and for a panel of unpacked weights for each thread. Errors: MEMORY. */
 dimple_status cpu_reserve(context *c, prepared_forms *p, int64_t rows, int64_t columns);
+/* Whether rows are laid out for packing i, which it then shares with later ones of the same form. */
+bool cpu_prepares(const prepared_forms *p, int i);
 /* Lays out the rows of x in these forms. */
 void cpu_prepare(context *c, const prepared_forms *p, view x);
 /* y [panels][GROUP_ROWS][PANEL] = prepared rows from `row` on, a multiple of HEAD_ROWS, times `panels` panels of w. */

@@ -13,7 +13,6 @@ typedef struct rows_task {
   view y, x;
   const weight *w, *b;
   const int32_t *index;
-  const float *scale;
   int64_t rows, columns, per_item;
   float epsilon, factor;
   const rotary_call *rotary;
@@ -74,18 +73,6 @@ dimple_status cpu_scatter_rows(context *c, view y, view x, const int32_t *index)
   (void)c;
   for (int64_t r = 0; r < x.rows; r++) memcpy(row_of(y, index[r]), row_of(x, r), (size_t)x.columns * sizeof(float));
   return DIMPLE_OK;
-}
-
-static void scatter_add_item(void *work, int64_t item, void *scratch) {
-  (void)scratch;
-  const rows_task *t = work;
-  for (int64_t r = item * t->per_item; r < smaller(t->rows, (item + 1) * t->per_item); r++)
-    t->kernels->add_scaled(row_of(t->y, t->index[r]), row_of(t->x, r), t->scale[r], t->columns);
-}
-
-void cpu_scatter_add_rows(context *c, view y, view x, const int32_t *index, const float *scale) {
-  rows_task task = {.x = x, .y = y, .index = index, .scale = scale, .rows = x.rows, .columns = x.columns};
-  run_rows(c, &task, scatter_add_item);
 }
 
 static void pack_kv_item(void *work, int64_t item, void *scratch) {
