@@ -60,7 +60,7 @@ public final class GgufWriter implements AutoCloseable {
    * @param metadata in the order they are to have; {@code general.alignment} is added
    * @param plans the tensors in their order
    * @param overwrite whether a file called {@code target} may be replaced
-   * @throws GgufException when the target exists and may not be replaced, or is a directory
+   * @throws GgufException when the target exists and may not be replaced, or is a directory, or a key has a value that is none of its type
    * @throws IOException if writing fails; nothing is left then
    */
   public GgufWriter(Path target, Map<String, MetadataValue> metadata, List<Plan> plans, boolean overwrite) throws IOException {
@@ -326,6 +326,9 @@ public final class GgufWriter implements AutoCloseable {
         int64(value.elements().size());
       }
       for (Object element : value.elements()) {
+        if (!value.elementType().holds(element)) {
+          throw new GgufException("key " + key + " is " + element + ", which is no " + value.elementType());
+        }
         scalar(value.elementType(), element);
       }
     }

@@ -45,6 +45,20 @@ public enum MetadataType {
     return size;
   }
 
+  /** Whether it is a value of this type, as {@link MetadataValue} has them; of an array its elements say. */
+  boolean holds(Object value) {
+    return switch (this) {
+      case STRING -> value instanceof String;
+      case BOOL -> value instanceof Boolean;
+      case FLOAT32 -> value instanceof Float;
+      case FLOAT64 -> value instanceof Double;
+      case UINT8, UINT16, UINT32 -> value instanceof Long number && number >>> Byte.SIZE * size == 0;
+      case INT8, INT16, INT32 -> value instanceof Long number && number >> Byte.SIZE * size - 1 == number >> Long.SIZE - 1;
+      case UINT64, INT64 -> value instanceof Long;
+      case ARRAY -> true;
+    };
+  }
+
   static Optional<MetadataType> of(long number) {
     return number >= 0 && number < ALL.length ? Optional.of(ALL[(int) number]) : Optional.empty();
   }

@@ -48,6 +48,22 @@ class GgufFileTest {
     return metadata;
   }
 
+  /** What a type has no room for would be another number in the file. */
+  @Test
+  void valuesThatAreNoneOfTheirTypeAreNotWritten() {
+    Map<MetadataType, List<?>> wrong = Map.of(MetadataType.UINT8, List.of(256L, -1L), MetadataType.INT8, List.of(128L, -129L), MetadataType.UINT16, List.of(1L << 16, -1L),
+        MetadataType.INT16, List.of(1L << 15, -(1L << 15) - 1), MetadataType.UINT32, List.of(1L << 32, -1L, Long.MAX_VALUE, 5), MetadataType.INT32,
+        List.of(1L << 31, -(1L << 31) - 1, Long.MIN_VALUE), MetadataType.FLOAT32, List.of(1.0, 1L), MetadataType.BOOL, List.of(1L), MetadataType.STRING, List.of(1L), MetadataType.INT64, List.of(1));
+    wrong.forEach((type, values) -> {
+      for (Object value : values) {
+        assertThatThrownBy(() -> write(Map.of("name", MetadataValue.scalar(type, value)))).isInstanceOf(GgufException.class)
+            .hasMessage("key name is " + value + ", which is no " + type);
+        assertThatThrownBy(() -> write(Map.of("name", MetadataValue.array(type, List.of(value))))).isInstanceOf(GgufException.class);
+      }
+    });
+    assertThat(folder).isEmptyDirectory();
+  }
+
   private Path write(Map<String, MetadataValue> metadata) throws IOException {
     return write(folder.resolve("x.gguf"), metadata);
   }
