@@ -2,7 +2,7 @@
  * dimple-bench: times one operation of a backend and prints operations per second (a multiply and an add are two): the median of
  * the repetitions, the best one, and, since other programs may take the processors away, operations per second of processor time.
  *
- *   dimple-bench [--op linear|swiglu|experts|attention|head|means|pack] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
+ *   dimple-bench [--op linear|swiglu|experts|attention|head|means|pack|peaks] [--backend NAME] [--type q4_0] [--rows 64] [--in 3584] [--out 18944]
  *                [--layers 4] [--threads 1] [--repeat 9] [--keys 1300] [--heads 28] [--kv-heads 4] [--size 128] [--window 0]
  *                [--list 0] [--kv-type f32] [--experts 128] [--used 8] [--down q4_0]
  *
@@ -10,7 +10,8 @@
  * softmax; a head lists the `list` highest logits of each row, as filters want them; every repetition runs `layers` different weights, so that they
  * come from memory as in a model. pack uploads them, once in a repetition: an operation is a weight, and rows do not count. attention lets `rows`
  * queries see `keys` keys, kept in the type `kv-type`, in windows of `window` rows if that is not 0. experts sends every row to `used` of `experts`, whose
- * gates and ups are [in x out] and whose downs [out x in] are of the type `down`, as all others if it is not given.
+ * gates and ups are [in x out] and whose downs [out x in] are of the type `down`, as all others if it is not given. peaks prints what the machine
+ * does at most (dimple_measure_peaks) and what a packed weight takes, for csrc/bench/roofline.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,6 +270,21 @@ static void measure(const bench *t) {
   free(times);
 }
 
+static void print_peaks(bench *t) {
+  dimple_peaks peaks;
+  if (!t->b->measure_peaks) {
+    fprintf(stderr, "dimple-bench: %s does not measure what it does at most\n", t->b->name);
+    exit(1);
+  }
+  check(t->b->measure_peaks(t->c, &peaks));
+  weight *w = new_weight(t, shape_of(t));
+  printf("%-16s peaks     %s, %lld threads: %lld products of 8 bits, %lld of floats, %lld bytes a second, %.4f bytes a weight\n", t->b->name, t->s.type,
+         (long long)t->s.threads, (long long)peaks.int8_products, (long long)peaks.f32_products, (long long)peaks.memory_bytes,
+         (double)t->b->weight_bytes(w) / ((double)t->s.in * (double)t->s.out));
+  t->b->weight_free(w);
+  t->b->context_close(t->c);
+}
+
 static void release(bench *t) {
   for (int64_t i = 0; i < t->s.layers; i++) {
     t->b->weight_free(t->weights[i]);
@@ -318,12 +334,18 @@ int main(int argc, char **argv) {
     if (options[o].text) *options[o].text = argv[i + 1];
     if (options[o].number && (*options[o].number = atoll(argv[i + 1])) < options[o].least) return usage(argv[i + 1]);
   }
-  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "experts") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "means") && !is(&t, "pack")) return usage(s->op);
+  if (!is(&t, "linear") && !is(&t, "swiglu") && !is(&t, "experts") && !is(&t, "attention") && !is(&t, "head") && !is(&t, "means") && !is(&t, "pack") &&
+      !is(&t, "peaks"))
+    return usage(s->op);
   if (!kv_type_is_known((int32_t)format_called(s->kv_type)->type)) return usage(s->kv_type);
   if (s->list > HEAD_LIST_MOST || (s->list > 0 && !is(&t, "head"))) return usage("--list");
   if (s->used > s->experts) return usage("--used");
   check(backend_select(s->backend, &t.b));
   check(t.b->context_open(t.b, (int32_t)s->threads, &t.c));
+  if (is(&t, "peaks")) {
+    print_peaks(&t);
+    return 0;
+  }
   prepare(&t);
   measure(&t);
   release(&t);
