@@ -2,6 +2,7 @@ package io.github.dimple4j.cli;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -45,6 +46,20 @@ final class OverwrittenInputs {
       String name = name(argument);
       for (Path file : OUTPUTS.contains(name) ? List.<Path>of() : read(argument)) {
         refuse(parsed, outputs, file, name);
+      }
+    }
+    refuseBundledModel(parsed, outputs);
+  }
+
+  /** Of a command to which no model was given, the one that it takes then is read, too. */
+  private static void refuseBundledModel(ParseResult parsed, Map<Path, String> outputs) {
+    for (PositionalParamSpec parameter : parsed.commandSpec().positionalParameters()) {
+      if (parameter.paramLabel().contains("MODEL") && parsed.matchedArgs().stream().noneMatch(parameter::equals)) {
+        try {
+          refuse(parsed, outputs, BundledModel.find(), "the model");
+        } catch (NoSuchFileException e) {
+          return; // the command says so
+        }
       }
     }
   }

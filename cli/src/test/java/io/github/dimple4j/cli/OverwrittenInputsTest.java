@@ -80,6 +80,22 @@ class OverwrittenInputsTest {
   }
 
   @Test
+  void theModelThatIsNotNamedIsReadToo() throws IOException {
+    String before = System.getProperty("dimple.model");
+    System.setProperty("dimple.model", model);
+    try {
+      assertRefused(model, "the model and --json", "eval", questions, "--json", model);
+      assertRefused(model, "the model and --output", "batch", lines, "-o", model, "--force");
+    } finally {
+      if (before == null) {
+        System.clearProperty("dimple.model");
+      } else {
+        System.setProperty("dimple.model", before);
+      }
+    }
+  }
+
+  @Test
   void twoOutputsAreTwoFiles() {
     String page = folder.resolve("page.html").toString();
     Output output = Output.of("trace", model, "--prompt", "hi", "--max-new-tokens", "2", "--json", page, "--html", page);
