@@ -1,5 +1,6 @@
 /* What is added to a head's logits, to those of all rows and to a row's own. */
 #include <math.h>
+#include <string.h>
 
 #include "head.h"
 
@@ -66,29 +67,24 @@ static int32_t own_place(const head_bias *b, int64_t row, int64_t i) {
   return count == 0 ? -1 : first + (int32_t)(i < count ? i : count - 1);
 }
 
-static void *own_numbers(context *c, recorded *o, int64_t at) {
+/* A piece's rows of `kept`, of which each row of the operation has some: its own numbers, or their tokens, four bytes either way. */
+static void *own_rows(context *c, const recorded *o, int64_t at, const void *kept) {
   const head_bias *b = bias_of(o, at % PARTS);
   const head_piece *p = piece_of(o, at);
   int64_t width = own_width(b, o->head.x.rows);
-  float *numbers = arena_take(&c->copies, (size_t)(p->rows * width) * sizeof *numbers);
-  for (int64_t i = 0; numbers && i < p->rows * width; i++) {
+  uint32_t *rows = arena_take(&c->copies, (size_t)(p->rows * width) * sizeof *rows);
+  for (int64_t i = 0; rows && i < p->rows * width; i++) {
     int32_t place = own_place(b, p->first + i / width, i % width);
-    numbers[i] = place < 0 ? 0 : b->row_values[place];
+    rows[i] = 0;
+    if (place >= 0) memcpy(&rows[i], (const uint8_t *)kept + (size_t)place * sizeof *rows, sizeof *rows);
   }
-  return numbers;
+  return rows;
 }
 
-static void *own_tokens(context *c, recorded *o, int64_t at) {
-  const head_bias *b = bias_of(o, at % PARTS);
-  const head_piece *p = piece_of(o, at);
-  int64_t width = own_width(b, o->head.x.rows);
-  int32_t *tokens = arena_take(&c->copies, (size_t)(p->rows * width) * sizeof *tokens);
-  for (int64_t i = 0; tokens && i < p->rows * width; i++) {
-    int32_t place = own_place(b, p->first + i / width, i % width);
-    tokens[i] = place < 0 ? 0 : b->row_tokens[place];
-  }
-  return tokens;
-}
+static void *own_numbers(context *c, recorded *o, int64_t at) { return own_rows(c, o, at, bias_of(o, at % PARTS)->row_values); }
+static void *own_tokens(context *c, recorded *o, int64_t at) { return own_rows(c, o, at, bias_of(o, at % PARTS)->row_tokens); }
+
+_Static_assert(sizeof(float) == sizeof(uint32_t) && sizeof(int32_t) == sizeof(uint32_t), "what own_rows copies");
 
 /* Logits of these tokens are looked up, added to, and written to where they were: one that is named twice gets the same number twice. */
 static dimple_status add_own(const piece_at *at, int part, struct ggml_tensor **z) {

@@ -72,7 +72,7 @@ public final class Dimple implements Architecture {
     metadata.putAll(vision.metadata());
     List<TensorSource> tensors = new ArrayList<>(QwenText.tensors(text));
     tensors.addAll(vision.tensors());
-    TensorSource.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", text.width(), vision.outputWidth());
+    TensorSource.addLinear(tensors, "mm.img_projector.0", "img_projector.linear_1", text.width(), vision.tower().outputWidth());
     TensorSource.addLinear(tensors, "mm.img_projector.2", "img_projector.linear_2", text.width(), text.width());
     return new ModelLayout(architecture, text.vocabulary(), metadata, tensors, PreTokenizer.QWEN2, special.withMask(Dream.MASK));
   }

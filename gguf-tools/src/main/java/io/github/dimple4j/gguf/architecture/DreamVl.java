@@ -40,7 +40,7 @@ public final class DreamVl implements Architecture {
     metadata.putAll(vision.metadata());
     List<TensorSource> list = new ArrayList<>(QwenText.tensors(text));
     list.addAll(vision.tensors());
-    TensorSource.addLinear(list, "mm.img_projector.0", "projector.linear_1", text.width(), vision.outputWidth());
+    TensorSource.addLinear(list, "mm.img_projector.0", "projector.linear_1", text.width(), vision.tower().outputWidth());
     TensorSource.addLinear(list, "mm.img_projector.2", "projector.linear_2", text.width(), text.width());
     return new ModelLayout(NAME, text.vocabulary(), metadata, list, PreTokenizer.QWEN2, SpecialTokens.read(config).withMask(Dream.MASK));
   }

@@ -8,6 +8,7 @@ import io.github.dimple4j.gguf.TensorType;
 import io.github.dimple4j.gguf.architecture.DiffusionGemma;
 import io.github.dimple4j.gguf.architecture.Dimple;
 import io.github.dimple4j.gguf.architecture.ModelLayout;
+import io.github.dimple4j.gguf.architecture.QwenTower;
 import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.architecture.RotaryScaling;
@@ -235,8 +236,8 @@ public final class Synth {
   private static Preset dimple7b() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.QWEN;
     TextShape text = new TextShape(vocabulary.size(), 131072, 3584, 28, 18944, 28, 4, 1e-6, 1e6, RotaryScaling.NONE, false, false);
-    QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
-        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
+    QwenTower tower = new QwenTower(32, 1280, 16, 3420, 14, 2, 3584, 3136, 1003520, QwenTower.CLIP_MEAN, QwenTower.CLIP_DEVIATION);
+    QwenVision vision = new QwenVision(tower, 112, List.of(7, 15, 23, 31));
     return Preset.of("dimple-7b", text, vision, List.of(16, 24, 24), vocabulary);
   }
 
@@ -244,8 +245,8 @@ public final class Synth {
   private static Preset dimpleMini() {
     SyntheticVocabulary vocabulary = SyntheticVocabulary.mini(1024);
     TextShape text = new TextShape(vocabulary.size(), 1024, 256, 4, 512, 4, 2, 1e-6, 100, RotaryScaling.NONE, false, false);
-    QwenVision vision = new QwenVision(4, 128, 4, 160, 14, 2, 2, 112, List.of(1, 3), 256, 3136, 50176,
-        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
+    QwenTower tower = new QwenTower(4, 128, 4, 160, 14, 2, 256, 3136, 50176, QwenTower.CLIP_MEAN, QwenTower.CLIP_DEVIATION);
+    QwenVision vision = new QwenVision(tower, 112, List.of(1, 3));
     return Preset.of("dimple-mini", text, vision, List.of(8, 12, 12), vocabulary);
   }
 

@@ -11,6 +11,7 @@ import io.github.dimple4j.gguf.GgufFile;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.TensorInfo;
 import io.github.dimple4j.gguf.TensorType;
+import io.github.dimple4j.gguf.architecture.QwenTower;
 import io.github.dimple4j.gguf.architecture.QwenVision;
 import io.github.dimple4j.gguf.architecture.TensorSource;
 import io.github.dimple4j.gguf.core.TensorRows;
@@ -70,8 +71,8 @@ class SynthTest {
 
   @Test
   void theLargePresetHasTheRealModelsShape() {
-    QwenVision vision = new QwenVision(32, 1280, 16, 3420, 14, 2, 2, 112, List.of(7, 15, 23, 31), 3584, 3136, 1003520,
-        QwenVision.CLIP_MEAN, QwenVision.CLIP_DEVIATION);
+    QwenTower tower = new QwenTower(32, 1280, 16, 3420, 14, 2, 3584, 3136, 1003520, QwenTower.CLIP_MEAN, QwenTower.CLIP_DEVIATION);
+    QwenVision vision = new QwenVision(tower, 112, List.of(7, 15, 23, 31));
     assertThat(Synth.presets()).contains("dimple-7b");
     assertThat(vision.tensors()).hasSize(2 + 32 * 16 + 1 + 4);
     // SPEC section 2: patch embedding, 32 blocks, merger
