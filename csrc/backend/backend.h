@@ -200,7 +200,7 @@ typedef struct route_call {
   const weight *bias;  /* ROUTE_SIGMOID: [experts] (WEIGHT_VECTOR); null: 0 */
   int32_t groups, groups_used; /* ROUTE_SIGMOID: experts lie in groups of the same size, of at least 2; groups 0 or 1: in one */
   int32_t block, admitted;     /* ROUTE_SIGMOID in one group: rows of a block, of which the last may have fewer, and experts that each admits, at least as
-                                * many as are used; needs `routes_blocks`. Block 0: there are none */
+                                * many as are used. Block 0: there are none */
   float factor;        /* 0: 1 */
 } route_call;
 
@@ -330,7 +330,6 @@ typedef struct backend_operations backend_operations;
 struct backend_operations {
   const char *name; /* "ref", "cpu-plain", "cpu-avx2", ..., "ggml:Vulkan0" */
   uint32_t head_parts; /* bits of head_part that its head does; who wants others takes whole logits */
-  bool routes_blocks;  /* whether its route knows blocks of rows; models that want them are refused otherwise */
 
   /* Whether this machine can run it. */
   bool (*available)(void);

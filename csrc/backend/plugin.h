@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 
 /* Raised with every change of backend.h or of this file: a library of another number is not used. */
-enum { PLUGIN_VERSION = 9 };
+enum { PLUGIN_VERSION = 10 };
 
 /* What the core lends to a plugin. */
 typedef struct plugin_host {

@@ -593,11 +593,7 @@ dimple_status split_open(const split_part *parts, int32_t count, const backend_o
   s->operations = operations;
   s->operations.name = s->name;
   s->operations.head_parts = ~0u;
-  s->operations.routes_blocks = true;
-  for (int32_t i = 0; i < count; i++) {
-    s->operations.head_parts &= parts[i].ops->head_parts;
-    s->operations.routes_blocks &= parts[i].ops->routes_blocks;
-  }
+  for (int32_t i = 0; i < count; i++) s->operations.head_parts &= parts[i].ops->head_parts;
   *out = &s->operations;
   return DIMPLE_OK;
 }

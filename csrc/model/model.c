@@ -41,15 +41,6 @@ static dimple_status check_unknown(dimple_model *m, bool ignore) {
   return ignore ? DIMPLE_OK : unknown_refuse(m);
 }
 
-/* Rows of a block that are routed together ask for a backend that knows them. */
-static dimple_status check_routing(const dimple_model *m) {
-  for (int32_t i = 0; i < m->text.layers; i++)
-    if (m->text.layer[i].route.block > 0 && !m->ops->routes_blocks)
-      return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "%s: backend %s does not route rows by blocks, as this model does: use one of the processor's",
-                         gguf_path(model_file(m)), m->ops->name);
-  return DIMPLE_OK;
-}
-
 static dimple_status load(dimple_model *m, const char *path, const dimple_model_options *options) {
   int32_t threads = 0;
   DIMPLE_TRY(dimple_resolve_threads(options ? options->threads : 0, &threads));
@@ -70,7 +61,6 @@ static dimple_status load(dimple_model *m, const char *path, const dimple_model_
   DIMPLE_TRY(model_check_fit(m));
   DIMPLE_TRY(check_unknown(m, options && options->ignore_unknown));
   DIMPLE_TRY(model_place(m, &names, options ? options->device_layers : 0));
-  DIMPLE_TRY(check_routing(m));
   return upload(m, threads, options);
 }
 

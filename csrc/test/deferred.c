@@ -638,7 +638,6 @@ const backend_operations backend_deferred = {
     .rotary = deferred_rotary,
     .attention = deferred_attention,
     .route = deferred_route,
-    .routes_blocks = true,
     .experts = deferred_experts,
     .head = deferred_head,
 };

@@ -160,7 +160,6 @@ static void other_settings_are_refused(void) {
 }
 
 int main(void) {
-  if (!family_runs(FAMILY_LLADA22)) return 0;
   model = random_model((model_shape){.family = FAMILY_LLADA22});
   if (!model || !fixture_open()) return expect_summary("llada22");
   blocks_are_edited_and_end();

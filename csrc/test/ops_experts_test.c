@@ -177,7 +177,6 @@ static void check_blocks(int64_t rows, int32_t experts, int32_t used, int32_t bl
   for (int32_t e = 0; e < experts; e++) bias[e] = roundf(4 * bias[e]) / 16;
   for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
     const side *s = sides[i];
-    if (!s->ops->routes_blocks) continue; /* models that want it are refused there */
     weight *w;
     tensor_source source = {.name = "bias", .type = DIMPLE_TENSOR_F32, .rows = 1, .columns = experts, .data = (const uint8_t *)bias};
     EXPECT_OK(s->ops->weight_upload(s->context, &source, WEIGHT_VECTOR, &w));

@@ -416,12 +416,6 @@ void random_model_save(const model_shape *shape, char path[64]) {
 
 const char *backend_under_test(void) { return getenv("DIMPLE_TEST_BACKEND"); }
 
-bool family_runs(model_family family) {
-  bool runs = !families[family].routed || !backend_under_test() || !backend_is_device(backend_under_test());
-  if (!runs) printf("%s: %s does not route rows by blocks, left out\n", families[family].name, backend_under_test());
-  return runs;
-}
-
 dimple_status load_model(const char *path, const char *mmproj, dimple_model **model) {
   dimple_model_options options = {.backend = backend_under_test(), .mmproj_path = mmproj, .threads = 2};
   return dimple_model_load(path, &options, model);

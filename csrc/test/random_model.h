@@ -71,9 +71,6 @@ void temporary_file(gguf_writer *w, char path[64]);
  * is not set. */
 const char *backend_under_test(void);
 
-/* Whether the backend under test runs models of a family; it says so where not: devices do not route rows by blocks. */
-bool family_runs(model_family family);
-
 /* Loads a file on the backend under test; `mmproj` may be null. */
 dimple_status load_model(const char *path, const char *mmproj, dimple_model **model);
 

@@ -6,7 +6,6 @@
 /* What the levels share. */
 #define CPU_OPERATIONS                \
   .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_COMPARISONS, \
-  .routes_blocks = true, \
   .weight_upload = cpu_weight_upload, \
   .weight_free = cpu_weight_free,     \
   .weight_bytes = cpu_weight_bytes,   \

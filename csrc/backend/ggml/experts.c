@@ -36,6 +36,32 @@ static struct ggml_tensor *keep_groups(struct ggml_context *n, const route_call 
   return ggml_reshape_2d(n, ggml_set_rows(n, nothing, values, kept), experts, rows);
 }
 
+/* worth as numbers, which sorting wants; GGML clamps in place. */
+static struct ggml_tensor *as_numbers(struct ggml_context *n, struct ggml_tensor *worth) { return ggml_clamp(n, ggml_dup(n, worth), -FLT_MAX, FLT_MAX); }
+
+/* [experts, blocks]: the highest of each expert among the rows of z [experts, size, blocks]. */
+static struct ggml_tensor *highest_in_blocks(struct ggml_context *n, struct ggml_tensor *z) {
+  int64_t experts = z->ne[0], size = z->ne[1], blocks = z->ne[2];
+  struct ggml_tensor *columns = ggml_cont(n, ggml_permute(n, z, 1, 0, 2, 3)); /* [size, experts, blocks] */
+  struct ggml_tensor *row = ggml_argmax(n, ggml_reshape_2d(n, columns, size, experts * blocks));
+  struct ggml_tensor *best = ggml_get_rows(n, ggml_reshape_4d(n, columns, 1, size, experts, blocks), ggml_reshape_3d(n, row, 1, experts, blocks));
+  return ggml_reshape_2d(n, best, experts, blocks);
+}
+
+/* Of z [experts, rows] what the rows' block admits; the others become minus infinity. */
+static struct ggml_tensor *keep_admitted(struct ggml_context *n, const route_call *call, struct ggml_tensor *z) {
+  int64_t experts = z->ne[0], rows = z->ne[1], size = call->block < rows ? call->block : rows, blocks = (rows + size - 1) / size, missing = blocks * size - rows;
+  z = as_numbers(n, z);
+  if (missing > 0) z = ggml_concat(n, z, ggml_fill(n, ggml_cont(n, ggml_view_2d(n, z, experts, missing, z->nb[1], 0)), -FLT_MAX), 1);
+  z = ggml_reshape_3d(n, z, experts, size, blocks);
+  struct ggml_tensor *best = highest_in_blocks(n, z), *admitted = highest(n, best, call->admitted); /* [admitted, blocks] */
+  struct ggml_tensor *nothing = ggml_fill(n, ggml_reshape_3d(n, best, 1, experts, blocks), -INFINITY);
+  struct ggml_tensor *zeros = ggml_fill(n, ggml_cont(n, ggml_view_3d(n, nothing, 1, call->admitted, blocks, nothing->nb[1], nothing->nb[2], 0)), 0);
+  struct ggml_tensor *bar = ggml_reshape_3d(n, ggml_set_rows(n, nothing, zeros, admitted), experts, 1, blocks);
+  z = ggml_reshape_2d(n, ggml_add(n, z, bar), experts, size * blocks);
+  return missing > 0 ? ggml_cont(n, ggml_view_2d(n, z, experts, rows, z->nb[1], 0)) : z;
+}
+
 /* [1, rows] of scores [experts, rows]: 0, or NaN where a score, or one of the biases, is no finite number. */
 static struct ggml_tensor *spoilt_rows(struct ggml_context *n, struct ggml_tensor *scores, struct ggml_tensor *bias) {
   struct ggml_tensor *zeros = ggml_scale(n, scores, 0);
@@ -53,8 +79,8 @@ dimple_status build_route(context *c, const route_call *call) {
   struct ggml_tensor *worth = sigmoid ? shares : scores; /* rounding may make equals of different scores' probabilities, and the reverse */
   if (sigmoid && call->bias) worth = ggml_add(n, worth, call->bias->tensor);
   if (sigmoid && call->groups > 1) worth = keep_groups(n, call, worth);
-  worth = ggml_clamp(n, ggml_dup(n, worth), -FLT_MAX, FLT_MAX); /* sorting wants numbers; it clamps in place */
-  struct ggml_tensor *order = highest(n, worth, used); /* [used, rows] of [experts, rows] */
+  if (sigmoid && call->block > 0) worth = keep_admitted(n, call, worth);
+  struct ggml_tensor *order = highest(n, as_numbers(n, worth), used); /* [used, rows] of [experts, rows] */
   struct ggml_tensor *share = ggml_get_rows(n, ggml_reshape_3d(n, shares, 1, experts, rows), order);
   share = ggml_add(n, ggml_reshape_2d(n, share, used, rows), spoilt_rows(n, scores, sigmoid && call->bias ? call->bias->tensor : NULL));
   if (call->among_chosen) share = ggml_div(n, share, ggml_sum_rows(n, share));

@@ -401,7 +401,7 @@ static size_t tensors_of(const recorded *o) {
   switch (o->kind) {
     case RECORDED_LINEAR: return 8 + 24 * (size_t)o->output_count;
     case RECORDED_ATTENTION: return 32 + 24 * (size_t)o->attention.span_count;
-    case RECORDED_ROUTE: return 96;
+    case RECORDED_ROUTE: return 144;
     case RECORDED_EXPERTS: return 48 + 4 * (size_t)o->experts.chosen.columns;
     case RECORDED_HEAD: return 64 + (o->plan ? 1088 : 256) * (size_t)o->piece_count;
     default: return 48;

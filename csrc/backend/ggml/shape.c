@@ -115,7 +115,7 @@ static dimple_status put_route(context *c, const route_call *call) {
   DIMPLE_TRY(put_weight(c, call->scale));
   DIMPLE_TRY(put_weight(c, call->bias));
   DIMPLE_TRY(put_float(c, call->factor));
-  PUT(c, call->among_chosen, call->kind, call->groups, call->groups_used);
+  PUT(c, call->among_chosen, call->kind, call->groups, call->groups_used, call->block, call->admitted);
   return DIMPLE_OK;
 }
 

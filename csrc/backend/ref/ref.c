@@ -535,7 +535,6 @@ static dimple_status ref_head(context *c, const head_call *call) {
 const backend_operations backend_ref = {
     .name = "ref",
     .head_parts = HEAD_LISTS | HEAD_BIASES | HEAD_GUIDANCE | HEAD_COMPARISONS,
-    .routes_blocks = true,
     .available = ref_available,
     .weight_upload = ref_weight_upload,
     .weight_free = ref_weight_free,
