@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import tools.jackson.databind.JsonNode;
@@ -36,7 +37,7 @@ public final class LoraAdapter implements AutoCloseable {
   /** What is asked for where a matrix is merged and where a checkpoint is there, and what says how an adapter was trained, and on what. */
   private static final List<String> PASSED_OVER = List.of("alpha_pattern", "lora_alpha", "r", "rank_pattern", "target_modules", "use_rslora", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying", "eva_config",
       "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "megatron_core", "peft_version",
-      "qalora_group_size", "revision", "runtime_config", "task_type", "trainable_token_indices");
+      "qalora_group_size", "revision", "runtime_config", "task_type");
 
   /** One side of a product, row by row. */
   private record Matrix(int rows, int columns, float[] values) {
@@ -101,7 +102,7 @@ public final class LoraAdapter implements AutoCloseable {
     if (start.isString() && !STARTS.contains(start.stringValue().toLowerCase(Locale.ROOT))) {
       throw config.wrong("init_lora_weights", "a start that leaves the model as it is; convert the adapter with PEFT's path_initial_model_for_weight_conversion");
     }
-    for (String key : List.of("target_parameters", "megatron_config", "layer_replication", "alora_invocation_tokens")) {
+    for (String key : List.of("target_parameters", "trainable_token_indices", "megatron_config", "layer_replication", "alora_invocation_tokens")) {
       if (config.has(key) && !config.node(key).isEmpty()) {
         throw config.wrong(key, "null");
       }
@@ -257,21 +258,35 @@ public final class LoraAdapter implements AutoCloseable {
   }
 
   /**
-   * Refuses an adapter without some of its matrices. PEFT gives one to each module whose name ends as the configuration says, or in a choice of layers to
-   * each of these.
+   * Refuses an adapter without some of its matrices. PEFT gives one to each module whose name ends as the configuration says, or that its expression matches,
+   * or in a choice of layers to each of these.
    */
   private void requireWhole(Map<String, SafetensorsFile.Tensor> checkpoint) {
     if (config.has("layers_to_transform") || config.has("exclude_modules")) {
       return;
     }
-    List<String> targets = names("target_modules");
+    Predicate<String> targeted = targets();
     for (Map.Entry<String, SafetensorsFile.Tensor> entry : checkpoint.entrySet()) {
       String name = entry.getKey();
-      if (entry.getValue().shape().size() == 2 && !products.containsKey(name) && !whole.containsKey(name)
-          && targets.stream().anyMatch(target -> ("." + name).endsWith("." + target + ".weight"))) {
-        throw new GgufException(file.path() + ": nothing of " + name + ", though \"target_modules\" of " + CONFIG + " are " + targets);
+      if (entry.getValue().shape().size() == 2 && name.endsWith(".weight") && !products.containsKey(name) && !whole.containsKey(name)
+          && targeted.test(name.substring(0, name.length() - ".weight".length()))) {
+        throw new GgufException(file.path() + ": nothing of " + name + ", though \"target_modules\" of " + CONFIG + " are " + config.node("target_modules"));
       }
     }
+  }
+
+  /** Whether {@code target_modules} mean a module; "all-linear" does not say which. */
+  private Predicate<String> targets() {
+    JsonNode targets = config.node("target_modules");
+    if (targets.isString() && !targets.stringValue().equals("all-linear")) {
+      try {
+        return Pattern.compile(targets.stringValue()).asMatchPredicate();
+      } catch (PatternSyntaxException e) {
+        throw config.wrong("target_modules", "a regular expression: " + e.getDescription());
+      }
+    }
+    List<String> endings = names("target_modules");
+    return module -> endings.stream().anyMatch(ending -> ("." + module).endsWith("." + ending));
   }
 
   /** Whether what two modules share stays shared where one of them is adapted. */

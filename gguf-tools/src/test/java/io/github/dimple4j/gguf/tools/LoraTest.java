@@ -117,6 +117,7 @@ class LoraTest {
     adapt("model.layers.1.mlp.down_proj", 3, 2, false);
     adapt("visual.blocks.0.attn.qkv", 3, 2, false); // becomes three tensors
     adapt("model.embed_tokens", 3, 2, true);
+    config.put("target_modules", "model\\.(embed_tokens|layers\\.(0\\.self_attn\\.q|1\\.mlp\\.down)_proj)|visual\\.blocks\\.0\\..*qkv");
     assertMerged();
   }
 
@@ -141,6 +142,7 @@ class LoraTest {
       adapter.put(MODULES + name.replace("lm_head.", "lm_head.modules_to_save."), other);
     }
     adapt("model.layers.0.self_attn.o_proj", 3, 2, false);
+    config.put("target_modules", "all-linear");
     assertMerged();
   }
 
@@ -193,6 +195,8 @@ class LoraTest {
     refuses("init_lora_weights", "pissa_niter_4", "\"init_lora_weights\"");
     refuses("init_lora_weights", "lora_ga", "\"init_lora_weights\"");
     refuses("target_parameters", List.of("experts.gate_up_proj"), "\"target_parameters\"");
+    refuses("trainable_token_indices", List.of(3, 5), "\"trainable_token_indices\"");
+    refuses("trainable_token_indices", Map.of("embed_tokens", List.of(3)), "\"trainable_token_indices\"");
     refuses("r", 4, "is not of rank 4");
     adapter.put(MODULES + "model.layers.0.self_attn.q_proj.lora_magnitude_vector", tensor(new float[1], 1));
     refuses("not merged (DoRA)");
@@ -227,6 +231,8 @@ class LoraTest {
     refuses("modules_to_save", List.of("embed_tokens"), "nothing of module embed_tokens");
     config.remove("modules_to_save");
     refuses("target_modules", List.of("q_proj"), "nothing of model.layers.1.self_attn.q_proj.weight");
+    refuses("target_modules", "model\\.layers\\.\\d+\\.self_attn\\.q_proj", "nothing of model.layers.1.self_attn.q_proj.weight");
+    refuses("target_modules", "*q_proj", "\"target_modules\"");
     config.putArray("layers_to_transform").add(0);
     refuses("alpha_in_layers", 3, "\"alpha_in_layers\": not known here");
     config.remove(List.of("alpha_in_layers", "peft_type"));
