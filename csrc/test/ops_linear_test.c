@@ -108,13 +108,13 @@ static void check_float_linears(void) {
 static void check_quantized_linears(void) {
   static const linear_shape shapes[] = {{1, 32, 1},  {2, 64, 31},  {3, 96, 33},  {4, 512, 32}, {5, 544, 7},  {6, 256, 64},
                                         {7, 128, 40}, {15, 32, 65}, {16, 768, 32}, {17, 64, 20}, {64, 288, 70}, {100, 64, 33}, {390, 32, 20},
-                                        {20, 288, 33}, {30, 512, 64}, {31, 256, 20}, {193, 64, 20}};
+                                        {20, 288, 33}, {30, 512, 64}, {31, 256, 20}, {193, 64, 20}, {27, 96, 390}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int k = 0; k < BLOCK_TYPES; k++) {
       check_linear(block_types[k], block_types[k], shapes[i], LINEAR_STORE, false);
       check_linear(block_types[k], block_types[(k + 1) % BLOCK_TYPES], shapes[i], LINEAR_SWIGLU, i % 2);
     }
-  static const linear_shape super_shapes[] = {{1, 256, 1}, {3, 512, 33}, {6, 768, 32}, {13, 256, 64}, {33, 1024, 40}};
+  static const linear_shape super_shapes[] = {{1, 256, 1}, {3, 512, 33}, {6, 768, 32}, {13, 256, 64}, {33, 1024, 40}, {26, 256, 390}};
   for (size_t i = 0; i < sizeof super_shapes / sizeof *super_shapes; i++)
     for (int k = 0; k < SUPER_TYPES; k++) {
       check_linear(super_types[k], super_types[k], super_shapes[i], LINEAR_STORE, false);
@@ -124,7 +124,7 @@ static void check_quantized_linears(void) {
 
 /* Rows give the same bits whatever others share their call, also where few rows go another way than many. */
 static void check_rows_alone(int32_t type, int64_t columns) {
-  enum { ROWS = 26, OUTPUTS = 40, FIRST = 3, MOST = 18 };
+  enum { ROWS = 26, OUTPUTS = 390, FIRST = 3, MOST = 18 }; /* so many outputs that an item has several panels, an odd number */
   linear_case t = {.type = type, .up_type = type, .shape = {ROWS, columns, OUTPUTS}, .mode = LINEAR_STORE};
   linear_weights w = {.w = make_weight(type, OUTPUTS, columns, WEIGHT_LINEAR)};
   char what[128];

@@ -17,6 +17,8 @@
  *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
  *   STREAMS(rows, layout), multiply_code_stream(weight, panel, table, records, beside, y): whether so many rows of one tile are multiplied with a whole panel
  *                 at once, without chunks, and what does it; none by default
+ *   PANELS_TOGETHER, multiply_code_tiles(chunks, records, y): 2 where whole tiles of more than PACKED_ROWS rows are multiplied with the chunks of two panels at
+ *                 once, both of codes as bytes, and what does it; y of the second panel lies GROUP_ROWS * PANEL floats behind; 1 by default
  *   multiply_code_tile(chunk, records, rows, y): y [rows x PANEL] += the chunk's products with the records of one tile.
  */
 #include "backend/cpu/unpack_template.h"
@@ -50,6 +52,10 @@
 #endif
 #ifndef KEEPS_CODES
 #define KEEPS_CODES 0
+#endif
+#ifndef PANELS_TOGETHER
+#define PANELS_TOGETHER 1
+#define multiply_code_tiles(chunks, records, y) (void)0
 #endif
 
 _Static_assert(GROUP_ROWS / 2 % CODE_ROWS == 0, "groups of rows, and of the head's, are cut into whole tiles");
@@ -95,7 +101,7 @@ static void quantize(const float *x, int64_t stride, int64_t rows, int64_t colum
 static const activation_form code_form = {CODE_ROWS, code_tile_size, quantize};
 
 union multiply_scratch {
-  code_chunk chunk;
+  code_chunk chunks[PANELS_TOGETHER];
   float widened[CHUNK_FLOATS * PANEL];
 };
 
@@ -106,12 +112,18 @@ static void take_kept_codes(code_chunk *chunk) {
   chunk->packed = chunk->keeps = false;
 }
 
-static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
-                           union multiply_scratch *scratch) {
-  code_chunk *chunk = &scratch->chunk;
-  chunk->start = code_start(&w->layout, rows);
+/* Of `rows` rows the share of `some` from `r` on in asking for the `size` bytes at `next`, while the chunk is multiplied with them. */
+static void share_ahead(code_chunk *chunk, const uint8_t *next, int64_t size, int64_t r, int64_t some, int64_t rows) {
+  chunk->ahead = next + size * r / rows;
+  chunk->ahead_size = size * some / rows / chunk->blocks;
+}
+
+/* `count` panels, PANELS_TOGETHER at most, from `panel` on. */
+static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
+                                 union multiply_scratch *scratch) {
+  const int32_t start = code_start(&w->layout, rows);
   int8_t table[16];
-  for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - chunk->start);
+  for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - start);
   if (STREAMS(rows, &w->layout)) {
     multiply_code_stream(w, panel, table, tiles, tiles + records_size(w->columns, RECORD_ROWS(rows)), y);
     return;
@@ -121,23 +133,39 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
   const bool few = rows <= PACKED_ROWS, packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);
   const int64_t most = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout);
   for (int64_t first = 0; first < blocks; first += most) {
-    int64_t count = blocks - first < most ? blocks - first : most;
-    unpack_chunk(w, panel, first, count, table, packed, chunk);
-    const uint8_t *next = w->panels + panel * w->panel_size + (first + count) * block_size;
+    const int64_t some_blocks = blocks - first < most ? blocks - first : most;
+    for (int64_t p = 0; p < count; p++) {
+      scratch->chunks[p].start = start;
+      unpack_chunk(w, panel + p, first, some_blocks, table, packed, &scratch->chunks[p]);
+    }
     for (int64_t r = 0; r < rows; r += CODE_ROWS) {
       const uint8_t *tile = tiles + r / CODE_ROWS * tile_size;
       const int64_t some = rows - r < CODE_ROWS ? rows - r : CODE_ROWS, record_rows = RECORD_ROWS(some);
-      chunk->streams = few && r == 0;
-      chunk->keeps = packed && !few && r == 0;
-      chunk->ahead = SHARES_AHEAD ? next + most * block_size * r / rows : w->panels + panel * w->panel_size + first * block_size + STREAM_AHEAD;
-      if (SHARES_AHEAD)
-        chunk->ahead_size = few ? 0 : most * block_size * some / rows / count;
-      else
-        chunk->ahead_size = r == 0 ? block_size / 2 : 0;
-      if (!ASKS_AHEAD(rows) && (few || !SHARES_AHEAD)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
-      chunk->beside = tile + records_size(w->columns, record_rows) + first * BESIDE_SIZE(record_rows);
-      multiply_code_tile(chunk, tile + first * code_record_size(record_rows), some, y + r * PANEL);
-      if (chunk->keeps) take_kept_codes(chunk);
+      const uint8_t *records = tile + first * code_record_size(record_rows);
+      for (int64_t p = 0; p < count; p++) {
+        code_chunk *chunk = &scratch->chunks[p];
+        const uint8_t *at = w->panels + (panel + p) * w->panel_size + first * block_size;
+        /* Panels that are multiplied together begin together, too. */
+        const uint8_t *next = first + most < blocks ? at + some_blocks * block_size : w->panels + (panel + p + count) * w->panel_size;
+        chunk->streams = few && r == 0;
+        chunk->keeps = packed && !few && r == 0;
+        chunk->beside = tile + records_size(w->columns, record_rows) + first * BESIDE_SIZE(record_rows);
+        if (SHARES_AHEAD) {
+          share_ahead(chunk, next, few ? 0 : most * block_size, r, some, rows);
+        } else {
+          chunk->ahead = at + STREAM_AHEAD;
+          chunk->ahead_size = r == 0 ? block_size / 2 : 0;
+        }
+        if (!ASKS_AHEAD(rows) && (few || !SHARES_AHEAD)) prefetch_part(next, most * block_size, r, CODE_ROWS, rows);
+      }
+      if (count > 1 && some == CODE_ROWS && !scratch->chunks[0].packed) {
+        multiply_code_tiles(scratch->chunks, records, y + r * PANEL);
+        continue;
+      }
+      for (int64_t p = 0; p < count; p++) {
+        multiply_code_tile(&scratch->chunks[p], records, some, y + p * GROUP_ROWS * PANEL + r * PANEL);
+        if (scratch->chunks[p].keeps) take_kept_codes(&scratch->chunks[p]);
+      }
     }
   }
 }
@@ -145,6 +173,10 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
 static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   BEGIN_CODES(rows);
-  for (int64_t p = 0; p < panels; p++) multiply_code_panel(w, panel + p, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
+  const int64_t together = rows <= PACKED_ROWS ? 1 : PANELS_TOGETHER;
+  for (int64_t p = 0; p < panels; p += together) {
+    const int64_t count = panels - p < together ? panels - p : together;
+    multiply_code_panels(w, panel + p, count, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);
+  }
   END_CODES(rows);
 }

@@ -211,5 +211,9 @@ static void multiply_code_tile(code_chunk *chunk, const uint8_t *records, int64_
     vnni_rows(chunk, records, 0, rows, y);
 }
 
+#ifdef __AVX512VNNI__
+#include "backend/cpu/x86/code_tiles_vnni.h"
+#endif
+
 #include "backend/cpu/x86/code_stream_vnni.h"
 #endif
