@@ -147,6 +147,32 @@ static void check_all_rows_alone(void) {
   for (int k = 0; k < SUPER_TYPES; k++) check_rows_alone(super_types[k], 768);
 }
 
+/* Q8_0 with the code -128, which no encoder writes and which has no opposite of 8 bits, here and there: few rows and many, alike. */
+static void check_lowest_codes(void) {
+  enum { ROWS = 26, OUTPUTS = 40, COLUMNS = 544 };
+  const int64_t size = block_format_of(DIMPLE_TENSOR_Q8_0)->block_size;
+  linear_case t = {.type = DIMPLE_TENSOR_Q8_0, .up_type = DIMPLE_TENSOR_Q8_0, .shape = {ROWS, COLUMNS, OUTPUTS}, .mode = LINEAR_STORE};
+  linear_weights w = {.w = make_weight(DIMPLE_TENSOR_Q8_0, OUTPUTS, COLUMNS, WEIGHT_LINEAR)};
+  for (int64_t block = 3; block < OUTPUTS * COLUMNS / 32; block += 41) memset(w.w.data + block * size + 2 + block % 29, 0x80, 4);
+  reference.ops->weight_free(w.w.of_reference);
+  tested[1].ops->weight_free(w.w.of_tested);
+  const weight_use use = reads_unpacked() ? WEIGHT_UNPACKED : WEIGHT_LINEAR;
+  w.w.of_reference = upload(&reference, &w.w.source, use);
+  w.w.of_tested = upload(&tested[1], &w.w.source, use);
+  float *x = representable(ROWS * COLUMNS), *expected = run_linear(&reference, &t, &w, x, false, "lowest codes");
+  float *all = run_linear(&tested[0], &t, &w, x, false, "lowest codes");
+  expect_within(all, expected, ROWS * OUTPUTS, tolerance_of(t.type) * largest(expected, ROWS * OUTPUTS), "lowest codes");
+  for (t.shape.rows = 1; t.shape.rows <= 9 && !is_device(); t.shape.rows += 4) {
+    float *some = run_linear(&tested[0], &t, &w, x, false, "lowest codes");
+    expect_same_bits(some, all, t.shape.rows * OUTPUTS, "lowest codes");
+    free(some);
+  }
+  free(x);
+  free(expected);
+  free(all);
+  free_weight(&w.w);
+}
+
 static void check_linear_modes(void) {
   static const linear_mode modes[] = {LINEAR_STORE, LINEAR_ADD, LINEAR_SILU, LINEAR_GELU, LINEAR_QUICK_GELU, LINEAR_TANH_GELU,
                                       LINEAR_SWIGLU, LINEAR_GEGLU};
@@ -295,6 +321,7 @@ static void check_products(void) {
   check_quantized_linears();
   check_linear_modes();
   check_all_rows_alone();
+  check_lowest_codes();
   check_quantization_error();
   check_shared_input();
   check_products_without_numbers();

@@ -97,16 +97,15 @@ static inline unit_layout unit_layout_of(const code_layout *l, int32_t bits) {
 
 /* A piece of a panel, unpacked for the kernels (unpack_template.h). */
 typedef struct code_chunk {
-  _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for codes as bytes, or of half as many blocks in 16 bits */
+  _Alignas(64) uint8_t expanded[CHUNK_BLOCKS * PANEL * BLOCK]; /* room for codes as bytes, or of fewer blocks in more bits */
   float scale[CHUNK_BLOCKS * 2 * PANEL];                       /* [blocks][halves][PANEL] */
   float minimum[CHUNK_BLOCKS * 2 * PANEL];                     /* the same, if has_minimum */
   _Alignas(64) int16_t factor[CHUNK_BLOCKS][PANEL][2];         /* of the halves, if `factors`; then `scale` is the d of each 8 blocks, [PANEL] */
-  _Alignas(64) int32_t crossed[CHUNK_BLOCKS * PANEL];          /* [blocks][halves][PANEL], beside codes of 16 bits: see x86/code_tile_avx2_wide.h */
-  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [2][8][2][16][2] of 16 bits; packed: as they lie */
+  const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [8][4][32][4] (x86/code_tile_avx2_wide.h); packed: as they lie */
   const uint8_t *beside;                                       /* what a level keeps of the tile's blocks behind their records: BESIDE_SIZE each */
   const uint8_t *ahead;                                        /* weights to ask for while the chunk is multiplied, */
   int64_t ahead_size;                                          /* so many bytes for each block (SHARES_AHEAD), or block and half of the panel; 0: none */
-  int32_t bits;                                                /* of a code: 8 or 16, or as it is packed */
+  int32_t bits;                                                /* of a code: 8 or more, or as it is packed */
   int32_t lift;                                                /* to be added to packed codes of 5 or 6 bits */
   const int8_t *table;                                         /* what packed codes of 4 bits stand for */
   int64_t blocks;

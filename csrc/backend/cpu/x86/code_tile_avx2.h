@@ -8,8 +8,8 @@
  *    32      4      Q5_0, Q5_1, Q5_K, IQ3_S, IQ1_S, IQ1_M, MXFP4, NVFP4
  *    64      2      Q6_K
  *   128      1      IQ3_XXS, IQ2_XXS, IQ2_XS, IQ2_S
- *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: codes and activations are widened to 16 bits (code_tile_avx2_wide.h). Few rows of 4-bit codes are not: maddubs multiplies
- *                   a code's magnitude by the activation with the code's sign, and a pair of such products fits in 16 bits
+ *   255    WIDE     Q8_0, IQ4_NL, IQ4_XS: of few rows maddubs multiplies a code's magnitude by the activation with the code's sign, and a pair of such products
+ *                   fits in 16 bits; of many, see code_tile_avx2_wide.h
  *
  * The sums of integers are exact, so that a result is the same whatever PAIRS its format takes.
  *
@@ -206,7 +206,7 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
 #include "backend/cpu/x86/code_tile_avx2_wide.h"
 
 #define BESIDE_SIZE(record_rows) (int64_t)sizeof(wide_inputs)
-#define KEEP_BESIDE(records, blocks, record_rows, beside) widen_inputs(records, blocks, beside)
+#define KEEP_BESIDE(records, blocks, record_rows, beside) keep_inputs(records, blocks, beside)
 
 /* The factors of 16 columns, two for each. */
 INLINE void load_factors(const int16_t factors[][2], __m256i pair[2]) {
@@ -277,7 +277,10 @@ INLINE void packed_panel(const int rows, const code_kind kind, const int bits, c
         for (int g = 0; g < groups; g += 2) {
           for (int v = 0; v < 2; v++) {
             vb w[2];
-            planes_pair(bits, linear, codes + v * 32, (h * groups + g) / 2, &values, w);
+            if (bits == 8)
+              for (int i = 0; i < 2; i++) w[i] = vb_load(codes + v * 32 + (g + i) * 64);
+            else
+              planes_pair(bits, linear, codes + v * 32, (h * groups + g) / 2, &values, w);
             for (int i = 0; i < 2; i++) {
               const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
               for (int r = 0; r < rows; r++) {
@@ -323,14 +326,12 @@ TILE(tile_8_pairs_factors, avx2_panel, FACTORED, 8, 2)
 TILE(tile_2_pairs_factors, avx2_panel, FACTORED, 2, 2)
 TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
-TILE(tile_wide, wide_panel, WIDE_BITS, 1)
-TILE(tile_wide_halves, wide_panel, WIDE_BITS, 2)
 TILE(packed_4, packed_panel, FROM_START, 4, true, 8, 1)
 TILE(packed_4_table, packed_panel, FROM_START, 4, false, 8, 1)
 TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, true, 8, 1)
 TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, true, 8, 2)
 TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, false, WIDE, 1)
-TILE(packed_8_wide, wide_panel, 8, 1)
+TILE(packed_8_wide, packed_panel, FROM_ZERO, 8, false, WIDE, 1)
 TILE(packed_5, packed_panel, FROM_START, 5, false, 4, 1)
 TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, false, 4, 1)
 TILE(packed_4_factors, packed_panel, FACTORED, 4, true, 8, 2)
@@ -359,7 +360,7 @@ static code_tile *whole_tile(const code_chunk *chunk) {
                                            {{tile_4_pairs, tile_4_pairs_minima}, {tile_4_pairs_halves}},
                                            {{tile_2_pairs}, {tile_2_pairs_halves}},
                                            {{tile_1_pair}, {tile_1_pair_halves}},
-                                           {{tile_wide}, {tile_wide_halves}}};
+                                           {{tile_wide}}};
   const int32_t span = chunk->span;
   if (chunk->factors) return span <= 16 ? tile_8_pairs_factors : tile_2_pairs_factors;
   return tiles[span <= 16 ? 0 : span <= 32 ? 1 : span <= 64 ? 2 : span <= WIDEST_SPAN ? 3 : 4][chunk->halves - 1][chunk->has_minimum];
