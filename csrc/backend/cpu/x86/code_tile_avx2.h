@@ -30,7 +30,7 @@
 enum { CODE_ROWS = 4, CODE_GROUP = 4, SUM_FACTOR = 1 };
 #define FOR_EACH_CODE_ROWS(X) X(1) X(2) X(3) X(4)
 
-enum { WIDE = 0 };
+enum { WIDE = 0, MOST_VECTORS = PANEL / LANES };
 
 _Static_assert(2 * 128 * 127 <= INT16_MAX, "a pair of wide codes' products");
 _Static_assert(8 * 2 * 16 * 127 <= INT16_MAX && 4 * 2 * 32 * 127 <= INT16_MAX && 2 * 2 * 64 * 127 <= INT16_MAX && 2 * WIDEST_SPAN * 127 <= INT16_MAX,
@@ -77,15 +77,15 @@ typedef struct block_inputs {
  * products of 16 bits are multiplied with in place of 1, so that one conversion serves 32. */
 typedef enum code_kind { FROM_ZERO, FROM_START, WITH_MINIMA, FACTORED } code_kind;
 
-INLINE void read_inputs(const code_kind kind, const int halves, const code_chunk *chunk, const code_record record, block_inputs *in) {
+INLINE void read_inputs(const code_kind kind, const int halves, const int32_t from, const code_record record, block_inputs *in) {
   const __m128i total = _mm_loadu_si128((const __m128i *)record.total), first = _mm_loadu_si128((const __m128i *)record.first);
   const __m128i sums[2] = {halves == 1 ? total : first, _mm_sub_epi32(total, first)};
   if (kind == FACTORED) {
     const __m128i both = _mm_blend_epi16(first, _mm_slli_epi32(sums[1], 16), 0xaa);
-    _mm_store_si128((__m128i *)in->half_start, _mm_mullo_epi16(both, _mm_set1_epi16((int16_t)(chunk->start / 2))));
+    _mm_store_si128((__m128i *)in->half_start, _mm_mullo_epi16(both, _mm_set1_epi16((int16_t)(from / 2))));
   }
   for (int h = 0; h < halves; h++) {
-    if (kind == FROM_START) _mm_store_si128((__m128i *)in->start[h], _mm_mullo_epi32(_mm_set1_epi32(chunk->start), sums[h]));
+    if (kind == FROM_START) _mm_store_si128((__m128i *)in->start[h], _mm_mullo_epi32(_mm_set1_epi32(from), sums[h]));
     if (kind == WITH_MINIMA) _mm_store_ps(in->sum[h], _mm_mul_ps(_mm_loadu_ps(record.scale), _mm_cvtepi32_ps(sums[h])));
   }
 }
@@ -126,7 +126,7 @@ INLINE __m256i four_bytes(const void *p) {
 /* dots [rows][2] = 32 / halves inputs times 16 columns, and what was in them if `more`: `codes` points to groups of four inputs, 64 bytes each.
  * `factor` is ones, or what the columns' products are multiplied with, a column twice. */
 INLINE void dot_spans(const int rows, const int pairs, const int halves, const bool more, const uint8_t *codes, const int8_t *q,
-                      const __m256i factor[2], __m256i dots[CODE_ROWS][2]) {
+                      const __m256i factor[2], __m256i dots[CODE_ROWS][MOST_VECTORS]) {
   const int groups = 8 / halves;
   __m256i sums[CODE_ROWS][2];
 #pragma GCC unroll 8
@@ -152,7 +152,7 @@ INLINE void dot_spans(const int rows, const int pairs, const int halves, const b
 
 /* The same where at most two groups are added up in 16 bits: row by row, so that there are no such sums of all rows to keep beside the dots. */
 INLINE void dot_short_spans(const int rows, const int pairs, const int halves, const bool more, const uint8_t *codes, const int8_t *q,
-                            const __m256i factor[2], __m256i dots[CODE_ROWS][2]) {
+                            const __m256i factor[2], __m256i dots[CODE_ROWS][MOST_VECTORS]) {
   const int groups = 8 / halves;
 #pragma GCC unroll 8
   for (int g = 0; g < groups; g += pairs) {
@@ -176,7 +176,7 @@ INLINE void dot_short_spans(const int rows, const int pairs, const int halves, c
 
 /* y += the scaled dots of a stretch of inputs that shares scales, whose scales are at `scale` and `minimum`. */
 INLINE void add_scaled_dots(const int rows, const code_kind kind, const int halves, const float *scale, const float *minimum, const float *row_scale,
-                            const block_inputs *in, int h, __m256i dots[CODE_ROWS][2], float *y) {
+                            const block_inputs *in, int h, __m256i dots[CODE_ROWS][MOST_VECTORS], float *y) {
   for (int r = 0; r < rows; r++) {
     const __m256i start = _mm256_set1_epi32(in->start[h][r]);
     for (int v = 0; v < 2; v++) {
@@ -191,7 +191,7 @@ INLINE void add_scaled_dots(const int rows, const code_kind kind, const int halv
 
 /* The same of a FACTORED block's 32 inputs, whose dots are multiplied with their factors; `pair` is these, two for each column, and `scale` the d's. */
 INLINE void add_factored_dots(const int rows, const float *scale, const __m256i pair[2], const float *row_scale, const block_inputs *in,
-                              __m256i dots[CODE_ROWS][2], float *y) {
+                              __m256i dots[CODE_ROWS][MOST_VECTORS], float *y) {
   const __m256i twice[2] = {_mm256_add_epi16(pair[0], pair[0]), _mm256_add_epi16(pair[1], pair[1])};
   for (int r = 0; r < rows; r++) {
     const __m256i start = four_bytes(in->half_start[r]);
@@ -222,7 +222,7 @@ INLINE __m256i factor_of(const code_kind kind, const __m256i pair, const int h) 
 
 /* Half `h` of block `b` goes to y; of FACTORED ones both halves with the last. */
 INLINE void add_dots(const int rows, const code_kind kind, const int halves, const code_chunk *chunk, const float *row_scale, const block_inputs *in,
-                     const __m256i pair[2], int64_t b, int h, int column, __m256i dots[CODE_ROWS][2], float *y) {
+                     const __m256i pair[2], int64_t b, int h, int column, __m256i dots[CODE_ROWS][MOST_VECTORS], float *y) {
   const int64_t at = (b * halves + h) * PANEL + column;
   if (kind != FACTORED)
     add_scaled_dots(rows, kind, halves, chunk->scale + at, chunk->minimum + at, row_scale, in, h, dots, y);
@@ -235,10 +235,10 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
-    read_inputs(kind, halves, chunk, record, &in);
+    read_inputs(kind, halves, chunk->start, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
-      __m256i dots[CODE_ROWS][2], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      __m256i dots[CODE_ROWS][MOST_VECTORS], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
       if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
@@ -254,47 +254,67 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
   }
 }
 
-/* Codes as they are packed, for few rows: each is used once, so that writing it to memory as a byte would take longer than multiplying. `linear`: as in
- * planes_pair. */
+/* Lines of memory that are asked for while others are multiplied, in turn with them: all at once would hold them up. */
+typedef struct lines_ahead {
+  const uint8_t *from;
+  int lines;
+} lines_ahead;
+
+/* dots [rows][vectors] of the inputs of half `h` of a block, or of all, as in dot_spans, from codes as they are packed: each is used once or twice, so that writing
+ * it to memory as a byte would take longer than multiplying. `linear`: as in planes_pair. */
+INLINE void dot_packed(const int rows, const int vectors, const int bits, const bool linear, const int pairs, const int halves, const int h, const bool more,
+                       const plane_values *values, const uint8_t *codes, const int8_t *q, const __m256i *factor, const lines_ahead *ahead,
+                       __m256i dots[CODE_ROWS][MOST_VECTORS]) {
+  const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
+  __m256i sums[CODE_ROWS][MOST_VECTORS];
+#pragma GCC unroll 4
+  for (int g = 0; g < groups; g += 2) {
+    const int j = (h * groups + g) / 2;
+    for (int v = 0; v < vectors; v++) {
+      for (int line = j * vectors + v; line < ahead->lines; line += 4 * vectors) __builtin_prefetch(ahead->from + line * 64, 0, 3);
+      const uint8_t *at = codes + v / 2 * 64 * bits + v % 2 * 32;
+      vb w[2];
+      if (bits == 8)
+        for (int i = 0; i < 2; i++) w[i] = vb_load(at + (2 * j + i) * 64);
+      else
+        planes_pair(bits, linear, at, j, values, w);
+      for (int i = 0; i < 2; i++) {
+        const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
+        for (int r = 0; r < rows; r++) {
+          const __m256i x = four_bytes(q + r * BLOCK + (2 * j + i) * 4);
+          __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
+          if (!begins) products = _mm256_add_epi16(sums[r][v], products);
+          sums[r][v] = products;
+          if (!ends) continue;
+          __m256i sum = _mm256_madd_epi16(products, factor[v]);
+          if (more || g + i >= together) sum = _mm256_add_epi32(dots[r][v], sum);
+          STAY(sum);
+          dots[r][v] = sum;
+        }
+      }
+    }
+  }
+}
+
+/* A panel's chunk, as avx2_panel, of codes as they are packed: for few rows, but more than are streamed. */
 INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
                          const code_chunk *chunk, const uint8_t *records, float *y) {
-  const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4 && !linear) values.table = vb_table(chunk->table);
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
-    read_inputs(kind, halves, chunk, record, &in);
+    read_inputs(kind, halves, chunk->start, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], 128 * bits);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
-      __m256i dots[CODE_ROWS][2], sums[CODE_ROWS][2], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      __m256i dots[CODE_ROWS][MOST_VECTORS], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
       if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
 #pragma GCC unroll 2
       for (int h = 0; h < halves; h++) {
         const __m256i factor[2] = {factor_of(kind, pair[0], h), factor_of(kind, pair[1], h)};
-#pragma GCC unroll 4
-        for (int g = 0; g < groups; g += 2) {
-          for (int v = 0; v < 2; v++) {
-            vb w[2];
-            if (bits == 8)
-              for (int i = 0; i < 2; i++) w[i] = vb_load(codes + v * 32 + (g + i) * 64);
-            else
-              planes_pair(bits, linear, codes + v * 32, (h * groups + g) / 2, &values, w);
-            for (int i = 0; i < 2; i++) {
-              const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
-              for (int r = 0; r < rows; r++) {
-                const __m256i x = four_bytes(record.q + r * BLOCK + h * 16 + (g + i) * 4);
-                __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
-                if (!begins) products = _mm256_add_epi16(sums[r][v], products);
-                sums[r][v] = products;
-                if (!ends) continue;
-                __m256i sum = _mm256_madd_epi16(products, factor[v]);
-                dots[r][v] = (kind == FACTORED && h > 0) || g + i >= together ? _mm256_add_epi32(dots[r][v], sum) : sum;
-              }
-            }
-          }
-        }
+        const lines_ahead nothing = {NULL, 0};
+        dot_packed(rows, 2, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, &values, codes, record.q, factor, &nothing, dots);
         add_dots(rows, kind, halves, chunk, record.scale, &in, pair, b, h, column, dots, y + column);
       }
     }
@@ -369,3 +389,5 @@ static code_tile *whole_tile(const code_chunk *chunk) {
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
   (chunk->packed ? packed_tile : whole_tile)(chunk)(chunk, records, rows, y);
 }
+
+#include "backend/cpu/x86/code_stream_avx2.h"

@@ -6,7 +6,7 @@
  * The sign before the pair is what madd multiplies it with, in place of 1, when it brings it to 32 bits; the sign of w1 chooses between copies of the codes,
  * four for the two pairs of a group of four inputs. So 32 products take three instructions and no sign is worked out for each of them. What makes a tile
  * elsewhere, a vector of codes that stays in a register for several rows, there is not: each row takes its own copies. It goes by itself through a chunk, and its
- * float sums stay in registers. -128 has no opposite among bytes; a chunk with that code is multiplied like that of few rows.
+ * float sums stay in registers. -128 has no opposite among bytes; a chunk with that code is multiplied as for few rows.
  */
 
 enum { COPIES = 4, WIDE_BITS = 8 * COPIES };
