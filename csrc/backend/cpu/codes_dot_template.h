@@ -102,7 +102,7 @@ static const activation_form code_form = {CODE_ROWS, code_tile_size, quantize};
 
 union multiply_scratch {
   code_chunk chunks[PANELS_TOGETHER];
-  float widened[CHUNK_FLOATS * PANEL];
+  float widened[2 * CHUNK_FLOATS * PANEL];
 };
 
 /* What the first tile of a chunk has expanded is there for the others. */

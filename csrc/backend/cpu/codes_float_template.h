@@ -12,7 +12,7 @@ union multiply_scratch {
     code_chunk chunk;
     float decoded[CHUNK_BLOCKS * BLOCK * PANEL];
   };
-  float widened[CHUNK_FLOATS * PANEL];
+  float widened[2 * CHUNK_FLOATS * PANEL];
 };
 
 /* target [blocks * BLOCK][PANEL] */
@@ -36,9 +36,10 @@ static void multiply_code_panel(const weight *w, int64_t panel, const uint8_t *t
     unpack_chunk(w, panel, first, count, w->layout.table, false, &scratch->chunk);
     decode_chunk(&scratch->chunk, scratch->decoded);
     for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
-      const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * BLOCK * FLOAT_ROWS;
+      const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
+      const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * BLOCK * some;
       const weights_ahead none = {(const uint8_t *)scratch->decoded, 0};
-      float_tile(x, none.from, count * BLOCK, &none, rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS, y + r * PANEL);
+      float_tile(x, none.from, count * BLOCK, &none, some, y + r * PANEL);
     }
   }
 }

@@ -8,7 +8,7 @@
  *     codes_float_template.h    any simd_*.h
  *     codes_dot_template.h      behind a code_tile_*.h, which says which simd_*.h it takes
  *   FIXED_PACKER, FIXED_FORM and MULTIPLY_FIXED, all or none, if codes with a scale for 16 inputs are multiplied in another way (x86/codes_amx.h)
- * multiply_scratch has room for CHUNK_FLOATS * PANEL floats, which float panels are widened into.
+ * multiply_scratch has room for 2 * CHUNK_FLOATS * PANEL floats, which two float panels are widened into.
  */
 #include <float.h>
 #include <math.h>

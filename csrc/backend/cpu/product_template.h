@@ -16,8 +16,10 @@ _Static_assert(GROUP_ROWS / 2 % FLOAT_ROWS == 0, "groups of rows, and of the hea
 #ifndef ADD_PRODUCTS
 #define ADD_PRODUCTS add_products
 INLINE void add_products(const int rows, const int vectors, const float *a, const int64_t a_row, const vf columns[2], vf sums[FLOAT_ROWS][2]) {
+#pragma GCC unroll 16
   for (int r = 0; r < rows; r++) {
     vf x = vf_set(a[r * a_row]);
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) sums[r][v] = vf_fma(x, columns[v], sums[r][v]);
   }
 }
@@ -29,16 +31,21 @@ INLINE void add_products(const int rows, const int vectors, const float *a, cons
 INLINE void product_tile(const int rows, const int vectors, const bool fresh, const float *a, const int64_t a_row, const int64_t a_depth,
                          const float *b, int64_t b_row, int64_t depth, float *c, int64_t c_row) {
   vf sums[FLOAT_ROWS][2];
+#pragma GCC unroll 16
   for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) sums[r][v] = fresh ? vf_set(0) : vf_load(c + r * c_row + v * LANES);
   for (int64_t k = 0; k < depth; k++) {
     vf columns[2];
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) columns[v] = vf_load(b + v * LANES);
     ADD_PRODUCTS(rows, vectors, a, a_row, columns, sums);
     a += a_depth;
     b += b_row;
   }
+#pragma GCC unroll 16
   for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
     for (int v = 0; v < vectors; v++) vf_store(c + r * c_row + v * LANES, sums[r][v]);
 }
 
@@ -51,18 +58,27 @@ INLINE void product_rows(const int rows, int64_t columns, const bool fresh, cons
   if (j < columns) product_tile(rows, 1, fresh, a, a_row, a_depth, b + j, b_row, depth, c + j, c_row);
 }
 
-/* A tile of packed activations [columns][FLOAT_ROWS]. */
+/* A tile of activations, [columns][rows]. */
 static void pack_floats(const float *x, int64_t stride, int64_t rows, int64_t columns, uint8_t *tile) {
   float *target = (float *)tile;
-  for (int64_t k = 0; k < columns; k++) {
-    for (int64_t r = 0; r < rows; r++) target[k * FLOAT_ROWS + r] = x[r * stride + k];
-    for (int64_t r = rows; r < FLOAT_ROWS; r++) target[k * FLOAT_ROWS + r] = 0;
+  int64_t k = 0;
+  for (; rows >= 4 && k + 4 <= columns; k += 4) {
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) turn_four(x + r * stride + k, stride, target + k * rows + r, rows);
+    if (r < rows) turn_four(x + (rows - 4) * stride + k, stride, target + k * rows + rows - 4, rows); /* some of them once more */
   }
+  for (; k < columns; k++)
+    for (int64_t r = 0; r < rows; r++) target[k * rows + r] = x[r * stride + k];
 }
 
 static int64_t float_tile_size(int64_t columns) { return (columns * FLOAT_ROWS * (int64_t)sizeof(float) + 63) / 64 * 64; }
 
 static const activation_form float_form = {FLOAT_ROWS, float_tile_size, pack_floats};
+
+INLINE vf load_element(const packing packing, const uint8_t *at) {
+  const void *p = at;
+  return packing == PACKED_F32 ? vf_load(p) : packing == PACKED_F16 ? vf_load_half(p) : vf_load_bfloat16(p);
+}
 
 static void widen_half(const uint8_t *source, int64_t count, float *target) {
   for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_half((const uint16_t *)source + i));
@@ -96,18 +112,20 @@ INLINE void panel_tile(const int rows, const packing packing, const float *x, co
   for (int first = 0; first < VECTORS; first += 2) {
     const uint8_t *source = panel + first * LANES * element;
     vf sums[FLOAT_ROWS][2];
+#pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
       for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
     for (int64_t k = 0; k < depth; k++, source += PANEL * element, ahead += next->step) {
       vf columns[2];
       __builtin_prefetch(ahead, 0, 2);
-      for (int v = 0; v < 2; v++) {
-        const void *at = source + v * LANES * element;
-        columns[v] = packing == PACKED_F32 ? vf_load(at) : packing == PACKED_F16 ? vf_load_half(at) : vf_load_bfloat16(at);
-      }
-      ADD_PRODUCTS(rows, 2, x + k * FLOAT_ROWS, 1, columns, sums);
+#pragma GCC unroll 16
+      for (int v = 0; v < 2; v++) columns[v] = load_element(packing, source + v * LANES * element);
+      ADD_PRODUCTS(rows, 2, x + k * rows, 1, columns, sums);
     }
+#pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
       for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + (first + v) * LANES, sums[r][v]);
   }
 }
@@ -140,6 +158,67 @@ static void bfloat16_tile(const float *x, const uint8_t *panel, int64_t depth, c
   }
 }
 
+#ifdef PAIR_ROWS
+/* Pieces [depth][PANEL] of two neighbouring panels, the second one `apart` bytes behind the first, and what is asked for meanwhile. */
+typedef struct panel_pair {
+  const uint8_t *panel;
+  int64_t apart, depth;
+  weights_ahead next;
+} panel_pair;
+
+/* sums [rows][4] += x [rows] times an input's columns of two panels, which go to `widened`, too, if they are no floats. */
+INLINE void add_pair(const int rows, const packing packing, const float *x, const uint8_t *panel, int64_t apart, float *widened, vf sums[PAIR_ROWS][4]) {
+  const int size = LANES * (packing == PACKED_F32 ? 4 : 2);
+  const vf columns[4] = {load_element(packing, panel), load_element(packing, panel + size), load_element(packing, panel + apart),
+                         load_element(packing, panel + apart + size)};
+#pragma GCC unroll 16
+  for (int i = 0; packing != PACKED_F32 && i < 4; i++) vf_store(widened + i / 2 * CHUNK_FLOATS * PANEL + i % 2 * LANES, columns[i]);
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+    const vf v = vf_set(x[r]);
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) sums[r][i] = vf_fma(v, columns[i], sums[r][i]);
+  }
+}
+
+/* As panel_tile for two panels, whose rows of y are GROUP_ROWS apart: fewer loads for as many products. Rows of x are `step` apart. What is widened is left in
+ * `widened` [2][CHUNK_FLOATS][PANEL], as floats for the other rows. */
+INLINE void pair_tile(const int rows, const packing packing, const float *x, int64_t step, const panel_pair *pair, float *widened, float *y) {
+  const int size = PANEL * (packing == PACKED_F32 ? 4 : 2);
+  const uint8_t *panel = pair->panel, *ahead = pair->next.from;
+  vf sums[PAIR_ROWS][4];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) sums[r][i] = vf_load(y + (i / 2 * GROUP_ROWS + r) * PANEL + i % 2 * LANES);
+  for (int64_t k = 0; k < pair->depth; k++, x += step, panel += size, widened += PANEL, ahead += pair->next.step) {
+    __builtin_prefetch(ahead, 0, 2);
+    add_pair(rows, packing, x, panel, pair->apart, widened, sums);
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) vf_store(y + (i / 2 * GROUP_ROWS + r) * PANEL + i % 2 * LANES, sums[r][i]);
+}
+
+static void float_pair_tile(const float *x, int64_t step, const panel_pair *pair, int64_t rows, float *y) {
+  switch (rows) {
+#define CASE(n) \
+  case n: pair_tile(n, PACKED_F32, x, step, pair, NULL, y); break;
+    FOR_EACH_PAIR_ROWS(CASE)
+#undef CASE
+  }
+}
+
+static void half_pair_tile(const float *x, int64_t step, const panel_pair *pair, float *widened, float *y) {
+  pair_tile(PAIR_ROWS, PACKED_F16, x, step, pair, widened, y);
+}
+
+static void bfloat16_pair_tile(const float *x, int64_t step, const panel_pair *pair, float *widened, float *y) {
+  pair_tile(PAIR_ROWS, PACKED_BF16, x, step, pair, widened, y);
+}
+#endif
+
 /* Up to how many rows take halves as they lie: of few each is read once or twice. More have them widened first, unless that costs nothing beside multiplying. */
 #ifndef STREAM_ROWS
 #define STREAM_ROWS (2 * FLOAT_ROWS)
@@ -156,8 +235,8 @@ static void multiply_float_chunk(const weight *w, int64_t panel, int64_t first, 
   if (widens && w->packing == PACKED_BF16) widen_bfloat16(chunk, depth * PANEL, widened);
   const uint8_t *values = widens ? (const uint8_t *)widened : chunk;
   for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
-    const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * FLOAT_ROWS;
     const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
+    const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * some;
     /* Beyond the last panel asking does no harm. */
     const weights_ahead ahead = {next + most * r / rows, most * some / rows / (depth * (PANEL / (2 * LANES)))};
     if (w->packing == PACKED_F32 || widens)
@@ -169,10 +248,57 @@ static void multiply_float_chunk(const weight *w, int64_t panel, int64_t first, 
   }
 }
 
+#ifdef PAIR_ROWS
+/* As multiply_float_chunk for two panels and at least PAIR_ROWS rows, of which the first ones widen the weights for all. */
+static void multiply_pair_chunk(const weight *w, int64_t panel, int64_t first, int64_t depth, const uint8_t *next, const uint8_t *tiles, int64_t tile_size,
+                                int64_t rows, float *y, float *widened) {
+  const int64_t size = w->panel_size / w->columns, most = CHUNK_FLOATS * size, share = 2 * most * PAIR_ROWS / rows;
+  panel_pair pair = {.panel = w->panels + panel * w->panel_size + first * size, .apart = w->panel_size, .depth = depth, .next = {next, share / CHUNK_FLOATS}};
+  int64_t asked = 0; /* of both panels, one after the other */
+  for (int64_t r = 0; r < rows; r += FLOAT_ROWS, tiles += tile_size) {
+    const int64_t step = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
+    const float *x = (const float *)tiles + first * step;
+    for (int64_t i = 0; i < step; i += PAIR_ROWS, asked += share) {
+      float *sums = y + (r + i) * PANEL;
+      pair.next.from = next + (asked < most ? asked : asked - most + w->panel_size);
+      if (r + i > 0 || w->packing == PACKED_F32) {
+        float_pair_tile(x + i, step, &pair, step - i < PAIR_ROWS ? step - i : PAIR_ROWS, sums);
+        continue;
+      }
+      if (w->packing == PACKED_F16) half_pair_tile(x, step, &pair, widened, sums);
+      if (w->packing == PACKED_BF16) bfloat16_pair_tile(x, step, &pair, widened, sums);
+      pair.panel = (const uint8_t *)widened;
+      pair.apart = CHUNK_FLOATS * PANEL * (int64_t)sizeof(float);
+    }
+  }
+}
+
+/* As multiply_floats for an even number of panels and many rows. */
+static void multiply_pairs(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y, float *widened) {
+  const int64_t size = w->panel_size / w->columns;
+  for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS)
+    for (int64_t i = 0; i < panels; i += 2) {
+      const int64_t depth = w->columns - first < CHUNK_FLOATS ? w->columns - first : CHUNK_FLOATS;
+      const uint8_t *chunk = w->panels + (panel + i) * w->panel_size + first * size;
+      const uint8_t *next = chunk + (i + 2 < panels ? 2 * w->panel_size : depth * size - (panels - 2) * w->panel_size);
+      multiply_pair_chunk(w, panel + i, first, depth, next, tiles, tile_size, rows, y + i * GROUP_ROWS * PANEL, widened);
+    }
+}
+#endif
+
 /* Few rows wait for weights, and go through panel after panel, in the order that they lie in. More take a chunk of all panels before the next one: their own columns, too
  * many for the nearer caches, are read from far once for all panels. */
 static void multiply_floats(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                             void *scratch) {
+#ifdef PAIR_ROWS
+  if (rows > FEW_ROWS && panels > 1) {
+    const int64_t even = panels / 2 * 2;
+    multiply_pairs(w, panel, even, tiles, tile_size, rows, y, scratch);
+    panel += even;
+    panels -= even;
+    y += even * GROUP_ROWS * PANEL;
+  }
+#endif
   const int64_t size = w->panel_size / w->columns, together = rows <= FEW_ROWS ? 1 : panels;
   for (int64_t p = 0; p < panels; p += together)
     for (int64_t first = 0; first < w->columns; first += CHUNK_FLOATS)

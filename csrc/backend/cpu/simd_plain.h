@@ -72,6 +72,12 @@ static inline float vf_largest(vf v) {
   return vf_larger(pairs, (vf){pairs[1], pairs[0], pairs[3], pairs[2]})[0];
 }
 
+/* target [4][target_stride] = four columns of four rows of x. */
+static inline void turn_four(const float *x, int64_t stride, float *target, int64_t target_stride) {
+  for (int k = 0; k < 4; k++)
+    for (int r = 0; r < 4; r++) target[k * target_stride + r] = x[r * stride + k];
+}
+
 static inline vf vf_load_half(const uint16_t *p) {
   return (vf){half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3])};
 }

@@ -81,6 +81,15 @@ static inline float vf_largest(vf v) {
   return vgetq_lane_f32(vreinterpretq_f32_s32(vdupq_n_s32(vmaxvq_s32(vreinterpretq_s32_f32(v)))), 0);
 }
 
+/* target [4][target_stride] = four columns of four rows of x. */
+static inline void turn_four(const float *x, int64_t stride, float *target, int64_t target_stride) {
+  const float32x4x2_t even = vtrnq_f32(vld1q_f32(x), vld1q_f32(x + stride)), odd = vtrnq_f32(vld1q_f32(x + 2 * stride), vld1q_f32(x + 3 * stride));
+  for (int i = 0; i < 2; i++) {
+    vst1q_f32(target + i * target_stride, vcombine_f32(vget_low_f32(even.val[i]), vget_low_f32(odd.val[i])));
+    vst1q_f32(target + (i + 2) * target_stride, vcombine_f32(vget_high_f32(even.val[i]), vget_high_f32(odd.val[i])));
+  }
+}
+
 static inline vf vf_load_half(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 static inline vf vf_load_bfloat16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 /* Four bytes in the low half of a vector of eight. */

@@ -67,6 +67,16 @@ static inline float vf_largest(vf v) {
   return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(a, _mm_shuffle_epi32(a, 1))));
 }
 
+/* target [4][target_stride] = four columns of four rows of x. */
+static inline void turn_four(const float *x, int64_t stride, float *target, int64_t target_stride) {
+  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + stride), c = _mm_loadu_ps(x + 2 * stride), d = _mm_loadu_ps(x + 3 * stride);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(target, a);
+  _mm_storeu_ps(target + target_stride, b);
+  _mm_storeu_ps(target + 2 * target_stride, c);
+  _mm_storeu_ps(target + 3 * target_stride, d);
+}
+
 static inline vf vf_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 static inline vf vf_load_bfloat16(const uint16_t *p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
