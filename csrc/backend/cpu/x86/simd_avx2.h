@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "backend/cpu/x86/turn_four.h"
+
 enum { LANES = 8, FLOAT_ROWS = 6 };
 #define FOR_EACH_FLOAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
@@ -65,16 +67,6 @@ static inline float vf_largest(vf v) {
   a = _mm_max_epi32(a, _mm_castps_si128(_mm256_extractf128_ps(v, 1)));
   a = _mm_max_epi32(a, _mm_unpackhi_epi64(a, a));
   return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(a, _mm_shuffle_epi32(a, 1))));
-}
-
-/* target [4][target_stride] = four columns of four rows of x. */
-static inline void turn_four(const float *x, int64_t stride, float *target, int64_t target_stride) {
-  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + stride), c = _mm_loadu_ps(x + 2 * stride), d = _mm_loadu_ps(x + 3 * stride);
-  _MM_TRANSPOSE4_PS(a, b, c, d);
-  _mm_storeu_ps(target, a);
-  _mm_storeu_ps(target + target_stride, b);
-  _mm_storeu_ps(target + 2 * target_stride, c);
-  _mm_storeu_ps(target + 3 * target_stride, d);
 }
 
 static inline vf vf_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }

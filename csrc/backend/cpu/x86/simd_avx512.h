@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "backend/cpu/x86/turn_four.h"
+
 enum { LANES = 16, FLOAT_ROWS = 12 };
 #define PAIR_ROWS 6
 #define FOR_EACH_PAIR_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
@@ -48,16 +50,6 @@ static inline vf vf_larger(vf a, vf b) {
 }
 /* The largest of magnitudes; NaN if one is. */
 static inline float vf_largest(vf v) { return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(v))))); }
-
-/* target [4][target_stride] = four columns of four rows of x. */
-static inline void turn_four(const float *x, int64_t stride, float *target, int64_t target_stride) {
-  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + stride), c = _mm_loadu_ps(x + 2 * stride), d = _mm_loadu_ps(x + 3 * stride);
-  _MM_TRANSPOSE4_PS(a, b, c, d);
-  _mm_storeu_ps(target, a);
-  _mm_storeu_ps(target + target_stride, b);
-  _mm_storeu_ps(target + 2 * target_stride, c);
-  _mm_storeu_ps(target + 3 * target_stride, d);
-}
 
 static inline vf vf_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 static inline vf vf_load_bfloat16(const uint16_t *p) {
