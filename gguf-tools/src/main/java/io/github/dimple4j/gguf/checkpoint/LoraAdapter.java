@@ -16,9 +16,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -32,11 +32,11 @@ public final class LoraAdapter implements AutoCloseable {
   private static final String CONFIG = "adapter_config.json";
   private static final String WEIGHTS = "adapter_model.safetensors";
   /** Ways to begin that leave the model as it is; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) change it, and it is then not the checkpoint that the adapter stands on. */
-  private static final Set<String> STARTS = Set.of("gaussian", "eva", "orthogonal");
+  private static final Set<String> STARTS = Set.of("gaussian", "eva", "orthogonal", "mica");
   private static final int MOST_ELEMENTS = 1 << 30;
   /** What is asked for where a matrix is merged and where a checkpoint is there, and what says how an adapter was trained, and on what. */
   private static final List<String> PASSED_OVER = List.of("alpha_pattern", "lora_alpha", "r", "rank_pattern", "target_modules", "use_rslora", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying", "eva_config",
-      "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "megatron_core", "peft_version",
+      "exclude_modules", "inference_mode", "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "lora_ga_config", "megatron_core", "modules_to_save", "peft_version",
       "qalora_group_size", "revision", "runtime_config", "task_type");
 
   /** One side of a product, row by row. */
@@ -50,13 +50,22 @@ public final class LoraAdapter implements AutoCloseable {
       }
       return new Matrix(columns, rows, turned);
     }
+
+    private boolean isSame(Matrix other) {
+      return rows == other.rows && columns == other.columns && Arrays.equals(values, other.values);
+    }
   }
 
   /** What is added to a matrix: scale * up [out x rank] * down [rank x in]. */
-  private record Product(float scale, Matrix up, Matrix down) {}
+  private record Product(float scale, Matrix up, Matrix down) {
+    private boolean isSame(Product other) {
+      return scale == other.scale && up.isSame(other.up) && down.isSame(other.down);
+    }
+  }
 
   private final Path directory;
   private final JsonSettings config;
+  private final LoraTargets targets;
   private final SafetensorsFile file;
   private final Map<String, Product> products = new LinkedHashMap<>(); // by the checkpoint's names
   private final Map<String, SafetensorsFile.Tensor> whole = new LinkedHashMap<>();
@@ -68,6 +77,7 @@ public final class LoraAdapter implements AutoCloseable {
     }
     config = JsonSettings.read(directory.resolve(CONFIG));
     requireSupported();
+    targets = new LoraTargets(config);
     Path weights = directory.resolve(WEIGHTS);
     if (!Files.isRegularFile(weights)) {
       throw new GgufException(weights + " is missing" + (Files.exists(directory.resolve("adapter_model.bin"))
@@ -99,11 +109,11 @@ public final class LoraAdapter implements AutoCloseable {
       config.requireFlag(key, false);
     }
     JsonNode start = config.node("init_lora_weights");
-    if (start.isString() && !STARTS.contains(start.stringValue().toLowerCase(Locale.ROOT))) {
+    if (config.has("init_lora_weights") && !start.isBoolean() && !STARTS.contains(start.asString("").toLowerCase(Locale.ROOT))) {
       throw config.wrong("init_lora_weights", "a start that leaves the model as it is; convert the adapter with PEFT's path_initial_model_for_weight_conversion");
     }
     for (String key : List.of("target_parameters", "trainable_token_indices", "megatron_config", "layer_replication", "alora_invocation_tokens")) {
-      if (config.has(key) && !config.node(key).isEmpty()) {
+      if (config.has(key) && !(config.node(key).isContainer() && config.node(key).isEmpty())) {
         throw config.wrong(key, "null");
       }
     }
@@ -118,19 +128,13 @@ public final class LoraAdapter implements AutoCloseable {
     }
   }
 
-  /** Of what a configuration says that an adapter changes, something has to be there. */
+  /** Of each module that is there as a whole there has to be something. */
   private void requireSaved() {
-    for (String module : names("modules_to_save")) {
+    for (String module : targets.saved()) {
       if (whole.keySet().stream().noneMatch(name -> ("." + name).contains("." + module + "."))) {
         throw new GgufException(file.path() + ": nothing of module " + module + ", which " + CONFIG + " lists as \"modules_to_save\"");
       }
     }
-  }
-
-  /** A list of names; none where there is something else, an expression for example. */
-  private List<String> names(String key) {
-    JsonNode value = config.node(key);
-    return value.isArray() ? value.valueStream().map(name -> name.asString("")).toList() : List.of();
   }
 
   private void readTensors() throws IOException {
@@ -146,7 +150,10 @@ public final class LoraAdapter implements AutoCloseable {
       String inner = name.substring(PREFIX.length());
       int lora = inner.indexOf(".lora_");
       if (lora < 0) {
-        whole.put(inner.replaceFirst("\\.modules_to_save(\\.default)?\\.", ".").replaceFirst("\\.base_layer\\.", "."), tensor); // a bias beside an A and a B
+        String changed = inner.replaceFirst("\\.modules_to_save(\\.default)?\\.", ".").replaceFirst("\\.base_layer\\.", "."); // a bias beside an A and a B
+        if (whole.put(changed, tensor) != null) {
+          throw wrong(tensor, "the adapter has it twice");
+        }
         continue;
       }
       String part = inner.substring(lora + 1).replaceFirst("\\.default", "").replaceFirst("\\.weight$", "");
@@ -237,16 +244,22 @@ public final class LoraAdapter implements AutoCloseable {
    * @return the same, those that the adapter has whole being its own
    * @throws GgufException if a tensor of the adapter is for none of the checkpoint's, or for one of another shape
    */
-  public Map<String, SafetensorsFile.Tensor> over(Map<String, SafetensorsFile.Tensor> checkpoint) {
+  public Map<String, SafetensorsFile.Tensor> over(Map<String, SafetensorsFile.Tensor> checkpoint) throws IOException {
     Map<String, SafetensorsFile.Tensor> all = new LinkedHashMap<>(checkpoint);
+    if (keepsTies()) {
+      dropTies(checkpoint.keySet());
+    }
     products.forEach((name, product) -> {
       List<Long> shape = List.of((long) product.up.rows, (long) product.down.columns);
       if (!checkpoint.containsKey(name) || !checkpoint.get(name).shape().equals(shape)) {
         throw new GgufException(file.path() + ": the adapter changes " + name + " of shape " + shape + "; "
             + (checkpoint.containsKey(name) ? "the checkpoint's has shape " + checkpoint.get(name).shape() : "the checkpoint has no such tensor"));
       }
+      if (!targets.mayChange(moduleOf(name))) {
+        throw new GgufException(file.path() + ": the adapter changes " + name + ", which " + CONFIG + " does not name: \"target_modules\" are "
+            + config.node("target_modules"));
+      }
     });
-    requireWhole(checkpoint);
     whole.forEach((name, tensor) -> {
       if (!checkpoint.containsKey(name) || !checkpoint.get(name).shape().equals(tensor.shape())) {
         throw wrong(tensor, "the checkpoint " + (checkpoint.containsKey(name) ? "has " + name + " in shape " + checkpoint.get(name).shape()
@@ -258,35 +271,43 @@ public final class LoraAdapter implements AutoCloseable {
   }
 
   /**
-   * Refuses an adapter without some of its matrices. PEFT gives one to each module whose name ends as the configuration says, or that its expression matches,
-   * or in a choice of layers to each of these.
+   * Refuses an adapter without something that its configuration says it changes.
+   *
+   * @param checkpoint its tensors by name
+   * @param used the names of those that matter
    */
-  private void requireWhole(Map<String, SafetensorsFile.Tensor> checkpoint) {
-    if (config.has("layers_to_transform") || config.has("exclude_modules")) {
-      return;
-    }
-    Predicate<String> targeted = targets();
-    for (Map.Entry<String, SafetensorsFile.Tensor> entry : checkpoint.entrySet()) {
-      String name = entry.getKey();
-      if (entry.getValue().shape().size() == 2 && name.endsWith(".weight") && !products.containsKey(name) && !whole.containsKey(name)
-          && targeted.test(name.substring(0, name.length() - ".weight".length()))) {
-        throw new GgufException(file.path() + ": nothing of " + name + ", though \"target_modules\" of " + CONFIG + " are " + config.node("target_modules"));
+  public void requireWhole(Map<String, SafetensorsFile.Tensor> checkpoint, Set<String> used) {
+    Set<String> tensors = checkpoint.keySet().stream().filter(used::contains).collect(Collectors.toCollection(LinkedHashSet::new));
+    Set<String> matrices = tensors.stream().filter(name -> name.endsWith(".weight") && checkpoint.get(name).shape().size() > 1).map(LoraAdapter::moduleOf)
+        .collect(Collectors.toCollection(LinkedHashSet::new));
+    targets.requireAll(matrices, tensors, names(), file.path());
+  }
+
+  private static String moduleOf(String weight) {
+    return weight.substring(0, weight.length() - ".weight".length());
+  }
+
+  /** Takes out what PEFT saves of the logits' matrix beside an embedding that is the same one: the same numbers once more. */
+  private void dropTies(Set<String> checkpoint) throws IOException {
+    for (String name : names()) {
+      if (!checkpoint.contains(name)) {
+        for (String twin : names()) {
+          if (checkpoint.contains(twin) && isTwin(name, twin)) {
+            products.remove(name);
+            whole.remove(name);
+            break;
+          }
+        }
       }
     }
   }
 
-  /** Whether {@code target_modules} mean a module; "all-linear" does not say which. */
-  private Predicate<String> targets() {
-    JsonNode targets = config.node("target_modules");
-    if (targets.isString() && !targets.stringValue().equals("all-linear")) {
-      try {
-        return Pattern.compile(targets.stringValue()).asMatchPredicate();
-      } catch (PatternSyntaxException e) {
-        throw config.wrong("target_modules", "a regular expression: " + e.getDescription());
-      }
-    }
-    List<String> endings = names("target_modules");
-    return module -> endings.stream().anyMatch(ending -> ("." + module).endsWith("." + ending));
+  private boolean isTwin(String name, String other) throws IOException {
+    Product one = products.get(name);
+    Product two = products.get(other);
+    SafetensorsFile.Tensor tensor = whole.get(name);
+    SafetensorsFile.Tensor twin = whole.get(other);
+    return (one == null ? two == null : two != null && one.isSame(two)) && (tensor == null ? twin == null : twin != null && tensor.isSame(twin));
   }
 
   /** Whether what two modules share stays shared where one of them is adapted. */

@@ -59,7 +59,27 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /** Shape as in the file, slowest dimension first; offset from the start of the file, in bytes. */
-  public record Tensor(SafetensorsFile file, String name, DataType type, List<Long> shape, long elements, long offset) {}
+  public record Tensor(SafetensorsFile file, String name, DataType type, List<Long> shape, long elements, long offset) {
+    private static final int COMPARED = 1 << 20; // bytes at a time
+
+    /** Whether another tensor has the same elements, of the same type and in the same shape. */
+    public boolean isSame(Tensor other) throws IOException {
+      if (type != other.type || !shape.equals(other.shape)) {
+        return false;
+      }
+      long size = elements * type.size();
+      for (long at = 0; at < size; at += COMPARED) {
+        ByteBuffer mine = ByteBuffer.allocate((int) Math.min(COMPARED, size - at));
+        ByteBuffer theirs = ByteBuffer.allocate(mine.capacity());
+        file.read(offset + at, mine);
+        other.file.read(other.offset + at, theirs);
+        if (!mine.clear().equals(theirs.clear())) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
 
   private final InputFile input;
   private final Path path;

@@ -14,7 +14,6 @@ import io.github.dimple4j.gguf.checkpoint.SafetensorsFile;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
 import io.github.dimple4j.gguf.checkpoint.TokenizerFiles;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -46,7 +45,6 @@ import java.util.regex.Pattern;
 public final class Converter {
   /** What of {@code generation_config.json} is no setting of a decoding. */
   private static final Pattern PROVENANCE = Pattern.compile("_.*|transformers_version|(bos|pad)_token_id");
-  private static final int COMPARED = 1 << 20; // bytes at a time
 
   private final Path directory;
   private Quantization quantization = Quantization.F16;
@@ -171,7 +169,7 @@ public final class Converter {
           : Architectures.layout(config, preprocessor, tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
       if (adapter != null) {
-        requireUsed(layout, adapter);
+        requireUsed(layout, adapter, checkpoint.tensors());
       }
       Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       for (Map.Entry<Integer, String> token : layout.added().entrySet()) {
@@ -215,30 +213,14 @@ public final class Converter {
     for (Map.Entry<String, String> entry : twins.entrySet()) {
       SafetensorsFile.Tensor twin = tensors.get(entry.getKey());
       SafetensorsFile.Tensor read = tensors.get(entry.getValue());
-      if (!isSame(twin, read)) {
+      if (!twin.isSame(read)) {
         throw new GgufException(twin.file().path() + ": tensor " + twin.name() + " is another one than " + read.name() + ", its twin");
       }
     }
   }
 
-  private static boolean isSame(SafetensorsFile.Tensor a, SafetensorsFile.Tensor b) throws IOException {
-    if (a.type() != b.type() || !a.shape().equals(b.shape())) {
-      return false;
-    }
-    long size = a.elements() * a.type().size();
-    for (long at = 0; at < size; at += COMPARED) {
-      ByteBuffer one = ByteBuffer.allocate((int) Math.min(COMPARED, size - at)), other = ByteBuffer.allocate(one.capacity());
-      a.file().read(a.offset() + at, one);
-      b.file().read(b.offset() + at, other);
-      if (!one.clear().equals(other.clear())) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   /** An adapter of what the file does without would be lost. */
-  private static void requireUsed(ModelLayout layout, LoraAdapter adapter) {
+  private static void requireUsed(ModelLayout layout, LoraAdapter adapter, Map<String, SafetensorsFile.Tensor> checkpoint) {
     Set<String> used = new HashSet<>();
     layout.tensors().forEach(source -> used.addAll(source.checkpointNames()));
     for (String name : adapter.names()) {
@@ -246,6 +228,7 @@ public final class Converter {
         throw new GgufException(adapter + " changes " + name + ", which has no place in the file");
       }
     }
+    adapter.requireWhole(checkpoint, used);
     requireUntied(layout, adapter);
   }
 
