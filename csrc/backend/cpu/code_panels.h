@@ -103,6 +103,7 @@ typedef struct code_chunk {
   _Alignas(64) int16_t factor[CHUNK_BLOCKS][PANEL][2];         /* of the halves, if `factors`; then `scale` is the d of each 8 blocks, [PANEL] */
   const uint8_t *codes[CHUNK_BLOCKS];                          /* [2][8][16][4] or [2][4][16][8] bytes, or [8][4][32][4] (x86/code_tile_avx2_wide.h); packed: as they lie */
   const uint8_t *beside;                                       /* what a level keeps of the tile's blocks behind their records: BESIDE_SIZE each */
+  const uint8_t *next_records, *next_beside;                   /* of the tile that is multiplied next, to be asked for */
   const uint8_t *ahead;                                        /* weights to ask for while the chunk is multiplied, */
   int64_t ahead_size;                                          /* so many bytes for each block (SHARES_AHEAD), or block and half of the panel; 0: none */
   int32_t bits;                                                /* of a code: 8 or more, or as it is packed */

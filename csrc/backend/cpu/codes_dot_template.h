@@ -150,6 +150,12 @@ static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, 
         chunk->streams = few && r == 0;
         chunk->keeps = packed && !few && r == 0;
         chunk->beside = tile + records_size(w->columns, record_rows) + first * BESIDE_SIZE(record_rows);
+        /* The next tile of the chunk, or the first with the next chunk. */
+        const bool last_tile = r + CODE_ROWS >= rows;
+        const int64_t next_first = !last_tile ? first : first + most < blocks ? first + most : 0;
+        const uint8_t *next_tile = last_tile ? tiles : tile + tile_size;
+        chunk->next_records = next_tile + next_first * code_record_size(record_rows);
+        chunk->next_beside = next_tile + records_size(w->columns, record_rows) + next_first * BESIDE_SIZE(record_rows);
         if (SHARES_AHEAD) {
           share_ahead(chunk, next, few ? 0 : most * block_size, r, some, rows);
         } else {

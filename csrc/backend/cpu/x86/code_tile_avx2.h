@@ -205,7 +205,7 @@ INLINE void add_factored_dots(const int rows, const float *scale, const __m256i 
 
 #include "backend/cpu/x86/code_tile_avx2_wide.h"
 
-#define BESIDE_SIZE(record_rows) (int64_t)sizeof(wide_inputs)
+#define BESIDE_SIZE(record_rows) (CODE_ROWS * (int64_t)sizeof(wide_inputs))
 #define KEEP_BESIDE(records, blocks, record_rows, beside) keep_inputs(records, blocks, beside)
 
 /* The factors of 16 columns, two for each. */

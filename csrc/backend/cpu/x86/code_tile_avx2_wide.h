@@ -46,41 +46,51 @@ static bool expand_wide(const int32_t bits, const uint8_t *block, const int8_t *
   return _mm256_movemask_epi8(_mm256_cmpeq_epi8(lowest, _mm256_set1_epi8(INT8_MIN))) == 0;
 }
 
-/* The activations of a tile's block, kept behind the tile's records for all panels that it is multiplied with. */
+/* A row's activations of a block, kept behind the tile's records for all panels that it is multiplied with. */
 typedef struct wide_inputs {
-  _Alignas(64) uint8_t magnitude[CODE_ROWS][BLOCK];
-  int16_t sign[CODE_ROWS][BLOCK / 2]; /* of each pair's first */
-  int32_t copy[CODE_ROWS][BLOCK / 4]; /* where each group's copy of the codes lies, in bytes */
+  uint8_t magnitude[BLOCK];
+  int16_t sign[BLOCK / 2]; /* of each pair's first */
+  uint8_t copy[BLOCK / 4]; /* where each group's copy of the codes lies, in COPY_UNITs */
+  float scale;
+  int32_t unused; /* a tile's block is five lines of memory */
 } wide_inputs;
+
+enum { COPY_UNIT = 8 }; /* what an address may multiply by */
+
+_Static_assert(CODE_ROWS * sizeof(wide_inputs) == 5 * 64, "whole lines");
+_Static_assert(3 * PANEL * 4 / COPY_UNIT <= UINT8_MAX, "places of copies");
 
 static void keep_inputs(const uint8_t *records, int64_t blocks, void *beside) {
   for (int64_t b = 0; b < blocks; b++) {
-    const int8_t *q = code_record_at(records, b, CODE_ROWS).q;
-    wide_inputs *in = (wide_inputs *)beside + b;
-    for (int r = 0; r < CODE_ROWS; r++) {
-      const __m256i x = vb_load(q + r * BLOCK), first = _mm256_slli_epi16(x, 8);
-      vb_store(in->magnitude[r], _mm256_abs_epi8(x));
-      vb_store(in->sign[r], _mm256_or_si256(_mm256_srai_epi16(first, 15), _mm256_set1_epi16(1)));
+    const code_record record = code_record_at(records, b, CODE_ROWS);
+    wide_inputs *in = (wide_inputs *)beside + b * CODE_ROWS;
+    for (int r = 0; r < CODE_ROWS; r++, in++) {
+      const __m256i x = vb_load(record.q + r * BLOCK), first = _mm256_slli_epi16(x, 8);
+      vb_store(in->magnitude, _mm256_abs_epi8(x));
+      vb_store(in->sign, _mm256_or_si256(_mm256_srai_epi16(first, 15), _mm256_set1_epi16(1)));
       const __m256i unlike = _mm256_srli_epi16(_mm256_xor_si256(x, first), 15);
-      vb_store(in->copy[r], _mm256_madd_epi16(unlike, _mm256_set1_epi32((2 * PANEL * 4) << 16 | PANEL * 4)));
+      const __m256i copy = _mm256_madd_epi16(unlike, _mm256_set1_epi32((2 * PANEL * 4 / COPY_UNIT) << 16 | PANEL * 4 / COPY_UNIT));
+      const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(copy), _mm256_extracti128_si256(copy, 1));
+      _mm_storel_epi64((__m128i *)in->copy, _mm_packus_epi16(words, words));
+      in->scale = record.scale[r];
     }
   }
 }
 
 /* One row's products with a chunk of copies. */
-INLINE void multiply_copies(const code_chunk *chunk, const uint8_t *records, const int64_t r, float *y) {
+INLINE void multiply_copies(const code_chunk *chunk, const int64_t r, float *y) {
   enum { VECTORS = PANEL / LANES };
-  const wide_inputs *in = (const wide_inputs *)chunk->beside;
+  const wide_inputs *in = (const wide_inputs *)chunk->beside + r;
   const float *scale = chunk->scale;
   vf sums[VECTORS];
   for (int v = 0; v < VECTORS; v++) sums[v] = vf_load(y + v * LANES);
-  for (int64_t b = 0; b < chunk->blocks; b++, in++, scale += PANEL) {
+  for (int64_t b = 0; b < chunk->blocks; b++, in += CODE_ROWS, scale += PANEL) {
     const uint8_t *codes = chunk->codes[b];
     __m256i dots[VECTORS];
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
-      const __m256i x = four_bytes(in->magnitude[r] + g * 4), sign = four_bytes(in->sign[r] + g * 2);
-      const uint8_t *w = codes + in->copy[r][g];
+      const __m256i x = four_bytes(in->magnitude + g * 4), sign = four_bytes(in->sign + g * 2);
+      const uint8_t *w = codes + (uint64_t)in->copy[g] * COPY_UNIT;
       KEEP_ADDRESS(w);
       for (int v = 0; v < VECTORS; v++) {
         __m256i sum = _mm256_madd_epi16(_mm256_maddubs_epi16(x, vb_load(w + g * COPIES * PANEL * 4 + v * 32)), sign);
@@ -89,12 +99,17 @@ INLINE void multiply_copies(const code_chunk *chunk, const uint8_t *records, con
         dots[v] = sum;
       }
     }
-    const vf row_scale = vf_set(code_record_at(records, b, CODE_ROWS).scale[r]);
+    const vf row_scale = vf_set(in->scale);
     for (int v = 0; v < VECTORS; v++) sums[v] = vf_fma(_mm256_cvtepi32_ps(dots[v]), vf_mul(vf_load(scale + v * LANES), row_scale), sums[v]);
   }
   for (int v = 0; v < VECTORS; v++) vf_store(y + v * LANES, sums[v]);
 }
 
+/* Each row asks for its share of the next tile's activations: those of many rows with many inputs come from farther away than the second cache. */
 static void tile_wide(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  for (int64_t r = 0; r < rows; r++) multiply_copies(chunk, records, r, y + r * PANEL);
+  (void)records;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t line = r; line < chunk->blocks * 5; line += CODE_ROWS) __builtin_prefetch(chunk->next_beside + line * 64);
+    multiply_copies(chunk, r, y + r * PANEL);
+  }
 }
