@@ -237,6 +237,7 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
     block_inputs in;
     read_inputs(kind, halves, chunk->start, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
+    for (int line = 0; line < 3; line++) __builtin_prefetch(chunk->next_records + b * code_record_size(CODE_ROWS) + line * 64);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       __m256i dots[CODE_ROWS][MOST_VECTORS], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
       if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
