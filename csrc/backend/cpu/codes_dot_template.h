@@ -15,7 +15,7 @@
  *   SHARES_AHEAD  1: multiply_code_tile asks for its share of the next chunk, chunk->ahead; 0 by default
  *   KEEPS_CODES   1: multiply_code_tile expands codes of 4 and 5 bits while it multiplies the first tile of many rows, where chunk->keeps says so; 0 by default
  *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
- *   STREAMS(rows, layout), multiply_code_stream(weight, panel, table, rows, records, beside, y): whether so many rows of one tile are multiplied with a whole panel
+ *   STREAMS(rows, layout), multiply_code_stream(weight, panel, table, rows, records, tile_size, beside, y): whether so many rows are multiplied with a whole panel
  *                 at once, without chunks, and what does it; none by default
  *   PANELS_TOGETHER, multiply_code_tiles(chunks, records, y): 2 where whole tiles of more than PACKED_ROWS rows are multiplied with the chunks of two panels at
  *                 once, both of codes as bytes, and what does it; y of the second panel lies GROUP_ROWS * PANEL floats behind; 1 by default
@@ -48,7 +48,7 @@
 #endif
 #ifndef STREAMS
 #define STREAMS(rows, layout) false
-#define multiply_code_stream(w, panel, table, rows, records, beside, y) (void)0
+#define multiply_code_stream(w, panel, table, rows, records, tile_size, beside, y) (void)0
 #endif
 #ifndef KEEPS_CODES
 #define KEEPS_CODES 0
@@ -125,7 +125,7 @@ static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, 
   int8_t table[16];
   for (int i = 0; i < 16; i++) table[i] = (int8_t)(uint8_t)(w->layout.table[i] - start);
   if (STREAMS(rows, &w->layout)) {
-    multiply_code_stream(w, panel, table, rows, tiles, tiles + records_size(w->columns, RECORD_ROWS(rows)), y);
+    multiply_code_stream(w, panel, table, rows, tiles, tile_size, tiles + records_size(w->columns, RECORD_ROWS(rows)), y);
     return;
   }
   const int64_t blocks = w->columns / BLOCK;

@@ -3,7 +3,7 @@
  * where they are multiplied, nothing is written down and nothing asked for twice. The integers and the order of the floats are those of avx2_panel and of
  * multiply_copies, so that a row has the same bits by itself as among others. Part of code_tile_avx2.h.
  */
-enum { BYTES_AHEAD = 6 << 10 };
+enum { BYTES_AHEAD = 6 << 10, MOST_TILES = 2 };
 
 /* What a block's scales are made of: a half, a half and a factor of 8 bits (a block of the file is then 8 of these), or floats of 8 blocks. */
 typedef enum scale_kind { HALVES, HALVES_AND_FACTORS, FLOATS } scale_kind;
@@ -15,7 +15,8 @@ typedef struct panel_stream {
   int64_t blocks;
   const int8_t *table;
   int32_t start; /* as in code_chunk */
-  const uint8_t *records;
+  const uint8_t *records; /* of the first tile; others follow tile_size apart */
+  int64_t tile_size;
 } panel_stream;
 
 /* The factors of 8 columns' halves, two for each. */
@@ -35,60 +36,88 @@ INLINE vf stream_minimum(const scale_kind scales, const unit_layout *u, const ui
   return scales == HALVES ? minimum : vf_sub(vf_set(0), vf_mul(minimum, vf_load_uint8(unit + u->minimum_factor + at)));
 }
 
-/* Block `i` of a unit; y [rows][PANEL / LANES]. One row takes a whole panel at a time, more half of its columns, as many as registers hold. */
-INLINE void stream_block(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves, const scale_kind scales,
-                         const panel_stream *s, const plane_values *values, const uint8_t *unit, const int i, const lines_ahead *ahead,
-                         const code_record *record, vf y[CODE_ROWS][MOST_VECTORS]) {
-  const int vectors = rows == 1 ? MOST_VECTORS : 2;
+/* The scales of half `h` of block `i` of a unit, and its minima, of `vectors` vectors of columns from vector `c` on. */
+typedef struct stream_factors {
+  vf scale[MOST_VECTORS], minimum[MOST_VECTORS];
+} stream_factors;
+
+INLINE stream_factors factors_of(const code_kind kind, const int halves, const scale_kind scales, const unit_layout *u, const uint8_t *unit, const int i, const int h,
+                                 const int c, const int vectors) {
+  stream_factors f;
+  for (int v = 0; v < vectors; v++) {
+    const int64_t at = (i * halves + h) * PANEL + (c + v) * LANES;
+    f.scale[v] = stream_scale(kind, scales, u, unit, at);
+    f.minimum[v] = kind == WITH_MINIMA ? stream_minimum(scales, u, unit, at) : f.scale[v];
+  }
+  return f;
+}
+
+/* y [tiles * CODE_ROWS][PANEL / LANES] += the products of block `i` of a unit with `rows` rows of the last tile and all of one before it. One row takes a whole
+ * panel at a time, more half of its columns, as many as registers hold. */
+INLINE void stream_block(const int tiles, const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
+                         const scale_kind scales, const panel_stream *s, const plane_values *values, const uint8_t *unit, const int i, const lines_ahead *ahead,
+                         const code_record *records, vf y[][MOST_VECTORS]) {
+  const int vectors = tiles == 1 && rows == 1 ? MOST_VECTORS : 2;
   const unit_layout *u = s->layout;
-  block_inputs in;
-  read_inputs(kind, halves, s->start, *record, &in);
+  block_inputs in[MOST_TILES];
+  for (int t = 0; t < tiles; t++) read_inputs(kind, halves, s->start, records[t], &in[t]);
   for (int c = 0; c < MOST_VECTORS; c += vectors) {
     const uint8_t *block = unit + u->codes + i * (PANEL * BLOCK / 8 * bits) + c / 2 * 64 * bits;
     const int before = c * 4, last = c + vectors == MOST_VECTORS ? ahead->lines : before + 8;
-    const lines_ahead share = {ahead->from + before * 64, last - before};
-    __m256i dots[CODE_ROWS][MOST_VECTORS], pair[MOST_VECTORS], factor[MOST_VECTORS];
+    __m256i pair[MOST_VECTORS], factor[MOST_VECTORS];
     for (int v = 0; v < vectors; v++)
       pair[v] = kind == FACTORED ? factor_pairs(unit + u->factor + i * halves * PANEL + (c + v) * LANES) : _mm256_setzero_si256();
+    stream_factors kept[2];
+    for (int h = 0; tiles > 1 && h < halves; h++) kept[h] = factors_of(kind, halves, scales, u, unit, i, h, c, vectors);
 #pragma GCC unroll 2
-    for (int h = 0; h < halves; h++) {
-      for (int v = 0; v < vectors; v++) factor[v] = factor_of(kind, pair[v], h);
-      dot_packed(rows, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, block, record->q, factor, &share, dots);
-      if (kind == FACTORED && h + 1 < halves) continue;
-      for (int v = 0; v < vectors; v++) {
-        const int64_t at = (i * halves + h) * PANEL + (c + v) * LANES;
-        const vf scale = stream_scale(kind, scales, u, unit, at), minimum = kind == WITH_MINIMA ? stream_minimum(scales, u, unit, at) : scale;
-        for (int r = 0; r < rows; r++) {
-          __m256i dot = dots[r][v];
-          if (kind == FROM_START) dot = _mm256_add_epi32(dot, _mm256_set1_epi32(in.start[h][r]));
-          if (kind == FACTORED) dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_add_epi16(pair[v], pair[v]), four_bytes(in.half_start[r])));
-          vf sum = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(scale, vf_set(record->scale[r])), y[r][c + v]);
-          if (kind == WITH_MINIMA) sum = vf_fma(minimum, vf_set(in.sum[h][r]), sum);
-          y[r][c + v] = sum;
-        }
+    for (int t = 0; t < tiles; t++) {
+      const int some = t + 1 < tiles ? CODE_ROWS : rows;
+      const code_record *record = &records[t];
+      const lines_ahead share = {ahead->from + before * 64, t == 0 ? last - before : 0};
+      const uint8_t *codes = block;
+      KEEP_ADDRESS(codes); /* or the compiler would keep what it unpacked for the first tile, on the stack */
+      __m256i dots[CODE_ROWS][MOST_VECTORS];
+#pragma GCC unroll 2
+      for (int h = 0; h < halves; h++) {
+        for (int v = 0; v < vectors; v++) factor[v] = factor_of(kind, pair[v], h);
+        dot_packed(some, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, codes, record->q, factor, &share, dots);
+        if (kind == FACTORED && h + 1 < halves) continue;
+        const stream_factors f = tiles > 1 ? kept[h] : factors_of(kind, halves, scales, u, unit, i, h, c, vectors);
+        for (int v = 0; v < vectors; v++)
+          for (int r = 0; r < some; r++) {
+            __m256i dot = dots[r][v];
+            if (kind == FROM_START) dot = _mm256_add_epi32(dot, _mm256_set1_epi32(in[t].start[h][r]));
+            if (kind == FACTORED) dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_add_epi16(pair[v], pair[v]), four_bytes(in[t].half_start[r])));
+            vf *sum = &y[t * CODE_ROWS + r][c + v];
+            vf added = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(f.scale[v], vf_set(record->scale[r])), *sum);
+            if (kind == WITH_MINIMA) added = vf_fma(f.minimum[v], vf_set(in[t].sum[h][r]), added);
+            *sum = added;
+          }
       }
     }
   }
 }
 
-INLINE void stream_panel(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves, const scale_kind scales,
-                         const panel_stream *s, float *y) {
+INLINE void stream_panel(const int tiles, const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
+                         const scale_kind scales, const panel_stream *s, float *y) {
   const int unit_blocks = scales == HALVES ? 1 : 8, factors = kind == WITH_MINIMA ? 2 : 1;
   const int scale_size = scales == FLOATS ? PANEL * halves * 4 : factors * (scales == HALVES ? PANEL * 2 : PANEL * halves + PANEL * 2 / 8);
   const int share = PANEL * BLOCK / 8 * bits + scale_size; /* a block's bytes with its part of what stands before a unit's codes */
   plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
   if (bits == 4 && !linear) values.table = vb_table(s->table);
-  vf sums[CODE_ROWS][MOST_VECTORS];
-  for (int r = 0; r < rows; r++)
+  const int all = (tiles - 1) * CODE_ROWS + rows;
+  vf sums[MOST_TILES * CODE_ROWS][MOST_VECTORS];
+  for (int r = 0; r < all; r++)
     for (int v = 0; v < MOST_VECTORS; v++) sums[r][v] = vf_load(y + r * PANEL + v * LANES);
   const uint8_t *unit = s->units;
   for (int64_t b = 0; b < s->blocks; unit += s->layout->size)
     for (int i = 0; i < unit_blocks; i++, b++) {
-      const code_record record = code_record_at(s->records, b, CODE_ROWS);
+      code_record records[MOST_TILES];
+      for (int t = 0; t < tiles; t++) records[t] = code_record_at(s->records + t * s->tile_size, b, CODE_ROWS);
       const lines_ahead ahead = {unit + i * share + BYTES_AHEAD, (share + 63) / 64};
-      stream_block(rows, kind, bits, linear, pairs, halves, scales, s, &values, unit, i, &ahead, &record, sums);
+      stream_block(tiles, rows, kind, bits, linear, pairs, halves, scales, s, &values, unit, i, &ahead, records, sums);
     }
-  for (int r = 0; r < rows; r++)
+  for (int r = 0; r < all; r++)
     for (int v = 0; v < MOST_VECTORS; v++) vf_store(y + r * PANEL + v * LANES, sums[r][v]);
 }
 
@@ -97,10 +126,14 @@ typedef void code_stream(const panel_stream *s, int64_t rows, float *y);
 #define STREAM(name, ...)                                              \
   static void name(const panel_stream *s, int64_t rows, float *y) {    \
     switch (rows) {                                                    \
-      case 1: stream_panel(1, __VA_ARGS__, s, y); break;               \
-      case 2: stream_panel(2, __VA_ARGS__, s, y); break;               \
-      case 3: stream_panel(3, __VA_ARGS__, s, y); break;               \
-      case 4: stream_panel(4, __VA_ARGS__, s, y); break;               \
+      case 1: stream_panel(1, 1, __VA_ARGS__, s, y); break;            \
+      case 2: stream_panel(1, 2, __VA_ARGS__, s, y); break;            \
+      case 3: stream_panel(1, 3, __VA_ARGS__, s, y); break;            \
+      case 4: stream_panel(1, 4, __VA_ARGS__, s, y); break;            \
+      case 5: stream_panel(2, 1, __VA_ARGS__, s, y); break;            \
+      case 6: stream_panel(2, 2, __VA_ARGS__, s, y); break;            \
+      case 7: stream_panel(2, 3, __VA_ARGS__, s, y); break;            \
+      case 8: stream_panel(2, 4, __VA_ARGS__, s, y); break;            \
     }                                                                  \
   }
 /* The combinations that there are. */
@@ -146,12 +179,13 @@ static code_stream *stream_of(const code_layout *l) {
   if (bits == 5) return super ? minima ? stream_5_super_minima : NULL : minima ? stream_5_minima : stream_5;
   return code_span(l) > WIDEST_SPAN && !super && !minima ? stream_8_wide : NULL;
 }
-#define STREAMS(rows, layout) ((rows) <= CODE_ROWS && stream_of(layout))
+#define STREAMS(rows, layout) ((rows) <= MOST_TILES * CODE_ROWS && stream_of(layout))
 
-static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, const uint8_t *beside, float *y) {
+static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, int64_t tile_size,
+                                 const uint8_t *beside, float *y) {
   const unit_layout layout = unit_layout_of(&w->layout, plane_bits(&w->layout));
   const panel_stream s = {.layout = &layout, .units = w->panels + panel * w->panel_size, .blocks = w->columns / BLOCK, .table = table,
-                          .start = span_code_start(&w->layout), .records = records};
+                          .start = span_code_start(&w->layout), .records = records, .tile_size = tile_size};
   (void)beside;
   stream_of(&w->layout)(&s, rows, y);
 }

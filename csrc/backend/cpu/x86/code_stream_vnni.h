@@ -91,9 +91,9 @@ INLINE void stream_panel(const int bits, const int halves, const bool has_minimu
 }
 
 /* `beside`: what KEEP_BESIDE has kept of the records. */
-static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, const uint8_t *beside,
-                                 float *y) {
-  (void)rows; /* one */
+static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, int64_t tile_size,
+                                 const uint8_t *beside, float *y) {
+  (void)rows, (void)tile_size; /* one */
   const code_layout *l = &w->layout;
   const int32_t bits = plane_bits(l);
   const unit_layout layout = unit_layout_of(l, bits);
