@@ -13,6 +13,7 @@
  *                 writes them; they come to multiply_code_tile as chunk->beside; none by default
  *   ASKS_AHEAD(rows): whether multiply_code_tile asks for chunk->ahead, where there is something; false by default
  *   SHARES_AHEAD  1: multiply_code_tile asks for its share of the next chunk, chunk->ahead; 0 by default
+ *   MOST_BLOCKS(rows): that a chunk has, a multiple of 8 or a divisor of it; CHUNK_BLOCKS by default
  *   KEEPS_CODES   1: multiply_code_tile expands codes of 4 and 5 bits while it multiplies the first tile of many rows, where chunk->keeps says so; 0 by default
  *   BEGIN_CODES(rows), END_CODES(rows): done before and after the panels of an item; nothing by default
  *   STREAMS(rows, layout), multiply_code_stream(weight, panel, table, rows, records, tile_size, beside, y): whether so many rows are multiplied with a whole panel
@@ -45,6 +46,9 @@
 
 #ifndef SHARES_AHEAD
 #define SHARES_AHEAD 0
+#endif
+#ifndef MOST_BLOCKS
+#define MOST_BLOCKS(rows) CHUNK_BLOCKS
 #endif
 #ifndef STREAMS
 #define STREAMS(rows, layout) false
@@ -131,7 +135,7 @@ static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, 
   const int64_t blocks = w->columns / BLOCK;
   const int64_t block_size = w->panel_size / blocks;
   const bool few = rows <= PACKED_ROWS, packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);
-  const int64_t most = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout);
+  const int64_t room = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout), most = room < MOST_BLOCKS(rows) ? room : MOST_BLOCKS(rows);
   for (int64_t first = 0; first < blocks; first += most) {
     const int64_t some_blocks = blocks - first < most ? blocks - first : most;
     for (int64_t p = 0; p < count; p++) {

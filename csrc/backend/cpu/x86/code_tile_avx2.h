@@ -23,6 +23,8 @@
 
 #define CODE_PLANES 1
 #define PACKED_ROWS (2 * CODE_ROWS)
+#define MOST_BLOCKS(rows) ((rows) <= 24 ? 8 : CHUNK_BLOCKS) /* of few rows' chunk all, packed and as bytes, stays in the nearest cache */
+#define SHARES_AHEAD 1
 #define EXPANDED_BITS expanded_bits
 #define EXPAND_WIDE expand_wide
 #define EXPAND_CODES expand_spans
@@ -238,6 +240,7 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
     read_inputs(kind, halves, chunk->start, record, &in);
     if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
     for (int line = 0; line < 3; line++) __builtin_prefetch(chunk->next_records + b * code_record_size(CODE_ROWS) + line * 64);
+    for (int64_t line = 0; line < chunk->ahead_size; line += 64) __builtin_prefetch(chunk->ahead + b * chunk->ahead_size + line, 0, 2);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       __m256i dots[CODE_ROWS][MOST_VECTORS], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
       if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);

@@ -110,6 +110,7 @@ static void tile_wide(const code_chunk *chunk, const uint8_t *records, int64_t r
   (void)records;
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t line = r; line < chunk->blocks * 5; line += CODE_ROWS) __builtin_prefetch(chunk->next_beside + line * 64);
+    for (int64_t line = r * 64; line < chunk->blocks * chunk->ahead_size; line += CODE_ROWS * 64) __builtin_prefetch(chunk->ahead + line, 0, 2);
     multiply_copies(chunk, r, y + r * PANEL);
   }
 }
