@@ -26,7 +26,9 @@
 
 #ifndef PACKED_ROWS
 #define PACKED_ROWS 0
-#define multiplies_packed(layout) false
+#endif
+#ifndef FEW_CODES
+#define FEW_CODES(rows, layout) ((rows) <= PACKED_ROWS)
 #endif
 
 #ifndef BESIDE_SIZE
@@ -134,7 +136,7 @@ static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, 
   }
   const int64_t blocks = w->columns / BLOCK;
   const int64_t block_size = w->panel_size / blocks;
-  const bool few = rows <= PACKED_ROWS, packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);
+  const bool few = FEW_CODES(rows, &w->layout), packed = (few || (KEEPS_CODES && plane_bits(&w->layout) < 6)) && multiplies_packed(&w->layout);
   const int64_t room = packed ? CHUNK_BLOCKS : CHUNK_BLOCKS * 8 / EXPANDED_BITS(&w->layout), most = room < MOST_BLOCKS(rows) ? room : MOST_BLOCKS(rows);
   for (int64_t first = 0; first < blocks; first += most) {
     const int64_t some_blocks = blocks - first < most ? blocks - first : most;
@@ -183,7 +185,7 @@ static void multiply_code_panels(const weight *w, int64_t panel, int64_t count, 
 static void multiply_codes(const weight *w, int64_t panel, int64_t panels, const uint8_t *tiles, int64_t tile_size, int64_t rows, float *y,
                            union multiply_scratch *scratch) {
   BEGIN_CODES(rows);
-  const int64_t together = rows <= PACKED_ROWS ? 1 : PANELS_TOGETHER;
+  const int64_t together = FEW_CODES(rows, &w->layout) ? 1 : PANELS_TOGETHER;
   for (int64_t p = 0; p < panels; p += together) {
     const int64_t count = panels - p < together ? panels - p : together;
     multiply_code_panels(w, panel + p, count, tiles, tile_size, rows, y + p * GROUP_ROWS * PANEL, scratch);

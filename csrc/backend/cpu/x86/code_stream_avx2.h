@@ -3,7 +3,7 @@
  * where they are multiplied, nothing is written down and nothing asked for twice. The integers and the order of the floats are those of avx2_panel and of
  * multiply_copies, so that a row has the same bits by itself as among others. Part of code_tile_avx2.h.
  */
-enum { BYTES_AHEAD = 6 << 10, MOST_TILES = 2 };
+enum { MOST_TILES = 2 };
 
 /* What a block's scales are made of: a half, a half and a factor of 8 bits (a block of the file is then 8 of these), or floats of 8 blocks. */
 typedef enum scale_kind { HALVES, HALVES_AND_FACTORS, FLOATS } scale_kind;
@@ -36,68 +36,43 @@ INLINE vf stream_minimum(const scale_kind scales, const unit_layout *u, const ui
   return scales == HALVES ? minimum : vf_sub(vf_set(0), vf_mul(minimum, vf_load_uint8(unit + u->minimum_factor + at)));
 }
 
-/* The scales of half `h` of block `i` of a unit, and its minima, of `vectors` vectors of columns from vector `c` on. */
-typedef struct stream_factors {
-  vf scale[MOST_VECTORS], minimum[MOST_VECTORS];
-} stream_factors;
-
-INLINE stream_factors factors_of(const code_kind kind, const int halves, const scale_kind scales, const unit_layout *u, const uint8_t *unit, const int i, const int h,
-                                 const int c, const int vectors) {
-  stream_factors f;
-  for (int v = 0; v < vectors; v++) {
-    const int64_t at = (i * halves + h) * PANEL + (c + v) * LANES;
-    f.scale[v] = stream_scale(kind, scales, u, unit, at);
-    f.minimum[v] = kind == WITH_MINIMA ? stream_minimum(scales, u, unit, at) : f.scale[v];
-  }
-  return f;
-}
-
-/* y [tiles * CODE_ROWS][PANEL / LANES] += the products of block `i` of a unit with `rows` rows of the last tile and all of one before it. One row takes a whole
- * panel at a time, more half of its columns, as many as registers hold. */
-INLINE void stream_block(const int tiles, const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
-                         const scale_kind scales, const panel_stream *s, const plane_values *values, const uint8_t *unit, const int i, const lines_ahead *ahead,
-                         const code_record *records, vf y[][MOST_VECTORS]) {
-  const int vectors = tiles == 1 && rows == 1 ? MOST_VECTORS : 2;
+/* Block `i` of a unit; y [rows][PANEL / LANES]. One row takes a whole panel at a time, more half of its columns, as many as registers hold. */
+INLINE void stream_block(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves, const scale_kind scales,
+                         const panel_stream *s, const plane_values *values, const uint8_t *unit, const int i, const lines_ahead *ahead,
+                         const code_record *record, vf y[][MOST_VECTORS]) {
+  const int vectors = rows == 1 ? MOST_VECTORS : 2;
   const unit_layout *u = s->layout;
-  block_inputs in[MOST_TILES];
-  for (int t = 0; t < tiles; t++) read_inputs(kind, halves, s->start, records[t], &in[t]);
+  block_inputs in;
+  read_inputs(kind, halves, s->start, *record, &in);
   for (int c = 0; c < MOST_VECTORS; c += vectors) {
     const uint8_t *block = unit + u->codes + i * (PANEL * BLOCK / 8 * bits) + c / 2 * 64 * bits;
     const int before = c * 4, last = c + vectors == MOST_VECTORS ? ahead->lines : before + 8;
-    __m256i pair[MOST_VECTORS], factor[MOST_VECTORS];
+    const lines_ahead share = {ahead->from + before * 64, last - before};
+    __m256i dots[CODE_ROWS][MOST_VECTORS], pair[MOST_VECTORS], factor[MOST_VECTORS];
     for (int v = 0; v < vectors; v++)
       pair[v] = kind == FACTORED ? factor_pairs(unit + u->factor + i * halves * PANEL + (c + v) * LANES) : _mm256_setzero_si256();
-    stream_factors kept[2];
-    for (int h = 0; tiles > 1 && h < halves; h++) kept[h] = factors_of(kind, halves, scales, u, unit, i, h, c, vectors);
 #pragma GCC unroll 2
-    for (int t = 0; t < tiles; t++) {
-      const int some = t + 1 < tiles ? CODE_ROWS : rows;
-      const code_record *record = &records[t];
-      const lines_ahead share = {ahead->from + before * 64, t == 0 ? last - before : 0};
-      const uint8_t *codes = block;
-      KEEP_ADDRESS(codes); /* or the compiler would keep what it unpacked for the first tile, on the stack */
-      __m256i dots[CODE_ROWS][MOST_VECTORS];
-#pragma GCC unroll 2
-      for (int h = 0; h < halves; h++) {
-        for (int v = 0; v < vectors; v++) factor[v] = factor_of(kind, pair[v], h);
-        dot_packed(some, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, codes, record->q, factor, &share, dots);
-        if (kind == FACTORED && h + 1 < halves) continue;
-        const stream_factors f = tiles > 1 ? kept[h] : factors_of(kind, halves, scales, u, unit, i, h, c, vectors);
-        for (int v = 0; v < vectors; v++)
-          for (int r = 0; r < some; r++) {
-            __m256i dot = dots[r][v];
-            if (kind == FROM_START) dot = _mm256_add_epi32(dot, _mm256_set1_epi32(in[t].start[h][r]));
-            if (kind == FACTORED) dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_add_epi16(pair[v], pair[v]), four_bytes(in[t].half_start[r])));
-            vf *sum = &y[t * CODE_ROWS + r][c + v];
-            vf added = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(f.scale[v], vf_set(record->scale[r])), *sum);
-            if (kind == WITH_MINIMA) added = vf_fma(f.minimum[v], vf_set(in[t].sum[h][r]), added);
-            *sum = added;
-          }
+    for (int h = 0; h < halves; h++) {
+      for (int v = 0; v < vectors; v++) factor[v] = factor_of(kind, pair[v], h);
+      dot_packed(rows, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, block, record->q, factor, &share, dots);
+      if (kind == FACTORED && h + 1 < halves) continue;
+      for (int v = 0; v < vectors; v++) {
+        const int64_t at = (i * halves + h) * PANEL + (c + v) * LANES;
+        const vf scale = stream_scale(kind, scales, u, unit, at), minimum = kind == WITH_MINIMA ? stream_minimum(scales, u, unit, at) : scale;
+        for (int r = 0; r < rows; r++) {
+          __m256i dot = dots[r][v];
+          if (kind == FROM_START) dot = _mm256_add_epi32(dot, _mm256_set1_epi32(in.start[h][r]));
+          if (kind == FACTORED) dot = _mm256_add_epi32(dot, _mm256_madd_epi16(_mm256_add_epi16(pair[v], pair[v]), four_bytes(in.half_start[r])));
+          vf sum = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(scale, vf_set(record->scale[r])), y[r][c + v]);
+          if (kind == WITH_MINIMA) sum = vf_fma(minimum, vf_set(in.sum[h][r]), sum);
+          y[r][c + v] = sum;
+        }
       }
     }
   }
 }
 
+/* y [tiles - 1 times CODE_ROWS, and rows] += products with as many tiles, block by block in turn. */
 INLINE void stream_panel(const int tiles, const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
                          const scale_kind scales, const panel_stream *s, float *y) {
   const int unit_blocks = scales == HALVES ? 1 : 8, factors = kind == WITH_MINIMA ? 2 : 1;
@@ -112,10 +87,13 @@ INLINE void stream_panel(const int tiles, const int rows, const code_kind kind, 
   const uint8_t *unit = s->units;
   for (int64_t b = 0; b < s->blocks; unit += s->layout->size)
     for (int i = 0; i < unit_blocks; i++, b++) {
-      code_record records[MOST_TILES];
-      for (int t = 0; t < tiles; t++) records[t] = code_record_at(s->records + t * s->tile_size, b, CODE_ROWS);
-      const lines_ahead ahead = {unit + i * share + BYTES_AHEAD, (share + 63) / 64};
-      stream_block(tiles, rows, kind, bits, linear, pairs, halves, scales, s, &values, unit, i, &ahead, records, sums);
+      const lines_ahead ahead = {unit + i * share + BYTES_AHEAD, (share + 63) / 64}, nothing = {NULL, 0};
+      for (int t = 0; t < tiles; t++) {
+        const code_record record = code_record_at(s->records + t * s->tile_size, b, CODE_ROWS);
+        if (t > 0) KEEP_ADDRESS(unit); /* or what the first tile has unpacked would be kept on the stack */
+        stream_block(t + 1 < tiles ? CODE_ROWS : rows, kind, bits, linear, pairs, halves, scales, s, &values, unit, i, t == 0 ? &ahead : &nothing, &record,
+                     sums + t * CODE_ROWS);
+      }
     }
   for (int r = 0; r < all; r++)
     for (int v = 0; v < MOST_VECTORS; v++) vf_store(y + r * PANEL + v * LANES, sums[r][v]);
@@ -123,18 +101,26 @@ INLINE void stream_panel(const int tiles, const int rows, const code_kind kind, 
 
 typedef void code_stream(const panel_stream *s, int64_t rows, float *y);
 
-#define STREAM(name, ...)                                              \
-  static void name(const panel_stream *s, int64_t rows, float *y) {    \
-    switch (rows) {                                                    \
-      case 1: stream_panel(1, 1, __VA_ARGS__, s, y); break;            \
-      case 2: stream_panel(1, 2, __VA_ARGS__, s, y); break;            \
-      case 3: stream_panel(1, 3, __VA_ARGS__, s, y); break;            \
-      case 4: stream_panel(1, 4, __VA_ARGS__, s, y); break;            \
-      case 5: stream_panel(2, 1, __VA_ARGS__, s, y); break;            \
-      case 6: stream_panel(2, 2, __VA_ARGS__, s, y); break;            \
-      case 7: stream_panel(2, 3, __VA_ARGS__, s, y); break;            \
-      case 8: stream_panel(2, 4, __VA_ARGS__, s, y); break;            \
-    }                                                                  \
+#define STREAM_TILE(...)                                  \
+  switch (rows) {                                         \
+    case 1: stream_panel(1, 1, __VA_ARGS__, s, y); return; \
+    case 2: stream_panel(1, 2, __VA_ARGS__, s, y); return; \
+    case 3: stream_panel(1, 3, __VA_ARGS__, s, y); return; \
+    case 4: stream_panel(1, 4, __VA_ARGS__, s, y); return; \
+  }
+#define STREAM(name, ...)                                           \
+  static void name(const panel_stream *s, int64_t rows, float *y) { \
+    STREAM_TILE(__VA_ARGS__)                                        \
+  }
+#define STREAM_TWO_TILES(name, ...)                                 \
+  static void name(const panel_stream *s, int64_t rows, float *y) { \
+    STREAM_TILE(__VA_ARGS__)                                        \
+    switch (rows) {                                                 \
+      case 5: stream_panel(2, 1, __VA_ARGS__, s, y); return;        \
+      case 6: stream_panel(2, 2, __VA_ARGS__, s, y); return;        \
+      case 7: stream_panel(2, 3, __VA_ARGS__, s, y); return;        \
+      case 8: stream_panel(2, 4, __VA_ARGS__, s, y); return;        \
+    }                                                               \
   }
 /* The combinations that there are. */
 STREAM(stream_4, FROM_START, 4, true, 8, 1, HALVES)
@@ -149,8 +135,10 @@ STREAM(stream_5, FROM_START, 5, false, 4, 1, HALVES)
 STREAM(stream_5_minima, WITH_MINIMA, 5, false, 4, 1, HALVES)
 STREAM(stream_5_super_minima, WITH_MINIMA, 5, false, 4, 1, HALVES_AND_FACTORS)
 STREAM(stream_6_factors, FACTORED, 6, false, 2, 2, HALVES_AND_FACTORS)
-STREAM(stream_8_wide, FROM_ZERO, 8, false, WIDE, 1, HALVES)
+STREAM_TWO_TILES(stream_8_wide, FROM_ZERO, 8, false, WIDE, 1, HALVES)
+#undef STREAM_TILE
 #undef STREAM
+#undef STREAM_TWO_TILES
 
 /* Whether 4-bit codes, less the lowest, stand for themselves. */
 static bool packs_linear(const code_layout *l) {
@@ -179,7 +167,7 @@ static code_stream *stream_of(const code_layout *l) {
   if (bits == 5) return super ? minima ? stream_5_super_minima : NULL : minima ? stream_5_minima : stream_5;
   return code_span(l) > WIDEST_SPAN && !super && !minima ? stream_8_wide : NULL;
 }
-#define STREAMS(rows, layout) ((rows) <= MOST_TILES * CODE_ROWS && stream_of(layout))
+#define STREAMS(rows, layout) ((rows) <= (plane_bits(layout) == 8 ? MOST_TILES : 1) * CODE_ROWS && stream_of(layout))
 
 static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, int64_t tile_size,
                                  const uint8_t *beside, float *y) {

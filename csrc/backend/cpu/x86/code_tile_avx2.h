@@ -22,7 +22,7 @@
 #include "backend/cpu/x86/code_planes.h"
 
 #define CODE_PLANES 1
-#define PACKED_ROWS (2 * CODE_ROWS)
+#define FEW_CODES(rows, layout) ((rows) <= 2 * CODE_ROWS && multiplies_packed(layout))
 #define MOST_BLOCKS(rows) ((rows) <= 24 ? 8 : CHUNK_BLOCKS) /* of few rows' chunk all, packed and as bytes, stays in the nearest cache */
 #define SHARES_AHEAD 1
 #define EXPANDED_BITS expanded_bits
@@ -238,7 +238,6 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
     read_inputs(kind, halves, chunk->start, record, &in);
-    if (chunk->streams) prefetch_ahead(chunk->codes[b], PANEL * BLOCK);
     for (int line = 0; line < 3; line++) __builtin_prefetch(chunk->next_records + b * code_record_size(CODE_ROWS) + line * 64);
     for (int64_t line = 0; line < chunk->ahead_size; line += 64) __builtin_prefetch(chunk->ahead + b * chunk->ahead_size + line, 0, 2);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
@@ -257,6 +256,8 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
     }
   }
 }
+
+enum { BYTES_AHEAD = 6 << 10 };
 
 /* Lines of memory that are asked for while others are multiplied, in turn with them: all at once would hold them up. */
 typedef struct lines_ahead {
@@ -300,27 +301,20 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
   }
 }
 
-/* A panel's chunk, as avx2_panel, of codes as they are packed: for few rows, but more than are streamed. */
-INLINE void packed_panel(const int rows, const code_kind kind, const int bits, const bool linear, const int pairs, const int halves,
-                         const code_chunk *chunk, const uint8_t *records, float *y) {
-  plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
-  if (bits == 4 && !linear) values.table = vb_table(chunk->table);
+/* A panel's chunk, as avx2_panel, of wide codes as they are packed: of more rows than are streamed, but too few for copies. */
+INLINE void packed_panel(const int rows, const int bits, const code_chunk *chunk, const uint8_t *records, float *y) {
+  const __m256i ones[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
+  const plane_values values = {.table = vb_table(chunk->table), .lift = vb_set(0)};
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
     block_inputs in;
-    read_inputs(kind, halves, chunk->start, record, &in);
-    if (chunk->streams) prefetch_ahead(chunk->codes[b], 128 * bits);
+    read_inputs(FROM_ZERO, 1, 0, record, &in);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
-      __m256i dots[CODE_ROWS][MOST_VECTORS], pair[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-      if (kind == FACTORED) load_factors(chunk->factor[b] + column, pair);
-#pragma GCC unroll 2
-      for (int h = 0; h < halves; h++) {
-        const __m256i factor[2] = {factor_of(kind, pair[0], h), factor_of(kind, pair[1], h)};
-        const lines_ahead nothing = {NULL, 0};
-        dot_packed(rows, 2, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, &values, codes, record.q, factor, &nothing, dots);
-        add_dots(rows, kind, halves, chunk, record.scale, &in, pair, b, h, column, dots, y + column);
-      }
+      const lines_ahead ahead = {codes + BYTES_AHEAD, chunk->streams ? bits : 0};
+      __m256i dots[CODE_ROWS][MOST_VECTORS];
+      dot_packed(rows, 2, bits, false, WIDE, 1, 0, false, &values, codes, record.q, ones, &ahead, dots);
+      add_scaled_dots(rows, FROM_ZERO, 1, chunk->scale + b * PANEL + column, NULL, record.scale, &in, 0, dots, y + column);
     }
   }
 }
@@ -350,33 +344,11 @@ TILE(tile_8_pairs_factors, avx2_panel, FACTORED, 8, 2)
 TILE(tile_2_pairs_factors, avx2_panel, FACTORED, 2, 2)
 TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
-TILE(packed_4, packed_panel, FROM_START, 4, true, 8, 1)
-TILE(packed_4_table, packed_panel, FROM_START, 4, false, 8, 1)
-TILE(packed_4_minima, packed_panel, WITH_MINIMA, 4, true, 8, 1)
-TILE(packed_4_halves_minima, packed_panel, WITH_MINIMA, 4, true, 8, 2)
-TILE(packed_4_wide, packed_panel, FROM_ZERO, 4, false, WIDE, 1)
-TILE(packed_8_wide, packed_panel, FROM_ZERO, 8, false, WIDE, 1)
-TILE(packed_5, packed_panel, FROM_START, 5, false, 4, 1)
-TILE(packed_5_minima, packed_panel, WITH_MINIMA, 5, false, 4, 1)
-TILE(packed_4_factors, packed_panel, FACTORED, 4, true, 8, 2)
-TILE(packed_6_factors, packed_panel, FACTORED, 6, false, 2, 2)
+TILE(packed_4_wide, packed_panel, 4)
+TILE(packed_8_wide, packed_panel, 8)
 #undef TILE
 
-/* Those of packed codes: up to PACKED_ROWS rows. */
-static bool multiplies_packed(const code_layout *l) {
-  const int32_t bits = plane_bits(l);
-  if (code_span(l) > WIDEST_SPAN) return l->halves == 1;
-  if (bits == 4) return code_span(l) <= 16 && (l->halves == 1 || l->has_minimum || keeps_factors(l));
-  return (bits == 5 && l->halves == 1) || (bits == 6 && keeps_factors(l));
-}
-
-static code_tile *packed_tile(const code_chunk *chunk) {
-  if (chunk->factors) return chunk->bits == 6 ? packed_6_factors : packed_4_factors;
-  if (chunk->bits == 5) return chunk->has_minimum ? packed_5_minima : packed_5;
-  if (chunk->span > WIDEST_SPAN) return chunk->bits == 4 ? packed_4_wide : packed_8_wide;
-  if (chunk->has_minimum) return chunk->halves == 2 ? packed_4_halves_minima : packed_4_minima;
-  return chunk->linear ? packed_4 : packed_4_table;
-}
+static bool multiplies_packed(const code_layout *l) { return code_span(l) > WIDEST_SPAN && l->halves == 1; }
 
 /* A format that is none of the combinations has no tile here, and stops where it is first multiplied. */
 static code_tile *whole_tile(const code_chunk *chunk) {
@@ -391,7 +363,8 @@ static code_tile *whole_tile(const code_chunk *chunk) {
 }
 
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  (chunk->packed ? packed_tile : whole_tile)(chunk)(chunk, records, rows, y);
+  code_tile *tile = !chunk->packed ? whole_tile(chunk) : chunk->bits == 4 ? packed_4_wide : packed_8_wide;
+  tile(chunk, records, rows, y);
 }
 
 #include "backend/cpu/x86/code_stream_avx2.h"
