@@ -54,7 +54,10 @@ INLINE void stream_block(const int rows, const code_kind kind, const int bits, c
 #pragma GCC unroll 2
     for (int h = 0; h < halves; h++) {
       for (int v = 0; v < vectors; v++) factor[v] = factor_of(kind, pair[v], h);
-      dot_packed(rows, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, block, record->q, factor, &share, dots);
+      if (pairs == WIDE)
+        dot_wide(rows, vectors, bits, values, block, record->q, &share, dots);
+      else
+        dot_packed(rows, vectors, bits, linear, pairs, halves, h, kind == FACTORED && h > 0, values, block, record->q, factor, &share, dots);
       if (kind == FACTORED && h + 1 < halves) continue;
       for (int v = 0; v < vectors; v++) {
         const int64_t at = (i * halves + h) * PANEL + (c + v) * LANES;

@@ -270,7 +270,7 @@ typedef struct lines_ahead {
 INLINE void dot_packed(const int rows, const int vectors, const int bits, const bool linear, const int pairs, const int halves, const int h, const bool more,
                        const plane_values *values, const uint8_t *codes, const int8_t *q, const __m256i *factor, const lines_ahead *ahead,
                        __m256i dots[CODE_ROWS][MOST_VECTORS]) {
-  const int groups = 8 / halves, together = pairs == WIDE ? 1 : pairs;
+  const int groups = 8 / halves, together = pairs;
   __m256i sums[CODE_ROWS][MOST_VECTORS];
 #pragma GCC unroll 4
   for (int g = 0; g < groups; g += 2) {
@@ -279,15 +279,12 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
       for (int line = j * vectors + v; line < ahead->lines; line += 4 * vectors) __builtin_prefetch(ahead->from + line * 64, 0, 3);
       const uint8_t *at = codes + v / 2 * 64 * bits + v % 2 * 32;
       vb w[2];
-      if (bits == 8)
-        for (int i = 0; i < 2; i++) w[i] = vb_load(at + (2 * j + i) * 64);
-      else
-        planes_pair(bits, linear, at, j, values, w);
+      planes_pair(bits, linear, at, j, values, w);
       for (int i = 0; i < 2; i++) {
         const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
         for (int r = 0; r < rows; r++) {
           const __m256i x = four_bytes(q + r * BLOCK + (2 * j + i) * 4);
-          __m256i products = pairs == WIDE ? _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(x, w[i])) : _mm256_maddubs_epi16(w[i], x);
+          __m256i products = _mm256_maddubs_epi16(w[i], x);
           if (!begins) products = _mm256_add_epi16(sums[r][v], products);
           sums[r][v] = products;
           if (!ends) continue;
@@ -301,9 +298,40 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
   }
 }
 
+/* The same of wide codes, each of which is used once or twice. The rows take a vector of codes in turn, so that a row's inputs are read but once for all of them. */
+INLINE void dot_wide(const int rows, const int vectors, const int bits, const plane_values *values, const uint8_t *codes, const int8_t *q, const lines_ahead *ahead,
+                     __m256i dots[CODE_ROWS][MOST_VECTORS]) {
+  const __m256i ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 8
+  for (int g = 0; g < 8; g++) {
+    vb w[MOST_VECTORS], magnitude[MOST_VECTORS];
+    for (int v = 0; v < vectors; v++) {
+      if (g % 2 == 0)
+        for (int line = g / 2 * vectors + v; line < ahead->lines; line += 4 * vectors) __builtin_prefetch(ahead->from + line * 64, 0, 3);
+      const uint8_t *at = codes + v / 2 * 64 * bits + v % 2 * 32;
+      if (bits == 8) {
+        w[v] = vb_load(at + g * 64);
+      } else {
+        vb both[2];
+        planes_pair(4, false, at, g / 2, values, both);
+        w[v] = both[g % 2];
+      }
+      magnitude[v] = _mm256_abs_epi8(w[v]);
+    }
+    for (int r = 0; r < rows; r++) {
+      const __m256i x = four_bytes(q + r * BLOCK + g * 4);
+      for (int v = 0; v < vectors; v++) {
+        __m256i sum = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude[v], _mm256_sign_epi8(x, w[v])), ones);
+        if (g > 0) sum = _mm256_add_epi32(dots[r][v], sum);
+        STAY(sum);
+        dots[r][v] = sum;
+      }
+    }
+  }
+}
+
 /* A panel's chunk, as avx2_panel, of wide codes as they are packed: of more rows than are streamed, but too few for copies. */
 INLINE void packed_panel(const int rows, const int bits, const code_chunk *chunk, const uint8_t *records, float *y) {
-  const __m256i ones[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
   const plane_values values = {.table = vb_table(chunk->table), .lift = vb_set(0)};
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
@@ -313,7 +341,7 @@ INLINE void packed_panel(const int rows, const int bits, const code_chunk *chunk
       const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
       const lines_ahead ahead = {codes + BYTES_AHEAD, chunk->streams ? bits : 0};
       __m256i dots[CODE_ROWS][MOST_VECTORS];
-      dot_packed(rows, 2, bits, false, WIDE, 1, 0, false, &values, codes, record.q, ones, &ahead, dots);
+      dot_wide(rows, 2, bits, &values, codes, record.q, &ahead, dots);
       add_scaled_dots(rows, FROM_ZERO, 1, chunk->scale + b * PANEL + column, NULL, record.scale, &in, 0, dots, y + column);
     }
   }
