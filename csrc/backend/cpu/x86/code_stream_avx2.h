@@ -44,8 +44,10 @@ INLINE void stream_block(const int rows, const code_kind kind, const int bits, c
   const unit_layout *u = s->layout;
   block_inputs in;
   read_inputs(kind, halves, s->start, *record, &in);
+#pragma GCC unroll 2
   for (int c = 0; c < MOST_VECTORS; c += vectors) {
     const uint8_t *block = unit + u->codes + i * (PANEL * BLOCK / 8 * bits) + c / 2 * 64 * bits;
+    if (vectors < MOST_VECTORS) STAY_IN_MEMORY(); /* or what is read for half of the columns would be kept on the stack for the other */
     const int before = c * 4, last = c + vectors == MOST_VECTORS ? ahead->lines : before + 8;
     const lines_ahead share = {ahead->from + before * 64, last - before};
     __m256i dots[CODE_ROWS][MOST_VECTORS], pair[MOST_VECTORS], factor[MOST_VECTORS];
