@@ -121,7 +121,6 @@ typedef void code_stream(const panel_stream *s, int64_t rows, float *y);
   static void name(const panel_stream *s, int64_t rows, float *y) { \
     STREAM_TILE(__VA_ARGS__)                                        \
     switch (rows) {                                                 \
-      case 5: stream_panel(2, 1, __VA_ARGS__, s, y); return;        \
       case 6: stream_panel(2, 2, __VA_ARGS__, s, y); return;        \
       case 7: stream_panel(2, 3, __VA_ARGS__, s, y); return;        \
       case 8: stream_panel(2, 4, __VA_ARGS__, s, y); return;        \
@@ -172,7 +171,9 @@ static code_stream *stream_of(const code_layout *l) {
   if (bits == 5) return super ? minima ? stream_5_super_minima : NULL : minima ? stream_5_minima : stream_5;
   return code_span(l) > WIDEST_SPAN && !super && !minima ? stream_8_wide : NULL;
 }
-#define STREAMS(rows, layout) ((rows) <= (plane_bits(layout) == 8 ? MOST_TILES : 1) * CODE_ROWS && stream_of(layout))
+/* A second tile of one row would take longer than it does by chunks. */
+#define STREAMS(rows, layout) \
+  (((rows) <= CODE_ROWS || (plane_bits(layout) == 8 && (rows) >= CODE_ROWS + 2 && (rows) <= MOST_TILES * CODE_ROWS)) && stream_of(layout))
 
 static void multiply_code_stream(const weight *w, int64_t panel, const int8_t *table, int64_t rows, const uint8_t *records, int64_t tile_size,
                                  const uint8_t *beside, float *y) {
