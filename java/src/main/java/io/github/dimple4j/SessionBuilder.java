@@ -21,6 +21,7 @@ import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Collects prompt, response and options of a session. The prompt is either a conversation ({@link #system}, {@link #user},
@@ -43,6 +44,7 @@ public final class SessionBuilder {
   private int blockLength; // 0: by the file
   private boolean blocksOnly;
   private boolean fromResponse; // blocks are counted from its beginning
+  private Decoding decoding; // null: not known yet
   private OptionalInt canvasLength = OptionalInt.empty();
   private Template template;
   private ByteAutomaton automaton;
@@ -294,13 +296,15 @@ public final class SessionBuilder {
   /**
    * Lets the response end as a decoding ends it: with a block where its pipeline {@linkplain Pipeline#countsFromPrompt counts them from the prompt}, as
    * {@link #wholeBlocks(int)} has it, of the file's length where the decoding names none; with any other it is as long as {@link #responseLength} says.
+   * {@link #open} then refuses, before anything is counted or computed, a pipeline or an algorithm that the model is not made for.
    *
    * @param decoding how the session is to be decoded
    * @return this
    * @throws ClosedException if the model is closed
    */
   public SessionBuilder wholeBlocks(Decoding decoding) {
-    return wholeBlocks(model.countedBlock(Objects.requireNonNull(decoding, "decoding")));
+    this.decoding = Objects.requireNonNull(decoding, "decoding");
+    return wholeBlocks(model.countedBlock(decoding));
   }
 
   /**
@@ -341,7 +345,7 @@ public final class SessionBuilder {
     int length = asked / block * block + 1 - prompt % block;
     if (length < 1) {
       throw new InvalidArgumentException(
-          "a response of " + asked + " tokens has no whole block of " + block + ", which is what is counted here");
+          "a response of " + asked + " tokens has no whole block of " + block + ", and whole blocks are counted here: expected at least " + block);
     }
     return length;
   }
@@ -468,7 +472,7 @@ public final class SessionBuilder {
    * @throws InvalidArgumentException if there is no prompt or more than one kind of it, it has half of a surrogate pair, a token id, length or position is out of range,
    *     pictures and placeholders disagree, or a picture does not suit the vision tower
    * @throws ContextLimitException if prompt and response do not fit the context, or the shortest answer does not fit the response
-   * @throws UnsupportedException if there are pictures and no vision tower, or the model names no mask token
+   * @throws UnsupportedException if there are pictures and no vision tower, the model names no mask token, or it is not made for the decoding that {@link #wholeBlocks(Decoding)} names
    * @throws NoTokenizerException if prompt or template are text and the model has no tokenizer
    * @throws ClosedException if the model is closed
    * @throws DimpleException if memory is short
@@ -478,6 +482,9 @@ public final class SessionBuilder {
     int[] prompt = promptIds(imageTokens);
     ModelInfo info = model.info();
     Vocabulary vocabulary = new Vocabulary(info, model.text()::tokenizer, model.text().ends());
+    if (decoding != null && !withoutResponse) {
+      requireFit(vocabulary);
+    }
     Response response = withoutResponse ? null : response(vocabulary, prompt.length);
     if (withoutResponse && (template != null || automaton != null || responseLength.isPresent() || !priors.isEmpty())) {
       throw new InvalidArgumentException("a session without response has a response length, template, automaton or prior");
@@ -629,6 +636,30 @@ public final class SessionBuilder {
       response.tokens()[position] = token;
     });
     return response;
+  }
+
+  /** Has the core begin the decoding of one token behind one: it says whether the model is made for it. What else it says is of these. */
+  private void requireFit(Vocabulary vocabulary) {
+    ModelInfo info = model.info();
+    int plain = IntStream.range(0, info.vocabSize()).filter(id -> Stream.of(info.maskTokenId(), info.padTokenId(), info.imageTokenId(), info.eosTokenId())
+        .noneMatch(special -> special.orElse(-1) == id)).findFirst().orElse(0);
+    try {
+      model.call(core -> {
+        CoreSession session = core.session(1, 0, prefillCache, kvType.number());
+        try {
+          session.setPrompt(new int[] {plain}, List.of());
+          session.setResponse(vocabulary.masks(1));
+          session.begin(decoding.settings(1));
+          return null;
+        } finally {
+          session.free();
+        }
+      });
+    } catch (UnsupportedException e) {
+      throw e;
+    } catch (DimpleException e) {
+      // the decoding itself will say it better
+    }
   }
 
   private SessionHandle open(CoreModel core) {

@@ -3,6 +3,7 @@ package io.github.dimple4j;
 import static io.github.dimple4j.Template.slot;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.github.dimple4j.bindings.Dimple;
@@ -168,6 +169,23 @@ class SessionTest {
   void stepsDefaultToTheResponseLength() {
     try (var session = tokens().responseLength(10).open()) {
       assertThat(session.decode(Decoding.builder().pipeline(Pipeline.DREAM).build()).iterations()).isEqualTo(10);
+    }
+  }
+
+  /** What cannot be mended by a longer response is said first, and before a prompt is computed. */
+  @Test
+  void aDecodingThatTheModelIsNotMadeForIsRefusedAtOnce() throws IOException {
+    Decoding blocks = Decoding.builder().pipeline(Pipeline.FAST_DLLM_V2).algorithm(Algorithm.LOW_CONFIDENCE_DYNAMIC).threshold(0.9f).build();
+    try (DimpleModel unshifted = DimpleModel.load(TinyModel.ofText().put("diffusion.shift_logits", false).put("diffusion.block_length", 8).write(folder.resolve("unshifted.gguf")))) {
+      SessionBuilder builder = unshifted.session().user("cat").responseLength(3).wholeBlocks(blocks).budgetOfBlocks(8);
+      assertThatThrownBy(builder::open).isInstanceOf(UnsupportedException.class).hasMessageContaining("pipeline fast-dllm-v2 needs a model whose rows score the next");
+    }
+    try (DimpleModel own = DimpleModel.load(TinyModel.ofText().of(Pipeline.FAST_DLLM_V2).put("diffusion.block_length", 8).write(folder.resolve("own.gguf")))) {
+      assertThatThrownBy(own.session().user("cat").responseLength(3).wholeBlocks(blocks).budgetOfBlocks(8)::open).isInstanceOf(InvalidArgumentException.class)
+          .hasMessage("a response of 3 tokens has no whole block of 8, and whole blocks are counted here: expected at least 8");
+      Decoding plain = Decoding.builder().pipeline(Pipeline.DREAM).build();
+      assertThatThrownBy(own.session().user("cat").responseLength(3).wholeBlocks(plain)::open).isInstanceOf(UnsupportedException.class)
+          .hasMessageContaining("pipeline dream needs a model whose positions see all others");
     }
   }
 
