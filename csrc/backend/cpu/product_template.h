@@ -80,14 +80,6 @@ INLINE vf load_element(const packing packing, const uint8_t *at) {
   return packing == PACKED_F32 ? vf_load(p) : packing == PACKED_F16 ? vf_load_half(p) : vf_load_bfloat16(p);
 }
 
-static void widen_half(const uint8_t *source, int64_t count, float *target) {
-  for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_half((const uint16_t *)source + i));
-}
-
-static void widen_bfloat16(const uint8_t *source, int64_t count, float *target) {
-  for (int64_t i = 0; i < count; i += LANES) vf_store(target + i, vf_load_bfloat16((const uint16_t *)source + i));
-}
-
 /* How far ahead of what they multiply kernels ask for weights that few rows wait for: what two microseconds of reading bring. */
 enum { STREAM_AHEAD = 32 << 10 };
 
@@ -104,8 +96,10 @@ typedef struct weights_ahead {
   int64_t step;
 } weights_ahead;
 
-/* y [rows x PANEL] += x [rows x depth], a tile's, times a piece of a panel [depth][PANEL], of halves or bfloat16 widened as they are read. */
-INLINE void panel_tile(const int rows, const packing packing, const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, float *y) {
+/* y [rows x PANEL] += x [rows x depth], a tile's, times a piece of a panel [depth][PANEL], of halves or bfloat16 widened as they are read, and left behind in
+ * `widened` if `keeps`. */
+INLINE void panel_tile(const int rows, const packing packing, const bool keeps, const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next,
+                       float *widened, float *y) {
   enum { VECTORS = PANEL / LANES };
   const int element = packing == PACKED_F32 ? 4 : 2;
   const uint8_t *ahead = next->from;
@@ -121,6 +115,8 @@ INLINE void panel_tile(const int rows, const packing packing, const float *x, co
       __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 16
       for (int v = 0; v < 2; v++) columns[v] = load_element(packing, source + v * LANES * element);
+#pragma GCC unroll 16
+      for (int v = 0; keeps && v < 2; v++) vf_store(widened + k * PANEL + (first + v) * LANES, columns[v]);
       ADD_PRODUCTS(rows, 2, x + k * rows, 1, columns, sums);
     }
 #pragma GCC unroll 16
@@ -134,7 +130,7 @@ INLINE void panel_tile(const int rows, const packing packing, const float *x, co
 static void float_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: panel_tile(n, PACKED_F32, x, panel, depth, next, y); break;
+  case n: panel_tile(n, PACKED_F32, false, x, panel, depth, next, NULL, y); break;
     FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
   }
@@ -143,7 +139,7 @@ static void float_tile(const float *x, const uint8_t *panel, int64_t depth, cons
 static void half_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: panel_tile(n, PACKED_F16, x, panel, depth, next, y); break;
+  case n: panel_tile(n, PACKED_F16, false, x, panel, depth, next, NULL, y); break;
     FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
   }
@@ -152,10 +148,19 @@ static void half_tile(const float *x, const uint8_t *panel, int64_t depth, const
 static void bfloat16_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, int64_t rows, float *y) {
   switch (rows) {
 #define CASE(n) \
-  case n: panel_tile(n, PACKED_BF16, x, panel, depth, next, y); break;
+  case n: panel_tile(n, PACKED_BF16, false, x, panel, depth, next, NULL, y); break;
     FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
   }
+}
+
+/* The first tile of many rows widens for the others. */
+static void keeping_half_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, float *widened, float *y) {
+  panel_tile(FLOAT_ROWS, PACKED_F16, true, x, panel, depth, next, widened, y);
+}
+
+static void keeping_bfloat16_tile(const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next, float *widened, float *y) {
+  panel_tile(FLOAT_ROWS, PACKED_BF16, true, x, panel, depth, next, widened, y);
 }
 
 #ifdef PAIR_ROWS
@@ -219,7 +224,7 @@ static void bfloat16_pair_tile(const float *x, int64_t step, const panel_pair *p
 }
 #endif
 
-/* Up to how many rows take halves as they lie: of few each is read once or twice. More have them widened first, unless that costs nothing beside multiplying. */
+/* Up to how many rows take halves as they lie: of few each is read once or twice. Of more the first tile leaves them behind as floats, unless widening costs nothing beside multiplying. */
 #ifndef STREAM_ROWS
 #define STREAM_ROWS (2 * FLOAT_ROWS)
 #endif
@@ -231,20 +236,19 @@ static void multiply_float_chunk(const weight *w, int64_t panel, int64_t first, 
   const int64_t size = w->panel_size / w->columns, most = CHUNK_FLOATS * size;
   const uint8_t *chunk = w->panels + panel * w->panel_size + first * size;
   const bool widens = w->packing != PACKED_F32 && rows > STREAM_ROWS;
-  if (widens && w->packing == PACKED_F16) widen_half(chunk, depth * PANEL, widened);
-  if (widens && w->packing == PACKED_BF16) widen_bfloat16(chunk, depth * PANEL, widened);
-  const uint8_t *values = widens ? (const uint8_t *)widened : chunk;
   for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
     const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
     const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * some;
     /* Beyond the last panel asking does no harm. */
     const weights_ahead ahead = {next + most * r / rows, most * some / rows / (depth * (PANEL / (2 * LANES)))};
-    if (w->packing == PACKED_F32 || widens)
-      float_tile(x, values, depth, &ahead, some, y + r * PANEL);
+    if (w->packing == PACKED_F32 || (widens && r > 0))
+      float_tile(x, w->packing == PACKED_F32 ? chunk : (const uint8_t *)widened, depth, &ahead, some, y + r * PANEL);
+    else if (widens)
+      (w->packing == PACKED_F16 ? keeping_half_tile : keeping_bfloat16_tile)(x, chunk, depth, &ahead, widened, y);
     else if (w->packing == PACKED_F16)
-      half_tile(x, values, depth, &ahead, some, y + r * PANEL);
+      half_tile(x, chunk, depth, &ahead, some, y + r * PANEL);
     else
-      bfloat16_tile(x, values, depth, &ahead, some, y + r * PANEL);
+      bfloat16_tile(x, chunk, depth, &ahead, some, y + r * PANEL);
   }
 }
 
