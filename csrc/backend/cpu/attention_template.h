@@ -69,30 +69,38 @@ static void fetch_heads(const void *source, int64_t stride, int64_t rows, int64_
     for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch((const uint8_t *)source + r * stride + i, 0, 2);
 }
 
-/* score [keys x queries] = key query. */
-static void score_keys(attention_scratch *s, const attention_part *p, int64_t keys, int64_t size) {
+enum { TOGETHER = 2 * LANES }; /* columns of a tile */
+
+/* score [keys x queries] = key query. A tile's columns of queries stay in the nearest cache while all keys, `stride` numbers apart, go by. */
+static void score_keys(attention_scratch *s, const attention_part *p, const float *first_key, int64_t stride, int64_t keys, int64_t size) {
   const int64_t queries = p->padded_queries;
-  for (int64_t j = 0; j < keys; j += FLOAT_ROWS) {
-    const float *key = s->key + j * HEAD_STRIDE;
-    float *score = s->score + j * ATTENTION_ROWS;
-    switch (keys - j < FLOAT_ROWS ? keys - j : FLOAT_ROWS) {
+  for (int64_t q = 0; q < queries; q += TOGETHER) {
+    const int64_t columns = queries - q < TOGETHER ? queries - q : TOGETHER;
+    for (int64_t j = 0; j < keys; j += FLOAT_ROWS) {
+      const float *key = first_key + j * stride;
+      float *score = s->score + j * ATTENTION_ROWS + q;
+      switch (keys - j < FLOAT_ROWS ? keys - j : FLOAT_ROWS) {
 #define CASE(n) \
-  case n: product_rows(n, queries, true, key, HEAD_STRIDE, 1, p->query, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
-      FOR_EACH_FLOAT_ROWS(CASE)
+  case n: product_rows(n, columns, true, key, stride, 1, p->query + q, ATTENTION_ROWS, size, score, ATTENTION_ROWS); break;
+        FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
+      }
     }
   }
 }
 
-/* sum [queries x size] += score' value. */
+/* sum [queries x size] += score' value, likewise. */
 static void add_values(attention_scratch *s, attention_part *p, int64_t keys, int64_t size) {
-  for (int64_t q = 0; q < p->queries; q += FLOAT_ROWS) {
-    float *sum = p->sum + q * HEAD_STRIDE;
-    switch (p->queries - q < FLOAT_ROWS ? p->queries - q : FLOAT_ROWS) {
+  for (int64_t i = 0; i < size; i += TOGETHER) {
+    const int64_t columns = size - i < TOGETHER ? size - i : TOGETHER;
+    for (int64_t q = 0; q < p->queries; q += FLOAT_ROWS) {
+      float *sum = p->sum + q * HEAD_STRIDE + i;
+      switch (p->queries - q < FLOAT_ROWS ? p->queries - q : FLOAT_ROWS) {
 #define CASE(n) \
-  case n: product_rows(n, size, false, s->score + q, 1, ATTENTION_ROWS, s->value, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
-      FOR_EACH_FLOAT_ROWS(CASE)
+  case n: product_rows(n, columns, false, s->score + q, 1, ATTENTION_ROWS, s->value + i, HEAD_STRIDE, keys, sum, HEAD_STRIDE); break;
+        FOR_EACH_FLOAT_ROWS(CASE)
 #undef CASE
+      }
     }
   }
 }
@@ -104,11 +112,11 @@ static void soften(attention_scratch *s, attention_part *p, int64_t keys, int64_
     for (int64_t j = 0; j < keys; j++) highest = vf_max(highest, vf_load(s->score + j * ATTENTION_ROWS + q));
     for (int64_t j = 0; j < keys; j++) {
       float *score = s->score + j * ATTENTION_ROWS + q;
-      vf e = vf_exp(vf_sub(vf_load(score), highest));
+      vf e = vf_exp_of_negative(vf_sub(vf_load(score), highest));
       vf_store(score, e);
       total = vf_add(total, e);
     }
-    vf shrink = vf_exp(vf_sub(before, highest));
+    vf shrink = vf_exp_of_negative(vf_sub(before, highest));
     vf_store(p->highest + q, highest);
     vf_store(s->shrink + q, shrink);
     vf_store(p->total + q, vf_fma(vf_load(p->total + q), shrink, total));
@@ -195,6 +203,7 @@ static void attention(const attention_operands *of, const attention_block *block
   const uint8_t *k = of->k + key_offset, *v = of->v + key_offset;
   int64_t first = first_of_keys(of, block), end = end_of_keys(of, block), keys = end - first < ATTENTION_KEYS ? end - first : ATTENTION_KEYS;
   const int64_t float_bytes = sizeof(float);
+  const bool in_place = of->kv_type == DIMPLE_TENSOR_F32; /* of keys each number is read by itself, of values a vector of each row in turn */
   fetch_heads(of->q + block->row * of->q_stride + head * size, of->q_stride * float_bytes, rows, heads * size * float_bytes);
   fetch_heads(k + first * of->k_stride, of->k_stride, keys, head_bytes);
   fetch_heads(v + first * of->v_stride, of->v_stride, keys, head_bytes);
@@ -202,13 +211,17 @@ static void attention(const attention_operands *of, const attention_block *block
     begin_part(&s->parts[i], of, block->row + rows * i / count, block->row + rows * (i + 1) / count, head, heads);
   for (int64_t key = first; key < end; key += keys) {
     keys = end - key < ATTENTION_KEYS ? end - key : ATTENTION_KEYS;
-    copy_heads(of, k + key * of->k_stride, of->k_stride, keys, s->key);
+    const uint8_t *source = k + key * of->k_stride;
+    if (!in_place) copy_heads(of, source, of->k_stride, keys, s->key);
     copy_heads(of, v + key * of->v_stride, of->v_stride, keys, s->value);
     int64_t coming = end - key - keys < ATTENTION_KEYS ? end - key - keys : ATTENTION_KEYS;
     fetch_heads(k + (key + keys) * of->k_stride, of->k_stride, coming, head_bytes);
     fetch_heads(v + (key + keys) * of->v_stride, of->v_stride, coming, head_bytes);
     for (attention_part *p = s->parts; p < s->parts + count; p++) {
-      score_keys(s, p, keys, size);
+      if (in_place)
+        score_keys(s, p, (const float *)(const void *)source, of->k_stride / float_bytes, keys, size);
+      else
+        score_keys(s, p, s->key, HEAD_STRIDE, keys, size);
       if (of->first_key || of->last_key || of->skip_key) mask_keys(s, of, p->row, p->rows, heads, key, keys);
       soften(s, p, keys, padded_size);
       add_values(s, p, keys, padded_size);

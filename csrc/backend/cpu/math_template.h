@@ -1,10 +1,8 @@
 /* Elementary functions on vectors; of NaN they are NaN. Wants a simd_*.h before it, any of them. */
 
-/* exp v within 2 ulp; 0 below -87.3, where numbers become subnormal, on which processors spend hundreds of cycles; infinity above 89. v = n log 2 + r,
- * |r| <= log 2 / 2, and exp r by a polynomial of degree 6 fitted for the smallest relative error (3e-9). log 2 is split so that n * high is exact. */
-static inline vf vf_exp(vf v) {
-  const vf least = vf_set(-87.3f), given = v;
-  v = vf_min(vf_set(89), vf_max(least, v));
+/* v = n log 2 + r, |r| <= log 2 / 2: exp r, by a polynomial of degree 6 fitted for the smallest relative error (3e-9), and n. log 2 is split so that
+ * n * high is exact. */
+static inline vf vf_exp_parts(vf v, vf *whole) {
   vf n = vf_round(vf_mul(v, vf_set(1.44269504f)));
   vf r = vf_fma(n, vf_set(-0x1.62e4p-1f), v);
   r = vf_fma(n, vf_set(-0x1.7f7d1cp-20f), r);
@@ -14,7 +12,22 @@ static inline vf vf_exp(vf v) {
   p = vf_fma(p, r, vf_set(0x1.555492p-3f));
   p = vf_fma(p, r, vf_set(0x1.fffffcp-2f));
   p = vf_fma(vf_mul(r, r), p, r);
-  return vf_if_less(given, least, vf_set(0), vf_scale(vf_add(p, vf_set(1)), n));
+  *whole = n;
+  return vf_add(p, vf_set(1));
+}
+
+/* exp v within 2 ulp; 0 below -87.3, where numbers become subnormal, on which processors spend hundreds of cycles; infinity above 89. */
+static inline vf vf_exp(vf v) {
+  const vf least = vf_set(-87.3f);
+  vf n, rest = vf_exp_parts(vf_min(vf_set(89), vf_max(least, v)), &n);
+  return vf_if_less(v, least, vf_set(0), vf_scale(rest, n));
+}
+
+/* The same, to the bit, of what is not above 0. */
+static inline vf vf_exp_of_negative(vf v) {
+  const vf least = vf_set(-87.3f);
+  vf n, rest = vf_exp_parts(vf_max(least, v), &n);
+  return vf_if_less(v, least, vf_set(0), vf_scale_normal(rest, n));
 }
 
 /* erf v within 3 ulp. Below 1 an odd polynomial, above it 1 - exp of a polynomial fitted to log erfc. */

@@ -57,6 +57,9 @@ static inline vf vf_scale(vf v, vf n) {
   return v * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
 
+/* v * 2^n, n integral, where both are normal numbers or v is NaN. */
+static inline vf vf_scale_normal(vf v, vf n) { return (vf)((vi)v + (__builtin_convertvector(n, vi) << 23)); }
+
 /* The first n <= LANES lanes; the others are 0. */
 static inline vf vf_load_some(const float *p, int64_t n) {
   vf v = vf_set(0);

@@ -34,6 +34,11 @@ static inline vf vf_scale(vf v, vf n) {
   return vf_mul(vf_mul(v, vreinterpretq_f32_s32(a)), vreinterpretq_f32_s32(b));
 }
 
+/* v * 2^n, n integral, where both are normal numbers or v is NaN. */
+static inline vf vf_scale_normal(vf v, vf n) {
+  return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(v), vshlq_n_s32(vcvtq_s32_f32(n), 23)));
+}
+
 /* The first n <= LANES lanes; the others are 0. */
 static inline vf vf_load_some(const float *p, int64_t n) {
   if (n >= LANES) return vf_load(p);

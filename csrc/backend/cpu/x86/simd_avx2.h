@@ -40,6 +40,11 @@ static inline vf vf_scale(vf v, vf n) {
   return vf_mul(vf_mul(v, _mm256_castsi256_ps(a)), _mm256_castsi256_ps(b));
 }
 
+/* v * 2^n, n integral, where both are normal numbers or v is NaN. */
+static inline vf vf_scale_normal(vf v, vf n) {
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));
+}
+
 static inline __m256i first_lanes(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

@@ -30,6 +30,7 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); } /
 static inline vf vf_abs(vf v) { return _mm512_abs_ps(v); }
 static inline vf vf_round(vf v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf vf_scale(vf v, vf n) { return _mm512_scalef_ps(v, n); } /* v * 2^n, n integral */
+static inline vf vf_scale_normal(vf v, vf n) { return vf_scale(v, n); }                   /* the same where both are normal numbers or v is NaN */
 static inline vf vf_copysign(vf magnitude, vf sign) {
   const __m512 bit = _mm512_set1_ps(-0.0f);
   return _mm512_or_ps(_mm512_andnot_ps(bit, magnitude), _mm512_and_ps(bit, sign));
