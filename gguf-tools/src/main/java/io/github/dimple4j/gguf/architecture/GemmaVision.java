@@ -4,7 +4,6 @@ import io.github.dimple4j.gguf.GgufException;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -96,26 +95,13 @@ public record GemmaVision(int layers, int width, int heads, int headSize, int fe
 
   /** llama.cpp's keys of a {@code gemma4v} mmproj file, and those that it leaves to the program. */
   Map<String, MetadataValue> metadata() {
-    Map<String, MetadataValue> keys = new LinkedHashMap<>();
     long area = Math.multiplyExact((long) tokens, (long) patchSize * pool * patchSize * pool);
     if (area > Integer.MAX_VALUE) {
       throw new GgufException("config.json: pictures of " + tokens + " tokens of " + patchSize * pool + " pixels a side are beyond 2^31 pixels");
     }
-    keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
-    keys.put("clip.vision.projector_type", MetadataValue.string("gemma4v"));
-    keys.put("clip.vision.image_size", MetadataValue.uint32(NOMINAL_IMAGE_SIZE));
-    keys.put("clip.vision.patch_size", MetadataValue.uint32(patchSize));
-    keys.put("clip.vision.embedding_length", MetadataValue.uint32(width));
-    keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
-    keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
-    keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
-    keys.put("clip.vision.image_mean", MetadataValue.float32s(ZEROS));
-    keys.put("clip.vision.image_std", MetadataValue.float32s(ONES));
-    keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
-    keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32((float) epsilon));
-    keys.put("clip.vision.projector.scale_factor", MetadataValue.uint32(pool));
-    keys.put("clip.vision.image_max_pixels", MetadataValue.uint32((int) area));
-    return keys;
+    return new ClipKeys().projectorOfVision("gemma4v")
+        .sizes(NOMINAL_IMAGE_SIZE, patchSize, width, feedForward, layers, outputWidth).colours(ZEROS, ONES).attention(heads, epsilon)
+        .pool(pool).mostPixels((int) area).metadata();
   }
 
   /** llama.cpp's tensors of a {@code gemma4v}. */

@@ -4,6 +4,7 @@ import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /** The shape of a Qwen2-VL vision tower and its image preprocessing: no windows, layer norms, quick GELU. */
 record Qwen2Vision(QwenTower tower) {
@@ -22,7 +23,7 @@ record Qwen2Vision(QwenTower tower) {
 
   /** llama.cpp's keys of a {@code qwen2vl_merger} mmproj file, and those that it leaves to the program. */
   Map<String, MetadataValue> metadata() {
-    return tower.metadata("qwen2vl_merger", false, Map.of());
+    return tower.metadata("qwen2vl_merger", false, UnaryOperator.identity());
   }
 
   /** llama.cpp's tensors of a {@code qwen2vl_merger}. */

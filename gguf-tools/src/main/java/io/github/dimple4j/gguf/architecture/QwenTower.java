@@ -3,9 +3,9 @@ package io.github.dimple4j.gguf.architecture;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * What the vision towers of Qwen2-VL and Qwen2.5-VL have in common: pictures in patches of two frames, a stack of blocks, and a merger of neighbouring patches.
@@ -60,29 +60,11 @@ public record QwenTower(int layers, int width, int heads, int feedForward, int p
         least, most, preprocessor.floats("image_mean", CHANNELS, CLIP_MEAN), preprocessor.floats("image_std", CHANNELS, CLIP_DEVIATION));
   }
 
-  /** llama.cpp's keys of an mmproj file of these towers, and those that it leaves to the program; {@code windows} are what one of them has beside. */
-  Map<String, MetadataValue> metadata(String projector, boolean silu, Map<String, MetadataValue> windows) {
-    Map<String, MetadataValue> keys = new LinkedHashMap<>();
-    keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
-    keys.put("clip.projector_type", MetadataValue.string(projector));
-    keys.put("clip.use_silu", MetadataValue.bool(silu));
-    keys.put("clip.use_gelu", MetadataValue.bool(false));
-    keys.put("clip.vision.image_size", MetadataValue.uint32(NOMINAL_IMAGE_SIZE));
-    keys.put("clip.vision.patch_size", MetadataValue.uint32(patchSize));
-    keys.put("clip.vision.embedding_length", MetadataValue.uint32(width));
-    keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
-    keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
-    keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
-    keys.put("clip.vision.image_mean", MetadataValue.float32s(imageMean));
-    keys.put("clip.vision.image_std", MetadataValue.float32s(imageDeviation));
-    keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
-    keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32(NORM_EPSILON));
-    keys.putAll(windows);
-    keys.put("clip.vision.spatial_merge_size", MetadataValue.uint32(mergeSize));
-    keys.put("clip.vision.temporal_patch_size", MetadataValue.uint32(TEMPORAL_PATCH_SIZE));
-    keys.put("clip.vision.image_min_pixels", MetadataValue.uint32(minPixels));
-    keys.put("clip.vision.image_max_pixels", MetadataValue.uint32(maxPixels));
-    return keys;
+  /** llama.cpp's keys of an mmproj file of these towers, and those that it leaves to the program; {@code windows} adds what one of them has beside. */
+  Map<String, MetadataValue> metadata(String projector, boolean silu, UnaryOperator<ClipKeys> windows) {
+    ClipKeys keys = new ClipKeys().projector(projector).activation(silu, false)
+        .sizes(NOMINAL_IMAGE_SIZE, patchSize, width, feedForward, layers, outputWidth).colours(imageMean, imageDeviation).attention(heads, NORM_EPSILON);
+    return windows.apply(keys).merge(mergeSize, TEMPORAL_PATCH_SIZE).leastPixels(minPixels).mostPixels(maxPixels).metadata();
   }
 
   /** Adds the tensors of a norm, or of what follows a block's attention, to a list: {@code to} them, {@code from} the checkpoint's. */

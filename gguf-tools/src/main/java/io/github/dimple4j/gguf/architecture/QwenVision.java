@@ -3,7 +3,6 @@ package io.github.dimple4j.gguf.architecture;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -36,14 +35,7 @@ public record QwenVision(QwenTower tower, int windowSize, List<Integer> fullAtte
 
   /** llama.cpp's keys of a {@code qwen2.5vl_merger} mmproj file, and those that it leaves to the program. */
   Map<String, MetadataValue> metadata() {
-    Map<String, MetadataValue> windows = new LinkedHashMap<>();
-    int period = fullAttentionPeriod();
-    if (period > 0) {
-      windows.put("clip.vision.n_wa_pattern", MetadataValue.uint32(period));
-    }
-    windows.put("clip.vision.fullatt_block_indexes", MetadataValue.int32s(fullAttentionLayers.stream().mapToInt(Integer::intValue).toArray()));
-    windows.put("clip.vision.window_size", MetadataValue.uint32(windowSize));
-    return tower.metadata("qwen2.5vl_merger", true, windows);
+    return tower.metadata("qwen2.5vl_merger", true, keys -> keys.windows(fullAttentionPeriod(), fullAttentionLayers, windowSize));
   }
 
   /** llama.cpp's tensors of a {@code qwen2.5vl_merger}. */

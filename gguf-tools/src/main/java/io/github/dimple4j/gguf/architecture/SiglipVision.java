@@ -3,7 +3,6 @@ package io.github.dimple4j.gguf.architecture;
 import io.github.dimple4j.gguf.MetadataValue;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -222,30 +221,9 @@ record SiglipVision(int layers, int allLayers, int width, int heads, int feedFor
 
   /** llama.cpp's keys of LLaVA's mmproj files. */
   Map<String, MetadataValue> metadata() {
-    Map<String, MetadataValue> keys = new LinkedHashMap<>();
-    keys.put("clip.has_vision_encoder", MetadataValue.bool(true));
-    keys.put("clip.has_llava_projector", MetadataValue.bool(true));
-    keys.put("clip.projector_type", MetadataValue.string("mlp"));
-    keys.put("clip.use_silu", MetadataValue.bool(false));
-    keys.put("clip.use_gelu", MetadataValue.bool(true));
-    keys.put("clip.vision.image_size", MetadataValue.uint32(imageSize));
-    keys.put("clip.vision.patch_size", MetadataValue.uint32(patchSize));
-    keys.put("clip.vision.embedding_length", MetadataValue.uint32(width));
-    keys.put("clip.vision.feed_forward_length", MetadataValue.uint32(feedForward));
-    keys.put("clip.vision.block_count", MetadataValue.uint32(layers));
-    keys.put("clip.vision.projection_dim", MetadataValue.uint32(outputWidth));
-    keys.put("clip.vision.image_mean", MetadataValue.float32s(imageMean));
-    keys.put("clip.vision.image_std", MetadataValue.float32s(imageDeviation));
-    keys.put("clip.vision.attention.head_count", MetadataValue.uint32(heads));
-    keys.put("clip.vision.attention.layer_norm_epsilon", MetadataValue.float32(epsilon));
-    keys.put("clip.vision.mm_patch_merge_type", MetadataValue.string("spatial_unpad"));
-    keys.put("clip.vision.image_aspect_ratio", MetadataValue.string(aspectRatio));
-    keys.put("clip.vision.anyres_rules", MetadataValue.string(rules));
-    if (pooled) {
-      keys.put("clip.vision.mm_spatial_pool_mode", MetadataValue.string("bilinear"));
-    }
-    keys.put("clip.vision." + PINPOINTS, MetadataValue.int32s(pinpoints.stream().mapToInt(Integer::intValue).toArray()));
-    return keys;
+    return new ClipKeys().llavaProjector().activation(false, true)
+        .sizes(imageSize, patchSize, width, feedForward, layers, outputWidth).colours(imageMean, imageDeviation).attention(heads, epsilon)
+        .tiles(aspectRatio, rules, pooled, pinpoints).metadata();
   }
 
   /** llama.cpp's tensors of LLaVA's mmproj files with such a tower, but for the norm behind it, which nothing reads. */
