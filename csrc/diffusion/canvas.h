@@ -32,6 +32,13 @@ dimple_status canvas_reserve(canvas *c, int32_t room);
 /* Masks that it may come to hold. */
 static inline int32_t canvas_most_masked(const canvas *c) { return c->initial_masked + c->room - c->given_length; }
 
+/* How many positions ahead of the first mask are given, in what decodings begin with. */
+static inline int32_t canvas_given_ahead(const canvas *c) {
+  int32_t first = 0;
+  while (first < c->given_length && c->initial[first] != c->mask_token) first++;
+  return first;
+}
+
 /* What decodings begin with instead: tokens [given_length], which differ from those given only where these are masks. Null: those given. */
 void canvas_set_initial(canvas *c, const int32_t *tokens);
 

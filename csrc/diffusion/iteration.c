@@ -8,6 +8,7 @@
 #include "diffusion/iteration_parts.h"
 #include "diffusion/pipeline.h"
 #include "diffusion/proposals.h"
+#include "diffusion/revealed.h"
 #include "diffusion/schedule.h"
 
 /* ------------------------------------------------------------------------------------------------------------ life cycle */
@@ -505,30 +506,13 @@ static bool finished(iteration *it, const canvas *c, const block_rules *rules, b
   return pipeline_of(&it->decoding)->done(c->masked_count);
 }
 
-/* Takes position `at` into what was revealed, which stays ascending. */
-static void insert_revealed(iteration *it, int32_t at, int32_t token, float sure) {
-  int32_t i = it->revealed_count++;
-  for (; i > 0 && it->room.revealed[i - 1] > at; i--) {
-    it->room.revealed[i] = it->room.revealed[i - 1];
-    it->room.tokens[i] = it->room.tokens[i - 1];
-    it->room.confidence[i] = it->room.confidence[i - 1];
-    it->room.log_probability[i] = it->room.log_probability[i - 1];
-    it->room.rows[i] = it->room.rows[i - 1];
-  }
-  it->room.revealed[i] = at;
-  it->room.tokens[i] = token;
-  it->room.confidence[i] = sure;
-  it->room.log_probability[i] = NAN;
-  it->room.rows[i] = -1;
-}
-
 /* Reveals the positions for which what was revealed leaves one token. */
 static dimple_status reveal_forced(iteration *it, canvas *c) {
   DIMPLE_TRY(constrained_look(it->constraint, c));
   for (int32_t i = 0; i < c->masked_count; i++) {
     int32_t token = constrained_forced(it->constraint, c->masked[i]);
     if (token < 0) continue;
-    insert_revealed(it, c->masked[i], token, confidence_of(&it->decoding)->high);
+    revealed_insert(it, c->masked[i], token, confidence_of(&it->decoding)->high);
     it->forced_count++;
   }
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
@@ -538,21 +522,8 @@ static dimple_status reveal_forced(iteration *it, canvas *c) {
 void iteration_fill_behind_end(iteration *it, canvas *c) {
   bool ends = algorithm_of(&it->decoding)->ends || pipeline_of(&it->decoding)->sight != SIGHT_ALL;
   if (!it->done || !it->decoding.complete || !ends || it->constraint) return;
-  for (int32_t i = 0; i < c->masked_count; i++) insert_revealed(it, c->masked[i], it->tokens.eos, 1);
+  for (int32_t i = 0; i < c->masked_count; i++) revealed_insert(it, c->masked[i], it->tokens.eos, 1);
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
-}
-
-/* Puts a token at a position that may have been revealed already, in this iteration or before. */
-static void put_revealed(iteration *it, int32_t at, int32_t token) {
-  for (int32_t i = 0; i < it->revealed_count; i++) {
-    if (it->room.revealed[i] != at) continue;
-    it->room.tokens[i] = token;
-    it->room.confidence[i] = 1;
-    it->room.log_probability[i] = NAN;
-    it->room.rows[i] = -1;
-    return;
-  }
-  insert_revealed(it, at, token, 1);
 }
 
 void iteration_fill_block(iteration *it, canvas *c) {
@@ -560,7 +531,7 @@ void iteration_fill_block(iteration *it, canvas *c) {
   int32_t end = it->tokens.eos, i = it->blocks.first;
   while (i < it->blocks.end && c->tokens[i] != end) i++;
   for (; i < it->blocks.end; i++)
-    if (c->tokens[i] != end && c->initial[i] == c->mask_token) put_revealed(it, i, end);
+    if (c->tokens[i] != end && c->initial[i] == c->mask_token) revealed_put(it, i, end);
   canvas_reveal(c, it->room.revealed, it->room.tokens, it->revealed_count);
 }
 

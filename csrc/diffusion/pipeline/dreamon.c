@@ -8,12 +8,12 @@
  * iteration cut off the response's end, or overrun the budget and are then never stopped; here those that find no room, from the right on what comes
  * first, stay masked. It also takes deletions and expansions for its own that were given, in prompt or response; here those of the iteration count.
  */
-#include <math.h>
 #include <string.h>
 
 #include "allocate.h"
 #include "diffusion/iteration.h"
 #include "diffusion/pipeline.h"
+#include "diffusion/revealed.h"
 
 typedef enum change { STAYS, GOES, DOUBLES, REMAINS_MASKED } change;
 
@@ -69,10 +69,8 @@ static dimple_status open_growth(const dimple_decoding *d, const canvas *c, cons
   g->expand = model->expand_token;
   g->delete = model->eos_token;
   g->to_the_right = d->pad_delete_to_right != 0;
-  int32_t first = 0;
-  while (first < c->given_length && c->initial[first] != c->mask_token) first++;
   dimple_status status = most_positions(d, c, &g->most);
-  g->budget = d->expand_budget >= 0 ? d->expand_budget : 2 * (g->most - first);
+  g->budget = d->expand_budget >= 0 ? d->expand_budget : 2 * (g->most - canvas_given_ahead(c));
   if (status == DIMPLE_OK) status = allocate_arrays(g);
   if (status == DIMPLE_OK)
     *state = g;
@@ -128,16 +126,6 @@ static void find_expansions(growth *g, const iteration *it, int32_t length) {
   }
 }
 
-/* Of what was revealed, the k-th stays, `ahead` places before it was noted, at another position. */
-static void keep_revealed(iteration *it, int32_t k, int32_t ahead, int32_t position) {
-  iteration_room *r = &it->room;
-  r->revealed[k - ahead] = position;
-  r->tokens[k - ahead] = r->tokens[k];
-  r->confidence[k - ahead] = r->confidence[k];
-  r->log_probability[k - ahead] = r->log_probability[k];
-  r->rows[k - ahead] = r->rows[k];
-}
-
 static int32_t place(growth *g, int32_t at, int32_t token, int32_t origin) {
   g->tokens[at] = token;
   g->origins[at] = origin;
@@ -147,21 +135,18 @@ static int32_t place(growth *g, int32_t at, int32_t token, int32_t origin) {
 static void reshape(void *state, iteration *it, canvas *c) {
   growth *g = state;
   memset(g->changes, STAYS, (size_t)c->length);
-  int32_t gone = find_deletions(g, it, c), length = 0, ahead = 0, next = 0;
+  int32_t gone = find_deletions(g, it, c), length = 0;
+  revealed_walk walk = {0};
   find_expansions(g, it, c->length - gone);
   bool moves = false;
   for (int32_t i = 0; i < c->length; i++) {
     change what = g->changes[i];
-    if (next < it->revealed_count && it->room.revealed[next] == i) {
-      if (what == STAYS) keep_revealed(it, next, ahead, length);
-      ahead += what != STAYS;
-      next++;
-    }
+    revealed_move(it, &walk, i, what == STAYS ? length : -1);
     moves |= what == GOES || what == DOUBLES;
     if (what != GOES) length = place(g, length, what == STAYS ? c->tokens[i] : c->mask_token, i);
     if (what == DOUBLES) length = place(g, length, c->mask_token, -1);
   }
-  it->revealed_count -= ahead;
+  revealed_end(it, &walk);
   canvas_replace(c, g->tokens, length);
   it->origins = moves ? g->origins : NULL;
 }

@@ -20,6 +20,7 @@
 #include "diffusion/alternatives.h"
 #include "diffusion/iteration.h"
 #include "diffusion/pipeline.h"
+#include "diffusion/revealed.h"
 
 /* A token that a position of the block has taken. */
 typedef struct taken_token {
@@ -72,9 +73,7 @@ static dimple_status allocate_arrays(edits *e) {
 
 /* Tokens that are given behind a mask would move. */
 static dimple_status check_given(const canvas *c) {
-  int32_t first = 0;
-  while (first < c->given_length && c->initial[first] != c->mask_token) first++;
-  for (int32_t i = first; i < c->given_length; i++)
+  for (int32_t i = canvas_given_ahead(c); i < c->given_length; i++)
     if (c->initial[i] != c->mask_token)
       return dimple_fail(DIMPLE_ERROR_UNSUPPORTED, "pipeline llada22 moves what stands behind a mask: position %d of the response is given, expected given tokens "
                                                    "at its beginning alone", i);
@@ -248,36 +247,22 @@ static void place(made *m, int32_t token, int32_t origin, bool original) {
   m->e->moved[m->at++] = original;
 }
 
-/* What was revealed stays, `ahead` places before it was noted, at another position. */
-static void keep_revealed(iteration *it, int32_t k, int32_t ahead, int32_t position) {
-  iteration_room *r = &it->room;
-  r->revealed[k - ahead] = position;
-  r->tokens[k - ahead] = r->tokens[k];
-  r->confidence[k - ahead] = r->confidence[k];
-  r->log_probability[k - ahead] = r->log_probability[k];
-  r->rows[k - ahead] = r->rows[k];
-}
-
 static void move_positions(edits *e, iteration *it, canvas *c) {
   made m = {e, e->first, e->first + e->count};
-  int32_t ahead = 0, next = 0;
+  revealed_walk walk = {0};
   memcpy(e->tokens, c->tokens, (size_t)c->length * sizeof *e->tokens);
   for (int32_t i = 0; i < c->length; i++) e->origins[i] = i;
   for (int32_t i = 0; i < e->count; i++) {
     int32_t position = e->first + i, token = c->tokens[position];
     bool original = e->original[position], stays = token != e->delete && token != e->split && m.at < m.end;
-    if (next < it->revealed_count && it->room.revealed[next] == position) {
-      if (stays) keep_revealed(it, next, ahead, m.at);
-      ahead += !stays;
-      next++;
-    }
+    revealed_move(it, &walk, position, stays ? m.at : -1);
     if (token == e->delete) continue;
     if (token == e->split) place(&m, e->mask, -1, false);
     place(&m, token == e->split ? e->before[i] : token, position, original);
   }
   while (m.at < m.end) place(&m, e->mask, -1, false);
   memcpy(e->original + e->first, e->moved + e->first, (size_t)e->count * sizeof *e->original);
-  it->revealed_count -= ahead;
+  revealed_end(it, &walk);
   canvas_replace(c, e->tokens, c->length);
   it->origins = e->origins;
 }
