@@ -73,7 +73,7 @@ public final class Llada2 implements Architecture {
       return inner * shared;
     }
 
-    void addTo(Map<String, MetadataValue> keys, String name) {
+    private void addTo(Map<String, MetadataValue> keys, String name) {
       keys.put(name + ".leading_dense_block_count", MetadataValue.uint32(dense));
       keys.put(name + ".expert_count", MetadataValue.uint32(count));
       keys.put(name + ".expert_used_count", MetadataValue.uint32(used));
@@ -102,9 +102,7 @@ public final class Llada2 implements Architecture {
     TextShape text = read(config, tensors);
     int groups = config.size("n_group", 1);
     Experts experts = Experts.read(config, text.layers(), groups, config.size("topk_group", groups));
-    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
-    metadata.put(NAME + ".rope.dimension_count", MetadataValue.uint32(rotated(config, text)));
-    experts.addTo(metadata, NAME);
+    Map<String, MetadataValue> metadata = metadata(NAME, config, text, experts);
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
     metadata.put("diffusion.block_length", MetadataValue.uint32(config.size("block_length", BLOCK)));
     metadata.put("diffusion.pipeline", MetadataValue.string("llada2"));
@@ -122,8 +120,16 @@ public final class Llada2 implements Architecture {
     }
   }
 
+  /** Keys of the network. */
+  static Map<String, MetadataValue> metadata(String name, JsonSettings config, TextShape text, Experts experts) {
+    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(name));
+    metadata.put(name + ".rope.dimension_count", MetadataValue.uint32(rotated(config, text)));
+    experts.addTo(metadata, name);
+    return metadata;
+  }
+
   /** Elements of a head that turn. */
-  static int rotated(JsonSettings config, TextShape text) {
+  private static int rotated(JsonSettings config, TextShape text) {
     int rotated = (int) (text.headSize() * RotaryScaling.givenTurningPart(config));
     if (rotated < 2 || rotated > text.headSize() || rotated % 2 != 0) {
       throw config.wrong("partial_rotary_factor", "an even part of the head size " + text.headSize());

@@ -5,7 +5,6 @@ import io.github.dimple4j.gguf.architecture.Llada2.Experts;
 import io.github.dimple4j.gguf.checkpoint.JsonSettings;
 import io.github.dimple4j.gguf.checkpoint.PreTokenizer;
 import io.github.dimple4j.gguf.checkpoint.SpecialTokens;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -63,9 +62,7 @@ public final class Llada22 implements Architecture {
     if (admitted < experts.used() || admitted > experts.count()) {
       throw config.wrong("expert_capacity", "num_experts_per_tok " + experts.used() + " to num_experts " + experts.count());
     }
-    Map<String, MetadataValue> metadata = new LinkedHashMap<>(text.metadata(NAME));
-    metadata.put(NAME + ".rope.dimension_count", MetadataValue.uint32(Llada2.rotated(config, text)));
-    experts.addTo(metadata, NAME);
+    Map<String, MetadataValue> metadata = Llada2.metadata(NAME, config, text, experts);
     metadata.put(NAME + ".expert_block_size", MetadataValue.uint32(rows));
     metadata.put(NAME + ".expert_capacity", MetadataValue.uint32(admitted));
     metadata.put("diffusion.shift_logits", MetadataValue.bool(false));
