@@ -131,10 +131,43 @@ final class TestCheckpoint {
     Files.write(directory.resolve("model.safetensors.index.json"), JSON.writeValueAsBytes(root));
   }
 
+  /** Another value of a setting; its path has dots between sections. */
+  void set(String path, String json) {
+    String[] names = path.split("\\.");
+    ObjectNode at = config;
+    for (int i = 0; i + 1 < names.length; i++) {
+      at = (ObjectNode) at.get(names[i]);
+    }
+    at.set(names[names.length - 1], JSON.readTree(json));
+  }
+
   /** The text model as Dream's. */
   void makeDream() {
     config.put("model_type", "Dream").remove("vision_config");
     tensors.keySet().removeIf(name -> name.startsWith("visual.") || name.startsWith("img_projector."));
+  }
+
+  /** The text model as LLaDA's: its names, and no biases. */
+  void makeLlada() {
+    ObjectNode changed = JSON.createObjectNode().put("model_type", "llada").put("rope_theta", 5e5)
+        .put("max_sequence_length", 128).put("mask_token_id", 299);
+    changed.put("d_model", config.path("hidden_size").intValue()).put("n_heads", config.path("num_attention_heads").intValue());
+    changed.put("n_layers", config.path("num_hidden_layers").intValue()).put("mlp_hidden_size", config.path("intermediate_size").intValue());
+    changed.put("vocab_size", config.path("vocab_size").intValue()).put("n_kv_heads", config.path("num_key_value_heads").intValue());
+    makeDream();
+    Map<String, Tensor> renamed = new LinkedHashMap<>();
+    tensors.forEach((name, tensor) -> {
+      if (!name.endsWith(".bias")) {
+        renamed.put(name.replace("model.embed_tokens", "model.transformer.wte").replace("model.norm", "model.transformer.ln_f")
+            .replace("lm_head", "model.transformer.ff_out").replace("model.layers", "model.transformer.blocks").replace("self_attn.", "")
+            .replace("mlp.", "").replace("input_layernorm", "attn_norm").replace("post_attention_layernorm", "ff_norm")
+            .replace("o_proj", "attn_out").replace("gate_proj", "ff_proj").replace("down_proj", "ff_out"), tensor);
+      }
+    });
+    tensors.clear();
+    tensors.putAll(renamed);
+    config.removeAll();
+    config.setAll(changed);
   }
 
   /** The text model as LLaDA-MoE's, whose experts have parts of its feed-forward layers. */
