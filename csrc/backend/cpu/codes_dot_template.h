@@ -7,7 +7,9 @@
  *                 EXPAND_CODES names a function that puts 4-bit codes in groups of 8, too
  *   SUM_FACTOR    see code_record: what is to be multiplied with the sums of activations
  *   code_start(layout, rows): the code that the packer's 0 stands for, as so many rows want it; 4-bit codes are expanded likewise
- *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default
+ *   PACKED_ROWS, multiplies_packed(layout): up to how many rows, and which codes, multiply_code_tile takes as they lie in the panel; none by default. Or, where
+ *                 that hangs on the format, in place of PACKED_ROWS
+ *   FEW_CODES(rows, layout): whether so many rows are few: they are not worth unpacking for, and wait for weights
  *   RECORD_ROWS(rows): the rows that the records of a tile of so many have room for; CODE_ROWS by default
  *   BESIDE_SIZE(record_rows), KEEP_BESIDE(records, blocks, record_rows, beside): bytes that are kept of each block behind a tile's records, and what
  *                 writes them; they come to multiply_code_tile as chunk->beside; none by default
@@ -24,10 +26,11 @@
  */
 #include "backend/cpu/unpack_template.h"
 
+#ifndef FEW_CODES
 #ifndef PACKED_ROWS
 #define PACKED_ROWS 0
+#define multiplies_packed(layout) false
 #endif
-#ifndef FEW_CODES
 #define FEW_CODES(rows, layout) ((rows) <= PACKED_ROWS)
 #endif
 
