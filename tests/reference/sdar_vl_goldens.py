@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Makes tests/goldens/sdar-vl: a small SDAR-VL checkpoint with random weights, and what the authors' code makes of prompts with and without pictures.
 
-    python3 tests/reference/sdar_vl_goldens.py SDAR_VL [FOLDER]
+    python3 tests/reference/sdar_vl_goldens.py SDAR_VL [FOLDER [BLOCK BEHIND]]
 
 SDAR_VL: a checkout of JetAstra/SDAR-VL at cc77ef7, whose generate.py and training/llama_factory_sdar/inference/sdar_v_4b are run as they are by
 transformers 5.12.1 and torch on a CPU in float32, but for what newer libraries want of names and a cache, and for kernels of GPUs, which plain torch
 stands for. Pictures are prepared by transformers' processor of LLaVA-OneVision, as theirs are. FOLDER: tests/goldens/sdar-vl.
+With BLOCK and BEHIND, blocks of so many positions, and prompts that end so many tokens behind their last picture: what of a picture lies in the block that a prompt ends in
+is then given to their network as embeddings, for their function hands pictures over with the prompt's whole blocks alone and fails where these have not all of them.
 """
 import importlib.util
 import json
@@ -21,7 +23,9 @@ from safetensors.torch import save_file
 
 import random_weights
 
-VOCAB, IMAGE, VIDEO, MASK, END, TURN, BLOCK = 160, 155, 156, 158, 157, 152, 4
+VOCAB, IMAGE, VIDEO, MASK, END, TURN = 160, 155, 156, 158, 157, 152
+BLOCK = int(sys.argv[3]) if len(sys.argv) > 4 else 4
+BEHIND = int(sys.argv[4]) if len(sys.argv) > 4 else None  # tokens
 TILE = 14
 PINPOINTS = [[TILE * h, TILE * w] for h in range(1, 7) for w in range(1, 7)]
 VISION = dict(model_type="siglip_vision_model", hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=2, num_channels=3,
@@ -139,14 +143,23 @@ def released_name(name):
 class Watched:
     """The model, and what it is asked."""
 
-    def __init__(self, model):
-        self.model, self.device, self.calls = model, model.device, []
+    def __init__(self, model, features):
+        self.model, self.device, self.calls, self.features = model, model.device, [], features
 
     def eval(self):
         return self
 
     def __call__(self, input_ids, **given):
-        out = self.model(input_ids=input_ids, **given)
+        if self.features:
+            embeddings = self.model.get_input_embeddings()(input_ids).clone()
+            first = int(given["position_ids"][0, 0])
+            for i in range(input_ids.shape[1]):
+                if first + i in self.features:
+                    embeddings[0, i] = self.features[first + i]
+            kept = {k: v for k, v in given.items() if not k.startswith(("pixel_values", "image_sizes"))}
+            out = self.model(inputs_embeds=embeddings, **kept)
+        else:
+            out = self.model(input_ids=input_ids, **given)
         self.calls.append((input_ids[0].clone(), int(given["position_ids"][0, 0]), given["store_kv"], out.logits[0]))
         return out
 
@@ -168,9 +181,9 @@ def nearness(calls, strategy, threshold):
     return nearest
 
 
-def decode(model, generate, prompt, given, run):
+def decode(model, generate, prompt, given, run, features=None):
     """One decoding; None where their code writes over what is known, draws a mask, which this library never does, or decides by too little."""
-    watched = Watched(model)
+    watched = Watched(model, features)
     drawn = []
     multinomial = torch.multinomial
 
@@ -184,6 +197,8 @@ def decode(model, generate, prompt, given, run):
         x = generate.block_diffusion_generate(watched, dict(input_ids=torch.tensor([prompt]), **given), MASK, gen_length=run["gen_length"], block_length=BLOCK,
                                               denoising_steps=run["steps"], temperature=1.0, top_k=run["top_k"], top_p=1.0,
                                               remasking_strategy=run["alg"], confidence_threshold=run["threshold"], stopping_criteria_idx=run["stops"])
+    except IndexError:  # a mask that was drawn: no step is left for it
+        return None
     finally:
         torch.multinomial = multinomial
     length = x.shape[1] - len(prompt)
@@ -238,8 +253,8 @@ def drawn_nearness(calls, drawn, run):
 
 
 def settings_of(pictured):
-    for alg, steps, threshold, length, top_k in (("low_confidence_static", 4, 0.9, 16, 1), ("low_confidence_dynamic", 4, 0.3, 24, 1), ("sequential", 4, 0.9, 10, 1),
-                                                 ("low_confidence_dynamic", 2, 0.2, 18, 1), ("low_confidence_static", 4, 0.9, 21, 0),
+    for alg, steps, threshold, length, top_k in (("low_confidence_static", BLOCK, 0.9, 16, 1), ("low_confidence_dynamic", 4, 0.3, 24, 1), ("sequential", BLOCK, 0.9, 10, 1),
+                                                 ("low_confidence_dynamic", 2, 0.2, 18, 1), ("low_confidence_static", BLOCK, 0.9, 21, 0),
                                                  ("low_confidence_dynamic", 4, 0.12, 13, 0)):
         yield dict(name="%s-%d-%d%s" % (alg, steps, length, "" if top_k else "-drawn"), alg=alg, steps=steps, threshold=threshold, gen_length=length, top_k=top_k,
                    stops=[TURN, END])
@@ -279,18 +294,23 @@ def main(path, folder):
                                                               vision_aspect_ratio="anyres_max_9")
             counts = lengths.tolist()
             np.save(os.path.join(folder, "image_embeds_%s.npy" % name), packed.numpy())
+        if shown and BEHIND is not None:
+            texts = texts[:-1] + (BEHIND,)
         for attempt in range(4000):
             ids = []
             for i, n in enumerate(texts):
                 ids += torch.randint(0, 150, (n,), generator=g).tolist() + ([IMAGE] * counts[i] if i < len(counts) else [])
             if name == "looping":
-                asked = [dict(name="repeats", alg="low_confidence_static", steps=4, threshold=0.9, gen_length=180, top_k=1, stops=None)]
+                asked = [dict(name="repeats", alg="low_confidence_static", steps=BLOCK, threshold=0.9, gen_length=180, top_k=1, stops=None)]
             else:
                 asked = settings_of(shown)
-            runs = [decode(model, generate, ids, given, run) for run in asked]
+            pictured = [i for i, t in enumerate(ids) if t == IMAGE]
+            features = dict(zip(pictured, packed)) if shown and BEHIND is not None else None
+            runs = [decode(model, generate, ids, given, run, features) for run in asked]
             runs = [r for r in runs if r]
             halted = any(r["halted"] and r["history"][-1].count(MASK) > 12 for r in runs)
-            if (name != "looping" and len(runs) >= 5 and sum("draws" in r for r in runs) == 2) or (name == "looping" and halted):
+            enough = len(runs) >= (5 if BLOCK == 4 else 3) and sum("draws" in r for r in runs) >= (2 if BLOCK == 4 else 0)
+            if (name != "looping" and enough) or (name == "looping" and halted):
                 break
         else:
             raise SystemExit("no prompt for " + name)

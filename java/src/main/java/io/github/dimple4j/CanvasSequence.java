@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.SortedMap;
+import java.util.stream.IntStream;
 
 /**
  * The canvases that a response is filled in, one after the other: all of the response in one, or each behind what those before it hold,
@@ -190,7 +191,13 @@ final class CanvasSequence {
     System.arraycopy(step.canvas(), 0, canvas, first, step.canvas().length);
     return new StepResult(iterations + step.iteration(), step.done(), step.remaining(), shifted(step.revealed(), first), step.confidence(),
         step.logProbability(), canvas, forwardPasses + step.forwardPasses(), step.nanoseconds(), shifted(step.remasked(), first),
-        step.block(), first + step.settled(), step.origins());
+        step.block(), first + step.settled(), origins(step.origins()));
+  }
+
+  /** Where positions were, those of the canvases before among them; empty where none moved. */
+  private int[] origins(int[] inCanvas) {
+    return inCanvas.length == 0 ? inCanvas
+        : IntStream.concat(IntStream.range(0, first), IntStream.of(inCanvas).map(origin -> origin < 0 ? origin : first + origin)).toArray();
   }
 
   private static int[] shifted(int[] positions, int by) {

@@ -216,12 +216,12 @@ final class DecodingRun {
 
   /** What is known of positions goes where they go. */
   private void move(int[] origins) {
-    float[] moved = new float[origins.length];
-    for (int i = 0; i < moved.length; i++) {
+    float[] moved = most > 0 ? new float[origins.length] : logProbabilities.clone(); // of later canvases, too
+    for (int i = 0; i < origins.length; i++) {
       moved[i] = origins[i] < 0 ? Float.NaN : logProbabilities[origins[i]];
     }
     logProbabilities = moved;
-    used = moved.length;
+    used = origins.length;
   }
 
   /** What else could have been revealed by the latest iteration. */

@@ -11,6 +11,7 @@ import io.github.dimple4j.core.Metadata;
 import io.github.dimple4j.core.ModelFacts;
 import io.github.dimple4j.tokenizer.ModelTokenizer;
 import io.github.dimple4j.tokenizer.Tokenizer;
+import io.github.dimple4j.tokenizer.TokenizerData;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.net.URI;
@@ -121,14 +122,17 @@ public final class DimpleModel implements AutoCloseable {
     }
   }
 
-  /** A tokenizer that was given is for a file without one, and has no more tokens than the model. */
+  /** A tokenizer that was given is for a file without one, has no more tokens than the model, and masks with the same one. */
   private void checkTokenizer(Path file, ModelOptions options) {
     if (options.tokenizer().isEmpty()) {
       return;
     }
-    int tokens = options.tokenizer().get().data().tokens().size();
+    TokenizerData data = options.tokenizer().get().data();
+    int tokens = data.tokens().size();
+    int mask = info.maskTokenId().orElse(data.maskId());
     String wrong = text.fileHasTokenizer() ? "has a tokenizer of its own, so that none can be given"
-        : tokens > info.vocabSize() ? "has " + info.vocabSize() + " tokens, and the tokenizer given " + tokens : null;
+        : tokens > info.vocabSize() ? "has " + info.vocabSize() + " tokens, and the tokenizer given " + tokens
+        : data.maskId() >= 0 && data.maskId() != mask ? "has the mask token " + mask + ", and the tokenizer given " + data.maskId() : null;
     if (wrong != null) {
       close();
       throw new InvalidArgumentException(file + " " + wrong);

@@ -17,7 +17,7 @@ import java.util.Optional;
  * @param remasked positions that earlier iterations revealed and this one masked again, ascending; only {@link Algorithm#WINO} has any
  * @param block of a decoding in blocks: the one that it worked on, from 0, the first being the one that the response begins in (of a response in
  *     several canvases: of the canvas); -1 of others
- * @param origins of an iteration of {@link Pipeline#DREAMON} that moved positions: where each position of the canvas was before it, -1 for a mask that
+ * @param origins of an iteration of {@link Pipeline#DREAMON} or {@link Pipeline#LLADA22} that moved positions: where each position of the canvas was before it, -1 for a mask that
  *     came in; a position that is not in the list went out. Empty of every other iteration: all are where they were
  */
 public record Step(int iteration, Canvas canvas, List<Reveal> revealed, int remaining, boolean done, int forwardPasses, Duration time,

@@ -16,9 +16,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -81,6 +83,43 @@ class Llada2ConformanceTest {
         int end = (int) Arrays.stream(answer).takeWhile(id -> id != run.path("eos_id").asInt()).count();
         assertThat(Arrays.copyOf(answer, Math.min(end + 1, answer.length))).isEqualTo(result);
       }
+    }
+  }
+
+  /** Positions of a later canvas move within it, and each canvas is what it would be behind a prompt that ends with those before. */
+  @ParameterizedTest
+  @CsvSource({"quality, 8", "speed, 5", "long_blocks, 8"})
+  void positionsMoveInLaterCanvasesToo(String name, int canvas) throws IOException {
+    Path folder = Path.of("goldens", "llada22", "v22");
+    JsonNode run = JSON.readTree(folder.resolve(name + ".json"));
+    try (SafetensorsFile recorded = new SafetensorsFile(folder.resolve(name + ".safetensors")); DimpleModel model = load(folder, run, "ref")) {
+      int[] prompt = numbers(recorded, "input_ids");
+      int length = 3 * canvas + 1;
+      int moves = 0;
+      try (Session session = model.session().tokens(prompt).responseLength(length).wholeBlocks(1).canvasLength(canvas).threads(1).open()) {
+        int before = Math.min(canvas, length);
+        for (Step step : session.steps(decoding(run))) {
+          if (step.origins().isPresent()) {
+            List<Integer> origins = step.origins().get();
+            assertThat(origins).hasSizeGreaterThanOrEqualTo(before).allMatch(origin -> origin < origins.size());
+            assertThat(origins.subList(0, before - canvas)).as("canvases before").isEqualTo(IntStream.range(0, before - canvas).boxed().toList());
+            moves += before > canvas ? 1 : 0;
+          }
+          before = step.canvas().length();
+        }
+        Generation answer = session.generation();
+        int[] found = answer.canvas().tokens();
+        for (int first = 0; first < found.length; first += canvas) {
+          int[] longer = IntStream.concat(IntStream.of(prompt), Arrays.stream(found, 0, first)).toArray();
+          try (Session one = model.session().tokens(longer).responseLength(Math.min(canvas, length - first)).wholeBlocks(1).threads(1).open()) {
+            Generation part = one.decode(decoding(run));
+            assertThat(part.canvas().tokens()).as("canvas at %d", first).isEqualTo(Arrays.copyOfRange(found, first, Math.min(found.length, first + canvas)));
+            assertThat(answer.logProbabilities().subList(first, first + part.canvas().length())).isEqualTo(part.logProbabilities());
+          }
+        }
+        assertThat(found.length).isGreaterThan(canvas);
+      }
+      assertThat(moves).as("iterations that move positions of later canvases").isPositive();
     }
   }
 

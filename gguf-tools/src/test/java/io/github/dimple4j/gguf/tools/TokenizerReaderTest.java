@@ -82,6 +82,9 @@ class TokenizerReaderTest {
     ModelTokenizer larger = TokenizerReader.read(GOLDENS.resolve("gemma4"));
     assertThatThrownBy(() -> DimpleModel.load(bare, ModelOptions.builder().tokenizer(larger).build())).isInstanceOf(InvalidArgumentException.class)
         .hasMessageContaining("and the tokenizer given " + larger.data().tokens().size());
+    ModelTokenizer another = TokenizerReader.read(TestCheckpoint.GOLDENS.resolve("sdar"));
+    assertThatThrownBy(() -> DimpleModel.load(bare, ModelOptions.builder().tokenizer(another).build())).isInstanceOf(InvalidArgumentException.class)
+        .hasMessageContaining("has the mask token 639, and the tokenizer given 603");
     assertThatThrownBy(() -> TokenizerReader.read(bare)).isInstanceOf(GgufException.class).hasMessageContaining("has no tokenizer");
     assertThatThrownBy(() -> TokenizerReader.read(folder)).isInstanceOf(GgufException.class).hasMessageContaining("has neither tokenizer.json nor vocab.json");
   }
