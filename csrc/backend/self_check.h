@@ -4,7 +4,7 @@
 
 #include "backend/backend.h"
 
-/* Errors: UNSUPPORTED, with the operation's name and how far off it is; or those of the device. */
+/* One call at a time. Errors: UNSUPPORTED, with the operation's name and how far off it is; or those of the device. */
 dimple_status self_check(const backend_operations *ops);
 
 #endif
