@@ -1,6 +1,5 @@
 #include "test/files.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #ifdef _WIN32
@@ -46,6 +45,27 @@ void new_folder(char path[FILE_PATH]) {
     if (make_folder(path)) return;
   }
   give_up(path);
+}
+
+const char *path_in(const char *folder, const char *name) {
+  static char paths[4][256];
+  static int next;
+  char *path = paths[next++ % 4];
+  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+  return path;
+}
+
+void write_text(const char *path, const char *text) {
+  FILE *file = fopen(path, "wb");
+  if (!file || fputs(text, file) == EOF || fclose(file) != 0) give_up(path);
+}
+
+FILE *open_data(const char *name) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%s", DIMPLE_TEST_DATA, name);
+  FILE *file = fopen(path, "rb");
+  if (!file) give_up(path);
+  return file;
 }
 
 #ifdef _WIN32

@@ -3,12 +3,22 @@
 #define DIMPLE_TEST_FILES_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum { FILE_PATH = 64 };
 
 /* A new, empty file or folder of its own in TMPDIR, or /tmp without one; the program ends when there can be none. */
 void new_file(char path[FILE_PATH]);
 void new_folder(char path[FILE_PATH]);
+
+/* The path of a file in a folder, until four more are asked for. */
+const char *path_in(const char *folder, const char *name);
+
+/* A file of that text; the program ends when there can be none. */
+void write_text(const char *path, const char *text);
+
+/* A file of test/data, to be read; the program ends when there is none. */
+FILE *open_data(const char *name);
 
 /* Names are UTF-8, of any length, in the next three. */
 

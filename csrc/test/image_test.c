@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "expect.h"
+#include "files.h"
 
 static image_parameters parameters_with(int64_t min_pixels, int64_t max_pixels) {
   return (image_parameters){.patch_size = 14,
@@ -14,14 +15,6 @@ static image_parameters parameters_with(int64_t min_pixels, int64_t max_pixels) 
                             .max_pixels = max_pixels,
                             .mean = {0.48145466f, 0.4578275f, 0.40821073f},
                             .std = {0.26862954f, 0.26130258f, 0.27577711f}};
-}
-
-static FILE *open_data(const char *name) {
-  char path[1024];
-  snprintf(path, sizeof path, "%s/%s", DIMPLE_TEST_DATA, name);
-  FILE *file = fopen(path, "rb");
-  EXPECT(file != NULL, "cannot open %s", path);
-  return file;
 }
 
 static void test_check(void) {
@@ -39,7 +32,6 @@ static void test_check(void) {
 
 static void test_grids(const char *name, bool enlarges, int expected) {
   FILE *file = open_data(name);
-  if (!file) return;
   int32_t height, width, resized_height, resized_width;
   int64_t min_pixels, max_pixels;
   int rows = 0;
@@ -83,7 +75,6 @@ static void test_grid_errors(void) {
 
 static void test_picture(const char *name, int64_t min_pixels, int64_t max_pixels) {
   FILE *file = open_data(name);
-  if (!file) return;
   int32_t header[5] = {0}; /* width, height, resized width, resized height, number of patches */
   EXPECT(fread(header, sizeof header, 1, file) == 1, "%s is short", name);
   size_t size = (size_t)header[0] * (size_t)header[1] * 3, resized_size = (size_t)header[2] * (size_t)header[3] * 3;

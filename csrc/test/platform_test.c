@@ -8,22 +8,6 @@
 
 static char folder[FILE_PATH];
 
-static const char *in_folder(const char *name) {
-  static char paths[4][256];
-  static int next;
-  char *path = paths[next++ % 4];
-  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-  return path;
-}
-
-static void write_file(const char *name, const char *text) {
-  FILE *file = fopen(in_folder(name), "wb");
-  if (!file || fputs(text, file) == EOF || fclose(file) != 0) {
-    printf("cannot write %s\n", in_folder(name));
-    exit(1);
-  }
-}
-
 static void memory_is_aligned(void) {
   const size_t alignments[] = {PLATFORM_CACHE_LINE, PLATFORM_LARGE_PAGE};
   for (size_t i = 0; i < 2; i++) {
@@ -93,10 +77,10 @@ static void files_are_mapped_or_refused(void) {
   char *text = malloc(SIZE + 1);
   memset(text, 'a', SIZE);
   text[SIZE] = '\0';
-  write_file("file", text);
-  write_file("empty", "");
+  write_text(path_in(folder, "file"), text);
+  write_text(path_in(folder, "empty"), "");
   platform_mapping mapping = {0};
-  EXPECT_OK(platform_map(in_folder("file"), "letters", &mapping));
+  EXPECT_OK(platform_map(path_in(folder, "file"), "letters", &mapping));
   EXPECT(mapping.size == SIZE && memcmp(mapping.bytes, text, SIZE) == 0, "%lld bytes", (long long)mapping.size);
   static char copy[SIZE];
   platform_read(&mapping, 0, SIZE, copy);
@@ -111,12 +95,12 @@ static void files_are_mapped_or_refused(void) {
   platform_unmap(&mapping);
   EXPECT(!mapping.bytes, "still mapped");
   platform_unmap(&mapping);
-  EXPECT_FAILS(platform_map(in_folder("none"), "letters", &mapping), DIMPLE_ERROR_IO, "none: cannot open: ");
+  EXPECT_FAILS(platform_map(path_in(folder, "none"), "letters", &mapping), DIMPLE_ERROR_IO, "none: cannot open: ");
   EXPECT_FAILS(platform_map(folder, "letters", &mapping), DIMPLE_ERROR_IO, ": is a directory, expected letters");
-  if (make_pipe(in_folder("pipe")))
-    EXPECT_FAILS(platform_map(in_folder("pipe"), "letters", &mapping), DIMPLE_ERROR_IO, "pipe: is not a regular file");
+  if (make_pipe(path_in(folder, "pipe")))
+    EXPECT_FAILS(platform_map(path_in(folder, "pipe"), "letters", &mapping), DIMPLE_ERROR_IO, "pipe: is not a regular file");
   EXPECT_FAILS(platform_map(null_device, "letters", &mapping), DIMPLE_ERROR_IO, ": is not a regular file");
-  EXPECT_FAILS(platform_map(in_folder("empty"), "letters", &mapping), DIMPLE_ERROR_FORMAT, "empty: is empty, expected letters");
+  EXPECT_FAILS(platform_map(path_in(folder, "empty"), "letters", &mapping), DIMPLE_ERROR_FORMAT, "empty: is empty, expected letters");
   free(text);
 }
 
@@ -131,12 +115,12 @@ static void names_are_utf8_and_may_be_long(void) {
     EXPECT(make_folder(folders[i]), "no folder %s", folders[i]);
   }
   snprintf(path, sizeof path, "%s/\xe2\x98\x83 \xf0\x9f\x98\x80 \xc3\xa4", folders[FOLDERS - 1]);
-  write_file("file", "snow");
-  EXPECT(move_file(in_folder("file"), path), "no file %s", path);
+  write_text(path_in(folder, "file"), "snow");
+  EXPECT(move_file(path_in(folder, "file"), path), "no file %s", path);
   EXPECT_OK(platform_map(path, "letters", &mapping));
   EXPECT(mapping.size == 4 && memcmp(mapping.bytes, "snow", 4) == 0, "%lld other bytes", (long long)mapping.size);
   platform_unmap(&mapping);
-  move_file(path, in_folder("file"));
+  move_file(path, path_in(folder, "file"));
   for (int i = FOLDERS - 1; i >= 0; i--) remove_folder(folders[i]);
   EXPECT_FAILS(platform_map(path, "letters", &mapping), DIMPLE_ERROR_IO, "\xe2\x98\x83 \xf0\x9f\x98\x80 \xc3\xa4: cannot open: ");
 }
@@ -209,7 +193,7 @@ int main(void) {
   threads_exclude_each_other();
   clock_goes_forward();
   const char *names[] = {"file", "empty", "pipe"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(in_folder(names[i]));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(path_in(folder, names[i]));
   remove_folder(folder);
   return expect_summary("platform");
 }

@@ -6,6 +6,7 @@
 #include "diffusion/schedule.h"
 #include "test/data/schedule_tables.h"
 #include "test/expect.h"
+#include "test/files.h"
 
 enum { LENGTH_OF_LEVELS = 1048577 };
 
@@ -104,13 +105,10 @@ static void counts_equal_authors(void) {
 
 /* LaViDa's (tests/reference/lavida_goldens.py --schedules). */
 static void shifted_equal_authors(void) {
-  char path[512];
-  snprintf(path, sizeof path, "%s/shifted_schedules.txt", DIMPLE_TEST_DATA);
-  FILE *file = fopen(path, "r");
-  EXPECT(file != NULL, "cannot open %s", path);
+  FILE *file = open_data("shifted_schedules.txt");
   int32_t masked, steps, expected, lines = 0;
   float shift;
-  while (file && fscanf(file, "%d %d %f", &masked, &steps, &shift) == 3) {
+  while (fscanf(file, "%d %d %f", &masked, &steps, &shift) == 3) {
     int32_t sum = 0, wrong = -1;
     for (int32_t i = 0; i < steps && fscanf(file, "%d", &expected) == 1; i++) {
       int32_t found = schedule_shifted(masked, steps, shift, i);
@@ -120,7 +118,7 @@ static void shifted_equal_authors(void) {
     EXPECT(wrong < 0 && sum == masked, "%d masks, %d steps, shift %g: step %d is wrong, %d in all", masked, steps, (double)shift, wrong, sum);
     lines++;
   }
-  if (file) fclose(file);
+  fclose(file);
   EXPECT(lines == 161, "%d schedules", lines);
 }
 

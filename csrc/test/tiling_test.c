@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "test/files.h"
 #include "test/session_fixture.h"
 
 static tiling tiling_of(int32_t side, int32_t patch, int32_t most) {
@@ -45,14 +46,11 @@ static tiling plain_tiling_of(int32_t side, int32_t patch, int32_t most) {
 }
 
 static void plans_and_tiles_are_the_processors(const char *name, bool plain) {
-  char path[512];
-  snprintf(path, sizeof path, "%s/%s", DIMPLE_TEST_DATA, name);
-  FILE *file = fopen(path, "r");
-  EXPECT(file != NULL, "cannot open %s", path);
+  FILE *file = open_data(name);
   int32_t n[9];
   uint64_t expected;
   int lines = 0, hashed = 0;
-  while (file && fscanf(file, "%d %d %d %d %d %d %d %d %d %" SCNx64, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8,
+  while (fscanf(file, "%d %d %d %d %d %d %d %d %d %" SCNx64, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8,
                         &expected) == 10) {
     tiling t = plain ? plain_tiling_of(n[0], n[1], 4) : tiling_of(n[0], n[1], 9);
     tile_plan plan = tiling_plan(&t, n[2], n[3]);
@@ -64,7 +62,7 @@ static void plans_and_tiles_are_the_processors(const char *name, bool plain) {
     hashed++;
     EXPECT(hash_of_tiles(&t, n[1], n[2], n[3], &plan) == expected, "tiles of %d pixels of %d x %d differ", n[0], n[2], n[3]);
   }
-  if (file) fclose(file);
+  fclose(file);
   EXPECT(lines == (plain ? 276 : 268) && hashed == 67, "%d lines, %d with tiles", lines, hashed);
 }
 

@@ -310,3 +310,10 @@ dimple_status read_tokens(const gguf_file *file, text_parameters *p) {
   if (p->eot_token < 0) p->eot_token = token_named(file, "<|eot_id|>");
   return read_ends(file, p);
 }
+
+dimple_status read_own_block_causal(const gguf_file *file, text_parameters *p, bool default_shift) {
+  DIMPLE_TRY(read_own_rotary(file, p));
+  DIMPLE_TRY(gguf_require_key(file, "diffusion.block_length"));
+  DIMPLE_TRY(read_block_causal(file, p, default_shift));
+  return read_tokens(file, p);
+}

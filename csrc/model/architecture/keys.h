@@ -57,4 +57,8 @@ int32_t token_named(const gguf_file *file, const char *text);
 /* tokenizer.ggml.*_token_id and image_token_id; <|image_pad|> or <|image|> and <|eot_id|> by their text, where no key names them. */
 dimple_status read_tokens(const gguf_file *file, text_parameters *p);
 
+/* What follows the sizes in such formats of our own: the rotary embedding, what read_block_causal reads, and tokens. The block length that a model was trained
+ * with is part of what it is: it has no default. */
+dimple_status read_own_block_causal(const gguf_file *file, text_parameters *p, bool default_shift);
+
 #endif

@@ -3,13 +3,9 @@
 #include "model/architecture/keys.h"
 #include "model/architecture/qwen3_moe.h"
 
-/* Our own format: the block length that the model was trained with is part of what it is. */
 static dimple_status read_keys(const gguf_file *file, text_parameters *p) {
   DIMPLE_TRY(qwen3_moe_read_shape(file, p));
-  DIMPLE_TRY(read_own_rotary(file, p));
-  DIMPLE_TRY(gguf_require_key(file, "diffusion.block_length"));
-  DIMPLE_TRY(read_block_causal(file, p, false));
-  return read_tokens(file, p);
+  return read_own_block_causal(file, p, false);
 }
 
 const architecture architecture_sdar_moe = {
