@@ -130,24 +130,24 @@ abstract class PromptOptions {
     }
   }
 
+  /** Where a question stands. */
+  private static class Question {
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
+    private String text;
+
+    @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
+        description = "The question as a file in UTF-8; - is standard input. A line end at its end is left out.")
+    private TextSource file;
+
+    final String read() throws IOException {
+      return file == null ? text : file.readWithoutLastLineEnd();
+    }
+  }
+
   /** {@code run}: a question as text, and an answer that people read. */
   static final class OfText extends OfWords {
     @ArgGroup(multiplicity = "1")
     private Question question;
-
-    /** Where it stands. */
-    private static final class Question {
-      @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
-      private String text;
-
-      @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
-          description = "The question as a file in UTF-8; - is standard input. A line end at its end is left out.")
-      private TextSource file;
-
-      String read() throws IOException {
-        return file == null ? text : file.readWithoutLastLineEnd();
-      }
-    }
 
     @Option(names = "--system", paramLabel = "TEXT", description = "The system message (default: that of the model's chat template).")
     private String system;
@@ -216,14 +216,7 @@ abstract class PromptOptions {
     private Kind kind;
 
     /** Text for the chat template, or token ids. */
-    private static final class Kind {
-      @Option(names = "--prompt", paramLabel = "TEXT", description = "The question.")
-      private String text;
-
-      @Option(names = "--prompt-file", paramLabel = "FILE", converter = TextSource.Converter.class,
-          description = "The question as a file in UTF-8; - is standard input. A line end at its end is left out.")
-      private TextSource file;
-
+    private static final class Kind extends Question {
       @Option(names = "--ids-file", paramLabel = "IDS.json", description = "The prompt as a JSON list of token ids, image placeholders expanded.")
       private Path ids;
     }
@@ -252,8 +245,7 @@ abstract class PromptOptions {
     /** Reads the question, the chat template or the token ids. */
     final Prompt prompt(OptionalInt length, Map<Integer, Integer> prior) throws IOException {
       int[] tokens = kind.ids == null ? null : TokenIdFile.read(kind.ids);
-      String text = kind.file == null ? kind.text : kind.file.readWithoutLastLineEnd();
-      return new Prompt(text, tokens, system, pictures(), null, length, prior, format());
+      return new Prompt(kind.read(), tokens, system, pictures(), null, length, prior, format());
     }
   }
 
