@@ -10,7 +10,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code dimple gguf convert}: a Hugging Face directory becomes a GGUF file. */
-@Command(name = "convert", description = "Convert a Hugging Face model directory (Dimple, Dream, LLaDA) to one GGUF file.",
+@Command(name = "convert", description = "Convert a Hugging Face model directory of any family that runs here to one GGUF file.",
     mixinStandardHelpOptions = true)
 final class GgufConvertCommand implements Callable<Integer> {
   @Parameters(paramLabel = "HF_DIR", description = "Directory with config.json, the safetensors file or shards, and the tokenizer.")
