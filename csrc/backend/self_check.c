@@ -202,7 +202,7 @@ static dimple_status probe_changed_head(side *s, room *r, float *out) {
   float row_values[OWN], log_sums[MANY], former_sums[MANY], divergences[MANY];
   head_row rows[MANY];
   for (int32_t i = 0; i < OWN; i++) {
-    row_tokens[i] = i % 2 ? VOCAB - 1 - i : i;
+    row_tokens[i] = i * (VOCAB / OWN); /* ascending, and in every chunk */
     row_values[i] = 5 + 0.01f * (float)i;
   }
   for (int32_t i = 0; i <= MANY; i++) row_first[i] = i == MANY ? OWN : 2 * i - i % 2; /* one and three by turns */
