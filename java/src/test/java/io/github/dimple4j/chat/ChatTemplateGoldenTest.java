@@ -2,6 +2,7 @@ package io.github.dimple4j.chat;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.dimple4j.EscapedText;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -26,32 +27,19 @@ class ChatTemplateGoldenTest {
     SoftAssertions all = new SoftAssertions();
     for (String line : lines) {
       int tab = line.indexOf('\t');
-      String source = unescape(line.substring(0, tab));
+      String source = EscapedText.read(line.substring(0, tab));
       String expected = line.substring(tab + 1);
       if (expected.equals("!")) {
         all.assertThatThrownBy(() -> ChatTemplate.parse(source).render(Map.of(), NOW)).as(source)
             .isInstanceOf(ChatTemplateException.class).hasMessageStartingWith("chat template, line ");
       } else {
         try {
-          all.assertThat(ChatTemplate.parse(source).render(Map.of(), NOW)).as(source).isEqualTo(unescape(expected));
+          all.assertThat(ChatTemplate.parse(source).render(Map.of(), NOW)).as(source).isEqualTo(EscapedText.read(expected));
         } catch (RuntimeException e) {
           all.fail(source + ": " + e, e);
         }
       }
     }
     all.assertAll();
-  }
-
-  private static String unescape(String text) {
-    StringBuilder out = new StringBuilder();
-    for (int i = 0; i < text.length(); i++) {
-      if (text.charAt(i) == '\\') {
-        out.append((char) Integer.parseInt(text.substring(i + 2, i + 6), 16));
-        i += 5;
-      } else {
-        out.append(text.charAt(i));
-      }
-    }
-    return out.toString();
   }
 }

@@ -1,5 +1,6 @@
 package io.github.dimple4j.tokenizer;
 
+import io.github.dimple4j.EscapedText;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -78,13 +79,13 @@ public final class GoldenTokenizer {
    */
   public static TokenizerData sentencePiece(String name, boolean prefix) {
     List<String[]> rows = lines("vocabulary-" + name + ".txt").stream().map(l -> l.split(" ", 3)).toList();
-    List<String> spellings = rows.stream().map(row -> unescape(row[2])).toList();
+    List<String> spellings = rows.stream().map(row -> EscapedText.read(row[2])).toList();
     float[] scores = new float[rows.size()];
     for (int id = 0; id < scores.length; id++) {
       scores[id] = Float.parseFloat(rows.get(id)[1]);
     }
     boolean merged = name.startsWith("gemma4");
-    List<String> merges = merged ? lines("merges-gemma4.txt").stream().map(GoldenTokenizer::unescape).toList() : List.of();
+    List<String> merges = merged ? lines("merges-gemma4.txt").stream().map(EscapedText::read).toList() : List.of();
     ToIntFunction<String> id = spellings::indexOf;
     return new TokenizerData(merged ? "gemma4" : "llama", null, Utf8Strings.of(spellings), rows.stream().mapToInt(row -> row[0].charAt(0) - '0').toArray(),
         Utf8Strings.of(merges), false, id.applyAsInt("<bos>"), id.applyAsInt("<eos>"), id.applyAsInt("<pad>"), id.applyAsInt("<mask>"),
@@ -97,22 +98,9 @@ public final class GoldenTokenizer {
       int tab = line.indexOf('\t');
       String ids = line.substring(0, tab);
       cases.add(new Case(ids.isEmpty() ? new int[0] : Arrays.stream(ids.split(" ")).mapToInt(Integer::parseInt).toArray(),
-          unescape(line.substring(tab + 1))));
+          EscapedText.read(line.substring(tab + 1))));
     }
     return cases;
-  }
-
-  private static String unescape(String text) {
-    StringBuilder out = new StringBuilder();
-    for (int i = 0; i < text.length(); i++) {
-      if (text.charAt(i) == '\\') {
-        out.append((char) Integer.parseInt(text.substring(i + 2, i + 6), 16));
-        i += 5;
-      } else {
-        out.append(text.charAt(i));
-      }
-    }
-    return out.toString();
   }
 
   private static List<String> lines(String name) {
