@@ -100,29 +100,38 @@ typedef struct weights_ahead {
  * `widened` if `keeps`. */
 INLINE void panel_tile(const int rows, const packing packing, const bool keeps, const float *x, const uint8_t *panel, int64_t depth, const weights_ahead *next,
                        float *widened, float *y) {
-  enum { VECTORS = PANEL / LANES };
+  enum { PAIRS = PANEL / LANES / 2 };
   const int element = packing == PACKED_F32 ? 4 : 2;
+  const int together = rows <= 2 && PAIRS % 2 == 0 ? 2 : 1; /* pairs of vectors that registers hold, so that one or two rows read the panel in order */
   const uint8_t *ahead = next->from;
-  for (int first = 0; first < VECTORS; first += 2) {
-    const uint8_t *source = panel + first * LANES * element;
-    vf sums[FLOAT_ROWS][2];
+  for (int first = 0; first < PAIRS; first += together) {
+    const uint8_t *source = panel + first * 2 * LANES * element;
+    float *target = y + first * 2 * LANES;
+    vf sums[2][FLOAT_ROWS][2];
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
+    for (int p = 0; p < together; p++)
 #pragma GCC unroll 16
-      for (int v = 0; v < 2; v++) sums[r][v] = vf_load(y + r * PANEL + (first + v) * LANES);
-    for (int64_t k = 0; k < depth; k++, source += PANEL * element, ahead += next->step) {
-      vf columns[2];
-      __builtin_prefetch(ahead, 0, 2);
+      for (int r = 0; r < rows; r++)
 #pragma GCC unroll 16
-      for (int v = 0; v < 2; v++) columns[v] = load_element(packing, source + v * LANES * element);
+        for (int v = 0; v < 2; v++) sums[p][r][v] = vf_load(target + r * PANEL + (2 * p + v) * LANES);
+    for (int64_t k = 0; k < depth; k++, source += PANEL * element) {
 #pragma GCC unroll 16
-      for (int v = 0; keeps && v < 2; v++) vf_store(widened + k * PANEL + (first + v) * LANES, columns[v]);
-      ADD_PRODUCTS(rows, 2, x + k * rows, 1, columns, sums);
+      for (int p = 0; p < together; p++, ahead += next->step) {
+        vf columns[2];
+        __builtin_prefetch(ahead, 0, 2);
+#pragma GCC unroll 16
+        for (int v = 0; v < 2; v++) columns[v] = load_element(packing, source + (2 * p + v) * LANES * element);
+#pragma GCC unroll 16
+        for (int v = 0; keeps && v < 2; v++) vf_store(widened + k * PANEL + (2 * (first + p) + v) * LANES, columns[v]);
+        ADD_PRODUCTS(rows, 2, x + k * rows, 1, columns, sums[p]);
+      }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
+    for (int p = 0; p < together; p++)
 #pragma GCC unroll 16
-      for (int v = 0; v < 2; v++) vf_store(y + r * PANEL + (first + v) * LANES, sums[r][v]);
+      for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < 2; v++) vf_store(target + r * PANEL + (2 * p + v) * LANES, sums[p][r][v]);
   }
 }
 
