@@ -69,6 +69,11 @@ public final class Architectures {
     return ALL.stream().filter(architecture -> architecture.describes(config)).findFirst().orElseThrow(() -> config.wrong("model_type", modelTypes()));
   }
 
+  /** Whether a model's vision tower goes into a file of its own. */
+  public static boolean hasTower(JsonSettings config) {
+    return GemmaVision.describes(config);
+  }
+
   /**
    * What a file of a checkpoint's vision tower alone holds, llama.cpp's "mmproj"; parameters as {@link Architecture#layout}.
    *

@@ -169,7 +169,7 @@ public final class Converter {
           : Architectures.layout(config, preprocessor, tensors.keySet());
       List<String> leftOut = match(layout, tensors); // first: a vocabulary that no tensor has may be beyond all memory
       if (adapter != null) {
-        requireUsed(layout, adapter, checkpoint.tensors());
+        requireUsed(layout, adapter, checkpoint.tensors()).stream().filter(name -> !leftOut.contains(name)).forEach(leftOut::add);
       }
       Optional<TokenizerFiles> tokenizer = tower ? Optional.empty() : TokenizerFiles.read(directory, layout.vocabulary(), layout.preTokenizer());
       for (Map.Entry<Integer, String> token : layout.added().entrySet()) {
@@ -219,17 +219,28 @@ public final class Converter {
     }
   }
 
-  /** An adapter of what the file does without would be lost. */
-  private static void requireUsed(ModelLayout layout, LoraAdapter adapter, Map<String, SafetensorsFile.Tensor> checkpoint) {
+  /** An adapter of what neither file of the checkpoint has would be lost, and so would one that has nothing for this file. Returns what is the other file's. */
+  private List<String> requireUsed(ModelLayout layout, LoraAdapter adapter, Map<String, SafetensorsFile.Tensor> checkpoint) throws IOException {
     Set<String> used = new HashSet<>();
     layout.tensors().forEach(source -> used.addAll(source.checkpointNames()));
-    for (String name : adapter.names()) {
-      if (!used.contains(name)) {
+    List<String> others = adapter.names().stream().filter(name -> !used.contains(name)).toList();
+    Set<String> other = new HashSet<>();
+    if (!others.isEmpty() && others.size() < adapter.names().size()) {
+      JsonSettings config = JsonSettings.read(directory.resolve("config.json")); // anew: what the other file asks for is not asked for by this one
+      if (tower) {
+        Architectures.layout(config, imageProcessor(), checkpoint.keySet()).tensors().forEach(source -> other.addAll(source.checkpointNames()));
+      } else if (Architectures.hasTower(config)) {
+        Architectures.tower(config, imageProcessor(), checkpoint.keySet()).tensors().forEach(source -> other.addAll(source.checkpointNames()));
+      }
+    }
+    for (String name : others) {
+      if (!other.contains(name)) {
         throw new GgufException(adapter + " changes " + name + ", which has no place in the file");
       }
     }
     adapter.requireWhole(checkpoint, used);
     requireUntied(layout, adapter);
+    return others;
   }
 
   /** PEFT adapts the embedding of such a model and leaves the matrix of its logits as it was: the file has one for both. */

@@ -298,6 +298,37 @@ class LoraTest {
     refuses("the adapter has it twice");
   }
 
+  /** One adapter for a checkpoint that becomes two files: each has its own part of it. */
+  @Test
+  void anAdapterOfTwoFilesIsMergedIntoBoth() throws IOException {
+    plain = TestCheckpoint.golden("diffusion-gemma");
+    merged = TestCheckpoint.golden("diffusion-gemma");
+    String text = module("layers.0.self_attn.q_proj", false);
+    String vision = module("layers.0.self_attn.q_proj", true);
+    adapt(text, 3, 2, false);
+    adapt(vision, 3, 2, false);
+    Path hf = Files.createDirectories(folder.resolve("hf"));
+    for (boolean tower : new boolean[] {false, true}) {
+      Path expected = folder.resolve("expected-" + tower);
+      Path found = folder.resolve("found-" + tower);
+      Converter.of(merged.write(hf)).to(Quantization.F32).mmproj(tower).write(expected);
+      WrittenFile written = Converter.of(plain.write(hf)).to(Quantization.F32).mmproj(tower).lora(adapterFolder()).write(found);
+      assertThat(written.leftOut()).contains((tower ? text : vision) + ".weight");
+      assertSame(expected, found);
+    }
+    adapter.put(MODULES + "nobody.lora_A.weight", tensor(new float[6], 3, 2));
+    adapter.put(MODULES + "nobody.lora_B.weight", tensor(new float[6], 2, 3));
+    for (boolean tower : new boolean[] {false, true}) {
+      assertThatThrownBy(() -> Converter.of(hf).mmproj(tower).lora(adapterFolder()).write(folder.resolve("refused.gguf")))
+          .isInstanceOf(GgufException.class).hasMessageContaining("changes nobody.weight");
+    }
+  }
+
+  private String module(String end, boolean vision) {
+    return plain.tensors.keySet().stream().filter(name -> name.contains("vision") == vision && !name.contains(".encoder.language"))
+        .filter(name -> name.matches(".*" + end + "(\\.linear)?\\.weight")).findFirst().orElseThrow().replaceFirst("\\.weight$", "");
+  }
+
   @Test
   void foldersThatAreNoAdapters() throws IOException {
     Path hf = plain.write(Files.createDirectories(folder.resolve("hf")));
