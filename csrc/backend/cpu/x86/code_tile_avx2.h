@@ -270,7 +270,7 @@ typedef struct lines_ahead {
 INLINE void dot_packed(const int rows, const int vectors, const int bits, const bool linear, const int pairs, const int halves, const int h, const bool more,
                        const plane_values *values, const uint8_t *codes, const int8_t *q, const __m256i *factor, const lines_ahead *ahead,
                        __m256i dots[CODE_ROWS][MOST_VECTORS]) {
-  const int groups = 8 / halves, together = pairs;
+  const int groups = 8 / halves;
   __m256i sums[CODE_ROWS][MOST_VECTORS];
 #pragma GCC unroll 4
   for (int g = 0; g < groups; g += 2) {
@@ -281,7 +281,7 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
       vb w[2];
       planes_pair(bits, linear, at, j, values, w);
       for (int i = 0; i < 2; i++) {
-        const bool begins = (g + i) % together == 0, ends = (g + i + 1) % together == 0 || g + i + 1 == groups;
+        const bool begins = (g + i) % pairs == 0, ends = (g + i + 1) % pairs == 0 || g + i + 1 == groups;
         for (int r = 0; r < rows; r++) {
           const __m256i x = four_bytes(q + r * BLOCK + (2 * j + i) * 4);
           __m256i products = _mm256_maddubs_epi16(w[i], x);
@@ -289,7 +289,7 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
           sums[r][v] = products;
           if (!ends) continue;
           __m256i sum = _mm256_madd_epi16(products, factor[v]);
-          if (more || g + i >= together) sum = _mm256_add_epi32(dots[r][v], sum);
+          if (more || g + i >= pairs) sum = _mm256_add_epi32(dots[r][v], sum);
           STAY(sum);
           dots[r][v] = sum;
         }

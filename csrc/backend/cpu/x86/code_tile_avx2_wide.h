@@ -52,12 +52,12 @@ typedef struct wide_inputs {
   int16_t sign[BLOCK / 2]; /* of each pair's first */
   uint8_t copy[BLOCK / 4]; /* where each group's copy of the codes lies, in COPY_UNITs */
   float scale;
-  int32_t unused; /* a tile's block is five lines of memory */
+  int32_t unused; /* fills up the lines */
 } wide_inputs;
 
-enum { COPY_UNIT = 8 }; /* what an address may multiply by */
+enum { COPY_UNIT = 8, /* what an address may multiply by */ INPUT_LINES = 5 /* of memory, that a tile's block takes */ };
 
-_Static_assert(CODE_ROWS * sizeof(wide_inputs) == 5 * 64, "whole lines");
+_Static_assert(CODE_ROWS * sizeof(wide_inputs) == INPUT_LINES * 64, "whole lines");
 _Static_assert(3 * PANEL * 4 / COPY_UNIT <= UINT8_MAX, "places of copies");
 
 static void keep_inputs(const uint8_t *records, int64_t blocks, void *beside) {
@@ -109,7 +109,7 @@ INLINE void multiply_copies(const code_chunk *chunk, const int64_t r, float *y) 
 static void tile_wide(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
   (void)records;
   for (int64_t r = 0; r < rows; r++) {
-    for (int64_t line = r; line < chunk->blocks * 5; line += CODE_ROWS) __builtin_prefetch(chunk->next_beside + line * 64);
+    for (int64_t line = r; line < chunk->blocks * INPUT_LINES; line += CODE_ROWS) __builtin_prefetch(chunk->next_beside + line * 64);
     for (int64_t line = r * 64; line < chunk->blocks * chunk->ahead_size; line += CODE_ROWS * 64) __builtin_prefetch(chunk->ahead + line, 0, 2);
     multiply_copies(chunk, r, y + r * PANEL);
   }

@@ -70,7 +70,7 @@ public final class Architectures {
   }
 
   /** Whether a model's vision tower goes into a file of its own. */
-  public static boolean hasTower(JsonSettings config) {
+  public static boolean hasSeparateTower(JsonSettings config) {
     return GemmaVision.describes(config);
   }
 

@@ -229,7 +229,7 @@ public final class Converter {
       JsonSettings config = JsonSettings.read(directory.resolve("config.json")); // anew: what the other file asks for is not asked for by this one
       if (tower) {
         Architectures.layout(config, imageProcessor(), checkpoint.keySet()).tensors().forEach(source -> other.addAll(source.checkpointNames()));
-      } else if (Architectures.hasTower(config)) {
+      } else if (Architectures.hasSeparateTower(config)) {
         Architectures.tower(config, imageProcessor(), checkpoint.keySet()).tensors().forEach(source -> other.addAll(source.checkpointNames()));
       }
     }
