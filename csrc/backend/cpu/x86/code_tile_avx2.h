@@ -22,7 +22,6 @@
 #include "backend/cpu/x86/code_planes.h"
 
 #define CODE_PLANES 1
-#define FEW_CODES(rows, layout) ((rows) <= 2 * CODE_ROWS && multiplies_packed(layout))
 #define MOST_BLOCKS(rows) ((rows) <= 24 ? 8 : CHUNK_BLOCKS) /* of few rows' chunk all, packed and as bytes, stays in the nearest cache */
 #define SHARES_AHEAD 1
 #define EXPANDED_BITS expanded_bits
@@ -180,7 +179,7 @@ INLINE void dot_short_spans(const int rows, const int pairs, const int halves, c
 INLINE void add_scaled_dots(const int rows, const code_kind kind, const int halves, const float *scale, const float *minimum, const float *row_scale,
                             const block_inputs *in, int h, __m256i dots[CODE_ROWS][MOST_VECTORS], float *y) {
   for (int r = 0; r < rows; r++) {
-    const __m256i start = _mm256_set1_epi32(in->start[h][r]);
+    const __m256i start = kind == FROM_START ? _mm256_set1_epi32(in->start[h][r]) : _mm256_setzero_si256();
     for (int v = 0; v < 2; v++) {
       const __m256i dot = kind == FROM_START ? _mm256_add_epi32(dots[r][v], start) : dots[r][v];
       vf sum = vf_fma(_mm256_cvtepi32_ps(dot), vf_mul(vf_load(scale + v * LANES), vf_set(row_scale[r])), vf_load(y + r * PANEL + v * LANES));
@@ -257,7 +256,7 @@ INLINE void avx2_panel(const int rows, const code_kind kind, const int pairs, co
   }
 }
 
-enum { BYTES_AHEAD = 6 << 10 };
+enum { BYTES_AHEAD = 6 << 10, MOST_TILES = 2, MOST_STREAMED = MOST_TILES * CODE_ROWS };
 
 /* Lines of memory that are asked for while others are multiplied, in turn with them: all at once would hold them up. */
 typedef struct lines_ahead {
@@ -265,13 +264,16 @@ typedef struct lines_ahead {
   int lines;
 } lines_ahead;
 
+/* The bytes of row r of a block of as many tiles as there are records. */
+INLINE const int8_t *inputs_of(const code_record *records, const int r) { return records[r / CODE_ROWS].q + r % CODE_ROWS * BLOCK; }
+
 /* dots [rows][vectors] of the inputs of half `h` of a block, or of all, as in dot_spans, from codes as they are packed: each is used once or twice, so that writing
  * it to memory as a byte would take longer than multiplying. `linear`: as in planes_pair. */
 INLINE void dot_packed(const int rows, const int vectors, const int bits, const bool linear, const int pairs, const int halves, const int h, const bool more,
-                       const plane_values *values, const uint8_t *codes, const int8_t *q, const __m256i *factor, const lines_ahead *ahead,
-                       __m256i dots[CODE_ROWS][MOST_VECTORS]) {
+                       const plane_values *values, const uint8_t *codes, const code_record *records, const __m256i *factor, const lines_ahead *ahead,
+                       __m256i dots[][MOST_VECTORS]) {
   const int groups = 8 / halves;
-  __m256i sums[CODE_ROWS][MOST_VECTORS];
+  __m256i sums[MOST_STREAMED][MOST_VECTORS];
 #pragma GCC unroll 4
   for (int g = 0; g < groups; g += 2) {
     const int j = (h * groups + g) / 2;
@@ -283,7 +285,7 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
       for (int i = 0; i < 2; i++) {
         const bool begins = (g + i) % pairs == 0, ends = (g + i + 1) % pairs == 0 || g + i + 1 == groups;
         for (int r = 0; r < rows; r++) {
-          const __m256i x = four_bytes(q + r * BLOCK + (2 * j + i) * 4);
+          const __m256i x = four_bytes(inputs_of(records, r) + (2 * j + i) * 4);
           __m256i products = _mm256_maddubs_epi16(w[i], x);
           if (!begins) products = _mm256_add_epi16(sums[r][v], products);
           sums[r][v] = products;
@@ -299,8 +301,8 @@ INLINE void dot_packed(const int rows, const int vectors, const int bits, const 
 }
 
 /* The same of wide codes, each of which is used once or twice. The rows take a vector of codes in turn, so that a row's inputs are read but once for all of them. */
-INLINE void dot_wide(const int rows, const int vectors, const int bits, const plane_values *values, const uint8_t *codes, const int8_t *q, const lines_ahead *ahead,
-                     __m256i dots[CODE_ROWS][MOST_VECTORS]) {
+INLINE void dot_wide(const int rows, const int vectors, const int bits, const plane_values *values, const uint8_t *codes, const code_record *records, const lines_ahead *ahead,
+                     __m256i dots[][MOST_VECTORS]) {
   const __m256i ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 8
   for (int g = 0; g < 8; g++) {
@@ -319,7 +321,7 @@ INLINE void dot_wide(const int rows, const int vectors, const int bits, const pl
       magnitude[v] = _mm256_abs_epi8(w[v]);
     }
     for (int r = 0; r < rows; r++) {
-      const __m256i x = four_bytes(q + r * BLOCK + g * 4);
+      const __m256i x = four_bytes(inputs_of(records, r) + g * 4);
       for (int v = 0; v < vectors; v++) {
         __m256i sum = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude[v], _mm256_sign_epi8(x, w[v])), ones);
         if (g > 0) sum = _mm256_add_epi32(dots[r][v], sum);
@@ -330,19 +332,16 @@ INLINE void dot_wide(const int rows, const int vectors, const int bits, const pl
   }
 }
 
-/* A panel's chunk, as avx2_panel, of wide codes as they are packed: of more rows than are streamed, but too few for copies. */
+/* A panel's chunk, as avx2_panel, of wide codes as they are packed: one of them has no copies. */
 INLINE void packed_panel(const int rows, const int bits, const code_chunk *chunk, const uint8_t *records, float *y) {
-  const plane_values values = {.table = vb_table(chunk->table), .lift = vb_set(0)};
+  const plane_values values = {.table = vb_set(0), .lift = vb_set(0)};
+  const lines_ahead nothing = {NULL, 0};
   for (int64_t b = 0; b < chunk->blocks; b++) {
     const code_record record = code_record_at(records, b, CODE_ROWS);
-    block_inputs in;
-    read_inputs(FROM_ZERO, 1, 0, record, &in);
     for (int column = 0; column < PANEL; column += 2 * LANES) {
-      const uint8_t *codes = chunk->codes[b] + column / 16 * 64 * bits;
-      const lines_ahead ahead = {codes + BYTES_AHEAD, chunk->streams ? bits : 0};
       __m256i dots[CODE_ROWS][MOST_VECTORS];
-      dot_wide(rows, 2, bits, &values, codes, record.q, &ahead, dots);
-      add_scaled_dots(rows, FROM_ZERO, 1, chunk->scale + b * PANEL + column, NULL, record.scale, &in, 0, dots, y + column);
+      dot_wide(rows, 2, bits, &values, chunk->codes[b] + column / 16 * 64 * bits, &record, &nothing, dots);
+      add_scaled_dots(rows, FROM_ZERO, 1, chunk->scale + b * PANEL + column, NULL, record.scale, NULL, 0, dots, y + column);
     }
   }
 }
@@ -372,11 +371,8 @@ TILE(tile_8_pairs_factors, avx2_panel, FACTORED, 8, 2)
 TILE(tile_2_pairs_factors, avx2_panel, FACTORED, 2, 2)
 TILE(tile_1_pair, avx2_panel, FROM_START, 1, 1)
 TILE(tile_1_pair_halves, avx2_panel, FROM_START, 1, 2)
-TILE(packed_4_wide, packed_panel, 4)
 TILE(packed_8_wide, packed_panel, 8)
 #undef TILE
-
-static bool multiplies_packed(const code_layout *l) { return code_span(l) > WIDEST_SPAN && l->halves == 1; }
 
 /* A format that is none of the combinations has no tile here, and stops where it is first multiplied. */
 static code_tile *whole_tile(const code_chunk *chunk) {
@@ -391,7 +387,7 @@ static code_tile *whole_tile(const code_chunk *chunk) {
 }
 
 static void multiply_code_tile(const code_chunk *chunk, const uint8_t *records, int64_t rows, float *y) {
-  code_tile *tile = !chunk->packed ? whole_tile(chunk) : chunk->bits == 4 ? packed_4_wide : packed_8_wide;
+  code_tile *tile = chunk->packed ? packed_8_wide : whole_tile(chunk);
   tile(chunk, records, rows, y);
 }
 
