@@ -15,6 +15,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
@@ -313,6 +314,12 @@ public final class LoraAdapter implements AutoCloseable {
   /** Whether what two modules share stays shared where one of them is adapted. */
   public boolean keepsTies() {
     return config.flag("ensure_weight_tying", false);
+  }
+
+  /** What it says it was trained on, for the report: a checkpoint does not say what it is called, so that only its tensors' names and shapes are compared. */
+  public Optional<String> base() {
+    String name = config.text("base_model_name_or_path", "");
+    return name.isEmpty() ? Optional.empty() : Optional.of(config + ": the adapter is made for " + name + ", and no checkpoint says its name");
   }
 
   /** The checkpoint's tensors that the adapter changes or replaces. */

@@ -181,6 +181,7 @@ public final class Converter {
       Map<String, MetadataValue> metadata = metadata(layout, config, generation, tokenizer);
       List<String> unread = unread(config, preprocessor, generation); // last: what nobody has asked for by now, nobody will
       tokenizer.ifPresent(files -> unread.addAll(files.unread()));
+      Optional.ofNullable(adapter).flatMap(LoraAdapter::base).ifPresent(unread::add);
       return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata,
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, unread, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));

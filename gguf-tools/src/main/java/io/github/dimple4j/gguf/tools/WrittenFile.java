@@ -18,7 +18,7 @@ import java.util.TreeMap;
  * @param bytesPerType bytes of tensor data of each type, in the order of {@link TensorType}
  * @param leftOut checkpoint tensors that the file deliberately does without; none when there was no checkpoint
  * @param unread settings of the checkpoint that the file deliberately does without, each behind its file's name: how a decoding is asked for, and what is
- *     unknown where {@link Converter#ignoreUnknown} allowed it; none when there was no checkpoint
+ *     unknown where {@link Converter#ignoreUnknown} allowed it, and what an adapter says it was trained on; none when there was no checkpoint
  * @param fallbacks matrices whose rows do not divide into the blocks of the type wanted, and what they are instead
  */
 public record WrittenFile(Path file, String architecture, int tensors, long parameters, long fileSize,

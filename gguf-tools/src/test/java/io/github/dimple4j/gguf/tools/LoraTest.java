@@ -101,8 +101,9 @@ class LoraTest {
     Path found = folder.resolve("found.gguf");
     Path hf = Files.createDirectories(folder.resolve("hf"));
     Converter.of(merged.write(hf)).to(Quantization.F32).write(expected);
-    Converter.of(plain.write(hf)).to(Quantization.F32).lora(adapterFolder()).write(found);
+    WrittenFile written = Converter.of(plain.write(hf)).to(Quantization.F32).lora(adapterFolder()).write(found);
     assertSame(expected, found);
+    assertThat(written.unread()).anyMatch(setting -> setting.contains("adapter_config.json: the adapter is made for somebody/model"));
   }
 
   private static void assertSame(Path expected, Path found) throws IOException {

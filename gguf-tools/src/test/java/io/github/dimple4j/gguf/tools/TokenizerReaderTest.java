@@ -87,6 +87,8 @@ class TokenizerReaderTest {
         .hasMessageContaining("has the mask token 639, and the tokenizer given 603");
     assertThatThrownBy(() -> TokenizerReader.read(bare)).isInstanceOf(GgufException.class).hasMessageContaining("has no tokenizer");
     assertThatThrownBy(() -> TokenizerReader.read(folder)).isInstanceOf(GgufException.class).hasMessageContaining("has neither tokenizer.json nor vocab.json");
+    Path renamed = Files.copy(GOLDENS.resolve("gemma4").resolve("tokenizer.json"), folder.resolve("other.json"));
+    assertThatThrownBy(() -> TokenizerReader.read(renamed)).isInstanceOf(GgufException.class).hasMessageContaining(renamed + ": a tokenizer of Hugging Face's is a file tokenizer.json");
   }
 
   /** A directory, and the file in it; its ids end where its tokens do. */
