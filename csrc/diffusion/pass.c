@@ -525,18 +525,18 @@ static text_rows denoised_rows(const pass *p, text_state *text, int32_t first, i
                      .signal = signal, .wanted = text->row_numbers, .states = states};
 }
 
-static dimple_status record_denoising(const pass *p, const text_rows *rows, const head_call *head) {
+static dimple_status record_denoising(const pass *p, const text_rows *rows, bool expects, const head_call *head) {
   head_call call = *head;
   call.x = rows->states;
   call.w = p->model->weights.output;
   call.softcap = p->model->text.softcap;
   call.rows = p->model->weights.embedding;
-  call.expected = view_rows(p->signals[!p->signal], 0, rows->states.rows);
+  if (expects) call.expected = view_rows(p->signals[!p->signal], 0, rows->states.rows);
   DIMPLE_TRY(text_forward(p->model, p->context, rows));
   return p->model->ops->head(p->context, &call);
 }
 
-dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, const head_call *head) {
+dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, bool expects, const head_call *head) {
   const backend_operations *ops = p->model->ops;
   int32_t count = end - first;
   DIMPLE_TRY(open_canvas(p, count));
@@ -545,9 +545,9 @@ dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *t
   p->intact = left_by(p, (pass_scope){.kind = SCOPE_PART});
   DIMPLE_TRY(slide(p, rows.first, count));
   DIMPLE_TRY(ops->pass_begin(p->context, p->cancelled));
-  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_denoising(p, &rows, head)));
+  DIMPLE_TRY(numbers_end_pass(p->model, p->context, record_denoising(p, &rows, expects, head)));
   DIMPLE_TRY(check_head(p, head, count));
-  p->signal = !p->signal;
+  if (expects) p->signal = !p->signal;
   p->count++;
   return DIMPLE_OK;
 }

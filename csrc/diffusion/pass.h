@@ -183,10 +183,10 @@ dimple_status pass_open_ahead(pass *p, const pass_wish *wish, pass_round round, 
 void pass_set_ahead(pass *p, const pass_wish *wish);
 
 /* A pass over a canvas of a model with canvases: tokens [end - first] at the response positions from `first` on, whose keys and values are not
- * kept, against those that are kept before it. `conditioned`: on what the latest pass over this canvas expects. The head is given with everything
- * set but x, w and what it expects. After pass_prefill, with the positions before `first` kept. After a failure it can be tried again. Errors:
- * MEMORY, CANCELLED, MODEL. */
-dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, const head_call *head);
+ * kept, against those that are kept before it. `conditioned`: on what the latest pass over this canvas expects; `expects`: another one will be on
+ * what this one does, a mean over the vocabulary that is left out otherwise. The head is given with everything set but x, w and what it expects.
+ * After pass_prefill, with the positions before `first` kept. After a failure it can be tried again. Errors: MEMORY, CANCELLED, MODEL. */
+dimple_status pass_denoise(pass *p, int32_t first, int32_t end, const int32_t *tokens, bool conditioned, bool expects, const head_call *head);
 
 /* Logits [count x vocab] of rows of the latest pass over a canvas, from row `row` on. Errors: MEMORY, CANCELLED. */
 dimple_status pass_canvas_logits(pass *p, int32_t row, int32_t count, float *logits);

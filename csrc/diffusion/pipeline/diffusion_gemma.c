@@ -215,7 +215,7 @@ static dimple_status look(iteration *it, denoising *s, pass *p, const canvas *c)
     DIMPLE_TRY(constrained_ask(it->constraint, positions, count, &classes, NULL));
     head.classes = &classes;
   }
-  DIMPLE_TRY(pass_denoise(p, s->first, s->end, s->tokens, s->step > 0, &head));
+  DIMPLE_TRY(pass_denoise(p, s->first, s->end, s->tokens, s->step > 0, s->step + 1 < it->decoding.steps, &head));
   if (it->constraint) {
     read_paths(it, s, t);
     return DIMPLE_OK;
