@@ -8,7 +8,7 @@
 
 enum {
   WAVE_CHUNKS = 4,
-  PIECE = 2 * CHUNK_FLOATS,     /* tokens whose rows are decoded at a time */
+  PIECE = CHUNK_FLOATS,         /* tokens whose rows are decoded at a time: with their weights and sums they just fit the second cache of Zen 3 */
   PIECES = HEAD_CHUNK / PIECE,  /* of a chunk */
   FEWEST_COLUMNS = RUN_PANELS * PANEL, /* that one item sums */
   MOST_COLUMNS = 256,           /* the longest block of the formats, which is decoded as a whole */

@@ -245,11 +245,14 @@ static void multiply_float_chunk(const weight *w, int64_t panel, int64_t first, 
   const int64_t size = w->panel_size / w->columns, most = CHUNK_FLOATS * size;
   const uint8_t *chunk = w->panels + panel * w->panel_size + first * size;
   const bool widens = w->packing != PACKED_F32 && rows > STREAM_ROWS;
+  const bool once = w->columns <= CHUNK_FLOATS; /* sums are met once, as those of the head's mean, which meanwhile leave the nearer caches */
   for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
     const int64_t some = rows - r < FLOAT_ROWS ? rows - r : FLOAT_ROWS;
     const float *x = (const float *)(tiles + r / FLOAT_ROWS * tile_size) + first * some;
     /* Beyond the last panel asking does no harm. */
     const weights_ahead ahead = {next + most * r / rows, most * some / rows / (depth * (PANEL / (2 * LANES)))};
+    if (once && r + FLOAT_ROWS < rows)
+      for (int64_t i = 0; i < FLOAT_ROWS * PANEL; i += 64 / (int64_t)sizeof(float)) __builtin_prefetch(y + (r + FLOAT_ROWS) * PANEL + i, 1);
     if (w->packing == PACKED_F32 || (widens && r > 0))
       float_tile(x, w->packing == PACKED_F32 ? chunk : (const uint8_t *)widened, depth, &ahead, some, y + r * PANEL);
     else if (widens)
