@@ -316,10 +316,9 @@ public final class LoraAdapter implements AutoCloseable {
     return config.flag("ensure_weight_tying", false);
   }
 
-  /** What it says it was trained on, for the report: a checkpoint does not say what it is called, so that only its tensors' names and shapes are compared. */
+  /** The model that it says it was trained on; empty: it says none. */
   public Optional<String> base() {
-    String name = config.text("base_model_name_or_path", "");
-    return name.isEmpty() ? Optional.empty() : Optional.of(config + ": the adapter is made for " + name + ", and no checkpoint says its name");
+    return Optional.of(config.text("base_model_name_or_path", "")).filter(name -> !name.isEmpty());
   }
 
   /** The checkpoint's tensors that the adapter changes or replaces. */

@@ -181,7 +181,8 @@ public final class Converter {
       Map<String, MetadataValue> metadata = metadata(layout, config, generation, tokenizer);
       List<String> unread = unread(config, preprocessor, generation); // last: what nobody has asked for by now, nobody will
       tokenizer.ifPresent(files -> unread.addAll(files.unread()));
-      Optional.ofNullable(adapter).flatMap(LoraAdapter::base).ifPresent(unread::add);
+      Optional.ofNullable(adapter).flatMap(LoraAdapter::base) // no checkpoint says what it is called
+          .ifPresent(base -> unread.add(lora.resolve("adapter_config.json") + ": base_model_name_or_path, " + base + "; whether the checkpoint is that is not known"));
       return new ModelWriter(target, overwrite, progress).checked().write(layout.architecture(), quantization, metadata,
           layout.tensors(), TypeRule.of(Mixture.of(quantization, layout)), leftOut, unread, (tensor, source) -> new CheckpointRows(tensor, source,
               source.checkpointNames().stream().map(tensors::get).toList(), Optional.ofNullable(adapter)));

@@ -47,11 +47,10 @@ public final class TokenizerReader {
     if (path.endsWith("tokenizer.json")) {
       return ofDirectory(path.toAbsolutePath().getParent());
     }
-    if (path.toString().endsWith(".json")) {
-      throw new GgufException(path + ": a tokenizer of Hugging Face's is a file tokenizer.json, or its directory");
-    }
     try (GgufFile file = GgufFile.open(path)) {
       return of(path, file.metadata());
+    } catch (GgufException e) {
+      throw path.toString().endsWith(".json") ? new GgufException(e.getMessage() + "; a tokenizer of Hugging Face's is a file tokenizer.json, or its directory", e) : e;
     }
   }
 

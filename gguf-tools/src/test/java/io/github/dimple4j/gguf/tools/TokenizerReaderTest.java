@@ -88,7 +88,9 @@ class TokenizerReaderTest {
     assertThatThrownBy(() -> TokenizerReader.read(bare)).isInstanceOf(GgufException.class).hasMessageContaining("has no tokenizer");
     assertThatThrownBy(() -> TokenizerReader.read(folder)).isInstanceOf(GgufException.class).hasMessageContaining("has neither tokenizer.json nor vocab.json");
     Path renamed = Files.copy(GOLDENS.resolve("gemma4").resolve("tokenizer.json"), folder.resolve("other.json"));
-    assertThatThrownBy(() -> TokenizerReader.read(renamed)).isInstanceOf(GgufException.class).hasMessageContaining(renamed + ": a tokenizer of Hugging Face's is a file tokenizer.json");
+    assertThatThrownBy(() -> TokenizerReader.read(renamed)).isInstanceOf(GgufException.class).hasMessageContaining(renamed + " is not a GGUF file").hasMessageContaining("a file tokenizer.json");
+    Path model = Files.copy(MINI, folder.resolve("model.json"));
+    assertThat(TokenizerReader.read(model).data().tokens().size()).isEqualTo(tokenizer.data().tokens().size());
   }
 
   /** A directory, and the file in it; its ids end where its tokens do. */
